@@ -1,0 +1,13 @@
+//! `pblink demo`
+
+use super::Global;
+use crate::exit::Exit;
+
+/// Arguments of `pblink demo`.
+#[derive(Debug, clap::Args)]
+pub struct Args {}
+
+/// Runs the verb.
+pub fn run(_args: Args, _global: &Global) -> anyhow::Result<Exit> {
+    anyhow::bail!("not written yet")
+}

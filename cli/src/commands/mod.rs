@@ -1,0 +1,108 @@
+//! The verbs, one file each, and what they share: global flags and logging.
+
+mod config;
+mod demo;
+mod extras;
+mod monitor;
+mod serve;
+mod simulate;
+
+use std::io::IsTerminal;
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::exit::Exit;
+
+/// Boards without a network talk to your server, through an ESP8266.
+#[derive(Debug, Parser)]
+#[command(name = "pblink", version, propagate_version = true, arg_required_else_help = true)]
+pub struct Cli {
+    /// Flags of every verb.
+    #[command(flatten)]
+    pub global: Global,
+    /// The verb.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// Flags that every verb takes.
+#[derive(Debug, Clone, Args)]
+pub struct Global {
+    /// More diagnostics on stderr; repeat for still more (PBLINK_LOG sets a filter instead).
+    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
+    pub verbose: u8,
+    /// When to use colours. NO_COLOR=1 does the same as `never`.
+    #[arg(long, global = true, value_enum, default_value_t = Colour::Auto, value_name = "WHEN")]
+    pub color: Colour,
+}
+
+/// When to use colours.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum Colour {
+    /// On a terminal, unless NO_COLOR is set.
+    Auto,
+    /// Always.
+    Always,
+    /// Never.
+    Never,
+}
+
+impl Colour {
+    /// Whether to colour what goes to a stream that is (or is not) a terminal.
+    pub fn enabled(self, terminal: bool) -> bool {
+        match self {
+            Self::Always => true,
+            Self::Never => false,
+            Self::Auto => terminal && std::env::var_os("NO_COLOR").is_none_or(|v| v.is_empty()),
+        }
+    }
+}
+
+/// The verbs.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Watch simulated boards talk to a real server, and break things.
+    Demo(demo::Args),
+    /// Run the server that boards connect to.
+    Serve(serve::Args),
+    /// Run one simulated board against any server.
+    Simulate(simulate::Args),
+    /// Show links, reports and outages of a running server.
+    Monitor(monitor::Args),
+    /// Write, show and check pblink.toml.
+    Config(config::Args),
+    /// Print a completion script for a shell.
+    Completions(extras::CompletionsArgs),
+    /// Print the manual page, or write one per verb into a folder.
+    Man(extras::ManArgs),
+}
+
+/// Sends diagnostics to stderr: warnings by default, more with `-v`, or what PBLINK_LOG says.
+pub fn start_tracing(global: &Global) {
+    use tracing_subscriber::EnvFilter;
+    let level = match global.verbose {
+        0 => "warn",
+        1 => "info",
+        2 => "debug",
+        _ => "trace",
+    };
+    let filter = EnvFilter::try_from_env("PBLINK_LOG").unwrap_or_else(|_| EnvFilter::new(level));
+    let _ = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_ansi(global.color.enabled(std::io::stderr().is_terminal()))
+        .with_writer(std::io::stderr)
+        .try_init();
+}
+
+/// Runs the verb.
+pub fn dispatch(cli: Cli) -> anyhow::Result<Exit> {
+    match cli.command {
+        Command::Demo(args) => demo::run(args, &cli.global),
+        Command::Serve(args) => serve::run(args, &cli.global),
+        Command::Simulate(args) => simulate::run(args, &cli.global),
+        Command::Monitor(args) => monitor::run(args, &cli.global),
+        Command::Config(args) => config::run(args, &cli.global),
+        Command::Completions(args) => extras::completions(args),
+        Command::Man(args) => extras::man(args),
+    }
+}

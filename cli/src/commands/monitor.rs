@@ -1,0 +1,13 @@
+//! `pblink monitor`
+
+use super::Global;
+use crate::exit::Exit;
+
+/// Arguments of `pblink monitor`.
+#[derive(Debug, clap::Args)]
+pub struct Args {}
+
+/// Runs the verb.
+pub fn run(_args: Args, _global: &Global) -> anyhow::Result<Exit> {
+    anyhow::bail!("not written yet")
+}

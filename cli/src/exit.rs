@@ -1,0 +1,53 @@
+//! Exit codes of the `pblink` command. Scripts depend on them: they never change their meaning.
+
+use std::process::ExitCode;
+
+/// How a verb ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Exit {
+    /// It did what was asked.
+    Ok = 0,
+    /// It failed for a reason that has no code of its own.
+    Failure = 1,
+    /// The command line is wrong (clap's own code).
+    Usage = 2,
+    /// The configuration is missing or invalid.
+    Config = 3,
+    /// An address could not be bound or reached.
+    Network = 4,
+    /// The ledger is not clean: lines were lost, doubled or reordered.
+    Lines = 5,
+    /// Interrupted by the user before it was done (128 + SIGINT).
+    Interrupted = 130,
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        Self::from(exit as u8)
+    }
+}
+
+/// Gives an error an exit code: attach it with `anyhow`'s `context` or build the error from it.
+#[derive(Debug, thiserror::Error)]
+#[error("{message}")]
+pub struct Failed {
+    /// The code.
+    pub exit: Exit,
+    /// What happened, and what to do.
+    pub message: String,
+}
+
+impl Failed {
+    /// An error whose message is `message` and whose exit code is `exit`.
+    pub fn new(exit: Exit, message: impl Into<String>) -> anyhow::Error {
+        Self { exit, message: message.into() }.into()
+    }
+}
+
+impl Exit {
+    /// The code of an error: that of the [`Failed`] in its chain, else [`Exit::Failure`].
+    pub fn of(error: &anyhow::Error) -> Self {
+        error.chain().find_map(|e| e.downcast_ref::<Failed>()).map_or(Self::Failure, |f| f.exit)
+    }
+}

@@ -1,0 +1,27 @@
+//! The `pblink` command: one file per verb under [`commands`], the terminal screens under
+//! [`monitor`], the control API under [`control`].
+//!
+//! Results go to stdout, diagnostics to stderr; [`exit::Exit`] lists the exit codes.
+
+pub mod commands;
+pub mod control;
+pub mod exit;
+pub mod monitor;
+pub mod settings;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+/// Parses the command line, runs the verb, prints an error if there is one.
+pub fn run() -> ExitCode {
+    let cli = commands::Cli::parse();
+    commands::start_tracing(&cli.global);
+    match commands::dispatch(cli) {
+        Ok(exit) => exit.into(),
+        Err(error) => {
+            eprintln!("pblink: {error:#}");
+            exit::Exit::of(&error).into()
+        }
+    }
+}

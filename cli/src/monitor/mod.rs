@@ -1,0 +1,1 @@
+//! The terminal screens of `pblink monitor` and `pblink demo`.

@@ -1,0 +1,1 @@
+//! `pblink.toml`: the one source of truth for board, server and tools.

@@ -1,0 +1,2 @@
+//! The pblink link as sans-io state machines.
+#![no_std]

@@ -1,0 +1,280 @@
+//! What a server can tell about its links: events as they happen, and the status of each link.
+//!
+//! These types are also the JSON of `pblink serve`'s control API, so their field names are public.
+
+use serde::{Deserialize, Serialize};
+
+/// One thing that happened, in the order in which it happened.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Event {
+    /// Counts up from 1 for as long as the server lives, so that a reader sees a gap when it lagged.
+    pub seq: u64,
+    /// Wall clock, milliseconds since the Unix epoch. For display only: nothing is timed with it.
+    pub at_ms: u64,
+    /// What happened.
+    #[serde(flatten)]
+    pub kind: EventKind,
+}
+
+/// What happened.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "event", rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum EventKind {
+    /// The server accepts connections at `address`.
+    Listening {
+        /// Local address with port.
+        address: String,
+    },
+    /// The server stopped.
+    Stopped,
+    /// A client connected for the first time.
+    Connected {
+        /// The client's id.
+        id: String,
+        /// Its address.
+        peer: String,
+    },
+    /// A link went down. Lines are kept and go on after it.
+    OutageBegan {
+        /// The client's id.
+        id: String,
+        /// Why the server thinks so.
+        cause: Cause,
+        /// The layer that is most likely down.
+        layer: Layer,
+    },
+    /// A link that was down is up again.
+    OutageEnded {
+        /// The client's id.
+        id: String,
+        /// Its address.
+        peer: String,
+        /// How long the outage lasted, in milliseconds.
+        lasted_ms: u64,
+        /// How often this client has connected so far, this time included.
+        connects: u64,
+    },
+    /// A connection was closed before it became a link.
+    Refused {
+        /// The id it gave, if it gave one that can be shown.
+        id: Option<String>,
+        /// Its address.
+        peer: String,
+        /// Why.
+        reason: Refusal,
+    },
+    /// A line that is no message, acknowledgement or keepalive was ignored.
+    InvalidLine {
+        /// The client's id.
+        id: String,
+        /// The start of the line, made printable.
+        start: String,
+    },
+    /// A line was left unacknowledged because the application does not read; the client repeats it.
+    QueueFull {
+        /// The client's id.
+        id: String,
+    },
+    /// The ESP8266's report, as forwarded by the board.
+    Report {
+        /// The client's id.
+        id: String,
+        /// How often the ESP8266 has connected to the server since it booted.
+        connects: u64,
+        /// Number of the report since the ESP8266 booted, from 0.
+        number: u64,
+        /// Free memory of the ESP8266 in bytes.
+        mem_free: u64,
+    },
+    /// A board told (or a simulated board showed) which of its layers went down or came back.
+    Board {
+        /// The client's id.
+        id: String,
+        /// The layer.
+        layer: Layer,
+        /// Whether it works.
+        up: bool,
+        /// One short sentence: what happened.
+        detail: String,
+    },
+    /// A line of the application, for the log.
+    Note {
+        /// The client's id, if it concerns one.
+        id: Option<String>,
+        /// The text.
+        text: String,
+    },
+}
+
+impl EventKind {
+    /// The id of the client that this event concerns, if it concerns one.
+    pub fn id(&self) -> Option<&str> {
+        match self {
+            Self::Listening { .. } | Self::Stopped => None,
+            Self::Refused { id, .. } | Self::Note { id, .. } => id.as_deref(),
+            Self::Connected { id, .. }
+            | Self::OutageBegan { id, .. }
+            | Self::OutageEnded { id, .. }
+            | Self::InvalidLine { id, .. }
+            | Self::QueueFull { id }
+            | Self::Report { id, .. }
+            | Self::Board { id, .. } => Some(id),
+        }
+    }
+}
+
+/// The parts of a link, from the board outwards. A status that is not "up" names one of them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Layer {
+    /// I2C and the syn, ack and reset wires between STM32 and ESP8266.
+    Wires,
+    /// The ESP8266 itself.
+    Coprocessor,
+    /// The ESP8266's WiFi.
+    Wifi,
+    /// The server program, or the way to it.
+    Server,
+}
+
+impl std::fmt::Display for Layer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Wires => "wires",
+            Self::Coprocessor => "coprocessor",
+            Self::Wifi => "WiFi",
+            Self::Server => "server",
+        })
+    }
+}
+
+/// Why an outage began, as seen from the server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Cause {
+    /// Nothing came for the time-out: WiFi is gone, or the ESP8266 crashed.
+    Silent,
+    /// The client closed the connection.
+    ClosedByPeer,
+    /// The connection was reset.
+    Reset,
+    /// The client takes no bytes although it is alive.
+    SlowReader,
+    /// The client sent a line longer than the limit.
+    LineTooLong,
+    /// The same client connected anew while the old connection was silent.
+    TakenOver,
+    /// The application closed the connection.
+    ClosedByApplication,
+    /// The server is shutting down.
+    Shutdown,
+}
+
+impl std::fmt::Display for Cause {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Silent => "silent for the time-out",
+            Self::ClosedByPeer => "closed by the client",
+            Self::Reset => "connection reset",
+            Self::SlowReader => "client does not read",
+            Self::LineTooLong => "line too long",
+            Self::TakenOver => "client connected anew",
+            Self::ClosedByApplication => "closed by the application",
+            Self::Shutdown => "server shut down",
+        })
+    }
+}
+
+/// Why a connection was closed before it became a link.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Refusal {
+    /// The id is not in the list of expected clients.
+    UnknownId,
+    /// A client with this id is connected and alive.
+    Duplicate,
+    /// No complete hello came within the time-out.
+    HelloTimeout,
+    /// The hello is not UTF-8, is empty, or holds control characters.
+    BadHello,
+    /// The hello is longer than the limit.
+    HelloTooLong,
+    /// The connection ended before its hello.
+    ClosedEarly,
+    /// The limit of connections or of clients is reached.
+    TooMany,
+}
+
+impl std::fmt::Display for Refusal {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::UnknownId => "unknown id",
+            Self::Duplicate => "this id is connected already",
+            Self::HelloTimeout => "sent no hello in time",
+            Self::BadHello => "hello is not an id",
+            Self::HelloTooLong => "hello is too long",
+            Self::ClosedEarly => "closed before its hello",
+            Self::TooMany => "too many connections",
+        })
+    }
+}
+
+/// Whether a link works, and if not, which layer is down.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "state", rename_all = "snake_case")]
+pub enum LinkState {
+    /// Expected, but never seen yet.
+    Waiting,
+    /// Lines flow.
+    Up,
+    /// Down; lines wait.
+    Down {
+        /// The layer that is most likely down.
+        layer: Layer,
+        /// Why the server thinks so.
+        cause: Cause,
+    },
+}
+
+/// All that the server knows of one link.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LinkStatus {
+    /// The client's id.
+    pub id: String,
+    /// Up, or the layer that is down.
+    #[serde(flatten)]
+    pub state: LinkState,
+    /// How long it has been in this state, in milliseconds.
+    pub since_ms: u64,
+    /// Address of the last connection, if there was one.
+    pub peer: Option<String>,
+    /// How often the client has connected.
+    pub connects: u64,
+    /// How many outages have begun.
+    pub outages: u64,
+    /// Lines received from the client (duplicates not counted).
+    pub lines_in: u64,
+    /// Lines sent to the client (repetitions not counted).
+    pub lines_out: u64,
+    /// Lines sent again because no acknowledgement came.
+    pub retransmissions: u64,
+    /// Lines received again, acknowledged and dropped.
+    pub duplicates: u64,
+    /// Lines that are no message, acknowledgement or keepalive.
+    pub invalid_lines: u64,
+    /// Received lines that the application has not read yet.
+    pub unread: u64,
+    /// Lines written that are not acknowledged yet.
+    pub unacked: u64,
+    /// Time from write to acknowledgement of the last line, in microseconds.
+    pub write_ack_us: Option<u64>,
+    /// Free memory of the ESP8266 in bytes, from its last report.
+    pub mem_free: Option<u64>,
+    /// Number of the last report since the ESP8266 booted.
+    pub report_number: Option<u64>,
+    /// How often the ESP8266 has connected since it booted, from its last report.
+    pub board_connects: Option<u64>,
+}
