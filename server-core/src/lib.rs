@@ -1,3 +1,3 @@
 //! The pblink server library.
-mod event;
+pub mod event;
 pub use event::{Cause, Event, EventKind, Layer, LinkState, LinkStatus, Refusal};

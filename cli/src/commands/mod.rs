@@ -1,11 +1,11 @@
 //! The verbs, one file each, and what they share: global flags and logging.
 
-mod config;
-mod demo;
-mod extras;
-mod monitor;
-mod serve;
-mod simulate;
+pub mod config;
+pub mod demo;
+pub mod extras;
+pub mod monitor;
+pub mod serve;
+pub mod simulate;
 
 use std::io::IsTerminal;
 
