@@ -1,2 +1,41 @@
-//! The pblink link as sans-io state machines.
+//! Everything that the two ends of a pblink link must agree on, as sans-io state machines.
+//!
+//! ```text
+//!  application          exchange           coprocessor             endpoint
+//! [AppBase: lines] ── [Initiator ══I2C══ Responder] ── [Coprocessor: headers] ── [Endpoint ══TCP══ Endpoint]
+//!      STM32               two wires and a bus               ESP8266                           server
+//! ```
+//!
+//! | module | what it is | used by |
+//! |---|---|---|
+//! | [`line`] | the lines of the TCP side: codec, ids, cutting a stream into lines | server, ESP8266 |
+//! | [`window`] | which messages were received already | (endpoint) |
+//! | [`endpoint`] | one end of the TCP side: keepalives, repetition, duplicates, outages | server, ESP8266 |
+//! | [`exchange`] | the I2C side: initiator and responder | STM32, ESP8266 |
+//! | [`config`] | the configuration, as it goes from STM32 to ESP8266 | both, tools |
+//! | [`coprocessor`] | the program of the ESP8266 | ESP8266 |
+//! | [`app`] | the application base of the STM32 | STM32 |
+//! | [`time`] | instants and spans in microseconds | all |
+//!
+//! No machine here reads a clock, sleeps, allocates, or knows a peripheral. Bytes, edges and `now` go
+//! in; bytes, levels, lines and the time of the next look come out. The server, both firmwares, the
+//! simulator and the tests run the same machines, so a fault is reproduced by a seed, not by a sleep.
+//!
+//! The wire is that of the published micropython-iot (`docs/PROTOCOL.md`), with which every machine
+//! here interoperates.
+
 #![no_std]
+
+pub mod app;
+pub mod config;
+pub mod coprocessor;
+pub mod endpoint;
+pub mod exchange;
+pub mod line;
+mod lines;
+pub mod time;
+pub mod window;
+
+/// The longest text of a line between an STM32 and its server, in bytes. The reference's boards die
+/// of more than 198.
+pub const MAX_TEXT: usize = 1024;

@@ -1,0 +1,214 @@
+//! The configuration that the STM32 sends to the ESP8266 before anything else.
+//!
+//! On the wire it is a JSON list in one line (micropython-iot: `pb_link/config.py`, `app_base.py`):
+//! `["1\n", 8123, "192.168.0.42", 2000, 10, "ssid", "password", "cfg"]`.
+
+use core::fmt;
+
+use heapless::String;
+use serde::{Deserialize, Serialize};
+
+use crate::exchange::MAX_PAYLOAD;
+use crate::line::{BadId, MAX_ID, check_id};
+
+/// Port that the reference's server listens on.
+pub const DEFAULT_PORT: u16 = 8123;
+
+/// The longest server name or address, in bytes.
+pub const MAX_SERVER: usize = 64;
+
+/// What a board must know to reach its server.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Config {
+    /// The id by which the server knows the board: see [`check_id`].
+    pub id: String<MAX_ID>,
+    /// The server's TCP port.
+    pub port: u16,
+    /// The server's address or name.
+    pub server: String<MAX_SERVER>,
+    /// The time-out in ms, the same as the server's. 100 to 60 000.
+    pub timeout_ms: u32,
+    /// The ESP8266 reports its state every so many seconds; 0 for never.
+    pub report_s: u32,
+    /// The network's name, at most 32 bytes. Empty: the network that the ESP8266 remembers.
+    pub ssid: String<32>,
+    /// Its password: 8 to 63 bytes, or empty.
+    pub password: String<63>,
+}
+
+impl fmt::Debug for Config {
+    /// Does not show the password.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Config")
+            .field("id", &self.id)
+            .field("port", &self.port)
+            .field("server", &self.server)
+            .field("timeout_ms", &self.timeout_ms)
+            .field("report_s", &self.report_s)
+            .field("ssid", &self.ssid)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Why a configuration cannot be used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ConfigError {
+    /// The id is none.
+    Id(BadId),
+    /// The port is 0.
+    Port,
+    /// The server's address is empty, longer than [`MAX_SERVER`] bytes or holds control characters.
+    Server,
+    /// The time-out is not in the allowed range.
+    Timeout,
+    /// The network's name is longer than 32 bytes.
+    Ssid,
+    /// The password is neither empty nor 8 to 63 bytes long.
+    Password,
+    /// The line is longer than 200 bytes, which is all that passes at once.
+    TooLong(usize),
+    /// It is not the JSON list that is expected.
+    Syntax,
+}
+
+impl fmt::Display for ConfigError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Id(why) => write!(f, "{why}"),
+            Self::Port => f.write_str("the port is 0; the usual one is 8123"),
+            Self::Server => {
+                write!(
+                    f,
+                    "the server's address must have 1 to {MAX_SERVER} printable bytes"
+                )
+            }
+            Self::Timeout => f.write_str("the time-out must be 100 to 60000 ms"),
+            Self::Ssid => f.write_str("the network's name (SSID) is longer than 32 bytes"),
+            Self::Password => f.write_str("the WiFi password must have 8 to 63 bytes, or none"),
+            Self::TooLong(n) => write!(
+                f,
+                "id, server, SSID and password are too long together: the line for the ESP8266 has \
+                 {n} bytes of at most {MAX_PAYLOAD}"
+            ),
+            Self::Syntax => f.write_str("this is not a configuration line"),
+        }
+    }
+}
+
+impl core::error::Error for ConfigError {}
+
+/// The list on the wire.
+#[derive(Serialize, Deserialize)]
+struct Wire<I, H, S, P>(I, u16, H, u32, u32, S, P, String<3>);
+
+/// The last element of the list.
+const MARKER: &str = "cfg";
+
+impl Config {
+    /// Checks every value, and the length of the line.
+    ///
+    /// # Errors
+    /// The first value that cannot be used.
+    pub fn check(&self) -> Result<(), ConfigError> {
+        self.encode(&mut [0; MAX_PAYLOAD]).map(|_| ())
+    }
+
+    fn check_values(&self) -> Result<(), ConfigError> {
+        check_id(&self.id).map_err(ConfigError::Id)?;
+        if self.port == 0 {
+            return Err(ConfigError::Port);
+        }
+        if self.server.is_empty() || self.server.chars().any(char::is_control) {
+            return Err(ConfigError::Server);
+        }
+        if !(100..=60_000).contains(&self.timeout_ms) {
+            return Err(ConfigError::Timeout);
+        }
+        if !self.password.is_empty() && self.password.len() < 8 {
+            return Err(ConfigError::Password);
+        }
+        Ok(())
+    }
+
+    /// Writes the line, with its `\n`, into `out` and returns its length.
+    ///
+    /// # Errors
+    /// If a value cannot be used, or the line does not fit into [`MAX_PAYLOAD`] bytes or `out`.
+    pub fn encode(&self, out: &mut [u8]) -> Result<usize, ConfigError> {
+        self.check_values()?;
+        // The reference wants the id with the newline that ends the hello.
+        let mut id: String<{ MAX_ID + 1 }> = String::new();
+        let mut marker = String::new();
+        (id.push_str(&self.id).and_then(|()| id.push('\n')))
+            .and_then(|()| marker.push_str(MARKER))
+            .map_err(|_| ConfigError::Id(BadId::TooLong))?;
+        let wire = Wire(
+            id,
+            self.port,
+            self.server.as_str(),
+            self.timeout_ms,
+            self.report_s,
+            self.ssid.as_str(),
+            self.password.as_str(),
+            marker,
+        );
+        // Every byte of every string escaped as \u00xx is the longest that there can be.
+        let mut line = [0; 6 * (MAX_ID + MAX_SERVER + 32 + 63) + 64];
+        let len = serde_json_core::to_slice(&wire, &mut line).map_err(|_| ConfigError::Syntax)?;
+        line[len] = b'\n';
+        let total = len + 1;
+        if total > MAX_PAYLOAD || total > out.len() {
+            return Err(ConfigError::TooLong(total));
+        }
+        out[..total].copy_from_slice(&line[..total]);
+        Ok(total)
+    }
+
+    /// Reads the line, with or without its `\n`.
+    ///
+    /// # Errors
+    /// [`ConfigError::Syntax`] if it is not such a list, else the first value that cannot be used.
+    pub fn decode(line: &[u8]) -> Result<Self, ConfigError> {
+        type Read = Wire<String<{ MAX_ID + 1 }>, String<MAX_SERVER>, String<32>, String<63>>;
+        let mut unescaped = [0; MAX_PAYLOAD];
+        let (wire, _) = serde_json_core::from_slice_escaped::<Read>(line, &mut unescaped)
+            .map_err(|_| ConfigError::Syntax)?;
+        let Wire(id, port, server, timeout_ms, report_s, ssid, password, marker) = wire;
+        if marker != MARKER {
+            return Err(ConfigError::Syntax);
+        }
+        let id = id.strip_suffix('\n').unwrap_or(&id);
+        let id = String::try_from(id).map_err(|_| ConfigError::Id(BadId::TooLong))?;
+        let config = Self {
+            id,
+            port,
+            server,
+            timeout_ms,
+            report_s,
+            ssid,
+            password,
+        };
+        config.check_values()?;
+        Ok(config)
+    }
+}
+
+/// The ESP8266's report: what follows the header `r`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Report(
+    /// How often it has connected to the server since it booted.
+    pub u32,
+    /// Number of this report since it booted, from 0.
+    pub u32,
+    /// Its free memory in bytes.
+    pub u32,
+);
+
+impl Report {
+    /// Reads the JSON list.
+    pub fn decode(json: &[u8]) -> Option<Self> {
+        serde_json_core::from_slice(json)
+            .ok()
+            .map(|(report, _)| report)
+    }
+}

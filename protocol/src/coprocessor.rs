@@ -1,0 +1,548 @@
+//! The program of the ESP8266: between the exchange with the STM32 and the server.
+//!
+//! The reference's `esp_link.py` without its faults. It waits for the configuration, joins the
+//! network, keeps a connection to the server, and passes lines with a header each way:
+//!
+//! | STM32 → ESP8266 | |
+//! |---|---|
+//! | the configuration | first after every reset |
+//! | `0x30 + (qos << 1 \| wait)`, text | a line for the server |
+//!
+//! | ESP8266 → STM32 | |
+//! |---|---|
+//! | `n` text | a line from the server |
+//! | `u`, `d` | the server is up, down |
+//! | `b` | could not join the network within 20 s |
+//! | `s` | the server refused the first connection |
+//! | `r[connects, number, mem_free]` | report |
+//! | `k` | keepalive, every 2 s: the program runs |
+//!
+//! A line from the server is acknowledged when the STM32 has taken it, so a crash of the ESP8266 loses
+//! none; a line for the server leaves the STM32's queue when the ESP8266 has it, so a crash loses
+//! those that it holds: at most one that waits for its acknowledgement and one in the receive
+//! buffer if they are written with `wait`, else at most [`OUTBOX`] and one.
+
+use heapless::{Deque, Vec};
+
+use crate::MAX_TEXT;
+use crate::config::Config;
+use crate::endpoint::{Delivery, Endpoint, Host, Qos, Receipt, Role, Stats, Timing};
+use crate::exchange::Responder;
+use crate::lines::{Assembler, Outgoing, Step};
+use crate::time::{Duration, Instant, earliest};
+
+/// Lines for the server that are sent and not yet acknowledged, or wait for the server.
+pub const OUTBOX: usize = 4;
+/// Lines from the server that the STM32 has not taken yet. More are refused, and come again.
+pub const INBOX: usize = 4;
+
+/// How often `k` is sent.
+pub const KEEPALIVE: Duration = Duration::from_secs(2);
+/// How long the remembered network is given before the configured one is tried.
+pub const REMEMBERED: Duration = Duration::from_secs(4);
+/// How long an attempt to join is given.
+pub const JOIN: Duration = Duration::from_secs(10);
+/// `b` is sent when the network could not be joined for this long.
+pub const BAD_WIFI: Duration = Duration::from_secs(20);
+/// The first pause before the server is tried again; it doubles up to [`MAX_BACKOFF`].
+pub const MIN_BACKOFF: Duration = Duration::from_millis(250);
+/// The longest pause before the server is tried again.
+pub const MAX_BACKOFF: Duration = Duration::from_secs(4);
+
+/// What the owner is to do with WiFi and TCP.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Command {
+    /// Join the network that the chip remembers.
+    JoinRemembered,
+    /// Join the network of [`Coprocessor::config`].
+    Join,
+    /// Open a TCP connection to the server of [`Coprocessor::config`]. Close any other first.
+    Connect,
+    /// Close the TCP connection, or give up opening it.
+    Disconnect,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Wifi {
+    /// No configuration yet.
+    Off,
+    /// Joining; another attempt at the instant.
+    Joining(Instant),
+    Up,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Tcp {
+    /// Connect at the instant.
+    Waiting(Instant),
+    /// The owner is connecting; it has failed at the instant.
+    Connecting(Instant),
+    /// Connected; so many bytes of the hello are sent.
+    Connected(usize),
+}
+
+type Line = Vec<u8, MAX_TEXT>;
+
+/// Lines from the server that wait for the STM32.
+#[derive(Debug)]
+struct Inbox {
+    lines: Deque<(Receipt, Line), INBOX>,
+    too_long: u32,
+}
+
+impl Host<Line> for Inbox {
+    fn deliver(&mut self, text: &str, receipt: Receipt) -> Delivery {
+        let Ok(line) = Line::from_slice(text.as_bytes()) else {
+            return Delivery::Refused;
+        };
+        match self.lines.push_back((receipt, line)) {
+            Ok(()) => Delivery::Later,
+            Err(_) => Delivery::Refused,
+        }
+    }
+
+    fn too_long(&mut self) {
+        self.too_long = self.too_long.wrapping_add(1);
+    }
+}
+
+/// What is on its way to the STM32.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Passing {
+    Nothing,
+    Control,
+    /// The first line of the inbox.
+    Message,
+}
+
+/// The program of one ESP8266.
+///
+/// The owner moves its [`wires`](Self::wires), carries out [`Command`]s, reports what
+/// WiFi and TCP do, sends what [`transmit`](Self::transmit) gives, and calls
+/// [`poll`](Self::poll) after each of these and at [`poll_at`](Self::poll_at).
+#[derive(Debug)]
+pub struct Coprocessor {
+    wires: Responder,
+    config: Option<Config>,
+    assembler: Assembler<{ MAX_TEXT + 1 }>,
+    endpoint: Endpoint<Vec<u8, { MAX_TEXT + 2 }>, Line, OUTBOX>,
+    inbox: Inbox,
+    outgoing: Outgoing<{ MAX_TEXT + 2 }>,
+    passing: Passing,
+    commands: Deque<Command, 4>,
+    wifi: Wifi,
+    /// When `b` is due.
+    bad_wifi_at: Option<Instant>,
+    tcp: Tcp,
+    backoff: Duration,
+    /// No connection has succeeded since boot.
+    initial: bool,
+    /// The present connection has been counted in `connects`.
+    counted: bool,
+    /// How often the server was reached since boot.
+    connects: u32,
+    /// The server state that the STM32 was told.
+    told_up: bool,
+    tell_bad_wifi: bool,
+    tell_bad_server: bool,
+    keepalive_at: Option<Instant>,
+    report_at: Option<Instant>,
+    reports: u32,
+    mem_free: u32,
+    dropped: u32,
+}
+
+impl Coprocessor {
+    /// A program that has just started. `syn` is the level of that wire.
+    pub fn new(syn: bool) -> Self {
+        Self {
+            wires: Responder::new(syn),
+            config: None,
+            assembler: Assembler::new(),
+            endpoint: Endpoint::new(Role::Client, Timing::default(), Vec::new()),
+            inbox: Inbox {
+                lines: Deque::new(),
+                too_long: 0,
+            },
+            outgoing: Outgoing::new(),
+            passing: Passing::Nothing,
+            commands: Deque::new(),
+            wifi: Wifi::Off,
+            bad_wifi_at: None,
+            tcp: Tcp::Waiting(Instant::ZERO),
+            backoff: MIN_BACKOFF,
+            initial: true,
+            counted: false,
+            connects: 0,
+            told_up: false,
+            tell_bad_wifi: false,
+            tell_bad_server: false,
+            keepalive_at: None,
+            report_at: None,
+            reports: 0,
+            mem_free: 0,
+            dropped: 0,
+        }
+    }
+
+    /// The configuration, once it has come.
+    pub fn config(&self) -> Option<&Config> {
+        self.config.as_ref()
+    }
+
+    /// The machine behind the pin and the I2C bus.
+    pub fn wires(&mut self) -> &mut Responder {
+        &mut self.wires
+    }
+
+    /// Counters of the link to the server.
+    pub fn stats(&self) -> &Stats {
+        self.endpoint.stats()
+    }
+
+    /// Whether lines flow to and from the server.
+    pub fn server_up(&self) -> bool {
+        self.endpoint.is_up()
+    }
+
+    /// Lines from the STM32 that were dropped: too long, not UTF-8, or without a known header. Only a
+    /// foreign STM32 program or a garbled bus sends such lines.
+    pub fn dropped(&self) -> u32 {
+        self.dropped
+    }
+
+    /// Free memory in bytes, for the reports.
+    pub fn set_mem_free(&mut self, bytes: u32) {
+        self.mem_free = bytes;
+    }
+
+    /// The next thing to do with WiFi and TCP.
+    pub fn next_command(&mut self) -> Option<Command> {
+        self.commands.pop_front()
+    }
+
+    /// The chip is connected to a network and has an address, or is not.
+    pub fn wifi(&mut self, up: bool, now: Instant) {
+        if up {
+            self.wifi = Wifi::Up;
+            self.bad_wifi_at = None;
+            if matches!(self.tcp, Tcp::Waiting(_)) {
+                self.backoff = MIN_BACKOFF;
+                self.tcp = Tcp::Waiting(now);
+            }
+        } else if self.wifi == Wifi::Up {
+            self.lost(now);
+            self.join(now);
+        }
+    }
+
+    /// The TCP connection is open.
+    pub fn connected(&mut self, now: Instant) {
+        if matches!(self.tcp, Tcp::Connecting(_)) {
+            self.tcp = Tcp::Connected(0);
+            self.endpoint.connected(now);
+        }
+    }
+
+    /// The TCP connection could not be opened.
+    pub fn connect_failed(&mut self, now: Instant) {
+        if matches!(self.tcp, Tcp::Connecting(_)) {
+            self.tell_bad_server |= core::mem::take(&mut self.initial);
+            self.retry(now);
+        }
+    }
+
+    /// The TCP connection was closed by the server or by an error.
+    pub fn closed(&mut self, now: Instant) {
+        match self.tcp {
+            Tcp::Connected(_) => self.lost(now),
+            Tcp::Connecting(_) => self.connect_failed(now),
+            Tcp::Waiting(_) => {}
+        }
+    }
+
+    /// Bytes from the server.
+    pub fn received(&mut self, bytes: &[u8], now: Instant) {
+        if matches!(self.tcp, Tcp::Connected(_)) {
+            self.endpoint.receive(now, bytes, &mut self.inbox);
+        }
+    }
+
+    /// Fills `out` (at least three bytes) with what is to be sent to the server now; returns how many
+    /// bytes that are. Call it until it returns 0.
+    pub fn transmit(&mut self, out: &mut [u8], now: Instant) -> usize {
+        let Tcp::Connected(sent) = self.tcp else {
+            return 0;
+        };
+        let id = self
+            .config
+            .as_ref()
+            .map_or(&b""[..], |config| config.id.as_bytes());
+        if sent <= id.len() {
+            let mut used = 0;
+            for &byte in id[sent..].iter().chain(b"\n").take(out.len()) {
+                out[used] = byte;
+                used += 1;
+            }
+            self.tcp = Tcp::Connected(sent + used);
+            return used;
+        }
+        self.endpoint.transmit(now, out)
+    }
+
+    /// Time has passed, or something has happened.
+    pub fn poll(&mut self, now: Instant) {
+        self.wires.poll(now);
+        self.take_from_host(now);
+        self.poll_network(now);
+        self.give_to_host(now);
+    }
+
+    /// When to poll again.
+    pub fn poll_at(&self, now: Instant) -> Option<Instant> {
+        let wifi = match self.wifi {
+            Wifi::Joining(next) => earliest(Some(next), self.bad_wifi_at),
+            Wifi::Off | Wifi::Up => None,
+        };
+        let tcp = match self.tcp {
+            Tcp::Waiting(at) | Tcp::Connecting(at) => Some(at).filter(|_| self.wifi == Wifi::Up),
+            Tcp::Connected(sent) => {
+                let hello = self.config.as_ref().is_some_and(|c| sent <= c.id.len());
+                if hello {
+                    Some(now)
+                } else {
+                    self.endpoint.poll_at(now)
+                }
+            }
+        };
+        // What is to be told to the STM32 can only be told when the wires are free: they say when.
+        let host = earliest(self.keepalive_at, self.report_at)
+            .filter(|_| self.passing == Passing::Nothing);
+        earliest(earliest(self.wires.poll_at(), host), earliest(wifi, tcp))
+    }
+
+    fn command(&mut self, command: Command) {
+        let full = self.commands.push_back(command).is_err();
+        debug_assert!(!full, "the owner does not carry out the commands");
+    }
+
+    // ---- from the STM32 ----
+
+    fn take_from_host(&mut self, now: Instant) {
+        while !self.wires.received().is_empty() {
+            let payload = self.wires.received();
+            if self.config.is_some()
+                && self.assembler.completes(payload).is_some()
+                && let Some(qos) = self.assembler.first(payload).and_then(qos_of)
+                && !self.may_take(qos)
+            {
+                return;
+            }
+            let step = self.assembler.push(payload);
+            let (Step::Partial(used) | Step::Complete(used) | Step::TooLong(used)) = step;
+            self.wires.consume(used);
+            match step {
+                Step::Partial(_) => {}
+                Step::TooLong(_) => self.dropped = self.dropped.wrapping_add(1),
+                Step::Complete(_) => {
+                    let taken = self.line_from_host(now);
+                    self.dropped = self.dropped.wrapping_add(u32::from(!taken));
+                    self.assembler.clear();
+                }
+            }
+        }
+    }
+
+    /// A line that waits for all before it is taken only when there are none: the fewer lines are
+    /// here, the fewer a crash loses.
+    fn may_take(&self, qos: Qos) -> bool {
+        if qos.wait {
+            self.endpoint.unacked() == 0
+        } else {
+            self.endpoint.has_room()
+        }
+    }
+
+    fn line_from_host(&mut self, now: Instant) -> bool {
+        let line = self.assembler.line();
+        if self.config.is_none() {
+            let Ok(config) = Config::decode(line) else {
+                return false;
+            };
+            self.configure(config, now);
+            return true;
+        }
+        let Some((&header, text)) = line.split_first() else {
+            return false;
+        };
+        let Some(qos) = qos_of(header) else {
+            return false;
+        };
+        if text.is_empty() || core::str::from_utf8(text).is_err() {
+            return false;
+        }
+        let Ok(line) = Line::from_slice(text) else {
+            return false;
+        };
+        self.endpoint.write(line, qos, now).is_ok()
+    }
+
+    fn configure(&mut self, config: Config, now: Instant) {
+        let timing = Timing::new(Duration::from_millis(u64::from(config.timeout_ms)));
+        self.endpoint = Endpoint::new(Role::Client, timing, Vec::new());
+        self.keepalive_at = Some(now);
+        self.report_at = report_interval(&config).map(|interval| now + interval);
+        self.config = Some(config);
+        if self.wifi != Wifi::Up {
+            self.command(Command::JoinRemembered);
+            self.wifi = Wifi::Joining(now + REMEMBERED);
+            self.bad_wifi_at = Some(now + BAD_WIFI);
+        }
+        self.tcp = Tcp::Waiting(now);
+    }
+
+    // ---- to the STM32 ----
+
+    fn give_to_host(&mut self, now: Instant) {
+        while self.wires.can_submit() {
+            if self.outgoing.rest().is_empty() {
+                if self.passing == Passing::Message
+                    && let Some((receipt, _)) = self.inbox.lines.pop_front()
+                {
+                    self.endpoint.release(receipt);
+                }
+                self.outgoing.clear();
+                self.passing = Passing::Nothing;
+                if !self.choose_for_host(now) {
+                    return;
+                }
+            }
+            let taken = self.wires.submit(self.outgoing.rest());
+            self.outgoing.submitted(taken);
+        }
+    }
+
+    /// Chooses the next line for the STM32: what is short and urgent first.
+    fn choose_for_host(&mut self, now: Instant) -> bool {
+        if self.config.is_none() {
+            return false;
+        }
+        let up = self.endpoint.is_up();
+        let control: &[u8] = if self.keepalive_at.is_some_and(|at| now >= at) {
+            self.keepalive_at = Some(now + KEEPALIVE);
+            b"k"
+        } else if up != self.told_up {
+            self.told_up = up;
+            if up { b"u" } else { b"d" }
+        } else if core::mem::take(&mut self.tell_bad_wifi) {
+            b"b"
+        } else if core::mem::take(&mut self.tell_bad_server) {
+            b"s"
+        } else if self.report_at.is_some_and(|at| now >= at) {
+            return self.report(now);
+        } else if let Some((_, text)) = self.inbox.lines.front() {
+            self.passing = Passing::Message;
+            return self.outgoing.set(&[b"n", text, b"\n"]);
+        } else {
+            return false;
+        };
+        self.passing = Passing::Control;
+        self.outgoing.set(&[control, b"\n"])
+    }
+
+    fn report(&mut self, now: Instant) -> bool {
+        let interval = self.config.as_ref().and_then(report_interval);
+        self.report_at = interval.map(|interval| now + interval);
+        let mut line: heapless::String<48> = heapless::String::new();
+        // Spaces as in the reference's `ujson.dumps`. Three 32-bit numbers always fit.
+        let _ = core::fmt::Write::write_fmt(
+            &mut line,
+            format_args!(
+                "r[{}, {}, {}]\n",
+                self.connects, self.reports, self.mem_free
+            ),
+        );
+        self.reports = self.reports.wrapping_add(1);
+        self.passing = Passing::Control;
+        self.outgoing.set(&[line.as_bytes()])
+    }
+
+    // ---- WiFi and TCP ----
+
+    fn poll_network(&mut self, now: Instant) {
+        if let Wifi::Joining(next) = self.wifi {
+            if self.bad_wifi_at.is_some_and(|at| now >= at) {
+                self.bad_wifi_at = None;
+                self.tell_bad_wifi = true;
+            }
+            if now >= next {
+                self.join(now);
+            }
+        }
+        if self.wifi != Wifi::Up || self.config.is_none() {
+            return;
+        }
+        match self.tcp {
+            Tcp::Waiting(at) if now >= at => {
+                self.command(Command::Connect);
+                let patience = self.endpoint.timing().timeout.times(2);
+                self.tcp = Tcp::Connecting(now + patience);
+            }
+            Tcp::Connecting(at) if now >= at => {
+                self.command(Command::Disconnect);
+                self.connect_failed(now);
+            }
+            Tcp::Connected(_) => {
+                if self.endpoint.is_up() && !core::mem::replace(&mut self.counted, true) {
+                    self.connects = self.connects.wrapping_add(1);
+                    self.initial = false;
+                    self.backoff = MIN_BACKOFF;
+                }
+                if self.endpoint.outage(now) {
+                    self.lost(now);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn join(&mut self, now: Instant) {
+        let known = self
+            .config
+            .as_ref()
+            .is_some_and(|config| !config.ssid.is_empty());
+        self.command(if known {
+            Command::Join
+        } else {
+            Command::JoinRemembered
+        });
+        self.wifi = Wifi::Joining(now + JOIN);
+    }
+
+    /// The connection is dead: close it whatever its state, so that the server learns of it.
+    fn lost(&mut self, now: Instant) {
+        if !matches!(self.tcp, Tcp::Waiting(_)) {
+            self.command(Command::Disconnect);
+        }
+        self.retry(now);
+    }
+
+    fn retry(&mut self, now: Instant) {
+        self.endpoint.disconnected();
+        self.counted = false;
+        self.tcp = Tcp::Waiting(now + self.backoff);
+        self.backoff = self.backoff.times(2).min(MAX_BACKOFF);
+    }
+}
+
+fn qos_of(header: u8) -> Option<Qos> {
+    let bits = header.wrapping_sub(b'0');
+    (bits < 4).then_some(Qos {
+        qos: bits & 2 != 0,
+        wait: bits & 1 != 0,
+    })
+}
+
+fn report_interval(config: &Config) -> Option<Duration> {
+    (config.report_s > 0).then(|| Duration::from_secs(u64::from(config.report_s)))
+}

@@ -1,0 +1,532 @@
+//! One end of the TCP side: keepalives, acknowledgements, repetition, duplicates, outages.
+//!
+//! An [`Endpoint`] is a *session*: it outlives connections. It owns no socket and no clock. The owner
+//! tells it of connections ([`connected`](Endpoint::connected), [`disconnected`](Endpoint::disconnected)),
+//! hands it what arrived ([`receive`](Endpoint::receive)), asks it what to send
+//! ([`transmit`](Endpoint::transmit)) and when to look again ([`poll_at`](Endpoint::poll_at)), and
+//! closes the connection when [`outage`](Endpoint::outage) says so. Everything that the
+//! reference's `server.py` and `client.py` do between socket and application is here, for both ends.
+//!
+//! What a line costs: no allocation, one copy into the caller's buffer.
+
+mod outbox;
+
+use core::fmt;
+
+use crate::line::{Found, Line, LineBuf, LineReader, Mid};
+use crate::time::{Duration, Instant, earliest};
+use crate::window::{Verdict, Window, fingerprint};
+use outbox::{Chosen, Outbox};
+
+/// Which end this is. The ends differ in when they may send, and in how long they wait at first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Role {
+    /// Accepts connections. Holds lines back until the client has shown that it listens.
+    Server,
+    /// Makes connections. Holds lines back until something has come from the server.
+    Client,
+}
+
+/// The times of a link.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Timing {
+    /// Silence for this long is an outage; a line is repeated when no acknowledgement came for this
+    /// long; a keepalive goes out after a quarter of it. Both ends must use the same value.
+    pub timeout: Duration,
+    /// How long a server holds lines back after the first sign of life: an ESP8266 that has just
+    /// connected loses what comes too soon (micropython-iot: "let ESP get out of bed").
+    pub write_pause: Duration,
+}
+
+impl Timing {
+    /// The reference's pause.
+    pub const WRITE_PAUSE: Duration = Duration::from_millis(200);
+
+    /// The times that belong to a time-out.
+    pub const fn new(timeout: Duration) -> Self {
+        Self {
+            timeout,
+            write_pause: Self::WRITE_PAUSE,
+        }
+    }
+
+    /// A connection on which nothing was sent for this long gets a keepalive.
+    pub const fn keepalive(&self) -> Duration {
+        self.timeout.part(4)
+    }
+}
+
+impl Default for Timing {
+    /// 2 s, as in the reference's code (its manual says 1.5 s).
+    fn default() -> Self {
+        Self::new(Duration::from_millis(2000))
+    }
+}
+
+/// How a line is to be delivered. The names are the reference's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Qos {
+    /// Repeat it until it is acknowledged. Without, it is sent once and may be lost in an outage.
+    pub qos: bool,
+    /// Send it only when all earlier `qos` lines are acknowledged, so that order is kept.
+    pub wait: bool,
+}
+
+impl Qos {
+    /// `qos=True, wait=True`, the default: exactly once, in order.
+    pub const ORDERED: Self = Self {
+        qos: true,
+        wait: true,
+    };
+    /// `qos=True, wait=False`: exactly once; lines may overtake each other after an outage.
+    pub const UNORDERED: Self = Self {
+        qos: true,
+        wait: false,
+    };
+    /// `qos=False`: at most once.
+    pub const BEST_EFFORT: Self = Self {
+        qos: false,
+        wait: false,
+    };
+}
+
+/// Names a written line until it is acknowledged. Counts up from 0, one for each line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Ticket(pub u64);
+
+/// Names a delivered line whose acknowledgement is due later: see [`Delivery::Later`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Receipt {
+    mid: Mid,
+    epoch: u8,
+}
+
+/// What the owner did with a line that was handed to it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Delivery {
+    /// It is in a queue that cannot lose it: acknowledge it.
+    Taken,
+    /// It has it, but will call [`Endpoint::release`] when it may be acknowledged.
+    Later,
+    /// There is no room: do not acknowledge it. The peer repeats it, so nothing is lost.
+    Refused,
+}
+
+/// What an endpoint calls while it looks at received bytes.
+pub trait Host<L> {
+    /// A line arrived, for the first time.
+    fn deliver(&mut self, text: &str, receipt: Receipt) -> Delivery;
+    /// A written line was acknowledged, `took` after it was written. `line` is given back where
+    /// possible, so that its memory can be used again.
+    fn acked(&mut self, ticket: Ticket, line: Option<L>, took: Duration) {
+        let _ = (ticket, line, took);
+    }
+    /// A line is no message, acknowledgement or keepalive. It is ignored.
+    fn invalid(&mut self, line: &[u8]) {
+        let _ = line;
+    }
+    /// A line is longer than the buffer. It is skipped, and not acknowledged.
+    fn too_long(&mut self) {}
+}
+
+/// Counters since the endpoint was made. They wrap after 2³² lines.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Stats {
+    /// Connections so far.
+    pub connects: u32,
+    /// Lines delivered.
+    pub lines_in: u32,
+    /// Lines sent, repetitions not counted.
+    pub lines_out: u32,
+    /// Lines sent again.
+    pub retransmissions: u32,
+    /// Lines received again, acknowledged and dropped.
+    pub duplicates: u32,
+    /// Lines that were refused by the owner.
+    pub refused: u32,
+    /// Lines that are none, or too long.
+    pub invalid: u32,
+}
+
+/// The present connection, if there is one.
+#[derive(Debug)]
+struct Connection {
+    last_rx: Instant,
+    last_tx: Instant,
+    /// When the next keepalive is due at the latest; at once after connecting.
+    keepalive_at: Instant,
+    /// A complete line has come.
+    first_line: bool,
+    pause: Pause,
+    acks: Acks,
+    /// A message of which only a part is sent so far.
+    sending: Option<Sending>,
+}
+
+/// Whether lines (not acknowledgements) may be sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Pause {
+    UntilSignOfLife,
+    Until(Instant),
+    Over,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Sending {
+    ticket: Ticket,
+    /// Bytes of id, text and newline that are sent.
+    sent: usize,
+}
+
+/// Acknowledgements to send, in order; each id at most once, so 256 places are always enough.
+#[derive(Debug)]
+struct Acks {
+    due: heapless::Deque<u8, 256>,
+    set: [u8; 32],
+}
+
+impl Acks {
+    fn push(&mut self, mid: Mid) {
+        let (byte, bit) = (usize::from(mid.0 >> 3), 1 << (mid.0 & 7));
+        if self.set[byte] & bit == 0 && self.due.push_back(mid.0).is_ok() {
+            self.set[byte] |= bit;
+        }
+    }
+
+    fn pop(&mut self) -> Option<Mid> {
+        let mid = self.due.pop_front()?;
+        self.set[usize::from(mid >> 3)] &= !(1 << (mid & 7));
+        Some(Mid(mid))
+    }
+}
+
+/// One end of a link. `B` holds a partial line, `L` a line that waits for its acknowledgement, of
+/// which there are at most `N` (1 to 100: see [`Endpoint::new`]).
+#[derive(Debug)]
+pub struct Endpoint<B, L, const N: usize> {
+    role: Role,
+    timing: Timing,
+    reader: LineReader<B>,
+    window: Window,
+    /// Delivered lines whose acknowledgement the owner holds back.
+    later: [u8; 32],
+    epoch: u8,
+    outbox: Outbox<L, N>,
+    connection: Option<Connection>,
+    stats: Stats,
+}
+
+impl<B: LineBuf, L: AsRef<[u8]>, const N: usize> Endpoint<B, L, N> {
+    /// An endpoint that has never been connected. `partial` bounds the length of received lines,
+    /// including their two digits.
+    pub fn new(role: Role, timing: Timing, partial: B) -> Self {
+        // More lines in flight would leave the reference's window of 256 ids, of which it clears
+        // the one 128 ids ahead of each message that it receives.
+        const { assert!(N >= 1 && N <= outbox::MAX_SPREAD as usize) };
+        Self {
+            role,
+            timing,
+            reader: LineReader::new(partial),
+            window: Window::new(),
+            later: [0; 32],
+            epoch: 0,
+            outbox: Outbox::new(),
+            connection: None,
+            stats: Stats::default(),
+        }
+    }
+
+    /// The times of this link.
+    pub fn timing(&self) -> &Timing {
+        &self.timing
+    }
+
+    /// Counters.
+    pub fn stats(&self) -> &Stats {
+        &self.stats
+    }
+
+    /// Whether there is a connection. It may be dead already: see [`outage`](Self::outage).
+    pub fn is_connected(&self) -> bool {
+        self.connection.is_some()
+    }
+
+    /// Whether the peer has shown on this connection that it speaks the protocol: lines may flow.
+    pub fn is_up(&self) -> bool {
+        self.connection.as_ref().is_some_and(|c| match self.role {
+            Role::Server => c.pause != Pause::UntilSignOfLife,
+            Role::Client => c.first_line,
+        })
+    }
+
+    /// When the last byte came, if there is a connection.
+    pub fn last_heard(&self) -> Option<Instant> {
+        self.connection.as_ref().map(|c| c.last_rx)
+    }
+
+    /// A new connection. The hello is the owner's business: a server calls this when it has read
+    /// one, a client after it has queued its own ([`Self::transmit`] sends what follows).
+    pub fn connected(&mut self, now: Instant) {
+        self.disconnected();
+        self.stats.connects = self.stats.connects.wrapping_add(1);
+        self.window.reconnected();
+        self.connection = Some(Connection {
+            last_rx: now,
+            last_tx: now,
+            keepalive_at: now,
+            first_line: false,
+            pause: Pause::UntilSignOfLife,
+            acks: Acks {
+                due: heapless::Deque::new(),
+                set: [0; 32],
+            },
+            sending: None,
+        });
+    }
+
+    /// The connection is gone. Lines that are not acknowledged are sent again over the next one.
+    pub fn disconnected(&mut self) {
+        self.connection = None;
+        self.reader.reset();
+        self.outbox.interrupted();
+    }
+
+    /// Puts a line into the queue of those to send.
+    ///
+    /// # Errors
+    /// Gives `line` back if `N` lines are waiting or unacknowledged already.
+    pub fn write(&mut self, line: L, qos: Qos, now: Instant) -> Result<Ticket, L> {
+        self.outbox.push(line, qos, now)
+    }
+
+    /// How many lines are waiting or unacknowledged.
+    pub fn unacked(&self) -> usize {
+        self.outbox.len()
+    }
+
+    /// Whether [`write`](Self::write) would take a line.
+    pub fn has_room(&self) -> bool {
+        self.outbox.len() < N
+    }
+
+    /// Whether a line is still waiting or unacknowledged. A line without qos is done once it is sent.
+    pub fn is_pending(&self, ticket: Ticket) -> bool {
+        self.outbox.contains(ticket)
+    }
+
+    /// Takes a line that has not been sent yet out of the queue. A line that was sent, even in part,
+    /// stays: the peer may have it.
+    pub fn cancel(&mut self, ticket: Ticket) -> Option<L> {
+        self.outbox.cancel(ticket)
+    }
+
+    /// Looks at bytes that arrived over the present connection.
+    pub fn receive(&mut self, now: Instant, bytes: &[u8], host: &mut impl Host<L>) {
+        let Some(connection) = &mut self.connection else {
+            return;
+        };
+        if bytes.is_empty() {
+            return;
+        }
+        connection.last_rx = now;
+        if self.role == Role::Server && connection.pause == Pause::UntilSignOfLife {
+            connection.pause = Pause::Until(now + self.timing.write_pause);
+        }
+        let Self {
+            reader,
+            window,
+            later,
+            epoch,
+            outbox,
+            stats,
+            role,
+            ..
+        } = self;
+        reader.feed(bytes, |found| {
+            let line = match found {
+                Found::Line(line) => Line::parse(line),
+                Found::TooLong => {
+                    stats.invalid = stats.invalid.wrapping_add(1);
+                    host.too_long();
+                    return true;
+                }
+            };
+            connection.first_line = true;
+            if *role == Role::Client {
+                connection.pause = Pause::Over;
+            }
+            match line {
+                Line::Keepalive => {}
+                Line::Ack(mid) => {
+                    let sending = connection.sending.map(|s| s.ticket);
+                    if let Some((ticket, line, took)) = outbox.acked(mid, sending, now) {
+                        host.acked(ticket, line, took);
+                    }
+                }
+                Line::Message { mid, text } => {
+                    let print = fingerprint(text.as_bytes());
+                    let verdict = window.judge(mid, print);
+                    let (byte, bit) = (usize::from(mid.0 >> 3), 1u8 << (mid.0 & 7));
+                    if verdict == Verdict::Duplicate {
+                        stats.duplicates = stats.duplicates.wrapping_add(1);
+                        if later[byte] & bit == 0 {
+                            connection.acks.push(mid);
+                        }
+                        return true;
+                    }
+                    let next_epoch = epoch.wrapping_add(u8::from(verdict == Verdict::Restarted));
+                    let delivery = host.deliver(
+                        text,
+                        Receipt {
+                            mid,
+                            epoch: next_epoch,
+                        },
+                    );
+                    if delivery == Delivery::Refused {
+                        stats.refused = stats.refused.wrapping_add(1);
+                        return true;
+                    }
+                    if verdict == Verdict::Restarted {
+                        *later = [0; 32];
+                        *epoch = next_epoch;
+                    }
+                    stats.lines_in = stats.lines_in.wrapping_add(1);
+                    window.accept(mid, print);
+                    if delivery == Delivery::Later {
+                        later[byte] |= bit;
+                    } else {
+                        later[byte] &= !bit;
+                        connection.acks.push(mid);
+                    }
+                }
+                Line::Invalid(line) => {
+                    stats.invalid = stats.invalid.wrapping_add(1);
+                    host.invalid(line);
+                }
+            }
+            true
+        });
+    }
+
+    /// Acknowledges a line that was taken with [`Delivery::Later`].
+    pub fn release(&mut self, receipt: Receipt) {
+        let (byte, bit) = (usize::from(receipt.mid.0 >> 3), 1u8 << (receipt.mid.0 & 7));
+        if receipt.epoch == self.epoch && self.later[byte] & bit != 0 {
+            self.later[byte] &= !bit;
+            // Without a connection the peer sends the line again, and it is acknowledged then.
+            if let Some(connection) = &mut self.connection {
+                connection.acks.push(receipt.mid);
+            }
+        }
+    }
+
+    /// Fills `out` with what is to be sent now and returns how many bytes that are. The owner must
+    /// send all of them, in order, over the present connection, or close it. Call it again until it
+    /// returns 0. `out` must have room for at least three bytes.
+    pub fn transmit(&mut self, now: Instant, out: &mut [u8]) -> usize {
+        let Some(connection) = &mut self.connection else {
+            return 0;
+        };
+        let mut used = 0;
+        if let Some(sending) = connection.sending.take() {
+            used += self.outbox.copy(sending.ticket, sending.sent, out);
+            if !self.outbox.is_complete(sending.ticket, sending.sent + used) {
+                connection.sending = Some(Sending {
+                    sent: sending.sent + used,
+                    ..sending
+                });
+                connection.last_tx = now;
+                return used;
+            }
+            self.outbox.completed(sending.ticket, now);
+        }
+        while out.len() - used >= 3 {
+            let Some(mid) = connection.acks.pop() else {
+                break;
+            };
+            let [high, low] = mid.digits();
+            out[used..used + 3].copy_from_slice(&[high, low, b'\n']);
+            used += 3;
+        }
+        if let Pause::Until(end) = connection.pause
+            && now >= end
+        {
+            connection.pause = Pause::Over;
+        }
+        if connection.pause == Pause::Over {
+            // At least the id must fit, or a line would be chosen and nothing of it sent.
+            while out.len() - used >= 3 {
+                let Some(chosen) = self.outbox.choose(now, self.timing.timeout) else {
+                    break;
+                };
+                let ticket = match chosen {
+                    Chosen::First(ticket) => {
+                        self.stats.lines_out = self.stats.lines_out.wrapping_add(1);
+                        ticket
+                    }
+                    Chosen::Again(ticket) => {
+                        self.stats.retransmissions = self.stats.retransmissions.wrapping_add(1);
+                        ticket
+                    }
+                };
+                let n = self.outbox.copy(ticket, 0, &mut out[used..]);
+                used += n;
+                if !self.outbox.is_complete(ticket, n) {
+                    connection.sending = Some(Sending { ticket, sent: n });
+                    break;
+                }
+                self.outbox.completed(ticket, now);
+            }
+        }
+        if used == 0 && now >= connection.keepalive_at && !out.is_empty() {
+            out[0] = b'\n';
+            used = 1;
+        }
+        if used > 0 {
+            connection.last_tx = now;
+            connection.keepalive_at = now + self.timing.keepalive();
+        }
+        used
+    }
+
+    /// Whether the connection is dead: nothing came for the time-out (a client that has not yet had a
+    /// line waits twice as long, since the server may be busy). The owner closes it.
+    pub fn outage(&self, now: Instant) -> bool {
+        self.silent_at().is_some_and(|at| now >= at)
+    }
+
+    fn silent_at(&self) -> Option<Instant> {
+        let connection = self.connection.as_ref()?;
+        let patience = match self.role {
+            Role::Client if !connection.first_line => self.timing.timeout.times(2),
+            _ => self.timing.timeout,
+        };
+        Some(connection.last_rx + patience)
+    }
+
+    /// When to call [`transmit`](Self::transmit) and [`outage`](Self::outage) again, if nothing
+    /// else happens. `None` without a connection.
+    pub fn poll_at(&self, now: Instant) -> Option<Instant> {
+        let connection = self.connection.as_ref()?;
+        if connection.sending.is_some() || !connection.acks.due.is_empty() {
+            return Some(now);
+        }
+        let lines = match connection.pause {
+            Pause::UntilSignOfLife => None,
+            Pause::Until(end) if end > now => {
+                self.outbox.due(now, self.timing.timeout).map(|_| end)
+            }
+            _ => self.outbox.due(now, self.timing.timeout),
+        };
+        earliest(
+            earliest(self.silent_at(), Some(connection.keepalive_at)),
+            lines,
+        )
+    }
+}
+
+impl fmt::Display for Qos {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "qos={}, wait={}", self.qos, self.wait)
+    }
+}

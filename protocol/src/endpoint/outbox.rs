@@ -1,0 +1,232 @@
+//! The lines that an endpoint has been given and that are not acknowledged yet, in order.
+
+use super::{Qos, Ticket};
+use crate::line::Mid;
+use crate::time::{Duration, Instant};
+
+/// How many ids may lie between the oldest unacknowledged line and a new one. The reference's window
+/// forgets an id when the one about 120 later arrives.
+pub(super) const MAX_SPREAD: u8 = 100;
+
+#[derive(Debug)]
+struct Slot<L> {
+    line: L,
+    ticket: Ticket,
+    qos: Qos,
+    written: Instant,
+    state: State,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum State {
+    /// Never sent; has no id yet, so that a line that is never sent uses none up.
+    Queued,
+    /// Sent, completely or in part, at this time.
+    Sent(Mid, Instant),
+    /// Sent over a connection that is gone.
+    Interrupted(Mid),
+    /// Acknowledged while it was being sent again; leaves when that is complete.
+    Acked(Mid),
+}
+
+impl State {
+    fn mid(self) -> Option<Mid> {
+        match self {
+            Self::Queued => None,
+            Self::Sent(mid, _) | Self::Interrupted(mid) | Self::Acked(mid) => Some(mid),
+        }
+    }
+}
+
+/// A line to send now.
+pub(super) enum Chosen {
+    /// For the first time.
+    First(Ticket),
+    /// Because no acknowledgement came.
+    Again(Ticket),
+}
+
+#[derive(Debug)]
+pub(super) struct Outbox<L, const N: usize> {
+    slots: heapless::Vec<Slot<L>, N>,
+    next_mid: Mid,
+    next_ticket: u64,
+}
+
+impl<L: AsRef<[u8]>, const N: usize> Outbox<L, N> {
+    pub(super) const fn new() -> Self {
+        Self {
+            slots: heapless::Vec::new(),
+            next_mid: Mid(0),
+            next_ticket: 0,
+        }
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.slots.len()
+    }
+
+    pub(super) fn push(&mut self, line: L, qos: Qos, now: Instant) -> Result<Ticket, L> {
+        let ticket = Ticket(self.next_ticket);
+        let slot = Slot {
+            line,
+            ticket,
+            qos,
+            written: now,
+            state: State::Queued,
+        };
+        self.slots.push(slot).map_err(|slot| slot.line)?;
+        self.next_ticket += 1;
+        Ok(ticket)
+    }
+
+    fn find(&self, ticket: Ticket) -> Option<usize> {
+        // Tickets are in order, since slots only ever leave.
+        self.slots.binary_search_by_key(&ticket, |s| s.ticket).ok()
+    }
+
+    pub(super) fn contains(&self, ticket: Ticket) -> bool {
+        self.find(ticket)
+            .is_some_and(|at| !matches!(self.slots[at].state, State::Acked(_)))
+    }
+
+    pub(super) fn cancel(&mut self, ticket: Ticket) -> Option<L> {
+        let at = self.find(ticket)?;
+        (self.slots[at].state == State::Queued).then(|| self.slots.remove(at).line)
+    }
+
+    /// The connection is gone: what was sent goes out again; what needs no acknowledgement is done.
+    pub(super) fn interrupted(&mut self) {
+        self.slots.retain_mut(|slot| match slot.state {
+            State::Queued => true,
+            State::Acked(_) => false,
+            State::Sent(mid, _) | State::Interrupted(mid) => {
+                slot.state = State::Interrupted(mid);
+                slot.qos.qos
+            }
+        });
+    }
+
+    /// Takes the acknowledged line out. One that is just being sent again (`sending`) stays without
+    /// its owner noticing until the last byte is out, since half a line would spoil the next.
+    pub(super) fn acked(
+        &mut self,
+        mid: Mid,
+        sending: Option<Ticket>,
+        now: Instant,
+    ) -> Option<(Ticket, Option<L>, Duration)> {
+        let at = self.slots.iter().position(|s| match s.state {
+            State::Sent(m, _) | State::Interrupted(m) => m == mid,
+            State::Queued | State::Acked(_) => false,
+        })?;
+        let slot = &mut self.slots[at];
+        let (ticket, took) = (slot.ticket, now.since(slot.written));
+        if sending == Some(ticket) {
+            slot.state = State::Acked(mid);
+            return Some((ticket, None, took));
+        }
+        Some((ticket, Some(self.slots.remove(at).line), took))
+    }
+
+    /// The line to send now, if there is one. It counts as sent from here on.
+    pub(super) fn choose(&mut self, now: Instant, timeout: Duration) -> Option<Chosen> {
+        let (at, due) = self.candidate(timeout)?;
+        if due > now {
+            return None;
+        }
+        let slot = &mut self.slots[at];
+        let first = slot.state == State::Queued;
+        let mid = slot.state.mid().unwrap_or(self.next_mid);
+        slot.state = State::Sent(mid, now);
+        let ticket = slot.ticket;
+        if first {
+            self.next_mid = mid.next();
+            Some(Chosen::First(ticket))
+        } else {
+            Some(Chosen::Again(ticket))
+        }
+    }
+
+    /// When a line is to be sent; in the past if one is waiting.
+    pub(super) fn due(&self, now: Instant, timeout: Duration) -> Option<Instant> {
+        self.candidate(timeout).map(|(_, due)| due.max(now))
+    }
+
+    /// The line that is to be sent next, and when. Lines leave in the order in which they were
+    /// written; repetitions go first.
+    fn candidate(&self, timeout: Duration) -> Option<(usize, Instant)> {
+        let mut earliest: Option<(usize, Instant)> = None;
+        let mut oldest: Option<Mid> = None;
+        let mut unacked = false;
+        for (at, slot) in self.slots.iter().enumerate() {
+            let due = match slot.state {
+                State::Acked(_) => continue,
+                State::Interrupted(_) => return Some((at, Instant::ZERO)),
+                // Without qos a sent line is only here until its last byte is copied.
+                State::Sent(..) if !slot.qos.qos => continue,
+                State::Sent(_, sent) => sent + timeout,
+                State::Queued => {
+                    let held = slot.qos.qos && slot.qos.wait && unacked;
+                    let spread = oldest.is_some_and(|o| distance(o, self.next_mid) >= MAX_SPREAD);
+                    if !held && !spread {
+                        let again = earliest.filter(|&(_, due)| due <= slot.written);
+                        return again.or(Some((at, slot.written)));
+                    }
+                    break;
+                }
+            };
+            unacked |= slot.qos.qos;
+            oldest = oldest.or(slot.state.mid());
+            if earliest.is_none_or(|(_, e)| due < e) {
+                earliest = Some((at, due));
+            }
+        }
+        earliest
+    }
+
+    /// Copies the bytes of a line (id, text, newline) from `from` on into `out`.
+    pub(super) fn copy(&self, ticket: Ticket, from: usize, out: &mut [u8]) -> usize {
+        let Some((mid, text)) = self.bytes(ticket) else {
+            return 0;
+        };
+        let digits = mid.digits();
+        let mut used = 0;
+        let mut skip = from;
+        for part in [&digits[..], text, b"\n"] {
+            let skipped = skip.min(part.len());
+            skip -= skipped;
+            let n = (part.len() - skipped).min(out.len() - used);
+            out[used..used + n].copy_from_slice(&part[skipped..skipped + n]);
+            used += n;
+        }
+        used
+    }
+
+    /// Whether `sent` bytes are all that there are.
+    pub(super) fn is_complete(&self, ticket: Ticket, sent: usize) -> bool {
+        self.bytes(ticket)
+            .is_none_or(|(_, text)| sent >= text.len() + 3)
+    }
+
+    fn bytes(&self, ticket: Ticket) -> Option<(Mid, &[u8])> {
+        let slot = &self.slots[self.find(ticket)?];
+        Some((slot.state.mid()?, slot.line.as_ref()))
+    }
+
+    /// All bytes of a line are on their way. The time for its acknowledgement starts now.
+    pub(super) fn completed(&mut self, ticket: Ticket, now: Instant) {
+        let Some(at) = self.find(ticket) else { return };
+        let slot = &mut self.slots[at];
+        match slot.state {
+            State::Sent(mid, _) if slot.qos.qos => slot.state = State::Sent(mid, now),
+            State::Acked(_) | State::Sent(..) => drop(self.slots.remove(at)),
+            State::Queued | State::Interrupted(_) => {}
+        }
+    }
+}
+
+/// How many ids `to` is after `from`.
+fn distance(from: Mid, to: Mid) -> u8 {
+    let place = |m: Mid| u16::from(m.0) % 255;
+    ((place(to) + 255 - place(from)) % 255) as u8
+}

@@ -1,0 +1,445 @@
+//! The STM32's side of the exchange.
+
+use core::fmt;
+
+use super::{Header, MAX_PAYLOAD, Payload, WAIT};
+use crate::time::{Duration, Instant};
+
+/// The initiator's times that are not fixed by the wire.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct InitiatorTiming {
+    /// How long the reset wire is active. 200 ms.
+    pub reset_pulse: Duration,
+    /// How often `ack` is looked at while the ESP8266 boots. 100 ms.
+    pub boot_poll: Duration,
+    /// Reset again if the ESP8266 has not shown itself for this long. 10 s (MicroPython takes 3 s).
+    pub boot_limit: Duration,
+    /// From "both wires low" to the first exchange: a reference ESP8266 polls its wire every 100 ms
+    /// and needs time to arm its interrupt. 1 s.
+    pub settle: Duration,
+    /// From one exchange to the next when there is nothing to pass. 100 ms.
+    pub idle_poll: Duration,
+    /// The same while payloads flow. 20 ms leaves the ESP8266's WiFi stack most of its time.
+    pub busy_poll: Duration,
+}
+
+impl Default for InitiatorTiming {
+    fn default() -> Self {
+        Self {
+            reset_pulse: Duration::from_millis(200),
+            boot_poll: Duration::from_millis(100),
+            boot_limit: Duration::from_secs(10),
+            settle: Duration::from_secs(1),
+            idle_poll: Duration::from_millis(100),
+            busy_poll: Duration::from_millis(20),
+        }
+    }
+}
+
+/// What the owner is to do with pins and I2C peripheral, in this order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum InitiatorAction {
+    /// Set `syn`.
+    Syn(bool),
+    /// Make the reset wire active (true) or not. Which level that is, is the owner's business.
+    Reset(bool),
+    /// Be ready to be read: the bytes of [`Initiator::tx_bytes`]. Must be done *before* the next
+    /// action, or the master's address byte finds nobody.
+    ArmTx,
+    /// Be ready to be written to: this many bytes.
+    ArmRx(usize),
+    /// Give up what is armed and bring the peripheral back to its initial state.
+    Disarm,
+}
+
+/// Why the initiator resets the ESP8266.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Failure {
+    /// It did not do its part of an exchange within a second.
+    NoAnswer,
+    /// It did not show itself after a reset.
+    NoBoot,
+    /// An I2C error.
+    Bus,
+    /// A header with an impossible length.
+    BadHeader,
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::NoAnswer => "the ESP8266 did not answer within 1 s",
+            Self::NoBoot => "the ESP8266 did not start: check power, reset and ack wires",
+            Self::Bus => "I2C error: check scl, sda, ground and pull-ups",
+            Self::BadHeader => "the ESP8266 sent an impossible header",
+        })
+    }
+}
+
+/// What an initiator has to tell.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum InitiatorEvent {
+    /// The ESP8266 runs and waits for its configuration.
+    Synchronised,
+    /// The ESP8266 is about to be reset because of this.
+    Failed(Failure),
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum State {
+    /// Not started, or closed: `syn` 1.
+    Closed,
+    /// Reset wire active until then.
+    Reset(Instant),
+    /// `syn` 0; looks at `ack` at the first instant, gives up at the second.
+    Booting(Instant, Instant),
+    /// Waits before the first exchange.
+    Settling(Instant),
+    /// Between exchanges: the next one begins at the latest then.
+    Idle(Instant),
+    /// Within an exchange; it fails at the instant.
+    Step(Step, Instant),
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Step {
+    /// 1–3: armed, `syn` 1; waits for `ack` 1.
+    SendHeader,
+    /// 4–5: `syn` 0; waits for `ack` 0 (pulse A).
+    HeaderTaken,
+    /// 6–7: the payload is armed, `syn` 1; waits for `ack` 1.
+    SendPayload,
+    /// 8: `syn` 0; waits for `ack` 0 (pulse A').
+    PayloadTaken,
+    /// 9: waits for `ack` 1, the responder's request.
+    AwaitRequest,
+    /// 10–12: RX is armed, `syn` 1; waits for two bytes and `ack` 0.
+    RecvHeader,
+    /// 14: waits for `ack` 1, the request to send the payload.
+    AwaitPayload(usize),
+    /// 15–16: RX is armed, `syn` 1; waits for the payload and `ack` 0.
+    RecvPayload(usize),
+}
+
+/// The STM32's side of the exchange.
+#[derive(Debug)]
+pub struct Initiator {
+    timing: InitiatorTiming,
+    state: State,
+    actions: heapless::Deque<InitiatorAction, 8>,
+    event: heapless::Deque<InitiatorEvent, 4>,
+    /// The last level of `ack` that was reported.
+    ack: bool,
+    /// The armed transfer is complete.
+    transferred: bool,
+    header: [u8; 2],
+    header_in: [u8; 2],
+    tx: Payload,
+    /// The payload is part of the exchange under way.
+    sending: bool,
+    rx: Payload,
+    /// The responder's receive buffer is empty.
+    peer_free: bool,
+    /// A payload passed in the last exchange.
+    busy: bool,
+    ended: Instant,
+    exchanges: u32,
+}
+
+impl Initiator {
+    /// An initiator that does nothing until [`start`](Self::start).
+    pub fn new(timing: InitiatorTiming) -> Self {
+        Self {
+            timing,
+            state: State::Closed,
+            actions: heapless::Deque::new(),
+            event: heapless::Deque::new(),
+            ack: true,
+            transferred: false,
+            header: [0; 2],
+            header_in: [0; 2],
+            tx: Payload::EMPTY,
+            sending: false,
+            rx: Payload::EMPTY,
+            peer_free: true,
+            busy: false,
+            ended: Instant::ZERO,
+            exchanges: 0,
+        }
+    }
+
+    /// Resets the ESP8266 and begins anew; the owner has told the present level of `ack` by then. Payloads that were not passed on are forgotten: what was
+    /// under way is the owner's to send again.
+    pub fn start(&mut self, now: Instant) {
+        self.tx.clear();
+        self.rx.clear();
+        self.sending = false;
+        self.peer_free = true;
+        self.busy = false;
+        self.actions.clear();
+        self.act(InitiatorAction::Disarm);
+        self.act(InitiatorAction::Syn(true));
+        self.act(InitiatorAction::Reset(true));
+        self.state = State::Reset(now + self.timing.reset_pulse);
+    }
+
+    /// Stops, and leaves `syn` high, which tells the responder to wait.
+    pub fn close(&mut self) {
+        self.actions.clear();
+        self.act(InitiatorAction::Disarm);
+        self.act(InitiatorAction::Reset(false));
+        self.act(InitiatorAction::Syn(true));
+        self.state = State::Closed;
+    }
+
+    /// Whether exchanges take place.
+    pub fn is_synchronised(&self) -> bool {
+        matches!(self.state, State::Idle(_) | State::Step(..))
+    }
+
+    /// Exchanges completed since the program started.
+    pub fn exchanges(&self) -> u32 {
+        self.exchanges
+    }
+
+    /// The next thing to do.
+    pub fn next_action(&mut self) -> Option<InitiatorAction> {
+        self.actions.pop_front()
+    }
+
+    /// The next thing to know.
+    pub fn next_event(&mut self) -> Option<InitiatorEvent> {
+        self.event.pop_front()
+    }
+
+    /// The bytes to send after [`InitiatorAction::ArmTx`].
+    pub fn tx_bytes(&self) -> &[u8] {
+        match self.state {
+            State::Step(Step::SendPayload, _) => self.tx.as_slice(),
+            _ => &self.header,
+        }
+    }
+
+    /// Whether [`submit`](Self::submit) would take a payload: the last one has been passed.
+    pub fn can_submit(&self) -> bool {
+        self.is_synchronised() && self.tx.is_empty()
+    }
+
+    /// Gives the next payload to pass: as much of `bytes` as fits. Returns how many bytes were taken, 0
+    /// if the last payload has not been passed yet.
+    pub fn submit(&mut self, bytes: &[u8], now: Instant) -> usize {
+        if !self.can_submit() {
+            return 0;
+        }
+        let taken = self.tx.set(bytes);
+        self.hurry(now);
+        taken
+    }
+
+    /// Whether the last submitted payload has been passed.
+    pub fn is_passed(&self) -> bool {
+        self.tx.is_empty()
+    }
+
+    /// What was received and not yet consumed. While it is not empty, the responder is held off.
+    pub fn received(&self) -> &[u8] {
+        self.rx.as_slice()
+    }
+
+    /// Drops the first `n` received bytes.
+    pub fn consume(&mut self, n: usize) {
+        self.rx.consume(n);
+    }
+
+    /// `ack` has changed to `level`. Every edge must be told, in order, also those of a pulse that is
+    /// over by now.
+    pub fn ack(&mut self, level: bool, now: Instant) {
+        self.ack = level;
+        if let (State::Settling(_), true) = (self.state, level) {
+            // It was low only because nobody drove it: the ESP8266 is still booting.
+            self.state = State::Booting(now + self.timing.boot_poll, now + self.timing.boot_limit);
+        }
+        self.advance(now);
+    }
+
+    /// The master has read all armed bytes.
+    pub fn sent(&mut self, now: Instant) {
+        self.transferred = true;
+        self.advance(now);
+    }
+
+    /// The master has written these bytes: as many as were armed, or it is an error.
+    pub fn transfer_received(&mut self, bytes: &[u8], now: Instant) {
+        match self.state {
+            State::Step(Step::RecvHeader, _) if bytes.len() == 2 => {
+                self.header_in.copy_from_slice(bytes);
+            }
+            State::Step(Step::RecvPayload(n), _) if bytes.len() == n => {
+                self.rx.set(bytes);
+            }
+            State::Step(..) => return self.fail(Failure::Bus, now),
+            _ => return,
+        }
+        self.transferred = true;
+        self.advance(now);
+    }
+
+    /// The I2C peripheral reports an error.
+    pub fn bus_error(&mut self, now: Instant) {
+        if matches!(self.state, State::Step(..)) {
+            self.fail(Failure::Bus, now);
+        }
+    }
+
+    /// Time has passed.
+    pub fn poll(&mut self, now: Instant) {
+        match self.state {
+            State::Closed => {}
+            State::Reset(end) if now >= end => {
+                self.act(InitiatorAction::Reset(false));
+                self.act(InitiatorAction::Syn(false));
+                self.state =
+                    State::Booting(now + self.timing.boot_poll, now + self.timing.boot_limit);
+            }
+            State::Booting(_, limit) if now >= limit => self.fail(Failure::NoBoot, now),
+            State::Booting(next, limit) if now >= next => {
+                self.state = if self.ack {
+                    State::Booting(now + self.timing.boot_poll, limit)
+                } else {
+                    State::Settling(now + self.timing.settle)
+                };
+            }
+            State::Settling(end) if now >= end => {
+                let _ = self.event.push_back(InitiatorEvent::Synchronised);
+                self.ended = now;
+                self.state = State::Idle(now);
+            }
+            State::Idle(at) if now >= at => {
+                // Before the header is fixed, the owner gets one chance to submit (the configuration,
+                // after Synchronised): it does so between two polls.
+                self.begin(now);
+            }
+            State::Step(_, limit) if now >= limit => self.fail(Failure::NoAnswer, now),
+            _ => {}
+        }
+    }
+
+    /// When to poll again.
+    pub fn poll_at(&self) -> Option<Instant> {
+        match self.state {
+            State::Closed => None,
+            State::Reset(at) | State::Settling(at) | State::Idle(at) | State::Step(_, at) => {
+                Some(at)
+            }
+            State::Booting(next, limit) => Some(next.min(limit)),
+        }
+    }
+
+    fn act(&mut self, action: InitiatorAction) {
+        let full = self.actions.push_back(action).is_err();
+        debug_assert!(!full, "the owner does not carry out the actions");
+    }
+
+    /// Brings the next exchange forward, since there is something to pass.
+    fn hurry(&mut self, now: Instant) {
+        if let State::Idle(at) = self.state {
+            self.state = State::Idle(at.min((self.ended + self.timing.busy_poll).max(now)));
+        }
+    }
+
+    fn begin(&mut self, now: Instant) {
+        self.sending = self.peer_free && !self.tx.is_empty();
+        let len = if self.sending { self.tx.len as u16 } else { 0 };
+        self.header = Header {
+            len,
+            hold_off: !self.rx.is_empty(),
+        }
+        .encode();
+        self.busy = false;
+        self.arm(Step::SendHeader, InitiatorAction::ArmTx, now);
+    }
+
+    fn arm(&mut self, step: Step, action: InitiatorAction, now: Instant) {
+        self.transferred = false;
+        self.enter(step, now);
+        self.act(action);
+        self.act(InitiatorAction::Syn(true));
+    }
+
+    fn enter(&mut self, step: Step, now: Instant) {
+        self.state = State::Step(step, now + WAIT);
+    }
+
+    /// Goes on as far as the level of `ack` and the transfers allow.
+    fn advance(&mut self, now: Instant) {
+        while let State::Step(step, _) = self.state {
+            match (step, self.ack) {
+                (Step::SendHeader, true) if self.transferred => {
+                    self.act(InitiatorAction::Syn(false));
+                    self.enter(Step::HeaderTaken, now);
+                }
+                (Step::HeaderTaken, false) if self.sending => {
+                    self.arm(Step::SendPayload, InitiatorAction::ArmTx, now);
+                }
+                (Step::SendPayload, true) if self.transferred => {
+                    self.tx.clear();
+                    self.sending = false;
+                    self.busy = true;
+                    self.act(InitiatorAction::Syn(false));
+                    self.enter(Step::PayloadTaken, now);
+                }
+                (Step::HeaderTaken | Step::PayloadTaken, false) => {
+                    self.enter(Step::AwaitRequest, now);
+                }
+                (Step::AwaitRequest, true) => {
+                    self.arm(Step::RecvHeader, InitiatorAction::ArmRx(2), now);
+                }
+                (Step::RecvHeader, false) if self.transferred => {
+                    self.act(InitiatorAction::Syn(false));
+                    let Some(header) = Header::decode(self.header_in) else {
+                        return self.fail(Failure::BadHeader, now);
+                    };
+                    self.peer_free = !header.hold_off;
+                    match usize::from(header.len) {
+                        0 => self.end(now),
+                        // It was told that there is no room, and sends all the same.
+                        _ if !self.rx.is_empty() => return self.fail(Failure::BadHeader, now),
+                        len => self.enter(Step::AwaitPayload(len), now),
+                    }
+                }
+                (Step::AwaitPayload(len), true) => {
+                    self.arm(Step::RecvPayload(len), InitiatorAction::ArmRx(len), now);
+                }
+                (Step::RecvPayload(_), false) if self.transferred => {
+                    self.busy = true;
+                    self.act(InitiatorAction::Syn(false));
+                    self.end(now);
+                }
+                _ => return,
+            }
+        }
+    }
+
+    fn end(&mut self, now: Instant) {
+        self.exchanges = self.exchanges.wrapping_add(1);
+        self.ended = now;
+        let busy = self.busy || (self.peer_free && !self.tx.is_empty());
+        let pause = if busy {
+            self.timing.busy_poll
+        } else {
+            self.timing.idle_poll
+        };
+        self.state = State::Idle(now + pause);
+    }
+
+    fn fail(&mut self, failure: Failure, now: Instant) {
+        // Room is always made for the newest: an owner that does not look loses the oldest.
+        if self.event.is_full() {
+            self.event.pop_front();
+        }
+        let _ = self.event.push_back(InitiatorEvent::Failed(failure));
+        self.start(now);
+    }
+}
+
+const _: () = assert!(MAX_PAYLOAD < 0x7fff);

@@ -1,0 +1,107 @@
+//! The I2C side: how STM32 and ESP8266 pass payloads to each other over two wires and a bus.
+//!
+//! The STM32 ([`Initiator`]) is the I2C *slave*; the ESP8266 ([`Responder`]) is the master. An
+//! exchange is started by the initiator about ten times a second, whether there is anything to pass
+//! or not: header and payload from STM32 to ESP8266, then header and payload back. Every step is
+//! confirmed by a level of `syn` (STM32 → ESP8266) and `ack` (ESP8266 → STM32), so neither side needs
+//! to be quick; the two exceptions (pulses A and A') are why the responder holds ack low for
+//! [`PULSE`], and why the initiator must be told of *edges* of ack, not of levels that it
+//! happened to see. The steps and their numbers are those of `docs/PROTOCOL.md`.
+//!
+//! Both are machines without a clock or pins. The owner reports edges, transfers and time, and
+//! carries out [`InitiatorAction`]s and [`ResponderAction`]s *in the order in which they come*.
+//!
+//! Who has the payload when something fails in the middle? The responder hands a payload over when
+//! `syn` has fallen after it, the initiator counts a payload as passed when `ack` has risen after it.
+//! As `syn` falls only because the initiator saw that, a payload that is sent again after a failure
+//! was never handed over before: a crash may lose a payload, but does not double one.
+
+mod initiator;
+mod responder;
+
+pub use initiator::{Failure, Initiator, InitiatorAction, InitiatorEvent, InitiatorTiming};
+pub use responder::{BusFault, Responder, ResponderAction};
+
+use crate::time::Duration;
+
+/// The STM32's I2C address.
+pub const ADDRESS: u8 = 0x12;
+
+/// The most bytes that pass in one direction in one exchange.
+pub const MAX_PAYLOAD: usize = 200;
+
+/// How long the responder waits after `syn` rises before it addresses the slave.
+pub const SETUP: Duration = Duration::from_micros(20);
+
+/// How long the responder keeps `ack` low at least in the two pulses that are not interlocked. A
+/// pulse of 93 µs was missed by the reference's polling initiator.
+pub const PULSE: Duration = Duration::from_micros(100);
+
+/// The longest wait for the other side within an exchange.
+pub const WAIT: Duration = Duration::from_secs(1);
+
+/// What precedes a payload: two bytes, little-endian; bits 0–14 length, bit 15 hold-off.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Header {
+    /// Length of the payload that follows; 0 for none.
+    pub len: u16,
+    /// The sender's receive buffer is not empty: it cannot take a payload.
+    pub hold_off: bool,
+}
+
+impl Header {
+    /// The two bytes.
+    pub const fn encode(self) -> [u8; 2] {
+        (self.len & 0x7fff | (self.hold_off as u16) << 15).to_le_bytes()
+    }
+
+    /// Reads the two bytes. `None` if the length is more than [`MAX_PAYLOAD`].
+    pub fn decode(bytes: [u8; 2]) -> Option<Self> {
+        let word = u16::from_le_bytes(bytes);
+        let header = Self {
+            len: word & 0x7fff,
+            hold_off: word & 0x8000 != 0,
+        };
+        (usize::from(header.len) <= MAX_PAYLOAD).then_some(header)
+    }
+}
+
+/// A payload buffer: the bytes, and how many there are.
+#[derive(Debug, Clone)]
+struct Payload {
+    bytes: [u8; MAX_PAYLOAD],
+    len: usize,
+}
+
+impl Payload {
+    const EMPTY: Self = Self {
+        bytes: [0; MAX_PAYLOAD],
+        len: 0,
+    };
+
+    fn as_slice(&self) -> &[u8] {
+        &self.bytes[..self.len]
+    }
+
+    /// Copies as much of `bytes` as fits, replacing what was there.
+    fn set(&mut self, bytes: &[u8]) -> usize {
+        self.len = bytes.len().min(MAX_PAYLOAD);
+        self.bytes[..self.len].copy_from_slice(&bytes[..self.len]);
+        self.len
+    }
+
+    fn clear(&mut self) {
+        self.len = 0;
+    }
+
+    fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    /// Drops the first `n` bytes.
+    fn consume(&mut self, n: usize) {
+        let n = n.min(self.len);
+        self.bytes.copy_within(n..self.len, 0);
+        self.len -= n;
+    }
+}

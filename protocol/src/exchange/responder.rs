@@ -1,0 +1,332 @@
+//! The ESP8266's side of the exchange.
+
+use super::{Header, PULSE, Payload, SETUP, WAIT};
+use crate::time::{Duration, Instant};
+
+/// What the owner is to do with its pin and as I2C master, in this order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ResponderAction {
+    /// Set `ack`.
+    Ack(bool),
+    /// Read this many bytes from the slave, then call [`Responder::read`].
+    Read(usize),
+    /// Write [`Responder::tx_bytes`] to the slave, then call [`Responder::written`].
+    Write,
+}
+
+/// Why a transfer failed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum BusFault {
+    /// The slave did not acknowledge its address: it is not armed yet, and has lost nothing. The
+    /// transfer is tried again.
+    NoAddress,
+    /// Anything else: data not acknowledged, clock held low, bus stuck.
+    Other,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum State {
+    /// `ack` 0; waits for `syn` 0.
+    Syncing,
+    /// Waits for the initiator to raise `syn`.
+    Idle,
+    /// In an exchange, which is given up at the instant.
+    Step(Step, Instant),
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Step {
+    /// Waits before a transfer, then does it.
+    Setup(Transfer, Instant),
+    /// The transfer is under way.
+    Busy(Transfer),
+    /// 4: `ack` 1; waits for `syn` 0 after the header.
+    HeaderDone,
+    /// 6: `ack` 0; waits for `syn` 1 before the payload.
+    AwaitPayload,
+    /// 8: `ack` 1; waits for `syn` 0 after the payload.
+    PayloadDone,
+    /// `ack` is low (pulse A or A') until then.
+    Pulse(Instant),
+    /// 9: `ack` 1, request to send; waits for `syn` 1.
+    Request,
+    /// 12: `ack` 0; waits for `syn` 0 after the header.
+    HeaderSent,
+    /// 14: `ack` 1; waits for `syn` 1.
+    RequestPayload,
+    /// 17: `ack` 0; waits for `syn` 0 after the payload.
+    PayloadSent,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Transfer {
+    ReadHeader,
+    ReadPayload,
+    WriteHeader,
+    WritePayload,
+}
+
+/// How soon a transfer is tried again whose address was not acknowledged.
+const RETRY: Duration = Duration::from_millis(1);
+
+/// The ESP8266's side of the exchange.
+#[derive(Debug)]
+pub struct Responder {
+    state: State,
+    actions: heapless::Deque<ResponderAction, 4>,
+    syn: bool,
+    /// Length of the payload that the initiator has announced.
+    announced: usize,
+    header: [u8; 2],
+    tx: Payload,
+    sending: bool,
+    /// What is being received; handed over when the initiator has confirmed it.
+    incoming: Payload,
+    rx: Payload,
+    peer_free: bool,
+    /// Exchanges that were given up.
+    failures: u32,
+}
+
+impl Responder {
+    /// A responder that has just booted. `syn` is the level of the wire.
+    pub fn new(syn: bool) -> Self {
+        let mut responder = Self {
+            state: State::Syncing,
+            actions: heapless::Deque::new(),
+            syn,
+            announced: 0,
+            header: [0; 2],
+            tx: Payload::EMPTY,
+            sending: false,
+            incoming: Payload::EMPTY,
+            rx: Payload::EMPTY,
+            peer_free: true,
+            failures: 0,
+        };
+        responder.act(ResponderAction::Ack(false));
+        responder.sync();
+        responder
+    }
+
+    /// Whether the initiator has taken `syn` down since boot: exchanges may come.
+    pub fn is_synchronised(&self) -> bool {
+        self.state != State::Syncing
+    }
+
+    /// Exchanges that were given up because of a bus fault or a wait of more than a second.
+    pub fn failures(&self) -> u32 {
+        self.failures
+    }
+
+    /// The next thing to do.
+    pub fn next_action(&mut self) -> Option<ResponderAction> {
+        self.actions.pop_front()
+    }
+
+    /// The bytes of a [`ResponderAction::Write`].
+    pub fn tx_bytes(&self) -> &[u8] {
+        match self.state {
+            State::Step(Step::Busy(Transfer::WritePayload), _) => self.tx.as_slice(),
+            _ => &self.header,
+        }
+    }
+
+    /// Whether [`submit`](Self::submit) would take a payload.
+    pub fn can_submit(&self) -> bool {
+        self.tx.is_empty()
+    }
+
+    /// Gives the next payload to pass: as much of `bytes` as fits. Returns how many bytes were taken, 0
+    /// if the last payload has not been passed yet.
+    pub fn submit(&mut self, bytes: &[u8]) -> usize {
+        if self.tx.is_empty() {
+            self.tx.set(bytes)
+        } else {
+            0
+        }
+    }
+
+    /// What was received and not yet consumed. While it is not empty, the initiator is held off.
+    pub fn received(&self) -> &[u8] {
+        self.rx.as_slice()
+    }
+
+    /// Drops the first `n` received bytes.
+    pub fn consume(&mut self, n: usize) {
+        self.rx.consume(n);
+    }
+
+    /// `syn` has changed to `level`.
+    pub fn syn(&mut self, level: bool, now: Instant) {
+        self.syn = level;
+        self.advance(now);
+    }
+
+    /// The bytes of a [`ResponderAction::Read`].
+    pub fn read(&mut self, bytes: &[u8], now: Instant) {
+        match self.state {
+            State::Step(Step::Busy(Transfer::ReadHeader), _) => {
+                let header = <[u8; 2]>::try_from(bytes).ok().and_then(Header::decode);
+                let Some(header) = header else {
+                    return self.give_up();
+                };
+                // A payload that comes although this side has held off would overwrite one.
+                if header.len > 0 && !self.rx.is_empty() {
+                    return self.give_up();
+                }
+                self.announced = usize::from(header.len);
+                self.peer_free = !header.hold_off;
+                self.confirm(Step::HeaderDone, now);
+            }
+            State::Step(Step::Busy(Transfer::ReadPayload), _) => {
+                self.incoming.set(bytes);
+                self.confirm(Step::PayloadDone, now);
+            }
+            _ => {}
+        }
+    }
+
+    /// The [`ResponderAction::Write`] is complete.
+    pub fn written(&mut self, now: Instant) {
+        let step = match self.state {
+            State::Step(Step::Busy(Transfer::WriteHeader), _) => Step::HeaderSent,
+            State::Step(Step::Busy(Transfer::WritePayload), _) => Step::PayloadSent,
+            _ => return,
+        };
+        self.act(ResponderAction::Ack(false));
+        self.enter(step, now);
+        self.advance(now);
+    }
+
+    /// The transfer failed.
+    pub fn bus_fault(&mut self, fault: BusFault, now: Instant) {
+        if let State::Step(Step::Busy(transfer), limit) = self.state {
+            match fault {
+                BusFault::NoAddress if now < limit => {
+                    self.state = State::Step(Step::Setup(transfer, now + RETRY), limit);
+                }
+                _ => self.give_up(),
+            }
+        }
+    }
+
+    /// Time has passed.
+    pub fn poll(&mut self, now: Instant) {
+        match self.state {
+            State::Step(_, limit) if now >= limit => self.give_up(),
+            State::Step(Step::Setup(transfer, at), limit) if now >= at => {
+                self.state = State::Step(Step::Busy(transfer), limit);
+                self.act(match transfer {
+                    Transfer::ReadHeader => ResponderAction::Read(2),
+                    Transfer::ReadPayload => ResponderAction::Read(self.announced),
+                    Transfer::WriteHeader | Transfer::WritePayload => ResponderAction::Write,
+                });
+            }
+            State::Step(Step::Pulse(end), _) if now >= end => {
+                self.act(ResponderAction::Ack(true));
+                self.enter(Step::Request, now);
+                self.advance(now);
+            }
+            _ => {}
+        }
+    }
+
+    /// When to poll again.
+    pub fn poll_at(&self) -> Option<Instant> {
+        match self.state {
+            State::Syncing | State::Idle => None,
+            State::Step(Step::Setup(_, at) | Step::Pulse(at), limit) => Some(at.min(limit)),
+            State::Step(_, limit) => Some(limit),
+        }
+    }
+
+    fn act(&mut self, action: ResponderAction) {
+        let full = self.actions.push_back(action).is_err();
+        debug_assert!(!full, "the owner does not carry out the actions");
+    }
+
+    fn enter(&mut self, step: Step, now: Instant) {
+        self.state = State::Step(step, now + WAIT);
+    }
+
+    fn setup(&mut self, transfer: Transfer, now: Instant) {
+        self.enter(Step::Setup(transfer, now + SETUP), now);
+    }
+
+    fn confirm(&mut self, step: Step, now: Instant) {
+        self.act(ResponderAction::Ack(true));
+        self.enter(step, now);
+        self.advance(now);
+    }
+
+    fn sync(&mut self) {
+        self.state = if self.syn {
+            State::Syncing
+        } else {
+            State::Idle
+        };
+    }
+
+    /// The initiator does not go on, or speaks nonsense. It will reset this board; until then, be
+    /// ready for a new exchange.
+    fn give_up(&mut self) {
+        self.failures = self.failures.wrapping_add(1);
+        self.incoming.clear();
+        self.sending = false;
+        self.actions.clear();
+        self.act(ResponderAction::Ack(false));
+        self.sync();
+    }
+
+    fn pulse(&mut self, now: Instant) {
+        self.act(ResponderAction::Ack(false));
+        self.enter(Step::Pulse(now + PULSE), now);
+    }
+
+    /// Goes on as far as the level of `syn` allows.
+    fn advance(&mut self, now: Instant) {
+        match (self.state, self.syn) {
+            (State::Syncing, false) => self.state = State::Idle,
+            (State::Idle, true) => self.setup(Transfer::ReadHeader, now),
+            (State::Step(step, _), syn) => match (step, syn) {
+                (Step::HeaderDone, false) if self.announced > 0 => {
+                    self.act(ResponderAction::Ack(false));
+                    self.enter(Step::AwaitPayload, now);
+                }
+                (Step::HeaderDone, false) => self.pulse(now),
+                (Step::AwaitPayload, true) => self.setup(Transfer::ReadPayload, now),
+                (Step::PayloadDone, false) => {
+                    core::mem::swap(&mut self.rx, &mut self.incoming);
+                    self.incoming.clear();
+                    self.pulse(now);
+                }
+                (Step::Request, true) => {
+                    self.sending = self.peer_free && !self.tx.is_empty();
+                    let len = if self.sending { self.tx.len as u16 } else { 0 };
+                    self.header = Header {
+                        len,
+                        hold_off: !self.rx.is_empty(),
+                    }
+                    .encode();
+                    self.setup(Transfer::WriteHeader, now);
+                }
+                (Step::HeaderSent, false) if self.sending => {
+                    self.act(ResponderAction::Ack(true));
+                    self.enter(Step::RequestPayload, now);
+                }
+                (Step::RequestPayload, true) => self.setup(Transfer::WritePayload, now),
+                (Step::PayloadSent, false) => {
+                    self.tx.clear();
+                    self.sending = false;
+                    self.state = State::Idle;
+                }
+                (Step::HeaderSent, false) => self.state = State::Idle,
+                // The initiator gave up in the middle of a transfer's set-up.
+                (Step::Setup(..), false) => self.give_up(),
+                _ => {}
+            },
+            _ => {}
+        }
+    }
+}

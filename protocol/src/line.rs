@@ -1,0 +1,274 @@
+//! The lines of the TCP side, and how a stream of bytes is cut into them.
+//!
+//! Every line ends with `\n`. What it is follows from its length and its first two bytes
+//! (micropython-iot: `iot/server.py`, `iot/client.py`):
+//!
+//! | line | meaning |
+//! |---|---|
+//! | empty | keepalive |
+//! | exactly two lower-case hex digits | acknowledgement of that message id |
+//! | two lower-case hex digits and text | message |
+//! | a client's first line | hello: the client's id |
+//!
+//! Anything else is [`Line::Invalid`]: a value to count and to show, never a reason to stop.
+
+use core::fmt;
+
+/// Message id. A sender counts 0, 1, … 255, 1, … : 0 comes once only, after it started.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub struct Mid(pub u8);
+
+impl Mid {
+    /// The id that follows this one.
+    #[must_use]
+    pub const fn next(self) -> Self {
+        match self.0 {
+            255 => Self(1),
+            n => Self(n + 1),
+        }
+    }
+
+    /// The two hex digits that stand for it on the wire.
+    pub const fn digits(self) -> [u8; 2] {
+        const HEX: [u8; 16] = *b"0123456789abcdef";
+        [HEX[(self.0 >> 4) as usize], HEX[(self.0 & 15) as usize]]
+    }
+
+    /// Reads two lower-case hex digits. Nothing else is an id: the reference takes ` 9`, `+7` and
+    /// `-1`, and `-1` makes it forget which messages it has seen.
+    pub const fn parse(digits: [u8; 2]) -> Option<Self> {
+        match (nibble(digits[0]), nibble(digits[1])) {
+            (Some(high), Some(low)) => Some(Self(high << 4 | low)),
+            _ => None,
+        }
+    }
+}
+
+const fn nibble(digit: u8) -> Option<u8> {
+    match digit {
+        b'0'..=b'9' => Some(digit - b'0'),
+        b'a'..=b'f' => Some(digit - b'a' + 10),
+        _ => None,
+    }
+}
+
+impl fmt::Display for Mid {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:02x}", self.0)
+    }
+}
+
+/// One line of an established connection, without its `\n`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Line<'a> {
+    /// An empty line.
+    Keepalive,
+    /// The peer has this message.
+    Ack(Mid),
+    /// A message.
+    Message {
+        /// Its id.
+        mid: Mid,
+        /// Its text: UTF-8, not empty.
+        text: &'a str,
+    },
+    /// None of these.
+    Invalid(&'a [u8]),
+}
+
+impl<'a> Line<'a> {
+    /// Tells what a line (without its `\n`) is.
+    pub fn parse(line: &'a [u8]) -> Self {
+        match line {
+            [] => Self::Keepalive,
+            [a, b, text @ ..] => match (Mid::parse([*a, *b]), core::str::from_utf8(text)) {
+                (Some(mid), Ok("")) => Self::Ack(mid),
+                (Some(mid), Ok(text)) => Self::Message { mid, text },
+                _ => Self::Invalid(line),
+            },
+            _ => Self::Invalid(line),
+        }
+    }
+}
+
+/// The longest id of a client, in bytes. The reference has no limit, and can be starved by a hello
+/// without end.
+pub const MAX_ID: usize = 64;
+
+/// Checks a hello (a client's first line, without its `\n`) and returns the id in it.
+///
+/// # Errors
+/// Ids are compared byte by byte, so nothing is trimmed: what is not a usable id is refused.
+pub fn parse_hello(line: &[u8]) -> Result<&str, BadId> {
+    let id = core::str::from_utf8(line).map_err(|_| BadId::NotUtf8)?;
+    check_id(id).map(|()| id)
+}
+
+/// Checks that `id` can be sent as a hello.
+///
+/// # Errors
+/// If it is empty, longer than [`MAX_ID`] bytes, or holds a control character such as a newline.
+pub fn check_id(id: &str) -> Result<(), BadId> {
+    if id.is_empty() {
+        Err(BadId::Empty)
+    } else if id.len() > MAX_ID {
+        Err(BadId::TooLong)
+    } else if id.chars().any(char::is_control) {
+        Err(BadId::Control)
+    } else {
+        Ok(())
+    }
+}
+
+/// Why something is not an id.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum BadId {
+    /// It is empty.
+    Empty,
+    /// It is longer than [`MAX_ID`] bytes.
+    TooLong,
+    /// It is not UTF-8.
+    NotUtf8,
+    /// It holds a control character, for instance a newline.
+    Control,
+}
+
+impl fmt::Display for BadId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Empty => f.write_str("the id is empty"),
+            Self::TooLong => write!(f, "the id is longer than {MAX_ID} bytes"),
+            Self::NotUtf8 => f.write_str("the id is not UTF-8"),
+            Self::Control => f.write_str("the id holds a control character"),
+        }
+    }
+}
+
+impl core::error::Error for BadId {}
+
+/// Checks a text before it becomes a message, and drops the one `\n` that it may end with.
+///
+/// # Errors
+/// An empty text would look like an acknowledgement, and a newline inside would start a second,
+/// raw line. The reference sends both.
+pub fn check_text(text: &str) -> Result<&str, BadText> {
+    let text = text.strip_suffix('\n').unwrap_or(text);
+    if text.is_empty() {
+        Err(BadText::Empty)
+    } else if text.contains('\n') {
+        Err(BadText::Newline)
+    } else {
+        Ok(text)
+    }
+}
+
+/// Why a text cannot be sent as one line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum BadText {
+    /// It is empty.
+    Empty,
+    /// It holds a newline before its end.
+    Newline,
+}
+
+impl fmt::Display for BadText {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Empty => "an empty line cannot be sent: it would look like an acknowledgement",
+            Self::Newline => "a line cannot hold a newline: write two lines",
+        })
+    }
+}
+
+impl core::error::Error for BadText {}
+
+/// A bounded buffer for the part of a line that has arrived so far.
+pub trait LineBuf: AsRef<[u8]> {
+    /// Appends all of `bytes`, or nothing.
+    ///
+    /// # Errors
+    /// [`Full`] if they do not fit.
+    fn append(&mut self, bytes: &[u8]) -> Result<(), Full>;
+    /// Empties it.
+    fn clear(&mut self);
+}
+
+/// A bounded buffer or queue has no room.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Full;
+
+impl<const N: usize> LineBuf for heapless::Vec<u8, N> {
+    fn append(&mut self, bytes: &[u8]) -> Result<(), Full> {
+        self.extend_from_slice(bytes).map_err(|_| Full)
+    }
+
+    fn clear(&mut self) {
+        self.clear();
+    }
+}
+
+/// What [`LineReader::feed`] found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Found<'a> {
+    /// A whole line, without its `\n`.
+    Line(&'a [u8]),
+    /// A line longer than the buffer: it is skipped up to its end. Told once for each such line.
+    TooLong,
+}
+
+/// Cuts a stream of bytes into lines. A line that arrives whole is not copied; the buffer holds only
+/// what is left over at the end of a segment.
+#[derive(Debug, Default)]
+pub struct LineReader<B> {
+    partial: B,
+    skipping: bool,
+}
+
+impl<B: LineBuf> LineReader<B> {
+    /// A reader whose lines are at most as long as `buffer` can hold.
+    pub fn new(buffer: B) -> Self {
+        Self {
+            partial: buffer,
+            skipping: false,
+        }
+    }
+
+    /// Takes `bytes` and hands each complete line to `each`, until `each` returns false. Returns how
+    /// many bytes were used: all of them, unless `each` said stop.
+    pub fn feed(&mut self, bytes: &[u8], mut each: impl FnMut(Found<'_>) -> bool) -> usize {
+        let mut rest = bytes;
+        while let Some(end) = rest.iter().position(|&b| b == b'\n') {
+            let (line, after) = (&rest[..end], &rest[end + 1..]);
+            rest = after;
+            let go_on = if core::mem::take(&mut self.skipping) {
+                true
+            } else if self.partial.as_ref().is_empty() {
+                each(Found::Line(line))
+            } else {
+                let whole = self.partial.append(line).is_ok();
+                let go_on = each(if whole {
+                    Found::Line(self.partial.as_ref())
+                } else {
+                    Found::TooLong
+                });
+                self.partial.clear();
+                go_on
+            };
+            if !go_on {
+                return bytes.len() - rest.len();
+            }
+        }
+        if !rest.is_empty() && !self.skipping && self.partial.append(rest).is_err() {
+            self.partial.clear();
+            self.skipping = true;
+            each(Found::TooLong);
+        }
+        bytes.len()
+    }
+
+    /// Forgets the part of a line that has arrived: the connection that it came by is gone.
+    pub fn reset(&mut self) {
+        self.partial.clear();
+        self.skipping = false;
+    }
+}

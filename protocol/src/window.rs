@@ -1,0 +1,149 @@
+//! Which messages have been received already.
+//!
+//! The wire has 8-bit ids and no epoch: an id comes again after 255 messages, and a sender that
+//! restarts begins again at 0. The reference keeps one bit for each id and clears them 128 ids ahead,
+//! eight at a time; it drops fresh messages when a run of ids was lost, and delivers twice when the
+//! acknowledgement of id 0 is lost. This window does better with the same wire:
+//!
+//! - it moves as one piece, so ids that never arrived are cleared too;
+//! - it remembers a fingerprint of each text. A repetition has *the same bytes*, by the rules of the
+//!   wire; the same id with another text is therefore a new message of a sender that has restarted.
+//!
+//! What remains undecidable is listed in `docs/PROTOCOL.md`.
+
+use crate::line::Mid;
+
+/// What a message is to its receiver.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verdict {
+    /// Seen for the first time.
+    New,
+    /// A repetition of one that was delivered.
+    Duplicate,
+    /// Seen for the first time, and the sender has restarted: what was remembered of it is void.
+    Restarted,
+}
+
+/// The window of one sender. Fixed size, about 1.1 KiB.
+#[derive(Debug, Clone)]
+pub struct Window {
+    fingerprints: [u32; 256],
+    seen: [u8; 32],
+    /// The newest id, if anything was received in this epoch.
+    newest: Option<Mid>,
+    /// Whether id 0 of this epoch came over the present connection.
+    zero_is_local: bool,
+    /// This epoch was recognised by its texts before its id 0 came, over the present connection.
+    awaiting_zero: bool,
+    /// Messages other than id 0 in this epoch: once there were some, id 0 means a restart.
+    others: bool,
+}
+
+/// An id up to this far ahead of the newest is newer; any other is older.
+const AHEAD: u16 = 127;
+
+impl Window {
+    /// A window that has seen nothing.
+    pub const fn new() -> Self {
+        Self {
+            fingerprints: [0; 256],
+            seen: [0; 32],
+            newest: None,
+            zero_is_local: false,
+            awaiting_zero: false,
+            others: false,
+        }
+    }
+
+    /// A new connection: what comes by it may be from a sender that has restarted.
+    pub fn reconnected(&mut self) {
+        self.zero_is_local = false;
+        self.awaiting_zero = false;
+    }
+
+    /// Tells what a message is, without remembering it: see [`accept`](Self::accept).
+    pub fn judge(&self, mid: Mid, fingerprint: u32) -> Verdict {
+        let repeated = self.contains(mid) && self.fingerprint(mid) == fingerprint;
+        if mid.0 == 0 {
+            return if self.newest.is_none() || self.awaiting_zero {
+                Verdict::New
+            } else if repeated && (self.zero_is_local || !self.others) {
+                // A sender cannot restart without a new connection. Over a new one, a single line
+                // that is repeated is taken for a repetition rather than for a restart.
+                Verdict::Duplicate
+            } else {
+                Verdict::Restarted
+            };
+        }
+        match (self.contains(mid), repeated) {
+            (true, true) => Verdict::Duplicate,
+            (true, false) => Verdict::Restarted,
+            (false, _) => Verdict::New,
+        }
+    }
+
+    /// Remembers a message that was delivered.
+    pub fn accept(&mut self, mid: Mid, fingerprint: u32) {
+        if self.judge(mid, fingerprint) == Verdict::Restarted {
+            *self = Self {
+                awaiting_zero: mid.0 != 0,
+                ..Self::new()
+            };
+        }
+        if mid.0 == 0 {
+            self.zero_is_local = true;
+            self.awaiting_zero = false;
+            self.newest.get_or_insert(mid);
+        } else {
+            self.others = true;
+            self.advance(mid);
+        }
+        self.seen[usize::from(mid.0 >> 3)] |= 1 << (mid.0 & 7);
+        self.fingerprints[usize::from(mid.0)] = fingerprint;
+    }
+
+    fn contains(&self, mid: Mid) -> bool {
+        self.seen[usize::from(mid.0 >> 3)] & 1 << (mid.0 & 7) != 0
+    }
+
+    fn fingerprint(&self, mid: Mid) -> u32 {
+        self.fingerprints[usize::from(mid.0)]
+    }
+
+    /// Moves the window so that `mid` is in it, and clears what it leaves behind.
+    fn advance(&mut self, mid: Mid) {
+        let Some(newest) = self.newest else {
+            self.newest = Some(mid);
+            return;
+        };
+        // Ids go round in a circle of 255: 0 stands before 1, in the place of 255.
+        let place = |m: Mid| u16::from(m.0) % 255;
+        let ahead = (place(mid) + 255 - place(newest)) % 255;
+        if ahead == 0 || ahead > AHEAD {
+            return;
+        }
+        // What falls out at the far end is forgotten, whether it was ever received or not: the ids in
+        // front of the window are therefore always clear.
+        for step in 1..=ahead {
+            let mid = match (place(newest) + AHEAD + step) % 255 {
+                0 => 255,
+                place => place,
+            };
+            self.seen[usize::from(mid >> 3)] &= !(1 << (mid & 7));
+        }
+        self.newest = Some(mid);
+    }
+}
+
+impl Default for Window {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// FNV-1a, 32 bits: small enough for an ESP8266, good enough to tell two texts with the same id apart.
+pub fn fingerprint(text: &[u8]) -> u32 {
+    text.iter().fold(0x811c_9dc5, |hash, &byte| {
+        (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193)
+    })
+}
