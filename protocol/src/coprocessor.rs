@@ -26,7 +26,7 @@ use heapless::{Deque, Vec};
 
 use crate::MAX_TEXT;
 use crate::config::Config;
-use crate::endpoint::{Delivery, Endpoint, Host, Qos, Receipt, Role, Stats, Timing};
+use crate::endpoint::{Delivery, Endpoint, Host, Qos, Receipt, Role, Stats, Ticket, Timing};
 use crate::exchange::Responder;
 use crate::lines::{Assembler, Outgoing, Step};
 use crate::time::{Duration, Instant, earliest};
@@ -88,6 +88,7 @@ type Line = Vec<u8, MAX_TEXT>;
 struct Inbox {
     lines: Deque<(Receipt, Line), INBOX>,
     too_long: u32,
+    acked: u32,
 }
 
 impl Host<Line> for Inbox {
@@ -99,6 +100,10 @@ impl Host<Line> for Inbox {
             Ok(()) => Delivery::Later,
             Err(_) => Delivery::Refused,
         }
+    }
+
+    fn acked(&mut self, _: Ticket, _: Option<Line>, _: Duration) {
+        self.acked = self.acked.wrapping_add(1);
     }
 
     fn too_long(&mut self) {
@@ -160,10 +165,7 @@ impl Coprocessor {
             config: None,
             assembler: Assembler::new(),
             endpoint: Endpoint::new(Role::Client, Timing::default(), Vec::new()),
-            inbox: Inbox {
-                lines: Deque::new(),
-                too_long: 0,
-            },
+            inbox: Inbox { lines: Deque::new(), too_long: 0, acked: 0 },
             outgoing: Outgoing::new(),
             passing: Passing::Nothing,
             commands: Deque::new(),
@@ -203,6 +205,16 @@ impl Coprocessor {
     /// Whether lines flow to and from the server.
     pub fn server_up(&self) -> bool {
         self.endpoint.is_up()
+    }
+
+    /// Lines from the STM32 that the server has acknowledged.
+    pub fn acked(&self) -> u32 {
+        self.inbox.acked
+    }
+
+    /// Lines from the server that were too long for this board. They are never acknowledged.
+    pub fn too_long(&self) -> u32 {
+        self.inbox.too_long
     }
 
     /// Lines from the STM32 that were dropped: too long, not UTF-8, or without a known header. Only a
@@ -274,10 +286,7 @@ impl Coprocessor {
         let Tcp::Connected(sent) = self.tcp else {
             return 0;
         };
-        let id = self
-            .config
-            .as_ref()
-            .map_or(&b""[..], |config| config.id.as_bytes());
+        let id = self.config.as_ref().map_or(&b""[..], |config| config.id.as_bytes());
         if sent <= id.len() {
             let mut used = 0;
             for &byte in id[sent..].iter().chain(b"\n").take(out.len()) {
@@ -298,21 +307,19 @@ impl Coprocessor {
         self.give_to_host(now);
     }
 
-    /// When to poll again.
-    pub fn poll_at(&self, now: Instant) -> Option<Instant> {
+    /// When to poll again. `can_send` is false while the TCP stack takes no bytes: what is to be sent
+    /// then is no reason to look again.
+    pub fn poll_at(&self, now: Instant, can_send: bool) -> Option<Instant> {
         let wifi = match self.wifi {
             Wifi::Joining(next) => earliest(Some(next), self.bad_wifi_at),
             Wifi::Off | Wifi::Up => None,
         };
         let tcp = match self.tcp {
             Tcp::Waiting(at) | Tcp::Connecting(at) => Some(at).filter(|_| self.wifi == Wifi::Up),
+            Tcp::Connected(_) if !can_send => self.endpoint.outage_at(),
             Tcp::Connected(sent) => {
                 let hello = self.config.as_ref().is_some_and(|c| sent <= c.id.len());
-                if hello {
-                    Some(now)
-                } else {
-                    self.endpoint.poll_at(now)
-                }
+                if hello { Some(now) } else { self.endpoint.poll_at(now) }
             }
         };
         // What is to be told to the STM32 can only be told when the wires are free: they say when.
@@ -356,11 +363,7 @@ impl Coprocessor {
     /// A line that waits for all before it is taken only when there are none: the fewer lines are
     /// here, the fewer a crash loses.
     fn may_take(&self, qos: Qos) -> bool {
-        if qos.wait {
-            self.endpoint.unacked() == 0
-        } else {
-            self.endpoint.has_room()
-        }
+        if qos.wait { self.endpoint.unacked() == 0 } else { self.endpoint.has_room() }
     }
 
     fn line_from_host(&mut self, now: Instant) -> bool {
@@ -457,10 +460,7 @@ impl Coprocessor {
         // Spaces as in the reference's `ujson.dumps`. Three 32-bit numbers always fit.
         let _ = core::fmt::Write::write_fmt(
             &mut line,
-            format_args!(
-                "r[{}, {}, {}]\n",
-                self.connects, self.reports, self.mem_free
-            ),
+            format_args!("r[{}, {}, {}]\n", self.connects, self.reports, self.mem_free),
         );
         self.reports = self.reports.wrapping_add(1);
         self.passing = Passing::Control;
@@ -507,15 +507,8 @@ impl Coprocessor {
     }
 
     fn join(&mut self, now: Instant) {
-        let known = self
-            .config
-            .as_ref()
-            .is_some_and(|config| !config.ssid.is_empty());
-        self.command(if known {
-            Command::Join
-        } else {
-            Command::JoinRemembered
-        });
+        let known = self.config.as_ref().is_some_and(|config| !config.ssid.is_empty());
+        self.command(if known { Command::Join } else { Command::JoinRemembered });
         self.wifi = Wifi::Joining(now + JOIN);
     }
 
@@ -537,10 +530,7 @@ impl Coprocessor {
 
 fn qos_of(header: u8) -> Option<Qos> {
     let bits = header.wrapping_sub(b'0');
-    (bits < 4).then_some(Qos {
-        qos: bits & 2 != 0,
-        wait: bits & 1 != 0,
-    })
+    (bits < 4).then_some(Qos { qos: bits & 2 != 0, wait: bits & 1 != 0 })
 }
 
 fn report_interval(config: &Config) -> Option<Duration> {

@@ -85,10 +85,7 @@ impl Window {
     /// Remembers a message that was delivered.
     pub fn accept(&mut self, mid: Mid, fingerprint: u32) {
         if self.judge(mid, fingerprint) == Verdict::Restarted {
-            *self = Self {
-                awaiting_zero: mid.0 != 0,
-                ..Self::new()
-            };
+            *self = Self { awaiting_zero: mid.0 != 0, ..Self::new() };
         }
         if mid.0 == 0 {
             self.zero_is_local = true;
@@ -143,7 +140,5 @@ impl Default for Window {
 
 /// FNV-1a, 32 bits: small enough for an ESP8266, good enough to tell two texts with the same id apart.
 pub fn fingerprint(text: &[u8]) -> u32 {
-    text.iter().fold(0x811c_9dc5, |hash, &byte| {
-        (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193)
-    })
+    text.iter().fold(0x811c_9dc5, |hash, &byte| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193))
 }
