@@ -221,7 +221,11 @@ impl Settings {
     pub(crate) fn notes(&self, password: bool) -> Vec<String> {
         let mut notes = Vec::new();
         if !self.wifi.ssid.is_empty() && !password {
-            notes.push("`wifi.ssid` has no password: right only for an open network".to_owned());
+            notes.push(
+                "`wifi.ssid` has no password: right only for an open network; `pblink config set \
+                 wifi.password` adds one"
+                    .to_owned(),
+            );
         }
         if !self.server.clients.is_empty() && !self.server.clients.contains(&self.board.id) {
             notes.push(format!(

@@ -280,12 +280,12 @@ impl From<String> for Value {
     }
 }
 
-/// As in TOML; a long text is cut, since it stands in error messages.
+/// As in TOML. A long text is cut, since it stands in error messages; `{:#}` shows all of it.
 impl fmt::Display for Value {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         const SHOWN: usize = 64;
         match self {
-            Self::Text(text) if text.chars().count() > SHOWN => {
+            Self::Text(text) if !f.alternate() && text.chars().count() > SHOWN => {
                 let start: String = text.chars().take(SHOWN).collect();
                 write!(f, "{start:?}... ({} bytes)", text.len())
             }
@@ -296,7 +296,8 @@ impl fmt::Display for Value {
             Self::List(list) => {
                 f.write_str("[")?;
                 for (i, value) in list.iter().enumerate() {
-                    write!(f, "{}{value}", if i == 0 { "" } else { ", " })?;
+                    f.write_str(if i == 0 { "" } else { ", " })?;
+                    fmt::Display::fmt(value, f)?;
                 }
                 f.write_str("]")
             }

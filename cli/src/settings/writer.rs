@@ -82,14 +82,26 @@ pub(crate) fn create_secrets(path: &Path, password: &Secret) -> io::Result<()> {
 /// Puts another password into the secrets file, which may exist.
 ///
 /// # Errors
-/// Of the file system; the old password is then still there.
+/// Of the file system, and `InvalidInput` when the file is something else than a secrets file; its
+/// content is then still there.
 pub(crate) fn replace_secrets(path: &Path, password: &Secret) -> io::Result<()> {
     match create_secrets(path, password) {
         Err(e) if e.kind() == io::ErrorKind::AlreadyExists => {
+            // One wrong `wifi.secrets` must not cost the user another file.
+            if !std::fs::read_to_string(path)?.lines().all(is_of_secrets) {
+                let what = "it is no secrets file; correct `wifi.secrets`, or remove that file";
+                return Err(io::Error::new(io::ErrorKind::InvalidInput, what));
+            }
             swap(path, &secrets_text(password), false)
         }
         done => done,
     }
+}
+
+/// Whether a line may stand in a secrets file, be its value broken.
+fn is_of_secrets(line: &str) -> bool {
+    let line = line.trim();
+    line.is_empty() || line.starts_with('#') || line.starts_with(SECRETS_KEY)
 }
 
 fn secrets_text(password: &Secret) -> String {

@@ -106,7 +106,9 @@ impl Dialogue for Terminal {
         let _context = runtime.enter();
         #[cfg(unix)]
         let _caught = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::interrupt())?;
-        match rpassword::prompt_password(text) {
+        let _quiet = Quiet::start()?;
+        io::stderr().write_all(text.as_bytes())?;
+        match rpassword::read_password() {
             Err(e) if e.kind() == io::ErrorKind::UnexpectedEof => {
                 eprintln!();
                 Ok(None)
@@ -117,6 +119,25 @@ impl Dialogue for Terminal {
 
     fn say(&mut self, text: &str) -> io::Result<()> {
         writeln!(io::stderr(), "{text}")
+    }
+}
+
+/// The terminal without echo, until dropped. rpassword turns the echo off only when it reads: what
+/// is typed between the prompt and that moment would be seen.
+struct Quiet;
+
+impl Quiet {
+    fn start() -> io::Result<Self> {
+        crossterm::terminal::enable_raw_mode()?;
+        Ok(Self)
+    }
+}
+
+impl Drop for Quiet {
+    fn drop(&mut self) {
+        // A newline went out raw: the cursor is not yet back in the first column.
+        eprint!("\r");
+        let _ = crossterm::terminal::disable_raw_mode();
     }
 }
 

@@ -114,7 +114,12 @@ fn plan(
     let questions = [
         ("--host", "server.host", "Address of the server, as boards reach it", one(&args.host)),
         ("--port", "server.port", "TCP port", one(&args.port)),
-        ("--timeout-ms", "server.timeout_ms", "Outage after ms of silence", one(&args.timeout_ms)),
+        (
+            "--timeout-ms",
+            "server.timeout_ms",
+            "Milliseconds of silence that count as an outage",
+            one(&args.timeout_ms),
+        ),
         ("--id", "board.id", "Connection id of the board", one(&args.id)),
         (
             "--client",
@@ -299,7 +304,7 @@ mod tests {
         Settings for pblink.toml; Enter takes the value in [].
         Address of the server, as boards reach it [192.168.0.42]: 
         TCP port [8123]: 
-        Outage after ms of silence [2000]: 
+        Milliseconds of silence that count as an outage [2000]: 
         Connection id of the board [1]: 
         Ids that the server expects ([] = any) [1]: 
         Seconds between reports (0 = never) [10]: 
@@ -329,9 +334,9 @@ mod tests {
         TCP port [8123]: many
         `server.port` must be a whole number from 1 to 65535, not "many"
         TCP port [8123]: 9000
-        Outage after ms of silence [2000]: 5
+        Milliseconds of silence that count as an outage [2000]: 5
         `server.timeout_ms` must be a whole number of milliseconds from 100 to 60000 (keepalives go out four times as often: less would flood the WiFi, more would hide an outage), not 5
-        Outage after ms of silence [2000]: 1000
+        Milliseconds of silence that count as an outage [2000]: 1000
         Connection id of the board [1]: kitchen
         Ids that the server expects ([] = any) [kitchen]: kitchen hall
         Seconds between reports (0 = never) [10]: -1

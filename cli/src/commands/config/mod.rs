@@ -13,13 +13,13 @@ use crate::settings::{self, DEFAULT_FILE, KEYS, PASSWORD_ENV, Settings};
 use dialogue::Terminal;
 
 const EXAMPLES: &str = "\
+The WiFi password never stands in pblink.toml. It is taken from --password-file, else from the
+environment variable PBLINK_WIFI_PASSWORD, else from the file that `wifi.secrets` names.
+
 Examples:
   pblink config init
   pblink config set server.port 9000
-  pblink config check
-
-The WiFi password never stands in pblink.toml. It is taken from --password-file, else from the
-environment variable PBLINK_WIFI_PASSWORD, else from the file that `wifi.secrets` names.";
+  pblink config check";
 
 const SHOW_EXAMPLES: &str = "\
 Examples:
@@ -140,7 +140,7 @@ fn show(args: &ShowArgs) -> anyhow::Result<Exit> {
                 (Some(file), Some(line)) => format!("{}:{line}", file.display()),
                 _ => "default".to_owned(),
             };
-            let value = entry.get(&settings).to_string();
+            let value = format!("{:#}", entry.get(&settings));
             writeln!(text, "{:<22} {value:<24} {source}", entry.key)?;
         }
         let found = match &password {
@@ -219,7 +219,7 @@ fn set(args: &SetArgs) -> anyhow::Result<Exit> {
         settings::replace(path, &new).map_err(|e| cannot_write(path, &e))?;
     }
     let line = changed.line_of(entry.key).unwrap_or_default();
-    print(format!("{}:{line}: {} = {value}\n", path.display(), entry.key).as_bytes())
+    print(format!("{}:{line}: {} = {value:#}\n", path.display(), entry.key).as_bytes())
 }
 
 fn set_password(args: &SetArgs) -> anyhow::Result<Exit> {
@@ -248,7 +248,12 @@ fn set_password(args: &SetArgs) -> anyhow::Result<Exit> {
         return Err(settings::failed(&[problem]));
     }
     let path = settings.secrets_path();
-    settings::replace_secrets(&path, &password).map_err(|e| cannot_write(&path, &e))?;
+    settings::replace_secrets(&path, &password).map_err(|e| match e.kind() {
+        std::io::ErrorKind::InvalidInput => {
+            Failed::new(Exit::Config, format!("{}: {e}", path.display()))
+        }
+        _ => cannot_write(&path, &e),
+    })?;
     if std::env::var_os(PASSWORD_ENV).is_some_and(|value| !value.is_empty()) {
         eprintln!("note: {PASSWORD_ENV} is set and goes before this file");
     }
