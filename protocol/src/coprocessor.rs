@@ -314,8 +314,9 @@ impl Coprocessor {
             Wifi::Joining(next) => earliest(Some(next), self.bad_wifi_at),
             Wifi::Off | Wifi::Up => None,
         };
+        let online = self.wifi == Wifi::Up && self.config.is_some();
         let tcp = match self.tcp {
-            Tcp::Waiting(at) | Tcp::Connecting(at) => Some(at).filter(|_| self.wifi == Wifi::Up),
+            Tcp::Waiting(at) | Tcp::Connecting(at) => Some(at).filter(|_| online),
             Tcp::Connected(_) if !can_send => self.endpoint.outage_at(),
             Tcp::Connected(sent) => {
                 let hello = self.config.as_ref().is_some_and(|c| sent <= c.id.len());
@@ -361,9 +362,16 @@ impl Coprocessor {
     }
 
     /// A line that waits for all before it is taken only when there are none: the fewer lines are
-    /// here, the fewer a crash loses.
+    /// here, the fewer a crash loses. Before the first connection none is taken, so that a reset then
+    /// (because of a garbled configuration, say) loses nothing.
     fn may_take(&self, qos: Qos) -> bool {
-        if qos.wait { self.endpoint.unacked() == 0 } else { self.endpoint.has_room() }
+        if self.connects == 0 {
+            false
+        } else if qos.wait {
+            self.endpoint.unacked() == 0
+        } else {
+            self.endpoint.has_room()
+        }
     }
 
     fn line_from_host(&mut self, now: Instant) -> bool {
