@@ -117,6 +117,8 @@ pub struct Pair {
     out: Vec<u8>,
     events: VecDeque<PairEvent>,
     crashes: u32,
+    /// Lines acknowledged to coprocessors that are gone.
+    acked_before: u64,
     steps: u64,
 }
 
@@ -152,6 +154,7 @@ impl Pair {
             out: Vec::new(),
             events: VecDeque::new(),
             crashes: 0,
+            acked_before: 0,
             steps: 0,
             options,
         };
@@ -185,14 +188,12 @@ impl Pair {
         self.program.options_mut().reads = reads;
     }
 
-    /// Whether every line that was written has left the STM32 and was acknowledged.
-    pub fn is_flushed(&self) -> bool {
-        self.app.is_flushed()
-            && match &self.esp {
-                Esp::Running(esp) => {
-                    esp.stats().lines_out == 0 || esp.acked() >= esp.stats().lines_out
-                }
-                _ => false,
+    /// How many lines the server has acknowledged, of those that were written with qos.
+    pub fn acked(&self) -> u64 {
+        self.acked_before
+            + match &self.esp {
+                Esp::Running(esp) | Esp::Hung(esp, _) => u64::from(esp.acked()),
+                Esp::Off | Esp::Booting(_) | Esp::Crashed => 0,
             }
     }
 
@@ -330,6 +331,7 @@ impl Pair {
 
     /// The ESP8266's program is gone, and with it its sockets: nobody tells the server.
     fn lose_esp(&mut self, esp: Esp) {
+        self.acked_before = self.acked();
         self.esp = esp;
         self.transfer = None;
         self.out.clear();
