@@ -7,10 +7,7 @@ use pblink_protocol::line::{
 use proptest::prelude::*;
 
 fn message(mid: u8, text: &str) -> Line<'_> {
-    Line::Message {
-        mid: Mid(mid),
-        text,
-    }
+    Line::Message { mid: Mid(mid), text }
 }
 
 #[test]
@@ -154,16 +151,10 @@ fn lines_are_the_same_at_every_split_point() {
 #[test]
 fn a_line_that_is_too_long_is_told_once_however_it_arrives() {
     let stream = b"ab\n0123456789\n12345678\n123456789\n\nxy\n";
-    let want: Vec<Option<Vec<u8>>> = [
-        Some("ab"),
-        None,
-        Some("12345678"),
-        None,
-        Some(""),
-        Some("xy"),
-    ]
-    .map(|line| line.map(|l| l.as_bytes().to_vec()))
-    .to_vec();
+    let want: Vec<Option<Vec<u8>>> =
+        [Some("ab"), None, Some("12345678"), None, Some(""), Some("xy")]
+            .map(|line| line.map(|l| l.as_bytes().to_vec()))
+            .to_vec();
     for a in 0..=stream.len() {
         for b in a..=stream.len() {
             let parts = [&stream[..a], &stream[a..b], &stream[b..]];
@@ -189,9 +180,7 @@ fn a_line_without_end_takes_no_memory_and_the_next_one_is_intact() {
     assert_eq!(too_long, 1);
     let mut lines = Vec::new();
     reader.feed(b"tail\n01ok\n", |found| {
-        let Found::Line(line) = found else {
-            panic!("told twice")
-        };
+        let Found::Line(line) = found else { panic!("told twice") };
         lines.push(line.to_vec());
         true
     });
@@ -242,15 +231,13 @@ fn reset_forgets_half_a_line_and_half_of_a_long_one() {
         lines.push(format!("{f:?}"));
         true
     });
-    let want = [
-        Found::Line(b"05ok"),
-        Found::TooLong,
-        Found::Line(b"06ok"),
-    ];
+    let want = [Found::Line(b"05ok"), Found::TooLong, Found::Line(b"06ok")];
     assert_eq!(lines, want.map(|f| format!("{f:?}")));
 }
 
 proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..Default::default() })]
+
     #[test]
     fn parsing_never_panics_and_loses_no_byte(bytes in prop::collection::vec(any::<u8>(), 0..40)) {
         match Line::parse(&bytes) {
