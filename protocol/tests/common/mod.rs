@@ -20,7 +20,7 @@ pub const fn span(millis: u64) -> Duration {
 }
 
 /// A small generator of numbers (splitmix64), so that a seed names a run for ever.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct Rng(pub u64);
 
 impl Rng {
@@ -67,11 +67,7 @@ impl Host<Vec<u8>> for Rec {
         }
         self.lines.push(text.into());
         self.receipts.push(receipt);
-        if self.later {
-            Delivery::Later
-        } else {
-            Delivery::Taken
-        }
+        if self.later { Delivery::Later } else { Delivery::Taken }
     }
 
     fn acked(&mut self, ticket: Ticket, line: Option<Vec<u8>>, took: Duration) {
