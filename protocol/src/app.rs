@@ -230,9 +230,7 @@ impl AppBase {
         }
         let header = b'0' + (u8::from(qos.qos) << 1 | u8::from(qos.wait));
         for part in [&[header][..], text.as_bytes(), b"\n"] {
-            self.queue
-                .extend_from_slice(part)
-                .map_err(|_| WriteError::Full)?;
+            self.queue.extend_from_slice(part).map_err(|_| WriteError::Full)?;
         }
         self.pump(now);
         Ok(())
@@ -403,10 +401,7 @@ impl AppBase {
             b'n' if core::str::from_utf8(text).is_err() => AppEvent::Dropped(DropCause::NotUtf8),
             b'n' => {
                 // Room was made sure of before.
-                let _ = self
-                    .received
-                    .extend_from_slice(text)
-                    .map(|()| self.received.push(b'\n'));
+                let _ = self.received.extend_from_slice(text).map(|()| self.received.push(b'\n'));
                 return;
             }
             b'k' => {

@@ -77,10 +77,7 @@ impl fmt::Display for ConfigError {
             Self::Id(why) => write!(f, "{why}"),
             Self::Port => f.write_str("the port is 0; the usual one is 8123"),
             Self::Server => {
-                write!(
-                    f,
-                    "the server's address must have 1 to {MAX_SERVER} printable bytes"
-                )
+                write!(f, "the server's address must have 1 to {MAX_SERVER} printable bytes")
             }
             Self::Timeout => f.write_str("the time-out must be 100 to 60000 ms"),
             Self::Ssid => f.write_str("the network's name (SSID) is longer than 32 bytes"),
@@ -179,15 +176,7 @@ impl Config {
         }
         let id = id.strip_suffix('\n').unwrap_or(&id);
         let id = String::try_from(id).map_err(|_| ConfigError::Id(BadId::TooLong))?;
-        let config = Self {
-            id,
-            port,
-            server,
-            timeout_ms,
-            report_s,
-            ssid,
-            password,
-        };
+        let config = Self { id, port, server, timeout_ms, report_s, ssid, password };
         config.check_values()?;
         Ok(config)
     }
@@ -207,8 +196,6 @@ pub struct Report(
 impl Report {
     /// Reads the JSON list.
     pub fn decode(json: &[u8]) -> Option<Self> {
-        serde_json_core::from_slice(json)
-            .ok()
-            .map(|(report, _)| report)
+        serde_json_core::from_slice(json).ok().map(|(report, _)| report)
     }
 }

@@ -160,10 +160,7 @@ impl Coprocessor {
             config: None,
             assembler: Assembler::new(),
             endpoint: Endpoint::new(Role::Client, Timing::default(), Vec::new()),
-            inbox: Inbox {
-                lines: Deque::new(),
-                too_long: 0,
-            },
+            inbox: Inbox { lines: Deque::new(), too_long: 0 },
             outgoing: Outgoing::new(),
             passing: Passing::Nothing,
             commands: Deque::new(),
@@ -274,10 +271,7 @@ impl Coprocessor {
         let Tcp::Connected(sent) = self.tcp else {
             return 0;
         };
-        let id = self
-            .config
-            .as_ref()
-            .map_or(&b""[..], |config| config.id.as_bytes());
+        let id = self.config.as_ref().map_or(&b""[..], |config| config.id.as_bytes());
         if sent <= id.len() {
             let mut used = 0;
             for &byte in id[sent..].iter().chain(b"\n").take(out.len()) {
@@ -308,11 +302,7 @@ impl Coprocessor {
             Tcp::Waiting(at) | Tcp::Connecting(at) => Some(at).filter(|_| self.wifi == Wifi::Up),
             Tcp::Connected(sent) => {
                 let hello = self.config.as_ref().is_some_and(|c| sent <= c.id.len());
-                if hello {
-                    Some(now)
-                } else {
-                    self.endpoint.poll_at(now)
-                }
+                if hello { Some(now) } else { self.endpoint.poll_at(now) }
             }
         };
         // What is to be told to the STM32 can only be told when the wires are free: they say when.
@@ -356,11 +346,7 @@ impl Coprocessor {
     /// A line that waits for all before it is taken only when there are none: the fewer lines are
     /// here, the fewer a crash loses.
     fn may_take(&self, qos: Qos) -> bool {
-        if qos.wait {
-            self.endpoint.unacked() == 0
-        } else {
-            self.endpoint.has_room()
-        }
+        if qos.wait { self.endpoint.unacked() == 0 } else { self.endpoint.has_room() }
     }
 
     fn line_from_host(&mut self, now: Instant) -> bool {
@@ -457,10 +443,7 @@ impl Coprocessor {
         // Spaces as in the reference's `ujson.dumps`. Three 32-bit numbers always fit.
         let _ = core::fmt::Write::write_fmt(
             &mut line,
-            format_args!(
-                "r[{}, {}, {}]\n",
-                self.connects, self.reports, self.mem_free
-            ),
+            format_args!("r[{}, {}, {}]\n", self.connects, self.reports, self.mem_free),
         );
         self.reports = self.reports.wrapping_add(1);
         self.passing = Passing::Control;
@@ -507,15 +490,8 @@ impl Coprocessor {
     }
 
     fn join(&mut self, now: Instant) {
-        let known = self
-            .config
-            .as_ref()
-            .is_some_and(|config| !config.ssid.is_empty());
-        self.command(if known {
-            Command::Join
-        } else {
-            Command::JoinRemembered
-        });
+        let known = self.config.as_ref().is_some_and(|config| !config.ssid.is_empty());
+        self.command(if known { Command::Join } else { Command::JoinRemembered });
         self.wifi = Wifi::Joining(now + JOIN);
     }
 
@@ -537,10 +513,7 @@ impl Coprocessor {
 
 fn qos_of(header: u8) -> Option<Qos> {
     let bits = header.wrapping_sub(b'0');
-    (bits < 4).then_some(Qos {
-        qos: bits & 2 != 0,
-        wait: bits & 1 != 0,
-    })
+    (bits < 4).then_some(Qos { qos: bits & 2 != 0, wait: bits & 1 != 0 })
 }
 
 fn report_interval(config: &Config) -> Option<Duration> {

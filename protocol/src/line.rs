@@ -227,10 +227,7 @@ pub struct LineReader<B> {
 impl<B: LineBuf> LineReader<B> {
     /// A reader whose lines are at most as long as `buffer` can hold.
     pub fn new(buffer: B) -> Self {
-        Self {
-            partial: buffer,
-            skipping: false,
-        }
+        Self { partial: buffer, skipping: false }
     }
 
     /// Takes `bytes` and hands each complete line to `each`, until `each` returns false. Returns how
@@ -246,11 +243,8 @@ impl<B: LineBuf> LineReader<B> {
                 each(Found::Line(line))
             } else {
                 let whole = self.partial.append(line).is_ok();
-                let go_on = each(if whole {
-                    Found::Line(self.partial.as_ref())
-                } else {
-                    Found::TooLong
-                });
+                let go_on =
+                    each(if whole { Found::Line(self.partial.as_ref()) } else { Found::TooLong });
                 self.partial.clear();
                 go_on
             };

@@ -25,10 +25,7 @@ pub(crate) enum Step {
 
 impl<const N: usize> Assembler<N> {
     pub(crate) const fn new() -> Self {
-        Self {
-            line: Vec::new(),
-            too_long: false,
-        }
+        Self { line: Vec::new(), too_long: false }
     }
 
     pub(crate) fn clear(&mut self) {
@@ -78,10 +75,7 @@ pub(crate) struct Outgoing<const N: usize> {
 
 impl<const N: usize> Outgoing<N> {
     pub(crate) const fn new() -> Self {
-        Self {
-            line: Vec::new(),
-            submitted: 0,
-        }
+        Self { line: Vec::new(), submitted: 0 }
     }
 
     pub(crate) fn is_empty(&self) -> bool {
@@ -96,9 +90,7 @@ impl<const N: usize> Outgoing<N> {
     /// Sets the line: the parts, one after the other. False, and empty, if it does not fit.
     pub(crate) fn set(&mut self, parts: &[&[u8]]) -> bool {
         self.clear();
-        let fits = parts
-            .iter()
-            .all(|part| self.line.extend_from_slice(part).is_ok());
+        let fits = parts.iter().all(|part| self.line.extend_from_slice(part).is_ok());
         if !fits {
             self.clear();
         }

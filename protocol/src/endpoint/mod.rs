@@ -44,10 +44,7 @@ impl Timing {
 
     /// The times that belong to a time-out.
     pub const fn new(timeout: Duration) -> Self {
-        Self {
-            timeout,
-            write_pause: Self::WRITE_PAUSE,
-        }
+        Self { timeout, write_pause: Self::WRITE_PAUSE }
     }
 
     /// A connection on which nothing was sent for this long gets a keepalive.
@@ -74,20 +71,11 @@ pub struct Qos {
 
 impl Qos {
     /// `qos=True, wait=True`, the default: exactly once, in order.
-    pub const ORDERED: Self = Self {
-        qos: true,
-        wait: true,
-    };
+    pub const ORDERED: Self = Self { qos: true, wait: true };
     /// `qos=True, wait=False`: exactly once; lines may overtake each other after an outage.
-    pub const UNORDERED: Self = Self {
-        qos: true,
-        wait: false,
-    };
+    pub const UNORDERED: Self = Self { qos: true, wait: false };
     /// `qos=False`: at most once.
-    pub const BEST_EFFORT: Self = Self {
-        qos: false,
-        wait: false,
-    };
+    pub const BEST_EFFORT: Self = Self { qos: false, wait: false };
 }
 
 /// Names a written line until it is acknowledged. Counts up from 0, one for each line.
@@ -276,10 +264,7 @@ impl<B: LineBuf, L: AsRef<[u8]>, const N: usize> Endpoint<B, L, N> {
             keepalive_at: now,
             first_line: false,
             pause: Pause::UntilSignOfLife,
-            acks: Acks {
-                due: heapless::Deque::new(),
-                set: [0; 32],
-            },
+            acks: Acks { due: heapless::Deque::new(), set: [0; 32] },
             sending: None,
         });
     }
@@ -332,16 +317,7 @@ impl<B: LineBuf, L: AsRef<[u8]>, const N: usize> Endpoint<B, L, N> {
         if self.role == Role::Server && connection.pause == Pause::UntilSignOfLife {
             connection.pause = Pause::Until(now + self.timing.write_pause);
         }
-        let Self {
-            reader,
-            window,
-            later,
-            epoch,
-            outbox,
-            stats,
-            role,
-            ..
-        } = self;
+        let Self { reader, window, later, epoch, outbox, stats, role, .. } = self;
         reader.feed(bytes, |found| {
             let line = match found {
                 Found::Line(line) => Line::parse(line),
@@ -368,6 +344,7 @@ impl<B: LineBuf, L: AsRef<[u8]>, const N: usize> Endpoint<B, L, N> {
                     let verdict = window.judge(mid, print);
                     let (byte, bit) = (usize::from(mid.0 >> 3), 1u8 << (mid.0 & 7));
                     if verdict == Verdict::Duplicate {
+                        window.repeated(mid);
                         stats.duplicates = stats.duplicates.wrapping_add(1);
                         if later[byte] & bit == 0 {
                             connection.acks.push(mid);
@@ -375,13 +352,7 @@ impl<B: LineBuf, L: AsRef<[u8]>, const N: usize> Endpoint<B, L, N> {
                         return true;
                     }
                     let next_epoch = epoch.wrapping_add(u8::from(verdict == Verdict::Restarted));
-                    let delivery = host.deliver(
-                        text,
-                        Receipt {
-                            mid,
-                            epoch: next_epoch,
-                        },
-                    );
+                    let delivery = host.deliver(text, Receipt { mid, epoch: next_epoch });
                     if delivery == Delivery::Refused {
                         stats.refused = stats.refused.wrapping_add(1);
                         return true;
@@ -431,10 +402,7 @@ impl<B: LineBuf, L: AsRef<[u8]>, const N: usize> Endpoint<B, L, N> {
         if let Some(sending) = connection.sending.take() {
             used += self.outbox.copy(sending.ticket, sending.sent, out);
             if !self.outbox.is_complete(sending.ticket, sending.sent + used) {
-                connection.sending = Some(Sending {
-                    sent: sending.sent + used,
-                    ..sending
-                });
+                connection.sending = Some(Sending { sent: sending.sent + used, ..sending });
                 connection.last_tx = now;
                 return used;
             }
@@ -518,10 +486,7 @@ impl<B: LineBuf, L: AsRef<[u8]>, const N: usize> Endpoint<B, L, N> {
             }
             _ => self.outbox.due(now, self.timing.timeout),
         };
-        earliest(
-            earliest(self.silent_at(), Some(connection.keepalive_at)),
-            lines,
-        )
+        earliest(earliest(self.silent_at(), Some(connection.keepalive_at)), lines)
     }
 }
 

@@ -55,11 +55,7 @@ pub(super) struct Outbox<L, const N: usize> {
 
 impl<L: AsRef<[u8]>, const N: usize> Outbox<L, N> {
     pub(super) const fn new() -> Self {
-        Self {
-            slots: heapless::Vec::new(),
-            next_mid: Mid(0),
-            next_ticket: 0,
-        }
+        Self { slots: heapless::Vec::new(), next_mid: Mid(0), next_ticket: 0 }
     }
 
     pub(super) fn len(&self) -> usize {
@@ -68,13 +64,7 @@ impl<L: AsRef<[u8]>, const N: usize> Outbox<L, N> {
 
     pub(super) fn push(&mut self, line: L, qos: Qos, now: Instant) -> Result<Ticket, L> {
         let ticket = Ticket(self.next_ticket);
-        let slot = Slot {
-            line,
-            ticket,
-            qos,
-            written: now,
-            state: State::Queued,
-        };
+        let slot = Slot { line, ticket, qos, written: now, state: State::Queued };
         self.slots.push(slot).map_err(|slot| slot.line)?;
         self.next_ticket += 1;
         Ok(ticket)
@@ -86,8 +76,7 @@ impl<L: AsRef<[u8]>, const N: usize> Outbox<L, N> {
     }
 
     pub(super) fn contains(&self, ticket: Ticket) -> bool {
-        self.find(ticket)
-            .is_some_and(|at| !matches!(self.slots[at].state, State::Acked(_)))
+        self.find(ticket).is_some_and(|at| !matches!(self.slots[at].state, State::Acked(_)))
     }
 
     pub(super) fn cancel(&mut self, ticket: Ticket) -> Option<L> {
@@ -204,8 +193,7 @@ impl<L: AsRef<[u8]>, const N: usize> Outbox<L, N> {
 
     /// Whether `sent` bytes are all that there are.
     pub(super) fn is_complete(&self, ticket: Ticket, sent: usize) -> bool {
-        self.bytes(ticket)
-            .is_none_or(|(_, text)| sent >= text.len() + 3)
+        self.bytes(ticket).is_none_or(|(_, text)| sent >= text.len() + 3)
     }
 
     fn bytes(&self, ticket: Ticket) -> Option<(Mid, &[u8])> {

@@ -350,11 +350,7 @@ impl Initiator {
     fn begin(&mut self, now: Instant) {
         self.sending = self.peer_free && !self.tx.is_empty();
         let len = if self.sending { self.tx.len as u16 } else { 0 };
-        self.header = Header {
-            len,
-            hold_off: !self.rx.is_empty(),
-        }
-        .encode();
+        self.header = Header { len, hold_off: !self.rx.is_empty() }.encode();
         self.busy = false;
         self.arm(Step::SendHeader, InitiatorAction::ArmTx, now);
     }
@@ -424,11 +420,7 @@ impl Initiator {
         self.exchanges = self.exchanges.wrapping_add(1);
         self.ended = now;
         let busy = self.busy || (self.peer_free && !self.tx.is_empty());
-        let pause = if busy {
-            self.timing.busy_poll
-        } else {
-            self.timing.idle_poll
-        };
+        let pause = if busy { self.timing.busy_poll } else { self.timing.idle_poll };
         self.state = State::Idle(now + pause);
     }
 

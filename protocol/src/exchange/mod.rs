@@ -58,10 +58,7 @@ impl Header {
     /// Reads the two bytes. `None` if the length is more than [`MAX_PAYLOAD`].
     pub fn decode(bytes: [u8; 2]) -> Option<Self> {
         let word = u16::from_le_bytes(bytes);
-        let header = Self {
-            len: word & 0x7fff,
-            hold_off: word & 0x8000 != 0,
-        };
+        let header = Self { len: word & 0x7fff, hold_off: word & 0x8000 != 0 };
         (usize::from(header.len) <= MAX_PAYLOAD).then_some(header)
     }
 }
@@ -74,10 +71,7 @@ struct Payload {
 }
 
 impl Payload {
-    const EMPTY: Self = Self {
-        bytes: [0; MAX_PAYLOAD],
-        len: 0,
-    };
+    const EMPTY: Self = Self { bytes: [0; MAX_PAYLOAD], len: 0 };
 
     fn as_slice(&self) -> &[u8] {
         &self.bytes[..self.len]

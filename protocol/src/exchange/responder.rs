@@ -140,11 +140,7 @@ impl Responder {
     /// Gives the next payload to pass: as much of `bytes` as fits. Returns how many bytes were taken, 0
     /// if the last payload has not been passed yet.
     pub fn submit(&mut self, bytes: &[u8]) -> usize {
-        if self.tx.is_empty() {
-            self.tx.set(bytes)
-        } else {
-            0
-        }
+        if self.tx.is_empty() { self.tx.set(bytes) } else { 0 }
     }
 
     /// What was received and not yet consumed. While it is not empty, the initiator is held off.
@@ -261,11 +257,7 @@ impl Responder {
     }
 
     fn sync(&mut self) {
-        self.state = if self.syn {
-            State::Syncing
-        } else {
-            State::Idle
-        };
+        self.state = if self.syn { State::Syncing } else { State::Idle };
     }
 
     /// The initiator does not go on, or speaks nonsense. It will reset this board; until then, be
@@ -304,11 +296,7 @@ impl Responder {
                 (Step::Request, true) => {
                     self.sending = self.peer_free && !self.tx.is_empty();
                     let len = if self.sending { self.tx.len as u16 } else { 0 };
-                    self.header = Header {
-                        len,
-                        hold_off: !self.rx.is_empty(),
-                    }
-                    .encode();
+                    self.header = Header { len, hold_off: !self.rx.is_empty() }.encode();
                     self.setup(Transfer::WriteHeader, now);
                 }
                 (Step::HeaderSent, false) if self.sending => {
