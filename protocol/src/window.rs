@@ -83,6 +83,12 @@ impl Window {
         }
     }
 
+    /// Remembers that a duplicate came: id 0 belongs to the sender of the present connection then, so
+    /// that repeating it once more is no restart, whatever came in between.
+    pub fn repeated(&mut self, mid: Mid) {
+        self.local[usize::from(mid.0 >> 3)] |= 1 << (mid.0 & 7);
+    }
+
     /// Remembers a message that was delivered.
     pub fn accept(&mut self, mid: Mid, fingerprint: u32) {
         if self.judge(mid, fingerprint) == Verdict::Restarted {
@@ -162,4 +168,24 @@ fn bit(map: &[u8; 32], mid: Mid) -> bool {
 /// FNV-1a, 32 bits: small enough for an ESP8266, good enough to tell two texts with the same id apart.
 pub fn fingerprint(text: &[u8]) -> u32 {
     text.iter().fold(0x811c_9dc5, |hash, &byte| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn id_0_that_was_a_duplicate_stays_one_after_other_messages() {
+        let (first, second) = (fingerprint(b"first"), fingerprint(b"second"));
+        let mut window = Window::new();
+        window.accept(Mid(0), first);
+        window.reconnected();
+        assert_eq!(window.judge(Mid(0), first), Verdict::Duplicate);
+        window.repeated(Mid(0));
+        window.accept(Mid(1), second);
+        // The acknowledgement was late, and the client repeats 00 over the same connection.
+        assert_eq!(window.judge(Mid(0), first), Verdict::Duplicate);
+        window.reconnected();
+        assert_eq!(window.judge(Mid(0), first), Verdict::Restarted);
+    }
 }

@@ -1,3 +1,89 @@
-//! The pblink server library.
+//! Server library for boards that are linked by pblink or micropython-iot.
+//!
+//! Each client (a board behind an ESP8266, or a board with WiFi) has a *link*: lines go both ways,
+//! exactly once, through outages of WiFi, of the board and of the server. The application reads and
+//! writes lines; it need not know when the connection was gone.
+//!
+//! ```
+//! use std::time::Duration;
+//! use pblink_server::{Delivery, Server};
+//! # use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
+//!
+//! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+//! let server = Server::builder()
+//!     .port(0) // boards expect 8123, the default
+//!     .timeout(Duration::from_secs(2))
+//!     .expected(["1", "2"])
+//!     .bind()
+//!     .await?;
+//! # // A board, by hand: its id, and a message with number 00.
+//! # let mut board = tokio::net::TcpStream::connect(("127.0.0.1", server.local_addr().port())).await?;
+//! # board.write_all(b"1\n00[\"moisture\", 17]\n").await?;
+//! # let board = tokio::spawn(async move {
+//! #     let (read, mut write) = board.split();
+//! #     let mut lines = BufReader::new(read).lines();
+//! #     while let Some(line) = lines.next_line().await? {
+//! #         if line.len() > 2 { write.write_all(format!("{}\n", &line[..2]).as_bytes()).await?; break }
+//! #     }
+//! #     std::io::Result::Ok(())
+//! # });
+//!
+//! let board = server.client("1").await;
+//! let line = board.read_line().await?;
+//! assert_eq!(line, r#"["moisture", 17]"#);
+//! // Returns when the board has acknowledged the line.
+//! board.write(r#"{"valve": "open"}"#, Delivery::ORDERED).await?;
+//! server.shutdown().await;
+//! # Ok(())
+//! # }
+//! # tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap().block_on(example()).unwrap();
+//! ```
+//!
+//! # How it works
+//!
+//! All rules of the wire are in [`pblink_protocol::endpoint`]; this crate adds sockets, sessions and
+//! events. Each connection has a task of its own, which waits for its socket, its timer, and its
+//! session; nothing polls. What a client sends, or fails to send, concerns only its own task.
+//!
+//! Everything is bounded: hellos (64 bytes, one time-out), lines, unread lines, lines in flight (64),
+//! clients, connections, events (1024). A line that finds the queue of unread lines full is not
+//! acknowledged, so the client repeats it and nothing is lost. A client that does not read is cut.
+//!
+//! A client that comes back while its old connection is half open takes over as soon as the old one
+//! has been silent for half a time-out. If the old one speaks, the new one is refused.
+//!
+//! # For users of micropython-iot's `server.py`
+//!
+//! | there | here |
+//! |---|---|
+//! | `server.run(expected, verbose, port, timeout)` | [`Server::builder`], [`Builder::expected`], [`Builder::port`], [`Builder::timeout`], [`Builder::bind`]; for `verbose` see [`Server::events`] |
+//! | `await Connection.client_conn(id)` | [`Server::client`] |
+//! | `Connection._conns[id]` | [`Server::link`] |
+//! | `await Connection.wait_all()` | [`Server::wait_expected`] |
+//! | `await Connection.wait_all(peers=…)` | [`Server::wait_all`] |
+//! | `Connection.close_all()` | [`Server::shutdown`]; [`Server::close_all`] only cuts the connections |
+//! | `await conn` | [`Connection::wait_up`] |
+//! | `conn.status()`, `conn()` | [`Connection::is_up`], and in detail [`Connection::status`] |
+//! | `conn.nconns` | [`Connection::connects`] |
+//! | `await conn.readline()` | [`Connection::read_line`] (without the newline) |
+//! | `await conn.write(line, qos=True, wait=True)` | [`Connection::write`] with [`Delivery::ORDERED`] |
+//! | `await conn.write(line, qos=True, wait=False)` | [`Connection::write`] with [`Delivery::UNORDERED`] |
+//! | `await conn.write(line, qos=False)` | [`Connection::write`] with [`Delivery::BestEffort`] |
+
+mod accept;
+mod buffers;
+mod builder;
+mod connection;
 pub mod event;
+mod events;
+mod inbox;
+mod report;
+mod server;
+mod session;
+
+pub use builder::{BindError, Builder};
+pub use connection::{Closed, Connection, Delivery, WriteError};
 pub use event::{Cause, Event, EventKind, Layer, LinkState, LinkStatus, Refusal};
+pub use events::Events;
+pub use pblink_protocol::line::{BadId, BadText};
+pub use server::{SavedSessions, Server};

@@ -344,6 +344,7 @@ impl<B: LineBuf, L: AsRef<[u8]>, const N: usize> Endpoint<B, L, N> {
                     let verdict = window.judge(mid, print);
                     let (byte, bit) = (usize::from(mid.0 >> 3), 1u8 << (mid.0 & 7));
                     if verdict == Verdict::Duplicate {
+                        window.repeated(mid);
                         stats.duplicates = stats.duplicates.wrapping_add(1);
                         if later[byte] & bit == 0 {
                             connection.acks.push(mid);

@@ -1,0 +1,273 @@
+//! How a server is set up, and its listening socket.
+
+use std::collections::BTreeSet;
+use std::io;
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::time::Duration;
+
+use pblink_protocol::config::DEFAULT_PORT;
+use pblink_protocol::endpoint::Timing;
+use pblink_protocol::line::{BadId, check_id};
+use pblink_protocol::{MAX_TEXT, time};
+use socket2::{Domain, Protocol, Socket, Type};
+use tokio::net::TcpListener;
+
+use crate::server::{SavedSessions, Server, Setup};
+use crate::session::Limits;
+
+/// Connections that the system keeps while the server is busy.
+const BACKLOG: i32 = 1024;
+
+/// What the system may keep for a client that does not read. With its usual buffers of megabytes a
+/// slow reader would stay unnoticed for hours, and ten thousand of them would cost gigabytes.
+const SEND_BUFFER: usize = 64 * 1024;
+
+/// Why a server could not be started.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum BindError {
+    /// The address cannot be listened on.
+    #[error("cannot listen on {address}: {source}{}", hint(.source))]
+    Listen {
+        /// The address.
+        address: SocketAddr,
+        /// What the system says.
+        source: io::Error,
+    },
+    /// An expected id is none.
+    #[error("\"{}\" cannot be a client's id: {why}", .id.escape_debug())]
+    BadId {
+        /// The id.
+        id: String,
+        /// What is wrong with it.
+        why: BadId,
+    },
+    /// The time-out is out of range.
+    #[error("the time-out is {0:?}; it must be between 50 ms and 1 hour")]
+    Timeout(Duration),
+    /// A limit is zero, or larger than 16 MiB (lengths) or 2²⁴ (counts).
+    #[error("{0} must be between 1 and 16777216")]
+    Limit(&'static str),
+    /// The saved sessions come from a server with another time-out or `max_line`.
+    #[error(
+        "the saved sessions have another time-out or max_line than this server: use the same values"
+    )]
+    Restore,
+}
+
+fn hint(source: &io::Error) -> &'static str {
+    match source.kind() {
+        io::ErrorKind::AddrInUse => "; another program uses this port: stop it, or take another",
+        io::ErrorKind::PermissionDenied => "; ports below 1024 need privileges: take a higher one",
+        io::ErrorKind::AddrNotAvailable => "; this machine has no such address",
+        _ => "",
+    }
+}
+
+/// Sets up a server: see [`Server::builder`].
+#[derive(Debug)]
+#[must_use = "nothing listens before bind()"]
+pub struct Builder {
+    address: Option<SocketAddr>,
+    port: u16,
+    timeout: Duration,
+    expected: Option<BTreeSet<String>>,
+    allow_unknown: bool,
+    max_line: usize,
+    max_written_line: usize,
+    queue: (usize, usize),
+    max_clients: usize,
+    max_connections: usize,
+    restore: SavedSessions,
+}
+
+impl Builder {
+    pub(crate) fn new() -> Self {
+        Self {
+            address: None,
+            port: DEFAULT_PORT,
+            timeout: Duration::from_millis(2000),
+            expected: None,
+            allow_unknown: false,
+            max_line: 64 * 1024,
+            max_written_line: MAX_TEXT,
+            queue: (1024, 256 * 1024),
+            max_clients: 16 * 1024,
+            max_connections: 32 * 1024,
+            restore: SavedSessions::default(),
+        }
+    }
+
+    /// Listens on this address only. Default: all addresses of this machine, IPv6 and IPv4. An
+    /// unspecified IPv6 address (`[::]`) takes IPv4 as well.
+    pub fn listen(mut self, address: SocketAddr) -> Self {
+        self.address = Some(address);
+        self
+    }
+
+    /// Listens on this port of all addresses. Default 8123; 0 lets the system choose.
+    pub fn port(mut self, port: u16) -> Self {
+        self.address = None;
+        self.port = port;
+        self
+    }
+
+    /// Silence for this long is an outage. Must be the same at the boards. Default 2 s.
+    pub fn timeout(mut self, timeout: Duration) -> Self {
+        self.timeout = timeout;
+        self
+    }
+
+    /// The ids of the clients. Others are refused, unless [`allow_unknown`](Self::allow_unknown) says
+    /// otherwise. Default: any client may connect.
+    pub fn expected<I>(mut self, ids: I) -> Self
+    where
+        I: IntoIterator,
+        I::Item: Into<String>,
+    {
+        (self.expected.get_or_insert_default()).extend(ids.into_iter().map(Into::into));
+        self
+    }
+
+    /// Whether clients that are not [`expected`](Self::expected) may connect all the same.
+    pub fn allow_unknown(mut self, allow: bool) -> Self {
+        self.allow_unknown = allow;
+        self
+    }
+
+    /// The longest line that a client may send, in bytes with its two digits. Longer: the connection
+    /// is cut. Default 64 KiB.
+    pub fn max_line(mut self, bytes: usize) -> Self {
+        self.max_line = bytes;
+        self
+    }
+
+    /// The longest line that [`Connection::write`](crate::Connection::write) takes, in bytes. Default
+    /// 1024, which is what a board behind an ESP8266 takes.
+    pub fn max_written_line(mut self, bytes: usize) -> Self {
+        self.max_written_line = bytes;
+        self
+    }
+
+    /// How many unread lines, and how many bytes of them, the server keeps for each client. What
+    /// does not fit is not acknowledged, so that the client repeats it. Default 1024 lines, 256 KiB.
+    pub fn queue(mut self, lines: usize, bytes: usize) -> Self {
+        self.queue = (lines, bytes);
+        self
+    }
+
+    /// How many different ids may connect. Default 16 384.
+    pub fn max_clients(mut self, n: usize) -> Self {
+        self.max_clients = n;
+        self
+    }
+
+    /// How many connections there may be at a time, those without a hello included. Default 32 768.
+    pub fn max_connections(mut self, n: usize) -> Self {
+        self.max_connections = n;
+        self
+    }
+
+    /// Goes on with the sessions of a server that was shut down in this process: nothing is lost or
+    /// doubled. The time-out and `max_line` must be as they were.
+    pub fn restore(mut self, saved: SavedSessions) -> Self {
+        self.restore = saved;
+        self
+    }
+
+    /// Starts the server. Must be called within a tokio runtime, on which the server then runs.
+    ///
+    /// # Errors
+    /// If a value is out of range, or the address cannot be listened on.
+    pub async fn bind(self) -> Result<Server, BindError> {
+        let setup = self.check()?;
+        let listener = self.open()?;
+        Ok(Server::start(listener, setup, self.restore))
+    }
+
+    fn check(&self) -> Result<Setup, BindError> {
+        for id in self.expected.iter().flatten() {
+            check_id(id).map_err(|why| BindError::BadId { id: id.clone(), why })?;
+        }
+        if !(Duration::from_millis(50)..=Duration::from_secs(3600)).contains(&self.timeout) {
+            return Err(BindError::Timeout(self.timeout));
+        }
+        for (value, name) in [
+            (self.max_line, "max_line"),
+            (self.max_written_line, "max_written_line"),
+            (self.queue.0, "the number of queued lines"),
+            (self.queue.1, "the number of queued bytes"),
+            (self.max_clients, "max_clients"),
+            (self.max_connections, "max_connections"),
+        ] {
+            if !(1..=1 << 24).contains(&value) {
+                return Err(BindError::Limit(name));
+            }
+        }
+        let timeout = time::Duration::from_micros(self.timeout.as_micros() as u64);
+        let limits = Limits {
+            timing: Timing::new(timeout),
+            max_line: self.max_line,
+            max_written: self.max_written_line,
+            queue_lines: self.queue.0,
+            queue_bytes: self.queue.1,
+            max_clients: self.max_clients,
+        };
+        if !self.restore.fits(&limits) {
+            return Err(BindError::Restore);
+        }
+        Ok(Setup {
+            limits,
+            expected: self.expected.clone(),
+            allow_unknown: self.allow_unknown || self.expected.is_none(),
+            max_connections: self.max_connections,
+        })
+    }
+
+    fn open(&self) -> Result<TcpListener, BindError> {
+        let any = SocketAddr::from((Ipv6Addr::UNSPECIFIED, self.port));
+        let address = self.address.unwrap_or(any);
+        let result = listen(address).or_else(|error| match error.kind() {
+            // A machine without IPv6. Any other error (the port is taken) would be the same again.
+            io::ErrorKind::Unsupported | io::ErrorKind::AddrNotAvailable
+                if self.address.is_none() =>
+            {
+                listen((Ipv4Addr::UNSPECIFIED, self.port).into())
+            }
+            _ if self.address.is_none() && error.raw_os_error() == Some(NO_IPV6) => {
+                listen((Ipv4Addr::UNSPECIFIED, self.port).into())
+            }
+            _ => Err(error),
+        });
+        result.map_err(|source| BindError::Listen { address, source })
+    }
+}
+
+/// EAFNOSUPPORT, which `std` has no name for.
+const NO_IPV6: i32 = if cfg!(target_os = "linux") {
+    97
+} else if cfg!(windows) {
+    10047
+} else {
+    47
+};
+
+fn listen(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+    if let SocketAddr::V6(address) = address
+        && address.ip().is_unspecified()
+    {
+        socket.set_only_v6(false)?;
+    }
+    // A restarted server must not wait for connections of the old one to time out. On Windows the
+    // option means something else.
+    #[cfg(not(windows))]
+    socket.set_reuse_address(true)?;
+    socket.set_nonblocking(true)?;
+    // Accepted sockets inherit both.
+    socket.set_send_buffer_size(SEND_BUFFER)?;
+    socket.set_tcp_nodelay(true)?;
+    socket.bind(&address.into())?;
+    socket.listen(BACKLOG)?;
+    TcpListener::from_std(socket.into())
+}

@@ -1,0 +1,217 @@
+//! What an application holds of a link: a handle to read, write and look.
+
+use std::sync::Arc;
+
+use pblink_protocol::endpoint::{Qos, Ticket};
+use pblink_protocol::line::{BadText, check_text};
+
+use crate::event::{Cause, LinkStatus};
+use crate::session::{Core, Session};
+
+/// The link to one client. It outlives outages: reading and writing simply wait until the client is
+/// back. Clones are handles to the same link.
+#[derive(Debug, Clone)]
+pub struct Connection(pub(crate) Arc<Session>);
+
+/// How a line is to be delivered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Delivery {
+    /// The line is repeated until the client has acknowledged it: exactly once, whatever happens to
+    /// the link. The reference's `qos=True`.
+    Guaranteed {
+        /// It is sent only when all earlier guaranteed lines are acknowledged, so that lines arrive
+        /// in the order in which they were written. The reference's `wait`.
+        ordered: bool,
+    },
+    /// The line is sent once, and lost if the link fails just then. The reference's `qos=False`.
+    BestEffort,
+}
+
+impl Delivery {
+    /// Exactly once and in order: what the reference does by default.
+    pub const ORDERED: Self = Self::Guaranteed { ordered: true };
+    /// Exactly once; lines that are written at the same time may overtake each other.
+    pub const UNORDERED: Self = Self::Guaranteed { ordered: false };
+
+    fn qos(self) -> Qos {
+        match self {
+            Self::Guaranteed { ordered } => Qos { qos: true, wait: ordered },
+            Self::BestEffort => Qos::BEST_EFFORT,
+        }
+    }
+}
+
+/// The server was shut down: this link will not come back. Unread and unacknowledged lines are in
+/// the [`SavedSessions`](crate::SavedSessions) that the shutdown returned.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the server was shut down; ask the new server for this client")]
+pub struct Closed;
+
+/// Why a line was not written.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum WriteError {
+    /// It cannot be sent as one line.
+    #[error(transparent)]
+    Text(#[from] BadText),
+    /// It is longer than the builder's `max_written_line`.
+    #[error(
+        "the line has {len} bytes, and at most {max} can be sent (a board behind an ESP8266 takes \
+         1024); split it, or raise max_written_line if this client takes more"
+    )]
+    TooLong {
+        /// Its length in bytes.
+        len: usize,
+        /// The limit in bytes.
+        max: usize,
+    },
+    /// The server was shut down before it took the line.
+    #[error("the server was shut down; the line was not sent: write it to the new server")]
+    Closed,
+    /// The server was shut down before the line was acknowledged. The line is in the
+    /// [`SavedSessions`](crate::SavedSessions), and a server that is built from them delivers it:
+    /// writing it again would double it.
+    #[error(
+        "the server was shut down before the client acknowledged the line; the saved sessions hold \
+         it: do not write it again"
+    )]
+    Kept,
+}
+
+impl Connection {
+    /// The client's id.
+    pub fn id(&self) -> &str {
+        &self.0.id
+    }
+
+    /// Waits for a line and returns it, without its newline. During an outage it goes on waiting.
+    ///
+    /// Dropping the future loses no line. Several tasks may read; each line goes to one of them.
+    ///
+    /// # Errors
+    /// [`Closed`] once the server was shut down.
+    pub async fn read_line(&self) -> Result<String, Closed> {
+        let mut line = String::new();
+        self.read_line_into(&mut line).await?;
+        Ok(line)
+    }
+
+    /// Like [`read_line`](Self::read_line), but into a string of the caller, whose contents are
+    /// replaced. Nothing is allocated as long as its capacity suffices.
+    ///
+    /// # Errors
+    /// [`Closed`] once the server was shut down.
+    pub async fn read_line_into(&self, line: &mut String) -> Result<(), Closed> {
+        let session = &*self.0;
+        if session.try_read(line)? {
+            return Ok(());
+        }
+        loop {
+            let arrived = session.lines.notified();
+            if session.try_read(line)? {
+                // Several lines may have come with one call.
+                if session.has_lines() {
+                    session.lines.notify_one();
+                }
+                return Ok(());
+            }
+            arrived.await;
+        }
+    }
+
+    /// Writes a line. It may end with a newline; the client gets it without.
+    ///
+    /// - [`Delivery::Guaranteed`]: returns when the client has acknowledged the line, however long
+    ///   the outages until then.
+    /// - [`Delivery::BestEffort`]: returns when the line was handed to the socket; during an outage
+    ///   it waits for the end of it.
+    ///
+    /// At most 64 lines of a link are waiting or unacknowledged; further calls wait for their turn, in
+    /// order.
+    ///
+    /// Dropping the future takes the line back if no byte of it was sent yet. Otherwise the line goes
+    /// its way, since the client may have it already.
+    ///
+    /// # Errors
+    /// If the text cannot be a line, is too long, or the server was shut down.
+    pub async fn write(&self, line: &str, delivery: Delivery) -> Result<(), WriteError> {
+        let session = &*self.0;
+        let text = check_text(line)?;
+        let max = session.shared.limits.max_written;
+        if text.len() > max {
+            let len = text.len();
+            return Err(WriteError::TooLong { len, max });
+        }
+        let place = session.room.acquire().await;
+        // The session gives the place back when the line has left its queue.
+        place.map_err(|_| WriteError::Closed)?.forget();
+        let Some(ticket) = session.submit(text, delivery.qos())? else {
+            return Ok(());
+        };
+        let best_effort = delivery == Delivery::BestEffort;
+        let mut pending = Pending { session, ticket, done: false };
+        let result = std::future::poll_fn(|cx| session.poll_done(ticket, best_effort, cx)).await;
+        pending.done = true;
+        result
+    }
+
+    /// All that is known of the link at this moment.
+    pub fn status(&self) -> LinkStatus {
+        self.0.status()
+    }
+
+    /// Whether the client is connected, as far as the server knows.
+    pub fn is_up(&self) -> bool {
+        self.0.look(Core::is_up).unwrap_or(false)
+    }
+
+    /// How often the client has connected.
+    pub fn connects(&self) -> u64 {
+        self.status().connects
+    }
+
+    /// Waits until the client is connected; returns at once if it is.
+    ///
+    /// # Errors
+    /// [`Closed`] once the server was shut down.
+    pub async fn wait_up(&self) -> Result<(), Closed> {
+        self.0.wait_until(Core::is_up).await
+    }
+
+    /// Waits until the present TCP connection is closed, whoever closes it, and returns why. Returns
+    /// at once during an outage, and waits for the first connection to end if there was none yet.
+    pub async fn closed(&self) -> Cause {
+        let cause = std::sync::OnceLock::new();
+        let closed = |core: &Core| {
+            core.down_cause().is_some_and(|why| {
+                cause.get_or_init(|| why);
+                true
+            })
+        };
+        match self.0.wait_until(closed).await {
+            Ok(()) => cause.into_inner().unwrap_or(Cause::Shutdown),
+            Err(Closed) => Cause::Shutdown,
+        }
+    }
+
+    /// Closes the present TCP connection. The client may connect again, and then the link goes on as
+    /// after any outage: nothing is lost.
+    pub fn close(&self) {
+        self.0.ended(None, Cause::ClosedByApplication);
+    }
+}
+
+/// Takes a line back whose writer has gone away.
+struct Pending<'a> {
+    session: &'a Session,
+    ticket: Ticket,
+    done: bool,
+}
+
+impl Drop for Pending<'_> {
+    fn drop(&mut self) {
+        if !self.done {
+            self.session.cancel(self.ticket);
+        }
+    }
+}

@@ -1,0 +1,365 @@
+//! A session: everything that is known of one client. It outlives connections and outages.
+//!
+//! A lock guards it, and is only ever held for as long as it takes to move bytes: nothing waits under
+//! it. The task of the present connection and the tasks of the application meet here; whoever has
+//! something to send writes to the socket itself, which spares a change of tasks for each line.
+
+mod core;
+mod task;
+
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, Waker};
+
+use pblink_protocol::endpoint::{Qos, Ticket, Timing};
+use pblink_protocol::time::Instant;
+use tokio::sync::{Notify, Semaphore};
+
+pub(crate) use self::core::{Core, Wire};
+pub(crate) use self::task::run;
+use crate::buffers::Scratch;
+use crate::connection::{Closed, WriteError};
+use crate::event::{Cause, LinkStatus};
+use crate::events::Bus;
+
+/// What all sessions of a server have in common.
+#[derive(Debug)]
+pub(crate) struct Shared {
+    pub(crate) limits: Limits,
+    pub(crate) bus: Bus,
+    pub(crate) clock: Clock,
+}
+
+/// The limits that the builder was given.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Limits {
+    pub(crate) timing: Timing,
+    pub(crate) max_line: usize,
+    pub(crate) max_written: usize,
+    pub(crate) queue_lines: usize,
+    pub(crate) queue_bytes: usize,
+    pub(crate) max_clients: usize,
+}
+
+/// The protocol's time: microseconds since a server started (or the one that it was restored from).
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Clock(pub(crate) tokio::time::Instant);
+
+impl Clock {
+    pub(crate) fn now(self) -> Instant {
+        Instant::from_micros(self.0.elapsed().as_micros() as u64)
+    }
+
+    pub(crate) fn at(self, instant: Instant) -> tokio::time::Instant {
+        self.0 + std::time::Duration::from_micros(instant.as_micros())
+    }
+}
+
+/// See the module's text.
+#[derive(Debug)]
+pub(crate) struct Session {
+    pub(crate) id: String,
+    pub(crate) shared: Arc<Shared>,
+    /// Places in the queue of written lines; fair, so that writers keep their order.
+    pub(crate) room: Semaphore,
+    /// A line can be read.
+    pub(crate) lines: Notify,
+    /// The link went up or down, or something that was waited for has happened.
+    pub(crate) changed: Notify,
+    state: Mutex<State>,
+}
+
+#[derive(Debug)]
+enum State {
+    Live(Box<Core>),
+    /// The server was shut down.
+    Over {
+        /// Lines that were not acknowledged by then, of those that someone waits for.
+        kept: Vec<Ticket>,
+        status: Box<LinkStatus>,
+    },
+}
+
+/// What the connection's task has to do next.
+pub(crate) enum Turn {
+    /// Go on.
+    Go {
+        /// Look again at this time at the latest. `None`: as before.
+        deadline: Option<Instant>,
+        /// Wait until the socket takes bytes.
+        blocked: bool,
+    },
+    /// The connection is no longer this session's.
+    Over,
+}
+
+/// What made the connection's task look.
+pub(crate) enum Input<'a> {
+    Bytes(&'a [u8]),
+    Timer,
+    Other,
+}
+
+/// What became of the wish to connect.
+pub(crate) enum Admission {
+    /// It is this session's connection now.
+    Attached,
+    /// An older connection lives.
+    Duplicate,
+    /// An older connection may be dead: that is known by then, or when `changed` tells.
+    Wait(Instant),
+    /// The server was shut down.
+    Over,
+}
+
+impl Session {
+    pub(crate) fn new(id: String, shared: Arc<Shared>) -> Self {
+        let limits = &shared.limits;
+        let core = Core::new(limits.timing, limits.max_line, shared.clock.now());
+        Self::restore(id, shared, Box::new(core))
+    }
+
+    /// A session that was saved by [`finish`](Self::finish).
+    pub(crate) fn restore(id: String, shared: Arc<Shared>, core: Box<Core>) -> Self {
+        let session = Self {
+            id,
+            shared,
+            room: Semaphore::new(self::core::IN_FLIGHT),
+            lines: Notify::new(),
+            changed: Notify::new(),
+            state: Mutex::new(State::Live(core)),
+        };
+        session.with(|state, _, _| {
+            if let State::Live(core) = state {
+                let waiting = core.endpoint.unacked();
+                core.take_freed();
+                session.room.forget_permits(waiting);
+            }
+        });
+        session
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Runs `f` under the lock, and then tells all who wait for what it has brought about.
+    fn with<R>(&self, f: impl FnOnce(&mut State, &mut Scratch, Instant) -> R) -> R {
+        let mut scratch = Scratch::take();
+        let (mut freed, mut delivered, mut drained) = (0, false, false);
+        let result = {
+            let mut state = self.lock();
+            let result = f(&mut state, &mut scratch, self.shared.clock.now());
+            if let State::Live(core) = &mut *state {
+                core.wake_best_effort(&mut scratch.wakes);
+                freed = core.take_freed();
+                delivered = core.take_delivered();
+                drained = core.draining && core.is_drained();
+            }
+            result
+        };
+        if freed > 0 {
+            self.room.add_permits(freed);
+        }
+        if delivered {
+            self.lines.notify_one();
+        }
+        if drained {
+            self.changed.notify_waiters();
+        }
+        scratch.finish();
+        result
+    }
+
+    /// The connection's task has `input`, or was woken.
+    pub(crate) fn turn(&self, wire: &Arc<Wire>, input: Input<'_>) -> Turn {
+        self.with(|state, scratch, now| {
+            let State::Live(core) = state else {
+                return Turn::Over;
+            };
+            if !core.is_current(wire) {
+                return Turn::Over;
+            }
+            if let Input::Bytes(bytes) = input {
+                core.receive(bytes, now, &self.id, &self.shared, &mut scratch.wakes);
+                if std::mem::take(&mut core.rivals) {
+                    self.changed.notify_waiters();
+                }
+            }
+            core.flush(now, &mut scratch.out);
+            if let Some(cause) = core.failure(now) {
+                core.clear_failure();
+                self.detach(core, cause, now);
+                return Turn::Over;
+            }
+            let (deadline, blocked) = core.rearm(now, matches!(input, Input::Timer));
+            Turn::Go { deadline, blocked }
+        })
+    }
+
+    fn detach(&self, core: &mut Core, cause: Cause, now: Instant) {
+        core.detach(cause, now, &self.id, &self.shared);
+        self.changed.notify_waiters();
+    }
+
+    /// The connection ended. Without `wire`: whichever there is.
+    pub(crate) fn ended(&self, wire: Option<&Arc<Wire>>, cause: Cause) {
+        self.with(|state, _, now| {
+            if let State::Live(core) = state
+                && wire.is_none_or(|wire| core.is_current(wire))
+            {
+                self.detach(core, cause, now);
+            }
+        });
+    }
+
+    /// A new connection gave this session's id, at `arrived`.
+    pub(crate) fn admit(&self, wire: &Arc<Wire>, peer: SocketAddr, arrived: Instant) -> Admission {
+        self.with(|state, _, now| {
+            let State::Live(core) = state else {
+                return Admission::Over;
+            };
+            if let Some(heard) = core.endpoint.last_heard() {
+                // A living client sends a keepalive every quarter of the time-out.
+                let dead_at = heard + self.shared.limits.timing.timeout.part(2);
+                if heard > arrived {
+                    return Admission::Duplicate;
+                }
+                if now < dead_at {
+                    core.rivals = true;
+                    return Admission::Wait(dead_at);
+                }
+                self.detach(core, Cause::TakenOver, now);
+            }
+            core.attach(Arc::clone(wire), peer, now, &self.id, &self.shared);
+            self.changed.notify_waiters();
+            Admission::Attached
+        })
+    }
+
+    /// Puts a line into the queue, for which the caller has a permit of `room`, and sends it if that
+    /// is possible. `None`: it is done already.
+    pub(crate) fn submit(&self, text: &str, qos: Qos) -> Result<Option<Ticket>, WriteError> {
+        self.with(|state, scratch, now| {
+            let State::Live(core) = state else {
+                return Err(WriteError::Closed);
+            };
+            let ticket = core.push(text, qos, now).ok_or(WriteError::Closed)?;
+            core.flush(now, &mut scratch.out);
+            if let Some(wire) = &core.wire
+                && core.wants_attention(now)
+            {
+                wire.work.notify_one();
+            }
+            if !core.endpoint.is_pending(ticket) {
+                return Ok(None);
+            }
+            // From here on a shutdown knows that someone wants to hear of this line.
+            core.wait_for(ticket, !qos.qos, Waker::noop());
+            Ok(Some(ticket))
+        })
+    }
+
+    /// Waits for a line to be acknowledged (`best_effort`: sent).
+    pub(crate) fn poll_done(
+        &self,
+        ticket: Ticket,
+        best_effort: bool,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<(), WriteError>> {
+        match &mut *self.lock() {
+            State::Over { kept, .. } if kept.contains(&ticket) => {
+                Poll::Ready(Err(WriteError::Kept))
+            }
+            State::Live(core) if core.endpoint.is_pending(ticket) => {
+                core.wait_for(ticket, best_effort, cx.waker());
+                Poll::Pending
+            }
+            State::Live(_) | State::Over { .. } => Poll::Ready(Ok(())),
+        }
+    }
+
+    /// Nobody waits for this line any more. If it was never sent, it never will be.
+    pub(crate) fn cancel(&self, ticket: Ticket) {
+        self.with(|state, _, _| {
+            if let State::Live(core) = state {
+                core.forget(ticket);
+                core.endpoint.cancel(ticket);
+            }
+        });
+    }
+
+    /// Takes the oldest unread line. `Ok(false)`: there is none yet.
+    pub(crate) fn try_read(&self, line: &mut String) -> Result<bool, Closed> {
+        match &mut *self.lock() {
+            State::Live(core) => Ok(core.pop_into(line, self.shared.limits.queue_lines)),
+            State::Over { .. } => Err(Closed),
+        }
+    }
+
+    /// Whether more can be read at once.
+    pub(crate) fn has_lines(&self) -> bool {
+        matches!(&*self.lock(), State::Live(core) if core.side.inbox.len() > 0)
+    }
+
+    /// Looks at the session as it is. `None` once the server was shut down.
+    pub(crate) fn look<R>(&self, f: impl FnOnce(&Core) -> R) -> Option<R> {
+        match &*self.lock() {
+            State::Live(core) => Some(f(core)),
+            State::Over { .. } => None,
+        }
+    }
+
+    pub(crate) fn status(&self) -> LinkStatus {
+        match &*self.lock() {
+            State::Live(core) => core.status(&self.id, self.shared.clock.now()),
+            State::Over { status, .. } => LinkStatus::clone(status),
+        }
+    }
+
+    /// Waits until `ready` is true of the session, or the server was shut down.
+    pub(crate) async fn wait_until(&self, ready: impl Fn(&Core) -> bool) -> Result<(), Closed> {
+        loop {
+            let changed = self.changed.notified();
+            match self.look(&ready) {
+                None => return Err(Closed),
+                Some(true) => return Ok(()),
+                Some(false) => changed.await,
+            }
+        }
+    }
+
+    /// Waits until all that was written is acknowledged, or the link is down.
+    pub(crate) async fn drained(&self) {
+        self.with(|state, _, _| {
+            if let State::Live(core) = state {
+                core.draining = true;
+            }
+        });
+        // That the session is over is as good.
+        let _ = self.wait_until(Core::is_drained).await;
+    }
+
+    /// The server is shut down. Gives away what another server can go on with.
+    pub(crate) fn finish(&self) -> Option<Box<Core>> {
+        self.room.close();
+        let core = self.with(|state, scratch, now| {
+            let State::Live(core) = state else {
+                return None;
+            };
+            core.detach(Cause::Shutdown, now, &self.id, &self.shared);
+            let kept = core.pending(&mut scratch.wakes);
+            let status = Box::new(core.status(&self.id, now));
+            match std::mem::replace(state, State::Over { kept, status }) {
+                State::Live(mut core) => {
+                    core.park();
+                    Some(core)
+                }
+                State::Over { .. } => None,
+            }
+        });
+        self.lines.notify_waiters();
+        self.changed.notify_waiters();
+        core
+    }
+}

@@ -1,0 +1,130 @@
+//! A client by hand: the bytes of the wire, one at a time if need be.
+
+#![allow(dead_code, reason = "each test file uses its part")]
+
+use std::future::Future;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use pblink_server::{Builder, Event, EventKind, Events, Server};
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
+use tokio::net::TcpStream;
+use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
+
+/// Nothing in these tests takes this long unless it hangs.
+const LIMIT: Duration = Duration::from_secs(30);
+
+/// A time-out that no test reaches: for tests that are not about silence.
+pub const PATIENT: Duration = Duration::from_secs(60);
+
+/// A time-out for tests that wait for it.
+pub const SHORT: Duration = Duration::from_millis(300);
+
+/// Fails instead of hanging.
+pub async fn soon<F: Future>(future: F) -> F::Output {
+    tokio::time::timeout(LIMIT, future).await.expect("this should have happened long ago")
+}
+
+/// A server on a free port of the loopback interface.
+pub async fn server(timeout: Duration) -> Server {
+    start(Server::builder().timeout(timeout)).await
+}
+
+pub async fn start(builder: Builder) -> Server {
+    let server = builder.listen(([127, 0, 0, 1], 0).into()).bind().await;
+    server.expect("a free port")
+}
+
+/// Waits for an event that `wanted` likes.
+pub async fn until(events: &mut Events, wanted: impl Fn(&EventKind) -> bool) -> Event {
+    loop {
+        let event = soon(events.recv()).await.expect("the server lives");
+        if wanted(&event.kind) {
+            return event;
+        }
+    }
+}
+
+/// Polls a future once.
+pub async fn is_ready<F: Future>(future: std::pin::Pin<&mut F>) -> bool {
+    let mut future = Some(future);
+    std::future::poll_fn(|cx| {
+        let polled = future.take().map(|f| f.poll(cx).is_ready());
+        std::task::Poll::Ready(polled == Some(true))
+    })
+    .await
+}
+
+pub struct Peer {
+    pub read: BufReader<OwnedReadHalf>,
+    pub write: OwnedWriteHalf,
+}
+
+impl Peer {
+    /// A connection on which nothing was sent yet.
+    pub async fn silent(address: SocketAddr) -> Self {
+        let stream = soon(TcpStream::connect(address)).await.expect("connects");
+        Self::from_stream(stream)
+    }
+
+    pub fn from_stream(stream: TcpStream) -> Self {
+        stream.set_nodelay(true).expect("a TCP socket");
+        let (read, write) = stream.into_split();
+        Self { read: BufReader::new(read), write }
+    }
+
+    /// A connection that has sent its hello.
+    pub async fn hello(server: &Server, id: &str) -> Self {
+        let mut peer = Self::silent(server.local_addr()).await;
+        peer.send(format!("{id}\n")).await;
+        peer
+    }
+
+    /// Sends bytes as they are.
+    pub async fn send(&mut self, bytes: impl AsRef<[u8]>) {
+        let sent = soon(self.write.write_all(bytes.as_ref())).await;
+        sent.expect("the server reads");
+    }
+
+    /// The next line that is no keepalive. `None`: the connection is closed.
+    pub async fn line(&mut self) -> Option<String> {
+        loop {
+            let mut line = String::new();
+            match soon(self.read.read_line(&mut line)).await {
+                Ok(0) | Err(_) => return None,
+                Ok(_) if line == "\n" => {}
+                Ok(_) => {
+                    assert_eq!(line.pop(), Some('\n'), "half a line");
+                    return Some(line);
+                }
+            }
+        }
+    }
+
+    /// Expects exactly these lines.
+    pub async fn expect(&mut self, lines: &[&str]) {
+        for line in lines {
+            assert_eq!(self.line().await.as_deref(), Some(*line));
+        }
+    }
+
+    /// Sends a message and expects its acknowledgement.
+    pub async fn say(&mut self, message: &str) {
+        self.send(format!("{message}\n")).await;
+        self.expect(&[&message[..2]]).await;
+    }
+
+    /// Expects a message and acknowledges it.
+    pub async fn answer(&mut self, message: &str) {
+        self.expect(&[message]).await;
+        self.send(format!("{}\n", &message[..2])).await;
+    }
+
+    /// Waits until the server closes, and returns what came before.
+    pub async fn rest(&mut self) -> Vec<u8> {
+        let mut rest = Vec::new();
+        // A reset is an end, too.
+        let _ = soon(self.read.read_to_end(&mut rest)).await;
+        rest
+    }
+}
