@@ -29,9 +29,7 @@ pub struct Args {
 
 /// Runs the verb.
 pub fn run(args: Args, global: &Global) -> anyhow::Result<Exit> {
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .build()?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     runtime.block_on(watch(args, global))
 }
 
@@ -51,14 +49,7 @@ async fn watch(args: Args, global: &Global) -> anyhow::Result<Exit> {
         plain::follow(updates, args.json, &mut stdout().lock()).await?;
     } else {
         let colour = global.color.enabled(terminal);
-        monitor::run(
-            updates,
-            Options {
-                colour,
-                ..Options::default()
-            },
-        )
-        .await?;
+        monitor::run(updates, Options { colour, ..Options::default() }).await?;
     }
     Ok(Exit::Ok)
 }

@@ -13,7 +13,7 @@ use serde::de::DeserializeOwned;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
-use super::{POLL, POLL_SOON, QUEUE, ServerInfo, Update, changes_links};
+use super::{POLL, POLL_SOON, QUEUE, ServerInfo, Update, changes_state};
 
 /// Limit for an answer that is not a stream.
 const REQUEST: Duration = Duration::from_secs(5);
@@ -99,11 +99,7 @@ impl Client {
 
     fn new(url: &str) -> Result<Self, ClientError> {
         let invalid = || ClientError::Url(url.to_owned());
-        let full = if url.contains("://") {
-            url.to_owned()
-        } else {
-            format!("http://{url}")
-        };
+        let full = if url.contains("://") { url.to_owned() } else { format!("http://{url}") };
         let base = Url::parse(&full).map_err(|_| invalid())?;
         if base.scheme() != "http" || !base.has_host() {
             return Err(invalid());
@@ -157,10 +153,7 @@ impl Client {
             let since = (position.run, position.since);
             let Err(error) = self.session(updates, &mut position, &mut pause).await;
             tracing::debug!("lost the server after event {since:?}: {error}");
-            let lost = Update::Lost {
-                reason: error.reason(),
-                retry_in: pause,
-            };
+            let lost = Update::Lost { reason: error.reason(), retry_in: pause };
             if updates.send(lost).await.is_err() {
                 return;
             }
@@ -179,10 +172,7 @@ impl Client {
         // A failed send means that the receiver is gone; `follow` then drops this future.
         let info = self.info().await?;
         if position.run != Some(info.started_at_ms) {
-            *position = Position {
-                run: Some(info.started_at_ms),
-                since: 0,
-            };
+            *position = Position { run: Some(info.started_at_ms), since: 0 };
         }
         let mut items = Box::pin(self.events(position.since).await?);
         *pause = BACK_OFF.0;
@@ -200,7 +190,7 @@ impl Client {
                 item = items.next() => match item.ok_or(ClientError::Ended)?? {
                     Item::Event(event) => {
                         position.since = event.seq;
-                        if changes_links(&event.kind) {
+                        if changes_state(&event.kind) {
                             poll_at = poll_at.min(Instant::now() + POLL_SOON);
                         }
                         let _ = updates.send(Update::Event(event)).await;
@@ -219,28 +209,17 @@ impl Client {
         since: u64,
     ) -> Result<impl Stream<Item = Result<Item, ClientError>> + use<>, ClientError> {
         let mut url = self.path("/api/v1/events");
-        url.query_pairs_mut()
-            .append_pair("since", &since.to_string());
-        let response = self
-            .http
-            .get(url)
-            .send()
-            .await
-            .map_err(|error| self.unreachable(&error))?;
-        let response = response
-            .error_for_status()
-            .map_err(|error| self.not_pblink(&error))?;
+        url.query_pairs_mut().append_pair("since", &since.to_string());
+        let response = self.http.get(url).send().await.map_err(|error| self.unreachable(&error))?;
+        let response = response.error_for_status().map_err(|error| self.not_pblink(&error))?;
         let client = self.clone();
-        Ok(response
-            .bytes_stream()
-            .eventsource()
-            .map(move |message| match message {
-                Ok(message) => client.item(&message),
-                Err(eventsource_stream::EventStreamError::Transport(error)) => {
-                    Err(client.unreachable(&error))
-                }
-                Err(error) => Err(client.not_pblink(&error)),
-            }))
+        Ok(response.bytes_stream().eventsource().map(move |message| match message {
+            Ok(message) => client.item(&message),
+            Err(eventsource_stream::EventStreamError::Transport(error)) => {
+                Err(client.unreachable(&error))
+            }
+            Err(error) => Err(client.not_pblink(&error)),
+        }))
     }
 
     fn item(&self, message: &eventsource_stream::Event) -> Result<Item, ClientError> {
@@ -258,19 +237,10 @@ impl Client {
 
     async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, ClientError> {
         let request = self.http.get(self.path(path)).timeout(REQUEST);
-        let response = request
-            .send()
-            .await
-            .map_err(|error| self.unreachable(&error))?;
-        let response = response
-            .error_for_status()
-            .map_err(|error| self.not_pblink(&error))?;
+        let response = request.send().await.map_err(|error| self.unreachable(&error))?;
+        let response = response.error_for_status().map_err(|error| self.not_pblink(&error))?;
         response.json().await.map_err(|error| {
-            if error.is_decode() {
-                self.not_pblink(&error)
-            } else {
-                self.unreachable(&error)
-            }
+            if error.is_decode() { self.not_pblink(&error) } else { self.unreachable(&error) }
         })
     }
 
@@ -282,22 +252,13 @@ impl Client {
     }
 
     fn unreachable(&self, error: &reqwest::Error) -> ClientError {
-        let reason = if error.is_timeout() {
-            "it does not answer in time".into()
-        } else {
-            innermost(error)
-        };
-        ClientError::Unreachable {
-            url: self.base.clone(),
-            reason,
-        }
+        let reason =
+            if error.is_timeout() { "it does not answer in time".into() } else { innermost(error) };
+        ClientError::Unreachable { url: self.base.clone(), reason }
     }
 
     fn not_pblink(&self, error: &dyn std::error::Error) -> ClientError {
-        ClientError::NotPblink {
-            url: self.base.clone(),
-            reason: innermost(error),
-        }
+        ClientError::NotPblink { url: self.base.clone(), reason: innermost(error) }
     }
 }
 
@@ -308,8 +269,5 @@ fn innermost(error: &dyn std::error::Error) -> String {
         last = source;
     }
     let text = last.to_string();
-    text.split(" (os error")
-        .next()
-        .unwrap_or_default()
-        .to_owned()
+    text.split(" (os error").next().unwrap_or_default().to_owned()
 }

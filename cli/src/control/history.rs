@@ -36,22 +36,13 @@ impl History {
     /// misses some. `capacity` 0 counts as 1.
     pub fn new(capacity: usize) -> Self {
         let capacity = capacity.max(1);
-        let ring = Ring {
-            events: VecDeque::new(),
-            capacity,
-            last: 0,
-        };
-        Self {
-            ring: Mutex::new(ring),
-            live: broadcast::Sender::new(capacity),
-        }
+        let ring = Ring { events: VecDeque::new(), capacity, last: 0 };
+        Self { ring: Mutex::new(ring), live: broadcast::Sender::new(capacity) }
     }
 
     /// Adds something that happened now. Returns its number.
     pub fn record(&self, kind: EventKind) -> u64 {
-        let now = SystemTime::now()
-            .duration_since(UNIX_EPOCH)
-            .unwrap_or_default();
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         self.add(now.as_millis() as u64, kind)
     }
 
@@ -81,11 +72,7 @@ impl History {
     fn add(&self, at_ms: u64, kind: EventKind) -> u64 {
         let mut ring = self.lock();
         ring.last += 1;
-        let event = Arc::new(Event {
-            seq: ring.last,
-            at_ms,
-            kind,
-        });
+        let event = Arc::new(Event { seq: ring.last, at_ms, kind });
         if ring.events.len() == ring.capacity {
             ring.events.pop_front();
         }

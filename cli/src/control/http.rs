@@ -69,31 +69,20 @@ impl ControlServer {
         let listener = TcpListener::bind(address).await.map_err(refused)?;
         let address = listener.local_addr().map_err(refused)?;
         let stop = CancellationToken::new();
-        let router = router(
-            Api {
-                source,
-                stop: stop.clone(),
-            },
-            address.ip().to_canonical().is_loopback(),
-        );
+        let router =
+            router(Api { source, stop: stop.clone() }, address.ip().to_canonical().is_loopback());
         // Events are small and should arrive when they happen.
         let listener = listener.tap_io(|stream| {
             let _ = stream.set_nodelay(true);
         });
         let stopped = stop.clone().cancelled_owned();
         let task = tokio::spawn(async move {
-            if let Err(error) = axum::serve(listener, router)
-                .with_graceful_shutdown(stopped)
-                .await
+            if let Err(error) = axum::serve(listener, router).with_graceful_shutdown(stopped).await
             {
                 tracing::error!("the control API stopped: {error}");
             }
         });
-        Ok(Self {
-            address,
-            stop: stop.drop_guard(),
-            task,
-        })
+        Ok(Self { address, stop: stop.drop_guard(), task })
     }
 
     /// The address with its real port.
@@ -127,17 +116,10 @@ fn router(api: Api, loopback_only: bool) -> Router {
         .route("/api/v1/events", get(events))
         .fallback(|| async { error(StatusCode::NOT_FOUND, "no such path; see /api/v1/server") })
         .method_not_allowed_fallback(|| async {
-            error(
-                StatusCode::METHOD_NOT_ALLOWED,
-                "this API only reads: use GET",
-            )
+            error(StatusCode::METHOD_NOT_ALLOWED, "this API only reads: use GET")
         })
         .with_state(api);
-    if loopback_only {
-        router.layer(from_fn(check_host))
-    } else {
-        router
-    }
+    if loopback_only { router.layer(from_fn(check_host)) } else { router }
 }
 
 fn error(status: StatusCode, message: impl Into<String>) -> Response {
@@ -169,26 +151,14 @@ fn without_port(host: &str) -> &str {
 }
 
 fn is_loopback_name(host: &str) -> bool {
-    let bare = host
-        .strip_prefix('[')
-        .and_then(|h| h.strip_suffix(']'))
-        .unwrap_or(host);
+    let bare = host.strip_prefix('[').and_then(|h| h.strip_suffix(']')).unwrap_or(host);
     host.eq_ignore_ascii_case("localhost")
-        || bare
-            .parse::<IpAddr>()
-            .is_ok_and(|ip| ip.to_canonical().is_loopback())
+        || bare.parse::<IpAddr>().is_ok_and(|ip| ip.to_canonical().is_loopback())
 }
 
 async fn show_metrics(State(api): State<Api>) -> Response {
     let text = metrics(&api.source.info(), &api.source.links());
-    (
-        [(
-            header::CONTENT_TYPE,
-            "text/plain; version=0.0.4; charset=utf-8",
-        )],
-        text,
-    )
-        .into_response()
+    ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], text).into_response()
 }
 
 async fn one_link(State(api): State<Api>, Path(id): Path<String>) -> Response {
@@ -209,22 +179,15 @@ async fn events(
     headers: HeaderMap,
 ) -> Response {
     let Ok(Query(Since { since })) = query else {
-        return error(
-            StatusCode::BAD_REQUEST,
-            "`since` must be the number of an event",
-        );
+        return error(StatusCode::BAD_REQUEST, "`since` must be the number of an event");
     };
     // A browser's EventSource repeats its first URL when it reconnects, and adds this header: the
     // header is the newer of the two.
-    let last = headers
-        .get("last-event-id")
-        .and_then(|v| v.to_str().ok()?.trim().parse().ok());
+    let last = headers.get("last-event-id").and_then(|v| v.to_str().ok()?.trim().parse().ok());
     let events = api.source.events().after(last.or(since).unwrap_or(0));
     // An open stream would otherwise hold up the server's stop for ever.
     let stream = sse_stream(events).take_until(api.stop.cancelled_owned());
-    Sse::new(stream)
-        .keep_alive(KeepAlive::new().interval(KEEP_ALIVE))
-        .into_response()
+    Sse::new(stream).keep_alive(KeepAlive::new().interval(KEEP_ALIVE)).into_response()
 }
 
 fn sse_stream(events: EventStream) -> impl Stream<Item = Result<sse::Event, Infallible>> {
@@ -238,16 +201,16 @@ fn sse_event(notice: &Notice) -> sse::Event {
     match notice {
         Notice::Event(event) => {
             // Strings and numbers always serialise; the kind's name is the JSON's own tag.
-            let json = serde_json::to_value(&**event).unwrap_or_default();
-            let kind = json["event"].as_str().unwrap_or("event");
+            let data = serde_json::to_string(&**event).unwrap_or_default();
+            let kind = serde_json::to_value(&event.kind).unwrap_or_default();
             sse::Event::default()
                 .id(event.seq.to_string())
-                .event(kind)
-                .data(json.to_string())
+                .event(kind["event"].as_str().unwrap_or("event"))
+                .data(data)
         }
-        Notice::Lagged(missed) => sse::Event::default()
-            .event("lagged")
-            .data(json!({ "missed": missed }).to_string()),
+        Notice::Lagged(missed) => {
+            sse::Event::default().event("lagged").data(json!({ "missed": missed }).to_string())
+        }
     }
 }
 
@@ -257,24 +220,13 @@ mod tests {
 
     #[test]
     fn only_loopback_hosts_pass() {
-        for host in [
-            "localhost",
-            "LOCALHOST:8124",
-            "127.0.0.1",
-            "127.1.2.3:80",
-            "[::1]",
-            "[::1]:9",
-        ] {
+        for host in ["localhost", "LOCALHOST:8124", "127.0.0.1", "127.1.2.3:80", "[::1]", "[::1]:9"]
+        {
             assert!(is_loopback_name(without_port(host)), "{host}");
         }
-        for host in [
-            "",
-            "evil.example",
-            "localhost.evil.example:8124",
-            "10.0.0.1",
-            "[::2]:80",
-            "::",
-        ] {
+        for host in
+            ["", "evil.example", "localhost.evil.example:8124", "10.0.0.1", "[::2]:80", "::"]
+        {
             assert!(!is_loopback_name(without_port(host)), "{host}");
         }
     }

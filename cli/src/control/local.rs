@@ -5,7 +5,7 @@ use std::sync::Arc;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
-use super::{Notice, POLL, POLL_SOON, QUEUE, Source, Update, changes_links};
+use super::{Notice, POLL, POLL_SOON, QUEUE, Source, Update, changes_state};
 
 /// Follows `source` until the receiver is dropped: the same updates as a [`super::Client`] gives,
 /// without HTTP in between. Must be called within a tokio runtime.
@@ -34,7 +34,7 @@ async fn follow(
             }
             notice = events.next() => match notice {
                 Some(Notice::Event(event)) => {
-                    if changes_links(&event.kind) {
+                    if changes_state(&event.kind) {
                         poll_at = poll_at.min(Instant::now() + POLL_SOON);
                     }
                     updates.send(Update::Event(event)).await?;

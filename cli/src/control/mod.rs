@@ -43,7 +43,7 @@ const POLL: Duration = Duration::from_secs(1);
 
 /// How soon a follower asks again after an event that changes a link's state. Not at once: a
 /// history of a thousand events would otherwise cause a thousand polls.
-const POLL_SOON: Duration = Duration::from_millis(100);
+const POLL_SOON: Duration = Duration::from_millis(200);
 
 /// Updates that wait for a reader. A full queue holds the follower up, never the server.
 const QUEUE: usize = 256;
@@ -107,8 +107,8 @@ pub enum Update {
     },
 }
 
-/// Whether an event changes what the table of links shows, so that waiting for the next poll would
-/// show it late.
-fn changes_links(kind: &EventKind) -> bool {
-    !matches!(kind, EventKind::Note { .. } | EventKind::Refused { .. })
+/// Whether an event changes a link's state, which waiting for the next poll would show late.
+fn changes_state(kind: &EventKind) -> bool {
+    use EventKind::{Board, Connected, OutageBegan, OutageEnded};
+    matches!(kind, Connected { .. } | OutageBegan { .. } | OutageEnded { .. } | Board { .. })
 }

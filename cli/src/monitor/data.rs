@@ -113,7 +113,7 @@ pub struct LogEntry {
     pub at_ms: u64,
     /// The client's id, if it concerns one.
     pub id: Option<String>,
-    /// The text, safe to show.
+    /// The text without the id, safe to show.
     pub text: String,
     /// How it should look.
     pub tone: Tone,
@@ -193,10 +193,7 @@ impl Data {
 
     /// Links that are up.
     pub fn links_up(&self) -> usize {
-        self.links
-            .iter()
-            .filter(|link| link.state == LinkState::Up)
-            .count()
+        self.links.iter().filter(|link| link.state == LinkState::Up).count()
     }
 
     /// How long the link has been in its state, in milliseconds.
@@ -206,12 +203,7 @@ impl Data {
 
     /// How long the server has been running, in milliseconds.
     pub fn uptime(&self) -> Option<u64> {
-        Some(
-            self.server
-                .as_ref()?
-                .uptime_ms
-                .saturating_add(self.stale(self.server_at)),
-        )
+        Some(self.server.as_ref()?.uptime_ms.saturating_add(self.stale(self.server_at)))
     }
 
     /// How old what came at `at` is. It does not age while the server cannot be reached: nobody
@@ -225,10 +217,8 @@ impl Data {
     }
 
     fn server(&mut self, info: ServerInfo) {
-        let new_run = self
-            .server
-            .as_ref()
-            .is_some_and(|old| old.started_at_ms != info.started_at_ms);
+        let new_run =
+            self.server.as_ref().is_some_and(|old| old.started_at_ms != info.started_at_ms);
         if new_run {
             self.own("server was started anew".into());
             for outage in self.outages.iter_mut().filter(|o| o.end == OutageEnd::Open) {
@@ -253,7 +243,7 @@ impl Data {
             _ => Tone::Plain,
         };
         let id = event.kind.id().map(str::to_owned);
-        self.log(event.at_ms, id, text::describe(&event.kind), tone);
+        self.log(event.at_ms, id, text::what(&event.kind), tone);
         match &event.kind {
             EventKind::OutageBegan { id, cause, layer } => {
                 self.outage(id, event.at_ms, OutageEnd::Open, Some((*layer, *cause)));
@@ -270,12 +260,7 @@ impl Data {
                     outage.end = OutageEnd::Unknown;
                 }
             }
-            EventKind::Report {
-                id,
-                connects,
-                number,
-                mem_free,
-            } => {
+            EventKind::Report { id, connects, number, mem_free } => {
                 let sample = Sample {
                     at_ms: event.at_ms,
                     connects: *connects,
@@ -293,31 +278,18 @@ impl Data {
             return;
         }
         let reports = self.reports.entry(id.to_owned()).or_default();
-        if reports
-            .samples
-            .back()
-            .is_some_and(|last| sample.number < last.number)
-        {
+        if reports.samples.back().is_some_and(|last| sample.number < last.number) {
             reports.boots += 1;
         }
         push(&mut reports.samples, sample, SAMPLES);
     }
 
     fn open_outage(&mut self, id: &str) -> Option<&mut Outage> {
-        self.outages
-            .iter_mut()
-            .rev()
-            .find(|o| o.id == id && o.end == OutageEnd::Open)
+        self.outages.iter_mut().rev().find(|o| o.id == id && o.end == OutageEnd::Open)
     }
 
     fn outage(&mut self, id: &str, began_ms: u64, end: OutageEnd, why: Option<(Layer, Cause)>) {
-        let outage = Outage {
-            key: self.key(),
-            id: id.to_owned(),
-            began_ms,
-            end,
-            why,
-        };
+        let outage = Outage { key: self.key(), id: id.to_owned(), began_ms, end, why };
         push(&mut self.outages, outage, OUTAGES);
     }
 
@@ -326,13 +298,7 @@ impl Data {
     }
 
     fn log(&mut self, at_ms: u64, id: Option<String>, text: String, tone: Tone) {
-        let entry = LogEntry {
-            key: self.key(),
-            at_ms,
-            id,
-            text,
-            tone,
-        };
+        let entry = LogEntry { key: self.key(), at_ms, id, text, tone };
         push(&mut self.log, entry, LOG);
     }
 

@@ -198,9 +198,7 @@ impl Model {
     /// Indices of the links that the filter lets through.
     pub fn link_rows(&self) -> Vec<usize> {
         let links = &self.data().links;
-        (0..links.len())
-            .filter(|i| self.passes(Some(&links[*i].id)))
-            .collect()
+        (0..links.len()).filter(|i| self.passes(Some(&links[*i].id))).collect()
     }
 
     /// Indices of the links that the filter lets through and that have sent reports.
@@ -213,12 +211,7 @@ impl Model {
 
     /// The outages that the filter lets through, newest first.
     pub fn outage_rows(&self) -> Vec<&Outage> {
-        self.data()
-            .outages
-            .iter()
-            .rev()
-            .filter(|o| self.passes(Some(&o.id)))
-            .collect()
+        self.data().outages.iter().rev().filter(|o| self.passes(Some(&o.id))).collect()
     }
 
     /// The log entries that the filter lets through, oldest first; those of the open page's link
@@ -227,9 +220,7 @@ impl Model {
         let log = self.data().log.iter();
         match &self.page {
             Some(id) => log.filter(|entry| entry.id.as_ref() == Some(id)).collect(),
-            None => log
-                .filter(|entry| self.passes(entry.id.as_deref()))
-                .collect(),
+            None => log.filter(|entry| self.passes(entry.id.as_deref())).collect(),
         }
     }
 
@@ -246,11 +237,7 @@ impl Model {
 
     /// Which of `rows` is selected; `None` while the log follows its end.
     pub fn selected_log(&self, rows: &[&LogEntry]) -> Option<usize> {
-        let pick = if self.page.is_some() {
-            self.page_pick
-        } else {
-            self.log_pick
-        };
+        let pick = if self.page.is_some() { self.page_pick } else { self.log_pick };
         place(rows.iter().map(|entry| &entry.key), pick.as_ref())
     }
 
@@ -262,13 +249,11 @@ impl Model {
         match self.tab {
             Tab::Links | Tab::Reports => {
                 let rows = self.rows_of_links();
-                rows.get(self.selected_link(&rows))
-                    .map(|i| self.data().links[*i].id.clone())
+                rows.get(self.selected_link(&rows)).map(|i| self.data().links[*i].id.clone())
             }
             Tab::Outages => {
                 let rows = self.outage_rows();
-                rows.get(self.selected_outage(&rows))
-                    .map(|outage| outage.id.clone())
+                rows.get(self.selected_outage(&rows)).map(|outage| outage.id.clone())
             }
             Tab::Log => {
                 let rows = self.log_rows();
@@ -369,11 +354,7 @@ impl Model {
             let to = stepped(self.selected_log(&rows).unwrap_or(last), by, last);
             // At its end the log follows again.
             let pick = (to < last).then(|| rows[to].key);
-            if self.page.is_some() {
-                self.page_pick = pick
-            } else {
-                self.log_pick = pick
-            }
+            if self.page.is_some() { self.page_pick = pick } else { self.log_pick = pick }
         } else if self.tab == Tab::Outages {
             let rows = self.outage_rows();
             let Some(last) = rows.len().checked_sub(1) else {
@@ -393,11 +374,7 @@ impl Model {
     }
 
     fn rows_of_links(&self) -> Vec<usize> {
-        if self.tab == Tab::Reports {
-            self.report_rows()
-        } else {
-            self.link_rows()
-        }
+        if self.tab == Tab::Reports { self.report_rows() } else { self.link_rows() }
     }
 
     fn passes(&self, id: Option<&str>) -> bool {

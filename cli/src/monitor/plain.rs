@@ -20,11 +20,7 @@ pub async fn follow(
     while let Some(update) = updates.recv().await {
         match update {
             Update::Event(event) => {
-                let line = if json {
-                    serde_json::to_string(&*event)?
-                } else {
-                    text::line(&event)
-                };
+                let line = if json { serde_json::to_string(&*event)? } else { text::line(&event) };
                 match writeln!(out, "{line}").and_then(|()| out.flush()) {
                     // `pblink monitor | head` has what it wanted.
                     Err(error) if error.kind() == io::ErrorKind::BrokenPipe => return Ok(()),

@@ -104,13 +104,8 @@ pub async fn run(mut updates: mpsc::Receiver<Update>, options: Options) -> io::R
 }
 
 fn now(started: Instant) -> Now {
-    let wall = SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .unwrap_or_default();
-    Now {
-        mono_ms: started.elapsed().as_millis() as u64,
-        wall_ms: wall.as_millis() as u64,
-    }
+    let wall = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    Now { mono_ms: started.elapsed().as_millis() as u64, wall_ms: wall.as_millis() as u64 }
 }
 
 fn translate(event: KeyEvent) -> Option<Key> {

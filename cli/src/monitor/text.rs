@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use pblink_server::{Event, EventKind, Layer, LinkState};
+use pblink_server::{Cause, Event, EventKind, Layer, LinkState};
 use ratatui::text::Span;
 
 use super::units;
@@ -18,77 +18,42 @@ pub fn time(at_ms: u64) -> String {
     format!("{:02}:{:02}:{:02}Z", s / 3600, s / 60 % 60, s % 60)
 }
 
-/// What happened, in one line that is safe to print.
+/// What happened and to which client, in one line that is safe to print.
 pub fn describe(kind: &EventKind) -> String {
-    let (id, text) = match kind {
-        EventKind::Listening { address } => (None, format!("server listens at {address}")),
-        EventKind::Stopped => (None, "server stopped".into()),
-        EventKind::Connected { id, peer } => (Some(id), format!("connected from {peer}")),
-        EventKind::OutageBegan { id, cause, layer } => (
-            Some(id),
-            format!("outage began, {} down ({cause})", layer_name(*layer)),
-        ),
-        EventKind::OutageEnded {
-            id,
-            lasted_ms,
-            connects,
-            ..
-        } => {
-            let lasted = units::span(*lasted_ms);
-            (
-                Some(id),
-                format!("outage ended after {lasted} (connect {connects})"),
-            )
-        }
-        EventKind::Refused {
-            id: Some(id),
-            peer,
-            reason,
-        } => (Some(id), format!("refused, {reason} ({peer})")),
-        EventKind::Refused {
-            id: None,
-            peer,
-            reason,
-        } => (None, format!("refused {peer}, {reason}")),
-        EventKind::InvalidLine { id, start } => {
-            (Some(id), format!("invalid line ignored: {start}"))
-        }
-        EventKind::QueueFull { id } => (
-            Some(id),
-            "line not acknowledged, the application does not read".into(),
-        ),
-        EventKind::Report {
-            id,
-            connects,
-            number,
-            mem_free,
-        } => {
-            let free = units::bytes(*mem_free);
-            (
-                Some(id),
-                format!("report {number}, {free} free, connects {connects}"),
-            )
-        }
-        EventKind::Board {
-            id,
-            layer,
-            up,
-            detail,
-        } => {
-            let state = if *up { "up" } else { "down" };
-            (
-                Some(id),
-                format!("{} {state}: {detail}", layer_name(*layer)),
-            )
-        }
-        EventKind::Note { id, text } => (id.as_ref(), text.clone()),
-        // A kind that this version has no words for yet: its JSON says it all.
-        other => (None, serde_json::to_string(other).unwrap_or_default()),
-    };
-    match id {
-        Some(id) => format!("{}: {}", clean(id), clean(&text)),
-        None => clean(&text).into_owned(),
+    match kind.id() {
+        Some(id) => format!("{}: {}", clean(id), what(kind)),
+        None => what(kind),
     }
+}
+
+/// What happened, without the client's id.
+pub fn what(kind: &EventKind) -> String {
+    let text = match kind {
+        EventKind::Listening { address } => format!("server listens at {address}"),
+        EventKind::Stopped => "server stopped".into(),
+        EventKind::Connected { peer, .. } => format!("connected from {peer}"),
+        EventKind::OutageBegan { cause, layer, .. } => {
+            format!("outage began, {} down ({cause})", layer_name(*layer))
+        }
+        EventKind::OutageEnded { lasted_ms, connects, .. } => {
+            format!("outage ended after {} (connect {connects})", units::span(*lasted_ms))
+        }
+        EventKind::Refused { peer, reason, .. } => format!("refused {peer}, {reason}"),
+        EventKind::InvalidLine { start, .. } => format!("invalid line ignored: {start}"),
+        EventKind::QueueFull { .. } => {
+            "line not acknowledged, the application does not read".into()
+        }
+        EventKind::Report { connects, number, mem_free, .. } => {
+            format!("report {number}, {} free, connects {connects}", units::bytes(*mem_free))
+        }
+        EventKind::Board { layer, up, detail, .. } => {
+            format!("{} {}: {detail}", layer_name(*layer), if *up { "up" } else { "down" })
+        }
+        EventKind::Note { text, .. } => text.clone(),
+        // A kind that this version has no words for yet: its JSON says it all.
+        other => serde_json::to_string(other).unwrap_or_default(),
+    };
+    clean(&text).into_owned()
 }
 
 /// The layer as users know it. "Coprocessor" is what it is, "ESP8266" is what is printed on it.
@@ -101,26 +66,30 @@ pub fn layer_name(layer: Layer) -> &'static str {
     }
 }
 
+/// The cause in at most 13 characters, where its sentence does not fit.
+pub fn cause_name(cause: Cause) -> &'static str {
+    match cause {
+        Cause::Silent => "silent",
+        Cause::ClosedByPeer => "client closed",
+        Cause::Reset => "reset",
+        Cause::SlowReader => "slow reader",
+        Cause::LineTooLong => "line too long",
+        Cause::TakenOver => "taken over",
+        Cause::ClosedByApplication => "app closed",
+        Cause::Shutdown => "shutdown",
+        _ => "other",
+    }
+}
+
 /// The state with the layer that is down.
 pub fn state_name(state: LinkState) -> &'static str {
     match state {
         LinkState::Waiting => "waiting",
         LinkState::Up => "up",
-        LinkState::Down {
-            layer: Layer::Wires,
-            ..
-        } => "wires down",
-        LinkState::Down {
-            layer: Layer::Coprocessor,
-            ..
-        } => "ESP8266 down",
-        LinkState::Down {
-            layer: Layer::Wifi, ..
-        } => "WiFi down",
-        LinkState::Down {
-            layer: Layer::Server,
-            ..
-        } => "server down",
+        LinkState::Down { layer: Layer::Wires, .. } => "wires down",
+        LinkState::Down { layer: Layer::Coprocessor, .. } => "ESP8266 down",
+        LinkState::Down { layer: Layer::Wifi, .. } => "WiFi down",
+        LinkState::Down { layer: Layer::Server, .. } => "server down",
     }
 }
 
@@ -131,11 +100,7 @@ pub fn clean(text: &str) -> Cow<'_, str> {
     if text.bytes().all(|b| (b' '..=b'~').contains(&b)) {
         return Cow::Borrowed(text);
     }
-    Cow::Owned(
-        text.chars()
-            .map(|c| if width(c) == 0 { '\u{fffd}' } else { c })
-            .collect(),
-    )
+    Cow::Owned(text.chars().map(|c| if width(c) == 0 { '\u{fffd}' } else { c }).collect())
 }
 
 /// Cells that a character takes: 0 for those which [`clean`] replaces.
@@ -156,11 +121,7 @@ pub fn fit(text: &str, cells: usize, right: bool) -> String {
     let wide = text_width(text);
     if wide <= cells {
         let space = " ".repeat(cells - wide);
-        return if right {
-            space + text
-        } else {
-            text.to_owned() + &space
-        };
+        return if right { space + text } else { text.to_owned() + &space };
     }
     let mut out = String::new();
     let mut left = cells.saturating_sub(1);
@@ -183,9 +144,7 @@ pub fn sparkline(values: impl ExactSizeIterator<Item = u64> + Clone, cells: usiz
     const BARS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
     let skipped = values.len().saturating_sub(cells);
     let shown = values.skip(skipped);
-    let (low, high) = shown
-        .clone()
-        .fold((u64::MAX, 0), |(l, h), v| (l.min(v), h.max(v)));
+    let (low, high) = shown.clone().fold((u64::MAX, 0), |(l, h), v| (l.min(v), h.max(v)));
     shown
         .map(|v| match u128::from(high - low) {
             0 => BARS[3],
@@ -200,10 +159,7 @@ mod tests {
 
     #[test]
     fn text_from_the_network_cannot_control_the_terminal() {
-        assert_eq!(
-            clean("a\x1b[2Jb\r\n\u{9b}\u{202e}\u{200b}e\u{301}"),
-            "a�[2Jb�����e�"
-        );
+        assert_eq!(clean("a\x1b[2Jb\r\n\u{9b}\u{202e}\u{200b}e\u{301}"), "a�[2Jb�����e�");
         assert_eq!(clean("küche 厨房"), "küche 厨房");
     }
 
@@ -226,15 +182,8 @@ mod tests {
 
     #[test]
     fn an_event_is_one_line() {
-        let kind = EventKind::Note {
-            id: Some("a\nb".into()),
-            text: "x\ny".into(),
-        };
-        let event = Event {
-            seq: 1,
-            at_ms: 1_700_000_000_000,
-            kind,
-        };
+        let kind = EventKind::Note { id: Some("a\nb".into()), text: "x\ny".into() };
+        let event = Event { seq: 1, at_ms: 1_700_000_000_000, kind };
         assert_eq!(line(&event), "22:13:20Z a�b: x�y");
     }
 }

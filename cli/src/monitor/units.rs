@@ -35,11 +35,7 @@ pub fn micros(us: u64) -> String {
 
 /// A size in bytes, with decimal prefixes: `512 B`, `41.2 kB`, `1.5 MB`.
 pub fn bytes(n: u64) -> String {
-    if n < 1000 {
-        format!("{n} B")
-    } else {
-        format!("{}B", prefixed(n))
-    }
+    if n < 1000 { format!("{n} B") } else { format!("{}B", prefixed(n)) }
 }
 
 /// A count, in at most 6 characters below 10¹²: `99999`, `123 k`, `4.5 M`.
@@ -58,11 +54,7 @@ fn prefixed(n: u64) -> String {
         _ => (1_000_000_000, 'G'),
     };
     let (whole, tenth) = (n / unit, n % unit / (unit / 10));
-    if whole < 100 {
-        format!("{whole}.{tenth} {prefix}")
-    } else {
-        format!("{whole} {prefix}")
-    }
+    if whole < 100 { format!("{whole}.{tenth} {prefix}") } else { format!("{whole} {prefix}") }
 }
 
 #[cfg(test)]
@@ -72,15 +64,9 @@ mod tests {
     #[test]
     fn times_are_in_human_units() {
         let ages = [0, 12_999, 59_999, 60_000, 3_599_999, 3_600_000, 172_800_000].map(age);
-        assert_eq!(
-            ages,
-            ["0 s", "12 s", "59 s", "1 min", "59 min", "1 h", "2 d"]
-        );
+        assert_eq!(ages, ["0 s", "12 s", "59 s", "1 min", "59 min", "1 h", "2 d"]);
         let spans = [340, 2_450, 192_000, 7_500_000, 273_600_000].map(span);
-        assert_eq!(
-            spans,
-            ["340 ms", "2.4 s", "3 min 12 s", "2 h 5 min", "3 d 4 h"]
-        );
+        assert_eq!(spans, ["340 ms", "2.4 s", "3 min 12 s", "2 h 5 min", "3 d 4 h"]);
         let micros = [340, 1_250, 48_700, 2_450_000].map(micros);
         assert_eq!(micros, ["340 µs", "1.2 ms", "48 ms", "2.4 s"]);
     }
@@ -88,10 +74,7 @@ mod tests {
     #[test]
     fn sizes_and_counts_stay_short() {
         let sizes = [999, 41_234, 123_456, 1_560_000, u64::MAX].map(bytes);
-        assert_eq!(
-            sizes,
-            ["999 B", "41.2 kB", "123 kB", "1.5 MB", "18446744073 GB"]
-        );
+        assert_eq!(sizes, ["999 B", "41.2 kB", "123 kB", "1.5 MB", "18446744073 GB"]);
         let counts = [0, 99_999, 123_456, 4_560_000, 123_456_789].map(count);
         assert_eq!(counts, ["0", "99999", "123 k", "4.5 M", "123 M"]);
     }

@@ -26,17 +26,13 @@ const WORDS: [(&str, &str); 6] = [
     ("in, out", "lines from and to the client, each counted once"),
     ("resent", "lines sent again: no acknowledgement came"),
     ("dup", "lines that came again: acknowledged, dropped"),
-    ("wr→ack", "time from write to acknowledgement, last line"),
+    ("write→ack", "time from write to acknowledgement, last line"),
     ("free", "free memory of the ESP8266, from its reports"),
 ];
 
 /// Draws the keys, and the words of the tables where there is room for them.
 pub fn draw(frame: &mut Frame, body: Rect, model: &Model, theme: Theme) {
-    let extra: Vec<_> = model
-        .extra()
-        .iter()
-        .map(|e| (e.key.to_string(), &*e.help))
-        .collect();
+    let extra: Vec<_> = model.extra().iter().map(|e| (e.key.to_string(), &*e.help)).collect();
     let mut lines: Vec<Line> = Vec::new();
     lines.extend(extra.iter().map(|(key, help)| line(key, help, theme)));
     lines.extend(KEYS.iter().map(|(key, help)| line(key, help, theme)));
@@ -52,9 +48,7 @@ pub fn draw(frame: &mut Frame, body: Rect, model: &Model, theme: Theme) {
         width,
         height,
     };
-    let block = Block::bordered()
-        .border_type(BorderType::Rounded)
-        .title(" Help ");
+    let block = Block::bordered().border_type(BorderType::Rounded).title(" Help ");
     frame.render_widget(Clear, area);
     frame.render_widget(Paragraph::new(lines).block(block), area);
 }

@@ -38,14 +38,7 @@ pub fn links(frame: &mut Frame, area: Rect, model: &Model, theme: Theme) -> Posi
     let rows: Vec<LinkRow> = indices.iter().map(|i| link_row(data, *i)).collect();
     let id = id_width(rows.iter().map(|row| &*row.link.id));
     let columns = [
-        Column {
-            title: "id",
-            width: id.0,
-            most: id.1,
-            right: false,
-            rank: 0,
-            cell: link_id,
-        },
+        Column { title: "id", width: id.0, most: id.1, right: false, rank: 0, cell: link_id },
         number("state", 12, 1, |row, _, theme| {
             let style = row.style(theme.state(row.link.state), theme);
             (text::state_name(row.link.state).into(), style)
@@ -53,32 +46,19 @@ pub fn links(frame: &mut Frame, area: Rect, model: &Model, theme: Theme) -> Posi
         number("since", 6, 2, |row, _, theme| {
             (units::age(row.age), row.style(Style::new(), theme))
         }),
-        number("conn", 5, 7, |row, _, theme| {
-            counter(row, row.link.connects, theme)
-        }),
-        number("in", 6, 3, |row, _, theme| {
-            counter(row, row.link.lines_in, theme)
-        }),
-        number("out", 6, 4, |row, _, theme| {
-            counter(row, row.link.lines_out, theme)
-        }),
-        number("resent", 6, 8, |row, _, theme| {
-            counter(row, row.link.retransmissions, theme)
-        }),
-        number("dup", 5, 9, |row, _, theme| {
-            counter(row, row.link.duplicates, theme)
-        }),
-        number("wr→ack", 7, 5, |row, _, theme| {
+        number("conn", 5, 7, |row, _, theme| counter(row, row.link.connects, theme)),
+        number("in", 6, 3, |row, _, theme| counter(row, row.link.lines_in, theme)),
+        number("out", 6, 4, |row, _, theme| counter(row, row.link.lines_out, theme)),
+        number("resent", 6, 8, |row, _, theme| counter(row, row.link.retransmissions, theme)),
+        number("dup", 5, 9, |row, _, theme| counter(row, row.link.duplicates, theme)),
+        number("write→ack", 9, 5, |row, _, theme| {
             (
                 row.link.write_ack_us.map_or("-".into(), units::micros),
                 row.style(Style::new(), theme),
             )
         }),
         number("free", 8, 6, |row, _, theme| {
-            (
-                row.link.mem_free.map_or("-".into(), units::bytes),
-                row.style(Style::new(), theme),
-            )
+            (row.link.mem_free.map_or("-".into(), units::bytes), row.style(Style::new(), theme))
         }),
         Column {
             title: "free, trend",
@@ -90,21 +70,9 @@ pub fn links(frame: &mut Frame, area: Rect, model: &Model, theme: Theme) -> Posi
         },
     ];
     // States are words, not numbers.
-    let columns = columns.map(|c| {
-        if c.title == "state" {
-            Column { right: false, ..c }
-        } else {
-            c
-        }
-    });
-    table::draw(
-        frame,
-        area,
-        &columns,
-        &rows,
-        model.selected_link(&indices),
-        theme,
-    )
+    let columns =
+        columns.map(|c| if c.title == "state" { Column { right: false, ..c } } else { c });
+    table::draw(frame, area, &columns, &rows, Some(model.selected_link(&indices)), theme)
 }
 
 /// The last reports, one row a link.
@@ -123,40 +91,17 @@ pub fn reports(frame: &mut Frame, area: Rect, model: &Model, theme: Theme) -> Po
     let rows: Vec<LinkRow> = indices.iter().map(|i| link_row(data, *i)).collect();
     let id = id_width(rows.iter().map(|row| &*row.link.id));
     let columns = [
-        Column {
-            title: "id",
-            width: id.0,
-            most: id.1,
-            right: false,
-            rank: 0,
-            cell: link_id,
-        },
-        number("last", 9, 1, |row, _, theme| {
-            report(row, theme, |r| text::time(r.at_ms))
-        }),
-        number("number", 6, 3, |row, _, theme| {
-            report(row, theme, |r| units::count(r.number))
-        }),
-        number("connects", 8, 4, |row, _, theme| {
-            report(row, theme, |r| units::count(r.connects))
-        }),
+        Column { title: "id", width: id.0, most: id.1, right: false, rank: 0, cell: link_id },
+        number("last", 9, 1, |row, _, theme| report(row, theme, |r| text::time(r.at_ms))),
+        number("number", 6, 3, |row, _, theme| report(row, theme, |r| units::count(r.number))),
+        number("connects", 8, 4, |row, _, theme| report(row, theme, |r| units::count(r.connects))),
         number("boots", 5, 6, |row, _, theme| {
-            (
-                row.reports.map_or(0, |r| r.boots).to_string(),
-                row.style(Style::new(), theme),
-            )
+            (row.reports.map_or(0, |r| r.boots).to_string(), row.style(Style::new(), theme))
         }),
-        number("free", 8, 2, |row, _, theme| {
-            report(row, theme, |r| units::bytes(r.mem_free))
-        }),
+        number("free", 8, 2, |row, _, theme| report(row, theme, |r| units::bytes(r.mem_free))),
         number("lowest", 8, 7, |row, _, theme| {
-            let lowest = row
-                .reports
-                .and_then(|r| r.samples.iter().map(|s| s.mem_free).min());
-            (
-                lowest.map_or("-".into(), units::bytes),
-                row.style(Style::new(), theme),
-            )
+            let lowest = row.reports.and_then(|r| r.samples.iter().map(|s| s.mem_free).min());
+            (lowest.map_or("-".into(), units::bytes), row.style(Style::new(), theme))
         }),
         Column {
             title: "free, trend",
@@ -167,14 +112,7 @@ pub fn reports(frame: &mut Frame, area: Rect, model: &Model, theme: Theme) -> Po
             cell: |row, width, theme| (trend(row.reports, width), row.style(Style::new(), theme)),
         },
     ];
-    table::draw(
-        frame,
-        area,
-        &columns,
-        &rows,
-        model.selected_link(&indices),
-        theme,
-    )
+    table::draw(frame, area, &columns, &rows, Some(model.selected_link(&indices)), theme)
 }
 
 /// An outage with the time that it has lasted.
@@ -196,15 +134,7 @@ pub fn outages(frame: &mut Frame, area: Rect, model: &Model, theme: Theme) -> Po
         return None;
     }
     let selected = model.selected_outage(&outages);
-    outage_table(
-        frame,
-        area,
-        model.data(),
-        &outages,
-        Some(selected),
-        true,
-        theme,
-    )
+    outage_table(frame, area, model.data(), &outages, Some(selected), true, theme)
 }
 
 /// A table of outages, with or without the column of ids.
@@ -217,34 +147,27 @@ pub fn outage_table(
     ids: bool,
     theme: Theme,
 ) -> Position {
-    let rows: Vec<_> = outages
-        .iter()
-        .map(|outage| outage_row(data, outage))
-        .collect();
+    let rows: Vec<_> = outages.iter().map(|outage| outage_row(data, outage)).collect();
     let id = id_width(outages.iter().map(|outage| &*outage.id));
     let mut columns = vec![
         outage_column("began", 9, 9, 1, |row, _, _| {
             (text::time(row.outage.began_ms), Style::new())
         }),
-        outage_column("lasted", 15, 15, 2, |row, _, theme| {
-            match (row.outage.end, row.open_for) {
-                (OutageEnd::After(ms), _) => (units::span(ms), Style::new()),
-                (OutageEnd::Open, Some(ms)) => (format!("now, {}", units::age(ms)), theme.bad()),
-                (OutageEnd::Open, None) => ("now".into(), theme.bad()),
-                (OutageEnd::Unknown, _) => ("server restart".into(), theme.dim()),
-            }
+        outage_column("lasted", 11, 11, 2, |row, _, theme| match (row.outage.end, row.open_for) {
+            (OutageEnd::After(ms), _) => (units::span(ms), Style::new()),
+            (OutageEnd::Open, Some(ms)) => (format!("now, {}", units::age(ms)), theme.bad()),
+            (OutageEnd::Open, None) => ("now".into(), theme.bad()),
+            (OutageEnd::Unknown, _) => ("restarted".into(), theme.dim()),
         }),
         outage_column("layer", 7, 7, 3, |row, _, _| {
-            (
-                row.outage
-                    .why
-                    .map_or("-", |(layer, _)| text::layer_name(layer))
-                    .into(),
-                Style::new(),
-            )
+            (row.outage.why.map_or("-", |(layer, _)| text::layer_name(layer)).into(), Style::new())
         }),
-        outage_column("cause", 12, 40, 4, |row, _, _| match row.outage.why {
-            Some((_, cause)) => (cause.to_string(), Style::new()),
+        outage_column("cause", 14, 25, 4, |row, width, _| match row.outage.why {
+            Some((_, cause)) => {
+                let sentence = cause.to_string();
+                let fits = sentence.len() <= width;
+                (if fits { sentence } else { text::cause_name(cause).into() }, Style::new())
+            }
             None => ("begin not seen".into(), Style::new()),
         }),
     ];
@@ -253,14 +176,7 @@ pub fn outage_table(
             (text::clean(&row.outage.id).into_owned(), Style::new())
         }));
     }
-    // `usize::MAX` is no row: nothing is marked, and the first rows are shown.
-    match selected {
-        Some(selected) => table::draw(frame, area, &columns, &rows, selected, theme),
-        None => {
-            let visible = rows.len().min(usize::from(area.height.saturating_sub(1)));
-            table::draw(frame, area, &columns, &rows[..visible], usize::MAX, theme)
-        }
-    }
+    table::draw(frame, area, &columns, &rows, selected, theme)
 }
 
 fn outage_row<'a>(data: &Data, outage: &'a Outage) -> OutageRow<'a> {
@@ -279,14 +195,7 @@ fn outage_column<'a>(
     rank: u8,
     cell: fn(&OutageRow<'a>, usize, Theme) -> (String, Style),
 ) -> Column<OutageRow<'a>> {
-    Column {
-        title,
-        width,
-        most,
-        right: false,
-        rank,
-        cell,
-    }
+    Column { title, width, most, right: false, rank, cell }
 }
 
 fn number<'a>(
@@ -295,41 +204,22 @@ fn number<'a>(
     rank: u8,
     cell: fn(&LinkRow<'a>, usize, Theme) -> (String, Style),
 ) -> Column<LinkRow<'a>> {
-    Column {
-        title,
-        width,
-        most: width,
-        right: true,
-        rank,
-        cell,
-    }
+    Column { title, width, most: width, right: true, rank, cell }
 }
 
 fn link_row(data: &Data, index: usize) -> LinkRow<'_> {
     let link = &data.links[index];
     let live = !matches!(data.connection, Connection::Lost { .. });
-    LinkRow {
-        link,
-        age: data.link_age(link),
-        reports: data.reports.get(&link.id),
-        live,
-    }
+    LinkRow { link, age: data.link_age(link), reports: data.reports.get(&link.id), live }
 }
 
 fn link_id(row: &LinkRow, _: usize, theme: Theme) -> (String, Style) {
-    (
-        text::clean(&row.link.id).into_owned(),
-        row.style(Style::new(), theme),
-    )
+    (text::clean(&row.link.id).into_owned(), row.style(Style::new(), theme))
 }
 
 fn counter(row: &LinkRow, value: u64, theme: Theme) -> (String, Style) {
     // A column of noughts should not catch the eye.
-    let style = if value == 0 {
-        theme.dim()
-    } else {
-        row.style(Style::new(), theme)
-    };
+    let style = if value == 0 { theme.dim() } else { row.style(Style::new(), theme) };
     (units::count(value), style)
 }
 
@@ -339,10 +229,7 @@ fn report(
     value: fn(&crate::monitor::data::Sample) -> String,
 ) -> (String, Style) {
     let last = row.reports.and_then(|reports| reports.samples.back());
-    (
-        last.map_or("-".into(), value),
-        row.style(Style::new(), theme),
-    )
+    (last.map_or("-".into(), value), row.style(Style::new(), theme))
 }
 
 /// The bars of a link's free memory.
@@ -354,11 +241,8 @@ pub fn trend(reports: Option<&Reports>, cells: usize) -> String {
 
 /// Cells that ids need and can use: as much as the longest, within limits.
 fn id_width<'a>(ids: impl Iterator<Item = &'a str>) -> (usize, usize) {
-    let longest = ids
-        .map(|id| text::text_width(&text::clean(id)))
-        .max()
-        .unwrap_or(0);
-    (longest.clamp(4, 8), longest.clamp(4, 24))
+    let longest = ids.map(|id| text::text_width(&text::clean(id))).max().unwrap_or(0);
+    (longest.clamp(4, 12), longest.clamp(4, 24))
 }
 
 fn no_links(model: &Model) -> String {
@@ -376,8 +260,5 @@ fn no_links(model: &Model) -> String {
 
 /// Why a filtered list is empty.
 pub fn nothing_passes(model: &Model, what: &str) -> String {
-    format!(
-        "No {what} of an id that contains “{}”. Esc clears the filter.",
-        model.filter()
-    )
+    format!("No {what} with an id that contains “{}”. Esc clears the filter.", model.filter())
 }

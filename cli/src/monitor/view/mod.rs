@@ -83,43 +83,31 @@ fn header(buffer: &mut Buffer, area: Rect, model: &Model, theme: Theme) {
     let up = format!("{}/{} up", data.links_up(), data.links.len());
     // In the order of the line, with the rank of each: the lowest number is kept longest.
     let pieces = [
-        (
-            3,
-            Span::styled(
-                format!("pblink {}", text::clean(&server.version)),
-                theme.heading(),
-            ),
-        ),
+        (3, Span::styled(format!("pblink {}", text::clean(&server.version)), theme.heading())),
         (2, Span::raw(text::clean(&server.listen).into_owned())),
         (1, Span::styled(up, theme.heading())),
         (4, Span::raw(format!("uptime {uptime}"))),
         (5, Span::raw(format!("app {}", text::clean(&server.app)))),
-        (
-            6,
-            Span::raw(format!("time-out {}", units::span(server.timeout_ms))),
-        ),
+        (6, Span::raw(format!("time-out {}", units::span(server.timeout_ms)))),
     ];
     let mut ranked: Vec<_> = (0..pieces.len()).collect();
     ranked.sort_by_key(|i| pieces[*i].0);
     let mut kept = Vec::new();
     for i in ranked {
+        // The first that does not fit ends it: a lesser piece in its place would look odd.
         let width = text::text_width(&pieces[i].1.content) + 3;
-        if let Some(rest) = room.checked_sub(width) {
-            room = rest;
-            kept.push(i);
-        }
+        let Some(rest) = room.checked_sub(width) else {
+            break;
+        };
+        room = rest;
+        kept.push(i);
     }
     let mut spans = Vec::new();
-    for (i, (_, span)) in pieces
-        .into_iter()
-        .enumerate()
-        .filter(|(i, _)| kept.contains(i))
-    {
+    for i in (0..pieces.len()).filter(|i| kept.contains(i)) {
         if !spans.is_empty() {
             spans.push(Span::styled(" · ", theme.dim()));
         }
-        let _ = i;
-        spans.push(span);
+        spans.push(pieces[i].1.clone());
     }
     put(buffer, area, spans);
 }
@@ -128,22 +116,12 @@ fn header(buffer: &mut Buffer, area: Rect, model: &Model, theme: Theme) {
 fn tab_line(buffer: &mut Buffer, area: Rect, model: &Model, position: Position, theme: Theme) {
     let mut spans = Vec::new();
     for (i, tab) in Tab::ALL.into_iter().enumerate() {
-        let style = if tab == model.tab() {
-            theme.selected()
-        } else {
-            Style::new()
-        };
+        let style = if tab == model.tab() { theme.selected() } else { Style::new() };
         spans.push(Span::styled(format!(" {} {} ", i + 1, tab.name()), style));
     }
-    let used: usize = spans
-        .iter()
-        .map(|span| text::text_width(&span.content))
-        .sum();
-    let area_left = Rect {
-        x: area.x.saturating_sub(1),
-        ..area
-    };
-    put(buffer, area_left, spans);
+    let used: usize = spans.iter().map(|span| text::text_width(&span.content)).sum();
+    // The tabs bring their own margin.
+    buffer.set_line(area.x, area.y, &Line::from(spans), area.width);
 
     let mut room = usize::from(area.width).saturating_sub(used + 3);
     let mut right: Vec<Span> = Vec::new();
@@ -198,34 +176,16 @@ fn footer(buffer: &mut Buffer, area: Rect, model: &Model, theme: Theme) {
     }
     key("q", "quit");
     key("?", "help");
-    let extra: Vec<_> = model
-        .extra()
-        .iter()
-        .map(|e| (e.key.to_string(), &*e.label))
-        .collect();
+    let extra: Vec<_> = model.extra().iter().map(|e| (e.key.to_string(), &*e.label)).collect();
     keys.extend(extra);
     let mut key = |key: &str, label| keys.push((key.to_owned(), label));
-    key(
-        "f",
-        if model.is_frozen() {
-            "unfreeze"
-        } else {
-            "freeze"
-        },
-    );
+    key("f", if model.is_frozen() { "unfreeze" } else { "freeze" });
     key("/", "filter");
     if model.page().is_none() {
         key("Enter", "one link");
     }
     key("Tab", "next view");
-    key(
-        "↑↓",
-        if model.page().is_some() {
-            "log"
-        } else {
-            "select"
-        },
-    );
+    key("↑↓", if model.page().is_some() { "log" } else { "select" });
 
     let mut room = usize::from(area.width).saturating_sub(2);
     let mut spans: Vec<Span> = Vec::new();
@@ -245,12 +205,7 @@ fn footer(buffer: &mut Buffer, area: Rect, model: &Model, theme: Theme) {
 
 /// Puts a line into an area's first row, one cell in from its left.
 fn put(buffer: &mut Buffer, area: Rect, spans: Vec<Span>) {
-    buffer.set_line(
-        area.x + 1,
-        area.y,
-        &Line::from(spans),
-        area.width.saturating_sub(1),
-    );
+    buffer.set_line(area.x + 1, area.y, &Line::from(spans), area.width.saturating_sub(1));
 }
 
 /// Puts a line to the right end of an area's first row, one cell in.
@@ -262,19 +217,9 @@ fn put_right(buffer: &mut Buffer, area: Rect, spans: Vec<Span>) {
 
 /// Says, in the middle of an area, why it is empty.
 fn say(frame: &mut Frame, area: Rect, sentence: &str, theme: Theme) {
-    let lines = Paragraph::new(sentence)
-        .wrap(Wrap { trim: true })
-        .centered()
-        .style(theme.dim());
-    let middle = Rect {
-        y: area.y + area.height / 3,
-        height: area.height - area.height / 3,
-        ..area
-    };
-    let inner = Rect {
-        x: middle.x + 2,
-        width: middle.width.saturating_sub(4),
-        ..middle
-    };
+    let lines = Paragraph::new(sentence).wrap(Wrap { trim: true }).centered().style(theme.dim());
+    let middle =
+        Rect { y: area.y + area.height / 3, height: area.height - area.height / 3, ..area };
+    let inner = Rect { x: middle.x + 2, width: middle.width.saturating_sub(4), ..middle };
     frame.render_widget(lines, inner);
 }

@@ -19,10 +19,8 @@ pub fn draw(frame: &mut Frame, area: Rect, model: &Model, theme: Theme) -> Posit
     let data = model.data();
     let id = model.page().unwrap_or_default();
     let Some(link) = data.link(id) else {
-        let sentence = format!(
-            "The server does not know {} any more. Esc goes back.",
-            text::clean(id)
-        );
+        let sentence =
+            format!("The server does not know {} any more. Esc goes back.", text::clean(id));
         say(frame, area, &sentence, theme);
         return None;
     };
@@ -35,15 +33,11 @@ pub fn draw(frame: &mut Frame, area: Rect, model: &Model, theme: Theme) -> Posit
     // The log needs three lines of its own; an outage takes one, and one for the headings.
     let room = rest.height.saturating_sub(3);
     if !outages.is_empty() && room >= 3 {
-        let height = (outages.len() as u16 + 1).min(room).min(5);
+        // At most a third, so that the log stays the longer of the two.
+        let height = (outages.len() as u16 + 1).min((room / 3 + 1).max(3));
         let open = outages.iter().any(|o| o.end == OutageEnd::Open);
         let open = if open { ", one open" } else { "" };
-        rule(
-            frame,
-            take(&mut rest, 1),
-            &format!("Outages: {}{open}", outages.len()),
-            theme,
-        );
+        rule(frame, take(&mut rest, 1), &format!("Outages: {}{open}", outages.len()), theme);
         let area = take(&mut rest, height);
         lists::outage_table(frame, area, data, &outages, None, false, theme);
     }
@@ -63,27 +57,18 @@ fn title(frame: &mut Frame, area: Rect, data: &Data, link: &LinkStatus, theme: T
         Span::styled(format!("{state} for {age}"), theme.state(link.state)),
     ];
     if let Some(peer) = &link.peer {
-        spans.push(Span::styled(
-            format!("  {}", text::clean(peer)),
-            theme.dim(),
-        ));
+        spans.push(Span::styled(format!("  {}", text::clean(peer)), theme.dim()));
     }
     put(frame.buffer_mut(), area, spans);
 }
 
 fn counters(frame: &mut Frame, rest: &mut Rect, data: &Data, link: &LinkStatus, theme: Theme) {
     let optional = |value: Option<u64>| value.map_or("-".into(), units::count);
-    let boots = data
-        .reports
-        .get(&link.id)
-        .map_or(0, |reports| reports.boots);
+    let boots = data.reports.get(&link.id).map_or(0, |reports| reports.boots);
     let items = [
         ("lines in", units::count(link.lines_in)),
         ("lines out", units::count(link.lines_out)),
-        (
-            "write→ack",
-            link.write_ack_us.map_or("-".into(), units::micros),
-        ),
+        ("write→ack", link.write_ack_us.map_or("-".into(), units::micros)),
         ("connects", units::count(link.connects)),
         ("outages", units::count(link.outages)),
         ("unacked", units::count(link.unacked)),
@@ -94,10 +79,7 @@ fn counters(frame: &mut Frame, rest: &mut Rect, data: &Data, link: &LinkStatus, 
         ("report", optional(link.report_number)),
         ("ESP connects", optional(link.board_connects)),
         ("ESP boots", units::count(boots)),
-        (
-            "free memory",
-            link.mem_free.map_or("-".into(), units::bytes),
-        ),
+        ("free memory", link.mem_free.map_or("-".into(), units::bytes)),
     ];
     let room = usize::from(rest.width).saturating_sub(2);
     // One more cell than needed: the last item of a row has no gap.

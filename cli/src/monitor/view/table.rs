@@ -26,42 +26,26 @@ pub struct Column<R> {
     pub cell: fn(&R, usize, Theme) -> (String, Style),
 }
 
-/// Draws heading and rows; `selected` is kept in sight.
+/// Draws heading and rows; `selected` is kept in sight and marked.
 pub fn draw<R>(
     frame: &mut Frame,
     area: Rect,
     columns: &[Column<R>],
     rows: &[R],
-    selected: usize,
+    selected: Option<usize>,
     theme: Theme,
 ) -> Position {
     let widths = widths(columns, usize::from(area.width).saturating_sub(2));
-    let shown: Vec<_> = columns
-        .iter()
-        .zip(widths)
-        .filter_map(|(c, w)| Some((c, w?)))
-        .collect();
+    let shown: Vec<_> = columns.iter().zip(widths).filter_map(|(c, w)| Some((c, w?))).collect();
     let buffer = frame.buffer_mut();
 
-    let titles = shown.iter().map(|(column, width)| {
-        (
-            text::fit(column.title, *width, column.right),
-            theme.heading(),
-        )
-    });
-    buffer.set_line(
-        area.x + 1,
-        area.y,
-        &joined(titles),
-        area.width.saturating_sub(2),
-    );
+    let titles = shown
+        .iter()
+        .map(|(column, width)| (text::fit(column.title, *width, column.right), theme.heading()));
+    buffer.set_line(area.x + 1, area.y, &joined(titles), area.width.saturating_sub(2));
 
-    let body = Rect {
-        y: area.y + 1,
-        height: area.height.saturating_sub(1),
-        ..area
-    };
-    let range = window(rows.len(), selected, usize::from(body.height));
+    let body = Rect { y: area.y + 1, height: area.height.saturating_sub(1), ..area };
+    let range = window(rows.len(), selected.unwrap_or(0), usize::from(body.height));
     let first = range.start;
     for (line, row) in rows[range.clone()].iter().enumerate() {
         let y = body.y + line as u16;
@@ -70,25 +54,20 @@ pub fn draw<R>(
             (text::fit(&text, *width, column.right), style)
         });
         buffer.set_line(body.x + 1, y, &joined(cells), body.width.saturating_sub(2));
-        if first + line == selected {
+        if selected == Some(first + line) {
             // Plain reverse: a reversed red or green would be a block of colour.
-            let row = Rect {
-                y,
-                height: 1,
-                ..body
-            };
+            let row = Rect { y, height: 1, ..body };
             buffer.set_style(row, Style::reset());
             buffer.set_style(row, theme.selected());
         }
     }
-    (range.len() < rows.len()).then_some((selected + 1, rows.len()))
+    let hidden = range.len() < rows.len();
+    selected.filter(|_| hidden).map(|row| (row + 1, rows.len()))
 }
 
 /// The rows to show so that `selected` is among them, in the middle where possible.
 pub fn window(rows: usize, selected: usize, height: usize) -> Range<usize> {
-    let first = selected
-        .saturating_sub(height / 2)
-        .min(rows.saturating_sub(height));
+    let first = selected.saturating_sub(height / 2).min(rows.saturating_sub(height));
     first..rows.min(first + height)
 }
 

@@ -17,11 +17,7 @@ impl Theme {
     }
 
     fn coloured(self, colour: Color) -> Style {
-        if self.colour {
-            Style::new().fg(colour)
-        } else {
-            Style::new()
-        }
+        if self.colour { Style::new().fg(colour) } else { Style::new() }
     }
 
     pub fn good(self) -> Style {
@@ -54,8 +50,7 @@ impl Theme {
 
     /// What must not be overlooked: the screen does not show what is.
     pub fn alarm(self) -> Style {
-        self.coloured(Color::Yellow)
-            .add_modifier(Modifier::REVERSED | Modifier::BOLD)
+        self.coloured(Color::Yellow).add_modifier(Modifier::REVERSED | Modifier::BOLD)
     }
 
     pub fn state(self, state: LinkState) -> Style {
