@@ -132,7 +132,7 @@ pub struct Data {
     pub reports: HashMap<String, Reports>,
     /// Outages, oldest first.
     pub outages: VecDeque<Outage>,
-    /// The log, oldest first.
+    /// The log, oldest first: everything but reports.
     pub log: VecDeque<LogEntry>,
     /// The time of what is shown.
     pub now: Now,
@@ -243,7 +243,10 @@ impl Data {
             _ => Tone::Plain,
         };
         let id = event.kind.id().map(str::to_owned);
-        self.log(event.at_ms, id, text::what(&event.kind), tone);
+        // Reports have a screen of their own; here they would drown everything else.
+        if !matches!(event.kind, EventKind::Report { .. }) {
+            self.log(event.at_ms, id, text::what(&event.kind), tone);
+        }
         match &event.kind {
             EventKind::OutageBegan { id, cause, layer } => {
                 self.outage(id, event.at_ms, OutageEnd::Open, Some((*layer, *cause)));

@@ -55,7 +55,7 @@ pub struct ExtraKey {
     pub key: char,
     /// One or two words for the footer.
     pub label: String,
-    /// A short sentence for the help.
+    /// A short sentence for the help; 43 characters fit everywhere.
     pub help: String,
 }
 

@@ -5,7 +5,11 @@
 use std::sync::{Arc, Mutex};
 
 use pblink_cli::control::{EventStream, History, ServerInfo, Source};
+use pblink_cli::monitor::{Model, view};
 use pblink_server::{EventKind, LinkState, LinkStatus};
+use ratatui::Terminal;
+use ratatui::backend::TestBackend;
+use ratatui::buffer::Buffer;
 
 /// A server whose links and events the test sets.
 pub struct Fake {
@@ -81,3 +85,28 @@ pub fn link(id: &str, state: LinkState) -> LinkStatus {
 
 /// Ids that try to take over the terminal, a label or a table.
 pub const NASTY: &str = "a\x1b[31m\"b\\c\n\u{202e}d";
+
+/// The screen of a size.
+pub fn screen(model: &Model, (width, height): (u16, u16)) -> Buffer {
+    let mut terminal = Terminal::new(TestBackend::new(width, height)).unwrap();
+    terminal.draw(|frame| view::draw(frame, model)).unwrap();
+    terminal.backend().buffer().clone()
+}
+
+/// The screen as text, without what is only space at the ends of lines.
+pub fn text(buffer: &Buffer) -> String {
+    let mut out = String::new();
+    for y in 0..buffer.area.height {
+        let mut line = String::new();
+        let mut x = 0;
+        while x < buffer.area.width {
+            let symbol = buffer[(x, y)].symbol();
+            line.push_str(symbol);
+            // The cell behind a wide character is hidden.
+            x += ratatui::text::Span::raw(symbol).width().max(1) as u16;
+        }
+        out.push_str(line.trim_end());
+        out.push('\n');
+    }
+    out
+}

@@ -53,7 +53,7 @@ pub fn draw(frame: &mut Frame, body: Rect, model: &Model, theme: Theme) {
     frame.render_widget(Paragraph::new(lines).block(block), area);
 }
 
-fn line<'a>(key: &str, help: &'a str, theme: Theme) -> Line<'a> {
+fn line(key: &str, help: &str, theme: Theme) -> Line<'static> {
     let key = format!(" {} ", text::fit(key, 12, false));
-    Line::from(vec![Span::styled(key, theme.key()), Span::raw(help)])
+    Line::from(vec![Span::styled(key, theme.key()), Span::raw(help.to_owned())])
 }

@@ -39,10 +39,18 @@ pub fn links(frame: &mut Frame, area: Rect, model: &Model, theme: Theme) -> Posi
     let id = id_width(rows.iter().map(|row| &*row.link.id));
     let columns = [
         Column { title: "id", width: id.0, most: id.1, right: false, rank: 0, cell: link_id },
-        number("state", 12, 1, |row, _, theme| {
-            let style = row.style(theme.state(row.link.state), theme);
-            (text::state_name(row.link.state).into(), style)
-        }),
+        Column {
+            // Without the server nobody knows the state; this is what it was.
+            title: if live(data) { "state" } else { "was" },
+            width: 12,
+            most: 12,
+            right: false,
+            rank: 1,
+            cell: |row, _, theme| {
+                let style = row.style(theme.state(row.link.state), theme);
+                (text::state_name(row.link.state).into(), style)
+            },
+        },
         number("since", 6, 2, |row, _, theme| {
             (units::age(row.age), row.style(Style::new(), theme))
         }),
@@ -69,9 +77,6 @@ pub fn links(frame: &mut Frame, area: Rect, model: &Model, theme: Theme) -> Posi
             cell: |row, width, theme| (trend(row.reports, width), row.style(Style::new(), theme)),
         },
     ];
-    // States are words, not numbers.
-    let columns =
-        columns.map(|c| if c.title == "state" { Column { right: false, ..c } } else { c });
     table::draw(frame, area, &columns, &rows, Some(model.selected_link(&indices)), theme)
 }
 
@@ -207,10 +212,18 @@ fn number<'a>(
     Column { title, width, most: width, right: true, rank, cell }
 }
 
+fn live(data: &Data) -> bool {
+    !matches!(data.connection, Connection::Lost { .. })
+}
+
 fn link_row(data: &Data, index: usize) -> LinkRow<'_> {
     let link = &data.links[index];
-    let live = !matches!(data.connection, Connection::Lost { .. });
-    LinkRow { link, age: data.link_age(link), reports: data.reports.get(&link.id), live }
+    LinkRow {
+        link,
+        age: data.link_age(link),
+        reports: data.reports.get(&link.id),
+        live: live(data),
+    }
 }
 
 fn link_id(row: &LinkRow, _: usize, theme: Theme) -> (String, Style) {
@@ -254,7 +267,7 @@ fn no_links(model: &Model) -> String {
             "No board has connected yet. Boards connect to {}; `pblink simulate` plays one.",
             text::clean(&server.listen)
         ),
-        None => "Nothing is known yet.".into(),
+        None => "Waiting for the server.".into(),
     }
 }
 
