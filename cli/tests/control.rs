@@ -115,6 +115,31 @@ async fn a_reader_who_is_too_slow_never_holds_the_server_up() {
 }
 
 #[tokio::test]
+async fn a_flood_of_reports_does_not_push_outages_out_of_the_history() {
+    let fake = Fake::new(1, 10);
+    fake.note("outage");
+    for number in 0..100 {
+        let id = "1".into();
+        fake.history.record(EventKind::Report { id, connects: 1, number, mem_free: 1 });
+    }
+    let server = ControlServer::bind(anywhere(), fake.clone()).await.unwrap();
+    let mut stream = events(&server, "", None).await;
+    let mut kept = Vec::new();
+    for _ in 0..10 {
+        kept.push(next(&mut stream).await.id);
+    }
+    assert_eq!(kept, ["1", "93", "94", "95", "96", "97", "98", "99", "100", "101"]);
+
+    // Ten other events need all of the room; of what followed 100, only 101 is gone.
+    (0..10).for_each(|_| fake.note("x"));
+    let mut stream = events(&server, "?since=100", None).await;
+    assert_eq!(next(&mut stream).await.data, r#"{"missed":1}"#);
+    for number in 102..=111_u64 {
+        assert_eq!(next(&mut stream).await.id, number.to_string());
+    }
+}
+
+#[tokio::test]
 async fn the_server_and_its_links_are_json() {
     let fake = Fake::new(1, 100);
     let state = LinkState::Down { layer: Layer::Coprocessor, cause: Cause::Reset };

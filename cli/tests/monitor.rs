@@ -144,6 +144,13 @@ fn the_page_of_one_link_fits_every_size() {
 }
 
 #[test]
+fn a_selected_line_of_the_log_is_shown_in_full() {
+    let mut model = model(true);
+    press(&mut model, "4kk");
+    snapshot("log_selected", &model);
+}
+
+#[test]
 fn help_fits_every_size() {
     let mut model = model(true);
     press(&mut model, "?");

@@ -20,8 +20,31 @@ pub struct History {
 #[derive(Debug)]
 struct Ring {
     events: VecDeque<Arc<Event>>,
+    /// How many of them are reports.
+    reports: usize,
     capacity: usize,
     last: u64,
+}
+
+impl Ring {
+    fn keep(&mut self, event: Arc<Event>) {
+        if self.events.len() == self.capacity {
+            // A hundred boards that report would push an outage out within minutes. So reports
+            // have at most half of the room once the rest needs it.
+            let oldest = match self.reports > self.capacity / 2 {
+                true => self.events.iter().position(|event| is_report(event)).unwrap_or(0),
+                false => 0,
+            };
+            let gone = self.events.remove(oldest);
+            self.reports -= usize::from(gone.is_some_and(|event| is_report(&event)));
+        }
+        self.reports += usize::from(is_report(&event));
+        self.events.push_back(event);
+    }
+}
+
+fn is_report(event: &Event) -> bool {
+    matches!(event.kind, EventKind::Report { .. })
 }
 
 impl Default for History {
@@ -32,11 +55,11 @@ impl Default for History {
 }
 
 impl History {
-    /// A history of at most `capacity` events. A live reader may be as far behind before it
+    /// A history of at most `capacity` events, at most about half of them reports when it is full. A live reader may be as far behind before it
     /// misses some. `capacity` 0 counts as 1.
     pub fn new(capacity: usize) -> Self {
         let capacity = capacity.max(1);
-        let ring = Ring { events: VecDeque::new(), capacity, last: 0 };
+        let ring = Ring { events: VecDeque::new(), reports: 0, capacity, last: 0 };
         Self { ring: Mutex::new(ring), live: broadcast::Sender::new(capacity) }
     }
 
@@ -73,10 +96,7 @@ impl History {
         let mut ring = self.lock();
         ring.last += 1;
         let event = Arc::new(Event { seq: ring.last, at_ms, kind });
-        if ring.events.len() == ring.capacity {
-            ring.events.pop_front();
-        }
-        ring.events.push_back(event.clone());
+        ring.keep(event.clone());
         // Without readers there is nobody to tell. The lock is still held: readers see the order.
         let _ = self.live.send(event);
         ring.last
@@ -115,8 +135,7 @@ impl EventStream {
             return self;
         }
         self.past.retain(|event| event.seq > since);
-        let first = self.past.front().map_or(self.last + 1, |event| event.seq);
-        self.missed = first - since - 1;
+        self.missed = self.last - since - self.past.len() as u64;
         self
     }
 

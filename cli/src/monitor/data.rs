@@ -170,7 +170,7 @@ impl Data {
             }
             Update::Event(event) => self.event(&event),
             Update::Missed(count) => {
-                self.own(format!("{count} events were missed: they came too fast"));
+                self.own(format!("{count} events were missed"));
             }
             Update::Lost { reason, .. } => {
                 // Each failed try says so again; only the first is news.
