@@ -86,7 +86,9 @@ impl Window {
     /// Remembers that a duplicate came: id 0 belongs to the sender of the present connection then, so
     /// that repeating it once more is no restart, whatever came in between.
     pub fn repeated(&mut self, mid: Mid) {
-        self.local[usize::from(mid.0 >> 3)] |= 1 << (mid.0 & 7);
+        if mid.0 == 0 {
+            self.local[0] |= 1;
+        }
     }
 
     /// Remembers a message that was delivered.

@@ -35,8 +35,8 @@ pub fn run(args: Args, global: &Global) -> anyhow::Result<Exit> {
 
 async fn watch(args: Args, global: &Global) -> anyhow::Result<Exit> {
     let client = Client::connect(&args.connect).await.map_err(|error| match &error {
-        ClientError::Url(_) => Failed::new(Exit::Usage, error.to_string()),
-        _ => Failed::new(
+        ClientError::Url(_) => Failed::with(Exit::Usage, error.to_string()),
+        _ => Failed::with(
             Exit::Network,
             format!(
                 "{error}; start one with `pblink serve`, or name its control API with --connect URL"

@@ -267,7 +267,7 @@ pub(crate) fn read_text(path: &Path) -> anyhow::Result<String> {
             std::io::ErrorKind::InvalidData => "; it must be UTF-8 text".to_owned(),
             _ => String::new(),
         };
-        Failed::new(Exit::Config, format!("cannot read {}: {error}{hint}", path.display()))
+        Failed::with(Exit::Config, format!("cannot read {}: {error}{hint}", path.display()))
     })
 }
 
@@ -279,7 +279,7 @@ pub(crate) fn failed(problems: &[Problem]) -> anyhow::Error {
             many.iter().fold(format!("{} problems", many.len()), |all, p| format!("{all}\n{p}"))
         }
     };
-    Failed::new(Exit::Config, message)
+    Failed::with(Exit::Config, message)
 }
 
 /// A path as a word that can be pasted into a shell.

@@ -87,7 +87,7 @@ pub(crate) fn find(
         let secret = value.to_str().ok_or("it must be UTF-8 text".to_owned());
         let secret = secret
             .and_then(check_password)
-            .map_err(|problem| Failed::new(Exit::Config, format!("{PASSWORD_ENV}: {problem}")))?;
+            .map_err(|problem| Failed::with(Exit::Config, format!("{PASSWORD_ENV}: {problem}")))?;
         Some((secret, PasswordSource::Environment))
     } else {
         let path = settings.secrets_path();
@@ -105,7 +105,7 @@ pub(crate) fn read_password(path: &Path) -> anyhow::Result<Secret> {
     } else {
         std::fs::File::open(path).and_then(|mut file| file.read_to_string(&mut text))
     };
-    let fail = |what: String| Failed::new(Exit::Config, what);
+    let fail = |what: String| Failed::with(Exit::Config, what);
     read.map_err(|e| fail(format!("cannot read the password file {}: {e}", path.display())))?;
     let line = text.strip_suffix('\n').unwrap_or(&text);
     let line = line.strip_suffix('\r').unwrap_or(line);

@@ -81,7 +81,7 @@ pub(super) fn password(dialogue: &mut impl Dialogue, question: &str) -> anyhow::
 }
 
 fn stopped() -> anyhow::Error {
-    Failed::new(Exit::Interrupted, "stopped; nothing was written")
+    Failed::with(Exit::Interrupted, "stopped; nothing was written")
 }
 
 /// The user at the terminal.

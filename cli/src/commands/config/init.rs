@@ -101,7 +101,7 @@ fn plan(
     mut dialogue: Option<impl Dialogue>,
 ) -> anyhow::Result<Plan> {
     if args.password_file.is_some() && exists(&secrets) {
-        return Err(Failed::new(
+        return Err(Failed::with(
             Exit::Config,
             format!(
                 "{} exists, and init never overwrites; leave --password-file out to use it as it \
@@ -147,7 +147,7 @@ fn plan(
             entry
                 .value_of(words)
                 .and_then(|value| entry.apply(&mut settings, &value))
-                .map_err(|problem| Failed::new(Exit::Usage, format!("{flag}: {problem}")))?;
+                .map_err(|problem| Failed::with(Exit::Usage, format!("{flag}: {problem}")))?;
         }
     }
     if let (Some(dialogue), true) = (&mut dialogue, questions.iter().any(|q| q.3.is_empty())) {
@@ -174,7 +174,10 @@ fn plan(
     let (read_back, mut problems) = settings::read(&args.path, &text);
     problems.extend(read_back.config_line_problem(password.as_ref()));
     if let Some(problem) = problems.first() {
-        return Err(Failed::new(Exit::Config, format!("{}; nothing was written", problem.message)));
+        return Err(Failed::with(
+            Exit::Config,
+            format!("{}; nothing was written", problem.message),
+        ));
     }
     Ok(Plan { path: args.path.clone(), text, secrets, password })
 }
@@ -233,7 +236,7 @@ fn refuse_existing(path: &Path) -> anyhow::Result<()> {
     if !exists(path) {
         return Ok(());
     }
-    Err(Failed::new(
+    Err(Failed::with(
         Exit::Config,
         format!(
             "{} exists, and init never overwrites; change it with `pblink config set KEY VALUE`, \

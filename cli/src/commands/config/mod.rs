@@ -197,7 +197,7 @@ fn set(args: &SetArgs) -> anyhow::Result<Exit> {
     if settings::is_password_key(&args.key) {
         return set_password(args);
     }
-    let usage = |message: String| Failed::new(Exit::Usage, message);
+    let usage = |message: String| Failed::with(Exit::Usage, message);
     if args.password_file.is_some() {
         return Err(usage("--password-file goes with `pblink config set wifi.password`".into()));
     }
@@ -224,7 +224,7 @@ fn set(args: &SetArgs) -> anyhow::Result<Exit> {
 
 fn set_password(args: &SetArgs) -> anyhow::Result<Exit> {
     if !args.value.is_empty() {
-        return Err(Failed::new(
+        return Err(Failed::with(
             Exit::Usage,
             "a password on the command line can be seen by others and stays in the shell's \
              history; `pblink config set wifi.password` asks for it, `--password-file FILE` reads \
@@ -232,7 +232,7 @@ fn set_password(args: &SetArgs) -> anyhow::Result<Exit> {
         ));
     }
     if args.password_file.is_none() && !dialogue::on_terminal() {
-        return Err(Failed::new(
+        return Err(Failed::with(
             Exit::Usage,
             "there is no terminal to ask for the password: give --password-file FILE (`-`: \
              standard input)",
@@ -250,7 +250,7 @@ fn set_password(args: &SetArgs) -> anyhow::Result<Exit> {
     let path = settings.secrets_path();
     settings::replace_secrets(&path, &password).map_err(|e| match e.kind() {
         std::io::ErrorKind::InvalidInput => {
-            Failed::new(Exit::Config, format!("{}: {e}", path.display()))
+            Failed::with(Exit::Config, format!("{}: {e}", path.display()))
         }
         _ => cannot_write(&path, &e),
     })?;
@@ -263,5 +263,5 @@ fn set_password(args: &SetArgs) -> anyhow::Result<Exit> {
 }
 
 fn cannot_write(path: &Path, error: &std::io::Error) -> anyhow::Error {
-    Failed::new(Exit::Failure, format!("cannot write {}: {error}", path.display()))
+    Failed::with(Exit::Failure, format!("cannot write {}: {error}", path.display()))
 }
