@@ -8,6 +8,11 @@ use std::process::{Command, Stdio};
 use monitor_fixture::Fake;
 use pblink_cli::control::ControlServer;
 use pblink_server::Event;
+use tokio::sync::Mutex;
+
+/// A child that another test is just starting shares all pipes until it has executed: a pipe that
+/// this test has closed would for that moment still have a reader. So they take turns.
+static ONE_AT_A_TIME: Mutex<()> = Mutex::const_new(());
 
 fn monitor(arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_pblink"));
@@ -17,6 +22,7 @@ fn monitor(arguments: &[&str]) -> Command {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn without_a_server_it_fails_with_code_4_and_says_what_to_do() {
+    let _turn = ONE_AT_A_TIME.lock().await;
     let address = "127.0.0.1:0".parse().unwrap();
     let server = ControlServer::bind(address, Fake::new(1, 1)).await.unwrap();
     let url = format!("http://{}", server.address());
@@ -30,6 +36,7 @@ async fn without_a_server_it_fails_with_code_4_and_says_what_to_do() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn it_prints_events_as_they_happen_and_ends_when_nobody_reads() {
+    let _turn = ONE_AT_A_TIME.lock().await;
     let fake = Fake::new(1, 100);
     fake.note("history");
     let address = "127.0.0.1:0".parse().unwrap();
