@@ -150,8 +150,10 @@ async fn serve(args: Args, settings: Settings) -> anyhow::Result<Exit> {
         let saved = tokio::select! {
             saved = hub.stop() => saved,
             // What happens while the server stops is printed too.
-            () = &mut printing => hub.stop().await,
+            () = &mut printing => return hub.stop().await,
         };
+        // The last events are still on their way to the printer.
+        let _ = tokio::time::timeout(Duration::from_millis(500), &mut printing).await;
         if let Some(control) = control {
             control.shutdown().await;
         }
