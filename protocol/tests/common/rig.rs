@@ -98,7 +98,8 @@ pub struct Rig<S, E> {
     pub trace: Vec<(Instant, Seen)>,
     events: BTreeMap<(Instant, u64), Event>,
     seq: u64,
-    life: u32,
+    /// Counts the resets of the ESP8266.
+    pub life: u32,
     syn: bool,
     ack: bool,
     armed: Armed,
