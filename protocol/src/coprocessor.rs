@@ -321,6 +321,12 @@ impl Coprocessor {
     fn take_from_host(&mut self, now: Instant) {
         while !self.wires.received().is_empty() {
             let payload = self.wires.received();
+            // A line instead of the configuration: this program has started again without the STM32
+            // knowing. The line stays, and holds off the ones behind it, until the STM32 misses the
+            // keepalives and resets.
+            if self.config.is_none() && self.assembler.first(payload).is_some_and(|b| b != b'[') {
+                return;
+            }
             if self.config.is_some()
                 && self.assembler.completes(payload).is_some()
                 && let Some(qos) = self.assembler.first(payload).and_then(qos_of)

@@ -185,7 +185,7 @@ impl World {
             // The chip finds it by itself.
             self.events.push((now + span(1500), self.life, Net::WifiUp));
         }
-        self.rig.settle();
+        self.rig.poll_esp();
     }
 
     /// The connection is gone and nobody is told.
@@ -288,7 +288,7 @@ impl World {
         while let Some(at) = self.events.iter().position(|e| e.0 <= now) {
             let (_, of, net) = self.events.remove(at);
             self.net(of, net);
-            self.rig.step_to(now);
+            self.rig.poll_esp();
         }
         while let Some(esp) = self.rig.esp.as_mut().filter(|_| !self.rig.hung) {
             let mut out = [0; 300];
@@ -301,6 +301,7 @@ impl World {
                 }
                 self.send(5, Net::ToServer(out[..n].to_vec()));
             }
+            self.rig.poll_esp();
         }
         let mut out = [0; 300];
         loop {
