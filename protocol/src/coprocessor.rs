@@ -13,7 +13,7 @@
 //! | `n` text | a line from the server |
 //! | `u`, `d` | the server is up, down |
 //! | `b` | could not join the network within 20 s |
-//! | `s` | the server refused the first connection |
+//! | `s` | the server could not be reached at first, or did not answer |
 //! | `r[connects, number, mem_free]` | report |
 //! | `k` | keepalive, every 2 s: the program runs |
 //!
@@ -252,7 +252,7 @@ impl Coprocessor {
     /// The TCP connection was closed by the server or by an error.
     pub fn closed(&mut self, now: Instant) {
         match self.tcp {
-            Tcp::Connected(_) => self.lost(now),
+            Tcp::Connected(_) => self.server_failed(now),
             Tcp::Connecting(_) => self.connect_failed(now),
             Tcp::Waiting(_) => {}
         }
@@ -488,7 +488,7 @@ impl Coprocessor {
                     self.backoff = MIN_BACKOFF;
                 }
                 if self.endpoint.outage(now) {
-                    self.lost(now);
+                    self.server_failed(now);
                 }
             }
             _ => {}
@@ -499,6 +499,13 @@ impl Coprocessor {
         let known = self.config.as_ref().is_some_and(|config| !config.ssid.is_empty());
         self.command(if known { Command::Join } else { Command::JoinRemembered });
         self.wifi = Wifi::Joining(now + JOIN);
+    }
+
+    /// The server has closed the connection or is silent. One that did so before it ever answered (it
+    /// does not know the id, or is another program) is told like one that cannot be reached.
+    fn server_failed(&mut self, now: Instant) {
+        self.tell_bad_server |= core::mem::take(&mut self.initial);
+        self.lost(now);
     }
 
     /// The connection is dead: close it whatever its state, so that the server learns of it.

@@ -95,6 +95,10 @@ pub struct World {
     pub remembered: bool,
     /// The server accepts connections.
     pub listening: bool,
+    /// It closes each connection at once.
+    pub slamming: bool,
+    /// It accepts and never says a word.
+    pub mute: bool,
     /// Bytes get lost without a word.
     pub silent: bool,
     /// The application reads.
@@ -124,6 +128,8 @@ impl World {
             wifi: true,
             remembered: true,
             listening: true,
+            slamming: false,
+            mute: false,
             silent: false,
             reading: true,
             app_got: Vec::new(),
@@ -236,10 +242,14 @@ impl World {
         if !current {
             return;
         }
+        if matches!(net, Net::Connected) && self.slamming {
+            self.send(20, Net::ClosedByServer);
+        }
         let Some(esp) = self.rig.esp.as_mut() else {
             return;
         };
         match net {
+            Net::ToServer(_) if self.mute || self.slamming => {}
             Net::WifiUp => esp.wifi(true, now),
             Net::Connected => {
                 esp.connected(now);
@@ -356,4 +366,15 @@ impl World {
             })
             .collect()
     }
+}
+
+/// Whether the application was told this.
+pub fn has(world: &World, event: AppEvent) -> bool {
+    world.app_events.iter().any(|e| e.1 == event)
+}
+
+/// Lines without the forwarded reports.
+pub fn lines(got: &[String]) -> Vec<&str> {
+    let report = |l: &&str| !l.starts_with("{\"pblink\"");
+    got.iter().map(String::as_str).filter(report).collect()
 }
