@@ -147,6 +147,10 @@ struct Connection {
     first_line: bool,
     pause: Pause,
     acks: Acks,
+    /// Messages that came over this connection and whose acknowledgement the owner holds back. What
+    /// came over an earlier one must not be acknowledged here: the peer may have restarted, and mean
+    /// another message by the id.
+    held: [u8; 32],
     /// A message of which only a part is sent so far.
     sending: Option<Sending>,
 }
@@ -265,6 +269,7 @@ impl<B: LineBuf, L: AsRef<[u8]>, const N: usize> Endpoint<B, L, N> {
             first_line: false,
             pause: Pause::UntilSignOfLife,
             acks: Acks { due: heapless::Deque::new(), set: [0; 32] },
+            held: [0; 32],
             sending: None,
         });
     }
@@ -347,6 +352,8 @@ impl<B: LineBuf, L: AsRef<[u8]>, const N: usize> Endpoint<B, L, N> {
                         stats.duplicates = stats.duplicates.wrapping_add(1);
                         if later[byte] & bit == 0 {
                             connection.acks.push(mid);
+                        } else {
+                            connection.held[byte] |= bit;
                         }
                         return true;
                     }
@@ -364,6 +371,7 @@ impl<B: LineBuf, L: AsRef<[u8]>, const N: usize> Endpoint<B, L, N> {
                     window.accept(mid, print);
                     if delivery == Delivery::Later {
                         later[byte] |= bit;
+                        connection.held[byte] |= bit;
                     } else {
                         later[byte] &= !bit;
                         connection.acks.push(mid);
@@ -383,8 +391,11 @@ impl<B: LineBuf, L: AsRef<[u8]>, const N: usize> Endpoint<B, L, N> {
         let (byte, bit) = (usize::from(receipt.mid.0 >> 3), 1u8 << (receipt.mid.0 & 7));
         if receipt.epoch == self.epoch && self.later[byte] & bit != 0 {
             self.later[byte] &= !bit;
-            // Without a connection the peer sends the line again, and it is acknowledged then.
-            if let Some(connection) = &mut self.connection {
+            // Otherwise the peer sends the line again, and it is acknowledged then.
+            if let Some(connection) = &mut self.connection
+                && connection.held[byte] & bit != 0
+            {
+                connection.held[byte] &= !bit;
                 connection.acks.push(receipt.mid);
             }
         }
