@@ -146,6 +146,23 @@ fn unknown_and_garbled_lines_are_dropped_and_told() {
 }
 
 #[test]
+fn half_a_line_of_an_esp8266_that_was_reset_is_forgotten() {
+    let mut rig = bare();
+    say(&mut rig, "nhalf a li");
+    let now = rig.now;
+    rig.stm.reboot(now);
+    rig.settle();
+    rig.run(span(10));
+    rig.until(span(5000), |r| r.stm.is_running());
+    rig.run(span(10));
+    rig.esp.as_mut().unwrap().consume(200);
+    say(&mut rig, "nwhole\n");
+    let now = rig.now;
+    let line = rig.stm.read_line(now, str::to_string);
+    assert_eq!(line.as_deref(), Some("whole"));
+}
+
+#[test]
 fn rebooting_loses_nothing_that_was_not_passed() {
     let mut w = World::up();
     for n in 0..5 {
