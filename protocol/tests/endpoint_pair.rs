@@ -24,7 +24,8 @@ fn lines_keep_their_promises_when_programs_restart() {
 fn run(restarts: bool) {
     let mut totals = [0u64; 4];
     let mut restarted = 0;
-    for seed in 0..SEEDS {
+    // The last one once found a refused restart that was forgotten.
+    for seed in (0..SEEDS).chain([34504]) {
         let outcome = catch_unwind(AssertUnwindSafe(|| {
             let mut net = Net::new(seed, 25, restarts);
             net.run(ms(20_000));

@@ -357,15 +357,17 @@ impl<B: LineBuf, L: AsRef<[u8]>, const N: usize> Endpoint<B, L, N> {
                         }
                         return true;
                     }
-                    let next_epoch = epoch.wrapping_add(u8::from(verdict == Verdict::Restarted));
-                    let delivery = host.deliver(text, Receipt { mid, epoch: next_epoch });
+                    if verdict == Verdict::Restarted {
+                        // Also if the line is refused: what was remembered is void from here on.
+                        window.restart(mid);
+                        *later = [0; 32];
+                        *epoch = epoch.wrapping_add(1);
+                    }
+                    let receipt = Receipt { mid, epoch: *epoch };
+                    let delivery = host.deliver(text, receipt);
                     if delivery == Delivery::Refused {
                         stats.refused = stats.refused.wrapping_add(1);
                         return true;
-                    }
-                    if verdict == Verdict::Restarted {
-                        *later = [0; 32];
-                        *epoch = next_epoch;
                     }
                     stats.lines_in = stats.lines_in.wrapping_add(1);
                     window.accept(mid, print);
