@@ -30,10 +30,12 @@ pub struct Cli {
 #[derive(Debug, Clone, Args)]
 pub struct Global {
     /// More diagnostics on stderr; repeat for still more (PBLINK_LOG sets a filter instead).
-    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
+    #[arg(short, long, global = true, help_heading = "Everywhere", display_order = 1000,
+        action = clap::ArgAction::Count)]
     pub verbose: u8,
     /// When to use colours. NO_COLOR=1 does the same as `never`.
-    #[arg(long, global = true, value_enum, default_value_t = Colour::Auto, value_name = "WHEN")]
+    #[arg(long, global = true, help_heading = "Everywhere", display_order = 1001, value_enum,
+        default_value_t = Colour::Auto, value_name = "WHEN")]
     pub color: Colour,
 }
 

@@ -24,14 +24,14 @@ use crate::monitor::text;
 Examples:
   pblink simulate --server 127.0.0.1:8123 --client 1
   pblink simulate --server 192.168.0.42:8123 --client test --count 100 --every 200
-  pblink simulate --server [::1]:8123 --client 1 --count 10 --json | tail -n 1 | jq .to_server
+  pblink simulate --server [::1]:8123 --client 1 --count 10 --json | tail -n 1 | jq
 
-The server may be `pblink serve` or any other that speaks the link, the published micropython-iot
-included. Each line is a list: its number, the board's clock in ms, and a text. The ledger at the end
-accounts for all of them; if the server returns lines (`pblink serve --app echo`), for the returned
-ones too.
+The server may be `pblink serve` or any other that speaks the link, the published micropython-iot \
+included. Each line is a list: its number, the board's clock in ms, and a text. The ledger at the \
+end accounts for all of them; if the server returns lines (`pblink serve --app echo`), for the \
+returned ones too.
 
-Exit codes: 0 all lines arrived once and in order, 2 wrong flags, 5 the ledger is not clean,
+Exit codes: 0 all lines arrived once and in order, 2 wrong flags, 5 the ledger is not clean, \
 130 interrupted twice.")]
 pub struct Args {
     /// Address of the server.

@@ -25,14 +25,15 @@ Examples:
   pblink demo --boards 100
   pblink demo --for 20s | cat
 
-Each board is simulated down to the wires between its two chips; the server and the TCP connections
-to it are real. Every now and then the network or the server goes away. On a terminal, keys do the
-same: w, c and s (? shows them). Without a terminal, or with --json, events are printed line by line,
-and the demo ends after --for (30s if it is not given).
+Each board is simulated down to the wires between its two chips; the server and the TCP connections \
+to it are real. Every now and then the network or the server goes away. On a terminal, keys do the \
+same: w, c and s (? shows them). Without a terminal, or with --json, events are printed line by \
+line, and the demo ends after --for (30s if it is not given). The ledger at the end accounts for \
+every line.
 
-The ledger at the end accounts for every line. Exit codes: 0 every line arrived once and in order,
-2 wrong flags, 4 no server could be started, 5 the ledger is not clean (a crashed ESP8266 may lose
-the two lines that it holds: docs/PROTOCOL.md).")]
+Exit codes: 0 every line arrived once and in order, 2 wrong flags, 4 no server could be started, \
+5 the ledger is not clean (a crashed ESP8266 may lose the two lines that it holds: \
+docs/PROTOCOL.md).")]
 pub struct Args {
     /// How many boards to simulate.
     #[arg(long, value_name = "N", default_value_t = 3,
