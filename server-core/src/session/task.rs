@@ -12,6 +12,9 @@ use super::{Input, Session, Turn, Wire};
 use crate::buffers::with_read_buffer;
 use crate::event::Cause;
 
+/// How long a closed connection may wait for its client to close, too.
+const MAX_LINGER: std::time::Duration = std::time::Duration::from_millis(500);
+
 /// Serves an attached connection until it is over. `first` came together with the hello.
 pub(crate) async fn run(session: &Session, wire: Arc<Wire>, mut read: OwnedReadHalf, first: &[u8]) {
     let clock = session.shared.clock;
@@ -57,8 +60,8 @@ fn poll_input(
 /// away: closing a socket with unread bytes resets it, and the client could lose the last
 /// acknowledgements.
 async fn linger(session: &Session, mut read: OwnedReadHalf) {
-    let patience =
-        std::time::Duration::from_micros(session.shared.limits.timing.timeout.part(4).as_micros());
+    let quarter = session.shared.limits.timing.timeout.part(4).as_micros();
+    let patience = std::time::Duration::from_micros(quarter).min(MAX_LINGER);
     let rest = std::future::poll_fn(|cx| {
         with_read_buffer(|buffer| {
             loop {
