@@ -31,7 +31,7 @@ pub fn main(args: &[String]) {
         for n in 0..count {
             let mut stream = TcpStream::connect(address).await.expect("the server accepts");
             stream.set_nodelay(true).expect("a TCP socket");
-            let hello = format!("{n}\n\n");
+            let hello = format!("client {n}\n\n");
             stream.write_all(hello.as_bytes()).await.expect("the server reads");
             match what.as_str() {
                 "write" => tasks.push(tokio::spawn(write(stream, pipeline, from))),
@@ -104,18 +104,17 @@ async fn write(stream: TcpStream, pipeline: usize, from: Instant) -> Vec<u32> {
         lines.stream.write_all(&out).await.expect("the server reads");
         let open = lines
             .read(|line| {
-                // The echo sends the hello back, too: it is no number of a message.
-                let digits = std::str::from_utf8(&line[..2]).ok();
-                let (Some(mid), now) =
-                    (digits.and_then(|d| usize::from_str_radix(d, 16).ok()), Instant::now());
-                match mid {
-                    Some(mid) if line.len() == 2 || &line[2..] == LINE.as_bytes() => {
-                        due += 1;
-                        if now >= from && now < until {
-                            times.push((now - sent[mid]).as_micros() as u32);
-                        }
+                let digits = std::str::from_utf8(&line[..2]).unwrap_or_default();
+                let Ok(mid) = usize::from_str_radix(digits, 16) else {
+                    // The echo sends the hello back, too.
+                    return;
+                };
+                if line.len() == 2 || &line[2..] == LINE.as_bytes() {
+                    due += 1;
+                    let now = Instant::now();
+                    if now >= from && now < until {
+                        times.push((now - sent[mid]).as_micros() as u32);
                     }
-                    _ => {}
                 }
             })
             .await;

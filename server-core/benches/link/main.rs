@@ -158,7 +158,7 @@ async fn from_clients(count: usize, pipeline: usize) -> Figures {
     let server = start().await;
     let clients = Clients::start("write", server.local_addr(), count, pipeline);
     for n in 0..count {
-        let link = server.client(&n.to_string()).await;
+        let link = server.client(&format!("client {n}")).await;
         tokio::spawn(async move {
             let mut line = String::new();
             while link.read_line_into(&mut line).await.is_ok() {}
@@ -173,7 +173,7 @@ async fn to_clients(count: usize, pipeline: usize) -> Figures {
     let _clients = Clients::start("answer", server.local_addr(), count, pipeline);
     let mut links = Vec::new();
     for n in 0..count {
-        links.push(server.client(&n.to_string()).await);
+        links.push(server.client(&format!("client {n}")).await);
     }
     // The pause after connecting is no part of what is measured.
     for link in &links {
@@ -217,7 +217,7 @@ async fn idle(wanted: usize) {
     let server = start().await;
     let before = usage::resident_kib();
     let _clients = Clients::start("idle", server.local_addr(), count, 1);
-    let ids: Vec<_> = (0..count).map(|n| n.to_string()).collect();
+    let ids: Vec<_> = (0..count).map(|n| format!("client {n}")).collect();
     server.wait_all(&ids).await.expect("the server lives");
     // Lets the connecting be over.
     tokio::time::sleep(Duration::from_secs(2)).await;
