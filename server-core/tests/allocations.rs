@@ -62,7 +62,7 @@ impl Lines {
         }
     }
 
-    async fn to_server(&mut self) {
+    async fn client_writes(&mut self) {
         self.bytes.clear();
         for n in 0..BATCH {
             self.mid = self.mid.checked_add(1).unwrap_or(1);
@@ -82,7 +82,7 @@ impl Lines {
         }
     }
 
-    async fn to_client(&mut self, delivery: Delivery) {
+    async fn server_writes(&mut self, delivery: Delivery) {
         const TEXT: &str = "[\"to the client\", 12345, 67890]";
         let connection = self.connection.clone();
         let client = async {
@@ -98,10 +98,10 @@ impl Lines {
     async fn cost(&mut self, rounds: usize) -> usize {
         let before = COUNT.load(Ordering::Relaxed);
         for _ in 0..rounds {
-            self.to_server().await;
-            self.to_client(Delivery::ORDERED).await;
-            self.to_client(Delivery::UNORDERED).await;
-            self.to_client(Delivery::BestEffort).await;
+            self.client_writes().await;
+            self.server_writes(Delivery::ORDERED).await;
+            self.server_writes(Delivery::UNORDERED).await;
+            self.server_writes(Delivery::BestEffort).await;
         }
         COUNT.load(Ordering::Relaxed) - before
     }

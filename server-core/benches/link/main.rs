@@ -36,6 +36,11 @@ fn main() {
     let runtime = (tokio::runtime::Builder::new_multi_thread().enable_all()).build();
     runtime.expect("a runtime").block_on(async {
         println!("lines of {} bytes; times from write to acknowledgement\n", LINE.len());
+        // `cargo bench -p pblink-server -- 1 64` measures only this.
+        let numbers: Vec<usize> = args.iter().filter_map(|arg| arg.parse().ok()).collect();
+        if let [clients, pipeline] = numbers[..] {
+            return table(clients, pipeline).await;
+        }
         for clients in [1, 100] {
             for pipeline in [1, PIPELINE] {
                 table(clients, pipeline).await;
@@ -158,8 +163,9 @@ async fn from_clients(count: usize, pipeline: usize) -> Figures {
     let server = start().await;
     let clients = Clients::start("write", server.local_addr(), count, pipeline);
     for n in 0..count {
-        let link = server.client(&format!("client {n}")).await;
+        let server = server.clone();
         tokio::spawn(async move {
+            let link = server.client(&format!("client {n}")).await;
             let mut line = String::new();
             while link.read_line_into(&mut line).await.is_ok() {}
         });
