@@ -6,6 +6,7 @@ use std::task::{Context, Poll, ready};
 
 use tokio::io::{AsyncRead, ReadBuf};
 use tokio::net::tcp::OwnedReadHalf;
+use tokio::task::yield_now;
 use tokio::time::{sleep_until, timeout};
 
 use super::{Input, Session, Turn, Wire};
@@ -30,7 +31,11 @@ pub(crate) async fn run(session: &Session, wire: Arc<Wire>, mut read: OwnedReadH
             biased;
             turn = std::future::poll_fn(|cx| poll_input(session, &wire, &mut read, cx)) => turn,
             () = &mut timer => session.turn(&wire, Input::Timer),
-            () = wire.work.notified() => session.turn(&wire, Input::Other),
+            () = wire.work.notified() => {
+                // Whoever else is about to write comes first, so that all goes out together.
+                yield_now().await;
+                session.turn(&wire, Input::Other)
+            }
             _ = wire.half.writable(), if blocked => session.turn(&wire, Input::Other),
         };
     }
