@@ -5,6 +5,7 @@
 //! something to send writes to the socket itself, which spares a change of tasks for each line.
 
 mod core;
+mod side;
 mod task;
 
 use std::net::SocketAddr;

@@ -6,7 +6,7 @@ use std::future::Future;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use pblink_server::{Builder, Event, EventKind, Events, Server};
+use pblink_server::{Builder, Connection, Delivery, Event, EventKind, Events, Server, WriteError};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::TcpStream;
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
@@ -127,4 +127,33 @@ impl Peer {
         let _ = soon(self.read.read_to_end(&mut rest)).await;
         rest
     }
+}
+
+pub async fn read(connection: &Connection) -> String {
+    soon(connection.read_line()).await.expect("the server lives")
+}
+
+/// Starts to write, and returns when the session has the line.
+pub async fn begin_write(
+    connection: &Connection,
+    line: &'static str,
+) -> tokio::task::JoinHandle<Result<(), WriteError>> {
+    let before = connection.status().unacked;
+    let writer = connection.clone();
+    let task = tokio::spawn(async move { writer.write(line, Delivery::ORDERED).await });
+    soon(async {
+        while connection.status().unacked == before {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
+    task
+}
+
+pub fn is_outage(event: &EventKind) -> bool {
+    matches!(event, EventKind::OutageBegan { .. })
+}
+
+pub fn is_refusal(event: &EventKind) -> bool {
+    matches!(event, EventKind::Refused { .. })
 }
