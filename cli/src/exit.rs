@@ -40,7 +40,7 @@ pub struct Failed {
 
 impl Failed {
     /// An error whose message is `message` and whose exit code is `exit`.
-    pub fn new(exit: Exit, message: impl Into<String>) -> anyhow::Error {
+    pub fn with(exit: Exit, message: impl Into<String>) -> anyhow::Error {
         Self { exit, message: message.into() }.into()
     }
 }

@@ -3,9 +3,11 @@
 //!
 //! Results go to stdout, diagnostics to stderr; [`exit::Exit`] lists the exit codes.
 
+pub mod apps;
 pub mod commands;
 pub mod control;
 pub mod exit;
+pub mod hub;
 pub mod monitor;
 pub mod settings;
 

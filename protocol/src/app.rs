@@ -20,6 +20,15 @@ use crate::time::{Duration, Instant, earliest};
 /// No keepalive for this long means that the ESP8266 has crashed.
 pub const CRASH_TIMEOUT: Duration = Duration::from_secs(4);
 
+/// How long the ESP8266 is given after its configuration until it says anything. A reference ESP8266 is
+/// silent while it looks for its network and server.
+pub const SETUP_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// How long the ESP8266 is given after its configuration to reach the server for the first time. Then
+/// it is reset, in case the configuration was garbled on the bus, which has no checksum, or the chip is
+/// stuck. It has taken no lines by then, so nothing is lost.
+pub const SERVER_TIMEOUT: Duration = Duration::from_secs(300);
+
 /// Bytes of lines that an [`AppBase`] keeps in each direction: at least two of the longest.
 pub const QUEUE: usize = 2 * (MAX_TEXT + 2);
 
@@ -46,8 +55,10 @@ pub enum AppEvent {
 /// Why the ESP8266 is being reset.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ResetCause {
-    /// It sent no keepalive for [`CRASH_TIMEOUT`].
+    /// It sent no keepalive for [`CRASH_TIMEOUT`], or nothing at all for [`SETUP_TIMEOUT`].
     Silent,
+    /// It has not reached the server for [`SERVER_TIMEOUT`] since it was configured.
+    NoServer,
     /// An exchange failed.
     Exchange(Failure),
     /// The application asked for it.
@@ -58,6 +69,7 @@ impl fmt::Display for ResetCause {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Silent => f.write_str("the ESP8266 sent no keepalive for 4 s"),
+            Self::NoServer => f.write_str("the ESP8266 found no server for 5 min"),
             Self::Exchange(failure) => failure.fmt(f),
             Self::Asked => f.write_str("the application asked for it"),
         }
@@ -120,6 +132,8 @@ pub struct AppBase {
     received: Vec<u8, QUEUE>,
     /// When the ESP8266 counts as crashed.
     crash_at: Option<Instant>,
+    /// When the ESP8266 must have reached the server for the first time since its reset.
+    server_by: Option<Instant>,
     /// The application does not read, so keepalives cannot come through: do not wait for them.
     blocked: bool,
     server_up: bool,
@@ -156,6 +170,7 @@ impl AppBase {
             assembler: Assembler::new(),
             received: Vec::new(),
             crash_at: None,
+            server_by: None,
             blocked: false,
             server_up: false,
             forward_reports: true,
@@ -269,16 +284,21 @@ impl AppBase {
             }
         }
         self.pump(now);
-        if self.crash_at.is_some_and(|at| now >= at) {
-            self.wires.start(now);
-            self.down();
-            self.reset(ResetCause::Silent);
-        }
+        let due = |at: Option<Instant>| at.is_some_and(|at| now >= at);
+        let cause = if due(self.crash_at) {
+            ResetCause::Silent
+        } else if due(self.server_by) {
+            ResetCause::NoServer
+        } else {
+            return;
+        };
+        self.start(now);
+        self.reset(cause);
     }
 
     /// When to poll again.
     pub fn poll_at(&self) -> Option<Instant> {
-        earliest(self.wires.poll_at(), self.crash_at)
+        earliest(self.wires.poll_at(), earliest(self.crash_at, self.server_by))
     }
 
     fn event(&mut self, event: AppEvent) {
@@ -299,6 +319,7 @@ impl AppBase {
         self.from_queue = 0;
         self.assembler.clear();
         self.crash_at = None;
+        self.server_by = None;
         self.blocked = false;
         self.report = None;
         if core::mem::take(&mut self.server_up) {
@@ -335,6 +356,8 @@ impl AppBase {
                 self.from_queue = 0;
                 if self.phase == Phase::Configuring {
                     self.phase = Phase::Running;
+                    self.crash_at = Some(now + SETUP_TIMEOUT);
+                    self.server_by = Some(now + SERVER_TIMEOUT);
                     if !core::mem::replace(&mut self.started, true) {
                         self.event(AppEvent::Started);
                     }
@@ -410,6 +433,9 @@ impl AppBase {
             }
             b'u' | b'd' => {
                 let up = header == b'u';
+                if up {
+                    self.server_by = None;
+                }
                 if core::mem::replace(&mut self.server_up, up) == up {
                     return;
                 }

@@ -26,7 +26,7 @@ use heapless::{Deque, Vec};
 
 use crate::MAX_TEXT;
 use crate::config::Config;
-use crate::endpoint::{Delivery, Endpoint, Host, Qos, Receipt, Role, Stats, Timing};
+use crate::endpoint::{Delivery, Endpoint, Host, Qos, Receipt, Role, Stats, Ticket, Timing};
 use crate::exchange::Responder;
 use crate::lines::{Assembler, Outgoing, Step};
 use crate::time::{Duration, Instant, earliest};
@@ -88,6 +88,7 @@ type Line = Vec<u8, MAX_TEXT>;
 struct Inbox {
     lines: Deque<(Receipt, Line), INBOX>,
     too_long: u32,
+    acked: u32,
 }
 
 impl Host<Line> for Inbox {
@@ -99,6 +100,10 @@ impl Host<Line> for Inbox {
             Ok(()) => Delivery::Later,
             Err(_) => Delivery::Refused,
         }
+    }
+
+    fn acked(&mut self, _: Ticket, _: Option<Line>, _: Duration) {
+        self.acked = self.acked.wrapping_add(1);
     }
 
     fn too_long(&mut self) {
@@ -160,7 +165,7 @@ impl Coprocessor {
             config: None,
             assembler: Assembler::new(),
             endpoint: Endpoint::new(Role::Client, Timing::default(), Vec::new()),
-            inbox: Inbox { lines: Deque::new(), too_long: 0 },
+            inbox: Inbox { lines: Deque::new(), too_long: 0, acked: 0 },
             outgoing: Outgoing::new(),
             passing: Passing::Nothing,
             commands: Deque::new(),
@@ -200,6 +205,16 @@ impl Coprocessor {
     /// Whether lines flow to and from the server.
     pub fn server_up(&self) -> bool {
         self.endpoint.is_up()
+    }
+
+    /// Lines from the STM32 that the server has acknowledged.
+    pub fn acked(&self) -> u32 {
+        self.inbox.acked
+    }
+
+    /// Lines from the server that were too long for this board. They are never acknowledged.
+    pub fn too_long(&self) -> u32 {
+        self.inbox.too_long
     }
 
     /// Lines from the STM32 that were dropped: too long, not UTF-8, or without a known header. Only a
@@ -292,14 +307,17 @@ impl Coprocessor {
         self.give_to_host(now);
     }
 
-    /// When to poll again.
-    pub fn poll_at(&self, now: Instant) -> Option<Instant> {
+    /// When to poll again. `can_send` is false while the TCP stack takes no bytes: what is to be sent
+    /// then is no reason to look again.
+    pub fn poll_at(&self, now: Instant, can_send: bool) -> Option<Instant> {
         let wifi = match self.wifi {
             Wifi::Joining(next) => earliest(Some(next), self.bad_wifi_at),
             Wifi::Off | Wifi::Up => None,
         };
+        let online = self.wifi == Wifi::Up && self.config.is_some();
         let tcp = match self.tcp {
-            Tcp::Waiting(at) | Tcp::Connecting(at) => Some(at).filter(|_| self.wifi == Wifi::Up),
+            Tcp::Waiting(at) | Tcp::Connecting(at) => Some(at).filter(|_| online),
+            Tcp::Connected(_) if !can_send => self.endpoint.outage_at(),
             Tcp::Connected(sent) => {
                 let hello = self.config.as_ref().is_some_and(|c| sent <= c.id.len());
                 if hello { Some(now) } else { self.endpoint.poll_at(now) }
@@ -344,9 +362,16 @@ impl Coprocessor {
     }
 
     /// A line that waits for all before it is taken only when there are none: the fewer lines are
-    /// here, the fewer a crash loses.
+    /// here, the fewer a crash loses. Before the first connection none is taken, so that a reset then
+    /// (because of a garbled configuration, say) loses nothing.
     fn may_take(&self, qos: Qos) -> bool {
-        if qos.wait { self.endpoint.unacked() == 0 } else { self.endpoint.has_room() }
+        if self.connects == 0 {
+            false
+        } else if qos.wait {
+            self.endpoint.unacked() == 0
+        } else {
+            self.endpoint.has_room()
+        }
     }
 
     fn line_from_host(&mut self, now: Instant) -> bool {

@@ -216,8 +216,8 @@ pub enum Found<'a> {
     TooLong,
 }
 
-/// Cuts a stream of bytes into lines. A line that arrives whole is not copied; the buffer holds only
-/// what is left over at the end of a segment.
+/// Cuts a stream of bytes into lines. Every line goes through the buffer, so that its limit holds
+/// however the line is spread over segments.
 #[derive(Debug, Default)]
 pub struct LineReader<B> {
     partial: B,
@@ -239,8 +239,6 @@ impl<B: LineBuf> LineReader<B> {
             rest = after;
             let go_on = if core::mem::take(&mut self.skipping) {
                 true
-            } else if self.partial.as_ref().is_empty() {
-                each(Found::Line(line))
             } else {
                 let whole = self.partial.append(line).is_ok();
                 let go_on =

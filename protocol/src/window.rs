@@ -31,8 +31,9 @@ pub struct Window {
     seen: [u8; 32],
     /// The newest id, if anything was received in this epoch.
     newest: Option<Mid>,
-    /// Whether id 0 of this epoch came over the present connection.
-    zero_is_local: bool,
+    /// What came over the present connection. A sender restarts only between connections, so this
+    /// belongs to its present run whenever a restart is recognised.
+    local: [u8; 32],
     /// This epoch was recognised by its texts before its id 0 came, over the present connection.
     awaiting_zero: bool,
     /// Messages other than id 0 in this epoch: once there were some, id 0 means a restart.
@@ -49,7 +50,7 @@ impl Window {
             fingerprints: [0; 256],
             seen: [0; 32],
             newest: None,
-            zero_is_local: false,
+            local: [0; 32],
             awaiting_zero: false,
             others: false,
         }
@@ -57,7 +58,7 @@ impl Window {
 
     /// A new connection: what comes by it may be from a sender that has restarted.
     pub fn reconnected(&mut self) {
-        self.zero_is_local = false;
+        self.local = [0; 32];
         self.awaiting_zero = false;
     }
 
@@ -67,7 +68,7 @@ impl Window {
         if mid.0 == 0 {
             return if self.newest.is_none() || self.awaiting_zero {
                 Verdict::New
-            } else if repeated && (self.zero_is_local || !self.others) {
+            } else if repeated && (bit(&self.local, mid) || !self.others) {
                 // A sender cannot restart without a new connection. Over a new one, a single line
                 // that is repeated is taken for a repetition rather than for a restart.
                 Verdict::Duplicate
@@ -85,28 +86,44 @@ impl Window {
     /// Remembers that a duplicate came: id 0 belongs to the sender of the present connection then, so
     /// that repeating it once more is no restart, whatever came in between.
     pub fn repeated(&mut self, mid: Mid) {
-        self.zero_is_local |= mid.0 == 0;
+        if mid.0 == 0 {
+            self.local[0] |= 1;
+        }
     }
 
     /// Remembers a message that was delivered.
     pub fn accept(&mut self, mid: Mid, fingerprint: u32) {
         if self.judge(mid, fingerprint) == Verdict::Restarted {
-            *self = Self { awaiting_zero: mid.0 != 0, ..Self::new() };
+            self.restart(mid);
         }
         if mid.0 == 0 {
-            self.zero_is_local = true;
             self.awaiting_zero = false;
             self.newest.get_or_insert(mid);
         } else {
             self.others = true;
             self.advance(mid);
         }
-        self.seen[usize::from(mid.0 >> 3)] |= 1 << (mid.0 & 7);
+        for map in [&mut self.seen, &mut self.local] {
+            map[usize::from(mid.0 >> 3)] |= 1 << (mid.0 & 7);
+        }
         self.fingerprints[usize::from(mid.0)] = fingerprint;
     }
 
+    /// The sender has restarted, as `mid` shows: forgets all but what it sent since.
+    fn restart(&mut self, mid: Mid) {
+        if bit(&self.local, mid) {
+            // Another text with the same id over one connection is no restart but nonsense.
+            self.local = [0; 32];
+        }
+        self.seen = self.local;
+        // The ids of a run that has just begun have not gone round.
+        self.newest = (0..=255).rev().map(Mid).find(|&m| self.contains(m));
+        self.others = self.newest.is_some_and(|newest| newest.0 != 0);
+        self.awaiting_zero = mid.0 != 0 && !self.contains(Mid(0));
+    }
+
     fn contains(&self, mid: Mid) -> bool {
-        self.seen[usize::from(mid.0 >> 3)] & 1 << (mid.0 & 7) != 0
+        bit(&self.seen, mid)
     }
 
     fn fingerprint(&self, mid: Mid) -> u32 {
@@ -132,7 +149,9 @@ impl Window {
                 0 => 255,
                 place => place,
             };
-            self.seen[usize::from(mid >> 3)] &= !(1 << (mid & 7));
+            for map in [&mut self.seen, &mut self.local] {
+                map[usize::from(mid >> 3)] &= !(1 << (mid & 7));
+            }
         }
         self.newest = Some(mid);
     }
@@ -142,6 +161,10 @@ impl Default for Window {
     fn default() -> Self {
         Self::new()
     }
+}
+
+fn bit(map: &[u8; 32], mid: Mid) -> bool {
+    map[usize::from(mid.0 >> 3)] & 1 << (mid.0 & 7) != 0
 }
 
 /// FNV-1a, 32 bits: small enough for an ESP8266, good enough to tell two texts with the same id apart.

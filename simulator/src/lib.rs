@@ -1,1 +1,26 @@
-//! Simulated board pairs.
+//! Simulated boards: the real state machines of `pblink-protocol` on virtual wires.
+//!
+//! A [`Pair`] is an STM32 and its ESP8266 with the two wires, the reset wire and the I2C bus between
+//! them, a radio, and a small user program that writes numbered lines. Everything in it happens in
+//! virtual time: the owner says how far to go ([`Pair::advance`]) and when it is needed again
+//! ([`Pair::next_at`]). There are two owners:
+//!
+//! - [`world`]: many pairs, a network and a server in memory. Nothing waits, everything follows from
+//!   a seed: an hour of outages takes a second, and a failing seed fails again.
+//! - [`live`]: one pair in real time on a real TCP socket, for `pblink demo` and `pblink simulate`.
+//!
+//! What is not modelled: electrical levels, rise times, clock stretching, more than one slave on the
+//! bus. See `docs/ARCHITECTURE.md`.
+
+mod fault;
+mod ledger;
+pub mod live;
+mod pair;
+mod program;
+mod wires;
+pub mod world;
+
+pub use fault::{Down, Fault, Wire};
+pub use ledger::{Ledger, Totals};
+pub use pair::{NetCommand, Pair, PairEvent, PairOptions};
+pub use program::{Program, ProgramOptions, sequence_of};

@@ -1,21 +1,84 @@
 //! `pblink completions` and `pblink man`
 
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use anyhow::Context;
+use clap::CommandFactory;
+use clap_complete::Shell;
+
+use super::Cli;
 use crate::exit::Exit;
+
+const COMPLETIONS_EXAMPLES: &str = "\
+Examples:
+  pblink completions bash > ~/.local/share/bash-completion/completions/pblink
+  pblink completions zsh > ~/.zfunc/_pblink
+  pblink completions fish > ~/.config/fish/completions/pblink.fish";
+
+const MAN_EXAMPLES: &str = "\
+Examples:
+  pblink man | man -l -
+  pblink man --dir ~/.local/share/man/man1";
 
 /// Arguments of `pblink completions`.
 #[derive(Debug, clap::Args)]
-pub struct CompletionsArgs {}
+#[command(after_help = COMPLETIONS_EXAMPLES)]
+pub struct CompletionsArgs {
+    /// The shell that will read the script.
+    #[arg(value_enum)]
+    pub shell: Shell,
+}
 
 /// Arguments of `pblink man`.
 #[derive(Debug, clap::Args)]
-pub struct ManArgs {}
+#[command(after_help = MAN_EXAMPLES)]
+pub struct ManArgs {
+    /// Write one page per verb into this folder, which is created if need be; pages of an older
+    /// version are replaced.
+    #[arg(long, value_name = "DIR")]
+    pub dir: Option<PathBuf>,
+}
 
 /// Prints a completion script.
-pub fn completions(_args: CompletionsArgs) -> anyhow::Result<Exit> {
-    anyhow::bail!("not written yet")
+pub fn completions(args: CompletionsArgs) -> anyhow::Result<Exit> {
+    let mut script = Vec::new();
+    clap_complete::generate(args.shell, &mut Cli::command(), "pblink", &mut script);
+    print(&script)
 }
 
 /// Prints the manual.
-pub fn man(_args: ManArgs) -> anyhow::Result<Exit> {
-    anyhow::bail!("not written yet")
+pub fn man(args: ManArgs) -> anyhow::Result<Exit> {
+    if let Some(dir) = args.dir {
+        return write_pages(&dir);
+    }
+    let mut page = Vec::new();
+    clap_mangen::Man::new(manual()).render(&mut page)?;
+    print(&page)
+}
+
+/// `pblink help VERB` is the same as `pblink VERB --help`: it gets no page of its own.
+fn manual() -> clap::Command {
+    Cli::command().disable_help_subcommand(true)
+}
+
+fn write_pages(dir: &Path) -> anyhow::Result<Exit> {
+    std::fs::create_dir_all(dir)
+        .and_then(|()| clap_mangen::generate_to(manual(), dir))
+        .with_context(|| format!("cannot write manual pages into {}", dir.display()))?;
+    print(format!("wrote pblink.1 and one page per verb into {}\n", dir.display()).as_bytes())
+}
+
+/// Writes a result to stdout. A reader that has seen enough (`| head`) is not an error.
+///
+/// # Errors
+/// When stdout cannot be written.
+pub(super) fn print(result: &[u8]) -> anyhow::Result<Exit> {
+    let mut stdout = std::io::stdout().lock();
+    match stdout.write_all(result).and_then(|()| stdout.flush()) {
+        Err(e) if e.kind() != std::io::ErrorKind::BrokenPipe => {
+            Err(e).context("cannot write to stdout")
+        }
+        _ => Ok(Exit::Ok),
+    }
 }

@@ -1,13 +1,55 @@
 //! `pblink monitor`
 
+use std::io::{IsTerminal, stdout};
+
 use super::Global;
-use crate::exit::Exit;
+use crate::control::{self, Client, ClientError};
+use crate::exit::{Exit, Failed};
+use crate::monitor::{self, Options, plain};
 
 /// Arguments of `pblink monitor`.
 #[derive(Debug, clap::Args)]
-pub struct Args {}
+#[command(after_help = "\
+Examples:
+  pblink monitor
+  pblink monitor --connect http://192.168.1.10:8124
+  pblink monitor --json | jq 'select(.event == \"outage_began\")'
+
+Without a terminal on stdout, or with --json, it prints one event per line: what the server still
+remembers, then what happens. If no server answers at the start, the exit code is 4; a server that
+goes away later is waited for.")]
+pub struct Args {
+    /// Address of the server's control API.
+    #[arg(long, value_name = "URL", default_value_t = format!("http://{}", control::DEFAULT_ADDRESS))]
+    pub connect: String,
+    /// Print events as JSON, one per line.
+    #[arg(long)]
+    pub json: bool,
+}
 
 /// Runs the verb.
-pub fn run(_args: Args, _global: &Global) -> anyhow::Result<Exit> {
-    anyhow::bail!("not written yet")
+pub fn run(args: Args, global: &Global) -> anyhow::Result<Exit> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    runtime.block_on(watch(args, global))
+}
+
+async fn watch(args: Args, global: &Global) -> anyhow::Result<Exit> {
+    let client = Client::connect(&args.connect).await.map_err(|error| match &error {
+        ClientError::Url(_) => Failed::with(Exit::Usage, error.to_string()),
+        _ => Failed::with(
+            Exit::Network,
+            format!(
+                "{error}; start one with `pblink serve`, or name its control API with --connect URL"
+            ),
+        ),
+    })?;
+    let updates = client.follow();
+    let terminal = stdout().is_terminal();
+    if args.json || !terminal {
+        plain::follow(updates, args.json, &mut stdout().lock()).await?;
+    } else {
+        let colour = global.color.enabled(terminal);
+        monitor::run(updates, Options { colour, ..Options::default() }).await?;
+    }
+    Ok(Exit::Ok)
 }

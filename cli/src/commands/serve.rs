@@ -1,13 +1,245 @@
 //! `pblink serve`
 
+use std::io::{IsTerminal, Write, stdout};
+use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use pblink_server::{Event, EventKind, Server};
+use tokio::sync::mpsc;
+
 use super::Global;
-use crate::exit::Exit;
+use crate::apps::{self, Passed};
+use crate::control::{ControlServer, Notice, Source};
+use crate::exit::{Exit, Failed};
+use crate::hub::Hub;
+use crate::monitor::text;
+use crate::settings::{App, Settings};
 
 /// Arguments of `pblink serve`.
 #[derive(Debug, clap::Args)]
-pub struct Args {}
+#[command(after_help = "\
+Examples:
+  pblink serve                                  as pblink.toml says, or with defaults
+  pblink serve --client kitchen --client attic  serve these two boards and refuse others
+  pblink serve --any-client --app log           print the lines of whoever connects
+  pblink serve --json | jq 'select(.event == \"report\")'
+
+Flags go before pblink.toml, and that before the defaults. What happens is printed line by line;
+`pblink monitor` shows it on a screen. ctrl-C stops the server cleanly: acknowledgements that are due
+are waited for. A second ctrl-C does not wait.
+
+Exit codes: 0 stopped by ctrl-C or SIGTERM, 2 wrong flags, 3 wrong configuration, 4 the address
+cannot be listened on.")]
+pub struct Args {
+    /// Configuration file. Without it ./pblink.toml is used if it exists.
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// Address and port to listen on, for instance 0.0.0.0:8123 or [::]:8123.
+    #[arg(long, value_name = "ADDR:PORT")]
+    pub listen: Option<SocketAddr>,
+    /// Silence for so many milliseconds is an outage. The boards must use the same value.
+    #[arg(long, value_name = "MS", value_parser = clap::value_parser!(u32).range(100..=60_000))]
+    pub timeout_ms: Option<u32>,
+    /// Id of a client that is expected; may be repeated. Others are refused.
+    #[arg(long = "client", value_name = "ID")]
+    pub clients: Vec<String>,
+    /// Serve clients with any id.
+    #[arg(long, conflicts_with = "clients")]
+    pub any_client: bool,
+    /// What to do with lines.
+    #[arg(long, value_enum)]
+    pub app: Option<App>,
+    /// Where `pblink monitor` and other programs find the server, or `off`.
+    #[arg(long, value_name = "ADDR:PORT|off", value_parser = parse_control)]
+    pub control: Option<Control>,
+    /// Print everything as JSON, one object per line.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Where the control API listens, if it does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Control(pub Option<SocketAddr>);
+
+fn parse_control(text: &str) -> Result<Control, String> {
+    match text {
+        "off" => Ok(Control(None)),
+        _ => text
+            .parse()
+            .map(|address| Control(Some(address)))
+            .map_err(|_| "use an address with a port, such as 127.0.0.1:8124, or `off`".to_owned()),
+    }
+}
 
 /// Runs the verb.
-pub fn run(_args: Args, _global: &Global) -> anyhow::Result<Exit> {
-    anyhow::bail!("not written yet")
+pub fn run(args: Args, _global: &Global) -> anyhow::Result<Exit> {
+    let settings = Settings::load(args.config.as_deref())?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let exit = runtime.block_on(serve(args, settings));
+    // A reader that hangs must not keep the process.
+    runtime.shutdown_timeout(Duration::from_millis(200));
+    exit
+}
+
+async fn serve(args: Args, settings: Settings) -> anyhow::Result<Exit> {
+    let config = &settings.server;
+    let timeout = Duration::from_millis(args.timeout_ms.unwrap_or(config.timeout_ms).into());
+    let listen = args.listen.unwrap_or_else(|| SocketAddr::new(config.listen, config.port));
+    let app = args.app.unwrap_or(config.app);
+    let clients = if args.clients.is_empty() { &config.clients } else { &args.clients };
+    let mut builder = Server::builder().listen(listen).timeout(timeout);
+    // Without a configuration nobody has said who is expected.
+    let chosen = !args.clients.is_empty() || settings.file().is_some();
+    if !args.any_client && chosen && !clients.is_empty() {
+        builder = builder.expected(clients.iter().map(String::as_str));
+    }
+    let mut stop = std::pin::pin!(stop_signal()?);
+    let server = builder.bind().await.map_err(|e| Failed::with(Exit::Network, e.to_string()))?;
+    let hub = Hub::new(server, timeout, app.to_string());
+    let control = args.control.map_or(config.control, |control| control.0);
+    let control = match control {
+        None => None,
+        Some(address) => {
+            let source: Arc<dyn Source> = hub.clone();
+            let control = ControlServer::bind(address, source).await;
+            Some(control.map_err(|e| Failed::with(Exit::Network, e.to_string()))?)
+        }
+    };
+    greet(&hub, control.as_ref());
+    let (passed, mut lines) = mpsc::channel(64);
+    tokio::spawn(apps::run(hub.clone(), app, passed));
+    let mut events = hub.events();
+    let mut printer = Printer { json: args.json, lines: app != App::Echo };
+    // Everything is printed here, so that nobody who is slow to read it holds up a connection.
+    let printing = async {
+        let mut open = true;
+        loop {
+            let written = tokio::select! {
+                notice = events.next() => match notice {
+                    Some(Notice::Event(event)) => {
+                        let stopped = event.kind == EventKind::Stopped;
+                        printer.event(&event).map(|()| !stopped)
+                    }
+                    Some(Notice::Lagged(n)) => {
+                        tracing::warn!("{n} events were not printed: the output is read too slowly");
+                        Ok(true)
+                    }
+                    None => Ok(false),
+                },
+                line = lines.recv(), if open => match line {
+                    Some(line) => printer.passed(&line).map(|()| true),
+                    None => { open = false; Ok(true) }
+                },
+            };
+            // Nobody reads any more: the server goes on.
+            match written {
+                Ok(true) => {}
+                Ok(false) => return,
+                Err(_) => printer = Printer { json: false, lines: false },
+            }
+        }
+    };
+    let mut printing = std::pin::pin!(printing);
+    tokio::select! {
+        () = &mut printing => return Ok(Exit::Ok),
+        () = &mut stop => {}
+    }
+    let ending = async {
+        let saved = tokio::select! {
+            saved = hub.stop() => saved,
+            // What happens while the server stops is printed too.
+            () = &mut printing => hub.stop().await,
+        };
+        if let Some(control) = control {
+            control.shutdown().await;
+        }
+        saved
+    };
+    let saved = tokio::select! {
+        saved = ending => saved,
+        _ = tokio::signal::ctrl_c() => return Ok(Exit::Interrupted),
+    };
+    if saved.unacked() > 0 || saved.unread() > 0 {
+        eprintln!(
+            "pblink: {} lines were not acknowledged by their clients, {} were not read",
+            saved.unacked(),
+            saved.unread()
+        );
+    }
+    Ok(Exit::Ok)
+}
+
+/// Tells where the server is, on stderr: stdout is for what happens.
+fn greet(hub: &Hub, control: Option<&ControlServer>) {
+    let info = hub.info();
+    eprintln!(
+        "pblink: serving boards at {} (time-out {} ms, app {})",
+        info.listen, info.timeout_ms, info.app
+    );
+    if let Some(control) = control {
+        let address = control.address();
+        eprintln!("pblink: control API at http://{address}/ ; `pblink monitor` shows the links");
+        if !is_local(address.ip()) {
+            eprintln!("pblink: the control API has no password, and others can reach it");
+        }
+    }
+}
+
+fn is_local(ip: IpAddr) -> bool {
+    ip.is_loopback()
+}
+
+/// Resolves at the first ctrl-C or SIGTERM.
+pub(super) fn stop_signal() -> std::io::Result<impl Future<Output = ()>> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut terminate = signal(SignalKind::terminate())?;
+    Ok(async move {
+        tokio::select! {
+            _ = interrupt.recv() => {
+                if std::io::stderr().is_terminal() {
+                    eprintln!();
+                }
+            }
+            _ = terminate.recv() => {}
+        }
+    })
+}
+
+/// Prints what happens, one line each.
+pub(super) struct Printer {
+    pub(super) json: bool,
+    /// Whether lines of the application are printed.
+    pub(super) lines: bool,
+}
+
+impl Printer {
+    pub(super) fn event(&self, event: &Event) -> std::io::Result<()> {
+        let mut out = stdout().lock();
+        if self.json {
+            serde_json::to_writer(&mut out, event)?;
+            writeln!(out)?;
+        } else {
+            writeln!(out, "{}", text::line(event))?;
+        }
+        out.flush()
+    }
+
+    fn passed(&self, passed: &Passed) -> std::io::Result<()> {
+        if !self.lines {
+            return Ok(());
+        }
+        let mut out = stdout().lock();
+        if self.json {
+            let kind = if passed.received { "line_in" } else { "line_out" };
+            let object = serde_json::json!({ "event": kind, "id": passed.id, "line": passed.line });
+            writeln!(out, "{object}")?;
+        } else {
+            let arrow = if passed.received { "→" } else { "←" };
+            writeln!(out, "{} {arrow} {}", text::clean(&passed.id), text::clean(&passed.line))?;
+        }
+        out.flush()
+    }
 }

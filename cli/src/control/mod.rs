@@ -1,1 +1,114 @@
 //! The control API of `pblink serve`: HTTP and server-sent events on 127.0.0.1.
+//!
+//! `pblink monitor`, curl and other programs all read the same things here:
+//!
+//! | path | answer |
+//! |---|---|
+//! | `/healthz` | `ok` |
+//! | `/metrics` | Prometheus text format |
+//! | `/api/v1/server` | [`ServerInfo`] |
+//! | `/api/v1/links` | list of [`LinkStatus`] |
+//! | `/api/v1/links/{id}` | one [`LinkStatus`], or 404 |
+//! | `/api/v1/events?since=SEQ` | server-sent events: history after `SEQ`, then live |
+//!
+//! The API only reads. It knows the server through [`Source`], so that `serve`, `demo` and tests
+//! can each stand behind it. Events pass through a [`History`], which never makes the server wait:
+//! a reader that is too slow loses events and is told how many.
+
+mod client;
+mod history;
+mod http;
+mod local;
+mod metrics;
+
+pub use client::{Client, ClientError};
+pub use history::{EventStream, History, Notice};
+pub use http::{BindError, ControlServer};
+pub use local::follow_source;
+pub use metrics::metrics;
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use pblink_server::{Event, EventKind, LinkStatus};
+use serde::{Deserialize, Serialize};
+
+/// Where the control API listens unless the user says otherwise.
+pub const DEFAULT_ADDRESS: SocketAddr =
+    SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 8124);
+
+/// How often a follower asks for the counters, which no event announces.
+const POLL: Duration = Duration::from_secs(1);
+
+/// How soon a follower asks again after an event that changes a link's state. Not at once: a
+/// history of a thousand events would otherwise cause a thousand polls.
+const POLL_SOON: Duration = Duration::from_millis(200);
+
+/// Updates that wait for a reader. A full queue holds the follower up, never the server.
+const QUEUE: usize = 256;
+
+/// What the control API shows. All calls return at once.
+pub trait Source: Send + Sync + 'static {
+    /// The server itself.
+    fn info(&self) -> ServerInfo;
+
+    /// All links, expected ones that never connected included.
+    fn links(&self) -> Vec<LinkStatus>;
+
+    /// One link.
+    fn link(&self, id: &str) -> Option<LinkStatus> {
+        self.links().into_iter().find(|link| link.id == id)
+    }
+
+    /// The history of events, then live events. Usually [`History::subscribe`].
+    fn events(&self) -> EventStream;
+}
+
+/// The server itself, as `/api/v1/server` shows it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ServerInfo {
+    /// Version of the server program.
+    pub version: String,
+    /// Address that the boards connect to.
+    pub listen: String,
+    /// The link's time-out in milliseconds.
+    pub timeout_ms: u64,
+    /// What the server does with lines, such as `echo`.
+    pub app: String,
+    /// Wall clock of the start, milliseconds since the Unix epoch. It also tells one run of the
+    /// server from the next: event numbers start again with every run.
+    pub started_at_ms: u64,
+    /// Time since the start, in milliseconds.
+    pub uptime_ms: u64,
+    /// Links that are up.
+    pub links_up: u64,
+    /// Links, expected ones that never connected included.
+    pub links_total: u64,
+}
+
+/// What a follower learns, in order.
+#[derive(Debug, Clone)]
+pub enum Update {
+    /// The server answers: sent after each connect, and about once a second from then on.
+    Server(ServerInfo),
+    /// All links, about once a second.
+    Links(Vec<LinkStatus>),
+    /// Something happened.
+    Event(Arc<Event>),
+    /// This many events were missed.
+    Missed(u64),
+    /// The server cannot be reached; the follower tries again by itself.
+    Lost {
+        /// Why, in a few words.
+        reason: String,
+        /// Time until the next try.
+        retry_in: Duration,
+    },
+}
+
+/// Whether an event changes a link's state, which waiting for the next poll would show late.
+fn changes_state(kind: &EventKind) -> bool {
+    use EventKind::{Board, Connected, OutageBegan, OutageEnded};
+    matches!(kind, Connected { .. } | OutageBegan { .. } | OutageEnded { .. } | Board { .. })
+}

@@ -1,1 +1,18 @@
 //! The terminal screens of `pblink monitor` and `pblink demo`.
+//!
+//! The core does no I/O: a [`Model`] takes [`Update`](crate::control::Update)s, [`Key`]s and the
+//! time, and [`view::draw`] draws it. [`run`] connects it to a terminal; [`plain::follow`] prints
+//! the same events as lines where there is none.
+
+mod data;
+mod model;
+pub mod plain;
+mod runner;
+mod terminal;
+pub mod text;
+pub mod units;
+pub mod view;
+
+pub use data::{Connection, Data, LogEntry, Now, Outage, OutageEnd, Reports, Sample, Tone};
+pub use model::{Action, ExtraKey, Key, Model, Tab};
+pub use runner::{End, Extra, Options, run};

@@ -460,10 +460,11 @@ impl<B: LineBuf, L: AsRef<[u8]>, const N: usize> Endpoint<B, L, N> {
     /// Whether the connection is dead: nothing came for the time-out (a client that has not yet had a
     /// line waits twice as long, since the server may be busy). The owner closes it.
     pub fn outage(&self, now: Instant) -> bool {
-        self.silent_at().is_some_and(|at| now >= at)
+        self.outage_at().is_some_and(|at| now >= at)
     }
 
-    fn silent_at(&self) -> Option<Instant> {
+    /// When the connection will be dead if nothing comes until then.
+    pub fn outage_at(&self) -> Option<Instant> {
         let connection = self.connection.as_ref()?;
         let patience = match self.role {
             Role::Client if !connection.first_line => self.timing.timeout.times(2),
@@ -486,7 +487,7 @@ impl<B: LineBuf, L: AsRef<[u8]>, const N: usize> Endpoint<B, L, N> {
             }
             _ => self.outbox.due(now, self.timing.timeout),
         };
-        earliest(earliest(self.silent_at(), Some(connection.keepalive_at)), lines)
+        earliest(earliest(self.outage_at(), Some(connection.keepalive_at)), lines)
     }
 }
 

@@ -157,7 +157,10 @@ impl<L: AsRef<[u8]>, const N: usize> Outbox<L, N> {
                 State::Queued => {
                     let held = slot.qos.qos && slot.qos.wait && unacked;
                     let spread = oldest.is_some_and(|o| distance(o, self.next_mid) >= MAX_SPREAD);
-                    if !held && !spread {
+                    // A receiver takes id 0 for a restart once it has seen others, so nothing follows
+                    // it while it may have to be repeated.
+                    let first = oldest == Some(Mid(0));
+                    if !held && !spread && !first {
                         let again = earliest.filter(|&(_, due)| due <= slot.written);
                         return again.or(Some((at, slot.written)));
                     }

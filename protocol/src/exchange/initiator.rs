@@ -243,7 +243,12 @@ impl Initiator {
 
     /// What was received and not yet consumed. While it is not empty, the responder is held off.
     pub fn received(&self) -> &[u8] {
-        self.rx.as_slice()
+        // Until the responder has taken `ack` down, the exchange may still fail; the payload is then
+        // forgotten, since the server sends it again.
+        match self.state {
+            State::Step(Step::RecvPayload(_), _) => &[],
+            _ => self.rx.as_slice(),
+        }
     }
 
     /// Drops the first `n` received bytes.

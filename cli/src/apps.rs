@@ -1,0 +1,126 @@
+//! What `pblink serve` does with the lines of its clients: `demo`, `echo` and `log`.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use pblink_server::{Connection, Delivery, EventKind};
+use tokio::sync::mpsc;
+
+use crate::control::Notice;
+use crate::hub::Hub;
+use crate::settings::App;
+
+/// Pause between two lines of the demo: the seed's.
+const DEMO_EVERY: Duration = Duration::from_secs(5);
+
+/// A line that passed between a client and its application, for those who want to see it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Passed {
+    /// The client's id.
+    pub id: String,
+    /// From the client (true) or to it.
+    pub received: bool,
+    /// The line.
+    pub line: String,
+}
+
+/// Runs `app` for each client of the hub's server, from its first connection on, and tells of the
+/// lines that pass. Ends when the server stops.
+pub async fn run(hub: Arc<Hub>, app: App, passed: mpsc::Sender<Passed>) {
+    let mut events = hub.history().subscribe();
+    let mut running = BTreeSet::new();
+    while let Some(notice) = events.next().await {
+        match notice {
+            Notice::Event(event) => match &event.kind {
+                EventKind::Stopped => return,
+                EventKind::Connected { id, .. } => start(&hub, app, id, &mut running, &passed),
+                _ => {}
+            },
+            // Whoever connected meanwhile is among the links.
+            Notice::Lagged(_) => {
+                for link in hub.server().links().iter().filter(|link| link.connects > 0) {
+                    start(&hub, app, &link.id, &mut running, &passed);
+                }
+            }
+        }
+    }
+}
+
+fn start(
+    hub: &Hub,
+    app: App,
+    id: &str,
+    running: &mut BTreeSet<String>,
+    passed: &mpsc::Sender<Passed>,
+) {
+    if let Some(connection) = hub.server().link(id)
+        && running.insert(id.to_owned())
+    {
+        tokio::spawn(serve(connection, app, passed.clone()));
+    }
+}
+
+/// One client's application. It ends when the server stops: the errors say nothing else.
+async fn serve(connection: Connection, app: App, passed: mpsc::Sender<Passed>) {
+    match app {
+        App::Log => while read(&connection, &passed).await.is_some() {},
+        App::Echo => {
+            while let Some(line) = read(&connection, &passed).await {
+                if !write(&connection, &line, &passed).await {
+                    return;
+                }
+            }
+        }
+        App::Demo => demo(connection, passed).await,
+    }
+}
+
+async fn read(connection: &Connection, passed: &mpsc::Sender<Passed>) -> Option<String> {
+    let line = connection.read_line().await.ok()?;
+    let id = connection.id().to_owned();
+    let _ = passed.send(Passed { id, received: true, line: line.clone() }).await;
+    Some(line)
+}
+
+async fn write(connection: &Connection, line: &str, passed: &mpsc::Sender<Passed>) -> bool {
+    match connection.write(line, Delivery::ORDERED).await {
+        Ok(()) => {
+            let id = connection.id().to_owned();
+            let _ = passed.send(Passed { id, received: false, line: line.to_owned() }).await;
+            true
+        }
+        Err(pblink_server::WriteError::TooLong { .. }) => {
+            tracing::warn!(id = connection.id(), "a line is too long to be returned to a board");
+            true
+        }
+        Err(_) => false,
+    }
+}
+
+/// The seed's demo: every five seconds a list of three, a count and the last two numbers of what the
+/// client sent.
+async fn demo(connection: Connection, passed: mpsc::Sender<Passed>) {
+    let mut data = serde_json::json!([0, 0, 0]);
+    let mut count = 0_u64;
+    let mut timer = tokio::time::interval(DEMO_EVERY);
+    timer.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        tokio::select! {
+            line = read(&connection, &passed) => {
+                let Some(line) = line else { return };
+                match serde_json::from_str::<serde_json::Value>(&line) {
+                    Ok(list) if list.as_array().is_some_and(|list| list.len() == 3) => data = list,
+                    _ => tracing::info!(id = connection.id(), "not a list of three: {line}"),
+                }
+            }
+            _ = timer.tick() => {
+                data[0] = count.into();
+                count += 1;
+                if !write(&connection, &data.to_string(), &passed).await {
+                    return;
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,171 @@
+//! Asking the user. Prompts go to stderr, so that stdout has results only.
+
+use std::io::{self, BufRead, IsTerminal, Write};
+
+use crate::exit::{Exit, Failed};
+use crate::settings::{Entry, Secret, Settings, check_password};
+
+/// Someone who answers; in tests, a text.
+pub(super) trait Dialogue {
+    /// Shows `text` and reads a line without its newline. `None`: no more answers (ctrl-D).
+    fn ask(&mut self, text: &str) -> io::Result<Option<String>>;
+    /// As [`ask`](Self::ask), without showing what is typed.
+    fn ask_hidden(&mut self, text: &str) -> io::Result<Option<String>>;
+    /// Shows a line.
+    fn say(&mut self, text: &str) -> io::Result<()>;
+}
+
+impl<D: Dialogue> Dialogue for &mut D {
+    fn ask(&mut self, text: &str) -> io::Result<Option<String>> {
+        (**self).ask(text)
+    }
+
+    fn ask_hidden(&mut self, text: &str) -> io::Result<Option<String>> {
+        (**self).ask_hidden(text)
+    }
+
+    fn say(&mut self, text: &str) -> io::Result<()> {
+        (**self).say(text)
+    }
+}
+
+/// Whether there is someone to ask.
+pub(super) fn on_terminal() -> bool {
+    io::stdin().is_terminal() && io::stderr().is_terminal()
+}
+
+/// Asks for the value of a key until it is allowed; Enter takes the one that `settings` has.
+///
+/// # Errors
+/// [`Exit::Interrupted`] when the user gives up.
+pub(super) fn value(
+    dialogue: &mut impl Dialogue,
+    settings: &mut Settings,
+    entry: &Entry,
+    question: &str,
+) -> anyhow::Result<()> {
+    let default = entry.get(settings).typed();
+    let prompt = match default.as_str() {
+        "" => format!("{question}: "),
+        default => format!("{question} [{default}]: "),
+    };
+    loop {
+        let answer = dialogue.ask(&prompt)?.ok_or_else(stopped)?;
+        let words = entry.words(answer.trim());
+        if words.is_empty() {
+            return Ok(());
+        }
+        match entry.value_of(&words).and_then(|value| entry.apply(settings, &value)) {
+            Ok(()) => return Ok(()),
+            Err(problem) => dialogue.say(&problem)?,
+        }
+    }
+}
+
+/// Asks for a password until it is allowed; empty means none.
+///
+/// # Errors
+/// [`Exit::Interrupted`] when the user gives up.
+pub(super) fn password(dialogue: &mut impl Dialogue, question: &str) -> anyhow::Result<Secret> {
+    let prompt = format!("{question}, not shown while you type (empty = none): ");
+    loop {
+        let answer = match dialogue.ask_hidden(&prompt) {
+            Err(e) if e.kind() == io::ErrorKind::Interrupted => return Err(stopped()),
+            answer => answer?.ok_or_else(stopped)?,
+        };
+        match check_password(&answer) {
+            Ok(secret) => return Ok(secret),
+            Err(problem) => dialogue.say(&problem)?,
+        }
+    }
+}
+
+fn stopped() -> anyhow::Error {
+    Failed::with(Exit::Interrupted, "stopped; nothing was written")
+}
+
+/// The user at the terminal.
+pub(super) struct Terminal;
+
+impl Dialogue for Terminal {
+    fn ask(&mut self, text: &str) -> io::Result<Option<String>> {
+        io::stderr().write_all(text.as_bytes())?;
+        let mut line = String::new();
+        if io::stdin().lock().read_line(&mut line)? == 0 {
+            // The cursor stands behind the prompt.
+            eprintln!();
+            return Ok(None);
+        }
+        Ok(Some(line.trim_end_matches(['\r', '\n']).to_owned()))
+    }
+
+    fn ask_hidden(&mut self, text: &str) -> io::Result<Option<String>> {
+        // On ctrl-C rpassword raises SIGINT while the terminal is still without echo. The signal
+        // must not end the process there: caught, rpassword restores the terminal and returns.
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        let _context = runtime.enter();
+        #[cfg(unix)]
+        let _caught = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::interrupt())?;
+        let _quiet = Quiet::start()?;
+        io::stderr().write_all(text.as_bytes())?;
+        match rpassword::read_password() {
+            Err(e) if e.kind() == io::ErrorKind::UnexpectedEof => {
+                eprintln!();
+                Ok(None)
+            }
+            answer => answer.map(Some),
+        }
+    }
+
+    fn say(&mut self, text: &str) -> io::Result<()> {
+        writeln!(io::stderr(), "{text}")
+    }
+}
+
+/// The terminal without echo, until dropped. rpassword turns the echo off only when it reads: what
+/// is typed between the prompt and that moment would be seen.
+struct Quiet;
+
+impl Quiet {
+    fn start() -> io::Result<Self> {
+        crossterm::terminal::enable_raw_mode()?;
+        Ok(Self)
+    }
+}
+
+impl Drop for Quiet {
+    fn drop(&mut self) {
+        // A newline went out raw: the cursor is not yet back in the first column.
+        eprint!("\r");
+        let _ = crossterm::terminal::disable_raw_mode();
+    }
+}
+
+/// A dialogue written down: answers in, everything shown out.
+#[cfg(test)]
+pub(super) struct Script<'a> {
+    pub answers: std::str::Lines<'a>,
+    pub shown: String,
+}
+
+#[cfg(test)]
+impl Dialogue for Script<'_> {
+    fn ask(&mut self, text: &str) -> io::Result<Option<String>> {
+        let answer = self.answers.next();
+        self.shown += &format!("{text}{}\n", answer.unwrap_or("^D"));
+        Ok(answer.map(str::to_owned))
+    }
+
+    fn ask_hidden(&mut self, text: &str) -> io::Result<Option<String>> {
+        self.shown += &format!("{text}\n");
+        match self.answers.next() {
+            Some("^C") => Err(io::ErrorKind::Interrupted.into()),
+            answer => Ok(answer.map(str::to_owned)),
+        }
+    }
+
+    fn say(&mut self, text: &str) -> io::Result<()> {
+        self.shown += &format!("{text}\n");
+        Ok(())
+    }
+}

@@ -1,0 +1,395 @@
+//! `pblink config init`
+
+use std::net::{IpAddr, Ipv4Addr, UdpSocket};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use super::dialogue::{self, Dialogue, Terminal};
+use super::{cannot_write, print};
+use crate::exit::{Exit, Failed};
+use crate::settings::{self, DEFAULT_FILE, PASSWORD_ENV, Secret, Settings, shell_word};
+
+const EXAMPLES: &str = "\
+Examples:
+  pblink config init
+  pblink config init --yes --host 192.168.1.5 --ssid Home --password-file password.txt
+  pblink config init --path kitchen.toml --id kitchen --report-s 60";
+
+/// Arguments of `pblink config init`.
+#[derive(Debug, Default, clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub struct Args {
+    /// The file to write; it must not exist yet.
+    #[arg(long, value_name = "FILE", default_value = DEFAULT_FILE)]
+    pub path: PathBuf,
+    /// The address that boards connect to. Default: this machine's own.
+    #[arg(long)]
+    pub host: Option<String>,
+    /// The TCP port. Default: 8123.
+    #[arg(long)]
+    pub port: Option<String>,
+    /// Silence of so many milliseconds is an outage. Default: 2000.
+    #[arg(long, value_name = "MS")]
+    pub timeout_ms: Option<String>,
+    /// The connection id of the board. Default: 1.
+    #[arg(long)]
+    pub id: Option<String>,
+    /// A connection id that the server expects; repeat for more. Default: that of the board.
+    #[arg(long, value_name = "ID")]
+    pub client: Vec<String>,
+    /// Seconds between reports of the ESP8266; 0 = never. Default: 10.
+    #[arg(long, value_name = "S")]
+    pub report_s: Option<String>,
+    /// The WiFi network. Default: the one that the ESP8266 remembers.
+    #[arg(long, value_name = "NAME")]
+    pub ssid: Option<String>,
+    /// A file that holds the WiFi password, which goes into the secrets file; `-` is standard
+    /// input.
+    #[arg(long, value_name = "FILE")]
+    pub password_file: Option<PathBuf>,
+    /// Ask nothing: take the defaults for what no flag gives.
+    #[arg(short, long)]
+    pub yes: bool,
+}
+
+/// Runs the verb.
+pub fn run(args: Args) -> anyhow::Result<Exit> {
+    refuse_existing(&args.path)?;
+    let start = defaults();
+    // `--password-file -` takes stdin, so nobody can answer there.
+    let stdin_taken = args.password_file.as_deref() == Some(Path::new("-"));
+    let dialogue = (!args.yes && !stdin_taken && dialogue::on_terminal()).then_some(Terminal);
+    let secrets = folder_of(&args.path).join(&start.wifi.secrets);
+    let plan = plan(&args, start, secrets, dialogue)?;
+    write(&plan)
+}
+
+/// What will be written.
+#[derive(Debug)]
+struct Plan {
+    path: PathBuf,
+    text: String,
+    secrets: PathBuf,
+    password: Option<Secret>,
+}
+
+/// The defaults of a new file: those of the settings, but with this machine's own address.
+fn defaults() -> Settings {
+    let mut settings = Settings::default();
+    if let Some(ip) = own_address() {
+        settings.server.host = ip.to_string();
+    }
+    settings
+}
+
+/// The address from which this machine reaches other networks. Connecting a UDP socket sends
+/// nothing: it only asks the routing table.
+fn own_address() -> Option<Ipv4Addr> {
+    let socket = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0)).ok()?;
+    // An address that is reserved for documentation, so nobody's.
+    socket.connect((Ipv4Addr::new(203, 0, 113, 1), 9)).ok()?;
+    match socket.local_addr().ok()?.ip() {
+        IpAddr::V4(ip) if !ip.is_loopback() && !ip.is_unspecified() => Some(ip),
+        _ => None,
+    }
+}
+
+fn plan(
+    args: &Args,
+    mut settings: Settings,
+    secrets: PathBuf,
+    mut dialogue: Option<impl Dialogue>,
+) -> anyhow::Result<Plan> {
+    if args.password_file.is_some() && exists(&secrets) {
+        return Err(Failed::with(
+            Exit::Config,
+            format!(
+                "{} exists, and init never overwrites; leave --password-file out to use it as it \
+                 is, or remove it",
+                secrets.display()
+            ),
+        ));
+    }
+    let one = |flag: &Option<String>| flag.iter().cloned().collect::<Vec<_>>();
+    let questions = [
+        ("--host", "server.host", "Address of the server, as boards reach it", one(&args.host)),
+        ("--port", "server.port", "TCP port", one(&args.port)),
+        (
+            "--timeout-ms",
+            "server.timeout_ms",
+            "Milliseconds of silence that count as an outage",
+            one(&args.timeout_ms),
+        ),
+        ("--id", "board.id", "Connection id of the board", one(&args.id)),
+        (
+            "--client",
+            "server.clients",
+            "Ids that the server expects ([] = any)",
+            args.client.clone(),
+        ),
+        (
+            "--report-s",
+            "board.report_s",
+            "Seconds between reports (0 = never)",
+            one(&args.report_s),
+        ),
+        (
+            "--ssid",
+            "wifi.ssid",
+            "WiFi network (empty = the one the ESP8266 knows)",
+            one(&args.ssid),
+        ),
+    ];
+    // Flags first: a wrong one is told before any question is asked.
+    for (flag, key, _, words) in &questions {
+        let entry = settings::entry(key).expect("questions are about keys");
+        if !words.is_empty() {
+            entry
+                .value_of(words)
+                .and_then(|value| entry.apply(&mut settings, &value))
+                .map_err(|problem| Failed::with(Exit::Usage, format!("{flag}: {problem}")))?;
+        }
+    }
+    if let (Some(dialogue), true) = (&mut dialogue, questions.iter().any(|q| q.3.is_empty())) {
+        dialogue
+            .say(&format!("Settings for {}; Enter takes the value in [].", args.path.display()))?;
+    }
+    for (_, key, question, words) in &questions {
+        let entry = settings::entry(key).expect("questions are about keys");
+        if *key == "server.clients" && words.is_empty() {
+            settings.server.clients = vec![settings.board.id.clone()];
+        }
+        if let (Some(dialogue), true) = (&mut dialogue, words.is_empty()) {
+            dialogue::value(dialogue, &mut settings, entry, question)?;
+        }
+    }
+    // The default of one key must not clash with the choice for another.
+    if let Some(control) = &mut settings.server.control
+        && control.port() == settings.server.port
+    {
+        control.set_port(settings.server.port.checked_add(1).unwrap_or(8124));
+    }
+    let password = password(args, &settings, &secrets, dialogue.as_mut())?;
+    let text = settings::filled_template(&settings);
+    let (read_back, mut problems) = settings::read(&args.path, &text);
+    problems.extend(read_back.config_line_problem(password.as_ref()));
+    if let Some(problem) = problems.first() {
+        return Err(Failed::with(
+            Exit::Config,
+            format!("{}; nothing was written", problem.message),
+        ));
+    }
+    Ok(Plan { path: args.path.clone(), text, secrets, password })
+}
+
+/// The password to write into the secrets file; `None` when there is nothing to write.
+fn password(
+    args: &Args,
+    settings: &Settings,
+    secrets: &Path,
+    dialogue: Option<&mut impl Dialogue>,
+) -> anyhow::Result<Option<Secret>> {
+    if let Some(file) = &args.password_file {
+        return settings::read_password(file).map(Some);
+    }
+    let Some(dialogue) = dialogue.filter(|_| !settings.wifi.ssid.is_empty()) else {
+        return Ok(None);
+    };
+    if std::env::var_os(PASSWORD_ENV).is_some_and(|value| !value.is_empty()) {
+        dialogue.say(&format!("The WiFi password is in {PASSWORD_ENV} and stays there."))?;
+        return Ok(None);
+    }
+    if exists(secrets) {
+        dialogue.say(&format!("The WiFi password is taken from {}.", secrets.display()))?;
+        return Ok(None);
+    }
+    let secret = dialogue::password(dialogue, "WiFi password")?;
+    Ok((!secret.expose().is_empty()).then_some(secret))
+}
+
+fn write(plan: &Plan) -> anyhow::Result<Exit> {
+    let Plan { path, text, secrets, password } = plan;
+    if let Some(password) = password {
+        settings::create_secrets(secrets, password).map_err(|e| cannot_write(secrets, &e))?;
+    }
+    if let Err(error) = settings::create_new(path, text) {
+        if password.is_some() {
+            let _ = std::fs::remove_file(secrets);
+        }
+        refuse_existing(path)?;
+        return Err(cannot_write(path, &error));
+    }
+    let mut said = format!("wrote {}\n", path.display());
+    if password.is_some() {
+        said += &format!("wrote {} (mode 0600: only you can read it)\n", secrets.display());
+        said += &git_hint(secrets);
+    }
+    let flag = match path.to_str() {
+        Some(DEFAULT_FILE) => String::new(),
+        _ => format!(" --config {}", shell_word(path)),
+    };
+    said += &format!("next: `pblink config check{flag}`, then `pblink serve{flag}`\n");
+    print(said.as_bytes())
+}
+
+fn refuse_existing(path: &Path) -> anyhow::Result<()> {
+    if !exists(path) {
+        return Ok(());
+    }
+    Err(Failed::with(
+        Exit::Config,
+        format!(
+            "{} exists, and init never overwrites; change it with `pblink config set KEY VALUE`, \
+             or choose another file with --path",
+            path.display()
+        ),
+    ))
+}
+
+/// Whether something has that name, be it a symbolic link to nowhere.
+fn exists(path: &Path) -> bool {
+    path.symlink_metadata().is_ok()
+}
+
+fn folder_of(path: &Path) -> &Path {
+    path.parent().unwrap_or(Path::new(""))
+}
+
+/// A line that says how to keep a secrets file out of git; empty when there is no need to.
+pub(super) fn git_hint(secrets: &Path) -> String {
+    let Ok(absolute) = std::path::absolute(secrets) else {
+        return String::new();
+    };
+    let folder = folder_of(&absolute);
+    if !folder.ancestors().any(|ancestor| exists(&ancestor.join(".git"))) {
+        return String::new();
+    }
+    let ignored = Command::new("git")
+        .args(["check-ignore", "--quiet", "--"])
+        .arg(&absolute)
+        .current_dir(folder)
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .status();
+    if ignored.is_ok_and(|status| status.success()) {
+        return String::new();
+    }
+    let name = Path::new(absolute.file_name().unwrap_or_default()).display().to_string();
+    format!(
+        "hint: this is a git repository; keep the password out of it with \
+         `echo {name} >> {}`\n",
+        shell_word(&folder_of(secrets).join(".gitignore"))
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::dialogue::Script;
+    use super::*;
+
+    fn talk(args: &Args, answers: &str) -> (anyhow::Result<Plan>, String) {
+        let mut script = Script { answers: answers.lines(), shown: String::new() };
+        let nowhere = PathBuf::from("no-such-folder/pblink.secrets.toml");
+        let plan = plan(args, Settings::default(), nowhere, Some(&mut script));
+        (plan, script.shown)
+    }
+
+    fn args() -> Args {
+        Args { path: DEFAULT_FILE.into(), ..Args::default() }
+    }
+
+    #[test]
+    fn enter_takes_the_defaults() {
+        let (plan, shown) = talk(&args(), "\n\n\n\n\n\n\n");
+        assert_eq!(plan.unwrap().text, settings::filled_template(&Settings::default()));
+        insta::assert_snapshot!(shown, @r#"
+        Settings for pblink.toml; Enter takes the value in [].
+        Address of the server, as boards reach it [192.168.0.42]: 
+        TCP port [8123]: 
+        Milliseconds of silence that count as an outage [2000]: 
+        Connection id of the board [1]: 
+        Ids that the server expects ([] = any) [1]: 
+        Seconds between reports (0 = never) [10]: 
+        WiFi network (empty = the one the ESP8266 knows):
+        "#);
+    }
+
+    #[test]
+    fn a_wrong_answer_is_explained_and_asked_for_again() {
+        let (plan, shown) = talk(
+            &args(),
+            "0.0.0.0\n10.0.0.7\nmany\n9000\n5\n1000\nkitchen\nkitchen hall\n-1\n60\nHome\nshort\nhunter2hunter2\n",
+        );
+        let plan = plan.unwrap();
+        let (settings, problems) = settings::read(&plan.path, &plan.text);
+        assert_eq!(problems, []);
+        assert_eq!(settings.server.host, "10.0.0.7");
+        assert_eq!(settings.server.clients, ["kitchen", "hall"]);
+        assert_eq!(settings.wifi.ssid, "Home");
+        assert_eq!(plan.password.as_ref().map(Secret::expose), Some("hunter2hunter2"));
+        assert!(!plan.text.contains("hunter2") && !shown.contains("hunter2"));
+        insta::assert_snapshot!(shown, @r#"
+        Settings for pblink.toml; Enter takes the value in [].
+        Address of the server, as boards reach it [192.168.0.42]: 0.0.0.0
+        `server.host` must be the IP address or host name that boards connect to, such as "192.168.0.42", not "0.0.0.0"
+        Address of the server, as boards reach it [192.168.0.42]: 10.0.0.7
+        TCP port [8123]: many
+        `server.port` must be a whole number from 1 to 65535, not "many"
+        TCP port [8123]: 9000
+        Milliseconds of silence that count as an outage [2000]: 5
+        `server.timeout_ms` must be a whole number of milliseconds from 100 to 60000 (keepalives go out four times as often: less would flood the WiFi, more would hide an outage), not 5
+        Milliseconds of silence that count as an outage [2000]: 1000
+        Connection id of the board [1]: kitchen
+        Ids that the server expects ([] = any) [kitchen]: kitchen hall
+        Seconds between reports (0 = never) [10]: -1
+        `board.report_s` must be a whole number of seconds from 0 (never) to 86400 (once a day), not -1
+        Seconds between reports (0 = never) [10]: 60
+        WiFi network (empty = the one the ESP8266 knows): Home
+        WiFi password, not shown while you type (empty = none): 
+        a WiFi password has 8 to 63 bytes, this one has 5
+        WiFi password, not shown while you type (empty = none):
+        "#);
+    }
+
+    #[test]
+    fn what_a_flag_gives_is_not_asked() {
+        let flags = Args {
+            host: Some("pi".into()),
+            port: Some("8124".into()),
+            timeout_ms: Some("500".into()),
+            id: Some("7".into()),
+            client: vec!["7".into(), "8".into()],
+            report_s: Some("0".into()),
+            ssid: Some(String::new()),
+            ..args()
+        };
+        let (plan, shown) = talk(&flags, "");
+        assert_eq!(shown, "");
+        let plan = plan.unwrap();
+        let (settings, _) = settings::read(&plan.path, &plan.text);
+        assert_eq!((settings.server.host.as_str(), settings.server.port), ("pi", 8124));
+        assert_eq!(settings.server.clients, ["7", "8"]);
+        // The control API moved out of the way of the port.
+        assert_eq!(settings.server.control.unwrap().port(), 8125);
+    }
+
+    #[test]
+    fn giving_up_ends_the_dialogue() {
+        for answers in ["", "\n\n", "\n\n\n\n\n\nHome\n", "\n\n\n\n\n\nHome\n^C\n"] {
+            let (plan, _) = talk(&args(), answers);
+            let error = plan.unwrap_err();
+            assert_eq!(Exit::of(&error), Exit::Interrupted, "{answers:?}");
+            assert_eq!(error.to_string(), "stopped; nothing was written");
+        }
+    }
+
+    #[test]
+    fn a_wrong_flag_is_told_before_any_question() {
+        let (plan, shown) = talk(&Args { report_s: Some("often".into()), ..args() }, "");
+        let error = plan.unwrap_err();
+        assert_eq!(Exit::of(&error), Exit::Usage);
+        assert!(error.to_string().starts_with("--report-s: `board.report_s` must be"), "{error}");
+        assert_eq!(shown, "");
+    }
+}

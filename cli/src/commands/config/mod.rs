@@ -1,0 +1,267 @@
+//! `pblink config`
+
+mod dialogue;
+mod init;
+
+use std::fmt::Write;
+use std::path::{Path, PathBuf};
+
+use super::Global;
+use super::extras::print;
+use crate::exit::{Exit, Failed};
+use crate::settings::{self, DEFAULT_FILE, KEYS, PASSWORD_ENV, Settings};
+use dialogue::Terminal;
+
+const EXAMPLES: &str = "\
+The WiFi password never stands in pblink.toml. It is taken from --password-file, else from the
+environment variable PBLINK_WIFI_PASSWORD, else from the file that `wifi.secrets` names.
+
+Examples:
+  pblink config init
+  pblink config set server.port 9000
+  pblink config check";
+
+const SHOW_EXAMPLES: &str = "\
+Examples:
+  pblink config show
+  pblink config show --json | jq '.settings[\"server.port\"].value'";
+
+const SET_EXAMPLES: &str = "\
+Examples:
+  pblink config set server.host 192.168.1.5
+  pblink config set server.clients 1 2 kitchen
+  pblink config set server.clients '[]'
+  pblink config set wifi.password
+  pblink config set wifi.password --password-file - < password.txt";
+
+const CHECK_EXAMPLES: &str = "\
+Examples:
+  pblink config check
+  pblink config check --config boards/kitchen.toml && pblink serve --config boards/kitchen.toml";
+
+/// Arguments of `pblink config`.
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub struct Args {
+    /// What to do.
+    #[command(subcommand)]
+    pub verb: Verb,
+}
+
+/// What to do with the configuration.
+#[derive(Debug, clap::Subcommand)]
+pub enum Verb {
+    /// Write a new, commented pblink.toml: asks on a terminal, takes flags and defaults otherwise.
+    Init(init::Args),
+    /// Show the settings and where each comes from; never the password.
+    Show(ShowArgs),
+    /// Change one key; comments and layout stay, and nothing invalid is written.
+    Set(SetArgs),
+    /// Report every mistake with its line. Exit code 3 if there is one.
+    Check(CheckArgs),
+}
+
+/// Arguments of `pblink config show`.
+#[derive(Debug, clap::Args)]
+#[command(after_help = SHOW_EXAMPLES)]
+pub struct ShowArgs {
+    /// The file to read. Default: ./pblink.toml if it exists, else the built-in defaults.
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// One JSON object instead of a table.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Arguments of `pblink config set`.
+#[derive(Debug, clap::Args)]
+#[command(after_help = SET_EXAMPLES)]
+pub struct SetArgs {
+    /// Section and name, as in server.port. `wifi.password` goes into the secrets file.
+    pub key: String,
+    /// The new value; a list takes several, `[]` empties it. None for wifi.password, which is
+    /// asked for, since a command line can be seen by others.
+    #[arg(allow_negative_numbers = true)]
+    pub value: Vec<String>,
+    /// The file to change.
+    #[arg(long, value_name = "FILE", default_value = DEFAULT_FILE)]
+    pub config: PathBuf,
+    /// For wifi.password: the file that holds it; `-` is standard input.
+    #[arg(long, value_name = "FILE")]
+    pub password_file: Option<PathBuf>,
+}
+
+/// Arguments of `pblink config check`.
+#[derive(Debug, clap::Args)]
+#[command(after_help = CHECK_EXAMPLES)]
+pub struct CheckArgs {
+    /// The file to check. Default: ./pblink.toml if it exists, else the built-in defaults.
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+}
+
+/// Runs the verb.
+pub fn run(args: Args, _global: &Global) -> anyhow::Result<Exit> {
+    match args.verb {
+        Verb::Init(args) => init::run(args),
+        Verb::Show(args) => show(&args),
+        Verb::Set(args) => set(&args),
+        Verb::Check(args) => check(&args),
+    }
+}
+
+fn show(args: &ShowArgs) -> anyhow::Result<Exit> {
+    let settings = Settings::load(args.config.as_deref())?;
+    let password = settings.password_and_source(None);
+    let text = if args.json {
+        let mut keys = serde_json::Map::new();
+        for entry in &KEYS {
+            let line = settings.line_of(entry.key);
+            keys.insert(
+                entry.key.to_owned(),
+                serde_json::json!({
+                    "value": entry.get(&settings).to_json(),
+                    "source": if line.is_some() { "file" } else { "default" },
+                    "line": line,
+                }),
+            );
+        }
+        let found = password.as_ref().ok().and_then(Option::as_ref);
+        let all = serde_json::json!({
+            "file": settings.file(),
+            "settings": keys,
+            "password": { "set": found.is_some(), "source": found.map(|(_, s)| s.to_string()) },
+        });
+        format!("{all:#}\n")
+    } else {
+        let mut text = String::new();
+        for entry in &KEYS {
+            let source = match (settings.file(), settings.line_of(entry.key)) {
+                (Some(file), Some(line)) => format!("{}:{line}", file.display()),
+                _ => "default".to_owned(),
+            };
+            let value = format!("{:#}", entry.get(&settings));
+            writeln!(text, "{:<22} {value:<24} {source}", entry.key)?;
+        }
+        let found = match &password {
+            Ok(Some((_, source))) => format!("set (from {source})"),
+            Ok(None) => "not set".to_owned(),
+            Err(_) => "not usable".to_owned(),
+        };
+        writeln!(text, "{:<22} {found}", "wifi.password")?;
+        text
+    };
+    print(text.as_bytes())?;
+    password.map(|_| Exit::Ok)
+}
+
+fn check(args: &CheckArgs) -> anyhow::Result<Exit> {
+    let path = args.config.clone().or_else(|| {
+        let path = PathBuf::from(DEFAULT_FILE);
+        path.exists().then_some(path)
+    });
+    let (settings, mut problems) = match &path {
+        Some(path) => settings::read(path, &settings::read_text(path)?),
+        None => (Settings::default(), Vec::new()),
+    };
+    let password = settings::find_password(&settings, None);
+    let mut report = String::new();
+    let mut has_password = true;
+    match &password {
+        Ok(found) => {
+            let secret = found.as_ref().map(|(secret, _)| secret);
+            has_password = secret.is_some();
+            if problems.iter().all(|problem| problem.line.is_some()) {
+                problems.extend(settings.config_line_problem(secret));
+            }
+        }
+        Err(error) => writeln!(report, "{error:#}")?,
+    }
+    for problem in problems.iter().rev() {
+        report.insert_str(0, &format!("{problem}\n"));
+    }
+    if !report.is_empty() {
+        print(report.as_bytes())?;
+        return Ok(Exit::Config);
+    }
+    for note in settings.notes(has_password) {
+        eprintln!("note: {note}");
+    }
+    print(match path {
+        Some(_) => b"ok\n",
+        None => b"ok: no pblink.toml here, the defaults apply\n".as_slice(),
+    })
+}
+
+fn set(args: &SetArgs) -> anyhow::Result<Exit> {
+    if settings::is_password_key(&args.key) {
+        return set_password(args);
+    }
+    let usage = |message: String| Failed::with(Exit::Usage, message);
+    if args.password_file.is_some() {
+        return Err(usage("--password-file goes with `pblink config set wifi.password`".into()));
+    }
+    let entry =
+        settings::entry(&args.key).ok_or_else(|| usage(settings::unknown_key(&args.key)))?;
+    let value = entry.value_of(&args.value).map_err(usage)?;
+    entry.apply(&mut Settings::default(), &value).map_err(usage)?;
+
+    let path = &args.config;
+    let old = settings::read_text(path)?;
+    let new = settings::with_value(&old, entry, &value).unwrap_or_else(|_| old.clone());
+    // Also tells what keeps the old text from being edited.
+    let (changed, problems) = settings::read(path, &new);
+    if !problems.is_empty() {
+        let error = settings::failed(&problems);
+        return Err(error.context(format!("{} stays as it was", path.display())));
+    }
+    if new != old {
+        settings::replace(path, &new).map_err(|e| cannot_write(path, &e))?;
+    }
+    let line = changed.line_of(entry.key).unwrap_or_default();
+    print(format!("{}:{line}: {} = {value:#}\n", path.display(), entry.key).as_bytes())
+}
+
+fn set_password(args: &SetArgs) -> anyhow::Result<Exit> {
+    if !args.value.is_empty() {
+        return Err(Failed::with(
+            Exit::Usage,
+            "a password on the command line can be seen by others and stays in the shell's \
+             history; `pblink config set wifi.password` asks for it, `--password-file FILE` reads \
+             it from a file (`-`: standard input)",
+        ));
+    }
+    if args.password_file.is_none() && !dialogue::on_terminal() {
+        return Err(Failed::with(
+            Exit::Usage,
+            "there is no terminal to ask for the password: give --password-file FILE (`-`: \
+             standard input)",
+        ));
+    }
+    // Before asking: where the password goes depends on it.
+    let settings = Settings::load(Some(&args.config))?;
+    let password = match &args.password_file {
+        Some(file) => settings::read_password(file)?,
+        None => dialogue::password(&mut Terminal, "WiFi password")?,
+    };
+    if let Some(problem) = settings.config_line_problem(Some(&password)) {
+        return Err(settings::failed(&[problem]));
+    }
+    let path = settings.secrets_path();
+    settings::replace_secrets(&path, &password).map_err(|e| match e.kind() {
+        std::io::ErrorKind::InvalidInput => {
+            Failed::with(Exit::Config, format!("{}: {e}", path.display()))
+        }
+        _ => cannot_write(&path, &e),
+    })?;
+    if std::env::var_os(PASSWORD_ENV).is_some_and(|value| !value.is_empty()) {
+        eprintln!("note: {PASSWORD_ENV} is set and goes before this file");
+    }
+    let mut text = format!("wrote the WiFi password into {} (mode 0600)\n", path.display());
+    text.push_str(&init::git_hint(&path));
+    print(text.as_bytes())
+}
+
+fn cannot_write(path: &Path, error: &std::io::Error) -> anyhow::Error {
+    Failed::with(Exit::Failure, format!("cannot write {}: {error}", path.display()))
+}

@@ -1,0 +1,273 @@
+//! The control API's client side, as `pblink monitor` uses it.
+
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::time::Duration;
+
+use eventsource_stream::Eventsource;
+use futures::{Stream, StreamExt};
+use pblink_server::{Event, LinkStatus};
+use reqwest::Url;
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use tokio::sync::mpsc;
+use tokio::time::Instant;
+
+use super::{POLL, POLL_SOON, QUEUE, ServerInfo, Update, changes_state};
+
+/// Limit for an answer that is not a stream.
+const REQUEST: Duration = Duration::from_secs(5);
+
+/// Limit for silence on any answer: an event stream sends a keep-alive every five seconds.
+const SILENCE: Duration = Duration::from_secs(15);
+
+/// First and longest pause between tries to reach the server again.
+const BACK_OFF: (Duration, Duration) = (Duration::from_millis(250), Duration::from_secs(4));
+
+/// Why the client cannot go on.
+#[derive(Debug, thiserror::Error)]
+pub enum ClientError {
+    /// The address is no URL that the control API can have.
+    #[error("{0:?} is no address of a control API; write it as http://127.0.0.1:8124")]
+    Url(String),
+    /// Nothing answers.
+    #[error("no server answers at {url} ({reason})")]
+    Unreachable {
+        /// Where.
+        url: Url,
+        /// Why, in a few words.
+        reason: String,
+    },
+    /// Something else answers.
+    #[error("what answers at {url} is no pblink server ({reason})")]
+    NotPblink {
+        /// Where.
+        url: Url,
+        /// What is wrong with its answer.
+        reason: String,
+    },
+    /// An event stream ended.
+    #[error("the server ended the event stream")]
+    Ended,
+}
+
+impl ClientError {
+    /// The reason alone, in a few words.
+    pub fn reason(&self) -> String {
+        match self {
+            Self::Unreachable { reason, .. } | Self::NotPblink { reason, .. } => reason.clone(),
+            Self::Url(_) => "no valid address".into(),
+            Self::Ended => "the server closed the connection".into(),
+        }
+    }
+}
+
+/// A client of the control API.
+#[derive(Debug, Clone)]
+pub struct Client {
+    base: Url,
+    http: reqwest::Client,
+}
+
+/// What the event stream gives. An event of a newer server that this version does not know has a
+/// number only.
+enum Item {
+    Event(Arc<Event>),
+    Unknown(u64),
+    Missed(u64),
+}
+
+#[derive(Deserialize)]
+struct Lagged {
+    missed: u64,
+}
+
+/// What must survive a reconnect: the run of the server, and the last event seen of it.
+#[derive(Default)]
+struct Position {
+    run: Option<u64>,
+    since: u64,
+}
+
+impl Client {
+    /// Connects to the server at `url` (`http://` may be left out) and checks that it is one.
+    pub async fn connect(url: &str) -> Result<Self, ClientError> {
+        let client = Self::new(url)?;
+        client.info().await?;
+        Ok(client)
+    }
+
+    fn new(url: &str) -> Result<Self, ClientError> {
+        let invalid = || ClientError::Url(url.to_owned());
+        let full = if url.contains("://") { url.to_owned() } else { format!("http://{url}") };
+        let base = Url::parse(&full).map_err(|_| invalid())?;
+        if base.scheme() != "http" || !base.has_host() {
+            return Err(invalid());
+        }
+        let http = reqwest::Client::builder()
+            // The server is on this machine, or as near: a proxy is never on the way.
+            .no_proxy()
+            .redirect(reqwest::redirect::Policy::none())
+            .connect_timeout(REQUEST)
+            .read_timeout(SILENCE)
+            .build()
+            .map_err(|error| ClientError::Unreachable {
+                url: base.clone(),
+                reason: innermost(&error),
+            })?;
+        Ok(Self { base, http })
+    }
+
+    /// Where the server is.
+    pub fn url(&self) -> &Url {
+        &self.base
+    }
+
+    /// The server itself.
+    pub async fn info(&self) -> Result<ServerInfo, ClientError> {
+        self.get("/api/v1/server").await
+    }
+
+    /// All links.
+    pub async fn links(&self) -> Result<Vec<LinkStatus>, ClientError> {
+        self.get("/api/v1/links").await
+    }
+
+    /// Follows the server until the receiver is dropped: reconnects when the server goes away,
+    /// and goes on with the first event that it has not seen. Must be called within a tokio runtime.
+    pub fn follow(self) -> mpsc::Receiver<Update> {
+        let (updates, receiver) = mpsc::channel(QUEUE);
+        tokio::spawn(async move {
+            tokio::select! {
+                () = updates.closed() => {}
+                () = self.keep_following(&updates) => {}
+            }
+        });
+        receiver
+    }
+
+    async fn keep_following(&self, updates: &mpsc::Sender<Update>) {
+        let mut position = Position::default();
+        let mut pause = BACK_OFF.0;
+        loop {
+            let since = (position.run, position.since);
+            let Err(error) = self.session(updates, &mut position, &mut pause).await;
+            tracing::debug!("lost the server after event {since:?}: {error}");
+            let lost = Update::Lost { reason: error.reason(), retry_in: pause };
+            if updates.send(lost).await.is_err() {
+                return;
+            }
+            tokio::time::sleep(pause).await;
+            pause = (pause * 2).min(BACK_OFF.1);
+        }
+    }
+
+    /// Follows the server for as long as it can be reached.
+    async fn session(
+        &self,
+        updates: &mpsc::Sender<Update>,
+        position: &mut Position,
+        pause: &mut Duration,
+    ) -> Result<Infallible, ClientError> {
+        // A failed send means that the receiver is gone; `follow` then drops this future.
+        let info = self.info().await?;
+        if position.run != Some(info.started_at_ms) {
+            *position = Position { run: Some(info.started_at_ms), since: 0 };
+        }
+        let mut items = Box::pin(self.events(position.since).await?);
+        *pause = BACK_OFF.0;
+        let _ = updates.send(Update::Server(info)).await;
+        let mut poll_at = Instant::now();
+        loop {
+            tokio::select! {
+                () = tokio::time::sleep_until(poll_at) => {
+                    let info = self.info().await?;
+                    let _ = updates.send(Update::Server(info)).await;
+                    let links = self.links().await?;
+                    let _ = updates.send(Update::Links(links)).await;
+                    poll_at = Instant::now() + POLL;
+                }
+                item = items.next() => match item.ok_or(ClientError::Ended)?? {
+                    Item::Event(event) => {
+                        position.since = event.seq;
+                        if changes_state(&event.kind) {
+                            poll_at = poll_at.min(Instant::now() + POLL_SOON);
+                        }
+                        let _ = updates.send(Update::Event(event)).await;
+                    }
+                    Item::Unknown(seq) => position.since = seq,
+                    Item::Missed(missed) => {
+                        let _ = updates.send(Update::Missed(missed)).await;
+                    }
+                }
+            }
+        }
+    }
+
+    async fn events(
+        &self,
+        since: u64,
+    ) -> Result<impl Stream<Item = Result<Item, ClientError>> + use<>, ClientError> {
+        let mut url = self.path("/api/v1/events");
+        url.query_pairs_mut().append_pair("since", &since.to_string());
+        let response = self.http.get(url).send().await.map_err(|error| self.unreachable(&error))?;
+        let response = response.error_for_status().map_err(|error| self.not_pblink(&error))?;
+        let client = self.clone();
+        Ok(response.bytes_stream().eventsource().map(move |message| match message {
+            Ok(message) => client.item(&message),
+            Err(eventsource_stream::EventStreamError::Transport(error)) => {
+                Err(client.unreachable(&error))
+            }
+            Err(error) => Err(client.not_pblink(&error)),
+        }))
+    }
+
+    fn item(&self, message: &eventsource_stream::Event) -> Result<Item, ClientError> {
+        if message.event == "lagged" {
+            let lagged: Lagged =
+                serde_json::from_str(&message.data).map_err(|error| self.not_pblink(&error))?;
+            return Ok(Item::Missed(lagged.missed));
+        }
+        match (serde_json::from_str(&message.data), message.id.parse()) {
+            (Ok(event), _) => Ok(Item::Event(Arc::new(event))),
+            (Err(_), Ok(seq)) => Ok(Item::Unknown(seq)),
+            (Err(error), Err(_)) => Err(self.not_pblink(&error)),
+        }
+    }
+
+    async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, ClientError> {
+        let request = self.http.get(self.path(path)).timeout(REQUEST);
+        let response = request.send().await.map_err(|error| self.unreachable(&error))?;
+        let response = response.error_for_status().map_err(|error| self.not_pblink(&error))?;
+        response.json().await.map_err(|error| {
+            if error.is_decode() { self.not_pblink(&error) } else { self.unreachable(&error) }
+        })
+    }
+
+    fn path(&self, path: &str) -> Url {
+        let mut url = self.base.clone();
+        url.set_path(path);
+        url.set_query(None);
+        url
+    }
+
+    fn unreachable(&self, error: &reqwest::Error) -> ClientError {
+        let reason =
+            if error.is_timeout() { "it does not answer in time".into() } else { innermost(error) };
+        ClientError::Unreachable { url: self.base.clone(), reason }
+    }
+
+    fn not_pblink(&self, error: &dyn std::error::Error) -> ClientError {
+        ClientError::NotPblink { url: self.base.clone(), reason: innermost(error) }
+    }
+}
+
+/// The innermost cause without its number: "Connection refused".
+fn innermost(error: &dyn std::error::Error) -> String {
+    let mut last = error;
+    while let Some(source) = last.source() {
+        last = source;
+    }
+    let text = last.to_string();
+    text.split(" (os error").next().unwrap_or_default().to_owned()
+}

@@ -1,0 +1,47 @@
+//! Following a server in the same process, as `pblink demo` does.
+
+use std::sync::Arc;
+
+use tokio::sync::mpsc;
+use tokio::time::Instant;
+
+use super::{Notice, POLL, POLL_SOON, QUEUE, Source, Update, changes_state};
+
+/// Follows `source` until the receiver is dropped: the same updates as a [`super::Client`] gives,
+/// without HTTP in between. Must be called within a tokio runtime.
+pub fn follow_source(source: Arc<dyn Source>) -> mpsc::Receiver<Update> {
+    let (updates, receiver) = mpsc::channel(QUEUE);
+    tokio::spawn(async move {
+        // An error means that nobody listens any more, which is the way this ends.
+        let _ = follow(&*source, &updates).await;
+    });
+    receiver
+}
+
+async fn follow(
+    source: &dyn Source,
+    updates: &mpsc::Sender<Update>,
+) -> Result<(), mpsc::error::SendError<Update>> {
+    let mut events = source.events();
+    let mut poll_at = Instant::now();
+    loop {
+        tokio::select! {
+            () = updates.closed() => return Ok(()),
+            () = tokio::time::sleep_until(poll_at) => {
+                updates.send(Update::Server(source.info())).await?;
+                updates.send(Update::Links(source.links())).await?;
+                poll_at = Instant::now() + POLL;
+            }
+            notice = events.next() => match notice {
+                Some(Notice::Event(event)) => {
+                    if changes_state(&event.kind) {
+                        poll_at = poll_at.min(Instant::now() + POLL_SOON);
+                    }
+                    updates.send(Update::Event(event)).await?;
+                }
+                Some(Notice::Lagged(missed)) => updates.send(Update::Missed(missed)).await?,
+                None => return Ok(()),
+            }
+        }
+    }
+}

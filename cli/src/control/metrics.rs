@@ -1,0 +1,125 @@
+//! The counters in Prometheus' text format.
+
+use std::fmt::{Display, Write};
+
+use pblink_server::{Layer, LinkState, LinkStatus};
+
+use super::ServerInfo;
+
+/// One family: name, type, help, and the value of a link if it has one.
+type Family = (&'static str, &'static str, &'static str, fn(&LinkStatus) -> Option<f64>);
+
+const FAMILIES: &[Family] = &[
+    ("pblink_link_up", "gauge", "Whether lines flow.", |l| {
+        Some(f64::from(u8::from(l.state == LinkState::Up)))
+    }),
+    ("pblink_link_state_seconds", "gauge", "Time since the link's state last changed.", |l| {
+        Some(l.since_ms as f64 / 1e3)
+    }),
+    ("pblink_link_connects_total", "counter", "Connections of the client.", |l| {
+        Some(l.connects as f64)
+    }),
+    ("pblink_link_outages_total", "counter", "Outages that have begun.", |l| {
+        Some(l.outages as f64)
+    }),
+    ("pblink_link_lines_received_total", "counter", "Lines from the client.", |l| {
+        Some(l.lines_in as f64)
+    }),
+    ("pblink_link_lines_sent_total", "counter", "Lines to the client.", |l| {
+        Some(l.lines_out as f64)
+    }),
+    ("pblink_link_retransmissions_total", "counter", "Lines sent again.", |l| {
+        Some(l.retransmissions as f64)
+    }),
+    ("pblink_link_duplicates_total", "counter", "Lines received again and dropped.", |l| {
+        Some(l.duplicates as f64)
+    }),
+    ("pblink_link_invalid_lines_total", "counter", "Lines that were ignored as invalid.", |l| {
+        Some(l.invalid_lines as f64)
+    }),
+    ("pblink_link_unread_lines", "gauge", "Lines that the application has not read.", |l| {
+        Some(l.unread as f64)
+    }),
+    ("pblink_link_unacked_lines", "gauge", "Lines that are not acknowledged yet.", |l| {
+        Some(l.unacked as f64)
+    }),
+    ("pblink_link_write_ack_seconds", "gauge", "Write to acknowledgement, last line.", |l| {
+        l.write_ack_us.map(|us| us as f64 / 1e6)
+    }),
+    ("pblink_link_esp8266_free_bytes", "gauge", "Free memory of the ESP8266, last report.", |l| {
+        l.mem_free.map(|bytes| bytes as f64)
+    }),
+];
+
+/// The server and its links in Prometheus' text format, version 0.0.4.
+pub fn metrics(info: &ServerInfo, links: &[LinkStatus]) -> String {
+    let mut out = String::new();
+    family(&mut out, "pblink_info", "gauge", "The server's version and application.");
+    let labels = [("version", info.version.as_str()), ("app", info.app.as_str())];
+    sample(&mut out, "pblink_info", &labels, 1);
+    family(&mut out, "pblink_uptime_seconds", "gauge", "Time since the server started.");
+    sample(&mut out, "pblink_uptime_seconds", &[], info.uptime_ms as f64 / 1e3);
+
+    family(&mut out, "pblink_links", "gauge", "Links by state.");
+    for (name, state) in [("up", 0), ("down", 1), ("waiting", 2)] {
+        let count = links.iter().filter(|link| state_index(link.state) == state).count();
+        sample(&mut out, "pblink_links", &[("state", name)], count);
+    }
+    for (name, kind, help, value) in FAMILIES {
+        family(&mut out, name, kind, help);
+        for link in links {
+            if let Some(value) = value(link) {
+                sample(&mut out, name, &[("id", &link.id)], value);
+            }
+        }
+    }
+    let name = "pblink_link_down";
+    family(&mut out, name, "gauge", "1 for a link that is down, with the layer that is down.");
+    for link in links {
+        if let LinkState::Down { layer, .. } = link.state {
+            sample(&mut out, name, &[("id", &link.id), ("layer", layer_label(layer))], 1);
+        }
+    }
+    out
+}
+
+fn state_index(state: LinkState) -> u8 {
+    match state {
+        LinkState::Up => 0,
+        LinkState::Down { .. } => 1,
+        LinkState::Waiting => 2,
+    }
+}
+
+/// The layer as the JSON of the API spells it.
+fn layer_label(layer: Layer) -> &'static str {
+    match layer {
+        Layer::Wires => "wires",
+        Layer::Coprocessor => "coprocessor",
+        Layer::Wifi => "wifi",
+        Layer::Server => "server",
+    }
+}
+
+// Writing to a String cannot fail, so the results below are ignored.
+
+fn family(out: &mut String, name: &str, kind: &str, help: &str) {
+    let _ = writeln!(out, "# HELP {name} {help}\n# TYPE {name} {kind}");
+}
+
+fn sample(out: &mut String, name: &str, labels: &[(&str, &str)], value: impl Display) {
+    out.push_str(name);
+    for (i, (label, text)) in labels.iter().enumerate() {
+        let _ = write!(out, "{}{label}=\"", if i == 0 { '{' } else { ',' });
+        for c in text.chars() {
+            match c {
+                '\\' => out.push_str("\\\\"),
+                '"' => out.push_str("\\\""),
+                '\n' => out.push_str("\\n"),
+                c => out.push(c),
+            }
+        }
+        out.push('"');
+    }
+    let _ = writeln!(out, "{} {value}", if labels.is_empty() { "" } else { "}" });
+}

@@ -1,0 +1,113 @@
+//! A running server with its history of events: what `serve` and `demo` show and serve to others.
+
+use std::net::SocketAddr;
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use pblink_server::{EventKind, LinkState, LinkStatus, SavedSessions, Server};
+
+use crate::control::{EventStream, History, ServerInfo, Source};
+
+/// The server of this process. `demo` stops it and starts another; the history goes on.
+#[derive(Debug)]
+pub struct Hub {
+    history: History,
+    server: RwLock<Arc<Server>>,
+    listen: SocketAddr,
+    timeout: Duration,
+    app: String,
+    started: Instant,
+    started_at_ms: u64,
+}
+
+impl Hub {
+    /// A hub around `server`, which runs `app`. Must be called within a tokio runtime.
+    pub fn new(server: Server, timeout: Duration, app: impl Into<String>) -> Arc<Self> {
+        let wall = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let server = Arc::new(server);
+        let hub = Arc::new(Self {
+            history: History::default(),
+            listen: server.local_addr(),
+            server: RwLock::new(Arc::clone(&server)),
+            timeout,
+            app: app.into(),
+            started: Instant::now(),
+            started_at_ms: wall.as_millis() as u64,
+        });
+        hub.follow(server);
+        hub
+    }
+
+    /// The present server.
+    pub fn server(&self) -> Arc<Server> {
+        Arc::clone(&self.server.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// The history of events.
+    pub fn history(&self) -> &History {
+        &self.history
+    }
+
+    /// Adds an event of this process's own.
+    pub fn record(&self, event: EventKind) {
+        self.history.record(event);
+    }
+
+    /// Stops the server and gives its sessions back. It goes on showing the links as they were.
+    pub async fn stop(&self) -> SavedSessions {
+        self.server().shutdown().await
+    }
+
+    /// Another server takes the place of one that was stopped.
+    pub fn replace(self: &Arc<Self>, server: Server) {
+        let server = Arc::new(server);
+        *self.server.write().unwrap_or_else(PoisonError::into_inner) = Arc::clone(&server);
+        self.follow(server);
+    }
+
+    /// Puts the server's events into the history until it stops.
+    fn follow(self: &Arc<Self>, server: Arc<Server>) {
+        let mut events = server.events();
+        let hub = Arc::clone(self);
+        drop(server);
+        tokio::spawn(async move {
+            let mut last = 0;
+            while let Some(event) = events.recv().await {
+                // The numbers of a server have no gaps, unless this task was too slow.
+                if last > 0 && event.seq > last + 1 {
+                    hub.history.skip(event.seq - last - 1);
+                }
+                last = event.seq;
+                hub.history.push(event);
+            }
+        });
+    }
+}
+
+impl Source for Hub {
+    fn info(&self) -> ServerInfo {
+        let links = self.links();
+        ServerInfo {
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            listen: self.listen.to_string(),
+            timeout_ms: self.timeout.as_millis() as u64,
+            app: self.app.clone(),
+            started_at_ms: self.started_at_ms,
+            uptime_ms: self.started.elapsed().as_millis() as u64,
+            links_up: links.iter().filter(|link| link.state == LinkState::Up).count() as u64,
+            links_total: links.len() as u64,
+        }
+    }
+
+    fn links(&self) -> Vec<LinkStatus> {
+        self.server().links()
+    }
+
+    fn link(&self, id: &str) -> Option<LinkStatus> {
+        self.server().link(id).map(|link| link.status())
+    }
+
+    fn events(&self) -> EventStream {
+        self.history.subscribe()
+    }
+}

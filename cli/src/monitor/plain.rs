@@ -1,0 +1,47 @@
+//! Events as lines, for pipes and files.
+
+use std::io::{self, Write};
+
+use tokio::sync::mpsc;
+
+use super::text;
+use crate::control::Update;
+
+/// Prints one event per line, as JSON if `json`, until the updates end or `out` is closed.
+///
+/// Each line is flushed: a reader at the other end of a pipe should see it when it happens. What
+/// is no event (missed events, a lost server) goes to the diagnostics.
+pub async fn follow(
+    mut updates: mpsc::Receiver<Update>,
+    json: bool,
+    out: &mut impl Write,
+) -> io::Result<()> {
+    let mut lost = false;
+    while let Some(update) = updates.recv().await {
+        match update {
+            Update::Event(event) => {
+                let line = if json { serde_json::to_string(&*event)? } else { text::line(&event) };
+                match writeln!(out, "{line}").and_then(|()| out.flush()) {
+                    // `pblink monitor | head` has what it wanted.
+                    Err(error) if error.kind() == io::ErrorKind::BrokenPipe => return Ok(()),
+                    result => result?,
+                }
+            }
+            Update::Missed(count) => tracing::warn!("{count} events were missed"),
+            Update::Lost { reason, .. } => {
+                if !lost {
+                    tracing::warn!("server not reachable: {reason}; trying again");
+                }
+                lost = true;
+            }
+            Update::Server(_) => {
+                if lost {
+                    tracing::warn!("server reached again");
+                }
+                lost = false;
+            }
+            Update::Links(_) => {}
+        }
+    }
+    Ok(())
+}

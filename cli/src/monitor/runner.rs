@@ -1,0 +1,159 @@
+//! The loop between terminal, clock, updates and model.
+
+use std::io;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use crossterm::event::{Event, EventStream, KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
+use futures::StreamExt;
+use tokio::sync::mpsc;
+use tokio::time::Instant;
+
+use super::terminal::Screen;
+use super::{Action, ExtraKey, Key, Model, Now, view};
+use crate::control::Update;
+
+/// Pause between two frames when only data change: ten a second look alive and cost nothing.
+const DATA_FRAME: Duration = Duration::from_millis(100);
+/// Pause between two frames when keys are pressed.
+const KEY_FRAME: Duration = Duration::from_millis(15);
+/// Without any change: the ages grow.
+const AGE_FRAME: Duration = Duration::from_secs(1);
+
+/// How the monitor looks and what else it can do.
+#[derive(Debug, Default)]
+pub struct Options {
+    /// Whether to use colours.
+    pub colour: bool,
+    /// Keys that the monitor hands back.
+    pub extra: Vec<ExtraKey>,
+    /// Where it hands them. When this is full or closed, the key has no effect.
+    pub pressed: Option<mpsc::Sender<Extra>>,
+}
+
+/// An extra key was pressed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Extra {
+    /// The key.
+    pub key: char,
+    /// The link that the user points at, if any.
+    pub link: Option<String>,
+}
+
+/// Why the monitor ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum End {
+    /// The user pressed `q` or ctrl-C.
+    Quit,
+    /// A signal asked the process to end.
+    Signal,
+    /// The updates ended.
+    Updates,
+}
+
+/// Shows the updates on the terminal until the user quits, a signal comes or the updates end.
+///
+/// The terminal is given back in every case: on return, on an error, on a panic, and when the
+/// future is dropped.
+pub async fn run(mut updates: mpsc::Receiver<Update>, options: Options) -> io::Result<End> {
+    let mut model = Model::new(options.colour, options.extra);
+    let started = Instant::now();
+    // Before the terminal is taken: a signal in between must not leave it in raw mode.
+    let mut signal = std::pin::pin!(end_signal()?);
+    let mut screen = Screen::take(options.colour)?;
+    let mut keys = EventStream::new();
+    let mut drawn_at = started;
+    let mut draw_at = started;
+    loop {
+        tokio::select! {
+            () = &mut signal => return Ok(End::Signal),
+            () = tokio::time::sleep_until(draw_at) => {
+                if !screen.is_taken() {
+                    return Err(io::Error::other("the monitor ended because a part of it failed"));
+                }
+                model.tick(now(started));
+                screen.terminal.draw(|frame| {
+                    model.resize(frame.area().height);
+                    view::draw(frame, &model);
+                })?;
+                drawn_at = Instant::now();
+                draw_at = drawn_at + AGE_FRAME;
+            }
+            update = updates.recv() => {
+                let Some(update) = update else { return Ok(End::Updates) };
+                model.tick(now(started));
+                model.apply(update);
+                draw_at = draw_at.min(drawn_at + DATA_FRAME);
+            }
+            event = keys.next() => {
+                let Some(event) = event else { return Ok(End::Signal) };
+                draw_at = draw_at.min(drawn_at + KEY_FRAME);
+                let Event::Key(event) = event? else { continue };
+                let Some(key) = translate(event) else { continue };
+                match model.key(key) {
+                    Action::None => {}
+                    Action::Quit => return Ok(End::Quit),
+                    Action::Extra(key) => {
+                        if let Some(pressed) = &options.pressed {
+                            let _ = pressed.try_send(Extra { key, link: model.selected_id() });
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn now(started: Instant) -> Now {
+    let wall = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    Now { mono_ms: started.elapsed().as_millis() as u64, wall_ms: wall.as_millis() as u64 }
+}
+
+fn translate(event: KeyEvent) -> Option<Key> {
+    // Some terminals also tell when a key is released.
+    if event.kind == KeyEventKind::Release {
+        return None;
+    }
+    Some(match event.code {
+        KeyCode::Char(c) if event.modifiers.contains(KeyModifiers::CONTROL) => Key::Ctrl(c),
+        KeyCode::Char(c) => Key::Char(c),
+        KeyCode::Enter => Key::Enter,
+        KeyCode::Esc => Key::Esc,
+        KeyCode::Tab => Key::Tab,
+        KeyCode::BackTab => Key::BackTab,
+        KeyCode::Backspace => Key::Backspace,
+        KeyCode::Up => Key::Up,
+        KeyCode::Down => Key::Down,
+        KeyCode::PageUp => Key::PageUp,
+        KeyCode::PageDown => Key::PageDown,
+        KeyCode::Home => Key::Home,
+        KeyCode::End => Key::End,
+        _ => return None,
+    })
+}
+
+/// Resolves when a signal asks the process to end. In raw mode ctrl-C is a key, but `kill` and a
+/// closing terminal window are not.
+#[cfg(unix)]
+fn end_signal() -> io::Result<impl Future<Output = ()>> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut hang_up = signal(SignalKind::hangup())?;
+    Ok(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+            _ = hang_up.recv() => {}
+        }
+    })
+}
+
+/// Resolves when the console asks the process to end.
+#[cfg(not(unix))]
+fn end_signal() -> io::Result<impl Future<Output = ()>> {
+    Ok(async {
+        if tokio::signal::ctrl_c().await.is_err() {
+            std::future::pending().await
+        }
+    })
+}

@@ -1,0 +1,189 @@
+//! Events as readable lines, and text from the network made safe to show.
+
+use std::borrow::Cow;
+
+use pblink_server::{Cause, Event, EventKind, Layer, LinkState};
+use ratatui::text::Span;
+
+use super::units;
+
+/// An event as one readable line: UTC time, then what happened.
+pub fn line(event: &Event) -> String {
+    format!("{} {}", time(event.at_ms), describe(&event.kind))
+}
+
+/// UTC time of day: `12:34:56Z`.
+pub fn time(at_ms: u64) -> String {
+    let s = at_ms / 1000 % 86400;
+    format!("{:02}:{:02}:{:02}Z", s / 3600, s / 60 % 60, s % 60)
+}
+
+/// What happened and to which client, in one line that is safe to print.
+pub fn describe(kind: &EventKind) -> String {
+    match kind.id() {
+        Some(id) => format!("{}: {}", clean(id), what(kind)),
+        None => what(kind),
+    }
+}
+
+/// What happened, without the client's id.
+pub fn what(kind: &EventKind) -> String {
+    let text = match kind {
+        EventKind::Listening { address } => format!("server listens at {address}"),
+        EventKind::Stopped => "server stopped".into(),
+        EventKind::Connected { peer, .. } => format!("connected from {peer}"),
+        EventKind::OutageBegan { cause, layer, .. } => {
+            format!("outage began, {} down ({cause})", layer_name(*layer))
+        }
+        EventKind::OutageEnded { lasted_ms, connects, .. } => {
+            format!("outage ended after {} (connect {connects})", units::span(*lasted_ms))
+        }
+        EventKind::Refused { peer, reason, .. } => format!("refused {peer}, {reason}"),
+        EventKind::InvalidLine { start, .. } => format!("invalid line ignored: {start}"),
+        EventKind::QueueFull { .. } => {
+            "line not acknowledged, the application does not read".into()
+        }
+        EventKind::Report { connects, number, mem_free, .. } => {
+            format!("report {number}, {} free, connects {connects}", units::bytes(*mem_free))
+        }
+        EventKind::Board { layer, up, detail, .. } => {
+            format!("{} {}: {detail}", layer_name(*layer), if *up { "up" } else { "down" })
+        }
+        EventKind::Note { text, .. } => text.clone(),
+        // A kind that this version has no words for yet: its JSON says it all.
+        other => serde_json::to_string(other).unwrap_or_default(),
+    };
+    clean(&text).into_owned()
+}
+
+/// The layer as users know it. "Coprocessor" is what it is, "ESP8266" is what is printed on it.
+pub fn layer_name(layer: Layer) -> &'static str {
+    match layer {
+        Layer::Wires => "wires",
+        Layer::Coprocessor => "ESP8266",
+        Layer::Wifi => "WiFi",
+        Layer::Server => "server",
+    }
+}
+
+/// The cause in at most 13 characters, where its sentence does not fit.
+pub fn cause_name(cause: Cause) -> &'static str {
+    match cause {
+        Cause::Silent => "silent",
+        Cause::ClosedByPeer => "client closed",
+        Cause::Reset => "reset",
+        Cause::SlowReader => "slow reader",
+        Cause::LineTooLong => "line too long",
+        Cause::TakenOver => "taken over",
+        Cause::ClosedByApplication => "app closed",
+        Cause::Shutdown => "shutdown",
+        _ => "other",
+    }
+}
+
+/// The state with the layer that is down.
+pub fn state_name(state: LinkState) -> &'static str {
+    match state {
+        LinkState::Waiting => "waiting",
+        LinkState::Up => "up",
+        LinkState::Down { layer: Layer::Wires, .. } => "wires down",
+        LinkState::Down { layer: Layer::Coprocessor, .. } => "ESP8266 down",
+        LinkState::Down { layer: Layer::Wifi, .. } => "WiFi down",
+        LinkState::Down { layer: Layer::Server, .. } => "server down",
+    }
+}
+
+/// Text from the network made safe for a terminal: every character that is not visible, or that
+/// changes how its neighbours are shown, becomes `�`. So each character left takes one or two
+/// cells, and no two different ids look the same by an invisible character.
+pub fn clean(text: &str) -> Cow<'_, str> {
+    if text.bytes().all(|b| (b' '..=b'~').contains(&b)) {
+        return Cow::Borrowed(text);
+    }
+    Cow::Owned(text.chars().map(|c| if width(c) == 0 { '\u{fffd}' } else { c }).collect())
+}
+
+/// Cells that a character takes: 0 for those which [`clean`] replaces.
+pub fn width(c: char) -> usize {
+    if c.is_control() {
+        return 0;
+    }
+    Span::raw(&*c.encode_utf8(&mut [0; 4])).width()
+}
+
+/// Cells that a text takes.
+pub fn text_width(text: &str) -> usize {
+    text.chars().map(width).sum()
+}
+
+/// The text in exactly `cells` cells: filled with spaces, or cut with `…` at the end.
+pub fn fit(text: &str, cells: usize, right: bool) -> String {
+    let wide = text_width(text);
+    if wide <= cells {
+        let space = " ".repeat(cells - wide);
+        return if right { space + text } else { text.to_owned() + &space };
+    }
+    let mut out = String::new();
+    let mut left = cells.saturating_sub(1);
+    for c in text.chars() {
+        let Some(rest) = left.checked_sub(width(c)) else {
+            break;
+        };
+        left = rest;
+        out.push(c);
+    }
+    if cells > 0 {
+        out.push('…');
+    }
+    out + &" ".repeat(left)
+}
+
+/// Numbers as a row of bars, one per cell, the last `cells` of them. The scale is from the lowest
+/// to the highest of these: a slow leak shows although the memory is mostly free.
+pub fn sparkline(values: impl ExactSizeIterator<Item = u64> + Clone, cells: usize) -> String {
+    const BARS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
+    let skipped = values.len().saturating_sub(cells);
+    let shown = values.skip(skipped);
+    let (low, high) = shown.clone().fold((u64::MAX, 0), |(l, h), v| (l.min(v), h.max(v)));
+    shown
+        .map(|v| match u128::from(high - low) {
+            0 => BARS[3],
+            range => BARS[(u128::from(v - low) * 7 / range) as usize],
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn text_from_the_network_cannot_control_the_terminal() {
+        assert_eq!(clean("a\x1b[2Jb\r\n\u{9b}\u{202e}\u{200b}e\u{301}"), "a�[2Jb�����e�");
+        assert_eq!(clean("küche 厨房"), "küche 厨房");
+    }
+
+    #[test]
+    fn fit_counts_cells_not_characters() {
+        assert_eq!(fit("厨房", 6, false), "厨房  ");
+        assert_eq!(fit("厨房灯", 5, false), "厨房…");
+        assert_eq!(fit("厨房灯", 4, false), "厨… ");
+        assert_eq!(fit("12", 4, true), "  12");
+        assert_eq!(fit("12", 0, true), "");
+    }
+
+    #[test]
+    fn sparkline_shows_the_last_values_between_their_extremes() {
+        assert_eq!(sparkline([9, 0, 50, 100].into_iter(), 3), "▁▄█");
+        assert_eq!(sparkline([7, 7].into_iter(), 8), "▄▄");
+        assert_eq!(sparkline([0, u64::MAX].into_iter(), 8), "▁█");
+        assert_eq!(sparkline([].into_iter(), 8), "");
+    }
+
+    #[test]
+    fn an_event_is_one_line() {
+        let kind = EventKind::Note { id: Some("a\nb".into()), text: "x\ny".into() };
+        let event = Event { seq: 1, at_ms: 1_700_000_000_000, kind };
+        assert_eq!(line(&event), "22:13:20Z a�b: x�y");
+    }
+}

@@ -1,0 +1,277 @@
+//! The tables: links, reports, outages.
+
+use pblink_server::{LinkState, LinkStatus};
+use ratatui::Frame;
+use ratatui::layout::Rect;
+use ratatui::style::Style;
+
+use super::table::{self, Column};
+use super::theme::Theme;
+use super::{Position, say};
+use crate::monitor::data::{Connection, Data, Outage, OutageEnd, Reports};
+use crate::monitor::model::Model;
+use crate::monitor::{text, units};
+
+/// A link with what else is known of it.
+struct LinkRow<'a> {
+    link: &'a LinkStatus,
+    age: u64,
+    reports: Option<&'a Reports>,
+    /// Whether this is what is, not what was before the server was lost.
+    live: bool,
+}
+
+impl LinkRow<'_> {
+    fn style(&self, style: Style, theme: Theme) -> Style {
+        if self.live { style } else { theme.dim() }
+    }
+}
+
+/// The table of links.
+pub fn links(frame: &mut Frame, area: Rect, model: &Model, theme: Theme) -> Position {
+    let data = model.data();
+    let indices = model.link_rows();
+    if indices.is_empty() {
+        say(frame, area, &no_links(model), theme);
+        return None;
+    }
+    let rows: Vec<LinkRow> = indices.iter().map(|i| link_row(data, *i)).collect();
+    let id = id_width(rows.iter().map(|row| &*row.link.id));
+    let columns = [
+        Column { title: "id", width: id.0, most: id.1, right: false, rank: 0, cell: link_id },
+        Column {
+            // Without the server nobody knows the state; this is what it was.
+            title: if live(data) { "state" } else { "was" },
+            width: 12,
+            most: 12,
+            right: false,
+            rank: 1,
+            cell: |row, _, theme| {
+                let style = row.style(theme.state(row.link.state), theme);
+                (text::state_name(row.link.state).into(), style)
+            },
+        },
+        number("since", 6, 2, |row, _, theme| {
+            (units::age(row.age), row.style(Style::new(), theme))
+        }),
+        number("conn", 5, 7, |row, _, theme| counter(row, row.link.connects, theme)),
+        number("in", 6, 3, |row, _, theme| counter(row, row.link.lines_in, theme)),
+        number("out", 6, 4, |row, _, theme| counter(row, row.link.lines_out, theme)),
+        number("resent", 6, 8, |row, _, theme| counter(row, row.link.retransmissions, theme)),
+        number("dup", 5, 9, |row, _, theme| counter(row, row.link.duplicates, theme)),
+        number("write→ack", 9, 5, |row, _, theme| {
+            (
+                row.link.write_ack_us.map_or("-".into(), units::micros),
+                row.style(Style::new(), theme),
+            )
+        }),
+        number("free", 8, 6, |row, _, theme| {
+            (row.link.mem_free.map_or("-".into(), units::bytes), row.style(Style::new(), theme))
+        }),
+        Column {
+            title: "free, trend",
+            width: 11,
+            most: 48,
+            right: false,
+            rank: 10,
+            cell: |row, width, theme| (trend(row.reports, width), row.style(Style::new(), theme)),
+        },
+    ];
+    table::draw(frame, area, &columns, &rows, Some(model.selected_link(&indices)), theme)
+}
+
+/// The last reports, one row a link.
+pub fn reports(frame: &mut Frame, area: Rect, model: &Model, theme: Theme) -> Position {
+    let data = model.data();
+    let indices = model.report_rows();
+    if indices.is_empty() {
+        let sentence = if model.filter().is_empty() {
+            "No report yet. An ESP8266 reports its free memory every report interval.".into()
+        } else {
+            nothing_passes(model, "report")
+        };
+        say(frame, area, &sentence, theme);
+        return None;
+    }
+    let rows: Vec<LinkRow> = indices.iter().map(|i| link_row(data, *i)).collect();
+    let id = id_width(rows.iter().map(|row| &*row.link.id));
+    let columns = [
+        Column { title: "id", width: id.0, most: id.1, right: false, rank: 0, cell: link_id },
+        number("last", 9, 1, |row, _, theme| report(row, theme, |r| text::time(r.at_ms))),
+        number("number", 6, 3, |row, _, theme| report(row, theme, |r| units::count(r.number))),
+        number("connects", 8, 4, |row, _, theme| report(row, theme, |r| units::count(r.connects))),
+        number("boots", 5, 6, |row, _, theme| {
+            (row.reports.map_or(0, |r| r.boots).to_string(), row.style(Style::new(), theme))
+        }),
+        number("free", 8, 2, |row, _, theme| report(row, theme, |r| units::bytes(r.mem_free))),
+        number("lowest", 8, 7, |row, _, theme| {
+            let lowest = row.reports.and_then(|r| r.samples.iter().map(|s| s.mem_free).min());
+            (lowest.map_or("-".into(), units::bytes), row.style(Style::new(), theme))
+        }),
+        Column {
+            title: "free, trend",
+            width: 11,
+            most: 120,
+            right: false,
+            rank: 5,
+            cell: |row, width, theme| (trend(row.reports, width), row.style(Style::new(), theme)),
+        },
+    ];
+    table::draw(frame, area, &columns, &rows, Some(model.selected_link(&indices)), theme)
+}
+
+/// An outage with the time that it has lasted.
+pub struct OutageRow<'a> {
+    outage: &'a Outage,
+    open_for: Option<u64>,
+}
+
+/// All outages, newest first.
+pub fn outages(frame: &mut Frame, area: Rect, model: &Model, theme: Theme) -> Position {
+    let outages = model.outage_rows();
+    if outages.is_empty() {
+        let sentence = if model.filter().is_empty() {
+            "No outage so far.".into()
+        } else {
+            nothing_passes(model, "outage")
+        };
+        say(frame, area, &sentence, theme);
+        return None;
+    }
+    let selected = model.selected_outage(&outages);
+    outage_table(frame, area, model.data(), &outages, Some(selected), true, theme)
+}
+
+/// A table of outages, with or without the column of ids.
+pub fn outage_table(
+    frame: &mut Frame,
+    area: Rect,
+    data: &Data,
+    outages: &[&Outage],
+    selected: Option<usize>,
+    ids: bool,
+    theme: Theme,
+) -> Position {
+    let rows: Vec<_> = outages.iter().map(|outage| outage_row(data, outage)).collect();
+    let id = id_width(outages.iter().map(|outage| &*outage.id));
+    let mut columns = vec![
+        outage_column("began", 9, 9, 1, |row, _, _| {
+            (text::time(row.outage.began_ms), Style::new())
+        }),
+        outage_column("lasted", 11, 11, 2, |row, _, theme| match (row.outage.end, row.open_for) {
+            (OutageEnd::After(ms), _) => (units::span(ms), Style::new()),
+            (OutageEnd::Open, Some(ms)) => (format!("now, {}", units::age(ms)), theme.bad()),
+            (OutageEnd::Open, None) => ("now".into(), theme.bad()),
+            (OutageEnd::Unknown, _) => ("restarted".into(), theme.dim()),
+        }),
+        outage_column("layer", 7, 7, 3, |row, _, _| {
+            (row.outage.why.map_or("-", |(layer, _)| text::layer_name(layer)).into(), Style::new())
+        }),
+        outage_column("cause", 14, 25, 4, |row, width, _| match row.outage.why {
+            Some((_, cause)) => {
+                let sentence = cause.to_string();
+                let fits = sentence.len() <= width;
+                (if fits { sentence } else { text::cause_name(cause).into() }, Style::new())
+            }
+            None => ("begin not seen".into(), Style::new()),
+        }),
+    ];
+    if ids {
+        columns.push(outage_column("id", id.0, id.1, 0, |row, _, _| {
+            (text::clean(&row.outage.id).into_owned(), Style::new())
+        }));
+    }
+    table::draw(frame, area, &columns, &rows, selected, theme)
+}
+
+fn outage_row<'a>(data: &Data, outage: &'a Outage) -> OutageRow<'a> {
+    // The server's own count of the outage; the clocks of two machines may differ.
+    let open_for = data
+        .link(&outage.id)
+        .filter(|link| matches!(link.state, LinkState::Down { .. }))
+        .map(|link| data.link_age(link));
+    OutageRow { outage, open_for }
+}
+
+fn outage_column<'a>(
+    title: &'static str,
+    width: usize,
+    most: usize,
+    rank: u8,
+    cell: fn(&OutageRow<'a>, usize, Theme) -> (String, Style),
+) -> Column<OutageRow<'a>> {
+    Column { title, width, most, right: false, rank, cell }
+}
+
+fn number<'a>(
+    title: &'static str,
+    width: usize,
+    rank: u8,
+    cell: fn(&LinkRow<'a>, usize, Theme) -> (String, Style),
+) -> Column<LinkRow<'a>> {
+    Column { title, width, most: width, right: true, rank, cell }
+}
+
+fn live(data: &Data) -> bool {
+    !matches!(data.connection, Connection::Lost { .. })
+}
+
+fn link_row(data: &Data, index: usize) -> LinkRow<'_> {
+    let link = &data.links[index];
+    LinkRow {
+        link,
+        age: data.link_age(link),
+        reports: data.reports.get(&link.id),
+        live: live(data),
+    }
+}
+
+fn link_id(row: &LinkRow, _: usize, theme: Theme) -> (String, Style) {
+    (text::clean(&row.link.id).into_owned(), row.style(Style::new(), theme))
+}
+
+fn counter(row: &LinkRow, value: u64, theme: Theme) -> (String, Style) {
+    // A column of noughts should not catch the eye.
+    let style = if value == 0 { theme.dim() } else { row.style(Style::new(), theme) };
+    (units::count(value), style)
+}
+
+fn report(
+    row: &LinkRow,
+    theme: Theme,
+    value: fn(&crate::monitor::data::Sample) -> String,
+) -> (String, Style) {
+    let last = row.reports.and_then(|reports| reports.samples.back());
+    (last.map_or("-".into(), value), row.style(Style::new(), theme))
+}
+
+/// The bars of a link's free memory.
+pub fn trend(reports: Option<&Reports>, cells: usize) -> String {
+    reports.map_or(String::new(), |reports| {
+        text::sparkline(reports.samples.iter().map(|sample| sample.mem_free), cells)
+    })
+}
+
+/// Cells that ids need and can use: as much as the longest, within limits.
+fn id_width<'a>(ids: impl Iterator<Item = &'a str>) -> (usize, usize) {
+    let longest = ids.map(|id| text::text_width(&text::clean(id))).max().unwrap_or(0);
+    (longest.clamp(4, 12), longest.clamp(4, 24))
+}
+
+fn no_links(model: &Model) -> String {
+    if !model.filter().is_empty() {
+        return nothing_passes(model, "link");
+    }
+    match &model.data().server {
+        Some(server) => format!(
+            "No board has connected yet. Boards connect to {}; `pblink simulate` plays one.",
+            text::clean(&server.listen)
+        ),
+        None => "Waiting for the server.".into(),
+    }
+}
+
+/// Why a filtered list is empty.
+pub fn nothing_passes(model: &Model, what: &str) -> String {
+    format!("No {what} with an id that contains “{}”. Esc clears the filter.", model.filter())
+}

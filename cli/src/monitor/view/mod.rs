@@ -1,0 +1,225 @@
+//! Drawing the model. Every screen fits its area: columns and panels that find no room are left
+//! out in a fixed order, so that the most telling ones stay.
+
+mod help;
+mod lists;
+mod log;
+mod page;
+mod table;
+mod theme;
+
+use ratatui::Frame;
+use ratatui::buffer::Buffer;
+use ratatui::layout::{Constraint, Layout, Rect};
+use ratatui::style::Style;
+use ratatui::text::{Line, Span};
+use ratatui::widgets::{Paragraph, Wrap};
+
+use super::data::Connection;
+use super::model::{Model, Tab};
+use super::{text, units};
+use theme::Theme;
+
+/// The smallest terminal that shows something useful.
+const SMALLEST: (u16, u16) = (40, 10);
+
+/// Where in a list that is longer than the screen the user is: row (from 1) and rows.
+type Position = Option<(usize, usize)>;
+
+/// Draws the whole screen.
+pub fn draw(frame: &mut Frame, model: &Model) {
+    let theme = Theme::new(model.colour());
+    let area = frame.area();
+    if area.width < SMALLEST.0 || area.height < SMALLEST.1 {
+        let (width, height) = SMALLEST;
+        let text = format!("too small: pblink needs {width}×{height} (q quits)");
+        frame.render_widget(Paragraph::new(text).wrap(Wrap { trim: true }), area);
+        return;
+    }
+    let [head, tabs, body, foot] = Layout::vertical([
+        Constraint::Length(1),
+        Constraint::Length(1),
+        Constraint::Min(1),
+        Constraint::Length(1),
+    ])
+    .areas(area);
+    let position = if model.page().is_some() {
+        page::draw(frame, body, model, theme)
+    } else {
+        match model.tab() {
+            Tab::Links => lists::links(frame, body, model, theme),
+            Tab::Reports => lists::reports(frame, body, model, theme),
+            Tab::Outages => lists::outages(frame, body, model, theme),
+            Tab::Log => log::draw(frame, body, model, theme),
+        }
+    };
+    header(frame.buffer_mut(), head, model, theme);
+    tab_line(frame.buffer_mut(), tabs, model, position, theme);
+    footer(frame.buffer_mut(), foot, model, theme);
+    if model.help_is_open() {
+        help::draw(frame, body, model, theme);
+    }
+}
+
+/// The server and whether it is there.
+fn header(buffer: &mut Buffer, area: Rect, model: &Model, theme: Theme) {
+    let data = model.data();
+    let state = match &data.connection {
+        Connection::Connecting => Span::styled("connecting…", theme.warning()),
+        Connection::Live => Span::styled("live", theme.good()),
+        Connection::Lost { since, .. } => {
+            let age = units::age(data.now.mono_ms.saturating_sub(*since));
+            Span::styled(format!(" no server for {age} "), theme.alarm())
+        }
+    };
+    let mut room = usize::from(area.width).saturating_sub(text::text_width(&state.content) + 2);
+    put_right(buffer, area, vec![state]);
+
+    let Some(server) = &data.server else {
+        put(buffer, area, vec![Span::styled("pblink", theme.heading())]);
+        return;
+    };
+    let uptime = units::age(data.uptime().unwrap_or_default());
+    let up = format!("{}/{} up", data.links_up(), data.links.len());
+    // In the order of the line, with the rank of each: the lowest number is kept longest.
+    let pieces = [
+        (3, Span::styled(format!("pblink {}", text::clean(&server.version)), theme.heading())),
+        (2, Span::raw(text::clean(&server.listen).into_owned())),
+        (1, Span::styled(up, theme.heading())),
+        (4, Span::raw(format!("uptime {uptime}"))),
+        (5, Span::raw(format!("app {}", text::clean(&server.app)))),
+        (6, Span::raw(format!("time-out {}", units::span(server.timeout_ms)))),
+    ];
+    let mut ranked: Vec<_> = (0..pieces.len()).collect();
+    ranked.sort_by_key(|i| pieces[*i].0);
+    let mut kept = Vec::new();
+    for i in ranked {
+        // The first that does not fit ends it: a lesser piece in its place would look odd.
+        let width = text::text_width(&pieces[i].1.content) + 3;
+        let Some(rest) = room.checked_sub(width) else {
+            break;
+        };
+        room = rest;
+        kept.push(i);
+    }
+    let mut spans = Vec::new();
+    for i in (0..pieces.len()).filter(|i| kept.contains(i)) {
+        if !spans.is_empty() {
+            spans.push(Span::styled(" · ", theme.dim()));
+        }
+        spans.push(pieces[i].1.clone());
+    }
+    put(buffer, area, spans);
+}
+
+/// The tabs; on their right what limits the view: frozen, filter, position.
+fn tab_line(buffer: &mut Buffer, area: Rect, model: &Model, position: Position, theme: Theme) {
+    let mut spans = Vec::new();
+    for (i, tab) in Tab::ALL.into_iter().enumerate() {
+        let style = if tab == model.tab() { theme.selected() } else { Style::new() };
+        spans.push(Span::styled(format!(" {} {} ", i + 1, tab.name()), style));
+    }
+    let used: usize = spans.iter().map(|span| text::text_width(&span.content)).sum();
+    // The tabs bring their own margin.
+    buffer.set_line(area.x, area.y, &Line::from(spans), area.width);
+
+    let mut room = usize::from(area.width).saturating_sub(used + 3);
+    let mut right: Vec<Span> = Vec::new();
+    let mut add = |text: String, style: Style| {
+        if let Some(rest) = room.checked_sub(text::text_width(&text) + 1) {
+            room = rest;
+            right.insert(0, Span::raw(" "));
+            right.insert(0, Span::styled(text, style));
+        }
+    };
+    if model.is_frozen() {
+        add(" FROZEN ".into(), theme.alarm());
+    }
+    if !model.filter().is_empty() {
+        let filter = format!("/{}", model.filter());
+        let cells = text::text_width(&filter).min(12);
+        add(text::fit(&filter, cells, false), theme.warning());
+    }
+    if let Some((row, rows)) = position {
+        add(format!("{row}/{rows}"), theme.dim());
+    }
+    right.pop();
+    put_right(buffer, area, right);
+}
+
+/// The keys that fit, or the filter while it is typed.
+fn footer(buffer: &mut Buffer, area: Rect, model: &Model, theme: Theme) {
+    if model.is_editing() {
+        let hint = "  Enter keeps it, Esc clears it";
+        let room = usize::from(area.width).saturating_sub(text::text_width(hint) + 4);
+        // The end of a long filter is where the user types.
+        let mut filter = model.filter();
+        while text::text_width(filter) > room {
+            filter = &filter[filter.chars().next().map_or(0, char::len_utf8)..];
+        }
+        let spans = vec![
+            Span::styled("/", theme.heading()),
+            Span::raw(filter.to_owned()),
+            Span::styled(" ", theme.selected()),
+            Span::styled(hint, theme.dim()),
+        ];
+        return put(buffer, area, spans);
+    }
+    let mut keys: Vec<(String, &str)> = Vec::new();
+    let mut key = |key: &str, label| keys.push((key.to_owned(), label));
+    if model.help_is_open() {
+        key("any key", "closes the help");
+    } else if model.page().is_some() {
+        key("Esc", "back");
+    } else if !model.filter().is_empty() {
+        key("Esc", "clear filter");
+    }
+    key("q", "quit");
+    key("?", "help");
+    let extra: Vec<_> = model.extra().iter().map(|e| (e.key.to_string(), &*e.label)).collect();
+    keys.extend(extra);
+    let mut key = |key: &str, label| keys.push((key.to_owned(), label));
+    key("f", if model.is_frozen() { "unfreeze" } else { "freeze" });
+    key("/", "filter");
+    if model.page().is_none() {
+        key("Enter", "one link");
+    }
+    key("Tab", "next view");
+    key("↑↓", if model.page().is_some() { "log" } else { "select" });
+
+    let mut room = usize::from(area.width).saturating_sub(2);
+    let mut spans: Vec<Span> = Vec::new();
+    for (key, label) in keys {
+        let gap = if spans.is_empty() { "" } else { "   " };
+        let width = gap.len() + text::text_width(&key) + 1 + text::text_width(label);
+        let Some(rest) = room.checked_sub(width) else {
+            continue;
+        };
+        room = rest;
+        spans.push(Span::raw(gap));
+        spans.push(Span::styled(key, theme.key()));
+        spans.push(Span::raw(format!(" {label}")));
+    }
+    put(buffer, area, spans);
+}
+
+/// Puts a line into an area's first row, one cell in from its left.
+fn put(buffer: &mut Buffer, area: Rect, spans: Vec<Span>) {
+    buffer.set_line(area.x + 1, area.y, &Line::from(spans), area.width.saturating_sub(1));
+}
+
+/// Puts a line to the right end of an area's first row, one cell in.
+fn put_right(buffer: &mut Buffer, area: Rect, spans: Vec<Span>) {
+    let line = Line::from(spans);
+    let width = (line.width() as u16).min(area.width.saturating_sub(1));
+    buffer.set_line(area.right() - width - 1, area.y, &line, width);
+}
+
+/// Says, in the middle of an area, why it is empty.
+fn say(frame: &mut Frame, area: Rect, sentence: &str, theme: Theme) {
+    let lines = Paragraph::new(sentence).wrap(Wrap { trim: true }).centered().style(theme.dim());
+    let middle =
+        Rect { y: area.y + area.height / 3, height: area.height - area.height / 3, ..area };
+    let inner = Rect { x: middle.x + 2, width: middle.width.saturating_sub(4), ..middle };
+    frame.render_widget(lines, inner);
+}

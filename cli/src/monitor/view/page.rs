@@ -1,0 +1,137 @@
+//! One link: everything about it.
+
+use pblink_server::LinkStatus;
+use ratatui::Frame;
+use ratatui::layout::Rect;
+use ratatui::text::Span;
+
+use super::theme::Theme;
+use super::{Position, lists, log, put, say};
+use crate::monitor::data::{Data, Outage, OutageEnd};
+use crate::monitor::model::Model;
+use crate::monitor::{text, units};
+
+/// Cells of a label with its value and a gap.
+const ITEM: usize = 26;
+
+/// Draws the page of the link that is open.
+pub fn draw(frame: &mut Frame, area: Rect, model: &Model, theme: Theme) -> Position {
+    let data = model.data();
+    let id = model.page().unwrap_or_default();
+    let Some(link) = data.link(id) else {
+        let sentence =
+            format!("The server does not know {} any more. Esc goes back.", text::clean(id));
+        say(frame, area, &sentence, theme);
+        return None;
+    };
+    let mut rest = area;
+    title(frame, take(&mut rest, 1), data, link, theme);
+    counters(frame, &mut rest, data, link, theme);
+    memory(frame, &mut rest, data, link, theme);
+
+    let outages: Vec<&Outage> = data.outages.iter().rev().filter(|o| o.id == id).collect();
+    // The log needs three lines of its own; an outage takes one, and one for the headings.
+    let room = rest.height.saturating_sub(3);
+    if !outages.is_empty() && room >= 3 {
+        // At most a third, so that the log stays the longer of the two.
+        let height = (outages.len() as u16 + 1).min((room / 3 + 1).max(3));
+        let open = outages.iter().any(|o| o.end == OutageEnd::Open);
+        let open = if open { ", one open" } else { "" };
+        rule(frame, take(&mut rest, 1), &format!("Outages: {}{open}", outages.len()), theme);
+        let area = take(&mut rest, height);
+        lists::outage_table(frame, area, data, &outages, None, false, theme);
+    }
+    if rest.height < 2 {
+        return None;
+    }
+    rule(frame, take(&mut rest, 1), "Log", theme);
+    log::draw(frame, rest, model, theme)
+}
+
+fn title(frame: &mut Frame, area: Rect, data: &Data, link: &LinkStatus, theme: Theme) {
+    let age = units::age(data.link_age(link));
+    let state = text::state_name(link.state);
+    let mut spans = vec![
+        Span::styled(format!("Link {}", text::clean(&link.id)), theme.heading()),
+        Span::raw("  "),
+        Span::styled(format!("{state} for {age}"), theme.state(link.state)),
+    ];
+    if let Some(peer) = &link.peer {
+        spans.push(Span::styled(format!("  {}", text::clean(peer)), theme.dim()));
+    }
+    put(frame.buffer_mut(), area, spans);
+}
+
+fn counters(frame: &mut Frame, rest: &mut Rect, data: &Data, link: &LinkStatus, theme: Theme) {
+    let optional = |value: Option<u64>| value.map_or("-".into(), units::count);
+    let boots = data.reports.get(&link.id).map_or(0, |reports| reports.boots);
+    let items = [
+        ("lines in", units::count(link.lines_in)),
+        ("lines out", units::count(link.lines_out)),
+        ("write→ack", link.write_ack_us.map_or("-".into(), units::micros)),
+        ("connects", units::count(link.connects)),
+        ("outages", units::count(link.outages)),
+        ("unacked", units::count(link.unacked)),
+        ("resent", units::count(link.retransmissions)),
+        ("duplicates", units::count(link.duplicates)),
+        ("unread", units::count(link.unread)),
+        ("invalid", units::count(link.invalid_lines)),
+        ("report", optional(link.report_number)),
+        ("ESP connects", optional(link.board_connects)),
+        ("ESP boots", units::count(boots)),
+        ("free memory", link.mem_free.map_or("-".into(), units::bytes)),
+    ];
+    let room = usize::from(rest.width).saturating_sub(2);
+    // One more cell than needed: the last item of a row has no gap.
+    let columns = ((room + 4) / ITEM).clamp(1, 5);
+    for row in items.chunks(columns) {
+        if rest.height <= 2 {
+            return;
+        }
+        let mut spans = Vec::new();
+        for (label, value) in row {
+            spans.push(Span::styled(text::fit(label, 12, false), theme.dim()));
+            spans.push(Span::raw(text::fit(value, ITEM - 16, true)));
+            spans.push(Span::raw("    "));
+        }
+        put(frame.buffer_mut(), take(rest, 1), spans);
+    }
+}
+
+fn memory(frame: &mut Frame, rest: &mut Rect, data: &Data, link: &LinkStatus, theme: Theme) {
+    let Some(reports) = data.reports.get(&link.id) else {
+        return;
+    };
+    if rest.height < 5 {
+        return;
+    }
+    let all = reports.samples.iter().map(|sample| sample.mem_free);
+    let (low, high) = (all.clone().min().unwrap_or(0), all.max().unwrap_or(0));
+    let range = format!("  {} to {}", units::bytes(low), units::bytes(high));
+    let room = usize::from(rest.width).saturating_sub(2 + 12 + text::text_width(&range));
+    let spans = vec![
+        Span::styled(text::fit("free, trend", 12, false), theme.dim()),
+        Span::raw(lists::trend(Some(reports), room)),
+        Span::styled(range, theme.dim()),
+    ];
+    put(frame.buffer_mut(), take(rest, 1), spans);
+}
+
+/// A heading with a line to the right end.
+fn rule(frame: &mut Frame, area: Rect, title: &str, theme: Theme) {
+    let room = usize::from(area.width).saturating_sub(3 + text::text_width(title));
+    let spans = vec![
+        Span::styled(title.to_owned(), theme.heading()),
+        Span::styled(format!(" {}", "─".repeat(room)), theme.dim()),
+    ];
+    put(frame.buffer_mut(), area, spans);
+}
+
+/// Cuts rows off the top.
+fn take(rest: &mut Rect, height: u16) -> Rect {
+    let height = height.min(rest.height);
+    let top = Rect { height, ..*rest };
+    rest.y += height;
+    rest.height -= height;
+    top
+}

@@ -1,1 +1,0 @@
-//! `pblink.toml`: the one source of truth for board, server and tools.

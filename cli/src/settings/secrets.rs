@@ -1,0 +1,204 @@
+//! The WiFi password: where it may come from, and that it never shows itself.
+
+use std::fmt;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+use toml::de::{DeTable, DeValue};
+
+use super::reader::line_at;
+use super::{Problem, Settings, failed, shell_word};
+use crate::exit::{Exit, Failed};
+
+/// The environment variable that may hold the WiFi password; empty counts as not set.
+pub const PASSWORD_ENV: &str = "PBLINK_WIFI_PASSWORD";
+
+/// The one key of the secrets file.
+pub(super) const SECRETS_KEY: &str = "wifi_password";
+
+/// A password. It does not show itself: `Debug` hides it, `Display` does not exist.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Secret(String);
+
+impl Secret {
+    /// The text itself. Never print or log it.
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Secret(hidden)")
+    }
+}
+
+/// Where the password was found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum PasswordSource {
+    /// The file of `--password-file`.
+    Flag(PathBuf),
+    /// [`PASSWORD_ENV`]
+    Environment,
+    /// The secrets file.
+    Secrets(PathBuf),
+}
+
+impl fmt::Display for PasswordSource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Flag(path) if path == Path::new("-") => f.write_str("standard input"),
+            Self::Flag(path) | Self::Secrets(path) => path.display().fmt(f),
+            Self::Environment => f.write_str(PASSWORD_ENV),
+        }
+    }
+}
+
+/// Whether someone who writes this key wants to give a password.
+pub(crate) fn is_password_key(key: &str) -> bool {
+    let leaf = key.rsplit('.').next().unwrap_or(key).to_ascii_lowercase();
+    let leaf = leaf.strip_prefix("wifi_").unwrap_or(&leaf);
+    ["password", "passwd", "passphrase"].iter().any(|p| strsim::damerau_levenshtein(leaf, p) <= 2)
+        || ["pass", "psk", "pw", "pwd"].contains(&leaf)
+}
+
+/// Checks a password.
+///
+/// # Errors
+/// What is allowed; the password is not in the message.
+pub(crate) fn check_password(text: &str) -> Result<Secret, String> {
+    if !text.is_empty() && !(8..=63).contains(&text.len()) {
+        return Err(format!("a WiFi password has 8 to 63 bytes, this one has {}", text.len()));
+    }
+    if text.contains(char::is_control) {
+        return Err("the WiFi password has a control character, such as a tab or newline".into());
+    }
+    Ok(Secret(text.to_owned()))
+}
+
+/// The password by precedence: flag, environment, secrets file. An empty one is none.
+pub(crate) fn find(
+    settings: &Settings,
+    flag: Option<&Path>,
+) -> anyhow::Result<Option<(Secret, PasswordSource)>> {
+    let found = if let Some(path) = flag {
+        Some((read_password(path)?, PasswordSource::Flag(path.to_owned())))
+    } else if let Some(value) = std::env::var_os(PASSWORD_ENV).filter(|value| !value.is_empty()) {
+        let secret = value.to_str().ok_or("it must be UTF-8 text".to_owned());
+        let secret = secret
+            .and_then(check_password)
+            .map_err(|problem| Failed::with(Exit::Config, format!("{PASSWORD_ENV}: {problem}")))?;
+        Some((secret, PasswordSource::Environment))
+    } else {
+        let path = settings.secrets_path();
+        from_secrets(&path)?.map(|secret| (secret, PasswordSource::Secrets(path)))
+    };
+    Ok(found.filter(|(secret, _)| !secret.0.is_empty()))
+}
+
+/// Reads a file that holds nothing but the password; `-` is standard input. One newline at its end
+/// is not part of it.
+pub(crate) fn read_password(path: &Path) -> anyhow::Result<Secret> {
+    let mut text = String::new();
+    let read = if path == Path::new("-") {
+        std::io::stdin().lock().read_to_string(&mut text)
+    } else {
+        std::fs::File::open(path).and_then(|mut file| file.read_to_string(&mut text))
+    };
+    let fail = |what: String| Failed::with(Exit::Config, what);
+    read.map_err(|e| fail(format!("cannot read the password file {}: {e}", path.display())))?;
+    let line = text.strip_suffix('\n').unwrap_or(&text);
+    let line = line.strip_suffix('\r').unwrap_or(line);
+    check_password(line).map_err(|problem| fail(format!("{}: {problem}", path.display())))
+}
+
+/// The password in the secrets file; `None` when the file does not exist.
+fn from_secrets(path: &Path) -> anyhow::Result<Option<Secret>> {
+    let fail = |line, message: String| failed(&[Problem { file: path.to_owned(), line, message }]);
+    let mut file = match std::fs::File::open(path) {
+        Ok(file) => file,
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+        Err(e) => return Err(fail(None, format!("cannot read it: {e}"))),
+    };
+    // Asked of the open file, not of its path: nobody can exchange it in between.
+    let metadata = file.metadata().map_err(|e| fail(None, format!("cannot read it: {e}")))?;
+    if let Some(mode) = open_to_others(&metadata) {
+        return Err(fail(
+            None,
+            format!(
+                "others can read the WiFi password (mode {mode:04o}); close it with `chmod 600 {}`",
+                shell_word(path)
+            ),
+        ));
+    }
+    let mut text = String::new();
+    file.read_to_string(&mut text).map_err(|e| fail(None, format!("cannot read it: {e}")))?;
+    // Only the parser's message goes out: its excerpt of the file could be the password.
+    let document = DeTable::parse(&text).map_err(|e| {
+        fail(e.span().map(|span| line_at(&text, span.start)), e.message().to_owned())
+    })?;
+    let mut secret = None;
+    for (key, value) in document.get_ref() {
+        let line = Some(line_at(&text, key.span().start));
+        if key.get_ref() != SECRETS_KEY {
+            let key = key.get_ref();
+            return Err(fail(
+                line,
+                format!("unknown key `{key}`; the only key here is `{SECRETS_KEY}`"),
+            ));
+        }
+        let DeValue::String(text) = value.get_ref() else {
+            return Err(fail(line, format!("`{SECRETS_KEY}` must be text in quotes")));
+        };
+        secret = Some(check_password(text).map_err(|problem| fail(line, problem))?);
+    }
+    Ok(secret)
+}
+
+/// The mode of a file that is open to the group or to others.
+#[cfg(unix)]
+fn open_to_others(metadata: &std::fs::Metadata) -> Option<u32> {
+    use std::os::unix::fs::PermissionsExt;
+    let mode = metadata.permissions().mode() & 0o7777;
+    (mode & 0o077 != 0).then_some(mode)
+}
+
+/// Elsewhere the folder's access list decides, which a mode cannot tell.
+#[cfg(not(unix))]
+fn open_to_others(_metadata: &std::fs::Metadata) -> Option<u32> {
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_secret_does_not_show_itself() {
+        let secret = check_password("hunter2hunter2").unwrap();
+        assert_eq!(format!("{secret:?}"), "Secret(hidden)");
+        assert!(!format!("{:?}", (Some(&secret), PasswordSource::Environment)).contains("hunter2"));
+    }
+
+    #[test]
+    fn passwords_have_8_to_63_bytes_or_none() {
+        for good in ["", "12345678", &"p".repeat(63), "with space", "éééé"] {
+            assert_eq!(check_password(good).unwrap().expose(), good);
+        }
+        for bad in ["1234567", &"p".repeat(64), "ééé", "tab\tinside", "12345678\n"] {
+            let problem = check_password(bad).unwrap_err();
+            assert!(!problem.contains(bad), "{problem}");
+        }
+    }
+
+    #[test]
+    fn keys_that_want_to_be_a_password_are_recognised() {
+        for key in ["password", "wifi.password", "wifi_password", "wifi.pasword", "wifi.PSK", "pw"]
+        {
+            assert!(is_password_key(key), "{key}");
+        }
+        for entry in &super::super::KEYS {
+            assert!(!is_password_key(entry.key), "{}", entry.key);
+        }
+    }
+}

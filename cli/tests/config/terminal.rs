@@ -1,0 +1,174 @@
+//! Real terminals, by util-linux's `script`, which is part of every Debian.
+
+use std::io::{Read, Write};
+use std::process::{Child, ChildStdin, ChildStdout, Stdio};
+use std::sync::mpsc;
+use std::time::Instant;
+
+use super::*;
+
+struct Terminal {
+    child: Child,
+    keys: Option<ChildStdin>,
+    output: mpsc::Receiver<Vec<u8>>,
+    shown: Vec<u8>,
+    /// What has been waited for already.
+    seen: usize,
+}
+
+fn forward(mut from: ChildStdout, to: mpsc::Sender<Vec<u8>>) {
+    let mut buffer = [0; 4096];
+    while let Ok(n @ 1..) = from.read(&mut buffer) {
+        if to.send(buffer[..n].to_vec()).is_err() {
+            break;
+        }
+    }
+}
+
+impl Terminal {
+    /// Runs a shell line in a terminal; `$PBLINK` is the command.
+    fn run(home: &Home, line: &str) -> Self {
+        let mut child = std::process::Command::new("script")
+            .args(["--quiet", "--return", "--command", line, "/dev/null"])
+            .current_dir(home.0.path())
+            .env("PBLINK", assert_cmd::cargo::cargo_bin("pblink"))
+            .env("SHELL", "/bin/sh")
+            .env_remove("PBLINK_WIFI_PASSWORD")
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("`script` of util-linux runs");
+        let (sender, output) = mpsc::channel();
+        let stdout = child.stdout.take().unwrap();
+        std::thread::spawn(move || forward(stdout, sender));
+        let keys = child.stdin.take();
+        Self { child, keys, output, shown: Vec::new(), seen: 0 }
+    }
+
+    /// Waits until the terminal shows `text` after what was waited for before.
+    fn expect(&mut self, text: &str) {
+        let deadline = Instant::now() + Duration::from_secs(60);
+        loop {
+            let fresh = &self.shown[self.seen..];
+            if let Some(at) = fresh.windows(text.len()).position(|w| w == text.as_bytes()) {
+                self.seen += at + text.len();
+                return;
+            }
+            let wait = deadline.saturating_duration_since(Instant::now());
+            match self.output.recv_timeout(wait) {
+                Ok(more) => self.shown.extend(more),
+                Err(why) => panic!("{why}: {text:?} is not in {:?}", self.text()),
+            }
+        }
+    }
+
+    fn press(&mut self, keys: &str) {
+        let stdin = self.keys.as_mut().unwrap();
+        stdin.write_all(keys.as_bytes()).unwrap();
+        stdin.flush().unwrap();
+    }
+
+    fn text(&self) -> String {
+        String::from_utf8_lossy(&self.shown).into_owned()
+    }
+
+    /// Waits for the end; everything that was ever shown.
+    fn finish(mut self) -> String {
+        self.expect("<end>");
+        drop(self.keys.take());
+        self.child.wait().unwrap();
+        self.text()
+    }
+}
+
+/// Runs the line, then tells its exit code and whether the terminal still echoes.
+fn then_ask(line: &str) -> String {
+    format!(
+        "{line}; echo code=$?; stty -a | tr ' ;' '\\n\\n' | grep -xE -- '-?(echo|icanon|isig)'; echo '<end>'"
+    )
+}
+
+const TO_PASSWORD: [(&str, &str); 7] = [
+    ("as boards reach it [", "10.0.0.7"),
+    ("TCP port [8123]: ", ""),
+    ("as an outage [2000]: ", ""),
+    ("Connection id of the board [1]: ", "kitchen"),
+    ("any) [kitchen]: ", ""),
+    ("never) [10]: ", ""),
+    ("WiFi network (", "Home"),
+];
+
+fn walk_to_password(terminal: &mut Terminal) {
+    for (prompt, answer) in TO_PASSWORD {
+        terminal.expect(prompt);
+        terminal.press(&format!("{answer}\n"));
+    }
+    terminal.expect("(empty = none): ");
+}
+
+#[test]
+fn init_asks_and_does_not_show_the_password() {
+    let home = Home::new();
+    let mut terminal = Terminal::run(&home, &then_ask("$PBLINK config init"));
+    walk_to_password(&mut terminal);
+    terminal.press("hunter2\n");
+    terminal.expect("8 to 63 bytes, this one has 7");
+    terminal.expect("(empty = none): ");
+    terminal.press(&format!("{PASSWORD}\n"));
+    let text = terminal.finish();
+    assert!(text.contains("code=0\r\n"), "{text}");
+    assert!(!text.contains("hunter2"), "{text}");
+    assert!(text.contains("\nisig\r\n") && text.contains("\necho\r\n"), "{text}");
+    assert!(home.read("pblink.toml").contains("ssid = \"Home\""));
+    assert!(home.read(SECRETS).contains(PASSWORD));
+    assert_eq!(fs::metadata(home.path(SECRETS)).unwrap().mode() & 0o7777, 0o600);
+    assert_eq!(home.config(&["check"]).out, "ok\n");
+}
+
+#[test]
+fn control_c_at_the_password_restores_the_terminal_and_writes_nothing() {
+    let home = Home::new();
+    let mut terminal = Terminal::run(&home, &then_ask("$PBLINK config init"));
+    walk_to_password(&mut terminal);
+    terminal.press("hunter2\x03");
+    let text = terminal.finish();
+    assert!(text.contains("stopped; nothing was written"), "{text}");
+    assert!(text.contains("code=130\r\n"), "{text}");
+    for mode in ["icanon", "isig", "echo"] {
+        assert!(text.contains(&format!("\n{mode}\r\n")), "{mode}: {text}");
+    }
+    assert_eq!(home.names(), [""; 0]);
+}
+
+#[test]
+fn the_end_of_input_stops_init_at_any_question() {
+    let home = Home::new();
+    let mut terminal = Terminal::run(&home, &then_ask("$PBLINK config init"));
+    terminal.expect("as boards reach it [");
+    terminal.press("\x04");
+    let text = terminal.finish();
+    assert!(text.contains("stopped; nothing was written"), "{text}");
+    assert!(text.contains("code=130\r\n"), "{text}");
+    assert_eq!(home.names(), [""; 0]);
+}
+
+#[test]
+fn yes_asks_nothing_on_a_terminal() {
+    let home = Home::new();
+    let terminal = Terminal::run(&home, &then_ask("$PBLINK config init --yes"));
+    let text = terminal.finish();
+    assert!(text.contains("code=0\r\n") && !text.contains("Enter takes"), "{text}");
+    assert_eq!(home.names(), ["pblink.toml"]);
+}
+
+#[test]
+fn set_asks_for_a_password_without_showing_it() {
+    let home = Home::new();
+    home.init();
+    let mut terminal = Terminal::run(&home, &then_ask("$PBLINK config set wifi.password"));
+    terminal.expect("(empty = none): ");
+    terminal.press(&format!("{PASSWORD}\n"));
+    let text = terminal.finish();
+    assert!(text.contains("code=0\r\n") && !text.contains("hunter2"), "{text}");
+    assert!(home.read(SECRETS).contains(PASSWORD));
+}

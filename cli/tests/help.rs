@@ -1,0 +1,95 @@
+//! The words of the command line: help texts, completion scripts, manual pages. Users and scripts
+//! rely on them, so a change has to be seen in a review.
+
+use std::process::Output;
+
+use assert_cmd::Command;
+
+fn pblink(args: &[&str]) -> Output {
+    Command::cargo_bin("pblink")
+        .unwrap()
+        .args(args)
+        // Help is wrapped to the width of the terminal, which a test does not have.
+        .env("COLUMNS", "100")
+        .env("NO_COLOR", "1")
+        .output()
+        .unwrap()
+}
+
+fn text(args: &[&str]) -> String {
+    let output = pblink(args);
+    assert!(output.status.success(), "{args:?}: {output:?}");
+    assert_eq!(String::from_utf8_lossy(&output.stderr), "");
+    String::from_utf8(output.stdout).unwrap()
+}
+
+/// One snapshot per verb, in `snapshots/help__VERB.snap`.
+fn check_help(verb: &[&str]) {
+    let help = text(&[verb, &["--help"]].concat());
+    assert!(help.contains("\nExamples:\n  pblink "), "{verb:?} has no example");
+    insta::assert_snapshot!(verb.join("-"), help);
+}
+
+#[test]
+fn config_help() {
+    check_help(&["config"]);
+    check_help(&["config", "init"]);
+    check_help(&["config", "show"]);
+    check_help(&["config", "set"]);
+    check_help(&["config", "check"]);
+}
+
+#[test]
+fn completions_and_man_help() {
+    check_help(&["completions"]);
+    check_help(&["man"]);
+}
+
+#[test]
+fn every_shell_gets_a_script_that_knows_the_verbs() {
+    for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
+        let script = text(&["completions", shell]);
+        for word in ["simulate", "password-file", "init"] {
+            assert!(script.contains(word), "{shell}: {word}");
+        }
+    }
+    assert_eq!(pblink(&["completions", "csh"]).status.code(), Some(2));
+}
+
+#[test]
+fn bash_accepts_its_script() {
+    let status =
+        Command::new("bash").arg("-n").write_stdin(text(&["completions", "bash"])).output();
+    let status = status.unwrap();
+    assert!(status.status.success() && status.stderr.is_empty(), "{status:?}");
+}
+
+#[test]
+fn the_manual_is_one_page_or_one_per_verb() {
+    let page = text(&["man"]);
+    assert!(page.contains(".TH pblink 1") && page.contains("pblink\\-config"), "{page}");
+
+    let folder = tempfile::tempdir().unwrap();
+    let dir = folder.path().join("share/man1");
+    for _again in 0..2 {
+        text(&["man", "--dir", dir.to_str().unwrap()]);
+    }
+    assert_eq!(std::fs::read_to_string(dir.join("pblink.1")).unwrap(), page);
+    for verb in ["config", "config-init", "completions", "serve"] {
+        let page = std::fs::read_to_string(dir.join(format!("pblink-{verb}.1"))).expect(verb);
+        assert!(page.contains(".SH SYNOPSIS"), "{verb}");
+    }
+    let page = std::fs::read_to_string(dir.join("pblink-config-set.1")).unwrap();
+    assert!(page.contains("Examples:"), "{page}");
+}
+
+#[test]
+fn a_manual_that_cannot_be_written_is_an_error_with_its_folder() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("file");
+    std::fs::write(&file, "").unwrap();
+    let output = pblink(&["man", "--dir", file.to_str().unwrap()]);
+    assert_eq!(output.status.code(), Some(1));
+    let error = String::from_utf8(output.stderr).unwrap();
+    assert!(error.contains("cannot write manual pages into") && error.contains("file"), "{error}");
+}

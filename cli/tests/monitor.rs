@@ -1,0 +1,351 @@
+//! The monitor's screens, keys and lines.
+
+mod monitor_fixture;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use monitor_fixture::{NASTY, info, link, screen, text};
+use pblink_cli::control::Update;
+use pblink_cli::monitor::{Action, ExtraKey, Key, Model, Now, Tab, plain};
+use pblink_server::{Cause, Event, EventKind, Layer, LinkState, LinkStatus, Refusal};
+use ratatui::buffer::Buffer;
+use ratatui::style::Color;
+
+const SIZES: [(u16, u16); 3] = [(120, 40), (80, 24), (60, 20)];
+
+/// 2026-03-01 12:00:00 UTC.
+const NOON: u64 = 1_772_366_400_000;
+
+fn snapshot(name: &str, model: &Model) {
+    for (width, height) in SIZES {
+        let shown = text(&screen(model, (width, height)));
+        insta::assert_snapshot!(format!("{name}_{width}x{height}"), shown);
+    }
+}
+
+fn at(seconds: u64, kind: EventKind) -> Update {
+    Update::Event(Arc::new(Event { seq: seconds + 1, at_ms: NOON + seconds * 1000, kind }))
+}
+
+fn report(id: &str, number: u64, mem_free: u64) -> EventKind {
+    EventKind::Report { id: id.into(), connects: 2, number, mem_free }
+}
+
+fn links() -> Vec<LinkStatus> {
+    let down = |layer, cause| LinkState::Down { layer, cause };
+    let mut one = link("1", LinkState::Up);
+    one.since_ms = 192_000;
+    one.peer = Some("192.168.1.20:50123".into());
+    (one.connects, one.outages, one.lines_in, one.lines_out) = (3, 2, 123_456, 61_728);
+    (one.retransmissions, one.duplicates, one.unacked) = (4, 1, 1);
+    (one.write_ack_us, one.mem_free) = (Some(1_250), Some(23_456));
+    (one.report_number, one.board_connects) = (Some(15), Some(2));
+    let mut ten = link("10", down(Layer::Wifi, Cause::Silent));
+    (ten.since_ms, ten.connects, ten.outages, ten.lines_in) = (12_000, 1, 1, 87);
+    (ten.write_ack_us, ten.mem_free) = (Some(48_000), Some(9_800));
+    let mut kitchen = link("kitchen-lamp", down(Layer::Coprocessor, Cause::Reset));
+    (kitchen.since_ms, kitchen.connects, kitchen.outages) = (4_000_000, 1, 1);
+    let mut waiting = link("2", LinkState::Waiting);
+    waiting.since_ms = 7_500_000;
+    let mut wide = link("厨房灯", LinkState::Up);
+    (wide.since_ms, wide.connects, wide.lines_in, wide.lines_out) = (59_000, 1, 99_999, 1);
+    vec![kitchen, ten, wide, waiting, one]
+}
+
+/// A server two hours old, with links in all states.
+fn model(colour: bool) -> Model {
+    let extra =
+        |key, label: &str, help: &str| ExtraKey { key, label: label.into(), help: help.into() };
+    let extra = vec![extra('w', "WiFi", "WiFi outage of the selected board")];
+    let mut model = Model::new(colour, extra);
+    tick(&mut model, 0);
+    model.apply(Update::Server(info(1)));
+    model.apply(Update::Links(links()));
+    let id = |id: &str| id.to_owned();
+    let peer = || "192.168.1.20:50123".to_owned();
+    let events = [
+        EventKind::Listening { address: "[::]:8123".into() },
+        EventKind::Connected { id: id("1"), peer: peer() },
+        EventKind::Connected { id: id("10"), peer: peer() },
+        EventKind::OutageBegan { id: id("1"), cause: Cause::ClosedByPeer, layer: Layer::Server },
+        EventKind::Board {
+            id: id("1"),
+            layer: Layer::Wifi,
+            up: true,
+            detail: "joined the access point again".into(),
+        },
+        EventKind::OutageEnded { id: id("1"), peer: peer(), lasted_ms: 7_450, connects: 2 },
+        EventKind::Refused {
+            id: Some(NASTY.into()),
+            peer: "192.168.1.66:4444".into(),
+            reason: Refusal::UnknownId,
+        },
+        EventKind::InvalidLine { id: id("10"), start: "zz\x1b[2J".into() },
+        EventKind::QueueFull { id: id("1") },
+        EventKind::Note {
+            id: None,
+            text: "echo: a note of the application that is rather longer than most of the \
+                   terminals are wide, so that it has to be cut somewhere, and this one is even \
+                   longer than that"
+                .into(),
+        },
+        EventKind::OutageBegan {
+            id: id("kitchen-lamp"),
+            cause: Cause::Reset,
+            layer: Layer::Coprocessor,
+        },
+        EventKind::OutageBegan { id: id("10"), cause: Cause::Silent, layer: Layer::Wifi },
+    ];
+    for (second, kind) in events.into_iter().enumerate() {
+        model.apply(at(second as u64, kind));
+    }
+    for number in 0..16 {
+        let free = 22_000 + (number * 7919) % 3000;
+        model.apply(at(20 + number, report("1", number, free)));
+    }
+    // This one boots in between.
+    for (i, number) in [7, 8, 0, 1].into_iter().enumerate() {
+        model.apply(at(40 + i as u64, report("10", number, 9_900 - 50 * i as u64)));
+    }
+    tick(&mut model, 5_000);
+    model
+}
+
+fn tick(model: &mut Model, ms: u64) {
+    model.tick(Now { mono_ms: 1_000_000 + ms, wall_ms: NOON + 60_000 + ms });
+}
+
+fn press(model: &mut Model, keys: &str) {
+    for c in keys.chars() {
+        model.key(match c {
+            '\n' => Key::Enter,
+            '\x1b' => Key::Esc,
+            c => Key::Char(c),
+        });
+    }
+}
+
+#[test]
+fn every_tab_fits_every_size() {
+    let mut model = model(true);
+    for (key, name) in [("1", "links"), ("2", "reports"), ("3", "outages"), ("4", "log")] {
+        press(&mut model, key);
+        snapshot(name, &model);
+    }
+}
+
+#[test]
+fn the_page_of_one_link_fits_every_size() {
+    let mut model = model(true);
+    press(&mut model, "\n");
+    assert_eq!(model.page(), Some("1"));
+    snapshot("page", &model);
+}
+
+#[test]
+fn a_selected_line_of_the_log_is_shown_in_full() {
+    let mut model = model(true);
+    press(&mut model, "4kk");
+    snapshot("log_selected", &model);
+}
+
+#[test]
+fn help_fits_every_size() {
+    let mut model = model(true);
+    press(&mut model, "?");
+    snapshot("help", &model);
+}
+
+#[test]
+fn a_frozen_view_shows_it_and_stands_still() {
+    let mut model = model(true);
+    press(&mut model, "f");
+    let before = text(&screen(&model, (80, 24)));
+    model.apply(Update::Links(vec![]));
+    tick(&mut model, 60_000);
+    assert_eq!(text(&screen(&model, (80, 24))), before);
+    snapshot("frozen", &model);
+    press(&mut model, "f");
+    let after = text(&screen(&model, (80, 24)));
+    assert!(after.contains("No board has connected yet"), "data went on:\n{after}");
+}
+
+#[test]
+fn a_filter_applies_to_all_tabs() {
+    let mut model = model(true);
+    press(&mut model, "/KITCH");
+    snapshot("filter_typed", &model);
+    press(&mut model, "\n");
+    snapshot("filter_kept", &model);
+    for tab in ["1", "3", "4"] {
+        press(&mut model, tab);
+        let shown = text(&screen(&model, (120, 40)));
+        assert!(shown.contains("kitchen-lamp"), "{shown}");
+        assert!(!shown.contains("192.168.1.20"), "no other link:\n{shown}");
+    }
+    press(&mut model, "2");
+    let shown = text(&screen(&model, (120, 40)));
+    assert!(shown.contains("No report with an id that contains “KITCH”"), "{shown}");
+    press(&mut model, "\x1b");
+    assert_eq!(model.filter(), "");
+}
+
+#[test]
+fn an_empty_server_says_what_to_do() {
+    let mut model = Model::new(true, vec![]);
+    snapshot("connecting", &model);
+    model.apply(Update::Server(info(1)));
+    snapshot("empty", &model);
+}
+
+#[test]
+fn a_lost_server_is_shown_and_ages_stop() {
+    let mut model = model(true);
+    model.apply(Update::Lost {
+        reason: "Connection refused".into(),
+        retry_in: Duration::from_secs(1),
+    });
+    tick(&mut model, 3_600_000);
+    snapshot("lost", &model);
+    model.apply(Update::Server(info(1)));
+    press(&mut model, "4");
+    let shown = text(&screen(&model, (120, 40)));
+    assert!(shown.contains("server reached again"), "{shown}");
+}
+
+#[test]
+fn outages_of_an_earlier_run_do_not_stay_open() {
+    let mut model = model(true);
+    press(&mut model, "3");
+    assert!(text(&screen(&model, (80, 24))).contains("now"));
+    model.apply(Update::Server(info(2)));
+    let shown = text(&screen(&model, (80, 24)));
+    assert!(shown.contains("restarted") && !shown.contains("now"), "{shown}");
+}
+
+#[test]
+fn without_colours_no_cell_has_one_and_words_say_the_state() {
+    let coloured = |buffer: &Buffer| {
+        buffer.content.iter().any(|cell| cell.fg != Color::Reset || cell.bg != Color::Reset)
+    };
+    for keys in ["1", "2", "3", "4", "f", "\n", "?", "/k", "/zzz\n", "4kk", "3j", "lost"] {
+        let [with, without] = [true, false].map(|colour| {
+            let mut model = model(colour);
+            if keys == "lost" {
+                model.apply(Update::Lost { reason: "gone".into(), retry_in: Duration::ZERO });
+            } else {
+                press(&mut model, keys);
+            }
+            screen(&model, (120, 40))
+        });
+        assert!(coloured(&with), "{keys:?} uses colours when it may");
+        assert!(!coloured(&without), "{keys:?} uses none when it may not");
+        assert_eq!(text(&with), text(&without), "{keys:?} says the same");
+    }
+}
+
+#[test]
+fn a_tiny_terminal_says_that_it_is_too_small() {
+    let model = model(true);
+    assert!(text(&screen(&model, (20, 5))).contains("too small"));
+    assert!(text(&screen(&model, (39, 40))).contains("too small"));
+    assert!(!text(&screen(&model, (40, 10))).contains("too small"));
+}
+
+#[test]
+fn more_links_than_lines_scroll() {
+    let mut model = Model::new(true, vec![]);
+    model.resize(24);
+    model.apply(Update::Server(info(1)));
+    let links = (1..=150).rev().map(|i| link(&i.to_string(), LinkState::Up)).collect();
+    model.apply(Update::Links(links));
+    let selected = |model: &Model| model.selected_id().unwrap();
+    assert_eq!(selected(&model), "1");
+    model.key(Key::PageDown);
+    assert_eq!(selected(&model), "20");
+    model.key(Key::End);
+    assert_eq!(selected(&model), "150");
+    let shown = text(&screen(&model, (80, 24)));
+    assert!(shown.contains("150/150") && shown.contains("\n 131 "), "{shown}");
+    press(&mut model, "k");
+    assert_eq!(selected(&model), "149");
+    // The selection stays on its link when others come before it.
+    model.apply(Update::Links(vec![link("149", LinkState::Up), link("0", LinkState::Up)]));
+    assert_eq!(selected(&model), "149");
+    press(&mut model, "g");
+    assert_eq!(selected(&model), "0");
+}
+
+#[test]
+fn the_log_follows_its_end_unless_a_line_is_selected() {
+    let mut model = model(true);
+    press(&mut model, "4");
+    let note = |text: &str| at(100, monitor_fixture::note(text));
+    (0..50).for_each(|_| model.apply(note("filler")));
+    assert!(text(&screen(&model, (80, 24))).contains("filler"));
+    model.key(Key::Home);
+    let first = text(&screen(&model, (80, 24)));
+    assert!(first.contains("server listens"), "{first}");
+    model.apply(note("newest"));
+    assert!(!text(&screen(&model, (80, 24))).contains("newest"), "it stays where it is");
+    model.key(Key::End);
+    model.apply(note("newest of all"));
+    assert!(text(&screen(&model, (80, 24))).contains("newest of all"), "it follows again");
+}
+
+#[test]
+fn keys_switch_quit_and_go_back() {
+    let mut model = model(true);
+    for tab in [Tab::Reports, Tab::Outages, Tab::Log, Tab::Links] {
+        model.key(Key::Tab);
+        assert_eq!(model.tab(), tab);
+    }
+    model.key(Key::BackTab);
+    assert_eq!(model.tab(), Tab::Log);
+    press(&mut model, "3\n");
+    assert_eq!(model.page(), Some("10"), "the newest outage's link");
+    press(&mut model, "\x1b");
+    assert_eq!((model.page(), model.tab()), (None, Tab::Outages));
+    press(&mut model, "?");
+    assert!(model.help_is_open());
+    assert_eq!(model.key(Key::Esc), Action::None);
+    assert!(!model.help_is_open());
+    assert_eq!(model.key(Key::Char('w')), Action::Extra('w'));
+    press(&mut model, "/");
+    assert_eq!(model.key(Key::Char('w')), Action::None, "it belongs to the filter");
+    assert_eq!(model.key(Key::Char('q')), Action::None, "so does this");
+    assert_eq!(model.filter(), "wq");
+    assert_eq!(model.key(Key::Ctrl('c')), Action::Quit);
+    press(&mut model, "\x1b");
+    assert_eq!(model.key(Key::Char('q')), Action::Quit);
+}
+
+#[tokio::test]
+async fn without_a_terminal_each_event_is_one_line() {
+    for json in [false, true] {
+        let (sender, updates) = tokio::sync::mpsc::channel(10);
+        for update in [
+            Update::Server(info(1)),
+            at(0, monitor_fixture::note("two\nlines\x1b[2J")),
+            Update::Links(links()),
+            at(1, report("1", 5, 41_234)),
+        ] {
+            sender.send(update).await.unwrap();
+        }
+        drop(sender);
+        let mut out = Vec::new();
+        plain::follow(updates, json, &mut out).await.unwrap();
+        let out = String::from_utf8(out).unwrap();
+        if json {
+            let events: Vec<Event> =
+                out.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+            assert_eq!(events.len(), 2);
+            assert_eq!(events[1].kind, report("1", 5, 41_234));
+        } else {
+            let expected = "12:00:00Z two�lines�[2J\n\
+                            12:00:01Z 1: report 5, 41.2 kB free, connects 2\n";
+            assert_eq!(out, expected);
+        }
+    }
+}

@@ -1,0 +1,107 @@
+//! What the tests of this crate share.
+#![allow(dead_code, missing_docs)]
+
+pub mod net;
+pub mod rig;
+pub mod vectors;
+
+use pblink_protocol::endpoint::{Delivery, Endpoint, Host, Receipt, Ticket};
+use pblink_protocol::time::{Duration, Instant};
+
+pub type Buf = heapless::Vec<u8, 256>;
+pub type End = Endpoint<Buf, Vec<u8>, 64>;
+
+pub const fn ms(n: u64) -> Instant {
+    Instant::from_millis(n)
+}
+
+pub const fn span(millis: u64) -> Duration {
+    Duration::from_millis(millis)
+}
+
+/// A small generator of numbers (splitmix64), so that a seed names a run for ever.
+#[derive(Debug, Clone, Default)]
+pub struct Rng(pub u64);
+
+impl Rng {
+    pub fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        z ^ (z >> 31)
+    }
+
+    /// Below `n`.
+    pub fn below(&mut self, n: u64) -> u64 {
+        self.next() % n
+    }
+
+    /// True once in `n` times.
+    pub fn one_in(&mut self, n: u64) -> bool {
+        self.below(n) == 0
+    }
+}
+
+/// Remembers everything that an endpoint calls.
+#[derive(Debug, Default)]
+pub struct Rec {
+    pub lines: Vec<String>,
+    pub receipts: Vec<Receipt>,
+    /// Ticket, and whether the line was given back.
+    pub acked: Vec<(Ticket, bool)>,
+    pub took: Vec<Duration>,
+    pub invalid: Vec<Vec<u8>>,
+    pub too_long: usize,
+    /// What to answer: taken, unless it says otherwise.
+    pub refuse: bool,
+    pub later: bool,
+    pub refused: Vec<String>,
+}
+
+impl Host<Vec<u8>> for Rec {
+    fn deliver(&mut self, text: &str, receipt: Receipt) -> Delivery {
+        if self.refuse {
+            self.refused.push(text.into());
+            return Delivery::Refused;
+        }
+        self.lines.push(text.into());
+        self.receipts.push(receipt);
+        if self.later { Delivery::Later } else { Delivery::Taken }
+    }
+
+    fn acked(&mut self, ticket: Ticket, line: Option<Vec<u8>>, took: Duration) {
+        self.acked.push((ticket, line.is_some()));
+        self.took.push(took);
+    }
+
+    fn invalid(&mut self, line: &[u8]) {
+        self.invalid.push(line.to_vec());
+    }
+
+    fn too_long(&mut self) {
+        self.too_long += 1;
+    }
+}
+
+/// Everything that an endpoint has to send now, through a buffer of `size` bytes.
+pub fn drain_sized(end: &mut End, now: Instant, size: usize) -> Vec<u8> {
+    let mut all = Vec::new();
+    let mut out = vec![0; size];
+    for _ in 0..100_000 {
+        match end.transmit(now, &mut out) {
+            0 => return all,
+            n => all.extend_from_slice(&out[..n]),
+        }
+    }
+    panic!("transmit never ends at {now:?}");
+}
+
+pub fn drain(end: &mut End, now: Instant) -> Vec<u8> {
+    drain_sized(end, now, 1500)
+}
+
+/// The same as text.
+pub fn sent(end: &mut End, now: Instant) -> String {
+    String::from_utf8(drain(end, now)).expect("UTF-8")
+}

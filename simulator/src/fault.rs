@@ -1,0 +1,52 @@
+//! What can go wrong with a pair.
+
+use pblink_protocol::time::Duration;
+
+/// A fault of one pair, to be injected with [`Pair::inject`](crate::Pair::inject).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fault {
+    /// The network is gone for this long.
+    WifiOutage(Duration),
+    /// The ESP8266's program stops dead. Only a reset helps.
+    Crash,
+    /// The ESP8266 stands still for this long, and goes on where it was unless it was reset.
+    Hang(Duration),
+    /// The ESP8266 restarts by itself, as after a watchdog reset.
+    Restart,
+    /// Both boards lose power and start again.
+    PowerCycle,
+    /// A wire keeps this level for this long, whatever its driver does.
+    Stuck(Wire, bool, Duration),
+    /// The next I2C transfer fails in its middle.
+    Nak,
+    /// One bit of the next I2C payload (not header) is inverted.
+    GarblePayload,
+    /// One bit of the next I2C header is inverted.
+    GarbleHeader,
+    /// The slave does not answer to its address for this long.
+    Deaf(Duration),
+}
+
+/// A wire between the boards.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Wire {
+    /// STM32 → ESP8266.
+    Syn,
+    /// ESP8266 → STM32.
+    Ack,
+    /// STM32 → ESP8266, true is active.
+    Reset,
+}
+
+/// The layer of a pair that is down.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Down {
+    /// The two boards do not exchange anything although both run.
+    Wires,
+    /// The ESP8266 does not run.
+    Coprocessor,
+    /// No network.
+    Wifi,
+    /// No server.
+    Server,
+}

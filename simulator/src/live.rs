@@ -1,0 +1,221 @@
+//! One pair in real time, on a real TCP socket.
+//!
+//! The wires stay virtual: their edges are microseconds apart, which no operating system's timer can
+//! follow, so the pair catches up with the clock each time that it is looked at. What the server sees
+//! is real: connections that open, close, break, or fall silent when the radio or the ESP8266 does.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::time::Instant as StdInstant;
+
+use pblink_protocol::time::Instant;
+use tokio::net::TcpStream;
+use tokio::sync::mpsc;
+use tokio::time::{Duration, sleep_until, timeout};
+
+use crate::fault::{Down, Fault};
+use crate::pair::{NetCommand, Pair, PairEvent};
+
+/// An order for a running pair.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Order {
+    /// Something goes wrong.
+    Inject(Fault),
+    /// The program writes no more lines.
+    StopProgram,
+}
+
+/// News of a running pair.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum News {
+    /// Something happened.
+    Event(PairEvent),
+    /// Another layer is down now, or none.
+    Down(Option<Down>),
+}
+
+/// The clock of a pair: real time since it was made, as the pair counts it.
+#[derive(Debug, Clone, Copy)]
+pub struct Clock(StdInstant);
+
+impl Clock {
+    /// A clock that shows zero now.
+    #[must_use]
+    pub fn start() -> Self {
+        Self(StdInstant::now())
+    }
+
+    /// The time on it.
+    pub fn now(&self) -> Instant {
+        Instant::from_micros(self.0.elapsed().as_micros() as u64)
+    }
+
+    fn at(&self, instant: Instant) -> tokio::time::Instant {
+        (self.0 + Duration::from_micros(instant.as_micros())).into()
+    }
+}
+
+/// How long a connection that an ESP8266 has forgotten is kept, so that the server finds it silent
+/// rather than closed.
+const GHOST: Duration = Duration::from_secs(60);
+
+type Connecting = Pin<Box<dyn Future<Output = std::io::Result<TcpStream>> + Send>>;
+
+enum Socket {
+    None,
+    Connecting(Connecting),
+    Open(TcpStream),
+}
+
+/// What woke a pair up.
+enum Wake {
+    Time,
+    Order(Option<Order>),
+    Connected(std::io::Result<TcpStream>),
+    Readable,
+    Writable,
+}
+
+/// Runs `pair` against the server at `address` (`host:port`) until `tell` returns false or the sender
+/// of `orders` is dropped, and gives the pair back. `clock` must be the one that the pair was made
+/// with.
+pub async fn run(
+    mut pair: Pair,
+    clock: Clock,
+    address: String,
+    mut orders: mpsc::Receiver<Order>,
+    mut tell: impl FnMut(&Pair, News) -> bool,
+) -> Pair {
+    let mut socket = Socket::None;
+    let mut down = None;
+    loop {
+        pair.advance(clock.now());
+        while let Some(command) = pair.next_net_command() {
+            socket = command_socket(command, socket, &address);
+        }
+        let mut go_on = true;
+        while let Some(event) = pair.next_event() {
+            go_on &= tell(&pair, News::Event(event));
+        }
+        if pair.down() != down {
+            down = pair.down();
+            go_on &= tell(&pair, News::Down(down));
+        }
+        if !go_on {
+            return pair;
+        }
+        let Wake::Order(order) = wait(&mut pair, clock, &mut socket, &mut orders).await else {
+            continue;
+        };
+        match order {
+            Some(Order::Inject(fault)) => pair.inject(fault, clock.now()),
+            Some(Order::StopProgram) => pair.stop_program(),
+            None => return pair,
+        }
+    }
+}
+
+fn command_socket(command: NetCommand, socket: Socket, address: &str) -> Socket {
+    match (command, socket) {
+        (NetCommand::Connect, _) => {
+            Socket::Connecting(Box::pin(TcpStream::connect(address.to_owned())))
+        }
+        (NetCommand::Close { heard: false }, Socket::Open(stream)) => {
+            tokio::spawn(timeout(GHOST, haunt(stream)));
+            Socket::None
+        }
+        (NetCommand::Close { .. }, _) => Socket::None,
+    }
+}
+
+/// Keeps a connection until the server closes it.
+async fn haunt(stream: TcpStream) {
+    let mut void = [0; 512];
+    while stream.readable().await.is_ok() {
+        match stream.try_read(&mut void) {
+            Err(e) if e.kind() == std::io::ErrorKind::WouldBlock => {}
+            Ok(0) | Err(_) => return,
+            Ok(_) => {}
+        }
+    }
+}
+
+/// Sends what there is, waits for whatever comes first, and does what belongs to it, orders excepted.
+async fn wait(
+    pair: &mut Pair,
+    clock: Clock,
+    socket: &mut Socket,
+    orders: &mut mpsc::Receiver<Order>,
+) -> Wake {
+    let on_air = pair.is_on_air();
+    if let Socket::Open(stream) = &*socket
+        && on_air
+        && !pair.outgoing().is_empty()
+        && let Ok(n) = stream.try_write(pair.outgoing())
+    {
+        pair.outgoing().drain(..n);
+    }
+    let unsent = !pair.outgoing().is_empty();
+    let next = pair.next_at().map(|at| clock.at(at));
+    let wake = {
+        let time = async {
+            match next {
+                Some(at) => sleep_until(at).await,
+                None => std::future::pending().await,
+            }
+        };
+        let network = async {
+            match &mut *socket {
+                // Without a network nothing is heard of the other end, also not that it is gone.
+                Socket::Connecting(connecting) if on_air => Wake::Connected(connecting.await),
+                Socket::Open(stream) if on_air => tokio::select! {
+                    _ = stream.readable() => Wake::Readable,
+                    _ = stream.writable(), if unsent => Wake::Writable,
+                },
+                _ => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            order = orders.recv() => Wake::Order(order),
+            wake = network => wake,
+            () = time => Wake::Time,
+        }
+    };
+    // What the clock has reached comes before what the network brings.
+    let now = clock.now();
+    pair.advance(now);
+    match wake {
+        Wake::Connected(Ok(stream)) => {
+            // Lines are small, and their acknowledgements are waited for.
+            let _ = stream.set_nodelay(true);
+            *socket = Socket::Open(stream);
+            pair.net_connected(now);
+            Wake::Time
+        }
+        Wake::Connected(Err(error)) => {
+            tracing::debug!(id = pair.id(), %error, "cannot connect");
+            *socket = Socket::None;
+            pair.net_failed(now);
+            Wake::Time
+        }
+        Wake::Readable => {
+            let mut bytes = [0; 4096];
+            let Socket::Open(stream) = &*socket else { return Wake::Time };
+            match stream.try_read(&mut bytes) {
+                Ok(0) => {
+                    *socket = Socket::None;
+                    pair.net_closed(now);
+                }
+                Ok(n) => pair.net_received(&bytes[..n], now),
+                Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => {}
+                Err(error) => {
+                    tracing::debug!(id = pair.id(), %error, "connection lost");
+                    *socket = Socket::None;
+                    pair.net_closed(now);
+                }
+            }
+            Wake::Time
+        }
+        wake => wake,
+    }
+}

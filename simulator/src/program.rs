@@ -1,0 +1,115 @@
+//! The user's program on a simulated STM32: writes numbered lines, and keeps accounts.
+
+use std::collections::BTreeMap;
+
+use pblink_protocol::app::{AppBase, WriteError};
+use pblink_protocol::endpoint::Qos;
+use pblink_protocol::time::{Duration, Instant};
+
+/// What the program is to do.
+#[derive(Debug, Clone)]
+pub struct ProgramOptions {
+    /// Time between two lines. The first goes out after one such time.
+    pub every: Duration,
+    /// How many lines to write; `None` for no end.
+    pub count: Option<u64>,
+    /// How to write them.
+    pub qos: Qos,
+    /// Bytes of text to append to each line, at most 900.
+    pub padding: usize,
+    /// Whether the program reads what the server sends. One that does not holds the link off.
+    pub reads: bool,
+}
+
+impl Default for ProgramOptions {
+    /// The seed's demo: a line every five seconds.
+    fn default() -> Self {
+        Self {
+            every: Duration::from_secs(5),
+            count: None,
+            qos: Qos::ORDERED,
+            padding: 0,
+            reads: true,
+        }
+    }
+}
+
+/// The program. It outlives a power cycle of its board, as if it kept its number in flash.
+#[derive(Debug)]
+pub struct Program {
+    options: ProgramOptions,
+    next_at: Instant,
+    number: u64,
+    /// Lines written whose echo has not come, by number; for servers that return each line.
+    written: BTreeMap<u64, String>,
+}
+
+impl Program {
+    pub(crate) fn new(options: ProgramOptions, now: Instant) -> Self {
+        let next_at = now + options.every;
+        Self { options, next_at, number: 0, written: BTreeMap::new() }
+    }
+
+    pub(crate) fn options_mut(&mut self) -> &mut ProgramOptions {
+        &mut self.options
+    }
+
+    pub(crate) fn reads(&self) -> bool {
+        self.options.reads
+    }
+
+    /// Lines written so far.
+    pub fn written(&self) -> u64 {
+        self.number
+    }
+
+    /// Whether all lines are written.
+    pub fn is_done(&self) -> bool {
+        self.options.count.is_some_and(|count| self.number >= count)
+    }
+
+    pub(crate) fn next_at(&self) -> Option<Instant> {
+        (!self.is_done()).then_some(self.next_at)
+    }
+
+    /// Writes a line if one is due. Returns its number. A program that finds the queue full waits, as
+    /// `write` of the real library does.
+    pub(crate) fn poll(&mut self, app: &mut AppBase, now: Instant) -> Option<u64> {
+        if self.is_done() || now < self.next_at {
+            return None;
+        }
+        let padding = "x".repeat(self.options.padding.min(900));
+        // A list of three, as the seed's demo sends: number, time in ms, and a constant.
+        let text = format!("[{}, {}, \"{padding}\"]", self.number, now.as_millis());
+        match app.write(&text, self.options.qos, now) {
+            Ok(()) => {
+                let number = self.number;
+                self.number += 1;
+                self.next_at = (self.next_at + self.options.every).max(now);
+                self.written.insert(number, text);
+                if self.written.len() > 1000 {
+                    self.written.pop_first();
+                }
+                Some(number)
+            }
+            Err(WriteError::Full) => {
+                self.next_at = now + Duration::from_millis(10);
+                None
+            }
+            Err(error) => unreachable!("the program's own lines can be written: {error}"),
+        }
+    }
+
+    /// The number of the line that `text` is an echo of, among the last thousand.
+    pub fn echo_of(&self, text: &str) -> Option<u64> {
+        let number = sequence_of(text)?;
+        (self.written.get(&number).is_some_and(|line| line == text)).then_some(number)
+    }
+}
+
+/// The number of a line: the first element of its list.
+pub fn sequence_of(text: &str) -> Option<u64> {
+    let rest = text.strip_prefix('[')?;
+    let end = rest.find([',', ']'])?;
+    rest[..end].trim().parse().ok()
+}

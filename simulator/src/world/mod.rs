@@ -1,0 +1,351 @@
+//! Many pairs, a network and a server, in virtual time: the same seed gives the same hour.
+//!
+//! ```
+//! use pblink_protocol::time::Duration;
+//! use pblink_simulator::Fault;
+//! use pblink_simulator::world::{World, WorldOptions};
+//!
+//! let mut world = World::new(WorldOptions { boards: 2, seed: 7, ..WorldOptions::default() });
+//! world.run(Duration::from_secs(20));
+//! world.inject(0, Fault::WifiOutage(Duration::from_secs(8)));
+//! world.server_outage(Duration::from_secs(5));
+//! world.run(Duration::from_secs(60));
+//! assert!(world.settle(Duration::from_secs(60)), "all lines have arrived");
+//! assert!(world.totals().is_clean());
+//! ```
+
+mod network;
+mod server;
+
+use fastrand::Rng;
+use pblink_protocol::config::Config;
+use pblink_protocol::endpoint::{Qos, Timing};
+use pblink_protocol::time::{Duration, Instant, earliest};
+
+use crate::fault::Fault;
+use crate::ledger::{Ledger, Totals};
+use crate::pair::{NetCommand, Pair, PairEvent, PairOptions};
+use crate::program::sequence_of;
+use network::{Arrival, Network};
+use server::Server;
+
+/// What a world is made of.
+#[derive(Debug, Clone)]
+pub struct WorldOptions {
+    /// Decides all that is left to chance.
+    pub seed: u64,
+    /// How many pairs.
+    pub boards: usize,
+    /// The time-out of the link.
+    pub timeout: Duration,
+    /// What each pair is made of; its seed is derived from the world's.
+    pub pair: PairOptions,
+    /// Time between two lines that the server writes to each board; `None` for no lines.
+    pub server_writes: Option<Duration>,
+    /// How the server writes.
+    pub server_qos: Qos,
+    /// The longest time that bytes travel. The shortest is half a millisecond.
+    pub latency: Duration,
+    /// Seconds between reports; 0 for none.
+    pub report_s: u32,
+}
+
+impl Default for WorldOptions {
+    fn default() -> Self {
+        Self {
+            seed: 0,
+            boards: 1,
+            timeout: Duration::from_secs(2),
+            pair: PairOptions {
+                program: crate::ProgramOptions {
+                    every: Duration::from_millis(700),
+                    ..Default::default()
+                },
+                ..PairOptions::default()
+            },
+            server_writes: Some(Duration::from_millis(900)),
+            server_qos: Qos::ORDERED,
+            latency: Duration::from_millis(20),
+            report_s: 10,
+        }
+    }
+}
+
+struct Board {
+    pair: Pair,
+    /// Lines of the board's program, on their way to the server.
+    outward: Ledger,
+    /// Lines of the server's program, on their way to the board.
+    inward: Ledger,
+    connection: Option<usize>,
+    /// When the pair wants to be looked at.
+    next: Option<Instant>,
+}
+
+/// Boards, a network and a server.
+pub struct World {
+    options: WorldOptions,
+    now: Instant,
+    rng: Rng,
+    boards: Vec<Board>,
+    network: Network,
+    server: Server,
+}
+
+impl World {
+    /// A world at time zero, with all power just switched on.
+    ///
+    /// # Panics
+    /// If the options make no valid configuration: a time-out that is out of range.
+    pub fn new(options: WorldOptions) -> Self {
+        let mut rng = Rng::with_seed(options.seed);
+        let boards = (0..options.boards)
+            .map(|n| {
+                let config = config(&format!("{}", n + 1), &options);
+                let pair = PairOptions { seed: rng.u64(..), ..options.pair.clone() };
+                let pair = Pair::new(&config, pair, Instant::ZERO);
+                Board {
+                    pair: pair.expect("the options make a valid configuration"),
+                    outward: Ledger::default(),
+                    inward: Ledger::default(),
+                    connection: None,
+                    next: Some(Instant::ZERO),
+                }
+            })
+            .collect();
+        Self {
+            now: Instant::ZERO,
+            boards,
+            network: Network::new(options.latency),
+            server: Server::new(
+                Timing::new(options.timeout),
+                options.server_writes,
+                options.server_qos,
+            ),
+            rng,
+            options,
+        }
+    }
+
+    /// The time.
+    pub fn now(&self) -> Instant {
+        self.now
+    }
+
+    /// A pair.
+    pub fn pair(&mut self, board: usize) -> &mut Pair {
+        &mut self.boards[board].pair
+    }
+
+    /// The accounts of a board: lines to the server, lines from the server.
+    pub fn ledgers(&self, board: usize) -> (&Ledger, &Ledger) {
+        (&self.boards[board].outward, &self.boards[board].inward)
+    }
+
+    /// The accounts of all.
+    pub fn totals(&self) -> Totals {
+        self.boards.iter().fold(Totals::default(), |sum, board| {
+            sum.plus(&board.outward.totals()).plus(&board.inward.totals())
+        })
+    }
+
+    /// Something goes wrong with a pair.
+    pub fn inject(&mut self, board: usize, fault: Fault) {
+        self.boards[board].pair.inject(fault, self.now);
+        self.look_after(board);
+    }
+
+    /// The server program is gone for so long. What it knows of its clients survives.
+    pub fn server_outage(&mut self, length: Duration) {
+        self.server.stop(self.now + length);
+        for connection in self.network.open() {
+            self.network.close_from_server(connection, self.now, &mut self.rng);
+        }
+        self.server.disconnect_all();
+    }
+
+    /// The server's program does not read for so long.
+    pub fn server_does_not_read(&mut self, length: Duration) {
+        self.server.do_not_read(self.now + length);
+    }
+
+    /// A board's connection breaks; both ends learn of it.
+    pub fn cut(&mut self, board: usize) {
+        if let Some(connection) = self.boards[board].connection {
+            self.network.cut(connection, self.now);
+        }
+    }
+
+    /// A board's connection carries nothing any more, and neither end is told.
+    pub fn half_open(&mut self, board: usize) {
+        if let Some(connection) = self.boards[board].connection {
+            self.network.silence(connection);
+        }
+    }
+
+    /// Lets time pass.
+    pub fn run(&mut self, length: Duration) {
+        let end = self.now + length;
+        while let Some(at) = self.next_at().filter(|at| *at <= end) {
+            self.step(at);
+        }
+        self.now = end;
+    }
+
+    /// Stops all programs' writing and lets time pass until everything has arrived, or `limit` is over.
+    /// Tells whether it has.
+    pub fn settle(&mut self, limit: Duration) -> bool {
+        self.server.stop_writing();
+        for board in &mut self.boards {
+            board.pair.stop_program();
+        }
+        let end = self.now + limit;
+        while self.totals().missing > 0 {
+            match self.next_at().filter(|at| *at <= end) {
+                Some(at) => self.step(at),
+                None => return false,
+            }
+        }
+        true
+    }
+
+    /// Stops all programs' writing, and lets `length` pass.
+    pub fn wind_down(&mut self, length: Duration) {
+        self.server.stop_writing();
+        for board in &mut self.boards {
+            board.pair.stop_program();
+        }
+        self.run(length);
+    }
+
+    fn next_at(&self) -> Option<Instant> {
+        let boards = self.boards.iter().map(|b| b.next).fold(None, earliest);
+        earliest(boards, earliest(self.network.next_at(), self.server.next_at(self.now)))
+    }
+
+    /// Does what is due at `at`.
+    fn step(&mut self, at: Instant) {
+        self.now = self.now.max(at);
+        let now = self.now;
+        for n in 0..self.boards.len() {
+            if self.boards[n].next.is_some_and(|at| at <= now) {
+                self.boards[n].pair.advance(now);
+                self.look_after(n);
+            }
+        }
+        let on_air: Vec<bool> = self.boards.iter().map(|b| b.pair.is_on_air()).collect();
+        while let Some((connection, arrival)) = self.network.arrived(now, |board| on_air[board]) {
+            self.arrival(connection, arrival);
+        }
+        for action in self.server.poll(now) {
+            self.server_action(action);
+        }
+    }
+
+    /// Passes on what a pair has to say.
+    fn look_after(&mut self, n: usize) {
+        let now = self.now;
+        let board = &mut self.boards[n];
+        while let Some(event) = board.pair.next_event() {
+            match event {
+                PairEvent::Wrote(number) => board.outward.wrote(number),
+                PairEvent::Read(line) => match sequence_of(&line) {
+                    Some(number) => board.inward.got(number),
+                    None => board.inward.got_unknown(),
+                },
+                PairEvent::App(_) | PairEvent::PowerCycled => {}
+            }
+        }
+        while let Some(command) = board.pair.next_net_command() {
+            if let Some(old) = board.connection.take() {
+                let heard = !matches!(command, NetCommand::Close { heard: false });
+                self.network.close_from_board(old, heard, now, &mut self.rng);
+            }
+            if command == NetCommand::Connect {
+                board.connection = Some(self.network.connect(n, now, &mut self.rng));
+            }
+        }
+        if let Some(connection) = board.connection
+            && board.pair.is_on_air()
+            && self.network.is_open(connection)
+        {
+            let bytes = std::mem::take(board.pair.outgoing());
+            self.network.send_to_server(connection, bytes, now, &mut self.rng);
+        }
+        board.next = board.pair.next_at();
+    }
+
+    fn arrival(&mut self, connection: usize, arrival: Arrival) {
+        let now = self.now;
+        let n = self.network.board(connection);
+        let current = self.boards[n].connection == Some(connection);
+        match arrival {
+            Arrival::SynAtServer => {
+                let accepted = self.server.accept(connection, now);
+                self.network.answer(connection, accepted, now, &mut self.rng);
+            }
+            Arrival::AtServer(bytes) => {
+                for line in self.server.receive(connection, &bytes, now) {
+                    self.server_received(line);
+                }
+                for action in self.server.poll(now) {
+                    self.server_action(action);
+                }
+            }
+            Arrival::ClosedAtServer => self.server.closed(connection),
+            Arrival::Open if current => self.boards[n].pair.net_connected(now),
+            Arrival::Refused if current => {
+                self.boards[n].connection = None;
+                self.boards[n].pair.net_failed(now);
+            }
+            Arrival::AtBoard(bytes) if current => self.boards[n].pair.net_received(&bytes, now),
+            Arrival::ClosedAtBoard if current => {
+                self.boards[n].connection = None;
+                self.boards[n].pair.net_closed(now);
+            }
+            _ => {}
+        }
+        self.look_after(n);
+    }
+
+    fn server_action(&mut self, action: server::Action) {
+        match action {
+            server::Action::Send(connection, bytes) => {
+                self.network.send_to_board(connection, bytes, self.now, &mut self.rng);
+            }
+            server::Action::Close(connection) => {
+                self.network.close_from_server(connection, self.now, &mut self.rng);
+            }
+            server::Action::Wrote(board, number) => self.boards[board].inward.wrote(number),
+            server::Action::Received(line) => self.server_received(line),
+        }
+    }
+
+    fn server_received(&mut self, line: server::Received) {
+        let ledger = &mut self.boards[line.board].outward;
+        match sequence_of(&line.text) {
+            Some(number) => ledger.got(number),
+            // A forwarded report.
+            None if line.text.starts_with("{\"pblink\"") => {}
+            None => ledger.got_unknown(),
+        }
+    }
+}
+
+impl std::fmt::Debug for World {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("World").field("options", &self.options).field("now", &self.now).finish()
+    }
+}
+
+fn config(id: &str, options: &WorldOptions) -> Config {
+    Config {
+        id: id.try_into().unwrap_or_default(),
+        port: pblink_protocol::config::DEFAULT_PORT,
+        server: "10.0.0.1".try_into().unwrap_or_default(),
+        timeout_ms: options.timeout.as_millis() as u32,
+        report_s: options.report_s,
+        ssid: "net".try_into().unwrap_or_default(),
+        password: "password".try_into().unwrap_or_default(),
+    }
+}
