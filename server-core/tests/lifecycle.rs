@@ -35,7 +35,7 @@ async fn more_clients_or_connections_than_allowed_are_refused() {
 #[tokio::test]
 async fn a_restarted_server_loses_and_doubles_nothing() {
     let first = server(SHORT).await;
-    let mut peer = Peer::hello(&first, "1").await;
+    let mut peer = Peer::hello(&first, "1").await.alive();
     peer.say("00read").await;
     peer.say("01unread").await;
     let connection = soon(first.client("1")).await;
@@ -64,7 +64,7 @@ async fn a_restarted_server_loses_and_doubles_nothing() {
     // The same port: the old listener is gone.
     let second = builder.listen(first.local_addr()).bind().await.unwrap();
     let mut events = second.events();
-    let mut peer = Peer::hello(&second, "1").await;
+    let mut peer = Peer::hello(&second, "1").await.alive();
     // Its acknowledgement was lost, the client thinks.
     peer.say("01unread").await;
     peer.say("02new").await;

@@ -103,20 +103,19 @@ async fn silence_is_an_outage_and_lines_wait_for_its_end() {
     let mut best_effort = pin!(connection.write("too", Delivery::BestEffort));
     assert!(!is_ready(best_effort.as_mut()).await);
     drop(peer);
-    let mut peer = Peer::hello(&server, "1").await;
+    let mut peer = Peer::hello(&server, "1").await.alive();
     peer.send("\n").await;
     soon(connection.wait_up()).await.unwrap();
-    // The best-effort line does not wait for the acknowledgement of the other.
-    soon(best_effort).await.unwrap();
     peer.answer("00later").await;
     soon(writer).await.unwrap().unwrap();
+    soon(best_effort).await.unwrap();
     peer.expect(&["01too"]).await;
     assert_eq!(connection.connects(), 2);
 }
 
 #[tokio::test]
 async fn keepalives_keep_both_ends_alive() {
-    let server = server(SHORT).await;
+    let server = server(SHORT * 2).await;
     let mut events = server.events();
     let mut peer = Peer::hello(&server, "1").await;
     // Answers each keepalive with one, for longer than two time-outs: a keepalive is due at once

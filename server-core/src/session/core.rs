@@ -238,10 +238,7 @@ impl Core {
         let timeout = self.endpoint.timing().timeout;
         match self.blocked_since {
             // The endpoint has more to send, but that must wait for the socket.
-            Some(since) => earliest(
-                self.endpoint.last_heard().map(|heard| heard + timeout),
-                Some(since + timeout),
-            ),
+            Some(since) => earliest(self.endpoint.outage_at(), Some(since + timeout)),
             None => self.endpoint.poll_at(now),
         }
     }

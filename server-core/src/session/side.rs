@@ -71,9 +71,8 @@ pub(super) struct Receiver<'a> {
 impl Host<LineBytes> for Receiver<'_> {
     fn deliver(&mut self, text: &str, _: Receipt) -> endpoint::Delivery {
         let (limits, side) = (&self.shared.limits, &mut *self.side);
-        // The endpoint bounds only what it has to keep; a line that came whole is bounded here.
-        if side.too_long || text.len() + 2 > limits.max_line {
-            side.too_long = true;
+        // The connection is as good as cut.
+        if side.too_long {
             return endpoint::Delivery::Refused;
         }
         side.busy = true;

@@ -58,6 +58,8 @@ pub async fn is_ready<F: Future>(future: std::pin::Pin<&mut F>) -> bool {
 pub struct Peer {
     pub read: BufReader<OwnedReadHalf>,
     pub write: OwnedWriteHalf,
+    /// Sends a keepalive this often while it waits for a line.
+    keepalive: Duration,
 }
 
 impl Peer {
@@ -70,7 +72,13 @@ impl Peer {
     pub fn from_stream(stream: TcpStream) -> Self {
         stream.set_nodelay(true).expect("a TCP socket");
         let (read, write) = stream.into_split();
-        Self { read: BufReader::new(read), write }
+        Self { read: BufReader::new(read), write, keepalive: PATIENT }
+    }
+
+    /// Stays alive while it waits for a line, at a server with the time-out [`SHORT`].
+    pub fn alive(mut self) -> Self {
+        self.keepalive = SHORT / 6;
+        self
     }
 
     /// A connection that has sent its hello.
@@ -90,7 +98,19 @@ impl Peer {
     pub async fn line(&mut self) -> Option<String> {
         loop {
             let mut line = String::new();
-            match soon(self.read.read_line(&mut line)).await {
+            let read = {
+                let mut reading = std::pin::pin!(soon(self.read.read_line(&mut line)));
+                let mut pace = tokio::time::interval(self.keepalive);
+                pace.tick().await;
+                loop {
+                    tokio::select! {
+                        read = &mut reading => break read,
+                        // A closed connection shows when it is read.
+                        _ = pace.tick() => drop(self.write.try_write(b"\n")),
+                    }
+                }
+            };
+            match read {
                 Ok(0) | Err(_) => return None,
                 Ok(_) if line == "\n" => {}
                 Ok(_) => {
