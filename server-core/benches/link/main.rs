@@ -25,7 +25,11 @@ const LINE: &str = r#"["moisture", 17, 21.5, "a line as boards send it"]"#;
 const PIPELINE: usize = 64;
 
 /// How long each figure is measured.
-const MEASURE: Duration = Duration::from_secs(2);
+const MEASURE: Duration = Duration::from_secs(1);
+
+/// How often. A system that puts client and server on one core, or wakes another for each line, makes
+/// a difference of five; the best of some rounds, taken in turns, compares like with like.
+const ROUNDS: usize = 3;
 
 fn main() {
     let args: Vec<_> = std::env::args().collect();
@@ -35,7 +39,8 @@ fn main() {
     }
     let runtime = (tokio::runtime::Builder::new_multi_thread().enable_all()).build();
     runtime.expect("a runtime").block_on(async {
-        println!("lines of {} bytes; times from write to acknowledgement\n", LINE.len());
+        println!("lines of {} bytes; times from write to acknowledgement or echo", LINE.len());
+        println!("the best of {ROUNDS} rounds\n");
         // `cargo bench -p pblink-server -- 1 64` measures only this.
         let numbers: Vec<usize> = args.iter().filter_map(|arg| arg.parse().ok()).collect();
         if let [clients, pipeline] = numbers[..] {
@@ -77,12 +82,24 @@ async fn table(clients: usize, pipeline: usize) {
         "p99 µs",
         "lines/s"
     );
-    let echo = echo(clients, pipeline).await;
-    for (what, figures) in [
-        ("raw echo", &echo),
-        ("client → server", &from_clients(clients, pipeline).await),
-        ("server → client", &to_clients(clients, pipeline).await),
-    ] {
+    let mut best = [const { None }; 3];
+    for _ in 0..ROUNDS {
+        let round = [
+            echo(clients, pipeline).await,
+            from_clients(clients, pipeline).await,
+            to_clients(clients, pipeline).await,
+        ];
+        for (best, figures) in best.iter_mut().zip(round) {
+            if !matches!(best, Some(Figures { lines_per_s, .. }) if *lines_per_s > figures.lines_per_s)
+            {
+                *best = Some(figures);
+            }
+        }
+    }
+    let [echo, from_clients, to_clients] = best.map(|figures| figures.expect("was measured"));
+    for (what, figures) in
+        [("raw echo", &echo), ("client → server", &from_clients), ("server → client", &to_clients)]
+    {
         println!(
             "  {what:<36} {:>8.0} {:>8.0} {:>9.0}   {:.2} × time, {:.0} % of lines/s",
             figures.percentile(50),
@@ -170,7 +187,10 @@ async fn from_clients(count: usize, pipeline: usize) -> Figures {
             while link.read_line_into(&mut line).await.is_ok() {}
         });
     }
-    clients.figures().await
+    let figures = clients.figures().await;
+    let links = server.links();
+    assert!(links.iter().all(|l| l.duplicates == 0 && l.connects == 1), "not what is measured");
+    figures
 }
 
 /// The application writes and waits for the acknowledgement, `pipeline` tasks for each client.
