@@ -12,6 +12,10 @@ const SEGMENT: usize = 16 * 1024;
 /// What a buffer of an idle link may keep.
 pub(crate) const KEEP: usize = 512;
 
+/// What the buffer for lines that arrive may keep: enough for the longest line of a board, with the
+/// reserve that a growing vector makes.
+const MAX_PARTIAL: usize = 4 * pblink_protocol::MAX_TEXT;
+
 /// The part of a line that has arrived. Grows on demand, up to a limit.
 #[derive(Debug)]
 pub(crate) struct Partial {
@@ -42,8 +46,9 @@ impl LineBuf for Partial {
 
     fn clear(&mut self) {
         self.bytes.clear();
-        // Long lines are rare; ten thousand links must not keep the longest that each has seen.
-        if self.bytes.capacity() > 2 * KEEP {
+        // Longer lines than boards send are rare, and are worth an allocation each; ten thousand
+        // links must not keep the longest that each has seen.
+        if self.bytes.capacity() > MAX_PARTIAL {
             self.bytes = Vec::new();
         }
     }

@@ -70,6 +70,8 @@
 //! | `await conn.write(line, qos=True, wait=False)` | [`Connection::write`] with [`Delivery::UNORDERED`] |
 //! | `await conn.write(line, qos=False)` | [`Connection::write`] with [`Delivery::BestEffort`] |
 
+#![forbid(unsafe_code)]
+
 mod accept;
 mod buffers;
 mod builder;

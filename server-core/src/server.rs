@@ -61,6 +61,7 @@ impl Drop for StopOnDrop {
     fn drop(&mut self) {
         if !self.stop.send_replace(true) {
             self.inner.finish();
+            self.inner.stopped();
         }
     }
 }
@@ -150,6 +151,12 @@ impl Inner {
 
     fn sessions(&self) -> Vec<Arc<Session>> {
         self.registry().sessions.values().cloned().collect()
+    }
+
+    /// The last event.
+    fn stopped(&self) {
+        self.shared.bus.publish(EventKind::Stopped);
+        self.shared.bus.close();
     }
 
     /// Closes all links, and gives away what is in them.
@@ -306,8 +313,7 @@ impl Server {
         // time-out.
         let all = self.inner.setup.max_connections as u32 + 1;
         let _ = timeout(patience, self.inner.connections.acquire_many(all)).await;
-        self.inner.shared.bus.publish(EventKind::Stopped);
-        self.inner.shared.bus.close();
+        self.inner.stopped();
         saved
     }
 }

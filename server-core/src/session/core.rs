@@ -6,25 +6,18 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::task::Waker;
 
-use pblink_protocol::endpoint::{self, Endpoint, Host, Receipt, Role, Ticket, Timing};
-use pblink_protocol::time::{Duration, Instant, earliest};
+use pblink_protocol::endpoint::{Endpoint, Qos, Role, Ticket, Timing};
+use pblink_protocol::time::{Instant, earliest};
 use tokio::net::tcp::OwnedWriteHalf;
 use tokio::sync::Notify;
 
 use super::Shared;
-use crate::buffers::{KEEP, LineBytes, Partial};
+use super::side::{Receiver, Side, Waiter};
+use crate::buffers::{LineBytes, Partial};
 use crate::event::{Cause, EventKind, Layer, LinkState, LinkStatus};
-use crate::inbox::Inbox;
-use crate::report;
 
 /// Lines of one link that are waiting or unacknowledged; the next writer waits for room.
 pub(crate) const IN_FLIGHT: usize = 64;
-
-/// Invalid lines that become events in each time-out; all are counted.
-const INVALID_EVENTS: u8 = 8;
-
-/// How many bytes of an invalid line an event shows.
-const SHOWN: usize = 32;
 
 /// One TCP connection of a session.
 #[derive(Debug)]
@@ -33,32 +26,6 @@ pub(crate) struct Wire {
     pub(crate) half: OwnedWriteHalf,
     /// Tells the connection's task to look again.
     pub(crate) work: Notify,
-}
-
-/// Who waits for a line to be sent or acknowledged.
-#[derive(Debug)]
-struct Waiter {
-    ticket: Ticket,
-    /// Waits until the line is sent, not until it is acknowledged.
-    best_effort: bool,
-    waker: Waker,
-}
-
-/// The part of a session that looks at received lines.
-#[derive(Debug, Default)]
-pub(crate) struct Side {
-    pub(crate) inbox: Inbox,
-    waiters: Vec<Waiter>,
-    best_effort_waiters: usize,
-    queue_full: bool,
-    too_long: bool,
-    delivered: bool,
-    /// Something was delivered since the last idle check.
-    busy: bool,
-    invalid_events: u8,
-    invalid_since: Instant,
-    write_ack_us: Option<u64>,
-    report: Option<(u64, u64, u64)>,
 }
 
 /// See the module's text.
@@ -271,10 +238,7 @@ impl Core {
         let timeout = self.endpoint.timing().timeout;
         match self.blocked_since {
             // The endpoint has more to send, but that must wait for the socket.
-            Some(since) => earliest(
-                self.endpoint.last_heard().map(|heard| heard + timeout),
-                Some(since + timeout),
-            ),
+            Some(since) => earliest(self.endpoint.outage_at(), Some(since + timeout)),
             None => self.endpoint.poll_at(now),
         }
     }
@@ -321,7 +285,7 @@ impl Core {
     }
 
     /// Adds a line to those to send.
-    pub(crate) fn push(&mut self, text: &str, qos: endpoint::Qos, now: Instant) -> Option<Ticket> {
+    pub(crate) fn push(&mut self, text: &str, qos: Qos, now: Instant) -> Option<Ticket> {
         let ticket = (self.endpoint.write(LineBytes::copy_of(text), qos, now)).ok()?;
         self.held += 1;
         Some(ticket)
@@ -406,93 +370,6 @@ impl Core {
             report_number: report.map(|(_, number, _)| number),
             board_connects: report.map(|(connects, _, _)| connects),
         }
-    }
-}
-
-impl Side {
-    fn remove(&mut self, ticket: Ticket) -> Option<Waker> {
-        let at = self.waiters.iter().position(|w| w.ticket == ticket)?;
-        let waiter = self.waiters.swap_remove(at);
-        self.best_effort_waiters -= usize::from(waiter.best_effort);
-        Some(waiter.waker)
-    }
-
-    fn shrink(&mut self) {
-        self.inbox.shrink();
-        if self.waiters.is_empty() {
-            self.waiters.shrink_to(KEEP / size_of::<Waiter>());
-        }
-    }
-}
-
-/// Takes what the endpoint finds in received bytes.
-struct Receiver<'a> {
-    side: &'a mut Side,
-    id: &'a str,
-    shared: &'a Shared,
-    now: Instant,
-    wakes: &'a mut Vec<Waker>,
-}
-
-impl Host<LineBytes> for Receiver<'_> {
-    fn deliver(&mut self, text: &str, _: Receipt) -> endpoint::Delivery {
-        let (limits, side) = (&self.shared.limits, &mut *self.side);
-        // The endpoint bounds only what it has to keep; a line that came whole is bounded here.
-        if side.too_long || text.len() + 2 > limits.max_line {
-            side.too_long = true;
-            return endpoint::Delivery::Refused;
-        }
-        side.busy = true;
-        if let Some((connects, number, mem_free)) = report::parse(text) {
-            side.report = Some((connects, number, mem_free));
-            self.shared.bus.publish(EventKind::Report {
-                id: self.id.to_owned(),
-                connects,
-                number,
-                mem_free,
-            });
-            return endpoint::Delivery::Taken;
-        }
-        // An empty queue takes any line: else one longer than the queue could never pass.
-        let fits = side.inbox.len() < limits.queue_lines
-            && side.inbox.bytes() + text.len() <= limits.queue_bytes;
-        if side.inbox.len() > 0 && !fits {
-            if !std::mem::replace(&mut side.queue_full, true) {
-                let id = self.id.to_owned();
-                self.shared.bus.publish(EventKind::QueueFull { id });
-            }
-            return endpoint::Delivery::Refused;
-        }
-        side.inbox.push(text);
-        side.delivered = true;
-        endpoint::Delivery::Taken
-    }
-
-    fn acked(&mut self, ticket: Ticket, _: Option<LineBytes>, took: Duration) {
-        self.side.busy = true;
-        self.side.write_ack_us = Some(took.as_micros());
-        if let Some(waker) = self.side.remove(ticket) {
-            self.wakes.push(waker);
-        }
-    }
-
-    fn invalid(&mut self, line: &[u8]) {
-        let side = &mut *self.side;
-        if side.invalid_events >= INVALID_EVENTS {
-            return;
-        }
-        if side.invalid_events == 0 {
-            side.invalid_since = self.now;
-        }
-        side.invalid_events += 1;
-        self.shared.bus.publish(EventKind::InvalidLine {
-            id: self.id.to_owned(),
-            start: line[..line.len().min(SHOWN)].escape_ascii().to_string(),
-        });
-    }
-
-    fn too_long(&mut self) {
-        self.side.too_long = true;
     }
 }
 

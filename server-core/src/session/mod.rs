@@ -5,6 +5,7 @@
 //! something to send writes to the socket itself, which spares a change of tasks for each line.
 
 mod core;
+mod side;
 mod task;
 
 use std::net::SocketAddr;
@@ -245,7 +246,11 @@ impl Session {
                 return Err(WriteError::Closed);
             };
             let ticket = core.push(text, qos, now).ok_or(WriteError::Closed)?;
-            core.flush(now, &mut scratch.out);
+            // One line goes out from here, at once. When there are several, the connection's task
+            // sends them together: a call to the system costs more than all the rest.
+            if core.endpoint.unacked() == 1 {
+                core.flush(now, &mut scratch.out);
+            }
             if let Some(wire) = &core.wire
                 && core.wants_attention(now)
             {

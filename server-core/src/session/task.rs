@@ -6,11 +6,15 @@ use std::task::{Context, Poll, ready};
 
 use tokio::io::{AsyncRead, ReadBuf};
 use tokio::net::tcp::OwnedReadHalf;
+use tokio::task::yield_now;
 use tokio::time::{sleep_until, timeout};
 
 use super::{Input, Session, Turn, Wire};
 use crate::buffers::with_read_buffer;
 use crate::event::Cause;
+
+/// How long a closed connection may wait for its client to close, too.
+const MAX_LINGER: std::time::Duration = std::time::Duration::from_millis(500);
 
 /// Serves an attached connection until it is over. `first` came together with the hello.
 pub(crate) async fn run(session: &Session, wire: Arc<Wire>, mut read: OwnedReadHalf, first: &[u8]) {
@@ -27,7 +31,11 @@ pub(crate) async fn run(session: &Session, wire: Arc<Wire>, mut read: OwnedReadH
             biased;
             turn = std::future::poll_fn(|cx| poll_input(session, &wire, &mut read, cx)) => turn,
             () = &mut timer => session.turn(&wire, Input::Timer),
-            () = wire.work.notified() => session.turn(&wire, Input::Other),
+            () = wire.work.notified() => {
+                // Whoever else is about to write comes first, so that all goes out together.
+                yield_now().await;
+                session.turn(&wire, Input::Other)
+            }
             _ = wire.half.writable(), if blocked => session.turn(&wire, Input::Other),
         };
     }
@@ -57,8 +65,8 @@ fn poll_input(
 /// away: closing a socket with unread bytes resets it, and the client could lose the last
 /// acknowledgements.
 async fn linger(session: &Session, mut read: OwnedReadHalf) {
-    let patience =
-        std::time::Duration::from_micros(session.shared.limits.timing.timeout.part(4).as_micros());
+    let quarter = session.shared.limits.timing.timeout.part(4).as_micros();
+    let patience = std::time::Duration::from_micros(quarter).min(MAX_LINGER);
     let rest = std::future::poll_fn(|cx| {
         with_read_buffer(|buffer| {
             loop {

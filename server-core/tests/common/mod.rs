@@ -6,7 +6,7 @@ use std::future::Future;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use pblink_server::{Builder, Event, EventKind, Events, Server};
+use pblink_server::{Builder, Connection, Delivery, Event, EventKind, Events, Server, WriteError};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::TcpStream;
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
@@ -58,6 +58,8 @@ pub async fn is_ready<F: Future>(future: std::pin::Pin<&mut F>) -> bool {
 pub struct Peer {
     pub read: BufReader<OwnedReadHalf>,
     pub write: OwnedWriteHalf,
+    /// Sends a keepalive this often while it waits for a line.
+    keepalive: Duration,
 }
 
 impl Peer {
@@ -70,7 +72,13 @@ impl Peer {
     pub fn from_stream(stream: TcpStream) -> Self {
         stream.set_nodelay(true).expect("a TCP socket");
         let (read, write) = stream.into_split();
-        Self { read: BufReader::new(read), write }
+        Self { read: BufReader::new(read), write, keepalive: PATIENT }
+    }
+
+    /// Stays alive while it waits for a line, at a server with the time-out [`SHORT`].
+    pub fn alive(mut self) -> Self {
+        self.keepalive = SHORT / 6;
+        self
     }
 
     /// A connection that has sent its hello.
@@ -90,7 +98,19 @@ impl Peer {
     pub async fn line(&mut self) -> Option<String> {
         loop {
             let mut line = String::new();
-            match soon(self.read.read_line(&mut line)).await {
+            let read = {
+                let mut reading = std::pin::pin!(soon(self.read.read_line(&mut line)));
+                let mut pace = tokio::time::interval(self.keepalive);
+                pace.tick().await;
+                loop {
+                    tokio::select! {
+                        read = &mut reading => break read,
+                        // A closed connection shows when it is read.
+                        _ = pace.tick() => drop(self.write.try_write(b"\n")),
+                    }
+                }
+            };
+            match read {
                 Ok(0) | Err(_) => return None,
                 Ok(_) if line == "\n" => {}
                 Ok(_) => {
@@ -127,4 +147,33 @@ impl Peer {
         let _ = soon(self.read.read_to_end(&mut rest)).await;
         rest
     }
+}
+
+pub async fn read(connection: &Connection) -> String {
+    soon(connection.read_line()).await.expect("the server lives")
+}
+
+/// Starts to write, and returns when the session has the line.
+pub async fn begin_write(
+    connection: &Connection,
+    line: &'static str,
+) -> tokio::task::JoinHandle<Result<(), WriteError>> {
+    let before = connection.status().unacked;
+    let writer = connection.clone();
+    let task = tokio::spawn(async move { writer.write(line, Delivery::ORDERED).await });
+    soon(async {
+        while connection.status().unacked == before {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
+    task
+}
+
+pub fn is_outage(event: &EventKind) -> bool {
+    matches!(event, EventKind::OutageBegan { .. })
+}
+
+pub fn is_refusal(event: &EventKind) -> bool {
+    matches!(event, EventKind::Refused { .. })
 }

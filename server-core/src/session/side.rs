@@ -1,0 +1,130 @@
+//! The application's side of a session: lines that it has not read, and its tasks that wait.
+
+use std::task::Waker;
+
+use pblink_protocol::endpoint::{self, Host, Receipt, Ticket};
+use pblink_protocol::time::{Duration, Instant};
+
+use super::Shared;
+use crate::buffers::{KEEP, LineBytes};
+use crate::event::EventKind;
+use crate::inbox::Inbox;
+use crate::report;
+
+/// Invalid lines that become events in each time-out; all are counted.
+const INVALID_EVENTS: u8 = 8;
+
+/// How many bytes of an invalid line an event shows.
+const SHOWN: usize = 32;
+
+/// Who waits for a line to be sent or acknowledged.
+#[derive(Debug)]
+pub(super) struct Waiter {
+    pub(super) ticket: Ticket,
+    /// Waits until the line is sent, not until it is acknowledged.
+    pub(super) best_effort: bool,
+    pub(super) waker: Waker,
+}
+
+/// The part of a session that looks at received lines.
+#[derive(Debug, Default)]
+pub(crate) struct Side {
+    pub(crate) inbox: Inbox,
+    pub(super) waiters: Vec<Waiter>,
+    pub(super) best_effort_waiters: usize,
+    pub(super) queue_full: bool,
+    pub(super) too_long: bool,
+    pub(super) delivered: bool,
+    /// Something was delivered since the last idle check.
+    pub(super) busy: bool,
+    pub(super) invalid_events: u8,
+    pub(super) invalid_since: Instant,
+    pub(super) write_ack_us: Option<u64>,
+    pub(super) report: Option<(u64, u64, u64)>,
+}
+
+impl Side {
+    pub(super) fn remove(&mut self, ticket: Ticket) -> Option<Waker> {
+        let at = self.waiters.iter().position(|w| w.ticket == ticket)?;
+        let waiter = self.waiters.swap_remove(at);
+        self.best_effort_waiters -= usize::from(waiter.best_effort);
+        Some(waiter.waker)
+    }
+
+    pub(super) fn shrink(&mut self) {
+        self.inbox.shrink();
+        if self.waiters.is_empty() {
+            self.waiters.shrink_to(KEEP / size_of::<Waiter>());
+        }
+    }
+}
+
+/// Takes what the endpoint finds in received bytes.
+pub(super) struct Receiver<'a> {
+    pub(super) side: &'a mut Side,
+    pub(super) id: &'a str,
+    pub(super) shared: &'a Shared,
+    pub(super) now: Instant,
+    pub(super) wakes: &'a mut Vec<Waker>,
+}
+
+impl Host<LineBytes> for Receiver<'_> {
+    fn deliver(&mut self, text: &str, _: Receipt) -> endpoint::Delivery {
+        let (limits, side) = (&self.shared.limits, &mut *self.side);
+        // The connection is as good as cut.
+        if side.too_long {
+            return endpoint::Delivery::Refused;
+        }
+        side.busy = true;
+        if let Some((connects, number, mem_free)) = report::parse(text) {
+            side.report = Some((connects, number, mem_free));
+            self.shared.bus.publish(EventKind::Report {
+                id: self.id.to_owned(),
+                connects,
+                number,
+                mem_free,
+            });
+            return endpoint::Delivery::Taken;
+        }
+        // An empty queue takes any line: else one longer than the queue could never pass.
+        let fits = side.inbox.len() < limits.queue_lines
+            && side.inbox.bytes() + text.len() <= limits.queue_bytes;
+        if side.inbox.len() > 0 && !fits {
+            if !std::mem::replace(&mut side.queue_full, true) {
+                let id = self.id.to_owned();
+                self.shared.bus.publish(EventKind::QueueFull { id });
+            }
+            return endpoint::Delivery::Refused;
+        }
+        side.inbox.push(text);
+        side.delivered = true;
+        endpoint::Delivery::Taken
+    }
+
+    fn acked(&mut self, ticket: Ticket, _: Option<LineBytes>, took: Duration) {
+        self.side.busy = true;
+        self.side.write_ack_us = Some(took.as_micros());
+        if let Some(waker) = self.side.remove(ticket) {
+            self.wakes.push(waker);
+        }
+    }
+
+    fn invalid(&mut self, line: &[u8]) {
+        let side = &mut *self.side;
+        if side.invalid_events >= INVALID_EVENTS {
+            return;
+        }
+        if side.invalid_events == 0 {
+            side.invalid_since = self.now;
+        }
+        side.invalid_events += 1;
+        self.shared.bus.publish(EventKind::InvalidLine {
+            id: self.id.to_owned(),
+            start: line[..line.len().min(SHOWN)].escape_ascii().to_string(),
+        });
+    }
+
+    fn too_long(&mut self) {
+        self.side.too_long = true;
+    }
+}
