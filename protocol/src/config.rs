@@ -15,7 +15,7 @@ use crate::line::{BadId, MAX_ID, check_id};
 pub const DEFAULT_PORT: u16 = 8123;
 
 /// The longest server name or address, in bytes.
-pub const MAX_SERVER: usize = 64;
+pub const MAX_SERVER: usize = 160;
 
 /// What a board must know to reach its server.
 #[derive(Clone, PartialEq, Eq)]

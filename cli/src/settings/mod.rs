@@ -14,6 +14,9 @@ use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 
+use pblink_protocol::config::{Config, ConfigError};
+use pblink_protocol::line::BadId;
+
 use crate::exit::{Exit, Failed};
 
 pub(crate) use reader::{Problem, read};
@@ -28,7 +31,7 @@ pub(crate) use writer::{
 pub const DEFAULT_FILE: &str = "pblink.toml";
 
 /// The ESP8266 takes its configuration as one payload: the most bytes of that line.
-pub const CONFIG_LINE_MAX: usize = 200;
+pub const CONFIG_LINE_MAX: usize = pblink_protocol::exchange::MAX_PAYLOAD;
 
 /// What `pblink.toml` says, defaults filled in.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -188,33 +191,34 @@ impl Settings {
         }
     }
 
-    /// Bytes of the line that configures the ESP8266, its newline included; at most
-    /// [`CONFIG_LINE_MAX`] fit.
-    pub fn config_line_len(&self, password: Option<&Secret>) -> usize {
-        let line = serde_json::json!([
-            format!("{}\n", self.board.id),
-            self.server.port,
-            self.server.host,
-            self.server.timeout_ms,
-            self.board.report_s,
-            self.wifi.ssid,
-            password.map_or("", Secret::expose),
-            "cfg",
-        ]);
-        line.to_string().len() + 1
+    /// What the board gets: the configuration that its STM32 sends to its ESP8266.
+    ///
+    /// # Errors
+    /// When the ESP8266 could not use it: mostly because the line gets too long.
+    pub fn board_config(&self, password: Option<&Secret>) -> Result<Config, ConfigError> {
+        let config = Config {
+            id: text(&self.board.id, ConfigError::Id(BadId::TooLong))?,
+            port: self.server.port,
+            server: text(&self.server.host, ConfigError::Server)?,
+            timeout_ms: self.server.timeout_ms,
+            report_s: self.board.report_s,
+            ssid: text(&self.wifi.ssid, ConfigError::Ssid)?,
+            password: text(password.map_or("", Secret::expose), ConfigError::Password)?,
+        };
+        config.check().map(|()| config)
     }
 
-    /// The problem of a line for the ESP8266 that is too long.
+    /// Why the ESP8266 could not use these settings.
     pub(crate) fn config_line_problem(&self, password: Option<&Secret>) -> Option<Problem> {
-        let len = self.config_line_len(password);
-        (len > CONFIG_LINE_MAX).then(|| Problem {
-            file: self.file.clone().unwrap_or_else(|| DEFAULT_FILE.into()),
-            line: None,
-            message: format!(
+        let hint = match self.board_config(password).err()? {
+            ConfigError::TooLong(len) => format!(
                 "the settings make a line of {len} bytes for the ESP8266, which takes \
                  {CONFIG_LINE_MAX}; shorten `server.host`, `board.id`, `wifi.ssid` or the password"
             ),
-        })
+            other => other.to_string(),
+        };
+        let file = self.file.clone().unwrap_or_else(|| DEFAULT_FILE.into());
+        Some(Problem { file, line: None, message: hint })
     }
 
     /// What is allowed but probably not meant; `password` says whether there is one.
@@ -255,6 +259,14 @@ impl Settings {
         }
         notes
     }
+}
+
+/// A text of bounded length, as boards keep it.
+fn text<const N: usize>(
+    text: &str,
+    error: ConfigError,
+) -> Result<heapless::String<N>, ConfigError> {
+    heapless::String::try_from(text).map_err(|_| error)
 }
 
 /// Reads a configuration file.

@@ -253,7 +253,8 @@ mod tests {
     fn a_configuration_too_long_for_the_esp8266_is_refused() {
         let mut settings = Settings::default();
         settings.wifi.ssid = "s".repeat(32);
-        let room = 200 - settings.config_line_len(None) + settings.server.host.len();
+        let used = settings.board_config(None).unwrap().encode(&mut [0; 200]).unwrap();
+        let room = 200 - used + settings.server.host.len();
         let host = |len: usize| {
             let name = "abcdefghi.".repeat(len / 10 + 1);
             format!(
