@@ -4,6 +4,7 @@
 //! Results go to stdout, diagnostics to stderr; [`exit::Exit`] lists the exit codes.
 
 pub mod apps;
+pub mod boards;
 pub mod commands;
 pub mod control;
 pub mod exit;

@@ -46,6 +46,14 @@ fn completions_and_man_help() {
 }
 
 #[test]
+fn help_of_the_verbs_of_the_link() {
+    check_help(&["demo"]);
+    check_help(&["serve"]);
+    check_help(&["simulate"]);
+    check_help(&["monitor"]);
+}
+
+#[test]
 fn every_shell_gets_a_script_that_knows_the_verbs() {
     for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
         let script = text(&["completions", shell]);

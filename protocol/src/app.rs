@@ -3,7 +3,7 @@
 //! The reference's `AppBase` without its faults. The configuration goes out first after every reset of
 //! the ESP8266, before any line; lines that were written keep their order and are sent again from
 //! their beginning if the ESP8266 was reset in their middle; the ESP8266 is reset when it stops
-//! sending keepalives (4 s, armed by the first) or fails in an exchange.
+//! sending keepalives (4 s, armed by the first), never begins (60 s), or fails in an exchange.
 
 use core::fmt;
 
@@ -20,9 +20,10 @@ use crate::time::{Duration, Instant, earliest};
 /// No keepalive for this long means that the ESP8266 has crashed.
 pub const CRASH_TIMEOUT: Duration = Duration::from_secs(4);
 
-/// How long the ESP8266 is given after its configuration until it says anything. A reference ESP8266 is
-/// silent while it looks for its network and server.
-pub const SETUP_TIMEOUT: Duration = Duration::from_secs(60);
+/// The same for the first keepalive after the configuration. A published ESP8266 sends none before
+/// it has reached the server, which takes it half a minute at worst; one that got a garbled
+/// configuration (I2C has no checksum) never sends one.
+pub const FIRST_KEEPALIVE: Duration = Duration::from_secs(60);
 
 /// How long the ESP8266 is given after its configuration to reach the server for the first time. Then
 /// it is reset, in case the configuration was garbled on the bus, which has no checksum, or the chip is
@@ -55,7 +56,7 @@ pub enum AppEvent {
 /// Why the ESP8266 is being reset.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ResetCause {
-    /// It sent no keepalive for [`CRASH_TIMEOUT`], or nothing at all for [`SETUP_TIMEOUT`].
+    /// It sent no keepalive for [`CRASH_TIMEOUT`], or no first one for [`FIRST_KEEPALIVE`].
     Silent,
     /// It has not reached the server for [`SERVER_TIMEOUT`] since it was configured.
     NoServer,
@@ -68,7 +69,7 @@ pub enum ResetCause {
 impl fmt::Display for ResetCause {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Silent => f.write_str("the ESP8266 sent no keepalive for 4 s"),
+            Self::Silent => f.write_str("the ESP8266 stopped sending keepalives, or never began"),
             Self::NoServer => f.write_str("the ESP8266 found no server for 5 min"),
             Self::Exchange(failure) => failure.fmt(f),
             Self::Asked => f.write_str("the application asked for it"),
@@ -356,7 +357,7 @@ impl AppBase {
                 self.from_queue = 0;
                 if self.phase == Phase::Configuring {
                     self.phase = Phase::Running;
-                    self.crash_at = Some(now + SETUP_TIMEOUT);
+                    self.crash_at = Some(now + FIRST_KEEPALIVE);
                     self.server_by = Some(now + SERVER_TIMEOUT);
                     if !core::mem::replace(&mut self.started, true) {
                         self.event(AppEvent::Started);

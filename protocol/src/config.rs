@@ -121,9 +121,6 @@ impl Config {
         if !(100..=60_000).contains(&self.timeout_ms) {
             return Err(ConfigError::Timeout);
         }
-        if !self.password.is_empty() && self.password.len() < 8 {
-            return Err(ConfigError::Password);
-        }
         Ok(())
     }
 
@@ -133,6 +130,9 @@ impl Config {
     /// If a value cannot be used, or the line does not fit into [`MAX_PAYLOAD`] bytes or `out`.
     pub fn encode(&self, out: &mut [u8]) -> Result<usize, ConfigError> {
         self.check_values()?;
+        if !self.password.is_empty() && self.password.len() < 8 {
+            return Err(ConfigError::Password);
+        }
         // The reference wants the id with the newline that ends the hello.
         let mut id: String<{ MAX_ID + 1 }> = String::new();
         let mut marker = String::new();
@@ -161,7 +161,9 @@ impl Config {
         Ok(total)
     }
 
-    /// Reads the line, with or without its `\n`.
+    /// Reads the line, with or without its `\n`. A password that is too short passes: published boards
+    /// send what they like, and an ESP8266 that ignored the line would look dead; the network refuses
+    /// it and the board is told so.
     ///
     /// # Errors
     /// [`ConfigError::Syntax`] if it is not such a list, else the first value that cannot be used.

@@ -13,7 +13,7 @@
 //! | `n` text | a line from the server |
 //! | `u`, `d` | the server is up, down |
 //! | `b` | could not join the network within 20 s |
-//! | `s` | the server refused the first connection |
+//! | `s` | the server could not be reached at first, or did not answer |
 //! | `r[connects, number, mem_free]` | report |
 //! | `k` | keepalive, every 2 s: the program runs |
 //!
@@ -267,7 +267,7 @@ impl Coprocessor {
     /// The TCP connection was closed by the server or by an error.
     pub fn closed(&mut self, now: Instant) {
         match self.tcp {
-            Tcp::Connected(_) => self.lost(now),
+            Tcp::Connected(_) => self.server_failed(now),
             Tcp::Connecting(_) => self.connect_failed(now),
             Tcp::Waiting(_) => {}
         }
@@ -339,6 +339,12 @@ impl Coprocessor {
     fn take_from_host(&mut self, now: Instant) {
         while !self.wires.received().is_empty() {
             let payload = self.wires.received();
+            // A line instead of the configuration: this program has started again without the STM32
+            // knowing. The line stays, and holds off the ones behind it, until the STM32 misses the
+            // keepalives and resets.
+            if self.config.is_none() && self.assembler.first(payload).is_some_and(|b| b != b'[') {
+                return;
+            }
             if self.config.is_some()
                 && self.assembler.completes(payload).is_some()
                 && let Some(qos) = self.assembler.first(payload).and_then(qos_of)
@@ -507,7 +513,7 @@ impl Coprocessor {
                     self.backoff = MIN_BACKOFF;
                 }
                 if self.endpoint.outage(now) {
-                    self.lost(now);
+                    self.server_failed(now);
                 }
             }
             _ => {}
@@ -518,6 +524,13 @@ impl Coprocessor {
         let known = self.config.as_ref().is_some_and(|config| !config.ssid.is_empty());
         self.command(if known { Command::Join } else { Command::JoinRemembered });
         self.wifi = Wifi::Joining(now + JOIN);
+    }
+
+    /// The server has closed the connection or is silent. One that did so before it ever answered (it
+    /// does not know the id, or is another program) is told like one that cannot be reached.
+    fn server_failed(&mut self, now: Instant) {
+        self.tell_bad_server |= core::mem::take(&mut self.initial);
+        self.lost(now);
     }
 
     /// The connection is dead: close it whatever its state, so that the server learns of it.

@@ -110,7 +110,7 @@ impl Window {
     }
 
     /// The sender has restarted, as `mid` shows: forgets all but what it sent since.
-    fn restart(&mut self, mid: Mid) {
+    pub(crate) fn restart(&mut self, mid: Mid) {
         if bit(&self.local, mid) {
             // Another text with the same id over one connection is no restart but nonsense.
             self.local = [0; 32];

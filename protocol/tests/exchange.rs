@@ -333,7 +333,9 @@ fn stuck_wires_are_failures_and_heal() {
         let mut rig = synced();
         rig.run(span(250));
         rig.stick_ack(Some(level));
-        assert_eq!(failed(&mut rig, 1300), Failure::NoAnswer, "ack {level}");
+        // Between two exchanges ack is low, unless the ESP8266 restarts.
+        let want = [Failure::NoAnswer, Failure::Restarted][usize::from(level)];
+        assert_eq!(failed(&mut rig, 1300), want, "ack {level}");
         rig.run(span(30_000));
         assert!(rig.resets >= 3, "it goes on trying");
         rig.stick_ack(None);
@@ -352,6 +354,29 @@ fn stuck_wires_are_failures_and_heal() {
         while rig.stm.next_event().is_some() {}
         pass(&mut rig, b"down", b"up");
     }
+}
+
+/// An ESP8266 that starts again by itself has no configuration: it must be reset before it swallows
+/// anything, whenever in an exchange or between two it happens.
+#[test]
+fn a_responder_that_starts_again_by_itself_is_reset() {
+    let mut between = 0;
+    for after in 0..120 {
+        let mut rig = synced();
+        rig.run(span(150));
+        let now = rig.now;
+        rig.stm.submit(&[1; 60], now);
+        esp(&mut rig).submit(&[2; 60]);
+        rig.run(Duration::from_micros(after * 200));
+        rig.boot_time = span(1 + after);
+        rig.power_cycle_esp();
+        let why = failed(&mut rig, 1300);
+        between += u32::from(why == Failure::Restarted);
+        sync(&mut rig);
+        pass(&mut rig, b"down", b"up");
+        assert_eq!(rig.resets, 2);
+    }
+    assert!((10..110).contains(&between), "{between}");
 }
 
 #[test]

@@ -78,6 +78,17 @@ fn a_message_that_overtakes_the_restart_is_not_delivered_twice() {
 }
 
 #[test]
+fn a_restart_is_recognised_once() {
+    let mut r = Receiver::new();
+    r.take(&[(0, "old0"), (1, "old1"), (2, "old2")]);
+    r.window.reconnected();
+    let (new1, new0) = (fingerprint(b"new1"), fingerprint(b"new0"));
+    assert_eq!(r.window.judge(Mid(1), new1), Verdict::Restarted);
+    r.window.accept(Mid(1), new1);
+    assert_eq!(r.window.judge(Mid(0), new0), Verdict::New);
+}
+
+#[test]
 fn a_reboot_with_the_same_texts_is_recognised_when_there_was_more_than_one() {
     let mut r = Receiver::new();
     r.take(&[(0, "hello"), (1, "on"), (2, "off")]);

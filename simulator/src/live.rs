@@ -23,6 +23,8 @@ pub enum Order {
     Inject(Fault),
     /// The program writes no more lines.
     StopProgram,
+    /// Tell where you are: [`News::Here`].
+    Tell,
 }
 
 /// News of a running pair.
@@ -32,6 +34,8 @@ pub enum News {
     Event(PairEvent),
     /// Another layer is down now, or none.
     Down(Option<Down>),
+    /// The answer to [`Order::Tell`]: the pair itself is what there is to see.
+    Here,
 }
 
 /// The clock of a pair: real time since it was made, as the pair counts it.
@@ -110,6 +114,11 @@ pub async fn run(
         match order {
             Some(Order::Inject(fault)) => pair.inject(fault, clock.now()),
             Some(Order::StopProgram) => pair.stop_program(),
+            Some(Order::Tell) => {
+                if !tell(&pair, News::Here) {
+                    return pair;
+                }
+            }
             None => return pair,
         }
     }

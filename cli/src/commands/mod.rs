@@ -7,7 +7,8 @@ pub mod monitor;
 pub mod serve;
 pub mod simulate;
 
-use std::io::IsTerminal;
+use std::io::{self, IsTerminal, Write};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use clap::{Args, Parser, Subcommand};
 
@@ -29,10 +30,12 @@ pub struct Cli {
 #[derive(Debug, Clone, Args)]
 pub struct Global {
     /// More diagnostics on stderr; repeat for still more (PBLINK_LOG sets a filter instead).
-    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
+    #[arg(short, long, global = true, help_heading = "Everywhere", display_order = 1000,
+        action = clap::ArgAction::Count)]
     pub verbose: u8,
     /// When to use colours. NO_COLOR=1 does the same as `never`.
-    #[arg(long, global = true, value_enum, default_value_t = Colour::Auto, value_name = "WHEN")]
+    #[arg(long, global = true, help_heading = "Everywhere", display_order = 1001, value_enum,
+        default_value_t = Colour::Auto, value_name = "WHEN")]
     pub color: Colour,
 }
 
@@ -77,6 +80,19 @@ pub enum Command {
     Man(extras::ManArgs),
 }
 
+/// A screen is on the terminal: a diagnostic would end up in the middle of it.
+static SCREEN: AtomicBool = AtomicBool::new(false);
+
+/// Holds diagnostics back while a screen is on the terminal that they would go to.
+pub(crate) fn screen_is_on(on: bool) {
+    SCREEN.store(on && io::stderr().is_terminal(), Ordering::Relaxed);
+}
+
+/// Where diagnostics go: to stderr, unless a screen is there.
+fn diagnostics() -> Box<dyn Write> {
+    if SCREEN.load(Ordering::Relaxed) { Box::new(io::sink()) } else { Box::new(io::stderr()) }
+}
+
 /// Sends diagnostics to stderr: warnings by default, more with `-v`, or what PBLINK_LOG says.
 pub fn start_tracing(global: &Global) {
     use tracing_subscriber::EnvFilter;
@@ -89,8 +105,8 @@ pub fn start_tracing(global: &Global) {
     let filter = EnvFilter::try_from_env("PBLINK_LOG").unwrap_or_else(|_| EnvFilter::new(level));
     let _ = tracing_subscriber::fmt()
         .with_env_filter(filter)
-        .with_ansi(global.color.enabled(std::io::stderr().is_terminal()))
-        .with_writer(std::io::stderr)
+        .with_ansi(global.color.enabled(io::stderr().is_terminal()))
+        .with_writer(diagnostics)
         .try_init();
 }
 

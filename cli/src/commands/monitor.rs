@@ -49,6 +49,7 @@ async fn watch(args: Args, global: &Global) -> anyhow::Result<Exit> {
         plain::follow(updates, args.json, &mut stdout().lock()).await?;
     } else {
         let colour = global.color.enabled(terminal);
+        super::screen_is_on(true);
         monitor::run(updates, Options { colour, ..Options::default() }).await?;
     }
     Ok(Exit::Ok)

@@ -22,15 +22,16 @@ use crate::settings::{App, Settings};
 #[command(after_help = "\
 Examples:
   pblink serve                                  as pblink.toml says, or with defaults
-  pblink serve --client kitchen --client attic  serve these two boards and refuse others
+  pblink serve --client kitchen --client attic  serve these two, refuse others
   pblink serve --any-client --app log           print the lines of whoever connects
   pblink serve --json | jq 'select(.event == \"report\")'
 
-Flags go before pblink.toml, and that before the defaults. What happens is printed line by line;
-`pblink monitor` shows it on a screen. ctrl-C stops the server cleanly: acknowledgements that are due
-are waited for. A second ctrl-C does not wait.
+Flags go before pblink.toml, and that before the defaults. Without pblink.toml and --client, \
+any client is served. What happens is printed line by line; `pblink monitor` shows it on a screen. \
+ctrl-C stops the server cleanly: acknowledgements that are due are waited for. A second ctrl-C does \
+not wait.
 
-Exit codes: 0 stopped by ctrl-C or SIGTERM, 2 wrong flags, 3 wrong configuration, 4 the address
+Exit codes: 0 stopped by ctrl-C or SIGTERM, 2 wrong flags, 3 wrong configuration, 4 the address \
 cannot be listened on.")]
 pub struct Args {
     /// Configuration file. Without it ./pblink.toml is used if it exists.
@@ -150,8 +151,10 @@ async fn serve(args: Args, settings: Settings) -> anyhow::Result<Exit> {
         let saved = tokio::select! {
             saved = hub.stop() => saved,
             // What happens while the server stops is printed too.
-            () = &mut printing => hub.stop().await,
+            () = &mut printing => return hub.stop().await,
         };
+        // The last events are still on their way to the printer.
+        let _ = tokio::time::timeout(Duration::from_millis(500), &mut printing).await;
         if let Some(control) = control {
             control.shutdown().await;
         }

@@ -1,13 +1,299 @@
 //! `pblink simulate`
 
+use std::io::{Write, stdout};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use pblink_protocol::endpoint::Qos;
+use pblink_protocol::time::Duration as LinkDuration;
+use pblink_server::Event;
+use pblink_simulator::live::{News, Order};
+use pblink_simulator::{Down, Ledger, PairEvent, PairOptions, ProgramOptions, Totals};
+use serde::Serialize;
+use tokio::sync::mpsc;
+use tokio::time::{Instant, sleep_until};
+
 use super::Global;
-use crate::exit::Exit;
+use super::serve::{Printer, stop_signal};
+use crate::boards::{self, Board};
+use crate::exit::{Exit, Failed};
+use crate::monitor::text;
 
 /// Arguments of `pblink simulate`.
 #[derive(Debug, clap::Args)]
-pub struct Args {}
+#[command(after_help = "\
+Examples:
+  pblink simulate --server 127.0.0.1:8123 --client 1
+  pblink simulate --server 192.168.0.42:8123 --client test --count 100 --every 200
+  pblink simulate --server [::1]:8123 --client 1 --count 10 --json | tail -n 1 | jq
+
+The server may be `pblink serve` or any other that speaks the link, the published micropython-iot \
+included. Each line is a list: its number, the board's clock in ms, and a text. The ledger at the \
+end accounts for all of them; if the server returns lines (`pblink serve --app echo`), for the \
+returned ones too.
+
+Exit codes: 0 all lines arrived once and in order, 2 wrong flags, 5 the ledger is not clean, \
+130 interrupted twice.")]
+pub struct Args {
+    /// Address of the server.
+    #[arg(long, value_name = "HOST:PORT", value_parser = parse_server)]
+    pub server: String,
+    /// The id by which the server knows the board.
+    #[arg(long, value_name = "ID")]
+    pub client: String,
+    /// Stop after so many lines. Without it, go on until ctrl-C.
+    #[arg(long, value_name = "K")]
+    pub count: Option<u64>,
+    /// Milliseconds between two lines.
+    #[arg(long, value_name = "MS", default_value_t = 1000,
+        value_parser = clap::value_parser!(u64).range(1..=3_600_000))]
+    pub every: u64,
+    /// Do not wait for the acknowledgement of one line before the next is sent.
+    #[arg(long)]
+    pub no_wait: bool,
+    /// The link's time-out in milliseconds; the server must use the same.
+    #[arg(long, value_name = "MS", default_value_t = 2000,
+        value_parser = clap::value_parser!(u32).range(100..=60_000))]
+    pub timeout_ms: u32,
+    /// Bytes of text to add to each line.
+    #[arg(long, value_name = "BYTES", default_value_t = 0,
+        value_parser = clap::value_parser!(u16).range(0..=900))]
+    pub padding: u16,
+    /// Seconds between reports of the ESP8266, 0 for none.
+    #[arg(long, value_name = "S", default_value_t = 0)]
+    pub report_s: u32,
+    /// Stop after this time (20s, 3min), whatever has arrived by then.
+    #[arg(long = "for", value_name = "TIME", value_parser = humantime::parse_duration)]
+    pub limit: Option<Duration>,
+    /// Print everything as JSON, one object per line; the ledger comes last.
+    #[arg(long)]
+    pub json: bool,
+}
+
+fn parse_server(text: &str) -> Result<String, String> {
+    let (host, port) = text.rsplit_once(':').ok_or("use HOST:PORT, such as 127.0.0.1:8123")?;
+    match port.parse::<u16>() {
+        Ok(port) if port > 0 && !host.is_empty() => Ok(text.to_owned()),
+        _ => Err("use HOST:PORT, such as 127.0.0.1:8123 or [::1]:8123".to_owned()),
+    }
+}
+
+/// The result of a run.
+#[derive(Debug, Serialize)]
+struct Summary {
+    event: &'static str,
+    id: String,
+    /// Lines to the server; what is missing was never acknowledged.
+    to_server: Totals,
+    /// Lines that the server returned, if it returns lines.
+    returned: Option<Totals>,
+    /// Other lines from the server.
+    other_lines: u64,
+    resets: u32,
+}
 
 /// Runs the verb.
-pub fn run(_args: Args, _global: &Global) -> anyhow::Result<Exit> {
-    anyhow::bail!("not written yet")
+pub fn run(args: Args, _global: &Global) -> anyhow::Result<Exit> {
+    tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(simulate(args))
+}
+
+async fn simulate(args: Args) -> anyhow::Result<Exit> {
+    let options = PairOptions {
+        seed: SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_micros() as u64,
+        program: ProgramOptions {
+            every: LinkDuration::from_millis(args.every),
+            count: args.count,
+            qos: if args.no_wait { Qos::UNORDERED } else { Qos::ORDERED },
+            padding: args.padding.into(),
+            reads: true,
+        },
+        ..PairOptions::default()
+    };
+    let mut stop = std::pin::pin!(stop_signal()?);
+    let (sender, mut news) = mpsc::channel(1024);
+    let tell = move |pair: &pblink_simulator::Pair, news: News| {
+        let echo = match &news {
+            News::Event(PairEvent::Read(line)) => pair.program().echo_of(line),
+            _ => None,
+        };
+        // A board does not wait for its spectators: when nobody reads any more, it is switched off.
+        sender.try_send((news, echo, pair.acked())).is_ok()
+    };
+    let board =
+        Board::start(&args.client, &args.server, args.timeout_ms, args.report_s, options, tell)
+            .map_err(|e| Failed::with(Exit::Usage, e.to_string()))?;
+    let mut run = Run::new(&args);
+    let limit = args.limit.map(|limit| Instant::now() + limit);
+    let mut patience: Option<Instant> = None;
+    let mut interrupted = false;
+    let mut done: Option<Instant> = None;
+    let mut tick = tokio::time::interval(Duration::from_millis(50));
+    loop {
+        if run.is_done(interrupted) {
+            // What the server returns comes a little after its acknowledgement.
+            let linger = if run.returns { Duration::ZERO } else { Duration::from_secs(1) };
+            let until = *done.get_or_insert_with(|| Instant::now() + linger);
+            if run.returns || Instant::now() >= until {
+                break;
+            }
+        }
+        let end = [limit, patience].into_iter().flatten().min();
+        let time = async {
+            match end {
+                Some(at) => sleep_until(at).await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            piece = news.recv() => {
+                let Some((piece, echo, acked)) = piece else { break };
+                run.news(piece, echo, acked);
+            }
+            () = &mut stop, if !interrupted => {
+                interrupted = true;
+                board.order(Order::StopProgram);
+                patience = Some(Instant::now() + Duration::from_secs(5));
+                eprintln!("pblink: waiting up to 5 s for what is on its way; ctrl-C again to stop at once");
+            }
+            _ = tokio::signal::ctrl_c(), if interrupted => return Ok(Exit::Interrupted),
+            () = time => break,
+            // Acknowledgements make no news.
+            _ = tick.tick() => board.order(Order::Tell),
+        }
+    }
+    let pair = board.stop().await;
+    run.acked(pair.as_ref().map_or(0, pblink_simulator::Pair::acked));
+    let totals = run.finish(pair.map_or(0, |pair| pair.resets()));
+    Ok(if totals { Exit::Ok } else { Exit::Lines })
+}
+
+/// What has happened so far.
+struct Run {
+    id: String,
+    count: Option<u64>,
+    printer: Printer,
+    written: u64,
+    acked: u64,
+    returned: Ledger,
+    returns: bool,
+    others: u64,
+    down: Option<Down>,
+    seq: u64,
+}
+
+impl Run {
+    fn new(args: &Args) -> Self {
+        Self {
+            id: args.client.clone(),
+            count: args.count,
+            printer: Printer { json: args.json, lines: true },
+            written: 0,
+            acked: 0,
+            returned: Ledger::default(),
+            returns: false,
+            others: 0,
+            down: Some(Down::Coprocessor),
+            seq: 0,
+        }
+    }
+
+    fn news(&mut self, news: News, echo: Option<u64>, acked: u64) {
+        self.acked = self.acked.max(acked);
+        match &news {
+            News::Event(PairEvent::Wrote(number)) => {
+                self.written += 1;
+                self.returned.wrote(*number);
+                self.print(&format!("→ line {number}"), "wrote", serde_json::json!(number));
+            }
+            News::Event(PairEvent::Read(line)) => {
+                match echo {
+                    Some(number) => {
+                        self.returns = true;
+                        self.returned.got(number);
+                    }
+                    None => self.others += 1,
+                }
+                self.print(&format!("← {}", text::clean(line)), "read", serde_json::json!(line));
+            }
+            _ => {
+                if let Some(kind) = boards::event(&self.id, &news, self.down) {
+                    self.seq += 1;
+                    let wall = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+                    let at_ms = wall.as_millis() as u64;
+                    let _ = self.printer.event(&Event { seq: self.seq, at_ms, kind });
+                }
+                if let News::Down(down) = news {
+                    self.down = down;
+                }
+            }
+        }
+    }
+
+    fn acked(&mut self, acked: u64) {
+        self.acked = self.acked.max(acked);
+    }
+
+    fn print(&self, text: &str, event: &str, value: serde_json::Value) {
+        let mut out = stdout().lock();
+        let _ = if self.printer.json {
+            writeln!(
+                out,
+                "{}",
+                serde_json::json!({ "event": event, "id": self.id, "value": value })
+            )
+        } else {
+            writeln!(out, "{} {text}", text::clean(&self.id))
+        };
+        let _ = out.flush();
+    }
+
+    fn is_done(&self, interrupted: bool) -> bool {
+        let written = interrupted || self.count.is_some_and(|count| self.written >= count);
+        let returned = !self.returns || self.returned.totals().missing == 0;
+        written && self.acked >= self.written && returned
+    }
+
+    /// Prints the ledger. Tells whether it is clean.
+    fn finish(self, resets: u32) -> bool {
+        let acked = self.acked.min(self.written);
+        let to_server = Totals {
+            written: self.written,
+            arrived: acked,
+            missing: self.written - acked,
+            ..Totals::default()
+        };
+        let returned = self.returns.then(|| self.returned.totals());
+        let summary = Summary {
+            event: "ledger",
+            id: self.id.clone(),
+            to_server,
+            returned,
+            other_lines: self.others,
+            resets,
+        };
+        let mut out = stdout().lock();
+        let _ = if self.printer.json {
+            writeln!(out, "{}", serde_json::to_string(&summary).unwrap_or_default())
+        } else {
+            let clean = to_server.missing == 0;
+            writeln!(
+                out,
+                "ledger: {} lines written, {} acknowledged, {} not{}; {} other lines received; \
+                 {resets} resets{}",
+                to_server.written,
+                to_server.arrived,
+                to_server.missing,
+                returned.map_or(String::new(), |r| format!(
+                    "; returned {}, missing {}, doubled {}, out of order {}",
+                    r.arrived, r.missing, r.duplicated, r.reordered
+                )),
+                self.others,
+                if clean && returned.is_none_or(|r| r.is_clean()) {
+                    ": clean"
+                } else {
+                    ": NOT CLEAN"
+                },
+            )
+        };
+        to_server.is_clean() && returned.is_none_or(|r| r.is_clean())
+    }
 }

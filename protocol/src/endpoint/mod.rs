@@ -147,6 +147,10 @@ struct Connection {
     first_line: bool,
     pause: Pause,
     acks: Acks,
+    /// Messages that came over this connection and whose acknowledgement the owner holds back. What
+    /// came over an earlier one must not be acknowledged here: the peer may have restarted, and mean
+    /// another message by the id.
+    held: [u8; 32],
     /// A message of which only a part is sent so far.
     sending: Option<Sending>,
 }
@@ -265,6 +269,7 @@ impl<B: LineBuf, L: AsRef<[u8]>, const N: usize> Endpoint<B, L, N> {
             first_line: false,
             pause: Pause::UntilSignOfLife,
             acks: Acks { due: heapless::Deque::new(), set: [0; 32] },
+            held: [0; 32],
             sending: None,
         });
     }
@@ -348,23 +353,28 @@ impl<B: LineBuf, L: AsRef<[u8]>, const N: usize> Endpoint<B, L, N> {
                         stats.duplicates = stats.duplicates.wrapping_add(1);
                         if later[byte] & bit == 0 {
                             connection.acks.push(mid);
+                        } else {
+                            connection.held[byte] |= bit;
                         }
                         return true;
                     }
-                    let next_epoch = epoch.wrapping_add(u8::from(verdict == Verdict::Restarted));
-                    let delivery = host.deliver(text, Receipt { mid, epoch: next_epoch });
+                    if verdict == Verdict::Restarted {
+                        // Also if the line is refused: what was remembered is void from here on.
+                        window.restart(mid);
+                        *later = [0; 32];
+                        *epoch = epoch.wrapping_add(1);
+                    }
+                    let receipt = Receipt { mid, epoch: *epoch };
+                    let delivery = host.deliver(text, receipt);
                     if delivery == Delivery::Refused {
                         stats.refused = stats.refused.wrapping_add(1);
                         return true;
-                    }
-                    if verdict == Verdict::Restarted {
-                        *later = [0; 32];
-                        *epoch = next_epoch;
                     }
                     stats.lines_in = stats.lines_in.wrapping_add(1);
                     window.accept(mid, print);
                     if delivery == Delivery::Later {
                         later[byte] |= bit;
+                        connection.held[byte] |= bit;
                     } else {
                         later[byte] &= !bit;
                         connection.acks.push(mid);
@@ -384,8 +394,11 @@ impl<B: LineBuf, L: AsRef<[u8]>, const N: usize> Endpoint<B, L, N> {
         let (byte, bit) = (usize::from(receipt.mid.0 >> 3), 1u8 << (receipt.mid.0 & 7));
         if receipt.epoch == self.epoch && self.later[byte] & bit != 0 {
             self.later[byte] &= !bit;
-            // Without a connection the peer sends the line again, and it is acknowledged then.
-            if let Some(connection) = &mut self.connection {
+            // Otherwise the peer sends the line again, and it is acknowledged then.
+            if let Some(connection) = &mut self.connection
+                && connection.held[byte] & bit != 0
+            {
+                connection.held[byte] &= !bit;
                 connection.acks.push(receipt.mid);
             }
         }

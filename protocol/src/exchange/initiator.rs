@@ -63,6 +63,8 @@ pub enum Failure {
     Bus,
     /// A header with an impossible length.
     BadHeader,
+    /// It raised `ack` between two exchanges, as it does when it starts or ends its program.
+    Restarted,
 }
 
 impl fmt::Display for Failure {
@@ -72,6 +74,7 @@ impl fmt::Display for Failure {
             Self::NoBoot => "the ESP8266 did not start: check power, reset and ack wires",
             Self::Bus => "I2C error: check scl, sda, ground and pull-ups",
             Self::BadHeader => "the ESP8266 sent an impossible header",
+            Self::Restarted => "the ESP8266 has restarted or stopped by itself: check its supply",
         })
     }
 }
@@ -260,11 +263,16 @@ impl Initiator {
     /// over by now.
     pub fn ack(&mut self, level: bool, now: Instant) {
         self.ack = level;
-        if let (State::Settling(_), true) = (self.state, level) {
+        match self.state {
             // It was low only because nobody drove it: the ESP8266 is still booting.
-            self.state = State::Booting(now + self.timing.boot_poll, now + self.timing.boot_limit);
+            State::Settling(_) if level => {
+                self.state =
+                    State::Booting(now + self.timing.boot_poll, now + self.timing.boot_limit);
+            }
+            // It has forgotten its configuration, and would swallow lines.
+            State::Idle(_) if level => self.fail(Failure::Restarted, now),
+            _ => self.advance(now),
         }
-        self.advance(now);
     }
 
     /// The master has read all armed bytes.

@@ -4,6 +4,7 @@
 pub mod net;
 pub mod rig;
 pub mod vectors;
+pub mod world;
 
 use pblink_protocol::endpoint::{Delivery, Endpoint, Host, Receipt, Ticket};
 use pblink_protocol::time::{Duration, Instant};

@@ -1,0 +1,111 @@
+//! Simulated boards in real time, for `demo` and `simulate`.
+
+use pblink_protocol::app::{AppEvent, ResetCause};
+use pblink_protocol::config::{Config, ConfigError};
+use pblink_protocol::time::Instant;
+use pblink_server::{EventKind, Layer};
+use pblink_simulator::live::{self, Clock, News, Order};
+use pblink_simulator::{Down, Pair, PairEvent, PairOptions};
+use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
+
+/// What a simulated board is told about its network. The radio is simulated: any name will do.
+const NETWORK: &str = "simulated";
+
+/// A running simulated board. Dropping it switches the board off.
+#[derive(Debug)]
+pub struct Board {
+    /// Its id.
+    pub id: String,
+    orders: mpsc::Sender<Order>,
+    task: JoinHandle<Pair>,
+}
+
+impl Board {
+    /// Switches a board on that connects to `server` (`host:port`), and tells `news` of it. `news`
+    /// returns false to switch it off. Must be called within a tokio runtime.
+    ///
+    /// # Errors
+    /// If the values make no configuration that a board could use.
+    pub fn start(
+        id: &str,
+        server: &str,
+        timeout_ms: u32,
+        report_s: u32,
+        options: PairOptions,
+        news: impl FnMut(&Pair, News) -> bool + Send + 'static,
+    ) -> Result<Self, ConfigError> {
+        let config = Config {
+            id: id
+                .try_into()
+                .map_err(|_| ConfigError::Id(pblink_protocol::line::BadId::TooLong))?,
+            port: pblink_protocol::config::DEFAULT_PORT,
+            // Where it really connects to is the socket's business.
+            server: "server".try_into().map_err(|_| ConfigError::Server)?,
+            timeout_ms,
+            report_s,
+            ssid: NETWORK.try_into().map_err(|_| ConfigError::Ssid)?,
+            password: Default::default(),
+        };
+        let clock = Clock::start();
+        let pair = Pair::new(&config, options, Instant::ZERO)?;
+        let (orders, receiver) = mpsc::channel(16);
+        let task = tokio::spawn(live::run(pair, clock, server.to_owned(), receiver, news));
+        Ok(Self { id: id.to_owned(), orders, task })
+    }
+
+    /// Gives an order. One that comes while sixteen others wait is dropped.
+    pub fn order(&self, order: Order) {
+        let _ = self.orders.try_send(order);
+    }
+
+    /// Switches it off, and gives back what is left.
+    pub async fn stop(self) -> Option<Pair> {
+        drop(self.orders);
+        self.task.await.ok()
+    }
+}
+
+/// What the monitor and the log show of a board's news; `None` for what is not worth a line.
+pub fn event(id: &str, news: &News, was_down: Option<Down>) -> Option<EventKind> {
+    let board =
+        |layer, up, detail: String| Some(EventKind::Board { id: id.to_owned(), layer, up, detail });
+    match news {
+        News::Down(Some(down)) => {
+            let detail = match down {
+                Down::Wires => "the boards do not talk",
+                Down::Coprocessor => "the ESP8266 does not run",
+                Down::Wifi => "no network",
+                Down::Server => "no server",
+            };
+            board(layer(*down), false, detail.to_owned())
+        }
+        News::Down(None) => board(was_down.map_or(Layer::Server, layer), true, "works".to_owned()),
+        News::Event(PairEvent::App(AppEvent::Reset(cause))) => {
+            let part = match cause {
+                ResetCause::Exchange(_) => Layer::Wires,
+                _ => Layer::Coprocessor,
+            };
+            board(part, false, format!("resetting the ESP8266: {cause}"))
+        }
+        News::Event(PairEvent::App(AppEvent::BadWifi)) => {
+            board(Layer::Wifi, false, "cannot join the network; trying on".to_owned())
+        }
+        News::Event(PairEvent::App(AppEvent::BadServer)) => {
+            board(Layer::Server, false, "the server cannot be reached; trying on".to_owned())
+        }
+        News::Event(PairEvent::PowerCycled) => {
+            board(Layer::Coprocessor, false, "lost power".to_owned())
+        }
+        News::Event(_) | News::Here => None,
+    }
+}
+
+fn layer(down: Down) -> Layer {
+    match down {
+        Down::Wires => Layer::Wires,
+        Down::Coprocessor => Layer::Coprocessor,
+        Down::Wifi => Layer::Wifi,
+        Down::Server => Layer::Server,
+    }
+}

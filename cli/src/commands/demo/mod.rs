@@ -1,0 +1,151 @@
+//! `pblink demo`: a server, simulated boards and the monitor in one terminal.
+
+mod ledgers;
+mod stage;
+
+use std::io::{IsTerminal, stdin, stdout};
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::mpsc;
+
+use super::Global;
+use super::serve::{Printer, stop_signal};
+use crate::control::{self, ControlServer, Notice, Source};
+use crate::exit::Exit;
+use crate::hub::Hub;
+use crate::monitor::{self, ExtraKey, Options};
+use stage::{Stage, Trouble};
+
+/// Arguments of `pblink demo`.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  pblink demo
+  pblink demo --boards 100
+  pblink demo --for 20s | cat
+
+Each board is simulated down to the wires between its two chips; the server and the TCP connections \
+to it are real. Every now and then the network or the server goes away. On a terminal, keys do the \
+same: w, c and s (? shows them). Without a terminal, or with --json, events are printed line by \
+line, and the demo ends after --for (30s if it is not given). The ledger at the end accounts for \
+every line.
+
+Exit codes: 0 every line arrived once and in order, 2 wrong flags, 4 no server could be started, \
+5 the ledger is not clean (a crashed ESP8266 may lose the two lines that it holds: \
+docs/PROTOCOL.md).")]
+pub struct Args {
+    /// How many boards to simulate.
+    #[arg(long, value_name = "N", default_value_t = 3,
+        value_parser = clap::value_parser!(u16).range(1..=1000))]
+    pub boards: u16,
+    /// End after this time (20s, 3min). Default: on a terminal never, else 30s.
+    #[arg(long = "for", value_name = "TIME", value_parser = humantime::parse_duration)]
+    pub length: Option<Duration>,
+    /// Let nothing go wrong by itself.
+    #[arg(long)]
+    pub calm: bool,
+    /// Print everything as JSON, one object per line; the ledger comes last.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Runs the verb.
+pub fn run(args: Args, global: &Global) -> anyhow::Result<Exit> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let exit = runtime.block_on(demo(args, global));
+    runtime.shutdown_timeout(Duration::from_millis(200));
+    exit
+}
+
+async fn demo(args: Args, global: &Global) -> anyhow::Result<Exit> {
+    let screen = stdout().is_terminal() && stdin().is_terminal() && !args.json;
+    let length = args.length.or((!screen).then_some(Duration::from_secs(30)));
+    let stop = stop_signal()?;
+    let stage = Arc::new(Stage::open(args.boards).await?);
+    let source: Arc<dyn Source> = Arc::clone(stage.hub()) as Arc<Hub>;
+    // So that `pblink monitor` and curl can look in too. Not worth a word if a real server is there.
+    let control = ControlServer::bind(control::DEFAULT_ADDRESS, Arc::clone(&source)).await.ok();
+    let script = tokio::spawn(stage::script(Arc::clone(&stage), length, args.calm));
+    let end = async {
+        match length {
+            Some(length) => tokio::time::sleep(length).await,
+            None => std::future::pending().await,
+        }
+    };
+    let printer = if screen {
+        super::screen_is_on(true);
+        let (pressed, keys) = mpsc::channel(4);
+        let updates = control::follow_source(source);
+        let colour = global.color.enabled(true);
+        let options = Options { colour, extra: extra_keys(), pressed: Some(pressed) };
+        let acting = tokio::spawn(act(Arc::clone(&stage), keys));
+        // Dropping the monitor's future restores the terminal.
+        let shown = tokio::select! {
+            shown = monitor::run(updates, options) => shown.map(|_| ()),
+            () = end => Ok(()),
+        };
+        acting.abort();
+        super::screen_is_on(false);
+        shown?;
+        None
+    } else {
+        let printer = tokio::spawn(print(Arc::clone(stage.hub()), args.json));
+        tokio::select! {
+            () = end => {}
+            () = stop => {}
+        }
+        Some(printer)
+    };
+    script.abort();
+    let ledgers = tokio::select! {
+        ledgers = stage.wind_down() => ledgers,
+        _ = tokio::signal::ctrl_c() => return Ok(Exit::Interrupted),
+    };
+    if let Some(printer) = printer {
+        printer.abort();
+        let _ = printer.await;
+    }
+    if let Some(control) = control {
+        control.shutdown().await;
+    }
+    ledgers.print(args.json);
+    Ok(if ledgers.is_clean() { Exit::Ok } else { Exit::Lines })
+}
+
+async fn print(hub: Arc<Hub>, json: bool) {
+    let printer = Printer { json, lines: false };
+    let mut events = hub.events();
+    while let Some(notice) = events.next().await {
+        if let Notice::Event(event) = notice
+            && printer.event(&event).is_err()
+        {
+            return;
+        }
+    }
+}
+
+fn extra_keys() -> Vec<ExtraKey> {
+    [
+        ('w', "WiFi outage", "this board loses its network for 5 s"),
+        ('c', "crash", "the ESP8266 of this board crashes"),
+        ('s', "server restart", "the server is gone for 2 s"),
+    ]
+    .into_iter()
+    .map(|(key, label, help)| ExtraKey { key, label: label.to_owned(), help: help.to_owned() })
+    .collect()
+}
+
+/// Carries out the keys.
+async fn act(stage: Arc<Stage>, mut keys: mpsc::Receiver<monitor::Extra>) {
+    while let Some(pressed) = keys.recv().await {
+        let trouble = match pressed.key {
+            'w' => Trouble::WifiOutage(pressed.link, Duration::from_secs(5)),
+            'c' => Trouble::Crash(pressed.link),
+            _ => Trouble::ServerRestart(Duration::from_secs(2)),
+        };
+        // A restart takes its time; other keys are not to wait for it.
+        let stage = Arc::clone(&stage);
+        tokio::spawn(async move { stage.cause(trouble).await });
+    }
+}

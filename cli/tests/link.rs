@@ -1,0 +1,235 @@
+//! `demo`, `serve` and `simulate` as programs: real processes, real sockets, real time.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
+use std::process::{Child, ChildStdout, Command, Output, Stdio};
+
+use serde_json::Value;
+
+fn pblink(args: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_pblink"));
+    command.args(args).stdin(Stdio::null()).env_remove("PBLINK_LOG");
+    // No pblink.toml is to be found here.
+    command.current_dir(std::env::temp_dir());
+    command
+}
+
+fn output(args: &[&str]) -> Output {
+    pblink(args).output().unwrap()
+}
+
+fn stderr(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+/// The ledger: the last line of `--json`.
+fn ledger(output: &Output) -> Value {
+    let stdout = String::from_utf8_lossy(&output.stdout);
+    let last = stdout.lines().last().unwrap_or_default();
+    let ledger: Value = serde_json::from_str(last).unwrap_or_else(|e| panic!("{e}: {last}"));
+    assert_eq!(ledger["event"], "ledger");
+    ledger
+}
+
+/// A running `pblink serve`, killed when it is dropped.
+struct Serve {
+    child: Child,
+    events: std::io::Lines<BufReader<ChildStdout>>,
+    address: String,
+}
+
+impl Serve {
+    fn start(args: &[&str]) -> Self {
+        let mut all = vec!["serve", "--listen", "127.0.0.1:0", "--json"];
+        if !args.contains(&"--control") {
+            all.extend(["--control", "off"]);
+        }
+        all.extend(args);
+        let mut child = pblink(&all).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let events = BufReader::new(child.stdout.take().unwrap()).lines();
+        let mut serve = Self { child, events, address: String::new() };
+        let listening = serve.wait_for("listening");
+        serve.address = listening["address"].as_str().unwrap().to_owned();
+        serve
+    }
+
+    fn next(&mut self) -> Option<Value> {
+        let line = self.events.next()?.unwrap();
+        Some(serde_json::from_str(&line).unwrap_or_else(|e| panic!("{e}: {line}")))
+    }
+
+    /// The next event of this kind.
+    fn wait_for(&mut self, kind: &str) -> Value {
+        loop {
+            let event = self.next().unwrap_or_else(|| panic!("it ended before `{kind}`"));
+            if event["event"] == kind {
+                return event;
+            }
+        }
+    }
+
+    fn signal(&self, signal: &str) {
+        let status = Command::new("kill").args([signal, &self.child.id().to_string()]).status();
+        assert!(status.unwrap().success());
+    }
+
+    /// The code with which it ends, and what it has said on stderr.
+    fn end(mut self) -> (Option<i32>, String) {
+        while self.next().is_some() {}
+        let code = self.child.wait().unwrap().code();
+        let mut said = String::new();
+        self.child.stderr.take().unwrap().read_to_string(&mut said).unwrap();
+        (code, said)
+    }
+}
+
+impl Drop for Serve {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+#[test]
+fn the_demo_ends_by_itself_with_a_clean_ledger_although_network_and_server_went_away() {
+    let output = output(&["demo", "--boards", "2", "--for", "14s", "--json"]);
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    let ledger = ledger(&output);
+    assert_eq!((&ledger["boards"], &ledger["clean"]), (&2.into(), &true.into()), "{ledger}");
+    for way in ["to_server", "to_boards"] {
+        assert!(ledger[way]["written"].as_u64() > Some(0), "{ledger}");
+        assert_eq!(ledger[way]["written"], ledger[way]["arrived"], "{ledger}");
+    }
+    let events = String::from_utf8_lossy(&output.stdout);
+    for event in ["outage_began", "outage_ended", "stopped", "report"] {
+        assert!(events.contains(&format!("\"event\":\"{event}\"")), "no {event}: {events}");
+    }
+}
+
+#[test]
+fn the_demo_prints_lines_for_people_when_nobody_looks_at_a_screen() {
+    let output = output(&["demo", "--boards", "1", "--for", "4s", "--calm"]);
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert!(text.contains("1: connected from 127.0.0.1"), "{text}");
+    assert!(text.ends_with("every line arrived once and in order\n"), "{text}");
+    assert!(!text.contains('\x1b'), "no colours, no cursor movements: {text:?}");
+}
+
+#[test]
+fn a_simulated_board_and_the_server_exchange_lines() {
+    let mut serve = Serve::start(&["--client", "board", "--app", "echo"]);
+    let address = serve.address.clone();
+    let simulate = std::thread::spawn(move || {
+        let args = ["--count", "25", "--every", "60", "--report-s", "1", "--json"];
+        output(&[&["simulate", "--server", &address, "--client", "board"], &args[..]].concat())
+    });
+    assert_eq!(serve.wait_for("connected")["id"], "board");
+    let output = simulate.join().unwrap();
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    let ledger = ledger(&output);
+    assert_eq!(ledger["to_server"]["arrived"], 25, "{ledger}");
+    assert_eq!(ledger["returned"]["arrived"], 25, "{ledger}");
+    assert_eq!(ledger["returned"]["duplicated"], 0, "{ledger}");
+    let began = serve.wait_for("outage_began");
+    assert_eq!((&began["id"], &began["cause"]), (&"board".into(), &"closed_by_peer".into()));
+    serve.signal("-INT");
+    serve.wait_for("stopped");
+    let (code, said) = serve.end();
+    assert_eq!(code, Some(0), "{said}");
+}
+
+#[test]
+fn lines_of_clients_are_printed_and_reports_are_taken_out() {
+    let mut serve = Serve::start(&["--any-client", "--app", "log"]);
+    let mut client = TcpStream::connect(&serve.address).unwrap();
+    client.write_all(b"a board\n\n00[1, 2, 3]\n01{\"pblink\":{\"report\":[4,5,6]}}\n").unwrap();
+    let line = serve.wait_for("line_in");
+    assert_eq!((&line["id"], &line["line"]), (&"a board".into(), &"[1, 2, 3]".into()));
+    // Keepalives may stand between them.
+    let acks = BufReader::new(&client).lines().map(Result::unwrap).filter(|line| !line.is_empty());
+    assert_eq!(acks.take(2).collect::<Vec<_>>(), ["00", "01"]);
+    // The two kinds of news come by different ways; the report may have been printed before.
+    drop(client);
+    serve.wait_for("outage_began");
+}
+
+#[test]
+fn clients_that_are_not_expected_are_refused() {
+    let mut serve = Serve::start(&["--client", "1"]);
+    let mut stranger = TcpStream::connect(&serve.address).unwrap();
+    stranger.write_all(b"stranger\n").unwrap();
+    let refused = serve.wait_for("refused");
+    let expected = (&"stranger".into(), &"unknown_id".into());
+    assert_eq!((&refused["id"], &refused["reason"]), expected);
+    let mut rest = Vec::new();
+    stranger.read_to_end(&mut rest).unwrap();
+    assert!(rest.is_empty(), "closed without a byte");
+}
+
+#[test]
+fn the_monitor_and_curl_see_the_same_server() {
+    let mut serve = Serve::start(&["--any-client", "--app", "log", "--control", "127.0.0.1:0"]);
+    let mut said = BufReader::new(serve.child.stderr.take().unwrap());
+    let url = loop {
+        let mut line = String::new();
+        assert!(said.read_line(&mut line).unwrap() > 0, "it tells where the control API is");
+        if let Some((_, rest)) = line.split_once("http://") {
+            break rest.split('/').next().unwrap().to_owned();
+        }
+    };
+    let mut client = TcpStream::connect(&serve.address).unwrap();
+    client.write_all(b"1\n\n00hello\n").unwrap();
+    serve.wait_for("line_in");
+    let mut http = TcpStream::connect(&url).unwrap();
+    write!(http, "GET /api/v1/links/1 HTTP/1.1\r\nHost: {url}\r\nConnection: close\r\n\r\n")
+        .unwrap();
+    let mut answer = String::new();
+    http.read_to_string(&mut answer).unwrap();
+    let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+    assert!(head.starts_with("HTTP/1.1 200"), "{head}");
+    let link: Value = serde_json::from_str(body).unwrap();
+    assert_eq!((&link["state"], &link["lines_in"]), (&"up".into(), &1.into()), "{link}");
+    serve.child.stderr = Some(said.into_inner());
+    serve.signal("-TERM");
+    let (code, _) = serve.end();
+    assert_eq!(code, Some(0));
+}
+
+#[test]
+fn lines_that_never_arrived_are_code_5() {
+    // A port on which nobody listens: bound, but not accepting.
+    let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let server = free.to_string();
+    let output = output(&[
+        "simulate", "--server", &server, "--client", "1", "--every", "100", "--for", "3s", "--json",
+    ]);
+    assert_eq!(output.status.code(), Some(5), "{}", stderr(&output));
+    let ledger = ledger(&output);
+    assert!(ledger["to_server"]["missing"].as_u64() > Some(0), "{ledger}");
+    assert_eq!(ledger["to_server"]["arrived"], 0, "{ledger}");
+}
+
+#[test]
+fn wrong_input_is_named_and_nothing_is_started() {
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let taken = taken.local_addr().unwrap().to_string();
+    let cases: [(&[&str], i32, &str); 9] = [
+        (&["serve", "--listen", "8123"], 2, "8123"),
+        (&["serve", "--control", "on"], 2, "off"),
+        (&["serve", "--client", "a", "--any-client"], 2, "cannot be used with"),
+        (&["serve", "--timeout-ms", "10"], 2, "100"),
+        (&["serve", "--config", "none.toml"], 3, "none.toml"),
+        (&["serve", "--listen", &taken, "--control", "off"], 4, "another program"),
+        (&["simulate", "--server", "here", "--client", "1"], 2, "HOST:PORT"),
+        (&["simulate", "--server", "127.0.0.1:1", "--client", "a\nb"], 2, "control character"),
+        (&["demo", "--for", "soon"], 2, "soon"),
+    ];
+    for (args, code, word) in cases {
+        let output = output(args);
+        let said = stderr(&output);
+        assert_eq!(output.status.code(), Some(code), "{args:?}: {said}");
+        assert!(said.contains(word), "{args:?}: {said}");
+        assert!(output.stdout.is_empty(), "{args:?}: stdout is for results");
+    }
+}
