@@ -15,7 +15,7 @@ use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 const LIMIT: Duration = Duration::from_secs(30);
 
 /// A time-out that no test reaches: for tests that are not about silence.
-pub const PATIENT: Duration = Duration::from_secs(60);
+pub const PATIENT: Duration = Duration::from_secs(1200);
 
 /// A time-out for tests that wait for it.
 pub const SHORT: Duration = Duration::from_millis(300);
