@@ -201,7 +201,7 @@ mod tests {
         pblink.toml:5: `server.port` must be a whole number from 1 to 65535, not 70000
         pblink.toml:6: `server.timeout_ms` must be a whole number of milliseconds from 100 to 60000 (keepalives go out four times as often: less would flood the WiFi, more would hide an outage), not "2000" (write it without quotes)
         pblink.toml:7: `server.host` must be the IP address or host name that boards connect to, such as "192.168.0.42", not 12 (write it with quotes)
-        pblink.toml:8: `server.clients` must be a list of different connection ids, such as ["1", "2"]; [] is any, not ["1", 2]
+        pblink.toml:8: `server.clients` must be a list of different connection ids of 1 to 64 bytes, such as ["1", "2"]; [] is any, not ["1", 2]
         pblink.toml:9: `server.app` must be "demo", "echo" or "log", not the date 1979-05-27
         pblink.toml:10: `server.listen` must be an IP address of this machine, "0.0.0.0" (any IPv4) or "::" (any), not 99999999999999999999
         pblink.toml:12: `wifi.password` must not stand here, since this file is copied and shared: write `wifi_password = "..."` into the file that `wifi.secrets` names (mode 0600), or set PBLINK_WIFI_PASSWORD

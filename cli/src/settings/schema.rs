@@ -75,7 +75,7 @@ pub(crate) static KEYS: [Entry; 13] = [
     Entry {
         key: "server.clients",
         kind: Kind::List,
-        allowed: "a list of different connection ids, such as [\"1\", \"2\"]; [] is any",
+        allowed: "a list of different connection ids of 1 to 64 bytes, such as [\"1\", \"2\"]; [] is any",
         apply: |s, v| set(&mut s.server.clients, ids(v)?),
         get: |s| Value::List(s.server.clients.iter().map(|c| c.as_str().into()).collect()),
     },
@@ -131,7 +131,7 @@ pub(crate) static KEYS: [Entry; 13] = [
     Entry {
         key: "board.id",
         kind: Kind::Text,
-        allowed: "a connection id: text, not empty, without newlines and control characters",
+        allowed: "a connection id: text of 1 to 64 bytes without newlines and control characters",
         apply: |s, v| set(&mut s.board.id, v.text().filter(|t| is_id(t))?.to_owned()),
         get: |s| s.board.id.as_str().into(),
     },
@@ -312,7 +312,7 @@ fn set<T>(place: &mut T, value: T) -> Option<()> {
 
 /// Connection ids are the first line that a client sends, so they cannot hold a newline.
 fn is_id(text: &str) -> bool {
-    !text.is_empty() && !text.contains(char::is_control)
+    pblink_protocol::line::check_id(text).is_ok()
 }
 
 fn ids(value: &Value) -> Option<Vec<String>> {

@@ -299,7 +299,7 @@ fn set_does_not_take_another_file_for_the_secrets_file() {
 #[test]
 fn show_does_not_cut_long_values() {
     let home = Home::new();
-    let id = "i".repeat(100);
+    let id = "i".repeat(64);
     home.write("pblink.toml", &format!("[board]\nid = \"{id}\"\n"));
     assert!(home.config(&["show"]).out.contains(&id));
 }
