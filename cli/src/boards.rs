@@ -71,6 +71,9 @@ pub fn event(id: &str, news: &News, was_down: Option<Down>) -> Option<EventKind>
     let board =
         |layer, up, detail: String| Some(EventKind::Board { id: id.to_owned(), layer, up, detail });
     match news {
+        // On the way back up, one layer after the other is "the one that is down": only what gets
+        // worse is worth a line, and that it works again.
+        News::Down(Some(down)) if was_down.is_some_and(|was| depth(*down) >= depth(was)) => None,
         News::Down(Some(down)) => {
             let detail = match down {
                 Down::Wires => "the boards do not talk",
@@ -98,6 +101,16 @@ pub fn event(id: &str, news: &News, was_down: Option<Down>) -> Option<EventKind>
             board(Layer::Coprocessor, false, "lost power".to_owned())
         }
         News::Event(_) | News::Here => None,
+    }
+}
+
+/// How far from the board a layer is.
+fn depth(down: Down) -> u8 {
+    match down {
+        Down::Coprocessor => 0,
+        Down::Wires => 1,
+        Down::Wifi => 2,
+        Down::Server => 3,
     }
 }
 

@@ -57,7 +57,8 @@ fn a_crash_at_any_step_of_an_exchange_is_noticed_and_repaired() {
             let next = Duration::from_micros(50);
             world.run(next);
         }
-        world.inject(0, [Fault::Crash, Fault::Restart][n as usize % 2]);
+        let faults = [Fault::Crash, Fault::Restart, Fault::Hang(secs(30))];
+        world.inject(0, faults[n as usize % faults.len()]);
         assert_recovers(&mut world, &what);
         assert!(world.pair(0).resets() >= 1, "{what}: it was not reset");
         assert_documented(&mut world, 1, &what);

@@ -16,11 +16,12 @@ fn hurt(world: &mut World, rng: &mut Rng, boards: usize) {
     for _ in 0..rng.usize(2..7) {
         world.run(Duration::from_micros(rng.u64(100_000..6_000_000)));
         let board = rng.usize(0..boards);
-        match rng.u8(0..6) {
+        match rng.u8(0..7) {
             0 => world.inject(board, Fault::WifiOutage(Duration::from_millis(rng.u64(50..9000)))),
             1 => world.server_outage(Duration::from_millis(rng.u64(50..9000))),
             2 => world.half_open(board),
             3 => world.server_does_not_read(Duration::from_millis(rng.u64(50..5000))),
+            4 => world.slow_down(board, Duration::from_millis(rng.u64(50..4000))),
             _ => world.cut(board),
         }
     }

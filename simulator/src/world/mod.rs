@@ -176,6 +176,13 @@ impl World {
         }
     }
 
+    /// A board's connection gets slower: what is sent from now on takes `more` time.
+    pub fn slow_down(&mut self, board: usize, more: Duration) {
+        if let Some(connection) = self.boards[board].connection {
+            self.network.slow_down(connection, more);
+        }
+    }
+
     /// A board's connection carries nothing any more, and neither end is told.
     pub fn half_open(&mut self, board: usize) {
         if let Some(connection) = self.boards[board].connection {

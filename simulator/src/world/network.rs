@@ -38,6 +38,8 @@ struct Connection {
     open: bool,
     /// Swallows everything.
     silent: bool,
+    /// Everything takes this much longer.
+    slow: Duration,
 }
 
 #[derive(Debug)]
@@ -80,6 +82,7 @@ impl Network {
             to_board: Pipe::default(),
             open: true,
             silent: false,
+            slow: Duration::ZERO,
         });
         self.connections.len() - 1
     }
@@ -109,6 +112,7 @@ impl Network {
         let at = self.arrives(now, rng);
         let c = &mut self.connections[connection];
         if !bytes.is_empty() && c.open && !c.silent {
+            let at = at + c.slow;
             split(bytes, rng).for_each(|part| c.to_server.push(at, Arrival::AtServer(part)));
         }
     }
@@ -123,6 +127,7 @@ impl Network {
         let at = self.arrives(now, rng);
         let c = &mut self.connections[connection];
         if !bytes.is_empty() && c.open && !c.silent {
+            let at = at + c.slow;
             split(bytes, rng).for_each(|part| c.to_board.push(at, Arrival::AtBoard(part)));
         }
     }
@@ -166,6 +171,11 @@ impl Network {
             c.to_board.push(now, Arrival::ClosedAtBoard);
             c.open = false;
         }
+    }
+
+    /// Everything that is sent from now on takes `more` time.
+    pub(super) fn slow_down(&mut self, connection: usize, more: Duration) {
+        self.connections[connection].slow = more;
     }
 
     pub(super) fn silence(&mut self, connection: usize) {

@@ -198,13 +198,13 @@ impl Watch {
                 got(&mut lock(ledgers).account(self.number).to_board, line);
             }
             _ => {
-                // Starting goes through all layers; only that it works then is worth a line.
-                self.was_up |= *news == News::Down(None);
+                // Starting is no trouble.
                 if self.was_up
                     && let Some(event) = boards::event(&self.id, news, self.down)
                 {
                     hub.record(event);
                 }
+                self.was_up |= *news == News::Down(None);
                 if let News::Down(down) = news {
                     self.down = *down;
                 }
