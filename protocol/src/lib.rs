@@ -8,7 +8,7 @@
 //!
 //! | module | what it is | used by |
 //! |---|---|---|
-//! | [`line`] | the lines of the TCP side: codec, ids, cutting a stream into lines | server, ESP8266 |
+//! | [`line`](mod@line) | the lines of the TCP side: codec, ids, cutting a stream into lines | server, ESP8266 |
 //! | [`window`] | which messages were received already | (endpoint) |
 //! | [`endpoint`] | one end of the TCP side: keepalives, repetition, duplicates, outages | server, ESP8266 |
 //! | [`exchange`] | the I2C side: initiator and responder | STM32, ESP8266 |

@@ -37,7 +37,7 @@ pub struct Args {
     /// Configuration file. Without it ./pblink.toml is used if it exists.
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
-    /// Address and port to listen on, for instance 0.0.0.0:8123 or [::]:8123.
+    /// Address and port to listen on, for instance `0.0.0.0:8123` or `[::]:8123`.
     #[arg(long, value_name = "ADDR:PORT")]
     pub listen: Option<SocketAddr>,
     /// Silence for so many milliseconds is an outage. The boards must use the same value.
