@@ -140,7 +140,6 @@ pub struct Stats {
 #[derive(Debug)]
 struct Connection {
     last_rx: Instant,
-    last_tx: Instant,
     /// When the next keepalive is due at the latest; at once after connecting.
     keepalive_at: Instant,
     /// A complete line has come.
@@ -264,7 +263,6 @@ impl<B: LineBuf, L: AsRef<[u8]>, const N: usize> Endpoint<B, L, N> {
         self.window.reconnected();
         self.connection = Some(Connection {
             last_rx: now,
-            last_tx: now,
             keepalive_at: now,
             first_line: false,
             pause: Pause::UntilSignOfLife,
@@ -416,7 +414,6 @@ impl<B: LineBuf, L: AsRef<[u8]>, const N: usize> Endpoint<B, L, N> {
             used += self.outbox.copy(sending.ticket, sending.sent, out);
             if !self.outbox.is_complete(sending.ticket, sending.sent + used) {
                 connection.sending = Some(Sending { sent: sending.sent + used, ..sending });
-                connection.last_tx = now;
                 return used;
             }
             self.outbox.completed(sending.ticket, now);
@@ -464,7 +461,6 @@ impl<B: LineBuf, L: AsRef<[u8]>, const N: usize> Endpoint<B, L, N> {
             used = 1;
         }
         if used > 0 {
-            connection.last_tx = now;
             connection.keepalive_at = now + self.timing.keepalive();
         }
         used
