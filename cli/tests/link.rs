@@ -117,6 +117,23 @@ fn the_demo_prints_lines_for_people_when_nobody_looks_at_a_screen() {
 }
 
 #[test]
+fn a_demo_that_is_stopped_while_its_server_restarts_still_loses_nothing() {
+    // Many boards, so that some of the server's lines fall into its last moments.
+    let mut demo = pblink(&["demo", "--boards", "20", "--for", "10s", "--json"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(demo.stdout.take().unwrap()).lines().map(Result::unwrap);
+    assert!(lines.any(|line| line.contains("\"event\":\"stopped\"")), "the server never stops");
+    let kill = Command::new("kill").args(["-TERM", &demo.id().to_string()]).status().unwrap();
+    assert!(kill.success());
+    let ledger = lines.last().unwrap();
+    assert_eq!(demo.wait().unwrap().code(), Some(0), "{ledger}");
+    assert!(ledger.contains("\"clean\":true"), "{ledger}");
+}
+
+#[test]
 fn a_simulated_board_and_the_server_exchange_lines() {
     let mut serve = Serve::start(&["--client", "board", "--app", "echo"]);
     let address = serve.address.clone();
