@@ -277,8 +277,9 @@ fn lines_that_never_arrived_are_code_5() {
 fn wrong_input_is_named_and_nothing_is_started() {
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let taken = taken.local_addr().unwrap().to_string();
-    let cases: [(&[&str], i32, &str); 9] = [
+    let cases: [(&[&str], i32, &str); 10] = [
         (&["serve", "--listen", "8123"], 2, "8123"),
+        (&["serve", "--listen", "127.0.0.1:0", "--client", ""], 2, "the id is empty"),
         (&["serve", "--control", "on"], 2, "off"),
         (&["serve", "--client", "a", "--any-client"], 2, "cannot be used with"),
         (&["serve", "--timeout-ms", "10"], 2, "100"),

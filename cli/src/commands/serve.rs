@@ -97,7 +97,14 @@ async fn serve(args: Args, settings: Settings) -> anyhow::Result<Exit> {
         builder = builder.expected(clients.iter().map(String::as_str));
     }
     let mut stop = std::pin::pin!(stop_signal()?);
-    let server = builder.bind().await.map_err(|e| Failed::with(Exit::Network, e.to_string()))?;
+    let server = builder.bind().await.map_err(|error| {
+        let exit = match error {
+            BindError::Listen { .. } => Exit::Network,
+            // pblink.toml was checked when it was read, so it is a flag.
+            _ => Exit::Usage,
+        };
+        Failed::with(exit, error.to_string())
+    })?;
     let hub = Hub::new(server, timeout, app.to_string());
     let control = args.control.map_or(config.control, |control| control.0);
     let control = match control {
