@@ -26,7 +26,8 @@ pub struct Passed {
 }
 
 /// Runs `app` for each client of the hub's server, from its first connection on, and tells of the
-/// lines that pass. Ends when the server stops.
+/// lines that pass (`echo` does not: its clients see them). `demo` and `log` wait for whoever takes
+/// `passed`. Ends when the server stops.
 pub async fn run(hub: Arc<Hub>, app: App, passed: mpsc::Sender<Passed>) {
     let mut events = hub.history().subscribe();
     let mut running = BTreeSet::new();
@@ -64,10 +65,14 @@ fn start(
 /// One client's application. It ends when the server stops: the errors say nothing else.
 async fn serve(connection: Connection, app: App, passed: mpsc::Sender<Passed>) {
     match app {
-        App::Log => while read(&connection, &passed).await.is_some() {},
+        App::Log => {
+            while let Ok(line) = connection.read_line().await {
+                tell(&connection, true, &line, &passed).await;
+            }
+        }
         App::Echo => {
-            while let Some(line) = read(&connection, &passed).await {
-                if !write(&connection, &line, &passed).await {
+            while let Ok(line) = connection.read_line().await {
+                if write(&connection, &line).await.is_none() {
                     return;
                 }
             }
@@ -76,25 +81,20 @@ async fn serve(connection: Connection, app: App, passed: mpsc::Sender<Passed>) {
     }
 }
 
-async fn read(connection: &Connection, passed: &mpsc::Sender<Passed>) -> Option<String> {
-    let line = connection.read_line().await.ok()?;
-    let id = connection.id().to_owned();
-    let _ = passed.send(Passed { id, received: true, line: line.clone() }).await;
-    Some(line)
+async fn tell(connection: &Connection, received: bool, line: &str, passed: &mpsc::Sender<Passed>) {
+    let (id, line) = (connection.id().to_owned(), line.to_owned());
+    let _ = passed.send(Passed { id, received, line }).await;
 }
 
-async fn write(connection: &Connection, line: &str, passed: &mpsc::Sender<Passed>) -> bool {
+/// Whether the line was sent; `None` when the server has stopped.
+async fn write(connection: &Connection, line: &str) -> Option<bool> {
     match connection.write(line, Delivery::ORDERED).await {
-        Ok(()) => {
-            let id = connection.id().to_owned();
-            let _ = passed.send(Passed { id, received: false, line: line.to_owned() }).await;
-            true
-        }
+        Ok(()) => Some(true),
         Err(pblink_server::WriteError::TooLong { .. }) => {
             tracing::warn!(id = connection.id(), "a line is too long to be returned to a board");
-            true
+            Some(false)
         }
-        Err(_) => false,
+        Err(_) => None,
     }
 }
 
@@ -107,8 +107,10 @@ async fn demo(connection: Connection, passed: mpsc::Sender<Passed>) {
     timer.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
         tokio::select! {
-            line = read(&connection, &passed) => {
-                let Some(line) = line else { return };
+            // Only the reading may be dropped half way: it loses nothing.
+            line = connection.read_line() => {
+                let Ok(line) = line else { return };
+                tell(&connection, true, &line, &passed).await;
                 match serde_json::from_str::<serde_json::Value>(&line) {
                     Ok(list) if list.as_array().is_some_and(|list| list.len() == 3) => data = list,
                     _ => tracing::info!(id = connection.id(), "not a list of three: {line}"),
@@ -117,8 +119,11 @@ async fn demo(connection: Connection, passed: mpsc::Sender<Passed>) {
             _ = timer.tick() => {
                 data[0] = count.into();
                 count += 1;
-                if !write(&connection, &data.to_string(), &passed).await {
-                    return;
+                let line = data.to_string();
+                match write(&connection, &line).await {
+                    Some(true) => tell(&connection, false, &line, &passed).await,
+                    Some(false) => {}
+                    None => return,
                 }
             }
         }

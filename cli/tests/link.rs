@@ -90,6 +90,17 @@ impl Drop for Serve {
     }
 }
 
+/// Address and port of the control API, from what the server says on stderr.
+fn control_address(said: &mut impl BufRead) -> String {
+    loop {
+        let mut line = String::new();
+        assert!(said.read_line(&mut line).unwrap() > 0, "it tells where the control API is");
+        if let Some((_, rest)) = line.split_once("http://") {
+            return rest.split('/').next().unwrap().to_owned();
+        }
+    }
+}
+
 #[test]
 fn the_demo_ends_by_itself_with_a_clean_ledger_although_network_and_server_went_away() {
     let output = output(&["demo", "--boards", "2", "--for", "14s", "--json"]);
@@ -114,6 +125,23 @@ fn the_demo_prints_lines_for_people_when_nobody_looks_at_a_screen() {
     assert!(text.contains("1: connected from 127.0.0.1"), "{text}");
     assert!(text.ends_with("every line arrived once and in order\n"), "{text}");
     assert!(!text.contains('\x1b'), "no colours, no cursor movements: {text:?}");
+}
+
+#[test]
+fn a_demo_that_is_stopped_while_its_server_restarts_still_loses_nothing() {
+    // Many boards, so that some of the server's lines fall into its last moments.
+    let mut demo = pblink(&["demo", "--boards", "20", "--for", "10s", "--json"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(demo.stdout.take().unwrap()).lines().map(Result::unwrap);
+    assert!(lines.any(|line| line.contains("\"event\":\"stopped\"")), "the server never stops");
+    let kill = Command::new("kill").args(["-TERM", &demo.id().to_string()]).status().unwrap();
+    assert!(kill.success());
+    let ledger = lines.last().unwrap();
+    assert_eq!(demo.wait().unwrap().code(), Some(0), "{ledger}");
+    assert!(ledger.contains("\"clean\":true"), "{ledger}");
 }
 
 #[test]
@@ -171,13 +199,7 @@ fn clients_that_are_not_expected_are_refused() {
 fn the_monitor_and_curl_see_the_same_server() {
     let mut serve = Serve::start(&["--any-client", "--app", "log", "--control", "127.0.0.1:0"]);
     let mut said = BufReader::new(serve.child.stderr.take().unwrap());
-    let url = loop {
-        let mut line = String::new();
-        assert!(said.read_line(&mut line).unwrap() > 0, "it tells where the control API is");
-        if let Some((_, rest)) = line.split_once("http://") {
-            break rest.split('/').next().unwrap().to_owned();
-        }
-    };
+    let url = control_address(&mut said);
     let mut client = TcpStream::connect(&serve.address).unwrap();
     client.write_all(b"1\n\n00hello\n").unwrap();
     serve.wait_for("line_in");
@@ -194,6 +216,47 @@ fn the_monitor_and_curl_see_the_same_server() {
     serve.signal("-TERM");
     let (code, _) = serve.end();
     assert_eq!(code, Some(0));
+}
+
+#[test]
+fn a_reader_that_hangs_does_not_keep_the_server_from_stopping() {
+    let mut serve = Serve::start(&["--any-client", "--app", "log", "--control", "127.0.0.1:0"]);
+    let mut said = BufReader::new(serve.child.stderr.take().unwrap());
+    let url = control_address(&mut said);
+    let mut http = TcpStream::connect(&url).unwrap();
+    write!(http, "GET /api/v1/events HTTP/1.1\r\nHost: {url}\r\n\r\n").unwrap();
+    // From here on nobody reads stdout. Lines come until the application cannot pass them on.
+    let mut client = TcpStream::connect(&serve.address).unwrap();
+    client.write_all(b"1\n\n").unwrap();
+    let text = "x".repeat(300);
+    for n in 0..4000 {
+        writeln!(client, "{:02x}{n} {text}", if n == 0 { 0 } else { (n - 1) % 255 + 1 }).unwrap();
+    }
+    let mut events = BufReader::new(http).lines().map(Result::unwrap);
+    assert!(events.any(|line| line.contains("queue_full")), "the events ended");
+    serve.signal("-TERM");
+    // Its stderr is closed when it has ended.
+    let (ended, end) = std::sync::mpsc::channel();
+    std::thread::spawn(move || {
+        let mut rest = String::new();
+        ended.send(said.read_to_string(&mut rest).map(|_| rest))
+    });
+    end.recv_timeout(std::time::Duration::from_secs(60)).expect("it ends").unwrap();
+    assert_eq!(serve.child.wait().unwrap().code(), Some(0));
+}
+
+#[test]
+fn whoever_reads_the_first_lines_only_ends_the_program() {
+    let serve = Serve::start(&["--any-client", "--app", "echo"]);
+    let simulate = ["simulate", "--server", &serve.address, "--client", "1", "--every", "100"];
+    // Both would go on for ever, or nearly.
+    for args in [&simulate[..], &["demo", "--boards", "1", "--for", "1h", "--calm"]] {
+        let mut child = pblink(args).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        lines.next().unwrap().unwrap();
+        drop(lines);
+        assert_eq!(child.wait().unwrap().code(), Some(0), "{args:?}");
+    }
 }
 
 #[test]
@@ -214,8 +277,9 @@ fn lines_that_never_arrived_are_code_5() {
 fn wrong_input_is_named_and_nothing_is_started() {
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let taken = taken.local_addr().unwrap().to_string();
-    let cases: [(&[&str], i32, &str); 9] = [
+    let cases: [(&[&str], i32, &str); 10] = [
         (&["serve", "--listen", "8123"], 2, "8123"),
+        (&["serve", "--listen", "127.0.0.1:0", "--client", ""], 2, "the id is empty"),
         (&["serve", "--control", "on"], 2, "off"),
         (&["serve", "--client", "a", "--any-client"], 2, "cannot be used with"),
         (&["serve", "--timeout-ms", "10"], 2, "100"),

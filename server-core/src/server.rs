@@ -49,6 +49,8 @@ struct Registry {
     sessions: BTreeMap<String, Arc<Session>>,
     /// The server was shut down: sessions that are made from now on are over at once.
     over: bool,
+    /// What the shutdown has to give back. Here, so that one that is given up half way loses nothing.
+    saved: SavedSessions,
 }
 
 #[derive(Debug)]
@@ -59,10 +61,10 @@ struct StopOnDrop {
 
 impl Drop for StopOnDrop {
     fn drop(&mut self) {
-        if !self.stop.send_replace(true) {
-            self.inner.finish();
-            self.inner.stopped();
-        }
+        self.stop.send_replace(true);
+        // Nothing is left to do after a shutdown that was not given up half way.
+        self.inner.finish();
+        self.inner.stopped();
     }
 }
 
@@ -293,10 +295,11 @@ impl Server {
     /// acknowledgements that are due (at most one time-out), and closes all connections.
     ///
     /// What is unread or unacknowledged then is in the result. A second call returns nothing.
+    ///
+    /// Dropping the future leaves a server that accepts nobody and takes no lines; call it again to
+    /// get the sessions.
     pub async fn shutdown(&self) -> SavedSessions {
-        if self.guard.stop.send_replace(true) {
-            return SavedSessions::default();
-        }
+        self.guard.stop.send_replace(true);
         let patience = Duration::from_micros(self.inner.shared.limits.timing.timeout.as_micros());
         let deadline = Instant::now() + patience;
         let sessions = self.inner.sessions();
@@ -309,11 +312,16 @@ impl Server {
             }
         }
         let saved = self.inner.finish();
+        {
+            let mut registry = self.inner.registry();
+            registry.saved.sessions.extend(saved.sessions);
+            registry.saved.origin = saved.origin;
+        }
         // The listener's and every connection's task hold a permit. They end by themselves within a quarter of the
         // time-out.
         let all = self.inner.setup.max_connections as u32 + 1;
         let _ = timeout(patience, self.inner.connections.acquire_many(all)).await;
         self.inner.stopped();
-        saved
+        std::mem::take(&mut self.inner.registry().saved)
     }
 }

@@ -88,6 +88,40 @@ async fn saved_sessions_need_the_same_time_out() {
 }
 
 #[tokio::test]
+async fn a_shutdown_that_is_given_up_half_way_can_be_repeated() {
+    let server = server(SHORT).await;
+    let mut peer = Peer::hello(&server, "1").await.alive();
+    peer.say("00unread").await;
+    let connection = soon(server.client("1")).await;
+    let writer = begin_write(&connection, "unacked").await;
+    peer.expect(&["00unacked"]).await;
+    {
+        let mut given_up = pin!(server.shutdown());
+        assert!(!is_ready(given_up.as_mut()).await, "it waits for the acknowledgement");
+    }
+    let saved = soon(server.shutdown()).await;
+    assert_eq!((saved.len(), saved.unread(), saved.unacked()), (1, 1, 1));
+    assert_eq!(soon(writer).await.unwrap(), Err(WriteError::Kept));
+}
+
+#[tokio::test]
+async fn a_server_that_is_dropped_in_the_middle_of_its_shutdown_ends_all_waits() {
+    let server = server(PATIENT).await;
+    let mut peer = Peer::hello(&server, "1").await;
+    peer.say("00read").await;
+    let connection = soon(server.client("1")).await;
+    let writer = begin_write(&connection, "unacked").await;
+    peer.expect(&["00unacked"]).await;
+    {
+        let mut given_up = pin!(server.shutdown());
+        assert!(!is_ready(given_up.as_mut()).await, "it waits for the acknowledgement");
+    }
+    drop(server);
+    assert_eq!(soon(writer).await.unwrap(), Err(WriteError::Kept));
+    assert_eq!(soon(connection.read_line()).await, Err(Closed));
+}
+
+#[tokio::test]
 async fn a_clean_shutdown_waits_for_acknowledgements() {
     let server = server(PATIENT).await;
     let mut events = server.events();

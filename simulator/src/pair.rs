@@ -120,6 +120,8 @@ pub struct Pair {
     /// Lines acknowledged to coprocessors that are gone.
     acked_before: u64,
     steps: u64,
+    /// Time of the last step.
+    last: Instant,
 }
 
 /// Which kind of transfer is to be garbled.
@@ -156,6 +158,7 @@ impl Pair {
             crashes: 0,
             acked_before: 0,
             steps: 0,
+            last: now,
             options,
         };
         pair.start_app(now);
@@ -377,15 +380,14 @@ impl Pair {
     /// Lets time pass until `now`; everything that is due by then happens at its time.
     pub fn advance(&mut self, now: Instant) {
         let mut stuck = 0;
-        let mut last = Instant::ZERO;
         while let Some(at) = self.next_at().filter(|at| *at <= now) {
-            let at = at.max(last);
+            // What was due while it could not be done is due now, not then.
+            let at = at.max(self.last);
             // What is due "at once" and cannot be done (the socket takes no more) must wait.
-            stuck = if at == last { stuck + 1 } else { 0 };
+            stuck = if at == self.last { stuck + 1 } else { 0 };
             if stuck > 64 {
                 break;
             }
-            last = at;
             self.step(at);
         }
         self.step(now);
@@ -394,6 +396,7 @@ impl Pair {
     /// Lets everything happen that is due at `now`. For tests that stop between two steps.
     pub fn step(&mut self, now: Instant) {
         self.steps += 1;
+        self.last = now;
         self.wires.free(now);
         if self.network_back_at.is_some_and(|at| now >= at) {
             self.network_back_at = None;

@@ -6,12 +6,12 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use pblink_server::{Event, EventKind, Server};
+use pblink_server::{BindError, Event, EventKind, Server};
 use tokio::sync::mpsc;
 
 use super::Global;
 use crate::apps::{self, Passed};
-use crate::control::{ControlServer, Notice, Source};
+use crate::control::{ControlServer, EventStream, Notice, Source};
 use crate::exit::{Exit, Failed};
 use crate::hub::Hub;
 use crate::monitor::text;
@@ -97,7 +97,14 @@ async fn serve(args: Args, settings: Settings) -> anyhow::Result<Exit> {
         builder = builder.expected(clients.iter().map(String::as_str));
     }
     let mut stop = std::pin::pin!(stop_signal()?);
-    let server = builder.bind().await.map_err(|e| Failed::with(Exit::Network, e.to_string()))?;
+    let server = builder.bind().await.map_err(|error| {
+        let exit = match error {
+            BindError::Listen { .. } => Exit::Network,
+            // pblink.toml was checked when it was read, so it is a flag.
+            _ => Exit::Usage,
+        };
+        Failed::with(exit, error.to_string())
+    })?;
     let hub = Hub::new(server, timeout, app.to_string());
     let control = args.control.map_or(config.control, |control| control.0);
     let control = match control {
@@ -109,49 +116,22 @@ async fn serve(args: Args, settings: Settings) -> anyhow::Result<Exit> {
         }
     };
     greet(&hub, control.as_ref());
-    let (passed, mut lines) = mpsc::channel(64);
+    let (passed, lines) = mpsc::channel(64);
     tokio::spawn(apps::run(hub.clone(), app, passed));
-    let mut events = hub.events();
-    let mut printer = Printer { json: args.json, lines: app != App::Echo };
-    // Everything is printed here, so that nobody who is slow to read it holds up a connection.
-    let printing = async {
-        let mut open = true;
-        loop {
-            let written = tokio::select! {
-                notice = events.next() => match notice {
-                    Some(Notice::Event(event)) => {
-                        let stopped = event.kind == EventKind::Stopped;
-                        printer.event(&event).map(|()| !stopped)
-                    }
-                    Some(Notice::Lagged(n)) => {
-                        tracing::warn!("{n} events were not printed: the output is read too slowly");
-                        Ok(true)
-                    }
-                    None => Ok(false),
-                },
-                line = lines.recv(), if open => match line {
-                    Some(line) => printer.passed(&line).map(|()| true),
-                    None => { open = false; Ok(true) }
-                },
-            };
-            // Nobody reads any more: the server goes on.
-            match written {
-                Ok(true) => {}
-                Ok(false) => return,
-                Err(_) => printer = Printer { json: false, lines: false },
-            }
-        }
-    };
-    let mut printing = std::pin::pin!(printing);
+    let printing = print(hub.events(), lines, Printer { json: args.json, lines: true });
+    // On a thread of its own: a reader that hangs blocks it, and must hold up neither a connection nor
+    // the end of the program.
+    let runtime = tokio::runtime::Handle::current();
+    let mut printing = tokio::task::spawn_blocking(move || runtime.block_on(printing));
     tokio::select! {
-        () = &mut printing => return Ok(Exit::Ok),
+        _ = &mut printing => return Ok(Exit::Ok),
         () = &mut stop => {}
     }
     let ending = async {
         let saved = tokio::select! {
             saved = hub.stop() => saved,
             // What happens while the server stops is printed too.
-            () = &mut printing => return hub.stop().await,
+            _ = &mut printing => return hub.stop().await,
         };
         // The last events are still on their way to the printer.
         let _ = tokio::time::timeout(Duration::from_millis(500), &mut printing).await;
@@ -172,6 +152,36 @@ async fn serve(args: Args, settings: Settings) -> anyhow::Result<Exit> {
         );
     }
     Ok(Exit::Ok)
+}
+
+/// Prints what happens until the server stops.
+async fn print(mut events: EventStream, mut lines: mpsc::Receiver<Passed>, mut printer: Printer) {
+    let mut open = true;
+    loop {
+        let written = tokio::select! {
+            notice = events.next() => match notice {
+                Some(Notice::Event(event)) => {
+                    let stopped = event.kind == EventKind::Stopped;
+                    printer.event(&event).map(|()| !stopped)
+                }
+                Some(Notice::Lagged(n)) => {
+                    tracing::warn!("{n} events were not printed: the output is read too slowly");
+                    Ok(true)
+                }
+                None => Ok(false),
+            },
+            line = lines.recv(), if open => match line {
+                Some(line) => printer.passed(&line).map(|()| true),
+                None => { open = false; Ok(true) }
+            },
+        };
+        // Nobody reads any more: the server goes on.
+        match written {
+            Ok(true) => {}
+            Ok(false) => return,
+            Err(_) => printer = Printer { json: false, lines: false },
+        }
+    }
 }
 
 /// Tells where the server is, on stderr: stdout is for what happens.

@@ -143,16 +143,25 @@ async fn simulate(args: Args) -> anyhow::Result<Exit> {
                 None => std::future::pending().await,
             }
         };
+        // `pblink simulate | head` has what it wanted.
+        let closed = run.closed;
+        let stopping = async {
+            if !closed {
+                stop.as_mut().await;
+            }
+        };
         tokio::select! {
             piece = news.recv() => {
                 let Some((piece, echo, acked)) = piece else { break };
                 run.news(piece, echo, acked);
             }
-            () = &mut stop, if !interrupted => {
+            () = stopping, if !interrupted => {
                 interrupted = true;
                 board.order(Order::StopProgram);
                 patience = Some(Instant::now() + Duration::from_secs(5));
-                eprintln!("pblink: waiting up to 5 s for what is on its way; ctrl-C again to stop at once");
+                if !closed {
+                    eprintln!("pblink: waiting up to 5 s for what is on its way; ctrl-C again to stop at once");
+                }
             }
             _ = tokio::signal::ctrl_c(), if interrupted => return Ok(Exit::Interrupted),
             () = time => break,
@@ -178,6 +187,8 @@ struct Run {
     others: u64,
     down: Option<Down>,
     seq: u64,
+    /// Nobody reads what is printed.
+    closed: bool,
 }
 
 impl Run {
@@ -193,6 +204,7 @@ impl Run {
             others: 0,
             down: Some(Down::Coprocessor),
             seq: 0,
+            closed: false,
         }
     }
 
@@ -219,7 +231,8 @@ impl Run {
                     self.seq += 1;
                     let wall = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
                     let at_ms = wall.as_millis() as u64;
-                    let _ = self.printer.event(&Event { seq: self.seq, at_ms, kind });
+                    let printed = self.printer.event(&Event { seq: self.seq, at_ms, kind });
+                    self.closed |= printed.is_err();
                 }
                 if let News::Down(down) = news {
                     self.down = down;
@@ -232,9 +245,9 @@ impl Run {
         self.acked = self.acked.max(acked);
     }
 
-    fn print(&self, text: &str, event: &str, value: serde_json::Value) {
+    fn print(&mut self, text: &str, event: &str, value: serde_json::Value) {
         let mut out = stdout().lock();
-        let _ = if self.printer.json {
+        let printed = if self.printer.json {
             writeln!(
                 out,
                 "{}",
@@ -243,7 +256,7 @@ impl Run {
         } else {
             writeln!(out, "{} {text}", text::clean(&self.id))
         };
-        let _ = out.flush();
+        self.closed |= printed.and_then(|()| out.flush()).is_err();
     }
 
     fn is_done(&self, interrupted: bool) -> bool {

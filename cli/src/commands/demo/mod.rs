@@ -90,12 +90,13 @@ async fn demo(args: Args, global: &Global) -> anyhow::Result<Exit> {
         shown?;
         None
     } else {
-        let printer = tokio::spawn(print(Arc::clone(stage.hub()), args.json));
+        let mut printer = tokio::spawn(print(Arc::clone(stage.hub()), args.json));
         tokio::select! {
-            () = end => {}
-            () = stop => {}
+            () = end => Some(printer),
+            () = stop => Some(printer),
+            // `pblink demo | head` has what it wanted.
+            _ = &mut printer => None,
         }
-        Some(printer)
     };
     script.abort();
     let ledgers = tokio::select! {

@@ -120,7 +120,11 @@ impl Stage {
                 self.inject(id, Fault::WifiOutage(length), "demo: its network goes away");
             }
             Trouble::Crash(id) => self.inject(id, Fault::Crash, "demo: its ESP8266 crashes"),
-            Trouble::ServerRestart(length) => self.restart_server(length).await,
+            // In a task of its own: whoever asked for it may be gone before the server is back.
+            Trouble::ServerRestart(length) => {
+                let stage = Arc::clone(self);
+                let _ = tokio::spawn(async move { stage.restart_server(length).await }).await;
+            }
         }
     }
 
@@ -231,10 +235,11 @@ async fn write(stage: Arc<Stage>, n: usize, connection: Connection) {
     }
     loop {
         timer.tick().await;
-        if !stage.writing.load(std::sync::atomic::Ordering::Relaxed) {
+        let (number, entered) = lock(&stage.numbers)[n];
+        // A line that stands in the ledger is owed, also at the end.
+        if !entered && !stage.writing.load(std::sync::atomic::Ordering::Relaxed) {
             return;
         }
-        let (number, entered) = lock(&stage.numbers)[n];
         if !entered {
             lock(&stage.ledgers).account(n as u16 + 1).to_board.wrote(number);
             lock(&stage.numbers)[n].1 = true;
