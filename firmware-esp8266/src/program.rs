@@ -78,8 +78,8 @@ impl Program {
                 self.esp.wires().syn(syn, now);
             }
             self.esp.poll(now);
-            let acted = self.exchange(board) | self.network(board) | self.transmit(board, now);
             self.tell(board);
+            let acted = self.exchange(board) | self.network(board) | self.transmit(board, now);
             let now = self.clock.now(board.micros());
             let next = self.esp.poll_at(now, !self.sending);
             let soon = next.is_some_and(|at| now < at && at <= now + SPIN);
