@@ -5,7 +5,7 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-use pblink_esp8266::frame;
+use pblink_esp8266::frame::{self, from_board};
 use tempfile::TempDir;
 use tokio::net::{UnixListener, UnixStream};
 use tokio::time::timeout;
@@ -31,6 +31,8 @@ pub struct Chip {
     stream: UnixStream,
     input: Vec<u8>,
     output: Vec<u8>,
+    /// The board has read all that it was sent.
+    idle: bool,
     stopped: bool,
     /// Holds the socket.
     _folder: TempDir,
@@ -62,7 +64,7 @@ impl Chip {
             }
         };
         let (input, output) = (Vec::new(), Vec::new());
-        Ok(Self { child, stream, input, output, stopped: false, _folder: folder })
+        Ok(Self { child, stream, input, output, idle: true, stopped: false, _folder: folder })
     }
 
     /// Stops the process without its knowledge, like a chip that hangs.
@@ -91,13 +93,15 @@ impl Chip {
         self.flush();
     }
 
+    /// Sends the next bytes, if the board has read the last ones. Errors show when it is read.
     fn flush(&mut self) {
-        // What the emulator does not take waits in `output`; errors show when it is read.
-        while let Ok(n @ 1..) = self.stream.try_write(&self.output) {
+        let chunk = self.output.len().min(frame::CHUNK);
+        if self.idle
+            && chunk > 0
+            && let Ok(n @ 1..) = self.stream.try_write(&self.output[..chunk])
+        {
             self.output.drain(..n);
-            if self.output.is_empty() {
-                return;
-            }
+            self.idle = false;
         }
     }
 
@@ -112,17 +116,15 @@ impl Chip {
             if let Some((kind, content, len)) = first {
                 let frame = Frame { kind, content: content.to_vec() };
                 self.input.drain(..len);
+                if kind == from_board::MORE {
+                    self.idle = true;
+                    self.flush();
+                    continue;
+                }
                 return Ok(frame);
             }
-            if self.output.is_empty() {
-                self.stream.readable().await?;
-            } else {
-                tokio::select! {
-                    readable = self.stream.readable() => readable?,
-                    writable = self.stream.writable() => writable?,
-                }
-                self.flush();
-            }
+            // A few bytes at a time always find room, so there is no waiting for it.
+            self.stream.readable().await?;
             let mut chunk = [0; 4096];
             match self.stream.try_read(&mut chunk) {
                 Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),

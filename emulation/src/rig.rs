@@ -45,6 +45,8 @@ pub struct Seen {
     pub boots: usize,
     /// How often the ESP8266 was killed or hung by a [`Fault`].
     pub faults: usize,
+    /// The longest that the STM32 was late for its own time, because this machine was busy.
+    pub late: Duration,
     /// What the ESP8266 wrote to its console.
     pub log: Vec<String>,
     /// The rig has failed.
@@ -203,6 +205,7 @@ impl Bench {
                 happened = self.network.next() => Wake::Network(happened),
                 () = time => Wake::Time,
             };
+            self.note_lateness(at);
             match wake {
                 Wake::Time => {}
                 Wake::Order(fault) => self.fault(fault),
@@ -217,6 +220,14 @@ impl Bench {
 
     fn now(&self) -> Instant {
         Instant::from_micros(self.started.elapsed().as_micros() as u64)
+    }
+
+    fn note_lateness(&self, at: Option<std::time::Instant>) {
+        let late = at.map_or(Duration::ZERO, |at| at.elapsed());
+        self.tell.send_if_modified(|seen| {
+            seen.late = seen.late.max(late);
+            false
+        });
     }
 
     fn fail(&mut self, why: String) {

@@ -117,18 +117,23 @@ impl Link {
         }
         let last = line("down", LINES - 1);
         let ended = |seen: &pblink_emulation::rig::Seen| seen.down.last() == Some(&last);
-        let (down, resets, boots, log) = self
-            .rig
-            .wait("the last line at the STM32", ended, |seen| {
-                (seen.down.clone(), seen.resets(), seen.boots, seen.log.clone())
-            })
-            .await;
+        self.rig.wait("the last line at the STM32", ended, |_| ()).await;
+        let (down, resets) = self.rig.look(|seen| {
+            println!("{} boots; this machine was up to {:.1?} late", seen.boots, seen.late);
+            let reports = |event: &&AppEvent| matches!(event, AppEvent::Report(_));
+            for event in seen.events.iter().filter(|event| !reports(event)) {
+                println!("    STM32: {event:?}");
+            }
+            let last = seen.events.iter().rfind(reports);
+            println!("    STM32: {last:?}");
+            for line in &seen.log {
+                println!("    ESP8266: {line}");
+            }
+            (seen.down.clone(), seen.resets())
+        });
         let up = account("up", LINES, &self.up.borrow());
         let down = account("down", LINES, &down);
-        println!("up {up:?}, down {down:?}, {boots} boots, {resets} resets");
-        for line in log {
-            println!("    console: {line}");
-        }
+        println!("up {up:?}, down {down:?}, {resets} resets");
         self.server.shutdown().await;
         (up, down, resets)
     }

@@ -3,6 +3,10 @@
 //! A frame is a kind (one byte), a length (two bytes, little-endian), and so many bytes. The harness
 //! uses this module too, so the two cannot disagree.
 //!
+//! QEMU fills the console's input of 16 bytes from one thread and empties it from another, without a
+//! lock. So at most [`CHUNK`] bytes are on their way to the board, and the next only when it has taken
+//! these ([`MORE`](from_board::MORE)): the two threads then never meet.
+//!
 //! Connections are numbered by the board: what belongs to a number that is not the present one is
 //! old, and ignored. Transfers are numbered likewise.
 
@@ -11,6 +15,9 @@ pub const MAX: usize = 600;
 
 /// Length of kind and length.
 pub const HEADER: usize = 3;
+
+/// The most bytes that are on their way to the board.
+pub const CHUNK: usize = 16;
 
 /// Kinds that the board sends.
 pub mod from_board {
@@ -32,6 +39,8 @@ pub mod from_board {
     pub const SEND: u8 = b'T';
     /// The [`RECEIVED`](super::to_board::RECEIVED) bytes were taken, the next may come: number.
     pub const TAKEN: u8 = b'K';
+    /// The last bytes, at most [`CHUNK`](super::CHUNK), were read: the next may come.
+    pub const MORE: u8 = b'M';
     /// A line for the console.
     pub const LOG: u8 = b'L';
 }

@@ -68,19 +68,26 @@ pblink_ccount:
     rsr     a2, ccount
     ret
 
-// void pblink_idle(u32 cycles): sleeps. The interrupt is masked until waiti opens it, so it cannot
-// come too early and be missed.
+// void pblink_idle(u32 cycles): sleeps, or returns at once. The interrupt is masked until waiti
+// opens it, so it cannot come too early and be missed. If the host took so long that the time was up
+// before it was set, the timer would next come after all 2^32 cycles: then there is no sleep.
     .align  4
     .global pblink_idle
 pblink_idle:
     rsil    a4, 1
     rsr     a3, ccount
-    add     a3, a3, a2
-    wsr     a3, ccompare0
+    add     a4, a3, a2
+    wsr     a4, ccompare0
+    esync
+    rsr     a4, ccount
+    sub     a4, a4, a3
+    bgeu    a4, a2, 1f
     movi    a3, 64
     wsr     a3, intenable
     esync
     waiti   0
+    ret
+1:  rsil    a4, 0
     ret
 
 // Where the compiler sends what cannot happen: an illegal instruction, which is then told.

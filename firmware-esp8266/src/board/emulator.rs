@@ -108,14 +108,14 @@ impl Emulator {
     /// Takes the first frame that is wanted; the others stay, in order. The level of `syn` is noted
     /// as soon as it is here, as if the wire were looked at.
     fn take(&mut self, wanted: impl Fn(u8, &[u8]) -> bool) -> Option<Frame> {
-        loop {
-            let mut chunk = [0; 64];
-            let room = chunk.len().min(self.input.capacity() - self.input.len());
-            let n = simple::read(&mut chunk[..room]);
+        while self.input.capacity() - self.input.len() >= frame::CHUNK {
+            let mut chunk = [0; frame::CHUNK];
+            let n = simple::read(&mut chunk);
             if n == 0 {
                 break;
             }
             let _ = self.input.extend_from_slice(&chunk[..n]);
+            self.tell(from_board::MORE, &[]);
         }
         let mut at = 0;
         loop {
@@ -143,9 +143,8 @@ impl Emulator {
         let number = self.transfer;
         let limit = self.time() + TRANSFER;
         loop {
-            let answer = |kind, content: &[u8]| {
-                kind == to_board::I2C && content.first() == Some(&number)
-            };
+            let answer =
+                |kind, content: &[u8]| kind == to_board::I2C && content.first() == Some(&number);
             if let Some(frame) = self.take(answer) {
                 return match frame.content.get(1) {
                     Some(&frame::OK) => Ok(frame),
