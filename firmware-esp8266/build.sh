@@ -1,7 +1,8 @@
 #!/bin/sh
-# Builds the ESP8266's firmware: ./build.sh [emulator]
+# Builds the ESP8266's firmware: ./build.sh [emulator|vectors]
 #
 #   emulator  the image for QEMU's lx106 core: target/emulator/pblink-esp8266.elf (default)
+#   vectors   the image that answers the tests' questions: target/vectors/pblink-esp8266.elf
 #
 # Example:   firmware-esp8266/build.sh emulator
 #
@@ -14,8 +15,8 @@ cd "$(dirname "$0")"
 board=${1:-emulator}
 triple=xtensa-lx106-none-elf
 case $board in
-emulator) ;;
-*) sed -n '2,8s/^# \{0,1\}//p' "$0" >&2; exit 2 ;;
+emulator | vectors) ;;
+*) sed -n '2,9s/^# \{0,1\}//p' "$0" >&2; exit 2 ;;
 esac
 
 missing=0
@@ -77,11 +78,11 @@ assemble() {
     fi
     objects="$objects $object"
 }
-assemble "src/board/$board.S"
+assemble src/board/emulator.S
 for source in $sources; do assemble "$source"; done
 elf=$out/pblink-esp8266.elf
 # shellcheck disable=SC2086 # a list
-xtensa-lx106-elf-gcc -nostdlib -Wl,-z,noexecstack -Wl,--gc-sections -Wl,--fatal-warnings -T "$board.ld" $objects -lgcc \
+xtensa-lx106-elf-gcc -nostdlib -Wl,-z,noexecstack -Wl,--gc-sections -Wl,--fatal-warnings -T emulator.ld $objects -lgcc \
     -Wl,-Map="$out/pblink-esp8266.map" -o "$elf.new"
 mv "$elf.new" "$elf"
 

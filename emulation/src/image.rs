@@ -1,4 +1,4 @@
-//! The image of the ESP8266's firmware for the emulator.
+//! The images for the emulator: the ESP8266's firmware, and the one that answers questions.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -13,15 +13,30 @@ const INSTALL_QEMU: &str = "sudo apt-get install -t bookworm-backports qemu-syst
 /// Exit status of `build.sh` when a tool is missing.
 const MISSING: i32 = 3;
 
-/// The image, built if need be. `None` means that compiler or emulator is missing and that the test
+/// The ESP8266's firmware, built if need be. `None` means that compiler or emulator is missing and that the test
 /// cannot run: on a desk that is told and the test skipped.
 ///
 /// # Panics
 /// If the build fails; also if something is missing and the variable `CI` is set, since a test that
 /// is always skipped proves nothing.
 pub fn esp8266() -> Option<&'static Path> {
-    static IMAGE: OnceLock<Result<PathBuf, String>> = OnceLock::new();
-    match IMAGE.get_or_init(build) {
+    static IMAGE: Built = OnceLock::new();
+    find(&IMAGE, "emulator")
+}
+
+/// The image that answers [`pblink_esp8266::vectors`], otherwise like [`esp8266`].
+///
+/// # Panics
+/// Like [`esp8266`].
+pub fn vectors() -> Option<&'static Path> {
+    static IMAGE: Built = OnceLock::new();
+    find(&IMAGE, "vectors")
+}
+
+type Built = OnceLock<Result<PathBuf, String>>;
+
+fn find(image: &'static Built, name: &str) -> Option<&'static Path> {
+    match image.get_or_init(|| build(name)) {
         Ok(image) => Some(image),
         Err(missing) => {
             assert!(std::env::var_os("CI").is_none_or(|ci| ci.is_empty()), "{missing}");
@@ -31,11 +46,11 @@ pub fn esp8266() -> Option<&'static Path> {
     }
 }
 
-fn build() -> Result<PathBuf, String> {
+fn build(name: &str) -> Result<PathBuf, String> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../firmware-esp8266");
     let output = Command::new("sh")
         .arg(folder.join("build.sh"))
-        .arg("emulator")
+        .arg(name)
         .output()
         .expect("there is a shell");
     let errors = String::from_utf8_lossy(&output.stderr).into_owned();
@@ -50,7 +65,7 @@ fn build() -> Result<PathBuf, String> {
     }
     if missing.is_empty() {
         print!("{}", String::from_utf8_lossy(&output.stdout));
-        Ok(folder.join("target/emulator/pblink-esp8266.elf"))
+        Ok(folder.join("target").join(name).join("pblink-esp8266.elf"))
     } else {
         Err(missing)
     }

@@ -41,6 +41,8 @@ pub mod from_board {
     pub const TAKEN: u8 = b'K';
     /// The last bytes, at most [`CHUNK`](super::CHUNK), were read: the next may come.
     pub const MORE: u8 = b'M';
+    /// The answer to a [`CASE`](super::to_board::CASE).
+    pub const ANSWER: u8 = b'V';
     /// A line for the console.
     pub const LOG: u8 = b'L';
 }
@@ -62,6 +64,8 @@ pub mod to_board {
     pub const CLOSED: u8 = b'x';
     /// The bytes were taken: number.
     pub const SENT: u8 = b't';
+    /// A question, for images with the feature `vectors`: which, and its bytes.
+    pub const CASE: u8 = b'v';
     /// Received bytes: number, bytes.
     pub const RECEIVED: u8 = b'd';
 }

@@ -12,6 +12,7 @@
 //! |---|---|
 //! | (none) | none: the library alone, as in the host's tests |
 //! | `emulator` | QEMU's lx106 core; wires and network are carried by a harness |
+//! | `vectors` | the same core, but instead of the program it answers `vectors` |
 
 #![no_std]
 
@@ -19,6 +20,8 @@ mod board;
 mod clock;
 pub mod frame;
 mod program;
+#[cfg(feature = "vectors")]
+pub mod vectors;
 
 pub use board::{Board, Event, SEND};
 pub use clock::Clock;

@@ -331,12 +331,35 @@ static PROGRAM: Place = Place(UnsafeCell::new(MaybeUninit::uninit()));
 #[unsafe(no_mangle)]
 extern "C" fn pblink_emulator_main() -> ! {
     let mut board = Emulator::new();
+    #[cfg(feature = "vectors")]
+    answer(&mut board);
+    #[cfg(not(feature = "vectors"))]
+    run(&mut board)
+}
+
+/// Answers questions for ever.
+#[cfg(feature = "vectors")]
+fn answer(board: &mut Emulator) -> ! {
+    loop {
+        if let Some(case) = board.take(|kind, _| kind == to_board::CASE)
+            && let Some((&question, input)) = case.content.split_first()
+        {
+            board.tell(from_board::ANSWER, &[&crate::vectors::answer(question, input)]);
+        } else {
+            simple::idle(NAP);
+        }
+    }
+}
+
+/// Runs the program for ever.
+#[cfg_attr(feature = "vectors", allow(dead_code, reason = "the other image's"))]
+fn run(board: &mut Emulator) -> ! {
     let syn = board.syn();
     // SAFETY: this function runs once, and is the only user.
     let program = unsafe { (*PROGRAM.0.get()).write(Program::new(syn)) };
     board.log(format_args!("pblink-esp8266 {} on the emulator", env!("CARGO_PKG_VERSION")));
     loop {
-        let pause = program.run(&mut board).unwrap_or(Duration::from_secs(1));
+        let pause = program.run(board).unwrap_or(Duration::from_secs(1));
         let until = board.time() + pause.as_micros();
         while !board.events(program) {
             let now = board.time();

@@ -1,6 +1,6 @@
 //! What the program needs of a board.
 
-#[cfg(all(feature = "emulator", target_arch = "xtensa"))]
+#[cfg(all(any(feature = "emulator", feature = "vectors"), target_arch = "xtensa"))]
 mod emulator;
 
 use core::fmt;
