@@ -87,11 +87,14 @@ pub fn header(kind: u8, len: usize) -> [u8; HEADER] {
     [kind, low, high]
 }
 
-/// Splits the first frame off: its kind, its content, and how many bytes it takes.
+/// A frame's kind, its content, and how many bytes it takes.
+pub type First<'a> = (u8, &'a [u8], usize);
+
+/// Splits the first frame off, if it is complete.
 ///
 /// # Errors
 /// If it is longer than [`MAX`]: the two sides have lost step.
-pub fn first(bytes: &[u8]) -> Result<Option<(u8, &[u8], usize)>, OutOfStep> {
+pub fn first(bytes: &[u8]) -> Result<Option<First<'_>>, OutOfStep> {
     let Some((&[kind, low, high], rest)) = bytes.split_first_chunk::<HEADER>() else {
         return Ok(None);
     };
