@@ -19,6 +19,7 @@
 mod board;
 mod clock;
 pub mod frame;
+pub mod i2c;
 mod program;
 #[cfg(feature = "vectors")]
 pub mod vectors;
