@@ -2,6 +2,8 @@
 
 #[cfg(all(any(feature = "emulator", feature = "vectors"), target_arch = "xtensa"))]
 mod emulator;
+#[cfg(all(feature = "sdk", target_arch = "xtensa"))]
+mod sdk;
 
 use core::fmt;
 
