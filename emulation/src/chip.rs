@@ -1,0 +1,145 @@
+//! A QEMU process that runs the firmware, and the frames to and from it.
+
+use std::io;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use pblink_esp8266::frame::{self, from_board};
+use tempfile::TempDir;
+use tokio::net::{UnixListener, UnixStream};
+use tokio::time::timeout;
+
+use crate::image::QEMU;
+
+/// The emulator has come up within this time, or never does.
+const START: Duration = Duration::from_secs(30);
+
+/// A frame from the board.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Frame {
+    /// Its kind, of [`frame::from_board`].
+    pub kind: u8,
+    /// Its content.
+    pub content: Vec<u8>,
+}
+
+/// A running emulator. It is killed when this is dropped.
+#[derive(Debug)]
+pub struct Chip {
+    child: Child,
+    stream: UnixStream,
+    input: Vec<u8>,
+    output: Vec<u8>,
+    /// The board has read all that it was sent.
+    idle: bool,
+    stopped: bool,
+    /// Holds the socket.
+    _folder: TempDir,
+}
+
+impl Chip {
+    /// Starts the image. Returns when the emulator is there; its program has then just begun.
+    ///
+    /// # Errors
+    /// If the emulator cannot be started.
+    pub async fn start(image: &Path) -> io::Result<Self> {
+        let folder = tempfile::tempdir()?;
+        let path = folder.path().join("console");
+        let listener = UnixListener::bind(&path)?;
+        let chardev = format!("socket,id=console,path={}", path.display());
+        let mut child = Command::new(QEMU)
+            .args(["-M", "sim", "-cpu", "lx106", "-display", "none", "-monitor", "none"])
+            .args(["-semihosting", "-chardev", &chardev, "-serial", "chardev:console", "-kernel"])
+            .arg(image)
+            .stdin(Stdio::null())
+            .spawn()?;
+        let accepted = timeout(START, listener.accept()).await;
+        let stream = match accepted.map_err(io::Error::from).and_then(|accepted| accepted) {
+            Ok((stream, _)) => stream,
+            Err(error) => {
+                let _ = child.kill();
+                let _ = child.wait();
+                return Err(error);
+            }
+        };
+        let (input, output) = (Vec::new(), Vec::new());
+        Ok(Self { child, stream, input, output, idle: true, stopped: false, _folder: folder })
+    }
+
+    /// Stops the process without its knowledge, like a chip that hangs.
+    pub fn hang(&mut self) {
+        let pid = self.child.id().to_string();
+        let stopped = Command::new("kill").args(["-STOP", &pid]).status();
+        assert!(stopped.is_ok_and(|status| status.success()), "kill -STOP {pid}");
+        self.stopped = true;
+    }
+
+    /// Whether it [hangs](Self::hang).
+    pub fn is_hung(&self) -> bool {
+        self.stopped
+    }
+
+    /// Sends a frame.
+    ///
+    /// # Panics
+    /// If it is longer than [`frame::MAX`].
+    pub fn tell(&mut self, kind: u8, parts: &[&[u8]]) {
+        let len = parts.iter().map(|part| part.len()).sum();
+        self.output.extend(frame::header(kind, len));
+        for part in parts {
+            self.output.extend_from_slice(part);
+        }
+        self.flush();
+    }
+
+    /// Sends the next bytes, if the board has read the last ones. Errors show when it is read.
+    fn flush(&mut self) {
+        let chunk = self.output.len().min(frame::CHUNK);
+        if self.idle
+            && chunk > 0
+            && let Ok(n @ 1..) = self.stream.try_write(&self.output[..chunk])
+        {
+            self.output.drain(..n);
+            self.idle = false;
+        }
+    }
+
+    /// The next frame. Dropping the future loses nothing.
+    ///
+    /// # Errors
+    /// If the process has ended, or is out of step.
+    pub async fn frame(&mut self) -> io::Result<Frame> {
+        loop {
+            let first = frame::first(&self.input)
+                .map_err(|_| io::Error::new(io::ErrorKind::InvalidData, "out of step"))?;
+            if let Some((kind, content, len)) = first {
+                let frame = Frame { kind, content: content.to_vec() };
+                self.input.drain(..len);
+                if kind == from_board::MORE {
+                    self.idle = true;
+                    self.flush();
+                    continue;
+                }
+                return Ok(frame);
+            }
+            // A few bytes at a time always find room, so there is no waiting for it.
+            self.stream.readable().await?;
+            let mut chunk = [0; 4096];
+            match self.stream.try_read(&mut chunk) {
+                Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
+                Ok(n) => self.input.extend_from_slice(&chunk[..n]),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                Err(error) => return Err(error),
+            }
+        }
+    }
+}
+
+impl Drop for Chip {
+    fn drop(&mut self) {
+        // Also ends a process that is stopped.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}

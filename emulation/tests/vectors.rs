@@ -1,0 +1,163 @@
+//! The same questions to the host and to the lx106: two compilers' back ends, the same answers.
+#![cfg(unix)]
+
+use std::path::Path;
+
+use pblink_emulation::chip::Chip;
+use pblink_emulation::image;
+use pblink_esp8266::frame::{from_board, to_board};
+use pblink_esp8266::vectors::{answer, ask};
+
+/// A board that answers.
+struct Oracle {
+    chip: Chip,
+    asked: usize,
+}
+
+impl Oracle {
+    async fn start() -> Option<Self> {
+        let mut chip = Chip::start(image::vectors()?).await.expect("the emulator starts");
+        let boot = chip.frame().await.expect("it runs");
+        assert_eq!(boot.kind, from_board::BOOT);
+        chip.tell(to_board::SYN, &[&[0]]);
+        Some(Self { chip, asked: 0 })
+    }
+
+    /// Asks both, and compares. Returns the answer.
+    async fn ask(&mut self, question: u8, input: &[u8]) -> String {
+        let expected = answer(question, input);
+        self.chip.tell(to_board::CASE, &[&[question], input]);
+        let frame = self.chip.frame().await.expect("it runs");
+        assert_eq!(
+            (frame.kind, String::from_utf8_lossy(&frame.content)),
+            (from_board::ANSWER, String::from_utf8_lossy(&expected)),
+            "question {:?} {:?}",
+            char::from(question),
+            String::from_utf8_lossy(input)
+        );
+        self.asked += 1;
+        String::from_utf8_lossy(&expected).into_owned()
+    }
+}
+
+/// splitmix64
+struct Random(u64);
+
+impl Random {
+    fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        z ^ (z >> 31)
+    }
+
+    /// Bytes that are often the ones that matter.
+    fn bytes(&mut self, max: u64) -> Vec<u8> {
+        let len = self.next() % (max + 1);
+        let likely = b"0123456789abcdef\n\n\"[],\\\xc3\xa9 ";
+        (0..len)
+            .map(|_| match self.next() {
+                n if n % 4 == 0 => (n >> 8) as u8,
+                n => likely[(n >> 8) as usize % likely.len()],
+            })
+            .collect()
+    }
+}
+
+/// What the published code sent, from the recordings in `protocol/tests/vectors`.
+fn recorded(name: &str) -> Vec<Vec<u8>> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../protocol/tests/vectors");
+    let text = std::fs::read_to_string(folder.join(name)).expect("a recording");
+    let hex = |entry: &str| {
+        let start = entry.find("\"hex\": \"")? + 8;
+        let hex = &entry[start..start + entry[start..].find('"')?];
+        let byte = |at| u8::from_str_radix(&hex[at..at + 2], 16).expect("hex");
+        Some((0..hex.len()).step_by(2).map(byte).collect())
+    };
+    let found: Vec<Vec<u8>> = text.lines().filter_map(hex).collect();
+    assert!(found.len() > 40, "{name} has only {} entries", found.len());
+    found
+}
+
+#[tokio::test]
+async fn codecs() {
+    let Some(mut oracle) = Oracle::start().await else { return };
+    for name in ["normal.jsonl", "reconnect_fin.jsonl", "client_reboot.jsonl"] {
+        for bytes in recorded(name) {
+            oracle.ask(ask::LINES, &bytes).await;
+        }
+    }
+    for payload in recorded("i2c_link_wires.jsonl") {
+        let question = match &payload[..] {
+            [_, _] => ask::HEADER,
+            [b'[', ..] => ask::CONFIG,
+            _ => ask::LINE,
+        };
+        oracle.ask(question, &payload).await;
+    }
+    let config = br#"["1\n", 8123, "192.168.0.42", 2000, 10, "ss\u00e9d", "password", "cfg"]"#;
+    assert!(oracle.ask(ask::CONFIG, config).await.starts_with("Config { id: \"1\""));
+    assert_eq!(
+        oracle.ask(ask::REPORT, b"[3, 4294967295, 33000]").await,
+        "Some(Report(3, 4294967295, 33000))"
+    );
+    let mut random = Random(1);
+    for _ in 0..300 {
+        let (mut config, at) = (config.to_vec(), random.next() as usize % config.len());
+        config[at] = random.next() as u8;
+        oracle.ask(ask::CONFIG, &config).await;
+        let bytes = random.bytes(200);
+        oracle.ask(ask::LINE, &bytes[..bytes.len().min(40)]).await;
+        oracle.ask(ask::LINES, &bytes).await;
+        oracle.ask(ask::REPORT, &bytes[..bytes.len().min(20)]).await;
+        oracle.ask(ask::HEADER, &random.next().to_le_bytes()).await;
+        let (micros, shift) = (random.next(), random.next() % 64);
+        let mut time = (micros >> shift).to_le_bytes().to_vec();
+        time.push(random.next() as u8);
+        oracle.ask(ask::TIME, &time).await;
+    }
+    println!("{} questions, the same answers", oracle.asked);
+}
+
+#[tokio::test]
+async fn duplicate_window() {
+    let Some(mut oracle) = Oracle::start().await else { return };
+    // 0, 1, … 255, 1, … with lost ones, repeated ones, restarts.
+    let mut random = Random(2);
+    for _ in 0..100 {
+        let (mut mid, mut messages) = (0_u8, Vec::new());
+        while messages.len() < 500 {
+            let text = (random.next() % 3) as u8 | (random.next() as u8 & 0xe0);
+            match random.next() % 20 {
+                0 => mid = 0,
+                1 => mid = mid.wrapping_add(random.next() as u8 % 40),
+                2 | 3 if messages.len() >= 8 => {
+                    let at = messages.len() - 2 * (1 + random.next() as usize % 4);
+                    messages.extend_from_within(at..at + 2);
+                    continue;
+                }
+                _ => {}
+            }
+            messages.extend([mid, text]);
+            mid = if mid == 255 { 1 } else { mid + 1 };
+        }
+        let verdicts = oracle.ask(ask::WINDOW, &messages).await;
+        assert!(verdicts.contains('d') && verdicts.contains('n'), "{verdicts}");
+    }
+    println!("{} questions, the same answers", oracle.asked);
+}
+
+#[tokio::test]
+async fn whole_links_with_faults() {
+    let Some(mut oracle) = Oracle::start().await else { return };
+    let mut all = std::collections::BTreeSet::new();
+    for seed in 1..=12_u32 {
+        let input = [seed.wrapping_mul(0x9e37_79b1).to_le_bytes(), 10_000_u32.to_le_bytes()];
+        let told = oracle.ask(ask::WORLD, input.as_flattened()).await;
+        println!("{told}");
+        assert!(!told.contains("read 0 ") && !told.contains(" and 0 "), "no lines passed: {told}");
+        all.insert(told);
+    }
+    assert_eq!(all.len(), 12, "each seed is another story");
+}

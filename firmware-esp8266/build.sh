@@ -1,0 +1,125 @@
+#!/bin/sh
+# Builds the ESP8266's firmware: ./build.sh [emulator|vectors|sdk]
+#
+#   emulator  the image for QEMU's lx106 core: target/emulator/pblink-esp8266.elf (default)
+#   vectors   the image that answers the tests' questions: target/vectors/pblink-esp8266.elf
+#   sdk       the chip's program. Without the folder of ESP8266_NONOS_SDK 3.x in the variable of this
+#             name it is only linked against sdk-symbols.txt, as a check
+#
+# Example:   firmware-esp8266/build.sh emulator
+#
+# Exit status: 0 built, 3 something is missing that has to be installed, else what failed.
+#
+# LLVM's own object writer puts the literals of this target into the wrong section. Its assembly is
+# right, so every crate is compiled to assembly and assembled by GNU as. See docs/FIRMWARE.md.
+set -eu
+cd "$(dirname "$0")"
+board=${1:-emulator}
+triple=xtensa-lx106-none-elf
+case $board in
+emulator | vectors | sdk) ;;
+*) sed -n '2,11s/^# \{0,1\}//p' "$0" >&2; exit 2 ;;
+esac
+
+missing=0
+need() { # what is missing, the line that installs it
+    echo "missing: $1" >&2
+    echo "    install it with: $2" >&2
+    missing=1
+}
+
+# ---- the tools: rustup's nightly with rust-src, or Debian's rustc-web ----
+# A cargo that runs this script (a test, say) must not decide which compiler this one uses.
+unset RUSTC RUSTDOC RUSTFLAGS CARGO_ENCODED_RUSTFLAGS RUSTUP_TOOLCHAIN CARGO_TARGET_DIR \
+    CARGO_BUILD_TARGET_DIR RUSTC_WRAPPER RUSTC_WORKSPACE_WRAPPER || :
+has_src() { [ -n "$1" ] && [ -f "$1/lib/rustlib/src/rust/library/core/Cargo.toml" ]; }
+cargo=
+if command -v rustup >/dev/null 2>&1 && has_src "$(rustup run nightly rustc --print sysroot 2>/dev/null)"; then
+    RUSTC=$(rustup which --toolchain nightly rustc)
+    cargo=$(rustup which --toolchain nightly cargo)
+elif [ -x /usr/bin/rustc ] && [ -x /usr/bin/cargo ] && has_src "$(/usr/bin/rustc --print sysroot)"; then
+    RUSTC=/usr/bin/rustc
+    cargo=/usr/bin/cargo
+elif command -v rustup >/dev/null 2>&1 && [ ! -f /etc/debian_version ]; then
+    need "a nightly Rust compiler with its sources" "rustup toolchain install nightly --component rust-src"
+else
+    need "a Rust compiler with its sources" "rustup toolchain install nightly --component rust-src
+        or, on Debian: sudo apt-get install rustc-web cargo-web rust-web-src"
+fi
+if ! command -v xtensa-lx106-elf-gcc >/dev/null 2>&1; then
+    need "assembler and linker for the lx106" "sudo apt-get install gcc-xtensa-lx106 binutils-xtensa-lx106"
+fi
+[ $missing = 0 ] || exit 3
+export RUSTC
+
+# ---- Rust to assembly ----
+out=target/$board
+# The chip has memcpy and the like, and division, in its ROM.
+builtins=compiler-builtins-mem
+[ "$board" != sdk ] || builtins=
+echo "compiling with $("$RUSTC" -V)" >&2
+mkdir -p "$out/obj"
+artifacts=$(RUSTC_BOOTSTRAP=1 RUSTFLAGS="--emit=asm" "$cargo" build --quiet --locked --release --lib \
+    --features "$board" --target "$triple.json" --target-dir "$out" \
+    -Zbuild-std=core -Zbuild-std-features=$builtins -Zjson-target-spec \
+    --message-format=json-render-diagnostics)
+deps=$out/$triple/release/deps
+# Cargo names the crates that this build consists of; older ones may lie beside them.
+hashes=$(printf '%s\n' "$artifacts" | grep -o '"[^"]*/'"$triple"'/release/deps/lib[^"]*\.rlib"' |
+    sed 's/.*\/lib\(.*\)\.rlib"/\1/' | sort -u)
+own=$(ls -t "$deps"/pblink_esp8266-*.s | head -n 1)
+sources="$own"
+for hash in $hashes; do
+    case $board/$hash in */pblink_esp8266-* | sdk/compiler_builtins-*) ;; *) sources="$sources $deps/$hash.s" ;; esac
+done
+
+# ---- assemble and link ----
+objects=
+assemble() {
+    object=$out/obj/$(basename "$1").o
+    if [ ! "$object" -nt "$1" ]; then
+        xtensa-lx106-elf-gcc -mlongcalls -c -x assembler-with-cpp "$1" -o "$object.new"
+        mv "$object.new" "$object"
+    fi
+    objects="$objects $object"
+}
+case $board in
+sdk) assemble src/board/sdk/interrupt.S ;;
+*) assemble src/board/emulator.S ;;
+esac
+for source in $sources; do assemble "$source"; done
+elf=$out/pblink-esp8266.elf
+link() { # options
+    # shellcheck disable=SC2086 # a list
+    xtensa-lx106-elf-gcc -nostdlib -Wl,-z,noexecstack -Wl,--gc-sections $objects "$@" \
+        -Wl,-Map="$out/pblink-esp8266.map" -o "$elf.new"
+    mv "$elf.new" "$elf"
+}
+note="for QEMU only, it cannot be flashed"
+if [ "$board" != sdk ]; then
+    link -Wl,--fatal-warnings -T emulator.ld -lgcc
+elif [ -z "${ESP8266_NONOS_SDK:-}" ]; then
+    note="a check only, it cannot be flashed: set ESP8266_NONOS_SDK to the SDK's folder"
+    # shellcheck disable=SC2046 # a list
+    link -Wl,--fatal-warnings -T sdk-check.ld \
+        $(sed -n 's/^\([a-z_0-9]*\)  *.*/-Wl,--defsym=\1=0x40000000/p' sdk-symbols.txt)
+else
+    note="linked with the SDK, never tried on a chip"
+    sdk=$ESP8266_NONOS_SDK
+    # The SDK's own map, but our code and libc in the flash; our interrupt handler stays in RAM.
+    sed -e 's|^ *\*libm\.a:.*|&\n    *.s.o:(.literal .literal.* .rodata.*.literal .text .text.*)\n    *libc.a:(.literal .text .literal.* .text.*)|' \
+        -e 's|^ *\*(\.entry\.text)|&\n    *(.iram.pblink)|' \
+        -e "s|\.\./ld/|$sdk/ld/|" "$sdk/ld/eagle.app.v6.ld" > "$out/sdk.ld"
+    libc=$(xtensa-lx106-elf-gcc --specs=picolibc.specs -print-file-name=libc.a)
+    link -T "$out/sdk.ld" -Wl,--no-check-sections -L"$sdk/lib" -Wl,--start-group -lmain -lnet80211 \
+        -lpp -lphy -lwpa -llwip -lcrypto -lhal -lgcc "$libc" -Wl,--end-group \
+        -Wl,--defsym=__ctype_ptr__=0 -Wl,--no-warn-rwx-segments
+fi
+
+# ---- sizes ----
+xtensa-lx106-elf-size -A "$elf" | awk '
+    $1 ~ /irom/ { code += $2 } $1 == ".text" || $1 == ".lit4" { ram += $2 }
+    $1 == ".data" || $1 == ".rodata" { data += $2 } $1 == ".bss" { bss += $2 }
+    END { printf "code %d bytes in flash, %d in RAM; constants and data %d, zeroed %d: DRAM %d of 81920 bytes\n",
+          code, ram, data, bss, data + bss }'
+echo "image ($note): firmware-esp8266/$elf"

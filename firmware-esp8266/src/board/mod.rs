@@ -1,0 +1,81 @@
+//! What the program needs of a board.
+
+#[cfg(all(any(feature = "emulator", feature = "vectors"), target_arch = "xtensa"))]
+mod emulator;
+#[cfg(all(feature = "sdk", target_arch = "xtensa"))]
+mod sdk;
+
+use core::fmt;
+
+use pblink_protocol::exchange::BusFault;
+
+/// Pins, I2C master, WiFi and TCP of one board.
+///
+/// None of these waits for the other side, the I2C transfers excepted: they take the time that the bus
+/// takes (20 ms for the longest) and have a limit of their own.
+pub trait Board {
+    /// A counter of microseconds that wraps at 2³².
+    fn micros(&mut self) -> u32;
+
+    /// The level of `syn`. An edge need only lead to a call of [`Program::run`](crate::Program::run):
+    /// no two edges follow each other without an answer in between.
+    fn syn(&mut self) -> bool;
+
+    /// Sets `ack`.
+    fn set_ack(&mut self, level: bool);
+
+    /// Reads from the slave.
+    ///
+    /// # Errors
+    /// [`BusFault::NoAddress`] only if the slave did not acknowledge its address.
+    fn i2c_read(&mut self, address: u8, bytes: &mut [u8]) -> Result<(), BusFault>;
+
+    /// Writes to the slave.
+    ///
+    /// # Errors
+    /// [`BusFault::NoAddress`] only if the slave did not acknowledge its address.
+    fn i2c_write(&mut self, address: u8, bytes: &[u8]) -> Result<(), BusFault>;
+
+    /// Begins to join the network that the chip remembers.
+    fn join_remembered(&mut self);
+
+    /// Begins to join this network, and remembers it. The password may be empty.
+    fn join(&mut self, ssid: &str, password: &str);
+
+    /// Begins to open a TCP connection. `server` is a name or an address. The answer is
+    /// [`Event::Connected`] or [`Event::ConnectFailed`].
+    fn connect(&mut self, server: &str, port: u16);
+
+    /// Closes the TCP connection, or gives up opening it. No event of it may follow.
+    fn disconnect(&mut self);
+
+    /// Sends these bytes, at most [`SEND`]. The answer is [`Event::Sent`]; until then this is not
+    /// called again.
+    fn send(&mut self, bytes: &[u8]);
+
+    /// Free memory in bytes, for the reports.
+    fn mem_free(&mut self) -> u32;
+
+    /// Writes a line to the console. It is given no password.
+    fn log(&mut self, line: fmt::Arguments<'_>);
+}
+
+/// The most bytes that are sent at once: less than a TCP segment of any network.
+pub const SEND: usize = 512;
+
+/// What happens to WiFi and TCP.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Event<'a> {
+    /// The chip is in a network and has an address, or no longer.
+    Wifi(bool),
+    /// The connection is open.
+    Connected,
+    /// It could not be opened.
+    ConnectFailed,
+    /// It was closed by the other end, or by an error.
+    Closed,
+    /// The bytes of [`Board::send`] were taken: the next may come.
+    Sent,
+    /// Bytes arrived.
+    Received(&'a [u8]),
+}

@@ -1,0 +1,496 @@
+//! The chip: ESP8266 with Espressif's ESP8266_NONOS_SDK 3.x.
+//!
+//! The SDK runs one thing at a time: its own work, callbacks, timers and our task, each until it
+//! returns. Only the interrupt of `syn` comes in between; it posts an event to the task, and no more.
+//! A callback that the SDK makes from within one of our calls finds the program in use: what it has to
+//! tell then waits for the task.
+//!
+//! The console is UART0 at 74880 baud, 8N1: the rate of the chip's boot messages.
+
+#![allow(unsafe_code, reason = "the boundary to the SDK")]
+
+mod pins;
+mod raw;
+
+use core::cell::UnsafeCell;
+use core::ffi::{CStr, c_char, c_void};
+use core::fmt::{self, Write};
+use core::mem::MaybeUninit;
+use core::panic::PanicInfo;
+use core::ptr::addr_of_mut;
+
+use pblink_protocol::config::MAX_SERVER;
+use pblink_protocol::exchange::BusFault;
+
+use super::{Board, Event, SEND};
+use crate::i2c::Master;
+use crate::program::Program;
+
+/// Priority of our task: 0 to 2.
+const PRIORITY: u8 = 1;
+
+/// What belongs to the task: it and the callbacks use it, never two at a time.
+struct Task<T>(UnsafeCell<T>);
+
+// SAFETY: the core has one thread; `BUSY` keeps callbacks within our own calls away, and the
+// interrupt does not touch it.
+unsafe impl<T> Sync for Task<T> {}
+
+impl<T> Task<T> {
+    const fn new(value: T) -> Self {
+        Self(UnsafeCell::new(value))
+    }
+
+    fn get(&self) -> *mut T {
+        self.0.get()
+    }
+}
+
+static PROGRAM: Task<MaybeUninit<Program>> = Task::new(MaybeUninit::uninit());
+static CHIP: Task<MaybeUninit<Chip>> = Task::new(MaybeUninit::uninit());
+static QUEUE: Task<[MaybeUninit<raw::Event>; 4]> = Task::new([const { MaybeUninit::uninit() }; 4]);
+static TIMER: Task<raw::Timer> = Task::new(raw::Timer::UNUSED);
+static CONNECTION: Task<raw::Connection> = Task::new(raw::Connection::UNUSED);
+static TCP: Task<raw::Tcp> = Task::new(raw::Tcp::UNUSED);
+/// What is being sent: the SDK may read it until it has told that it was sent.
+static SENDING: Task<[u8; SEND]> = Task::new([0; SEND]);
+static ADDRESS: Task<u32> = Task::new(0);
+
+/// A byte that callbacks and the interrupt use too. The core's atomics are calls of a library that is
+/// not there; single bytes are read and written at once anyway.
+#[repr(transparent)]
+struct Shared(UnsafeCell<u8>);
+
+// SAFETY: one core, and every access is a single instruction.
+unsafe impl Sync for Shared {}
+
+impl Shared {
+    const fn new(value: u8) -> Self {
+        Self(UnsafeCell::new(value))
+    }
+
+    fn get(&self) -> u8 {
+        // SAFETY: always valid.
+        unsafe { self.0.get().read_volatile() }
+    }
+
+    fn set(&self, value: u8) {
+        // SAFETY: always valid.
+        unsafe { self.0.get().write_volatile(value) }
+    }
+}
+
+/// 1: the task has an event in its queue already. `interrupt.S` uses it too.
+#[unsafe(export_name = "PBLINK_POSTED")]
+static POSTED: Shared = Shared::new(0);
+/// 1: the program is in use.
+static BUSY: Shared = Shared::new(0);
+/// What callbacks had to tell while the program was in use: bits.
+static DEFERRED: Shared = Shared::new(0);
+/// State of the connection, as told to the program: see `Phase`.
+static PHASE: Shared = Shared::new(Phase::Closed as u8);
+
+// interrupt.S
+unsafe extern "C" {
+    fn pblink_on_edge(_: *mut c_void);
+}
+
+const WIFI_UP: u8 = 1;
+const WIFI_DOWN: u8 = 2;
+const FAILED: u8 = 4;
+
+#[repr(u8)]
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Phase {
+    Closed,
+    Connecting,
+    Open,
+}
+
+fn phase() -> Phase {
+    match PHASE.get() {
+        1 => Phase::Connecting,
+        2 => Phase::Open,
+        _ => Phase::Closed,
+    }
+}
+
+fn set_phase(phase: Phase) {
+    PHASE.set(phase as u8);
+}
+
+struct Chip {
+    bus: Master<pins::Bus>,
+}
+
+fn micros() -> u32 {
+    // SAFETY: reads a timer.
+    unsafe { raw::system_get_time() }
+}
+
+/// Lets the task run.
+fn post() {
+    if POSTED.get() == 0 {
+        POSTED.set(1);
+        // SAFETY: the queue has room: the interrupt in between adds one at most.
+        unsafe { raw::system_os_post(PRIORITY, 0, 0) };
+    }
+}
+
+/// Tells the program, unless it is in use.
+fn tell(event: Event<'_>) -> bool {
+    if BUSY.get() != 0 {
+        return false;
+    }
+    // SAFETY: set up before the first callback, and not in use.
+    let program = unsafe { (*PROGRAM.get()).assume_init_mut() };
+    program.event(event, micros());
+    post();
+    true
+}
+
+fn defer(what: u8) {
+    DEFERRED.set(DEFERRED.get() | what);
+    post();
+}
+
+/// The connection is gone, or did not come about.
+fn failed() {
+    let event = match phase() {
+        Phase::Closed => return,
+        Phase::Connecting => Event::ConnectFailed,
+        Phase::Open => Event::Closed,
+    };
+    if tell(event) {
+        set_phase(Phase::Closed);
+    } else {
+        defer(FAILED);
+    }
+}
+
+extern "C" fn task(_: *mut raw::Event) {
+    // Before looking, so that what comes from now on is looked at by the next run.
+    POSTED.set(0);
+    let deferred = DEFERRED.get();
+    DEFERRED.set(0);
+    if deferred & FAILED != 0 {
+        failed();
+    }
+    if deferred & WIFI_DOWN != 0 {
+        tell(Event::Wifi(false));
+    }
+    if deferred & WIFI_UP != 0 {
+        tell(Event::Wifi(true));
+    }
+    BUSY.set(1);
+    // SAFETY: set up before the task; BUSY keeps callbacks away.
+    let (program, chip) =
+        unsafe { ((*PROGRAM.get()).assume_init_mut(), (*CHIP.get()).assume_init_mut()) };
+    let pause = program.run(chip);
+    BUSY.set(0);
+    match pause.map(|pause| pause.as_micros().div_ceil(1000).min(60_000) as u32) {
+        Some(0) => post(),
+        millis => unsafe {
+            // At least once a minute, for the clock that wraps.
+            // SAFETY: the timer is ours.
+            raw::ets_timer_disarm(TIMER.get());
+            raw::ets_timer_arm_new(TIMER.get(), millis.unwrap_or(60_000), false, true);
+        },
+    }
+}
+
+extern "C" fn on_timer(_: *mut c_void) {
+    post();
+}
+
+extern "C" fn on_wifi(event: *const raw::SystemEvent) {
+    // SAFETY: the SDK gives a valid pointer.
+    let (up, bit) = match unsafe { (*event).event } {
+        raw::GOT_IP => (true, WIFI_UP),
+        raw::DISCONNECTED => (false, WIFI_DOWN),
+        _ => return,
+    };
+    if !tell(Event::Wifi(up)) {
+        defer(bit);
+    }
+}
+
+extern "C" fn on_connected(_: *mut c_void) {
+    if phase() != Phase::Connecting {
+        return;
+    }
+    // SAFETY: the connection is ours; these only note the callbacks.
+    unsafe {
+        let connection = CONNECTION.get();
+        raw::espconn_set_opt(connection, raw::NO_DELAY);
+        raw::espconn_regist_recvcb(connection, on_received);
+        raw::espconn_regist_sentcb(connection, on_sent);
+    }
+    if tell(Event::Connected) {
+        set_phase(Phase::Open);
+    } else {
+        defer(FAILED);
+    }
+}
+
+extern "C" fn on_error(_: *mut c_void, _: i8) {
+    failed();
+}
+
+extern "C" fn on_disconnected(_: *mut c_void) {
+    failed();
+}
+
+extern "C" fn on_sent(_: *mut c_void) {
+    if phase() == Phase::Open && !tell(Event::Sent) {
+        defer(FAILED);
+    }
+}
+
+extern "C" fn on_received(_: *mut c_void, bytes: *const u8, length: u16) {
+    if phase() != Phase::Open {
+        return;
+    }
+    // SAFETY: the SDK gives so many valid bytes until this returns.
+    let bytes = unsafe { core::slice::from_raw_parts(bytes, usize::from(length)) };
+    if !tell(Event::Received(bytes)) {
+        // They would be missing: only a new connection makes up for that.
+        defer(FAILED);
+    }
+}
+
+extern "C" fn on_found(_: *const c_char, address: *const u32, _: *mut c_void) {
+    if phase() != Phase::Connecting {
+        return;
+    }
+    // SAFETY: null if the name was not found.
+    match unsafe { address.as_ref() } {
+        Some(&address) if open(address) => {}
+        _ => failed(),
+    }
+}
+
+/// Begins to connect to an address in the network's order. Whether that is possible.
+fn open(address: u32) -> bool {
+    // SAFETY: both structures are ours, and outlive the connection.
+    unsafe {
+        (*TCP.get()).remote_ip = address.to_le_bytes();
+        (*TCP.get()).local_port = raw::espconn_port() as _;
+        raw::espconn_connect(CONNECTION.get()) == raw::OK
+    }
+}
+
+impl Board for Chip {
+    fn micros(&mut self) -> u32 {
+        micros()
+    }
+
+    fn syn(&mut self) -> bool {
+        pins::syn()
+    }
+
+    fn set_ack(&mut self, level: bool) {
+        pins::set_ack(level);
+    }
+
+    fn i2c_read(&mut self, address: u8, bytes: &mut [u8]) -> Result<(), BusFault> {
+        self.bus.read(address, bytes)
+    }
+
+    fn i2c_write(&mut self, address: u8, bytes: &[u8]) -> Result<(), BusFault> {
+        self.bus.write(address, bytes)
+    }
+
+    fn join_remembered(&mut self) {
+        let mut station = raw::Station::EMPTY;
+        // SAFETY: plain calls; the SDK copies the structure.
+        unsafe {
+            if raw::wifi_station_get_config_default(&mut station) && station.ssid[0] != 0 {
+                raw::wifi_station_disconnect();
+                raw::wifi_station_set_config_current(&station);
+                raw::wifi_station_connect();
+            }
+        }
+    }
+
+    fn join(&mut self, ssid: &str, password: &str) {
+        let (mut wanted, mut known) = (raw::Station::EMPTY, raw::Station::EMPTY);
+        wanted.ssid[..ssid.len()].copy_from_slice(ssid.as_bytes());
+        wanted.password[..password.len()].copy_from_slice(password.as_bytes());
+        // SAFETY: plain calls; the SDK copies the structure.
+        unsafe {
+            raw::wifi_station_disconnect();
+            let same = raw::wifi_station_get_config_default(&mut known)
+                && known.ssid == wanted.ssid
+                && known.password == wanted.password;
+            // To remember costs a write to the flash: only what is new.
+            if same {
+                raw::wifi_station_set_config_current(&wanted);
+            } else {
+                raw::wifi_station_set_config(&wanted);
+            }
+            raw::wifi_station_connect();
+        }
+    }
+
+    fn connect(&mut self, server: &str, port: u16) {
+        let mut name = [0; MAX_SERVER + 1];
+        name[..server.len()].copy_from_slice(server.as_bytes());
+        set_phase(Phase::Connecting);
+        // SAFETY: the structures are ours, and not in use: the last connection was aborted. Field by
+        // field, as the SDK may look at them at any time.
+        let begun = unsafe {
+            let connection = CONNECTION.get();
+            TCP.get().write(raw::Tcp::UNUSED);
+            connection.write(raw::Connection::UNUSED);
+            (*TCP.get()).remote_port = i32::from(port);
+            (*connection).kind = raw::TCP;
+            (*connection).tcp = TCP.get();
+            raw::espconn_regist_connectcb(connection, on_connected);
+            raw::espconn_regist_reconcb(connection, on_error);
+            raw::espconn_regist_disconcb(connection, on_disconnected);
+            // Also takes an address for a name, and answers at once then.
+            match raw::espconn_gethostbyname(
+                connection,
+                name.as_ptr().cast(),
+                addr_of_mut!(*ADDRESS.get()),
+                on_found,
+            ) {
+                raw::OK => open(*ADDRESS.get()),
+                answer => answer == raw::IN_PROGRESS,
+            }
+        };
+        if !begun {
+            defer(FAILED);
+        }
+    }
+
+    fn disconnect(&mut self) {
+        if phase() != Phase::Closed {
+            // Before the call: what it calls back then is not told.
+            set_phase(Phase::Closed);
+            // At once, and so that the server learns of it.
+            // SAFETY: the connection is ours; one that is not open yet is an error that is returned.
+            unsafe { raw::espconn_abort(CONNECTION.get()) };
+        }
+    }
+
+    fn send(&mut self, bytes: &[u8]) {
+        let len = bytes.len().min(SEND);
+        // SAFETY: the buffer is not in use: the last bytes were sent, or their connection aborted.
+        let sent = unsafe {
+            let buffer = SENDING.get().cast::<u8>();
+            bytes.as_ptr().copy_to_nonoverlapping(buffer, len);
+            raw::espconn_send(CONNECTION.get(), buffer, len as u16)
+        };
+        if sent != raw::OK {
+            defer(FAILED);
+        }
+    }
+
+    fn mem_free(&mut self) -> u32 {
+        // SAFETY: a plain call.
+        unsafe { raw::system_get_free_heap_size() }
+    }
+
+    fn log(&mut self, line: fmt::Arguments<'_>) {
+        print(line);
+    }
+}
+
+/// A line to the console; cut if it is too long.
+fn print(line: fmt::Arguments<'_>) {
+    let mut text: heapless::String<160> = heapless::String::new();
+    let _ = text.write_fmt(line);
+    let mut bytes = [0; 161];
+    bytes[..text.len()].copy_from_slice(text.as_bytes());
+    // SAFETY: the last byte, at least, is zero.
+    unsafe {
+        raw::os_printf_plus(c"%s\n".as_ptr(), bytes.as_ptr());
+    }
+}
+
+/// Where the program and the SDK's own data are in the flash. For 1 MB: larger chips have it too.
+static PARTITIONS: [raw::Partition; 5] = [
+    // The two files of the program: customer's kinds, from 100.
+    raw::Partition { kind: 101, address: 0, size: 0x1_0000 },
+    raw::Partition { kind: 102, address: 0x1_0000, size: 0x6_0000 },
+    // RF_CAL, PHY_DATA, SYSTEM_PARAMETER
+    raw::Partition { kind: 4, address: 0xf_b000, size: 0x1000 },
+    raw::Partition { kind: 5, address: 0xf_c000, size: 0x1000 },
+    raw::Partition { kind: 6, address: 0xf_d000, size: 0x3000 },
+];
+
+/// The SDK calls this before it sets itself up.
+#[unsafe(no_mangle)]
+extern "C" fn user_pre_init() {
+    // SAFETY: the table is constant.
+    unsafe {
+        let (table, length) = (PARTITIONS.as_ptr(), PARTITIONS.len() as u32);
+        if !raw::system_partition_table_regist(table, length, raw::FLASH_1_MB) {
+            stop(c"pblink: the flash has less than 1 MB");
+        }
+    }
+}
+
+/// The SDK calls this when it is half set up.
+#[unsafe(no_mangle)]
+extern "C" fn user_init() {
+    pins::set_up();
+    // SAFETY: plain calls.
+    unsafe {
+        raw::wifi_set_opmode_current(raw::STATION_MODE);
+        if raw::wifi_station_get_auto_connect() != 0 {
+            raw::wifi_station_set_auto_connect(0);
+        }
+        raw::wifi_station_set_reconnect_policy(true);
+        raw::system_init_done_cb(ready);
+    }
+}
+
+/// The SDK is set up.
+extern "C" fn ready() {
+    print(format_args!("\npblink-esp8266 {}", env!("CARGO_PKG_VERSION")));
+    // SAFETY: the SDK gives a valid pointer. Nothing uses the program or the chip before this.
+    unsafe {
+        let reset = &*raw::system_get_rst_info();
+        print(format_args!(
+            "reset: cause {}, exception {} at {:#x}, address {:#x}",
+            reset.reason, reset.cause, reset.epc1, reset.address
+        ));
+        (*CHIP.get()).write(Chip { bus: Master::new(pins::Bus) });
+        (*PROGRAM.get()).write(Program::new(pins::syn()));
+        raw::wifi_set_sleep_type(raw::NO_SLEEP);
+        raw::wifi_set_event_handler_cb(on_wifi);
+        raw::ets_timer_setfn(TIMER.get(), on_timer, core::ptr::null_mut());
+        raw::system_os_task(task, PRIORITY, QUEUE.get().cast(), 4);
+        raw::ets_isr_attach(raw::GPIO_INTERRUPT, pblink_on_edge, core::ptr::null_mut());
+        raw::ets_isr_unmask(1 << raw::GPIO_INTERRUPT);
+    }
+    post();
+}
+
+/// Where the compiler sends what cannot happen.
+#[unsafe(no_mangle)]
+extern "C" fn abort() -> ! {
+    stop(c"pblink: abort")
+}
+
+#[panic_handler]
+fn panic(info: &PanicInfo<'_>) -> ! {
+    print(format_args!("{info}"));
+    stop(c"pblink: panic")
+}
+
+/// Tells why, and starts again.
+fn stop(why: &CStr) -> ! {
+    // SAFETY: plain calls.
+    unsafe {
+        raw::os_printf_plus(c"%s\n".as_ptr(), why.as_ptr());
+        raw::system_restart();
+    }
+    // It restarts when this returns to the SDK; if it cannot, the watchdog does.
+    loop {
+        core::hint::spin_loop();
+    }
+}

@@ -1,0 +1,195 @@
+//! The main loop's body.
+
+use pblink_protocol::coprocessor::{Command, Coprocessor};
+use pblink_protocol::exchange::{ADDRESS, MAX_PAYLOAD, ResponderAction};
+use pblink_protocol::time::{Duration, Instant};
+
+use crate::board::{Board, Event, SEND};
+use crate::clock::Clock;
+
+/// The longest time that [`Program::run`] goes on before it lets the WiFi stack run. A transfer
+/// that has begun is ended first.
+pub const BUDGET: Duration = Duration::from_millis(5);
+
+/// What is due this soon is waited for on the spot: pulses and set-up times of the exchange, which no
+/// timer of the chip can follow.
+const SPIN: Duration = Duration::from_micros(300);
+
+/// What is due now but cannot be done is looked at again after this.
+const AGAIN: Duration = Duration::from_millis(1);
+
+/// The program of one ESP8266: the machine, and what it needs to know of the board.
+#[derive(Debug)]
+pub struct Program {
+    esp: Coprocessor,
+    clock: Clock,
+    /// The level of `syn` that the machine knows.
+    syn: bool,
+    /// [`Event::Sent`] has not come yet.
+    sending: bool,
+    configured: bool,
+    up: bool,
+}
+
+impl Program {
+    /// A program that has just started.
+    pub fn new(syn: bool) -> Self {
+        Self {
+            esp: Coprocessor::new(syn),
+            clock: Clock::new(),
+            syn,
+            sending: false,
+            configured: false,
+            up: false,
+        }
+    }
+
+    /// The machine, to look at.
+    pub fn machine(&self) -> &Coprocessor {
+        &self.esp
+    }
+
+    /// Something has happened to WiFi or TCP. It is only noted; [`run`](Self::run) acts on it.
+    pub fn event(&mut self, event: Event<'_>, micros: u32) {
+        let now = self.clock.now(micros);
+        match event {
+            Event::Wifi(up) => self.esp.wifi(up, now),
+            Event::Connected => {
+                self.sending = false;
+                self.esp.connected(now);
+            }
+            Event::ConnectFailed => self.esp.connect_failed(now),
+            Event::Closed => self.esp.closed(now),
+            Event::Sent => self.sending = false,
+            Event::Received(bytes) => self.esp.received(bytes, now),
+        }
+    }
+
+    /// Does what there is to do, for about [`BUDGET`] at most. Returns in what time it wants to be
+    /// called again at the latest; `None` for never, if nothing happens.
+    pub fn run(&mut self, board: &mut impl Board) -> Option<Duration> {
+        let started = self.clock.now(board.micros());
+        self.esp.set_mem_free(board.mem_free());
+        loop {
+            let now = self.clock.now(board.micros());
+            let syn = board.syn();
+            if syn != self.syn {
+                self.syn = syn;
+                self.esp.wires().syn(syn, now);
+            }
+            self.esp.poll(now);
+            self.tell(board);
+            let acted = self.exchange(board) | self.network(board) | self.transmit(board, now);
+            let now = self.clock.now(board.micros());
+            let next = self.esp.poll_at(now, !self.sending);
+            let soon = next.is_some_and(|at| now < at && at <= now + SPIN);
+            if now.since(started) >= BUDGET {
+                return if acted { Some(Duration::ZERO) } else { next.map(|at| pause(at, now)) };
+            }
+            // An edge that comes while this runs is seen at once.
+            if !acted && !soon && board.syn() == self.syn {
+                return next.map(|at| pause(at, now));
+            }
+        }
+    }
+
+    /// Carries out what the wires' machine wants. Whether there was anything.
+    fn exchange(&mut self, board: &mut impl Board) -> bool {
+        let mut acted = false;
+        while let Some(action) = self.esp.wires().next_action() {
+            acted = true;
+            let mut bytes = [0; MAX_PAYLOAD];
+            let result = match action {
+                ResponderAction::Ack(level) => {
+                    board.set_ack(level);
+                    continue;
+                }
+                ResponderAction::Read(len) => {
+                    let bytes = &mut bytes[..len.min(MAX_PAYLOAD)];
+                    let result = board.i2c_read(ADDRESS, bytes);
+                    let now = self.clock.now(board.micros());
+                    result.map(|()| self.esp.wires().read(bytes, now))
+                }
+                ResponderAction::Write => {
+                    let result = board.i2c_write(ADDRESS, self.esp.wires().tx_bytes());
+                    let now = self.clock.now(board.micros());
+                    result.map(|()| self.esp.wires().written(now))
+                }
+            };
+            if let Err(fault) = result {
+                let now = self.clock.now(board.micros());
+                self.esp.wires().bus_fault(fault, now);
+            }
+        }
+        acted
+    }
+
+    /// Carries out what the machine wants of WiFi and TCP. Whether there was anything.
+    fn network(&mut self, board: &mut impl Board) -> bool {
+        let mut acted = false;
+        while let Some(command) = self.esp.next_command() {
+            acted = true;
+            match (command, self.esp.config()) {
+                (Command::Join, Some(config)) => {
+                    board.log(format_args!("wifi: joining \"{}\"", config.ssid));
+                    board.join(&config.ssid, &config.password);
+                }
+                (Command::Join | Command::JoinRemembered, _) => {
+                    board.log(format_args!("wifi: joining the remembered network"));
+                    board.join_remembered();
+                }
+                (Command::Connect, Some(config)) => {
+                    board.disconnect();
+                    self.sending = false;
+                    board.log(format_args!("server: connecting {}:{}", config.server, config.port));
+                    board.connect(&config.server, config.port);
+                }
+                (Command::Disconnect | Command::Connect, _) => {
+                    self.sending = false;
+                    board.disconnect();
+                }
+            }
+        }
+        acted
+    }
+
+    /// Sends, if nothing is on its way. Whether it did.
+    fn transmit(&mut self, board: &mut impl Board, now: Instant) -> bool {
+        if self.sending {
+            return false;
+        }
+        let mut bytes = [0; SEND];
+        let mut len = 0;
+        // Several lines in one segment: each costs the WiFi stack the same, long or short.
+        while bytes.len() - len >= 3 {
+            match self.esp.transmit(&mut bytes[len..], now) {
+                0 => break,
+                n => len += n,
+            }
+        }
+        if len == 0 {
+            return false;
+        }
+        self.sending = true;
+        board.send(&bytes[..len]);
+        true
+    }
+
+    /// Tells changes on the console.
+    fn tell(&mut self, board: &mut impl Board) {
+        if !self.configured
+            && let Some(config) = self.esp.config()
+        {
+            self.configured = true;
+            board.log(format_args!("configured: id \"{}\"", config.id));
+        }
+        if self.up != self.esp.server_up() {
+            self.up = !self.up;
+            board.log(format_args!("server: {}", if self.up { "up" } else { "down" }));
+        }
+    }
+}
+
+fn pause(at: Instant, now: Instant) -> Duration {
+    if at > now { at.since(now) } else { AGAIN }
+}
