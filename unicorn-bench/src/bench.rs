@@ -81,7 +81,17 @@ impl Bench {
     pub fn new(name: &str, settings: Option<&Settings>) -> Self {
         let mut bytes = [0; MAX_SIZE];
         let len = settings.map_or(0, |s| s.write(&mut bytes).expect("good settings"));
-        Self { cpu: Cpu::new(&image(name), &bytes[..len]) }
+        Self::with_sector(name, &bytes[..len])
+    }
+
+    /// The same with any bytes at the beginning of the settings' sector.
+    pub fn with_sector(name: &str, sector: &[u8]) -> Self {
+        Self { cpu: Cpu::new(&image(name), sector) }
+    }
+
+    /// Holds the core: time goes on without it, as if it ran in a loop.
+    pub fn freeze(&mut self, frozen: bool) {
+        self.cpu.freeze(frozen);
     }
 
     /// Everything but the core.

@@ -49,6 +49,7 @@ pub struct Cpu {
     uc: Unicorn<'static, World>,
     in_handler: bool,
     sleeping: bool,
+    frozen: bool,
     stack_bottom: u64,
 }
 
@@ -82,7 +83,8 @@ impl Cpu {
             let _ = uc.emu_stop();
         })
         .expect("hook");
-        let mut cpu = Self { uc, in_handler: false, sleeping: false, stack_bottom: 0 };
+        let mut cpu =
+            Self { uc, in_handler: false, sleeping: false, frozen: false, stack_bottom: 0 };
         cpu.reset();
         cpu
     }
@@ -104,6 +106,10 @@ impl Cpu {
             }
         }
         self.stack_bottom - RAM - end as u64
+    }
+
+    pub(crate) fn freeze(&mut self, frozen: bool) {
+        self.frozen = frozen;
     }
 
     fn word(&self, address: u64) -> u64 {
@@ -152,7 +158,7 @@ impl Cpu {
                 continue;
             }
             let interrupt = world.chip.interrupt();
-            let open = !self.in_handler && self.get(Reg::PRIMASK) & 1 == 0;
+            let open = !self.frozen && !self.in_handler && self.get(Reg::PRIMASK) & 1 == 0;
             if let Some(number) = interrupt
                 && open
             {
@@ -160,7 +166,7 @@ impl Cpu {
                 self.enter(number);
                 continue;
             }
-            let sleeping = self.sleeping;
+            let sleeping = self.sleeping || self.frozen;
             let world = self.world();
             let next = world.next_at().unwrap_or(u64::MAX).min(until * MHZ);
             let cycles = &mut world.chip.cycles;

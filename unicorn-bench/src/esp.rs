@@ -18,8 +18,10 @@ pub struct Faults {
     pub lazy: u64,
     /// Its low pulses of `ack` are over at once.
     pub no_pulse: bool,
-    /// Its next payload is broken off after so many bytes.
-    pub cut: Option<usize>,
+    /// It breaks its next read of a payload off after so many bytes.
+    pub cut_read: Option<usize>,
+    /// It breaks its next write of a payload off after so many bytes.
+    pub cut_write: Option<usize>,
     /// So many transfers go to another address.
     pub wrong_address: u32,
     /// Start and stop come in the middle of the next payload.
@@ -349,7 +351,11 @@ impl Esp {
             Wanted::Read(len) => *len > 2,
             Wanted::Write(bytes) => bytes.len() > 2,
         };
-        let cut = if payload { self.faults.cut.take() } else { None };
+        let cut = match &wanted {
+            _ if !payload => None,
+            Wanted::Read(_) => self.faults.cut_read.take(),
+            Wanted::Write(_) => self.faults.cut_write.take(),
+        };
         if payload && std::mem::take(&mut self.faults.misplaced) {
             slave.misplaced();
         }

@@ -55,10 +55,7 @@ impl Slave {
     pub fn interrupts(&self) -> [bool; 2] {
         let events = self.sr1 & (ADDR | BTF | STOPF) != 0
             || (self.cr2 & ITBUFEN != 0 && self.sr1 & (TXE | RXNE) != 0);
-        [
-            self.cr2 & ITEVTEN != 0 && events,
-            self.cr2 & ITERREN != 0 && self.sr1 & ERRORS != 0,
-        ]
+        [self.cr2 & ITEVTEN != 0 && events, self.cr2 & ITERREN != 0 && self.sr1 & ERRORS != 0]
     }
 
     /// The program reads a register.
