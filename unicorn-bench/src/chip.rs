@@ -151,6 +151,8 @@ pub struct Chip {
     pub reset_asked: bool,
     /// An output may have changed.
     pub outputs_touched: bool,
+    /// Accesses to peripherals whose clock is off: on the chip they do nothing.
+    pub unclocked: u32,
     /// Resets by the watchdog.
     pub watchdog_resets: u32,
     /// Resets by the program: it has panicked.
@@ -167,6 +169,7 @@ impl Chip {
             ack: old.ack,
             watchdog_resets: old.watchdog_resets,
             own_resets: old.own_resets,
+            unclocked: old.unclocked,
             i2c: old.i2c,
             outputs_touched: true,
             ..Self::default()
@@ -246,8 +249,25 @@ impl Chip {
         self.watchdog.feedings
     }
 
+    /// RM0090 §7.3.10 to §7.3.14: the clock that a peripheral needs.
+    fn check_clock(&mut self, address: u64) {
+        let (register, bit) = match address & !0x3ff {
+            port @ 0x4002_0000..=0x4002_2000 => (0x30, (port - GPIOA) / 0x400),
+            0x4000_0000 => (0x40, 0),
+            0x4000_4400 => (0x40, 17),
+            0x4000_5400 => (0x40, 21),
+            0x4000_7000 => (0x40, 28),
+            0x4001_3800 => (0x44, 14),
+            _ => return,
+        };
+        if self.plain(0x4002_3800 + register) >> bit & 1 == 0 {
+            self.unclocked += 1;
+        }
+    }
+
     /// The program reads a register.
     pub fn read(&mut self, address: u64) -> u32 {
+        self.check_clock(address);
         let register = address & 0x3ff;
         match address & !0x3ff {
             0x4000_0000 => {
@@ -312,6 +332,7 @@ impl Chip {
 
     /// The program writes a register.
     pub fn write(&mut self, address: u64, value: u32) {
+        self.check_clock(address);
         let register = address & 0x3ff;
         match address & !0x3ff {
             0x4000_0000 => {

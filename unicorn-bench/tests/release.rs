@@ -80,7 +80,7 @@ fn healthy(bench: &mut Bench) {
     let world = bench.world();
     // One reset at start; registers used as the manual wants; no reset of the chip.
     assert_eq!(world.esp.traffic.resets, 1, "{}", world.console());
-    assert_eq!(world.chip.i2c.misuse, 0);
+    assert_eq!((world.chip.i2c.misuse, world.chip.unclocked), (0, 0));
     assert_eq!((world.chip.watchdog_resets, world.chip.own_resets), (0, 0));
 }
 
@@ -188,4 +188,18 @@ fn damaged_settings_are_named() {
     let console = bench.world().console();
     assert!(console.contains("the settings are damaged"), "{console}");
     assert_eq!(bench.world().server.id, "1");
+}
+
+#[test]
+fn a_server_that_comes_late_is_told_and_found() {
+    let mut bench = Bench::new("demo", Some(&settings(LogLevel::Link)));
+    bench.world().esp.faults.no_server = true;
+    bench.until("it is told", 20_000, |w| w.console().contains("no server: check its address"));
+    bench.run_ms(30_000);
+    bench.world().esp.faults.no_server = false;
+    bench.until("the lines arrive", 20_000, |w| w.server.ledger.got.len() >= 4);
+    let world = bench.world();
+    let expected: Vec<String> = (1..=4).map(|n| format!("[42, {n}, 99]")).collect();
+    assert_eq!(world.server.ledger.got[..4], expected, "those written meanwhile, too");
+    healthy(&mut bench);
 }
