@@ -55,7 +55,7 @@ pub trait Wires {
 }
 
 /// A watchdog that resets the chip unless it is fed. The runner feeds it at least every
-/// [`FEED`](crate::hardware::FEED); it does not while another task keeps the executor busy.
+/// [`FEED`] ms; it does not while another task keeps the executor busy.
 pub trait Watchdog {
     /// Starts the time anew.
     fn feed(&mut self);
