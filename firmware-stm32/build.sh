@@ -1,0 +1,64 @@
+#!/bin/sh
+# Builds the firmware of the STM32 and prints its sizes. Fails if the demo needs more than 64 KB of
+# flash or 16 KB of static RAM.
+#
+#   firmware-stm32/build.sh            # target/thumbv7em-none-eabihf/release/demo (and echo), ELF
+#
+# Uses rustup's target if it is there, else Debian's compiler and linker. Stack is what remains of RAM.
+set -eu
+cd "$(dirname "$0")"
+target=thumbv7em-none-eabihf
+flash_limit=$((64 * 1024))
+ram_limit=$((16 * 1024))
+features="--features pyboard"
+
+has() { command -v "$1" >/dev/null 2>&1; }
+
+if has rustup && rustup target list --installed 2>/dev/null | grep -qx "$target"; then
+    echo "compiler: rustup, $(rustc --version)" >&2
+    # shellcheck disable=SC2086
+    cargo build --locked --release $features --target "$target"
+elif [ -x /usr/bin/cargo ] && [ -d "$(/usr/bin/rustc --print sysroot 2>/dev/null)/lib/rustlib/src/rust/library" ] \
+    && has arm-none-eabi-ld; then
+    echo "compiler: Debian, $(/usr/bin/rustc --version)" >&2
+    # `core` is built too. Only a nightly compiler is asked for that; this one is told that it is one.
+    # shellcheck disable=SC2086
+    RUSTC_BOOTSTRAP=1 RUSTC=/usr/bin/rustc /usr/bin/cargo build --locked --release $features --target "$target" \
+        -Zbuild-std=core,alloc \
+        --config "target.$target.linker='arm-none-eabi-ld'" \
+        --config "target.$target.rustflags=['-C', 'linker-flavor=ld']"
+else
+    cat >&2 <<EOF
+build.sh: no compiler for $target. Install one of:
+  rustup target add $target
+  apt-get install --no-install-recommends rustc-web cargo-web rust-web-src binutils-arm-none-eabi
+EOF
+    exit 1
+fi
+
+# Sizes from the ELF itself, so that no binutils are needed: p_filesz of what goes into flash, and
+# p_memsz of what lies in RAM.
+sizes() {
+    od -An -v -tu4 -w4 -N4096 "$1" | awk -v name="$2" -v fl="$flash_limit" -v rl="$ram_limit" '
+        { word[NR - 1] = $1 }
+        END {
+            table = word[7] / 4                  # e_phoff
+            count = word[11] % 65536             # e_phnum; a header has 8 words
+            flash = ram = 0
+            for (n = 0; n < count; n++) {
+                at = table + n * 8
+                if (word[at] != 1) continue
+                if (word[at + 2] >= 536870912 && word[at + 2] < 537001984) ram += word[at + 5]
+                if (word[at + 3] < 536870912) flash += word[at + 4]
+            }
+            printf "%-5s flash %6d bytes of at most %d, static RAM %6d bytes of at most %d\n", name, flash, fl, ram, rl
+            exit !(flash > 0 && flash <= fl && ram > 0 && ram <= rl)
+        }'
+}
+
+for name in demo echo; do
+    if ! sizes "target/$target/release/$name" "$name"; then
+        echo "build.sh: $name is too large: see what grew with 'arm-none-eabi-nm --size-sort'" >&2
+        exit 1
+    fi
+done

@@ -1,0 +1,72 @@
+//! The STM32's end of a pblink link, in async Rust.
+//!
+//! ```text
+//!  your tasks ── Handle ── Runner ── SlaveBus (I2C slave 0x12), Wires (syn, ack, reset) ── ESP8266
+//! ```
+//!
+//! [`new`] gives a [`Handle`] and a [`Runner`], like embassy's drivers. Spawn the runner once; copy the
+//! handle into every task that reads or writes lines. The runner resets the ESP8266, gives it the
+//! configuration, passes lines, and starts all over by itself after any failure: the I2C peripheral is
+//! reset first, then the ESP8266, then both find each other again. Nothing of that needs your code.
+//!
+//! | module | what it is |
+//! |---|---|
+//! | this one | the link: [`Handle`], [`Runner`], [`Hooks`], [`Status`] |
+//! | [`hardware`] | what the link needs of a chip: [`SlaveBus`](hardware::SlaveBus), [`Wires`](hardware::Wires), [`Watchdog`](hardware::Watchdog) |
+//! | [`settings`] | the configuration in a flash sector of its own |
+//! | `stm32` | the drivers for the STM32F405 (feature `stm32f405`) |
+//! | `pyboard` | pins and peripherals of the Pyboard v1.x (feature `pyboard`) |
+//!
+//! Without features the crate builds for the host, where its tests run. There is no allocation, and no
+//! input makes it panic.
+//!
+//! # Example
+//! ```no_run
+//! use pblink_stm32::hardware::{Hardware, SlaveBus, Wires};
+//! use pblink_stm32::{Handle, Line, Options, Silent, State};
+//!
+//! /// Returns every line to the server.
+//! async fn echo(link: Handle<'_>) {
+//!     let mut line = Line::new();
+//!     loop {
+//!         link.readline(&mut line).await;
+//!         // An empty line cannot be sent; what came from the server is none.
+//!         let _ = link.write(&line, true, true).await;
+//!     }
+//! }
+//!
+//! async fn run(
+//!     hardware: Hardware<impl SlaveBus, impl Wires>,
+//!     config: &pblink_protocol::config::Config,
+//! ) -> Result<(), pblink_protocol::config::ConfigError> {
+//!     let mut state = State::new();
+//!     let (link, runner) =
+//!         pblink_stm32::new(&mut state, config, hardware, Silent, (), Options::default())?;
+//!     // Where there is an executor, spawn a task for each.
+//!     embassy_futures::join::join(runner.run(), async {
+//!         link.start().await;
+//!         echo(link).await;
+//!     })
+//!     .await;
+//!     Ok(())
+//! }
+//! ```
+
+#![cfg_attr(not(test), no_std)]
+
+pub mod hardware;
+mod hooks;
+mod link;
+mod runner;
+pub mod settings;
+
+#[cfg(feature = "pyboard")]
+pub mod pyboard;
+#[cfg(feature = "stm32f405")]
+pub mod stm32;
+
+pub use hooks::{Hooks, Silent};
+pub use link::{Counters, Handle, Line, State, Status};
+pub use pblink_protocol::app::{DropCause, ResetCause, WriteError};
+pub use pblink_protocol::config::{Config, ConfigError, Report};
+pub use runner::{Link, Options, Runner, new};

@@ -1,0 +1,86 @@
+//! The Pyboard v1.x (STM32F405RG), wired like the published micropython-iot.
+//!
+//! | Pyboard | STM32 | what | ESP8266 |
+//! |---|---|---|---|
+//! | X9 | PB6, I2C1 | scl | GPIO0 |
+//! | X10 | PB7, I2C1 | sda | GPIO2 |
+//! | X11 | PC4 | syn | GPIO5 |
+//! | X12 | PC5 | reset, low 200 ms | RST |
+//! | Y8 | PB15, EXTI 15 | ack | GPIO4 |
+//! | X3 | PA2, USART2 | console, 115200 baud, 8N1 | |
+//!
+//! The chip runs from its internal oscillator (HSI, 16 MHz), which is enough for a bus of 100 kHz and
+//! works with any crystal. The settings are in the last flash sector (11, at `0x080e_0000`).
+
+use embassy_stm32::gpio::Level;
+use embassy_stm32::{Config, bind_interrupts, peripherals};
+use pblink_protocol::time::Duration;
+
+use crate::hardware::Hardware;
+use crate::settings::{MAX_SIZE, Settings, SettingsError};
+use crate::stm32::console::{Console, ConsoleHandler};
+use crate::stm32::i2c::{ErrorHandler, EventHandler, I2cSlave};
+use crate::stm32::watchdog::Independent;
+use crate::stm32::wires::{AckHandler, AckSynReset, Reset};
+
+/// Where the settings begin: flash sector 11 (RM0090 §3.3), of 128 KB.
+pub const SETTINGS_ADDRESS: usize = 0x080e_0000;
+
+bind_interrupts!(
+    /// The interrupts that the board uses.
+    pub struct Interrupts {
+        I2C1_EV => EventHandler<peripherals::I2C1>;
+        I2C1_ER => ErrorHandler<peripherals::I2C1>;
+        EXTI15_10 => AckHandler<embassy_stm32::interrupt::typelevel::EXTI15_10>;
+        USART2 => ConsoleHandler<peripherals::USART2>;
+    }
+);
+
+/// The bus of the board.
+pub type Bus = I2cSlave<'static, peripherals::I2C1>;
+
+/// The board, ready for [`crate::new`].
+pub struct Board {
+    /// Bus and wires.
+    pub hardware: Hardware<Bus, AckSynReset<'static>>,
+    /// The console.
+    pub console: Console,
+    /// The watchdog. It runs already: run a [`Runner`](crate::Runner) with it within 5 s.
+    pub watchdog: Independent<'static>,
+}
+
+impl Board {
+    /// Takes the whole chip. Call it once, at the beginning of the program: a second call panics, like
+    /// `embassy_stm32::init`.
+    pub fn take() -> Self {
+        let p = embassy_stm32::init(Config::default());
+        let reset =
+            Reset { pin: p.PC5.into(), active: Level::Low, pulse: Duration::from_millis(200) };
+        let console = Console::new(p.USART2, p.PA2, 115_200, Interrupts);
+        let bus = I2cSlave::new(p.I2C1, p.PB6, p.PB7, Interrupts);
+        // PB15 is served by EXTI15_10; the types of the pins do not tell so.
+        let wires = AckSynReset::new::<embassy_stm32::interrupt::typelevel::EXTI15_10>(
+            p.PC4.into(),
+            p.PB15.into(),
+            reset,
+            Interrupts,
+        );
+        let Ok(wires) = wires else { unreachable!() };
+        let reset_pulse = wires.pulse();
+        let watchdog = Independent::start(p.IWDG);
+        Self { hardware: Hardware { bus, wires, reset_pulse }, console, watchdog }
+    }
+
+    /// The settings from flash. Without any, or with damaged ones, the built-in ones, and why.
+    pub fn settings() -> (Settings, Option<SettingsError>) {
+        // SAFETY: this is flash, always readable, aligned for bytes, and nothing writes to it while
+        // the program runs.
+        #[allow(unsafe_code)]
+        let sector =
+            unsafe { core::slice::from_raw_parts(SETTINGS_ADDRESS as *const u8, MAX_SIZE) };
+        match Settings::read(sector) {
+            Ok(settings) => (settings, None),
+            Err(why) => (Settings::built_in(), Some(why)),
+        }
+    }
+}

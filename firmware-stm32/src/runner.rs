@@ -1,0 +1,201 @@
+//! The task that moves the wires.
+
+use core::future::poll_fn;
+use core::task::{Context, Poll};
+
+use embassy_futures::select::select3;
+use embassy_time::Timer;
+use pblink_protocol::app::{AppBase, AppEvent};
+use pblink_protocol::config::{Config, ConfigError};
+use pblink_protocol::exchange::{InitiatorAction, InitiatorTiming};
+
+use crate::hardware::{BusEvent, FEED, Hardware, SlaveBus, Watchdog, Wires};
+use crate::hooks::Hooks;
+use crate::link::{Handle, Shared, State, now};
+
+/// How a link behaves.
+#[derive(Debug, Clone, Copy)]
+pub struct Options {
+    /// Call [`Hooks::log`] with a message for everything that happens to the link.
+    pub verbose: bool,
+    /// Pass the ESP8266's reports on to the server, for `pblink monitor`. On by default.
+    pub forward_reports: bool,
+    /// Times of the exchange. The length of the reset pulse is taken from the hardware instead.
+    pub timing: InitiatorTiming,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self { verbose: false, forward_reports: true, timing: InitiatorTiming::default() }
+    }
+}
+
+/// What [`new`] makes: the handle for your tasks, and the runner.
+pub type Link<'d, B, W, H, D> = (Handle<'d>, Runner<'d, B, W, H, D>);
+
+/// A link: the handle for your tasks, and the runner, which must be [run](Runner::run) for anything to
+/// happen. The connection id is part of the configuration.
+///
+/// `watchdog` is fed by the runner; `()` for none.
+///
+/// # Errors
+/// If the configuration cannot be used; the error says which value.
+pub fn new<'d, B: SlaveBus, W: Wires, H: Hooks, D: Watchdog>(
+    state: &'d mut State,
+    config: &Config,
+    hardware: Hardware<B, W>,
+    hooks: H,
+    watchdog: D,
+    options: Options,
+) -> Result<Link<'d, B, W, H, D>, ConfigError> {
+    let timing = InitiatorTiming { reset_pulse: hardware.reset_pulse, ..options.timing };
+    let mut app = AppBase::new(config, timing)?;
+    app.set_forward_reports(options.forward_reports);
+    let shared: &'d Shared = state.shared.insert(Shared::new(app));
+    let Hardware { bus, wires, .. } = hardware;
+    let runner = Runner { shared, bus, wires, hooks, watchdog, verbose: options.verbose };
+    Ok((Handle { shared }, runner))
+}
+
+/// Moves the wires. Nothing happens without it.
+#[must_use = "nothing happens unless the runner is run"]
+pub struct Runner<'d, B, W, H, D = ()> {
+    shared: &'d Shared,
+    bus: B,
+    wires: W,
+    hooks: H,
+    watchdog: D,
+    verbose: bool,
+}
+
+/// What has happened to the hardware.
+enum Seen {
+    Ack(bool),
+    Bus(BusEvent),
+}
+
+impl<B: SlaveBus, W: Wires, H: Hooks, D: Watchdog> Runner<'_, B, W, H, D> {
+    /// Runs the link, for ever.
+    pub async fn run(mut self) -> ! {
+        let level = self.wires.initial_ack();
+        self.shared.with(|app| {
+            app.wires().ack(level, now());
+            app.start(now());
+        });
+        loop {
+            self.step();
+            self.watchdog.feed();
+            let feed_at = embassy_time::Instant::now().as_micros() + FEED * 1000;
+            let wake_at = self.shared.with(|app| app.poll_at()).map_or(feed_at, |at| {
+                // Never later than the next feeding.
+                at.as_micros().min(feed_at)
+            });
+            let seen = select3(
+                poll_fn(|context| poll_hardware(&mut self.bus, &mut self.wires, context)),
+                self.shared.kick.wait(),
+                Timer::at(embassy_time::Instant::from_micros(wake_at)),
+            )
+            .await;
+            if let embassy_futures::select::Either3::First(seen) = seen {
+                self.tell(seen);
+            }
+        }
+    }
+
+    /// Tells the machine what has happened, and does what it wants next.
+    fn tell(&mut self, seen: Seen) {
+        let (bus, wires) = (&mut self.bus, &mut self.wires);
+        self.shared.with(|app| {
+            let now = now();
+            match seen {
+                Seen::Ack(level) => app.wires().ack(level, now),
+                Seen::Bus(BusEvent::Sent) => app.wires().sent(now),
+                Seen::Bus(BusEvent::Received) => app.wires().transfer_received(bus.received(), now),
+                Seen::Bus(BusEvent::Error) => {
+                    // It may hold SCL low, whether the machine waits for it or not.
+                    bus.reset();
+                    app.wires().bus_error(now);
+                }
+            }
+            carry_out(app, bus, wires);
+        });
+    }
+
+    /// Lets the machine go on, and tells everybody what has come of it.
+    fn step(&mut self) {
+        let (bus, wires) = (&mut self.bus, &mut self.wires);
+        let running = self.shared.with(|app| {
+            // What a handle has caused comes before what the next poll causes.
+            carry_out(app, bus, wires);
+            app.poll(now());
+            carry_out(app, bus, wires);
+            app.is_running()
+        });
+        if running {
+            self.shared.started.set(true);
+        }
+        while let Some(event) = self.next_event() {
+            self.event(event);
+        }
+        self.shared.wake();
+    }
+
+    fn next_event(&self) -> Option<AppEvent> {
+        self.shared.with(|app| app.next_event())
+    }
+
+    fn event(&mut self, event: AppEvent) {
+        let hooks = &mut self.hooks;
+        if self.verbose {
+            match event {
+                AppEvent::Started => hooks.log(format_args!("the ESP8266 has its configuration")),
+                AppEvent::Server(true) => hooks.log(format_args!("the server is up")),
+                AppEvent::Server(false) => hooks.log(format_args!("the server is down")),
+                AppEvent::BadWifi => hooks.log(format_args!("no WiFi: check SSID and password")),
+                AppEvent::BadServer => {
+                    hooks.log(format_args!("no server: check its address, its port and the id"));
+                }
+                AppEvent::Report(r) => hooks.log(format_args!(
+                    "report {}: {} connects, {} bytes of memory free",
+                    r.1, r.0, r.2
+                )),
+                AppEvent::Reset(cause) => hooks.log(format_args!("ESP8266 reset: {cause}")),
+                AppEvent::Dropped(cause) => hooks.log(format_args!("line dropped: {cause:?}")),
+            }
+        }
+        match event {
+            AppEvent::Started => {}
+            AppEvent::Server(up) => hooks.server_ok(up),
+            AppEvent::BadWifi => hooks.bad_wifi(),
+            AppEvent::BadServer => hooks.bad_server(),
+            AppEvent::Report(report) => hooks.report(report),
+            AppEvent::Reset(cause) => hooks.reset(cause),
+            AppEvent::Dropped(cause) => hooks.dropped(cause),
+        }
+    }
+}
+
+/// Transfers are looked at before edges: an edge confirms a transfer, never the other way round.
+fn poll_hardware(
+    bus: &mut impl SlaveBus,
+    wires: &mut impl Wires,
+    context: &mut Context<'_>,
+) -> Poll<Seen> {
+    if let Poll::Ready(event) = bus.poll_event(context.waker()) {
+        return Poll::Ready(Seen::Bus(event));
+    }
+    wires.poll_ack(context.waker()).map(Seen::Ack)
+}
+
+/// Does what the machine wants, in its order: the slave is armed before `syn` rises.
+fn carry_out(app: &mut AppBase, bus: &mut impl SlaveBus, wires: &mut impl Wires) {
+    while let Some(action) = app.wires().next_action() {
+        match action {
+            InitiatorAction::Syn(high) => wires.set_syn(high),
+            InitiatorAction::Reset(active) => wires.set_reset(active),
+            InitiatorAction::ArmTx => bus.arm_tx(app.wires().tx_bytes()),
+            InitiatorAction::ArmRx(len) => bus.arm_rx(len),
+            InitiatorAction::Disarm => bus.reset(),
+        }
+    }
+}

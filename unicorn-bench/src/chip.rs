@@ -1,0 +1,415 @@
+//! The peripherals of the STM32F405 that the image uses, as registers (RM0090). Time is in cycles of
+//! 16 MHz: one instruction takes one.
+
+use std::collections::{BTreeSet, HashMap};
+
+use crate::i2c::Slave;
+
+/// Cycles a µs.
+pub const MHZ: u64 = 16;
+
+/// Numbers of the interrupts (RM0090 §12, table 62).
+const TIM2: u32 = 28;
+const I2C1_EV: u32 = 31;
+const I2C1_ER: u32 = 32;
+const USART2: u32 = 38;
+const EXTI15_10: u32 = 40;
+
+const GPIOA: u64 = 0x4002_0000;
+const SYN: (u64, u32) = (GPIOA + 0x800, 4);
+const RESET: (u64, u32) = (GPIOA + 0x800, 5);
+const ACK: (u64, u32) = (GPIOA + 0x400, 15);
+
+/// A timer (RM0090 §18), counting up for ever.
+#[derive(Default)]
+struct Timer {
+    cr1: u32,
+    dier: u32,
+    sr: u32,
+    psc: u64,
+    arr: u64,
+    ccr: [u64; 4],
+    /// Cycle at which the count was 0.
+    base: u64,
+    /// The last tick for which the flags are set.
+    seen: u64,
+}
+
+impl Timer {
+    fn running(&self) -> bool {
+        self.cr1 & 1 != 0
+    }
+
+    fn period(&self) -> u64 {
+        self.arr.max(1) + 1
+    }
+
+    fn ticks(&self, cycles: u64) -> u64 {
+        (cycles - self.base) / (self.psc + 1)
+    }
+
+    /// The first tick after `seen` at which flag `n` is set: 0 overflow, 1 to 4 compare.
+    fn next(&self, n: usize) -> u64 {
+        let value = if n == 0 { 0 } else { self.ccr[n - 1] % self.period() };
+        let into = self.seen % self.period();
+        let ahead = (value + self.period() - into) % self.period();
+        self.seen + if ahead == 0 { self.period() } else { ahead }
+    }
+
+    fn update(&mut self, cycles: u64) {
+        if self.running() {
+            let now = self.ticks(cycles);
+            let due = (0..5).filter(|&n| self.next(n) <= now).fold(0, |sr, n| sr | 1 << n);
+            self.sr |= due;
+            self.seen = now;
+        }
+    }
+
+    fn interrupt(&self) -> bool {
+        self.sr & self.dier & 0x1f != 0
+    }
+
+    /// The cycle at which an enabled flag is set next.
+    fn next_at(&self) -> Option<u64> {
+        let enabled = (0..5).filter(|n| self.dier & 1 << n != 0);
+        let tick = enabled.map(|n| self.next(n)).min().filter(|_| self.running())?;
+        Some(self.base + tick * (self.psc + 1))
+    }
+
+    fn read(&self, offset: u64, cycles: u64) -> u32 {
+        (match offset {
+            0x00 => u64::from(self.cr1),
+            0x0c => u64::from(self.dier),
+            0x10 => u64::from(self.sr),
+            0x24 if self.running() => self.ticks(cycles) % self.period(),
+            0x28 => self.psc,
+            0x2c => self.arr,
+            0x34..=0x40 => self.ccr[(offset as usize - 0x34) / 4],
+            _ => 0,
+        }) as u32
+    }
+
+    fn write(&mut self, offset: u64, value: u32, cycles: u64) {
+        match offset {
+            0x00 => {
+                if value & 1 != 0 && !self.running() {
+                    (self.base, self.seen) = (cycles, 0);
+                }
+                self.cr1 = value;
+            }
+            0x0c => self.dier = value,
+            0x10 => self.sr &= value,
+            0x28 => self.psc = u64::from(value),
+            0x2c => self.arr = u64::from(value),
+            0x34..=0x40 => self.ccr[(offset as usize - 0x34) / 4] = u64::from(value & 0xffff),
+            _ => {}
+        }
+    }
+}
+
+/// A transmitter (RM0090 §30).
+#[derive(Default)]
+struct Usart {
+    cr1: u32,
+    brr: u32,
+    /// The data register is empty from then on.
+    ready_at: u64,
+}
+
+/// An independent watchdog (RM0090 §21).
+#[derive(Default)]
+struct Watchdog {
+    unlocked: bool,
+    prescaler: u32,
+    reload: Option<u64>,
+    /// The chip is reset then.
+    bites_at: Option<u64>,
+    /// How often it was fed.
+    feedings: u64,
+}
+
+/// The chip without its core.
+#[derive(Default)]
+pub struct Chip {
+    /// The time.
+    pub cycles: u64,
+    /// Registers without behaviour, by address.
+    plain: HashMap<u64, u32>,
+    enabled: [u32; 3],
+    pended: BTreeSet<u32>,
+    exti_pending: u32,
+    timer: Timer,
+    usart: Usart,
+    watchdog: Watchdog,
+    /// The I2C slave.
+    pub i2c: Slave,
+    /// What was printed on the console.
+    pub console: Vec<u8>,
+    /// The level of `ack` at the pin.
+    ack: bool,
+    /// The program has asked for a reset.
+    pub reset_asked: bool,
+    /// An output may have changed.
+    pub outputs_touched: bool,
+    /// Accesses to peripherals whose clock is off: on the chip they do nothing.
+    pub unclocked: u32,
+    /// Resets by the watchdog.
+    pub watchdog_resets: u32,
+    /// Resets by the program: it has panicked.
+    pub own_resets: u32,
+}
+
+impl Chip {
+    /// Everything but time, wires and what was counted is as after power-on.
+    pub fn reset(&mut self) {
+        let old = std::mem::take(self);
+        *self = Self {
+            cycles: old.cycles,
+            console: old.console,
+            ack: old.ack,
+            watchdog_resets: old.watchdog_resets,
+            own_resets: old.own_resets,
+            unclocked: old.unclocked,
+            i2c: old.i2c,
+            outputs_touched: true,
+            ..Self::default()
+        };
+        self.i2c.reset();
+    }
+
+    fn plain(&self, address: u64) -> u32 {
+        self.plain.get(&address).copied().unwrap_or(0)
+    }
+
+    /// The level of an output; what is not one is pulled up.
+    fn output(&self, (port, pin): (u64, u32)) -> bool {
+        let output = self.plain(port) >> (2 * pin) & 3 == 1;
+        !output || self.plain(port + 0x14) >> pin & 1 != 0
+    }
+
+    /// The level of `syn`.
+    pub fn syn(&self) -> bool {
+        self.output(SYN)
+    }
+
+    /// Whether the reset wire is active (low).
+    pub fn resets_esp(&self) -> bool {
+        !self.output(RESET)
+    }
+
+    /// `ack` changes (RM0090 §12.2: both triggers, and SYSCFG selects the port).
+    pub fn set_ack(&mut self, level: bool) {
+        self.ack = level;
+        let selected = self.plain(0x4001_3814) >> 12 & 0xf == 1;
+        let trigger = if level { 0x4001_3c08 } else { 0x4001_3c0c };
+        if selected && self.plain(trigger) & 1 << ACK.1 != 0 {
+            self.exti_pending |= 1 << ACK.1;
+        }
+    }
+
+    /// The interrupt to take next, if any.
+    pub fn interrupt(&mut self) -> Option<u32> {
+        self.timer.update(self.cycles);
+        let [event, error] = self.i2c.interrupts();
+        let exti = self.exti_pending & self.plain(0x4001_3c00) & 0xfc00 != 0;
+        let usart = self.usart.cr1 & 1 << 7 != 0 && self.cycles >= self.usart.ready_at;
+        let lines = [
+            (TIM2, self.timer.interrupt()),
+            (I2C1_EV, event),
+            (I2C1_ER, error),
+            (USART2, usart),
+            (EXTI15_10, exti),
+        ];
+        let raised = lines.into_iter().filter(|l| l.1).map(|l| l.0);
+        raised
+            .chain(self.pended.iter().copied())
+            .filter(|n| self.enabled[*n as usize / 32] & 1 << (n % 32) != 0)
+            .min()
+    }
+
+    /// An interrupt is taken.
+    pub fn taken(&mut self, number: u32) {
+        self.pended.remove(&number);
+    }
+
+    /// When something happens by itself.
+    pub fn next_at(&self) -> Option<u64> {
+        let usart = Some(self.usart.ready_at)
+            .filter(|&at| self.usart.cr1 & 1 << 7 != 0 && at > self.cycles);
+        [self.timer.next_at(), usart, self.watchdog.bites_at].into_iter().flatten().min()
+    }
+
+    /// Whether the watchdog resets the chip now.
+    pub fn bitten(&self) -> bool {
+        self.watchdog.bites_at.is_some_and(|at| at <= self.cycles)
+    }
+
+    /// How often the watchdog was fed since the last reset.
+    pub fn feedings(&self) -> u64 {
+        self.watchdog.feedings
+    }
+
+    /// RM0090 §7.3.10 to §7.3.14: the clock that a peripheral needs.
+    fn check_clock(&mut self, address: u64) {
+        let (register, bit) = match address & !0x3ff {
+            port @ 0x4002_0000..=0x4002_2000 => (0x30, (port - GPIOA) / 0x400),
+            0x4000_0000 => (0x40, 0),
+            0x4000_4400 => (0x40, 17),
+            0x4000_5400 => (0x40, 21),
+            0x4000_7000 => (0x40, 28),
+            0x4001_3800 => (0x44, 14),
+            _ => return,
+        };
+        if self.plain(0x4002_3800 + register) >> bit & 1 == 0 {
+            self.unclocked += 1;
+        }
+    }
+
+    /// The program reads a register.
+    pub fn read(&mut self, address: u64) -> u32 {
+        self.check_clock(address);
+        let register = address & 0x3ff;
+        match address & !0x3ff {
+            0x4000_0000 => {
+                self.timer.update(self.cycles);
+                self.timer.read(register, self.cycles)
+            }
+            0x4000_4400 => match register {
+                // TXE, and TC.
+                0x00 if self.cycles >= self.usart.ready_at => 0xc0,
+                0x00 => 0,
+                0x08 => self.usart.brr,
+                0x0c => self.usart.cr1,
+                _ => self.plain(address),
+            },
+            0x4000_5400 => self.i2c.read(register),
+            0x4000_3000 => match register {
+                0x04 => self.watchdog.prescaler,
+                0x08 => self.watchdog.reload.unwrap_or(0xfff) as u32,
+                _ => 0,
+            },
+            0x4001_3c00 if register == 0x14 => self.exti_pending,
+            // PWR_CSR: regulator ready.
+            0x4000_7000 if register == 4 => self.plain(address) | 1 << 14,
+            0x4002_3800 => self.read_rcc(address, register),
+            0xe000_e000 => self.read_system(address),
+            _ if address == ACK.0 + 0x10 => u32::from(self.ack) << ACK.1,
+            // The inputs of the other ports: what the chip itself drives.
+            _ if address & !0x1fff == GPIOA && register == 0x10 => self.plain(address + 4),
+            _ => self.plain(address),
+        }
+    }
+
+    /// RM0090 §7.3: what is switched on is ready at once.
+    fn read_rcc(&self, address: u64, register: u64) -> u32 {
+        let value = self.plain(address);
+        match register {
+            // After reset the internal oscillator runs.
+            0x00 => {
+                let on = if self.plain.contains_key(&address) { value } else { 0x81 };
+                on & !0x0202_0002 | (on & 0x0101_0001) << 1
+            }
+            0x08 => value & !0xc | (value & 3) << 2,
+            0x70 | 0x74 => value & !2 | (value & 1) << 1,
+            _ => value,
+        }
+    }
+
+    fn read_system(&self, address: u64) -> u32 {
+        match address & 0xfff {
+            // ISER and ICER.
+            0x100..=0x108 | 0x180..=0x188 => self.enabled[(address as usize & 0xf) / 4],
+            0x200..=0x208 | 0x280..=0x288 => {
+                let word = (address as u32 & 0xf) / 4;
+                self.pended
+                    .iter()
+                    .filter(|&&n| n / 32 == word)
+                    .fold(0, |bits, n| bits | 1 << (n % 32))
+            }
+            _ => self.plain(address),
+        }
+    }
+
+    /// The program writes a register.
+    pub fn write(&mut self, address: u64, value: u32) {
+        self.check_clock(address);
+        let register = address & 0x3ff;
+        match address & !0x3ff {
+            0x4000_0000 => {
+                self.timer.update(self.cycles);
+                self.timer.write(register, value, self.cycles);
+            }
+            0x4000_4400 => match register {
+                0x04 => {
+                    self.console.push(value as u8);
+                    // Ten bits of BRR cycles each.
+                    self.usart.ready_at = self.cycles + 10 * u64::from(self.usart.brr.max(1));
+                }
+                0x08 => self.usart.brr = value,
+                0x0c => self.usart.cr1 = value,
+                _ => _ = self.plain.insert(address, value),
+            },
+            0x4000_5400 => self.i2c.write(register, value),
+            0x4000_3000 => self.write_watchdog(register, value),
+            0x4001_3c00 if register == 0x14 => self.exti_pending &= !value,
+            0xe000_e000 => self.write_system(address, value),
+            _ => {
+                self.plain.insert(address, value);
+                if address & !0x1fff == GPIOA {
+                    self.outputs_touched = true;
+                    if register == 0x18 {
+                        // BSRR: set, and in the upper half reset; set wins.
+                        let output = address - 4;
+                        let level = self.plain(output) & !(value >> 16) | value & 0xffff;
+                        self.plain.insert(output, level);
+                    }
+                }
+                // RCC_APB1RSTR: I2C1, USART2, TIM2.
+                if address == 0x4002_3820 {
+                    if value & 1 << 21 != 0 {
+                        self.i2c.reset();
+                    }
+                    if value & 1 << 17 != 0 {
+                        self.usart = Usart::default();
+                    }
+                    if value & 1 != 0 {
+                        self.timer = Timer::default();
+                    }
+                }
+            }
+        }
+    }
+
+    fn write_watchdog(&mut self, register: u64, value: u32) {
+        let dog = &mut self.watchdog;
+        match (register, value & 0xffff) {
+            (0, 0x5555) => dog.unlocked = true,
+            (0, key @ (0xaaaa | 0xcccc)) => {
+                dog.unlocked = false;
+                if key == 0xcccc || dog.bites_at.is_some() {
+                    // The clock is 32 kHz.
+                    let steps = (dog.reload.unwrap_or(0xfff) + 1) << (dog.prescaler.min(6) + 2);
+                    dog.bites_at = Some(self.cycles + steps * MHZ * 1_000_000 / 32_000);
+                }
+                dog.feedings += 1;
+            }
+            (4, prescaler) if dog.unlocked => dog.prescaler = prescaler & 7,
+            (8, reload) if dog.unlocked => dog.reload = Some(u64::from(reload & 0xfff)),
+            _ => {}
+        }
+    }
+
+    fn write_system(&mut self, address: u64, value: u32) {
+        let word = (address as usize & 0xf) / 4;
+        let bits = (0..32).filter(|n| value & 1 << n != 0).map(|n| word as u32 * 32 + n);
+        match address & 0xfff {
+            0x100..=0x108 => self.enabled[word] |= value,
+            0x180..=0x188 => self.enabled[word] &= !value,
+            0x200..=0x208 => self.pended.extend(bits),
+            0x280..=0x288 => bits.for_each(|n| _ = self.pended.remove(&n)),
+            // AIRCR: SYSRESETREQ with its key.
+            0xd0c if value >> 16 == 0x05fa && value & 4 != 0 => self.reset_asked = true,
+            _ => _ = self.plain.insert(address, value),
+        }
+    }
+}

@@ -1,0 +1,309 @@
+//! The core: Unicorn runs the instructions; exceptions, sleep and time are made by hand.
+//!
+//! What differs from a Cortex-M4: every instruction takes one cycle; all interrupts have one priority
+//! and do not nest; handlers run on the main stack without a handler mode (nothing in the image asks).
+
+use unicorn_engine::{Arch, ArmCpuModel, Mode, Prot, RegisterARM as Reg, Unicorn};
+
+use crate::bench::World;
+use crate::chip::MHZ;
+use crate::elf;
+
+const FLASH: u64 = 0x0800_0000;
+const FLASH_SIZE: u64 = 0x10_0000;
+const RAM: u64 = 0x2000_0000;
+const RAM_SIZE: u64 = 0x2_0000;
+const PERIPHERALS: u64 = 0x4000_0000;
+const SYSTEM: u64 = 0xe000_0000;
+/// Where handlers return to: the chip's own boot loader, of which nothing else is used.
+const RETURN: u64 = 0x1fff_0000;
+
+/// Unused stack holds this.
+const PAINT: u8 = 0xa5;
+
+/// Marks in the table of instructions that need care.
+const WFE: u8 = 0x80;
+const SEV: u8 = 0x40;
+
+/// What the hooks tell.
+#[derive(Default)]
+pub(crate) struct Stops {
+    /// Stop before this cycle.
+    deadline: u64,
+    /// Stop as soon as it is safe.
+    now: bool,
+    /// Instructions left in an IT block, whose state would be lost.
+    in_it: u8,
+    /// Where it stopped.
+    at: u64,
+    wfe: bool,
+    /// The event register (ARMv7-M B1.5.18).
+    event: bool,
+    returned: bool,
+    /// The core has met something that it cannot do.
+    fault: Option<String>,
+}
+
+/// The core with its memory.
+pub struct Cpu {
+    uc: Unicorn<'static, World>,
+    in_handler: bool,
+    sleeping: bool,
+    frozen: bool,
+    stack_bottom: u64,
+}
+
+impl Cpu {
+    /// Loads an image. `settings` are the first bytes of flash sector 11.
+    ///
+    /// # Panics
+    /// If the image is not one for this chip.
+    pub fn new(image: &[u8], settings: &[u8]) -> Self {
+        let mode = Mode::THUMB | Mode::MCLASS;
+        let mut uc = Unicorn::new_with_data(Arch::ARM, mode, World::default()).expect("Unicorn");
+        uc.ctl_set_cpu_model(ArmCpuModel::CORTEX_M4 as i32).expect("Unicorn knows the Cortex-M4");
+        uc.mem_map(FLASH, FLASH_SIZE, Prot::READ | Prot::EXEC).expect("flash");
+        uc.mem_map(RAM, RAM_SIZE, Prot::READ | Prot::WRITE).expect("RAM");
+        uc.mem_map(RETURN, 0x1000, Prot::READ | Prot::EXEC).expect("return page");
+        uc.mem_write(RETURN, &[0x00, 0xbf].repeat(0x800)).expect("it is mapped");
+        let mut flash = vec![0xff; FLASH_SIZE as usize];
+        for segment in elf::segments(image).expect("a 32-bit ARM executable") {
+            let at = (u64::from(segment.address) - FLASH) as usize;
+            flash[at..at + segment.bytes.len()].copy_from_slice(&segment.bytes);
+        }
+        flash[0xe_0000..0xe_0000 + settings.len()].copy_from_slice(settings);
+        uc.mem_write(FLASH, &flash).expect("it fits");
+        uc.mem_write(RAM, &vec![PAINT; RAM_SIZE as usize]).expect("it is mapped");
+        map_registers(&mut uc, PERIPHERALS, 0x8_0000);
+        map_registers(&mut uc, SYSTEM, 0x10_0000);
+        hook_instructions(&mut uc, &flash);
+        uc.add_intr_hook(|uc, number| {
+            let stops = &mut uc.get_data_mut().stops;
+            stops.fault = Some(format!("exception {number}"));
+            let _ = uc.emu_stop();
+        })
+        .expect("hook");
+        let mut cpu =
+            Self { uc, in_handler: false, sleeping: false, frozen: false, stack_bottom: 0 };
+        cpu.reset();
+        cpu
+    }
+
+    /// The world around the core.
+    pub fn world(&mut self) -> &mut World {
+        self.uc.get_data_mut()
+    }
+
+    /// Bytes of stack that were used at most, since the image was loaded.
+    pub fn stack_used(&self) -> u64 {
+        let ram = self.uc.mem_read_as_vec(RAM, RAM_SIZE as usize).expect("it is mapped");
+        // The stack grows down from the end of RAM: the longest run of paint is what it left.
+        let (mut best, mut run, mut end) = (0, 0, 0);
+        for (at, &byte) in ram.iter().enumerate() {
+            run = if byte == PAINT { run + 1 } else { 0 };
+            if run > best {
+                (best, end) = (run, at + 1);
+            }
+        }
+        self.stack_bottom - RAM - end as u64
+    }
+
+    pub(crate) fn freeze(&mut self, frozen: bool) {
+        self.frozen = frozen;
+    }
+
+    fn word(&self, address: u64) -> u64 {
+        let mut bytes = [0; 4];
+        self.uc.mem_read(address, &mut bytes).expect("mapped memory");
+        u64::from(u32::from_le_bytes(bytes))
+    }
+
+    fn get(&self, register: Reg) -> u64 {
+        self.uc.reg_read(register).expect("a register")
+    }
+
+    fn set(&mut self, register: Reg, value: u64) {
+        self.uc.reg_write(register, value).expect("a register");
+    }
+
+    /// Power-on, or a reset by the watchdog: ARMv7-M B1.5.5.
+    fn reset(&mut self) {
+        let (stack, entry) = (self.word(FLASH), self.word(FLASH + 4));
+        self.stack_bottom = stack;
+        self.set(Reg::SP, stack);
+        self.set(Reg::PRIMASK, 0);
+        self.set(Reg::PC, entry);
+        self.in_handler = false;
+        self.sleeping = false;
+        let world = self.world();
+        world.stops = Stops { at: entry & !1, ..Stops::default() };
+        world.chip.reset();
+    }
+
+    /// Runs until the time `until` (µs).
+    ///
+    /// # Panics
+    /// If the core cannot go on: a fault, or an instruction that it does not know.
+    pub fn run(&mut self, until: u64) {
+        while self.world().now() < until {
+            let world = self.world();
+            world.settle();
+            if world.chip.bitten() || world.chip.reset_asked {
+                if world.chip.bitten() {
+                    world.chip.watchdog_resets += 1;
+                } else {
+                    world.chip.own_resets += 1;
+                }
+                self.reset();
+                continue;
+            }
+            let interrupt = world.chip.interrupt();
+            let open = !self.frozen && !self.in_handler && self.get(Reg::PRIMASK) & 1 == 0;
+            if let Some(number) = interrupt
+                && open
+            {
+                self.sleeping = false;
+                self.enter(number);
+                continue;
+            }
+            let sleeping = self.sleeping || self.frozen;
+            let world = self.world();
+            let next = world.next_at().unwrap_or(u64::MAX).min(until * MHZ);
+            let cycles = &mut world.chip.cycles;
+            if sleeping {
+                *cycles = next.max(*cycles + 1);
+                continue;
+            }
+            // What waits is looked at again when the core may have opened the door.
+            let deadline = if interrupt.is_some() { next.min(*cycles + 20) } else { next };
+            let deadline = deadline.max(*cycles + 4);
+            self.go(deadline);
+        }
+    }
+
+    /// Runs instructions.
+    fn go(&mut self, deadline: u64) {
+        let stops = &mut self.world().stops;
+        (stops.deadline, stops.now, stops.wfe, stops.returned) = (deadline, false, false, false);
+        let at = stops.at;
+        let result = self.uc.emu_start(at | 1, 0, 0, 0);
+        let registers = (self.get(Reg::PC), self.get(Reg::LR), self.get(Reg::SP));
+        let world = self.uc.get_data_mut();
+        if let Some(fault) = world.stops.fault.take().or(result.err().map(|e| format!("{e:?}"))) {
+            panic!(
+                "{fault} at {:#x} (pc {:#x}, lr {:#x}, sp {:#x}), {} µs; console: {}",
+                world.stops.at,
+                registers.0,
+                registers.1,
+                registers.2,
+                world.now(),
+                String::from_utf8_lossy(&world.chip.console)
+            );
+        }
+        if world.stops.wfe {
+            // WFE: goes on at once if there was an event, else sleeps.
+            world.stops.at += 2;
+            self.sleeping = !std::mem::take(&mut world.stops.event);
+        }
+        if world.stops.returned {
+            self.leave();
+        }
+    }
+
+    /// Exception entry: ARMv7-M B1.5.6.
+    fn enter(&mut self, number: u32) {
+        let frame = (self.get(Reg::SP) - 32) & !7;
+        let old = self.get(Reg::SP);
+        let xpsr = self.get(Reg::XPSR);
+        let registers = [Reg::R0, Reg::R1, Reg::R2, Reg::R3, Reg::R12, Reg::LR];
+        let mut words: Vec<u64> = registers.iter().map(|&r| self.get(r)).collect();
+        words.push(self.world().stops.at);
+        // Bit 9: the stack was moved to a multiple of 8.
+        words.push(xpsr & !(1 << 9) | u64::from(old - 32 != frame) << 9);
+        for (n, word) in words.into_iter().enumerate() {
+            let bytes = (word as u32).to_le_bytes();
+            self.uc.mem_write(frame + 4 * n as u64, &bytes).expect("the stack is in RAM");
+        }
+        self.set(Reg::SP, frame);
+        self.set(Reg::LR, RETURN | 1);
+        let handler = self.word(FLASH + u64::from(16 + number) * 4);
+        self.in_handler = true;
+        let world = self.world();
+        world.chip.taken(number);
+        world.stops.at = handler & !1;
+    }
+
+    /// Exception return: ARMv7-M B1.5.8.
+    fn leave(&mut self) {
+        let frame = self.get(Reg::SP);
+        let words: Vec<u64> = (0..8).map(|n| self.word(frame + 4 * n)).collect();
+        let registers = [Reg::R0, Reg::R1, Reg::R2, Reg::R3, Reg::R12, Reg::LR];
+        for (register, &word) in registers.into_iter().zip(&words) {
+            self.set(register, word);
+        }
+        self.set(Reg::SP, frame + 32 + (words[7] >> 9 & 1) * 4);
+        self.set(Reg::XPSR, words[7] & !(1 << 9));
+        self.in_handler = false;
+        let stops = &mut self.world().stops;
+        stops.at = words[6] & !1;
+        stops.event = true;
+    }
+}
+
+fn map_registers(uc: &mut Unicorn<'static, World>, base: u64, size: u64) {
+    uc.mmio_map(
+        base,
+        size,
+        Some(move |uc: &mut Unicorn<'_, World>, offset: u64, size: usize| {
+            let address = base + offset;
+            let word = uc.get_data_mut().chip.read(address & !3);
+            let word = u64::from(word) >> (8 * (address & 3));
+            word & (u64::MAX >> (64 - 8 * size.min(4)))
+        }),
+        Some(move |uc: &mut Unicorn<'_, World>, offset: u64, _: usize, value: u64| {
+            let world = uc.get_data_mut();
+            world.chip.write(base + offset, value as u32);
+            // What follows from it is looked at before the next instruction.
+            world.stops.now = true;
+        }),
+    )
+    .expect("registers");
+}
+
+/// Marks IT (its length), WFE and SEV.
+fn marks(flash: &[u8]) -> Vec<u8> {
+    let mark = |half: u16| match half {
+        0xbf20 => WFE,
+        0xbf40 => SEV,
+        0xbf01..=0xbfff if half & 0xf != 0 => 4 - (half & 0xf).trailing_zeros() as u8,
+        _ => 0,
+    };
+    flash.chunks_exact(2).map(|half| mark(u16::from_le_bytes([half[0], half[1]]))).collect()
+}
+
+fn hook_instructions(uc: &mut Unicorn<'static, World>, flash: &[u8]) {
+    let marks = marks(flash);
+    uc.add_code_hook(1, 0, move |uc, address, _| {
+        let world = uc.get_data_mut();
+        world.chip.cycles += 1;
+        let stops = &mut world.stops;
+        if stops.in_it > 0 {
+            stops.in_it -= 1;
+            return;
+        }
+        let mark = address.checked_sub(FLASH).and_then(|at| marks.get(at as usize / 2)).copied();
+        stops.wfe = mark == Some(WFE);
+        stops.returned = mark.is_none();
+        if stops.wfe || stops.returned || stops.now || world.chip.cycles >= stops.deadline {
+            stops.at = address;
+            let _ = uc.emu_stop();
+            return;
+        }
+        match mark {
+            Some(SEV) => stops.event = true,
+            Some(length @ 1..=4) => stops.in_it = length,
+            _ => {}
+        }
+    })
+    .expect("hook");
+}

@@ -1,0 +1,21 @@
+//! A bench in which the exact release image of the STM32 runs, instruction by instruction.
+//!
+//! ```text
+//!  release ELF on a Cortex-M4 (Unicorn)
+//!    registers: [chip] NVIC, RCC, GPIO, EXTI, TIM2, USART2, IWDG; [i2c] the I2C1 slave
+//!      wires, in virtual time
+//!    [esp] the ESP8266: `pblink_protocol`'s Coprocessor, as I2C master with faults
+//!      TCP, in virtual time
+//!    [server] the server: `pblink_protocol`'s Endpoint
+//! ```
+//!
+//! Nothing here waits for real time: one instruction is one cycle of 16 MHz, and a sleeping chip skips
+//! to the next event. What such a model cannot prove is listed in `docs/HARDWARE.md`.
+
+pub mod bench;
+pub mod chip;
+pub mod cpu;
+pub mod elf;
+pub mod esp;
+pub mod i2c;
+pub mod server;

@@ -1,0 +1,124 @@
+//! The server: one endpoint, and a ledger of what went over it.
+
+use std::collections::VecDeque;
+
+use pblink_protocol::endpoint::{Delivery, Endpoint, Host, Qos, Receipt, Role, Ticket, Timing};
+use pblink_protocol::time::{Duration, Instant};
+
+/// What the board sent, and which of the server's lines have arrived.
+#[derive(Default)]
+pub struct Ledger {
+    /// Lines of the board, in the order of their delivery.
+    pub got: Vec<String>,
+    /// Lines for the board that were acknowledged.
+    pub acked: usize,
+    /// Lines that are none. There must not be any.
+    pub invalid: usize,
+}
+
+impl Host<Vec<u8>> for Ledger {
+    fn deliver(&mut self, text: &str, _: Receipt) -> Delivery {
+        self.got.push(text.into());
+        Delivery::Taken
+    }
+
+    fn acked(&mut self, _: Ticket, _: Option<Vec<u8>>, _: Duration) {
+        self.acked += 1;
+    }
+
+    fn invalid(&mut self, _: &[u8]) {
+        self.invalid += 1;
+    }
+}
+
+/// The server.
+pub struct Server {
+    end: Endpoint<heapless::Vec<u8, 1100>, Vec<u8>, 4>,
+    /// The beginning of a connection, until the id is complete.
+    hello: Option<Vec<u8>>,
+    /// The id of the last connection.
+    pub id: String,
+    /// What went over the link.
+    pub ledger: Ledger,
+    waiting: VecDeque<String>,
+}
+
+impl Default for Server {
+    fn default() -> Self {
+        Self {
+            end: Endpoint::new(Role::Server, Timing::default(), heapless::Vec::new()),
+            hello: None,
+            id: String::new(),
+            ledger: Ledger::default(),
+            waiting: VecDeque::new(),
+        }
+    }
+}
+
+fn at(us: u64) -> Instant {
+    Instant::from_micros(us)
+}
+
+impl Server {
+    /// Writes a line to the board: guaranteed, in order.
+    pub fn write(&mut self, line: &str) {
+        self.waiting.push_back(line.into());
+    }
+
+    /// Lines that were written and not acknowledged yet.
+    pub fn unacked(&self) -> usize {
+        self.waiting.len() + self.end.unacked()
+    }
+
+    /// A connection has come.
+    pub(crate) fn connected(&mut self) {
+        self.end.disconnected();
+        self.hello = Some(Vec::new());
+    }
+
+    /// The connection is gone.
+    pub(crate) fn disconnected(&mut self) {
+        self.end.disconnected();
+        self.hello = None;
+    }
+
+    /// Bytes have come.
+    pub(crate) fn receive(&mut self, mut bytes: &[u8], now: u64) {
+        if let Some(hello) = &mut self.hello {
+            let Some(end) = bytes.iter().position(|&b| b == b'\n') else {
+                return hello.extend_from_slice(bytes);
+            };
+            hello.extend_from_slice(&bytes[..end]);
+            self.id = String::from_utf8_lossy(hello).into_owned();
+            bytes = &bytes[end + 1..];
+            self.hello = None;
+            self.end.connected(at(now));
+        }
+        self.end.receive(at(now), bytes, &mut self.ledger);
+    }
+
+    /// What is to be sent now.
+    pub(crate) fn transmit(&mut self, now: u64) -> Vec<u8> {
+        while self.end.has_room()
+            && let Some(line) = self.waiting.pop_front()
+        {
+            let taken = self.end.write(line.into_bytes(), Qos::ORDERED, at(now));
+            assert!(taken.is_ok(), "there is room");
+        }
+        let (mut all, mut some) = (Vec::new(), [0; 256]);
+        loop {
+            match self.end.transmit(at(now), &mut some) {
+                0 => return all,
+                n => all.extend_from_slice(&some[..n]),
+            }
+        }
+    }
+
+    /// When to look again.
+    pub(crate) fn poll_at(&self, now: u64) -> Option<u64> {
+        if !self.waiting.is_empty() && self.end.has_room() && self.end.is_connected() {
+            return Some(now);
+        }
+        self.end.poll_at(at(now)).map(Instant::as_micros)
+    }
+}

@@ -1,0 +1,205 @@
+//! The exact release images on the bench. Build them first: `firmware-stm32/build.sh`.
+
+use pblink_stm32::settings::{LogLevel, Settings};
+use unicorn_bench::bench::Bench;
+
+fn settings(log: LogLevel) -> Settings {
+    let mut settings = Settings::built_in();
+    settings.config.id = heapless::String::try_from("bench").expect("short");
+    settings.config.report_s = 0;
+    settings.log = log;
+    settings
+}
+
+/// Texts of all lengths, with what JSON and UTF-8 bring; each names its number.
+fn text(n: usize) -> String {
+    // Around the borders of a payload (200) and a line (1024), and anything between.
+    let len = match n % 16 {
+        0 => 1024,
+        1 => 198 + n / 16 % 5,
+        2 => 398 + n / 16 % 5,
+        3 => 1 + n / 16 % 1023,
+        _ => 8 + n * 7 % 90,
+    };
+    let mut text = format!("{n} ");
+    for (at, sign) in "{\"ä\": [1, 2.5]} €uro ".chars().cycle().enumerate() {
+        let next = if at % 23 == 22 { char::from(b'a' + (n % 26) as u8) } else { sign };
+        if text.len() + next.len_utf8() > len {
+            break;
+        }
+        text.push(next);
+    }
+    text
+}
+
+/// How a run of the echo application ended, for people.
+fn print(what: &str, bench: &mut Bench) {
+    let stack = bench.stack_used();
+    let world = bench.world();
+    let traffic = world.esp.traffic;
+    println!(
+        "{what}: {} exchanges; payloads up {} ({} bytes), down {} ({} bytes); {} NAKs; {} resets; \
+         {} s of virtual time; stack {stack} bytes",
+        traffic.exchanges,
+        traffic.up.0,
+        traffic.up.1,
+        traffic.down.0,
+        traffic.down.1,
+        traffic.naks,
+        traffic.resets,
+        world.now() / 1_000_000,
+    );
+}
+
+/// Sends lines until `done`; all must come back, once, in order.
+fn echo(bench: &mut Bench, mut done: impl FnMut(&mut Bench, usize) -> bool) -> usize {
+    let mut sent = 0;
+    while !done(bench, sent) {
+        let world = bench.world();
+        while world.server.unacked() < 8 {
+            world.server.write(&text(sent));
+            sent += 1;
+        }
+        bench.run_ms(10);
+        let world = bench.world();
+        assert!(world.now() < 3_600_000_000, "{:?} {}", world.esp.traffic, world.console());
+    }
+    bench.until("everything comes back", 60_000, |w| w.server.ledger.got.len() >= sent);
+    // What would come twice would come now.
+    bench.run_ms(5_000);
+    let ledger = &bench.world().server.ledger;
+    assert_eq!(ledger.got.len(), sent);
+    for (n, line) in ledger.got.iter().enumerate() {
+        assert_eq!(*line, text(n));
+    }
+    assert_eq!((ledger.acked, ledger.invalid), (sent, 0));
+    sent
+}
+
+fn healthy(bench: &mut Bench) {
+    let world = bench.world();
+    // One reset at start; registers used as the manual wants; no reset of the chip.
+    assert_eq!(world.esp.traffic.resets, 1, "{}", world.console());
+    assert_eq!((world.chip.i2c.misuse, world.chip.unclocked), (0, 0));
+    assert_eq!((world.chip.watchdog_resets, world.chip.own_resets), (0, 0));
+}
+
+#[test]
+fn ten_thousand_exchanges_both_ways() {
+    let mut bench = Bench::new("echo", Some(&settings(LogLevel::Link)));
+    let lines = echo(&mut bench, |bench, _| bench.world().esp.traffic.exchanges >= 10_000);
+    healthy(&mut bench);
+    let traffic = bench.world().esp.traffic;
+    assert!(traffic.exchanges >= 10_000);
+    assert!(traffic.up.0 >= lines as u64 && traffic.down.0 >= lines as u64, "{traffic:?}");
+    assert_eq!(bench.world().server.id, "bench");
+    println!("{lines} lines returned");
+    print("healthy", &mut bench);
+}
+
+#[test]
+fn pulses_that_are_over_at_once() {
+    let mut bench = Bench::new("echo", Some(&settings(LogLevel::Link)));
+    bench.world().esp.faults.no_pulse = true;
+    echo(&mut bench, |bench, _| bench.world().esp.traffic.exchanges >= 2_000);
+    healthy(&mut bench);
+    print("pulses of 0 µs", &mut bench);
+}
+
+#[test]
+fn a_fast_master() {
+    let mut bench = Bench::new("echo", Some(&settings(LogLevel::Link)));
+    // 400 kHz: the slave stretches the clock where it is not quick enough.
+    bench.world().esp.faults.byte = 23;
+    bench.world().esp.faults.no_pulse = true;
+    echo(&mut bench, |bench, _| bench.world().esp.traffic.exchanges >= 2_000);
+    healthy(&mut bench);
+    print("400 kHz", &mut bench);
+}
+
+#[test]
+fn a_slow_master() {
+    let mut bench = Bench::new("echo", Some(&settings(LogLevel::Link)));
+    bench.world().esp.faults.byte = 400;
+    bench.world().esp.faults.lazy = 8_000;
+    echo(&mut bench, |bench, _| bench.world().esp.traffic.exchanges >= 500);
+    healthy(&mut bench);
+    print("slow", &mut bench);
+}
+
+#[test]
+fn a_master_that_addresses_others_first() {
+    let mut bench = Bench::new("echo", Some(&settings(LogLevel::Link)));
+    let mut last = 0;
+    echo(&mut bench, |bench, _| {
+        let world = bench.world();
+        if world.esp.traffic.exchanges >= last + 7 {
+            last = world.esp.traffic.exchanges;
+            world.esp.faults.wrong_address = 3;
+        }
+        world.esp.traffic.exchanges >= 1_000
+    });
+    healthy(&mut bench);
+    assert!(bench.world().esp.traffic.naks > 100);
+    print("NAK", &mut bench);
+}
+
+#[test]
+fn the_demo_does_what_the_published_one_does() {
+    let mut bench = Bench::new("demo", None);
+    bench.until("the server has three lines", 60_000, |w| w.server.ledger.got.len() >= 3);
+    bench.world().server.write("[1, 2]");
+    let shown = "the server's line is acknowledged";
+    bench.until(shown, 2_000, |w| w.server.ledger.acked == 1);
+    let world = bench.world();
+    assert_eq!(world.server.id, "1", "the built-in settings");
+    let own: Vec<&String> =
+        world.server.ledger.got.iter().filter(|l| !l.starts_with("{\"pblink\"")).collect();
+    assert_eq!(own[..2], ["[42, 1, 99]", "[42, 2, 99]"]);
+    assert!(world.console().contains("no settings are written; using the built-in ones"));
+    assert!(!world.console().contains("received"), "lines are shown only on demand");
+    bench.until("a report is passed on", 30_000, |w| {
+        w.server.ledger.got.iter().any(|l| l.starts_with("{\"pblink\":{\"report\":[1,0,"))
+    });
+    healthy(&mut bench);
+    print("demo", &mut bench);
+}
+
+#[test]
+fn the_console_shows_lines_on_demand_and_nothing_when_off() {
+    let mut bench = Bench::new("demo", Some(&settings(LogLevel::Lines)));
+    bench.world().server.write("[1, \"zwölf\"]");
+    bench.until("a line is shown", 60_000, |w| w.console().contains("sent [42, 1, 99]"));
+    let console = bench.world().console();
+    assert!(console.contains("received [1, \"zwölf\"]\r\n"), "{console}");
+    assert!(console.contains("the server is up\r\n"), "{console}");
+    let mut bench = Bench::new("demo", Some(&settings(LogLevel::Off)));
+    bench.until("a line is there", 60_000, |w| !w.server.ledger.got.is_empty());
+    assert_eq!(bench.world().console(), "");
+}
+
+#[test]
+fn damaged_settings_are_named() {
+    let mut bytes = [0; pblink_stm32::settings::MAX_SIZE];
+    let len = settings(LogLevel::Link).write(&mut bytes).expect("good settings");
+    bytes[len - 3] ^= 1;
+    let mut bench = Bench::with_sector("demo", &bytes[..len]);
+    bench.until("a line is there", 60_000, |w| !w.server.ledger.got.is_empty());
+    let console = bench.world().console();
+    assert!(console.contains("the settings are damaged"), "{console}");
+    assert_eq!(bench.world().server.id, "1");
+}
+
+#[test]
+fn a_server_that_comes_late_is_told_and_found() {
+    let mut bench = Bench::new("demo", Some(&settings(LogLevel::Link)));
+    bench.world().esp.faults.no_server = true;
+    bench.until("it is told", 20_000, |w| w.console().contains("no server: check its address"));
+    bench.run_ms(30_000);
+    bench.world().esp.faults.no_server = false;
+    bench.until("the lines arrive", 20_000, |w| w.server.ledger.got.len() >= 4);
+    let world = bench.world();
+    let expected: Vec<String> = (1..=4).map(|n| format!("[42, {n}, 99]")).collect();
+    assert_eq!(world.server.ledger.got[..4], expected, "those written meanwhile, too");
+    healthy(&mut bench);
+}
