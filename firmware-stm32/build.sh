@@ -4,6 +4,8 @@
 #
 #   firmware-stm32/build.sh            # target/thumbv7em-none-eabihf/release/demo (and echo), ELF
 #
+# Exit status: 0 built, 3 a tool is missing (it is named with the line that installs it), else what failed.
+#
 # Uses rustup's target if it is there, else Debian's compiler and linker. Stack is what remains of RAM.
 set -eu
 cd "$(dirname "$0")"
@@ -33,7 +35,7 @@ build.sh: no compiler for $target. Install one of:
   rustup target add $target
   apt-get install --no-install-recommends rustc-web cargo-web rust-web-src binutils-arm-none-eabi
 EOF
-    exit 1
+    exit 3
 fi
 
 # Sizes from the ELF itself, so that no binutils are needed: p_filesz of what goes into flash, and

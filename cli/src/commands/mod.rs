@@ -1,5 +1,6 @@
 //! The verbs, one file each, and what they share: global flags and logging.
 
+pub mod build;
 pub mod config;
 pub mod demo;
 pub mod extras;
@@ -72,6 +73,8 @@ pub enum Command {
     Simulate(simulate::Args),
     /// Show links, reports and outages of a running server.
     Monitor(monitor::Args),
+    /// Build the firmwares of both boards.
+    Build(build::Args),
     /// Write, show and check pblink.toml.
     Config(config::Args),
     /// Print a completion script for a shell.
@@ -117,6 +120,7 @@ pub fn dispatch(cli: Cli) -> anyhow::Result<Exit> {
         Command::Serve(args) => serve::run(args, &cli.global),
         Command::Simulate(args) => simulate::run(args, &cli.global),
         Command::Monitor(args) => monitor::run(args, &cli.global),
+        Command::Build(args) => build::run(args, &cli.global),
         Command::Config(args) => config::run(args, &cli.global),
         Command::Completions(args) => extras::completions(args),
         Command::Man(args) => extras::man(args),

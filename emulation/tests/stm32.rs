@@ -1,0 +1,79 @@
+//! The STM32's tests, which live in workspaces of their own: this runs them, so that one command runs
+//! everything. They are not members of this workspace because the bench depends on unicorn-engine, which
+//! needs cmake and libclang, and is GPL-2.0.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// Exit status of `build.sh` when a tool is missing.
+const MISSING: i32 = 3;
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
+}
+
+/// A command that does not know that a cargo started it: the nested one chooses its own compiler.
+fn command(program: &str) -> Command {
+    let mut command = Command::new(program);
+    command.current_dir(root());
+    for name in ["RUSTC", "RUSTDOC", "RUSTFLAGS", "CARGO_ENCODED_RUSTFLAGS", "CARGO_TARGET_DIR"] {
+        command.env_remove(name);
+    }
+    command
+}
+
+/// Runs the tests of a crate, and shows what they say.
+fn cargo_test(manifest: &str) {
+    let output = command("cargo")
+        .args(["test", "--locked", "--manifest-path", manifest, "--", "--nocapture"])
+        .output()
+        .expect("cargo started this");
+    println!("{}", String::from_utf8_lossy(&output.stdout));
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "the tests of {manifest} failed:\n{said}");
+}
+
+/// What is missing for the bench, with the lines that install it.
+fn missing() -> Option<String> {
+    let built = command("sh").arg("firmware-stm32/build.sh").output().expect("there is a shell");
+    let said = String::from_utf8_lossy(&built.stderr).into_owned();
+    let mut missing = String::new();
+    match built.status.code() {
+        Some(0) => println!("{}", String::from_utf8_lossy(&built.stdout)),
+        Some(MISSING) => missing += &said,
+        _ => panic!("firmware-stm32/build.sh failed:\n{said}"),
+    }
+    let cmake = Command::new("cmake").arg("--version").output().is_ok();
+    let clang = ["/usr/lib", "/usr/lib64", "/usr/local/lib"].iter().any(|dir| has_libclang(dir, 3));
+    if !(cmake && clang) && std::env::var_os("LIBCLANG_PATH").is_none() {
+        missing += "missing: cmake and libclang\n    install them with: \
+                    sudo apt-get install cmake libclang-dev\n";
+    }
+    (!missing.is_empty()).then_some(missing)
+}
+
+fn has_libclang(dir: impl AsRef<Path>, depth: u32) -> bool {
+    let Ok(entries) = std::fs::read_dir(dir) else { return false };
+    entries.flatten().any(|entry| {
+        let name = entry.file_name();
+        name.to_string_lossy().starts_with("libclang") && name.to_string_lossy().contains(".so")
+            || depth > 0
+                && entry.file_type().is_ok_and(|kind| kind.is_dir())
+                && has_libclang(entry.path(), depth - 1)
+    })
+}
+
+#[test]
+fn the_library_of_the_stm32_works_on_the_host() {
+    cargo_test("firmware-stm32/Cargo.toml");
+}
+
+#[test]
+fn the_release_images_of_the_stm32_work_on_an_emulated_chip() {
+    if let Some(missing) = missing() {
+        assert!(std::env::var_os("CI").is_none_or(|ci| ci.is_empty()), "{missing}");
+        eprintln!("SKIPPED, this test needs more programs:\n{missing}");
+        return;
+    }
+    cargo_test("unicorn-bench/Cargo.toml");
+}
