@@ -156,7 +156,8 @@ impl Builder {
         self
     }
 
-    /// How many different ids may connect. Default 16 384.
+    /// How many different ids may connect in the life of the server, since none is forgotten: where any
+    /// client is welcome, strangers can use them up. Default 16 384.
     pub fn max_clients(mut self, n: usize) -> Self {
         self.max_clients = n;
         self

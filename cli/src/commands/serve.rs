@@ -32,7 +32,7 @@ ctrl-C stops the server cleanly: acknowledgements that are due are waited for. A
 not wait.
 
 Exit codes: 0 stopped by ctrl-C or SIGTERM, 2 wrong flags, 3 wrong configuration, 4 the address \
-cannot be listened on.")]
+cannot be listened on, 130 stopped by a second ctrl-C.")]
 pub struct Args {
     /// Configuration file. Without it ./pblink.toml is used if it exists.
     #[arg(long, value_name = "FILE")]

@@ -33,7 +33,7 @@ every line.
 
 Exit codes: 0 every line arrived once and in order, 2 wrong flags, 4 no server could be started, \
 5 the ledger is not clean (a crashed ESP8266 may lose the two lines that it holds: \
-docs/PROTOCOL.md).")]
+docs/PROTOCOL.md), 130 ctrl-C while it waited for lines that were on their way.")]
 pub struct Args {
     /// How many boards to simulate.
     #[arg(long, value_name = "N", default_value_t = 3,
