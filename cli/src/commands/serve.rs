@@ -46,8 +46,8 @@ pub struct Args {
     /// Id of a client that is expected; may be repeated. Others are refused.
     #[arg(long = "client", value_name = "ID")]
     pub clients: Vec<String>,
-    /// Serve clients with any id.
-    #[arg(long, conflicts_with = "clients")]
+    /// Serve clients with any id, expected or not.
+    #[arg(long)]
     pub any_client: bool,
     /// What to do with lines.
     #[arg(long, value_enum)]
@@ -93,8 +93,9 @@ async fn serve(args: Args, settings: Settings) -> anyhow::Result<Exit> {
     let mut builder = Server::builder().listen(listen).timeout(timeout);
     // Without a configuration nobody has said who is expected.
     let chosen = !args.clients.is_empty() || settings.file().is_some();
-    if !args.any_client && chosen && !clients.is_empty() {
-        builder = builder.expected(clients.iter().map(String::as_str));
+    if chosen && !clients.is_empty() {
+        builder =
+            builder.expected(clients.iter().map(String::as_str)).allow_unknown(args.any_client);
     }
     let mut stop = std::pin::pin!(stop_signal()?);
     let server = builder.bind().await.map_err(|error| {
