@@ -84,7 +84,7 @@ assemble() {
     objects="$objects $object"
 }
 case $board in
-sdk) assemble src/board/sdk/interrupt.S ;;
+sdk) assemble src/board/sdk/assembly.S ;;
 *) assemble src/board/emulator.S ;;
 esac
 for source in $sources; do assemble "$source"; done
@@ -102,18 +102,39 @@ elif [ -z "${ESP8266_NONOS_SDK:-}" ]; then
     note="a check only, it cannot be flashed: set ESP8266_NONOS_SDK to the SDK's folder"
     # shellcheck disable=SC2046 # a list
     link -Wl,--fatal-warnings -T sdk-check.ld \
-        $(sed -n 's/^\([a-z_0-9]*\)  *.*/-Wl,--defsym=\1=0x40000000/p' sdk-symbols.txt)
+        $(sed -n 's/^\([A-Za-z_0-9]*\)  *.*/-Wl,--defsym=\1=0x40000000/p' sdk-symbols.txt)
 else
     note="linked with the SDK, never tried on a chip"
     sdk=$ESP8266_NONOS_SDK
-    # The SDK's own map, but our code and libc in the flash; our interrupt handler stays in RAM.
-    sed -e 's|^ *\*libm\.a:.*|&\n    *.s.o:(.literal .literal.* .rodata.*.literal .text .text.*)\n    *libc.a:(.literal .text .literal.* .text.*)|' \
-        -e 's|^ *\*(\.entry\.text)|&\n    *(.iram.pblink)|' \
-        -e "s|\.\./ld/|$sdk/ld/|" "$sdk/ld/eagle.app.v6.ld" > "$out/sdk.ld"
-    libc=$(xtensa-lx106-elf-gcc --specs=picolibc.specs -print-file-name=libc.a)
-    link -T "$out/sdk.ld" -Wl,--no-check-sections -L"$sdk/lib" -Wl,--start-group -lmain -lnet80211 \
+    # The SDK's own map, but with our code and libc in the flash, and that part first: some of our
+    # literals are in sections that the part for constants would take.
+    awk '
+        { sub(/\.\.\/ld\//, sdk "/ld/") }
+        /^ *\.irom0\.text :/ { inside = 1 }
+        inside {
+            block = block $0 "\n"
+            if (/libm\.a:/) block = block "*.s.o(.literal .literal.* .rodata.*.literal .text .text.*)\n" \
+                "*libc.a:(.literal .text .literal.* .text.*)\n"
+            if (/} *>irom0_0_seg/) inside = 0
+            next
+        }
+        /^ *\*\(\.entry\.text\)/ { $0 = $0 "\n*(.iram.pblink)" }
+        { rest = rest $0 "\n" }
+        END { sub(/SECTIONS\n{\n/, "SECTIONS\n{\n" block, rest); printf "%s", rest }
+    ' sdk="$sdk" "$sdk/ld/eagle.app.v6.ld" > "$out/sdk.ld"
+    # picolibc-xtensa-lx106-elf installs it beside the other libraries of this target.
+    libc=$(dirname "$(command -v xtensa-lx106-elf-gcc)")/../lib/xtensa-lx106-elf/lib/release/libc.a
+    [ -f "$libc" ] || {
+        need "the C library that the SDK wants" "sudo apt-get install picolibc-xtensa-lx106-elf"
+        exit 3
+    }
+    # memcpy and the like from the ROM: the SDK calls them also while the flash cannot be read.
+    # shellcheck disable=SC2046 # a list
+    link -T "$out/sdk.ld" -Wl,-u,call_user_start -Wl,-e,call_user_start -Wl,--no-check-sections -L"$sdk/lib" -Wl,--start-group -lmain -lnet80211 \
         -lpp -lphy -lwpa -llwip -lcrypto -lhal -lgcc "$libc" -Wl,--end-group \
-        -Wl,--defsym=__ctype_ptr__=0 -Wl,--no-warn-rwx-segments
+        -Wl,--defsym=__ctype_ptr__=0 -Wl,--no-warn-rwx-segments \
+        $(sed -n 's/^PROVIDE ( \(mem[a-z]*\) = \(0x[0-9a-f]*\) );/-Wl,--defsym=\1=\2/p' \
+            "$sdk/ld/eagle.rom.addr.v6.ld")
 fi
 
 # ---- sizes ----

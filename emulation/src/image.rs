@@ -33,6 +33,15 @@ pub fn vectors() -> Option<&'static Path> {
     find(&IMAGE, "vectors")
 }
 
+/// The chip's program, linked against the list of the SDK's functions that it may use. It is not run.
+///
+/// # Panics
+/// Like [`esp8266`].
+pub fn chip() -> Option<&'static Path> {
+    static IMAGE: Built = OnceLock::new();
+    find(&IMAGE, "sdk")
+}
+
 type Built = OnceLock<Result<PathBuf, String>>;
 
 fn find(image: &'static Built, name: &str) -> Option<&'static Path> {
@@ -51,6 +60,8 @@ fn build(name: &str) -> Result<PathBuf, String> {
     let output = Command::new("sh")
         .arg(folder.join("build.sh"))
         .arg(name)
+        // With or without the SDK on this machine: the same check.
+        .env_remove("ESP8266_NONOS_SDK")
         .output()
         .expect("there is a shell");
     let errors = String::from_utf8_lossy(&output.stderr).into_owned();

@@ -12,6 +12,7 @@
 //! |---|---|
 //! | (none) | none: the library alone, as in the host's tests |
 //! | `emulator` | QEMU's lx106 core; wires and network are carried by a harness |
+//! | `sdk` | the chip, with Espressif's ESP8266_NONOS_SDK: compiled and linked, never run on a chip |
 //! | `vectors` | the same core, but instead of the program it answers `vectors` |
 
 #![no_std]

@@ -17,7 +17,7 @@ use core::ffi::{CStr, c_char, c_void};
 use core::fmt::{self, Write};
 use core::mem::MaybeUninit;
 use core::panic::PanicInfo;
-use core::ptr::addr_of_mut;
+use core::ptr::{NonNull, addr_of_mut};
 
 use pblink_protocol::config::MAX_SERVER;
 use pblink_protocol::exchange::BusFault;
@@ -80,7 +80,7 @@ impl Shared {
     }
 }
 
-/// 1: the task has an event in its queue already. `interrupt.S` uses it too.
+/// 1: the task has an event in its queue already. `assembly.S` uses it too.
 #[unsafe(export_name = "PBLINK_POSTED")]
 static POSTED: Shared = Shared::new(0);
 /// 1: the program is in use.
@@ -90,9 +90,10 @@ static DEFERRED: Shared = Shared::new(0);
 /// State of the connection, as told to the program: see `Phase`.
 static PHASE: Shared = Shared::new(Phase::Closed as u8);
 
-// interrupt.S
+// assembly.S
 unsafe extern "C" {
     fn pblink_on_edge(_: *mut c_void);
+    fn pblink_on_stack(top: *mut u8, function: extern "C" fn());
 }
 
 const WIFI_UP: u8 = 1;
@@ -448,6 +449,15 @@ extern "C" fn user_init() {
     }
 }
 
+/// The program on its way to its place needs more than the chip's stack has: it goes over one on the
+/// heap, which is free again afterwards.
+const START_STACK: usize = size_of::<Program>() + 6 * 1024;
+
+extern "C" fn start() {
+    // SAFETY: nothing uses the program before this.
+    unsafe { (*PROGRAM.get()).write(Program::new(pins::syn())) };
+}
+
 /// The SDK is set up.
 extern "C" fn ready() {
     print(format_args!("\npblink-esp8266 {}", env!("CARGO_PKG_VERSION")));
@@ -459,7 +469,13 @@ extern "C" fn ready() {
             reset.reason, reset.cause, reset.epc1, reset.address
         ));
         (*CHIP.get()).write(Chip { bus: Master::new(pins::Bus) });
-        (*PROGRAM.get()).write(Program::new(pins::syn()));
+        let Some(stack) = NonNull::new(raw::pvPortMalloc(START_STACK, c"".as_ptr(), 0, false))
+        else {
+            stop(c"pblink: no memory to start");
+        };
+        let top = stack.as_ptr().cast::<u8>().add(START_STACK).map_addr(|top| top & !15);
+        pblink_on_stack(top, start);
+        raw::vPortFree(stack.as_ptr(), c"".as_ptr(), 0);
         raw::wifi_set_sleep_type(raw::NO_SLEEP);
         raw::wifi_set_event_handler_cb(on_wifi);
         raw::ets_timer_setfn(TIMER.get(), on_timer, core::ptr::null_mut());

@@ -1,3 +1,5 @@
+// What the compiler cannot do.
+
 // The interrupt of `syn`'s edges. In RAM, since it may come while the flash is being written; and
 // here, since the compiler puts the literals of such a function elsewhere.
 //
@@ -28,3 +30,17 @@ pblink_on_edge:
     movi    a4, 0
     jx      a5
 4:  ret
+
+// void pblink_on_stack(top, function): calls a function on another stack.
+    .section .text.pblink_on_stack, "ax"
+    .align  4
+    .global pblink_on_stack
+pblink_on_stack:
+    addi    a2, a2, -16
+    s32i    a0, a2, 0
+    s32i    a1, a2, 4
+    or      a1, a2, a2
+    callx0  a3
+    l32i    a0, a1, 0
+    l32i    a1, a1, 4
+    ret
