@@ -53,6 +53,8 @@ pub struct Traffic {
     pub naks: u64,
     /// Resets through the wire.
     pub resets: u64,
+    /// The longest time for which the STM32 held SCL low, in µs.
+    pub stretched: u64,
 }
 
 /// One ESP8266 with its network.
@@ -266,6 +268,7 @@ impl Esp {
                     self.transfer = None;
                     program.wires().bus_fault(BusFault::Other, at(now));
                 } else if let Some(ended) = transfer.step(slave, now) {
+                    self.traffic.stretched = self.traffic.stretched.max(transfer.stretched);
                     self.transfer = None;
                     match ended {
                         Ended::Read(bytes) => {

@@ -39,7 +39,7 @@ fn print(what: &str, bench: &mut Bench) {
     let traffic = world.esp.traffic;
     println!(
         "{what}: {} exchanges; payloads up {} ({} bytes), down {} ({} bytes); {} NAKs; {} resets; \
-         {} s of virtual time; stack {stack} bytes",
+         SCL held low for at most {} µs; {} s of virtual time; stack {stack} bytes",
         traffic.exchanges,
         traffic.up.0,
         traffic.up.1,
@@ -47,6 +47,7 @@ fn print(what: &str, bench: &mut Bench) {
         traffic.down.1,
         traffic.naks,
         traffic.resets,
+        traffic.stretched,
         world.now() / 1_000_000,
     );
 }
@@ -115,6 +116,28 @@ fn a_fast_master() {
     echo(&mut bench, |bench, _| bench.world().esp.traffic.exchanges >= 2_000);
     healthy(&mut bench);
     print("400 kHz", &mut bench);
+}
+
+#[test]
+fn a_master_that_is_always_faster() {
+    let mut bench = Bench::new("echo", Some(&settings(LogLevel::Link)));
+    // 1 µs a byte is beyond any bus: every single byte is stretched.
+    bench.world().esp.faults.byte = 1;
+    echo(&mut bench, |bench, _| bench.world().esp.traffic.exchanges >= 1_000);
+    healthy(&mut bench);
+    print("1 µs a byte", &mut bench);
+}
+
+#[test]
+fn interrupts_that_come_late() {
+    // As if the application masked interrupts that long, always.
+    for late in [20, 100, 300, 1_000] {
+        let mut bench = Bench::new("echo", Some(&settings(LogLevel::Link)));
+        bench.world().late = late;
+        echo(&mut bench, |bench, _| bench.world().esp.traffic.exchanges >= 300);
+        healthy(&mut bench);
+        print(&format!("interrupts {late} µs late"), &mut bench);
+    }
 }
 
 #[test]
