@@ -226,3 +226,13 @@ fn a_server_that_comes_late_is_told_and_found() {
     assert_eq!(world.server.ledger.got[..4], expected, "those written meanwhile, too");
     healthy(&mut bench);
 }
+
+#[test]
+fn a_network_that_comes_late_is_told_and_found() {
+    let mut bench = Bench::new("demo", Some(&settings(LogLevel::Link)));
+    bench.world().esp.faults.no_wifi = true;
+    bench.until("it is told", 30_000, |w| w.console().contains("no WiFi: check SSID"));
+    bench.world().esp.faults.no_wifi = false;
+    bench.until("the lines arrive", 30_000, |w| w.server.ledger.got.len() >= 4);
+    healthy(&mut bench);
+}
