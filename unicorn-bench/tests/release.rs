@@ -92,8 +92,12 @@ fn ten_thousand_exchanges_both_ways() {
     healthy(&mut bench);
     let traffic = bench.world().esp.traffic;
     assert!(traffic.exchanges >= 10_000);
+    // The slave is armed before `syn` rises: no address is ever refused.
+    assert_eq!(traffic.naks, 0);
     assert!(traffic.up.0 >= lines as u64 && traffic.down.0 >= lines as u64, "{traffic:?}");
     assert_eq!(bench.world().server.id, "bench");
+    // The peripheral is reset when the link starts, and never needs to be while all is well.
+    assert!(bench.world().chip.i2c.resets <= 4, "{}", bench.world().chip.i2c.resets);
     println!("{lines} lines returned");
     print("healthy", &mut bench);
 }
