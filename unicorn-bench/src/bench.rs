@@ -18,6 +18,8 @@ pub struct World {
     pub esp: Esp,
     /// The server.
     pub server: Server,
+    /// Interrupts are taken so many µs late, as if the program had masked them.
+    pub late: u64,
     pub(crate) stops: Stops,
 }
 

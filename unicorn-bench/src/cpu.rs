@@ -50,6 +50,8 @@ pub struct Cpu {
     in_handler: bool,
     sleeping: bool,
     frozen: bool,
+    /// Since when an interrupt waits.
+    waiting_since: Option<u64>,
     stack_bottom: u64,
 }
 
@@ -83,8 +85,14 @@ impl Cpu {
             let _ = uc.emu_stop();
         })
         .expect("hook");
-        let mut cpu =
-            Self { uc, in_handler: false, sleeping: false, frozen: false, stack_bottom: 0 };
+        let mut cpu = Self {
+            uc,
+            in_handler: false,
+            sleeping: false,
+            frozen: false,
+            waiting_since: None,
+            stack_bottom: 0,
+        };
         cpu.reset();
         cpu
     }
@@ -158,17 +166,22 @@ impl Cpu {
                 continue;
             }
             let interrupt = world.chip.interrupt();
-            let open = !self.frozen && !self.in_handler && self.get(Reg::PRIMASK) & 1 == 0;
+            let (cycles, late) = (world.chip.cycles, world.late * MHZ);
+            self.waiting_since = interrupt.and(self.waiting_since.or(Some(cycles)));
+            let due = self.waiting_since.map(|since| since + late).filter(|&at| at > cycles);
+            let masked = self.get(Reg::PRIMASK) & 1 != 0 || due.is_some();
             if let Some(number) = interrupt
-                && open
+                && !(self.frozen || self.in_handler || masked)
             {
                 self.sleeping = false;
+                self.waiting_since = None;
                 self.enter(number);
                 continue;
             }
             let sleeping = self.sleeping || self.frozen;
             let world = self.world();
             let next = world.next_at().unwrap_or(u64::MAX).min(until * MHZ);
+            let next = due.map_or(next, |due| next.min(due));
             let cycles = &mut world.chip.cycles;
             if sleeping {
                 *cycles = next.max(*cycles + 1);

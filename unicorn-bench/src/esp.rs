@@ -38,6 +38,10 @@ pub struct Faults {
     pub scl_stuck: bool,
     /// The server cannot be reached.
     pub no_server: bool,
+    /// There is no network.
+    pub no_wifi: bool,
+    /// One byte in so many is garbled on the bus, both ways, and nobody notices; 0 for none.
+    pub noise: u64,
 }
 
 /// What went over the wires.
@@ -53,6 +57,8 @@ pub struct Traffic {
     pub naks: u64,
     /// Resets through the wire.
     pub resets: u64,
+    /// The longest time for which the STM32 held SCL low, in µs.
+    pub stretched: u64,
 }
 
 /// One ESP8266 with its network.
@@ -72,6 +78,8 @@ pub struct Esp {
     connected: bool,
     to_server: VecDeque<(u64, Vec<u8>)>,
     to_esp: VecDeque<(u64, Vec<u8>)>,
+    /// The state of the generator of noise.
+    noise: u64,
     /// What is wrong.
     pub faults: Faults,
     /// What went over the wires.
@@ -100,6 +108,7 @@ impl Default for Esp {
             connected: false,
             to_server: VecDeque::new(),
             to_esp: VecDeque::new(),
+            noise: 0x2545_f491_4f6c_dd1d,
             faults: Faults::default(),
             traffic: Traffic::default(),
         }
@@ -108,6 +117,19 @@ impl Default for Esp {
 
 fn at(us: u64) -> Instant {
     Instant::from_micros(us)
+}
+
+/// Flips a bit in one of `one_in` bytes.
+fn garble(bytes: &mut [u8], one_in: u64, state: &mut u64) {
+    for byte in bytes.iter_mut().filter(|_| one_in > 0) {
+        // Xorshift: any sequence will do, the same in every run.
+        *state ^= *state << 13;
+        *state ^= *state >> 7;
+        *state ^= *state << 17;
+        if state.is_multiple_of(one_in) {
+            *byte ^= 1 << (*state >> 40 & 7);
+        }
+    }
 }
 
 fn pop_due<T>(queue: &mut VecDeque<(u64, T)>, now: u64) -> Option<(u64, T)> {
@@ -266,9 +288,11 @@ impl Esp {
                     self.transfer = None;
                     program.wires().bus_fault(BusFault::Other, at(now));
                 } else if let Some(ended) = transfer.step(slave, now) {
+                    self.traffic.stretched = self.traffic.stretched.max(transfer.stretched);
                     self.transfer = None;
                     match ended {
-                        Ended::Read(bytes) => {
+                        Ended::Read(mut bytes) => {
+                            garble(&mut bytes, self.faults.noise, &mut self.noise);
                             if bytes.len() > 2 {
                                 self.traffic.up.0 += 1;
                                 self.traffic.up.1 += bytes.len() as u64;
@@ -325,7 +349,9 @@ impl Esp {
                 ResponderAction::Read(len) => self.begin(Wanted::Read(len), slave, now),
                 ResponderAction::Write => {
                     let bytes = self.program.as_mut().map(|p| p.wires().tx_bytes().to_vec());
-                    self.begin(Wanted::Write(bytes.unwrap_or_default()), slave, now);
+                    let mut bytes = bytes.unwrap_or_default();
+                    garble(&mut bytes, self.faults.noise, &mut self.noise);
+                    self.begin(Wanted::Write(bytes), slave, now);
                 }
             }
         }
@@ -333,7 +359,9 @@ impl Esp {
             && let Some(command) = self.program.as_mut().and_then(Coprocessor::next_command)
         {
             match command {
-                Command::JoinRemembered | Command::Join => self.wifi_at = Some(now + WIFI),
+                Command::JoinRemembered | Command::Join => {
+                    self.wifi_at = Some(now + WIFI).filter(|_| !self.faults.no_wifi);
+                }
                 Command::Connect => {
                     self.disconnect(server);
                     self.connect_at = Some(now + LATENCY);

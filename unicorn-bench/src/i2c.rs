@@ -156,18 +156,18 @@ impl Slave {
         self.on() && self.sr1 & ADDR != 0
     }
 
-    /// The master has clocked one byte out of the slave; `None` while SCL is held low.
-    fn clock_out(&mut self) -> Option<u8> {
-        if self.stretches() {
-            return None;
+    /// Whether the slave lets the clock of the next byte begin.
+    fn ready(&mut self, master_reads: bool) -> bool {
+        if !self.on() {
+            return true;
         }
         self.feed();
-        let byte = self.shifter.take();
-        if byte.is_none() && self.on() {
-            return None;
-        }
-        // A slave that is off leaves SDA high.
-        Some(byte.unwrap_or(0xff))
+        !self.stretches() && (!master_reads || self.shifter.is_some())
+    }
+
+    /// The master has clocked one byte out of the slave. One that is off leaves SDA high.
+    fn clock_out(&mut self) -> u8 {
+        self.shifter.take().unwrap_or(0xff)
     }
 
     /// The master has acknowledged the byte, or not.
@@ -190,9 +190,6 @@ impl Slave {
     fn clock_in(&mut self, byte: u8) -> Option<bool> {
         if !self.on() {
             return Some(false);
-        }
-        if self.stretches() {
-            return None;
         }
         if self.dr_full {
             self.sr1 |= BTF;
@@ -259,60 +256,81 @@ pub struct Transfer {
     address: u8,
     done: Vec<u8>,
     started: bool,
-    /// A byte is acknowledged, but SCL was held low since.
+    /// The bits of a byte are under way.
+    clocking: bool,
+    /// SCL is held low since.
     held_since: Option<u64>,
     byte: u64,
     /// When the next byte is through.
     pub at: u64,
+    /// The longest time for which SCL was held low, in µs.
+    pub stretched: u64,
 }
 
 /// SCL may be held low for so long, in µs.
 const STRETCH: u64 = 50_000;
 /// How often a master in software looks whether SCL is free, in µs.
-const LOOK: u64 = 5;
+const LOOK: u64 = 2;
 
 impl Transfer {
     /// Begins now. A byte takes `byte` µs.
     pub fn new(wanted: Wanted, address: u8, byte: u64, cut: Option<usize>, now: u64) -> Self {
-        let (done, started, held_since) = (Vec::new(), false, None);
-        Self { wanted, cut, address, done, started, held_since, byte, at: now + byte }
+        let (done, started, clocking, held_since) = (Vec::new(), false, false, None);
+        let (at, stretched) = (now + byte, 0);
+        Self { wanted, cut, address, done, started, clocking, held_since, byte, at, stretched }
+    }
+
+    /// SCL is held low: look again soon, or give up.
+    fn hold(&mut self, now: u64) -> Option<Ended> {
+        let since = *self.held_since.get_or_insert(now);
+        self.at = now + LOOK;
+        self.stretched = self.stretched.max(self.at - since);
+        (now - since > STRETCH).then_some(Ended::Fault)
     }
 
     /// Goes on at [`at`](Self::at). `Some` when it has ended.
     pub fn step(&mut self, slave: &mut Slave, now: u64) -> Option<Ended> {
+        let read = matches!(self.wanted, Wanted::Read(_));
         if !self.started {
-            let read = matches!(self.wanted, Wanted::Read(_));
             if !slave.address(self.address, read) {
                 slave.stop();
                 return Some(Ended::NoAddress);
             }
             self.started = true;
+            self.at = now;
+            return None;
+        }
+        if !self.clocking {
+            if !slave.ready(read) {
+                return self.hold(now);
+            }
+            self.held_since = None;
+            self.clocking = true;
             self.at = now + self.byte;
             return None;
         }
         let n = self.done.len();
         let moved = match &self.wanted {
-            Wanted::Read(_) => slave.clock_out().map(|byte| (byte, true)),
+            Wanted::Read(_) => Some((slave.clock_out(), true)),
             Wanted::Write(bytes) => slave.clock_in(bytes[n]).map(|ack| (bytes[n], ack)),
         };
         let Some((byte, ack)) = moved else {
-            let since = *self.held_since.get_or_insert(now);
-            self.at = now + LOOK;
-            return (now - since > STRETCH).then_some(Ended::Fault);
+            return self.hold(now);
         };
+        self.clocking = false;
         self.held_since = None;
         self.done.push(byte);
         let n = n + 1;
-        let (all, read) = match &self.wanted {
-            Wanted::Read(len) => (*len, true),
-            Wanted::Write(bytes) => (bytes.len(), false),
+        let all = match &self.wanted {
+            Wanted::Read(len) => *len,
+            Wanted::Write(bytes) => bytes.len(),
         };
         let cut = self.cut.is_some_and(|cut| n >= cut && n < all);
         if read {
             slave.acknowledged(n < all && !cut);
         }
         if n < all && !cut && ack {
-            self.at = now + self.byte;
+            self.at = now;
             return None;
         }
         slave.stop();

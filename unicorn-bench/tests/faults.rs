@@ -181,3 +181,30 @@ fn many_faults_one_after_the_other() {
     assert_eq!((world.chip.watchdog_resets, world.chip.own_resets), (0, 0));
     println!("40 faults: {} resets of the ESP8266", world.esp.traffic.resets);
 }
+
+#[test]
+fn a_noisy_bus_never_stops_the_program() {
+    for one_in in [2000, 200, 20, 2] {
+        let mut bench = start();
+        bench.world().esp.faults.noise = one_in;
+        for n in 0..200 {
+            bench.world().server.write(&format!("noise {n} {}", "n".repeat(n)));
+        }
+        bench.run_ms(60_000);
+        // I2C has no checksum, so lines are garbled, or lost. But the program goes on, and when the
+        // noise is over so do lines: also if the configuration was garbled, after 5 min at most.
+        bench.world().esp.faults.noise = 0;
+        bench.world().server.write("the end");
+        bench.until("lines come back", 900_000, |w| {
+            w.server.ledger.got.iter().any(|l| l == "the end")
+        });
+        let world = bench.world();
+        assert_eq!((world.chip.watchdog_resets, world.chip.own_resets), (0, 0));
+        assert_eq!((world.chip.i2c.misuse, world.chip.unclocked), (0, 0));
+        println!(
+            "one byte in {one_in} garbled: {} resets of the ESP8266, {} s of virtual time",
+            world.esp.traffic.resets,
+            world.now() / 1_000_000
+        );
+    }
+}

@@ -39,7 +39,7 @@ fn print(what: &str, bench: &mut Bench) {
     let traffic = world.esp.traffic;
     println!(
         "{what}: {} exchanges; payloads up {} ({} bytes), down {} ({} bytes); {} NAKs; {} resets; \
-         {} s of virtual time; stack {stack} bytes",
+         SCL held low for at most {} µs; {} s of virtual time; stack {stack} bytes",
         traffic.exchanges,
         traffic.up.0,
         traffic.up.1,
@@ -47,6 +47,7 @@ fn print(what: &str, bench: &mut Bench) {
         traffic.down.1,
         traffic.naks,
         traffic.resets,
+        traffic.stretched,
         world.now() / 1_000_000,
     );
 }
@@ -91,8 +92,12 @@ fn ten_thousand_exchanges_both_ways() {
     healthy(&mut bench);
     let traffic = bench.world().esp.traffic;
     assert!(traffic.exchanges >= 10_000);
+    // The slave is armed before `syn` rises: no address is ever refused.
+    assert_eq!(traffic.naks, 0);
     assert!(traffic.up.0 >= lines as u64 && traffic.down.0 >= lines as u64, "{traffic:?}");
     assert_eq!(bench.world().server.id, "bench");
+    // The peripheral is reset when the link starts, and never needs to be while all is well.
+    assert!(bench.world().chip.i2c.resets <= 4, "{}", bench.world().chip.i2c.resets);
     println!("{lines} lines returned");
     print("healthy", &mut bench);
 }
@@ -115,6 +120,28 @@ fn a_fast_master() {
     echo(&mut bench, |bench, _| bench.world().esp.traffic.exchanges >= 2_000);
     healthy(&mut bench);
     print("400 kHz", &mut bench);
+}
+
+#[test]
+fn a_master_that_is_always_faster() {
+    let mut bench = Bench::new("echo", Some(&settings(LogLevel::Link)));
+    // 1 µs a byte is beyond any bus: every single byte is stretched.
+    bench.world().esp.faults.byte = 1;
+    echo(&mut bench, |bench, _| bench.world().esp.traffic.exchanges >= 1_000);
+    healthy(&mut bench);
+    print("1 µs a byte", &mut bench);
+}
+
+#[test]
+fn interrupts_that_come_late() {
+    // As if the application masked interrupts that long, always.
+    for late in [20, 100, 300, 1_000] {
+        let mut bench = Bench::new("echo", Some(&settings(LogLevel::Link)));
+        bench.world().late = late;
+        echo(&mut bench, |bench, _| bench.world().esp.traffic.exchanges >= 300);
+        healthy(&mut bench);
+        print(&format!("interrupts {late} µs late"), &mut bench);
+    }
 }
 
 #[test]
@@ -201,5 +228,15 @@ fn a_server_that_comes_late_is_told_and_found() {
     let world = bench.world();
     let expected: Vec<String> = (1..=4).map(|n| format!("[42, {n}, 99]")).collect();
     assert_eq!(world.server.ledger.got[..4], expected, "those written meanwhile, too");
+    healthy(&mut bench);
+}
+
+#[test]
+fn a_network_that_comes_late_is_told_and_found() {
+    let mut bench = Bench::new("demo", Some(&settings(LogLevel::Link)));
+    bench.world().esp.faults.no_wifi = true;
+    bench.until("it is told", 30_000, |w| w.console().contains("no WiFi: check SSID"));
+    bench.world().esp.faults.no_wifi = false;
+    bench.until("the lines arrive", 30_000, |w| w.server.ledger.got.len() >= 4);
     healthy(&mut bench);
 }

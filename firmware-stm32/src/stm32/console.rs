@@ -86,7 +86,7 @@ impl Console {
         core::mem::forget(pin);
         rcc::enable_and_reset::<T>();
         let r = T::REGISTERS;
-        // §30.3.4: BRR is the clock divided by the baud rate, in sixteenths of 16.
+        // §30.3.4: BRR is the clock divided by the baud rate, when each bit is sampled 16 times.
         let divider = (rcc::frequency::<T>().0 + baud / 2) / baud.max(1);
         r.brr().write(|w| w.set_brr(divider.clamp(16, 0xffff) as u16));
         r.cr1().write(|w| {

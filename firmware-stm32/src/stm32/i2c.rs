@@ -128,7 +128,8 @@ impl<'d, T: Instance> I2cSlave<'d, T> {
     fn arm(&mut self, direction: Direction, fill: impl FnOnce(&mut Transfer)) {
         T::shared().with(|transfer| {
             // A bus that looks busy now, between two transfers, has seen noise: begin clean.
-            if T::REGISTERS.sr2().read().busy() || transfer.direction.is_some() {
+            let busy = T::REGISTERS.sr2().read().busy();
+            if busy || transfer.unclear || transfer.direction.is_some() {
                 initialise::<T>(transfer);
             }
             transfer.begin(direction);
@@ -221,6 +222,8 @@ struct Transfer {
     at: usize,
     /// The last byte has left the data register for the wire.
     shifted: bool,
+    /// The data register may hold a byte: reset the peripheral before the next transfer.
+    unclear: bool,
     event: Option<BusEvent>,
 }
 
@@ -233,6 +236,7 @@ impl Transfer {
             len: 0,
             at: 0,
             shifted: false,
+            unclear: false,
             event: None,
         }
     }
@@ -317,11 +321,10 @@ impl Transfer {
         // The error flags are cleared by writing 0; 1 leaves them. Do not clear what was not seen.
         r.sr1().write_value(Sr1(!sr1.0 & 0xdf00));
         let only_af = sr1.af() && !(sr1.berr() || sr1.arlo() || sr1.ovr());
-        let sent = self.direction == Some(Direction::Tx)
-            && self.addressed
-            && self.at == self.len
-            // The NACK may come before the interrupt that would have told so.
-            && (self.shifted || sr1.txe());
+        let sent = self.direction == Some(Direction::Tx) && self.addressed && self.at == self.len;
+        // A late interrupt finds TXE cleared by the stop (§27.6.6), and cannot tell whether the last
+        // byte has left the data register. `ack` will tell; a byte that stayed must not be sent next.
+        self.unclear = sent && !self.shifted && !sr1.txe();
         if only_af && sent {
             self.end(r, BusEvent::Sent);
         } else {

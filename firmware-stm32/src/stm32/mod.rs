@@ -7,6 +7,38 @@
 //! | [`wires`] | GPIO, and EXTI for the edges of `ack` | 8, 12 |
 //! | [`console`] | USART, transmitter only | 30 |
 //! | [`watchdog`] | independent watchdog | 21 |
+//!
+//! # Other pins
+//! Any I2C with its pins, any pins for `syn` and reset, and any pin for `ack`, with the interrupt that
+//! serves the EXTI line of its number:
+//! ```no_run
+//! use embassy_stm32::gpio::Level;
+//! use embassy_stm32::interrupt::typelevel;
+//! use embassy_stm32::{bind_interrupts, peripherals};
+//! use pblink_protocol::time::Duration;
+//! use pblink_stm32::hardware::Hardware;
+//! use pblink_stm32::stm32::i2c::{ErrorHandler, EventHandler, I2cSlave};
+//! use pblink_stm32::stm32::wires::{AckHandler, AckSynReset, Reset, WiringError};
+//!
+//! bind_interrupts!(struct Irqs {
+//!     I2C2_EV => EventHandler<peripherals::I2C2>;
+//!     I2C2_ER => ErrorHandler<peripherals::I2C2>;
+//!     EXTI9_5 => AckHandler<typelevel::EXTI9_5>;
+//! });
+//!
+//! type Board = Hardware<I2cSlave<'static, peripherals::I2C2>, AckSynReset<'static>>;
+//!
+//! fn hardware() -> Result<Board, WiringError> {
+//!     let p = embassy_stm32::init(embassy_stm32::Config::default());
+//!     let bus = I2cSlave::new(p.I2C2, p.PB10, p.PB11, Irqs);
+//!     // Through a transistor, so a high level resets.
+//!     let pulse = Duration::from_millis(200);
+//!     let reset = Reset { pin: p.PA0.into(), active: Level::High, pulse };
+//!     let (syn, ack) = (p.PC1.into(), p.PA8.into());
+//!     let wires = AckSynReset::new::<typelevel::EXTI9_5>(syn, ack, reset, Irqs)?;
+//!     Ok(Hardware { bus, reset_pulse: wires.pulse(), wires })
+//! }
+//! ```
 
 pub mod console;
 pub mod i2c;
