@@ -404,7 +404,10 @@ impl AppBase {
             let (Step::Partial(used) | Step::Complete(used) | Step::TooLong(used)) = step;
             self.wires.consume(used);
             match step {
-                Step::Partial(_) => {}
+                // Its program must run to go on with a line, and keepalives wait behind that line.
+                Step::Partial(_) => {
+                    self.crash_at = self.crash_at.map(|at| at.max(now + CRASH_TIMEOUT));
+                }
                 Step::TooLong(_) => self.event(AppEvent::Dropped(DropCause::TooLong)),
                 Step::Complete(_) => {
                     self.line(now);

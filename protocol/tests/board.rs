@@ -381,6 +381,17 @@ fn the_longest_line_passes_both_ways() {
     assert_eq!(w.esp().dropped(), 0);
 }
 
+/// Six payloads of a second each leave no room for a keepalive, but show that the ESP8266 lives.
+#[test]
+fn a_long_line_over_slow_wires_is_no_crash() {
+    let mut w = World::up();
+    w.rig.transfer_latency = Duration::from_millis(350);
+    let text = "x".repeat(MAX_TEXT);
+    w.server_write(&text);
+    w.until(30_000, |w| w.app_got.contains(&text));
+    assert_eq!(w.app().resets(), 0);
+}
+
 #[test]
 fn texts_that_cannot_pass_are_refused_at_once() {
     let mut w = World::up();
