@@ -22,13 +22,13 @@ pub(crate) const WAITERS: usize = 8;
 /// The memory of one link, about 7 KB. Keep it in a `static` (`static_cell::ConstStaticCell`), or
 /// wherever it outlives the link.
 pub struct State {
-    pub(crate) shared: Option<Shared>,
+    pub(crate) shared: Shared,
 }
 
 impl State {
     /// Memory for a link.
     pub const fn new() -> Self {
-        Self { shared: None }
+        Self { shared: Shared::new() }
     }
 }
 
@@ -49,9 +49,9 @@ pub(crate) struct Shared {
 }
 
 impl Shared {
-    pub(crate) fn new(app: AppBase) -> Self {
+    const fn new() -> Self {
         Self {
-            app: RefCell::new(app),
+            app: RefCell::new(AppBase::idle()),
             waiters: RefCell::new(MultiWakerRegistration::new()),
             kick: Signal::new(),
             started: Cell::new(false),

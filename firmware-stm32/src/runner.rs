@@ -36,6 +36,8 @@ pub type Link<'d, B, W, H, D> = (Handle<'d>, Runner<'d, B, W, H, D>);
 /// A link: the handle for your tasks, and the runner, which must be [run](Runner::run) for anything to
 /// happen. The connection id is part of the configuration.
 ///
+/// `state` is to be fresh: it is not emptied here, since a copy of it would take as much stack.
+///
 /// `watchdog` is fed by the runner; `()` for none.
 ///
 /// # Errors
@@ -49,9 +51,11 @@ pub fn new<'d, B: SlaveBus, W: Wires, H: Hooks, D: Watchdog>(
     options: Options,
 ) -> Result<Link<'d, B, W, H, D>, ConfigError> {
     let timing = InitiatorTiming { reset_pulse: hardware.reset_pulse, ..options.timing };
-    let mut app = AppBase::new(config, timing)?;
-    app.set_forward_reports(options.forward_reports);
-    let shared: &'d Shared = state.shared.insert(Shared::new(app));
+    let shared: &'d Shared = &state.shared;
+    shared.with(|app| {
+        app.set_forward_reports(options.forward_reports);
+        app.configure(config, timing)
+    })?;
     let Hardware { bus, wires, .. } = hardware;
     let runner = Runner { shared, bus, wires, hooks, watchdog, verbose: options.verbose };
     Ok((Handle { shared }, runner))

@@ -158,11 +158,17 @@ impl AppBase {
     /// # Errors
     /// If the configuration cannot be used.
     pub fn new(config: &Config, timing: InitiatorTiming) -> Result<Self, ConfigError> {
-        let mut line = [0; MAX_PAYLOAD];
-        let len = config.encode(&mut line)?;
-        Ok(Self {
-            wires: Initiator::new(timing),
-            config: line[..len].iter().copied().collect(),
+        let mut app = Self::idle();
+        app.configure(config, timing)?;
+        Ok(app)
+    }
+
+    /// An application base without a configuration. It is large for a chip's stack: this makes it where
+    /// it stays, in a `static`. [`configure`](Self::configure) it before [`start`](Self::start).
+    pub const fn idle() -> Self {
+        Self {
+            wires: Initiator::new(InitiatorTiming::classic()),
+            config: Vec::new(),
             phase: Phase::Down,
             started: false,
             queue: Vec::new(),
@@ -178,7 +184,23 @@ impl AppBase {
             report: None,
             events: heapless::Deque::new(),
             resets: 0,
-        })
+        }
+    }
+
+    /// Sets configuration and times. The ESP8266 gets them after its next reset.
+    ///
+    /// # Errors
+    /// If the configuration cannot be used; the one before stays.
+    pub fn configure(
+        &mut self,
+        config: &Config,
+        timing: InitiatorTiming,
+    ) -> Result<(), ConfigError> {
+        let mut line = [0; MAX_PAYLOAD];
+        let len = config.encode(&mut line)?;
+        self.config = line[..len].iter().copied().collect();
+        self.wires.set_timing(timing);
+        Ok(())
     }
 
     /// Whether reports of the ESP8266 are also sent to the server, as the line
