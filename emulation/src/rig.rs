@@ -71,7 +71,7 @@ pub struct Rig {
 
 impl Rig {
     /// Switches a pair of boards on. The STM32's program writes `count` numbered lines
-    /// ([`line`]`("up", n)`), as fast as they are taken.
+    /// ([`line()`] with `"up"`), as fast as they are taken.
     ///
     /// # Panics
     /// If the configuration cannot be used.
