@@ -78,8 +78,8 @@ objects=
 assemble() {
     object=$out/obj/$(basename "$1").o
     if [ ! "$object" -nt "$1" ]; then
-        xtensa-lx106-elf-gcc -mlongcalls -c -x assembler-with-cpp "$1" -o "$object.new"
-        mv "$object.new" "$object"
+        xtensa-lx106-elf-gcc -mlongcalls -c -x assembler-with-cpp "$1" -o "$object.$$"
+        mv "$object.$$" "$object"
     fi
     objects="$objects $object"
 }
@@ -92,8 +92,8 @@ elf=$out/pblink-esp8266.elf
 link() { # options
     # shellcheck disable=SC2086 # a list
     xtensa-lx106-elf-gcc -nostdlib -Wl,-z,noexecstack -Wl,--gc-sections $objects "$@" \
-        -Wl,-Map="$out/pblink-esp8266.map" -o "$elf.new"
-    mv "$elf.new" "$elf"
+        -Wl,-Map="$out/pblink-esp8266.map" -o "$elf.$$"
+    mv "$elf.$$" "$elf"
 }
 note="for QEMU only, it cannot be flashed"
 if [ "$board" != sdk ]; then

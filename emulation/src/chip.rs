@@ -123,8 +123,15 @@ impl Chip {
                 }
                 return Ok(frame);
             }
-            // A few bytes at a time always find room, so there is no waiting for it.
-            self.stream.readable().await?;
+            if self.idle && !self.output.is_empty() {
+                tokio::select! {
+                    readable = self.stream.readable() => readable?,
+                    writable = self.stream.writable() => writable?,
+                }
+                self.flush();
+            } else {
+                self.stream.readable().await?;
+            }
             let mut chunk = [0; 4096];
             match self.stream.try_read(&mut chunk) {
                 Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),

@@ -47,7 +47,8 @@ pub struct Seen {
     pub faults: usize,
     /// The longest that the STM32 was late for its own time, because this machine was busy.
     pub late: Duration,
-    /// What the ESP8266 wrote to its console.
+    /// What the ESP8266 wrote to its console, what the STM32 was told, and what went wrong, with the
+    /// time in seconds.
     pub log: Vec<String>,
     /// The rig has failed.
     failed: Option<String>,
@@ -70,7 +71,7 @@ pub struct Rig {
 
 impl Rig {
     /// Switches a pair of boards on. The STM32's program writes `count` numbered lines
-    /// ([`line()`]`("up", n)`), as fast as they are taken.
+    /// ([`line()`] with `"up"`), as fast as they are taken.
     ///
     /// # Panics
     /// If the configuration cannot be used.
@@ -222,6 +223,11 @@ impl Bench {
         Instant::from_micros(self.started.elapsed().as_micros() as u64)
     }
 
+    fn log(&self, what: &str) {
+        let at = self.started.elapsed().as_secs_f64();
+        self.tell.send_modify(|seen| seen.log.push(format!("{at:8.3} {what}")));
+    }
+
     fn note_lateness(&self, at: Option<std::time::Instant>) {
         let late = at.map_or(Duration::ZERO, |at| at.elapsed());
         self.tell.send_if_modified(|seen| {
@@ -265,6 +271,9 @@ impl Bench {
             self.tell.send_modify(|seen| seen.down.push(line));
         }
         while let Some(event) = self.app.next_event() {
+            if !matches!(event, AppEvent::Report(_)) {
+                self.log(&format!("STM32: {event:?}"));
+            }
             self.tell.send_modify(|seen| seen.events.push(event));
         }
     }
@@ -275,7 +284,10 @@ impl Bench {
                 self.syn = level;
                 self.tell_chip(to_board::SYN, &[&[u8::from(level)]]);
             }
-            InitiatorAction::Reset(true) => self.lose_chip(Power::Reset, true),
+            InitiatorAction::Reset(true) => {
+                self.log("wire: reset");
+                self.lose_chip(Power::Reset, true);
+            }
             InitiatorAction::Reset(false) => {
                 if matches!(self.chip, Power::Reset) {
                     self.chip = Power::On(Chip::start(&self.image).await?);
@@ -312,6 +324,7 @@ impl Bench {
             Fault::Hang => {
                 if let Power::On(chip) = &mut self.chip {
                     chip.hang();
+                    self.log("fault: hang");
                     self.tell.send_modify(|seen| seen.faults += 1);
                 }
             }
@@ -365,8 +378,7 @@ impl Bench {
             }
             (from_board::CLOSE | from_board::SEND | from_board::TAKEN, [_, ..]) => {}
             (from_board::LOG, text) => {
-                let text = String::from_utf8_lossy(text).into_owned();
-                self.tell.send_modify(|seen| seen.log.push(text));
+                self.log(&format!("ESP8266: {}", String::from_utf8_lossy(text)));
             }
             _ => self.fail(format!("the firmware sent a frame {:?} {content:?}", char::from(kind))),
         }
@@ -377,6 +389,7 @@ impl Bench {
         let len = what.map_or_else(|len| len, <[u8]>::len);
         if self.kill && len > 2 {
             self.kill = false;
+            self.log("fault: killed");
             self.tell.send_modify(|seen| seen.faults += 1);
             return self.lose_chip(Power::Dead, false);
         }

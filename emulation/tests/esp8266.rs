@@ -120,14 +120,8 @@ impl Link {
         self.rig.wait("the last line at the STM32", ended, |_| ()).await;
         let (down, resets) = self.rig.look(|seen| {
             println!("{} boots; this machine was up to {:.1?} late", seen.boots, seen.late);
-            let reports = |event: &&AppEvent| matches!(event, AppEvent::Report(_));
-            for event in seen.events.iter().filter(|event| !reports(event)) {
-                println!("    STM32: {event:?}");
-            }
-            let last = seen.events.iter().rfind(reports);
-            println!("    STM32: {last:?}");
             for line in &seen.log {
-                println!("    ESP8266: {line}");
+                println!("    {line}");
             }
             (seen.down.clone(), seen.resets())
         });

@@ -143,9 +143,10 @@ impl Emulator {
         let number = self.transfer;
         let limit = self.time() + TRANSFER;
         loop {
-            let answer =
-                |kind, content: &[u8]| kind == to_board::I2C && content.first() == Some(&number);
-            if let Some(frame) = self.take(answer) {
+            // The answer to one that was given up is dropped.
+            if let Some(frame) = self.take(|kind, _| kind == to_board::I2C)
+                && frame.content.first() == Some(&number)
+            {
                 return match frame.content.get(1) {
                     Some(&frame::OK) => Ok(frame),
                     Some(&frame::NO_ADDRESS) => Err(BusFault::NoAddress),
