@@ -11,6 +11,7 @@ pub mod exit;
 pub mod hub;
 pub mod monitor;
 pub mod settings;
+mod source;
 
 use std::process::ExitCode;
 

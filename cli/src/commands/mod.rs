@@ -5,6 +5,7 @@ pub mod config;
 pub mod demo;
 pub mod extras;
 pub mod monitor;
+pub mod new;
 pub mod serve;
 pub mod simulate;
 
@@ -75,6 +76,8 @@ pub enum Command {
     Monitor(monitor::Args),
     /// Build the firmwares of both boards.
     Build(build::Args),
+    /// Make a folder with an application of your own for the STM32.
+    New(new::Args),
     /// Write, show and check pblink.toml.
     Config(config::Args),
     /// Print a completion script for a shell.
@@ -121,6 +124,7 @@ pub fn dispatch(cli: Cli) -> anyhow::Result<Exit> {
         Command::Simulate(args) => simulate::run(args, &cli.global),
         Command::Monitor(args) => monitor::run(args, &cli.global),
         Command::Build(args) => build::run(args, &cli.global),
+        Command::New(args) => new::run(args),
         Command::Config(args) => config::run(args, &cli.global),
         Command::Completions(args) => extras::completions(args),
         Command::Man(args) => extras::man(args),

@@ -15,6 +15,7 @@ use anyhow::Context;
 
 use super::Global;
 use crate::exit::{Exit, Failed};
+use crate::source;
 use manifest::{Image, Manifest};
 use script::Outcome;
 
@@ -67,21 +68,21 @@ struct Firmware {
 
 const STM32: Firmware = Firmware {
     board: "stm32",
-    folder: "firmware-stm32",
+    folder: source::STM32,
     arguments: &[],
     elf: "target/thumbv7em-none-eabihf/release/demo",
 };
 
 const ESP8266: Firmware = Firmware {
     board: "esp8266",
-    folder: "firmware-esp8266",
+    folder: source::ESP8266,
     arguments: &["emulator"],
     elf: "target/emulator/pblink-esp8266.elf",
 };
 
 /// Runs the verb.
 pub fn run(args: Args, _global: &Global) -> anyhow::Result<Exit> {
-    let source = source(args.source.as_deref())?;
+    let source = source::find(args.source.as_deref())?;
     let wanted = match args.target {
         Target::Stm32 => vec![STM32],
         Target::Esp8266 => vec![ESP8266],
@@ -129,30 +130,4 @@ fn image(firmware: &Firmware, source: &Path, out: &Path) -> anyhow::Result<Image
     } else {
         Image::write(firmware.board, None, &bytes, &out.join("esp8266-emulator.elf"))
     }
-}
-
-/// The folder with the sources.
-fn source(named: Option<&Path>) -> anyhow::Result<PathBuf> {
-    let has = |folder: &Path| {
-        [STM32, ESP8266].iter().all(|f| folder.join(f.folder).join("build.sh").is_file())
-    };
-    if let Some(named) = named {
-        return has(named).then(|| named.to_owned()).ok_or_else(|| {
-            Failed::with(
-                Exit::Usage,
-                format!("{} is not the source folder of pblink", named.display()),
-            )
-        });
-    }
-    let here = std::env::current_dir().context("cannot tell the current folder")?;
-    let built_from = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap_or(Path::new("/"));
-    here.ancestors().chain([built_from]).find(|folder| has(folder)).map(Path::to_owned).ok_or_else(
-        || {
-            Failed::with(
-                Exit::Config,
-                "the sources of the firmwares are not here: run this in a clone of pblink, or name \
-                 one with --source DIR",
-            )
-        },
-    )
 }

@@ -1,0 +1,302 @@
+//! `pblink new`: a folder with an application for the user's own STM32 code.
+
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+use anyhow::Context;
+
+use crate::exit::{Exit, Failed};
+use crate::settings::{self, Settings};
+use crate::source;
+
+/// Arguments of `pblink new`.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  pblink new kitchen                          the folder kitchen/, here
+  pblink new kitchen --config pblink.toml     with a copy of these settings
+  kitchen/build.sh                            builds it
+
+The application is for a Pyboard v1.x. It sends a list every 5 s and prints what it receives; \
+comments mark the places for your own code. It uses the sources of pblink where they are now: see \
+its Cargo.toml. A WiFi password is not copied. README.md in the folder says how to flash it.
+
+Exit codes: 0 made, 1 the folder has something in it or cannot be written, 2 wrong name or flags, \
+3 there are no sources, or the configuration is wrong.")]
+pub struct Args {
+    /// The name of the application and of its folder: lower-case letters, digits, `-` and `_`.
+    pub name: String,
+    /// The folder with the sources of pblink. Without it: the folder around you that has them, or
+    /// the one that this program was built from.
+    #[arg(long, value_name = "DIR")]
+    pub source: Option<PathBuf>,
+    /// The pblink.toml to copy. Without it: a new one, with the defaults.
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+}
+
+/// A template; all but README.md and Cargo.toml are used as they are.
+macro_rules! template {
+    ($file:literal) => {
+        include_str!(concat!("../../../templates/app/", $file))
+    };
+}
+
+const CARGO_TOML: &str = template!("Cargo.toml.in");
+const BUILD_SH: &str = "build.sh";
+
+/// One file of the application: its path in the folder, and what is in it.
+type File = (&'static str, String);
+
+/// Runs the verb.
+pub fn run(args: Args) -> anyhow::Result<Exit> {
+    let Args { name, .. } = &args;
+    check_name(name).map_err(|why| {
+        let message = format!("{name:?} cannot be the name: {why}; try `{}`", suggestion(name));
+        Failed::with(Exit::Usage, message)
+    })?;
+    let folder = Path::new(name);
+    refuse_used(folder)?;
+    let source = source::find(args.source.as_deref())?;
+    let source = source
+        .canonicalize()
+        .with_context(|| format!("cannot tell where {} is", source.display()))?;
+    let files = files(name, &source, args.config.as_deref())?;
+    write(folder, &files)?;
+    let mut out = io::stdout().lock();
+    writeln!(out, "made {name}/: an application that uses the sources in {}", source.display())?;
+    writeln!(out, "next: `{name}/build.sh` builds it as it is")?;
+    writeln!(out, "      YOUR CODE marks the places for yours in {name}/src/main.rs")?;
+    writeln!(out, "      {name}/README.md says how to flash it, and where its settings are")?;
+    Ok(Exit::Ok)
+}
+
+/// All files of the application.
+fn files(name: &str, source: &Path, config: Option<&Path>) -> anyhow::Result<Vec<File>> {
+    let (toml, settings) = match config {
+        Some(path) => {
+            let text = settings::read_text(path)?;
+            let (settings, problems) = settings::read(path, &text);
+            if !problems.is_empty() {
+                return Err(settings::failed(&problems));
+            }
+            (text, settings)
+        }
+        None => (settings::filled_template(&Settings::default()), Settings::default()),
+    };
+    let mut ignored = template!("gitignore").to_owned();
+    // The secrets file may have another name, which must stay out of version control too.
+    let secrets = &settings.wifi.secrets;
+    if secrets.is_relative() && *secrets != Settings::default().wifi.secrets {
+        ignored += &format!("/{}\n", secrets.display());
+    }
+    let stm32 = source.join(source::STM32);
+    let lock = stm32.join("Cargo.lock");
+    let lock = std::fs::read_to_string(&lock).map_err(|e| {
+        Failed::with(
+            Exit::Config,
+            format!("cannot read {}: {e}; is the clone of pblink whole?", lock.display()),
+        )
+    })?;
+    let manifest = CARGO_TOML
+        .replace("{{stm32}}", &quoted(&stm32)?)
+        .replace("{{protocol}}", &quoted(&source.join("protocol"))?)
+        .replace("{{name}}", name);
+    Ok(vec![
+        ("Cargo.toml", manifest),
+        // The versions that the firmware is tested with. Cargo adds the application at its first build.
+        ("Cargo.lock", lock),
+        ("memory.x", template!("memory.x").to_owned()),
+        ("build.rs", template!("build.rs").to_owned()),
+        (BUILD_SH, template!("build.sh").to_owned()),
+        ("src/main.rs", template!("src/main.rs").to_owned()),
+        ("pblink.toml", toml),
+        (".gitignore", ignored),
+        ("README.md", template!("README.md").replace("{{name}}", name)),
+    ])
+}
+
+/// A path as a TOML string.
+fn quoted(path: &Path) -> anyhow::Result<String> {
+    let text = path.to_str().ok_or_else(|| {
+        Failed::with(
+            Exit::Failure,
+            format!("{} is not UTF-8, which Cargo.toml must be: rename it", path.display()),
+        )
+    })?;
+    Ok(toml_edit::Value::from(text).to_string())
+}
+
+/// Makes the folder with all files, or nothing: they are written beside it first.
+fn write(folder: &Path, files: &[File]) -> anyhow::Result<()> {
+    let name = folder.file_name().unwrap_or_default().to_string_lossy();
+    let temporary = folder.with_file_name(format!(".{name}.{}.tmp", std::process::id()));
+    let cannot = |e: io::Error| {
+        let message = format!(
+            "cannot make the folder {}: {e}; nothing was written: run this where you may write",
+            folder.display()
+        );
+        Failed::with(Exit::Failure, message)
+    };
+    std::fs::create_dir(&temporary).map_err(cannot)?;
+    // An empty folder is replaced in the same step; one that has got something in it meanwhile is not.
+    fill(&temporary, files).and_then(|()| std::fs::rename(&temporary, folder)).map_err(|e| {
+        let _ = std::fs::remove_dir_all(&temporary);
+        cannot(e)
+    })
+}
+
+fn fill(folder: &Path, files: &[File]) -> io::Result<()> {
+    std::fs::create_dir(folder.join("src"))?;
+    for (name, text) in files {
+        std::fs::write(folder.join(name), text)?;
+    }
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt;
+        let script = folder.join(BUILD_SH);
+        // Whoever may read it may run it.
+        let mode = std::fs::metadata(&script)?.permissions().mode();
+        let mode = mode | (mode & 0o444) >> 2;
+        std::fs::set_permissions(&script, std::fs::Permissions::from_mode(mode))?;
+    }
+    Ok(())
+}
+
+/// Only a new or an empty folder is used.
+fn refuse_used(folder: &Path) -> anyhow::Result<()> {
+    let Ok(found) = folder.symlink_metadata() else { return Ok(()) };
+    let what = if !found.is_dir() {
+        "exists and is no folder"
+    } else if std::fs::read_dir(folder).is_ok_and(|mut entries| entries.next().is_none()) {
+        return Ok(());
+    } else {
+        "exists and is not empty"
+    };
+    Err(Failed::with(
+        Exit::Failure,
+        format!("{} {what}; nothing is overwritten: choose another name", folder.display()),
+    ))
+}
+
+/// Names that mean something else to Cargo or the compiler.
+const RESERVED: &str = "abstract alloc as async await become box break build const continue core crate \
+    deps do dyn else enum examples extern false final fn for gen if impl in incremental let loop macro \
+    match mod move mut override priv proc-macro proc_macro pub ref return self static std struct super \
+    test trait true try type typeof unsafe unsized use virtual where while yield";
+
+/// The longest name that crates.io takes.
+const MAX_NAME: usize = 64;
+
+/// Whether a package can have this name.
+fn check_name(name: &str) -> Result<(), &'static str> {
+    if !name.starts_with(|c: char| c.is_ascii_lowercase()) {
+        return Err("it must begin with a letter from a to z");
+    }
+    let fits = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-' || c == '_';
+    if !name.chars().all(fits) {
+        return Err("it is the name of a Rust package, of lower-case letters, digits, `-` and `_`");
+    }
+    if name.len() > MAX_NAME {
+        return Err("it has more than 64 characters");
+    }
+    if RESERVED.split_whitespace().any(|word| word == name) {
+        return Err("it means something else to Rust");
+    }
+    // In whichever spelling, it would be the same crate.
+    let crate_name = name.replace('-', "_");
+    let depends = |line: &str| {
+        line.split_once(" = ").is_some_and(|(key, _)| key.replace('-', "_") == crate_name)
+    };
+    let (_, rest) = CARGO_TOML.split_once("[dependencies]").unwrap_or_default();
+    if rest.lines().take_while(|line| !line.starts_with('[')).any(depends) {
+        return Err("the application needs a library of that name");
+    }
+    Ok(())
+}
+
+/// A name that is allowed, and near to one that is not.
+fn suggestion(name: &str) -> String {
+    let last = name.trim_end_matches(['/', '\\']).rsplit(['/', '\\']).next().unwrap_or_default();
+    let fits =
+        |c: char| if c.is_ascii_alphanumeric() || c == '_' { c.to_ascii_lowercase() } else { '-' };
+    let words = last.chars().map(fits).collect::<String>();
+    let words: Vec<_> = words.split('-').filter(|word| !word.is_empty()).collect();
+    let mut near = words.join("-");
+    near.truncate(MAX_NAME);
+    if check_name(&near).is_ok() {
+        return near;
+    }
+    near.truncate(MAX_NAME - "app-".len());
+    let near = format!("app-{near}");
+    if check_name(&near).is_ok() && words.iter().any(|w| *w != "_") {
+        near
+    } else {
+        "my-app".into()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_of_packages_are_taken() {
+        for name in ["kitchen", "a", "led_2", "my-board", "demo", &"x".repeat(MAX_NAME)] {
+            assert_eq!(check_name(name), Ok(()), "{name}");
+        }
+    }
+
+    #[test]
+    fn other_names_are_refused_with_one_that_is_taken() {
+        for (name, near) in [
+            ("Kitchen", "kitchen"),
+            ("my board", "my-board"),
+            ("boards/kitchen/", "kitchen"),
+            ("../kitchen", "kitchen"),
+            ("2nd", "app-2nd"),
+            ("test", "app-test"),
+            ("fn", "app-fn"),
+            ("heapless", "app-heapless"),
+            ("cortex_m", "app-cortex_m"),
+            ("küche", "k-che"),
+            ("_led", "app-_led"),
+            ("", "my-app"),
+            ("..", "my-app"),
+            ("_", "my-app"),
+            (".hidden", "hidden"),
+            (&"9".repeat(70), &format!("app-{}", "9".repeat(60))),
+            (&"x".repeat(70), &"x".repeat(64)),
+        ] {
+            assert!(check_name(name).is_err(), "{name}");
+            assert_eq!(suggestion(name), near, "{name}");
+            assert_eq!(check_name(near), Ok(()), "{near}");
+        }
+    }
+
+    #[test]
+    fn paths_are_quoted_for_toml() {
+        let quoted = quoted(Path::new("/a \"b\"\\c")).unwrap();
+        let read: toml::Table = format!("path = {quoted}").parse().unwrap();
+        assert_eq!(read["path"].as_str(), Some("/a \"b\"\\c"));
+    }
+
+    #[test]
+    fn a_folder_that_fills_up_meanwhile_stays_as_it_is_and_nothing_is_left_beside_it() {
+        let place = tempfile::tempdir().unwrap();
+        let folder = place.path().join("kitchen");
+        std::fs::create_dir(&folder).unwrap();
+        std::fs::write(folder.join("mine.txt"), "mine").unwrap();
+        let files = [("README.md", String::new()), (BUILD_SH, String::new())];
+        let error = write(&folder, &files).unwrap_err().to_string();
+        assert!(error.contains("cannot make the folder"), "{error}");
+        let names = |folder: &Path| -> Vec<_> {
+            let entries = std::fs::read_dir(folder).unwrap();
+            entries.map(|e| e.unwrap().file_name().into_string().unwrap()).collect()
+        };
+        assert_eq!(
+            (names(place.path()), names(&folder)),
+            (vec!["kitchen".into()], vec!["mine.txt".into()])
+        );
+    }
+}

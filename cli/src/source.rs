@@ -1,0 +1,42 @@
+//! Where the sources of the firmwares are.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::Context;
+
+use crate::exit::{Exit, Failed};
+
+/// The folder of the STM32's firmware and library, in the source folder.
+pub(crate) const STM32: &str = "firmware-stm32";
+/// The folder of the ESP8266's firmware, in the source folder.
+pub(crate) const ESP8266: &str = "firmware-esp8266";
+
+/// The folder with the sources: the one that is named, else the first one around the current folder,
+/// else the one that this program was built from.
+///
+/// # Errors
+/// [`Exit::Usage`] if the named one is no such folder, [`Exit::Config`] if there is none.
+pub(crate) fn find(named: Option<&Path>) -> anyhow::Result<PathBuf> {
+    let has = |folder: &Path| {
+        [STM32, ESP8266].iter().all(|name| folder.join(name).join("build.sh").is_file())
+    };
+    if let Some(named) = named {
+        return has(named).then(|| named.to_owned()).ok_or_else(|| {
+            Failed::with(
+                Exit::Usage,
+                format!("{} is not the source folder of pblink", named.display()),
+            )
+        });
+    }
+    let here = std::env::current_dir().context("cannot tell the current folder")?;
+    let built_from = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap_or(Path::new("/"));
+    here.ancestors().chain([built_from]).find(|folder| has(folder)).map(Path::to_owned).ok_or_else(
+        || {
+            Failed::with(
+                Exit::Config,
+                "the sources of the firmwares are not here: run this in a clone of pblink, or name \
+                 one with --source DIR",
+            )
+        },
+    )
+}

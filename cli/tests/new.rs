@@ -1,0 +1,227 @@
+//! `pblink new`, and that what it makes builds, with the real compiler where it is installed.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+fn new(folder: &Path, args: &[&str]) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_pblink"));
+    command.arg("new").args(args).current_dir(folder);
+    command.output().unwrap()
+}
+
+/// The end of an application that was made.
+fn make(folder: &Path, args: &[&str]) -> (PathBuf, String) {
+    let output = new(folder, args);
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    assert_eq!(stderr(&output), "");
+    (folder.join(args[0]), String::from_utf8(output.stdout).unwrap())
+}
+
+/// The error of an application that was not made.
+fn refused(folder: &Path, args: &[&str], code: i32) -> String {
+    let output = new(folder, args);
+    assert_eq!(output.status.code(), Some(code), "{args:?}: {output:?}");
+    assert!(output.stdout.is_empty(), "{output:?}");
+    stderr(&output)
+}
+
+fn stderr(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+fn source() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap()
+}
+
+/// The names of all that lies in a folder, and below.
+fn names(folder: &Path) -> Vec<String> {
+    let mut names = Vec::new();
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let entry = entry.unwrap();
+        let name = entry.file_name().into_string().unwrap();
+        if entry.file_type().unwrap().is_dir() {
+            names.extend(self::names(&entry.path()).into_iter().map(|n| format!("{name}/{n}")));
+        } else {
+            names.push(name);
+        }
+    }
+    names.sort();
+    names
+}
+
+fn read(path: PathBuf) -> String {
+    std::fs::read_to_string(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display()))
+}
+
+#[test]
+fn the_files_are_there_and_have_the_name_in_them() {
+    let folder = tempfile::tempdir().unwrap();
+    let (app, said) = make(folder.path(), &["kitchen"]);
+    assert!(said.contains("made kitchen/") && said.contains("`kitchen/build.sh`"), "{said}");
+    let files = [
+        ".gitignore",
+        "Cargo.lock",
+        "Cargo.toml",
+        "README.md",
+        "build.rs",
+        "build.sh",
+        "memory.x",
+        "pblink.toml",
+        "src/main.rs",
+    ];
+    assert_eq!(names(&app), files);
+    // Nothing is left beside it.
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
+    for file in files {
+        assert!(!read(app.join(file)).contains("{{"), "{file}");
+    }
+    let manifest: toml::Table = read(app.join("Cargo.toml")).parse().unwrap();
+    assert_eq!(manifest["package"]["name"].as_str(), Some("kitchen"));
+    assert_eq!(manifest["bin"][0]["name"].as_str(), Some("kitchen"));
+    let source = source().canonicalize().unwrap();
+    for (name, place) in [("pblink-stm32", "firmware-stm32"), ("pblink-protocol", "protocol")] {
+        let path = manifest["dependencies"][name]["path"].as_str();
+        assert_eq!(path, source.join(place).to_str(), "{name}");
+    }
+    assert!(read(app.join("README.md")).starts_with("# kitchen\n"));
+    let ignored = read(app.join(".gitignore"));
+    for line in ["/target", "/pblink.secrets.toml"] {
+        assert!(ignored.lines().any(|l| l == line), "{ignored}");
+    }
+    assert_eq!(read(app.join("pblink.toml")), read(source.join("templates/pblink.toml")));
+    // The same chip as the firmware's.
+    for file in ["memory.x", "build.rs"] {
+        assert_eq!(read(app.join(file)), read(source.join("firmware-stm32").join(file)), "{file}");
+    }
+}
+
+#[test]
+fn libraries_and_profile_are_those_of_the_firmware() {
+    let folder = tempfile::tempdir().unwrap();
+    let (app, _) = make(folder.path(), &["kitchen"]);
+    let ours: toml::Table = read(app.join("Cargo.toml")).parse().unwrap();
+    let theirs: toml::Table = read(source().join("firmware-stm32/Cargo.toml")).parse().unwrap();
+    assert_eq!(ours["profile"], theirs["profile"]);
+    for (name, wanted) in ours["dependencies"].as_table().unwrap() {
+        if name.starts_with("pblink-") {
+            continue;
+        }
+        let part = |value: &toml::Value, key| value.get(key).cloned();
+        let version = |value: &toml::Value| part(value, "version").unwrap_or(value.clone());
+        let firmware = &theirs["dependencies"][name];
+        assert_eq!(version(wanted), version(firmware), "{name}");
+        for key in ["features", "default-features"] {
+            assert_eq!(part(wanted, key), part(firmware, key), "{name}: {key}");
+        }
+    }
+}
+
+#[test]
+fn what_it_makes_builds_as_it_is() {
+    // With a blank and quotes in the path, since the script and Cargo.toml have to bear them.
+    let folder = tempfile::tempdir().unwrap();
+    let place = folder.path().join("my \"boards\"");
+    std::fs::create_dir(&place).unwrap();
+    let (app, _) = make(&place, &["new-app-test"]);
+    // Beside the firmware, since most of what it needs may be compiled there already.
+    let target = source().join("firmware-stm32/target");
+    let output = Command::new(app.join("build.sh")).env("CARGO_TARGET_DIR", &target).output();
+    let output = output.unwrap();
+    let said = stderr(&output);
+    if output.status.code() == Some(3) {
+        assert!(std::env::var_os("CI").is_none_or(|ci| ci.is_empty()), "{said}");
+        assert!(said.contains("install"), "what is missing is named: {said}");
+        eprintln!("SKIPPED, this test needs more programs:\n{said}");
+        return;
+    }
+    assert_eq!(output.status.code(), Some(0), "{said}");
+    assert!(!said.contains("warning"), "{said}");
+    let sizes = String::from_utf8(output.stdout).unwrap();
+    assert!(sizes.contains("new-app-test: flash "), "{sizes}");
+    let elf = std::fs::read(target.join("thumbv7em-none-eabihf/release/new-app-test")).unwrap();
+    assert_eq!(elf[..6], *b"\x7fELF\x01\x01", "32 bits, little-endian");
+    // Cargo has kept the versions of the firmware.
+    let versions = |path: PathBuf| -> Vec<(String, String)> {
+        let lock: toml::Table = read(path).parse().unwrap();
+        let packages = lock["package"].as_array().unwrap().clone();
+        let text = |p: &toml::Value, key: &str| p[key].as_str().unwrap().to_owned();
+        packages.iter().map(|p| (text(p, "name"), text(p, "version"))).collect()
+    };
+    let firmware = versions(source().join("firmware-stm32/Cargo.lock"));
+    for package in versions(app.join("Cargo.lock")) {
+        assert!(package.0 == "new-app-test" || firmware.contains(&package), "{package:?}");
+    }
+}
+
+#[test]
+fn settings_are_copied_but_checked_first() {
+    let folder = tempfile::tempdir().unwrap();
+    let toml = "# mine\n[board]\nid = \"kitchen\"\n[wifi]\nsecrets = \"wifi.toml\"\n";
+    std::fs::write(folder.path().join("my.toml"), toml).unwrap();
+    std::fs::write(folder.path().join("wrong.toml"), "[board]\nid = 7\n").unwrap();
+    let (app, _) = make(folder.path(), &["kitchen", "--config", "my.toml"]);
+    assert_eq!(read(app.join("pblink.toml")), toml);
+    let ignored = read(app.join(".gitignore"));
+    assert!(ignored.lines().any(|line| line == "/wifi.toml"), "{ignored}");
+    let said = refused(folder.path(), &["hall", "--config", "wrong.toml"], 3);
+    assert!(said.contains("wrong.toml:2: `board.id`"), "{said}");
+    let said = refused(folder.path(), &["hall", "--config", "none.toml"], 3);
+    assert!(said.contains("cannot read none.toml"), "{said}");
+    assert!(!folder.path().join("hall").exists());
+}
+
+#[test]
+fn nothing_is_overwritten() {
+    let folder = tempfile::tempdir().unwrap();
+    let app = folder.path().join("kitchen");
+    std::fs::create_dir(&app).unwrap();
+    std::fs::write(app.join("mine.txt"), "mine").unwrap();
+    std::fs::write(folder.path().join("hall"), "a file").unwrap();
+    let said = refused(folder.path(), &["kitchen"], 1);
+    assert!(said.contains("kitchen exists and is not empty"), "{said}");
+    assert!(said.contains("choose another name"), "{said}");
+    let said = refused(folder.path(), &["hall"], 1);
+    assert!(said.contains("hall exists and is no folder"), "{said}");
+    assert_eq!(names(folder.path()), ["hall", "kitchen/mine.txt"]);
+    // An empty folder is as good as none.
+    std::fs::remove_file(app.join("mine.txt")).unwrap();
+    make(folder.path(), &["kitchen"]);
+    assert!(app.join("src/main.rs").is_file());
+}
+
+#[test]
+fn a_name_that_no_package_can_have_is_refused_with_another() {
+    let folder = tempfile::tempdir().unwrap();
+    for (name, near) in [("My Board", "my-board"), ("../kitchen", "kitchen"), ("test", "app-test")]
+    {
+        let said = refused(folder.path(), &[name], 2);
+        assert!(said.contains(&format!("{name:?} cannot be the name: ")), "{said}");
+        assert!(said.contains(&format!("try `{near}`")), "{said}");
+    }
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
+}
+
+#[test]
+fn a_folder_without_sources_is_a_wrong_flag() {
+    let folder = tempfile::tempdir().unwrap();
+    let said = refused(folder.path(), &["kitchen", "--source", "."], 2);
+    assert!(said.contains(". is not the source folder of pblink"), "{said}");
+    // It looks right, but something is missing.
+    for name in ["firmware-stm32", "firmware-esp8266"] {
+        std::fs::create_dir(folder.path().join(name)).unwrap();
+        std::fs::write(folder.path().join(name).join("build.sh"), "").unwrap();
+    }
+    let said = refused(folder.path(), &["kitchen", "--source", "."], 3);
+    assert!(said.contains("Cargo.lock") && said.contains("clone"), "{said}");
+    assert!(!folder.path().join("kitchen").exists());
+}
+
+/// The folder cannot be made where there is none; root, as which tests may run, could write into a
+/// folder whose mode forbids it.
+#[cfg(target_os = "linux")]
+#[test]
+fn where_nothing_can_be_written_the_error_says_so() {
+    let said = refused(Path::new("/proc"), &["kitchen"], 1);
+    assert!(said.contains("cannot make the folder kitchen: "), "{said}");
+    assert!(said.contains("nothing was written"), "{said}");
+}
