@@ -109,12 +109,7 @@ impl Network {
         now: Instant,
         rng: &mut Rng,
     ) {
-        let at = self.arrives(now, rng);
-        let c = &mut self.connections[connection];
-        if !bytes.is_empty() && c.open && !c.silent {
-            let at = at + c.slow;
-            split(bytes, rng).for_each(|part| c.to_server.push(at, Arrival::AtServer(part)));
-        }
+        self.send(connection, bytes, now, rng, |c| &mut c.to_server, Arrival::AtServer);
     }
 
     pub(super) fn send_to_board(
@@ -124,11 +119,24 @@ impl Network {
         now: Instant,
         rng: &mut Rng,
     ) {
+        self.send(connection, bytes, now, rng, |c| &mut c.to_board, Arrival::AtBoard);
+    }
+
+    fn send(
+        &mut self,
+        connection: usize,
+        bytes: Vec<u8>,
+        now: Instant,
+        rng: &mut Rng,
+        pipe: impl FnOnce(&mut Connection) -> &mut Pipe,
+        arrival: impl Fn(Vec<u8>) -> Arrival,
+    ) {
         let at = self.arrives(now, rng);
         let c = &mut self.connections[connection];
         if !bytes.is_empty() && c.open && !c.silent {
             let at = at + c.slow;
-            split(bytes, rng).for_each(|part| c.to_board.push(at, Arrival::AtBoard(part)));
+            let pipe = pipe(c);
+            split(bytes, rng).for_each(|part| pipe.push(at, arrival(part)));
         }
     }
 
