@@ -3,6 +3,7 @@
 pub mod build;
 pub mod config;
 pub mod demo;
+pub mod doctor;
 pub mod extras;
 pub mod flash;
 pub mod monitor;
@@ -79,6 +80,8 @@ pub enum Command {
     Build(build::Args),
     /// Put a program onto a board.
     Flash(flash::Args),
+    /// Look whether everything is there that the other verbs need, and whether it agrees.
+    Doctor(doctor::Args),
     /// Make a folder with an application of your own for the STM32.
     New(new::Args),
     /// Write, show and check pblink.toml.
@@ -128,6 +131,7 @@ pub fn dispatch(cli: Cli) -> anyhow::Result<Exit> {
         Command::Monitor(args) => monitor::run(args, &cli.global),
         Command::Build(args) => build::run(args, &cli.global),
         Command::Flash(args) => flash::run(args, &cli.global),
+        Command::Doctor(args) => doctor::run(args, &cli.global),
         Command::New(args) => new::run(args),
         Command::Config(args) => config::run(args, &cli.global),
         Command::Completions(args) => extras::completions(args),

@@ -1,0 +1,51 @@
+//! Is pblink.toml right?
+
+use std::path::{Path, PathBuf};
+
+use super::finding::{Finding, Group};
+use crate::settings::{self, DEFAULT_FILE, Settings};
+
+/// The settings, as far as they can be used, and what is to be said of them.
+pub(super) fn check(named: Option<&Path>) -> (Settings, Vec<Finding>) {
+    let mut group = Group::new("configuration");
+    let file = named.map(Path::to_owned).or_else(|| {
+        let file = PathBuf::from(DEFAULT_FILE);
+        file.exists().then_some(file)
+    });
+    let Some(file) = file else {
+        group.warning(
+            format!("there is no {DEFAULT_FILE} here: the defaults apply"),
+            "pblink config init   writes one",
+        );
+        return (Settings::default(), group.done());
+    };
+    let text = match settings::read_text(&file) {
+        Ok(text) => text,
+        Err(error) => {
+            group.error(format!("{error:#}"), "pblink config init   writes one");
+            return (Settings::default(), group.done());
+        }
+    };
+    let (settings, problems) = settings::read(&file, &text);
+    for problem in &problems {
+        group.error(problem.to_string(), "pblink config check   after each change");
+    }
+    let password = match settings::find_password(&settings, None) {
+        Ok(found) => found.map(|(secret, _)| secret),
+        Err(error) => {
+            group.error(format!("{error:#}"), "pblink config set wifi.password   writes a new one");
+            None
+        }
+    };
+    if problems.is_empty() {
+        match settings.config_line_problem(password.as_ref()) {
+            Some(problem) => group.error(problem.to_string(), "shorten one of them"),
+            None => group.ok(format!("{} has no mistakes", file.display())),
+        }
+        for note in settings.notes(password.is_some()) {
+            let (what, remedy) = note.split_once(": ").unwrap_or((&note, ""));
+            group.warning(what, remedy);
+        }
+    }
+    (settings, group.done())
+}

@@ -1,0 +1,48 @@
+//! `pblink doctor`: is everything there that the other verbs need, and does it agree?
+//!
+//! Each check looks and changes nothing. It gives findings: what is so, how bad that is, and what to
+//! do about it. One module per group of checks.
+
+mod configuration;
+mod finding;
+mod server;
+
+use std::io::{IsTerminal, stdout};
+use std::path::PathBuf;
+
+use super::Global;
+use super::extras::print;
+use crate::exit::Exit;
+use finding::Level;
+
+/// Arguments of `pblink doctor`.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  pblink doctor
+  pblink doctor --json | jq -r '.findings[] | select(.level == \"error\") | .remedy'
+
+It only looks: nothing is installed, written, erased or reset. `ok` is as it should be, `warn` may be \
+what you want, `FAIL` is in the way of another verb.
+
+Exit codes: 0 nothing is in the way, 1 something is, 2 wrong flags.")]
+pub struct Args {
+    /// Configuration file. Without it ./pblink.toml is used if it exists.
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// Print the findings as one JSON object.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Runs the verb.
+pub fn run(args: Args, global: &Global) -> anyhow::Result<Exit> {
+    let (settings, mut findings) = configuration::check(args.config.as_deref());
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    findings.extend(runtime.block_on(server::check(&settings)));
+    let colour = global.color.enabled(stdout().is_terminal());
+    let text = if args.json { finding::json(&findings) } else { finding::table(&findings, colour) };
+    print(text.as_bytes())?;
+    let bad = findings.iter().any(|finding| finding.level == Level::Error);
+    Ok(if bad { Exit::Failure } else { Exit::Ok })
+}

@@ -1,0 +1,132 @@
+//! Can boards reach the server, and does it agree with pblink.toml?
+
+use std::io::ErrorKind;
+use std::net::{IpAddr, SocketAddr, TcpListener, ToSocketAddrs, UdpSocket};
+
+use super::finding::{Finding, Group};
+use crate::control::{Client, ServerInfo};
+use crate::settings::Settings;
+
+/// Looks for a server that runs, else whether one could.
+pub(super) async fn check(settings: &Settings) -> Vec<Finding> {
+    let mut group = Group::new("server");
+    let running = match settings.server.control {
+        Some(control) => info(control).await,
+        None => None,
+    };
+    match running {
+        Some(info) => agrees(&mut group, settings, &info),
+        None => can_listen(&mut group, settings),
+    }
+    address(&mut group, settings);
+    group.done()
+}
+
+async fn info(control: SocketAddr) -> Option<ServerInfo> {
+    Client::connect(&control.to_string()).await.ok()?.info().await.ok()
+}
+
+/// A server runs: whether it is the one that pblink.toml describes.
+fn agrees(group: &mut Group, settings: &Settings, info: &ServerInfo) {
+    let server = &settings.server;
+    group.ok(format!(
+        "a server of version {} runs at {}, {} of {} links are up",
+        info.version, info.listen, info.links_up, info.links_total
+    ));
+    if info.version != env!("CARGO_PKG_VERSION") {
+        group.warning(
+            format!(
+                "the server has version {}, this is {}",
+                info.version,
+                env!("CARGO_PKG_VERSION")
+            ),
+            "restart the server with this program",
+        );
+    }
+    if info.timeout_ms == u64::from(server.timeout_ms) {
+        group.ok(format!("its time-out is that of pblink.toml, {} ms", info.timeout_ms));
+    } else {
+        group.error(
+            format!(
+                "the server's time-out is {} ms, the boards get {} ms from pblink.toml",
+                info.timeout_ms, server.timeout_ms
+            ),
+            "restart the server without --timeout-ms, so that both ends have the same",
+        );
+    }
+    let port = info.listen.parse::<SocketAddr>().map(|address| address.port());
+    if port.is_ok_and(|port| port != server.port) {
+        group.error(
+            format!(
+                "the server listens at {}, the boards look for port {}",
+                info.listen, server.port
+            ),
+            "restart the server without --listen, or change server.port",
+        );
+    }
+}
+
+/// No server runs: whether `pblink serve` could listen.
+fn can_listen(group: &mut Group, settings: &Settings) {
+    let listen = SocketAddr::new(settings.server.listen, settings.server.port);
+    match TcpListener::bind(listen) {
+        Ok(_) => group.ok(format!("no server runs; `pblink serve` can listen at {listen}")),
+        Err(error) if error.kind() == ErrorKind::AddrInUse => group.error(
+            format!("another program listens at {listen}, and it is no pblink server"),
+            format!(
+                "find it with `ss -ltnp sport = :{}` and stop it, or change server.port",
+                listen.port()
+            ),
+        ),
+        Err(error) if error.kind() == ErrorKind::PermissionDenied => group.error(
+            format!("you may not listen at port {}", listen.port()),
+            "pblink config set server.port 8123   or another one above 1023",
+        ),
+        Err(error) if error.kind() == ErrorKind::AddrNotAvailable => group.error(
+            format!("server.listen = {} is no address of this machine", listen.ip()),
+            "pblink config set server.listen 0.0.0.0   listens at all of them",
+        ),
+        Err(error) => group.error(
+            format!("cannot listen at {listen}: {error}"),
+            "change server.listen or server.port",
+        ),
+    }
+}
+
+/// Whether the address that the boards get is one of this machine's.
+fn address(group: &mut Group, settings: &Settings) {
+    let host = &settings.server.host;
+    let found: Vec<IpAddr> = match (host.as_str(), settings.server.port).to_socket_addrs() {
+        Ok(found) => found.map(|address| address.ip()).collect(),
+        Err(error) => {
+            group.error(
+                format!("server.host {host:?} has no address: {error}"),
+                "use an IP address: the ESP8266 asks the name server of its WiFi network",
+            );
+            return;
+        }
+    };
+    // Only an address of this machine can be bound.
+    match found.iter().find(|ip| UdpSocket::bind((**ip, 0)).is_ok()) {
+        Some(ip) if ip.is_loopback() => {}
+        Some(ip) => group.ok(format!("server.host {host} is this machine ({ip})")),
+        None => {
+            let own = own_address().map_or_else(String::new, |ip| {
+                format!(", or `pblink config set server.host {ip}` if it runs here")
+            });
+            group.warning(
+                format!("server.host {host} is not this machine: boards will look elsewhere"),
+                format!("right if the server runs there{own}"),
+            );
+        }
+    }
+}
+
+/// The address that this machine has towards others. Nothing is sent.
+fn own_address() -> Option<IpAddr> {
+    let socket = UdpSocket::bind(("0.0.0.0", 0)).ok()?;
+    // Any address that is not ours will do (RFC 5737): the kernel then chooses the way out.
+    socket.connect(("192.0.2.1", 9)).ok()?;
+    let ip = socket.local_addr().ok()?.ip();
+    (!ip.is_unspecified()).then_some(ip)
+}
