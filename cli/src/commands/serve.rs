@@ -1,6 +1,6 @@
 //! `pblink serve`
 
-use std::io::{IsTerminal, Write, stdout};
+use std::io::{IsTerminal, Write, stdin, stdout};
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -11,10 +11,10 @@ use tokio::sync::mpsc;
 
 use super::Global;
 use crate::apps::{self, Passed};
-use crate::control::{ControlServer, EventStream, Notice, Source};
+use crate::control::{self, ControlServer, EventStream, Notice, Source};
 use crate::exit::{Exit, Failed};
 use crate::hub::Hub;
-use crate::monitor::text;
+use crate::monitor::{self, text};
 use crate::settings::{App, Settings};
 
 /// Arguments of `pblink serve`.
@@ -24,6 +24,7 @@ Examples:
   pblink serve                                  as pblink.toml says, or with defaults
   pblink serve --client kitchen --client attic  serve these two, refuse others
   pblink serve --any-client --app log           print the lines of whoever connects
+  pblink serve --screen                         and show the links, as pblink monitor does
   pblink serve --json | jq 'select(.event == \"report\")'
 
 Flags go before pblink.toml, and that before the defaults. Without pblink.toml and --client, \
@@ -55,6 +56,10 @@ pub struct Args {
     /// Where `pblink monitor` and other programs find the server, or `off`.
     #[arg(long, value_name = "ADDR:PORT|off", value_parser = parse_control)]
     pub control: Option<Control>,
+    /// Show the screen of `pblink monitor` instead of printing; `q` stops the server. Without a terminal
+    /// it prints.
+    #[arg(long, conflicts_with = "json")]
+    pub screen: bool,
     /// Print everything as JSON, one object per line.
     #[arg(long)]
     pub json: bool,
@@ -75,16 +80,16 @@ fn parse_control(text: &str) -> Result<Control, String> {
 }
 
 /// Runs the verb.
-pub fn run(args: Args, _global: &Global) -> anyhow::Result<Exit> {
+pub fn run(args: Args, global: &Global) -> anyhow::Result<Exit> {
     let settings = Settings::load(args.config.as_deref())?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    let exit = runtime.block_on(serve(args, settings));
+    let exit = runtime.block_on(serve(args, settings, global));
     // A reader that hangs must not keep the process.
     runtime.shutdown_timeout(Duration::from_millis(200));
     exit
 }
 
-async fn serve(args: Args, settings: Settings) -> anyhow::Result<Exit> {
+async fn serve(args: Args, settings: Settings, global: &Global) -> anyhow::Result<Exit> {
     let config = &settings.server;
     let timeout = Duration::from_millis(args.timeout_ms.unwrap_or(config.timeout_ms).into());
     let listen = args.listen.unwrap_or_else(|| SocketAddr::new(config.listen, config.port));
@@ -119,23 +124,44 @@ async fn serve(args: Args, settings: Settings) -> anyhow::Result<Exit> {
     greet(&hub, control.as_ref());
     let (passed, lines) = mpsc::channel(64);
     tokio::spawn(apps::run(hub.clone(), app, passed));
-    let printing = print(hub.events(), lines, Printer { json: args.json, lines: true });
-    // On a thread of its own: a reader that hangs blocks it, and must hold up neither a connection nor
-    // the end of the program.
-    let runtime = tokio::runtime::Handle::current();
-    let mut printing = tokio::task::spawn_blocking(move || runtime.block_on(printing));
+    let screen = args.screen && stdout().is_terminal() && stdin().is_terminal();
+    let mut printing = if screen {
+        let colour = global.color.enabled(true);
+        tokio::spawn(show(hub.clone(), lines, colour))
+    } else {
+        let printing = print(hub.events(), lines, Printer { json: args.json, lines: true });
+        // On a thread of its own: a reader that hangs blocks it, and must hold up neither a connection nor
+        // the end of the program.
+        let runtime = tokio::runtime::Handle::current();
+        tokio::task::spawn_blocking(move || {
+            runtime.block_on(printing);
+            Ok(())
+        })
+    };
     tokio::select! {
-        _ = &mut printing => return Ok(Exit::Ok),
-        () = &mut stop => {}
+        shown = &mut printing => {
+            shown.map_err(std::io::Error::other).flatten()?;
+            if !screen {
+                return Ok(Exit::Ok);
+            }
+        }
+        () = &mut stop => {
+            if screen {
+                // The same signal ends it, and it gives the terminal back.
+                let _ = (&mut printing).await;
+            }
+        }
     }
     let ending = async {
         let saved = tokio::select! {
             saved = hub.stop() => saved,
             // What happens while the server stops is printed too.
-            _ = &mut printing => return hub.stop().await,
+            _ = &mut printing, if !screen => return hub.stop().await,
         };
         // The last events are still on their way to the printer.
-        let _ = tokio::time::timeout(Duration::from_millis(500), &mut printing).await;
+        if !screen {
+            let _ = tokio::time::timeout(Duration::from_millis(500), &mut printing).await;
+        }
         if let Some(control) = control {
             control.shutdown().await;
         }
@@ -153,6 +179,21 @@ async fn serve(args: Args, settings: Settings) -> anyhow::Result<Exit> {
         );
     }
     Ok(Exit::Ok)
+}
+
+/// Shows the links until the user has enough.
+async fn show(
+    hub: Arc<Hub>,
+    mut lines: mpsc::Receiver<Passed>,
+    colour: bool,
+) -> std::io::Result<()> {
+    // The applications wait for whoever takes their lines; the screen shows their number.
+    tokio::spawn(async move { while lines.recv().await.is_some() {} });
+    super::screen_is_on(true);
+    let updates = control::follow_source(hub);
+    let shown = monitor::run(updates, monitor::Options { colour, ..Default::default() }).await;
+    super::screen_is_on(false);
+    shown.map(|_| ())
 }
 
 /// Prints what happens until the server stops.
