@@ -10,6 +10,7 @@ pub mod monitor;
 pub mod new;
 pub mod serve;
 pub mod simulate;
+pub mod up;
 
 use std::io::{self, IsTerminal, Write};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -70,6 +71,8 @@ impl Colour {
 pub enum Command {
     /// Watch simulated boards talk to a real server, and break things.
     Demo(demo::Args),
+    /// Check, build, flash both boards, configure, serve and watch: all steps in one go.
+    Up(up::Args),
     /// Run the server that boards connect to.
     Serve(serve::Args),
     /// Run one simulated board against any server.
@@ -132,6 +135,7 @@ pub fn dispatch(cli: Cli) -> anyhow::Result<Exit> {
         Command::Build(args) => build::run(args, &cli.global),
         Command::Flash(args) => flash::run(args, &cli.global),
         Command::Doctor(args) => doctor::run(args, &cli.global),
+        Command::Up(args) => up::run(args, &cli.global),
         Command::New(args) => new::run(args),
         Command::Config(args) => config::run(args, &cli.global),
         Command::Completions(args) => extras::completions(args),

@@ -1,0 +1,220 @@
+//! `pblink up`: from two boards and a cable to a link that is watched, in one go.
+//!
+//! Each step is a command line of this program, so that the plan that `--dry-run` prints is just what
+//! is done, and a user can do any step by hand.
+
+use std::path::{Path, PathBuf};
+
+use clap::{Parser, ValueEnum};
+
+use super::extras::print;
+use super::{Cli, Global, dispatch};
+use crate::exit::{Exit, Failed};
+use crate::settings::shell_word;
+
+/// Arguments of `pblink up`.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  pblink up --dry-run                 what would be done
+  pblink up                           check, build, flash both, configure, serve and watch
+  pblink up --skip check --skip build
+  pblink up --esp8266-image firmware-combined.bin@0 --port /dev/ttyUSB0
+
+It stops at the first step that fails, says which, and ends with that step's exit code; the steps that \
+are done need not be done again: skip them.")]
+pub struct Args {
+    /// Configuration file. Without it ./pblink.toml is used if it exists.
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// A step to leave out; may be repeated.
+    #[arg(long = "skip", value_enum, value_name = "STEP")]
+    pub skip: Vec<Step>,
+    /// Print the plan and do nothing.
+    #[arg(long)]
+    pub dry_run: bool,
+    /// The board's connection id. Default: `board.id` of the configuration.
+    #[arg(long, value_name = "ID")]
+    pub client: Option<String>,
+    /// Serial port of the ESP8266. Default: the only adapter that is plugged in.
+    #[arg(long, value_name = "PORT")]
+    pub port: Option<String>,
+    /// Image for the ESP8266 instead of the one that is built; may be repeated.
+    #[arg(long = "esp8266-image", value_name = "FILE[@ADDR]")]
+    pub esp8266_images: Vec<String>,
+    /// Way to the STM32: probe, dfu or auto.
+    #[arg(long, value_name = "WAY")]
+    pub via: Option<String>,
+    /// Do not ask before the ESP8266 is erased.
+    #[arg(long)]
+    pub yes: bool,
+}
+
+/// A step, in the order in which they are done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Step {
+    /// Look whether everything is there: pblink doctor.
+    Check,
+    /// Build the firmwares.
+    Build,
+    /// Flash the ESP8266.
+    Esp8266,
+    /// Flash the STM32.
+    Stm32,
+    /// Write the configuration onto the STM32.
+    Config,
+    /// Run the server, with the monitor on its screen.
+    Serve,
+}
+
+impl Step {
+    /// What its command line is made of.
+    fn words(self, args: &Args) -> Vec<String> {
+        let mut words: Vec<String> = match self {
+            Self::Check => vec!["doctor"],
+            Self::Build if args.esp8266_images.is_empty() => vec!["build", "all"],
+            Self::Build => vec!["build", "stm32"],
+            Self::Esp8266 => vec!["flash", "esp8266"],
+            Self::Stm32 => vec!["flash", "stm32"],
+            Self::Config => vec!["config", "push"],
+            Self::Serve => vec!["serve", "--screen"],
+        }
+        .into_iter()
+        .map(str::to_owned)
+        .collect();
+        let mut add = |flag: &str, value: Option<&str>| {
+            if let Some(value) = value {
+                words.extend([flag.to_owned(), value.to_owned()]);
+            }
+        };
+        let config = args.config.as_deref().map(Path::to_string_lossy);
+        match self {
+            Self::Check | Self::Serve => add("--config", config.as_deref()),
+            Self::Build => {
+                add("--config", config.as_deref());
+                add("--client", args.client.as_deref());
+            }
+            Self::Esp8266 => {
+                add("--port", args.port.as_deref());
+                args.esp8266_images.iter().for_each(|image| add("--image", Some(image)));
+            }
+            Self::Stm32 => add("--via", args.via.as_deref()),
+            Self::Config => {
+                add("--config", config.as_deref());
+                add("--client", args.client.as_deref());
+                add("--via", args.via.as_deref());
+            }
+        }
+        if args.yes && matches!(self, Self::Esp8266 | Self::Stm32) {
+            words.push("--yes".to_owned());
+        }
+        // One that stays in its bootloader can be configured without pressing buttons again.
+        if self == Self::Stm32 && !args.skip.contains(&Self::Config) {
+            words.push("--no-start".to_owned());
+        }
+        words
+    }
+
+    fn name(self) -> String {
+        self.to_possible_value().map(|value| value.get_name().to_owned()).unwrap_or_default()
+    }
+}
+
+/// The steps that are to be done.
+fn plan(args: &Args) -> Vec<(Step, Vec<String>)> {
+    let wanted = Step::value_variants().iter().filter(|step| !args.skip.contains(step));
+    wanted.map(|step| (*step, step.words(args))).collect()
+}
+
+fn shown(words: &[String]) -> String {
+    let words = words.iter().map(|word| shell_word(Path::new(word)));
+    words.fold("pblink".to_owned(), |line, word| line + " " + &word)
+}
+
+/// Runs the verb.
+pub fn run(args: Args, global: &Global) -> anyhow::Result<Exit> {
+    let plan = plan(&args);
+    if args.dry_run {
+        let lines =
+            plan.iter().map(|(step, words)| format!("{:<8} {}\n", step.name(), shown(words)));
+        return print(lines.collect::<String>().as_bytes());
+    }
+    let count = plan.len();
+    for (n, (step, words)) in plan.iter().enumerate() {
+        let (name, line) = (step.name(), shown(words));
+        eprintln!("pblink up, step {} of {count}, {name}: {line}", n + 1);
+        let failed = |exit, why: String| {
+            let skip = format!("`pblink up --skip {name}` goes on without it");
+            Err(Failed::with(exit, format!("step {name} failed{why}\n  {line}\n  {skip}")))
+        };
+        let all = std::iter::once("pblink".to_owned()).chain(words.iter().cloned());
+        let mut cli = Cli::try_parse_from(all)
+            .map_err(|error| Failed::with(Exit::Usage, format!("step {name}: {error}")))?;
+        cli.global = global.clone();
+        match dispatch(cli) {
+            Ok(Exit::Ok) => {}
+            Ok(Exit::Interrupted) => return Ok(Exit::Interrupted),
+            Ok(exit) => return failed(exit, String::new()),
+            Err(error) => return failed(Exit::of(&error), format!(": {error:#}")),
+        }
+    }
+    Ok(Exit::Ok)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn args(words: &[&str]) -> Args {
+        let all = ["pblink", "up"].iter().chain(words);
+        match Cli::try_parse_from(all).unwrap().command {
+            super::super::Command::Up(args) => args,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    fn lines(words: &[&str]) -> Vec<String> {
+        plan(&args(words)).iter().map(|(_, words)| shown(words)).collect()
+    }
+
+    #[test]
+    fn every_line_of_every_plan_is_a_command_line_of_this_program() {
+        let all = [
+            &["--yes"][..],
+            &["--config", "boards/a b.toml", "--client", "kitchen"],
+            &["--port", "/dev/ttyUSB0", "--via", "dfu", "--esp8266-image", "fw.bin@0"],
+            &["--skip", "config"],
+        ];
+        for words in all {
+            for (_, line) in plan(&args(words)) {
+                let all = std::iter::once("pblink".to_owned()).chain(line.clone());
+                assert!(Cli::try_parse_from(all).is_ok(), "{line:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn the_plan_has_all_steps_in_order_and_skips_what_is_to_be_skipped() {
+        let expected = [
+            "pblink doctor",
+            "pblink build all",
+            "pblink flash esp8266 --yes",
+            "pblink flash stm32 --yes --no-start",
+            "pblink config push",
+            "pblink serve --screen",
+        ];
+        assert_eq!(lines(&["--yes"]), expected);
+        let some = lines(&["--skip", "check", "--skip", "config", "--skip", "esp8266"]);
+        assert_eq!(some, ["pblink build all", "pblink flash stm32", "pblink serve --screen"]);
+    }
+
+    #[test]
+    fn what_is_said_of_the_boards_reaches_the_steps_that_need_it() {
+        let words = ["--config", "a b.toml", "--client", "k", "--via", "probe", "--port", "COM 3"];
+        let lines = lines(&words);
+        assert_eq!(lines[0], "pblink doctor --config 'a b.toml'");
+        assert_eq!(lines[1], "pblink build all --config 'a b.toml' --client k");
+        assert_eq!(lines[2], "pblink flash esp8266 --port 'COM 3'");
+        assert_eq!(lines[4], "pblink config push --config 'a b.toml' --client k --via probe");
+    }
+}
