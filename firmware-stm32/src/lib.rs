@@ -70,3 +70,29 @@ pub use link::{Counters, Handle, Line, State, Status};
 pub use pblink_protocol::app::{DropCause, ResetCause, WriteError};
 pub use pblink_protocol::config::{Config, ConfigError, Report};
 pub use runner::{Link, Options, Runner, new};
+#[doc(hidden)]
+pub use pblink_protocol::identity as __identity;
+
+/// Puts the program's name and version where tools find them: `pblink doctor` then tells which program a
+/// board runs. Once per program, at the top level; the linker script must have a section for it, as
+/// `memory.x` of this crate does. Without arguments it takes those of the cargo package.
+///
+/// ```
+/// pblink_stm32::identity!("kitchen-light", "1.0.0");
+/// ```
+#[macro_export]
+macro_rules! identity {
+    () => {
+        $crate::identity!(env!("CARGO_BIN_NAME"), env!("CARGO_PKG_VERSION"));
+    };
+    ($name:expr, $version:expr) => {
+        const _: () = {
+            // SAFETY: the section holds nothing but this.
+            #[allow(unsafe_code)]
+            #[used]
+            #[cfg_attr(target_os = "none", unsafe(link_section = ".pblink_identity"))]
+            static IDENTITY: [u8; $crate::__identity::SIZE] =
+                $crate::__identity::bytes($name, $version);
+        };
+    };
+}

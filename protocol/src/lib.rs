@@ -31,6 +31,7 @@ pub mod config;
 pub mod coprocessor;
 pub mod endpoint;
 pub mod exchange;
+pub mod identity;
 pub mod line;
 mod lines;
 pub mod time;

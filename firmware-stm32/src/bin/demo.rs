@@ -16,6 +16,8 @@ use pblink_stm32::stm32::wires::AckSynReset;
 use pblink_stm32::{Handle, Hooks, Line, Options, ResetCause, Runner, State};
 use static_cell::ConstStaticCell;
 
+pblink_stm32::identity!();
+
 static STATE: ConstStaticCell<State> = ConstStaticCell::new(State::new());
 static LINE: ConstStaticCell<Line> = ConstStaticCell::new(Line::new());
 

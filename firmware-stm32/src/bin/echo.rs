@@ -12,6 +12,8 @@ use pblink_stm32::stm32::wires::AckSynReset;
 use pblink_stm32::{Hooks, Line, Options, Runner, State};
 use static_cell::ConstStaticCell;
 
+pblink_stm32::identity!();
+
 static STATE: ConstStaticCell<State> = ConstStaticCell::new(State::new());
 static LINE: ConstStaticCell<Line> = ConstStaticCell::new(Line::new());
 
