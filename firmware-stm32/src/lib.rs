@@ -70,3 +70,14 @@ pub use pblink_protocol::app::{DropCause, ResetCause, WriteError};
 pub use pblink_protocol::config::{Config, ConfigError, Report};
 pub use pblink_protocol::settings;
 pub use runner::{Link, Options, Runner, new};
+
+/// What counts while a board has no settings in flash: those that were compiled in, else the defaults
+/// of `pblink.toml`.
+///
+/// `pblink build` compiles in what `pblink.toml` says. Without it: let the variable `PBLINK_SETTINGS` name
+/// a file in the format of [`settings`] when the program is built.
+pub fn built_in_settings() -> settings::Settings {
+    // Empty, or checked by whoever made it.
+    settings::Settings::read(include_bytes!(concat!(env!("OUT_DIR"), "/settings.bin")))
+        .unwrap_or_else(|_| settings::Settings::built_in())
+}

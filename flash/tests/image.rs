@@ -6,6 +6,7 @@ use std::sync::OnceLock;
 
 use pblink_flash::esp8266::{
     FlashFrequency, FlashMode, FlashParameters, FlashSize, Image, SystemSectors, parameters, patch,
+    regions,
 };
 use pblink_flash::{Kind, Region};
 
@@ -121,6 +122,41 @@ fn what_the_chip_could_not_start_is_refused() {
     assert!(refused(&whole[..whole.len() - 1]).contains("no whole ELF file"));
     whole[18] = 40; // ARM
     assert!(refused(&whole).contains("another chip"));
+}
+
+/// A program that registers the sectors of a flash of `size`.
+fn registering(size: FlashSize, irom: usize) -> Vec<u8> {
+    let at = SystemSectors::of(size);
+    let entries = [[4, at.rf_cal, 0x1000], [5, at.phy_data, 0x1000], [6, at.parameters, 0x3000]];
+    let data: Vec<u8> = entries.iter().flatten().flat_map(|word| word.to_le_bytes()).collect();
+    elf(0x4010_0000, &[(PROGBITS, 0x3ffe_8000, &data), (PROGBITS, 0x4021_0000, &vec![7; irom])])
+}
+
+#[test]
+fn all_that_a_chip_needs_follows_from_what_the_program_registers() {
+    let all = |size, irom| {
+        let elf = registering(size, irom);
+        regions(&elf, FlashMode::Dio, FlashFrequency::Mhz40, &[5; 128], &[0xff; 4096])
+    };
+    for (size, end) in
+        [(FlashSize::Mb1, 0x10_0000), (FlashSize::Mb2, 0x20_0000), (FlashSize::Mb4, 0x40_0000)]
+    {
+        let regions = all(size, 1000).unwrap();
+        assert_eq!(parameters(&regions[0].bytes), Some(FlashParameters { size, ..DIO }));
+        let places: Vec<_> = regions.iter().map(|r| (&*r.name, r.address)).collect();
+        let expected = [
+            ("esp8266-0x00000.bin", 0),
+            ("esp8266-0x10000.bin", 0x1_0000),
+            ("blank.bin", end - 0x5000),
+            ("esp_init_data_default_v08.bin", end - 0x4000),
+            ("blank.bin", end - 0x2000),
+        ];
+        assert_eq!(places, expected);
+    }
+    // 512 KB: the SDK would refuse to start.
+    assert!(all(FlashSize::Kb512, 1000).unwrap_err().cause().contains("no flash size allows"));
+    let overlap = all(FlashSize::Mb1, 0xe_c000).unwrap_err();
+    assert!(overlap.cause().contains("esp8266-0x10000.bin and blank.bin overlap"), "{overlap}");
 }
 
 // ---- the peer ----

@@ -1,12 +1,51 @@
 //! The sectors that Espressif's SDK keeps for itself, and what they hold at first.
 
-use super::image::FlashSize;
+use super::image::{FlashFrequency, FlashMode, FlashParameters, FlashSize, Image, patch};
 use crate::{Error, Kind, Region, Result};
 
 /// A sector of the flash.
 const SECTOR: u32 = 0x1000;
 /// `SYSTEM_PARTITION_RF_CAL` and the next two in the SDK's `user_interface.h`, with their sizes.
 const KINDS: [(u32, u32); 3] = [(4, SECTOR), (5, SECTOR), (6, 3 * SECTOR)];
+
+/// All that an erased chip needs, by address: the program from the linker's ELF file, the SDK's initial data
+/// (`bin/esp_init_data_default_v08.bin`) and its `bin/blank.bin`. Flash size and places are those that the
+/// program registers.
+///
+/// # Errors
+/// [`Kind::Image`] if the ELF file makes no image, or registers places that do not go with it.
+pub fn regions(
+    elf: &[u8],
+    mode: FlashMode,
+    frequency: FlashFrequency,
+    init_data: &[u8],
+    blank: &[u8],
+) -> Result<Vec<Region>> {
+    let mut flash = FlashParameters { mode, frequency, size: FlashSize::Mb1 };
+    let mut image = Image::from_elf(elf, flash)?;
+    let sectors = SystemSectors::registered(&image.clone().into_regions())?;
+    let wrong = |cause: String| {
+        let remedy = "correct the table of partitions in the ESP8266's program";
+        Error::new(Kind::Image, cause, remedy)
+    };
+    flash.size = sectors.flash_size().ok_or_else(|| {
+        let at = sectors.parameters;
+        wrong(format!(
+            "the program keeps the SDK's parameters at {at:#x}, which no flash size allows"
+        ))
+    })?;
+    patch(&mut image.boot.bytes, flash)?;
+    let mut regions = image.into_regions();
+    regions.extend(sectors.regions(init_data, blank)?);
+    regions.sort_by_key(|region| region.address);
+    for pair in regions.windows(2) {
+        if pair[0].end() > pair[1].address.into() {
+            let (first, second) = (&pair[0].name, &pair[1].name);
+            return Err(wrong(format!("{first} and {second} overlap in flash")));
+        }
+    }
+    Ok(regions)
+}
 
 /// Where the SDK's own data lie. The program registers them with `system_partition_table_regist`, which
 /// refuses (and with it the program stops) unless
@@ -89,7 +128,7 @@ impl SystemSectors {
         Ok(vec![
             file("blank.bin", self.rf_cal, blank)?,
             file("esp_init_data_default_v08.bin", self.phy_data, init_data)?,
-            // The parameters' first sector is only written later; the second one is read first.
+            // Where Espressif's guide writes the second one.
             file("blank.bin", self.parameters + SECTOR, blank)?,
         ])
     }

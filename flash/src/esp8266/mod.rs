@@ -6,4 +6,4 @@ mod layout;
 pub use image::{
     FlashFrequency, FlashMode, FlashParameters, FlashSize, Image, MAGIC, parameters, patch,
 };
-pub use layout::SystemSectors;
+pub use layout::{SystemSectors, regions};
