@@ -1,10 +1,11 @@
 #!/bin/sh
-# Builds the ESP8266's firmware: ./build.sh [emulator|vectors|sdk]
+# Builds the ESP8266's firmware: ./build.sh [check] [emulator|vectors|sdk]
 #
 #   emulator  the image for QEMU's lx106 core: target/emulator/pblink-esp8266.elf (default)
 #   vectors   the image that answers the tests' questions: target/vectors/pblink-esp8266.elf
 #   sdk       the chip's program. Without the folder of ESP8266_NONOS_SDK 3.x in the variable of this
 #             name it is only linked against sdk-symbols.txt, as a check
+#   check     in front of one of these: only whether the tools are there
 #
 # Example:   firmware-esp8266/build.sh emulator
 #
@@ -14,11 +15,13 @@
 # right, so every crate is compiled to assembly and assembled by GNU as. See docs/FIRMWARE.md.
 set -eu
 cd "$(dirname "$0")"
+check=
+[ "${1:-}" != check ] || { check=1; shift; }
 board=${1:-emulator}
 triple=xtensa-lx106-none-elf
 case $board in
 emulator | vectors | sdk) ;;
-*) sed -n '2,11s/^# \{0,1\}//p' "$0" >&2; exit 2 ;;
+*) sed -n '2,12s/^# \{0,1\}//p' build.sh >&2; exit 2 ;;
 esac
 
 missing=0
@@ -49,7 +52,13 @@ fi
 if ! command -v xtensa-lx106-elf-gcc >/dev/null 2>&1; then
     need "assembler and linker for the lx106" "sudo apt-get install gcc-xtensa-lx106 binutils-xtensa-lx106"
 fi
+# picolibc-xtensa-lx106-elf installs it beside the other libraries of this target.
+libc=$(dirname "$(command -v xtensa-lx106-elf-gcc || echo /usr/bin/-)")/../lib/xtensa-lx106-elf/lib/release/libc.a
+if [ "$board" = sdk ] && [ -n "${ESP8266_NONOS_SDK:-}" ] && [ ! -f "$libc" ]; then
+    need "the C library that the SDK wants" "sudo apt-get install picolibc-xtensa-lx106-elf"
+fi
 [ $missing = 0 ] || exit 3
+[ -z "$check" ] || exit 0
 export RUSTC
 
 # ---- Rust to assembly ----
@@ -122,12 +131,6 @@ else
         { rest = rest $0 "\n" }
         END { sub(/SECTIONS\n{\n/, "SECTIONS\n{\n" block, rest); printf "%s", rest }
     ' sdk="$sdk" "$sdk/ld/eagle.app.v6.ld" > "$out/sdk.ld"
-    # picolibc-xtensa-lx106-elf installs it beside the other libraries of this target.
-    libc=$(dirname "$(command -v xtensa-lx106-elf-gcc)")/../lib/xtensa-lx106-elf/lib/release/libc.a
-    [ -f "$libc" ] || {
-        need "the C library that the SDK wants" "sudo apt-get install picolibc-xtensa-lx106-elf"
-        exit 3
-    }
     # memcpy and the like from the ROM: the SDK calls them also while the flash cannot be read.
     # shellcheck disable=SC2046 # a list
     link -T "$out/sdk.ld" -Wl,-u,call_user_start -Wl,-e,call_user_start -Wl,--no-check-sections -L"$sdk/lib" -Wl,--start-group -lmain -lnet80211 \

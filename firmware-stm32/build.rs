@@ -1,11 +1,12 @@
-//! Tells the linker where the memory of the chip is.
+//! Tells the linker where the memory of the chip is, and compiles settings in.
 
 use std::env;
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 fn main() {
     println!("cargo:rerun-if-changed=build.rs");
+    settings();
     println!("cargo:rerun-if-changed=memory.x");
     if env::var("CARGO_CFG_TARGET_OS").as_deref() == Ok("none") {
         let out = PathBuf::from(env::var_os("OUT_DIR").expect("cargo sets it"));
@@ -14,5 +15,32 @@ fn main() {
         println!("cargo:rustc-link-arg-bins=-Tlink.x");
         // Sections need not begin at pages of 64 KB.
         println!("cargo:rustc-link-arg-bins=--nmagic");
+    }
+}
+
+/// `PBLINK_SETTINGS` names a file with settings (`protocol/src/settings.rs`), as `pblink build` makes it
+/// from `pblink.toml`. Without it there are none, and the program uses its built-in ones.
+fn settings() {
+    println!("cargo:rerun-if-env-changed=PBLINK_SETTINGS");
+    let file = env::var_os("PBLINK_SETTINGS").filter(|file| !file.is_empty());
+    let out = PathBuf::from(env::var_os("OUT_DIR").expect("cargo sets it")).join("settings.bin");
+    // What an earlier build left may be closed to others, or not: begin afresh.
+    let _ = fs::remove_file(&out);
+    let done = match file.as_deref().map(Path::new) {
+        Some(file) => {
+            println!("cargo:rerun-if-changed={}", file.display());
+            if !file.is_absolute() {
+                panic!("PBLINK_SETTINGS must be an absolute path, not {}", file.display());
+            }
+            if !fs::read(file).is_ok_and(|bytes| bytes.starts_with(b"PBLK")) {
+                panic!("PBLINK_SETTINGS: {} holds no settings", file.display());
+            }
+            // With its mode: there may be a password in it.
+            fs::copy(file, &out).map(|_| ())
+        }
+        None => fs::write(&out, []),
+    };
+    if let Err(why) = done {
+        panic!("cannot copy the settings that PBLINK_SETTINGS names: {why}");
     }
 }

@@ -13,7 +13,7 @@
 //! |---|---|
 //! | this one | the link: [`Handle`], [`Runner`], [`Hooks`], [`Status`] |
 //! | [`hardware`] | what the link needs of a chip: [`SlaveBus`](hardware::SlaveBus), [`Wires`](hardware::Wires), [`Watchdog`](hardware::Watchdog) |
-//! | [`settings`] | the configuration in a flash sector of its own |
+//! | [`settings`] | what stands in a flash sector of its own: configuration and log level |
 //! | `stm32` | the drivers for the STM32F405 (feature `stm32f405`) |
 //! | `pyboard` | pins and peripherals of the Pyboard v1.x (feature `pyboard`) |
 //!
@@ -58,7 +58,6 @@ pub mod hardware;
 mod hooks;
 mod link;
 mod runner;
-pub mod settings;
 
 #[cfg(feature = "pyboard")]
 pub mod pyboard;
@@ -69,6 +68,7 @@ pub use hooks::{Hooks, Silent};
 pub use link::{Counters, Handle, Line, State, Status};
 pub use pblink_protocol::app::{DropCause, ResetCause, WriteError};
 pub use pblink_protocol::config::{Config, ConfigError, Report};
+pub use pblink_protocol::settings;
 pub use runner::{Link, Options, Runner, new};
 #[doc(hidden)]
 pub use pblink_protocol::identity as __identity;
@@ -95,4 +95,15 @@ macro_rules! identity {
                 $crate::__identity::bytes($name, $version);
         };
     };
+}
+
+/// What counts while a board has no settings in flash: those that were compiled in, else the defaults
+/// of `pblink.toml`.
+///
+/// `pblink build` compiles in what `pblink.toml` says. Without it: let the variable `PBLINK_SETTINGS` name
+/// a file in the format of [`settings`] when the program is built.
+pub fn built_in_settings() -> settings::Settings {
+    // Empty, or checked by whoever made it.
+    settings::Settings::read(include_bytes!(concat!(env!("OUT_DIR"), "/settings.bin")))
+        .unwrap_or_else(|_| settings::Settings::built_in())
 }

@@ -16,6 +16,7 @@ use embassy_stm32::gpio::Level;
 use embassy_stm32::{Config, bind_interrupts, peripherals};
 use pblink_protocol::time::Duration;
 
+use crate::built_in_settings;
 use crate::hardware::Hardware;
 use crate::settings::{MAX_SIZE, Settings, SettingsError};
 use crate::stm32::console::{Console, ConsoleHandler};
@@ -71,7 +72,8 @@ impl Board {
         Self { hardware: Hardware { bus, wires, reset_pulse }, console, watchdog }
     }
 
-    /// The settings from flash. Without any, or with damaged ones, the built-in ones, and why.
+    /// The settings from flash. Without any, or with damaged ones, the [built-in](built_in_settings) ones,
+    /// and why.
     pub fn settings() -> (Settings, Option<SettingsError>) {
         // SAFETY: this is flash, always readable, aligned for bytes, and nothing writes to it while
         // the program runs.
@@ -80,7 +82,7 @@ impl Board {
             unsafe { core::slice::from_raw_parts(SETTINGS_ADDRESS as *const u8, MAX_SIZE) };
         match Settings::read(sector) {
             Ok(settings) => (settings, None),
-            Err(why) => (Settings::built_in(), Some(why)),
+            Err(why) => (built_in_settings(), Some(why)),
         }
     }
 }

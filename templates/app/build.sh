@@ -2,6 +2,10 @@
 # Builds the application and prints its sizes.
 #
 #   ./build.sh            # target/thumbv7em-none-eabihf/release/NAME, ELF
+#   ./build.sh check      # only whether the tools are there
+#
+# `pblink build stm32 --app .` does the same, compiles the settings of pblink.toml in, and makes the image
+# to flash.
 #
 # Exit status: 0 built, 3 a tool is missing (it is named with the line that installs it), else what failed.
 #
@@ -15,10 +19,12 @@ name=$(sed -n '/^name = /{s/^name = "\(.*\)"$/\1/p;q;}' Cargo.toml)
 has() { command -v "$1" >/dev/null 2>&1; }
 
 if has rustup && rustup target list --installed 2>/dev/null | grep -qx "$target"; then
+    [ "${1:-}" != check ] || exit 0
     echo "compiler: rustup, $(rustc --version)" >&2
     cargo build --release --target "$target"
 elif [ -x /usr/bin/cargo ] && [ -d "$(/usr/bin/rustc --print sysroot 2>/dev/null)/lib/rustlib/src/rust/library" ] \
     && has arm-none-eabi-ld; then
+    [ "${1:-}" != check ] || exit 0
     echo "compiler: Debian, $(/usr/bin/rustc --version)" >&2
     # `core` is built too. Only a nightly compiler is asked for that; this one is told that it is one.
     RUSTC_BOOTSTRAP=1 RUSTC=/usr/bin/rustc /usr/bin/cargo build --release --target "$target" \

@@ -16,6 +16,7 @@ use std::path::{Path, PathBuf};
 
 use pblink_protocol::config::{Config, ConfigError};
 use pblink_protocol::line::BadId;
+use pblink_protocol::settings::{LogLevel, Settings as BoardSettings};
 
 use crate::exit::{Exit, Failed};
 
@@ -44,6 +45,8 @@ pub struct Settings {
     pub board: Board,
     /// `[link]`
     pub link: Link,
+    /// `[build]`
+    pub build: Build,
     /// The file that was read.
     file: Option<PathBuf>,
     /// The line of each key that the file gives.
@@ -87,6 +90,8 @@ pub struct Board {
     pub report_s: u32,
     /// Whether the board passes reports on to the server.
     pub forward_reports: bool,
+    /// What the board's console shows.
+    pub log: LogLevel,
 }
 
 /// `[link]`
@@ -94,6 +99,13 @@ pub struct Board {
 pub struct Link {
     /// How both ends talk.
     pub protocol: Protocol,
+}
+
+/// `[build]`: what `pblink build` needs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Build {
+    /// The folder of the ESP8266_NONOS_SDK as written, empty for none; [`Settings::sdk_path`] resolves it.
+    pub esp8266_sdk: PathBuf,
 }
 
 /// What `pblink serve` does with lines.
@@ -127,8 +139,14 @@ impl Default for Settings {
                 control: Some(SocketAddr::from((Ipv4Addr::LOCALHOST, 8124))),
             },
             wifi: Wifi { ssid: String::new(), secrets: "pblink.secrets.toml".into() },
-            board: Board { id: "1".into(), report_s: 10, forward_reports: true },
+            board: Board {
+                id: "1".into(),
+                report_s: 10,
+                forward_reports: true,
+                log: LogLevel::default(),
+            },
             link: Link { protocol: Protocol::Classic },
+            build: Build { esp8266_sdk: PathBuf::new() },
             file: None,
             lines: BTreeMap::new(),
         }
@@ -162,8 +180,18 @@ impl Settings {
 
     /// The secrets file: relative to the folder of `pblink.toml`.
     pub fn secrets_path(&self) -> PathBuf {
-        let folder = self.file.as_deref().and_then(Path::parent).unwrap_or(Path::new(""));
-        folder.join(&self.wifi.secrets)
+        self.folder().join(&self.wifi.secrets)
+    }
+
+    /// The folder of the ESP8266_NONOS_SDK, if one is named: relative to the folder of `pblink.toml`.
+    pub fn sdk_path(&self) -> Option<PathBuf> {
+        let sdk = &self.build.esp8266_sdk;
+        (!sdk.as_os_str().is_empty()).then(|| self.folder().join(sdk))
+    }
+
+    /// The folder of `pblink.toml`.
+    fn folder(&self) -> &Path {
+        self.file.as_deref().and_then(Path::parent).unwrap_or(Path::new(""))
     }
 
     /// The WiFi password: from `password_file`, else PBLINK_WIFI_PASSWORD, else the secrets file.
@@ -206,6 +234,15 @@ impl Settings {
             password: text(password.map_or("", Secret::expose), ConfigError::Password)?,
         };
         config.check().map(|()| config)
+    }
+
+    /// What the board's STM32 keeps in flash.
+    ///
+    /// # Errors
+    /// As [`board_config`](Self::board_config).
+    pub fn board_settings(&self, password: Option<&Secret>) -> Result<BoardSettings, ConfigError> {
+        let Board { log, forward_reports, .. } = self.board;
+        Ok(BoardSettings { config: self.board_config(password)?, log, forward_reports })
     }
 
     /// Why the ESP8266 could not use these settings.

@@ -5,6 +5,8 @@
 use std::fmt;
 use std::net::IpAddr;
 
+use pblink_protocol::settings::LogLevel;
+
 use super::{App, Protocol, Settings};
 
 /// A value of the file, as far as any key needs it.
@@ -42,7 +44,7 @@ pub(crate) struct Entry {
 }
 
 /// All keys, in the order of the template.
-pub(crate) static KEYS: [Entry; 13] = [
+pub(crate) static KEYS: [Entry; 15] = [
     Entry {
         key: "server.host",
         kind: Kind::Text,
@@ -153,6 +155,19 @@ pub(crate) static KEYS: [Entry; 13] = [
         get: |s| Value::Bool(s.board.forward_reports),
     },
     Entry {
+        key: "board.log",
+        kind: Kind::Text,
+        allowed: "\"off\", \"errors\", \"link\" or \"lines\"",
+        apply: |s, v| {
+            let (level, _) = LOG_LEVELS.into_iter().find(|(_, name)| v.text() == Some(name))?;
+            set(&mut s.board.log, level)
+        },
+        get: |s| {
+            let name = LOG_LEVELS.into_iter().find(|(level, _)| *level == s.board.log);
+            name.map_or("", |(_, name)| name).into()
+        },
+    },
+    Entry {
         key: "link.protocol",
         kind: Kind::Text,
         allowed: "\"classic\"",
@@ -162,6 +177,24 @@ pub(crate) static KEYS: [Entry; 13] = [
         },
         get: |s| s.link.protocol.to_string().into(),
     },
+    Entry {
+        key: "build.esp8266_sdk",
+        kind: Kind::Text,
+        allowed: "the path of the ESP8266_NONOS_SDK's folder; \"\" is none",
+        apply: |s, v| {
+            let path = v.text().filter(|t| !t.contains(char::is_control))?;
+            set(&mut s.build.esp8266_sdk, path.into())
+        },
+        get: |s| s.build.esp8266_sdk.display().to_string().into(),
+    },
+];
+
+/// The levels of a board's console, and what they are called.
+const LOG_LEVELS: [(LogLevel, &str); 4] = [
+    (LogLevel::Off, "off"),
+    (LogLevel::Errors, "errors"),
+    (LogLevel::Link, "link"),
+    (LogLevel::Lines, "lines"),
 ];
 
 /// The key with that name.

@@ -7,37 +7,65 @@
 mod images;
 mod manifest;
 mod script;
+mod sdk;
+mod settings;
+mod sizes;
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
+use pblink_flash::esp8266::{self, FlashFrequency, FlashMode};
 
 use super::Global;
 use crate::exit::{Exit, Failed};
 use crate::source;
-use manifest::{Image, Manifest};
-use script::Outcome;
+use manifest::{Image, Manifest, Place};
+use script::{Outcome, Script};
+use settings::Compiled;
+use sizes::Sizes;
 
 /// Arguments of `pblink build`.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
-  pblink build              both firmwares
-  pblink build stm32        the STM32's alone
+  pblink build                           both firmwares
+  pblink build stm32 --client kitchen    the STM32's alone, for the board with this id
+  pblink build stm32 --app kitchen       your application, made by `pblink new kitchen`
   pblink build --json | jq -r '.images[].file'
 
-Images and manifest.json (address, file, size, sha256, version) go into target/pblink/ of the source \
-folder. Compilers that are missing are named with the line that installs them. The first build takes \
-some minutes, since the core library is built too.
+What pblink.toml says is compiled into the STM32's program; it counts while the board's flash holds no \
+settings. An image with a WiFi password in it can only be read by you.
 
-The ESP8266's image is for the emulator so far: it cannot be flashed.
+For an ESP8266 image that can be flashed, Espressif's SDK is needed: `git clone \
+https://github.com/espressif/ESP8266_NONOS_SDK`, and name its folder in the variable ESP8266_NONOS_SDK or \
+the key build.esp8266_sdk. Without it, the image for the emulator is built, and the chip's program only \
+checked.
 
-Exit codes: 0 built, 1 it does not compile, 2 wrong flags, 3 a tool is missing.")]
+Images and manifest.json (address, file, size, sha256, version, settings) go into target/pblink/ of the \
+source folder. Compilers that are missing are named with the line that installs them. The first build \
+takes some minutes, since the core library is built too.
+
+Exit codes: 0 built, 1 it does not compile, 2 wrong flags, 3 a tool is missing, or the configuration or \
+the SDK is wrong.")]
 pub struct Args {
     /// What to build.
     #[arg(value_enum, default_value_t = Target::All)]
     pub target: Target,
+    /// The configuration file. Default: ./pblink.toml if it exists, else the built-in defaults.
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// The board's id, instead of board.id.
+    #[arg(long, value_name = "ID")]
+    pub client: Option<String>,
+    /// A file with nothing but the WiFi password; `-` is standard input. Without it:
+    /// PBLINK_WIFI_PASSWORD, else the file that wifi.secrets names.
+    #[arg(long, value_name = "FILE")]
+    pub password_file: Option<PathBuf>,
+    /// The folder of an application, to be built instead of the demo. Its pblink.toml is used unless
+    /// --config names another.
+    #[arg(long, value_name = "DIR")]
+    pub app: Option<PathBuf>,
     /// The folder with the sources of pblink. Without it: the folder around you that has them, or
     /// the one that this program was built from.
     #[arg(long, value_name = "DIR")]
@@ -50,7 +78,7 @@ pub struct Args {
 /// What to build.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub enum Target {
-    /// The STM32's demo.
+    /// The STM32's demo, or your application.
     Stm32,
     /// The ESP8266's fixed firmware.
     Esp8266,
@@ -58,47 +86,157 @@ pub enum Target {
     All,
 }
 
-/// One firmware: where its sources are, and what its script makes.
-struct Firmware {
+const STM32: &str = "stm32";
+const ESP8266: &str = "esp8266";
+
+/// How the ESP8266's flash is read unless someone knows better: works on nearly every module.
+const FLASH: (FlashMode, FlashFrequency) = (FlashMode::Dio, FlashFrequency::Mhz40);
+
+/// A run of a script, and the program that it leaves.
+struct Job {
     board: &'static str,
-    folder: &'static str,
-    arguments: &'static [&'static str],
-    elf: &'static str,
+    /// Which program, in words.
+    program: String,
+    script: Script,
+    elf: PathBuf,
 }
-
-const STM32: Firmware = Firmware {
-    board: "stm32",
-    folder: source::STM32,
-    arguments: &[],
-    elf: "target/thumbv7em-none-eabihf/release/demo",
-};
-
-const ESP8266: Firmware = Firmware {
-    board: "esp8266",
-    folder: source::ESP8266,
-    arguments: &["emulator"],
-    elf: "target/emulator/pblink-esp8266.elf",
-};
 
 /// Runs the verb.
 pub fn run(args: Args, _global: &Global) -> anyhow::Result<Exit> {
     let source = source::find(args.source.as_deref())?;
-    let wanted = match args.target {
-        Target::Stm32 => vec![STM32],
-        Target::Esp8266 => vec![ESP8266],
-        Target::All => vec![STM32, ESP8266],
-    };
+    let source = source
+        .canonicalize()
+        .with_context(|| format!("cannot tell where {} is", source.display()))?;
+    let (stm32, esp8266) = (args.target != Target::Esp8266, args.target != Target::Stm32);
+    if args.app.is_some() && !stm32 {
+        return Err(Failed::with(Exit::Usage, "--app is for the STM32: build `stm32` or `all`"));
+    }
+    let settings = settings::read(&args)?;
+    let compiled = stm32.then(|| settings::compile(&settings, &args)).transpose()?;
+    let sdk = if esp8266 { sdk::find(&settings)? } else { None };
     let out = source.join("target/pblink");
     std::fs::create_dir_all(&out)
         .with_context(|| format!("cannot make the folder {}", out.display()))?;
+    let mut jobs = Vec::new();
+    if let Some(compiled) = &compiled {
+        let compiled_in = settings::hand_over(compiled, &out)?;
+        jobs.push(stm32_job(&source, args.app.as_deref(), compiled_in, compiled.secret())?);
+    }
+    if esp8266 {
+        jobs.extend(esp8266_jobs(&source, sdk.as_deref()));
+    }
+    build(&jobs)?;
+
+    let mut manifest = Manifest::new();
+    if let Some(compiled) = compiled {
+        make_stm32(&jobs[0], &compiled, &out, &mut manifest)?;
+        manifest.config = Some(compiled.summary);
+    } else {
+        manifest.keep(STM32, &out);
+    }
+    if esp8266 {
+        let jobs = jobs.iter().filter(|job| job.board == ESP8266);
+        make_esp8266(jobs, sdk.as_deref(), &out, &mut manifest)?;
+    } else {
+        manifest.keep(ESP8266, &out);
+    }
+    manifest.write(&out)?;
+    let mut stdout = std::io::stdout().lock();
+    if args.json {
+        writeln!(stdout, "{}", serde_json::to_string(&manifest)?)?;
+    } else {
+        manifest.print(&out, &mut stdout)?;
+    }
+    if esp8266 && sdk.is_none() {
+        eprintln!(
+            "note: the ESP8266's image is for the emulator, it cannot be flashed; for one that can, \
+             `{}`, name its folder with `pblink config set build.esp8266_sdk DIR` or in the variable \
+             {}, and build again",
+            sdk::DOWNLOAD,
+            sdk::VARIABLE
+        );
+    }
+    Ok(Exit::Ok)
+}
+
+/// How the STM32's program is built.
+fn stm32_job(
+    source: &Path,
+    app: Option<&Path>,
+    settings: Option<PathBuf>,
+    private: bool,
+) -> anyhow::Result<Job> {
+    let release = Path::new("thumbv7em-none-eabihf/release");
+    let mut variables = vec![("PBLINK_SETTINGS", settings)];
+    let (folder, target, program) = if let Some(app) = app {
+        let name = app_name(app)?;
+        // The script takes it from there, too.
+        let target = std::env::var_os("CARGO_TARGET_DIR").unwrap_or("target".into());
+        (app.to_owned(), app.join(target), name)
+    } else {
+        variables.push(("CARGO_TARGET_DIR", None));
+        let folder = source.join(source::STM32);
+        (folder.clone(), folder.join("target"), "demo".to_owned())
+    };
+    let elf = target.join(release).join(&program);
+    let script = Script { folder, arguments: &[], variables, private };
+    Ok(Job { board: STM32, program, script, elf })
+}
+
+/// The name of an application, from its Cargo.toml.
+fn app_name(folder: &Path) -> anyhow::Result<String> {
+    let text = std::fs::read_to_string(folder.join("Cargo.toml")).unwrap_or_default();
+    let name = text.parse::<toml::Table>().ok().and_then(|manifest| {
+        let name = manifest.get("package")?.get("name")?.as_str()?;
+        folder.join("build.sh").is_file().then(|| name.to_owned())
+    });
+    name.ok_or_else(|| {
+        Failed::with(
+            Exit::Usage,
+            format!(
+                "{} is no application with Cargo.toml and build.sh; `pblink new NAME` makes one",
+                folder.display()
+            ),
+        )
+    })
+}
+
+/// How the ESP8266's programs are built: the one for the chip, or one for the emulator and a check.
+fn esp8266_jobs(source: &Path, sdk: Option<&Path>) -> Vec<Job> {
+    let folder = source.join(source::ESP8266);
+    let job = |arguments: &'static [&'static str], program: &str| Job {
+        board: ESP8266,
+        program: program.to_owned(),
+        elf: folder.join("target").join(arguments[0]).join("pblink-esp8266.elf"),
+        script: Script {
+            folder: folder.clone(),
+            arguments,
+            variables: vec![(sdk::VARIABLE, sdk.map(Path::to_owned))],
+            private: false,
+        },
+    };
+    if sdk.is_some() {
+        vec![job(&["sdk"], "with the SDK")]
+    } else {
+        vec![job(&["emulator"], "for the emulator"), job(&["sdk"], "check, without the SDK")]
+    }
+}
+
+/// Runs all scripts, after all of them have looked for their tools.
+fn build(jobs: &[Job]) -> anyhow::Result<()> {
+    let mut checked = None;
     let mut missing = false;
-    let mut images = Vec::new();
-    for firmware in &wanted {
-        eprintln!("pblink: building the firmware of the {}", firmware.board);
-        match script::run(&source.join(firmware.folder), firmware.arguments)? {
-            // It has named them.
-            Outcome::ToolsMissing => missing = true,
-            Outcome::Built => images.push(image(firmware, &source, &out)?),
+    for job in jobs {
+        // Two programs of one board need the same.
+        if checked != Some(job.board) {
+            missing |= job.script.check()? == Outcome::ToolsMissing;
+            checked = Some(job.board);
+        }
+    }
+    for Job { board, program, script, .. } in jobs {
+        if !missing {
+            eprintln!("pblink: building the program of the {board} ({program})");
+            missing = script.run()? == Outcome::ToolsMissing;
         }
     }
     if missing {
@@ -107,27 +245,63 @@ pub fn run(args: Args, _global: &Global) -> anyhow::Result<Exit> {
             "tools are missing: install them with the lines above, and try again",
         ));
     }
-    let manifest = Manifest::new(images);
-    manifest.write(&out.join("manifest.json"))?;
-    let mut stdout = std::io::stdout().lock();
-    if args.json {
-        writeln!(stdout, "{}", serde_json::to_string(&manifest)?)?;
-    } else {
-        manifest.print(&mut stdout)?;
-    }
-    Ok(Exit::Ok)
+    Ok(())
 }
 
-fn image(firmware: &Firmware, source: &Path, out: &Path) -> anyhow::Result<Image> {
-    let elf = source.join(firmware.folder).join(firmware.elf);
-    let bytes =
-        std::fs::read(&elf).with_context(|| format!("the build made no {}", elf.display()))?;
-    if firmware.board == "stm32" {
-        let flash = images::flash(&bytes).map_err(|e| {
-            Failed::with(Exit::Failure, format!("{} cannot be flashed: {e}", elf.display()))
-        })?;
-        Image::write(firmware.board, Some(flash.address), &flash.bytes, &out.join("stm32.bin"))
-    } else {
-        Image::write(firmware.board, None, &bytes, &out.join("esp8266-emulator.elf"))
+fn read_elf(job: &Job) -> anyhow::Result<Vec<u8>> {
+    std::fs::read(&job.elf).with_context(|| format!("the build made no {}", job.elf.display()))
+}
+
+/// The error of a program of which no image can be made.
+fn unusable(job: &Job, why: &str) -> anyhow::Error {
+    Failed::with(Exit::Failure, format!("{} cannot be flashed: {why}", job.elf.display()))
+}
+
+fn make_stm32(
+    job: &Job,
+    compiled: &Compiled,
+    out: &Path,
+    manifest: &mut Manifest,
+) -> anyhow::Result<()> {
+    let elf = read_elf(job)?;
+    let flash = images::flash(&elf).map_err(|why| unusable(job, &why))?;
+    let place = Place::Flash(flash.address);
+    let file = (out, "stm32.bin");
+    let image = Image::write(STM32, place, &flash.bytes, file, compiled.secret())?;
+    manifest.images.push(image);
+    let sizes = Sizes::of_stm32(&job.program, &elf).map_err(|why| unusable(job, &why))?;
+    manifest.sizes.push(sizes);
+    Ok(())
+}
+
+fn make_esp8266<'a>(
+    jobs: impl Iterator<Item = &'a Job>,
+    sdk: Option<&Path>,
+    out: &Path,
+    manifest: &mut Manifest,
+) -> anyhow::Result<()> {
+    for (n, job) in jobs.enumerate() {
+        let elf = read_elf(job)?;
+        let sizes = Sizes::of_esp8266(&job.program, &elf).map_err(|why| unusable(job, &why))?;
+        manifest.sizes.push(sizes);
+        if let Some(sdk) = sdk {
+            let read = |file: &str| {
+                let path = sdk.join(file);
+                std::fs::read(&path).with_context(|| format!("cannot read {}", path.display()))
+            };
+            let (mode, frequency) = FLASH;
+            let (init_data, blank) = (read(sdk::INIT_DATA)?, read(sdk::BLANK)?);
+            let regions = esp8266::regions(&elf, mode, frequency, &init_data, &blank)
+                .map_err(|why| unusable(job, &format!("{}; {}", why.cause(), why.remedy())))?;
+            for region in regions {
+                let place = Place::Flash(region.address);
+                let file = (out, &*region.name);
+                manifest.images.push(Image::write(ESP8266, place, &region.bytes, file, false)?);
+            }
+        } else if n == 0 {
+            let file = (out, "esp8266-emulator.elf");
+            manifest.images.push(Image::write(ESP8266, Place::Emulator, &elf, file, false)?);
+        }
     }
+    Ok(())
 }

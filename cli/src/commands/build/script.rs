@@ -1,7 +1,7 @@
 //! Running a firmware's `build.sh`, and showing that it is at work.
 
 use std::io::{BufRead, BufReader, IsTerminal, Write, stderr};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::time::{Duration, Instant};
@@ -22,12 +22,50 @@ pub(super) enum Outcome {
 /// The scripts' code for "a tool is missing".
 const TOOLS_MISSING: i32 = 3;
 
-/// Runs `build.sh` in `folder`. What it says goes to stderr; on a terminal the time goes on below it.
-pub(super) fn run(folder: &Path, arguments: &[&str]) -> anyhow::Result<Outcome> {
-    let script = folder.join("build.sh");
-    let mut child = Command::new("sh")
-        .arg(&script)
-        .args(arguments)
+/// One run of a firmware's `build.sh`.
+#[derive(Debug, Clone)]
+pub(super) struct Script {
+    /// Where it is.
+    pub(super) folder: PathBuf,
+    /// Its arguments.
+    pub(super) arguments: &'static [&'static str],
+    /// Variables to set, or to take away: what happens to be set must not decide.
+    pub(super) variables: Vec<(&'static str, Option<PathBuf>)>,
+    /// Whether only the owner may read what it makes.
+    pub(super) private: bool,
+}
+
+impl Script {
+    /// Asks whether the tools are there; missing ones are named on stderr.
+    pub(super) fn check(&self) -> anyhow::Result<Outcome> {
+        self.start(&[&["check"], self.arguments].concat())
+    }
+
+    /// Runs it. What it says goes to stderr; on a terminal the time goes on below it.
+    pub(super) fn run(&self) -> anyhow::Result<Outcome> {
+        self.start(self.arguments)
+    }
+
+    fn start(&self, arguments: &[&str]) -> anyhow::Result<Outcome> {
+        let script = self.folder.join("build.sh");
+        let mut command = Command::new("sh");
+        if self.private {
+            // Compiler and linker know nothing of a password in what they write.
+            command.args(["-c", "umask 077 && exec sh \"$@\"", "sh"]);
+        }
+        command.arg(&script).args(arguments);
+        for (name, value) in &self.variables {
+            match value {
+                Some(value) => command.env(name, value),
+                None => command.env_remove(name),
+            };
+        }
+        follow(command, &script)
+    }
+}
+
+fn follow(mut command: Command, script: &Path) -> anyhow::Result<Outcome> {
+    let mut child = command
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())

@@ -1,0 +1,110 @@
+//! The settings that are compiled into the STM32's program: they count while its flash holds none.
+
+use std::path::{Path, PathBuf};
+
+use pblink_protocol::settings::{MAX_SIZE, Settings as BoardSettings};
+use serde::{Deserialize, Serialize};
+
+use super::Args;
+use super::manifest::sha256;
+use crate::exit::{Exit, Failed};
+use crate::settings::{self, Settings};
+
+/// What the manifest tells of them.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Summary {
+    /// Where they come from: the configuration file, or "defaults".
+    source: String,
+    id: String,
+    server: String,
+    port: u16,
+    timeout_ms: u32,
+    ssid: String,
+    /// Whether there is a password; itself it is told nowhere.
+    password: bool,
+    /// Of the encoded settings, but without the password: it could be guessed from the sum.
+    sha256: String,
+}
+
+/// Settings to compile in.
+pub(super) struct Compiled {
+    /// As [`BoardSettings::write`] encodes them; `None` for the defaults, which are there anyhow.
+    pub(super) bytes: Option<Vec<u8>>,
+    pub(super) summary: Summary,
+}
+
+impl Compiled {
+    /// Whether the image will hold a WiFi password.
+    pub(super) fn secret(&self) -> bool {
+        self.summary.password
+    }
+}
+
+/// Reads `pblink.toml` for a build.
+pub(super) fn read(args: &Args) -> anyhow::Result<Settings> {
+    let of_app = args.app.as_ref().map(|app| app.join(settings::DEFAULT_FILE));
+    let of_app = of_app.filter(|file| file.exists());
+    let mut settings = Settings::load(args.config.as_deref().or(of_app.as_deref()))?;
+    if let Some(id) = &args.client {
+        let entry = settings::entry("board.id").expect("it is a key");
+        entry.apply(&mut settings, &id.as_str().into()).map_err(|problem| {
+            Failed::with(Exit::Usage, problem.replace("`board.id`", "the id of --client"))
+        })?;
+    }
+    Ok(settings)
+}
+
+/// What these settings are for a board.
+pub(super) fn compile(settings: &Settings, args: &Args) -> anyhow::Result<Compiled> {
+    // Without a network of its own there is nothing that a password would open.
+    let password = if settings.wifi.ssid.is_empty() && args.password_file.is_none() {
+        None
+    } else {
+        settings.password(args.password_file.as_deref())?
+    };
+    let mut board = settings
+        .board_settings(password.as_ref())
+        .map_err(|why| Failed::with(Exit::Config, why.to_string()))?;
+    let bytes = encode(&board)?;
+    for note in settings.notes(password.is_some()) {
+        eprintln!("note: {note}");
+    }
+    let has_password = !board.config.password.is_empty();
+    board.config.password.clear();
+    let public = encode(&board)?;
+    let source = settings.file().map_or("defaults".into(), |file| file.display().to_string());
+    let given = settings.file().is_some() || args.client.is_some() || has_password;
+    Ok(Compiled {
+        bytes: given.then_some(bytes),
+        summary: Summary {
+            source,
+            id: settings.board.id.clone(),
+            server: settings.server.host.clone(),
+            port: settings.server.port,
+            timeout_ms: settings.server.timeout_ms,
+            ssid: settings.wifi.ssid.clone(),
+            password: has_password,
+            sha256: sha256(&public),
+        },
+    })
+}
+
+fn encode(board: &BoardSettings) -> anyhow::Result<Vec<u8>> {
+    let mut bytes = [0; MAX_SIZE];
+    let len = board.write(&mut bytes).map_err(|why| Failed::with(Exit::Config, why.to_string()))?;
+    Ok(bytes[..len].to_vec())
+}
+
+/// Puts the settings where the compiler finds them, and returns that place; `None` for the defaults.
+pub(super) fn hand_over(compiled: &Compiled, folder: &Path) -> anyhow::Result<Option<PathBuf>> {
+    let path = folder.join("settings.bin");
+    let Some(bytes) = &compiled.bytes else {
+        let _ = std::fs::remove_file(&path);
+        return Ok(None);
+    };
+    // The same bytes are left alone: the compiler looks at the time of the file.
+    if std::fs::read(&path).ok().as_ref() != Some(bytes) {
+        super::manifest::write(&path, bytes, compiled.secret())?;
+    }
+    Ok(Some(path))
+}

@@ -1,0 +1,95 @@
+//! How much of each memory a program takes.
+
+use std::io::Write;
+
+use object::read::elf::{ElfFile32, ProgramHeader};
+use object::{Endianness, elf};
+use serde::{Deserialize, Serialize};
+
+/// What a program takes of its board's memories.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Sizes {
+    pub(super) board: String,
+    /// Which program, in words.
+    pub(super) program: String,
+    pub(super) memories: Vec<Memory>,
+}
+
+/// One memory.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Memory {
+    name: String,
+    /// Bytes.
+    used: u64,
+    /// Bytes that the memory has for programs.
+    of: u64,
+}
+
+/// A memory of a chip: its name, its addresses, and how much of it programs may have. Of flash, what is
+/// loaded there counts; of the others, what lies there when the program runs.
+type Range = (&'static str, std::ops::Range<u32>, u32);
+
+const FLASH: &str = "flash";
+
+/// The last sector of the flash is for the settings.
+const STM32: [Range; 2] =
+    [(FLASH, 0x0800_0000..0x0810_0000, 0xe_0000), ("RAM", 0x2000_0000..0x2002_0000, 0x2_0000)];
+
+/// As in the SDK's `eagle.app.v6.ld`.
+const ESP8266: [Range; 3] = [
+    (FLASH, 0x4020_0000..0x4030_0000, 0x5_c000),
+    ("RAM", 0x3ffe_8000..0x3fff_c000, 0x1_4000),
+    ("code RAM", 0x4010_0000..0x4010_8000, 0x8000),
+];
+
+impl Sizes {
+    /// Of a program for the STM32.
+    pub(super) fn of_stm32(program: &str, file: &[u8]) -> Result<Self, String> {
+        Self::of("stm32", program, file, &STM32)
+    }
+
+    /// Of a program for the ESP8266. What is copied from flash into RAM at the start counts as RAM.
+    pub(super) fn of_esp8266(program: &str, file: &[u8]) -> Result<Self, String> {
+        Self::of("esp8266", program, file, &ESP8266)
+    }
+
+    fn of(board: &str, program: &str, file: &[u8], ranges: &[Range]) -> Result<Self, String> {
+        let file: ElfFile32<'_, Endianness> =
+            ElfFile32::parse(file).map_err(|e| format!("it is no 32-bit ELF file ({e})"))?;
+        let endian = file.endian();
+        let memories = ranges.iter().map(|(name, range, of)| {
+            let used = file.elf_program_headers().iter().filter_map(|header| {
+                let (address, size) = if *name == FLASH {
+                    (header.p_paddr(endian), header.p_filesz(endian))
+                } else {
+                    (header.p_vaddr(endian), header.p_memsz(endian))
+                };
+                let here = header.p_type(endian) == elf::PT_LOAD && range.contains(&address);
+                here.then_some(u64::from(size))
+            });
+            Memory { name: (*name).to_owned(), used: used.sum(), of: u64::from(*of) }
+        });
+        Ok(Self {
+            board: board.to_owned(),
+            program: program.to_owned(),
+            memories: memories.collect(),
+        })
+    }
+}
+
+/// The table of all programs.
+pub(super) fn print(sizes: &[Sizes], out: &mut impl Write) -> std::io::Result<()> {
+    let columns = ["flash", "RAM", "code RAM"];
+    let [flash, ram, code] = columns;
+    writeln!(out, "{:<8} {:<26} {flash:>17} {ram:>17} {code:>17}", "board", "program")?;
+    for Sizes { board, program, memories } in sizes {
+        let cells = columns.map(|column| {
+            let memory = memories.iter().find(|memory| memory.name == column);
+            memory.map_or(String::new(), |m| format!("{} of {}", m.used, m.of))
+        });
+        let [flash, ram, code] = cells;
+        let row = format!("{board:<8} {program:<26} {flash:>17} {ram:>17} {code:>17}");
+        writeln!(out, "{}", row.trim_end())?;
+    }
+    Ok(())
+}
