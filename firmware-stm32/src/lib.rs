@@ -13,7 +13,7 @@
 //! |---|---|
 //! | this one | the link: [`Handle`], [`Runner`], [`Hooks`], [`Status`] |
 //! | [`hardware`] | what the link needs of a chip: [`SlaveBus`](hardware::SlaveBus), [`Wires`](hardware::Wires), [`Watchdog`](hardware::Watchdog) |
-//! | [`settings`] | the configuration in a flash sector of its own |
+//! | [`settings`] | what stands in a flash sector of its own: configuration and log level |
 //! | `stm32` | the drivers for the STM32F405 (feature `stm32f405`) |
 //! | `pyboard` | pins and peripherals of the Pyboard v1.x (feature `pyboard`) |
 //!
@@ -58,7 +58,6 @@ pub mod hardware;
 mod hooks;
 mod link;
 mod runner;
-pub mod settings;
 
 #[cfg(feature = "pyboard")]
 pub mod pyboard;
@@ -69,4 +68,5 @@ pub use hooks::{Hooks, Silent};
 pub use link::{Counters, Handle, Line, State, Status};
 pub use pblink_protocol::app::{DropCause, ResetCause, WriteError};
 pub use pblink_protocol::config::{Config, ConfigError, Report};
+pub use pblink_protocol::settings;
 pub use runner::{Link, Options, Runner, new};

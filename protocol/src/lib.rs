@@ -13,6 +13,7 @@
 //! | [`endpoint`] | one end of the TCP side: keepalives, repetition, duplicates, outages | server, ESP8266 |
 //! | [`exchange`] | the I2C side: initiator and responder | STM32, ESP8266 |
 //! | [`config`] | the configuration, as it goes from STM32 to ESP8266 | both, tools |
+//! | [`settings`] | what the STM32 keeps in flash: configuration and log level | STM32, tools |
 //! | [`coprocessor`] | the program of the ESP8266 | ESP8266 |
 //! | [`app`] | the application base of the STM32 | STM32 |
 //! | [`time`] | instants and spans in microseconds | all |
@@ -33,6 +34,7 @@ pub mod endpoint;
 pub mod exchange;
 pub mod line;
 mod lines;
+pub mod settings;
 pub mod time;
 pub mod window;
 

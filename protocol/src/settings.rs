@@ -1,7 +1,8 @@
-//! The settings of a board, in a flash sector of their own.
+//! The settings of an STM32, as bytes: in a flash sector of their own, and compiled into its program.
 //!
-//! They are written by a tool (over SWD or DFU), never by the program, so that new firmware keeps the
-//! settings and new settings keep the firmware. All numbers are little-endian:
+//! The sector is written by a tool (over SWD or DFU), never by the program, so that new firmware keeps
+//! the settings and new settings keep the firmware. What is compiled in counts while the sector is
+//! empty. All numbers are little-endian:
 //!
 //! | offset | bytes | what |
 //! |---|---|---|
@@ -15,8 +16,8 @@
 
 use core::fmt;
 
-use pblink_protocol::config::{Config, ConfigError};
-use pblink_protocol::exchange::MAX_PAYLOAD;
+use crate::config::{Config, ConfigError, DEFAULT_PORT};
+use crate::exchange::MAX_PAYLOAD;
 
 /// The most bytes that settings take.
 pub const MAX_SIZE: usize = HEAD + FIXED + MAX_PAYLOAD;
@@ -92,7 +93,7 @@ impl Settings {
         let text = |text| heapless::String::try_from(text).unwrap_or_default();
         let config = Config {
             id: heapless::String::try_from("1").unwrap_or_default(),
-            port: pblink_protocol::config::DEFAULT_PORT,
+            port: DEFAULT_PORT,
             server: text("192.168.0.42"),
             timeout_ms: 2000,
             report_s: 10,
@@ -108,7 +109,7 @@ impl Settings {
     /// See [`SettingsError`].
     ///
     /// ```
-    /// use pblink_stm32::settings::{MAX_SIZE, Settings, SettingsError};
+    /// use pblink_protocol::settings::{MAX_SIZE, Settings, SettingsError};
     ///
     /// let mut sector = [0xff; 1024];
     /// assert_eq!(Settings::read(&sector), Err(SettingsError::Empty));
@@ -193,6 +194,10 @@ fn crc32(parts: &[&[u8]]) -> u32 {
 
 #[cfg(test)]
 mod tests {
+    extern crate std;
+    use std::vec;
+    use std::vec::Vec;
+
     use super::*;
 
     fn written(settings: &Settings) -> Vec<u8> {
