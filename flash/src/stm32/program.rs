@@ -4,8 +4,8 @@ use super::check::{Part, parts};
 use super::{Sector, Target};
 use crate::{Error, Kind, Progress, Region, Result, Step};
 
-/// The vector table's first two words. Without them a chip does not start: it would take its first
-/// instruction from 0xfffffffe, which is no memory, and locks up.
+/// The vector table's first two words. A chip does not start while they are all ones, or zero: it would
+/// take its first instruction where there is no memory or no Thumb code, and locks up.
 const START: usize = 8;
 
 /// What was done.
@@ -26,9 +26,9 @@ pub struct Outcome {
 /// table. Sectors in which nothing would change, and those of which the program has no byte, are left
 /// alone, the settings always.
 ///
-/// Whatever happens on the way, a power failure included, no half-written program starts: the sector of
-/// the vector table is erased first, and its first 8 bytes are written last, after everything else was
-/// compared. [`Progress::cancelled`] is asked between all pieces but the last.
+/// Whatever happens on the way, a power failure included, no half-written program starts: the first 8
+/// bytes of the vector table are cleared before anything is erased, and written last, after everything
+/// else was compared. [`Progress::cancelled`] is asked between all pieces but the last.
 ///
 /// # Errors
 /// Before anything was changed: [`Kind::Image`] if the program does not fit, would overwrite the
@@ -158,7 +158,8 @@ fn differs(
 }
 
 /// Erases the sectors, that of the vector table first, and looks whether it is erased indeed before the
-/// next one goes: an old vector table must not outlive its program.
+/// next one goes: an old vector table must not outlive its program. For that it is cleared before, which
+/// flash of these chips allows (RM0090 §3.6.3); erasing takes long, and could end halfway.
 fn erase(
     target: &mut dyn Target,
     parts: &[Part],
@@ -169,7 +170,9 @@ fn erase(
     progress.begin(Step::Erase, what, total);
     let mut done = 0;
     for part in parts {
-        if done > 0 {
+        if done == 0 {
+            target.write(part.address, &[0; START])?;
+        } else {
             stop_if(progress, NO_PROGRAM)?;
         }
         target.erase(&part.sector)?;

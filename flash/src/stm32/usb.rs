@@ -77,9 +77,11 @@ fn devices() -> Result<impl Iterator<Item = DeviceInfo>> {
 }
 
 fn describe(device: &DeviceInfo) -> Found {
+    let name = device.product_string().unwrap_or("STM32 bootloader");
     Found {
         via: Via::Dfu,
-        name: device.product_string().unwrap_or("STM32 bootloader").trim().to_owned(),
+        // ST's has two spaces in a row.
+        name: name.split_whitespace().collect::<Vec<_>>().join(" "),
         vendor: device.vendor_id(),
         product: device.product_id(),
         serial: device.serial_number().map(str::to_owned),
