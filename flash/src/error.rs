@@ -11,8 +11,8 @@ pub struct Error {
     source: Option<Box<dyn std::error::Error + Send + Sync>>,
 }
 
-/// A result with an [`Error`].
-pub type Result<T> = std::result::Result<T, Error>;
+/// A result, mostly with an [`Error`].
+pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 /// What a program can tell failures apart by.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

@@ -1,1 +1,91 @@
 //! The STM32: its flash sectors, and the two ways to them: a debug probe, USB DFU.
+//!
+//! ```text
+//!   connect() ── finds a board, waits for one
+//!       │
+//!   program(), write_settings(), read_settings() ── what holds for every way
+//!       │
+//!    Target ──┬── Dfu ──── DfuIo ───── USB                 (or a fake bootloader)
+//!             └── Probe ── DebugLink ─ probe-rs            (or a fake probe)
+//! ```
+//!
+//! Made for the STM32F405 of the Pyboard v1.x. Chips whose flash behaves alike (STM32F2, F4, F7: sectors,
+//! bits that can be cleared at any time) take programs too, and settings if they have a sector where
+//! [`SETTINGS`] is.
+
+mod check;
+mod dfu;
+mod find;
+mod layout;
+mod probe;
+mod program;
+mod settings;
+#[cfg(feature = "probe")]
+mod swd;
+mod usb;
+
+pub use dfu::{Alternate, Dfu, DfuIo, IoError, request, state};
+pub use find::{Bus, Found, Selector, Via, Wanted, connect};
+pub use layout::{Layout, PROGRAM, SETTINGS, Sector};
+pub use probe::{DBGMCU_IDCODE, DebugLink, FLASH_OPTCR, LinkError, Probe};
+pub use program::{Outcome, program};
+pub use settings::{read_settings, write_settings};
+pub use usb::UsbBus;
+
+use crate::Result;
+
+/// What keeps a program from the flash.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Protection {
+    /// Read-out protection is on: nothing can be read or written.
+    pub readout: bool,
+    /// Numbers of the sectors that cannot be erased or written.
+    pub sectors: Vec<usize>,
+}
+
+/// A way to the flash of one board.
+///
+/// Addresses and lengths are multiples of 4 in all calls. Each error says what to do.
+pub trait Target {
+    /// What the user knows the device by.
+    fn name(&self) -> String;
+
+    /// Where the sectors are.
+    fn layout(&self) -> &Layout;
+
+    /// How many bytes are best read or written at once; at least 4. Between two such pieces the user
+    /// can stop.
+    fn piece(&self) -> usize;
+
+    /// What is known to be protected. A way that cannot tell knows of nothing: the work then fails when
+    /// it comes to it.
+    ///
+    /// # Errors
+    /// The device is gone, or does not answer.
+    fn protection(&mut self) -> Result<Protection>;
+
+    /// Fills `out` from this address on.
+    ///
+    /// # Errors
+    /// The device is gone, does not answer, or refuses.
+    fn read(&mut self, address: u32, out: &mut [u8]) -> Result<()>;
+
+    /// Makes all bytes of a sector 0xff. A bootloader may say that it did and have done nothing, since the
+    /// sector is protected: look.
+    ///
+    /// # Errors
+    /// See [`Self::read`].
+    fn erase(&mut self, sector: &Sector) -> Result<()>;
+
+    /// Clears bits: writing 0xff changes nothing.
+    ///
+    /// # Errors
+    /// See [`Self::read`].
+    fn write(&mut self, address: u32, bytes: &[u8]) -> Result<()>;
+
+    /// Starts the program; the device may be gone after it.
+    ///
+    /// # Errors
+    /// See [`Self::read`].
+    fn start(&mut self) -> Result<()>;
+}

@@ -1,0 +1,194 @@
+//! The chip's flash: NOR cells in sectors, of which some may be protected or worn out.
+
+use std::cell::RefCell;
+use std::rc::Rc;
+
+/// Address of the first byte of flash, where the chip starts.
+pub const START: u32 = 0x0800_0000;
+
+/// The sectors of an STM32F405: address and size (RM0090, table 5).
+pub const SECTORS: [(u32, u32); 12] = [
+    (0x0800_0000, 0x4000),
+    (0x0800_4000, 0x4000),
+    (0x0800_8000, 0x4000),
+    (0x0800_c000, 0x4000),
+    (0x0801_0000, 0x1_0000),
+    (0x0802_0000, 0x2_0000),
+    (0x0804_0000, 0x2_0000),
+    (0x0806_0000, 0x2_0000),
+    (0x0808_0000, 0x2_0000),
+    (0x080a_0000, 0x2_0000),
+    (0x080c_0000, 0x2_0000),
+    (0x080e_0000, 0x2_0000),
+];
+
+const SIZE: usize = 1 << 20;
+
+#[derive(Debug, Clone)]
+struct Memory {
+    flash: Vec<u8>,
+    protected: Vec<usize>,
+    readout: bool,
+    /// Cells that stay 0 whatever is done: address and which bits.
+    stuck: Option<(u32, u8)>,
+    erased: Vec<usize>,
+    started: bool,
+}
+
+/// A chip. Clones are the same chip.
+#[derive(Debug, Clone)]
+pub struct Chip(Rc<RefCell<Memory>>);
+
+impl Default for Chip {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Chip {
+    /// A chip as it comes from the factory: all of its flash is erased.
+    pub fn new() -> Self {
+        Self(Rc::new(RefCell::new(Memory {
+            flash: vec![0xff; SIZE],
+            protected: Vec::new(),
+            readout: false,
+            stuck: None,
+            erased: Vec::new(),
+            started: false,
+        })))
+    }
+
+    /// Another chip with the same content.
+    #[must_use]
+    pub fn copy(&self) -> Self {
+        Self(Rc::new(RefCell::new(self.0.borrow().clone())))
+    }
+
+    /// Puts bytes into flash, as if they had always been there.
+    #[must_use]
+    pub fn with(self, address: u32, bytes: &[u8]) -> Self {
+        let at = (address - START) as usize;
+        self.0.borrow_mut().flash[at..at + bytes.len()].copy_from_slice(bytes);
+        self
+    }
+
+    /// Makes sectors write-protected.
+    #[must_use]
+    pub fn with_protected(self, sectors: &[usize]) -> Self {
+        self.0.borrow_mut().protected = sectors.to_vec();
+        self
+    }
+
+    /// Turns read-out protection on, level 1.
+    #[must_use]
+    pub fn with_readout_protection(self) -> Self {
+        self.0.borrow_mut().readout = true;
+        self
+    }
+
+    /// Makes these bits of a byte stay 0 for ever.
+    #[must_use]
+    pub fn with_stuck_bits(self, address: u32, bits: u8) -> Self {
+        self.0.borrow_mut().stuck = Some((address, bits));
+        self
+    }
+
+    /// What is in flash.
+    pub fn bytes(&self, address: u32, length: usize) -> Vec<u8> {
+        let at = (address - START) as usize;
+        self.0.borrow().flash[at..at + length].to_vec()
+    }
+
+    /// The sectors that were erased, in order.
+    pub fn erased(&self) -> Vec<usize> {
+        self.0.borrow().erased.clone()
+    }
+
+    /// Whether it was sent off into its program.
+    pub fn started(&self) -> bool {
+        self.0.borrow().started
+    }
+
+    /// Whether a reset would get it anywhere: a stack in RAM, and a first instruction that is Thumb code
+    /// in flash.
+    pub fn would_start(&self) -> bool {
+        let word = |bytes: &[u8]| bytes.iter().rev().fold(0, |word, &b| (word << 8) | u32::from(b));
+        let head = self.bytes(START, 8);
+        let (stack, reset) = (word(&head[..4]), word(&head[4..]));
+        let ram = (0x2000_0000..=0x2002_0000).contains(&stack);
+        ram && reset % 2 == 1 && (START..START + SIZE as u32).contains(&(reset - 1))
+    }
+
+    pub(super) fn is_flash(address: u32, length: usize) -> bool {
+        let end = u64::from(address) + length as u64;
+        address >= START && end <= u64::from(START) + SIZE as u64
+    }
+
+    pub(super) fn readout_protected(&self) -> bool {
+        self.0.borrow().readout
+    }
+
+    /// One bit for each sector that can be written (nWRP, RM0090 §3.9.10).
+    pub(super) fn not_protected(&self) -> u16 {
+        self.0.borrow().protected.iter().fold(0x0fff, |bits, sector| bits & !(1 << sector))
+    }
+
+    /// The option bytes as they lie in memory (RM0090, table 15).
+    pub(super) fn options(&self) -> [u8; 16] {
+        let mut options = [0xff; 16];
+        options[0] = 0xef;
+        options[1] = if self.readout_protected() { 0x00 } else { 0xaa };
+        options[8..10].copy_from_slice(&(0xf000 | self.not_protected()).to_le_bytes());
+        options
+    }
+
+    /// Erases the sector that holds this address. `false`: it is protected. `torn`: the supply fails in the
+    /// middle; what is erased by then is the end of the sector, which is the worst for a vector table.
+    pub(super) fn erase(&self, address: u32, torn: bool) -> bool {
+        let Some(number) = sector_of(address) else { return false };
+        let mut memory = self.0.borrow_mut();
+        if memory.protected.contains(&number) {
+            return false;
+        }
+        let (start, size) = SECTORS[number];
+        let (start, size) = ((start - START) as usize, size as usize);
+        let from = if torn { size / 2 } else { 0 };
+        memory.flash[start + from..start + size].fill(0xff);
+        memory.wear();
+        memory.erased.push(number);
+        true
+    }
+
+    /// Clears bits. `false`: a sector is protected, and nothing was done. `torn`: the second half is missing.
+    pub(super) fn program(&self, address: u32, bytes: &[u8], torn: bool) -> bool {
+        let mut memory = self.0.borrow_mut();
+        let end = address + bytes.len() as u32 - 1;
+        let (Some(first), Some(last)) = (sector_of(address), sector_of(end)) else { return false };
+        if (first..=last).any(|sector| memory.protected.contains(&sector)) {
+            return false;
+        }
+        let count = if torn { bytes.len() / 2 } else { bytes.len() };
+        let at = (address - START) as usize;
+        for (cell, byte) in memory.flash[at..].iter_mut().zip(&bytes[..count]) {
+            *cell &= byte;
+        }
+        memory.wear();
+        true
+    }
+
+    pub(super) fn start(&self) {
+        self.0.borrow_mut().started = true;
+    }
+}
+
+impl Memory {
+    fn wear(&mut self) {
+        if let Some((address, bits)) = self.stuck {
+            self.flash[(address - START) as usize] &= !bits;
+        }
+    }
+}
+
+fn sector_of(address: u32) -> Option<usize> {
+    SECTORS.iter().position(|&(start, size)| (start..start + size).contains(&address))
+}

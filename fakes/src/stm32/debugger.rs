@@ -1,0 +1,144 @@
+//! A chip on a debug probe.
+
+use pblink_flash::stm32::{DBGMCU_IDCODE, DebugLink, FLASH_OPTCR, Layout, LinkError, Sector};
+
+use super::{Chip, Fault, Faults};
+
+/// A probe that has attached to a chip.
+#[derive(Debug, Clone)]
+pub struct Debugger {
+    chip: Chip,
+    layout: Layout,
+    id: u32,
+    faults: Faults,
+}
+
+impl Debugger {
+    /// A probe on this chip.
+    pub fn of(chip: &Chip) -> Self {
+        Self {
+            chip: chip.clone(),
+            layout: Layout::stm32f405(),
+            // Revision 1 of an STM32F405 (RM0090 §38.6.1).
+            id: 0x1001_6413,
+            faults: Faults::default(),
+        }
+    }
+
+    /// Lets one transfer go wrong; the first has number 0.
+    #[must_use]
+    pub fn with_fault(mut self, transfer: usize, fault: Fault) -> Self {
+        self.faults.fault = Some((transfer, fault));
+        self
+    }
+
+    /// Is on a chip with this identification.
+    #[must_use]
+    pub fn with_id(mut self, id: u32) -> Self {
+        self.id = id;
+        self
+    }
+
+    /// Is on a chip with these sectors.
+    #[must_use]
+    pub fn with_layout(mut self, layout: Layout) -> Self {
+        self.layout = layout;
+        self
+    }
+
+    /// How many transfers there were.
+    pub fn transfers(&self) -> usize {
+        self.faults.transfers
+    }
+
+    /// Does one transfer; the closure is told whether it stops halfway.
+    fn transfer<T>(
+        &mut self,
+        action: impl FnOnce(&Chip, bool) -> Result<T, LinkError>,
+    ) -> Result<T, LinkError> {
+        let before = self.faults.gone;
+        match self.faults.next() {
+            Some(Fault::Vanish) => {
+                if !before {
+                    // How it would have ended is not to be known any more.
+                    let _ = action(&self.chip, true);
+                }
+                Err(LinkError::Gone)
+            }
+            Some(_) => Err(LinkError::Failed("the chip did not answer".to_owned())),
+            None => action(&self.chip, false),
+        }
+    }
+}
+
+fn failed<T>(why: &str) -> Result<T, LinkError> {
+    Err(LinkError::Failed(why.to_owned()))
+}
+
+impl DebugLink for Debugger {
+    fn name(&self) -> String {
+        "probe 0483:374b:FAKE (STLink V2-1)".to_owned()
+    }
+
+    fn layout(&self) -> &Layout {
+        &self.layout
+    }
+
+    fn read_word(&mut self, address: u32) -> Result<u32, LinkError> {
+        let id = self.id;
+        self.transfer(|chip, _| match address {
+            DBGMCU_IDCODE => Ok(id),
+            // nWRP, RDP, user bits, no lock (RM0090 §3.9.10).
+            FLASH_OPTCR => {
+                let readout = if chip.readout_protected() { 0x55 } else { 0xaa };
+                Ok((u32::from(chip.not_protected()) << 16) | (readout << 8) | 0xec)
+            }
+            _ => failed("a bus fault"),
+        })
+    }
+
+    fn read(&mut self, address: u32, out: &mut [u8]) -> Result<(), LinkError> {
+        let garbage =
+            matches!(self.faults.fault, Some((at, Fault::Garbage)) if at == self.faults.transfers);
+        if garbage {
+            self.faults.fault = None;
+        }
+        self.transfer(|chip, _| {
+            if chip.readout_protected() || !Chip::is_flash(address, out.len()) {
+                return failed("a bus fault");
+            }
+            out.copy_from_slice(&chip.bytes(address, out.len()));
+            if garbage {
+                out.iter_mut().for_each(|byte| *byte ^= 0x10);
+            }
+            Ok(())
+        })
+    }
+
+    fn erase(&mut self, sector: &Sector) -> Result<(), LinkError> {
+        let address = sector.address;
+        self.transfer(|chip, torn| match chip.erase(address, torn) {
+            true => Ok(()),
+            false => failed("the flash algorithm returned 1 (WRPERR)"),
+        })
+    }
+
+    fn program(&mut self, address: u32, bytes: &[u8]) -> Result<(), LinkError> {
+        if !address.is_multiple_of(4) || !bytes.len().is_multiple_of(4) {
+            return failed("not whole words");
+        }
+        self.transfer(|chip, torn| match chip.program(address, bytes, torn) {
+            true => Ok(()),
+            false => failed("the flash algorithm returned 1 (WRPERR)"),
+        })
+    }
+
+    fn run(&mut self) -> Result<(), LinkError> {
+        self.transfer(|chip, torn| {
+            if !torn && chip.would_start() {
+                chip.start();
+            }
+            Ok(())
+        })
+    }
+}

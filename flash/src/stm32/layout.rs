@@ -1,0 +1,190 @@
+//! Where the sectors of the flash are.
+
+use std::fmt;
+
+/// Where the program begins: the chip starts with the vector table that is here (RM0090 §2.4, boot from
+/// main flash).
+pub const PROGRAM: u32 = 0x0800_0000;
+
+/// The sector of the settings: sector 11 of the STM32F405, its last 128 KB (`firmware-stm32/memory.x`).
+pub const SETTINGS: u32 = 0x080e_0000;
+
+/// The smallest piece of flash that can be erased.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Sector {
+    /// Its place in the chip's list, from 0.
+    pub number: usize,
+    /// Address of its first byte.
+    pub address: u32,
+    /// Its length in bytes.
+    pub size: u32,
+}
+
+impl Sector {
+    /// The first address behind it; as `u64`, since it may be the end of the address space.
+    pub fn end(&self) -> u64 {
+        u64::from(self.address) + u64::from(self.size)
+    }
+}
+
+impl fmt::Display for Sector {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "sector {} at {:#010x}", self.number, self.address)
+    }
+}
+
+/// The sectors of a chip's flash, in the order of their addresses.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Layout {
+    sectors: Vec<Sector>,
+}
+
+/// More sectors than any STM32 has: what describes more is no description.
+const MAX_SECTORS: u32 = 4096;
+
+impl Layout {
+    /// A layout of groups of equal sectors: address of the first, how many, bytes of each. `None` if
+    /// there are none, if they overlap, or do not fit into 32 bits.
+    pub fn of_groups(groups: impl IntoIterator<Item = (u32, u32, u32)>) -> Option<Self> {
+        let mut sectors: Vec<Sector> = Vec::new();
+        for (start, count, size) in groups {
+            if size == 0 || count == 0 || count > MAX_SECTORS {
+                return None;
+            }
+            for i in 0..count {
+                let address = size.checked_mul(i).and_then(|at| start.checked_add(at))?;
+                sectors.push(Sector { number: sectors.len(), address, size });
+            }
+        }
+        let in_order = sectors.windows(2).all(|two| two[0].end() <= u64::from(two[1].address));
+        let fits = sectors.last().is_some_and(|last| last.end() <= 1 << 32);
+        (in_order && fits).then_some(Self { sectors })
+    }
+
+    /// The STM32F405's 1 MB (RM0090, table 5).
+    pub fn stm32f405() -> Self {
+        let groups =
+            [(PROGRAM, 4, 16 << 10), (0x0801_0000, 1, 64 << 10), (0x0802_0000, 7, 128 << 10)];
+        // The groups are constants: a test shows that they are in order.
+        Self::of_groups(groups).unwrap_or(Self { sectors: Vec::new() })
+    }
+
+    /// Reads the name of a DfuSe alternate setting (UM0424 §10.3.2), for example
+    /// `@Internal Flash  /0x08000000/04*016Kg,01*064Kg,07*128Kg`: name, address, then count, size and
+    /// unit (a space or `B` bytes, `K`, `M`) of each group, and a letter for what is allowed there. More
+    /// pairs of address and groups may follow. `None` if it is none.
+    pub fn of_alternate(name: &str) -> Option<Self> {
+        let mut parts = name.strip_prefix('@')?.split('/').skip(1);
+        let mut groups = Vec::new();
+        while let Some(address) = parts.next() {
+            let address = address.trim().strip_prefix("0x")?;
+            let mut address = u32::from_str_radix(address, 16).ok()?;
+            for group in parts.next()?.split(',') {
+                let (count, size) = group.trim_start().split_once('*')?;
+                let digits = size.find(|c: char| !c.is_ascii_digit())?;
+                let (size, unit_and_kind) = size.split_at(digits);
+                let unit = match unit_and_kind.bytes().next()? {
+                    b' ' | b'B' => 1,
+                    b'K' => 1 << 10,
+                    b'M' => 1 << 20,
+                    _ => return None,
+                };
+                let count: u32 = count.parse().ok()?;
+                let size = size.parse::<u32>().ok()?.checked_mul(unit)?;
+                groups.push((address, count, size));
+                address = count.checked_mul(size).and_then(|n| address.checked_add(n))?;
+            }
+        }
+        Self::of_groups(groups)
+    }
+
+    /// The sectors.
+    pub fn sectors(&self) -> &[Sector] {
+        &self.sectors
+    }
+
+    /// Address of the first byte.
+    pub fn start(&self) -> u32 {
+        self.sectors.first().map_or(0, |sector| sector.address)
+    }
+
+    /// The first address behind the last sector.
+    pub fn end(&self) -> u64 {
+        self.sectors.last().map_or(0, Sector::end)
+    }
+
+    /// The sector with this address.
+    pub fn sector_of(&self, address: u32) -> Option<Sector> {
+        let behind = self.sectors.partition_point(|sector| sector.address <= address);
+        let sector = *self.sectors.get(behind.checked_sub(1)?)?;
+        (u64::from(address) < sector.end()).then_some(sector)
+    }
+
+    /// The sector of the settings, if the chip has one that begins where the program looks for them.
+    pub fn settings(&self) -> Option<Sector> {
+        self.sector_of(SETTINGS).filter(|sector| sector.address == SETTINGS)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_name_of_the_pyboards_alternate_is_the_stm32f405() {
+        let name = "@Internal Flash  /0x08000000/04*016Kg,01*064Kg,07*128Kg";
+        let layout = Layout::of_alternate(name).expect("ST's own example");
+        assert_eq!(layout, Layout::stm32f405());
+        assert_eq!(layout.sectors().len(), 12);
+        assert_eq!((layout.start(), layout.end()), (0x0800_0000, 0x0810_0000));
+        assert_eq!(layout.sectors()[4], Sector { number: 4, address: 0x0801_0000, size: 64 << 10 });
+        assert_eq!(layout.settings().map(|s| (s.number, s.size)), Some((11, 128 << 10)));
+    }
+
+    #[test]
+    fn other_names_are_read_too() {
+        let option = Layout::of_alternate("@Option Bytes  /0x1FFFC000/01*016 e").expect("bytes");
+        assert_eq!((option.start(), option.end()), (0x1fff_c000, 0x1fff_c010));
+        let otp =
+            Layout::of_alternate("@OTP Memory /0x1FFF7800/01*512 e,01*016 e").expect("two groups");
+        assert_eq!(otp.sectors().len(), 2);
+        let two = "@Flash/0x08000000/2*1Ka/0x08010000/1*001Mg";
+        let two = Layout::of_alternate(two).expect("two addresses");
+        assert_eq!(two.sector_of(0x0800_07ff).map(|s| s.number), Some(1));
+        assert_eq!(two.sector_of(0x0800_0800), None);
+        assert_eq!(two.end(), 0x0811_0000);
+        assert_eq!(two.settings(), None);
+    }
+
+    #[test]
+    fn what_is_no_layout_is_none() {
+        for name in [
+            "",
+            "Internal Flash",
+            "@Flash",
+            "@Flash/0x08000000",
+            "@Flash/08000000/1*1Kg",
+            "@Flash/0x08000000/1*1",
+            "@Flash/0x08000000/1*1Xg",
+            "@Flash/0x08000000/0*1Kg",
+            "@Flash/0x08000000/1*0Kg",
+            "@Flash/0x08000000/99999999*1Kg",
+            "@Flash/0xffffff00/2*128Kg",
+            "@Flash/0x08000000/1*4096Mg",
+            "@Flash/0x08010000/1*1Kg/0x08000000/1*1Kg",
+        ] {
+            assert_eq!(Layout::of_alternate(name), None, "{name}");
+        }
+    }
+
+    #[test]
+    fn an_address_is_in_its_sector_or_in_none() {
+        let layout = Layout::stm32f405();
+        for sector in layout.sectors() {
+            assert_eq!(layout.sector_of(sector.address), Some(*sector));
+            assert_eq!(layout.sector_of((sector.end() - 1) as u32), Some(*sector));
+        }
+        assert_eq!(layout.sector_of(0x07ff_ffff), None);
+        assert_eq!(layout.sector_of(0x0810_0000), None);
+    }
+}
