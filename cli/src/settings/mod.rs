@@ -21,7 +21,7 @@ use pblink_protocol::settings::{LogLevel, Settings as BoardSettings};
 use crate::exit::{Exit, Failed};
 
 pub(crate) use reader::{Problem, read};
-pub(crate) use schema::{Entry, KEYS, Value, entry, unknown_key};
+pub(crate) use schema::{Entry, KEYS, Value, entry, log_name, unknown_key};
 pub use secrets::{PASSWORD_ENV, PasswordSource, Secret};
 pub(crate) use secrets::{check_password, find as find_password, is_password_key, read_password};
 pub(crate) use writer::{
@@ -166,6 +166,17 @@ impl Settings {
         };
         let (settings, problems) = read(path, &read_text(path)?);
         if problems.is_empty() { Ok(settings) } else { Err(failed(&problems)) }
+    }
+
+    /// Takes another id for the board, as `--client` gives it.
+    ///
+    /// # Errors
+    /// [`Exit::Usage`] if it cannot be one.
+    pub(crate) fn set_id(&mut self, id: &str) -> anyhow::Result<()> {
+        let entry = entry("board.id").expect("it is a key");
+        entry.apply(self, &id.into()).map_err(|problem| {
+            Failed::with(Exit::Usage, problem.replace("`board.id`", "the id of --client"))
+        })
     }
 
     /// The file that was read; `None` when everything is a default.

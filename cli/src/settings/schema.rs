@@ -162,10 +162,7 @@ pub(crate) static KEYS: [Entry; 15] = [
             let (level, _) = LOG_LEVELS.into_iter().find(|(_, name)| v.text() == Some(name))?;
             set(&mut s.board.log, level)
         },
-        get: |s| {
-            let name = LOG_LEVELS.into_iter().find(|(level, _)| *level == s.board.log);
-            name.map_or("", |(_, name)| name).into()
-        },
+        get: |s| log_name(s.board.log).into(),
     },
     Entry {
         key: "link.protocol",
@@ -196,6 +193,11 @@ const LOG_LEVELS: [(LogLevel, &str); 4] = [
     (LogLevel::Link, "link"),
     (LogLevel::Lines, "lines"),
 ];
+
+/// What `board.log` calls a level.
+pub(crate) fn log_name(level: LogLevel) -> &'static str {
+    LOG_LEVELS.into_iter().find(|(other, _)| *other == level).map_or("", |(_, name)| name)
+}
 
 /// The key with that name.
 pub(crate) fn entry(key: &str) -> Option<&'static Entry> {

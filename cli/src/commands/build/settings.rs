@@ -2,11 +2,11 @@
 
 use std::path::{Path, PathBuf};
 
-use pblink_protocol::settings::{MAX_SIZE, Settings as BoardSettings};
 use serde::{Deserialize, Serialize};
 
 use super::Args;
 use super::manifest::sha256;
+use crate::commands::config::board;
 use crate::exit::{Exit, Failed};
 use crate::settings::{self, Settings};
 
@@ -46,10 +46,7 @@ pub(super) fn read(args: &Args) -> anyhow::Result<Settings> {
     let of_app = of_app.filter(|file| file.exists());
     let mut settings = Settings::load(args.config.as_deref().or(of_app.as_deref()))?;
     if let Some(id) = &args.client {
-        let entry = settings::entry("board.id").expect("it is a key");
-        entry.apply(&mut settings, &id.as_str().into()).map_err(|problem| {
-            Failed::with(Exit::Usage, problem.replace("`board.id`", "the id of --client"))
-        })?;
+        settings.set_id(id)?;
     }
     Ok(settings)
 }
@@ -65,13 +62,13 @@ pub(super) fn compile(settings: &Settings, args: &Args) -> anyhow::Result<Compil
     let mut board = settings
         .board_settings(password.as_ref())
         .map_err(|why| Failed::with(Exit::Config, why.to_string()))?;
-    let bytes = encode(&board)?;
+    let bytes = board::encoded(&board)?;
     for note in settings.notes(password.is_some()) {
         eprintln!("note: {note}");
     }
     let has_password = !board.config.password.is_empty();
     board.config.password.clear();
-    let public = encode(&board)?;
+    let public = board::encoded(&board)?;
     let source = settings.file().map_or("defaults".into(), |file| file.display().to_string());
     let given = settings.file().is_some() || args.client.is_some() || has_password;
     Ok(Compiled {
@@ -87,12 +84,6 @@ pub(super) fn compile(settings: &Settings, args: &Args) -> anyhow::Result<Compil
             sha256: sha256(&public),
         },
     })
-}
-
-fn encode(board: &BoardSettings) -> anyhow::Result<Vec<u8>> {
-    let mut bytes = [0; MAX_SIZE];
-    let len = board.write(&mut bytes).map_err(|why| Failed::with(Exit::Config, why.to_string()))?;
-    Ok(bytes[..len].to_vec())
 }
 
 /// Puts the settings where the compiler finds them, and returns that place; `None` for the defaults.

@@ -1,13 +1,16 @@
 //! `pblink config`
 
+pub(crate) mod board;
 mod dialogue;
 mod init;
+mod register;
 
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
 
 use super::Global;
 use super::extras::print;
+use super::flash::Way;
 use crate::exit::{Exit, Failed};
 use crate::settings::{self, DEFAULT_FILE, KEYS, PASSWORD_ENV, Settings};
 use dialogue::Terminal;
@@ -37,6 +40,7 @@ Examples:
 const CHECK_EXAMPLES: &str = "\
 Examples:
   pblink config check
+  pblink config check --board
   pblink config check --config boards/kitchen.toml && pblink serve --config boards/kitchen.toml";
 
 /// Arguments of `pblink config`.
@@ -57,8 +61,13 @@ pub enum Verb {
     Show(ShowArgs),
     /// Change one key; comments and layout stay, and nothing invalid is written.
     Set(SetArgs),
-    /// Report every mistake with its line. Exit code 3 if there is one.
+    /// Report every mistake with its line, and with --board what differs on the board. Exit code 3 if
+    /// there is anything.
     Check(CheckArgs),
+    /// Write the settings onto the STM32: only their own flash sector, the program stays.
+    Push(board::PushArgs),
+    /// Show the settings that are on the STM32; never the password.
+    Pull(board::PullArgs),
 }
 
 /// Arguments of `pblink config show`.
@@ -98,15 +107,26 @@ pub struct CheckArgs {
     /// The file to check. Default: ./pblink.toml if it exists, else the built-in defaults.
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
+    /// Also compare the file with what is on the board.
+    #[arg(long)]
+    pub board: bool,
+    /// The board's id, instead of board.id.
+    #[arg(long, value_name = "ID", requires = "board")]
+    pub client: Option<String>,
+    /// How to reach the board.
+    #[command(flatten)]
+    pub way: Way,
 }
 
 /// Runs the verb.
-pub fn run(args: Args, _global: &Global) -> anyhow::Result<Exit> {
+pub fn run(args: Args, global: &Global) -> anyhow::Result<Exit> {
     match args.verb {
         Verb::Init(args) => init::run(args),
         Verb::Show(args) => show(&args),
         Verb::Set(args) => set(&args),
-        Verb::Check(args) => check(&args),
+        Verb::Check(args) => check(&args, global),
+        Verb::Push(args) => board::push(&args, global),
+        Verb::Pull(args) => board::pull(&args, global),
     }
 }
 
@@ -155,12 +175,12 @@ fn show(args: &ShowArgs) -> anyhow::Result<Exit> {
     password.map(|_| Exit::Ok)
 }
 
-fn check(args: &CheckArgs) -> anyhow::Result<Exit> {
+fn check(args: &CheckArgs, global: &Global) -> anyhow::Result<Exit> {
     let path = args.config.clone().or_else(|| {
         let path = PathBuf::from(DEFAULT_FILE);
         path.exists().then_some(path)
     });
-    let (settings, mut problems) = match &path {
+    let (mut settings, mut problems) = match &path {
         Some(path) => settings::read(path, &settings::read_text(path)?),
         None => (Settings::default(), Vec::new()),
     };
@@ -190,7 +210,15 @@ fn check(args: &CheckArgs) -> anyhow::Result<Exit> {
     print(match path {
         Some(_) => b"ok\n",
         None => b"ok: no pblink.toml here, the defaults apply\n".as_slice(),
-    })
+    })?;
+    if !args.board {
+        return Ok(Exit::Ok);
+    }
+    if let Some(id) = &args.client {
+        settings.set_id(id)?;
+    }
+    let password = settings.password(None)?;
+    board::check(&settings, password.as_ref(), &args.way, global)
 }
 
 fn set(args: &SetArgs) -> anyhow::Result<Exit> {

@@ -4,11 +4,13 @@
 mod bar;
 mod esp8266;
 mod stm32;
+mod way;
 
 use super::Global;
 use crate::exit::{Exit, Failed};
 
 pub use bar::Bar;
+pub use way::{By, Way};
 
 /// Arguments of `pblink flash`.
 #[derive(Debug, clap::Args)]
@@ -40,7 +42,7 @@ pub fn run(args: Args, global: &Global) -> anyhow::Result<Exit> {
 }
 
 /// An error of flashing with the exit code of the verb: 130 if the user stopped it, else 1.
-fn failed(error: pblink_flash::Error) -> anyhow::Error {
+pub(crate) fn failed(error: pblink_flash::Error) -> anyhow::Error {
     let exit = match error.kind() {
         pblink_flash::Kind::Cancelled => Exit::Interrupted,
         _ => Exit::Failure,

@@ -1,0 +1,319 @@
+//! `pblink config push`, `pull` and `check --board`: the settings in the STM32's flash.
+
+use std::path::PathBuf;
+
+use pblink_flash::Progress;
+use pblink_flash::stm32::{Bus, Target, UsbBus, connect, read_settings, write_settings};
+use pblink_protocol::settings::{MAX_SIZE, Settings as BoardSettings, SettingsError};
+
+use super::super::Global;
+use super::super::extras::print;
+use super::super::flash::{Bar, Way, failed};
+use super::register::Register;
+use crate::control::Client;
+use crate::exit::{Exit, Failed};
+use crate::settings::{Secret, Settings, log_name};
+
+const PUSH_EXAMPLES: &str = "\
+Examples:
+  pblink config push
+  pblink config push --client kitchen --via dfu
+  pblink config push --password-file wifi.txt --json
+
+Only the settings' own flash sector is written, and read back: the program stays. A board that has \
+them already is left alone. Then the program starts with them.";
+
+const PULL_EXAMPLES: &str = "\
+Examples:
+  pblink config pull
+  pblink config pull --json | jq -r .settings.id";
+
+/// Arguments of `pblink config push`.
+#[derive(Debug, clap::Args)]
+#[command(after_help = PUSH_EXAMPLES)]
+pub struct PushArgs {
+    /// The file to read. Default: ./pblink.toml if it exists, else the built-in defaults.
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// The board's id, instead of board.id: for several boards with one pblink.toml.
+    #[arg(long, value_name = "ID")]
+    pub client: Option<String>,
+    /// A file with nothing but the WiFi password; `-` is standard input. Without it:
+    /// PBLINK_WIFI_PASSWORD, else the file that wifi.secrets names.
+    #[arg(long, value_name = "FILE")]
+    pub password_file: Option<PathBuf>,
+    /// How to reach the board.
+    #[command(flatten)]
+    pub way: Way,
+    /// Print what was written as JSON.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Arguments of `pblink config pull`.
+#[derive(Debug, clap::Args)]
+#[command(after_help = PULL_EXAMPLES)]
+pub struct PullArgs {
+    /// How to reach the board.
+    #[command(flatten)]
+    pub way: Way,
+    /// Print it as JSON.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Runs `pblink config push`.
+pub(super) fn push(args: &PushArgs, global: &Global) -> anyhow::Result<Exit> {
+    let settings = settings_of(args)?;
+    let password = settings.password(args.password_file.as_deref())?;
+    let online = online(&settings);
+    let mut register = Register::beside(&settings)?;
+    let mut progress = Bar::new(global);
+    let wanted = Wanted { settings: &settings, password: password.as_ref(), online: &online };
+    let text = push_to(&mut UsbBus, args, &wanted, &mut register, &mut progress)?;
+    drop(progress);
+    print(text.as_bytes())
+}
+
+/// What is to be on the board.
+struct Wanted<'a> {
+    settings: &'a Settings,
+    password: Option<&'a Secret>,
+    /// The ids of the boards that are connected to the running server.
+    online: &'a [String],
+}
+
+fn settings_of(args: &PushArgs) -> anyhow::Result<Settings> {
+    let mut settings = Settings::load(args.config.as_deref())?;
+    if let Some(id) = &args.client {
+        settings.set_id(id)?;
+    }
+    Ok(settings)
+}
+
+/// Writes the settings and returns what is to be told of it.
+fn push_to(
+    bus: &mut dyn Bus,
+    args: &PushArgs,
+    wanted: &Wanted<'_>,
+    register: &mut Register,
+    progress: &mut dyn Progress,
+) -> anyhow::Result<String> {
+    let board = wanted
+        .settings
+        .board_settings(wanted.password)
+        .map_err(|why| Failed::with(Exit::Config, why.to_string()))?;
+    let bytes = encoded(&board)?;
+    for note in wanted.settings.notes(wanted.password.is_some()) {
+        progress.note(&format!("note: {note}"));
+    }
+    let (found, mut target) = connect(bus, &args.way.wanted(), progress).map_err(failed)?;
+    let id = board.config.id.as_str();
+    let before = read_settings(&mut *target).map_err(failed)?;
+    let before = BoardSettings::read(&before).ok().map(|settings| settings.config.id.to_string());
+    if before.as_deref() != Some(id) {
+        // Another board: two with one id would take the link from each other.
+        if wanted.online.iter().any(|other| other == id) {
+            progress.note(&format!(
+                "warning: a board with the id {id:?} is connected to the server now; two boards with one \
+                 id disturb each other"
+            ));
+        } else if let Some(when) = register.given(id) {
+            progress.note(&format!(
+                "warning: the id {id:?} was given to another board on {when}; two boards with one id \
+                 disturb each other"
+            ));
+        }
+    }
+    let written = write_settings(&mut *target, &bytes, progress).map_err(failed)?;
+    // The program reads them when it starts.
+    target.start().map_err(failed)?;
+    register.give(id, before.as_deref(), &found.to_string())?;
+    Ok(if args.json {
+        let all = serde_json::json!({
+            "device": found.to_string(),
+            "written": written,
+            "settings": json(&board),
+        });
+        format!("{all:#}\n")
+    } else {
+        let what = if written { "has its settings" } else { "had these settings already" };
+        format!("the board {id} {what} ({found})\n")
+    })
+}
+
+/// Runs `pblink config pull`.
+pub(super) fn pull(args: &PullArgs, global: &Global) -> anyhow::Result<Exit> {
+    let mut progress = Bar::new(global);
+    let text = pull_from(&mut UsbBus, args, &mut progress)?;
+    drop(progress);
+    print(text.as_bytes())
+}
+
+fn pull_from(
+    bus: &mut dyn Bus,
+    args: &PullArgs,
+    progress: &mut dyn Progress,
+) -> anyhow::Result<String> {
+    let (found, mut target) = connect(bus, &args.way.wanted(), progress).map_err(failed)?;
+    let board = Board::read(&mut *target)?;
+    leave(&mut *target);
+    if args.json {
+        let all = serde_json::json!({
+            "device": found.to_string(),
+            "program": board.program,
+            "settings": board.settings.as_ref().ok().map(json),
+            "problem": board.settings.as_ref().err().map(ToString::to_string),
+        });
+        return Ok(format!("{all:#}\n"));
+    }
+    let program = board.program.unwrap_or_else(|| "not known".to_owned());
+    let mut rows = vec![("program", program)];
+    match &board.settings {
+        Ok(settings) => rows.extend(table(settings)),
+        Err(why) => {
+            rows.push(("settings", format!("{why}: the program's built-in ones apply")));
+        }
+    }
+    let rows = rows.iter().map(|(name, value)| format!("{name:<22} {value}\n"));
+    Ok(rows.collect())
+}
+
+/// What the board at hand has, for those who compare it with pblink.toml.
+pub(crate) struct Board {
+    /// Name and version of its program, if it tells.
+    pub(crate) program: Option<String>,
+    /// Its settings, or why it has none.
+    pub(crate) settings: Result<BoardSettings, SettingsError>,
+}
+
+impl Board {
+    /// Reads program and settings.
+    pub(crate) fn read(target: &mut dyn Target) -> anyhow::Result<Self> {
+        use pblink_protocol::identity;
+        let bytes = read_settings(target).map_err(failed)?;
+        let mut head = [0; identity::WITHIN + identity::SIZE];
+        let start = target.layout().start();
+        target.read(start, &mut head).map_err(failed)?;
+        let program = identity::find(&head)
+            .map(|found| format!("{} {} (pblink {})", found.app, found.version, found.pblink));
+        Ok(Self { program, settings: BoardSettings::read(&bytes) })
+    }
+
+    /// What differs between the board and `settings`, one sentence each. Passwords are not told.
+    pub(crate) fn differences(&self, settings: &BoardSettings) -> Vec<String> {
+        let board = match &self.settings {
+            Ok(board) => board,
+            Err(why) => return vec![format!("the board: {why}")],
+        };
+        let mut found: Vec<_> = (table(settings).into_iter().zip(table(board)))
+            .filter(|(file, board)| file.1 != board.1)
+            .map(|((key, file), (_, board))| {
+                format!("{key}: the file has {file}, the board {board}")
+            })
+            .collect();
+        let passwords = (&settings.config.password, &board.config.password);
+        if passwords.0 != passwords.1 && !passwords.0.is_empty() && !passwords.1.is_empty() {
+            found.push("wifi.password: the board has another one".to_owned());
+        }
+        found
+    }
+}
+
+/// Runs `pblink config check --board`.
+pub(super) fn check(
+    settings: &Settings,
+    password: Option<&Secret>,
+    way: &Way,
+    global: &Global,
+) -> anyhow::Result<Exit> {
+    let mut progress = Bar::new(global);
+    let (exit, text) = check_on(&mut UsbBus, settings, password, way, &mut progress)?;
+    drop(progress);
+    print(text.as_bytes())?;
+    Ok(exit)
+}
+
+fn check_on(
+    bus: &mut dyn Bus,
+    settings: &Settings,
+    password: Option<&Secret>,
+    way: &Way,
+    progress: &mut dyn Progress,
+) -> anyhow::Result<(Exit, String)> {
+    let wanted = settings
+        .board_settings(password)
+        .map_err(|why| Failed::with(Exit::Config, why.to_string()))?;
+    let (found, mut target) = connect(bus, &way.wanted(), progress).map_err(failed)?;
+    let board = Board::read(&mut *target)?;
+    leave(&mut *target);
+    let differences = board.differences(&wanted);
+    if differences.is_empty() {
+        return Ok((Exit::Ok, format!("ok: the board has the same ({found})\n")));
+    }
+    let mut text: String = differences.iter().map(|line| format!("{line}\n")).collect();
+    text += "`pblink config push` writes the file's onto the board\n";
+    Ok((Exit::Config, text))
+}
+
+/// Lets the program go on. What was asked for is done: a board that cannot be started again is no error.
+fn leave(target: &mut dyn Target) {
+    if let Err(error) = target.start() {
+        tracing::warn!("the board's program does not start: {}", error.cause());
+    }
+}
+
+/// The settings of a board as it keeps them.
+pub(crate) fn encoded(board: &BoardSettings) -> anyhow::Result<Vec<u8>> {
+    let mut bytes = [0; MAX_SIZE];
+    let len = board.write(&mut bytes).map_err(|why| Failed::with(Exit::Config, why.to_string()))?;
+    Ok(bytes[..len].to_vec())
+}
+
+/// The keys of pblink.toml and what a board has of them.
+fn table(board: &BoardSettings) -> Vec<(&'static str, String)> {
+    let config = &board.config;
+    let password = if config.password.is_empty() { "not set" } else { "********" };
+    vec![
+        ("server.host", config.server.to_string()),
+        ("server.port", config.port.to_string()),
+        ("server.timeout_ms", config.timeout_ms.to_string()),
+        ("wifi.ssid", format!("{:?}", config.ssid.as_str())),
+        ("wifi.password", password.to_owned()),
+        ("board.id", config.id.to_string()),
+        ("board.report_s", config.report_s.to_string()),
+        ("board.forward_reports", board.forward_reports.to_string()),
+        ("board.log", log_name(board.log).to_owned()),
+    ]
+}
+
+fn json(board: &BoardSettings) -> serde_json::Value {
+    let config = &board.config;
+    serde_json::json!({
+        "id": config.id.as_str(),
+        "server": config.server.as_str(),
+        "port": config.port,
+        "timeout_ms": config.timeout_ms,
+        "report_s": config.report_s,
+        "ssid": config.ssid.as_str(),
+        "password_set": !config.password.is_empty(),
+        "forward_reports": board.forward_reports,
+        "log": log_name(board.log),
+    })
+}
+
+/// The boards that are connected to the running server; none if there is none.
+fn online(settings: &Settings) -> Vec<String> {
+    let Some(control) = settings.server.control else { return Vec::new() };
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let links = runtime.ok().and_then(|runtime| {
+        runtime.block_on(async {
+            Client::connect(&control.to_string()).await.ok()?.links().await.ok()
+        })
+    });
+    let up = |link: &pblink_server::LinkStatus| link.state == pblink_server::LinkState::Up;
+    links.unwrap_or_default().into_iter().filter(up).map(|link| link.id).collect()
+}
+
+#[cfg(test)]
+mod tests;

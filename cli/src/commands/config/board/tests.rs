@@ -1,0 +1,233 @@
+//! The verbs on boards that are only software.
+
+use clap::Parser;
+use pblink_fakes::stm32::{Bootloader, Chip, Debugger, Desk, Opens, SECTORS};
+use pblink_flash::Step;
+use pblink_flash::stm32::{PROGRAM, SETTINGS};
+use pblink_protocol::identity;
+
+use super::*;
+use crate::commands::config::Verb;
+use crate::commands::{Cli, Command};
+
+/// Keeps what the user is told.
+#[derive(Default)]
+struct Notes(Vec<String>);
+
+impl Progress for Notes {
+    fn begin(&mut self, _: Step, _: &str, _: u64) {}
+    fn advance(&mut self, _: u64) {}
+    fn end(&mut self) {}
+    fn note(&mut self, text: &str) {
+        self.0.push(text.to_owned());
+    }
+}
+
+impl Notes {
+    fn warning(&self) -> Option<&String> {
+        self.0.iter().find(|note| note.starts_with("warning"))
+    }
+}
+
+fn verb(words: &[&str]) -> Verb {
+    let all = ["pblink", "config"].iter().chain(words);
+    match Cli::try_parse_from(all).unwrap().command {
+        Command::Config(args) => args.verb,
+        other => panic!("{other:?}"),
+    }
+}
+
+fn push_args(words: &[&str]) -> PushArgs {
+    let Verb::Push(args) = verb(&[&["push", "--wait", "0"], words].concat()) else { panic!() };
+    args
+}
+
+fn pull_args(words: &[&str]) -> PullArgs {
+    let Verb::Pull(args) = verb(&[&["pull", "--wait", "0"], words].concat()) else { panic!() };
+    args
+}
+
+/// A folder with a pblink.toml for a network with a password.
+fn folder() -> (tempfile::TempDir, PathBuf, PathBuf) {
+    let folder = tempfile::tempdir().unwrap();
+    let config = folder.path().join("pblink.toml");
+    let text = "[server]\nhost = \"10.0.0.5\"\nclients = []\n[wifi]\nssid = \"home\"\n";
+    std::fs::write(&config, text).unwrap();
+    let password = folder.path().join("password");
+    std::fs::write(&password, "correct horse\n").unwrap();
+    (folder, config, password)
+}
+
+/// Both ways to a chip.
+fn ways(chip: &Chip) -> [Desk; 2] {
+    [
+        Desk::default().with("1", Opens::Bootloader(Bootloader::of(chip))),
+        Desk::default().with("1", Opens::Debugger(Debugger::of(chip))),
+    ]
+}
+
+/// `pblink config push` with these flags; `online` are the boards that the server sees.
+fn push_online(
+    desk: &mut Desk,
+    words: &[&str],
+    online: &[&str],
+) -> (anyhow::Result<String>, Notes) {
+    let args = push_args(words);
+    let settings = settings_of(&args).unwrap();
+    let password = settings.password(args.password_file.as_deref()).unwrap();
+    let online: Vec<_> = online.iter().map(|id| (*id).to_owned()).collect();
+    let mut register = Register::beside(&settings).unwrap();
+    let mut notes = Notes::default();
+    let wanted = Wanted { settings: &settings, password: password.as_ref(), online: &online };
+    let told = push_to(desk, &args, &wanted, &mut register, &mut notes);
+    (told, notes)
+}
+
+fn push(desk: &mut Desk, words: &[&str]) -> (String, Notes) {
+    let (told, notes) = push_online(desk, words, &[]);
+    (told.unwrap(), notes)
+}
+
+fn pull(desk: &mut Desk, words: &[&str]) -> String {
+    pull_from(desk, &pull_args(words), &mut Notes::default()).unwrap()
+}
+
+#[test]
+fn what_is_pushed_is_pulled_and_nothing_else_is_touched() {
+    let (_folder, config, password) = folder();
+    let config = ["--config", config.to_str().unwrap()];
+    let words = [&config[..], &["--password-file", password.to_str().unwrap()]].concat();
+    for way in 0..2 {
+        // The end of the stack, the first instruction, and other vectors.
+        let mut program = [0x2002_0000_u32.to_le_bytes(), (PROGRAM + 0x201).to_le_bytes()].concat();
+        program.resize(0x188, 0xab);
+        program.extend(identity::bytes("demo", "1.2.3"));
+        let chip = Chip::new().with(PROGRAM, &program).with(PROGRAM + 0x4_0000, &[7; 999]);
+        let before = chip.bytes(PROGRAM, (SETTINGS - PROGRAM) as usize);
+        let (told, notes) = push(&mut ways(&chip)[way], &words);
+        assert!(told.starts_with("the board 1 has its settings"), "{told}");
+        assert_eq!(notes.warning(), None);
+        assert!(chip.started());
+        assert_eq!(chip.erased(), [SECTORS.len() - 1]);
+        assert_eq!(chip.bytes(PROGRAM, before.len()), before);
+        let there = BoardSettings::read(&chip.bytes(SETTINGS, MAX_SIZE)).unwrap();
+        assert_eq!((&*there.config.server, &*there.config.password), ("10.0.0.5", "correct horse"));
+
+        let pulled: serde_json::Value =
+            serde_json::from_str(&pull(&mut ways(&chip)[way], &["--json"])).unwrap();
+        let settings = &pulled["settings"];
+        assert_eq!((&settings["id"], &settings["server"]), (&"1".into(), &"10.0.0.5".into()));
+        assert_eq!((&settings["ssid"], &settings["password_set"]), (&"home".into(), &true.into()));
+        assert_eq!(pulled["program"], format!("demo 1.2.3 (pblink {})", env!("CARGO_PKG_VERSION")));
+        let shown = pull(&mut ways(&chip)[way], &[]);
+        assert!(shown.contains("wifi.password          ********\n"), "{shown}");
+        assert!(!shown.contains("correct horse") && !pulled.to_string().contains("correct horse"));
+
+        // Once more: nothing is to be done.
+        let (told, _) = push(&mut ways(&chip)[way], &words);
+        assert!(told.contains("had these settings already"), "{told}");
+        assert_eq!(chip.erased(), [SECTORS.len() - 1], "no second time");
+    }
+}
+
+#[test]
+fn a_board_without_settings_is_told_apart_from_a_damaged_one() {
+    let chip = Chip::new();
+    let shown = pull(&mut ways(&chip)[0], &[]);
+    assert!(shown.contains("no settings are written: the program's built-in"), "{shown}");
+    assert!(shown.contains("program                not known"), "{shown}");
+    let mut bytes = [0; MAX_SIZE];
+    let len = BoardSettings::built_in().write(&mut bytes).unwrap();
+    bytes[len - 3] ^= 1;
+    let chip = Chip::new().with(SETTINGS, &bytes[..len]);
+    let shown = pull(&mut ways(&chip)[0], &[]);
+    assert!(shown.contains("the settings are damaged"), "{shown}");
+}
+
+#[test]
+fn client_picks_the_id_and_one_that_another_board_has_is_warned_of() {
+    let (_folder, config, _) = folder();
+    let config = config.to_str().unwrap();
+    let (kitchen, other) = (Chip::new(), Chip::new());
+    let words = &["--config", config, "--client", "kitchen"];
+    let (told, notes) = push(&mut ways(&kitchen)[0], words);
+    assert!(told.starts_with("the board kitchen"), "{told}");
+    assert_eq!(notes.warning(), None);
+    // The same board again, with something else: it may keep its id.
+    let text = std::fs::read_to_string(config).unwrap().replace("10.0.0.5", "10.0.0.6");
+    std::fs::write(config, text).unwrap();
+    assert_eq!(push(&mut ways(&kitchen)[1], words).1.warning(), None);
+    // Another board.
+    let warned = push(&mut ways(&other)[0], words).1;
+    assert!(
+        warned.warning().unwrap().contains("was given to another board on 20"),
+        "{warned:?}",
+        warned = warned.0
+    );
+    // It gets an id of its own, then the first one may be written again.
+    push(&mut ways(&other)[0], &["--config", config, "--client", "attic"]);
+    let (_, notes) = push(&mut ways(&Chip::new())[0], &["--config", config, "--client", "attic"]);
+    assert!(notes.warning().is_some());
+}
+
+#[test]
+fn an_id_that_is_connected_now_is_warned_of() {
+    let (_folder, config, _) = folder();
+    let words = ["--config", config.to_str().unwrap(), "--client", "kitchen"];
+    let chip = Chip::new();
+    let (told, notes) = push_online(&mut ways(&chip)[0], &words, &["attic", "kitchen"]);
+    assert!(told.is_ok());
+    assert!(notes.warning().unwrap().contains("connected to the server now"));
+    let (_, notes) = push_online(&mut ways(&chip)[0], &words, &["kitchen"]);
+    assert_eq!(notes.warning(), None, "it is this board");
+}
+
+#[test]
+fn check_names_each_difference_but_no_password() {
+    let (_folder, config, password) = folder();
+    let settings = Settings::load(Some(&config)).unwrap();
+    let secret = settings.password(Some(&password)).unwrap();
+    let Verb::Check(args) = verb(&["check", "--board", "--wait", "0"]) else { panic!() };
+    let chip = Chip::new();
+    let check = |settings: &Settings, desk: &mut Desk| {
+        check_on(desk, settings, secret.as_ref(), &args.way, &mut Notes::default()).unwrap()
+    };
+    let (exit, text) = check(&settings, &mut ways(&chip)[0]);
+    assert_eq!(exit, Exit::Config);
+    assert!(text.contains("the board: no settings are written"), "{text}");
+
+    let board = settings.board_settings(secret.as_ref()).unwrap();
+    let chip = Chip::new().with(SETTINGS, &encoded(&board).unwrap());
+    let (exit, text) = check(&settings, &mut ways(&chip)[1]);
+    assert_eq!((exit, text.starts_with("ok: the board has the same")), (Exit::Ok, true), "{text}");
+
+    let text = std::fs::read_to_string(&config).unwrap().replace("10.0.0.5", "10.0.0.6");
+    std::fs::write(&config, text).unwrap();
+    std::fs::write(&password, "wrong horse").unwrap();
+    let changed = Settings::load(Some(&config)).unwrap();
+    let secret = changed.password(Some(&password)).unwrap();
+    let (exit, text) =
+        check_on(&mut ways(&chip)[0], &changed, secret.as_ref(), &args.way, &mut Notes::default())
+            .unwrap();
+    assert_eq!(exit, Exit::Config);
+    assert!(text.contains("server.host: the file has 10.0.0.6, the board 10.0.0.5"), "{text}");
+    assert!(text.contains("wifi.password: the board has another one"), "{text}");
+    assert!(!text.contains("horse"), "{text}");
+}
+
+#[test]
+fn what_keeps_settings_from_the_board_is_told_with_a_remedy_and_noted_nowhere() {
+    let (folder, config, _) = folder();
+    let words = ["--config", config.to_str().unwrap()];
+    let nobody = push_online(&mut Desk::default(), &words, &[]).0.unwrap_err();
+    assert!(nobody.to_string().starts_with("there is no debug probe"), "{nobody}");
+    let protected = Chip::new().with_protected(&[SECTORS.len() - 1]);
+    for mut desk in ways(&protected) {
+        let error = push_online(&mut desk, &words, &[]).0.unwrap_err();
+        assert!(error.to_string().contains("write-protected"), "{error}");
+        assert_eq!(error.to_string().lines().count(), 2, "cause and remedy: {error}");
+    }
+    let mut busy = Desk::default().with("1", Opens::Fails(pblink_flash::Kind::Busy));
+    assert!(push_online(&mut busy, &words, &[]).0.is_err());
+    assert!(!folder.path().join("pblink.boards.toml").exists());
+}

@@ -1,0 +1,50 @@
+//! The flags that say how to reach an STM32.
+
+use std::time::Duration;
+
+use pblink_flash::stm32::{Selector, Via, Wanted};
+
+/// How to reach an STM32.
+#[derive(Debug, Clone, clap::Args)]
+pub struct Way {
+    /// By a debug probe, over the chip's own USB bootloader, or by whichever is there.
+    #[arg(long, value_enum, value_name = "WAY", default_value_t = By::Auto)]
+    pub via: By,
+    /// Which probe or bootloader, if there are several: USB vendor and product, and a serial number if
+    /// even these are not enough.
+    #[arg(long, value_name = "VID:PID[:SERIAL]")]
+    pub probe: Option<Selector>,
+    /// Which chip a probe shall look for.
+    #[arg(long, value_name = "NAME", default_value = "STM32F405RGTx")]
+    pub chip: String,
+    /// How long to wait for the probe or bootloader to appear.
+    #[arg(long, value_name = "SECONDS", default_value_t = 30)]
+    pub wait: u64,
+}
+
+/// Which way to the board.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum By {
+    /// Whichever is there.
+    Auto,
+    /// A debug probe (ST-Link, J-Link, CMSIS-DAP v2, ...).
+    Probe,
+    /// The chip's USB bootloader.
+    Dfu,
+}
+
+impl Way {
+    /// Which device is meant.
+    pub(crate) fn wanted(&self) -> Wanted {
+        Wanted {
+            via: match self.via {
+                By::Auto => None,
+                By::Probe => Some(Via::Probe),
+                By::Dfu => Some(Via::Dfu),
+            },
+            selector: self.probe.clone(),
+            chip: self.chip.clone(),
+            wait: Duration::from_secs(self.wait),
+        }
+    }
+}
