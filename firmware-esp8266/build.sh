@@ -55,11 +55,11 @@ export RUSTC
 # ---- Rust to assembly ----
 out=target/$board
 # The chip has memcpy and the like, and division, in its ROM.
-builtins=compiler-builtins-mem
-[ "$board" != sdk ] || builtins=
+builtins=compiler-builtins-mem,optimize_for_size
+[ "$board" != sdk ] || builtins=optimize_for_size
 echo "compiling with $("$RUSTC" -V)" >&2
 mkdir -p "$out/obj"
-artifacts=$(RUSTC_BOOTSTRAP=1 RUSTFLAGS="--emit=asm" "$cargo" build --quiet --locked --release --lib \
+artifacts=$(RUSTC_BOOTSTRAP=1 RUSTFLAGS="--emit=asm -Zunstable-options -Cpanic=immediate-abort -Zlocation-detail=none" "$cargo" build --quiet --locked --release --lib \
     --features "$board" --target "$triple.json" --target-dir "$out" \
     -Zbuild-std=core -Zbuild-std-features=$builtins -Zjson-target-spec \
     --message-format=json-render-diagnostics)

@@ -33,6 +33,7 @@ pub mod endpoint;
 pub mod exchange;
 pub mod line;
 mod lines;
+mod packed;
 pub mod time;
 pub mod window;
 
