@@ -31,6 +31,7 @@ pub mod config;
 pub mod coprocessor;
 pub mod endpoint;
 pub mod exchange;
+mod json;
 pub mod line;
 mod lines;
 mod packed;

@@ -380,16 +380,16 @@ impl Coprocessor {
         self.endpoint.write(text, qos, now).is_ok()
     }
 
-    /// A function of its own, since it needs much more stack than what comes later.
-    #[inline(never)]
     fn configure(&mut self, now: Instant) -> bool {
-        let Ok(config) = Config::decode(self.assembler.line()) else {
+        // In its place: on the way there it would be on the stack twice.
+        let config = self.config.insert(Config::empty());
+        if config.read(self.assembler.line()).is_err() {
+            self.config = None;
             return false;
-        };
+        }
         self.endpoint.set_timing(Timing::new(Duration::from_millis(u64::from(config.timeout_ms))));
         self.keepalive_at = Some(now);
-        self.report_at = report_interval(&config).map(|interval| now + interval);
-        self.config = Some(config);
+        self.report_at = report_interval(config).map(|interval| now + interval);
         if self.wifi != Wifi::Up {
             self.command(Command::JoinRemembered);
             self.wifi = Wifi::Joining(now + REMEMBERED);

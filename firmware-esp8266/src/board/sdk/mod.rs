@@ -183,8 +183,7 @@ extern "C" fn task(_: *mut raw::Event) {
     }
     BUSY.set(1);
     // SAFETY: set up before the task; BUSY keeps callbacks away.
-    let (program, chip) =
-        unsafe { (&mut *PROGRAM.get(), (*CHIP.get()).assume_init_mut()) };
+    let (program, chip) = unsafe { (&mut *PROGRAM.get(), (*CHIP.get()).assume_init_mut()) };
     let pause = program.run(chip);
     BUSY.set(0);
     match pause.map(|pause| pause.as_micros().div_ceil(1000).min(60_000) as u32) {
