@@ -160,13 +160,13 @@ if [ "$board" = sdk ]; then
         heap=$((0x3fffc000 - 0x$start))
         echo "heap $heap bytes, at least $wanted wanted"
         [ "$heap" -ge "$wanted" ] ||
-            fail "only $heap bytes are left for the heap: see $out/pblink-esp8266.map for what takes the DRAM"
+            fail "only $heap bytes are left for the heap: see firmware-esp8266/$out/pblink-esp8266.map for what takes the DRAM"
     else
         # Our part of what leaves as much, beside 26 KB of the SDK's own (3.x has 25.5).
         most=$((81920 - wanted - 26 * 1024))
         echo "heap with the SDK about $((81920 - 26 * 1024 - dram)) bytes, at least $wanted wanted"
         [ "$dram" -le "$most" ] ||
-            fail "$dram bytes of DRAM are more than $most: see $out/pblink-esp8266.map for what takes it"
+            fail "$dram bytes of DRAM are more than $most: see firmware-esp8266/$out/pblink-esp8266.map for what takes it"
     fi
     # The SDK calls us on the chip's stack of 4 KB, of which it has used some by then.
     ./frames.sh "$board" | awk '
@@ -176,6 +176,6 @@ if [ "$board" = sdk ]; then
             printf "stack: largest frame %d bytes, deepest calls %d\n", n[2], n[4]
             exit !(n[2] > 0 && n[2] <= 512 && n[4] <= 1536)
         }
-    ' || fail "the stack needs more than 512 bytes in one frame or 1536 in all: see ./frames.sh $board"
+    ' || fail "the stack needs more than 512 bytes in one frame or 1536 in all: see firmware-esp8266/frames.sh $board"
 fi
 echo "image ($note): firmware-esp8266/$elf"
