@@ -64,11 +64,11 @@ export RUSTC
 # ---- Rust to assembly ----
 out=target/$board
 # The chip has memcpy and the like, and division, in its ROM.
-builtins=compiler-builtins-mem
-[ "$board" != sdk ] || builtins=
+builtins=compiler-builtins-mem,optimize_for_size
+[ "$board" != sdk ] || builtins=optimize_for_size
 echo "compiling with $("$RUSTC" -V)" >&2
 mkdir -p "$out/obj"
-artifacts=$(RUSTC_BOOTSTRAP=1 RUSTFLAGS="--emit=asm" "$cargo" build --quiet --locked --release --lib \
+artifacts=$(RUSTC_BOOTSTRAP=1 RUSTFLAGS="--emit=asm -Zunstable-options -Cpanic=immediate-abort -Zlocation-detail=none" "$cargo" build --quiet --locked --release --lib \
     --features "$board" --target "$triple.json" --target-dir "$out" \
     -Zbuild-std=core -Zbuild-std-features=$builtins -Zjson-target-spec \
     --message-format=json-render-diagnostics)
@@ -81,6 +81,7 @@ sources="$own"
 for hash in $hashes; do
     case $board/$hash in */pblink_esp8266-* | sdk/compiler_builtins-*) ;; *) sources="$sources $deps/$hash.s" ;; esac
 done
+echo "$sources" > "$out/sources"
 
 # ---- assemble and link ----
 objects=
@@ -141,9 +142,43 @@ else
 fi
 
 # ---- sizes ----
-xtensa-lx106-elf-size -A "$elf" | awk '
-    $1 ~ /irom/ { code += $2 } $1 == ".text" || $1 == ".lit4" { ram += $2 }
-    $1 == ".data" || $1 == ".rodata" { data += $2 } $1 == ".bss" { bss += $2 }
-    END { printf "code %d bytes in flash, %d in RAM; constants and data %d, zeroed %d: DRAM %d of 81920 bytes\n",
-          code, ram, data, bss, data + bss }'
+size() { # sections, as a regular expression
+    xtensa-lx106-elf-size -A "$elf" | awk -v sections="$1" '$1 ~ sections { sum += $2 } END { print sum + 0 }'
+}
+constants=$(size '^\.(ro)?data$')
+zeroed=$(size '^\.bss$')
+dram=$((constants + zeroed))
+echo "code $(size irom) bytes in flash, $(size '^\.(text|lit4)$') in RAM;" \
+    "constants and data $constants, zeroed $zeroed: DRAM $dram of 81920 bytes"
+fail() {
+    echo "build.sh: $*" >&2
+    exit 1
+}
+if [ "$board" = sdk ]; then
+    # WiFi and TCP need about half of this; what is missing shows as lost connections.
+    wanted=40960
+    if [ -n "${ESP8266_NONOS_SDK:-}" ]; then
+        # The SDK's pvPortMalloc has what is between these two.
+        start=$(xtensa-lx106-elf-nm "$elf" | sed -n 's/ . _heap_start$//p')
+        heap=$((0x3fffc000 - 0x$start))
+        echo "heap $heap bytes, at least $wanted wanted"
+        [ "$heap" -ge "$wanted" ] ||
+            fail "only $heap bytes are left for the heap: see firmware-esp8266/$out/pblink-esp8266.map for what takes the DRAM"
+    else
+        # Our part of what leaves as much, beside 26 KB of the SDK's own (3.x has 25.5).
+        most=$((81920 - wanted - 26 * 1024))
+        echo "heap with the SDK about $((81920 - 26 * 1024 - dram)) bytes, at least $wanted wanted"
+        [ "$dram" -le "$most" ] ||
+            fail "$dram bytes of DRAM are more than $most: see firmware-esp8266/$out/pblink-esp8266.map for what takes it"
+    fi
+    # The SDK calls us on the chip's stack of 4 KB, of which it has used some by then.
+    ./frames.sh "$board" | awk '
+        { last = $0 }
+        END {
+            split(last, n, " ")
+            printf "stack: largest frame %d bytes, deepest calls %d\n", n[2], n[4]
+            exit !(n[2] > 0 && n[2] <= 512 && n[4] <= 1536)
+        }
+    ' || fail "the stack needs more than 512 bytes in one frame or 1536 in all: see firmware-esp8266/frames.sh $board"
+fi
 echo "image ($note): firmware-esp8266/$elf"

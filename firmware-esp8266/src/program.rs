@@ -4,7 +4,7 @@ use pblink_protocol::coprocessor::{Command, Coprocessor};
 use pblink_protocol::exchange::{ADDRESS, MAX_PAYLOAD, ResponderAction};
 use pblink_protocol::time::{Duration, Instant};
 
-use crate::board::{Board, Event, SEND};
+use crate::board::{Board, Event};
 use crate::clock::Clock;
 
 /// The longest time that [`Program::run`] goes on before it lets the WiFi stack run. A transfer
@@ -32,16 +32,23 @@ pub struct Program {
 }
 
 impl Program {
-    /// A program that has just started.
-    pub fn new(syn: bool) -> Self {
+    /// A program that does nothing until [`start`](Self::start). It is larger than the chip's stack: this
+    /// makes it where it stays, in a `static`.
+    pub const fn idle() -> Self {
         Self {
-            esp: Coprocessor::new(syn),
+            esp: Coprocessor::idle(),
             clock: Clock::new(),
-            syn,
+            syn: true,
             sending: false,
             configured: false,
             up: false,
         }
+    }
+
+    /// Begins, once. `syn` is the level of that wire.
+    pub fn start(&mut self, syn: bool) {
+        self.syn = syn;
+        self.esp.start(syn);
     }
 
     /// The machine, to look at.
@@ -158,7 +165,7 @@ impl Program {
         if self.sending {
             return false;
         }
-        let mut bytes = [0; SEND];
+        let bytes = board.send_buffer();
         let mut len = 0;
         // Several lines in one segment: each costs the WiFi stack the same, long or short.
         while bytes.len() - len >= 3 {
@@ -171,7 +178,7 @@ impl Program {
             return false;
         }
         self.sending = true;
-        board.send(&bytes[..len]);
+        board.send(len);
         true
     }
 

@@ -6,9 +6,9 @@
 use core::fmt;
 
 use heapless::String;
-use serde::{Deserialize, Serialize};
 
 use crate::exchange::MAX_PAYLOAD;
+use crate::json::{Reader, Writer};
 use crate::line::{BadId, MAX_ID, check_id};
 
 /// Port that the reference's server listens on.
@@ -94,10 +94,6 @@ impl fmt::Display for ConfigError {
 
 impl core::error::Error for ConfigError {}
 
-/// The list on the wire.
-#[derive(Serialize, Deserialize)]
-struct Wire<I, H, S, P>(I, u16, H, u32, u32, S, P, String<3>);
-
 /// The last element of the list.
 const MARKER: &str = "cfg";
 
@@ -133,31 +129,20 @@ impl Config {
         if !self.password.is_empty() && self.password.len() < 8 {
             return Err(ConfigError::Password);
         }
+        let mut list = Writer::open(out);
         // The reference wants the id with the newline that ends the hello.
-        let mut id: String<{ MAX_ID + 1 }> = String::new();
-        let mut marker = String::new();
-        (id.push_str(&self.id).and_then(|()| id.push('\n')))
-            .and_then(|()| marker.push_str(MARKER))
-            .map_err(|_| ConfigError::Id(BadId::TooLong))?;
-        let wire = Wire(
-            id,
-            self.port,
-            self.server.as_str(),
-            self.timeout_ms,
-            self.report_s,
-            self.ssid.as_str(),
-            self.password.as_str(),
-            marker,
-        );
-        // Every byte of every string escaped as \u00xx is the longest that there can be.
-        let mut line = [0; 6 * (MAX_ID + MAX_SERVER + 32 + 63) + 64];
-        let len = serde_json_core::to_slice(&wire, &mut line).map_err(|_| ConfigError::Syntax)?;
-        line[len] = b'\n';
-        let total = len + 1;
+        list.string(&[&self.id, "\n"]);
+        list.number(u32::from(self.port));
+        list.string(&[&self.server]);
+        list.number(self.timeout_ms);
+        list.number(self.report_s);
+        list.string(&[&self.ssid]);
+        list.string(&[&self.password]);
+        list.string(&[MARKER]);
+        let total = list.close();
         if total > MAX_PAYLOAD || total > out.len() {
             return Err(ConfigError::TooLong(total));
         }
-        out[..total].copy_from_slice(&line[..total]);
         Ok(total)
     }
 
@@ -168,24 +153,50 @@ impl Config {
     /// # Errors
     /// [`ConfigError::Syntax`] if it is not such a list, else the first value that cannot be used.
     pub fn decode(line: &[u8]) -> Result<Self, ConfigError> {
-        type Read = Wire<String<{ MAX_ID + 1 }>, String<MAX_SERVER>, String<32>, String<63>>;
-        let mut unescaped = [0; MAX_PAYLOAD];
-        let (wire, _) = serde_json_core::from_slice_escaped::<Read>(line, &mut unescaped)
-            .map_err(|_| ConfigError::Syntax)?;
-        let Wire(id, port, server, timeout_ms, report_s, ssid, password, marker) = wire;
-        if marker != MARKER {
+        let mut config = Self::empty();
+        config.read(line)?;
+        Ok(config)
+    }
+
+    pub(crate) const fn empty() -> Self {
+        Self {
+            id: String::new(),
+            port: 0,
+            server: String::new(),
+            timeout_ms: 0,
+            report_s: 0,
+            ssid: String::new(),
+            password: String::new(),
+        }
+    }
+
+    /// See [`decode`](Self::decode). `self` must be empty, and is of no use after an error.
+    pub(crate) fn read(&mut self, line: &[u8]) -> Result<(), ConfigError> {
+        let mut id: String<{ MAX_ID + 1 }> = String::new();
+        let mut marker: String<{ MARKER.len() }> = String::new();
+        let mut elements = || {
+            let mut list = Reader::open(line)?;
+            list.string(id.as_mut_view())?;
+            self.port = u16::try_from(list.number()?).ok()?;
+            list.string(self.server.as_mut_view())?;
+            self.timeout_ms = list.number()?;
+            self.report_s = list.number()?;
+            list.string(self.ssid.as_mut_view())?;
+            list.string(self.password.as_mut_view())?;
+            list.string(marker.as_mut_view())?;
+            list.close()
+        };
+        if elements().is_none() || marker != MARKER {
             return Err(ConfigError::Syntax);
         }
         let id = id.strip_suffix('\n').unwrap_or(&id);
-        let id = String::try_from(id).map_err(|_| ConfigError::Id(BadId::TooLong))?;
-        let config = Self { id, port, server, timeout_ms, report_s, ssid, password };
-        config.check_values()?;
-        Ok(config)
+        self.id.push_str(id).map_err(|_| ConfigError::Id(BadId::TooLong))?;
+        self.check_values()
     }
 }
 
 /// The ESP8266's report: what follows the header `r`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Report(
     /// How often it has connected to the server since it booted.
     pub u32,
@@ -198,6 +209,9 @@ pub struct Report(
 impl Report {
     /// Reads the JSON list.
     pub fn decode(json: &[u8]) -> Option<Self> {
-        serde_json_core::from_slice(json).ok().map(|(report, _)| report)
+        let mut list = Reader::open(json)?;
+        let report = Self(list.number()?, list.number()?, list.number()?);
+        list.close()?;
+        Some(report)
     }
 }

@@ -224,12 +224,14 @@ pub struct LineReader<B> {
     skipping: bool,
 }
 
-impl<B: LineBuf> LineReader<B> {
+impl<B> LineReader<B> {
     /// A reader whose lines are at most as long as `buffer` can hold.
-    pub fn new(buffer: B) -> Self {
+    pub const fn new(buffer: B) -> Self {
         Self { partial: buffer, skipping: false }
     }
+}
 
+impl<B: LineBuf> LineReader<B> {
     /// Takes `bytes` and hands each complete line to `each`, until `each` returns false. Returns how
     /// many bytes were used: all of them, unless `each` said stop.
     pub fn feed(&mut self, bytes: &[u8], mut each: impl FnMut(Found<'_>) -> bool) -> usize {

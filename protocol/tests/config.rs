@@ -144,6 +144,18 @@ fn what_is_no_configuration_is_an_error() {
         r#"["1\n", 8123, "s", 2000, 10, "", "", "cfg"] x"#,
         r#"["1\n", 8123, "s", 2000, 10, "", "", "cfg", 1]"#,
         r#"["1\n", 8123, "s", 2000, 10, "0123456789012345678901234567890123", "", "cfg"]"#,
+        r#"["1\n", 08123, "s", 2000, 10, "", "", "cfg"]"#,
+        r#"["1\n", 8123, "s", 4294967296, 10, "", "", "cfg"]"#,
+        r#"["1\n", 8123, "s", 2000.0, 10, "", "", "cfg"]"#,
+        r#"["1\n", 8123, "s", , 10, "", "", "cfg"]"#,
+        r#"["1\n" 8123, "s", 2000, 10, "", "", "cfg"]"#,
+        r#"[, "1\n", 8123, "s", 2000, 10, "", "", "cfg"]"#,
+        r#"["1\n", 8123, "s", 2000, 10, "", "", "cfg",]"#,
+        r#"["1\n", 8123, "s\x", 2000, 10, "", "", "cfg"]"#,
+        r#"["1\n", 8123, "s\ud83d", 2000, 10, "", "", "cfg"]"#,
+        r#"["1\n", 8123, "s\ude00\ud83d", 2000, 10, "", "", "cfg"]"#,
+        r#"["1\n", 8123, "s\u12g4", 2000, 10, "", "", "cfg"]"#,
+        r#"["1\n", 8123, "s\u+123", 2000, 10, "", "", "cfg"]"#,
     ] {
         assert_eq!(Config::decode(line.as_bytes()), Err(ConfigError::Syntax), "{line}");
     }
@@ -230,6 +242,22 @@ proptest! {
     #[test]
     fn what_another_codec_writes_is_decoded(config in any_config()) {
         let line = as_json(&config).to_string();
+        prop_assert_eq!(Config::decode(line.as_bytes()), Ok(config));
+    }
+
+    /// As Python's `json.dumps` writes what is not ASCII, and more of it.
+    #[test]
+    fn what_is_escaped_to_the_last_character_is_decoded(config in any_config()) {
+        let escaped = |text: &str| {
+            let units: String = text.encode_utf16().map(|unit| format!("\\u{unit:04X}")).collect();
+            format!("\"{units}\"")
+        };
+        let line = format!(
+            " [ {} ,{}\t, {}, {}, {},{},{} , {} ] \r\n",
+            escaped(&format!("{}\n", config.id)), config.port, escaped(&config.server), config.timeout_ms,
+            config.report_s, escaped(&config.ssid), escaped(&config.password), escaped("cfg"),
+        );
+        prop_assert_eq!(serde_json::from_str::<Value>(&line).unwrap(), as_json(&config));
         prop_assert_eq!(Config::decode(line.as_bytes()), Ok(config));
     }
 

@@ -91,8 +91,9 @@ enum Radio {
     Joined,
 }
 
-/// Bytes on their way to the socket that the pair keeps: a small TCP send buffer.
-const SEND_BUFFER: usize = 2920;
+/// Bytes on their way to the socket that the pair keeps: as few as the firmware, which has 512 under way
+/// at a time.
+const SEND_BUFFER: usize = 512;
 
 /// An STM32 with its program, an ESP8266, the wires between them, and a radio.
 #[derive(Debug)]

@@ -48,12 +48,13 @@ fn lines_that_waited_for_the_socket_are_not_repeated_at_once() {
         ssid: "net".try_into().unwrap(),
         password: Default::default(),
     };
-    // More than a socket's buffer full of lines that do not wait for each other.
+    // More than the socket's buffer full of lines that do not wait for each other, and as many as an
+    // ESP8266 takes at once.
     let program = ProgramOptions {
         every: Duration::from_millis(10),
         count: Some(5),
         qos: Qos::UNORDERED,
-        padding: 900,
+        padding: 450,
         ..ProgramOptions::default()
     };
     let options = PairOptions { program, ..PairOptions::default() };

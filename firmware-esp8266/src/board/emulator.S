@@ -90,8 +90,9 @@ pblink_idle:
 1:  rsil    a4, 0
     ret
 
-// Where the compiler sends what cannot happen: an illegal instruction, which is then told.
+// Where the compiler sends a panic: tells from where.
     .align  4
     .global abort
 abort:
-    ill
+    mov     a2, a0
+    call0   pblink_emulator_aborted

@@ -7,14 +7,13 @@
 
 use core::cell::UnsafeCell;
 use core::fmt::{self, Write};
-use core::mem::MaybeUninit;
 use core::panic::PanicInfo;
 
 use heapless::Vec;
 use pblink_protocol::exchange::BusFault;
 use pblink_protocol::time::Duration;
 
-use super::{Board, Event};
+use super::{Board, Event, SEND};
 use crate::frame::{self, from_board, to_board};
 use crate::program::Program;
 
@@ -57,6 +56,7 @@ struct Emulator {
     transfer: u8,
     connection: u8,
     connected: bool,
+    sending: [u8; SEND],
 }
 
 /// A frame, copied out of the input.
@@ -76,6 +76,7 @@ impl Emulator {
             transfer: 0,
             connection: 0,
             connected: false,
+            sending: [0; SEND],
         };
         board.tell(from_board::BOOT, &[]);
         while board.take(|kind, _| kind == to_board::SYN).is_none() {
@@ -246,8 +247,13 @@ impl Board for Emulator {
         }
     }
 
-    fn send(&mut self, bytes: &[u8]) {
-        self.tell(from_board::SEND, &[&[self.connection], bytes]);
+    fn send_buffer(&mut self) -> &mut [u8; SEND] {
+        &mut self.sending
+    }
+
+    fn send(&mut self, len: usize) {
+        let bytes = self.sending;
+        self.tell(from_board::SEND, &[&[self.connection], &bytes[..len]]);
     }
 
     /// What the stack has never reached: the nearest to a heap that this board has.
@@ -321,12 +327,12 @@ mod simple {
 }
 
 /// Memory for the program. It is too large for the stack of the chip.
-struct Place(UnsafeCell<MaybeUninit<Program>>);
+struct Place(UnsafeCell<Program>);
 
 // SAFETY: there is one thread, and one user: `pblink_emulator_main`.
 unsafe impl Sync for Place {}
 
-static PROGRAM: Place = Place(UnsafeCell::new(MaybeUninit::uninit()));
+static PROGRAM: Place = Place(UnsafeCell::new(Program::idle()));
 
 /// Where `emulator.S` jumps to.
 #[unsafe(no_mangle)]
@@ -355,9 +361,9 @@ fn answer(board: &mut Emulator) -> ! {
 /// Runs the program for ever.
 #[cfg_attr(feature = "vectors", allow(dead_code, reason = "the other image's"))]
 fn run(board: &mut Emulator) -> ! {
-    let syn = board.syn();
     // SAFETY: this function runs once, and is the only user.
-    let program = unsafe { (*PROGRAM.0.get()).write(Program::new(syn)) };
+    let program = unsafe { &mut *PROGRAM.0.get() };
+    program.start(board.syn());
     board.log(format_args!("pblink-esp8266 {} on the emulator", env!("CARGO_PKG_VERSION")));
     loop {
         let pause = program.run(board).unwrap_or(Duration::from_secs(1));
@@ -376,6 +382,13 @@ fn run(board: &mut Emulator) -> ! {
 #[unsafe(no_mangle)]
 extern "C" fn pblink_emulator_fault(cause: u32, pc: u32, address: u32) -> ! {
     die(format_args!("exception {cause} at {pc:#x}, address {address:#x}"), 2)
+}
+
+/// A panic, which the compiler makes a call of `abort` (`emulator.S`), as on the chip. `from` is
+/// behind that call, and `addr2line` knows in which function.
+#[unsafe(no_mangle)]
+extern "C" fn pblink_emulator_aborted(from: u32) -> ! {
+    die(format_args!("panic before {from:#x}"), 1)
 }
 
 #[panic_handler]

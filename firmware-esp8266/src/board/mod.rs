@@ -49,9 +49,13 @@ pub trait Board {
     /// Closes the TCP connection, or gives up opening it. No event of it may follow.
     fn disconnect(&mut self);
 
-    /// Sends these bytes, at most [`SEND`]. The answer is [`Event::Sent`]; until then this is not
-    /// called again.
-    fn send(&mut self, bytes: &[u8]);
+    /// Where to put what is to be sent. It belongs to the board from [`send`](Self::send) to
+    /// [`Event::Sent`], or to the end of the connection.
+    fn send_buffer(&mut self) -> &mut [u8; SEND];
+
+    /// Sends the first `len` bytes of the buffer. The answer is [`Event::Sent`]; until then this is
+    /// not called again.
+    fn send(&mut self, len: usize);
 
     /// Free memory in bytes, for the reports.
     fn mem_free(&mut self) -> u32;

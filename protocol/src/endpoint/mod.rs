@@ -12,11 +12,13 @@
 mod outbox;
 
 use core::fmt;
+use core::marker::PhantomData;
 
 use crate::line::{Found, Line, LineBuf, LineReader, Mid};
 use crate::time::{Duration, Instant, earliest};
 use crate::window::{Verdict, Window, fingerprint};
 use outbox::{Chosen, Outbox};
+pub use outbox::{Put, Store};
 
 /// Which end this is. The ends differ in when they may send, and in how long they wait at first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -42,6 +44,11 @@ impl Timing {
     /// The reference's pause.
     pub const WRITE_PAUSE: Duration = Duration::from_millis(200);
 
+    /// The reference's code: 2 s (its manual says 1.5 s).
+    pub const fn classic() -> Self {
+        Self::new(Duration::from_millis(2000))
+    }
+
     /// The times that belong to a time-out.
     pub const fn new(timeout: Duration) -> Self {
         Self { timeout, write_pause: Self::WRITE_PAUSE }
@@ -54,9 +61,8 @@ impl Timing {
 }
 
 impl Default for Timing {
-    /// 2 s, as in the reference's code (its manual says 1.5 s).
     fn default() -> Self {
-        Self::new(Duration::from_millis(2000))
+        Self::classic()
     }
 }
 
@@ -136,6 +142,18 @@ pub struct Stats {
     pub invalid: u32,
 }
 
+impl Stats {
+    const NONE: Self = Self {
+        connects: 0,
+        lines_in: 0,
+        lines_out: 0,
+        retransmissions: 0,
+        duplicates: 0,
+        refused: 0,
+        invalid: 0,
+    };
+}
+
 /// The present connection, if there is one.
 #[derive(Debug)]
 struct Connection {
@@ -192,9 +210,10 @@ impl Acks {
 }
 
 /// One end of a link. `B` holds a partial line, `L` a line that waits for its acknowledgement, of
-/// which there are at most `N` (1 to 100: see [`Endpoint::new`]).
+/// which there are at most `N` (1 to 100: see [`Endpoint::new`]). `S` keeps them, unless told otherwise
+/// each in an `L` of its own.
 #[derive(Debug)]
-pub struct Endpoint<B, L, const N: usize> {
+pub struct Endpoint<B, L, const N: usize, S = heapless::Vec<L, N>> {
     role: Role,
     timing: Timing,
     reader: LineReader<B>,
@@ -202,15 +221,23 @@ pub struct Endpoint<B, L, const N: usize> {
     /// Delivered lines whose acknowledgement the owner holds back.
     later: [u8; 32],
     epoch: u8,
-    outbox: Outbox<L, N>,
+    outbox: Outbox<S, N>,
     connection: Option<Connection>,
     stats: Stats,
+    line: PhantomData<fn() -> L>,
 }
 
 impl<B: LineBuf, L: AsRef<[u8]>, const N: usize> Endpoint<B, L, N> {
     /// An endpoint that has never been connected. `partial` bounds the length of received lines,
     /// including their two digits.
     pub fn new(role: Role, timing: Timing, partial: B) -> Self {
+        Self::with_store(role, timing, partial, heapless::Vec::new())
+    }
+}
+
+impl<B, L, const N: usize, S: Store<Line = L>> Endpoint<B, L, N, S> {
+    /// The same, with an empty store for the lines that wait.
+    pub const fn with_store(role: Role, timing: Timing, partial: B, store: S) -> Self {
         // More lines in flight would leave the reference's window of 256 ids, of which it clears
         // the one 128 ids ahead of each message that it receives.
         const { assert!(N >= 1 && N <= outbox::MAX_SPREAD as usize) };
@@ -221,10 +248,18 @@ impl<B: LineBuf, L: AsRef<[u8]>, const N: usize> Endpoint<B, L, N> {
             window: Window::new(),
             later: [0; 32],
             epoch: 0,
-            outbox: Outbox::new(),
+            outbox: Outbox::new(store),
             connection: None,
-            stats: Stats::default(),
+            stats: Stats::NONE,
+            line: PhantomData,
         }
+    }
+}
+
+impl<B: LineBuf, L, const N: usize, S: Store<Line = L>> Endpoint<B, L, N, S> {
+    /// Changes the times. They hold from now on, also for what is under way.
+    pub fn set_timing(&mut self, timing: Timing) {
+        self.timing = timing;
     }
 
     /// The times of this link.
@@ -282,8 +317,11 @@ impl<B: LineBuf, L: AsRef<[u8]>, const N: usize> Endpoint<B, L, N> {
     /// Puts a line into the queue of those to send.
     ///
     /// # Errors
-    /// Gives `line` back if `N` lines are waiting or unacknowledged already.
-    pub fn write(&mut self, line: L, qos: Qos, now: Instant) -> Result<Ticket, L> {
+    /// Gives `line` back if `N` lines are waiting or unacknowledged already, or the store is full.
+    pub fn write<T>(&mut self, line: T, qos: Qos, now: Instant) -> Result<Ticket, T>
+    where
+        S: Put<T>,
+    {
         self.outbox.push(line, qos, now)
     }
 
@@ -292,9 +330,15 @@ impl<B: LineBuf, L: AsRef<[u8]>, const N: usize> Endpoint<B, L, N> {
         self.outbox.len()
     }
 
-    /// Whether [`write`](Self::write) would take a line.
+    /// Whether there are fewer than `N` lines, so that [`write`](Self::write) takes one if the store has
+    /// room.
     pub fn has_room(&self) -> bool {
         self.outbox.len() < N
+    }
+
+    /// The store.
+    pub fn store(&self) -> &S {
+        self.outbox.texts()
     }
 
     /// Whether a line is still waiting or unacknowledged. A line without qos is done once it is sent.

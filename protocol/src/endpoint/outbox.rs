@@ -1,4 +1,6 @@
 //! The lines that an endpoint has been given and that are not acknowledged yet, in order.
+//!
+//! Their texts are in a [`Store`], which the owner of the endpoint chooses; what is known of each is here.
 
 use super::{Qos, Ticket};
 use crate::line::Mid;
@@ -8,9 +10,52 @@ use crate::time::{Duration, Instant};
 /// forgets an id when the one about 120 later arrives.
 pub(super) const MAX_SPREAD: u8 = 100;
 
+/// Keeps the texts of lines that are not acknowledged, in the order in which they were put in.
+pub trait Store {
+    /// What a line is given back as when it leaves.
+    type Line;
+    /// The text of one of them; 0 is the oldest.
+    ///
+    /// # Panics
+    /// If there are not so many.
+    fn text(&self, at: usize) -> &[u8];
+    /// Takes one out; those behind it move up.
+    ///
+    /// # Panics
+    /// If there are not so many.
+    fn remove(&mut self, at: usize) -> Self::Line;
+}
+
+/// A [`Store`] that takes lines in the form `T`.
+pub trait Put<T>: Store {
+    /// Puts a line behind the others.
+    ///
+    /// # Errors
+    /// Gives `line` back if there is no room.
+    fn put(&mut self, line: T) -> Result<(), T>;
+}
+
+/// Each line in a buffer of its own.
+impl<L: AsRef<[u8]>, const N: usize> Store for heapless::Vec<L, N> {
+    type Line = L;
+
+    fn text(&self, at: usize) -> &[u8] {
+        self[at].as_ref()
+    }
+
+    fn remove(&mut self, at: usize) -> L {
+        self.remove(at)
+    }
+}
+
+impl<L: AsRef<[u8]>, const N: usize> Put<L> for heapless::Vec<L, N> {
+    fn put(&mut self, line: L) -> Result<(), L> {
+        self.push(line)
+    }
+}
+
 #[derive(Debug)]
-struct Slot<L> {
-    line: L,
+struct Slot {
     ticket: Ticket,
     qos: Qos,
     written: Instant,
@@ -47,25 +92,38 @@ pub(super) enum Chosen {
 }
 
 #[derive(Debug)]
-pub(super) struct Outbox<L, const N: usize> {
-    slots: heapless::Vec<Slot<L>, N>,
+pub(super) struct Outbox<S, const N: usize> {
+    slots: heapless::Vec<Slot, N>,
+    /// The text of each slot, in the same order.
+    texts: S,
     next_mid: Mid,
     next_ticket: u64,
 }
 
-impl<L: AsRef<[u8]>, const N: usize> Outbox<L, N> {
-    pub(super) const fn new() -> Self {
-        Self { slots: heapless::Vec::new(), next_mid: Mid(0), next_ticket: 0 }
+impl<S: Store, const N: usize> Outbox<S, N> {
+    pub(super) const fn new(texts: S) -> Self {
+        Self { slots: heapless::Vec::new(), texts, next_mid: Mid(0), next_ticket: 0 }
+    }
+
+    pub(super) fn texts(&self) -> &S {
+        &self.texts
     }
 
     pub(super) fn len(&self) -> usize {
         self.slots.len()
     }
 
-    pub(super) fn push(&mut self, line: L, qos: Qos, now: Instant) -> Result<Ticket, L> {
+    pub(super) fn push<T>(&mut self, line: T, qos: Qos, now: Instant) -> Result<Ticket, T>
+    where
+        S: Put<T>,
+    {
+        if self.slots.is_full() {
+            return Err(line);
+        }
+        self.texts.put(line)?;
         let ticket = Ticket(self.next_ticket);
-        let slot = Slot { line, ticket, qos, written: now, state: State::Queued };
-        self.slots.push(slot).map_err(|slot| slot.line)?;
+        // There is room.
+        let _ = self.slots.push(Slot { ticket, qos, written: now, state: State::Queued });
         self.next_ticket += 1;
         Ok(ticket)
     }
@@ -79,21 +137,33 @@ impl<L: AsRef<[u8]>, const N: usize> Outbox<L, N> {
         self.find(ticket).is_some_and(|at| !matches!(self.slots[at].state, State::Acked(_)))
     }
 
-    pub(super) fn cancel(&mut self, ticket: Ticket) -> Option<L> {
+    fn remove(&mut self, at: usize) -> S::Line {
+        self.slots.remove(at);
+        self.texts.remove(at)
+    }
+
+    pub(super) fn cancel(&mut self, ticket: Ticket) -> Option<S::Line> {
         let at = self.find(ticket)?;
-        (self.slots[at].state == State::Queued).then(|| self.slots.remove(at).line)
+        (self.slots[at].state == State::Queued).then(|| self.remove(at))
     }
 
     /// The connection is gone: what was sent goes out again; what needs no acknowledgement is done.
     pub(super) fn interrupted(&mut self) {
-        self.slots.retain_mut(|slot| match slot.state {
-            State::Queued => true,
-            State::Acked(_) => false,
-            State::Sent(mid, _) | State::Interrupted(mid) => {
-                slot.state = State::Interrupted(mid);
-                slot.qos.qos
+        // From the end, so that what leaves moves none that is still to be looked at.
+        for at in (0..self.slots.len()).rev() {
+            let slot = &mut self.slots[at];
+            let stays = match slot.state {
+                State::Queued => true,
+                State::Acked(_) => false,
+                State::Sent(mid, _) | State::Interrupted(mid) => {
+                    slot.state = State::Interrupted(mid);
+                    slot.qos.qos
+                }
+            };
+            if !stays {
+                self.remove(at);
             }
-        });
+        }
     }
 
     /// Takes the acknowledged line out. One that is just being sent again (`sending`) stays without
@@ -103,7 +173,7 @@ impl<L: AsRef<[u8]>, const N: usize> Outbox<L, N> {
         mid: Mid,
         sending: Option<Ticket>,
         now: Instant,
-    ) -> Option<(Ticket, Option<L>, Duration)> {
+    ) -> Option<(Ticket, Option<S::Line>, Duration)> {
         let at = self.slots.iter().position(|s| match s.state {
             State::Sent(m, _) | State::Interrupted(m) => m == mid,
             State::Queued | State::Acked(_) => false,
@@ -114,7 +184,7 @@ impl<L: AsRef<[u8]>, const N: usize> Outbox<L, N> {
             slot.state = State::Acked(mid);
             return Some((ticket, None, took));
         }
-        Some((ticket, Some(self.slots.remove(at).line), took))
+        Some((ticket, Some(self.remove(at)), took))
     }
 
     /// The line to send now, if there is one. It counts as sent from here on.
@@ -200,8 +270,8 @@ impl<L: AsRef<[u8]>, const N: usize> Outbox<L, N> {
     }
 
     fn bytes(&self, ticket: Ticket) -> Option<(Mid, &[u8])> {
-        let slot = &self.slots[self.find(ticket)?];
-        Some((slot.state.mid()?, slot.line.as_ref()))
+        let at = self.find(ticket)?;
+        Some((self.slots[at].state.mid()?, self.texts.text(at)))
     }
 
     /// All bytes of a line are on their way. The time for its acknowledgement starts now.
@@ -210,7 +280,7 @@ impl<L: AsRef<[u8]>, const N: usize> Outbox<L, N> {
         let slot = &mut self.slots[at];
         match slot.state {
             State::Sent(mid, _) if slot.qos.qos => slot.state = State::Sent(mid, now),
-            State::Acked(_) | State::Sent(..) => drop(self.slots.remove(at)),
+            State::Acked(_) | State::Sent(..) => drop(self.remove(at)),
             State::Queued | State::Interrupted(_) => {}
         }
     }

@@ -91,10 +91,17 @@ pub struct Responder {
 impl Responder {
     /// A responder that has just booted. `syn` is the level of the wire.
     pub fn new(syn: bool) -> Self {
-        let mut responder = Self {
+        let mut responder = Self::idle();
+        responder.start(syn);
+        responder
+    }
+
+    /// A responder that does nothing until [`start`](Self::start): for a `static`.
+    pub const fn idle() -> Self {
+        Self {
             state: State::Syncing,
             actions: heapless::Deque::new(),
-            syn,
+            syn: true,
             announced: 0,
             header: [0; 2],
             tx: Payload::EMPTY,
@@ -103,10 +110,14 @@ impl Responder {
             rx: Payload::EMPTY,
             peer_free: true,
             failures: 0,
-        };
-        responder.act(ResponderAction::Ack(false));
-        responder.sync();
-        responder
+        }
+    }
+
+    /// Begins, once. `syn` is the level of the wire.
+    pub fn start(&mut self, syn: bool) {
+        self.syn = syn;
+        self.act(ResponderAction::Ack(false));
+        self.sync();
     }
 
     /// Whether the initiator has taken `syn` down since boot: exchanges may come.

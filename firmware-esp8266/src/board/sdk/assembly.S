@@ -31,16 +31,10 @@ pblink_on_edge:
     jx      a5
 4:  ret
 
-// void pblink_on_stack(top, function): calls a function on another stack.
-    .section .text.pblink_on_stack, "ax"
+// Where the compiler sends a panic: tells from where.
+    .section .text.abort, "ax"
     .align  4
-    .global pblink_on_stack
-pblink_on_stack:
-    addi    a2, a2, -16
-    s32i    a0, a2, 0
-    s32i    a1, a2, 4
-    or      a1, a2, a2
-    callx0  a3
-    l32i    a0, a1, 0
-    l32i    a1, a1, 4
-    ret
+    .global abort
+abort:
+    mov     a2, a0
+    call0   pblink_aborted

@@ -17,7 +17,7 @@ use core::ffi::{CStr, c_char, c_void};
 use core::fmt::{self, Write};
 use core::mem::MaybeUninit;
 use core::panic::PanicInfo;
-use core::ptr::{NonNull, addr_of_mut};
+use core::ptr::addr_of_mut;
 
 use pblink_protocol::config::MAX_SERVER;
 use pblink_protocol::exchange::BusFault;
@@ -46,7 +46,7 @@ impl<T> Task<T> {
     }
 }
 
-static PROGRAM: Task<MaybeUninit<Program>> = Task::new(MaybeUninit::uninit());
+static PROGRAM: Task<Program> = Task::new(Program::idle());
 static CHIP: Task<MaybeUninit<Chip>> = Task::new(MaybeUninit::uninit());
 static QUEUE: Task<[MaybeUninit<raw::Event>; 4]> = Task::new([const { MaybeUninit::uninit() }; 4]);
 static TIMER: Task<raw::Timer> = Task::new(raw::Timer::UNUSED);
@@ -93,7 +93,6 @@ static PHASE: Shared = Shared::new(Phase::Closed as u8);
 // assembly.S
 unsafe extern "C" {
     fn pblink_on_edge(_: *mut c_void);
-    fn pblink_on_stack(top: *mut u8, function: extern "C" fn());
 }
 
 const WIFI_UP: u8 = 1;
@@ -143,9 +142,8 @@ fn tell(event: Event<'_>) -> bool {
     if BUSY.get() != 0 {
         return false;
     }
-    // SAFETY: set up before the first callback, and not in use.
-    let program = unsafe { (*PROGRAM.get()).assume_init_mut() };
-    program.event(event, micros());
+    // SAFETY: not in use.
+    unsafe { (*PROGRAM.get()).event(event, micros()) };
     post();
     true
 }
@@ -185,8 +183,7 @@ extern "C" fn task(_: *mut raw::Event) {
     }
     BUSY.set(1);
     // SAFETY: set up before the task; BUSY keeps callbacks away.
-    let (program, chip) =
-        unsafe { ((*PROGRAM.get()).assume_init_mut(), (*CHIP.get()).assume_init_mut()) };
+    let (program, chip) = unsafe { (&mut *PROGRAM.get(), (*CHIP.get()).assume_init_mut()) };
     let pause = program.run(chip);
     BUSY.set(0);
     match pause.map(|pause| pause.as_micros().div_ceil(1000).min(60_000) as u32) {
@@ -376,13 +373,15 @@ impl Board for Chip {
         }
     }
 
-    fn send(&mut self, bytes: &[u8]) {
-        let len = bytes.len().min(SEND);
-        // SAFETY: the buffer is not in use: the last bytes were sent, or their connection aborted.
+    fn send_buffer(&mut self) -> &mut [u8; SEND] {
+        // SAFETY: it is not in use: the last bytes were sent, or their connection aborted.
+        unsafe { &mut *SENDING.get() }
+    }
+
+    fn send(&mut self, len: usize) {
+        // SAFETY: the buffer stays as it is until the SDK has told that it was sent.
         let sent = unsafe {
-            let buffer = SENDING.get().cast::<u8>();
-            bytes.as_ptr().copy_to_nonoverlapping(buffer, len);
-            raw::espconn_send(CONNECTION.get(), buffer, len as u16)
+            raw::espconn_send(CONNECTION.get(), SENDING.get().cast(), len.min(SEND) as u16)
         };
         if sent != raw::OK {
             defer(FAILED);
@@ -401,13 +400,15 @@ impl Board for Chip {
 
 /// A line to the console; cut if it is too long.
 fn print(line: fmt::Arguments<'_>) {
-    let mut text: heapless::String<160> = heapless::String::new();
+    let mut text: heapless::String<161> = heapless::String::new();
     let _ = text.write_fmt(line);
-    let mut bytes = [0; 161];
-    bytes[..text.len()].copy_from_slice(text.as_bytes());
-    // SAFETY: the last byte, at least, is zero.
+    if text.push('\0').is_err() {
+        text.pop();
+        let _ = text.push('\0');
+    }
+    // SAFETY: the text ends with a zero.
     unsafe {
-        raw::os_printf_plus(c"%s\n".as_ptr(), bytes.as_ptr());
+        raw::os_printf_plus(c"%s\n".as_ptr(), text.as_ptr());
     }
 }
 
@@ -449,15 +450,6 @@ extern "C" fn user_init() {
     }
 }
 
-/// The program on its way to its place needs more than the chip's stack has: it goes over one on the
-/// heap, which is free again afterwards.
-const START_STACK: usize = size_of::<Program>() + 6 * 1024;
-
-extern "C" fn start() {
-    // SAFETY: nothing uses the program before this.
-    unsafe { (*PROGRAM.get()).write(Program::new(pins::syn())) };
-}
-
 /// The SDK is set up.
 extern "C" fn ready() {
     print(format_args!("\npblink-esp8266 {}", env!("CARGO_PKG_VERSION")));
@@ -469,13 +461,7 @@ extern "C" fn ready() {
             reset.reason, reset.cause, reset.epc1, reset.address
         ));
         (*CHIP.get()).write(Chip { bus: Master::new(pins::Bus) });
-        let Some(stack) = NonNull::new(raw::pvPortMalloc(START_STACK, c"".as_ptr(), 0, false))
-        else {
-            stop(c"pblink: no memory to start");
-        };
-        let top = stack.as_ptr().cast::<u8>().add(START_STACK).map_addr(|top| top & !15);
-        pblink_on_stack(top, start);
-        raw::vPortFree(stack.as_ptr(), c"".as_ptr(), 0);
+        (*PROGRAM.get()).start(pins::syn());
         raw::wifi_set_sleep_type(raw::NO_SLEEP);
         raw::wifi_set_event_handler_cb(on_wifi);
         raw::ets_timer_setfn(TIMER.get(), on_timer, core::ptr::null_mut());
@@ -486,15 +472,16 @@ extern "C" fn ready() {
     post();
 }
 
-/// Where the compiler sends what cannot happen.
+/// A panic, which the compiler makes a call of `abort` (`assembly.S`): messages would take kilobytes
+/// of the heap. `from` is behind that call, and `addr2line` knows in which function.
 #[unsafe(no_mangle)]
-extern "C" fn abort() -> ! {
-    stop(c"pblink: abort")
+extern "C" fn pblink_aborted(from: u32) -> ! {
+    print(format_args!("pblink: panic before {from:#x}"));
+    stop(c"pblink: restarting")
 }
 
 #[panic_handler]
-fn panic(info: &PanicInfo<'_>) -> ! {
-    print(format_args!("{info}"));
+fn panic(_: &PanicInfo<'_>) -> ! {
     stop(c"pblink: panic")
 }
 

@@ -58,18 +58,6 @@ unsafe extern "C" {
     pub(super) fn os_printf_plus(format: *const c_char, ...) -> c_int;
 }
 
-// ---- include/mem.h ----
-
-unsafe extern "C" {
-    pub(super) fn pvPortMalloc(
-        size: usize,
-        file: *const c_char,
-        line: u32,
-        in_code_ram: bool,
-    ) -> *mut c_void;
-    pub(super) fn vPortFree(memory: *mut c_void, file: *const c_char, line: u32);
-}
-
 // ---- include/user_interface.h ----
 
 /// `struct rst_info`

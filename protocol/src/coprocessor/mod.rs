@@ -22,19 +22,28 @@
 //! those that it holds: at most one that waits for its acknowledgement and one in the receive
 //! buffer if they are written with `wait`, else at most [`OUTBOX`] and one.
 
+mod to_host;
+
 use heapless::{Deque, Vec};
 
 use crate::MAX_TEXT;
 use crate::config::Config;
-use crate::endpoint::{Delivery, Endpoint, Host, Qos, Receipt, Role, Stats, Ticket, Timing};
+use crate::endpoint::{Endpoint, Qos, Role, Stats, Timing};
 use crate::exchange::Responder;
-use crate::lines::{Assembler, Outgoing, Step};
+use crate::lines::{Assembler, Step};
+use crate::packed::Packed;
 use crate::time::{Duration, Instant, earliest};
+use to_host::ToHost;
 
-/// Lines for the server that are sent and not yet acknowledged, or wait for the server.
+/// Lines for the server that are sent and not yet acknowledged, or wait for the server: at most so
+/// many, since a crash of the ESP8266 loses them.
 pub const OUTBOX: usize = 4;
+/// The bytes that they have together: at least two of the longest.
+const OUTBOX_BYTES: usize = 2 * MAX_TEXT;
 /// Lines from the server that the STM32 has not taken yet. More are refused, and come again.
-pub const INBOX: usize = 4;
+pub const INBOX: usize = 16;
+/// The bytes that they have together, with header and `\n`: at least two of the longest.
+const INBOX_BYTES: usize = 2 * (MAX_TEXT + 2);
 
 /// How often `k` is sent.
 pub const KEEPALIVE: Duration = Duration::from_secs(2);
@@ -81,45 +90,6 @@ enum Tcp {
     Connected(usize),
 }
 
-type Line = Vec<u8, MAX_TEXT>;
-
-/// Lines from the server that wait for the STM32.
-#[derive(Debug)]
-struct Inbox {
-    lines: Deque<(Receipt, Line), INBOX>,
-    too_long: u32,
-    acked: u32,
-}
-
-impl Host<Line> for Inbox {
-    fn deliver(&mut self, text: &str, receipt: Receipt) -> Delivery {
-        let Ok(line) = Line::from_slice(text.as_bytes()) else {
-            return Delivery::Refused;
-        };
-        match self.lines.push_back((receipt, line)) {
-            Ok(()) => Delivery::Later,
-            Err(_) => Delivery::Refused,
-        }
-    }
-
-    fn acked(&mut self, _: Ticket, _: Option<Line>, _: Duration) {
-        self.acked = self.acked.wrapping_add(1);
-    }
-
-    fn too_long(&mut self) {
-        self.too_long = self.too_long.wrapping_add(1);
-    }
-}
-
-/// What is on its way to the STM32.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Passing {
-    Nothing,
-    Control,
-    /// The first line of the inbox.
-    Message,
-}
-
 /// The program of one ESP8266.
 ///
 /// The owner moves its [`wires`](Self::wires), carries out [`Command`]s, reports what
@@ -130,10 +100,8 @@ pub struct Coprocessor {
     wires: Responder,
     config: Option<Config>,
     assembler: Assembler<{ MAX_TEXT + 1 }>,
-    endpoint: Endpoint<Vec<u8, { MAX_TEXT + 2 }>, Line, OUTBOX>,
-    inbox: Inbox,
-    outgoing: Outgoing<{ MAX_TEXT + 2 }>,
-    passing: Passing,
+    endpoint: Endpoint<Vec<u8, { MAX_TEXT + 2 }>, (), OUTBOX, Packed<OUTBOX_BYTES, OUTBOX>>,
+    to_host: ToHost,
     commands: Deque<Command, 4>,
     wifi: Wifi,
     /// When `b` is due.
@@ -160,14 +128,25 @@ pub struct Coprocessor {
 impl Coprocessor {
     /// A program that has just started. `syn` is the level of that wire.
     pub fn new(syn: bool) -> Self {
+        let mut program = Self::idle();
+        program.start(syn);
+        program
+    }
+
+    /// A program that does nothing until [`start`](Self::start). It is larger than a chip's stack: this
+    /// makes it where it stays, in a `static`.
+    pub const fn idle() -> Self {
         Self {
-            wires: Responder::new(syn),
+            wires: Responder::idle(),
             config: None,
             assembler: Assembler::new(),
-            endpoint: Endpoint::new(Role::Client, Timing::default(), Vec::new()),
-            inbox: Inbox { lines: Deque::new(), too_long: 0, acked: 0 },
-            outgoing: Outgoing::new(),
-            passing: Passing::Nothing,
+            endpoint: Endpoint::with_store(
+                Role::Client,
+                Timing::classic(),
+                Vec::new(),
+                Packed::new(),
+            ),
+            to_host: ToHost::new(),
             commands: Deque::new(),
             wifi: Wifi::Off,
             bad_wifi_at: None,
@@ -185,6 +164,11 @@ impl Coprocessor {
             mem_free: 0,
             dropped: 0,
         }
+    }
+
+    /// Begins, once. `syn` is the level of that wire.
+    pub fn start(&mut self, syn: bool) {
+        self.wires.start(syn);
     }
 
     /// The configuration, once it has come.
@@ -209,12 +193,12 @@ impl Coprocessor {
 
     /// Lines from the STM32 that the server has acknowledged.
     pub fn acked(&self) -> u32 {
-        self.inbox.acked
+        self.to_host.acked
     }
 
     /// Lines from the server that were too long for this board. They are never acknowledged.
     pub fn too_long(&self) -> u32 {
-        self.inbox.too_long
+        self.to_host.too_long
     }
 
     /// Lines from the STM32 that were dropped: too long, not UTF-8, or without a known header. Only a
@@ -276,7 +260,7 @@ impl Coprocessor {
     /// Bytes from the server.
     pub fn received(&mut self, bytes: &[u8], now: Instant) {
         if matches!(self.tcp, Tcp::Connected(_)) {
-            self.endpoint.receive(now, bytes, &mut self.inbox);
+            self.endpoint.receive(now, bytes, &mut self.to_host);
         }
     }
 
@@ -324,8 +308,7 @@ impl Coprocessor {
             }
         };
         // What is to be told to the STM32 can only be told when the wires are free: they say when.
-        let host = earliest(self.keepalive_at, self.report_at)
-            .filter(|_| self.passing == Passing::Nothing);
+        let host = earliest(self.keepalive_at, self.report_at).filter(|_| self.to_host.is_idle());
         earliest(earliest(self.wires.poll_at(), host), earliest(wifi, tcp))
     }
 
@@ -346,9 +329,9 @@ impl Coprocessor {
                 return;
             }
             if self.config.is_some()
-                && self.assembler.completes(payload).is_some()
+                && let Some(len) = self.assembler.completes(payload)
                 && let Some(qos) = self.assembler.first(payload).and_then(qos_of)
-                && !self.may_take(qos)
+                && !self.may_take(qos, len - 1)
             {
                 return;
             }
@@ -369,25 +352,21 @@ impl Coprocessor {
 
     /// A line that waits for all before it is taken only when there are none: the fewer lines are
     /// here, the fewer a crash loses. Before the first connection none is taken, so that a reset then
-    /// (because of a garbled configuration, say) loses nothing.
-    fn may_take(&self, qos: Qos) -> bool {
+    /// (because of a garbled configuration, say) loses nothing. `len` is that of its text.
+    fn may_take(&self, qos: Qos, len: usize) -> bool {
         if self.connects == 0 {
             false
         } else if qos.wait {
             self.endpoint.unacked() == 0
         } else {
-            self.endpoint.has_room()
+            self.endpoint.has_room() && self.endpoint.store().fits(len)
         }
     }
 
     fn line_from_host(&mut self, now: Instant) -> bool {
         let line = self.assembler.line();
         if self.config.is_none() {
-            let Ok(config) = Config::decode(line) else {
-                return false;
-            };
-            self.configure(config, now);
-            return true;
+            return self.configure(now);
         }
         let Some((&header, text)) = line.split_first() else {
             return false;
@@ -398,87 +377,73 @@ impl Coprocessor {
         if text.is_empty() || core::str::from_utf8(text).is_err() {
             return false;
         }
-        let Ok(line) = Line::from_slice(text) else {
-            return false;
-        };
-        self.endpoint.write(line, qos, now).is_ok()
+        self.endpoint.write(text, qos, now).is_ok()
     }
 
-    fn configure(&mut self, config: Config, now: Instant) {
-        let timing = Timing::new(Duration::from_millis(u64::from(config.timeout_ms)));
-        self.endpoint = Endpoint::new(Role::Client, timing, Vec::new());
+    fn configure(&mut self, now: Instant) -> bool {
+        // In its place: on the way there it would be on the stack twice.
+        let config = self.config.insert(Config::empty());
+        if config.read(self.assembler.line()).is_err() {
+            self.config = None;
+            return false;
+        }
+        self.endpoint.set_timing(Timing::new(Duration::from_millis(u64::from(config.timeout_ms))));
         self.keepalive_at = Some(now);
-        self.report_at = report_interval(&config).map(|interval| now + interval);
-        self.config = Some(config);
+        self.report_at = report_interval(config).map(|interval| now + interval);
         if self.wifi != Wifi::Up {
             self.command(Command::JoinRemembered);
             self.wifi = Wifi::Joining(now + REMEMBERED);
             self.bad_wifi_at = Some(now + BAD_WIFI);
         }
         self.tcp = Tcp::Waiting(now);
+        true
     }
 
     // ---- to the STM32 ----
 
     fn give_to_host(&mut self, now: Instant) {
         while self.wires.can_submit() {
-            if self.outgoing.rest().is_empty() {
-                if self.passing == Passing::Message
-                    && let Some((receipt, _)) = self.inbox.lines.pop_front()
-                {
+            if self.to_host.rest().is_empty() {
+                if let Some(receipt) = self.to_host.passed() {
                     self.endpoint.release(receipt);
                 }
-                self.outgoing.clear();
-                self.passing = Passing::Nothing;
                 if !self.choose_for_host(now) {
                     return;
                 }
             }
-            let taken = self.wires.submit(self.outgoing.rest());
-            self.outgoing.submitted(taken);
+            let taken = self.wires.submit(self.to_host.rest());
+            self.to_host.submitted(taken);
         }
     }
 
     /// Chooses the next line for the STM32: what is short and urgent first.
     fn choose_for_host(&mut self, now: Instant) -> bool {
-        if self.config.is_none() {
-            return false;
-        }
-        let up = self.endpoint.is_up();
-        let control: &[u8] = if self.keepalive_at.is_some_and(|at| now >= at) {
-            self.keepalive_at = Some(now + KEEPALIVE);
-            b"k"
-        } else if up != self.told_up {
-            self.told_up = up;
-            if up { b"u" } else { b"d" }
-        } else if core::mem::take(&mut self.tell_bad_wifi) {
-            b"b"
-        } else if core::mem::take(&mut self.tell_bad_server) {
-            b"s"
-        } else if self.report_at.is_some_and(|at| now >= at) {
-            return self.report(now);
-        } else if let Some((_, text)) = self.inbox.lines.front() {
-            self.passing = Passing::Message;
-            return self.outgoing.set(&[b"n", text, b"\n"]);
-        } else {
+        let Some(config) = &self.config else {
             return false;
         };
-        self.passing = Passing::Control;
-        self.outgoing.set(&[control, b"\n"])
-    }
-
-    fn report(&mut self, now: Instant) -> bool {
-        let interval = self.config.as_ref().and_then(report_interval);
-        self.report_at = interval.map(|interval| now + interval);
-        let mut line: heapless::String<48> = heapless::String::new();
-        // Spaces as in the reference's `ujson.dumps`. Three 32-bit numbers always fit.
-        let _ = core::fmt::Write::write_fmt(
-            &mut line,
-            format_args!("r[{}, {}, {}]\n", self.connects, self.reports, self.mem_free),
-        );
-        self.reports = self.reports.wrapping_add(1);
-        self.passing = Passing::Control;
-        self.outgoing.set(&[line.as_bytes()])
+        let up = self.endpoint.is_up();
+        let control = if self.keepalive_at.is_some_and(|at| now >= at) {
+            self.keepalive_at = Some(now + KEEPALIVE);
+            "k"
+        } else if up != self.told_up {
+            self.told_up = up;
+            if up { "u" } else { "d" }
+        } else if core::mem::take(&mut self.tell_bad_wifi) {
+            "b"
+        } else if core::mem::take(&mut self.tell_bad_server) {
+            "s"
+        } else if self.report_at.is_some_and(|at| now >= at) {
+            self.report_at = report_interval(config).map(|interval| now + interval);
+            // Spaces as in the reference's `ujson.dumps`.
+            let (connects, number, mem_free) = (self.connects, self.reports, self.mem_free);
+            self.to_host.control(format_args!("r[{connects}, {number}, {mem_free}]"));
+            self.reports = self.reports.wrapping_add(1);
+            return true;
+        } else {
+            return self.to_host.message();
+        };
+        self.to_host.control(format_args!("{control}"));
+        true
     }
 
     // ---- WiFi and TCP ----

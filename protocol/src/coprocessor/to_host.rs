@@ -1,0 +1,123 @@
+//! What goes to the STM32: lines from the server that wait, and the line that is on its way.
+
+use core::fmt;
+
+use heapless::{String, Vec};
+
+use super::{INBOX, INBOX_BYTES};
+use crate::endpoint::{Delivery, Host, Receipt, Ticket};
+use crate::packed::Packed;
+use crate::time::Duration;
+
+/// The longest line of the ESP8266's own: a report with three numbers of 32 bits.
+const CONTROL: usize = 40;
+
+/// What is on its way to the STM32.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Passing {
+    Nothing,
+    /// A line of the ESP8266's own.
+    Control,
+    /// The first line of the inbox.
+    Message,
+}
+
+/// See the module's text.
+#[derive(Debug)]
+pub(super) struct ToHost {
+    /// Lines from the server, with header and `\n`.
+    inbox: Packed<INBOX_BYTES, INBOX>,
+    /// What acknowledges each of them.
+    receipts: Vec<Receipt, INBOX>,
+    control: String<CONTROL>,
+    passing: Passing,
+    /// Bytes of the line on its way that the wires have taken.
+    submitted: usize,
+    /// Lines from the server that were longer than the buffer.
+    pub(super) too_long: u32,
+    /// Lines for the server that it has acknowledged.
+    pub(super) acked: u32,
+}
+
+impl ToHost {
+    pub(super) const fn new() -> Self {
+        Self {
+            inbox: Packed::new(),
+            receipts: Vec::new(),
+            control: String::new(),
+            passing: Passing::Nothing,
+            submitted: 0,
+            too_long: 0,
+            acked: 0,
+        }
+    }
+
+    /// No line is on its way.
+    pub(super) fn is_idle(&self) -> bool {
+        self.passing == Passing::Nothing
+    }
+
+    /// What the wires have not taken of the line on its way.
+    pub(super) fn rest(&self) -> &[u8] {
+        let line = match self.passing {
+            Passing::Nothing => return &[],
+            Passing::Control => self.control.as_bytes(),
+            Passing::Message => self.inbox.get(0).unwrap_or_default(),
+        };
+        line.get(self.submitted..).unwrap_or_default()
+    }
+
+    /// The wires have taken `n` bytes of it.
+    pub(super) fn submitted(&mut self, n: usize) {
+        self.submitted += n;
+    }
+
+    /// The line on its way has been passed: returns what acknowledges it to the server.
+    pub(super) fn passed(&mut self) -> Option<Receipt> {
+        self.submitted = 0;
+        if core::mem::replace(&mut self.passing, Passing::Nothing) != Passing::Message
+            || self.receipts.is_empty()
+        {
+            return None;
+        }
+        self.inbox.drop_line(0);
+        Some(self.receipts.remove(0))
+    }
+
+    /// The next line is one of the ESP8266's own; its `\n` is added.
+    pub(super) fn control(&mut self, line: fmt::Arguments<'_>) {
+        self.control.clear();
+        // The longest fits.
+        let _ = fmt::Write::write_fmt(&mut self.control, format_args!("{line}\n"));
+        self.passing = Passing::Control;
+    }
+
+    /// The next line is the oldest one from the server. False if there is none.
+    pub(super) fn message(&mut self) -> bool {
+        let found = !self.receipts.is_empty();
+        if found {
+            self.passing = Passing::Message;
+        }
+        found
+    }
+}
+
+impl Host<()> for ToHost {
+    fn deliver(&mut self, text: &str, receipt: Receipt) -> Delivery {
+        let line: [&[u8]; 3] = [b"n", text.as_bytes(), b"\n"];
+        if self.receipts.is_full() || self.inbox.push(&line).is_err() {
+            return Delivery::Refused;
+        }
+        // There is room: both hold as many.
+        let _ = self.receipts.push(receipt);
+        Delivery::Later
+    }
+
+    fn acked(&mut self, _: Ticket, _: Option<()>, _: Duration) {
+        self.acked = self.acked.wrapping_add(1);
+    }
+
+    fn too_long(&mut self) {
+        self.too_long = self.too_long.wrapping_add(1);
+    }
+}
