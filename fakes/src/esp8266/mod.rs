@@ -1,0 +1,1 @@
+//! An ESP8266 in its ROM loader.
