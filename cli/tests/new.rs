@@ -57,7 +57,10 @@ fn read(path: PathBuf) -> String {
 fn the_files_are_there_and_have_the_name_in_them() {
     let folder = tempfile::tempdir().unwrap();
     let (app, said) = make(folder.path(), &["kitchen"]);
-    assert!(said.contains("made kitchen/") && said.contains("`kitchen/build.sh`"), "{said}");
+    assert!(
+        said.contains("made kitchen/") && said.contains("`pblink build stm32 --app kitchen`"),
+        "{said}"
+    );
     let files = [
         ".gitignore",
         "Cargo.lock",
