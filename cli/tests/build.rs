@@ -1,5 +1,7 @@
 //! `pblink build`, with the real compilers where they are installed.
 
+#![cfg(unix)] // The firmwares are built by shell scripts.
+
 use std::path::Path;
 use std::process::{Command, Output};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -27,6 +29,15 @@ fn stderr(output: &Output) -> String {
 
 fn source() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap()
+}
+
+/// A folder with the real sources in it, so that the tests' images do not take the place of the user's.
+fn real_sources() -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    for name in ["firmware-stm32", "firmware-esp8266"] {
+        std::os::unix::fs::symlink(source().join(name), folder.path().join(name)).unwrap();
+    }
+    folder
 }
 
 /// The compilers write to the same place, whoever asks them.
@@ -66,7 +77,6 @@ fn contains(bytes: &[u8], part: &str) -> bool {
     bytes.windows(part.len()).any(|window| window == part.as_bytes())
 }
 
-#[cfg(unix)]
 fn mode(path: &Path) -> u32 {
     use std::os::unix::fs::PermissionsExt;
     std::fs::metadata(path).unwrap().permissions().mode() & 0o777
@@ -75,7 +85,8 @@ fn mode(path: &Path) -> u32 {
 #[test]
 fn both_firmwares_become_images_with_a_manifest() {
     let _compilers = compilers();
-    let here = tempfile::tempdir().unwrap();
+    // Found from within, as by a user.
+    let here = real_sources();
     let output = build(here.path(), &["--json"]);
     if skipped(&output) {
         return;
@@ -83,7 +94,7 @@ fn both_firmwares_become_images_with_a_manifest() {
     let printed = json(&output);
     assert!(stderr(&output).contains("it cannot be flashed"), "{}", stderr(&output));
     assert!(stderr(&output).contains("github.com/espressif/ESP8266_NONOS_SDK"));
-    let folder = source().join("target/pblink");
+    let folder = here.path().join("target/pblink");
     let written = std::fs::read(folder.join("manifest.json")).unwrap();
     assert_eq!(printed, serde_json::from_slice::<Value>(&written).unwrap());
     let images = printed["images"].as_array().unwrap();
@@ -119,13 +130,13 @@ fn both_firmwares_become_images_with_a_manifest() {
 #[test]
 fn settings_are_compiled_in_and_the_password_stays_with_its_owner() {
     let _compilers = compilers();
-    let here = tempfile::tempdir().unwrap();
+    let here = real_sources();
     let plain = build(here.path(), &["stm32"]);
     if skipped(&plain) {
         return;
     }
     assert_eq!(plain.status.code(), Some(0), "{}", stderr(&plain));
-    let folder = source().join("target/pblink");
+    let folder = here.path().join("target/pblink");
     let image = || std::fs::read(folder.join("stm32.bin")).unwrap();
     let defaults = image();
     let write = |host: &str| {
@@ -146,16 +157,12 @@ fn settings_are_compiled_in_and_the_password_stays_with_its_owner() {
     assert_eq!(manifest["images"][0]["secret"], true);
     let line = "[\"kitchen\\n\",8123,\"10.9.8.7\",2000,10,\"Home\",\"hunter2hunter2\",\"cfg\"]\n";
     assert!(contains(&image(), line));
-    #[cfg(unix)]
     for file in ["stm32.bin", "settings.bin", "manifest.json"] {
         assert_eq!(mode(&folder.join(file)), 0o600, "{file}");
     }
-    #[cfg(unix)]
-    {
-        let release = source().join("firmware-stm32/target/thumbv7em-none-eabihf/release");
-        for name in ["demo", "echo", "libpblink_stm32.rlib"] {
-            assert_eq!(mode(&release.join(name)) & 0o077, 0, "{name}");
-        }
+    let release = source().join("firmware-stm32/target/thumbv7em-none-eabihf/release");
+    for name in ["demo", "echo", "libpblink_stm32.rlib"] {
+        assert_eq!(mode(&release.join(name)) & 0o077, 0, "{name}");
     }
     // Another password is not told by the settings' check sum; another server is compiled in.
     let sum = config["sha256"].clone();
