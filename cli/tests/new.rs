@@ -57,7 +57,10 @@ fn read(path: PathBuf) -> String {
 fn the_files_are_there_and_have_the_name_in_them() {
     let folder = tempfile::tempdir().unwrap();
     let (app, said) = make(folder.path(), &["kitchen"]);
-    assert!(said.contains("made kitchen/") && said.contains("`kitchen/build.sh`"), "{said}");
+    assert!(
+        said.contains("made kitchen/") && said.contains("`pblink build stm32 --app kitchen`"),
+        "{said}"
+    );
     let files = [
         ".gitignore",
         "Cargo.lock",
@@ -89,9 +92,12 @@ fn the_files_are_there_and_have_the_name_in_them() {
         assert!(ignored.lines().any(|l| l == line), "{ignored}");
     }
     assert_eq!(read(app.join("pblink.toml")), read(source.join("templates/pblink.toml")));
-    // The same chip as the firmware's.
-    for file in ["memory.x", "build.rs"] {
-        assert_eq!(read(app.join(file)), read(source.join("firmware-stm32").join(file)), "{file}");
+    // The same chip as the firmware's, whose build.rs does more.
+    let theirs = |file| read(source.join("firmware-stm32").join(file));
+    assert_eq!(read(app.join("memory.x")), theirs("memory.x"));
+    let build = theirs("build.rs");
+    for line in read(app.join("build.rs")).lines().filter(|line| line.starts_with("    ")) {
+        assert!(build.contains(line), "{line}");
     }
 }
 
@@ -125,8 +131,8 @@ fn what_it_makes_builds_as_it_is() {
     let (app, _) = make(&place, &["new-app-test"]);
     // Beside the firmware, since most of what it needs may be compiled there already.
     let target = source().join("firmware-stm32/target");
-    let output = Command::new(app.join("build.sh")).env("CARGO_TARGET_DIR", &target).output();
-    let output = output.unwrap();
+    let output =
+        Command::new(app.join("build.sh")).env("CARGO_TARGET_DIR", &target).output().unwrap();
     let said = stderr(&output);
     if output.status.code() == Some(3) {
         assert!(std::env::var_os("CI").is_none_or(|ci| ci.is_empty()), "{said}");
@@ -138,8 +144,23 @@ fn what_it_makes_builds_as_it_is() {
     assert!(!said.contains("warning"), "{said}");
     let sizes = String::from_utf8(output.stdout).unwrap();
     assert!(sizes.contains("new-app-test: flash "), "{sizes}");
-    let elf = std::fs::read(target.join("thumbv7em-none-eabihf/release/new-app-test")).unwrap();
-    assert_eq!(elf[..6], *b"\x7fELF\x01\x01", "32 bits, little-endian");
+    let elf = target.join("thumbv7em-none-eabihf/release/new-app-test");
+    assert_eq!(std::fs::read(&elf).unwrap()[..6], *b"\x7fELF\x01\x01", "32 bits, little-endian");
+    // With the settings of its own pblink.toml, as an image.
+    let toml = read(app.join("pblink.toml")).replace("\"192.168.0.42\"", "\"10.7.7.7\"");
+    std::fs::write(app.join("pblink.toml"), toml).unwrap();
+    let sources = sources(&source().join("firmware-stm32"));
+    let mut build = Command::new(env!("CARGO_BIN_EXE_pblink"));
+    build.args(["build", "stm32", "--json", "--app", "my \"boards\"/new-app-test", "--source"]);
+    build.arg(sources.path()).current_dir(folder.path()).env("CARGO_TARGET_DIR", &target);
+    let output = build.env_remove("PBLINK_WIFI_PASSWORD").output().unwrap();
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    let manifest: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(manifest["sizes"][0]["program"], "new-app-test");
+    assert_eq!(manifest["config"]["server"], "10.7.7.7");
+    let image = std::fs::read(sources.path().join("target/pblink/stm32.bin")).unwrap();
+    let line = b"[\"1\\n\",8123,\"10.7.7.7\"";
+    assert!(image.windows(line.len()).any(|part| part == line), "the settings are not in it");
     // Cargo has kept the versions of the firmware.
     let versions = |path: PathBuf| -> Vec<(String, String)> {
         let lock: toml::Table = read(path).parse().unwrap();
@@ -151,6 +172,16 @@ fn what_it_makes_builds_as_it_is() {
     for package in versions(app.join("Cargo.lock")) {
         assert!(package.0 == "new-app-test" || firmware.contains(&package), "{package:?}");
     }
+}
+
+/// A folder that looks like pblink's sources; so the test's images do not lie among the user's.
+fn sources(stm32: &Path) -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    for name in ["firmware-stm32", "firmware-esp8266"] {
+        std::fs::create_dir(folder.path().join(name)).unwrap();
+        std::fs::copy(stm32.join("build.sh"), folder.path().join(name).join("build.sh")).unwrap();
+    }
+    folder
 }
 
 #[test]

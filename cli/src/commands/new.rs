@@ -15,7 +15,7 @@ use crate::source;
 Examples:
   pblink new kitchen                          the folder kitchen/, here
   pblink new kitchen --config pblink.toml     with a copy of these settings
-  kitchen/build.sh                            builds it
+  pblink build stm32 --app kitchen            builds it, with these settings
 
 The application is for a Pyboard v1.x. It sends a list every 5 s and prints what it receives; \
 comments mark the places for your own code. It uses the sources of pblink where they are now: see \
@@ -65,9 +65,12 @@ pub fn run(args: Args) -> anyhow::Result<Exit> {
     write(folder, &files)?;
     let mut out = io::stdout().lock();
     writeln!(out, "made {name}/: an application that uses the sources in {}", source.display())?;
-    writeln!(out, "next: `{name}/build.sh` builds it as it is")?;
+    writeln!(out, "next: `pblink build stm32 --app {name}` builds it as it is")?;
     writeln!(out, "      YOUR CODE marks the places for yours in {name}/src/main.rs")?;
-    writeln!(out, "      {name}/README.md says how to flash it, and where its settings are")?;
+    writeln!(
+        out,
+        "      {name}/pblink.toml has its settings; {name}/README.md says how to flash it"
+    )?;
     Ok(Exit::Ok)
 }
 

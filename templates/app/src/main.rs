@@ -83,11 +83,8 @@ async fn main(spawner: Spawner) {
     let board = Board::take();
     let console = board.console;
     // Server, network and id come from the last flash sector; while nothing is written there, they
-    // are the built-in ones (server 192.168.0.42, port 8123, id `1`, the network that the ESP8266
-    // remembers). pblink.toml is not read here.
+    // are those of pblink.toml that `pblink build` has compiled in.
     let (settings, problem) = Board::settings();
-    // YOUR CODE: to compile other settings in, say `let (mut settings, ...` above, and for example
-    // `settings.config.server = heapless::String::try_from("192.168.1.5").unwrap_or_default();`
     let level = settings.log;
     if level > LogLevel::Off {
         let name = env!("CARGO_PKG_NAME");

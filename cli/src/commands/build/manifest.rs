@@ -92,10 +92,14 @@ impl Manifest {
         }
     }
 
+    /// What an earlier build left in `folder`.
+    fn read(folder: &Path) -> Option<Self> {
+        serde_json::from_slice(&std::fs::read(folder.join(FILE)).ok()?).ok()
+    }
+
     /// Takes over what an earlier build by this version left of `board`, if it is still whole.
     pub(super) fn keep(&mut self, board: &str, folder: &Path) {
-        let file = std::fs::read(folder.join(FILE)).unwrap_or_default();
-        let Ok(old) = serde_json::from_slice::<Self>(&file) else { return };
+        let Some(old) = Self::read(folder) else { return };
         let mut images: Vec<_> = old.images.into_iter().filter(|i| i.board == board).collect();
         if old.version == self.version && images.iter().all(|image| image.is_there(folder)) {
             self.images.append(&mut images);
@@ -106,7 +110,17 @@ impl Manifest {
         }
     }
 
+    /// Writes it, and removes images of the last one that are none any more: nobody shall flash them.
     pub(super) fn write(&self, folder: &Path) -> anyhow::Result<()> {
+        let names = |manifest: &Self| -> Vec<String> {
+            manifest.images.iter().map(|image| image.file.clone()).collect()
+        };
+        for old in Self::read(folder).iter().flat_map(names) {
+            let ours = Path::new(&old).file_name().is_some_and(|name| name == &*old);
+            if ours && !names(self).contains(&old) {
+                let _ = std::fs::remove_file(folder.join(old));
+            }
+        }
         let mut json = serde_json::to_string_pretty(self)?;
         json.push('\n');
         // A password could be guessed from the check sum of the image that holds it.
