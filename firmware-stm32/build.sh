@@ -1,8 +1,14 @@
 #!/bin/sh
-# Builds the firmware of the STM32 and prints its sizes. Fails if the demo needs more than 64 KB of
-# flash or 16 KB of static RAM.
+# Builds the firmware of the STM32 and prints its sizes: ./build.sh [release|emulator|vectors]
 #
-#   firmware-stm32/build.sh            # target/thumbv7em-none-eabihf/release/demo (and echo), ELF
+#   release   the images for the Pyboard: demo and echo (default). Fails if one needs more than 64 KB of
+#             flash or 16 KB of static RAM
+#   emulator  the tests' program, for QEMU's STM32F405
+#   vectors   the program that answers the tests' questions, for the same
+#
+# ELF files in target/thumbv7em-none-eabihf/release/, each with the name of its program.
+#
+# Example:   firmware-stm32/build.sh release
 #
 # Exit status: 0 built, 3 a tool is missing (it is named with the line that installs it), else what failed.
 #
@@ -12,7 +18,14 @@ cd "$(dirname "$0")"
 target=thumbv7em-none-eabihf
 flash_limit=$((64 * 1024))
 ram_limit=$((16 * 1024))
-features="--features pyboard"
+what=${1:-release}
+case $what in
+release) names="demo echo" feature=pyboard ;;
+emulator | vectors) names=$what feature=emulator ;;
+*) sed -n '2,17s/^# \{0,1\}//p' "$0" >&2; exit 2 ;;
+esac
+features="--features $feature"
+for name in $names; do features="$features --bin $name"; done
 
 has() { command -v "$1" >/dev/null 2>&1; }
 
@@ -53,13 +66,13 @@ sizes() {
                 if (word[at + 2] >= 536870912 && word[at + 2] < 537001984) ram += word[at + 5]
                 if (word[at + 3] < 536870912) flash += word[at + 4]
             }
-            printf "%-5s flash %6d bytes of at most %d, static RAM %6d bytes of at most %d\n", name, flash, fl, ram, rl
+            printf "%-8s flash %6d bytes of at most %d, static RAM %6d bytes of at most %d\n", name, flash, fl, ram, rl
             exit !(flash > 0 && flash <= fl && ram > 0 && ram <= rl)
         }'
 }
 
-for name in demo echo; do
-    if ! sizes "target/$target/release/$name" "$name"; then
+for name in $names; do
+    if ! sizes "target/$target/release/$name" "$name" && [ "$what" = release ]; then
         echo "build.sh: $name is too large: see what grew with 'arm-none-eabi-nm --size-sort'" >&2
         exit 1
     fi

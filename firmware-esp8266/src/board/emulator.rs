@@ -1,7 +1,7 @@
 //! The emulator board: QEMU's lx106 core, `qemu-system-xtensa -M sim -cpu lx106`.
 //!
 //! The core has no peripherals of the ESP8266. Its one device is the console of the simulator calls,
-//! and on it everything passes that the chip has pins and a radio for: see [`crate::frame`].
+//! and on it everything passes that the chip has pins and a radio for: see [`frame`].
 
 #![allow(unsafe_code, reason = "the boundary to emulator.S and the linker script")]
 
@@ -11,11 +11,11 @@ use core::mem::MaybeUninit;
 use core::panic::PanicInfo;
 
 use heapless::Vec;
+use pblink_emulated_board::frame::{self, from_board, to_board};
 use pblink_protocol::exchange::BusFault;
 use pblink_protocol::time::Duration;
 
 use super::{Board, Event};
-use crate::frame::{self, from_board, to_board};
 use crate::program::Program;
 
 // emulator.S
@@ -345,7 +345,10 @@ fn answer(board: &mut Emulator) -> ! {
         if let Some(case) = board.take(|kind, _| kind == to_board::CASE)
             && let Some((&question, input)) = case.content.split_first()
         {
-            board.tell(from_board::ANSWER, &[&crate::vectors::answer(question, input)]);
+            board.tell(
+                from_board::ANSWER,
+                &[&pblink_emulated_board::questions::answer(question, input)],
+            );
         } else {
             simple::idle(NAP);
         }
