@@ -36,7 +36,7 @@ const READ: u32 = 3;
 const WRITE: u32 = 4;
 
 /// QEMU's lx106 counts at this rate.
-const CYCLES_PER_MICRO: u32 = 10;
+const CYCLES_PER_MICRO: u32 = 40;
 
 /// How long the core sleeps before it looks at the console again.
 const NAP: u32 = 250;
