@@ -53,6 +53,8 @@ pub(crate) struct Bench {
     forward_reports: bool,
     started: Instant,
     stm32: Power,
+    /// Its program has started. Before, its USART would lose what it is sent.
+    listens: bool,
     esp8266: Power,
     network: Network,
     syn: bool,
@@ -91,6 +93,7 @@ impl Bench {
             forward_reports,
             started: Instant::now(),
             stm32: Power::Off,
+            listens: false,
             esp8266: Power::Off,
             network: Network::new(),
             syn: true,
@@ -148,7 +151,7 @@ impl Bench {
         match order {
             Order::Write(count) => {
                 self.granted = count;
-                self.stm32.tell(to_board::GRANT, &[&count.to_le_bytes()]);
+                self.tell_stm32(to_board::GRANT, &[&count.to_le_bytes()]);
             }
             Order::KillInPayload => self.kill = true,
             Order::Hang => {
@@ -163,27 +166,43 @@ impl Bench {
                     self.esp8266.tell(to_board::WIFI, &[&[0]]);
                 }
             }
-            Order::PowerCycle => {
-                self.stm32 = Power::Off;
-                self.armed = Armed::Nothing;
-                self.line.clear();
-                self.fault("the STM32 has no power");
-                self.start_stm32().await?;
-            }
+            Order::PowerCycle => self.power_cycle().await?,
         }
         Ok(())
     }
 
+    fn tell_stm32(&mut self, kind: u8, parts: &[&[u8]]) {
+        if self.listens {
+            self.stm32.tell(kind, parts);
+        }
+    }
+
     async fn start_stm32(&mut self) -> io::Result<()> {
+        self.listens = false;
         self.stm32 = Power::On(Chip::start(Core::CortexM4, &self.images.stm32).await?);
         Ok(())
+    }
+
+    /// What the STM32's program has done before it ends counts, also what was not looked at yet: its
+    /// successor must not write a line again.
+    async fn power_cycle(&mut self) -> io::Result<()> {
+        if let Power::On(chip) = &mut self.stm32 {
+            chip.kill();
+        }
+        while let Ok(frame) = self.stm32.frame().await {
+            self.stm32_said(&frame).await?;
+        }
+        self.armed = Armed::Nothing;
+        self.line.clear();
+        self.fault("the STM32 has no power");
+        self.start_stm32().await
     }
 
     fn set_ack(&mut self, level: bool) {
         // An interrupt at edges sees no others.
         if self.ack != level {
             self.ack = level;
-            self.stm32.tell(to_board::ACK, &[&[u8::from(level)]]);
+            self.tell_stm32(to_board::ACK, &[&[u8::from(level)]]);
         }
     }
 
@@ -213,6 +232,7 @@ impl Bench {
     async fn stm32_said(&mut self, Frame { kind, content }: &Frame) -> io::Result<()> {
         match (*kind, &content[..]) {
             (from_board::BOOT, []) => {
+                self.listens = true;
                 let levels = [u8::from(self.ack), u8::from(self.forward_reports)];
                 let written = self.tell.borrow().written.to_le_bytes();
                 self.stm32.tell(to_board::START, &[&levels, &written, &self.config]);
@@ -308,17 +328,17 @@ impl Bench {
                 self.esp8266.tell(to_board::I2C, &[&[number, frame::NO_ADDRESS]]);
             }
             (Armed::Tx(armed, bytes), Err(len)) if bytes.len() == len => {
-                self.stm32.tell(to_board::TRANSFER, &[&[armed, frame::OK]]);
+                self.tell_stm32(to_board::TRANSFER, &[&[armed, frame::OK]]);
                 self.esp8266.tell(to_board::I2C, &[&[number, frame::OK], &bytes]);
             }
             (Armed::Rx(armed, len), Ok(bytes)) if bytes.len() == len => {
-                self.stm32.tell(to_board::TRANSFER, &[&[armed, frame::OK], bytes]);
+                self.tell_stm32(to_board::TRANSFER, &[&[armed, frame::OK], bytes]);
                 self.esp8266.tell(to_board::I2C, &[&[number, frame::OK]]);
             }
             // Lengths that do not agree, or the wrong direction.
             (Armed::Tx(armed, _) | Armed::Rx(armed, _), _) => {
                 self.log("bus: the two sides do not agree about a transfer");
-                self.stm32.tell(to_board::TRANSFER, &[&[armed, frame::BROKEN]]);
+                self.tell_stm32(to_board::TRANSFER, &[&[armed, frame::BROKEN]]);
                 self.esp8266.tell(to_board::I2C, &[&[number, frame::BROKEN]]);
             }
         }

@@ -113,6 +113,14 @@ impl Chip {
         Ok(Self { core, child, stream, input, output, idle: true, stopped: false, _folder: folder })
     }
 
+    /// Ends the process. What it has sent can still be read: [`frame`](Self::frame) fails after that.
+    ///
+    /// # Panics
+    /// If the process has ended before.
+    pub fn kill(&mut self) {
+        self.child.kill().expect("our child");
+    }
+
     /// Stops the process without its knowledge, like a chip that hangs.
     pub fn hang(&mut self) {
         let pid = self.child.id().to_string();

@@ -8,6 +8,7 @@ use std::sync::OnceLock;
 
 use serde_json::Value;
 use tokio::sync::watch;
+use tokio::task::block_in_place;
 
 /// The command's program, built if need be.
 ///
@@ -53,7 +54,7 @@ impl Serve {
     /// If it does not start.
     pub async fn start(client: &str, port: u16) -> Self {
         let listen = format!("127.0.0.1:{port}");
-        let mut child = Command::new(program())
+        let mut child = Command::new(block_in_place(program))
             .args(["serve", "--listen", &listen, "--client", client, "--timeout-ms", "1000"])
             .args(["--app", "echo", "--control", "127.0.0.1:0", "--json"])
             .current_dir(std::env::temp_dir())
@@ -63,7 +64,7 @@ impl Serve {
             .spawn()
             .expect("the server starts");
         let mut stderr = BufReader::new(child.stderr.take().expect("a pipe"));
-        let (control, before) = control_address(&mut stderr);
+        let (control, before) = block_in_place(|| control_address(&mut stderr));
         let said = std::thread::spawn(move || listen_to(stderr, before));
         let (tell, events) = watch::channel(Vec::new());
         let stdout = child.stdout.take().expect("a pipe");
@@ -92,12 +93,11 @@ impl Serve {
         find(&seen).expect("it was there just now")
     }
 
-    /// How many lines it has received from the client, and how many of them it had to drop because
-    /// they came again.
+    /// How many lines it has received from the client, repetitions not counted.
     ///
     /// # Panics
     /// If the control API does not answer.
-    pub fn received(&self, client: &str) -> [u64; 2] {
+    pub fn received(&self, client: &str) -> u64 {
         let mut http = TcpStream::connect(&self.control).expect("the control API");
         let host = &self.control;
         let request = format!(
@@ -105,10 +105,10 @@ impl Serve {
         );
         http.write_all(request.as_bytes()).expect("the control API takes requests");
         let mut answer = String::new();
-        http.read_to_string(&mut answer).expect("the control API answers");
+        block_in_place(|| http.read_to_string(&mut answer)).expect("the control API answers");
         let body = answer.split_once("\r\n\r\n").expect("an answer with a body").1;
         let link: Value = serde_json::from_str(body).expect("JSON");
-        ["lines_in", "duplicates"].map(|name| link[name].as_u64().expect("a number"))
+        link["lines_in"].as_u64().expect("a number")
     }
 
     /// Kills it, without any warning.
@@ -130,7 +130,7 @@ impl Serve {
         let pid = self.child.id().to_string();
         let told = Command::new("kill").args(["-TERM", &pid]).status();
         assert!(told.is_ok_and(|status| status.success()), "kill -TERM {pid}");
-        let status = self.child.wait().expect("our child");
+        let status = block_in_place(|| self.child.wait()).expect("our child");
         let said = self.said.take().and_then(|said| said.join().ok()).unwrap_or_default();
         assert!(status.success(), "the server ended with {status}:\n{said}");
         let left = said.lines().find(|line| line.contains("not acknowledged"));

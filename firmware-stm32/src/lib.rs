@@ -55,7 +55,7 @@
 
 #![cfg_attr(not(test), no_std)]
 
-#[cfg(all(feature = "emulator", target_arch = "arm"))]
+#[cfg(feature = "emulator")]
 pub mod emulator;
 pub mod hardware;
 mod hooks;

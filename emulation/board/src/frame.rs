@@ -3,9 +3,10 @@
 //! A frame is a kind (one byte), a length (two bytes, little-endian), and so many bytes.
 //!
 //! To the ESP8266, at most [`CHUNK`] bytes are on their way, and the next only when it has taken these
-//! ([`MORE`](from_board::MORE)): QEMU fills the input of the lx106's console (16 bytes) from one thread
-//! and empties it from another, without a lock, and so the two threads never meet. The STM32's USART
-//! needs nothing of the kind.
+//! ([`MORE`](from_board::MORE)). QEMU fills the input of the lx106's console (16 bytes) from one thread
+//! and empties it from another, without a lock; and it may fill in only as much as there was room for some
+//! time ago. Half of the 16 bytes always fit, so a chunk is never split, and the two threads never meet.
+//! The STM32's USART needs nothing of the kind.
 //!
 //! The ESP8266 numbers its connections: what belongs to a number that is not the present one is old, and
 //! ignored. It numbers its transfers likewise, and the STM32 what it arms.
@@ -16,8 +17,8 @@ pub const MAX: usize = 600;
 /// Length of kind and length.
 pub const HEADER: usize = 3;
 
-/// The most bytes that are on their way to the board.
-pub const CHUNK: usize = 16;
+/// The most bytes that are on their way to the ESP8266.
+pub const CHUNK: usize = 8;
 
 /// Kinds that a board sends.
 pub mod from_board {

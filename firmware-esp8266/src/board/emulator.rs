@@ -38,8 +38,11 @@ const WRITE: u32 = 4;
 /// QEMU's lx106 counts at this rate.
 const CYCLES_PER_MICRO: u32 = 40;
 
-/// How long the core sleeps before it looks at the console again.
+/// How long the core sleeps before it looks at the console again, in microseconds.
 const NAP: u32 = 250;
+
+/// The same in the middle of a frame or a transfer.
+const BLINK: u32 = 25;
 
 /// The longest wait for the answer to a transfer.
 const TRANSFER: u64 = 2_000_000;
@@ -156,8 +159,13 @@ impl Emulator {
             if self.time() >= limit {
                 return Err(BusFault::Other);
             }
-            simple::idle(NAP / 4);
+            simple::idle(BLINK);
         }
+    }
+
+    /// How long to sleep at most.
+    fn nap(&self) -> u32 {
+        if self.input.is_empty() { NAP } else { BLINK }
     }
 
     /// Tells the program what has arrived. Returns whether there was anything.
@@ -350,7 +358,7 @@ fn answer(board: &mut Emulator) -> ! {
                 &[&pblink_emulated_board::questions::answer(question, input)],
             );
         } else {
-            simple::idle(NAP);
+            simple::idle(board.nap());
         }
     }
 }
@@ -370,7 +378,7 @@ fn run(board: &mut Emulator) -> ! {
             if now >= until {
                 break;
             }
-            simple::idle((until - now).clamp(10, u64::from(NAP)) as u32);
+            simple::idle((until - now).clamp(10, u64::from(board.nap())) as u32);
         }
     }
 }

@@ -30,15 +30,10 @@ fn main() -> ! {
 async fn program() -> Infallible {
     let mut frames = Reader::default();
     tell(from_board::BOOT, &[]);
-    let start = loop {
-        // What comes before was meant for the program before the power was lost.
-        let frame = frames.next().await;
-        if frame.kind == to_board::START {
-            break frame.content;
-        }
-    };
+    let start = frames.next().await;
+    assert_eq!(start.kind, to_board::START, "the harness is in step");
     let ([ack, forward, a, b, c, d], config) =
-        start.split_first_chunk().expect("the harness has sent all of it");
+        start.content.split_first_chunk().expect("the harness has sent all of it");
     let config = Config::decode(config).expect("a configuration");
     let port = Port::new(*ack == 1);
     let hardware = Hardware {

@@ -58,6 +58,10 @@ fn die(why: core::fmt::Arguments<'_>) -> ! {
     port::tell(from_board::LOG, &[text.as_bytes()]);
     loop {
         // SAFETY: SYS_EXIT of Arm's semihosting with ADP_Stopped_RunTimeErrorUnknown. It does not return.
-        unsafe { core::arch::asm!("bkpt 0xab", in("r0") 0x18, in("r1") 0x20023) }
+        #[cfg(target_arch = "arm")]
+        unsafe {
+            core::arch::asm!("bkpt 0xab", in("r0") 0x18, in("r1") 0x20023)
+        }
+        core::hint::spin_loop();
     }
 }
