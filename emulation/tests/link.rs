@@ -13,7 +13,6 @@ use pblink_emulation::ledger::{Account, account};
 use pblink_emulation::rig::{Hook, Order, Rig, Seen};
 use pblink_emulation::server::Serve;
 use pblink_protocol::config::Config;
-use tokio::sync::{Semaphore, SemaphorePermit};
 
 /// Lines each way.
 const LINES: u32 = 200;
@@ -21,22 +20,17 @@ const LINES: u32 = 200;
 /// The board's id.
 const ID: &str = "bench";
 
-/// So many rigs at a time: each waits more than it computes.
-static RIGS: Semaphore = Semaphore::const_new(4);
-
 /// Both boards, and the server.
 struct Link {
     rig: Rig,
     /// `None` while it is down.
     server: Option<Serve>,
     port: u16,
-    _place: SemaphorePermit<'static>,
 }
 
 impl Link {
     /// Starts everything. `None` if the test cannot run here.
     async fn start(forward_reports: bool) -> Option<Self> {
-        let place = RIGS.acquire().await.expect("it is never closed");
         let images = image::firmwares()?;
         let server = Serve::start(ID, 0).await;
         let port = server.port();
@@ -50,7 +44,7 @@ impl Link {
             password: "password".try_into().expect("short"),
         };
         let rig = Rig::start(images, &config, forward_reports);
-        Some(Self { rig, server: Some(server), port, _place: place })
+        Some(Self { rig, server: Some(server), port })
     }
 
     fn server(&self) -> &Serve {
