@@ -10,7 +10,7 @@ use crate::bench::Bench;
 use crate::image::Images;
 
 /// Nothing that a test waits for takes this long, unless it never comes.
-const LIMIT: Duration = Duration::from_secs(180);
+pub(crate) const LIMIT: Duration = Duration::from_secs(180);
 
 /// What a test does to the boards.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

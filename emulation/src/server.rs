@@ -9,6 +9,9 @@ use std::sync::OnceLock;
 use serde_json::Value;
 use tokio::sync::watch;
 use tokio::task::block_in_place;
+use tokio::time::timeout;
+
+use crate::rig::LIMIT;
 
 /// The command's program, built if need be.
 ///
@@ -84,11 +87,12 @@ impl Serve {
     /// The first event of this kind since the server was started.
     ///
     /// # Panics
-    /// If the server ends before.
+    /// If the server ends before, or this never comes.
     pub async fn wait(&self, kind: &str) -> Value {
         let mut events = self.events.clone();
         let find = |events: &Vec<Value>| events.iter().find(|e| e["event"] == kind).cloned();
-        let seen = events.wait_for(|events| find(events).is_some()).await;
+        let seen = timeout(LIMIT, events.wait_for(|events| find(events).is_some())).await;
+        let seen = seen.unwrap_or_else(|_| panic!("`{kind}` never comes"));
         let seen = seen.unwrap_or_else(|_| panic!("the server has ended before `{kind}`"));
         find(&seen).expect("it was there just now")
     }
