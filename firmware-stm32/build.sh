@@ -1,9 +1,15 @@
 #!/bin/sh
-# Builds the firmware of the STM32 and prints its sizes. Fails if the demo needs more than 64 KB of
-# flash or 16 KB of static RAM.
+# Builds the firmware of the STM32 and prints its sizes: ./build.sh [check] [release|emulator|vectors]
 #
-#   firmware-stm32/build.sh            # target/thumbv7em-none-eabihf/release/demo (and echo), ELF
-#   firmware-stm32/build.sh check      # only whether the tools are there
+#   release   the images for the Pyboard: demo and echo (default). Fails if one needs more than 64 KB of
+#             flash or 16 KB of static RAM
+#   emulator  the tests' program, for QEMU's STM32F405
+#   vectors   the program that answers the tests' questions, for the same
+#   check     in front of one of these: only whether the tools are there
+#
+# ELF files in target/thumbv7em-none-eabihf/release/, each with the name of its program.
+#
+# Example:   firmware-stm32/build.sh release
 #
 # Exit status: 0 built, 3 a tool is missing (it is named with the line that installs it), else what failed.
 #
@@ -13,18 +19,27 @@ cd "$(dirname "$0")"
 target=thumbv7em-none-eabihf
 flash_limit=$((64 * 1024))
 ram_limit=$((16 * 1024))
-features="--features pyboard"
+check=
+[ "${1:-}" != check ] || { check=1; shift; }
+what=${1:-release}
+case $what in
+release) names="demo echo" feature=pyboard ;;
+emulator | vectors) names=$what feature=emulator ;;
+*) sed -n '2,18s/^# \{0,1\}//p' build.sh >&2; exit 2 ;;
+esac
+features="--features $feature"
+for name in $names; do features="$features --bin $name"; done
 
 has() { command -v "$1" >/dev/null 2>&1; }
 
 if has rustup && rustup target list --installed 2>/dev/null | grep -qx "$target"; then
-    [ "${1:-}" != check ] || exit 0
+    [ -z "$check" ] || exit 0
     echo "compiler: rustup, $(rustc --version)" >&2
     # shellcheck disable=SC2086
     cargo build --locked --release $features --target "$target"
 elif [ -x /usr/bin/cargo ] && [ -d "$(/usr/bin/rustc --print sysroot 2>/dev/null)/lib/rustlib/src/rust/library" ] \
     && has arm-none-eabi-ld; then
-    [ "${1:-}" != check ] || exit 0
+    [ -z "$check" ] || exit 0
     echo "compiler: Debian, $(/usr/bin/rustc --version)" >&2
     # `core` is built too. Only a nightly compiler is asked for that; this one is told that it is one.
     # shellcheck disable=SC2086
@@ -34,9 +49,9 @@ elif [ -x /usr/bin/cargo ] && [ -d "$(/usr/bin/rustc --print sysroot 2>/dev/null
         --config "target.$target.rustflags=['-C', 'linker-flavor=ld']"
 else
     cat >&2 <<EOF
-build.sh: no compiler for $target. Install one of:
-  rustup target add $target
-  apt-get install --no-install-recommends rustc-web cargo-web rust-web-src binutils-arm-none-eabi
+missing: a Rust compiler for $target
+    install it with: rustup target add $target
+        or, on Debian: sudo apt-get install rustc-web cargo-web rust-web-src binutils-arm-none-eabi
 EOF
     exit 3
 fi
@@ -56,13 +71,13 @@ sizes() {
                 if (word[at + 2] >= 536870912 && word[at + 2] < 537001984) ram += word[at + 5]
                 if (word[at + 3] < 536870912) flash += word[at + 4]
             }
-            printf "%-5s flash %6d bytes of at most %d, static RAM %6d bytes of at most %d\n", name, flash, fl, ram, rl
+            printf "%-8s flash %6d bytes of at most %d, static RAM %6d bytes of at most %d\n", name, flash, fl, ram, rl
             exit !(flash > 0 && flash <= fl && ram > 0 && ram <= rl)
         }'
 }
 
-for name in demo echo; do
-    if ! sizes "target/$target/release/$name" "$name"; then
+for name in $names; do
+    if ! sizes "target/$target/release/$name" "$name" && [ "$what" = release ]; then
         echo "build.sh: $name is too large: see what grew with 'arm-none-eabi-nm --size-sort'" >&2
         exit 1
     fi

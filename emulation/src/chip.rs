@@ -1,19 +1,63 @@
-//! A QEMU process that runs the firmware, and the frames to and from it.
+//! A QEMU process that runs a firmware, and the frames to and from it.
 
 use std::io;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-use pblink_esp8266::frame::{self, from_board};
+use pblink_emulated_board::frame::{self, from_board};
 use tempfile::TempDir;
 use tokio::net::{UnixListener, UnixStream};
 use tokio::time::timeout;
 
-use crate::image::QEMU;
-
 /// The emulator has come up within this time, or never does.
 const START: Duration = Duration::from_secs(30);
+
+/// What a chip is, to the emulator.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Core {
+    /// The ESP8266's.
+    Lx106,
+    /// The STM32F405's.
+    CortexM4,
+}
+
+impl Core {
+    /// The emulator's program.
+    pub fn qemu(self) -> &'static str {
+        match self {
+            Self::Lx106 => "qemu-system-xtensa",
+            Self::CortexM4 => "qemu-system-arm",
+        }
+    }
+
+    /// The line that installs the emulator: the QEMU 10 with which this was tried.
+    pub fn install(self) -> &'static str {
+        match self {
+            Self::Lx106 => "sudo apt-get install -t bookworm-backports qemu-system-misc",
+            Self::CortexM4 => "sudo apt-get install -t bookworm-backports qemu-system-arm",
+        }
+    }
+
+    /// The machine, and its serial port on the character device `console`.
+    fn machine(self) -> &'static [&'static str] {
+        match self {
+            Self::Lx106 => &["-M", "sim", "-cpu", "lx106", "-serial", "chardev:console"],
+            // The second port is USART2.
+            Self::CortexM4 => {
+                &["-M", "olimex-stm32-h405", "-serial", "null", "-serial", "chardev:console"]
+            }
+        }
+    }
+
+    /// The most bytes that may be on their way to the board.
+    fn chunk(self) -> usize {
+        match self {
+            Self::Lx106 => frame::CHUNK,
+            Self::CortexM4 => usize::MAX,
+        }
+    }
+}
 
 /// A frame from the board.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -27,6 +71,7 @@ pub struct Frame {
 /// A running emulator. It is killed when this is dropped.
 #[derive(Debug)]
 pub struct Chip {
+    core: Core,
     child: Child,
     stream: UnixStream,
     input: Vec<u8>,
@@ -43,14 +88,15 @@ impl Chip {
     ///
     /// # Errors
     /// If the emulator cannot be started.
-    pub async fn start(image: &Path) -> io::Result<Self> {
+    pub async fn start(core: Core, image: &Path) -> io::Result<Self> {
         let folder = tempfile::tempdir()?;
         let path = folder.path().join("console");
         let listener = UnixListener::bind(&path)?;
         let chardev = format!("socket,id=console,path={}", path.display());
-        let mut child = Command::new(QEMU)
-            .args(["-M", "sim", "-cpu", "lx106", "-display", "none", "-monitor", "none"])
-            .args(["-semihosting", "-chardev", &chardev, "-serial", "chardev:console", "-kernel"])
+        let mut child = Command::new(core.qemu())
+            .args(["-display", "none", "-monitor", "none", "-semihosting", "-chardev", &chardev])
+            .args(core.machine())
+            .arg("-kernel")
             .arg(image)
             .stdin(Stdio::null())
             .spawn()?;
@@ -64,7 +110,15 @@ impl Chip {
             }
         };
         let (input, output) = (Vec::new(), Vec::new());
-        Ok(Self { child, stream, input, output, idle: true, stopped: false, _folder: folder })
+        Ok(Self { core, child, stream, input, output, idle: true, stopped: false, _folder: folder })
+    }
+
+    /// Ends the process. What it has sent can still be read: [`frame`](Self::frame) fails after that.
+    ///
+    /// # Panics
+    /// If the process has ended before.
+    pub fn kill(&mut self) {
+        self.child.kill().expect("our child");
     }
 
     /// Stops the process without its knowledge, like a chip that hangs.
@@ -95,13 +149,13 @@ impl Chip {
 
     /// Sends the next bytes, if the board has read the last ones. Errors show when it is read.
     fn flush(&mut self) {
-        let chunk = self.output.len().min(frame::CHUNK);
+        let chunk = self.output.len().min(self.core.chunk());
         if self.idle
             && chunk > 0
             && let Ok(n @ 1..) = self.stream.try_write(&self.output[..chunk])
         {
             self.output.drain(..n);
-            self.idle = false;
+            self.idle = self.core != Core::Lx106;
         }
     }
 

@@ -1,83 +1,116 @@
-//! The images for the emulator: the ESP8266's firmware, and the one that answers questions.
+//! The images for the emulators: the firmwares, and those that answer questions.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
 
-/// The emulator's program.
-pub const QEMU: &str = "qemu-system-xtensa";
-
-/// The line that installs the emulator: the QEMU 10 with which this was tried.
-const INSTALL_QEMU: &str = "sudo apt-get install -t bookworm-backports qemu-system-misc";
+use crate::chip::Core;
 
 /// Exit status of `build.sh` when a tool is missing.
 const MISSING: i32 = 3;
 
-/// The ESP8266's firmware, built if need be. `None` means that compiler or emulator is missing and that the test
-/// cannot run: on a desk that is told and the test skipped.
+/// An image for each board.
+#[derive(Debug, Clone)]
+pub struct Images {
+    /// For [`Core::CortexM4`].
+    pub stm32: PathBuf,
+    /// For [`Core::Lx106`].
+    pub esp8266: PathBuf,
+}
+
+/// Both firmwares, built if need be. `None` means that a compiler or emulator is missing and that the
+/// test cannot run: on a desk that is told and the test skipped.
 ///
 /// # Panics
-/// If the build fails; also if something is missing and the variable `CI` is set, since a test that
-/// is always skipped proves nothing.
-pub fn esp8266() -> Option<&'static Path> {
-    static IMAGE: Built = OnceLock::new();
-    find(&IMAGE, "emulator")
+/// If a build fails; also if something is missing and the variable `CI` is set, since a test that is
+/// always skipped proves nothing.
+pub fn firmwares() -> Option<Images> {
+    static IMAGES: Built = OnceLock::new();
+    find(&IMAGES, "emulator")
 }
 
-/// The image that answers [`pblink_esp8266::vectors`], otherwise like [`esp8266`].
+/// The images that answer [`questions`](pblink_emulated_board::questions), otherwise like
+/// [`firmwares`].
 ///
 /// # Panics
-/// Like [`esp8266`].
-pub fn vectors() -> Option<&'static Path> {
-    static IMAGE: Built = OnceLock::new();
-    find(&IMAGE, "vectors")
+/// Like [`firmwares`].
+pub fn vectors() -> Option<Images> {
+    static IMAGES: Built = OnceLock::new();
+    find(&IMAGES, "vectors")
 }
 
-/// The chip's program, linked against the list of the SDK's functions that it may use. It is not run.
+/// The ESP8266's program for the chip, linked against the list of the SDK's functions that it may use. It
+/// is not run, but else it is as in [`firmwares`].
 ///
 /// # Panics
-/// Like [`esp8266`].
-pub fn chip() -> Option<&'static Path> {
-    static IMAGE: Built = OnceLock::new();
-    find(&IMAGE, "sdk")
-}
-
-type Built = OnceLock<Result<PathBuf, String>>;
-
-fn find(image: &'static Built, name: &str) -> Option<&'static Path> {
-    match image.get_or_init(|| build(name)) {
-        Ok(image) => Some(image),
-        Err(missing) => {
-            assert!(std::env::var_os("CI").is_none_or(|ci| ci.is_empty()), "{missing}");
-            eprintln!("SKIPPED, this test needs more programs:\n{missing}");
-            None
-        }
-    }
-}
-
-fn build(name: &str) -> Result<PathBuf, String> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../firmware-esp8266");
-    let output = Command::new("sh")
-        .arg(folder.join("build.sh"))
-        .arg(name)
-        // With or without the SDK on this machine: the same check.
-        .env_remove("ESP8266_NONOS_SDK")
-        .output()
-        .expect("there is a shell");
-    let errors = String::from_utf8_lossy(&output.stderr).into_owned();
+/// Like [`firmwares`].
+pub fn chip() -> Option<PathBuf> {
     let mut missing = String::new();
-    if output.status.code() == Some(MISSING) {
-        missing += &errors;
-    } else {
-        assert!(output.status.success(), "firmware-esp8266/build.sh failed:\n{errors}");
-    }
-    if Command::new(QEMU).arg("--version").output().is_err() {
-        missing += &format!("missing: the emulator {QEMU}\n    install it with: {INSTALL_QEMU}\n");
-    }
+    let image = esp8266("sdk", &mut missing);
+    if_complete(missing).map(|()| image)
+}
+
+type Built = OnceLock<(Images, String)>;
+
+fn find(built: &'static Built, name: &str) -> Option<Images> {
+    let (images, missing) = built.get_or_init(|| {
+        let mut missing = String::new();
+        let images =
+            Images { stm32: stm32(name, &mut missing), esp8266: esp8266(name, &mut missing) };
+        for core in [Core::CortexM4, Core::Lx106] {
+            if Command::new(core.qemu()).arg("--version").output().is_err() {
+                missing += &format!("missing: the emulator {}\n", core.qemu());
+                missing += &format!("    install it with: {}\n", core.install());
+            }
+        }
+        (images, missing)
+    });
+    if_complete(missing.clone()).map(|()| images.clone())
+}
+
+fn if_complete(missing: String) -> Option<()> {
     if missing.is_empty() {
-        print!("{}", String::from_utf8_lossy(&output.stdout));
-        Ok(folder.join("target").join(name).join("pblink-esp8266.elf"))
-    } else {
-        Err(missing)
+        return Some(());
     }
+    assert!(std::env::var_os("CI").is_none_or(|ci| ci.is_empty()), "{missing}");
+    eprintln!("SKIPPED, this test needs more programs:\n{missing}");
+    None
+}
+
+fn stm32(name: &str, missing: &mut String) -> PathBuf {
+    let folder = build("firmware-stm32", name, missing);
+    folder.join("target/thumbv7em-none-eabihf/release").join(name)
+}
+
+fn esp8266(name: &str, missing: &mut String) -> PathBuf {
+    let folder = build("firmware-esp8266", name, missing);
+    folder.join("target").join(name).join("pblink-esp8266.elf")
+}
+
+/// Runs a firmware's script, and adds to what is missing. The firmware's folder.
+fn build(firmware: &str, name: &str, missing: &mut String) -> PathBuf {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(firmware);
+    let mut command = Command::new("sh");
+    command.arg(folder.join("build.sh")).arg(name);
+    // The cargo that runs this test must not decide which compiler the script's uses. With or without
+    // the SDK on this machine: the same check.
+    for variable in [
+        "RUSTC",
+        "RUSTDOC",
+        "RUSTFLAGS",
+        "CARGO_ENCODED_RUSTFLAGS",
+        "CARGO_TARGET_DIR",
+        "ESP8266_NONOS_SDK",
+    ] {
+        command.env_remove(variable);
+    }
+    let output = command.output().expect("there is a shell");
+    let errors = String::from_utf8_lossy(&output.stderr);
+    if output.status.code() == Some(MISSING) {
+        *missing += &errors;
+    } else {
+        assert!(output.status.success(), "{firmware}/build.sh {name} failed:\n{errors}");
+        print!("{}", String::from_utf8_lossy(&output.stdout));
+    }
+    folder
 }

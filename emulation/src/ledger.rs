@@ -1,41 +1,35 @@
-//! Numbered lines, and whether each arrived once and in order.
+//! Which of the numbered lines arrived, and whether each did once and in order.
 
-/// The line with this number. Every seventh is longer than one payload of the I2C exchange, so that it
-/// has to be split.
-pub fn line(direction: &str, number: usize) -> String {
-    let padding = if number % 7 == 3 { 150 + 97 * (number % 8) } else { number % 23 };
-    format!("[\"{direction}\", {number}, \"{}\"]", "é·x".repeat(padding / 5))
-}
+use pblink_emulated_board::numbered;
 
-/// What came of a direction's lines.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+/// What came of the lines.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Account {
-    /// Lines that never arrived.
-    pub lost: usize,
-    /// Lines that arrived a second time, directly after the first.
-    pub doubled: usize,
+    /// The numbers of those that never arrived.
+    pub lost: Vec<u32>,
+    /// The numbers of those that arrived a second time, directly after the first.
+    pub doubled: Vec<u32>,
 }
 
-/// Compares what was received with the lines `0..count` of `direction`.
+/// Compares what was received with the lines `0..count`.
 ///
 /// # Panics
 /// If a line arrived changed, or out of order.
-pub fn account(direction: &str, count: usize, received: &[String]) -> Account {
+pub fn account(count: u32, received: &[String]) -> Account {
     let mut account = Account::default();
     let mut next = 0;
     for text in received {
-        if next > 0 && *text == line(direction, next - 1) {
-            account.doubled += 1;
+        if next > 0 && text.as_str() == numbered::line(next - 1).as_str() {
+            account.doubled.push(next - 1);
             continue;
         }
-        let found = (next..count).find(|&number| *text == line(direction, number));
-        let number = found.unwrap_or_else(|| {
-            panic!("{direction}: garbled or out of order, {next} was expected: {text}")
-        });
-        account.lost += number - next;
+        let found = (next..count).find(|&n| text.as_str() == numbered::line(n).as_str());
+        let number =
+            found.unwrap_or_else(|| panic!("garbled or out of order, {next} was due: {text}"));
+        account.lost.extend(next..number);
         next = number + 1;
     }
-    account.lost += count - next;
+    account.lost.extend(next..count);
     account
 }
 
@@ -43,24 +37,32 @@ pub fn account(direction: &str, count: usize, received: &[String]) -> Account {
 mod tests {
     use super::*;
 
-    fn lines(numbers: &[usize]) -> Vec<String> {
-        numbers.iter().map(|&number| line("up", number)).collect()
+    fn lines(numbers: &[u32]) -> Vec<String> {
+        numbers.iter().map(|&number| numbered::line(number).as_str().to_owned()).collect()
     }
 
     #[test]
     fn all_lines_once() {
-        assert_eq!(account("up", 5, &lines(&[0, 1, 2, 3, 4])), Account::default());
+        assert_eq!(account(5, &lines(&[0, 1, 2, 3, 4])), Account::default());
     }
 
     #[test]
-    fn losses_and_doubles_are_counted() {
-        let expected = Account { lost: 3, doubled: 2 };
-        assert_eq!(account("up", 6, &lines(&[1, 2, 2, 2, 4])), expected);
+    fn losses_and_doubles_are_told() {
+        let expected = Account { lost: vec![0, 3, 5], doubled: vec![2, 2] };
+        assert_eq!(account(6, &lines(&[1, 2, 2, 2, 4])), expected);
     }
 
     #[test]
     #[should_panic(expected = "out of order")]
     fn an_old_line_is_noticed() {
-        account("up", 4, &lines(&[0, 1, 2, 0, 3]));
+        account(4, &lines(&[0, 1, 2, 0, 3]));
+    }
+
+    #[test]
+    fn lines_are_short_and_long_and_never_cut() {
+        let len = |n| numbered::line(n).len();
+        assert!((0..400).all(|n| numbered::line(n).ends_with("\"]")));
+        assert_eq!((0..400).map(len).max(), Some(842));
+        assert!((0..400).map(len).min() < Some(16));
     }
 }

@@ -5,7 +5,7 @@ use std::io;
 use std::pin::Pin;
 use std::time::Duration;
 
-use pblink_esp8266::frame;
+use pblink_emulated_board::frame;
 use tokio::net::TcpStream;
 use tokio::time::{Instant, sleep_until};
 

@@ -1,40 +1,48 @@
-//! The same questions to the host and to the lx106: two compilers' back ends, the same answers.
+//! The same questions to the host, the lx106 and the Cortex-M4: three back ends of the compiler, the same
+//! answers.
 #![cfg(unix)]
 
 use std::path::Path;
 
-use pblink_emulation::chip::Chip;
+use pblink_emulated_board::frame::{from_board, to_board};
+use pblink_emulated_board::questions::{answer, ask};
+use pblink_emulation::chip::{Chip, Core};
 use pblink_emulation::image;
-use pblink_esp8266::frame::{from_board, to_board};
-use pblink_esp8266::vectors::{answer, ask};
 
-/// A board that answers.
+/// Two boards that answer, at the same time.
 struct Oracle {
-    chip: Chip,
+    chips: [(Core, Chip); 2],
     asked: usize,
 }
 
 impl Oracle {
     async fn start() -> Option<Self> {
-        let mut chip = Chip::start(image::vectors()?).await.expect("the emulator starts");
-        let boot = chip.frame().await.expect("it runs");
-        assert_eq!(boot.kind, from_board::BOOT);
-        chip.tell(to_board::SYN, &[&[0]]);
-        Some(Self { chip, asked: 0 })
+        let images = image::vectors()?;
+        let mut lx106 = Chip::start(Core::Lx106, &images.esp8266).await.expect("the emulator");
+        let mut cortex = Chip::start(Core::CortexM4, &images.stm32).await.expect("the emulator");
+        for chip in [&mut lx106, &mut cortex] {
+            assert_eq!(chip.frame().await.expect("it runs").kind, from_board::BOOT);
+        }
+        lx106.tell(to_board::SYN, &[&[0]]);
+        Some(Self { chips: [(Core::Lx106, lx106), (Core::CortexM4, cortex)], asked: 0 })
     }
 
-    /// Asks both, and compares. Returns the answer.
+    /// Asks all, and compares. Returns the answer.
     async fn ask(&mut self, question: u8, input: &[u8]) -> String {
+        for (_, chip) in &mut self.chips {
+            chip.tell(to_board::CASE, &[&[question], input]);
+        }
         let expected = answer(question, input);
-        self.chip.tell(to_board::CASE, &[&[question], input]);
-        let frame = self.chip.frame().await.expect("it runs");
-        assert_eq!(
-            (frame.kind, String::from_utf8_lossy(&frame.content)),
-            (from_board::ANSWER, String::from_utf8_lossy(&expected)),
-            "question {:?} {:?}",
-            char::from(question),
-            String::from_utf8_lossy(input)
-        );
+        for (core, chip) in &mut self.chips {
+            let frame = chip.frame().await.expect("it runs");
+            assert_eq!(
+                (frame.kind, String::from_utf8_lossy(&frame.content)),
+                (from_board::ANSWER, String::from_utf8_lossy(&expected)),
+                "{core:?} was asked {:?} {:?}",
+                char::from(question),
+                String::from_utf8_lossy(input)
+            );
+        }
         self.asked += 1;
         String::from_utf8_lossy(&expected).into_owned()
     }

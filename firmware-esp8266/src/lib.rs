@@ -13,17 +13,14 @@
 //! | (none) | none: the library alone, as in the host's tests |
 //! | `emulator` | QEMU's lx106 core; wires and network are carried by a harness |
 //! | `sdk` | the chip, with Espressif's ESP8266_NONOS_SDK: compiled and linked, never run on a chip |
-//! | `vectors` | the same core, but instead of the program it answers `vectors` |
+//! | `vectors` | the same core, but instead of the program it answers the tests' questions |
 
 #![no_std]
 
 mod board;
 mod clock;
-pub mod frame;
 pub mod i2c;
 mod program;
-#[cfg(feature = "vectors")]
-pub mod vectors;
 
 pub use board::{Board, Event, SEND};
 pub use clock::Clock;

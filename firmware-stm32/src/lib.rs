@@ -16,6 +16,7 @@
 //! | [`settings`] | what stands in a flash sector of its own: configuration and log level |
 //! | `stm32` | the drivers for the STM32F405 (feature `stm32f405`) |
 //! | `pyboard` | pins and peripherals of the Pyboard v1.x (feature `pyboard`) |
+//! | `emulator` | QEMU's STM32F405 as a board, for tests (feature `emulator`) |
 //!
 //! Without features the crate builds for the host, where its tests run. There is no allocation, and no
 //! input makes it panic.
@@ -54,6 +55,8 @@
 
 #![cfg_attr(not(test), no_std)]
 
+#[cfg(feature = "emulator")]
+pub mod emulator;
 pub mod hardware;
 mod hooks;
 mod link;

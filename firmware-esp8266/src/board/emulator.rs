@@ -1,7 +1,7 @@
 //! The emulator board: QEMU's lx106 core, `qemu-system-xtensa -M sim -cpu lx106`.
 //!
 //! The core has no peripherals of the ESP8266. Its one device is the console of the simulator calls,
-//! and on it everything passes that the chip has pins and a radio for: see [`crate::frame`].
+//! and on it everything passes that the chip has pins and a radio for: see [`frame`].
 
 #![allow(unsafe_code, reason = "the boundary to emulator.S and the linker script")]
 
@@ -10,11 +10,11 @@ use core::fmt::{self, Write};
 use core::panic::PanicInfo;
 
 use heapless::Vec;
+use pblink_emulated_board::frame::{self, from_board, to_board};
 use pblink_protocol::exchange::BusFault;
 use pblink_protocol::time::Duration;
 
 use super::{Board, Event, SEND};
-use crate::frame::{self, from_board, to_board};
 use crate::program::Program;
 
 // emulator.S
@@ -35,10 +35,13 @@ const READ: u32 = 3;
 const WRITE: u32 = 4;
 
 /// QEMU's lx106 counts at this rate.
-const CYCLES_PER_MICRO: u32 = 10;
+const CYCLES_PER_MICRO: u32 = 40;
 
-/// How long the core sleeps before it looks at the console again.
+/// How long the core sleeps before it looks at the console again, in microseconds.
 const NAP: u32 = 250;
+
+/// The same in the middle of a frame or a transfer.
+const BLINK: u32 = 25;
 
 /// The longest wait for the answer to a transfer.
 const TRANSFER: u64 = 2_000_000;
@@ -157,8 +160,13 @@ impl Emulator {
             if self.time() >= limit {
                 return Err(BusFault::Other);
             }
-            simple::idle(NAP / 4);
+            simple::idle(BLINK);
         }
+    }
+
+    /// How long to sleep at most.
+    fn nap(&self) -> u32 {
+        if self.input.is_empty() { NAP } else { BLINK }
     }
 
     /// Tells the program what has arrived. Returns whether there was anything.
@@ -351,9 +359,12 @@ fn answer(board: &mut Emulator) -> ! {
         if let Some(case) = board.take(|kind, _| kind == to_board::CASE)
             && let Some((&question, input)) = case.content.split_first()
         {
-            board.tell(from_board::ANSWER, &[&crate::vectors::answer(question, input)]);
+            board.tell(
+                from_board::ANSWER,
+                &[&pblink_emulated_board::questions::answer(question, input)],
+            );
         } else {
-            simple::idle(NAP);
+            simple::idle(board.nap());
         }
     }
 }
@@ -373,7 +384,7 @@ fn run(board: &mut Emulator) -> ! {
             if now >= until {
                 break;
             }
-            simple::idle((until - now).clamp(10, u64::from(NAP)) as u32);
+            simple::idle((until - now).clamp(10, u64::from(board.nap())) as u32);
         }
     }
 }

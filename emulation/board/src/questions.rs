@@ -1,5 +1,5 @@
 //! The machines of `protocol` as questions and answers, for a comparison of two compilers' back ends:
-//! a test asks the host and the lx106 the same, and the answers must be the same bytes.
+//! a test asks the host, the lx106 and the Cortex-M4 the same, and the answers must be the same bytes.
 
 use core::fmt::Write;
 

@@ -1,0 +1,179 @@
+//! A `pblink serve` process.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
+use std::path::PathBuf;
+use std::process::{Child, ChildStderr, ChildStdout, Command, Stdio};
+use std::sync::OnceLock;
+
+use serde_json::Value;
+use tokio::sync::watch;
+use tokio::task::block_in_place;
+use tokio::time::timeout;
+
+use crate::rig::LIMIT;
+
+/// The command's program, built if need be.
+///
+/// # Panics
+/// If the build fails.
+fn program() -> &'static PathBuf {
+    static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
+    PROGRAM.get_or_init(|| {
+        let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+        let output = Command::new(cargo)
+            .args(["build", "--quiet", "--package", "pblink", "--bin", "pblink"])
+            .arg("--message-format=json-render-diagnostics")
+            .current_dir(env!("CARGO_MANIFEST_DIR"))
+            .output()
+            .expect("cargo runs this test");
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "`pblink` cannot be built:\n{said}");
+        let messages = String::from_utf8_lossy(&output.stdout);
+        let program = messages.lines().find_map(|line| {
+            let message: Value = serde_json::from_str(line).ok()?;
+            Some(PathBuf::from(message["executable"].as_str()?))
+        });
+        program.expect("cargo tells where the program is")
+    })
+}
+
+/// A running server. It is killed when this is dropped.
+#[derive(Debug)]
+pub struct Serve {
+    child: Child,
+    events: watch::Receiver<Vec<Value>>,
+    /// What it has said on stderr, when it has ended.
+    said: Option<std::thread::JoinHandle<String>>,
+    control: String,
+    port: u16,
+}
+
+impl Serve {
+    /// Starts `pblink serve` with the application `echo` for one client, on this port or, if that is 0,
+    /// on any. Silence for a second is an outage. Returns when it listens.
+    ///
+    /// # Panics
+    /// If it does not start.
+    pub async fn start(client: &str, port: u16) -> Self {
+        let listen = format!("127.0.0.1:{port}");
+        let mut child = Command::new(block_in_place(program))
+            .args(["serve", "--listen", &listen, "--client", client, "--timeout-ms", "1000"])
+            .args(["--app", "echo", "--control", "127.0.0.1:0", "--json"])
+            .current_dir(std::env::temp_dir())
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("the server starts");
+        let mut stderr = BufReader::new(child.stderr.take().expect("a pipe"));
+        let (control, before) = block_in_place(|| control_address(&mut stderr));
+        let said = std::thread::spawn(move || listen_to(stderr, before));
+        let (tell, events) = watch::channel(Vec::new());
+        let stdout = child.stdout.take().expect("a pipe");
+        std::thread::spawn(move || pass_on(stdout, &tell));
+        let mut serve = Self { child, events, said: Some(said), control, port };
+        let listening = serve.wait("listening").await;
+        let address = listening["address"].as_str().expect("an address");
+        serve.port = address.rsplit(':').next().and_then(|port| port.parse().ok()).expect("a port");
+        serve
+    }
+
+    /// Where boards connect.
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// The first event of this kind since the server was started.
+    ///
+    /// # Panics
+    /// If the server ends before, or this never comes.
+    pub async fn wait(&self, kind: &str) -> Value {
+        let mut events = self.events.clone();
+        let find = |events: &Vec<Value>| events.iter().find(|e| e["event"] == kind).cloned();
+        let seen = timeout(LIMIT, events.wait_for(|events| find(events).is_some())).await;
+        let seen = seen.unwrap_or_else(|_| panic!("`{kind}` never comes"));
+        let seen = seen.unwrap_or_else(|_| panic!("the server has ended before `{kind}`"));
+        find(&seen).expect("it was there just now")
+    }
+
+    /// How many lines it has received from the client, repetitions not counted.
+    ///
+    /// # Panics
+    /// If the control API does not answer.
+    pub fn received(&self, client: &str) -> u64 {
+        let mut http = TcpStream::connect(&self.control).expect("the control API");
+        let host = &self.control;
+        let request = format!(
+            "GET /api/v1/links/{client} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n"
+        );
+        http.write_all(request.as_bytes()).expect("the control API takes requests");
+        let mut answer = String::new();
+        block_in_place(|| http.read_to_string(&mut answer)).expect("the control API answers");
+        let body = answer.split_once("\r\n\r\n").expect("an answer with a body").1;
+        let link: Value = serde_json::from_str(body).expect("JSON");
+        link["lines_in"].as_u64().expect("a number")
+    }
+
+    /// Kills it, without any warning.
+    ///
+    /// # Panics
+    /// If it has ended before.
+    pub fn kill(mut self) {
+        assert_eq!(self.child.try_wait().expect("our child"), None, "the server has ended");
+        // Dropping it does the rest.
+        self.child.kill().expect("our child");
+    }
+
+    /// Stops it with SIGTERM. How many lines it says that it leaves behind: not acknowledged by the
+    /// client, or not read by the application.
+    ///
+    /// # Panics
+    /// If it does not end well.
+    pub fn stop(mut self) -> usize {
+        let pid = self.child.id().to_string();
+        let told = Command::new("kill").args(["-TERM", &pid]).status();
+        assert!(told.is_ok_and(|status| status.success()), "kill -TERM {pid}");
+        let status = block_in_place(|| self.child.wait()).expect("our child");
+        let said = self.said.take().and_then(|said| said.join().ok()).unwrap_or_default();
+        assert!(status.success(), "the server ended with {status}:\n{said}");
+        let left = said.lines().find(|line| line.contains("not acknowledged"));
+        let words = left.unwrap_or_default().split(|c: char| !c.is_ascii_digit());
+        words.filter_map(|word| word.parse::<usize>().ok()).sum()
+    }
+}
+
+impl Drop for Serve {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Address and port of the control API, from what the server says on stderr, and all that it has said.
+fn control_address(stderr: &mut BufReader<ChildStderr>) -> (String, String) {
+    let mut said = String::new();
+    loop {
+        let from = said.len();
+        let read = stderr.read_line(&mut said).expect("text");
+        assert!(read > 0, "the server does not tell where its control API is:\n{said}");
+        if let Some((_, rest)) = said[from..].split_once("http://") {
+            let address = rest.split('/').next().unwrap_or_default().to_owned();
+            return (address, said);
+        }
+    }
+}
+
+fn listen_to(mut stderr: BufReader<ChildStderr>, mut said: String) -> String {
+    let _ = stderr.read_to_string(&mut said);
+    said
+}
+
+fn pass_on(stdout: ChildStdout, tell: &watch::Sender<Vec<Value>>) {
+    for line in BufReader::new(stdout).lines().map_while(Result::ok) {
+        // A line may be cut when the server is killed.
+        if let Ok(event) = serde_json::from_str(&line) {
+            tell.send_modify(|events: &mut Vec<Value>| events.push(event));
+        }
+    }
+}

@@ -1,0 +1,140 @@
+//! The test's program on the emulator board: it writes numbered lines when told how many, and tells the
+//! harness of each, of each line that it receives, and of each hook.
+
+#![no_std]
+#![no_main]
+
+use core::cell::Cell;
+use core::convert::Infallible;
+
+use embassy_futures::join::{join, join3};
+use embassy_sync::blocking_mutex::raw::NoopRawMutex;
+use embassy_sync::signal::Signal;
+use pblink_emulated_board::frame::{MAX, from_board, hook, to_board};
+use pblink_emulated_board::numbered;
+use pblink_protocol::time::Duration;
+use pblink_stm32::emulator::executor;
+use pblink_stm32::emulator::port::{Bus, Lines, Port, Reader, tell};
+use pblink_stm32::hardware::Hardware;
+use pblink_stm32::{Config, DropCause, Handle, Hooks, Line, Options, Report, ResetCause, State};
+use static_cell::ConstStaticCell;
+
+static STATE: ConstStaticCell<State> = ConstStaticCell::new(State::new());
+static LINE: ConstStaticCell<Line> = ConstStaticCell::new(Line::new());
+
+#[cortex_m_rt::entry]
+fn main() -> ! {
+    executor::run(program())
+}
+
+async fn program() -> Infallible {
+    let mut frames = Reader::default();
+    tell(from_board::BOOT, &[]);
+    let start = frames.next().await;
+    assert_eq!(start.kind, to_board::START, "the harness is in step");
+    let ([ack, forward, a, b, c, d], config) =
+        start.content.split_first_chunk().expect("the harness has sent all of it");
+    let config = Config::decode(config).expect("a configuration");
+    let port = Port::new(*ack == 1);
+    let hardware = Hardware {
+        bus: Bus::new(&port),
+        wires: Lines(&port),
+        reset_pulse: Duration::from_millis(200),
+    };
+    let options = Options { verbose: true, forward_reports: *forward == 1, ..Options::default() };
+    let made = pblink_stm32::new(STATE.take(), &config, hardware, Tell, (), options);
+    let (link, runner) = made.expect("a configuration");
+    let granted = Signal::new();
+    let listen = async {
+        loop {
+            let frame = frames.next().await;
+            if frame.kind == to_board::GRANT
+                && let Some(count) = frame.content.first_chunk()
+            {
+                granted.signal(u32::from_le_bytes(*count));
+            } else {
+                assert!(port.take(&frame), "a frame {:?}", char::from(frame.kind));
+            }
+        }
+    };
+    let written = Cell::new(u32::from_le_bytes([*a, *b, *c, *d]));
+    let user = join(write(link, &granted, &written), read(link));
+    match join3(runner.run(), listen, user).await {}
+}
+
+/// Writes lines as fast as they are taken, until there are as many as were granted.
+async fn write(
+    link: Handle<'_>,
+    granted: &Signal<NoopRawMutex, u32>,
+    written: &Cell<u32>,
+) -> Infallible {
+    link.start().await;
+    loop {
+        let count = granted.wait().await;
+        while written.get() < count {
+            let line = numbered::line(written.get());
+            link.write(&line, true, true).await.expect("a line that can be sent");
+            written.set(written.get() + 1);
+            tell(from_board::WROTE, &[&written.get().to_le_bytes()]);
+        }
+    }
+}
+
+/// Tells of each line.
+async fn read(link: Handle<'_>) -> Infallible {
+    let line = LINE.take();
+    loop {
+        link.readline(line).await;
+        let mut pieces = line.as_bytes().chunks(MAX).peekable();
+        while let Some(piece) = pieces.next() {
+            let kind = if pieces.peek().is_some() { from_board::PART } else { from_board::LINE };
+            tell(kind, &[piece]);
+        }
+    }
+}
+
+/// Tells of each hook.
+struct Tell;
+
+impl Tell {
+    fn text(what: u8, text: core::fmt::Arguments<'_>) {
+        let mut all: heapless::String<120> = heapless::String::new();
+        // A text that is too long is cut.
+        let _ = core::fmt::Write::write_fmt(&mut all, text);
+        tell(from_board::HOOK, &[&[what], all.as_bytes()]);
+    }
+}
+
+impl Hooks for Tell {
+    fn bad_wifi(&mut self) {
+        tell(from_board::HOOK, &[&[hook::BAD_WIFI]]);
+    }
+
+    fn bad_server(&mut self) {
+        tell(from_board::HOOK, &[&[hook::BAD_SERVER]]);
+    }
+
+    fn report(&mut self, Report(connects, number, free): Report) {
+        let numbers = [connects.to_le_bytes(), number.to_le_bytes(), free.to_le_bytes()];
+        tell(from_board::HOOK, &[&[hook::REPORT], numbers.as_flattened()]);
+    }
+
+    fn server_ok(&mut self, up: bool) {
+        tell(from_board::HOOK, &[&[hook::SERVER, u8::from(up)]]);
+    }
+
+    fn reset(&mut self, cause: ResetCause) {
+        Self::text(hook::RESET, format_args!("{cause}"));
+    }
+
+    fn dropped(&mut self, cause: DropCause) {
+        Self::text(hook::DROPPED, format_args!("{cause:?}"));
+    }
+
+    fn log(&mut self, message: core::fmt::Arguments<'_>) {
+        let mut text: heapless::String<160> = heapless::String::new();
+        // A message that is too long is cut.
+        let _ = core::fmt::Write::write_fmt(&mut text, message);
+        tell(from_board::LOG, &[text.as_bytes()]);
+    }
+}
