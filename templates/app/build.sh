@@ -33,9 +33,9 @@ elif [ -x /usr/bin/cargo ] && [ -d "$(/usr/bin/rustc --print sysroot 2>/dev/null
         --config "target.$target.rustflags=['-C', 'linker-flavor=ld']"
 else
     cat >&2 <<MISSING
-build.sh: no compiler for $target. Install one of:
-  rustup target add $target
-  apt-get install --no-install-recommends rustc-web cargo-web rust-web-src binutils-arm-none-eabi
+missing: a Rust compiler for $target
+    install it with: rustup target add $target
+        or, on Debian: sudo apt-get install rustc-web cargo-web rust-web-src binutils-arm-none-eabi
 MISSING
     exit 3
 fi
