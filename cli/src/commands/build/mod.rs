@@ -7,7 +7,7 @@
 mod images;
 mod manifest;
 mod script;
-mod sdk;
+pub(crate) mod sdk;
 mod settings;
 mod sizes;
 

@@ -6,10 +6,10 @@ use crate::exit::{Exit, Failed};
 use crate::settings::Settings;
 
 /// The variable that names its folder.
-pub(super) const VARIABLE: &str = "ESP8266_NONOS_SDK";
+pub(crate) const VARIABLE: &str = "ESP8266_NONOS_SDK";
 
 /// Where it is to be had.
-pub(super) const DOWNLOAD: &str = "git clone https://github.com/espressif/ESP8266_NONOS_SDK";
+pub(crate) const DOWNLOAD: &str = "git clone https://github.com/espressif/ESP8266_NONOS_SDK";
 
 /// What is written to flash besides the program.
 pub(super) const INIT_DATA: &str = "bin/esp_init_data_default_v08.bin";
@@ -37,7 +37,7 @@ const FILES: [&str; 13] = [
 ///
 /// # Errors
 /// [`Exit::Config`] if what is named is not the SDK, not version 3, or not whole.
-pub(super) fn find(settings: &Settings) -> anyhow::Result<Option<PathBuf>> {
+pub(crate) fn find(settings: &Settings) -> anyhow::Result<Option<PathBuf>> {
     let variable = std::env::var_os(VARIABLE).filter(|value| !value.is_empty());
     let (folder, named_by) = match (variable, settings.sdk_path()) {
         (Some(folder), _) => (PathBuf::from(folder), VARIABLE.to_owned()),

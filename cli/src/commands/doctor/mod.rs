@@ -6,6 +6,7 @@
 mod configuration;
 mod finding;
 mod server;
+mod tools;
 
 use std::io::{IsTerminal, stdout};
 use std::path::PathBuf;
@@ -30,6 +31,10 @@ pub struct Args {
     /// Configuration file. Without it ./pblink.toml is used if it exists.
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
+    /// The folder with the sources of pblink. Without it: the folder around you that has them, or
+    /// the one that this program was built from.
+    #[arg(long, value_name = "DIR")]
+    pub source: Option<PathBuf>,
     /// Print the findings as one JSON object.
     #[arg(long)]
     pub json: bool,
@@ -39,6 +44,7 @@ pub struct Args {
 pub fn run(args: Args, global: &Global) -> anyhow::Result<Exit> {
     let (settings, mut findings) = configuration::check(args.config.as_deref());
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    findings.extend(tools::check(&settings, args.source.as_deref()));
     findings.extend(runtime.block_on(server::check(&settings)));
     let colour = global.color.enabled(stdout().is_terminal());
     let text = if args.json { finding::json(&findings) } else { finding::table(&findings, colour) };
