@@ -269,10 +269,8 @@ impl<I: DfuIo> Dfu<I> {
         }
     }
 
-    /// The error that a status means.
-    fn error(&mut self, status: u8, doing: &str) -> Error {
-        // So that the next command finds it ready; if this fails, it will say so itself.
-        let _ = self.io.control_out(request::CLRSTATUS, 0, &[]);
+    /// The error that a status means. It lasts until [`Self::idle`].
+    fn error(&self, status: u8, doing: &str) -> Error {
         if status == status::VENDOR {
             // AN3156: reading, writing and erasing end so while read-out protection is on.
             return super::program::readout_protected();
