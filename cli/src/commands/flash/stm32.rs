@@ -19,11 +19,12 @@ use crate::exit::{Exit, Failed};
 #[derive(Debug, Clone, clap::Args)]
 #[command(after_help = "\
 Examples:
-  pblink flash stm32                          what `pblink build` made, by the one probe or bootloader
-  pblink flash stm32 --via dfu --wait 60      over the Pyboard's own USB: connect its pin P1/DFU to the
-                                              3V3 beside it and press RST
+  pblink flash stm32                      what `pblink build` made, by the one device that is there
+  pblink flash stm32 --via dfu --wait 60  over the board's own USB, once it is in its bootloader
   pblink flash stm32 --probe 0483:374b:066CFF --image target/thumbv7em-none-eabihf/release/echo
   pblink flash stm32 --image vectors.bin --image program.bin@0x08020000
+
+A Pyboard enters its bootloader when its pin P1/DFU is connected to the 3V3 beside it and RST is pressed.
 
 Nothing is erased before the image was checked. Only the sectors that it needs are erased, and of these \
 only those that differ; the settings of the board stay. All of it is read back and compared, and a \
