@@ -351,7 +351,8 @@ impl<I: DfuIo> Target for Dfu<I> {
 
     /// Reads the option bytes, which the bootloader offers as a memory of their own.
     fn protection(&mut self) -> Result<Protection> {
-        let Some(options) = self.options else { return Ok(Protection::default()) };
+        let mut sectors = self.layout.fixed().to_vec();
+        let Some(options) = self.options else { return Ok(Protection { readout: false, sectors }) };
         let mut bytes = [0; OPTIONS.1];
         let read = self
             .select(options)
@@ -363,12 +364,8 @@ impl<I: DfuIo> Target for Dfu<I> {
             read => read.is_err(),
         };
         self.select(self.flash)?;
-        if refused {
-            return Ok(Protection::default());
-        }
-        let mut sectors = Vec::new();
         // 12 bits of bytes 8 and 9, for the 12 sectors of chips with 1 MB; 0 is protected.
-        if self.layout.sectors().len() == 12 {
+        if !refused && self.layout.sectors().len() == 12 {
             let not_protected = u16::from_le_bytes([bytes[8], bytes[9]]);
             sectors.extend((0..12).filter(|sector| not_protected & (1 << sector) == 0));
         }
