@@ -48,6 +48,7 @@ fn completions_and_man_help() {
 #[test]
 fn help_of_the_verbs_of_the_link() {
     check_help(&["build"]);
+    check_help(&["flash", "stm32"]);
     check_help(&["new"]);
     check_help(&["demo"]);
     check_help(&["serve"]);

@@ -163,7 +163,11 @@ impl Wanted {
 /// How a Pyboard gets into its bootloader.
 const HOW_DFU: &str = "to write over USB, connect the Pyboard's pin P1/DFU to the 3V3 beside it and press \
                        RST (or call pyb.bootloader() while MicroPython is on it), with its USB plugged in";
-const HOW_PROBE: &str = "plug in the debug probe, or write over USB with --via dfu";
+const HOW_PROBE: &str = if cfg!(feature = "probe") {
+    "plug in the debug probe, or write over USB with --via dfu"
+} else {
+    "this pblink was built without probes: write over USB with --via dfu, or build it with `--features probe`"
+};
 
 /// How often to look for a device while waiting.
 const LOOK: Duration = Duration::from_millis(500);
@@ -243,7 +247,7 @@ fn several(all: &[Found], wanted: &Wanted) -> Error {
 /// The user may not open a device.
 pub(super) fn not_allowed(device: &str) -> Error {
     let remedy = if cfg!(target_os = "linux") {
-        "allow it with pblink's udev rules: copy 99-pblink.rules (in `templates/` of pblink's sources) to \
+        "allow it with pblink's udev rules: copy 69-pblink.rules (in `templates/` of pblink's sources) to \
          /etc/udev/rules.d/, run `sudo udevadm control --reload`, and plug the device in again"
     } else {
         "close other programs that use it, and run the command as a user who may use USB devices"

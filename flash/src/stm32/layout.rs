@@ -37,6 +37,8 @@ impl fmt::Display for Sector {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Layout {
     sectors: Vec<Sector>,
+    /// Numbers of those that can only be read.
+    fixed: Vec<usize>,
 }
 
 /// More sectors than any STM32 has: what describes more is no description.
@@ -58,7 +60,7 @@ impl Layout {
         }
         let in_order = sectors.windows(2).all(|two| two[0].end() <= u64::from(two[1].address));
         let fits = sectors.last().is_some_and(|last| last.end() <= 1 << 32);
-        (in_order && fits).then_some(Self { sectors })
+        (in_order && fits).then_some(Self { sectors, fixed: Vec::new() })
     }
 
     /// The STM32F405's 1 MB (RM0090, table 5).
@@ -66,16 +68,18 @@ impl Layout {
         let groups =
             [(PROGRAM, 4, 16 << 10), (0x0801_0000, 1, 64 << 10), (0x0802_0000, 7, 128 << 10)];
         // The groups are constants: a test shows that they are in order.
-        Self::of_groups(groups).unwrap_or(Self { sectors: Vec::new() })
+        Self::of_groups(groups).unwrap_or(Self { sectors: Vec::new(), fixed: Vec::new() })
     }
 
     /// Reads the name of a DfuSe alternate setting (UM0424 §10.3.2), for example
     /// `@Internal Flash  /0x08000000/04*016Kg,01*064Kg,07*128Kg`: name, address, then count, size and
-    /// unit (a space or `B` bytes, `K`, `M`) of each group, and a letter for what is allowed there. More
-    /// pairs of address and groups may follow. `None` if it is none.
+    /// unit (a space or `B` bytes, `K`, `M`) of each group, and a letter for what is allowed there (`a`
+    /// reading, `g` all). More pairs of address and groups may follow. `None` if it is none.
     pub fn of_alternate(name: &str) -> Option<Self> {
         let mut parts = name.strip_prefix('@')?.split('/').skip(1);
         let mut groups = Vec::new();
+        let mut fixed = Vec::new();
+        let mut number = 0;
         while let Some(address) = parts.next() {
             let address = address.trim().strip_prefix("0x")?;
             let mut address = u32::from_str_radix(address, 16).ok()?;
@@ -83,7 +87,8 @@ impl Layout {
                 let (count, size) = group.trim_start().split_once('*')?;
                 let digits = size.find(|c: char| !c.is_ascii_digit())?;
                 let (size, unit_and_kind) = size.split_at(digits);
-                let unit = match unit_and_kind.bytes().next()? {
+                let mut letters = unit_and_kind.bytes();
+                let unit = match letters.next()? {
                     b' ' | b'B' => 1,
                     b'K' => 1 << 10,
                     b'M' => 1 << 20,
@@ -92,10 +97,25 @@ impl Layout {
                 let count: u32 = count.parse().ok()?;
                 let size = size.parse::<u32>().ok()?.checked_mul(unit)?;
                 groups.push((address, count, size));
+                if count > MAX_SECTORS {
+                    return None;
+                }
+                let numbers = number..number + count as usize;
+                number = numbers.end;
+                // Bits 0 to 2 of the letter: readable, erasable, writable.
+                if letters.next().is_some_and(|letter| letter & 0b110 != 0b110) {
+                    fixed.extend(numbers);
+                }
                 address = count.checked_mul(size).and_then(|n| address.checked_add(n))?;
             }
         }
-        Self::of_groups(groups)
+        Some(Self { fixed, ..Self::of_groups(groups)? })
+    }
+
+    /// Numbers of the sectors that the device offers only for reading, as MicroPython's bootloader does
+    /// with its own.
+    pub fn fixed(&self) -> &[usize] {
+        &self.fixed
     }
 
     /// The sectors.
@@ -148,10 +168,11 @@ mod tests {
         let otp =
             Layout::of_alternate("@OTP Memory /0x1FFF7800/01*512 e,01*016 e").expect("two groups");
         assert_eq!(otp.sectors().len(), 2);
-        let two = "@Flash/0x08000000/2*1Ka/0x08010000/1*001Mg";
+        let two = "@Flash/0x08000000/2*1Ka,1*1Kg/0x08010000/1*001Me";
         let two = Layout::of_alternate(two).expect("two addresses");
+        assert_eq!(two.fixed(), [0, 1, 3]);
         assert_eq!(two.sector_of(0x0800_07ff).map(|s| s.number), Some(1));
-        assert_eq!(two.sector_of(0x0800_0800), None);
+        assert_eq!(two.sector_of(0x0800_0c00), None);
         assert_eq!(two.end(), 0x0811_0000);
         assert_eq!(two.settings(), None);
     }

@@ -5,8 +5,13 @@ use std::time::Duration;
 
 use probe_rs::config::{MemoryRegion, Registry};
 use probe_rs::flashing::{DownloadOptions, FlashProgress, erase};
-use probe_rs::probe::DebugProbeSelector;
-use probe_rs::probe::list::Lister;
+use probe_rs::probe::cmsisdap::CmsisDapFactory;
+use probe_rs::probe::jlink::JLinkFactory;
+use probe_rs::probe::list::{Accessibility, ProbeListItem};
+use probe_rs::probe::stlink::StLinkFactory;
+use probe_rs::probe::{
+    DebugProbeError, DebugProbeSelector, Probe, ProbeCreationError, ProbeFactory,
+};
 use probe_rs::{MemoryInterface, Permissions, Session};
 
 use super::find::not_allowed;
@@ -16,20 +21,42 @@ use crate::{Error, Kind, Result};
 /// How long halting a chip may take.
 const HALT: Duration = Duration::from_millis(500);
 
+/// The makes that can debug an Arm. probe-rs knows more, among them some that it takes every CH340 serial
+/// adapter for: an ESP8266 must not be mistaken for a probe.
+const MAKES: [&dyn ProbeFactory; 3] = [&StLinkFactory, &JLinkFactory, &CmsisDapFactory];
+
 /// The probes that are plugged in.
 pub(super) fn list() -> Vec<Found> {
-    let probes = Lister::new().list_all();
-    let probes = probes.into_iter().map(|probe| Found {
-        via: Via::Probe,
-        name: probe.identifier,
-        vendor: probe.vendor_id,
-        product: probe.product_id,
-        serial: probe.serial_number,
-    });
-    let mut found: Vec<Found> = probes.collect();
+    let probes = MAKES.iter().flat_map(|make| make.list_probes()).map(|item| item.info);
+    let mut found: Vec<Found> = probes
+        .map(|probe| Found {
+            via: Via::Probe,
+            name: probe.identifier,
+            vendor: probe.vendor_id,
+            product: probe.product_id,
+            serial: probe.serial_number,
+        })
+        .collect();
     // A probe with several interfaces is listed for each.
     found.dedup();
     found
+}
+
+fn listed(selector: &DebugProbeSelector) -> Vec<ProbeListItem> {
+    MAKES.iter().flat_map(|make| make.list_probes_filtered(Some(selector))).collect()
+}
+
+/// Opens the probe with the first make whose it is.
+fn open_probe(selector: &DebugProbeSelector) -> Result<Probe, DebugProbeError> {
+    let mut why = DebugProbeError::ProbeCouldNotBeCreated(ProbeCreationError::NotFound);
+    for make in MAKES {
+        match make.open(selector) {
+            Ok(probe) => return Ok(Probe::from_specific_probe(probe)),
+            Err(DebugProbeError::ProbeCouldNotBeCreated(ProbeCreationError::NotFound)) => {}
+            Err(error) => why = error,
+        }
+    }
+    Err(why)
 }
 
 /// An STM32 that a probe has attached to.
@@ -64,9 +91,8 @@ impl Swd {
             interface: None,
             serial_number: found.serial.clone(),
         };
-        let lister = Lister::new();
         let attach = |under_reset: bool| -> Result<Session, probe_rs::Error> {
-            let probe = lister.open(selector.clone())?;
+            let probe = open_probe(&selector)?;
             match under_reset {
                 // Programs that use PA13 and PA14, as MicroPython's LEDs do, shut a probe out.
                 true => probe.attach_under_reset(target.clone(), Permissions::default()),
@@ -75,14 +101,14 @@ impl Swd {
         };
         let mut session = attach(false)
             .or_else(|_| attach(true))
-            .map_err(|error| cannot_attach(&lister, &selector, found, chip, error))?;
+            .map_err(|error| cannot_attach(&selector, found, chip, error))?;
         let halted = session.core(0).and_then(|mut core| core.reset_and_halt(HALT).map(|_| ()));
-        halted.map_err(|error| cannot_attach(&lister, &selector, found, chip, error))?;
+        halted.map_err(|error| cannot_attach(&selector, found, chip, error))?;
         Ok(Self { name: found.to_string(), selector, session, layout, running: false })
     }
 
     fn failed(&self, error: impl std::error::Error + 'static) -> LinkError {
-        if Lister::new().list(Some(&self.selector)).is_empty() {
+        if listed(&self.selector).is_empty() {
             return LinkError::Gone;
         }
         LinkError::Failed(whole(&error))
@@ -91,14 +117,12 @@ impl Swd {
 
 /// Why no session came to be.
 fn cannot_attach(
-    lister: &Lister,
     selector: &DebugProbeSelector,
     found: &Found,
     chip: &str,
     error: probe_rs::Error,
 ) -> Error {
-    use probe_rs::probe::list::Accessibility;
-    let listed = lister.list_with_access(Some(selector));
+    let listed = listed(selector);
     if listed.is_empty() {
         let cause = format!("the probe {found} vanished");
         let remedy = "check its cable, and repeat the command";

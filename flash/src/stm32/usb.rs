@@ -18,8 +18,9 @@ const DFU_CLASS: (u8, u8, u8) = (0xfe, 0x01, 0x02);
 const FUNCTIONAL: u8 = 0x21;
 /// English, the only language that the bootloader has.
 const ENGLISH: u16 = 0x0409;
-/// For one transfer. The chip answers within a frame; what takes long, it says so first.
-const TIMEOUT: Duration = Duration::from_secs(5);
+/// For one transfer. The chip mostly answers at once, but not while it erases: the code of the bootloader is
+/// in flash, too.
+const TIMEOUT: Duration = Duration::from_secs(10);
 
 /// The USB of this computer.
 #[derive(Debug, Default)]

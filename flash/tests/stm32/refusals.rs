@@ -136,6 +136,20 @@ fn hidden_protection_of_another_sector_leaves_nothing_that_starts() {
 }
 
 #[test]
+fn a_bootloader_that_lives_in_flash_is_not_overwritten() {
+    // MicroPython's own, which has the same USB numbers as the chip's.
+    let name = "@Internal Flash  /0x08000000/01*016Ka,03*016Kg,01*064Kg,07*128Kg".to_owned();
+    let chip = full();
+    let mboot = Bootloader::of(&chip).with_alternates(vec![Alternate { number: 0, name }]);
+    let mut dfu = Dfu::new(mboot).expect("it is there");
+    let error =
+        program(&mut dfu, &[region(START, &image(1000, 13))], &mut Silent).expect_err("its own");
+    assert_eq!(error.kind(), Kind::Refused);
+    assert!(error.cause().contains("sector 0 "), "{error}");
+    assert!(chip.erased().is_empty() && chip.would_start());
+}
+
+#[test]
 fn another_chip_on_the_probe_is_noticed_before_anything_else() {
     let chip = Chip::new();
     // An STM32F411.

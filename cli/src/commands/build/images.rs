@@ -5,18 +5,18 @@ use object::{Endianness, elf};
 
 /// Bytes for flash, in one piece.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Flash {
+pub(crate) struct Flash {
     /// Address of the first byte.
-    pub(super) address: u32,
+    pub(crate) address: u32,
     /// The bytes; gaps are 0xff, as erased flash is.
-    pub(super) bytes: Vec<u8>,
+    pub(crate) bytes: Vec<u8>,
 }
 
 /// More than this between two segments is no gap but a mistake.
 const MAX_IMAGE: u32 = 4 * 1024 * 1024;
 
 /// What must lie in flash before the program starts: the loadable segments, at their load addresses.
-pub(super) fn flash(file: &[u8]) -> Result<Flash, String> {
+pub(crate) fn flash(file: &[u8]) -> Result<Flash, String> {
     let file: ElfFile32<'_, Endianness> =
         ElfFile32::parse(file).map_err(|e| format!("it is no 32-bit ELF file ({e})"))?;
     let endian = file.endian();

@@ -4,7 +4,7 @@
 //! program. This verb runs them, shows that they live, turns what comes out into images, and writes a
 //! manifest that says what is to be flashed where.
 
-mod images;
+pub(crate) mod images;
 mod manifest;
 mod script;
 pub(crate) mod sdk;

@@ -3,7 +3,7 @@
 
 mod bar;
 mod esp8266;
-mod stm32;
+pub mod stm32;
 mod way;
 
 use super::Global;

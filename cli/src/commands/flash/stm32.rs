@@ -1,15 +1,150 @@
 //! `pblink flash stm32`
 
-use super::{Bar, failed};
+mod image;
+
+use std::io::{self, BufRead, IsTerminal, Write};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use anyhow::Context;
+use pblink_flash::stm32::{Bus, Found, Outcome, Selector, UsbBus, Via, Wanted, connect, program};
+use pblink_flash::{Progress, Region};
+use serde::Serialize;
+
+use super::{Bar, Way, failed};
 use crate::commands::Global;
-use crate::exit::Exit;
+use crate::exit::{Exit, Failed};
 
 /// Arguments of `pblink flash stm32`.
-#[derive(Debug, clap::Args)]
-pub struct Args {}
+#[derive(Debug, Clone, clap::Args)]
+#[command(after_help = "\
+Examples:
+  pblink flash stm32                      what `pblink build` made, by the one device that is there
+  pblink flash stm32 --via dfu --wait 60  over the board's own USB, once it is in its bootloader
+  pblink flash stm32 --probe 0483:374b:066CFF --image target/thumbv7em-none-eabihf/release/echo
+  pblink flash stm32 --image vectors.bin --image program.bin@0x08020000
+
+A Pyboard enters its bootloader when its pin P1/DFU is connected to the 3V3 beside it and RST is pressed.
+
+Nothing is erased before the image was checked. Only the sectors that it needs are erased, and of these \
+only those that differ; the settings of the board stay. All of it is read back and compared, and a \
+program that was written only in part does not start: just flash again.
+
+Exit codes: 0 the program is on the board and runs, 1 it failed, 2 wrong flags, 130 stopped by ctrl-C.")]
+pub struct Args {
+    /// How to reach the board.
+    #[command(flatten)]
+    pub way: Way,
+    /// A program: an ELF file, or bytes for this address (0x08000000 if none is given). Repeat it for a
+    /// program in several files. Without it: what `pblink build` made.
+    #[arg(long, value_name = "FILE[@ADDR]")]
+    pub image: Vec<String>,
+    /// Do not ask before writing. Without a terminal it never asks.
+    #[arg(short, long)]
+    pub yes: bool,
+    /// Print what was done as JSON.
+    #[arg(long)]
+    pub json: bool,
+    /// The folder with the sources of pblink, where `pblink build` left its image. Without it: the
+    /// folder around you that has them, or the one that this program was built from.
+    #[arg(long, value_name = "DIR")]
+    pub source: Option<PathBuf>,
+}
 
 /// Runs the verb.
-pub fn run(_args: Args, global: &Global) -> anyhow::Result<Exit> {
-    let _progress = Bar::new(global);
-    Err(failed(pblink_flash::Error::new(pblink_flash::Kind::Other, "not here yet", "wait")))
+pub fn run(args: Args, global: &Global) -> anyhow::Result<Exit> {
+    let mut bar = Bar::new(global);
+    let ask = !args.yes && io::stdin().is_terminal() && io::stderr().is_terminal();
+    let mut confirm = |question: &str| if ask { confirmed(question) } else { Ok(true) };
+    work(&args, &mut UsbBus, &mut bar, &mut confirm, &mut io::stdout().lock())
+}
+
+/// Asks on the terminal; Enter means yes.
+fn confirmed(question: &str) -> io::Result<bool> {
+    write!(io::stderr(), "{question} [Y/n] ")?;
+    io::stderr().flush()?;
+    let mut answer = String::new();
+    // The end of the input is not a yes.
+    let length = io::stdin().lock().read_line(&mut answer)?;
+    Ok(length > 0 && matches!(answer.trim().to_ascii_lowercase().as_str(), "" | "y" | "yes"))
+}
+
+/// The verb without the world around it: devices come from `bus`, `confirm` answers the question whether to
+/// go on, results go to `out`.
+///
+/// # Errors
+/// With the exit code of the verb.
+pub fn work(
+    args: &Args,
+    bus: &mut dyn Bus,
+    progress: &mut dyn Progress,
+    confirm: &mut dyn FnMut(&str) -> io::Result<bool>,
+    out: &mut dyn Write,
+) -> anyhow::Result<Exit> {
+    let images = match args.image.as_slice() {
+        [] => vec![image::built(args.source.as_deref())?],
+        files => {
+            files.iter().map(|file| image::read(file)).collect::<Result<_, _>>().map_err(failed)?
+        }
+    };
+    let (found, mut target) = connect(bus, &args.way.wanted(), progress).map_err(failed)?;
+    if !confirm(&question(&images, &found))? {
+        return Err(Failed::with(Exit::Interrupted, "nothing was written"));
+    }
+    let outcome = program(&mut *target, &images, progress).map_err(failed)?;
+    let report = Report::of(&found, &outcome);
+    if args.json {
+        serde_json::to_writer(&mut *out, &report)?;
+        writeln!(out)
+    } else {
+        report.print(out)
+    }
+    .context("cannot print the result")?;
+    Ok(Exit::Ok)
+}
+
+fn question(images: &[Region], found: &Found) -> String {
+    let names: Vec<_> = images.iter().map(|image| image.name.as_str()).collect();
+    let size: usize = images.iter().map(|image| image.bytes.len()).sum();
+    format!("Write {} ({size} bytes) to {found}?", names.join(", "))
+}
+
+/// What was done.
+#[derive(Debug, Serialize)]
+struct Report {
+    board: &'static str,
+    via: &'static str,
+    device: String,
+    bytes_written: u64,
+    bytes_unchanged: u64,
+    sectors_erased: usize,
+}
+
+impl Report {
+    fn of(found: &Found, outcome: &Outcome) -> Self {
+        Self {
+            board: "stm32",
+            via: match found.via {
+                Via::Probe => "probe",
+                Via::Dfu => "dfu",
+            },
+            device: found.to_string(),
+            bytes_written: outcome.written,
+            bytes_unchanged: outcome.unchanged,
+            sectors_erased: outcome.erased,
+        }
+    }
+
+    fn print(&self, out: &mut dyn Write) -> io::Result<()> {
+        let Self { device, bytes_written, bytes_unchanged, sectors_erased, .. } = self;
+        match bytes_written {
+            0 => writeln!(out, "stm32: {bytes_unchanged} bytes were there already, by {device}")?,
+            _ => writeln!(
+                out,
+                "stm32: {bytes_written} bytes written and compared, {bytes_unchanged} unchanged, \
+                 {sectors_erased} sectors erased, by {device}"
+            )?,
+        }
+        writeln!(out, "stm32: the program was started; the settings were not touched")
+    }
 }

@@ -269,10 +269,8 @@ impl<I: DfuIo> Dfu<I> {
         }
     }
 
-    /// The error that a status means.
-    fn error(&mut self, status: u8, doing: &str) -> Error {
-        // So that the next command finds it ready; if this fails, it will say so itself.
-        let _ = self.io.control_out(request::CLRSTATUS, 0, &[]);
+    /// The error that a status means. It lasts until [`Self::idle`].
+    fn error(&self, status: u8, doing: &str) -> Error {
         if status == status::VENDOR {
             // AN3156: reading, writing and erasing end so while read-out protection is on.
             return super::program::readout_protected();
@@ -353,7 +351,8 @@ impl<I: DfuIo> Target for Dfu<I> {
 
     /// Reads the option bytes, which the bootloader offers as a memory of their own.
     fn protection(&mut self) -> Result<Protection> {
-        let Some(options) = self.options else { return Ok(Protection::default()) };
+        let mut sectors = self.layout.fixed().to_vec();
+        let Some(options) = self.options else { return Ok(Protection { readout: false, sectors }) };
         let mut bytes = [0; OPTIONS.1];
         let read = self
             .select(options)
@@ -365,12 +364,8 @@ impl<I: DfuIo> Target for Dfu<I> {
             read => read.is_err(),
         };
         self.select(self.flash)?;
-        if refused {
-            return Ok(Protection::default());
-        }
-        let mut sectors = Vec::new();
         // 12 bits of bytes 8 and 9, for the 12 sectors of chips with 1 MB; 0 is protected.
-        if self.layout.sectors().len() == 12 {
+        if !refused && self.layout.sectors().len() == 12 {
             let not_protected = u16::from_le_bytes([bytes[8], bytes[9]]);
             sectors.extend((0..12).filter(|sector| not_protected & (1 << sector) == 0));
         }

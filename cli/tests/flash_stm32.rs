@@ -1,0 +1,328 @@
+//! `pblink flash stm32`, with fake boards in this process, and as a process without any.
+
+use std::fs;
+use std::path::Path;
+use std::time::Duration;
+
+use clap::Parser;
+use pblink_cli::commands::flash::{Board, stm32};
+use pblink_cli::commands::{Cli, Command};
+use pblink_cli::exit::Exit;
+use pblink_fakes::stm32::{Bootloader, Chip, Debugger, Desk, Fault, Opens, START};
+use pblink_flash::{Kind, Progress, Silent, Step};
+use sha2::{Digest, Sha256};
+
+const SIZE: usize = 200 << 10;
+
+/// A program of this many bytes.
+fn image(length: usize) -> Vec<u8> {
+    let mut bytes: Vec<u8> = (0..length).map(|i| (i * 31 + (i >> 8)) as u8).collect();
+    bytes[..4].copy_from_slice(&0x2002_0000_u32.to_le_bytes());
+    bytes[4..8].copy_from_slice(&(START + 0x201).to_le_bytes());
+    bytes
+}
+
+fn args(words: &[&str]) -> stm32::Args {
+    let words = [&["pblink", "flash", "stm32"], words].concat();
+    let Command::Flash(flash) = Cli::try_parse_from(words).expect("a good command line").command
+    else {
+        unreachable!("the words above")
+    };
+    match flash.board {
+        Board::Stm32(args) => args,
+        Board::Esp8266(_) => unreachable!("the words above"),
+    }
+}
+
+/// Runs the verb; the answer to its question is `yes`.
+fn run(
+    words: &[&str],
+    desk: &mut Desk,
+    progress: &mut dyn Progress,
+    yes: bool,
+) -> anyhow::Result<String> {
+    let mut out = Vec::new();
+    let mut questions = 0;
+    let mut confirm = |question: &str| {
+        questions += 1;
+        assert!(question.starts_with("Write ") && question.ends_with('?'), "{question}");
+        Ok(yes)
+    };
+    let result = stm32::work(&args(words), desk, progress, &mut confirm, &mut out);
+    assert!(questions <= 1);
+    result.map(|exit| {
+        assert_eq!(exit, Exit::Ok);
+        String::from_utf8(out).expect("text")
+    })
+}
+
+fn flash(words: &[&str], desk: &mut Desk) -> anyhow::Result<String> {
+    run(words, desk, &mut Silent, true)
+}
+
+/// A folder as `pblink build` leaves it.
+fn source(bytes: &[u8], sha256: &str) -> tempfile::TempDir {
+    let folder = tempfile::tempdir().expect("a folder");
+    for firmware in ["firmware-stm32", "firmware-esp8266"] {
+        fs::create_dir(folder.path().join(firmware)).expect("new");
+        fs::write(folder.path().join(firmware).join("build.sh"), "").expect("new");
+    }
+    let out = folder.path().join("target/pblink");
+    fs::create_dir_all(&out).expect("new");
+    fs::write(out.join("stm32.bin"), bytes).expect("new");
+    let manifest = serde_json::json!({ "version": "0.1.0", "images": [
+        { "board": "esp8266", "file": "esp8266-emulator.elf", "address": null, "size": 1,
+          "sha256": "", "flashable": false },
+        { "board": "stm32", "file": "stm32.bin", "address": "0x08000000", "size": bytes.len(),
+          "sha256": sha256, "flashable": true },
+    ]});
+    fs::write(out.join("manifest.json"), manifest.to_string()).expect("new");
+    folder
+}
+
+fn sha256(bytes: &[u8]) -> String {
+    Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+fn text(path: &Path) -> &str {
+    path.to_str().expect("temporary folders have simple names")
+}
+
+fn bootloader(chip: &Chip) -> Opens {
+    Opens::Bootloader(Bootloader::of(chip))
+}
+
+fn debugger(chip: &Chip) -> Opens {
+    Opens::Debugger(Debugger::of(chip))
+}
+
+#[test]
+fn what_was_built_gets_onto_the_board_by_both_ways() {
+    let bytes = image(SIZE);
+    let source = source(&bytes, &sha256(&bytes));
+    let words = ["--source", text(source.path())];
+    for (via, opens) in [("DFU", bootloader as fn(&Chip) -> Opens), ("probe", debugger)] {
+        let chip = Chip::new();
+        let out = flash(&words, &mut Desk::default().with("A", opens(&chip))).expect("no fault");
+        assert_eq!(chip.bytes(START, SIZE), bytes);
+        assert!(chip.started());
+        assert!(out.contains("204800 bytes written and compared") && out.contains(via), "{out}");
+
+        let out = flash(&words, &mut Desk::default().with("A", opens(&chip))).expect("no fault");
+        assert!(out.contains("204800 bytes were there already"), "{out}");
+    }
+}
+
+#[test]
+fn scripts_get_json() {
+    let bytes = image(SIZE);
+    let source = source(&bytes, &sha256(&bytes));
+    let chip = Chip::new();
+    let mut desk = Desk::default().with("A", debugger(&chip));
+    let out = flash(&["--json", "--source", text(source.path())], &mut desk).expect("no fault");
+    let json: serde_json::Value = serde_json::from_str(&out).expect("JSON");
+    let expected = serde_json::json!({
+        "board": "stm32", "via": "probe", "device": "probe 0483:374b:A (STLink V2-1)",
+        "bytes_written": SIZE, "bytes_unchanged": 0, "sectors_erased": 6,
+    });
+    assert_eq!(json, expected);
+}
+
+/// An ARM ELF file with these bytes at this load address.
+fn elf(address: u32, bytes: &[u8]) -> Vec<u8> {
+    let mut out = b"\x7fELF\x01\x01\x01\0\0\0\0\0\0\0\0\0\x02\0\x28\0".to_vec();
+    let size = bytes.len() as u32;
+    [1, 0, 52, 0, 0].iter().for_each(|n: &u32| out.extend(n.to_le_bytes()));
+    [52, 32, 1, 40, 0, 0].iter().for_each(|n: &u16| out.extend(n.to_le_bytes()));
+    [1, 84, address, address, size, size, 5, 4].iter().for_each(|n| out.extend(n.to_le_bytes()));
+    out.extend(bytes);
+    out
+}
+
+#[test]
+fn files_that_are_named_are_written_where_they_belong() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let [binary, second, program] =
+        ["a@b.bin", "second.bin", "program.elf"].map(|n| folder.path().join(n));
+    let bytes = image(5000);
+    fs::write(&binary, &bytes).expect("new");
+    fs::write(&second, [7; 100]).expect("new");
+    fs::write(&program, elf(START, &bytes)).expect("new");
+    let at = format!("{}@0x08020000", text(&second));
+
+    for images in [vec![text(&binary), &at], vec![text(&program), &at]] {
+        let words: Vec<_> = images.iter().flat_map(|image| ["--image", image]).collect();
+        let chip = Chip::new();
+        flash(&words, &mut Desk::default().with("A", bootloader(&chip))).expect("no fault");
+        assert_eq!(chip.bytes(START, bytes.len()), bytes);
+        assert_eq!(chip.bytes(0x0802_0000, 100), [7; 100]);
+        assert_eq!(chip.erased(), [0, 5]);
+    }
+
+    let with_address = format!("{}@0x08000000", text(&program));
+    let packed = folder.path().join("pybv11.dfu");
+    fs::write(&packed, b"DfuSe\x01").expect("new");
+    for (image, why) in [
+        (text(&packed), "DfuSe file"),
+        (with_address.as_str(), "its own addresses"),
+        ("no/such/file.bin", "cannot be read"),
+        (at.as_str(), "vector table"),
+    ] {
+        let chip = Chip::new();
+        let mut desk = Desk::default().with("A", bootloader(&chip));
+        let error = flash(&["--image", image], &mut desk).expect_err(why);
+        assert!(error.to_string().contains(why), "{error}");
+        assert_eq!(Exit::of(&error), Exit::Failure);
+        assert!(chip.erased().is_empty());
+    }
+}
+
+#[test]
+fn an_image_that_is_missing_or_not_what_was_built_is_named() {
+    let bytes = image(5000);
+    let missing = source(&bytes, "");
+    fs::remove_file(missing.path().join("target/pblink/manifest.json")).expect("it is there");
+    let other = source(&bytes, "");
+    let mut manifest = other.path().join("target/pblink/manifest.json");
+    fs::write(&manifest, r#"{"images": []}"#).expect("it is there");
+    let changed = source(&bytes, &sha256(&image(5001)));
+    let damaged = source(&bytes, "");
+    manifest = damaged.path().join("target/pblink/manifest.json");
+    fs::write(&manifest, "{").expect("it is there");
+    for (folder, why) in [
+        (&missing, "run `pblink build stm32`"),
+        (&other, "no image for the STM32"),
+        (&changed, "not what was built"),
+        (&damaged, "damaged"),
+    ] {
+        let chip = Chip::new();
+        let mut desk = Desk::default().with("A", bootloader(&chip));
+        let error = flash(&["--source", text(folder.path())], &mut desk).expect_err(why);
+        assert!(format!("{error:#}").contains(why), "{error:#}");
+        assert_eq!(chip.bytes(START, 8), [0xff; 8]);
+    }
+}
+
+#[test]
+fn the_users_no_and_ctrl_c_end_with_their_exit_code() {
+    struct Stopped;
+    impl Progress for Stopped {
+        fn begin(&mut self, _step: Step, _what: &str, _total: u64) {}
+        fn advance(&mut self, _done: u64) {}
+        fn end(&mut self) {}
+        fn note(&mut self, _text: &str) {}
+        fn cancelled(&self) -> bool {
+            true
+        }
+    }
+    let bytes = image(5000);
+    let source = source(&bytes, &sha256(&bytes));
+    let words = ["--source", text(source.path())];
+    let chip = Chip::new();
+    let desk = || Desk::default().with("A", debugger(&chip));
+    for error in [
+        run(&words, &mut desk(), &mut Silent, false).expect_err("no"),
+        run(&words, &mut desk(), &mut Stopped, true).expect_err("ctrl-C"),
+    ] {
+        assert_eq!(Exit::of(&error), Exit::Interrupted);
+    }
+    assert!(chip.erased().is_empty() && !chip.started());
+}
+
+#[test]
+fn the_board_that_is_meant_is_found_or_the_choice_is_listed() {
+    let bytes = image(5000);
+    let source = source(&bytes, &sha256(&bytes));
+    let folder = text(source.path());
+    let (first, second) = (Chip::new(), Chip::new());
+    let desk = || Desk::default().with("A", bootloader(&first)).with("B", debugger(&second));
+
+    let error = flash(&["--source", folder], &mut desk()).expect_err("two");
+    assert_eq!(Exit::of(&error), Exit::Failure);
+    let message = error.to_string();
+    assert!(message.contains("0483:df11:A") && message.contains("0483:374b:B"), "{message}");
+    assert_eq!(message.lines().count(), 2, "what happened, and what to do: {message}");
+
+    flash(&["--source", folder, "--via", "dfu"], &mut desk()).expect("one");
+    assert!(first.started() && !second.started());
+    flash(&["--source", folder, "--probe", "0483:374b:B"], &mut desk()).expect("one");
+    assert!(second.started());
+
+    let late = Chip::new();
+    let mut desk = Desk::default().with_later("C", bootloader(&late), Duration::from_secs(20));
+    flash(&["--source", folder], &mut desk).expect("it is waited for");
+    assert!(late.started());
+    let mut desk = Desk::default().with_later("C", bootloader(&late), Duration::from_secs(20));
+    let error = flash(&["--source", folder, "--wait", "5"], &mut desk).expect_err("not so long");
+    assert!(error.to_string().contains("P1/DFU"), "{error}");
+}
+
+#[test]
+fn a_failure_says_what_happened_and_what_to_do() {
+    let bytes = image(SIZE);
+    let source = source(&bytes, &sha256(&bytes));
+    let words = ["--source", text(source.path())];
+    let chip = Chip::new();
+    let fails = |opens: Opens, why: &str| {
+        let error = flash(&words, &mut Desk::default().with("A", opens)).expect_err(why);
+        let message = error.to_string();
+        assert!(message.contains(why), "{message}");
+        assert_eq!(message.lines().count(), 2, "{message}");
+        assert_eq!(Exit::of(&error), Exit::Failure);
+    };
+    fails(
+        Opens::Bootloader(Bootloader::of(&chip).with_fault(500, Fault::Vanish)),
+        "vanished while",
+    );
+    assert!(!chip.would_start());
+    fails(Opens::Debugger(Debugger::of(&chip).with_id(0x431)), "another chip");
+    fails(bootloader(&chip.copy().with_readout_protection()), "read-out protection");
+    fails(debugger(&Chip::new().with_protected(&[2])), "sector 2 at 0x08008000 is write-protected");
+    fails(Opens::Fails(Kind::Permission), "cannot be opened");
+    // And then it goes on where it was left.
+    flash(&words, &mut Desk::default().with("A", bootloader(&chip))).expect("no fault");
+    assert_eq!(chip.bytes(START, SIZE), bytes);
+}
+
+#[test]
+fn without_a_terminal_nothing_is_asked() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("program.bin");
+    fs::write(&file, image(5000)).expect("new");
+    // No device has this vendor, so whatever is plugged into this computer is left alone.
+    let output = assert_cmd::Command::cargo_bin("pblink")
+        .expect("it was built")
+        .args([
+            "flash",
+            "stm32",
+            "--probe",
+            "ffff:ffff:none",
+            "--wait",
+            "0",
+            "--image",
+            text(&file),
+        ])
+        .output()
+        .expect("it runs");
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "{stderr}");
+    assert!(output.stdout.is_empty());
+    assert!(stderr.starts_with("pblink: ") && !stderr.contains("[Y/n]"), "{stderr}");
+}
+
+#[test]
+fn a_wrong_command_line_is_refused() {
+    for words in [
+        vec!["--probe", "stlink"],
+        vec!["--via", "serial"],
+        vec!["--wait", "soon"],
+        vec!["program.bin"],
+    ] {
+        let words = [vec!["pblink", "flash", "stm32"], words].concat();
+        assert_eq!(
+            Cli::try_parse_from(words.clone()).expect_err("wrong").exit_code(),
+            2,
+            "{words:?}"
+        );
+    }
+}
