@@ -28,7 +28,7 @@ pub use dfu::{Alternate, Dfu, DfuIo, IoError, request, state};
 pub use find::{Bus, Found, Selector, Via, Wanted, connect};
 pub use layout::{Layout, PROGRAM, SETTINGS, Sector};
 pub use probe::{DBGMCU_IDCODE, DebugLink, FLASH_OPTCR, LinkError, Probe};
-pub use program::{Outcome, program};
+pub use program::{Outcome, program, write_program};
 pub use settings::{read_settings, write_settings};
 pub use usb::UsbBus;
 

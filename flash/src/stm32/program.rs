@@ -20,7 +20,22 @@ pub struct Outcome {
     pub erased: usize,
 }
 
-/// Writes a program, compares all of it with what is then in flash, and starts it.
+/// [Writes a program](write_program) and starts it.
+///
+/// # Errors
+/// Those of [`write_program`], and of [`Target::start`].
+pub fn program(
+    target: &mut dyn Target,
+    images: &[Region],
+    progress: &mut dyn Progress,
+) -> Result<Outcome> {
+    let outcome = write_program(target, images, progress)?;
+    target.start()?;
+    Ok(outcome)
+}
+
+/// Writes a program, and compares all of it with what is then in flash. The board stays in its bootloader, or halted by the
+/// probe, until [`Target::start`].
 ///
 /// `images` together are the program; one of them must begin at [`super::PROGRAM`] with the vector
 /// table. Sectors in which nothing would change, and those of which the program has no byte, are left
@@ -34,7 +49,7 @@ pub struct Outcome {
 /// Before anything was changed: [`Kind::Image`] if the program does not fit, would overwrite the
 /// settings or has no vector table, [`Kind::Refused`] if the flash is protected. Later those of the
 /// [`Target`], [`Kind::Verify`], [`Kind::Cancelled`].
-pub fn program(
+pub fn write_program(
     target: &mut dyn Target,
     images: &[Region],
     progress: &mut dyn Progress,
@@ -49,7 +64,6 @@ pub fn program(
     let all: u64 = size(&parts);
     if changed.is_empty() {
         progress.note("the program is on the board already: nothing to write");
-        target.start()?;
         return Ok(Outcome { unchanged: all, ..Outcome::default() });
     }
     let protected = changed.iter().find(|p| protection.sectors.contains(&p.sector.number));
@@ -63,7 +77,6 @@ pub fn program(
     let head = write(target, &changed, &what, progress)?;
     verify(target, &changed, &what, progress)?;
     finish(target, &changed[0].sector, &head)?;
-    target.start()?;
     Ok(Outcome { written, unchanged: all - written, erased: changed.len() })
 }
 

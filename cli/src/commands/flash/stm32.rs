@@ -4,10 +4,9 @@ mod image;
 
 use std::io::{self, BufRead, IsTerminal, Write};
 use std::path::PathBuf;
-use std::time::Duration;
 
 use anyhow::Context;
-use pblink_flash::stm32::{Bus, Found, Outcome, Selector, UsbBus, Via, Wanted, connect, program};
+use pblink_flash::stm32::{Bus, Found, Outcome, UsbBus, Via, connect, write_program};
 use pblink_flash::{Progress, Region};
 use serde::Serialize;
 
@@ -39,6 +38,9 @@ pub struct Args {
     /// program in several files. Without it: what `pblink build` made.
     #[arg(long, value_name = "FILE[@ADDR]")]
     pub image: Vec<String>,
+    /// Leave the board in its bootloader, for what comes next: `pblink config push` starts the program.
+    #[arg(long)]
+    pub no_start: bool,
     /// Do not ask before writing. Without a terminal it never asks.
     #[arg(short, long)]
     pub yes: bool,
@@ -91,8 +93,11 @@ pub fn work(
     if !confirm(&question(&images, &found))? {
         return Err(Failed::with(Exit::Interrupted, "nothing was written"));
     }
-    let outcome = program(&mut *target, &images, progress).map_err(failed)?;
-    let report = Report::of(&found, &outcome);
+    let outcome = write_program(&mut *target, &images, progress).map_err(failed)?;
+    if !args.no_start {
+        target.start().map_err(failed)?;
+    }
+    let report = Report::of(&found, &outcome, !args.no_start);
     if args.json {
         serde_json::to_writer(&mut *out, &report)?;
         writeln!(out)
@@ -118,10 +123,11 @@ struct Report {
     bytes_written: u64,
     bytes_unchanged: u64,
     sectors_erased: usize,
+    started: bool,
 }
 
 impl Report {
-    fn of(found: &Found, outcome: &Outcome) -> Self {
+    fn of(found: &Found, outcome: &Outcome, started: bool) -> Self {
         Self {
             board: "stm32",
             via: match found.via {
@@ -132,6 +138,7 @@ impl Report {
             bytes_written: outcome.written,
             bytes_unchanged: outcome.unchanged,
             sectors_erased: outcome.erased,
+            started,
         }
     }
 
@@ -145,6 +152,11 @@ impl Report {
                  {sectors_erased} sectors erased, by {device}"
             )?,
         }
-        writeln!(out, "stm32: the program was started; the settings were not touched")
+        match self.started {
+            true => writeln!(out, "stm32: the program was started; the settings were not touched"),
+            false => {
+                writeln!(out, "stm32: the program was not started; the settings were not touched")
+            }
+        }
     }
 }

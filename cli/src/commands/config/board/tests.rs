@@ -94,10 +94,10 @@ fn pull(desk: &mut Desk, words: &[&str]) -> String {
 
 #[test]
 fn what_is_pushed_is_pulled_and_nothing_else_is_touched() {
-    let (_folder, config, password) = folder();
-    let config = ["--config", config.to_str().unwrap()];
-    let words = [&config[..], &["--password-file", password.to_str().unwrap()]].concat();
     for way in 0..2 {
+        let (_folder, config, password) = folder();
+        let config = ["--config", config.to_str().unwrap()];
+        let words = [&config[..], &["--password-file", password.to_str().unwrap()]].concat();
         // The end of the stack, the first instruction, and other vectors.
         let mut program = [0x2002_0000_u32.to_le_bytes(), (PROGRAM + 0x201).to_le_bytes()].concat();
         program.resize(0x188, 0xab);
