@@ -3,7 +3,7 @@
 
 use pblink_fakes::esp8266::{Board, Fault, GREETING, Line, Options, image};
 use pblink_flash::esp8266::{
-    Before, Boot, Connect, Erase, Flashed, Job, Loader, Stub, Verified, Verify,
+    Before, Boot, Connect, Erase, Flashed, Header, Job, Loader, Size, Stub, Verified, Verify,
 };
 use pblink_flash::{Error, Kind, Progress, Region, Result, Silent, Step};
 
@@ -29,6 +29,11 @@ fn stub() -> Option<Stub> {
     Some(Stub { segments: vec![(0x4010_e000, code), (0x3fff_c000, vec![1; 300])], entry: 0x4010_e004 })
 }
 
+/// With the board's size in the header, as for MicroPython.
+fn job() -> Job {
+    Job { header: Header { size: Size::OfBoard, ..Header::default() }, ..Job::default() }
+}
+
 fn rom() -> Connect {
     Connect::default()
 }
@@ -45,7 +50,7 @@ fn flash_on(line: Line, connect: Connect, regions: &[Region], job: &Job) -> Resu
 }
 
 fn flash(board: &Board, connect: Connect, regions: &[Region]) -> Result<(Vec<Flashed>, Boot)> {
-    flash_on(board.line(), connect, regions, &Job::default())
+    flash_on(board.line(), connect, regions, &job())
 }
 
 /// What flash has to hold: the files, with the size in the header, and nothing else.
@@ -119,7 +124,7 @@ fn faults_on_the_line_change_nothing_in_the_end() {
                 if matches!(fault, Fault::ForgetBlock(_)) { Verify::Full } else { Verify::Auto };
             let board = Board::with([fault.clone()]);
             let regions = sdk_image();
-            let job = Job { verify, ..Job::default() };
+            let job = Job { verify, ..job() };
             let what = format!("{fault:?} with {name}");
             let (_, boot) = flash_on(board.line(), connect, &regions, &job)
                 .unwrap_or_else(|error| panic!("{what}: {error}"));
@@ -145,7 +150,7 @@ fn a_line_that_is_bad_at_a_high_speed_is_used_at_a_lower_one() {
         let connect = Connect { baud: Some(460_800), ..connect };
         let mut notes = Notes(Vec::new());
         let mut loader = Loader::connect(board.line(), connect, &mut notes).unwrap();
-        loader.flash(&sdk_image(), &Job::default(), &mut notes).unwrap();
+        loader.flash(&sdk_image(), &job(), &mut notes).unwrap();
         assert!(loader.baud() <= 115_200, "{}", loader.baud());
         assert!(notes.0.iter().any(|note| note.contains("too many errors")), "{:?}", notes.0);
         assert_flashed(&board, &sdk_image(), "noisy");
@@ -158,16 +163,13 @@ fn a_board_is_never_left_with_half_a_program() {
     for erase in [Erase::All, Erase::Needed] {
         for (name, connect) in [("rom", rom()), ("stub", with_stub())] {
             for block in [1, 2, 30, 63, 64, 65, 200] {
-                let board = Board::with([]);
-                flash(&board, connect.clone(), &combined()).unwrap();
-                let broken = Board::with([Fault::VanishAtBlock(block)]);
-                // An old program is on it, which would start.
-                let old = flash_on(
-                    broken.line(), connect.clone(), &combined()[..0], &Job::default(),
-                );
-                drop(old);
+                // An old program is on it, which starts.
+                let broken = Board::with([]);
+                flash(&broken, connect.clone(), &combined()).unwrap();
+                assert!(broken.would_start());
+                broken.fail(Fault::VanishAtBlock(block));
                 let regions = sdk_image();
-                let job = Job { erase, ..Job::default() };
+                let job = Job { erase, ..job() };
                 let result = flash_on(broken.line(), connect.clone(), &regions, &job);
                 let what = format!("{erase:?} {name} {block}");
                 match result {
@@ -279,7 +281,7 @@ fn worn_out_flash_does_not_pass_as_good() {
         let regions = sdk_image();
         let at = regions[1].bytes.iter().position(|byte| byte & 1 == 1).unwrap() + 0x10000;
         board.wear_out(at, 1);
-        let job = Job { verify, ..Job::default() };
+        let job = Job { verify, ..job() };
         let error = flash_on(board.line(), connect, &regions, &job).unwrap_err();
         assert_eq!(error.kind(), Kind::Verify);
         assert!(!board.would_start(), "its first sector is not written before the rest is right");
@@ -294,7 +296,7 @@ fn samples_look_into_every_sector() {
         let mut regions = combined();
         // No byte of it looks like an erased one.
         regions[0].bytes[16..].iter_mut().for_each(|byte| *byte &= 0x7f);
-        let job = Job { verify: Verify::Sampled, ..Job::default() };
+        let job = Job { verify: Verify::Sampled, ..job() };
         let mut loader = Loader::connect(board.line(), rom(), &mut Silent).unwrap();
         loader.flash(&regions, &job, &mut Silent).unwrap();
         assert_eq!(board.flash(), expected(&regions, 4, 4 << 20));
@@ -309,7 +311,7 @@ fn without_erasing_all_the_rest_stays_as_it_was() {
         let mut regions = sdk_image();
         // An odd number of sectors, which the ROM cannot erase by itself.
         regions[1].bytes.truncate(5 * 4096 - 100);
-        let job = Job { erase: Erase::Needed, ..Job::default() };
+        let job = Job { erase: Erase::Needed, ..job() };
         flash_on(board.line(), connect, &regions, &job).unwrap();
         let after = board.flash();
         let expected = expected(&regions, 4, 4 << 20);
@@ -324,7 +326,7 @@ fn without_erasing_all_the_rest_stays_as_it_was() {
 fn what_is_unchanged_is_skipped() {
     let board = Board::with([]);
     let mut regions = sdk_image();
-    let job = Job { erase: Erase::Needed, ..Job::default() };
+    let job = Job { erase: Erase::Needed, ..job() };
     flash_on(board.line(), with_stub(), &regions, &job).unwrap();
     let blocks = board.blocks();
     let (flashed, boot) = flash_on(board.line(), with_stub(), &regions, &job).unwrap();
@@ -343,7 +345,7 @@ fn what_is_unchanged_is_skipped() {
 fn a_program_that_is_there_does_not_start_while_its_code_is_replaced() {
     let board = Board::with([]);
     let mut regions = sdk_image();
-    let job = Job { erase: Erase::Needed, ..Job::default() };
+    let job = Job { erase: Erase::Needed, ..job() };
     flash_on(board.line(), with_stub(), &regions, &job).unwrap();
     regions[1].bytes[300_000] ^= 1;
     // The user stops it in the middle.
@@ -373,7 +375,7 @@ fn a_port_without_wires_works_when_the_chip_is_in_its_loader() {
             let board = Board::with([]);
             let connect = Connect { before, ..connect.clone() };
             let line = board.line().without_wires();
-            let (_, boot) = flash_on(line, connect, &sdk_image(), &Job::default()).unwrap();
+            let (_, boot) = flash_on(line, connect, &sdk_image(), &job()).unwrap();
             assert_flashed(&board, &sdk_image(), "without wires");
             assert!(boot.greeting.is_some(), "{boot:?}");
         }
@@ -429,7 +431,7 @@ fn progress_never_goes_back() {
         let board = Board::with([Fault::LoseBlock(20), Fault::GarbleBlock(90), Fault::ForgetBlock(30)]);
         let mut watch = Watch::default();
         let mut loader = Loader::connect(board.line(), connect, &mut watch).unwrap();
-        loader.flash(&sdk_image(), &Job { verify: Verify::Full, ..Job::default() }, &mut watch).unwrap();
+        loader.flash(&sdk_image(), &Job { verify: Verify::Full, ..job() }, &mut watch).unwrap();
         loader.boot(&mut watch).unwrap();
         for step in [Step::Erase, Step::Write, Step::Verify, Step::Wait] {
             assert!(watch.steps.contains(&step), "{step:?}");

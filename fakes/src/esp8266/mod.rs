@@ -112,6 +112,11 @@ impl Board {
         self.chip().flash.wear_out(address, bits);
     }
 
+    /// From now on, this fault, with blocks and answers counted from here.
+    pub fn fail(&self, fault: Fault) {
+        self.chip().faults = fault::Faults { list: vec![fault], ..fault::Faults::default() };
+    }
+
     /// Takes away all faults, and plugs the cable in again; the chip is reset into its loader.
     pub fn repair(&self) {
         let mut chip = self.chip();

@@ -38,13 +38,26 @@ pub struct Header {
     pub mode: Option<Mode>,
     /// How fast.
     pub frequency: Option<Frequency>,
-    /// Bytes of flash on this board. The program looks for its settings at the end of it.
-    pub size: Option<u32>,
+    /// How large it is.
+    pub size: Size,
 }
 
-/// Writes the header of an image at address 0; other bytes are left alone. The image's checksum does not
-/// cover the header.
-pub fn patch(image: &mut [u8], header: &Header) {
+/// The size of flash that the header tells. Programs keep their settings at the end of it.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Size {
+    /// What the image says: programs over the ESP8266_NONOS_SDK 3.x start with no other size than the
+    /// one that they were compiled for.
+    #[default]
+    Keep,
+    /// That of the board: what MicroPython and older programs want.
+    OfBoard,
+    /// So many bytes.
+    Bytes(u32),
+}
+
+/// Writes the header of an image at address 0, for a board with so much flash; other bytes are left
+/// alone. The image's checksum does not cover the header.
+pub fn patch(image: &mut [u8], header: &Header, board: u32) {
     let [MAGIC, _, mode, size, ..] = image else { return };
     if let Some(new) = header.mode {
         *mode = new as u8;
@@ -52,24 +65,32 @@ pub fn patch(image: &mut [u8], header: &Header) {
     if let Some(frequency) = header.frequency {
         *size = *size & 0xf0 | frequency as u8;
     }
-    if let Some(code) = header.size.and_then(size_code) {
+    let bytes = match header.size {
+        Size::Keep => return,
+        Size::OfBoard => board,
+        Size::Bytes(bytes) => bytes,
+    };
+    if let Some((code, _)) = SIZES.iter().find(|known| known.1 == bytes) {
         *size = *size & 0x0f | code << 4;
     }
 }
 
-/// The header's number for a size of flash.
-fn size_code(size: u32) -> Option<u8> {
-    match size >> 10 {
-        256 => Some(1),
-        512 => Some(0),
-        1024 => Some(2),
-        2048 => Some(3),
-        4096 => Some(4),
-        8192 => Some(8),
-        16384 => Some(9),
-        _ => None,
-    }
+/// The size of flash that an image at address 0 wants, in bytes; `None` if it is no image.
+pub fn wanted_size(image: &[u8]) -> Option<u32> {
+    let [MAGIC, _, _, size, ..] = image else { return None };
+    SIZES.iter().find(|known| known.0 == size >> 4).map(|known| known.1)
 }
+
+/// The header's numbers for sizes of flash in bytes.
+const SIZES: [(u8, u32); 7] = [
+    (0, 512 << 10),
+    (1, 256 << 10),
+    (2, 1 << 20),
+    (3, 2 << 20),
+    (4, 4 << 20),
+    (8, 8 << 20),
+    (9, 16 << 20),
+];
 
 #[cfg(test)]
 mod tests {
@@ -78,22 +99,24 @@ mod tests {
     #[test]
     fn only_what_is_asked_for_changes() {
         let mut image = [0xe9, 4, 0, 0x2f, 1, 2, 3, 4];
-        patch(&mut image, &Header::default());
+        patch(&mut image, &Header::default(), 4 << 20);
         assert_eq!(image, [0xe9, 4, 0, 0x2f, 1, 2, 3, 4]);
-        patch(&mut image, &Header { size: Some(4 << 20), ..Header::default() });
+        assert_eq!(wanted_size(&image), Some(1 << 20));
+        patch(&mut image, &Header { size: Size::OfBoard, ..Header::default() }, 4 << 20);
         assert_eq!(image, [0xe9, 4, 0, 0x4f, 1, 2, 3, 4]);
-        let header =
-            Header { mode: Some(Mode::Dio), frequency: Some(Frequency::Mhz40), size: Some(16 << 20) };
-        patch(&mut image, &header);
+        let size = Size::Bytes(16 << 20);
+        let header = Header { mode: Some(Mode::Dio), frequency: Some(Frequency::Mhz40), size };
+        patch(&mut image, &header, 4 << 20);
         assert_eq!(image, [0xe9, 4, 2, 0x90, 1, 2, 3, 4]);
+        assert_eq!(wanted_size(&image), Some(16 << 20));
     }
 
     #[test]
     fn what_is_no_image_stays_as_it_is() {
         for mut bytes in [vec![0xea, 4, 0, 0], vec![0xff; 4], vec![0xe9, 1, 2], vec![]] {
             let before = bytes.clone();
-            patch(&mut bytes, &Header { size: Some(4 << 20), ..Header::default() });
-            assert_eq!(bytes, before);
+            patch(&mut bytes, &Header { size: Size::OfBoard, ..Header::default() }, 4 << 20);
+            assert_eq!((wanted_size(&bytes), &bytes), (None, &before));
         }
     }
 }

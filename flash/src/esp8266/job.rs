@@ -39,7 +39,7 @@ pub struct Job {
     pub erase: Erase,
     /// How it is verified.
     pub verify: Verify,
-    /// What the program's header shall say. Its size is that of the board's flash, if it is `None`.
+    /// What the program's header shall say.
     pub header: Header,
 }
 
@@ -94,8 +94,7 @@ impl<P: Port> Loader<P> {
         progress: &mut dyn Progress,
     ) -> Result<Vec<Flashed>> {
         let size = self.device().flash_size;
-        let header = Header { size: job.header.size.or(Some(size)), ..job.header };
-        let pieces = plan::plan(regions, size, &header)?;
+        let pieces = plan::plan(regions, size, &job.header)?;
         let mut unchanged = Vec::new();
         for piece in &pieces {
             // After erasing all, nothing is as it was.
@@ -384,7 +383,7 @@ impl<P: Port> Loader<P> {
         Ok(true)
     }
 
-    /// Reads a part of flash: with the ROM loader about 40 KB a minute.
+    /// Reads a part of flash: with the ROM loader about 20 KB a minute.
     ///
     /// # Errors
     /// [`Kind::NoAnswer`], [`Kind::Vanished`], [`Kind::Cancelled`].
@@ -404,7 +403,7 @@ impl<P: Port> Loader<P> {
                 let read = if loader.in_stub {
                     stub::read(link, address + at, count)
                 } else {
-                    rom::read(link, address + at, count, |_| {})
+                    rom::read(link, address + at, count)
                 };
                 (false, read)
             })?;

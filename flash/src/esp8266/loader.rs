@@ -103,11 +103,17 @@ impl<P: Port> Loader<P> {
             (None, Some(_)) => FAST_BAUD,
             (None, None) => SAFE_BAUD,
         };
-        loader.meet(wanted, progress)?;
-        let asked = loader.ask();
-        let device = asked.map_err(|fault| loader.explain(fault))??;
-        loader.device = device;
-        loader.prepare(wanted, progress)?;
+        let failed = match loader.introduce(wanted, progress) {
+            Ok(()) => return Ok(loader),
+            Err(error) => error,
+        };
+        // A fast line may be good enough for an answer and too bad for more.
+        let line = matches!(failed.kind(), Kind::NoAnswer | Kind::Other | Kind::WrongChip);
+        if !line || loader.baud <= SAFE_BAUD || !loader.wires {
+            return Err(failed);
+        }
+        progress.note(&format!("no luck at {} baud: trying {SAFE_BAUD}", loader.baud));
+        loader.introduce(SAFE_BAUD, progress)?;
         Ok(loader)
     }
 
@@ -124,6 +130,13 @@ impl<P: Port> Loader<P> {
     /// Whether a loader in RAM does the work, and not the ROM.
     pub fn in_stub(&self) -> bool {
         self.in_stub
+    }
+
+    fn introduce(&mut self, wanted: u32, progress: &mut dyn Progress) -> Result<()> {
+        self.meet(wanted, progress)?;
+        let asked = self.ask();
+        self.device = asked.map_err(|fault| self.explain(fault))??;
+        self.prepare(wanted, progress)
     }
 
     /// Gets an answer from the loader.

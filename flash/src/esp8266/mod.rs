@@ -29,7 +29,7 @@ mod stub;
 
 pub use boot::{BOOT_BAUD, Boot};
 pub use chip::Mac;
-pub use header::{Frequency, Header, Mode};
+pub use header::{Frequency, Header, Mode, Size};
 pub use job::{Erase, Flashed, Job, Verified, Verify};
 pub use loader::{Before, Connect, Device, Loader};
 pub use plan::size_text;

@@ -83,7 +83,17 @@ pub fn plan(regions: &[Region], flash_size: u32, header: &Header) -> Result<Vec<
         end = region.end();
         let mut bytes = region.bytes.clone();
         if address == 0 {
-            header::patch(&mut bytes, header);
+            header::patch(&mut bytes, header, flash_size);
+            if let Some(wanted) = header::wanted_size(&bytes).filter(|&size| size > flash_size) {
+                return image(
+                    format!(
+                        "{name} was made for {} of flash, and this board has {}",
+                        size_text(wanted),
+                        size_text(flash_size)
+                    ),
+                    "build it for this size of flash, or take a board with more; nothing was erased",
+                );
+            }
         }
         // Flash is written in words; what is not written is 0xff.
         bytes.resize(bytes.len().next_multiple_of(4), 0xff);
@@ -115,7 +125,11 @@ mod tests {
     use super::*;
 
     fn region(name: &str, address: u32, length: usize) -> Region {
-        Region { name: name.to_owned(), address, bytes: vec![0xe9; length] }
+        let mut bytes = vec![0xe9; length];
+        if let Some(size) = bytes.get_mut(3) {
+            *size = 0x09;
+        }
+        Region { name: name.to_owned(), address, bytes }
     }
 
     fn refused(regions: &[Region]) -> String {
@@ -133,15 +147,18 @@ mod tests {
         assert!(refused(&[region("a", 0x100, 4)]).contains("sector"));
         let overlap = refused(&[region("b", 0x1000, 10), region("a", 0, 4097)]);
         assert_eq!(overlap, "a and b at 0x1000 overlap");
+        let mut large = region("a", 0, 100);
+        large.bytes[3] = 0x40;
+        assert_eq!(refused(&[large]), "a was made for 4 MB of flash, and this board has 512 KB");
     }
 
     #[test]
     fn what_fits_is_sorted_padded_and_has_its_header() {
-        let header = Header { size: Some(512 << 10), ..Header::default() };
+        let header = Header { size: header::Size::OfBoard, ..Header::default() };
         let regions = [region("b", 0x7f000, 4096), region("a", 0, 4095)];
         let pieces = plan(&regions, 512 << 10, &header).unwrap();
         assert_eq!((pieces[0].name.as_str(), pieces[0].bytes.len()), ("a", 4096));
-        assert_eq!(pieces[0].bytes[3], 0x09, "the size is in the upper half");
+        assert_eq!(pieces[0].bytes[3], 0x09, "512 KB is 0 in the upper half");
         assert_eq!(pieces[0].bytes[4095], 0xff);
         assert_eq!(pieces[1].bytes, regions[0].bytes, "it is no program at 0");
     }

@@ -57,21 +57,23 @@ pub fn write<P: Port>(
     Ok(())
 }
 
-/// Reads bytes, 64 at a time: slow.
-pub fn read<P: Port>(
-    link: &mut Link<P>,
-    address: u32,
-    length: u32,
-    mut done: impl FnMut(usize),
-) -> Result<Vec<u8>, Fault> {
+/// Reads bytes, 64 at a time, each until two answers agree: slow.
+pub fn read<P: Port>(link: &mut Link<P>, address: u32, length: u32) -> Result<Vec<u8>, Fault> {
     let mut spi = Spi::open(link)?;
-    spi.prepare_reading()?;
     let mut bytes = Vec::with_capacity(length as usize);
+    let mut quarrels = 0;
     while bytes.len() < length as usize {
-        let line = spi.line(address + bytes.len() as u32)?;
-        let count = line.len().min(length as usize - bytes.len());
-        bytes.extend(&line[..count]);
-        done(count);
+        spi.prepare_reading()?;
+        let at = address + bytes.len() as u32;
+        let line = spi.line(at)?;
+        if spi.line(at)? == line {
+            let count = line.len().min(length as usize - bytes.len());
+            bytes.extend(&line[..count]);
+        } else if quarrels == 10 {
+            return Err(Fault::Silent);
+        } else {
+            quarrels += 1;
+        }
     }
     spi.close()?;
     Ok(bytes)
@@ -94,6 +96,8 @@ pub fn compare<P: Port>(
             if equal {
                 break;
             }
+            // What says how to read may have been garbled.
+            spi.prepare_reading()?;
         }
         if !equal {
             wrong = Some(address);

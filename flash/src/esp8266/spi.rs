@@ -99,16 +99,34 @@ impl<'a, P: Port> Spi<'a, P> {
         if command.input == 0 { Ok(0) } else { self.link.read_register_twice(DATA) }
     }
 
-    /// Maker, type and size of the flash, as its JEDEC id: 24 bits, the maker lowest.
+    /// Maker, type and size of the flash, as its JEDEC id: 24 bits, the maker lowest. It is asked until
+    /// two answers agree.
     pub fn id(&mut self) -> Result<u32, Fault> {
-        let id = self.run(&Command { code: READ_ID, address: None, input: 24 })?;
-        Ok(id & 0x00ff_ffff)
+        let mut last = None;
+        for _ in 0..4 {
+            let id = self.run(&Command { code: READ_ID, address: None, input: 24 })?;
+            if last.replace(id) == Some(id) {
+                return Ok(id & 0x00ff_ffff);
+            }
+        }
+        Err(Fault::Silent)
     }
 
     /// Erases one sector of 4 KB.
     pub fn erase_sector(&mut self, address: u32) -> Result<(), Fault> {
         self.run(&Command { code: WRITE_ENABLE, address: None, input: 0 })?;
-        self.run(&Command { code: ERASE_SECTOR, address: Some(address), input: 0 })?;
+        self.prepare(&Command { code: ERASE_SECTOR, address: Some(address), input: 0 })?;
+        self.link.write_register(ADDRESS, address << 8)?;
+        // Commands have no checksum, and another sector would be lost for good.
+        let code = 7 << 28 | u32::from(ERASE_SECTOR);
+        for (register, value) in
+            [(ADDRESS, address << 8), (USER, HAS_COMMAND | HAS_ADDRESS), (USER2, code)]
+        {
+            if self.link.read_register_twice(register)? != value {
+                return Err(Fault::Silent);
+            }
+        }
+        self.go(None)?;
         // Some tenths of a second at worst; each look takes some milliseconds.
         for _ in 0..1000 {
             let status = self.run(&Command { code: READ_STATUS, address: None, input: 8 })?;
