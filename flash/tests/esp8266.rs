@@ -10,7 +10,8 @@ use pblink_flash::{Error, Kind, Progress, Region, Result, Silent, Step};
 /// 512 KB in two files, as an image of the SDK: a program that starts, and the code behind it.
 fn sdk_image() -> Vec<Region> {
     let program: Vec<u8> = (0..40_000_u32).map(|at| (at * at >> 7) as u8).collect();
-    let code: Vec<u8> = (0..458_752_u32).map(|at| (at.wrapping_mul(0x9e37_79b1) >> 21) as u8).collect();
+    let code: Vec<u8> =
+        (0..458_752_u32).map(|at| (at.wrapping_mul(0x9e37_79b1) >> 21) as u8).collect();
     vec![
         Region { name: "0x00000.bin".into(), address: 0, bytes: image(&program) },
         Region { name: "0x10000.bin".into(), address: 0x10000, bytes: code },
@@ -26,7 +27,10 @@ fn combined() -> Vec<Region> {
 /// A stub: the fake does not run it, but looks whether its entry was loaded.
 fn stub() -> Option<Stub> {
     let code = (0..9000_u32).map(|at| at as u8).collect();
-    Some(Stub { segments: vec![(0x4010_e000, code), (0x3fff_c000, vec![1; 300])], entry: 0x4010_e004 })
+    Some(Stub {
+        segments: vec![(0x4010_e000, code), (0x3fff_c000, vec![1; 300])],
+        entry: 0x4010_e004,
+    })
 }
 
 /// With the board's size in the header, as for MicroPython.
@@ -43,7 +47,12 @@ fn with_stub() -> Connect {
 }
 
 /// Connects, flashes, and starts.
-fn flash_on(line: Line, connect: Connect, regions: &[Region], job: &Job) -> Result<(Vec<Flashed>, Boot)> {
+fn flash_on(
+    line: Line,
+    connect: Connect,
+    regions: &[Region],
+    job: &Job,
+) -> Result<(Vec<Flashed>, Boot)> {
     let mut loader = Loader::connect(line, connect, &mut Silent)?;
     let flashed = loader.flash(regions, job, &mut Silent)?;
     Ok((flashed, loader.boot(&mut Silent)?))
@@ -81,7 +90,10 @@ fn half_a_megabyte_is_byte_identical_and_starts() {
             let board = Board::with([]);
             let (flashed, boot) = flash(&board, connect.clone(), &regions).expect(name);
             assert_flashed(&board, &regions, name);
-            assert!(flashed.iter().all(|part| part.written && part.verified == verified), "{flashed:?}");
+            assert!(
+                flashed.iter().all(|part| part.written && part.verified == verified),
+                "{flashed:?}"
+            );
             assert_eq!(boot.greeting.as_deref(), Some("pblink-esp8266 0.1.0"), "{boot:?}");
         }
     }
@@ -428,7 +440,8 @@ fn progress_never_goes_back() {
         fn note(&mut self, _: &str) {}
     }
     for connect in [rom(), with_stub()] {
-        let board = Board::with([Fault::LoseBlock(20), Fault::GarbleBlock(90), Fault::ForgetBlock(30)]);
+        let board =
+            Board::with([Fault::LoseBlock(20), Fault::GarbleBlock(90), Fault::ForgetBlock(30)]);
         let mut watch = Watch::default();
         let mut loader = Loader::connect(board.line(), connect, &mut watch).unwrap();
         loader.flash(&sdk_image(), &Job { verify: Verify::Full, ..job() }, &mut watch).unwrap();

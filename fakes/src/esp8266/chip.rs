@@ -206,8 +206,10 @@ impl Chip {
             Some(reason) => Err(reason),
             None if length != data.len() => Err(INVALID),
             None => {
-                let numbers: Vec<u32> =
-                    data.chunks_exact(4).map(|w| u32::from_le_bytes([w[0], w[1], w[2], w[3]])).collect();
+                let numbers: Vec<u32> = data
+                    .chunks_exact(4)
+                    .map(|w| u32::from_le_bytes([w[0], w[1], w[2], w[3]]))
+                    .collect();
                 let checksum = packet[4];
                 self.command(op, &numbers, data, checksum)
             }
@@ -240,7 +242,9 @@ impl Chip {
             }
         }
         match (op, numbers) {
-            (0x02, [erase, _blocks, block, address, ..]) => self.flash_begin(*erase, *block, *address),
+            (0x02, [erase, _blocks, block, address, ..]) => {
+                self.flash_begin(*erase, *block, *address)
+            }
             (0x03, [_, number, ..]) => self.flash_data(*number as usize, &data[16..]),
             (0x04, [_]) if self.write.is_some() || self.running == Running::Stub => done(),
             (0x05, [_, _, _, address]) => {
@@ -272,7 +276,12 @@ impl Chip {
         }
     }
 
-    fn flash_begin(&mut self, erase: u32, block: u32, address: u32) -> Result<Option<(u32, Vec<u8>)>, u8> {
+    fn flash_begin(
+        &mut self,
+        erase: u32,
+        block: u32,
+        address: u32,
+    ) -> Result<Option<(u32, Vec<u8>)>, u8> {
         self.attached = true;
         let (address, block) = (address as usize, block as usize);
         let mut sectors = (erase as usize).div_ceil(4096);

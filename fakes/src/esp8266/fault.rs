@@ -45,7 +45,8 @@ impl Faults {
 
     /// A byte on the line, as it arrives.
     pub fn on_line(&mut self, byte: u8, baud: u32) -> u8 {
-        let noisy = self.list.iter().any(|f| matches!(f, Fault::NoisyAbove(limit) if baud > *limit));
+        let noisy =
+            self.list.iter().any(|f| matches!(f, Fault::NoisyAbove(limit) if baud > *limit));
         if !noisy {
             return byte;
         }

@@ -53,7 +53,14 @@ impl Registers {
     }
 
     /// Writes the bits of `mask`. `attached`: the pins of the flash are the controller's.
-    pub fn write(&mut self, address: u32, value: u32, mask: u32, flash: &mut Flash, attached: bool) {
+    pub fn write(
+        &mut self,
+        address: u32,
+        value: u32,
+        mask: u32,
+        flash: &mut Flash,
+        attached: bool,
+    ) {
         let word = self.words.entry(address).or_default();
         *word = *word & !mask | value & mask;
         if address == SPI_COMMAND && *word & 1 << 18 != 0 {
@@ -82,7 +89,8 @@ impl Registers {
         let answer = if attached { self.answer(code, address, flash) } else { Vec::new() };
         for (index, word) in (0..input.div_ceil(32)).zip((SPI_DATA..).step_by(4)) {
             let bits = (input - index * 32).min(32);
-            let bytes = std::array::from_fn(|at| answer.get(index * 4 + at).copied().unwrap_or(0xff));
+            let bytes =
+                std::array::from_fn(|at| answer.get(index * 4 + at).copied().unwrap_or(0xff));
             let mask = u32::MAX >> (32 - bits);
             self.words.insert(word, u32::from_le_bytes(bytes) & mask);
         }

@@ -59,8 +59,7 @@ impl Chip {
             }
             0x10 => {
                 let (size, blocks, address) = (at(0)?, at(1)?, at(3)?);
-                let stream =
-                    Stream { address, size, blocks, bytes: Vec::new(), forgotten: false };
+                let stream = Stream { address, size, blocks, bytes: Vec::new(), forgotten: false };
                 self.stub.stream = Some(stream);
                 self.write = Some(Write { address, block: 0, next: 0 });
                 check(size == 0 || self.flash.erase(address, size))
@@ -75,7 +74,9 @@ impl Chip {
             0xd0 => check(self.flash.erase(0, self.flash.bytes().len())),
             0xd1 => {
                 let (address, length) = (at(0)?, at(1)?);
-                check(address % 4096 == 0 && length % 4096 == 0 && self.flash.erase(address, length))
+                check(
+                    address % 4096 == 0 && length % 4096 == 0 && self.flash.erase(address, length),
+                )
             }
             0xd2 => self.read(at(0)?, at(1)?, at(2)?, at(3)?),
             0xd3 => {
@@ -95,7 +96,8 @@ impl Chip {
         if stream.blocks > 0 {
             return Ok(Some((0, Vec::new())));
         }
-        let bytes = decompress_to_vec_zlib_with_limit(&stream.bytes, stream.size).map_err(|_| 0xb)?;
+        let bytes =
+            decompress_to_vec_zlib_with_limit(&stream.bytes, stream.size).map_err(|_| 0xb)?;
         if bytes.len() != stream.size {
             return Err(0xb);
         }

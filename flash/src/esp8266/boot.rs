@@ -39,11 +39,15 @@ impl Boot {
         if self.greeting.is_some() {
             None
         } else if heard("boot mode:(1,") {
-            Some("the board started its loader instead of the program: let go of FLASH, and tap RESET")
+            Some(
+                "the board started its loader instead of the program: let go of FLASH, and tap RESET",
+            )
         } else if heard("ets_main.c") {
             Some("the board found no program that starts: flash it again")
         } else if self.lines.is_empty() {
-            Some("the board said nothing after its reset: tap RESET, and look at its UART at 74880 baud")
+            Some(
+                "the board said nothing after its reset: tap RESET, and look at its UART at 74880 baud",
+            )
         } else {
             None
         }
@@ -141,7 +145,9 @@ mod tests {
 
     #[test]
     fn our_greeting_is_found_among_the_rom_s_words() {
-        let boot = heard(b"\xff ets Jan  8 2013,rst cause:2, boot mode:(3,6)\r\n\r\npblink-esp8266 0.1.0\r\n");
+        let boot = heard(
+            b"\xff ets Jan  8 2013,rst cause:2, boot mode:(3,6)\r\n\r\npblink-esp8266 0.1.0\r\n",
+        );
         assert_eq!(boot.greeting.as_deref(), Some("pblink-esp8266 0.1.0"));
         assert_eq!(boot.lines.len(), 2);
         assert_eq!((boot.garbled, boot.warning()), (false, None));

@@ -64,7 +64,8 @@ pub fn identity<P: Port>(link: &mut Link<P>) -> std::result::Result<(&'static st
     for (fuse, address) in fuses.iter_mut().zip((FUSES..).step_by(4)) {
         *fuse = link.read_register_twice(address)?;
     }
-    let name = if fuses[0] & 1 << 4 != 0 || fuses[2] & 1 << 16 != 0 { "ESP8285" } else { "ESP8266EX" };
+    let name =
+        if fuses[0] & 1 << 4 != 0 || fuses[2] & 1 << 16 != 0 { "ESP8285" } else { "ESP8266EX" };
     Ok((name, mac(fuses)))
 }
 

@@ -98,7 +98,8 @@ impl<P: Port> Loader<P> {
         let mut unchanged = Vec::new();
         for piece in &pieces {
             // After erasing all, nothing is as it was.
-            let same = job.erase == Erase::Needed && self.in_stub() && self.same(piece, progress)?;
+            let same =
+                job.erase == Erase::Needed && self.in_stub() && self.same(piece, progress)?;
             unchanged.push(same);
         }
         if unchanged.contains(&false) {
@@ -302,12 +303,7 @@ impl<P: Port> Loader<P> {
     }
 
     /// Compares flash with a piece. A part that is wrong is erased and written again, some times.
-    fn verify(
-        &mut self,
-        piece: &Piece,
-        verify: Verify,
-        progress: &mut dyn Progress,
-    ) -> Result<()> {
+    fn verify(&mut self, piece: &Piece, verify: Verify, progress: &mut dyn Progress) -> Result<()> {
         if verify == Verify::No {
             return Ok(());
         }
@@ -338,7 +334,12 @@ impl<P: Port> Loader<P> {
                     };
                     (false, erased)
                 })?;
-                self.write_part(piece, offset, (length as usize).min(piece.bytes.len() - offset), &mut Quiet(progress))?;
+                self.write_part(
+                    piece,
+                    offset,
+                    (length as usize).min(piece.bytes.len() - offset),
+                    &mut Quiet(progress),
+                )?;
             }
             progress.advance((offset + length) as u64);
         }

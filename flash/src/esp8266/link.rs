@@ -89,7 +89,9 @@ impl<P: Port> Link<P> {
             let frame = self.frame(left)?;
             match Reply::parse(&frame) {
                 Some(reply) if reply.op == op as u8 && reply.failed == 0 => return Ok(reply),
-                Some(reply) if reply.op == op as u8 => return Err(Fault::Refused(op, reply.reason)),
+                Some(reply) if reply.op == op as u8 => {
+                    return Err(Fault::Refused(op, reply.reason));
+                }
                 _ => {}
             }
         }

@@ -333,7 +333,10 @@ impl<P: Port> Loader<P> {
             }
             Fault::Silent if self.touched => Error::new(
                 Kind::NoAnswer,
-                format!("the board no longer answers, or too many errors are on the line at {} baud", self.baud),
+                format!(
+                    "the board no longer answers, or too many errors are on the line at {} baud",
+                    self.baud
+                ),
                 format!(
                     "try another cable, bring it into its loader (hold FLASH, tap RESET), and run the \
                      command again with --baud {}: {unfinished}",
@@ -358,7 +361,10 @@ impl<P: Port> Loader<P> {
     /// The user has had enough.
     pub(super) fn cancelled(&self) -> Error {
         let (cause, remedy) = if self.touched {
-            ("stopped", "run the same command again: until then the ESP8266 has no program that starts")
+            (
+                "stopped",
+                "run the same command again: until then the ESP8266 has no program that starts",
+            )
         } else {
             ("stopped before anything was changed", "run the command again when you like")
         };

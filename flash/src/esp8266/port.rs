@@ -138,7 +138,11 @@ mod tests {
     fn what_keeps_a_port_closed_is_told_apart() {
         let cases = [
             (ErrorKind::Io(io::ErrorKind::NotFound), Kind::NotFound, "--port"),
-            (ErrorKind::Io(io::ErrorKind::PermissionDenied), Kind::Permission, "usermod -aG dialout"),
+            (
+                ErrorKind::Io(io::ErrorKind::PermissionDenied),
+                Kind::Permission,
+                "usermod -aG dialout",
+            ),
             (ErrorKind::NoDevice, Kind::Busy, "close"),
             (ErrorKind::Unknown, Kind::Other, "--port"),
         ];
