@@ -6,7 +6,7 @@ use super::boot::{self, Start};
 use super::fault::{Fault, Faults};
 use super::flash::Flash;
 use super::registers::Registers;
-use super::stub::Stub;
+use super::stub::{self, Stub};
 
 /// The speed of the ROM's words, with a crystal of 26 MHz.
 const BOOT_BAUD: u32 = 74_880;
@@ -349,6 +349,8 @@ impl Chip {
         };
         data.extend(match answer {
             Ok(_) => [0, 0],
+            // A stub's reasons are others, and take the place of the ROM's "failed".
+            Err(reason) if self.running == Running::Stub => [stub::reason(*reason), 0],
             Err(reason) => [1, *reason],
         });
         let mut packet = vec![1, op, data.len() as u8, 0];

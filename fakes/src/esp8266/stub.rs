@@ -4,7 +4,7 @@
 use md5::{Digest, Md5};
 use miniz_oxide::inflate::decompress_to_vec_zlib_with_limit;
 
-use super::chip::{Chip, FAILED, INVALID, Write};
+use super::chip::{CHECKSUM, Chip, FAILED, INVALID, Write};
 use super::fault::Fault;
 
 /// What it keeps between commands.
@@ -31,6 +31,17 @@ struct Reading {
     frame: usize,
     in_flight: usize,
     sent: usize,
+}
+
+/// The published reason for one of the ROM's.
+pub fn reason(reason: u8) -> u8 {
+    match reason {
+        INVALID => 0xff,
+        CHECKSUM => 0xc1,
+        FAILED | 8 => 0xc4,
+        0xb => 0xc7,
+        other => other,
+    }
 }
 
 impl Stub {

@@ -5,7 +5,7 @@ use super::link::Fault;
 use super::loader::Loader;
 use super::plan::{self, BLOCK, Piece, SECTOR};
 use super::port::Port;
-use super::{rom, spi, stub};
+use super::{packet, rom, spi, stub};
 use crate::{Error, Kind, Progress, Region, Result, Step};
 
 /// What is erased before anything is written.
@@ -191,8 +191,7 @@ impl<P: Port> Loader<P> {
                 Err(fault) => fault,
             };
             stuck = if further { 1 } else { stuck + 1 };
-            // A line that garbles makes the loader complain about checksums and commands only.
-            let refused = matches!(fault, Fault::Refused(_, reason) if reason != 5 && reason != 7);
+            let refused = matches!(fault, Fault::Refused(_, why) if !packet::is_garbled(why));
             refusals = if refused { refusals + 1 } else { 0 };
             if stuck == STUCK || refusals == 3 {
                 return Err(self.explain(fault));

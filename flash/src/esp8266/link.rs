@@ -90,7 +90,7 @@ impl<P: Port> Link<P> {
             match Reply::parse(&frame) {
                 Some(reply) if reply.op == op as u8 && reply.failed == 0 => return Ok(reply),
                 Some(reply) if reply.op == op as u8 => {
-                    return Err(Fault::Refused(op, reply.reason));
+                    return Err(Fault::Refused(op, reply.failed));
                 }
                 _ => {}
             }

@@ -85,10 +85,8 @@ pub struct Reply {
     pub value: u32,
     /// Data without the status.
     pub data: Vec<u8>,
-    /// Not 0: it failed.
+    /// 0 if it worked, else why not: see [`reason`].
     pub failed: u8,
-    /// Why.
-    pub reason: u8,
 }
 
 impl Reply {
@@ -101,24 +99,37 @@ impl Reply {
             return None;
         }
         let value = u32::from_le_bytes([header[4], header[5], header[6], header[7]]);
-        let [failed, reason] = *status else { return None };
-        Some(Self { op: header[1], value, data: data.to_vec(), failed, reason })
+        // The ROM says whether and then why, stubs say why at once.
+        let failed = match *status {
+            [0, _] => 0,
+            [1, why] => why.max(1),
+            [why, _] => why,
+            _ => return None,
+        };
+        Some(Self { op: header[1], value, data: data.to_vec(), failed })
     }
 }
 
-/// What the reasons of a failure mean, from the same description.
+/// What the reasons of a failure mean: those of the ROM, and those of stubs, from 0xc0.
 pub fn reason(reason: u8) -> &'static str {
     match reason {
-        0x05 => "the command was invalid",
+        0x05 | 0xc3 | 0xff => "the command was invalid",
         0x06 => "it could not be done",
-        0x07 => "the checksum was wrong",
-        0x08 => "writing flash failed",
+        0x07 | 0xc1 => "the checksum was wrong",
+        0x08 | 0xc4 => "erasing or writing flash failed",
         0x09 => "reading flash failed",
-        0x0a => "the length was wrong",
-        0x0b => "the compressed data was wrong",
-        0xc0..=0xcf => "the stub loader could not do it",
+        0x0a | 0xc0 => "the length was wrong",
+        0x0b | 0xc7 => "the compressed data was wrong",
+        0xc5 => "the flash is locked",
+        0xc6..=0xc9 | 0xcb => "the data did not come as announced",
+        0xca => "the address is beyond the end of flash",
         _ => "it gave no reason",
     }
+}
+
+/// Whether the loader complains of what a bad line does to a command.
+pub fn is_garbled(reason: u8) -> bool {
+    matches!(reason, 0x05 | 0x07 | 0x0a | 0xc0 | 0xc1 | 0xc3)
 }
 
 #[cfg(test)]
@@ -141,7 +152,9 @@ mod tests {
         assert_eq!((reply.op, reply.value), (0x0a, 0xfff0_c101));
         assert_eq!((reply.failed, reply.data.len()), (0, 0));
         let reply = Reply::parse(&[1, 0x03, 3, 0, 0, 0, 0, 0, 9, 1, 7]).unwrap();
-        assert_eq!((reply.failed, reply.reason, reply.data), (1, 7, vec![9]));
+        assert_eq!((reply.failed, reply.data), (7, vec![9]), "the ROM");
+        let reply = Reply::parse(&[1, 0x03, 2, 0, 0, 0, 0, 0, 0xc1, 0]).unwrap();
+        assert_eq!(reply.failed, 0xc1, "a stub");
     }
 
     #[test]
