@@ -182,7 +182,7 @@ fn a_port_without_permission_is_told_with_the_fix() {
     let board = Board::with([]);
     let pty = board.pty();
     let files = Files::new();
-    std::fs::set_permissions(pty.path(), std::fs::Permissions::from_mode(0)).unwrap();
+    std::fs::set_permissions(pty.path(), std::fs::Permissions::from_mode(0o000)).unwrap();
     let mut command = pblink(pty.path());
     if std::fs::metadata("/proc/self").unwrap().uid() == 0 {
         // Root may do everything: somebody else has to try, with a copy that he can reach.

@@ -253,9 +253,17 @@ fn a_flash_beyond_the_rom_s_reach_is_used_as_far_as_it_goes() {
     assert_eq!(board.flash()[..4 << 20], expected[..4 << 20]);
     assert!(board.erased()[1024..].iter().all(|&count| count == 0));
 
-    let board = Board::new(Options { flash_size: 16 << 20, ..Options::default() });
-    flash(&board, with_stub(), &sdk_image()).unwrap();
-    assert_eq!(board.flash(), expected);
+    let mut far = sdk_image();
+    far[1].address = 5 << 20;
+    let large = || Options { flash_size: 16 << 20, ..Options::default() };
+    let (board, error) = error(large(), &far);
+    assert_eq!(error.kind(), Kind::Image);
+    assert!(error.cause().contains("behind the first 4 MB"), "{error}");
+    assert_untouched(&board);
+
+    let board = Board::new(large());
+    flash(&board, with_stub(), &far).unwrap();
+    assert!(board.flash() == self::expected(&far, 9, 16 << 20));
 }
 
 #[test]
