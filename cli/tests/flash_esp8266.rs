@@ -19,8 +19,14 @@ struct Files {
 
 impl Files {
     fn new() -> Self {
-        let bytes = |count: u32| -> Vec<u8> {
-            (0..count).map(|at| (at.wrapping_mul(at) >> 7) as u8).collect()
+        // Hardly to be compressed: so with each loader there are more than a hundred blocks.
+        let mut state = 1_u32;
+        let mut bytes = |count: u32| -> Vec<u8> {
+            let mut next = |_| {
+                state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+                (state >> 24) as u8
+            };
+            (0..count).map(&mut next).collect()
         };
         let (program, code) = (image(&bytes(60_000)), bytes(458_752));
         let folder = tempfile::tempdir().unwrap();
@@ -104,7 +110,7 @@ fn faults_on_the_way_change_nothing() {
     let faults = [
         Fault::Noise(noise),
         Fault::GarbleBlock(7),
-        Fault::LoseBlock(100),
+        Fault::LoseBlock(90),
         Fault::LoseAnswer(9),
         Fault::GarbleAnswer(30),
     ];
@@ -217,7 +223,7 @@ fn what_is_no_serial_port_is_told() {
 #[test]
 fn a_board_that_vanishes_starts_no_half_program() {
     let files = Files::new();
-    for block in [1, 200] {
+    for block in [1, 100] {
         let board = Board::with([Fault::VanishAtBlock(block)]);
         let output = run(&board, &files, &YES);
         assert_failed(&output, 1, "the board's port is gone", "run the same command");
