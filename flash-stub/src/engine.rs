@@ -11,8 +11,8 @@ use miniz_oxide::inflate::core::DecompressorOxide;
 
 use crate::chip::Chip;
 use crate::protocol::{
-    BLOCK, BLOCK_HEADER, ERASE_BLOCK, Error, FRAME, GREETING, HEADER, LARGEST_FLASH, PACKET, SECTOR,
-    SYNC_ANSWERS, command,
+    BLOCK, BLOCK_HEADER, ERASE_BLOCK, Error, FRAME, GREETING, HEADER, LARGEST_FLASH, PACKET,
+    SECTOR, SYNC_ANSWERS, command,
 };
 use crate::writing::{WINDOW, Writing, erase_some};
 
@@ -88,11 +88,7 @@ fn done() -> Done {
 
 impl<'a, C: Chip> Stub<'a, C> {
     /// A stub on a chip whose flash is not set up yet.
-    pub fn new(
-        chip: C,
-        memory: &'a mut Memory,
-        decompressor: &'a mut DecompressorOxide,
-    ) -> Self {
+    pub fn new(chip: C, memory: &'a mut Memory, decompressor: &'a mut DecompressorOxide) -> Self {
         Self { chip, memory, decompressor, writing: None, flash_size: LARGEST_FLASH }
     }
 

@@ -166,9 +166,8 @@ extern "C" fn pblink_stub_main() {
     // The ROM would start the stub again after the next reset.
     ets_set_user_start(0);
     // SAFETY: this function runs once, and is the only user of both.
-    let (memory, decompressor) = unsafe {
-        (&mut *MEMORY.0.get(), (*DECOMPRESSOR.0.get()).write(DecompressorOxide::new()))
-    };
+    let (memory, decompressor) =
+        unsafe { (&mut *MEMORY.0.get(), (*DECOMPRESSOR.0.get()).write(DecompressorOxide::new())) };
     Stub::new(Esp8266 { waiting: 0 }, memory, decompressor).run();
 }
 
