@@ -4,6 +4,7 @@ pub mod build;
 pub mod config;
 pub mod demo;
 pub mod extras;
+pub mod flash;
 pub mod monitor;
 pub mod new;
 pub mod serve;
@@ -76,6 +77,8 @@ pub enum Command {
     Monitor(monitor::Args),
     /// Build the firmwares of both boards.
     Build(build::Args),
+    /// Put a program onto a board.
+    Flash(flash::Args),
     /// Make a folder with an application of your own for the STM32.
     New(new::Args),
     /// Write, show and check pblink.toml.
@@ -124,6 +127,7 @@ pub fn dispatch(cli: Cli) -> anyhow::Result<Exit> {
         Command::Simulate(args) => simulate::run(args, &cli.global),
         Command::Monitor(args) => monitor::run(args, &cli.global),
         Command::Build(args) => build::run(args, &cli.global),
+        Command::Flash(args) => flash::run(args, &cli.global),
         Command::New(args) => new::run(args),
         Command::Config(args) => config::run(args, &cli.global),
         Command::Completions(args) => extras::completions(args),

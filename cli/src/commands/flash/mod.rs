@@ -1,0 +1,50 @@
+//! `pblink flash`: programs onto boards. The work itself is done by `pblink_flash`; here are the flags,
+//! the choice of port and image, and what the user sees.
+
+mod bar;
+mod esp8266;
+mod stm32;
+
+use super::Global;
+use crate::exit::{Exit, Failed};
+
+pub use bar::Bar;
+
+/// Arguments of `pblink flash`.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  pblink flash esp8266                      what `pblink build` made, over the one serial adapter
+  pblink flash stm32                        what `pblink build` made, by probe or USB, whichever is there")]
+pub struct Args {
+    /// Which board.
+    #[command(subcommand)]
+    pub board: Board,
+}
+
+/// Which board.
+#[derive(Debug, clap::Subcommand)]
+pub enum Board {
+    /// The ESP8266, over a serial port.
+    Esp8266(esp8266::Args),
+    /// The STM32, by a debug probe or over its own USB.
+    Stm32(stm32::Args),
+}
+
+/// Runs the verb.
+pub fn run(args: Args, global: &Global) -> anyhow::Result<Exit> {
+    match args.board {
+        Board::Esp8266(args) => esp8266::run(args, global),
+        Board::Stm32(args) => stm32::run(args, global),
+    }
+}
+
+/// An error of flashing with the exit code of the verb: 130 if the user stopped it, else 1.
+fn failed(error: pblink_flash::Error) -> anyhow::Error {
+    let exit = match error.kind() {
+        pblink_flash::Kind::Cancelled => Exit::Interrupted,
+        _ => Exit::Failure,
+    };
+    tracing::debug!(?error, "flashing failed");
+    Failed::with(exit, error.to_string())
+}

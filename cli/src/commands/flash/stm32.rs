@@ -1,0 +1,15 @@
+//! `pblink flash stm32`
+
+use super::{Bar, failed};
+use crate::commands::Global;
+use crate::exit::Exit;
+
+/// Arguments of `pblink flash stm32`.
+#[derive(Debug, clap::Args)]
+pub struct Args {}
+
+/// Runs the verb.
+pub fn run(_args: Args, global: &Global) -> anyhow::Result<Exit> {
+    let _progress = Bar::new(global);
+    Err(failed(pblink_flash::Error::new(pblink_flash::Kind::Other, "not here yet", "wait")))
+}

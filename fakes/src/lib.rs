@@ -1,0 +1,7 @@
+//! Boards that are only software, for the tests of flashing.
+//!
+//! Each behaves as the chip's manual says, down to what flash can and cannot do, and has faults that a
+//! test can ask for. Nothing that ships depends on this crate.
+
+pub mod esp8266;
+pub mod stm32;

@@ -1,0 +1,1 @@
+//! An STM32, behind its USB bootloader or a debug probe.
