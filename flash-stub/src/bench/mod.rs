@@ -50,6 +50,10 @@ const RDID: u32 = 0x9f;
 /// Winbond, 4 MB.
 const FLASH_ID: u32 = 0x16_40ef;
 
+/// The chip's fuses: an ESP8266EX with the address 18:fe:34:01:02:03.
+const FUSES: u32 = 0x3ff0_0050;
+const FUSE_WORDS: [u32; 4] = [0x0300_0000, 0x0000_0102, 0, 0];
+
 /// What the RAM for the stub's data holds before: a stub that takes it for zeroes shows.
 const PAINT: u32 = 0xa5a5_a5a5;
 const DATA: core::ops::Range<u32> = 0x3ffe_8000..0x3fff_c000;
@@ -64,6 +68,9 @@ struct Bench {
     unsent: usize,
     /// The last thing that the stub did was to look whether something has come.
     waits: bool,
+    /// The UART's clock divider. The RAM at the UART's place is never touched by this module: the emulator
+    /// would stop for ever at a watched place when the trap is closed.
+    divider: u32,
     buffer: [u8; rpc::MOST],
 }
 
@@ -81,6 +88,7 @@ static BENCH: Place = Place(UnsafeCell::new(Bench {
     sent: [0; _],
     unsent: 0,
     waits: false,
+    divider: DIVIDER,
     buffer: [0; _],
 }));
 
@@ -181,8 +189,8 @@ impl Bench {
                 }
                 (self.waiting - self.taken).min(128) as u32
             }
-            // SAFETY: plain RAM in the emulator; nothing traps here.
-            _ => unsafe { ((UART + register) as *const u32).read_volatile() },
+            CLKDIV => self.divider,
+            _ => self.crash("the stub read a register of the UART that is not modelled"),
         }
     }
 
@@ -233,8 +241,6 @@ extern "C" fn bench_main() -> ! {
             }
         }
     });
-    // SAFETY: plain RAM in the emulator, the UART of the chip.
-    unsafe { ((UART + CLKDIV) as *mut u32).write_volatile(DIVIDER) };
     bench_watch(UART, WATCH);
     // SAFETY: the program has been loaded there.
     unsafe { bench_start(entry) }
@@ -247,27 +253,45 @@ extern "C" fn bench_trap(registers: &mut [u32; 16], pc: u32) -> u32 {
     // SAFETY: the stub does not use the bench while it traps.
     let bench = unsafe { &mut *BENCH.0.get() };
     finish_flash_command();
-    // SAFETY: the core has just executed code there.
-    let code: [u32; 3] = core::array::from_fn(|n| {
-        u32::from(unsafe { ((pc + n as u32) as *const u8).read_volatile() })
-    });
-    let (t, s) = ((code[0] >> 4) as usize, (code[1] & 15) as usize);
-    let r = code[1] >> 4;
-    // Xtensa ISA: L32I and S32I, L32I.N and S32I.N
-    let (is_load, offset, len) = match (code[0] & 15, r) {
-        (2, 2) => (true, code[2] << 2, 3),
-        (2, 6) => (false, code[2] << 2, 3),
-        (8, _) => (true, r << 2, 2),
-        (9, _) => (false, r << 2, 2),
-        _ => bench.crash("the stub used a register of the UART otherwise than as a word"),
+    let Some(Access { is_load, t, address, next }) = Access::at(registers, pc) else {
+        bench.crash("the stub used a register of the UART otherwise than as a word");
     };
-    let register = registers[s].wrapping_add(offset).wrapping_sub(UART);
+    let register = address.wrapping_sub(UART);
     if is_load {
         registers[t] = bench.load(register);
     } else {
         bench.store(register, registers[t]);
     }
-    pc + len
+    next
+}
+
+/// An instruction that loads or stores a word.
+struct Access {
+    is_load: bool,
+    /// Which register it is loaded to or stored from.
+    t: usize,
+    address: u32,
+    /// Where the next instruction is.
+    next: u32,
+}
+
+impl Access {
+    /// Source: Xtensa ISA, L32I and S32I, L32I.N and S32I.N.
+    fn at(registers: &[u32; 16], pc: u32) -> Option<Self> {
+        // SAFETY: the core has just executed code there.
+        let code: [u32; 3] = core::array::from_fn(|n| {
+            u32::from(unsafe { ((pc + n as u32) as *const u8).read_volatile() })
+        });
+        let (t, s, r) = ((code[0] >> 4) as usize, (code[1] & 15) as usize, code[1] >> 4);
+        let (is_load, offset, len) = match (code[0] & 15, r) {
+            (2, 2) => (true, code[2] << 2, 3),
+            (2, 6) => (false, code[2] << 2, 3),
+            (8, _) => (true, r << 2, 2),
+            (9, _) => (false, r << 2, 2),
+            _ => return None,
+        };
+        Some(Self { is_load, t, address: registers[s].wrapping_add(offset), next: pc + len })
+    }
 }
 
 /// The host reads the id of the flash chip by the SPI controller's registers. These are plain RAM here;
@@ -284,8 +308,16 @@ fn finish_flash_command() {
     }
 }
 
+/// The core has raised an exception. If it was about to read the chip's fuses, which the emulator lacks,
+/// that is carried out; all else is the end.
 #[unsafe(no_mangle)]
-extern "C" fn bench_fault(cause: u32, pc: u32, address: u32) -> ! {
+extern "C" fn bench_fault(registers: &mut [u32; 16], pc: u32, cause: u32, address: u32) -> u32 {
+    if let Some(word) = address.checked_sub(FUSES).and_then(|at| FUSE_WORDS.get(at as usize / 4))
+        && let Some(Access { is_load: true, t, next, .. }) = Access::at(registers, pc)
+    {
+        registers[t] = *word;
+        return next;
+    }
     bench_level();
     // SAFETY: whoever held the bench does not go on.
     let bench = unsafe { &mut *BENCH.0.get() };
@@ -341,8 +373,7 @@ extern "C" fn rom_delay(micros: u32) {
 extern "C" fn rom_div_modify(uart: u32, divider: u32) {
     with(|bench| {
         bench.ask(ask::DIVIDER, divider, uart, &[]);
-        // SAFETY: plain RAM in the emulator; nothing traps here.
-        unsafe { ((UART + CLKDIV) as *mut u32).write_volatile(divider) };
+        bench.divider = divider;
         // The ROM's empties both FIFOs.
         (bench.taken, bench.waiting) = (0, 0);
     });

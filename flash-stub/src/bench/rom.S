@@ -27,12 +27,15 @@ _reset:
     // The debug exception: the core has touched what it is made to watch.
     wsr     a0, excsave2
     j       trap
+    // Exceptions: mostly the end, see bench_fault.
     .org    0x30
+    wsr     a0, excsave1
     j       fault
     .org    0x50
+    wsr     a0, excsave1
     j       fault
     .org    0x70
-    j       fault
+    ill
     rom     0x0f98, rom_isr_mask
     rom     0x0fbc, rom_user_start
     // The chip's mark, by which hosts know it.
@@ -60,8 +63,9 @@ _reset:
 3:  .word   bench_trap
 4:  .word   bench_fault
 
-// All registers are saved, the trap carries out what the core was about to do, all are restored.
-trap:
+// All registers are saved, the function carries out what the core was about to do and tells where to go
+// on, all are restored.
+    .macro  enter level, function
     l32r    a0, 1b
     s32i    a1, a0, 4
     s32i    a2, a0, 8
@@ -78,16 +82,18 @@ trap:
     s32i    a13, a0, 52
     s32i    a14, a0, 56
     s32i    a15, a0, 60
-    rsr     a2, excsave2
+    rsr     a2, excsave\level
     s32i    a2, a0, 0
     rsr     a2, sar
     s32i    a2, a0, 64
     mov     a2, a0
-    rsr     a3, epc2
+    rsr     a3, epc\level
+    rsr     a4, exccause
+    rsr     a5, excvaddr
     l32r    a1, 2b
-    l32r    a0, 3b
+    l32r    a0, \function
     callx0  a0
-    wsr     a2, epc2
+    wsr     a2, epc\level
     l32r    a0, 1b
     l32i    a2, a0, 64
     wsr     a2, sar
@@ -107,15 +113,14 @@ trap:
     l32i    a14, a0, 56
     l32i    a15, a0, 60
     l32i    a0, a0, 0
-    rfi     2
+    .endm
 
+trap:
+    enter   2, 3b
+    rfi     2
 fault:
-    rsr     a2, exccause
-    rsr     a3, epc1
-    rsr     a4, excvaddr
-    l32r    a1, 2b
-    l32r    a0, 4b
-    jx      a0
+    enter   1, 4b
+    rfe
 
 // u32 bench_simcall(u32 number, u32 a, u32 b, u32 c): a call of the emulator.
     .align  4

@@ -45,6 +45,8 @@ const SEND_ROOM: u32 = 126;
 struct Esp8266 {
     /// Bytes that are known to have come.
     waiting: u32,
+    /// Bytes for which there is known to be room.
+    room: u32,
 }
 
 fn result(status: u32) -> Result<(), FlashFault> {
@@ -73,7 +75,10 @@ impl Chip for Esp8266 {
     }
 
     fn send(&mut self, byte: u8) {
-        while Self::unsent() >= SEND_ROOM {}
+        while self.room == 0 {
+            self.room = SEND_ROOM.saturating_sub(Self::unsent());
+        }
+        self.room -= 1;
         // SAFETY: gives a byte to the UART.
         unsafe { UART_FIFO.write_volatile(u32::from(byte)) };
     }
@@ -168,7 +173,7 @@ extern "C" fn pblink_stub_main() {
     // SAFETY: this function runs once, and is the only user of both.
     let (memory, decompressor) =
         unsafe { (&mut *MEMORY.0.get(), (*DECOMPRESSOR.0.get()).write(DecompressorOxide::new())) };
-    Stub::new(Esp8266 { waiting: 0 }, memory, decompressor).run();
+    Stub::new(Esp8266 { waiting: 0, room: 0 }, memory, decompressor).run();
 }
 
 /// Never called: this build's panics are illegal instructions, see `build.sh`. The compiler wants one.
