@@ -42,10 +42,32 @@ pub fn chip() -> Option<&'static Path> {
     find(&IMAGE, "sdk")
 }
 
+/// What stands in for the chip's ROM when the flasher stub runs. Otherwise like [`esp8266`].
+///
+/// # Panics
+/// Like [`esp8266`].
+pub fn stub_bench() -> Option<&'static Path> {
+    static IMAGE: Built = OnceLock::new();
+    found(IMAGE.get_or_init(|| build_in("flash-stub", "emulator", "bench/bench.elf")))
+}
+
+/// The flasher stub, built anew; `stub.toml` beside it says with what. Otherwise like [`esp8266`].
+///
+/// # Panics
+/// Like [`esp8266`].
+pub fn stub() -> Option<&'static Path> {
+    static IMAGE: Built = OnceLock::new();
+    found(IMAGE.get_or_init(|| build_in("flash-stub", "chip", "chip/stub.bin")))
+}
+
 type Built = OnceLock<Result<PathBuf, String>>;
 
 fn find(image: &'static Built, name: &str) -> Option<&'static Path> {
-    match image.get_or_init(|| build(name)) {
+    found(image.get_or_init(|| build(name)))
+}
+
+fn found(image: &'static Result<PathBuf, String>) -> Option<&'static Path> {
+    match image {
         Ok(image) => Some(image),
         Err(missing) => {
             assert!(std::env::var_os("CI").is_none_or(|ci| ci.is_empty()), "{missing}");
@@ -56,9 +78,14 @@ fn find(image: &'static Built, name: &str) -> Option<&'static Path> {
 }
 
 fn build(name: &str) -> Result<PathBuf, String> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../firmware-esp8266");
+    build_in("firmware-esp8266", name, &format!("{name}/pblink-esp8266.elf"))
+}
+
+/// Runs the `build.sh` of a folder; `product` is in its `target`.
+fn build_in(folder: &str, name: &str, product: &str) -> Result<PathBuf, String> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(folder);
     let output = Command::new("sh")
-        .arg(folder.join("build.sh"))
+        .arg(path.join("build.sh"))
         .arg(name)
         // With or without the SDK on this machine: the same check.
         .env_remove("ESP8266_NONOS_SDK")
@@ -69,14 +96,14 @@ fn build(name: &str) -> Result<PathBuf, String> {
     if output.status.code() == Some(MISSING) {
         missing += &errors;
     } else {
-        assert!(output.status.success(), "firmware-esp8266/build.sh failed:\n{errors}");
+        assert!(output.status.success(), "{folder}/build.sh failed:\n{errors}");
     }
     if Command::new(QEMU).arg("--version").output().is_err() {
         missing += &format!("missing: the emulator {QEMU}\n    install it with: {INSTALL_QEMU}\n");
     }
     if missing.is_empty() {
         print!("{}", String::from_utf8_lossy(&output.stdout));
-        Ok(folder.join("target").join(name).join("pblink-esp8266.elf"))
+        Ok(path.join("target").join(product))
     } else {
         Err(missing)
     }

@@ -19,10 +19,33 @@ pub struct Stub {
     pub entry: u32,
 }
 
+/// The one of this project, made by `flash-stub/build.sh commit`. `stub.toml` beside it says with what.
+const BUILTIN: &[u8] = include_bytes!("stub.bin");
+
 impl Stub {
     /// The one that comes with this crate, if it has one: without it the ROM loader does the work.
     pub fn builtin() -> Option<Self> {
-        None
+        Self::from_image(BUILTIN)
+    }
+
+    /// One from an image of the kind that the ROM loader takes: 0xe9, number of segments, two bytes, entry,
+    /// and for each segment address, length and bytes. None if it is not such an image, or not whole.
+    pub fn from_image(image: &[u8]) -> Option<Self> {
+        let (&[0xe9, count, _, _], rest) = image.split_first_chunk()? else { return None };
+        let (entry, mut rest) = rest.split_first_chunk()?;
+        let mut segments = Vec::new();
+        for _ in 0..count {
+            let (address, after) = rest.split_first_chunk()?;
+            let (length, after) = after.split_first_chunk()?;
+            let length = usize::try_from(u32::from_le_bytes(*length)).ok()?;
+            let (bytes, after) = after.split_at_checked(length)?;
+            segments.push((u32::from_le_bytes(*address), bytes.to_vec()));
+            rest = after;
+        }
+        // Padded, so that the checksum of all segments is the last byte of 16.
+        let sum = segments.iter().flat_map(|(_, bytes)| bytes).fold(0xef, |sum, byte| sum ^ byte);
+        (rest.last() == Some(&sum) && image.len().is_multiple_of(16))
+            .then_some(Self { segments, entry: u32::from_le_bytes(*entry) })
     }
 }
 
@@ -136,4 +159,34 @@ pub fn change_baud<P: Port>(link: &mut Link<P>, from: u32, to: u32) -> Result<()
 /// A time-out for work on so many bytes, from the slowest chips' data sheets.
 pub fn per_megabyte(seconds: u32, length: u32) -> Duration {
     Duration::from_secs(5) + Duration::from_secs(seconds.into()) * length.div_ceil(4096) / 256
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_builtin_one_is_whole_and_within_the_chip_s_ram() {
+        let stub = Stub::builtin().expect("an image");
+        assert_eq!(stub.segments.len(), 2);
+        for (address, bytes) in &stub.segments {
+            let end = address + bytes.len() as u32;
+            // Code, and data that the ROM does not use.
+            let ram = [0x4010_0000..=0x4010_8000, 0x3ffe_8000..=0x3fff_c000];
+            assert!(ram.iter().any(|ram| ram.contains(address) && ram.contains(&end)));
+            assert!(bytes.len().is_multiple_of(4), "the ROM loads words");
+        }
+        let (code, bytes) = &stub.segments[0];
+        assert!((*code..code + bytes.len() as u32).contains(&stub.entry));
+    }
+
+    #[test]
+    fn an_image_that_is_not_whole_is_refused() {
+        for len in 0..BUILTIN.len() {
+            assert_eq!(Stub::from_image(&BUILTIN[..len]), None, "{len}");
+        }
+        let mut garbled = BUILTIN.to_vec();
+        garbled[100] ^= 1;
+        assert_eq!(Stub::from_image(&garbled), None);
+    }
 }
