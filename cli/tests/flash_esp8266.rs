@@ -89,18 +89,24 @@ const YES: [&str; 3] = ["--yes", "--before", "no-reset"];
 
 #[test]
 fn half_a_megabyte_is_flashed_and_starts() {
-    let (files, board) = (Files::new(), Board::with([]));
-    let output = run(&board, &files, &[&YES[..], &["--json"]].concat());
-    assert!(output.status.success(), "{}", stderr(&output));
-    assert!(board.flash() == files.in_flash(0x40), "byte by byte");
-    let report: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
-    assert_eq!(report["mac"], "5c:cf:7f:01:02:03");
-    assert_eq!(report["flash_size"], 4 << 20);
-    assert_eq!(report["regions"][1]["address"], "0x00010000");
-    assert_eq!(report["regions"][1]["written"], true);
-    assert_ne!(report["regions"][1]["verified"], "no");
-    assert_eq!(report["boot"]["greeting"], "pblink-esp8266 0.1.0");
-    assert_eq!(report["boot"]["warning"], serde_json::Value::Null);
+    let files = Files::new();
+    for (arguments, loader, verified) in
+        [(&["--json"][..], "stub", "full"), (&["--json", "--no-stub"][..], "rom", "sampled")]
+    {
+        let board = Board::with([]);
+        let output = run(&board, &files, &[&YES[..], arguments].concat());
+        assert!(output.status.success(), "{}", stderr(&output));
+        assert!(board.flash() == files.in_flash(0x40), "byte by byte");
+        let report: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+        assert_eq!(report["mac"], "5c:cf:7f:01:02:03");
+        assert_eq!(report["flash_size"], 4 << 20);
+        assert_eq!(report["loader"], loader);
+        assert_eq!(report["regions"][1]["address"], "0x00010000");
+        assert_eq!(report["regions"][1]["written"], true);
+        assert_eq!(report["regions"][1]["verified"], verified);
+        assert_eq!(report["boot"]["greeting"], "pblink-esp8266 0.1.0");
+        assert_eq!(report["boot"]["warning"], serde_json::Value::Null);
+    }
 }
 
 #[test]
@@ -114,13 +120,15 @@ fn faults_on_the_way_change_nothing() {
         Fault::LoseAnswer(9),
         Fault::GarbleAnswer(30),
     ];
-    let board = Board::with(faults);
-    let output = run(&board, &files, &YES);
-    assert!(output.status.success(), "{}", stderr(&output));
-    assert!(board.flash() == files.in_flash(0x40));
-    let said = String::from_utf8(output.stdout).unwrap();
-    assert!(said.contains("program.bin") && said.contains("verified"), "{said}");
-    assert!(said.contains("the board says: pblink-esp8266 0.1.0"), "{said}");
+    for loader in [&[][..], &["--no-stub"]] {
+        let board = Board::with(faults.clone());
+        let output = run(&board, &files, &[&YES[..], loader].concat());
+        assert!(output.status.success(), "{}", stderr(&output));
+        assert!(board.flash() == files.in_flash(0x40));
+        let said = String::from_utf8(output.stdout).unwrap();
+        assert!(said.contains("program.bin") && said.contains("verified"), "{said}");
+        assert!(said.contains("the board says: pblink-esp8266 0.1.0"), "{said}");
+    }
 }
 
 #[test]

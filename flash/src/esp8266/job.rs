@@ -167,8 +167,12 @@ impl<P: Port> Loader<P> {
         match job.erase {
             Erase::All => self.erase_all(progress)?,
             Erase::Needed => {
-                let sectors: Vec<_> = head.iter().chain(&body).map(Piece::sectors).collect();
-                self.erase(&sectors, "what is written", progress)?;
+                // A stub erases what it writes; but the head first, so that nothing starts meanwhile.
+                let rest = if self.in_stub() { &[][..] } else { &body };
+                let sectors: Vec<_> = head.iter().chain(rest).map(Piece::sectors).collect();
+                if !sectors.is_empty() {
+                    self.erase(&sectors, "what is written", progress)?;
+                }
             }
         }
         for piece in &body {

@@ -51,6 +51,9 @@ pub struct Args {
     /// Erase only the sectors that are written.
     #[arg(long)]
     pub no_erase: bool,
+    /// Let the loader in the chip's ROM do all the work, if the faster one in RAM makes trouble.
+    #[arg(long)]
+    pub no_stub: bool,
     /// How much is read back. `auto` is everything if the loader can hash, else samples.
     #[arg(long, value_enum, default_value_t = Much::Auto, value_name = "HOW")]
     pub verify: Much,
@@ -194,7 +197,7 @@ fn work(
             How::NoReset => Before::NoReset,
         },
         baud: args.baud,
-        stub: Stub::builtin(),
+        stub: Stub::builtin().filter(|_| !args.no_stub),
         flash_size: args.flash_size,
     };
     let built = args.image.is_empty();
