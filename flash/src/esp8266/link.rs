@@ -179,3 +179,75 @@ impl<P: Port> Link<P> {
         self.command(Op::WriteReg, &data, SHORT).map(drop)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Answers each read of a register with its address; the first answer is held back until the next
+    /// command comes.
+    #[derive(Default)]
+    struct Late {
+        output: VecDeque<u8>,
+        held: Option<Vec<u8>>,
+        commands: u32,
+    }
+
+    impl Port for Late {
+        fn read(&mut self, buffer: &mut [u8], _: Duration) -> io::Result<usize> {
+            let count = self.output.len().min(buffer.len());
+            for (place, byte) in buffer.iter_mut().zip(self.output.drain(..count)) {
+                *place = byte;
+            }
+            Ok(count)
+        }
+
+        fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
+            let mut decoder = Decoder::default();
+            let command = bytes.iter().find_map(|&byte| decoder.push(byte)).expect("a frame");
+            self.commands += 1;
+            let mut reply = vec![1, command[1], 2, 0];
+            reply.extend(&command[8..12]);
+            reply.extend([0, 0]);
+            if self.commands == 1 {
+                self.held = Some(reply);
+                return Ok(());
+            }
+            for reply in self.held.take().iter().chain([&reply]) {
+                self.output.extend(super::super::slip::encode(reply));
+            }
+            Ok(())
+        }
+
+        fn set_baud(&mut self, _: u32) -> io::Result<()> {
+            Ok(())
+        }
+
+        fn set_lines(&mut self, _: bool, _: bool) -> io::Result<()> {
+            Ok(())
+        }
+
+        fn drain(&mut self) -> io::Result<()> {
+            self.output.clear();
+            Ok(())
+        }
+
+        fn wait(&mut self, _: Duration) {}
+    }
+
+    #[test]
+    fn a_late_answer_is_never_taken_for_another() {
+        let mut link = Link::new(Late::default());
+        for address in [0x10, 0x20, 0x30, 0x40] {
+            assert_eq!(link.read_register(address).unwrap(), address);
+        }
+        // The first one, the sync after its time-out, the first one again, and three others.
+        assert_eq!(link.port.commands, 6);
+    }
+
+    #[test]
+    fn a_line_that_is_gone_is_not_tried_again() {
+        assert!(matches!(Fault::from(io::ErrorKind::BrokenPipe.into()), Fault::Gone(_)));
+        assert!(matches!(Fault::from(io::ErrorKind::TimedOut.into()), Fault::Silent));
+    }
+}
