@@ -50,6 +50,27 @@ pub fn chip() -> Option<PathBuf> {
     if_complete(missing).map(|()| image)
 }
 
+/// What stands in for the chip's ROM when the flasher stub runs. Otherwise like [`firmwares`].
+///
+/// # Panics
+/// Like [`firmwares`].
+pub fn stub_bench() -> Option<PathBuf> {
+    let mut missing = String::new();
+    let folder = build("flash-stub", "emulator", &mut missing);
+    emulator(Core::Lx106, &mut missing);
+    if_complete(missing).map(|()| folder.join("target/bench/bench.elf"))
+}
+
+/// The flasher stub, built anew; `stub.toml` beside it says with what. Otherwise like [`firmwares`].
+///
+/// # Panics
+/// Like [`firmwares`].
+pub fn stub() -> Option<PathBuf> {
+    let mut missing = String::new();
+    let folder = build("flash-stub", "chip", &mut missing);
+    if_complete(missing).map(|()| folder.join("target/chip/stub.bin"))
+}
+
 type Built = OnceLock<(Images, String)>;
 
 fn find(built: &'static Built, name: &str) -> Option<Images> {
@@ -58,14 +79,18 @@ fn find(built: &'static Built, name: &str) -> Option<Images> {
         let images =
             Images { stm32: stm32(name, &mut missing), esp8266: esp8266(name, &mut missing) };
         for core in [Core::CortexM4, Core::Lx106] {
-            if Command::new(core.qemu()).arg("--version").output().is_err() {
-                missing += &format!("missing: the emulator {}\n", core.qemu());
-                missing += &format!("    install it with: {}\n", core.install());
-            }
+            emulator(core, &mut missing);
         }
         (images, missing)
     });
     if_complete(missing.clone()).map(|()| images.clone())
+}
+
+fn emulator(core: Core, missing: &mut String) {
+    if Command::new(core.qemu()).arg("--version").output().is_err() {
+        *missing += &format!("missing: the emulator {}\n", core.qemu());
+        *missing += &format!("    install it with: {}\n", core.install());
+    }
 }
 
 fn if_complete(missing: String) -> Option<()> {

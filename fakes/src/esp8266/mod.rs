@@ -1,1 +1,133 @@
-//! An ESP8266 in its ROM loader.
+//! An ESP8266: the loader in its ROM, what a stub in RAM adds, its flash, and faults.
+//!
+//! A [`Board`] is used in two ways: [`Board::line`] is a port within the process, where no time passes;
+//! [`Board::pty`] is a pseudo-terminal for whole programs.
+
+mod boot;
+mod chip;
+mod fault;
+mod flash;
+mod line;
+mod pty;
+mod registers;
+mod stub;
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+pub use boot::image;
+pub use chip::Running;
+pub use fault::Fault;
+pub use line::Line;
+pub use pty::Pty;
+
+use chip::Chip;
+
+/// What the ESP8266 has at 0x40001000.
+pub const MAGIC: u32 = 0xfff0_c101;
+
+/// What the firmware of pblink says when it starts.
+pub const GREETING: &str = "\r\npblink-esp8266 0.1.0\r\nlast reset: external\r\n";
+
+/// How a board is made.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// What tells chips apart.
+    pub magic: u32,
+    /// Bytes of flash.
+    pub flash_size: usize,
+    /// What goes wrong.
+    pub faults: Vec<Fault>,
+    /// What the program in flash says when it starts.
+    pub says: Vec<u8>,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            magic: MAGIC,
+            flash_size: 4 << 20,
+            faults: Vec::new(),
+            says: GREETING.as_bytes().to_vec(),
+        }
+    }
+}
+
+/// A board, in its loader, with old bytes all over its flash. Copies are the same board.
+#[derive(Debug, Clone)]
+pub struct Board {
+    chip: Arc<Mutex<Chip>>,
+}
+
+impl Board {
+    /// A board.
+    pub fn new(options: Options) -> Self {
+        let Options { magic, flash_size, faults, says } = options;
+        Self { chip: Arc::new(Mutex::new(Chip::new(magic, flash_size, faults, says))) }
+    }
+
+    /// One with faults, and otherwise like all.
+    pub fn with(faults: impl Into<Vec<Fault>>) -> Self {
+        Self::new(Options { faults: faults.into(), ..Options::default() })
+    }
+
+    fn chip(&self) -> MutexGuard<'_, Chip> {
+        self.chip.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A port to it within this process.
+    pub fn line(&self) -> Line {
+        Line::new(self.clone())
+    }
+
+    /// A pseudo-terminal to it.
+    ///
+    /// # Panics
+    /// If the system has none.
+    pub fn pty(&self) -> Pty {
+        Pty::new(self.clone())
+    }
+
+    /// What is in its flash.
+    pub fn flash(&self) -> Vec<u8> {
+        self.chip().flash.bytes().to_vec()
+    }
+
+    /// How often each sector was erased.
+    pub fn erased(&self) -> Vec<u32> {
+        self.chip().flash.erased().to_vec()
+    }
+
+    /// What runs on it.
+    pub fn running(&self) -> Running {
+        self.chip().running
+    }
+
+    /// So many blocks of data have come.
+    pub fn blocks(&self) -> u32 {
+        self.chip().faults.blocks
+    }
+
+    /// From now on, these bits of a byte of flash are 0.
+    pub fn wear_out(&self, address: usize, bits: u8) {
+        self.chip().flash.wear_out(address, bits);
+    }
+
+    /// From now on, this fault, with blocks and answers counted from here.
+    pub fn fail(&self, fault: Fault) {
+        self.chip().faults = fault::Faults { list: vec![fault], ..fault::Faults::default() };
+    }
+
+    /// Takes away all faults, and plugs the cable in again; the chip is reset into its loader.
+    pub fn repair(&self) {
+        let mut chip = self.chip();
+        chip.faults.list.clear();
+        chip.gone = false;
+        chip.output.clear();
+        chip.reset(true);
+    }
+
+    /// Whether a program would start after a reset: one whose checksum is right.
+    pub fn would_start(&self) -> bool {
+        boot::start(self.chip().flash.bytes()) == boot::Start::Program
+    }
+}

@@ -3,6 +3,7 @@
 
 mod bar;
 mod esp8266;
+mod images;
 pub mod stm32;
 mod way;
 

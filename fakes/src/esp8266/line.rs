@@ -1,0 +1,74 @@
+//! A port to a board within the process. No time passes: where nothing comes, nothing will.
+
+use std::io;
+use std::time::Duration;
+
+use pblink_flash::esp8266::Port;
+
+use super::Board;
+
+/// A port to a board, with the wires that reset it.
+#[derive(Debug)]
+pub struct Line {
+    board: Board,
+    baud: u32,
+    wires: bool,
+}
+
+impl Line {
+    pub(super) fn new(board: Board) -> Self {
+        Self { board, baud: 115_200, wires: true }
+    }
+
+    /// The adapter has no wires that reset the board.
+    #[must_use]
+    pub fn without_wires(mut self) -> Self {
+        self.wires = false;
+        self
+    }
+}
+
+impl Port for Line {
+    fn read(&mut self, buffer: &mut [u8], _timeout: Duration) -> io::Result<usize> {
+        let mut chip = self.board.chip();
+        if chip.gone {
+            return Err(io::ErrorKind::BrokenPipe.into());
+        }
+        // Not all at once, as on a real line.
+        let count = chip.output.len().min(buffer.len()).min(61);
+        for (place, byte) in buffer.iter_mut().zip(chip.output.drain(..count)) {
+            *place = byte;
+        }
+        Ok(count)
+    }
+
+    fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
+        let mut chip = self.board.chip();
+        if chip.gone {
+            return Err(io::ErrorKind::BrokenPipe.into());
+        }
+        chip.feed(bytes, self.baud);
+        Ok(())
+    }
+
+    fn set_baud(&mut self, baud: u32) -> io::Result<()> {
+        self.baud = baud;
+        self.board.chip().host_baud = baud;
+        Ok(())
+    }
+
+    fn set_lines(&mut self, dtr: bool, rts: bool) -> io::Result<()> {
+        if !self.wires {
+            return Err(io::ErrorKind::Unsupported.into());
+        }
+        self.board.chip().lines(dtr, rts);
+        Ok(())
+    }
+
+    fn drain(&mut self) -> io::Result<()> {
+        self.board.chip().output.clear();
+        Ok(())
+    }
+
+    fn wait(&mut self, _time: Duration) {}
+}

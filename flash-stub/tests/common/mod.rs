@@ -1,0 +1,6 @@
+//! What the tests share, on the host and (from `emulation/`) in the emulator: a flash chip, a host
+//! program's end of the line, and the tests themselves.
+
+pub mod flash;
+pub mod host;
+pub mod scenarios;

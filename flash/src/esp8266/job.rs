@@ -1,0 +1,491 @@
+//! Flashing: erase, write, verify, in an order that never leaves half a program that starts.
+
+use super::header::Header;
+use super::link::Fault;
+use super::loader::Loader;
+use super::plan::{self, BLOCK, Piece, SECTOR};
+use super::port::Port;
+use super::{packet, rom, spi, stub};
+use crate::{Error, Kind, Progress, Region, Result, Step};
+
+/// What is erased before anything is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Erase {
+    /// All of the flash: no old file system and no old password stays.
+    #[default]
+    All,
+    /// The sectors that are written; the rest keeps what it has.
+    Needed,
+}
+
+/// How it is made sure that flash holds what was written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Verify {
+    /// Every byte with a stub, by its hash. With the ROM loader, which cannot hash, [`Verify::Sampled`].
+    #[default]
+    Auto,
+    /// With the ROM loader: 64 bytes of every sector are read back, and both ends of every image.
+    Sampled,
+    /// Every byte. With the ROM loader that takes about a minute for 40 KB.
+    Full,
+    /// Not at all.
+    No,
+}
+
+/// What to do with the flash.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Job {
+    /// What is erased.
+    pub erase: Erase,
+    /// How it is verified.
+    pub verify: Verify,
+    /// What the program's header shall say.
+    pub header: Header,
+}
+
+/// How a region was verified.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verified {
+    /// Every byte is as it should be.
+    Fully,
+    /// The samples are.
+    Sampled,
+    /// Nobody has looked.
+    No,
+}
+
+/// What became of a region.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Flashed {
+    /// Its name.
+    pub name: String,
+    /// Where it is.
+    pub address: u32,
+    /// Its length in bytes, padded to words.
+    pub length: u32,
+    /// False: it was there already.
+    pub written: bool,
+    /// How sure that is.
+    pub verified: Verified,
+}
+
+/// So often a part that reads back wrong is erased and written.
+const ROUNDS: u32 = 3;
+
+/// How much flash the ROM loader knows.
+const ROM_REACH: u32 = 4 << 20;
+
+/// So many failures in a row without a byte of progress end it.
+const STUCK: u32 = 12;
+
+impl<P: Port> Loader<P> {
+    /// Puts regions into flash. Everything that can be wrong with them is found before the first erase.
+    ///
+    /// The first sector of a program at address 0 is erased first and written last, after all else
+    /// was verified: so whatever breaks it off, nothing half-written starts.
+    ///
+    /// # Errors
+    /// [`Kind::Image`] (nothing was changed), [`Kind::Verify`], [`Kind::Refused`], [`Kind::NoAnswer`],
+    /// [`Kind::Vanished`], [`Kind::Cancelled`].
+    pub fn flash(
+        &mut self,
+        regions: &[Region],
+        job: &Job,
+        progress: &mut dyn Progress,
+    ) -> Result<Vec<Flashed>> {
+        let size = self.device().flash_size;
+        let pieces = plan::plan(regions, size, &job.header)?;
+        let beyond = pieces.iter().find(|piece| piece.sectors().1 > ROM_REACH);
+        if let Some(piece) = beyond.filter(|_| !self.in_stub()) {
+            return Err(Error::new(
+                Kind::Image,
+                format!(
+                    "{} at {:#x} lies behind the first {} of flash, which is all that the chip's own \
+                     loader reaches",
+                    piece.name,
+                    piece.address,
+                    plan::size_text(ROM_REACH)
+                ),
+                "give it a lower address; nothing was erased",
+            ));
+        }
+        let mut unchanged = Vec::new();
+        for piece in &pieces {
+            // After erasing all, nothing is as it was.
+            let same =
+                job.erase == Erase::Needed && self.in_stub() && self.same(piece, progress)?;
+            unchanged.push(same);
+        }
+        if unchanged.contains(&false) {
+            self.replace(&pieces, &unchanged, job, progress)?;
+        }
+        let verified = self.verified(job.verify);
+        Ok(pieces
+            .into_iter()
+            .zip(unchanged)
+            .map(|(piece, same)| Flashed {
+                length: piece.bytes.len() as u32,
+                name: piece.name,
+                address: piece.address,
+                written: !same,
+                verified: if same { Verified::Fully } else { verified },
+            })
+            .collect())
+    }
+
+    fn verified(&self, verify: Verify) -> Verified {
+        match verify {
+            Verify::No => Verified::No,
+            Verify::Full => Verified::Fully,
+            _ if self.in_stub() => Verified::Fully,
+            _ => Verified::Sampled,
+        }
+    }
+
+    /// Erases, writes and verifies what has changed.
+    fn replace(
+        &mut self,
+        pieces: &[Piece],
+        unchanged: &[bool],
+        job: &Job,
+        progress: &mut dyn Progress,
+    ) -> Result<()> {
+        // Without its first sector a program does not start.
+        let mut head = None;
+        let mut body = Vec::new();
+        for (piece, &same) in pieces.iter().zip(unchanged) {
+            let split = if piece.address == 0 { piece.bytes.len().min(SECTOR as usize) } else { 0 };
+            let (first, rest) = piece.bytes.split_at(split);
+            if split > 0 {
+                head = Some(Piece { bytes: first.to_vec(), ..piece.clone() });
+            }
+            if !same && !rest.is_empty() {
+                let address = piece.address + split as u32;
+                body.push(Piece { name: piece.name.clone(), address, bytes: rest.to_vec() });
+            }
+        }
+        match job.erase {
+            Erase::All => self.erase_all(progress)?,
+            Erase::Needed => {
+                // A stub erases what it writes; but the head first, so that nothing starts meanwhile.
+                let rest = if self.in_stub() { &[][..] } else { &body };
+                let sectors: Vec<_> = head.iter().chain(rest).map(Piece::sectors).collect();
+                if !sectors.is_empty() {
+                    self.erase(&sectors, "what is written", progress)?;
+                }
+            }
+        }
+        for piece in &body {
+            self.write(piece, progress)?;
+        }
+        for piece in &body {
+            self.verify(piece, job.verify, progress)?;
+        }
+        if let Some(head) = head {
+            self.write(&head, progress)?;
+            // Its few lines decide whether the program starts: all of them are looked at.
+            let verify = if job.verify == Verify::No { Verify::No } else { Verify::Full };
+            self.verify(&head, verify, progress)?;
+        }
+        Ok(())
+    }
+
+    /// Does `work` until it works, getting the loader's attention in between. It returns whether it
+    /// came further since it failed last.
+    fn persist<T>(
+        &mut self,
+        progress: &mut dyn Progress,
+        mut work: impl FnMut(&mut Self, &mut dyn Progress) -> (bool, std::result::Result<T, Fault>),
+    ) -> Result<T> {
+        let mut stuck = 0;
+        let mut refusals = 0;
+        loop {
+            if progress.cancelled() {
+                return Err(self.cancelled());
+            }
+            let (further, result) = work(self, progress);
+            let fault = match result {
+                Ok(value) => return Ok(value),
+                Err(fault) => fault,
+            };
+            stuck = if further { 1 } else { stuck + 1 };
+            let refused = matches!(fault, Fault::Refused(_, why) if !packet::is_garbled(why));
+            refusals = if refused { refusals + 1 } else { 0 };
+            if stuck == STUCK || refusals == 3 {
+                return Err(self.explain(fault));
+            }
+            self.recover(fault, progress)?;
+        }
+    }
+
+    fn erase_all(&mut self, progress: &mut dyn Progress) -> Result<()> {
+        let size = self.device().flash_size;
+        self.touched = true;
+        if self.in_stub() {
+            progress.begin(Step::Erase, "all of the flash", 0);
+            self.persist(progress, |loader, _| (false, stub::erase_all(&mut loader.link)))?;
+            progress.end();
+            return Ok(());
+        }
+        // The ROM takes every flash for one of 4 MB.
+        let reach = size.min(ROM_REACH);
+        if reach < size {
+            progress.note(&format!(
+                "the ROM loader erases the first {} of the {} of flash",
+                plan::size_text(reach),
+                plan::size_text(size)
+            ));
+        }
+        self.erase(&[(0, reach)], "all of the flash", progress)
+    }
+
+    /// Erases sectors, a few blocks at a time, so that there is progress and a place to stop.
+    fn erase(
+        &mut self,
+        sectors: &[(u32, u32)],
+        what: &str,
+        progress: &mut dyn Progress,
+    ) -> Result<()> {
+        self.touched = true;
+        let total = sectors.iter().map(|(from, to)| u64::from(to - from)).sum();
+        progress.begin(Step::Erase, what, total);
+        let mut done = 0;
+        for &(from, to) in sectors {
+            let mut at = from;
+            while at < to {
+                let length = (to - at).min(4 * BLOCK - at % BLOCK);
+                self.persist(progress, |loader, _| {
+                    let link = &mut loader.link;
+                    let erased = if loader.in_stub {
+                        stub::erase(link, at, length)
+                    } else {
+                        rom::erase(link, at, length)
+                    };
+                    (false, erased)
+                })?;
+                at += length;
+                done += u64::from(length);
+                progress.advance(done);
+            }
+        }
+        progress.end();
+        Ok(())
+    }
+
+    fn write(&mut self, piece: &Piece, progress: &mut dyn Progress) -> Result<()> {
+        self.touched = true;
+        progress.begin(Step::Write, &piece.name, piece.bytes.len() as u64);
+        let progress = &mut Forward { progress, most: 0 };
+        for (offset, length) in piece.parts() {
+            self.write_part(piece, offset, length, progress)?;
+            progress.advance((offset + length) as u64);
+        }
+        progress.end();
+        Ok(())
+    }
+
+    /// Writes a part of a piece, which lies within one block.
+    fn write_part(
+        &mut self,
+        piece: &Piece,
+        offset: usize,
+        length: usize,
+        progress: &mut dyn Progress,
+    ) -> Result<()> {
+        let part = &piece.bytes[offset..offset + length];
+        let address = piece.address + offset as u32;
+        // How much of it is in flash for sure.
+        let mut safe = 0;
+        let faults = self.all_faults;
+        self.persist(progress, |loader, progress| {
+            let link = &mut loader.link;
+            if loader.in_stub {
+                return (false, stub::write(link, address, part));
+            }
+            // From the last whole sector on: flash takes the same bytes twice.
+            let begin = safe;
+            let mut sent = begin;
+            let written = rom::write(link, address + begin as u32, &part[begin..], |count| {
+                sent += count;
+                progress.advance((offset + sent) as u64);
+            });
+            safe = sent / SECTOR as usize * SECTOR as usize;
+            (safe > begin, written)
+        })?;
+        self.doubtful.retain(|&doubtful| doubtful != address);
+        if self.all_faults > faults {
+            self.doubtful.push(address);
+        }
+        Ok(())
+    }
+
+    /// Compares flash with a piece. A part that is wrong is erased and written again, some times.
+    fn verify(&mut self, piece: &Piece, verify: Verify, progress: &mut dyn Progress) -> Result<()> {
+        if verify == Verify::No {
+            return Ok(());
+        }
+        progress.begin(Step::Verify, &piece.name, piece.bytes.len() as u64);
+        let progress = &mut Forward { progress, most: 0 };
+        for (offset, length) in piece.parts() {
+            let address = piece.address + offset as u32;
+            let mut round = 0;
+            while let Some(wrong) = self.differs(piece, offset, length, verify, progress)? {
+                round += 1;
+                if round == ROUNDS {
+                    return Err(Error::new(
+                        Kind::Verify,
+                        format!("the flash does not hold what was written at {wrong:#x}"),
+                        "try again at a lower --baud; if it stays, the flash is worn out or \
+                         protected, and the board needs another",
+                    ));
+                }
+                progress.note(&format!("not as written at {wrong:#x}: writing it again"));
+                let end = (address + length as u32).next_multiple_of(SECTOR);
+                let length = end - address;
+                self.persist(progress, |loader, _| {
+                    let link = &mut loader.link;
+                    let erased = if loader.in_stub {
+                        stub::erase(link, address, length)
+                    } else {
+                        rom::erase(link, address, length)
+                    };
+                    (false, erased)
+                })?;
+                self.write_part(
+                    piece,
+                    offset,
+                    (length as usize).min(piece.bytes.len() - offset),
+                    &mut Quiet(progress),
+                )?;
+            }
+            progress.advance((offset + length) as u64);
+        }
+        progress.end();
+        Ok(())
+    }
+
+    /// Where a part of a piece differs from flash, as far as is looked.
+    fn differs(
+        &mut self,
+        piece: &Piece,
+        offset: usize,
+        length: usize,
+        verify: Verify,
+        progress: &mut dyn Progress,
+    ) -> Result<Option<u32>> {
+        let part = &piece.bytes[offset..offset + length];
+        let address = piece.address + offset as u32;
+        self.persist(progress, |loader, progress| {
+            let link = &mut loader.link;
+            if loader.in_stub {
+                let hash = stub::md5(link, address, length as u32);
+                return (false, hash.map(|hash| (hash != stub::md5_of(part)).then_some(address)));
+            }
+            let all = verify == Verify::Full || loader.doubtful.contains(&address);
+            let lines = lines(address, part, all);
+            let result = rom::compare(link, &lines, |count| {
+                // In bytes of the part, so that samples advance it as well.
+                progress.advance((offset + length * count / lines.len()) as u64);
+            });
+            (false, result)
+        })
+    }
+
+    /// Whether a piece is in flash already.
+    fn same(&mut self, piece: &Piece, progress: &mut dyn Progress) -> Result<bool> {
+        for (offset, length) in piece.parts() {
+            if self.differs(piece, offset, length, Verify::Full, &mut Quiet(progress))?.is_some() {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    /// Reads a part of flash: with the ROM loader about 20 KB a minute.
+    ///
+    /// # Errors
+    /// [`Kind::NoAnswer`], [`Kind::Vanished`], [`Kind::Cancelled`].
+    pub fn read(
+        &mut self,
+        address: u32,
+        length: u32,
+        progress: &mut dyn Progress,
+    ) -> Result<Vec<u8>> {
+        let mut bytes = Vec::with_capacity(length as usize);
+        progress.begin(Step::Read, "flash", length.into());
+        while bytes.len() < length as usize {
+            let at = bytes.len() as u32;
+            let count = (length - at).min(SECTOR);
+            let read = self.persist(progress, |loader, _| {
+                let link = &mut loader.link;
+                let read = if loader.in_stub {
+                    stub::read(link, address + at, count)
+                } else {
+                    rom::read(link, address + at, count)
+                };
+                (false, read)
+            })?;
+            bytes.extend(read);
+            progress.advance(bytes.len() as u64);
+        }
+        progress.end();
+        Ok(bytes)
+    }
+}
+
+/// The lines of a part that are read back: all, or both ends and one of every sector.
+fn lines(address: u32, part: &[u8], all: bool) -> Vec<(u32, &[u8])> {
+    const LINE: usize = spi::LINE as usize;
+    let every: Vec<_> = (address..).step_by(LINE).zip(part.chunks(LINE)).collect();
+    if all {
+        return every;
+    }
+    let last = every.len() - 1;
+    let in_sector = SECTOR as usize / LINE;
+    let sampled = |index: &usize| {
+        // Another one in each sector, so that no pattern of the image hides behind it.
+        let sector = index / in_sector;
+        *index == 0 || *index == last || index % in_sector == sector * 29 % in_sector
+    };
+    (0..every.len()).filter(sampled).map(|index| every[index]).collect()
+}
+
+/// Never goes back: what is done again was shown already.
+struct Forward<'a> {
+    progress: &'a mut dyn Progress,
+    most: u64,
+}
+
+impl Progress for Forward<'_> {
+    fn begin(&mut self, _step: Step, _what: &str, _total: u64) {}
+    fn advance(&mut self, done: u64) {
+        if done > self.most {
+            self.most = done;
+            self.progress.advance(done);
+        }
+    }
+    fn end(&mut self) {
+        self.progress.end();
+    }
+    fn note(&mut self, text: &str) {
+        self.progress.note(text);
+    }
+    fn cancelled(&self) -> bool {
+        self.progress.cancelled()
+    }
+}
+
+/// Passes on whether to stop, and nothing else: for work within another step.
+struct Quiet<'a>(&'a mut dyn Progress);
+
+impl Progress for Quiet<'_> {
+    fn begin(&mut self, _step: Step, _what: &str, _total: u64) {}
+    fn advance(&mut self, _done: u64) {}
+    fn end(&mut self) {}
+    fn note(&mut self, text: &str) {
+        self.0.note(text);
+    }
+    fn cancelled(&self) -> bool {
+        self.0.cancelled()
+    }
+}

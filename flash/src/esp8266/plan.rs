@@ -1,0 +1,191 @@
+//! What is written where: checked before anything is erased.
+
+use super::header::{self, Header};
+use crate::{Error, Kind, Region, Result};
+
+/// The unit of erasing.
+pub const SECTOR: u32 = 4096;
+
+/// The unit in which work is repeated after an error, and the flash's larger unit of erasing.
+pub const BLOCK: u32 = 65536;
+
+/// Bytes that are written in one go.
+#[derive(Debug, Clone)]
+pub struct Piece {
+    /// What the user knows it by.
+    pub name: String,
+    /// At the beginning of a sector.
+    pub address: u32,
+    /// A multiple of 4.
+    pub bytes: Vec<u8>,
+}
+
+impl Piece {
+    /// The addresses of its sectors: first one, and behind the last.
+    pub fn sectors(&self) -> (u32, u32) {
+        (self.address, self.address + (self.bytes.len() as u32).next_multiple_of(SECTOR))
+    }
+
+    /// Its parts in each block: offset and length. The parts of a piece can be written and repeated
+    /// one by one.
+    pub fn parts(&self) -> impl Iterator<Item = (usize, usize)> + use<> {
+        let (address, length) = (self.address, self.bytes.len());
+        let mut offset = 0;
+        std::iter::from_fn(move || {
+            if offset == length {
+                return None;
+            }
+            let to_block = (BLOCK - (address + offset as u32) % BLOCK) as usize;
+            let part = (offset, to_block.min(length - offset));
+            offset += part.1;
+            Some(part)
+        })
+    }
+}
+
+/// The regions as pieces, in the order of their addresses, with the header of the program written.
+///
+/// # Errors
+/// [`Kind::Image`]: one is empty, does not begin at a sector, overlaps another, or does not fit.
+pub fn plan(regions: &[Region], flash_size: u32, header: &Header) -> Result<Vec<Piece>> {
+    let image = |cause: String, remedy: &str| Err(Error::new(Kind::Image, cause, remedy));
+    let mut sorted: Vec<_> = regions.iter().collect();
+    sorted.sort_by_key(|region| region.address);
+    let mut pieces: Vec<Piece> = Vec::with_capacity(sorted.len());
+    let mut end = 0;
+    for region in sorted {
+        let (name, address) = (&region.name, region.address);
+        if region.bytes.is_empty() {
+            return image(format!("{name} is empty"), "build it again, or leave it out");
+        }
+        if address % SECTOR != 0 {
+            return image(
+                format!("{name} at {address:#x} does not begin at a sector of flash"),
+                "give it an address that is a multiple of 0x1000",
+            );
+        }
+        if region.end() > u64::from(flash_size) {
+            return image(
+                format!(
+                    "{name} ({} bytes at {address:#x}) does not fit into the {} of flash on this board",
+                    region.bytes.len(),
+                    size_text(flash_size)
+                ),
+                "take an image for this size of flash, or a board with more; nothing was erased",
+            );
+        }
+        if let Some(before) = pieces.last().filter(|_| u64::from(address) < end) {
+            return image(
+                format!("{} and {name} at {address:#x} overlap", before.name),
+                "check the addresses behind the @; nothing was erased",
+            );
+        }
+        end = region.end();
+        let mut bytes = region.bytes.clone();
+        if address == 0 {
+            header::patch(&mut bytes, header, flash_size);
+            if let Some(wanted) = header::wanted_size(&bytes).filter(|&size| size > flash_size) {
+                return image(
+                    format!(
+                        "{name} was made for {} of flash, and this board has {}",
+                        size_text(wanted),
+                        size_text(flash_size)
+                    ),
+                    "build it for this size of flash, or take a board with more; nothing was erased",
+                );
+            }
+        }
+        // Flash is written in words; what is not written is 0xff.
+        bytes.resize(bytes.len().next_multiple_of(4), 0xff);
+        pieces.push(Piece { name: name.clone(), address, bytes });
+    }
+    Ok(pieces)
+}
+
+/// A size as on the label of a board.
+pub fn size_text(size: u32) -> String {
+    if size < 1 << 20 { format!("{} KB", size >> 10) } else { format!("{} MB", size >> 20) }
+}
+
+/// How many sectors the ROM must be told, so that it erases `count` from sector `first` on. It erases
+/// those up to the next block twice over and counts them as not done: so many too many are erased at
+/// the end (<https://github.com/espressif/esptool/issues/33>).
+/// `None`: no number gives exactly that many.
+pub fn rom_erase_count(first: u32, count: u32) -> Option<u32> {
+    let to_block = 16 - first % 16;
+    if count >= 2 * to_block {
+        Some(count - to_block)
+    } else {
+        count.is_multiple_of(2).then_some(count / 2)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn region(name: &str, address: u32, length: usize) -> Region {
+        let mut bytes = vec![0xe9; length];
+        if let Some(size) = bytes.get_mut(3) {
+            *size = 0x09;
+        }
+        Region { name: name.to_owned(), address, bytes }
+    }
+
+    fn refused(regions: &[Region]) -> String {
+        let error = plan(regions, 512 << 10, &Header::default()).unwrap_err();
+        assert_eq!(error.kind(), Kind::Image);
+        error.cause().to_owned()
+    }
+
+    #[test]
+    fn what_does_not_fit_is_refused() {
+        assert!(refused(&[region("a", 0, (512 << 10) + 1)]).contains("the 512 KB of flash"));
+        assert!(refused(&[region("a", 0x7f000, 4097)]).contains("does not fit"));
+        assert!(refused(&[region("a", 0xffff_f000, 5000)]).contains("does not fit"));
+        assert!(refused(&[region("a", 0, 0)]).contains("is empty"));
+        assert!(refused(&[region("a", 0x100, 4)]).contains("sector"));
+        let overlap = refused(&[region("b", 0x1000, 10), region("a", 0, 4097)]);
+        assert_eq!(overlap, "a and b at 0x1000 overlap");
+        let mut large = region("a", 0, 100);
+        large.bytes[3] = 0x40;
+        assert_eq!(refused(&[large]), "a was made for 4 MB of flash, and this board has 512 KB");
+    }
+
+    #[test]
+    fn what_fits_is_sorted_padded_and_has_its_header() {
+        let header = Header { size: header::Size::OfBoard, ..Header::default() };
+        let regions = [region("b", 0x7f000, 4096), region("a", 0, 4095)];
+        let pieces = plan(&regions, 512 << 10, &header).unwrap();
+        assert_eq!((pieces[0].name.as_str(), pieces[0].bytes.len()), ("a", 4096));
+        assert_eq!(pieces[0].bytes[3], 0x09, "512 KB is 0 in the upper half");
+        assert_eq!(pieces[0].bytes[4095], 0xff);
+        assert_eq!(pieces[1].bytes, regions[0].bytes, "it is no program at 0");
+    }
+
+    #[test]
+    fn parts_end_at_blocks() {
+        let piece =
+            Piece { name: String::new(), address: 0xf000, bytes: vec![0; 0x1000 + 0x10000 + 8] };
+        let parts: Vec<_> = piece.parts().collect();
+        assert_eq!(parts, [(0, 0x1000), (0x1000, 0x10000), (0x11000, 8)]);
+        assert_eq!(piece.sectors(), (0xf000, 0x21000));
+    }
+
+    /// What the ROM erases when it is told `told`.
+    fn rom_erases(first: u32, told: u32) -> u32 {
+        told + told.min(16 - first % 16)
+    }
+
+    #[test]
+    fn the_rom_erases_exactly_what_was_meant() {
+        for first in 0..40 {
+            for count in 0..200 {
+                match rom_erase_count(first, count) {
+                    Some(told) => assert_eq!(rom_erases(first, told), count, "{first} {count}"),
+                    None => assert!((0..300).all(|told| rom_erases(first, told) != count)),
+                }
+            }
+        }
+    }
+}

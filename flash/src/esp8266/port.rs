@@ -1,0 +1,156 @@
+//! The serial port: what the loader needs of it, and the real one.
+
+use std::io;
+use std::time::{Duration, Instant};
+
+use serialport::{ClearBuffer, ErrorKind};
+
+use crate::{Error, Kind, Result};
+
+/// A serial line with the two wires that reset the chip. A test's board is one, too.
+pub trait Port {
+    /// Reads what is there, at least one byte. 0 means that nothing came within `timeout`.
+    ///
+    /// # Errors
+    /// The device is gone.
+    fn read(&mut self, buffer: &mut [u8], timeout: Duration) -> io::Result<usize>;
+    /// Writes all of it, and waits no longer than some seconds for a line that does not take it.
+    ///
+    /// # Errors
+    /// The device is gone, or takes nothing.
+    fn write(&mut self, bytes: &[u8]) -> io::Result<()>;
+    /// Sets the speed of the line, in bits per second.
+    ///
+    /// # Errors
+    /// The device cannot do it, or is gone.
+    fn set_baud(&mut self, baud: u32) -> io::Result<()>;
+    /// Pulls the wires: DTR holds GPIO0 low (the chip starts its loader), RTS holds it in reset.
+    ///
+    /// # Errors
+    /// The port has no such wires, or is gone.
+    fn set_lines(&mut self, dtr: bool, rts: bool) -> io::Result<()>;
+    /// Throws away what has come in.
+    ///
+    /// # Errors
+    /// The device is gone.
+    fn drain(&mut self) -> io::Result<()>;
+    /// Lets time pass while the wires are pulled.
+    fn wait(&mut self, time: Duration);
+}
+
+/// A serial port of this machine.
+#[derive(Debug)]
+pub struct Serial {
+    port: Box<dyn serialport::SerialPort>,
+}
+
+/// How long a write may take: 16 KB at 9600 baud would be 17 s, but no command is that long.
+const WRITE: Duration = Duration::from_secs(10);
+
+impl Serial {
+    /// Opens a port for this program alone.
+    ///
+    /// # Errors
+    /// [`Kind::NotFound`], [`Kind::Busy`] and [`Kind::Permission`], each with what to do.
+    pub fn open(path: &str) -> Result<Self> {
+        match serialport::new(path, 115_200).timeout(WRITE).open() {
+            Ok(port) => Ok(Self { port }),
+            Err(error) => Err(open_error(path, error)),
+        }
+    }
+}
+
+fn open_error(path: &str, error: serialport::Error) -> Error {
+    let (kind, cause, remedy) = match error.kind() {
+        ErrorKind::Io(io::ErrorKind::NotFound) => (
+            Kind::NotFound,
+            format!("there is no port {path}"),
+            "check the cable, or name another port with --port".to_owned(),
+        ),
+        ErrorKind::Io(io::ErrorKind::PermissionDenied) => (
+            Kind::Permission,
+            format!("you may not open {path}"),
+            "add yourself to the port's group with `sudo usermod -aG dialout $USER`, and log in \
+             again (on Arch Linux the group is uucp)"
+                .to_owned(),
+        ),
+        // The library's word for a lock that another program holds.
+        ErrorKind::NoDevice => (
+            Kind::Busy,
+            format!("{path} is used by another program"),
+            "close the terminal program or monitor that has it open, and try again".to_owned(),
+        ),
+        _ => (
+            Kind::Other,
+            format!("{path} cannot be opened as a serial port: {error}"),
+            "check the path and the cable, or name another port with --port".to_owned(),
+        ),
+    };
+    Error::new(kind, cause, remedy).from_source(error)
+}
+
+impl Port for Serial {
+    fn read(&mut self, buffer: &mut [u8], timeout: Duration) -> io::Result<usize> {
+        let deadline = Instant::now() + timeout;
+        loop {
+            self.port.set_timeout(deadline.saturating_duration_since(Instant::now()))?;
+            match self.port.read(buffer) {
+                // Readable without a byte: the other end has hung up.
+                Ok(0) => return Err(io::ErrorKind::BrokenPipe.into()),
+                Ok(count) => return Ok(count),
+                Err(e) if e.kind() == io::ErrorKind::TimedOut => return Ok(0),
+                Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+                Err(e) => return Err(e),
+            }
+        }
+    }
+
+    fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.port.set_timeout(WRITE)?;
+        self.port.write_all(bytes)
+    }
+
+    fn set_baud(&mut self, baud: u32) -> io::Result<()> {
+        Ok(self.port.set_baud_rate(baud)?)
+    }
+
+    fn set_lines(&mut self, dtr: bool, rts: bool) -> io::Result<()> {
+        self.port.write_data_terminal_ready(dtr)?;
+        self.port.write_request_to_send(rts)?;
+        // Drivers of Windows send a change of RTS only together with DTR.
+        Ok(self.port.write_data_terminal_ready(dtr)?)
+    }
+
+    fn drain(&mut self) -> io::Result<()> {
+        Ok(self.port.clear(ClearBuffer::Input)?)
+    }
+
+    fn wait(&mut self, time: Duration) {
+        std::thread::sleep(time);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_keeps_a_port_closed_is_told_apart() {
+        let cases = [
+            (ErrorKind::Io(io::ErrorKind::NotFound), Kind::NotFound, "--port"),
+            (
+                ErrorKind::Io(io::ErrorKind::PermissionDenied),
+                Kind::Permission,
+                "usermod -aG dialout",
+            ),
+            (ErrorKind::NoDevice, Kind::Busy, "close"),
+            (ErrorKind::Unknown, Kind::Other, "--port"),
+        ];
+        for (kind, expected, remedy) in cases {
+            let error = open_error("/dev/ttyUSB7", serialport::Error::new(kind, "no"));
+            assert_eq!(error.kind(), expected);
+            assert!(error.cause().contains("/dev/ttyUSB7"), "{error}");
+            assert!(error.remedy().contains(remedy), "{error}");
+        }
+    }
+}

@@ -1,0 +1,126 @@
+//! Which port the board is on.
+
+use serialport::SerialPortType;
+
+use crate::{Error, Kind, Result};
+
+/// USB adapters that sit on ESP8266 boards: vendor, product, name. Other ports may be anything, a modem
+/// or a printer, so they are never opened unless the user names them.
+const KNOWN: [(u16, u16, &str); 7] = [
+    (0x10c4, 0xea60, "CP210x"),
+    (0x1a86, 0x7523, "CH340"),
+    (0x1a86, 0x5523, "CH341"),
+    (0x1a86, 0x55d4, "CH9102"),
+    (0x0403, 0x6001, "FT232R"),
+    (0x0403, 0x6015, "FT-X"),
+    (0x067b, 0x2303, "PL2303"),
+];
+
+/// A serial port with a known USB adapter.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Adapter {
+    /// What to open.
+    pub path: String,
+    /// The chip of the adapter.
+    pub name: &'static str,
+    /// Tells adapters of one kind apart, if it has one.
+    pub serial_number: Option<String>,
+}
+
+/// The ports of this machine that have a known adapter. Opens none.
+///
+/// # Errors
+/// The system does not tell its ports.
+pub fn adapters() -> Result<Vec<Adapter>> {
+    // The library panics where this is missing, as in some containers.
+    if cfg!(target_os = "linux") && !std::path::Path::new("/sys/class/tty").exists() {
+        return Ok(Vec::new());
+    }
+    let ports = serialport::available_ports().map_err(|error| {
+        Error::new(
+            Kind::Other,
+            format!("the system does not list its serial ports: {error}"),
+            "name the port with --port",
+        )
+        .from_source(error)
+    })?;
+    let mut found: Vec<_> = ports
+        .into_iter()
+        // On macOS each port is there twice; the tty ones wait for a carrier.
+        .filter(|port| !port.port_name.starts_with("/dev/tty."))
+        .filter_map(|port| match port.port_type {
+            SerialPortType::UsbPort(usb) => Some(Adapter {
+                path: port.port_name,
+                name: known(usb.vid, usb.pid)?,
+                serial_number: usb.serial_number,
+            }),
+            _ => None,
+        })
+        .collect();
+    found.sort_by(|a, b| a.path.cmp(&b.path));
+    Ok(found)
+}
+
+fn known(vendor: u16, product: u16) -> Option<&'static str> {
+    KNOWN.iter().find(|known| (known.0, known.1) == (vendor, product)).map(|known| known.2)
+}
+
+/// The only adapter.
+///
+/// # Errors
+/// [`Kind::NotFound`] if there is none, or more than one: then they are listed.
+pub fn only(adapters: &[Adapter]) -> Result<&Adapter> {
+    match adapters {
+        [adapter] => Ok(adapter),
+        [] => Err(Error::new(
+            Kind::NotFound,
+            "no USB serial adapter of a known kind is plugged in",
+            "plug the board in with a cable that carries data, or name its port with --port",
+        )),
+        several => {
+            let list: Vec<_> =
+                several.iter().map(|found| format!("{} ({})", found.path, found.name)).collect();
+            Err(Error::new(
+                Kind::NotFound,
+                format!("there are {} serial adapters: {}", list.len(), list.join(", ")),
+                format!("name the one to use, for example with --port {}", several[0].path),
+            ))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn adapter(path: &str) -> Adapter {
+        Adapter { path: path.to_owned(), name: "CH340", serial_number: None }
+    }
+
+    #[test]
+    fn one_adapter_is_taken_and_several_are_listed() {
+        assert_eq!(only(&[adapter("/dev/ttyUSB0")]).unwrap().path, "/dev/ttyUSB0");
+        let none = only(&[]).unwrap_err();
+        assert_eq!(none.kind(), Kind::NotFound);
+        let two = only(&[adapter("/dev/ttyUSB0"), adapter("/dev/ttyUSB1")]).unwrap_err();
+        assert_eq!(two.kind(), Kind::NotFound);
+        assert_eq!(
+            two.cause(),
+            "there are 2 serial adapters: /dev/ttyUSB0 (CH340), /dev/ttyUSB1 (CH340)"
+        );
+        assert!(two.remedy().contains("--port /dev/ttyUSB0"));
+    }
+
+    #[test]
+    fn a_modem_or_a_debug_probe_is_no_adapter() {
+        assert_eq!(known(0x10c4, 0xea60), Some("CP210x"));
+        assert_eq!(known(0x0483, 0x374b), None, "an ST-Link's serial port is the STM32's");
+        assert_eq!(known(0xf055, 0x9800), None, "a Pyboard");
+        assert_eq!(known(0x12d1, 0x1506), None, "a modem");
+    }
+
+    #[test]
+    fn listing_the_ports_of_this_machine_works() {
+        adapters().unwrap();
+    }
+}

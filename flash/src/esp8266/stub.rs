@@ -1,0 +1,192 @@
+//! A loader in RAM: it can do what the ROM cannot (read, hash, decompress, change the speed).
+//!
+//! The commands are the published ones, see [`super::packet`].
+
+use std::time::Duration;
+
+use md5::{Digest, Md5};
+
+use super::link::{Fault, Link, SHORT};
+use super::packet::{self, Op};
+use super::port::Port;
+
+/// A program for the chip's RAM that speaks the loader's protocol, and greets with `OHAI`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Stub {
+    /// Where its parts belong in RAM: address and bytes.
+    pub segments: Vec<(u32, Vec<u8>)>,
+    /// Where it starts.
+    pub entry: u32,
+}
+
+/// The one of this project, made by `flash-stub/build.sh commit`. `stub.toml` beside it says with what.
+const BUILTIN: &[u8] = include_bytes!("stub.bin");
+
+impl Stub {
+    /// The one that comes with this crate, if it has one: without it the ROM loader does the work.
+    pub fn builtin() -> Option<Self> {
+        Self::from_image(BUILTIN)
+    }
+
+    /// One from an image of the kind that the ROM loader takes: 0xe9, number of segments, two bytes, entry,
+    /// and for each segment address, length and bytes. None if it is not such an image, or not whole.
+    pub fn from_image(image: &[u8]) -> Option<Self> {
+        let (&[0xe9, count, _, _], rest) = image.split_first_chunk()? else { return None };
+        let (entry, mut rest) = rest.split_first_chunk()?;
+        let mut segments = Vec::new();
+        for _ in 0..count {
+            let (address, after) = rest.split_first_chunk()?;
+            let (length, after) = after.split_first_chunk()?;
+            let length = usize::try_from(u32::from_le_bytes(*length)).ok()?;
+            let (bytes, after) = after.split_at_checked(length)?;
+            segments.push((u32::from_le_bytes(*address), bytes.to_vec()));
+            rest = after;
+        }
+        // Padded, so that the checksum of all segments is the last byte of 16.
+        let sum = segments.iter().flat_map(|(_, bytes)| bytes).fold(0xef, |sum, byte| sum ^ byte);
+        (rest.last() == Some(&sum) && image.len().is_multiple_of(16))
+            .then_some(Self { segments, entry: u32::from_le_bytes(*entry) })
+    }
+}
+
+/// What it says when it has started.
+const GREETING: &[u8] = b"OHAI";
+
+/// The largest block of RAM that the ROM takes.
+const RAM_BLOCK: usize = 0x1800;
+
+/// How much of a compressed stream is sent at once. It would take more, but a block that the line
+/// garbles is sent again.
+const BLOCK: usize = 0x1000;
+
+/// Puts it into RAM, starts it, and waits for its greeting.
+pub fn start<P: Port>(link: &mut Link<P>, stub: &Stub) -> Result<(), Fault> {
+    for (address, bytes) in &stub.segments {
+        let blocks = bytes.len().div_ceil(RAM_BLOCK) as u32;
+        let begin = packet::words([bytes.len() as u32, blocks, RAM_BLOCK as u32, *address]);
+        link.command(Op::MemBegin, &begin, SHORT)?;
+        for (number, block) in (0..).zip(bytes.chunks(RAM_BLOCK)) {
+            let data = packet::block(number, block);
+            link.once(Op::MemData, &data, packet::checksum(block), 3 * SHORT)?;
+        }
+    }
+    link.send(Op::MemEnd, &packet::words([0, stub.entry]), 0)?;
+    loop {
+        match link.frame(SHORT) {
+            Ok(frame) if frame == GREETING => return Ok(()),
+            // The ROM's answer to the jump, if the stub was not quicker.
+            Ok(_) => {}
+            // The greeting may have been garbled.
+            Err(Fault::Silent) if matches!(link.sync(), Ok(true)) => return Ok(()),
+            Err(fault) => return Err(fault),
+        }
+    }
+}
+
+/// Erases everything; the chip does not tell how far it is.
+pub fn erase_all<P: Port>(link: &mut Link<P>) -> Result<(), Fault> {
+    link.command(Op::EraseFlash, &[], Duration::from_secs(120)).map(drop)
+}
+
+/// Erases sectors.
+pub fn erase<P: Port>(link: &mut Link<P>, address: u32, length: u32) -> Result<(), Fault> {
+    let timeout = per_megabyte(40, length);
+    link.command(Op::EraseRegion, &packet::words([address, length]), timeout).map(drop)
+}
+
+/// Writes bytes from the beginning of a sector, and waits until they are in flash. The stub erases what
+/// it writes.
+pub fn write<P: Port>(link: &mut Link<P>, address: u32, bytes: &[u8]) -> Result<(), Fault> {
+    let stream = miniz_oxide::deflate::compress_to_vec_zlib(bytes, 9);
+    let blocks = stream.len().div_ceil(BLOCK) as u32;
+    let begin = packet::words([bytes.len() as u32, blocks, BLOCK as u32, address]);
+    let timeout = per_megabyte(40, 2 * bytes.len() as u32);
+    link.command(Op::FlashDeflBegin, &begin, timeout)?;
+    for (number, block) in (0..).zip(stream.chunks(BLOCK)) {
+        let data = packet::block(number, block);
+        // Once: a second copy would be taken for the next part of the stream.
+        link.once(Op::FlashDeflData, &data, packet::checksum(block), timeout)?;
+    }
+    // Answered when the last block is in flash; 1: stay in the loader.
+    link.once(Op::FlashDeflEnd, &packet::words([1]), 0, timeout).map(drop)
+}
+
+/// The MD5 of a part of flash.
+pub fn md5<P: Port>(link: &mut Link<P>, address: u32, length: u32) -> Result<[u8; 16], Fault> {
+    let data = packet::words([address, length, 0, 0]);
+    for _ in 0..3 {
+        let reply = link.command(Op::FlashMd5, &data, per_megabyte(8, length))?;
+        if let Ok(hash) = reply.data.try_into() {
+            return Ok(hash);
+        }
+    }
+    Err(Fault::Silent)
+}
+
+/// The MD5 that bytes have.
+pub fn md5_of(bytes: &[u8]) -> [u8; 16] {
+    Md5::digest(bytes).into()
+}
+
+/// Reads a part of flash; its hash comes with it.
+pub fn read<P: Port>(link: &mut Link<P>, address: u32, length: u32) -> Result<Vec<u8>, Fault> {
+    const FRAME: u32 = 1024;
+    // The last number is how many frames may be on the way without an answer.
+    link.command(Op::ReadFlash, &packet::words([address, length, FRAME, 1]), SHORT)?;
+    let mut bytes = Vec::with_capacity(length as usize);
+    while bytes.len() < length as usize {
+        let frame = link.frame(3 * SHORT)?;
+        if frame.len() != (FRAME as usize).min(length as usize - bytes.len()) {
+            return Err(Fault::Silent);
+        }
+        bytes.extend(frame);
+        let count = (bytes.len() as u32).to_le_bytes();
+        link.port.write(&super::slip::encode(&count))?;
+    }
+    let hash = link.frame(3 * SHORT)?;
+    if hash == md5_of(&bytes) { Ok(bytes) } else { Err(Fault::Silent) }
+}
+
+/// Changes the speed of the line on both ends.
+pub fn change_baud<P: Port>(link: &mut Link<P>, from: u32, to: u32) -> Result<(), Fault> {
+    link.command(Op::ChangeBaudrate, &packet::words([to, from]), SHORT)?;
+    link.port.set_baud(to)?;
+    // The chip changes after its answer has left.
+    link.port.wait(Duration::from_millis(50));
+    link.barrier()
+}
+
+/// A time-out for work on so many bytes, from the slowest chips' data sheets.
+pub fn per_megabyte(seconds: u32, length: u32) -> Duration {
+    Duration::from_secs(5) + Duration::from_secs(seconds.into()) * length.div_ceil(4096) / 256
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_builtin_one_is_whole_and_within_the_chip_s_ram() {
+        let stub = Stub::builtin().expect("an image");
+        assert_eq!(stub.segments.len(), 2);
+        for (address, bytes) in &stub.segments {
+            let end = address + bytes.len() as u32;
+            // Code, and data that the ROM does not use.
+            let ram = [0x4010_0000..=0x4010_8000, 0x3ffe_8000..=0x3fff_c000];
+            assert!(ram.iter().any(|ram| ram.contains(address) && ram.contains(&end)));
+            assert!(bytes.len().is_multiple_of(4), "the ROM loads words");
+        }
+        let (code, bytes) = &stub.segments[0];
+        assert!((*code..code + bytes.len() as u32).contains(&stub.entry));
+    }
+
+    #[test]
+    fn an_image_that_is_not_whole_is_refused() {
+        for len in 0..BUILTIN.len() {
+            assert_eq!(Stub::from_image(&BUILTIN[..len]), None, "{len}");
+        }
+        let mut garbled = BUILTIN.to_vec();
+        garbled[100] ^= 1;
+        assert_eq!(Stub::from_image(&garbled), None);
+    }
+}
