@@ -1,43 +1,14 @@
 //! The header of an image: the chip's boot program reads from it how the flash is connected.
 
-/// First byte of an image that the ROM starts.
-const MAGIC: u8 = 0xe9;
-
-/// How many data wires the flash is read with.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[repr(u8)]
-pub enum Mode {
-    /// Four wires for address and data.
-    Qio = 0,
-    /// Four wires for data.
-    Qout = 1,
-    /// Two wires for address and data: works on every board.
-    Dio = 2,
-    /// Two wires for data.
-    Dout = 3,
-}
-
-/// The clock of the flash.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[repr(u8)]
-pub enum Frequency {
-    /// 40 MHz: works on every board.
-    Mhz40 = 0,
-    /// 26.7 MHz.
-    Mhz26 = 1,
-    /// 20 MHz.
-    Mhz20 = 2,
-    /// 80 MHz.
-    Mhz80 = 15,
-}
+use super::image::{FlashFrequency, FlashMode, MAGIC};
 
 /// What to write into the header; `None` leaves what is there.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Header {
     /// How the flash is read.
-    pub mode: Option<Mode>,
+    pub mode: Option<FlashMode>,
     /// How fast.
-    pub frequency: Option<Frequency>,
+    pub frequency: Option<FlashFrequency>,
     /// How large it is.
     pub size: Size,
 }
@@ -105,7 +76,8 @@ mod tests {
         patch(&mut image, &Header { size: Size::OfBoard, ..Header::default() }, 4 << 20);
         assert_eq!(image, [0xe9, 4, 0, 0x4f, 1, 2, 3, 4]);
         let size = Size::Bytes(16 << 20);
-        let header = Header { mode: Some(Mode::Dio), frequency: Some(Frequency::Mhz40), size };
+        let header =
+            Header { mode: Some(FlashMode::Dio), frequency: Some(FlashFrequency::Mhz40), size };
         patch(&mut image, &header, 4 << 20);
         assert_eq!(image, [0xe9, 4, 2, 0x90, 1, 2, 3, 4]);
         assert_eq!(wanted_size(&image), Some(16 << 20));

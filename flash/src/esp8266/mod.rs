@@ -31,7 +31,7 @@ mod stub;
 
 pub use boot::{BOOT_BAUD, Boot};
 pub use chip::Mac;
-pub use header::{Frequency, Header, Mode, Size};
+pub use header::{Header, Size};
 pub use image::{
     FlashFrequency, FlashMode, FlashParameters, FlashSize, Image, MAGIC, parameters, patch,
 };
