@@ -119,7 +119,7 @@ impl DebugLink for Debugger {
         let address = sector.address;
         self.transfer(|chip, torn| match chip.erase(address, torn) {
             true => Ok(()),
-            false => failed("the flash algorithm returned 1 (WRPERR)"),
+            false => Err(LinkError::Refused("the flash algorithm returned 1".to_owned())),
         })
     }
 
@@ -129,7 +129,7 @@ impl DebugLink for Debugger {
         }
         self.transfer(|chip, torn| match chip.program(address, bytes, torn) {
             true => Ok(()),
-            false => failed("the flash algorithm returned 1 (WRPERR)"),
+            false => Err(LinkError::Refused("the flash algorithm returned 1".to_owned())),
         })
     }
 

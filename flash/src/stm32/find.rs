@@ -254,3 +254,20 @@ pub(super) fn not_allowed(device: &str) -> Error {
     };
     Error::new(Kind::Permission, format!("you may not open {device}"), remedy)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    #[cfg(target_os = "linux")]
+    fn who_may_not_open_a_device_is_told_of_a_file_that_exists() {
+        let error = not_allowed("DFU 0483:df11");
+        assert_eq!(error.kind(), Kind::Permission);
+        let name = error.remedy().split_whitespace().find(|word| word.ends_with(".rules"));
+        let templates = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../templates");
+        let rules = std::fs::read_to_string(templates.join(name.expect("it names the file")));
+        let rules = rules.expect("it is among the templates");
+        assert!(rules.contains(r#"ATTR{idVendor}=="0483", ATTR{idProduct}=="df11""#));
+    }
+}

@@ -17,6 +17,8 @@ const F405_IDS: [u32; 2] = [0x413, 0x411];
 pub enum LinkError {
     /// The probe is no longer there.
     Gone,
+    /// The chip says that its flash cannot be erased or written there: why.
+    Refused(String),
     /// The probe is there, but it or the chip did not do it: why.
     Failed(String),
 }
@@ -102,6 +104,11 @@ impl<L: DebugLink> Probe<L> {
                 Kind::Vanished,
                 format!("the probe {name} vanished while {doing}"),
                 "plug it in again and repeat the command: no half-written program starts",
+            ),
+            LinkError::Refused(why) => Error::new(
+                Kind::Refused,
+                format!("the chip on {name} refused while {doing}: {why}"),
+                "flash it again; if it fails at the same place, the sector is write-protected or worn out",
             ),
             LinkError::Failed(why) => Error::new(
                 Kind::NoAnswer,

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use probe_rs::config::{MemoryRegion, Registry};
-use probe_rs::flashing::{DownloadOptions, FlashProgress, erase};
+use probe_rs::flashing::{DownloadOptions, FlashError, FlashProgress, erase};
 use probe_rs::probe::cmsisdap::CmsisDapFactory;
 use probe_rs::probe::jlink::JLinkFactory;
 use probe_rs::probe::list::{Accessibility, ProbeListItem};
@@ -113,6 +113,26 @@ impl Swd {
         }
         LinkError::Failed(whole(&error))
     }
+
+    /// Tells what the flash algorithm has refused from what did not get as far as that.
+    fn flash_failed(&self, error: FlashError) -> LinkError {
+        match refused(&error) {
+            true => LinkError::Refused(whole(&error)),
+            false => self.failed(error),
+        }
+    }
+}
+
+/// Whether the flash algorithm has run and said no.
+fn refused(error: &(dyn std::error::Error + 'static)) -> bool {
+    let mut next = Some(error);
+    while let Some(error) = next {
+        if let Some(FlashError::RoutineCallFailed { .. }) = error.downcast_ref() {
+            return true;
+        }
+        next = error.source();
+    }
+    false
 }
 
 /// Why no session came to be.
@@ -203,7 +223,7 @@ impl DebugLink for Swd {
         let mut progress = FlashProgress::empty();
         let from = u64::from(sector.address);
         erase(&mut self.session, &mut progress, from, sector.end(), false)
-            .map_err(|error| self.failed(error))
+            .map_err(|error| self.flash_failed(error))
     }
 
     fn program(&mut self, address: u32, bytes: &[u8]) -> Result<(), LinkError> {
@@ -214,7 +234,7 @@ impl DebugLink for Swd {
         let written = loader
             .add_data(address.into(), bytes)
             .and_then(|()| loader.commit(&mut self.session, options));
-        written.map_err(|error| self.failed(error))
+        written.map_err(|error| self.flash_failed(error))
     }
 
     fn run(&mut self) -> Result<(), LinkError> {
@@ -242,6 +262,23 @@ mod tests {
     fn sectors(chip: &str) -> Option<Layout> {
         let registry = Registry::from_builtin_families();
         layout(&registry.get_target_by_name(chip).expect("probe-rs knows it"))
+    }
+
+    #[test]
+    fn what_the_flash_algorithm_says_is_told_from_what_the_wires_do() {
+        let no =
+            || FlashError::RoutineCallFailed { name: "erase_sector".to_owned(), error_code: 1 };
+        assert!(refused(&no()));
+        let sector_address = 0x0800_4000;
+        let error = FlashError::EraseFailed { sector_address, source: Box::new(no()) };
+        assert!(refused(&error));
+        assert!(
+            !whole(&error).contains('\n') && whole(&error).contains("erase_sector"),
+            "{}",
+            whole(&error)
+        );
+        let wires = probe_rs::Error::Probe(DebugProbeError::TargetNotFound);
+        assert!(!refused(&FlashError::PageWrite { page_address: 0, source: Box::new(wires) }));
     }
 
     #[test]

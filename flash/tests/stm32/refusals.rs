@@ -136,6 +136,24 @@ fn hidden_protection_of_another_sector_leaves_nothing_that_starts() {
 }
 
 #[test]
+fn a_chip_whose_option_bytes_are_elsewhere_says_no_itself() {
+    let chip = full().with_protected(&[4]);
+    let layout =
+        Layout::of_groups([(START, 4, 16 << 10), (0x0801_0000, 1, 64 << 10)]).expect("128 KB");
+    let debugger = Debugger::of(&chip).with_layout(layout);
+    let mut probe = Probe::new(debugger, "STM32F401CBUx").expect("it is there");
+    let error =
+        program(&mut probe, &[region(START, &image(0x1_2000, 14))], &mut Silent).expect_err("no");
+    assert_eq!(error.kind(), Kind::Refused);
+    assert!(
+        error.cause().contains("sector 4 ") && error.remedy().contains("write-protected"),
+        "{error}"
+    );
+    check_words(&error);
+    assert!(!chip.would_start());
+}
+
+#[test]
 fn a_bootloader_that_lives_in_flash_is_not_overwritten() {
     // MicroPython's own, which has the same USB numbers as the chip's.
     let name = "@Internal Flash  /0x08000000/01*016Ka,03*016Kg,01*064Kg,07*128Kg".to_owned();
