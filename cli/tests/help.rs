@@ -56,6 +56,11 @@ fn help_of_the_verbs_of_the_link() {
 }
 
 #[test]
+fn help_of_flashing_the_esp8266() {
+    check_help(&["flash", "esp8266"]);
+}
+
+#[test]
 fn every_shell_gets_a_script_that_knows_the_verbs() {
     for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
         let script = text(&["completions", shell]);

@@ -9,7 +9,7 @@ use pblink_flash::{Error, Kind, Progress, Region, Result, Silent, Step};
 
 /// 512 KB in two files, as an image of the SDK: a program that starts, and the code behind it.
 fn sdk_image() -> Vec<Region> {
-    let program: Vec<u8> = (0..40_000_u32).map(|at| (at * at >> 7) as u8).collect();
+    let program: Vec<u8> = (0..40_000_u32).map(|at| (at.wrapping_mul(at) >> 7) as u8).collect();
     let code: Vec<u8> =
         (0..458_752_u32).map(|at| (at.wrapping_mul(0x9e37_79b1) >> 21) as u8).collect();
     vec![
@@ -253,9 +253,17 @@ fn a_flash_beyond_the_rom_s_reach_is_used_as_far_as_it_goes() {
     assert_eq!(board.flash()[..4 << 20], expected[..4 << 20]);
     assert!(board.erased()[1024..].iter().all(|&count| count == 0));
 
-    let board = Board::new(Options { flash_size: 16 << 20, ..Options::default() });
-    flash(&board, with_stub(), &sdk_image()).unwrap();
-    assert_eq!(board.flash(), expected);
+    let mut far = sdk_image();
+    far[1].address = 5 << 20;
+    let large = || Options { flash_size: 16 << 20, ..Options::default() };
+    let (board, error) = error(large(), &far);
+    assert_eq!(error.kind(), Kind::Image);
+    assert!(error.cause().contains("behind the first 4 MB"), "{error}");
+    assert_untouched(&board);
+
+    let board = Board::new(large());
+    flash(&board, with_stub(), &far).unwrap();
+    assert!(board.flash() == self::expected(&far, 9, 16 << 20));
 }
 
 #[test]
@@ -331,6 +339,21 @@ fn without_erasing_all_the_rest_stays_as_it_was() {
         assert_eq!(after[10 * 4096..0x10000], before[10 * 4096..0x10000], "between the files");
         assert_eq!(after[0x10000..0x15000], expected[0x10000..0x15000]);
         assert_eq!(after[0x15000..], before[0x15000..], "behind them");
+    }
+}
+
+#[test]
+fn a_file_beside_the_program_leaves_it_alone() {
+    for connect in [rom(), with_stub()] {
+        let board = Board::with([]);
+        flash(&board, connect.clone(), &sdk_image()).unwrap();
+        let mut expected = board.flash();
+        let bytes: Vec<u8> = (0..30_000_u32).map(|at| (at >> 3) as u8).collect();
+        expected[0x30_0000..0x30_0000 + bytes.len()].copy_from_slice(&bytes);
+        let files = [Region { name: "files.bin".into(), address: 0x30_0000, bytes }];
+        let job = Job { erase: Erase::Needed, ..job() };
+        flash_on(board.line(), connect, &files, &job).unwrap();
+        assert!(board.flash() == expected && board.would_start());
     }
 }
 

@@ -95,6 +95,20 @@ impl<P: Port> Loader<P> {
     ) -> Result<Vec<Flashed>> {
         let size = self.device().flash_size;
         let pieces = plan::plan(regions, size, &job.header)?;
+        let beyond = pieces.iter().find(|piece| piece.sectors().1 > ROM_REACH);
+        if let Some(piece) = beyond.filter(|_| !self.in_stub()) {
+            return Err(Error::new(
+                Kind::Image,
+                format!(
+                    "{} at {:#x} lies behind the first {} of flash, which is all that the chip's own \
+                     loader reaches",
+                    piece.name,
+                    piece.address,
+                    plan::size_text(ROM_REACH)
+                ),
+                "give it a lower address; nothing was erased",
+            ));
+        }
         let mut unchanged = Vec::new();
         for piece in &pieces {
             // After erasing all, nothing is as it was.
@@ -153,8 +167,12 @@ impl<P: Port> Loader<P> {
         match job.erase {
             Erase::All => self.erase_all(progress)?,
             Erase::Needed => {
-                let sectors: Vec<_> = head.iter().chain(&body).map(Piece::sectors).collect();
-                self.erase(&sectors, "what is written", progress)?;
+                // A stub erases what it writes; but the head first, so that nothing starts meanwhile.
+                let rest = if self.in_stub() { &[][..] } else { &body };
+                let sectors: Vec<_> = head.iter().chain(rest).map(Piece::sectors).collect();
+                if !sectors.is_empty() {
+                    self.erase(&sectors, "what is written", progress)?;
+                }
             }
         }
         for piece in &body {

@@ -1,15 +1,321 @@
-//! `pblink flash esp8266`
+//! `pblink flash esp8266`: a program onto the ESP8266, over its serial port.
 
+use std::io::{BufRead, IsTerminal, Write};
+use std::path::PathBuf;
+
+use pblink_flash::esp8266::{
+    self, Before, Boot, Connect, Device, Erase, Flashed, Header, Job, Loader, Serial, Size, Stub,
+    Verified, Verify,
+};
+use pblink_flash::{Error, Kind, Progress, Region};
+use serde_json::json;
+
+use super::images::{self, Named};
 use super::{Bar, failed};
 use crate::commands::Global;
-use crate::exit::Exit;
+use crate::exit::{Exit, Failed};
 
 /// Arguments of `pblink flash esp8266`.
 #[derive(Debug, clap::Args)]
-pub struct Args {}
+#[command(after_help = "\
+Examples:
+  pblink flash esp8266                                   what `pblink build` made
+  pblink flash esp8266 --image firmware-combined.bin     any other program, at address 0
+  pblink flash esp8266 --image 0x00000.bin --image 0x10000.bin@0x10000
+  pblink flash esp8266 --port /dev/ttyUSB1 --yes --json | jq .boot
+
+The chip is checked before anything is erased. All of its flash is erased, so that no old file or \
+password stays; --no-erase keeps what is not written. What was written is read back. The first sector \
+of the program is written last: when it is broken off, no half a program starts. Then the board is \
+started, and its first words are shown.
+
+A board without reset wires: hold its FLASH button (GPIO0 to ground), tap RESET, let go of FLASH, and run \
+this with --before no-reset.
+
+Exit codes: 0 flashed, 1 it failed, 2 wrong flags, 3 there is nothing to flash, 130 stopped.")]
+pub struct Args {
+    /// The serial port. Without it: the only USB adapter of a kind that ESP8266 boards have; other
+    /// ports are never touched.
+    #[arg(short, long, value_name = "PORT")]
+    pub port: Option<String>,
+    /// Bits per second. Without it: what is safe. It goes lower by itself when the line is bad.
+    #[arg(short, long, value_name = "N", value_parser = clap::value_parser!(u32).range(9600..=4_000_000))]
+    pub baud: Option<u32>,
+    /// A file, and its address in flash (0 without). Can be given several times. Without it: what
+    /// `pblink build` made.
+    #[arg(short, long, value_name = "FILE[@ADDR]")]
+    pub image: Vec<Named>,
+    /// How the board gets into its loader.
+    #[arg(long, value_enum, default_value_t = How::DefaultReset, value_name = "HOW")]
+    pub before: How,
+    /// Erase only the sectors that are written.
+    #[arg(long)]
+    pub no_erase: bool,
+    /// Let the loader in the chip's ROM do all the work, if the faster one in RAM makes trouble.
+    #[arg(long)]
+    pub no_stub: bool,
+    /// How much is read back. `auto` is everything if the loader can hash, else samples.
+    #[arg(long, value_enum, default_value_t = Much::Auto, value_name = "HOW")]
+    pub verify: Much,
+    /// What the program is told of the size of flash: that of the board (what MicroPython wants), or
+    /// what its file says (what programs made with Espressif's SDK 3 want). Without it: `keep` for what
+    /// `pblink build` made, else `board`.
+    #[arg(long, value_enum, value_name = "WHAT")]
+    pub header_size: Option<HeaderSize>,
+    /// Size of the board's flash (such as 512KB or 4MB), if it does not tell it by itself.
+    #[arg(long, value_name = "SIZE", value_parser = size)]
+    pub flash_size: Option<u32>,
+    /// The folder with the sources of pblink, under which `pblink build` left its files.
+    #[arg(long, value_name = "DIR")]
+    pub source: Option<PathBuf>,
+    /// Do not ask before erasing. Needed where there is no terminal to ask on.
+    #[arg(short, long)]
+    pub yes: bool,
+    /// Print what was done as JSON.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// How the board gets into its loader.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum How {
+    /// The adapter's wires DTR and RTS do it.
+    DefaultReset,
+    /// It is in its loader already.
+    NoReset,
+}
+
+/// How much is read back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum Much {
+    /// Everything if the loader can hash, else samples.
+    Auto,
+    /// 64 bytes of every sector.
+    Sampled,
+    /// Everything; with the loader in ROM about a minute for 40 KB.
+    Full,
+    /// Nothing.
+    None,
+}
+
+/// What the program is told of the size of flash.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum HeaderSize {
+    /// What its file says.
+    Keep,
+    /// The board's.
+    Board,
+}
+
+fn size(text: &str) -> Result<u32, String> {
+    let upper = text.to_ascii_uppercase();
+    let (digits, shift) = match (upper.strip_suffix("KB"), upper.strip_suffix("MB")) {
+        (Some(digits), _) => (digits, 10),
+        (_, Some(digits)) => (digits, 20),
+        _ => return Err("write it like 512KB or 4MB".to_owned()),
+    };
+    let size = digits.parse().ok().and_then(|n: u32| n.checked_mul(1 << shift));
+    size.filter(|size| size.is_power_of_two() && (1 << 18..=1 << 24).contains(size))
+        .ok_or_else(|| "flash has 256KB to 16MB, a power of two".to_owned())
+}
 
 /// Runs the verb.
-pub fn run(_args: Args, global: &Global) -> anyhow::Result<Exit> {
-    let _progress = Bar::new(global);
-    Err(failed(pblink_flash::Error::new(pblink_flash::Kind::Other, "not here yet", "wait")))
+pub fn run(args: Args, global: &Global) -> anyhow::Result<Exit> {
+    let regions = if args.image.is_empty() {
+        images::built("esp8266", args.source.as_deref())?
+    } else {
+        images::read(&args.image)?
+    };
+    let port = match &args.port {
+        Some(port) => port.clone(),
+        None => {
+            let adapters = esp8266::adapters().map_err(failed)?;
+            esp8266::only(&adapters).map_err(failed)?.path.clone()
+        }
+    };
+    confirm(&args, &port)?;
+    let mut progress = Bar::new(global);
+    let report = work(&args, &port, &regions, &mut progress).map_err(failed)?;
+    drop(progress);
+    let mut out = std::io::stdout().lock();
+    if args.json {
+        writeln!(out, "{}", report.json())?;
+    } else {
+        report.print(&mut out)?;
+    }
+    Ok(Exit::Ok)
+}
+
+/// Asks before all is erased. Where nobody can be asked, --yes has to be there.
+fn confirm(args: &Args, port: &str) -> anyhow::Result<()> {
+    if args.yes || args.no_erase {
+        return Ok(());
+    }
+    if !std::io::stdin().is_terminal() || !std::io::stderr().is_terminal() {
+        return Err(Failed::with(
+            Exit::Usage,
+            "all of the board's flash would be erased, and there is no terminal to ask on\n  \
+             add --yes to do it, or --no-erase to keep what is not written",
+        ));
+    }
+    eprint!(
+        "All of the flash of the ESP8266 on {port} will be erased, with all files and passwords that \
+         are on it.\nGo on? [y/N] "
+    );
+    std::io::stderr().flush()?;
+    let mut answer = String::new();
+    std::io::stdin().lock().read_line(&mut answer)?;
+    if matches!(answer.trim().to_lowercase().as_str(), "y" | "yes") {
+        return Ok(());
+    }
+    Err(failed(Error::new(
+        Kind::Cancelled,
+        "stopped before anything was changed",
+        "run the command again when you like",
+    )))
+}
+
+/// What was done.
+struct Report {
+    port: String,
+    device: Device,
+    loader: &'static str,
+    baud: u32,
+    flashed: Vec<Flashed>,
+    boot: Boot,
+}
+
+fn work(
+    args: &Args,
+    port: &str,
+    regions: &[Region],
+    progress: &mut dyn Progress,
+) -> pblink_flash::Result<Report> {
+    let connect = Connect {
+        before: match args.before {
+            How::DefaultReset => Before::DefaultReset,
+            How::NoReset => Before::NoReset,
+        },
+        baud: args.baud,
+        stub: Stub::builtin().filter(|_| !args.no_stub),
+        flash_size: args.flash_size,
+    };
+    let built = args.image.is_empty();
+    let size = match args.header_size {
+        Some(HeaderSize::Keep) => Size::Keep,
+        Some(HeaderSize::Board) => Size::OfBoard,
+        None if built => Size::Keep,
+        None => Size::OfBoard,
+    };
+    let job = Job {
+        erase: if args.no_erase { Erase::Needed } else { Erase::All },
+        verify: match args.verify {
+            Much::Auto => Verify::Auto,
+            Much::Sampled => Verify::Sampled,
+            Much::Full => Verify::Full,
+            Much::None => Verify::No,
+        },
+        header: Header { size, ..Header::default() },
+    };
+    let mut loader = Loader::connect(Serial::open(port)?, connect, progress)?;
+    let device = loader.device().clone();
+    progress.note(&format!(
+        "{} {} with {} of flash on {port}",
+        device.chip,
+        device.mac,
+        esp8266::size_text(device.flash_size)
+    ));
+    let flashed = loader.flash(regions, &job, progress)?;
+    let (baud, in_stub) = (loader.baud(), loader.in_stub());
+    let boot = loader.boot(progress)?;
+    if let Some(warning) = boot.warning() {
+        progress.note(&format!("pblink: warning: {warning}"));
+    }
+    let loader = if in_stub { "stub" } else { "rom" };
+    Ok(Report { port: port.to_owned(), device, loader, baud, flashed, boot })
+}
+
+impl Report {
+    fn json(&self) -> serde_json::Value {
+        let regions: Vec<_> = self
+            .flashed
+            .iter()
+            .map(|part| {
+                json!({
+                    "name": part.name,
+                    "address": format!("{:#010x}", part.address),
+                    "bytes": part.length,
+                    "written": part.written,
+                    "verified": verified(part.verified).0,
+                })
+            })
+            .collect();
+        json!({
+            "port": self.port,
+            "chip": self.device.chip,
+            "mac": self.device.mac.to_string(),
+            "flash_id": format!("{:#08x}", self.device.flash_id),
+            "flash_size": self.device.flash_size,
+            "loader": self.loader,
+            "baud": self.baud,
+            "regions": regions,
+            "boot": {
+                "greeting": self.boot.greeting,
+                "lines": self.boot.lines,
+                "warning": self.boot.warning(),
+            },
+        })
+    }
+
+    fn print(&self, out: &mut impl Write) -> std::io::Result<()> {
+        for part in &self.flashed {
+            let done = if part.written { "written" } else { "unchanged" };
+            writeln!(
+                out,
+                "{:#010x}  {:<28} {:>8} bytes, {done}, {}",
+                part.address,
+                part.name,
+                part.length,
+                verified(part.verified).1
+            )?;
+        }
+        match &self.boot.greeting {
+            Some(greeting) => writeln!(out, "the board says: {greeting}"),
+            None => {
+                self.boot
+                    .lines
+                    .iter()
+                    .try_for_each(|line| writeln!(out, "the board says: {line}"))?;
+                if self.boot.garbled {
+                    writeln!(out, "(it speaks at another speed than {} baud)", esp8266::BOOT_BAUD)?;
+                }
+                Ok(())
+            }
+        }
+    }
+}
+
+/// In one word, and in some.
+fn verified(verified: Verified) -> (&'static str, &'static str) {
+    match verified {
+        Verified::Fully => ("full", "every byte verified"),
+        Verified::Sampled => ("sampled", "64 bytes of every sector verified"),
+        Verified::No => ("no", "not verified"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_are_written_as_on_the_label() {
+        assert_eq!(
+            (size("512KB"), size("4mb"), size("16MB")),
+            (Ok(512 << 10), Ok(4 << 20), Ok(16 << 20))
+        );
+        for wrong in ["4", "3MB", "32MB", "4GB", "MB", "99999999MB"] {
+            assert!(size(wrong).is_err(), "{wrong}");
+        }
+    }
 }

@@ -3,6 +3,7 @@
 
 mod bar;
 mod esp8266;
+mod images;
 mod stm32;
 
 use super::Global;

@@ -1,0 +1,140 @@
+//! What is to be flashed: files that the user names, or what `pblink build` made.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::Context;
+use pblink_flash::Region;
+use serde::Deserialize;
+use sha2::{Digest, Sha256};
+
+use crate::exit::{Exit, Failed};
+use crate::source;
+
+/// A file and its address, as on the command line: `FILE` or `FILE@ADDRESS`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Named {
+    /// The file.
+    pub path: PathBuf,
+    /// Where it belongs.
+    pub address: u32,
+}
+
+impl std::str::FromStr for Named {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        // A path may have an @ of its own; an address follows the last one.
+        let (path, address) = match text.rsplit_once('@') {
+            None => (text, 0),
+            Some((path, address)) => match number(address) {
+                Some(address) => (path, address),
+                None if address.starts_with(|c: char| c.is_ascii_digit()) => {
+                    return Err(format!("{address} is no address; write it like 0x10000"));
+                }
+                None => (text, 0),
+            },
+        };
+        if path.is_empty() {
+            return Err("the file is missing before the @".to_owned());
+        }
+        Ok(Self { path: path.into(), address })
+    }
+}
+
+/// `0x1000` or `4096`.
+fn number(text: &str) -> Option<u32> {
+    match text.strip_prefix("0x").or_else(|| text.strip_prefix("0X")) {
+        Some(digits) => u32::from_str_radix(digits, 16).ok(),
+        None => text.parse().ok(),
+    }
+}
+
+/// Reads the named files.
+pub(super) fn read(named: &[Named]) -> anyhow::Result<Vec<Region>> {
+    named
+        .iter()
+        .map(|Named { path, address }| {
+            let bytes = std::fs::read(path)
+                .with_context(|| format!("cannot read the image {}", path.display()))?;
+            let name = path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned();
+            Ok(Region { name, address: *address, bytes })
+        })
+        .collect()
+}
+
+/// What is read of `target/pblink/manifest.json`; there is more in it.
+#[derive(Debug, Deserialize)]
+struct Manifest {
+    images: Vec<Image>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Image {
+    board: String,
+    file: String,
+    address: Option<String>,
+    sha256: String,
+    flashable: bool,
+}
+
+/// The files that `pblink build` made for a board, each compared with its hash.
+///
+/// # Errors
+/// [`Exit::Config`] if there are none, or they are not what was built.
+pub(super) fn built(board: &str, source: Option<&Path>) -> anyhow::Result<Vec<Region>> {
+    let folder = source::find(source)?.join("target/pblink");
+    let path = folder.join("manifest.json");
+    let again = format!("run `pblink build {board}`, or name a file with --image");
+    let config = |message: String| Failed::with(Exit::Config, message);
+    let text = std::fs::read_to_string(&path).map_err(|e| {
+        config(format!("nothing was built, {} is missing ({e}): {again}", path.display()))
+    })?;
+    let manifest: Manifest = serde_json::from_str(&text)
+        .map_err(|e| config(format!("{} cannot be understood ({e}): {again}", path.display())))?;
+    let images: Vec<_> = manifest
+        .images
+        .into_iter()
+        .filter(|image| image.board == board && image.flashable)
+        .collect();
+    if images.is_empty() {
+        return Err(config(format!("the build made nothing that can be flashed: {again}")));
+    }
+    images
+        .into_iter()
+        .map(|image| {
+            let path = folder.join(&image.file);
+            let bytes = std::fs::read(&path)
+                .map_err(|e| config(format!("cannot read {} ({e}): {again}", path.display())))?;
+            let hash: String = Sha256::digest(&bytes).iter().map(|b| format!("{b:02x}")).collect();
+            let address = image.address.as_deref().and_then(number);
+            match address {
+                Some(address) if hash == image.sha256 => {
+                    Ok(Region { name: image.file, address, bytes })
+                }
+                _ => Err(config(format!(
+                    "{} is not what the manifest says, it was changed after it was built: {again}",
+                    path.display()
+                ))),
+            }
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn files_have_addresses() {
+        let parse = |text: &str| text.parse::<Named>();
+        let named = |path: &str, address| Ok(Named { path: path.into(), address });
+        assert_eq!(parse("a.bin"), named("a.bin", 0));
+        assert_eq!(parse("a.bin@0x10000"), named("a.bin", 0x10000));
+        assert_eq!(parse("a.bin@4096"), named("a.bin", 4096));
+        assert_eq!(parse("me@home/a.bin"), named("me@home/a.bin", 0));
+        assert_eq!(parse("me@home/a.bin@0x1000"), named("me@home/a.bin", 0x1000));
+        assert!(parse("a.bin@0x").unwrap_err().contains("0x10000"));
+        assert!(parse("a.bin@99999999999").unwrap_err().contains("no address"));
+        assert!(parse("@0x1000").unwrap_err().contains("file"));
+    }
+}

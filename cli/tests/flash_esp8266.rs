@@ -1,0 +1,382 @@
+//! `pblink flash esp8266` as a process, with a board on a pseudo-terminal: what is in its flash
+//! afterwards, and what the user reads when it goes wrong.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+
+use pblink_fakes::esp8266::{Board, Fault, Options, image};
+use pblink_flash::esp8266::Serial;
+
+/// Two files in a folder: a program for address 0, and code for 0x10000, 512 KB in all.
+struct Files {
+    folder: tempfile::TempDir,
+    program: Vec<u8>,
+    code: Vec<u8>,
+}
+
+impl Files {
+    fn new() -> Self {
+        // Hardly to be compressed: so with each loader there are more than a hundred blocks.
+        let mut state = 1_u32;
+        let mut bytes = |count: u32| -> Vec<u8> {
+            let mut next = |_| {
+                state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+                (state >> 24) as u8
+            };
+            (0..count).map(&mut next).collect()
+        };
+        let (program, code) = (image(&bytes(60_000)), bytes(458_752));
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("program.bin"), &program).unwrap();
+        std::fs::write(folder.path().join("code.bin"), &code).unwrap();
+        Self { folder, program, code }
+    }
+
+    fn path(&self, name: &str) -> String {
+        self.folder.path().join(name).to_str().unwrap().to_owned()
+    }
+
+    /// The arguments that name both files.
+    fn images(&self) -> [String; 4] {
+        let code = self.path("code.bin") + "@0x10000";
+        ["--image".into(), self.path("program.bin"), "--image".into(), code]
+    }
+
+    /// What a flash of 4 MB holds afterwards. `size` is what the header says of it.
+    fn in_flash(&self, size: u8) -> Vec<u8> {
+        let mut flash = vec![0xff; 4 << 20];
+        flash[..self.program.len()].copy_from_slice(&self.program);
+        flash[0x10000..0x10000 + self.code.len()].copy_from_slice(&self.code);
+        flash[3] = size;
+        flash
+    }
+}
+
+fn pblink(port: &str) -> Command {
+    let mut command = Command::new(assert_cmd::cargo::cargo_bin("pblink"));
+    command.args(["flash", "esp8266", "--port", port]).stdin(Stdio::null());
+    command
+}
+
+fn run(board: &Board, files: &Files, arguments: &[&str]) -> Output {
+    let pty = board.pty();
+    pblink(pty.path()).args(files.images()).args(arguments).output().unwrap()
+}
+
+fn stderr(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+/// It failed with this code, and the last words are a cause and a remedy, a line each.
+fn assert_failed(output: &Output, code: i32, cause: &str, remedy: &str) {
+    let said = stderr(output);
+    assert_eq!(output.status.code(), Some(code), "{said}");
+    assert!(output.stdout.is_empty(), "{output:?}");
+    let lines: Vec<_> = said.lines().collect();
+    let [.., first, second] = lines[..] else { panic!("{said}") };
+    assert!(first.starts_with("pblink: ") && first.contains(cause), "{said}");
+    assert!(second.starts_with("  ") && second.contains(remedy), "{said}");
+}
+
+fn assert_untouched(board: &Board) {
+    assert!(board.erased().iter().all(|&count| count == 0), "something was erased");
+}
+
+const YES: [&str; 3] = ["--yes", "--before", "no-reset"];
+
+#[test]
+fn half_a_megabyte_is_flashed_and_starts() {
+    let files = Files::new();
+    for (arguments, loader, verified) in
+        [(&["--json"][..], "stub", "full"), (&["--json", "--no-stub"][..], "rom", "sampled")]
+    {
+        let board = Board::with([]);
+        let output = run(&board, &files, &[&YES[..], arguments].concat());
+        assert!(output.status.success(), "{}", stderr(&output));
+        assert!(board.flash() == files.in_flash(0x40), "byte by byte");
+        let report: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+        assert_eq!(report["mac"], "5c:cf:7f:01:02:03");
+        assert_eq!(report["flash_size"], 4 << 20);
+        assert_eq!(report["loader"], loader);
+        assert_eq!(report["regions"][1]["address"], "0x00010000");
+        assert_eq!(report["regions"][1]["written"], true);
+        assert_eq!(report["regions"][1]["verified"], verified);
+        assert_eq!(report["boot"]["greeting"], "pblink-esp8266 0.1.0");
+        assert_eq!(report["boot"]["warning"], serde_json::Value::Null);
+    }
+}
+
+#[test]
+fn faults_on_the_way_change_nothing() {
+    let files = Files::new();
+    let noise = b"\xc0\x01\xff ets Jan  8 2013 \xdb".to_vec();
+    let faults = [
+        Fault::Noise(noise),
+        Fault::GarbleBlock(7),
+        Fault::LoseBlock(90),
+        Fault::LoseAnswer(9),
+        Fault::GarbleAnswer(30),
+    ];
+    for loader in [&[][..], &["--no-stub"]] {
+        let board = Board::with(faults.clone());
+        let output = run(&board, &files, &[&YES[..], loader].concat());
+        assert!(output.status.success(), "{}", stderr(&output));
+        assert!(board.flash() == files.in_flash(0x40));
+        let said = String::from_utf8(output.stdout).unwrap();
+        assert!(said.contains("program.bin") && said.contains("verified"), "{said}");
+        assert!(said.contains("the board says: pblink-esp8266 0.1.0"), "{said}");
+    }
+}
+
+#[test]
+fn a_port_without_reset_wires_is_no_obstacle() {
+    let (files, board) = (Files::new(), Board::with([]));
+    let output = run(&board, &files, &["--yes", "--header-size", "keep"]);
+    assert!(output.status.success(), "{}", stderr(&output));
+    assert!(stderr(&output).contains("cannot reset the board"), "{}", stderr(&output));
+    assert!(board.flash() == files.in_flash(files.program[3]));
+}
+
+#[test]
+fn without_a_terminal_nothing_is_asked_and_nothing_erased() {
+    let (files, board) = (Files::new(), Board::with([]));
+    let output = run(&board, &files, &["--before", "no-reset"]);
+    assert_failed(&output, 2, "no terminal to ask on", "--yes");
+    assert_untouched(&board);
+    // What keeps the rest needs no answer.
+    let before = board.flash();
+    let output = run(&board, &files, &["--before", "no-reset", "--no-erase"]);
+    assert!(output.status.success(), "{}", stderr(&output));
+    assert!(board.flash()[..0x10000] != before[..0x10000]);
+    assert!(board.flash()[0x80000..] == before[0x80000..]);
+}
+
+#[test]
+fn another_chip_is_named_and_left_alone() {
+    let board = Board::new(Options { magic: 0x00f0_1d83, ..Options::default() });
+    let output = run(&board, &Files::new(), &YES);
+    assert_failed(&output, 1, "this is an ESP32, not an ESP8266", "--port");
+    assert_untouched(&board);
+}
+
+#[test]
+fn an_image_that_is_too_large_is_refused() {
+    let board = Board::new(Options { flash_size: 512 << 10, ..Options::default() });
+    let mut files = Files::new();
+    files.code.push(0);
+    std::fs::write(files.path("code.bin"), &files.code).unwrap();
+    let output = run(&board, &files, &YES);
+    assert_failed(
+        &output,
+        1,
+        "code.bin (458753 bytes at 0x10000) does not fit",
+        "nothing was erased",
+    );
+    assert!(stderr(&output).contains("512 KB of flash"));
+    assert_untouched(&board);
+}
+
+#[test]
+fn a_busy_port_is_told() {
+    let board = Board::with([]);
+    let pty = board.pty();
+    let _other = Serial::open(pty.path()).unwrap();
+    let files = Files::new();
+    let output = pblink(pty.path()).args(files.images()).args(YES).output().unwrap();
+    assert_failed(&output, 1, "is used by another program", "close");
+    assert!(stderr(&output).contains(pty.path()));
+    assert_untouched(&board);
+}
+
+#[test]
+fn a_port_without_permission_is_told_with_the_fix() {
+    let board = Board::with([]);
+    let pty = board.pty();
+    let files = Files::new();
+    std::fs::set_permissions(pty.path(), std::fs::Permissions::from_mode(0o000)).unwrap();
+    let mut command = pblink(pty.path());
+    if std::fs::metadata("/proc/self").unwrap().uid() == 0 {
+        // Root may do everything: somebody else has to try, with a copy that he can reach.
+        let copy = files.folder.path().join("pblink");
+        std::fs::copy(assert_cmd::cargo::cargo_bin("pblink"), &copy).unwrap();
+        for path in [files.folder.path(), &copy] {
+            std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o755)).unwrap();
+        }
+        command = Command::new(&copy);
+        command.args(["flash", "esp8266", "--port", pty.path()]).stdin(Stdio::null()).uid(65534);
+    }
+    let output = command.current_dir("/").args(files.images()).args(YES).output().unwrap();
+    assert_failed(&output, 1, "you may not open", "sudo usermod -aG dialout $USER");
+    assert_untouched(&board);
+}
+
+#[test]
+fn a_port_that_is_not_there_is_told() {
+    let files = Files::new();
+    let nowhere = files.path("ttyUSB9");
+    let output = pblink(&nowhere).args(files.images()).args(YES).output().unwrap();
+    assert_failed(&output, 1, "there is no port", "--port");
+}
+
+#[test]
+fn what_is_no_serial_port_is_told() {
+    let files = Files::new();
+    let output = pblink(&files.path("code.bin")).args(files.images()).args(YES).output().unwrap();
+    assert_failed(&output, 1, "cannot be opened as a serial port", "--port");
+}
+
+#[test]
+fn a_board_that_vanishes_starts_no_half_program() {
+    let files = Files::new();
+    for block in [1, 100] {
+        let board = Board::with([Fault::VanishAtBlock(block)]);
+        let output = run(&board, &files, &YES);
+        assert_failed(&output, 1, "the board's port is gone", "run the same command");
+        assert!(!board.would_start());
+        board.repair();
+        let output = run(&board, &files, &YES);
+        assert!(output.status.success(), "{}", stderr(&output));
+        assert!(board.flash() == files.in_flash(0x40));
+    }
+}
+
+#[test]
+fn nobody_there_ends_in_advice() {
+    let board = Board::with([Fault::Silent]);
+    let output = run(&board, &Files::new(), &YES);
+    assert_failed(&output, 1, "no ESP8266 answers", "FLASH");
+    assert_untouched(&board);
+}
+
+#[test]
+fn control_c_stops_at_a_safe_place() {
+    let files = Files::new();
+    // It waits for this block's answer for some seconds: time to stop it.
+    let board = Board::with([Fault::LoseBlock(30)]);
+    let pty = board.pty();
+    let mut child = pblink(pty.path())
+        .args(files.images())
+        .args(YES)
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(child.stderr.take().unwrap()).lines().map(Result::unwrap);
+    assert!(lines.any(|line| line.starts_with("erased ")), "it erases first");
+    while board.blocks() < 30 {
+        std::thread::yield_now();
+    }
+    let killed = Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();
+    assert!(killed.success());
+    let rest: Vec<_> = lines.collect();
+    assert_eq!(child.wait().unwrap().code(), Some(130), "{rest:?}");
+    assert!(rest.iter().any(|line| line.contains("stopping at the next safe place")), "{rest:?}");
+    assert!(rest.last().unwrap().contains("run the same command again"), "{rest:?}");
+    assert!(!board.would_start());
+}
+
+/// A folder of sources with what `pblink build` leaves.
+fn built(files: &Files) -> PathBuf {
+    let source = files.folder.path().join("sources");
+    for firmware in ["firmware-stm32", "firmware-esp8266"] {
+        std::fs::create_dir_all(source.join(firmware)).unwrap();
+        std::fs::write(source.join(firmware).join("build.sh"), "").unwrap();
+    }
+    let out = source.join("target/pblink");
+    std::fs::create_dir_all(&out).unwrap();
+    let mut images = Vec::new();
+    for (name, address, bytes) in
+        [("a.bin", "0x00000000", &files.program), ("b.bin", "0x00010000", &files.code)]
+    {
+        std::fs::write(out.join(name), bytes).unwrap();
+        images.push(serde_json::json!({
+            "board": "esp8266", "file": name, "address": address, "size": bytes.len(),
+            "sha256": sha256(&out.join(name)), "flashable": true, "new_in_later_versions": 1,
+        }));
+    }
+    images.push(serde_json::json!({
+        "board": "esp8266", "file": "emulator.elf", "address": null, "sha256": "", "flashable": false,
+    }));
+    let manifest = serde_json::json!({ "version": "0.1.0", "images": images });
+    std::fs::write(out.join("manifest.json"), manifest.to_string()).unwrap();
+    source
+}
+
+/// By another program than the one under test.
+fn sha256(path: &Path) -> String {
+    let output = Command::new("sha256sum").arg(path).output().unwrap();
+    String::from_utf8(output.stdout).unwrap().split(' ').next().unwrap().to_owned()
+}
+
+#[test]
+fn without_image_it_takes_what_was_built() {
+    let (files, board) = (Files::new(), Board::with([]));
+    let source = built(&files);
+    let pty = board.pty();
+    let flash = || pblink(pty.path()).args(YES).arg("--source").arg(&source).output().unwrap();
+    let output = flash();
+    assert!(output.status.success(), "{}", stderr(&output));
+    // What was built keeps the size that it was built for.
+    assert!(board.flash() == files.in_flash(files.program[3]));
+
+    let before = board.erased();
+    std::fs::write(source.join("target/pblink/b.bin"), b"changed").unwrap();
+    let output = flash();
+    assert_eq!(output.status.code(), Some(3));
+    assert!(stderr(&output).contains("changed after it was built"), "{}", stderr(&output));
+    std::fs::remove_file(source.join("target/pblink/manifest.json")).unwrap();
+    let output = flash();
+    assert_eq!(output.status.code(), Some(3));
+    assert!(stderr(&output).contains("pblink build esp8266"), "{}", stderr(&output));
+    assert_eq!(board.erased(), before);
+}
+
+/// Runs it in a terminal of util-linux's `script`, and answers its question.
+fn in_terminal(pty: &str, files: &Files, answer: &str) -> (Option<i32>, String) {
+    let mut line = format!(
+        "'{}' flash esp8266 --port {pty}",
+        assert_cmd::cargo::cargo_bin("pblink").display()
+    );
+    for argument in files.images().iter().map(String::as_str).chain(["--before", "no-reset"]) {
+        line += &format!(" '{argument}'");
+    }
+    let mut child = Command::new("script")
+        .args(["--quiet", "--return", "--command", &line, "/dev/null"])
+        .env("SHELL", "/bin/sh")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("`script` of util-linux runs");
+    let (mut keys, mut screen) = (child.stdin.take().unwrap(), child.stdout.take().unwrap());
+    let mut shown = Vec::new();
+    while !shown.ends_with(b"[y/N] ") {
+        let mut byte = [0];
+        assert_eq!(screen.read(&mut byte).unwrap(), 1, "{}", String::from_utf8_lossy(&shown));
+        shown.push(byte[0]);
+    }
+    keys.write_all(answer.as_bytes()).unwrap();
+    screen.read_to_end(&mut shown).unwrap();
+    (child.wait().unwrap().code(), String::from_utf8_lossy(&shown).into_owned())
+}
+
+#[test]
+fn on_a_terminal_it_asks_before_it_erases() {
+    let (files, board) = (Files::new(), Board::with([]));
+    let pty = board.pty();
+    for answer in ["n\n", "\n"] {
+        let (code, shown) = in_terminal(pty.path(), &files, answer);
+        assert_eq!(code, Some(130), "{shown}");
+        assert!(
+            shown.contains("files and passwords") && shown.contains("before anything"),
+            "{shown}"
+        );
+        assert_untouched(&board);
+    }
+    let (code, shown) = in_terminal(pty.path(), &files, "y\n");
+    assert_eq!(code, Some(0), "{shown}");
+    assert!(board.flash() == files.in_flash(0x40));
+    assert!(shown.contains("left"), "time left, on a bar: {shown}");
+}
