@@ -56,7 +56,7 @@ out=target/$image
 version=$("$RUSTC" -V)
 echo "compiling with $version" >&2
 mkdir -p "$out/obj"
-# A panic is an instruction here, without the text that nobody could read; so no path gets into the bytes.
+# A panic is a jump to `abort`, without the text that nobody could read; so no path gets into the bytes.
 artifacts=$(RUSTC_BOOTSTRAP=1 RUSTFLAGS="--emit=asm -Zunstable-options -Cpanic=immediate-abort" \
     "$cargo" build --quiet --locked --release --lib \
     --features "$image" --target "$firmware/$triple.json" --target-dir "$out" \

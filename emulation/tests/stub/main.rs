@@ -8,7 +8,10 @@
 #[macro_use]
 #[path = "../../../flash-stub/tests/common/mod.rs"]
 mod common;
+mod peers;
 mod rom;
+
+use std::process::Command;
 
 use common::host::Host;
 use common::scenarios::{image, noise};
@@ -93,4 +96,18 @@ fn the_stack_never_comes_near_the_buffers() {
         println!("the stack needs {deepest} bytes");
         assert!(deepest < 0x3c00 - 0x400, "{deepest} bytes: stub.ld guarantees 15 KB");
     });
+}
+
+/// The same tests with the source on the host, where it says more when it fails.
+#[test]
+fn the_commands_on_the_host() {
+    let mut command = Command::new("cargo");
+    for name in ["RUSTC", "RUSTDOC", "RUSTFLAGS", "CARGO_ENCODED_RUSTFLAGS", "CARGO_TARGET_DIR"] {
+        command.env_remove(name);
+    }
+    let manifest = concat!(env!("CARGO_MANIFEST_DIR"), "/../flash-stub/Cargo.toml");
+    let output = command.args(["test", "--locked", "--manifest-path", manifest]).output();
+    let output = output.expect("cargo started this");
+    let said = [output.stdout, output.stderr].concat();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&said));
 }

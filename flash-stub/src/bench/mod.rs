@@ -452,7 +452,7 @@ extern "C" fn rom_parameters(
     })
 }
 
-/// Never called: this build's panics are illegal instructions, see `build.sh`. The compiler wants one.
+/// Never called: in this build a panic is a jump to `abort`, see `build.sh`. The compiler wants one.
 #[panic_handler]
 fn panic(_: &PanicInfo<'_>) -> ! {
     exit(1)

@@ -176,7 +176,7 @@ extern "C" fn pblink_stub_main() {
     Stub::new(Esp8266 { waiting: 0, room: 0 }, memory, decompressor).run();
 }
 
-/// Never called: this build's panics are illegal instructions, see `build.sh`. The compiler wants one.
+/// Never called: in this build a panic is a jump to `abort`, see `build.sh`. The compiler wants one.
 #[panic_handler]
 fn panic(_: &core::panic::PanicInfo<'_>) -> ! {
     // SAFETY: does not return.

@@ -247,7 +247,7 @@ mod tests {
 
     #[test]
     fn a_line_that_is_gone_is_not_tried_again() {
-        assert!(matches!(Fault::from(io::ErrorKind::BrokenPipe.into()), Fault::Gone(_)));
-        assert!(matches!(Fault::from(io::ErrorKind::TimedOut.into()), Fault::Silent));
+        assert!(matches!(Fault::from(io::Error::from(io::ErrorKind::BrokenPipe)), Fault::Gone(_)));
+        assert!(matches!(Fault::from(io::Error::from(io::ErrorKind::TimedOut)), Fault::Silent));
     }
 }
