@@ -32,7 +32,7 @@ fn value<'a>(toml: &'a str, key: &str) -> &'a str {
 /// The stub anew, and what made it.
 fn rebuilt() -> Option<(Vec<u8>, String)> {
     let path = image::stub()?;
-    let bytes = std::fs::read(path).expect("the stub");
+    let bytes = std::fs::read(&path).expect("the stub");
     Some((bytes, std::fs::read_to_string(path.with_extension("toml")).expect("what made it")))
 }
 
@@ -44,7 +44,7 @@ fn run(scenario: fn(&mut Host)) {
         stubs.push(Stub::from_image(&rebuilt).expect("the rebuilt one"));
     }
     for stub in stubs {
-        let (core, mut host) = rom::start(bench, stub);
+        let (core, mut host) = rom::start(&bench, stub);
         scenario(&mut host);
         host.board.with(|board| assert_eq!(board.crash, None));
         drop(core);

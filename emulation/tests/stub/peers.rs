@@ -17,7 +17,7 @@ use crate::common::scenarios::{image, noise};
 use crate::rom::{Core, start};
 
 fn running() -> Option<(Core, Host)> {
-    let (core, host) = start(image::stub_bench()?, Stub::builtin().expect("the committed one"));
+    let (core, host) = start(&image::stub_bench()?, Stub::builtin().expect("the committed one"));
     // The greeting has been read: a host program that comes later finds a stub by its answer to SYNC.
     Some((core, host))
 }

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{Receiver, Sender, channel};
 
-use pblink_emulation::image::QEMU;
+use pblink_emulation::chip::Core as Emulated;
 use pblink_flash::esp8266::Stub;
 use pblink_flash_stub::rpc::{ANSWER, QUESTION, TO_BOARD, TO_TEST, ask};
 use tempfile::TempDir;
@@ -34,7 +34,7 @@ pub fn start(bench: &Path, stub: Stub) -> (Core, Host) {
     let pipes = [TO_TEST, TO_BOARD].map(|name| folder.path().join(name));
     let made = Command::new("mkfifo").args(&pipes).status();
     assert!(made.is_ok_and(|status| status.success()), "mkfifo");
-    let child = Command::new(QEMU)
+    let child = Command::new(Emulated::Lx106.qemu())
         .args(["-M", "sim", "-cpu", "lx106", "-display", "none", "-monitor", "none"])
         .args(["-serial", "null", "-semihosting", "-kernel"])
         .arg(std::path::absolute(bench).expect("a path"))
