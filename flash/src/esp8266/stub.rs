@@ -181,6 +181,13 @@ mod tests {
     }
 
     #[test]
+    fn no_path_of_the_machine_that_built_it_is_in_the_builtin_one() {
+        for part in [&b"/src"[..], b".rs", b"cargo"] {
+            assert!(!BUILTIN.windows(part.len()).any(|bytes| bytes == part), "{part:?}");
+        }
+    }
+
+    #[test]
     fn an_image_that_is_not_whole_is_refused() {
         for len in 0..BUILTIN.len() {
             assert_eq!(Stub::from_image(&BUILTIN[..len]), None, "{len}");
