@@ -42,7 +42,7 @@ impl std::str::FromStr for Named {
 }
 
 /// `0x1000` or `4096`.
-fn number(text: &str) -> Option<u32> {
+pub(super) fn number(text: &str) -> Option<u32> {
     match text.strip_prefix("0x").or_else(|| text.strip_prefix("0X")) {
         Some(digits) => u32::from_str_radix(digits, 16).ok(),
         None => text.parse().ok(),
@@ -91,13 +91,18 @@ pub(super) fn built(board: &str, source: Option<&Path>) -> anyhow::Result<Vec<Re
     })?;
     let manifest: Manifest = serde_json::from_str(&text)
         .map_err(|e| config(format!("{} cannot be understood ({e}): {again}", path.display())))?;
-    let images: Vec<_> = manifest
-        .images
-        .into_iter()
-        .filter(|image| image.board == board && image.flashable)
-        .collect();
+    let (images, others): (Vec<_>, Vec<_>) = (manifest.images.into_iter())
+        .filter(|image| image.board == board)
+        .partition(|image| image.flashable);
     if images.is_empty() {
-        return Err(config(format!("the build made nothing that can be flashed: {again}")));
+        return Err(config(match others.is_empty() {
+            true => format!("nothing was built for the {board}: {again}"),
+            false => format!(
+                "what was built for the {board} is for the emulator only\n  \
+                 `pblink doctor` says what is missing for one that can be flashed; or name a file with \
+                 --image"
+            ),
+        }));
     }
     images
         .into_iter()

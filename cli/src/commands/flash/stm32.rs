@@ -10,7 +10,7 @@ use pblink_flash::stm32::{Bus, Found, Outcome, UsbBus, Via, connect, write_progr
 use pblink_flash::{Progress, Region};
 use serde::Serialize;
 
-use super::{Bar, Way, failed};
+use super::{Bar, Way, failed, images};
 use crate::commands::Global;
 use crate::exit::{Exit, Failed};
 
@@ -29,7 +29,8 @@ Nothing is erased before the image was checked. Only the sectors that it needs a
 only those that differ; the settings of the board stay. All of it is read back and compared, and a \
 program that was written only in part does not start: just flash again.
 
-Exit codes: 0 the program is on the board and runs, 1 it failed, 2 wrong flags, 130 stopped by ctrl-C.")]
+Exit codes: 0 the program is on the board and runs, 1 it failed, 2 wrong flags, 3 there is nothing to \
+flash, 130 stopped by ctrl-C.")]
 pub struct Args {
     /// How to reach the board.
     #[command(flatten)]
@@ -84,7 +85,7 @@ pub fn work(
     out: &mut dyn Write,
 ) -> anyhow::Result<Exit> {
     let images = match args.image.as_slice() {
-        [] => vec![image::built(args.source.as_deref())?],
+        [] => images::built("stm32", args.source.as_deref())?,
         files => {
             files.iter().map(|file| image::read(file)).collect::<Result<_, _>>().map_err(failed)?
         }
