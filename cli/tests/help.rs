@@ -37,6 +37,8 @@ fn config_help() {
     check_help(&["config", "show"]);
     check_help(&["config", "set"]);
     check_help(&["config", "check"]);
+    check_help(&["config", "push"]);
+    check_help(&["config", "pull"]);
 }
 
 #[test]
@@ -47,8 +49,8 @@ fn completions_and_man_help() {
 
 #[test]
 fn help_of_the_verbs_of_the_link() {
-    check_help(&["build"]);
-    check_help(&["flash", "stm32"]);
+    check_help(&["up"]);
+    check_help(&["doctor"]);
     check_help(&["new"]);
     check_help(&["demo"]);
     check_help(&["serve"]);
@@ -57,8 +59,11 @@ fn help_of_the_verbs_of_the_link() {
 }
 
 #[test]
-fn help_of_flashing_the_esp8266() {
+fn help_of_building_and_flashing() {
+    check_help(&["build"]);
+    check_help(&["flash"]);
     check_help(&["flash", "esp8266"]);
+    check_help(&["flash", "stm32"]);
 }
 
 #[test]

@@ -15,6 +15,7 @@
 pub mod esp8266;
 pub mod stm32;
 
+mod access;
 mod error;
 mod progress;
 

@@ -39,6 +39,9 @@ pub struct Args {
     /// Serial port of the ESP8266. Default: the only adapter that is plugged in.
     #[arg(long, value_name = "PORT")]
     pub port: Option<String>,
+    /// How the ESP8266 gets into its loader: default-reset or no-reset.
+    #[arg(long, value_name = "HOW")]
+    pub before: Option<String>,
     /// Image for the ESP8266 instead of the one that is built; may be repeated.
     #[arg(long = "esp8266-image", value_name = "FILE[@ADDR]")]
     pub esp8266_images: Vec<String>,
@@ -96,6 +99,7 @@ impl Step {
             }
             Self::Esp8266 => {
                 add("--port", args.port.as_deref());
+                add("--before", args.before.as_deref());
                 args.esp8266_images.iter().for_each(|image| add("--image", Some(image)));
             }
             Self::Stm32 => add("--via", args.via.as_deref()),
@@ -183,6 +187,7 @@ mod tests {
             &["--yes"][..],
             &["--config", "boards/a b.toml", "--client", "kitchen"],
             &["--port", "/dev/ttyUSB0", "--via", "dfu", "--esp8266-image", "fw.bin@0"],
+            &["--before", "no-reset"],
             &["--skip", "config"],
         ];
         for words in all {

@@ -60,6 +60,16 @@ impl Serial {
     }
 }
 
+/// The user may not open a port.
+pub(super) fn not_allowed(path: &str) -> Error {
+    Error::new(
+        Kind::Permission,
+        format!("you may not open {path}"),
+        "add yourself to the port's group with `sudo usermod -aG dialout $USER`, and log in again (on Arch \
+         Linux the group is uucp)",
+    )
+}
+
 fn open_error(path: &str, error: serialport::Error) -> Error {
     let (kind, cause, remedy) = match error.kind() {
         ErrorKind::Io(io::ErrorKind::NotFound) => (
@@ -67,13 +77,9 @@ fn open_error(path: &str, error: serialport::Error) -> Error {
             format!("there is no port {path}"),
             "check the cable, or name another port with --port".to_owned(),
         ),
-        ErrorKind::Io(io::ErrorKind::PermissionDenied) => (
-            Kind::Permission,
-            format!("you may not open {path}"),
-            "add yourself to the port's group with `sudo usermod -aG dialout $USER`, and log in \
-             again (on Arch Linux the group is uucp)"
-                .to_owned(),
-        ),
+        ErrorKind::Io(io::ErrorKind::PermissionDenied) => {
+            return not_allowed(path).from_source(error);
+        }
         // The library's word for a lock that another program holds.
         ErrorKind::NoDevice => (
             Kind::Busy,

@@ -1,7 +1,10 @@
 //! Which port the board is on.
 
+use std::path::Path;
+
 use serialport::SerialPortType;
 
+use crate::access::may_use;
 use crate::{Error, Kind, Result};
 
 /// USB adapters that sit on ESP8266 boards: vendor, product, name. Other ports may be anything, a modem
@@ -25,6 +28,19 @@ pub struct Adapter {
     pub name: &'static str,
     /// Tells adapters of one kind apart, if it has one.
     pub serial_number: Option<String>,
+}
+
+impl Adapter {
+    /// Whether this user may open the port. It is not opened, which would reset the board on it.
+    ///
+    /// # Errors
+    /// [`Kind::Permission`] if not.
+    pub fn may_open(&self) -> Result<()> {
+        match may_use(Path::new(&self.path)) {
+            true => Ok(()),
+            false => Err(super::port::not_allowed(&self.path)),
+        }
+    }
 }
 
 /// The ports of this machine that have a known adapter. Opens none.

@@ -1,5 +1,6 @@
 //! The USB: what is plugged in, and transfers with a bootloader.
 
+use std::path::Path;
 use std::time::Duration;
 
 use nusb::transfer::{ControlIn, ControlOut, ControlType, Recipient, TransferError};
@@ -7,6 +8,7 @@ use nusb::{DeviceInfo, ErrorKind, Interface, MaybeFuture};
 
 use super::find::not_allowed;
 use super::{Alternate, Bus, Dfu, DfuIo, Found, IoError, Target, Via};
+use crate::access::may_use;
 use crate::{Error, Kind, Result};
 
 /// The bootloader of all STM32 (AN2606), and MicroPython's own.
@@ -61,6 +63,35 @@ impl Bus for UsbBus {
 
     fn pause(&mut self, time: Duration) {
         std::thread::sleep(time);
+    }
+}
+
+impl UsbBus {
+    /// Whether this user may open a device. It is not opened.
+    ///
+    /// # Errors
+    /// [`Kind::Permission`] if not.
+    pub fn may_open(&self, found: &Found) -> Result<()> {
+        if !cfg!(target_os = "linux") {
+            // What to look at is known only there.
+            return Ok(());
+        }
+        let same = |device: &DeviceInfo| {
+            (device.vendor_id(), device.product_id()) == (found.vendor, found.product)
+                && device.serial_number() == found.serial.as_deref()
+        };
+        let path = |device: DeviceInfo| {
+            format!(
+                "/dev/bus/usb/{:03}/{:03}",
+                device.bus_id().parse().unwrap_or(0),
+                device.device_address()
+            )
+        };
+        let all = nusb::list_devices().wait().into_iter().flatten();
+        match all.filter(same).map(path).find(|path| !may_use(Path::new(path))) {
+            Some(path) => Err(not_allowed(&path)),
+            None => Ok(()),
+        }
     }
 }
 

@@ -156,18 +156,19 @@ fn pull_from(
     progress: &mut dyn Progress,
 ) -> anyhow::Result<String> {
     let (found, mut target) = connect(bus, &args.way.wanted(), progress).map_err(failed)?;
-    let board = Board::read(&mut *target)?;
+    let board = Board::read(&mut *target).map_err(failed)?;
     leave(&mut *target);
     if args.json {
         let all = serde_json::json!({
             "device": found.to_string(),
-            "program": board.program,
+            "program": board.program.as_ref().map(ToString::to_string),
             "settings": board.settings.as_ref().ok().map(json),
             "problem": board.settings.as_ref().err().map(ToString::to_string),
         });
         return Ok(format!("{all:#}\n"));
     }
-    let program = board.program.unwrap_or_else(|| "not known".to_owned());
+    let program =
+        board.program.map_or_else(|| "not known".to_owned(), |program| program.to_string());
     let mut rows = vec![("program", program)];
     match &board.settings {
         Ok(settings) => rows.extend(table(settings)),
@@ -181,22 +182,37 @@ fn pull_from(
 
 /// What the board at hand has, for those who compare it with pblink.toml.
 pub(crate) struct Board {
-    /// Name and version of its program, if it tells.
-    pub(crate) program: Option<String>,
+    /// Its program, if that tells what it is.
+    pub(crate) program: Option<Program>,
     /// Its settings, or why it has none.
     pub(crate) settings: Result<BoardSettings, SettingsError>,
 }
 
+/// Which program a board runs.
+pub(crate) struct Program {
+    app: String,
+    /// The version of pblink that it was built with.
+    pub(crate) pblink: String,
+}
+
+impl std::fmt::Display for Program {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} (pblink {})", self.app, self.pblink)
+    }
+}
+
 impl Board {
     /// Reads program and settings.
-    pub(crate) fn read(target: &mut dyn Target) -> anyhow::Result<Self> {
+    pub(crate) fn read(target: &mut dyn Target) -> pblink_flash::Result<Self> {
         use pblink_protocol::identity;
-        let bytes = read_settings(target).map_err(failed)?;
+        let bytes = read_settings(target)?;
         let mut head = [0; identity::WITHIN + identity::SIZE];
         let start = target.layout().start();
-        target.read(start, &mut head).map_err(failed)?;
-        let program = identity::find(&head)
-            .map(|found| format!("{} {} (pblink {})", found.app, found.version, found.pblink));
+        target.read(start, &mut head)?;
+        let program = identity::find(&head).map(|found| Program {
+            app: format!("{} {}", found.app, found.version),
+            pblink: found.pblink.to_owned(),
+        });
         Ok(Self { program, settings: BoardSettings::read(&bytes) })
     }
 
@@ -245,7 +261,7 @@ fn check_on(
         .board_settings(password)
         .map_err(|why| Failed::with(Exit::Config, why.to_string()))?;
     let (found, mut target) = connect(bus, &way.wanted(), progress).map_err(failed)?;
-    let board = Board::read(&mut *target)?;
+    let board = Board::read(&mut *target).map_err(failed)?;
     leave(&mut *target);
     let differences = board.differences(&wanted);
     if differences.is_empty() {

@@ -4,6 +4,7 @@
 //! do about it. One module per group of checks.
 
 mod configuration;
+mod devices;
 mod finding;
 mod server;
 mod tools;
@@ -11,8 +12,11 @@ mod tools;
 use std::io::{IsTerminal, stdout};
 use std::path::PathBuf;
 
+use pblink_flash::stm32::UsbBus;
+
 use super::Global;
 use super::extras::print;
+use super::flash::Way;
 use crate::exit::Exit;
 use finding::Level;
 
@@ -21,9 +25,10 @@ use finding::Level;
 #[command(after_help = "\
 Examples:
   pblink doctor
+  pblink doctor --board --via probe
   pblink doctor --json | jq -r '.findings[] | select(.level == \"error\") | .remedy'
 
-It only looks: nothing is installed, written, erased or reset. `ok` is as it should be, `warn` may be \
+It only looks: nothing is installed, written or erased. `ok` is as it should be, `warn` may be \
 what you want, `FAIL` is in the way of another verb.
 
 Exit codes: 0 nothing is in the way, 1 something is, 2 wrong flags.")]
@@ -31,6 +36,13 @@ pub struct Args {
     /// Configuration file. Without it ./pblink.toml is used if it exists.
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
+    /// Also read the STM32's settings and version, and compare them with the file and this program. A
+    /// board that runs is restarted by it.
+    #[arg(long)]
+    pub board: bool,
+    /// How to reach it.
+    #[command(flatten)]
+    pub way: Way,
     /// The folder with the sources of pblink. Without it: the folder around you that has them, or
     /// the one that this program was built from.
     #[arg(long, value_name = "DIR")]
@@ -46,6 +58,10 @@ pub fn run(args: Args, global: &Global) -> anyhow::Result<Exit> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     findings.extend(tools::check(&settings, args.source.as_deref()));
     findings.extend(runtime.block_on(server::check(&settings)));
+    findings.extend(devices::check());
+    if args.board {
+        findings.extend(devices::board(&settings, &args.way, &mut UsbBus));
+    }
     let colour = global.color.enabled(stdout().is_terminal());
     let text = if args.json { finding::json(&findings) } else { finding::table(&findings, colour) };
     print(text.as_bytes())?;

@@ -4,21 +4,23 @@ use std::time::Duration;
 
 use pblink_flash::stm32::{Selector, Via, Wanted};
 
+const HEADING: &str = "The way to the STM32";
+
 /// How to reach an STM32.
 #[derive(Debug, Clone, clap::Args)]
 pub struct Way {
     /// By a debug probe, over the chip's own USB bootloader, or by whichever is there.
-    #[arg(long, value_enum, value_name = "WAY", default_value_t = By::Auto)]
+    #[arg(long, value_enum, value_name = "WAY", default_value_t = By::Auto, help_heading = HEADING)]
     pub via: By,
     /// Which probe or bootloader, if there are several: USB vendor and product, and a serial number if
     /// even these are not enough.
-    #[arg(long, value_name = "VID:PID[:SERIAL]")]
+    #[arg(long, value_name = "VID:PID[:SERIAL]", help_heading = HEADING)]
     pub probe: Option<Selector>,
     /// Which chip a probe shall look for.
-    #[arg(long, value_name = "NAME", default_value = "STM32F405RGTx")]
+    #[arg(long, value_name = "NAME", default_value = "STM32F405RGTx", help_heading = HEADING)]
     pub chip: String,
     /// How long to wait for the probe or bootloader to appear.
-    #[arg(long, value_name = "SECONDS", default_value_t = 30)]
+    #[arg(long, value_name = "SECONDS", default_value_t = 30, help_heading = HEADING)]
     pub wait: u64,
 }
 

@@ -1,0 +1,166 @@
+//! What is plugged in, and may this user use it? And does the board agree with pblink.toml?
+
+use pblink_flash::esp8266;
+use pblink_flash::stm32::{Bus, UsbBus, Via, connect};
+use pblink_flash::{Error, Silent};
+
+use super::finding::{Finding, Group};
+use crate::commands::config::board::Board;
+use crate::commands::flash::Way;
+use crate::settings::Settings;
+
+/// What is plugged in. Opens nothing.
+pub(super) fn check() -> Vec<Finding> {
+    let mut group = Group::new("devices");
+    match esp8266::adapters() {
+        Ok(adapters) if adapters.is_empty() => group.warning(
+            "no USB serial adapter of a known kind is plugged in",
+            "plug the ESP8266's board in when you flash it, or name its port with --port",
+        ),
+        Ok(adapters) => {
+            for adapter in adapters {
+                let what = format!("the serial adapter {} at {}", adapter.name, adapter.path);
+                match adapter.may_open() {
+                    Ok(()) => group.ok(what),
+                    Err(error) => problem(&mut group, &what, &error),
+                }
+            }
+        }
+        Err(error) => group.error(error.cause(), error.remedy()),
+    }
+    match UsbBus.list() {
+        Ok(found) if found.is_empty() => group.warning(
+            "there is no debug probe, and no STM32 in its USB bootloader",
+            "`pblink flash stm32` waits for one, and says how to get a Pyboard into it",
+        ),
+        Ok(found) => {
+            for device in found {
+                let what = match device.via {
+                    Via::Probe => format!("the debug {device}"),
+                    Via::Dfu => format!("an STM32 in its bootloader: {device}"),
+                };
+                match UsbBus.may_open(&device) {
+                    Ok(()) => group.ok(what),
+                    Err(error) => problem(&mut group, &what, &error),
+                }
+            }
+        }
+        // A machine without USB may still be a server.
+        Err(error) => group.warning(error.cause(), error.remedy()),
+    }
+    group.done()
+}
+
+fn problem(group: &mut Group, what: &str, error: &Error) {
+    group.error(format!("{what}: {}", error.cause()), error.remedy());
+}
+
+/// Compares the board with pblink.toml.
+pub(super) fn board(settings: &Settings, way: &Way, bus: &mut dyn Bus) -> Vec<Finding> {
+    let mut group = Group::new("board");
+    let read = connect(bus, &way.wanted(), &mut Silent).and_then(|(found, mut target)| {
+        let board = Board::read(&mut *target)?;
+        target.start()?;
+        Ok((found, board))
+    });
+    let (found, board) = match read {
+        Ok(read) => read,
+        Err(error) => {
+            group.error(error.cause(), error.remedy());
+            return group.done();
+        }
+    };
+    let own = env!("CARGO_PKG_VERSION");
+    match &board.program {
+        Some(program) if program.pblink == own => {
+            group.ok(format!("it runs {program} ({found})"));
+        }
+        Some(program) => group.warning(
+            format!("it runs {program}, this is pblink {own} ({found})"),
+            "`pblink build stm32 && pblink flash stm32` brings it up to date",
+        ),
+        None => group.warning(
+            format!("its program does not tell what it is ({found})"),
+            "`pblink build stm32 && pblink flash stm32` writes ours",
+        ),
+    }
+    let push = "pblink config push   writes what the file has";
+    match settings.password(None).map(|password| settings.board_settings(password.as_ref())) {
+        Ok(Ok(wanted)) => {
+            let differences = board.differences(&wanted);
+            if differences.is_empty() {
+                group.ok("its settings are those of pblink.toml");
+            }
+            for difference in differences {
+                group.error(difference, push);
+            }
+        }
+        Ok(Err(error)) => group.error(error.to_string(), push),
+        // Told among the configuration already.
+        Err(_) => {}
+    }
+    group.done()
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+    use pblink_fakes::stm32::{Bootloader, Chip, Desk, Opens};
+    use pblink_flash::stm32::{PROGRAM, SETTINGS};
+    use pblink_protocol::identity;
+
+    use super::*;
+    use crate::commands::config::board::encoded;
+    use crate::commands::doctor::finding::Level;
+
+    #[derive(Parser)]
+    struct Flags {
+        #[command(flatten)]
+        way: Way,
+    }
+
+    fn findings(chip: &Chip, settings: &Settings) -> Vec<(Level, String)> {
+        let way = Flags::try_parse_from(["doctor", "--wait", "0"]).unwrap().way;
+        let mut desk = Desk::default().with("1", Opens::Bootloader(Bootloader::of(chip)));
+        let found = board(settings, &way, &mut desk);
+        found.into_iter().map(|finding| (finding.level, finding.message)).collect()
+    }
+
+    #[test]
+    fn a_board_that_agrees_and_one_that_does_not() {
+        let mut settings = Settings::default();
+        let bytes = encoded(&settings.board_settings(None).unwrap()).unwrap();
+        let program = identity::bytes("demo", "1.0.0");
+        let chip = Chip::new().with(SETTINGS, &bytes).with(PROGRAM + 0x188, &program);
+        let found = findings(&chip, &settings);
+        assert!(found.iter().all(|(level, _)| *level == Level::Ok), "{found:?}");
+        assert!(found[0].1.starts_with("it runs demo 1.0.0"), "{found:?}");
+
+        settings.server.timeout_ms = 1500;
+        let found = findings(&chip, &settings);
+        let expected = "server.timeout_ms: the file has 1500, the board 2000";
+        assert_eq!(found[1], (Level::Error, expected.to_owned()));
+    }
+
+    #[test]
+    fn an_older_program_and_missing_settings_are_told() {
+        let old = String::from_utf8(identity::bytes("demo", "1.0.0").to_vec()).unwrap();
+        let version = env!("CARGO_PKG_VERSION");
+        let old = old.replace(&format!(" {version}\0"), " 0.0.1\0");
+        let chip = Chip::new().with(PROGRAM + 0x188, old.as_bytes());
+        let found = findings(&chip, &Settings::default());
+        assert_eq!(found[0].0, Level::Warning);
+        assert!(found[0].1.contains("pblink 0.0.1"), "{found:?}");
+        assert!(found[1].1.contains("no settings are written"), "{found:?}");
+        let found = findings(&Chip::new(), &Settings::default());
+        assert!(found[0].1.contains("does not tell what it is"), "{found:?}");
+    }
+
+    #[test]
+    fn nobody_there_is_an_error_with_a_remedy() {
+        let way = Flags::try_parse_from(["doctor", "--wait", "0"]).unwrap().way;
+        let found = board(&Settings::default(), &way, &mut Desk::default());
+        assert_eq!((found.len(), found[0].level), (1, Level::Error));
+        assert!(found[0].remedy.is_some());
+    }
+}

@@ -1,0 +1,95 @@
+//! `pblink up` as a process: the plan, a step that fails, and the way to a server that runs, with an
+//! ESP8266 on a pseudo-terminal.
+
+use std::io::{BufRead, BufReader};
+use std::net::TcpListener;
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
+use std::time::Duration;
+
+use pblink_fakes::esp8266::{Board, image};
+
+fn up(folder: &Path, arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_pblink"));
+    command.arg("up").args(arguments).current_dir(folder).stdin(Stdio::null());
+    command
+}
+
+fn run(folder: &Path, arguments: &[&str]) -> (Option<i32>, String, String) {
+    let Output { status, stdout, stderr } = up(folder, arguments).output().unwrap();
+    let text = |bytes| String::from_utf8(bytes).unwrap();
+    (status.code(), text(stdout), text(stderr))
+}
+
+/// Leaves out all steps but these.
+fn only<'a>(steps: &[&str]) -> Vec<&'a str> {
+    let all = ["check", "build", "esp8266", "stm32", "config", "serve"];
+    let others = all.into_iter().filter(|step| !steps.contains(step));
+    others.flat_map(|step| ["--skip", step]).collect()
+}
+
+#[test]
+fn the_plan_is_printed_and_nothing_is_done() {
+    let folder = tempfile::tempdir().unwrap();
+    let (code, plan, said) = run(folder.path(), &["--dry-run", "--skip", "build"]);
+    assert_eq!((code, said.as_str()), (Some(0), ""));
+    let steps: Vec<_> = plan.lines().filter_map(|line| line.split(' ').next()).collect();
+    assert_eq!(steps, ["check", "esp8266", "stm32", "config", "serve"]);
+    assert!(plan.contains("check    pblink doctor\n"), "{plan}");
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
+}
+
+#[test]
+fn it_stops_at_the_step_that_fails_names_it_and_keeps_its_code() {
+    let folder = tempfile::tempdir().unwrap();
+    let nobody = ["--port", "/dev/no-such-port", "--yes", "--esp8266-image", "none.bin"];
+    let arguments = [&only(&["esp8266", "serve"])[..], &nobody].concat();
+    let (code, out, said) = run(folder.path(), &arguments);
+    assert_eq!((code, out.as_str()), (Some(1), ""), "{said}");
+    assert!(said.contains("step esp8266 failed: cannot read the image none.bin"), "{said}");
+    assert!(said.contains("pblink flash esp8266 --port /dev/no-such-port"), "{said}");
+    assert!(said.contains("--skip esp8266"), "{said}");
+    assert!(!said.contains("step 2"), "it does not go on: {said}");
+
+    // A configuration that cannot be right is code 3, as the step itself would say.
+    std::fs::write(folder.path().join("pblink.toml"), "[server]\nport = 0\n").unwrap();
+    let (code, _, said) = run(folder.path(), &only(&["build"]));
+    assert_eq!(code, Some(3), "{said}");
+    assert!(said.contains("step build failed") && said.contains("pblink.toml:2"), "{said}");
+}
+
+#[test]
+fn a_board_is_flashed_and_then_the_server_runs() {
+    let folder = tempfile::tempdir().unwrap();
+    let program = image(&[7; 20_000]);
+    std::fs::write(folder.path().join("program.bin"), &program).unwrap();
+    let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let config = format!("[server]\nlisten = \"127.0.0.1\"\nport = {free}\ncontrol = \"off\"\n");
+    std::fs::write(folder.path().join("pblink.toml"), config).unwrap();
+
+    let board = Board::with([]);
+    let pty = board.pty();
+    let flags = ["--yes", "--before", "no-reset", "--esp8266-image", "program.bin", "--port"];
+    let arguments = [&only(&["esp8266", "serve"])[..], &flags, &[pty.path()]].concat();
+    let mut child =
+        up(folder.path(), &arguments).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines().map(Result::unwrap);
+    let pid = child.id().to_string();
+    // If it never comes, the test is to fail, not to hang.
+    let (came, wait) = std::sync::mpsc::channel::<()>();
+    let guard = std::thread::spawn(move || {
+        if wait.recv_timeout(Duration::from_secs(120)).is_err() {
+            let _ = Command::new("kill").args(["-KILL", &pid]).status();
+        }
+    });
+    let listening = lines.find(|line| line.contains("listens at"));
+    came.send(()).unwrap();
+    guard.join().unwrap();
+    assert!(listening.is_some_and(|line| line.contains(&free.to_string())));
+    let flash = board.flash();
+    // The header tells the size of the board's flash.
+    assert!(flash[..3] == program[..3] && flash[4..program.len()] == program[4..]);
+    let stopped = Command::new("kill").args(["-TERM", &child.id().to_string()]).status().unwrap();
+    assert!(stopped.success());
+    assert_eq!(child.wait().unwrap().code(), Some(0));
+}
