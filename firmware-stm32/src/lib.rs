@@ -71,10 +71,10 @@ pub use hooks::{Hooks, Silent};
 pub use link::{Counters, Handle, Line, State, Status};
 pub use pblink_protocol::app::{DropCause, ResetCause, WriteError};
 pub use pblink_protocol::config::{Config, ConfigError, Report};
-pub use pblink_protocol::settings;
-pub use runner::{Link, Options, Runner, new};
 #[doc(hidden)]
 pub use pblink_protocol::identity as __identity;
+pub use pblink_protocol::settings;
+pub use runner::{Link, Options, Runner, new};
 
 /// Puts the program's name and version where tools find them: `pblink doctor` then tells which program a
 /// board runs. Once per program, at the top level; the linker script must have a section for it, as
