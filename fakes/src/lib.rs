@@ -4,4 +4,7 @@
 //! test can ask for. Nothing that ships depends on this crate.
 
 pub mod esp8266;
+mod esptool;
 pub mod stm32;
+
+pub use esptool::esptool;

@@ -1,50 +1,11 @@
 //! The fake ESP8266 satisfies Espressif's own tool: so what our code is tested against is not only our
 //! own idea of the chip.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
-use std::sync::OnceLock;
 
 use pblink_fakes::esp8266::{Board, Fault, Options, Running, image};
-
-/// What installs it; it is no part of pblink.
-const INSTALL: &str = "python3 -m pip install esptool==5.6.0";
-
-/// The command of esptool, installed for the tests if need be; without it, on a desk, that is told.
-fn esptool() -> Option<&'static Path> {
-    static ESPTOOL: OnceLock<Result<PathBuf, String>> = OnceLock::new();
-    match ESPTOOL.get_or_init(find) {
-        Ok(esptool) => Some(esptool),
-        Err(missing) => {
-            assert!(std::env::var_os("CI").is_none_or(|ci| ci.is_empty()), "{missing}");
-            eprintln!("SKIPPED, this test needs more programs:\n{missing}");
-            None
-        }
-    }
-}
-
-fn find() -> Result<PathBuf, String> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/esptool");
-    let program = folder.join("bin/esptool");
-    let works = |program: &Path| {
-        Command::new(program).arg("version").output().is_ok_and(|run| run.status.success())
-    };
-    if let Some(found) = [Path::new("esptool"), &program].into_iter().find(|path| works(path)) {
-        return Ok(found.to_owned());
-    }
-    let run = |command: &mut Command| match command.output() {
-        Ok(run) if run.status.success() => Ok(()),
-        Ok(run) => Err(String::from_utf8_lossy(&run.stderr).into_owned()),
-        Err(why) => Err(why.to_string()),
-    };
-    run(Command::new("python3").args(["-m", "venv"]).arg(&folder))
-        .and_then(|()| {
-            let pip = ["-m", "pip", "install", "--quiet", "esptool==5.6.0"];
-            run(Command::new(folder.join("bin/python3")).args(pip))
-        })
-        .map(|()| program)
-        .map_err(|why| format!("missing: esptool\n    install it with: {INSTALL}\n({why})"))
-}
+use pblink_fakes::esptool;
 
 /// Runs esptool on a board; returns whether it succeeded, and what it said.
 fn run(esptool: &Path, board: &Board, arguments: &[&str]) -> (bool, String) {

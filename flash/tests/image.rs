@@ -1,9 +1,9 @@
 //! The ESP8266's images: the same bytes as esptool's, and what is refused.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
-use std::sync::OnceLock;
 
+use pblink_fakes::esptool;
 use pblink_flash::esp8266::{
     FlashFrequency, FlashMode, FlashParameters, FlashSize, Image, SystemSectors, parameters, patch,
     regions,
@@ -160,48 +160,6 @@ fn all_that_a_chip_needs_follows_from_what_the_program_registers() {
 }
 
 // ---- the peer ----
-
-/// What installs esptool, which is no part of pblink.
-const INSTALL: &str = "python3 -m pip install esptool";
-
-/// The command of esptool; without it, on a desk, that is told.
-fn esptool() -> Option<&'static Path> {
-    // Tests run at the same time: only one of them installs it.
-    static ESPTOOL: OnceLock<Result<PathBuf, String>> = OnceLock::new();
-    match ESPTOOL.get_or_init(find_esptool) {
-        Ok(esptool) => Some(esptool),
-        Err(missing) => {
-            skip(missing);
-            None
-        }
-    }
-}
-
-/// The one in the path, else one of the tests' own.
-fn find_esptool() -> Result<PathBuf, String> {
-    for name in ["esptool", "esptool.py"] {
-        if Command::new(name).arg("version").output().is_ok_and(|run| run.status.success()) {
-            return Ok(name.into());
-        }
-    }
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/esptool");
-    let program = folder.join("bin/esptool");
-    if Command::new(&program).arg("version").output().is_ok_and(|run| run.status.success()) {
-        return Ok(program);
-    }
-    let run = |command: &mut Command| match command.output() {
-        Ok(run) if run.status.success() => Ok(()),
-        Ok(run) => Err(String::from_utf8_lossy(&run.stderr).into_owned()),
-        Err(why) => Err(why.to_string()),
-    };
-    run(Command::new("python3").args(["-m", "venv"]).arg(&folder))
-        .and_then(|()| {
-            let python = folder.join("bin/python3");
-            run(Command::new(python).args(["-m", "pip", "install", "--quiet", "esptool>=4.8"]))
-        })
-        .map(|()| program)
-        .map_err(|why| format!("missing: esptool\n    install it with: {INSTALL}\n({why})"))
-}
 
 /// Whether to go on without what is missing: on a desk, not in CI.
 fn skip(missing: &str) {

@@ -7,6 +7,7 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
 use std::time::Duration;
 
 use pblink_emulation::image;
+use pblink_fakes::esptool;
 use pblink_flash::esp8266::{Before, Connect, Erase, Job, Loader, Port, Stub, Verified};
 use pblink_flash::{Region, Silent};
 use serialport::{SerialPort, TTYPort};
@@ -134,33 +135,6 @@ fn pty(host: Host) -> (TTYPort, String, Shared) {
         }
     });
     (theirs, name, board)
-}
-
-/// What installs it; it is no part of pblink.
-const INSTALL: &str = "python3 -m pip install esptool==5.6.0";
-
-/// The command of esptool, installed for the tests if need be, to where `fakes/tests/esptool.rs` looks, too.
-fn esptool() -> Option<String> {
-    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../target/esptool");
-    let program = format!("{folder}/bin/esptool");
-    let runs = |program: &str, arguments: &[&str]| {
-        let output = Command::new(program).args(arguments).output();
-        output.is_ok_and(|output| output.status.success())
-    };
-    if runs("esptool", &["version"]) {
-        return Some("esptool".to_owned());
-    }
-    let pip = ["-m", "pip", "install", "--quiet", "esptool==5.6.0"];
-    if runs(&program, &["version"])
-        || (runs("python3", &["-m", "venv", folder])
-            && runs(&format!("{folder}/bin/python3"), &pip))
-    {
-        return Some(program);
-    }
-    let missing = format!("missing: esptool\n    install it with: {INSTALL}");
-    assert!(std::env::var_os("CI").is_none_or(|ci| ci.is_empty()), "{missing}");
-    eprintln!("SKIPPED, this test needs more programs:\n{missing}");
-    None
 }
 
 #[test]
