@@ -148,7 +148,7 @@ fn esptool_writes_verifies_reads_and_erases() {
     let bytes = [image(0x1_8000), noise(3, 0x1001)].concat();
     std::fs::write(&program, &bytes).expect("a file");
     let run = |arguments: &[&str]| {
-        let output = Command::new(&esptool)
+        let output = Command::new(esptool)
             .args(["--chip", "esp8266", "--port", &port, "--before", "no-reset"])
             .args(["--after", "no-reset-stub"])
             .args(arguments)
