@@ -117,9 +117,19 @@ fn a_time_out_that_differs_between_server_and_boards_is_an_error() {
 fn a_port_that_another_program_has_is_an_error_and_a_free_one_is_not() {
     let other = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = other.local_addr().unwrap().port();
-    let text = format!("[server]\nlisten = \"127.0.0.1\"\nport = {port}\ncontrol = \"off\"\n");
-    let folder = folder(&text);
+    // Nobody's control API: port 1 of this machine.
+    let config = |control: &str| {
+        format!("[server]\nlisten = \"127.0.0.1\"\nport = {port}\ncontrol = \"{control}\"\n")
+    };
+    let folder = folder(&config("127.0.0.1:1"));
     has(&findings(folder.path(), "server"), "error: another program listens", "ss -ltnp");
+    // Without a control API it may be one of ours.
+    std::fs::write(folder.path().join("pblink.toml"), config("off")).unwrap();
+    has(
+        &findings(folder.path(), "server"),
+        "warning: a program listens",
+        "perhaps a pblink server",
+    );
     drop(other);
     has(&findings(folder.path(), "server"), "ok: no server runs", &port.to_string());
 }
@@ -131,6 +141,16 @@ fn where_boards_will_look_for_the_server_is_checked() {
     has(&findings(elsewhere.path(), "server"), "warning:", "not this machine");
     let nowhere = folder("[server]\nhost = \"no-such-host.invalid\"\ncontrol = \"off\"\n");
     has(&findings(nowhere.path(), "server"), "error:", "has no address");
+}
+
+#[test]
+fn a_host_name_that_is_this_machine_only_for_itself_is_pointed_out() {
+    let folder = folder("[server]\nhost = \"localhost\"\ncontrol = \"off\"\n");
+    has(
+        &findings(folder.path(), "server"),
+        "warning: server.host localhost is",
+        "no board can reach",
+    );
 }
 
 #[test]

@@ -44,6 +44,19 @@ pub struct Global {
     pub color: Colour,
 }
 
+impl Global {
+    /// The flags that mean this, for another run of this program.
+    fn words(&self) -> Vec<String> {
+        let colour = match self.color {
+            Colour::Auto => "auto",
+            Colour::Always => "always",
+            Colour::Never => "never",
+        };
+        let verbose = (0..self.verbose).map(|_| "--verbose".to_owned());
+        [format!("--color={colour}")].into_iter().chain(verbose).collect()
+    }
+}
+
 /// When to use colours.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub enum Colour {

@@ -3,14 +3,20 @@
 //! Each step is a command line of this program, so that the plan that `--dry-run` prints is just what
 //! is done, and a user can do any step by hand.
 
+use std::io::{IsTerminal, stderr, stdin};
 use std::path::{Path, PathBuf};
 
+use anyhow::Context;
 use clap::{Parser, ValueEnum};
+use rustix::process::{Pid, Signal, kill_process};
+use tokio::signal::unix::{SignalKind, signal};
 
+use super::build::sdk;
 use super::extras::print;
-use super::{Cli, Global, dispatch};
+use super::{Cli, Global};
+use crate::control::Client;
 use crate::exit::{Exit, Failed};
-use crate::settings::shell_word;
+use crate::settings::{Settings, shell_word};
 
 /// Arguments of `pblink up`.
 #[derive(Debug, clap::Args)]
@@ -21,7 +27,7 @@ Examples:
   pblink up --skip check --skip build
   pblink up --esp8266-image firmware-combined.bin@0 --port /dev/ttyUSB0
 
-It stops at the first step that fails, says which, and ends with that step's exit code; the steps that \
+Steps that could not succeed are told before the first one begins. It stops at the first step that fails, says which, and ends with that step's exit code; the steps that \
 are done need not be done again: skip them.")]
 pub struct Args {
     /// Configuration file. Without it ./pblink.toml is used if it exists.
@@ -48,6 +54,16 @@ pub struct Args {
     /// Way to the STM32: probe, dfu or auto.
     #[arg(long, value_name = "WAY")]
     pub via: Option<String>,
+    /// Which probe or bootloader, if there are several.
+    #[arg(long, value_name = "VID:PID[:SERIAL]")]
+    pub probe: Option<String>,
+    /// How long to wait for the probe or bootloader.
+    #[arg(long, value_name = "SECONDS")]
+    pub wait: Option<String>,
+    /// A file with nothing but the WiFi password. Without it: PBLINK_WIFI_PASSWORD, else the file that
+    /// wifi.secrets names.
+    #[arg(long, value_name = "FILE")]
+    pub password_file: Option<PathBuf>,
     /// Do not ask before the ESP8266 is erased.
     #[arg(long)]
     pub yes: bool,
@@ -91,23 +107,30 @@ impl Step {
             }
         };
         let config = args.config.as_deref().map(Path::to_string_lossy);
+        let password = args.password_file.as_deref().map(Path::to_string_lossy);
         match self {
             Self::Check | Self::Serve => add("--config", config.as_deref()),
             Self::Build => {
                 add("--config", config.as_deref());
                 add("--client", args.client.as_deref());
+                add("--password-file", password.as_deref());
             }
             Self::Esp8266 => {
                 add("--port", args.port.as_deref());
                 add("--before", args.before.as_deref());
                 args.esp8266_images.iter().for_each(|image| add("--image", Some(image)));
             }
-            Self::Stm32 => add("--via", args.via.as_deref()),
+            Self::Stm32 => {}
             Self::Config => {
                 add("--config", config.as_deref());
                 add("--client", args.client.as_deref());
-                add("--via", args.via.as_deref());
+                add("--password-file", password.as_deref());
             }
+        }
+        if matches!(self, Self::Stm32 | Self::Config) {
+            add("--via", args.via.as_deref());
+            add("--probe", args.probe.as_deref());
+            add("--wait", args.wait.as_deref());
         }
         if args.yes && matches!(self, Self::Esp8266 | Self::Stm32) {
             words.push("--yes".to_owned());
@@ -138,31 +161,122 @@ fn shown(words: &[String]) -> String {
 /// Runs the verb.
 pub fn run(args: Args, global: &Global) -> anyhow::Result<Exit> {
     let plan = plan(&args);
+    check(&plan)?;
     if args.dry_run {
         let lines =
             plan.iter().map(|(step, words)| format!("{:<8} {}\n", step.name(), shown(words)));
         return print(lines.collect::<String>().as_bytes());
     }
+    foresee(&args, &plan)?;
     let count = plan.len();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     for (n, (step, words)) in plan.iter().enumerate() {
-        let (name, line) = (step.name(), shown(words));
+        let (name, mut words) = (step.name(), words.clone());
+        if *step == Step::Serve
+            && let Some(url) = runtime.block_on(server(&args))?
+        {
+            eprintln!("pblink up: a server runs already");
+            words = vec!["monitor".to_owned(), "--connect".to_owned(), url];
+        }
+        let line = shown(&words);
         eprintln!("pblink up, step {} of {count}, {name}: {line}", n + 1);
-        let failed = |exit, why: String| {
-            let skip = format!("`pblink up --skip {name}` goes on without it");
-            Err(Failed::with(exit, format!("step {name} failed{why}\n  {line}\n  {skip}")))
-        };
-        let all = std::iter::once("pblink".to_owned()).chain(words.iter().cloned());
-        let mut cli = Cli::try_parse_from(all)
-            .map_err(|error| Failed::with(Exit::Usage, format!("step {name}: {error}")))?;
-        cli.global = global.clone();
-        match dispatch(cli) {
-            Ok(Exit::Ok) => {}
-            Ok(Exit::Interrupted) => return Ok(Exit::Interrupted),
-            Ok(exit) => return failed(exit, String::new()),
-            Err(error) => return failed(Exit::of(&error), format!(": {error:#}")),
+        match runtime.block_on(command(&words, global))? {
+            Exit::Ok => {}
+            Exit::Interrupted => return Ok(Exit::Interrupted),
+            exit => {
+                let message = format!(
+                    "step {name} failed\n  `{line}` says more; `pblink up --skip {name}` goes on \
+                     without it"
+                );
+                return Err(Failed::with(exit, message));
+            }
         }
     }
     Ok(Exit::Ok)
+}
+
+/// Whether every step is a command line that would be understood: a flag that is wrong in the last step is
+/// to be told before the first one.
+fn check(plan: &[(Step, Vec<String>)]) -> anyhow::Result<()> {
+    if plan.is_empty() {
+        return Err(Failed::with(Exit::Usage, "all steps are skipped\n  leave out a --skip"));
+    }
+    for (step, words) in plan {
+        let all = std::iter::once("pblink").chain(words.iter().map(String::as_str));
+        Cli::try_parse_from(all).map_err(|error| {
+            Failed::with(Exit::Usage, format!("step {}: {}", step.name(), error.render()))
+        })?;
+    }
+    Ok(())
+}
+
+/// What would make a later step fail for sure.
+fn foresee(args: &Args, plan: &[(Step, Vec<String>)]) -> anyhow::Result<()> {
+    let does = |step| plan.iter().any(|(planned, _)| *planned == step);
+    let terminal = stdin().is_terminal() && stderr().is_terminal();
+    if does(Step::Esp8266) && !args.yes && !terminal {
+        return Err(Failed::with(
+            Exit::Usage,
+            "all of the ESP8266's flash would be erased, and there is no terminal to ask on\n  add --yes \
+             to do it, or --skip esp8266",
+        ));
+    }
+    let built = does(Step::Build) && does(Step::Esp8266) && args.esp8266_images.is_empty();
+    if built && sdk::find(&Settings::load(args.config.as_deref())?)?.is_none() {
+        return Err(Failed::with(
+            Exit::Config,
+            "without Espressif's SDK nothing is built that the ESP8266 could be flashed with\n  \
+             `pblink doctor` says how to get it; or name another program with --esp8266-image, or \
+             --skip esp8266",
+        ));
+    }
+    Ok(())
+}
+
+/// Where the control API of a server is that runs already.
+async fn server(args: &Args) -> anyhow::Result<Option<String>> {
+    let Some(control) = Settings::load(args.config.as_deref())?.server.control else {
+        return Ok(None);
+    };
+    let url = format!("http://{control}");
+    Ok(Client::connect(&url).await.ok().map(|_| url))
+}
+
+/// Runs a command line of this program, as a process of its own: so ctrl-C does in a step what it does
+/// in the verb alone.
+async fn command(words: &[String], global: &Global) -> anyhow::Result<Exit> {
+    let program = std::env::current_exe().context("cannot tell which program this is")?;
+    let mut child = tokio::process::Command::new(program)
+        .args(global.words())
+        .args(words)
+        .spawn()
+        .with_context(|| format!("cannot run `{}`", shown(words)))?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut terminate = signal(SignalKind::terminate())?;
+    let status = loop {
+        tokio::select! {
+            status = child.wait() => break status?,
+            // The terminal has told the step, too, and it knows what to do.
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {
+                let id = child.id().and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw);
+                if let Some(id) = id {
+                    let _ = kill_process(id, Signal::TERM);
+                }
+            }
+        }
+    };
+    Ok(match status.code() {
+        Some(0) => Exit::Ok,
+        Some(2) => Exit::Usage,
+        Some(3) => Exit::Config,
+        Some(4) => Exit::Network,
+        Some(5) => Exit::Lines,
+        Some(130) => Exit::Interrupted,
+        // A signal has no code.
+        _ if std::os::unix::process::ExitStatusExt::signal(&status) == Some(2) => Exit::Interrupted,
+        _ => Exit::Failure,
+    })
 }
 
 #[cfg(test)]

@@ -32,7 +32,7 @@ Examples:
 #[derive(Debug, clap::Args)]
 #[command(after_help = PUSH_EXAMPLES)]
 pub struct PushArgs {
-    /// The file to read. Default: ./pblink.toml if it exists, else the built-in defaults.
+    /// The file to read. Default: ./pblink.toml.
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
     /// The board's id, instead of board.id: for several boards with one pblink.toml.
@@ -85,6 +85,14 @@ struct Wanted<'a> {
 
 fn settings_of(args: &PushArgs) -> anyhow::Result<Settings> {
     let mut settings = Settings::load(args.config.as_deref())?;
+    if settings.file().is_none() {
+        // The defaults are nobody's: they would take the network from a board that has it.
+        return Err(Failed::with(
+            Exit::Config,
+            "there is no pblink.toml here to write onto the board\n  `pblink config init` makes one; \
+             --config names another",
+        ));
+    }
     if let Some(id) = &args.client {
         settings.set_id(id)?;
     }
@@ -128,7 +136,10 @@ fn push_to(
     let written = write_settings(&mut *target, &bytes, progress).map_err(failed)?;
     // The program reads them when it starts.
     target.start().map_err(failed)?;
-    register.give(id, before.as_deref(), &found.to_string())?;
+    if let Err(error) = register.give(id, before.as_deref(), &found.to_string()) {
+        // The board has its settings: that is what was asked for.
+        progress.note(&format!("warning: {error}"));
+    }
     Ok(if args.json {
         let all = serde_json::json!({
             "device": found.to_string(),

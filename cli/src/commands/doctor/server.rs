@@ -71,13 +71,19 @@ fn can_listen(group: &mut Group, settings: &Settings) {
     let listen = SocketAddr::new(settings.server.listen, settings.server.port);
     match TcpListener::bind(listen) {
         Ok(_) => group.ok(format!("no server runs; `pblink serve` can listen at {listen}")),
-        Err(error) if error.kind() == ErrorKind::AddrInUse => group.error(
-            format!("another program listens at {listen}, and it is no pblink server"),
-            format!(
-                "find it with `ss -ltnp sport = :{}` and stop it, or change server.port",
-                listen.port()
-            ),
-        ),
+        Err(error) if error.kind() == ErrorKind::AddrInUse => {
+            let find = format!("`ss -ltnp sport = :{}` tells which it is", listen.port());
+            match settings.server.control {
+                Some(control) => group.error(
+                    format!("another program listens at {listen}: no pblink server answers at {control}"),
+                    format!("{find}; stop it, or change server.port"),
+                ),
+                None => group.warning(
+                    format!("a program listens at {listen}: perhaps a pblink server, without its control API"),
+                    format!("{find}; `pblink config set server.control 127.0.0.1:8124` lets it be seen"),
+                ),
+            }
+        }
         Err(error) if error.kind() == ErrorKind::PermissionDenied => group.error(
             format!("you may not listen at port {}", listen.port()),
             "pblink config set server.port 8123   or another one above 1023",
@@ -108,7 +114,17 @@ fn address(group: &mut Group, settings: &Settings) {
     };
     // Only an address of this machine can be bound.
     match found.iter().find(|ip| UdpSocket::bind((**ip, 0)).is_ok()) {
-        Some(ip) if ip.is_loopback() => {}
+        // An address that is written so is told among the notes of the configuration.
+        Some(ip) if ip.is_loopback() && host.parse::<IpAddr>().is_ok() => {}
+        Some(ip) if ip.is_loopback() => group.warning(
+            format!("server.host {host} is {ip} here, where no board can reach it"),
+            match own_address() {
+                Some(own) => {
+                    format!("`pblink config set server.host {own}`, which boards can reach")
+                }
+                None => "use the address that this machine has in the WiFi network".to_owned(),
+            },
+        ),
         Some(ip) => group.ok(format!("server.host {host} is this machine ({ip})")),
         None => {
             let own = own_address().map_or_else(String::new, |ip| {

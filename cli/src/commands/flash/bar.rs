@@ -12,6 +12,17 @@ use crate::commands::Global;
 /// The user pressed ctrl-C.
 static INTERRUPTED: AtomicBool = AtomicBool::new(false);
 
+/// The user is being asked something: nothing has been changed yet.
+static ASKING: AtomicBool = AtomicBool::new(false);
+
+/// Asks the user. Ctrl-C then ends the program, instead of only being noted.
+pub(super) fn asking<T>(ask: impl FnOnce() -> T) -> T {
+    ASKING.store(true, Ordering::Relaxed);
+    let answer = ask();
+    ASKING.store(false, Ordering::Relaxed);
+    answer
+}
+
 /// Shows the progress of flashing, and knows whether the user wants it to stop.
 #[derive(Debug)]
 pub struct Bar {
@@ -156,7 +167,8 @@ fn watch_interrupts() {
             let Ok(runtime) = runtime else { return };
             runtime.block_on(async {
                 while tokio::signal::ctrl_c().await.is_ok() {
-                    if INTERRUPTED.swap(true, Ordering::Relaxed) {
+                    let asking = ASKING.load(Ordering::Relaxed);
+                    if INTERRUPTED.swap(true, Ordering::Relaxed) || asking {
                         // The second time the user means it.
                         std::process::exit(i32::from(crate::exit::Exit::Interrupted as u8));
                     }

@@ -216,6 +216,25 @@ fn check_names_each_difference_but_no_password() {
 }
 
 #[test]
+fn defaults_are_never_pushed() {
+    let error = settings_of(&push_args(&[])).unwrap_err();
+    assert_eq!(Exit::of(&error), Exit::Config);
+    assert!(error.to_string().contains("pblink config init"), "{error}");
+}
+
+#[test]
+fn a_register_that_cannot_be_written_is_no_failure_of_the_push() {
+    let (folder, config, _) = folder();
+    // A folder in the place of the file that is written first.
+    std::fs::create_dir(folder.path().join("pblink.boards.toml.new")).unwrap();
+    let chip = Chip::new();
+    let (told, notes) =
+        push_online(&mut ways(&chip)[0], &["--config", config.to_str().unwrap()], &[]);
+    assert!(told.unwrap().contains("has its settings"));
+    assert!(notes.warning().unwrap().contains("pblink.boards.toml"), "{:?}", notes.0);
+}
+
+#[test]
 fn what_keeps_settings_from_the_board_is_told_with_a_remedy_and_noted_nowhere() {
     let (folder, config, _) = folder();
     let words = ["--config", config.to_str().unwrap()];
