@@ -1,8 +1,8 @@
 //! What is plugged in, and may this user use it? And does the board agree with pblink.toml?
 
-use pblink_flash::esp8266;
-use pblink_flash::stm32::{Bus, UsbBus, Via, connect};
-use pblink_flash::{Error, Silent};
+use pblink_flash::esp8266::{self, Adapter};
+use pblink_flash::stm32::{Bus, Found, UsbBus, Via, connect};
+use pblink_flash::{Result, Silent};
 
 use super::finding::{Finding, Group};
 use crate::commands::config::board::Board;
@@ -11,8 +11,17 @@ use crate::settings::Settings;
 
 /// What is plugged in. Opens nothing.
 pub(super) fn check() -> Vec<Finding> {
+    let allowed = |found: &Found| UsbBus.may_open(found);
+    report(esp8266::adapters(), UsbBus.list(), allowed)
+}
+
+fn report(
+    adapters: Result<Vec<Adapter>>,
+    devices: Result<Vec<Found>>,
+    allowed: impl Fn(&Found) -> Result<()>,
+) -> Vec<Finding> {
     let mut group = Group::new("devices");
-    match esp8266::adapters() {
+    match adapters {
         Ok(adapters) if adapters.is_empty() => group.warning(
             "no USB serial adapter of a known kind is plugged in",
             "plug the ESP8266's board in when you flash it, or name its port with --port",
@@ -20,15 +29,12 @@ pub(super) fn check() -> Vec<Finding> {
         Ok(adapters) => {
             for adapter in adapters {
                 let what = format!("the serial adapter {} at {}", adapter.name, adapter.path);
-                match adapter.may_open() {
-                    Ok(()) => group.ok(what),
-                    Err(error) => problem(&mut group, &what, &error),
-                }
+                outcome(&mut group, &what, adapter.may_open());
             }
         }
         Err(error) => group.error(error.cause(), error.remedy()),
     }
-    match UsbBus.list() {
+    match devices {
         Ok(found) if found.is_empty() => group.warning(
             "there is no debug probe, and no STM32 in its USB bootloader",
             "`pblink flash stm32` waits for one, and says how to get a Pyboard into it",
@@ -39,10 +45,7 @@ pub(super) fn check() -> Vec<Finding> {
                     Via::Probe => format!("the debug {device}"),
                     Via::Dfu => format!("an STM32 in its bootloader: {device}"),
                 };
-                match UsbBus.may_open(&device) {
-                    Ok(()) => group.ok(what),
-                    Err(error) => problem(&mut group, &what, &error),
-                }
+                outcome(&mut group, &what, allowed(&device));
             }
         }
         // A machine without USB may still be a server.
@@ -51,8 +54,11 @@ pub(super) fn check() -> Vec<Finding> {
     group.done()
 }
 
-fn problem(group: &mut Group, what: &str, error: &Error) {
-    group.error(format!("{what}: {}", error.cause()), error.remedy());
+fn outcome(group: &mut Group, what: &str, allowed: Result<()>) {
+    match allowed {
+        Ok(()) => group.ok(what),
+        Err(error) => group.error(format!("{what}: {}", error.cause()), error.remedy()),
+    }
 }
 
 /// Compares the board with pblink.toml.
@@ -124,6 +130,43 @@ mod tests {
         let mut desk = Desk::default().with("1", Opens::Bootloader(Bootloader::of(chip)));
         let found = board(settings, &way, &mut desk);
         found.into_iter().map(|finding| (finding.level, finding.message)).collect()
+    }
+
+    #[test]
+    fn what_is_plugged_in_is_named_and_what_may_not_be_used_has_a_remedy() {
+        use pblink_flash::{Error, Kind};
+        let adapter = Adapter { path: "/dev/null".into(), name: "CH340", serial_number: None };
+        let probe = Found {
+            via: Via::Probe,
+            name: "STLink V2-1".into(),
+            vendor: 0x0483,
+            product: 0x374b,
+            serial: Some("066C".into()),
+        };
+        let forbidden = |found: &Found| {
+            Err(Error::new(
+                Kind::Permission,
+                format!("you may not open {}", found.name),
+                "allow it",
+            ))
+        };
+        let found = report(Ok(vec![adapter]), Ok(vec![probe]), forbidden);
+        let told: Vec<_> = found.iter().map(|f| (f.level, f.message.as_str())).collect();
+        let expected = [
+            (Level::Ok, "the serial adapter CH340 at /dev/null"),
+            (
+                Level::Error,
+                "the debug probe 0483:374b:066C (STLink V2-1): you may not open STLink V2-1",
+            ),
+        ];
+        assert_eq!(told, expected);
+        assert_eq!(found[1].remedy.as_deref(), Some("allow it"));
+
+        let nothing = report(Ok(Vec::new()), Ok(Vec::new()), |_| Ok(()));
+        assert!(nothing.iter().all(|finding| finding.level == Level::Warning));
+        let no_usb = || Error::new(Kind::Other, "no USB", "plug it in");
+        let broken = report(Err(no_usb()), Err(no_usb()), |_| Ok(()));
+        assert_eq!([broken[0].level, broken[1].level], [Level::Error, Level::Warning]);
     }
 
     #[test]

@@ -146,3 +146,33 @@ fn own_address() -> Option<IpAddr> {
     let ip = socket.local_addr().ok()?.ip();
     (!ip.is_unspecified()).then_some(ip)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::commands::doctor::finding::Level;
+
+    #[test]
+    fn a_server_of_another_version_is_pointed_out() {
+        let info = ServerInfo {
+            version: "0.0.1".into(),
+            listen: "0.0.0.0:8123".into(),
+            timeout_ms: 2000,
+            app: "demo".into(),
+            started_at_ms: 0,
+            uptime_ms: 0,
+            links_up: 1,
+            links_total: 2,
+        };
+        let mut group = Group::new("server");
+        agrees(&mut group, &Settings::default(), &info);
+        let found = group.done();
+        assert_eq!(
+            found[0].message,
+            "a server of version 0.0.1 runs at 0.0.0.0:8123, 1 of 2 links are up"
+        );
+        assert_eq!(found[1].level, Level::Warning);
+        assert!(found[1].message.contains("0.0.1, this is"), "{found:?}");
+        assert_eq!((found.len(), found[2].level), (3, Level::Ok), "time-out and port agree");
+    }
+}
