@@ -334,6 +334,21 @@ fn without_image_it_takes_what_was_built() {
     assert_eq!(board.erased(), before);
 }
 
+#[test]
+fn what_was_built_has_to_greet() {
+    let files = Files::new();
+    let source = built(&files);
+    let says = b"Fatal exception 28\r\nepc1=0x4020abcd\r\n".repeat(3);
+    let board = Board::new(Options { says, ..Options::default() });
+    let pty = board.pty();
+    let output = pblink(pty.path()).args(YES).arg("--source").arg(&source).output().unwrap();
+    assert_failed(&output, 1, "did not greet", "pblink build esp8266");
+    assert!(stderr(&output).contains("epc1=0x4020abcd"), "{}", stderr(&output));
+    // Another program may say what it likes.
+    let output = run(&board, &files, &YES);
+    assert!(output.status.success(), "{}", stderr(&output));
+}
+
 /// Runs it in a terminal of util-linux's `script`, and answers its question.
 fn in_terminal(pty: &str, files: &Files, answer: &str) -> (Option<i32>, String) {
     let mut line = format!(

@@ -3,7 +3,8 @@
 
 use pblink_fakes::esp8266::{Board, Fault, GREETING, Line, Options, image};
 use pblink_flash::esp8266::{
-    Before, Boot, Connect, Erase, Flashed, Header, Job, Loader, Size, Stub, Verified, Verify,
+    Before, Boot, Connect, Erase, Flashed, Header, Job, Loader, Program, Size, Stub, Verified,
+    Verify,
 };
 use pblink_flash::{Error, Kind, Progress, Region, Result, Silent, Step};
 
@@ -55,7 +56,7 @@ fn flash_on(
 ) -> Result<(Vec<Flashed>, Boot)> {
     let mut loader = Loader::connect(line, connect, &mut Silent)?;
     let flashed = loader.flash(regions, job, &mut Silent)?;
-    Ok((flashed, loader.boot(&mut Silent)?))
+    Ok((flashed, loader.boot(Program::Other, &mut Silent)?))
 }
 
 fn flash(board: &Board, connect: Connect, regions: &[Region]) -> Result<(Vec<Flashed>, Boot)> {
@@ -437,6 +438,54 @@ fn other_programs_say_what_they_like() {
     assert!(GREETING.contains("pblink-esp8266"));
 }
 
+#[test]
+fn our_program_has_to_greet() {
+    let crash = "Fatal exception 28 (LoadProhibitedCause):\r\nepc1=0x4020abcd\r\n";
+    for (says, cause) in [(crash, "epc1=0x4020abcd"), ("", "did not greet")] {
+        // Over and over, and more than anybody wants to keep.
+        for times in [1, 500] {
+            let says = says.repeat(times).into_bytes();
+            let board = Board::new(Options { says, ..Options::default() });
+            let mut loader = Loader::connect(board.line(), rom(), &mut Silent).unwrap();
+            loader.flash(&sdk_image(), &job(), &mut Silent).unwrap();
+            let error = loader.boot(Program::Pblink, &mut Silent).unwrap_err();
+            assert!(error.cause().contains(cause), "{error}");
+            assert!(error.remedy().contains("pblink build"), "{error}");
+        }
+    }
+    // Late, after much else: it counts.
+    let says = (crash.repeat(500) + GREETING).into_bytes();
+    let board = Board::new(Options { says, ..Options::default() });
+    let mut loader = Loader::connect(board.line(), rom(), &mut Silent).unwrap();
+    loader.flash(&sdk_image(), &job(), &mut Silent).unwrap();
+    let boot = loader.boot(Program::Pblink, &mut Silent).unwrap();
+    assert_eq!(boot.greeting.as_deref(), Some("pblink-esp8266 0.1.0"));
+}
+
+#[test]
+fn a_board_that_finds_no_program_has_failed() {
+    let mut damaged = sdk_image();
+    *damaged[0].bytes.last_mut().unwrap() ^= 1;
+    let (board, error) = error(Options::default(), &damaged);
+    assert!(error.cause().contains("no program that starts"), "{error}");
+    assert!(!board.would_start());
+}
+
+#[test]
+fn a_port_that_fails_while_it_listens_is_no_failed_flash() {
+    for fault in [Fault::VanishAtStart, Fault::NoSpeed(74_880)] {
+        for connect in [rom(), with_stub()] {
+            let board = Board::with([fault.clone()]);
+            let mut loader = Loader::connect(board.line(), connect, &mut Silent).unwrap();
+            loader.flash(&sdk_image(), &job(), &mut Silent).unwrap();
+            let boot = loader.boot(Program::Pblink, &mut Silent).unwrap();
+            assert_eq!(boot.greeting, None);
+            assert!(boot.warning().unwrap().contains("all of it is in flash"), "{boot:?}");
+            assert_flashed(&board, &sdk_image(), "without its first words");
+        }
+    }
+}
+
 /// Progress only goes forward, and every step that begins ends.
 #[test]
 fn progress_never_goes_back() {
@@ -468,7 +517,7 @@ fn progress_never_goes_back() {
         let mut watch = Watch::default();
         let mut loader = Loader::connect(board.line(), connect, &mut watch).unwrap();
         loader.flash(&sdk_image(), &Job { verify: Verify::Full, ..job() }, &mut watch).unwrap();
-        loader.boot(&mut watch).unwrap();
+        loader.boot(Program::Pblink, &mut watch).unwrap();
         for step in [Step::Erase, Step::Write, Step::Verify, Step::Wait] {
             assert!(watch.steps.contains(&step), "{step:?}");
         }

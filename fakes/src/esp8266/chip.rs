@@ -126,6 +126,7 @@ impl Chip {
     fn start(&mut self) {
         if boot::start(self.flash.bytes()) == Start::Program {
             self.running = Running::Program;
+            self.gone = self.faults.has(&Fault::VanishAtStart);
             self.say(&self.says.clone(), BOOT_BAUD);
         } else {
             self.running = Running::Nothing;

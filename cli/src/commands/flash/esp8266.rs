@@ -4,8 +4,8 @@ use std::io::{BufRead, IsTerminal, Write};
 use std::path::PathBuf;
 
 use pblink_flash::esp8266::{
-    self, Before, Boot, Connect, Device, Erase, Flashed, Header, Job, Loader, Serial, Size, Stub,
-    Verified, Verify,
+    self, Before, Boot, Connect, Device, Erase, Flashed, Header, Job, Loader, Program, Serial,
+    Size, Stub, Verified, Verify,
 };
 use pblink_flash::{Error, Kind, Progress, Region};
 use serde_json::json;
@@ -31,6 +31,8 @@ started, and its first words are shown.
 
 A board without reset wires: hold its FLASH button (GPIO0 to ground), tap RESET, let go of FLASH, and run \
 this with --before no-reset.
+
+What `pblink build` made has to greet within 5 s of its start; of other programs, silence is only warned of.
 
 Exit codes: 0 flashed, 1 it failed, 2 wrong flags, 3 there is nothing to flash, 130 stopped.")]
 pub struct Args {
@@ -227,7 +229,7 @@ fn work(
     ));
     let flashed = loader.flash(regions, &job, progress)?;
     let (baud, in_stub) = (loader.baud(), loader.in_stub());
-    let boot = loader.boot(progress)?;
+    let boot = loader.boot(if built { Program::Pblink } else { Program::Other }, progress)?;
     if let Some(warning) = boot.warning() {
         progress.note(&format!("pblink: warning: {warning}"));
     }
