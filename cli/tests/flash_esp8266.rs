@@ -180,6 +180,20 @@ fn an_image_that_is_too_large_is_refused() {
 }
 
 #[test]
+fn what_is_no_program_is_refused() {
+    let board = Board::with([]);
+    let files = Files::new();
+    let pty = board.pty();
+    let code = files.path("code.bin");
+    let output = pblink(pty.path()).args(["--image", &code]).args(YES).output().unwrap();
+    assert_failed(&output, 1, "code.bin is no ESP8266 program", "behind an @");
+    let code = code + "@0x10000";
+    let output = pblink(pty.path()).args(["--image", &code]).args(YES).output().unwrap();
+    assert_failed(&output, 1, "no program for address 0", "--no-erase");
+    assert_untouched(&board);
+}
+
+#[test]
 fn a_busy_port_is_told() {
     let board = Board::with([]);
     let pty = board.pty();

@@ -236,6 +236,28 @@ fn what_does_not_fit_is_refused_before_anything_is_erased() {
 }
 
 #[test]
+fn what_cannot_start_is_refused_before_anything_is_erased() {
+    let mut elf = combined();
+    elf[0].bytes[..4].copy_from_slice(b"\x7fELF");
+    let (board, error) = error(Options::default(), &elf);
+    assert_eq!(error.kind(), Kind::Image);
+    assert!(error.cause().contains("is an ELF file"), "{error}");
+    assert!(error.remedy().contains("pblink build"), "{error}");
+    assert_untouched(&board);
+
+    // Without the program for address 0 the board would be left with none.
+    let code = sdk_image().split_off(1);
+    for connect in [rom(), with_stub()] {
+        let board = Board::with([]);
+        let error = flash(&board, connect, &code).unwrap_err();
+        assert_eq!(error.kind(), Kind::Image);
+        assert!(error.cause().contains("no program for address 0"), "{error}");
+        assert!(error.remedy().contains("--no-erase"), "{error}");
+        assert_untouched(&board);
+    }
+}
+
+#[test]
 fn a_small_flash_is_filled_to_its_end() {
     let mut regions = sdk_image();
     regions[1].bytes.truncate((512 << 10) - 0x10000);

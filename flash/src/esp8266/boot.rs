@@ -62,8 +62,9 @@ impl Boot {
         }
     }
 
-    /// Whether the program has started, as far as can be told from what was heard.
-    fn check(&self, program: Program) -> Result<()> {
+    /// Whether the program has started, as far as can be told from what was heard. `reset`: by a reset, after
+    /// which the ROM sets the speed; what is jumped to may keep the loader's, and cannot be read then.
+    fn check(&self, program: Program, reset: bool) -> Result<()> {
         let heard = |text: &str| self.lines.iter().any(|line| line.contains(text));
         let failed = |cause: String, remedy: &str| Err(Error::new(Kind::Other, cause, remedy));
         if self.greeting.is_some() {
@@ -79,7 +80,7 @@ impl Boot {
                 "the board finds no program that starts in its flash".to_owned(),
                 "flash it again with --verify full, with a program for the ESP8266 at address 0",
             )
-        } else if program == Program::Pblink && self.cut.is_none() {
+        } else if program == Program::Pblink && self.cut.is_none() && (reset || !self.garbled) {
             failed(
                 format!(
                     "all of it is in flash, but the program did not greet within {} s of its start: {}",
@@ -136,7 +137,7 @@ impl<P: Port> Loader<P> {
             Ok(()) => self.listen(program, progress),
             Err(error) => Boot { cut: Some(error.to_string()), ..Boot::default() },
         };
-        boot.check(program)?;
+        boot.check(program, self.wires)?;
         progress.end();
         Ok(boot)
     }
@@ -236,7 +237,7 @@ mod tests {
         assert!(heard(b"boot\n\x80\xfe\x91\x00\x8c").garbled);
         let cut = Boot { cut: Some("Broken pipe".to_owned()), ..heard(b"ets\n") };
         assert!(cut.warning().unwrap().contains("Broken pipe"));
-        assert!(cut.check(Program::Pblink).is_ok());
+        assert!(cut.check(Program::Pblink, true).is_ok());
     }
 
     #[test]
@@ -251,12 +252,20 @@ mod tests {
             (b"\x80\xfe\x91\x00", Program::Pblink, "nothing that can be read"),
         ];
         for (words, program, cause) in cases {
-            let error = heard(words).check(program).unwrap_err();
+            let error = heard(words).check(program, true).unwrap_err();
             assert!(error.cause().contains(cause) && !error.remedy().is_empty(), "{error}");
         }
         for words in [&crash[..], b"", b"\x80\xfe\x91\x00"] {
-            assert!(heard(words).check(Program::Other).is_ok());
+            assert!(heard(words).check(Program::Other, true).is_ok());
         }
-        assert!(heard(b"boot mode:(1,6)\npblink-esp8266 0.1.0\n").check(Program::Pblink).is_ok());
+        let garbled = heard(b"\x80\xfe\x91\x00");
+        assert!(
+            garbled.check(Program::Pblink, false).is_ok(),
+            "it may speak at the loader's speed"
+        );
+        assert!(heard(b"").check(Program::Pblink, false).is_err());
+        assert!(
+            heard(b"boot mode:(1,6)\npblink-esp8266 0.1.0\n").check(Program::Pblink, true).is_ok()
+        );
     }
 }
