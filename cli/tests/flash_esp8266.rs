@@ -187,6 +187,7 @@ fn what_is_no_program_is_refused() {
     let code = files.path("code.bin");
     let output = pblink(pty.path()).args(["--image", &code]).args(YES).output().unwrap();
     assert_failed(&output, 1, "code.bin is no ESP8266 program", "behind an @");
+    board.repair();
     let code = code + "@0x10000";
     let output = pblink(pty.path()).args(["--image", &code]).args(YES).output().unwrap();
     assert_failed(&output, 1, "no program for address 0", "--no-erase");
@@ -356,6 +357,8 @@ fn what_was_built_has_to_greet() {
     let board = Board::new(Options { says, ..Options::default() });
     let pty = board.pty();
     let output = pblink(pty.path()).args(YES).arg("--source").arg(&source).output().unwrap();
+    drop(pty);
+    board.repair();
     assert_failed(&output, 1, "did not greet", "pblink build esp8266");
     assert!(stderr(&output).contains("epc1=0x4020abcd"), "{}", stderr(&output));
     // Another program may say what it likes.

@@ -301,7 +301,7 @@ fn nobody_at_the_other_end_ends_in_advice() {
 
 #[test]
 fn a_refused_command_is_told_with_its_reason() {
-    for (connect, op) in [(rom(), 0x02), (rom(), 0x03), (with_stub(), 0xd0), (with_stub(), 0x11)] {
+    for (connect, op) in [(rom(), 0x02), (rom(), 0x03), (with_stub(), 0xd1), (with_stub(), 0x11)] {
         let board = Board::with([Fault::Refuse(op, 6)]);
         let error = flash(&board, connect, &sdk_image()).unwrap_err();
         assert_eq!(error.kind(), Kind::Refused, "{op:#x}: {error}");
@@ -315,6 +315,59 @@ fn a_stub_that_does_not_start_leaves_the_work_to_the_rom() {
     let (flashed, _) = flash(&board, with_stub(), &sdk_image()).unwrap();
     assert_eq!(flashed[0].verified, Verified::Sampled);
     assert_flashed(&board, &sdk_image(), "without its stub");
+}
+
+#[test]
+fn a_stub_that_is_lost_on_the_way_leaves_no_old_bytes_behind() {
+    let regions = sdk_image();
+    let job = Job { erase: Erase::Needed, ..job() };
+    for block in [1, 2, 5] {
+        let board = Board::with([]);
+        // What was there before differs by few bytes, which samples hardly see.
+        let mut old = sdk_image();
+        old[1].bytes.iter_mut().skip(1000).step_by(0x8000).for_each(|byte| *byte = 0);
+        flash_on(board.line(), with_stub(), &old, &job).unwrap();
+        board.fail(Fault::LoseStubAtBlock(block));
+        let mut loader = Loader::connect(board.line(), with_stub(), &mut Silent).unwrap();
+        loader.flash(&regions, &job, &mut Silent).unwrap();
+        assert!(!loader.in_stub(), "it was lost at block {block}");
+        let wrong =
+            board.flash()[0x10000..].iter().zip(&regions[1].bytes).position(|(a, b)| a != b);
+        assert_eq!(wrong, None, "lost at block {block}: first difference");
+        assert!(board.would_start());
+    }
+}
+
+#[test]
+fn erasing_all_tells_how_far_it_is_and_can_be_stopped() {
+    struct Stop(Option<(u64, u64)>);
+    impl Progress for Stop {
+        fn begin(&mut self, step: Step, _: &str, total: u64) {
+            assert_eq!((step, total), (Step::Erase, 4 << 20));
+        }
+        fn advance(&mut self, done: u64) {
+            self.0 = Some((done, self.0.map_or(0, |(_, calls)| calls) + 1));
+        }
+        fn end(&mut self) {}
+        fn note(&mut self, _: &str) {}
+        fn cancelled(&self) -> bool {
+            self.0.is_some()
+        }
+    }
+    for connect in [rom(), with_stub()] {
+        let board = Board::with([]);
+        flash(&board, connect.clone(), &sdk_image()).unwrap();
+        let before = board.erased();
+        let mut loader = Loader::connect(board.line(), connect, &mut Silent).unwrap();
+        let mut stop = Stop(None);
+        let error = loader.flash(&sdk_image(), &job(), &mut stop).unwrap_err();
+        assert_eq!(error.kind(), Kind::Cancelled);
+        assert!(error.remedy().contains("no program that starts"), "{error}");
+        assert!(!board.would_start(), "its first sector is gone");
+        let (done, calls) = stop.0.unwrap();
+        assert!(calls == 1 && done <= 256 << 10, "{done} after {calls}");
+        assert_eq!(board.erased()[1023], before[1023], "the end was not reached");
+    }
 }
 
 #[test]

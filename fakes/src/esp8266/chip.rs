@@ -189,6 +189,10 @@ impl Chip {
             if self.faults.has(&Fault::VanishAtBlock(count)) {
                 self.gone = true;
             }
+            if self.running == Running::Stub && self.faults.has(&Fault::LoseStubAtBlock(count)) {
+                self.running = Running::Nothing;
+                return;
+            }
             if self.gone || self.faults.has(&Fault::LoseBlock(count)) {
                 return;
             }
@@ -201,6 +205,9 @@ impl Chip {
         let data = &packet[8..];
         let refused = self.faults.list.iter().find_map(|fault| match fault {
             Fault::Refuse(refused, reason) if *refused == op => Some(*reason),
+            Fault::LoseStubAtBlock(count) if op == 0x07 && self.faults.blocks >= *count => {
+                Some(FAILED)
+            }
             _ => None,
         });
         let answer = match refused {

@@ -20,6 +20,8 @@ pub enum Fault {
     ForgetBlock(u32),
     /// The cable is pulled when this block arrives.
     VanishAtBlock(u32),
+    /// The loader in RAM crashes at this block, and none can be loaded any more.
+    LoseStubAtBlock(u32),
     /// The cable is pulled when the program starts.
     VanishAtStart,
     /// The adapter does not do this speed.
