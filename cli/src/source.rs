@@ -24,7 +24,11 @@ pub(crate) fn find(named: Option<&Path>) -> anyhow::Result<PathBuf> {
         return has(named).then(|| named.to_owned()).ok_or_else(|| {
             Failed::with(
                 Exit::Usage,
-                format!("{} is not the source folder of pblink", named.display()),
+                format!(
+                    "{} is not the source folder of pblink\n  \
+                     name a clone of it: the folder with {STM32} and {ESP8266}",
+                    named.display()
+                ),
             )
         });
     }

@@ -45,6 +45,11 @@ impl Files {
         ["--image".into(), self.path("program.bin"), "--image".into(), code]
     }
 
+    /// What a flash of 4 MB holds afterwards: two files as the SDK makes them keep their header.
+    fn kept(&self) -> Vec<u8> {
+        self.in_flash(self.program[3])
+    }
+
     /// What a flash of 4 MB holds afterwards. `size` is what the header says of it.
     fn in_flash(&self, size: u8) -> Vec<u8> {
         let mut flash = vec![0xff; 4 << 20];
@@ -96,7 +101,7 @@ fn half_a_megabyte_is_flashed_and_starts() {
         let board = Board::with([]);
         let output = run(&board, &files, &[&YES[..], arguments].concat());
         assert!(output.status.success(), "{}", stderr(&output));
-        assert!(board.flash() == files.in_flash(0x40), "byte by byte");
+        assert!(board.flash() == files.kept(), "byte by byte");
         let report: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
         assert_eq!(report["mac"], "5c:cf:7f:01:02:03");
         assert_eq!(report["flash_size"], 4 << 20);
@@ -124,7 +129,7 @@ fn faults_on_the_way_change_nothing() {
         let board = Board::with(faults.clone());
         let output = run(&board, &files, &[&YES[..], loader].concat());
         assert!(output.status.success(), "{}", stderr(&output));
-        assert!(board.flash() == files.in_flash(0x40));
+        assert!(board.flash() == files.kept());
         let said = String::from_utf8(output.stdout).unwrap();
         assert!(said.contains("program.bin") && said.contains("verified"), "{said}");
         assert!(said.contains("the board says: pblink-esp8266 0.1.0"), "{said}");
@@ -134,10 +139,58 @@ fn faults_on_the_way_change_nothing() {
 #[test]
 fn a_port_without_reset_wires_is_no_obstacle() {
     let (files, board) = (Files::new(), Board::with([]));
-    let output = run(&board, &files, &["--yes", "--header-size", "keep"]);
+    let output = run(&board, &files, &["--yes"]);
     assert!(output.status.success(), "{}", stderr(&output));
     assert!(stderr(&output).contains("cannot reset the board"), "{}", stderr(&output));
-    assert!(board.flash() == files.in_flash(files.program[3]));
+    assert!(board.flash() == files.kept());
+}
+
+#[test]
+fn the_header_tells_the_size_that_the_program_wants() {
+    let files = Files::new();
+    // Two files as the SDK makes them keep what they say, unless the user says otherwise.
+    for (arguments, size) in [(&[][..], files.program[3]), (&["--header-size", "board"], 0x40)] {
+        let board = Board::with([]);
+        let output = run(&board, &files, &[&YES[..], arguments].concat());
+        assert!(output.status.success(), "{}", stderr(&output));
+        assert!(board.flash() == files.in_flash(size), "{arguments:?}");
+    }
+    // A file alone, such as MicroPython's, gets the board's.
+    let program = files.path("program.bin");
+    for (arguments, size) in [(&[][..], 0x40), (&["--header-size", "keep"], files.program[3])] {
+        let board = Board::with([]);
+        let pty = board.pty();
+        let output = pblink(pty.path())
+            .args(["--image", &program])
+            .args(YES)
+            .args(arguments)
+            .output()
+            .unwrap();
+        assert!(output.status.success(), "{}", stderr(&output));
+        assert_eq!(board.flash()[3], size, "{arguments:?}");
+    }
+}
+
+#[test]
+fn wrong_arguments_are_told_with_what_is_right() {
+    let files = Files::new();
+    let nowhere = files.path("ttyUSB9");
+    for image in [files.path("missing.bin"), files.path("code.bin@zz")] {
+        let output = pblink(&nowhere).args(["--image", &image]).args(YES).output().unwrap();
+        assert_failed(&output, 1, "cannot read the image", "@0x10000");
+        let output = Command::new(assert_cmd::cargo::cargo_bin("pblink"))
+            .args(["flash", "stm32", "--yes", "--image", &image])
+            .stdin(Stdio::null())
+            .output()
+            .unwrap();
+        assert_failed(&output, 1, "cannot be read", "@0x10000");
+    }
+    let output = pblink("").args(files.images()).args(YES).output().unwrap();
+    assert_eq!(output.status.code(), Some(2));
+    assert!(stderr(&output).contains("/dev/ttyUSB0"), "{}", stderr(&output));
+    let folder = files.folder.path().to_str().unwrap();
+    let output = pblink(&nowhere).args(["--source", folder]).args(YES).output().unwrap();
+    assert_failed(&output, 2, "is not the source folder", "firmware-esp8266");
 }
 
 #[test]
@@ -168,7 +221,7 @@ fn an_image_that_is_too_large_is_refused() {
     let mut files = Files::new();
     files.code.push(0);
     std::fs::write(files.path("code.bin"), &files.code).unwrap();
-    let output = run(&board, &files, &YES);
+    let output = run(&board, &files, &[&YES[..], &["--header-size", "board"]].concat());
     assert_failed(
         &output,
         1,
@@ -176,6 +229,21 @@ fn an_image_that_is_too_large_is_refused() {
         "nothing was erased",
     );
     assert!(stderr(&output).contains("512 KB of flash"));
+    assert_untouched(&board);
+}
+
+#[test]
+fn what_is_no_program_is_refused() {
+    let board = Board::with([]);
+    let files = Files::new();
+    let pty = board.pty();
+    let code = files.path("code.bin");
+    let output = pblink(pty.path()).args(["--image", &code]).args(YES).output().unwrap();
+    assert_failed(&output, 1, "code.bin is no ESP8266 program", "behind an @");
+    board.repair();
+    let code = code + "@0x10000";
+    let output = pblink(pty.path()).args(["--image", &code]).args(YES).output().unwrap();
+    assert_failed(&output, 1, "no program for address 0", "--no-erase");
     assert_untouched(&board);
 }
 
@@ -239,7 +307,7 @@ fn a_board_that_vanishes_starts_no_half_program() {
         board.repair();
         let output = run(&board, &files, &YES);
         assert!(output.status.success(), "{}", stderr(&output));
-        assert!(board.flash() == files.in_flash(0x40));
+        assert!(board.flash() == files.kept());
     }
 }
 
@@ -320,7 +388,7 @@ fn without_image_it_takes_what_was_built() {
     let output = flash();
     assert!(output.status.success(), "{}", stderr(&output));
     // What was built keeps the size that it was built for.
-    assert!(board.flash() == files.in_flash(files.program[3]));
+    assert!(board.flash() == files.kept());
 
     let before = board.erased();
     std::fs::write(source.join("target/pblink/b.bin"), b"changed").unwrap();
@@ -332,6 +400,23 @@ fn without_image_it_takes_what_was_built() {
     assert_eq!(output.status.code(), Some(3));
     assert!(stderr(&output).contains("pblink build esp8266"), "{}", stderr(&output));
     assert_eq!(board.erased(), before);
+}
+
+#[test]
+fn what_was_built_has_to_greet() {
+    let files = Files::new();
+    let source = built(&files);
+    let says = b"Fatal exception 28\r\nepc1=0x4020abcd\r\n".repeat(3);
+    let board = Board::new(Options { says, ..Options::default() });
+    let pty = board.pty();
+    let output = pblink(pty.path()).args(YES).arg("--source").arg(&source).output().unwrap();
+    drop(pty);
+    board.repair();
+    assert_failed(&output, 1, "did not greet", "pblink build esp8266");
+    assert!(stderr(&output).contains("epc1=0x4020abcd"), "{}", stderr(&output));
+    // Another program may say what it likes.
+    let output = run(&board, &files, &YES);
+    assert!(output.status.success(), "{}", stderr(&output));
 }
 
 /// Runs it in a terminal of util-linux's `script`, and answers its question.
@@ -377,6 +462,6 @@ fn on_a_terminal_it_asks_before_it_erases() {
     }
     let (code, shown) = in_terminal(pty.path(), &files, "y\n");
     assert_eq!(code, Some(0), "{shown}");
-    assert!(board.flash() == files.in_flash(0x40));
+    assert!(board.flash() == files.kept());
     assert!(shown.contains("left"), "time left, on a bar: {shown}");
 }

@@ -3,7 +3,8 @@
 
 use pblink_fakes::esp8266::{Board, Fault, GREETING, Line, Options, image};
 use pblink_flash::esp8266::{
-    Before, Boot, Connect, Erase, Flashed, Header, Job, Loader, Size, Stub, Verified, Verify,
+    Before, Boot, Connect, Erase, Flashed, Header, Job, Loader, Program, Size, Stub, Verified,
+    Verify,
 };
 use pblink_flash::{Error, Kind, Progress, Region, Result, Silent, Step};
 
@@ -55,7 +56,7 @@ fn flash_on(
 ) -> Result<(Vec<Flashed>, Boot)> {
     let mut loader = Loader::connect(line, connect, &mut Silent)?;
     let flashed = loader.flash(regions, job, &mut Silent)?;
-    Ok((flashed, loader.boot(&mut Silent)?))
+    Ok((flashed, loader.boot(Program::Other, &mut Silent)?))
 }
 
 fn flash(board: &Board, connect: Connect, regions: &[Region]) -> Result<(Vec<Flashed>, Boot)> {
@@ -235,6 +236,28 @@ fn what_does_not_fit_is_refused_before_anything_is_erased() {
 }
 
 #[test]
+fn what_cannot_start_is_refused_before_anything_is_erased() {
+    let mut elf = combined();
+    elf[0].bytes[..4].copy_from_slice(b"\x7fELF");
+    let (board, error) = error(Options::default(), &elf);
+    assert_eq!(error.kind(), Kind::Image);
+    assert!(error.cause().contains("is an ELF file"), "{error}");
+    assert!(error.remedy().contains("pblink build"), "{error}");
+    assert_untouched(&board);
+
+    // Without the program for address 0 the board would be left with none.
+    let code = sdk_image().split_off(1);
+    for connect in [rom(), with_stub()] {
+        let board = Board::with([]);
+        let error = flash(&board, connect, &code).unwrap_err();
+        assert_eq!(error.kind(), Kind::Image);
+        assert!(error.cause().contains("no program for address 0"), "{error}");
+        assert!(error.remedy().contains("--no-erase"), "{error}");
+        assert_untouched(&board);
+    }
+}
+
+#[test]
 fn a_small_flash_is_filled_to_its_end() {
     let mut regions = sdk_image();
     regions[1].bytes.truncate((512 << 10) - 0x10000);
@@ -278,7 +301,7 @@ fn nobody_at_the_other_end_ends_in_advice() {
 
 #[test]
 fn a_refused_command_is_told_with_its_reason() {
-    for (connect, op) in [(rom(), 0x02), (rom(), 0x03), (with_stub(), 0xd0), (with_stub(), 0x11)] {
+    for (connect, op) in [(rom(), 0x02), (rom(), 0x03), (with_stub(), 0xd1), (with_stub(), 0x11)] {
         let board = Board::with([Fault::Refuse(op, 6)]);
         let error = flash(&board, connect, &sdk_image()).unwrap_err();
         assert_eq!(error.kind(), Kind::Refused, "{op:#x}: {error}");
@@ -292,6 +315,59 @@ fn a_stub_that_does_not_start_leaves_the_work_to_the_rom() {
     let (flashed, _) = flash(&board, with_stub(), &sdk_image()).unwrap();
     assert_eq!(flashed[0].verified, Verified::Sampled);
     assert_flashed(&board, &sdk_image(), "without its stub");
+}
+
+#[test]
+fn a_stub_that_is_lost_on_the_way_leaves_no_old_bytes_behind() {
+    let regions = sdk_image();
+    let job = Job { erase: Erase::Needed, ..job() };
+    for block in [1, 2, 5] {
+        let board = Board::with([]);
+        // What was there before differs by few bytes, which samples hardly see.
+        let mut old = sdk_image();
+        old[1].bytes.iter_mut().skip(1000).step_by(0x8000).for_each(|byte| *byte = 0);
+        flash_on(board.line(), with_stub(), &old, &job).unwrap();
+        board.fail(Fault::LoseStubAtBlock(block));
+        let mut loader = Loader::connect(board.line(), with_stub(), &mut Silent).unwrap();
+        loader.flash(&regions, &job, &mut Silent).unwrap();
+        assert!(!loader.in_stub(), "it was lost at block {block}");
+        let wrong =
+            board.flash()[0x10000..].iter().zip(&regions[1].bytes).position(|(a, b)| a != b);
+        assert_eq!(wrong, None, "lost at block {block}: first difference");
+        assert!(board.would_start());
+    }
+}
+
+#[test]
+fn erasing_all_tells_how_far_it_is_and_can_be_stopped() {
+    struct Stop(Option<(u64, u64)>);
+    impl Progress for Stop {
+        fn begin(&mut self, step: Step, _: &str, total: u64) {
+            assert_eq!((step, total), (Step::Erase, 4 << 20));
+        }
+        fn advance(&mut self, done: u64) {
+            self.0 = Some((done, self.0.map_or(0, |(_, calls)| calls) + 1));
+        }
+        fn end(&mut self) {}
+        fn note(&mut self, _: &str) {}
+        fn cancelled(&self) -> bool {
+            self.0.is_some()
+        }
+    }
+    for connect in [rom(), with_stub()] {
+        let board = Board::with([]);
+        flash(&board, connect.clone(), &sdk_image()).unwrap();
+        let before = board.erased();
+        let mut loader = Loader::connect(board.line(), connect, &mut Silent).unwrap();
+        let mut stop = Stop(None);
+        let error = loader.flash(&sdk_image(), &job(), &mut stop).unwrap_err();
+        assert_eq!(error.kind(), Kind::Cancelled);
+        assert!(error.remedy().contains("no program that starts"), "{error}");
+        assert!(!board.would_start(), "its first sector is gone");
+        let (done, calls) = stop.0.unwrap();
+        assert!(calls == 1 && done <= 256 << 10, "{done} after {calls}");
+        assert_eq!(board.erased()[1023], before[1023], "the end was not reached");
+    }
 }
 
 #[test]
@@ -437,6 +513,54 @@ fn other_programs_say_what_they_like() {
     assert!(GREETING.contains("pblink-esp8266"));
 }
 
+#[test]
+fn our_program_has_to_greet() {
+    let crash = "Fatal exception 28 (LoadProhibitedCause):\r\nepc1=0x4020abcd\r\n";
+    for (says, cause) in [(crash, "epc1=0x4020abcd"), ("", "did not greet")] {
+        // Over and over, and more than anybody wants to keep.
+        for times in [1, 500] {
+            let says = says.repeat(times).into_bytes();
+            let board = Board::new(Options { says, ..Options::default() });
+            let mut loader = Loader::connect(board.line(), rom(), &mut Silent).unwrap();
+            loader.flash(&sdk_image(), &job(), &mut Silent).unwrap();
+            let error = loader.boot(Program::Pblink, &mut Silent).unwrap_err();
+            assert!(error.cause().contains(cause), "{error}");
+            assert!(error.remedy().contains("pblink build"), "{error}");
+        }
+    }
+    // Late, after much else: it counts.
+    let says = (crash.repeat(500) + GREETING).into_bytes();
+    let board = Board::new(Options { says, ..Options::default() });
+    let mut loader = Loader::connect(board.line(), rom(), &mut Silent).unwrap();
+    loader.flash(&sdk_image(), &job(), &mut Silent).unwrap();
+    let boot = loader.boot(Program::Pblink, &mut Silent).unwrap();
+    assert_eq!(boot.greeting.as_deref(), Some("pblink-esp8266 0.1.0"));
+}
+
+#[test]
+fn a_board_that_finds_no_program_has_failed() {
+    let mut damaged = sdk_image();
+    *damaged[0].bytes.last_mut().unwrap() ^= 1;
+    let (board, error) = error(Options::default(), &damaged);
+    assert!(error.cause().contains("no program that starts"), "{error}");
+    assert!(!board.would_start());
+}
+
+#[test]
+fn a_port_that_fails_while_it_listens_is_no_failed_flash() {
+    for fault in [Fault::VanishAtStart, Fault::NoSpeed(74_880)] {
+        for connect in [rom(), with_stub()] {
+            let board = Board::with([fault.clone()]);
+            let mut loader = Loader::connect(board.line(), connect, &mut Silent).unwrap();
+            loader.flash(&sdk_image(), &job(), &mut Silent).unwrap();
+            let boot = loader.boot(Program::Pblink, &mut Silent).unwrap();
+            assert_eq!(boot.greeting, None);
+            assert!(boot.warning().unwrap().contains("all of it is in flash"), "{boot:?}");
+            assert_flashed(&board, &sdk_image(), "without its first words");
+        }
+    }
+}
+
 /// Progress only goes forward, and every step that begins ends.
 #[test]
 fn progress_never_goes_back() {
@@ -468,7 +592,7 @@ fn progress_never_goes_back() {
         let mut watch = Watch::default();
         let mut loader = Loader::connect(board.line(), connect, &mut watch).unwrap();
         loader.flash(&sdk_image(), &Job { verify: Verify::Full, ..job() }, &mut watch).unwrap();
-        loader.boot(&mut watch).unwrap();
+        loader.boot(Program::Pblink, &mut watch).unwrap();
         for step in [Step::Erase, Step::Write, Step::Verify, Step::Wait] {
             assert!(watch.steps.contains(&step), "{step:?}");
         }

@@ -126,6 +126,7 @@ impl Chip {
     fn start(&mut self) {
         if boot::start(self.flash.bytes()) == Start::Program {
             self.running = Running::Program;
+            self.gone = self.faults.has(&Fault::VanishAtStart);
             self.say(&self.says.clone(), BOOT_BAUD);
         } else {
             self.running = Running::Nothing;
@@ -188,6 +189,10 @@ impl Chip {
             if self.faults.has(&Fault::VanishAtBlock(count)) {
                 self.gone = true;
             }
+            if self.running == Running::Stub && self.faults.has(&Fault::LoseStubAtBlock(count)) {
+                self.running = Running::Nothing;
+                return;
+            }
             if self.gone || self.faults.has(&Fault::LoseBlock(count)) {
                 return;
             }
@@ -200,6 +205,9 @@ impl Chip {
         let data = &packet[8..];
         let refused = self.faults.list.iter().find_map(|fault| match fault {
             Fault::Refuse(refused, reason) if *refused == op => Some(*reason),
+            Fault::LoseStubAtBlock(count) if op == 0x07 && self.faults.blocks >= *count => {
+                Some(FAILED)
+            }
             _ => None,
         });
         let answer = match refused {

@@ -20,6 +20,12 @@ pub enum Fault {
     ForgetBlock(u32),
     /// The cable is pulled when this block arrives.
     VanishAtBlock(u32),
+    /// The loader in RAM crashes at this block, and none can be loaded any more.
+    LoseStubAtBlock(u32),
+    /// The cable is pulled when the program starts.
+    VanishAtStart,
+    /// The adapter does not do this speed.
+    NoSpeed(u32),
     /// This operation is always refused, for this reason.
     Refuse(u8, u8),
     /// Above this speed, every 400th byte changes, in both directions.

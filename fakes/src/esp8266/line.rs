@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use pblink_flash::esp8266::Port;
 
-use super::Board;
+use super::{Board, Fault};
 
 /// A port to a board, with the wires that reset it.
 #[derive(Debug)]
@@ -52,6 +52,9 @@ impl Port for Line {
     }
 
     fn set_baud(&mut self, baud: u32) -> io::Result<()> {
+        if self.board.chip().faults.has(&Fault::NoSpeed(baud)) {
+            return Err(io::ErrorKind::InvalidInput.into());
+        }
         self.baud = baud;
         self.board.chip().host_baud = baud;
         Ok(())

@@ -6,7 +6,7 @@ use super::link::SHORT;
 use super::loader::Loader;
 use super::packet::{self, Op};
 use super::port::Port;
-use crate::{Progress, Result, Step};
+use crate::{Error, Kind, Progress, Result, Step};
 
 /// The speed at which the chip's ROM speaks after a reset, with the usual crystal of 26 MHz. The
 /// firmware of pblink keeps it.
@@ -18,8 +18,17 @@ const GREETING: &str = "pblink-esp8266";
 /// How long to listen.
 const LISTEN: Duration = Duration::from_secs(5);
 
-/// How long a program that has said something may be silent before it counts as done.
+/// How long a program of somebody else may be silent, once it has said something, before it counts as done.
 const PAUSE: Duration = Duration::from_millis(1500);
+
+/// What is known of the program that starts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Program {
+    /// The firmware of pblink, which greets within 5 s.
+    Pblink,
+    /// Any other: it may say what it likes, or nothing.
+    Other,
+}
 
 /// What was heard after the reset.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -30,27 +39,73 @@ pub struct Boot {
     pub greeting: Option<String>,
     /// Much of it could not be read: the program speaks at another speed.
     pub garbled: bool,
+    /// Why nobody listened to the end.
+    pub cut: Option<String>,
 }
 
 impl Boot {
-    /// What is wrong, if anything is, in one sentence.
-    pub fn warning(&self) -> Option<&'static str> {
-        let heard = |text: &str| self.lines.iter().any(|line| line.contains(text));
+    /// What may be wrong, if anything may be, in one sentence.
+    pub fn warning(&self) -> Option<String> {
         if self.greeting.is_some() {
             None
-        } else if heard("boot mode:(1,") {
-            Some(
-                "the board started its loader instead of the program: let go of FLASH, and tap RESET",
-            )
-        } else if heard("ets_main.c") {
-            Some("the board found no program that starts: flash it again")
+        } else if let Some(why) = &self.cut {
+            Some(format!(
+                "all of it is in flash, but what it says when it starts could not be heard ({why}): tap \
+                 RESET, and look at its UART at {BOOT_BAUD} baud"
+            ))
         } else if self.lines.is_empty() {
-            Some(
-                "the board said nothing after its reset: tap RESET, and look at its UART at 74880 baud",
-            )
+            Some(format!(
+                "the board said nothing after its reset: tap RESET, and look at its UART at {BOOT_BAUD} baud"
+            ))
         } else {
             None
         }
+    }
+
+    /// Whether the program has started, as far as can be told from what was heard. `reset`: by a reset, after
+    /// which the ROM sets the speed; what is jumped to may keep the loader's, and cannot be read then.
+    fn check(&self, program: Program, reset: bool) -> Result<()> {
+        let heard = |text: &str| self.lines.iter().any(|line| line.contains(text));
+        let failed = |cause: String, remedy: &str| Err(Error::new(Kind::Other, cause, remedy));
+        if self.greeting.is_some() {
+            Ok(())
+        } else if heard("boot mode:(1,") {
+            failed(
+                "all of it is in flash, but the board started its loader instead of the program"
+                    .to_owned(),
+                "let go of FLASH (GPIO0), and tap RESET",
+            )
+        } else if heard("ets_main.c") {
+            failed(
+                "the board finds no program that starts in its flash".to_owned(),
+                "flash it again with --verify full, with a program for the ESP8266 at address 0",
+            )
+        } else if program == Program::Pblink && self.cut.is_none() && (reset || !self.garbled) {
+            failed(
+                format!(
+                    "all of it is in flash, but the program did not greet within {} s of its start: {}",
+                    LISTEN.as_secs(),
+                    self.last_words()
+                ),
+                "check the supply (3.3 V, 300 mA) and tap RESET; if it stays so, run `pblink build esp8266` \
+                 and flash it again",
+            )
+        } else {
+            Ok(())
+        }
+    }
+
+    fn last_words(&self) -> String {
+        /// Enough for an exception and its address.
+        const LINES: usize = 3;
+        const CHARS: usize = 80;
+        if self.lines.is_empty() {
+            let what = if self.garbled { "nothing that can be read" } else { "nothing" };
+            return format!("the board said {what}");
+        }
+        let last = &self.lines[self.lines.len().saturating_sub(LINES)..];
+        let short = |line: &String| line.chars().take(CHARS).collect::<String>();
+        format!("the last it said was {:?}", last.iter().map(short).collect::<Vec<_>>().join(" / "))
     }
 
     fn take(&mut self, bytes: &[u8]) {
@@ -70,15 +125,19 @@ impl Boot {
 }
 
 impl<P: Port> Loader<P> {
-    /// Leaves the loader, starts the program, and listens until pblink's firmware has greeted or nothing
-    /// more comes. Other programs say other things, or nothing: that is no error.
+    /// Leaves the loader, starts the program, and listens until pblink's firmware has greeted or, with
+    /// another program, nothing more comes. A port that fails meanwhile is no error: [`Boot::cut`].
     ///
     /// # Errors
-    /// [`crate::Kind::Vanished`].
-    pub fn boot(mut self, progress: &mut dyn Progress) -> Result<Boot> {
+    /// [`Kind::Other`]: the board found no program that starts, started its loader again, or runs pblink's
+    /// firmware without a greeting, as one does that crashes at once.
+    pub fn boot(mut self, program: Program, progress: &mut dyn Progress) -> Result<Boot> {
         progress.begin(Step::Wait, "the program's first words", LISTEN.as_secs());
-        let boot = self.leave().and_then(|()| self.listen(progress));
-        let boot = boot.map_err(|error| self.explain(error.into()))?;
+        let boot = match self.leave() {
+            Ok(()) => self.listen(program, progress),
+            Err(error) => Boot { cut: Some(error.to_string()), ..Boot::default() },
+        };
+        boot.check(program, self.wires)?;
         progress.end();
         Ok(boot)
     }
@@ -107,18 +166,36 @@ impl<P: Port> Loader<P> {
         port.set_baud(BOOT_BAUD)
     }
 
-    fn listen(&mut self, progress: &mut dyn Progress) -> std::io::Result<Boot> {
+    fn listen(&mut self, program: Program, progress: &mut dyn Progress) -> Boot {
         /// A program that talks without end has said enough.
         const ENOUGH: usize = 16384;
         let port = &mut self.link.port;
         let started = Instant::now();
         let mut bytes = Vec::new();
         let mut boot = Boot::default();
+        let mut cut = None;
         let mut buffer = [0; 1024];
-        while boot.greeting.is_none() && bytes.len() < ENOUGH && !progress.cancelled() {
+        while boot.greeting.is_none() {
+            if progress.cancelled() {
+                cut = Some("stopped".to_owned());
+                break;
+            }
+            if bytes.len() > ENOUGH {
+                if program == Program::Other {
+                    break;
+                }
+                // Its greeting may still come; what is read over and over must not grow.
+                bytes.drain(..ENOUGH / 2);
+            }
             let left = LISTEN.saturating_sub(started.elapsed());
-            let wait = if bytes.is_empty() { left } else { left.min(PAUSE) };
-            let count = if wait.is_zero() { 0 } else { port.read(&mut buffer, wait)? };
+            // What crashes at once may be silent for longer than a pause: a greeting is waited for.
+            let pause = program == Program::Other && !bytes.is_empty();
+            let wait = if pause { left.min(PAUSE) } else { left };
+            let count = if wait.is_zero() { Ok(0) } else { port.read(&mut buffer, wait) };
+            let count = count.unwrap_or_else(|error| {
+                cut = Some(error.to_string());
+                0
+            });
             if count == 0 {
                 break;
             }
@@ -126,10 +203,10 @@ impl<P: Port> Loader<P> {
             // Only whole lines, so that the greeting is not cut.
             let whole = bytes.iter().rposition(|&byte| byte == b'\n').map_or(0, |at| at + 1);
             boot.take(&bytes[..whole]);
-            progress.advance(started.elapsed().as_secs());
+            progress.advance(started.elapsed().as_secs().min(LISTEN.as_secs()));
         }
         boot.take(&bytes);
-        Ok(boot)
+        Boot { cut, ..boot }
     }
 }
 
@@ -154,11 +231,41 @@ mod tests {
     }
 
     #[test]
-    fn what_goes_wrong_at_the_start_is_told() {
+    fn what_may_be_wrong_is_warned_of() {
         assert!(heard(b"").warning().unwrap().contains("said nothing"));
-        assert!(heard(b"boot mode:(1,6)\n").warning().unwrap().contains("FLASH"));
-        assert!(heard(b"boot mode:(3,6)\nets_main.c\n").warning().unwrap().contains("no program"));
         assert_eq!(heard(b"MicroPython v1.13\n").warning(), None);
         assert!(heard(b"boot\n\x80\xfe\x91\x00\x8c").garbled);
+        let cut = Boot { cut: Some("Broken pipe".to_owned()), ..heard(b"ets\n") };
+        assert!(cut.warning().unwrap().contains("Broken pipe"));
+        assert!(cut.check(Program::Pblink, true).is_ok());
+    }
+
+    #[test]
+    fn a_program_that_does_not_start_is_an_error() {
+        let crash = b"boot mode:(3,6)\nFatal exception 28\nrst cause:2, boot mode:(3,6)\n";
+        let cases: [(&[u8], Program, &str); 6] = [
+            (b"boot mode:(1,6)\n", Program::Other, "loader"),
+            (b"boot mode:(1,6)\n", Program::Pblink, "loader"),
+            (b"boot mode:(3,6)\nets_main.c 400\n", Program::Other, "no program that starts"),
+            (crash, Program::Pblink, "Fatal exception 28"),
+            (b"", Program::Pblink, "said nothing"),
+            (b"\x80\xfe\x91\x00", Program::Pblink, "nothing that can be read"),
+        ];
+        for (words, program, cause) in cases {
+            let error = heard(words).check(program, true).unwrap_err();
+            assert!(error.cause().contains(cause) && !error.remedy().is_empty(), "{error}");
+        }
+        for words in [&crash[..], b"", b"\x80\xfe\x91\x00"] {
+            assert!(heard(words).check(Program::Other, true).is_ok());
+        }
+        let garbled = heard(b"\x80\xfe\x91\x00");
+        assert!(
+            garbled.check(Program::Pblink, false).is_ok(),
+            "it may speak at the loader's speed"
+        );
+        assert!(heard(b"").check(Program::Pblink, false).is_err());
+        assert!(
+            heard(b"boot mode:(1,6)\npblink-esp8266 0.1.0\n").check(Program::Pblink, true).is_ok()
+        );
     }
 }

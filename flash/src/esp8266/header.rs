@@ -26,6 +26,11 @@ pub enum Size {
     Bytes(u32),
 }
 
+/// Whether bytes begin as those of which the chip's ROM starts a program: magic, and 1 to 16 segments.
+pub fn is_program(bytes: &[u8]) -> bool {
+    bytes.len() >= 8 && bytes[0] == MAGIC && (1..=16).contains(&bytes[1])
+}
+
 /// Writes the header of an image at address 0, for a board with so much flash; other bytes are left
 /// alone. The image's checksum does not cover the header.
 pub fn patch(image: &mut [u8], header: &Header, board: u32) {

@@ -95,6 +95,15 @@ impl<P: Port> Loader<P> {
     ) -> Result<Vec<Flashed>> {
         let size = self.device().flash_size;
         let pieces = plan::plan(regions, size, &job.header)?;
+        if job.erase == Erase::All && pieces.first().is_none_or(|piece| piece.address != 0) {
+            return Err(Error::new(
+                Kind::Image,
+                "all of the flash would be erased, and there is no program for address 0: nothing would \
+                 start any more",
+                "add the program for address 0, or keep the one that is there with --no-erase; nothing was \
+                 erased",
+            ));
+        }
         let beyond = pieces.iter().find(|piece| piece.sectors().1 > ROM_REACH);
         if let Some(piece) = beyond.filter(|_| !self.in_stub()) {
             return Err(Error::new(
@@ -164,11 +173,13 @@ impl<P: Port> Loader<P> {
                 body.push(Piece { name: piece.name.clone(), address, bytes: rest.to_vec() });
             }
         }
+        // Decided once: the stub may be lost while it erases, and the ROM does not erase what it writes.
+        let blank = job.erase == Erase::All || !self.in_stub();
         match job.erase {
             Erase::All => self.erase_all(progress)?,
             Erase::Needed => {
                 // A stub erases what it writes; but the head first, so that nothing starts meanwhile.
-                let rest = if self.in_stub() { &[][..] } else { &body };
+                let rest = if blank { &body } else { &[][..] };
                 let sectors: Vec<_> = head.iter().chain(rest).map(Piece::sectors).collect();
                 if !sectors.is_empty() {
                     self.erase(&sectors, "what is written", progress)?;
@@ -176,13 +187,13 @@ impl<P: Port> Loader<P> {
             }
         }
         for piece in &body {
-            self.write(piece, progress)?;
+            self.write(piece, blank, progress)?;
         }
         for piece in &body {
             self.verify(piece, job.verify, progress)?;
         }
         if let Some(head) = head {
-            self.write(&head, progress)?;
+            self.write(&head, true, progress)?;
             // Its few lines decide whether the program starts: all of them are looked at.
             let verify = if job.verify == Verify::No { Verify::No } else { Verify::Full };
             self.verify(&head, verify, progress)?;
@@ -220,15 +231,8 @@ impl<P: Port> Loader<P> {
 
     fn erase_all(&mut self, progress: &mut dyn Progress) -> Result<()> {
         let size = self.device().flash_size;
-        self.touched = true;
-        if self.in_stub() {
-            progress.begin(Step::Erase, "all of the flash", 0);
-            self.persist(progress, |loader, _| (false, stub::erase_all(&mut loader.link)))?;
-            progress.end();
-            return Ok(());
-        }
         // The ROM takes every flash for one of 4 MB.
-        let reach = size.min(ROM_REACH);
+        let reach = if self.in_stub() { size } else { size.min(ROM_REACH) };
         if reach < size {
             progress.note(&format!(
                 "the ROM loader erases the first {} of the {} of flash",
@@ -236,6 +240,7 @@ impl<P: Port> Loader<P> {
                 plan::size_text(size)
             ));
         }
+        // Not by the stub's command for all of it: that one tells no progress, and nothing can stop it.
         self.erase(&[(0, reach)], "all of the flash", progress)
     }
 
@@ -272,24 +277,26 @@ impl<P: Port> Loader<P> {
         Ok(())
     }
 
-    fn write(&mut self, piece: &Piece, progress: &mut dyn Progress) -> Result<()> {
+    /// Writes a piece. `blank`: its sectors are erased.
+    fn write(&mut self, piece: &Piece, blank: bool, progress: &mut dyn Progress) -> Result<()> {
         self.touched = true;
         progress.begin(Step::Write, &piece.name, piece.bytes.len() as u64);
         let progress = &mut Forward { progress, most: 0 };
         for (offset, length) in piece.parts() {
-            self.write_part(piece, offset, length, progress)?;
+            self.write_part(piece, offset, length, blank, progress)?;
             progress.advance((offset + length) as u64);
         }
         progress.end();
         Ok(())
     }
 
-    /// Writes a part of a piece, which lies within one block.
+    /// Writes a part of a piece, which lies within one block. `blank`: its sectors are erased.
     fn write_part(
         &mut self,
         piece: &Piece,
         offset: usize,
         length: usize,
+        mut blank: bool,
         progress: &mut dyn Progress,
     ) -> Result<()> {
         let part = &piece.bytes[offset..offset + length];
@@ -300,7 +307,15 @@ impl<P: Port> Loader<P> {
         self.persist(progress, |loader, progress| {
             let link = &mut loader.link;
             if loader.in_stub {
+                // Should the ROM go on instead, nobody knows what is in flash by then.
+                (blank, safe) = (false, 0);
                 return (false, stub::write(link, address, part));
+            }
+            if !blank {
+                if let Err(fault) = rom::erase(link, address, whole_sectors(length)) {
+                    return (false, Err(fault));
+                }
+                blank = true;
             }
             // From the last whole sector on: flash takes the same bytes twice.
             let begin = safe;
@@ -355,6 +370,7 @@ impl<P: Port> Loader<P> {
                     piece,
                     offset,
                     (length as usize).min(piece.bytes.len() - offset),
+                    true,
                     &mut Quiet(progress),
                 )?;
             }
@@ -431,6 +447,11 @@ impl<P: Port> Loader<P> {
         progress.end();
         Ok(bytes)
     }
+}
+
+/// The sectors of so many bytes from the beginning of one, in bytes.
+fn whole_sectors(length: usize) -> u32 {
+    (length as u32).next_multiple_of(SECTOR)
 }
 
 /// The lines of a part that are read back: all, or both ends and one of every sector.

@@ -29,7 +29,7 @@ mod slip;
 mod spi;
 mod stub;
 
-pub use boot::{BOOT_BAUD, Boot};
+pub use boot::{BOOT_BAUD, Boot, Program};
 pub use chip::Mac;
 pub use header::{Header, Size};
 pub use image::{

@@ -40,8 +40,6 @@ pub enum Op {
     FlashDeflEnd = 0x12,
     /// Stub: MD5 of a part of flash.
     FlashMd5 = 0x13,
-    /// Stub: erase all.
-    EraseFlash = 0xd0,
     /// Stub: erase sectors.
     EraseRegion = 0xd1,
     /// Stub: send a part of flash.

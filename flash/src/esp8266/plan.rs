@@ -46,7 +46,8 @@ impl Piece {
 /// The regions as pieces, in the order of their addresses, with the header of the program written.
 ///
 /// # Errors
-/// [`Kind::Image`]: one is empty, does not begin at a sector, overlaps another, or does not fit.
+/// [`Kind::Image`]: one is empty, does not begin at a sector, overlaps another, or does not fit; what is at
+/// address 0 is no program.
 pub fn plan(regions: &[Region], flash_size: u32, header: &Header) -> Result<Vec<Piece>> {
     let image = |cause: String, remedy: &str| Err(Error::new(Kind::Image, cause, remedy));
     let mut sorted: Vec<_> = regions.iter().collect();
@@ -63,6 +64,20 @@ pub fn plan(regions: &[Region], flash_size: u32, header: &Header) -> Result<Vec<
                 format!("{name} at {address:#x} does not begin at a sector of flash"),
                 "give it an address that is a multiple of 0x1000",
             );
+        }
+        if address == 0 && !header::is_program(&region.bytes) {
+            return if region.bytes.starts_with(b"\x7fELF") {
+                image(
+                    format!("{name} is an ELF file, and no image of a program for the ESP8266"),
+                    "flash what `pblink build` makes of it, or `esptool elf2image`; nothing was erased",
+                )
+            } else {
+                image(
+                    format!("{name} is no ESP8266 program, and only a program starts at address 0"),
+                    "name an image for the ESP8266 (.bin), or the file's address behind an @; nothing was \
+                     erased",
+                )
+            };
         }
         if region.end() > u64::from(flash_size) {
             return image(
@@ -126,8 +141,8 @@ mod tests {
 
     fn region(name: &str, address: u32, length: usize) -> Region {
         let mut bytes = vec![0xe9; length];
-        if let Some(size) = bytes.get_mut(3) {
-            *size = 0x09;
+        if let Some(header) = bytes.get_mut(1..4) {
+            header.copy_from_slice(&[4, 0, 0x09]);
         }
         Region { name: name.to_owned(), address, bytes }
     }
@@ -150,6 +165,20 @@ mod tests {
         let mut large = region("a", 0, 100);
         large.bytes[3] = 0x40;
         assert_eq!(refused(&[large]), "a was made for 4 MB of flash, and this board has 512 KB");
+    }
+
+    #[test]
+    fn only_a_program_belongs_at_address_0() {
+        let file =
+            |bytes: &[u8], address| Region { name: "a".into(), address, bytes: bytes.to_vec() };
+        for bytes in
+            [&b"PK\x03\x04some zip"[..], &[0xe9; 64], &[0xe9, 0, 0, 0, 0, 0, 0, 0], &[0xe9, 1]]
+        {
+            assert!(refused(&[file(bytes, 0)]).contains("no ESP8266 program"), "{bytes:?}");
+            assert!(plan(&[file(bytes, 0x1000)], 512 << 10, &Header::default()).is_ok());
+        }
+        let elf = [&b"\x7fELF"[..], &[0; 1 << 20]].concat();
+        assert!(refused(&[file(&elf, 0)]).contains("is an ELF file"));
     }
 
     #[test]

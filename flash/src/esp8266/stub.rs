@@ -83,11 +83,6 @@ pub fn start<P: Port>(link: &mut Link<P>, stub: &Stub) -> Result<(), Fault> {
     }
 }
 
-/// Erases everything; the chip does not tell how far it is.
-pub fn erase_all<P: Port>(link: &mut Link<P>) -> Result<(), Fault> {
-    link.command(Op::EraseFlash, &[], Duration::from_secs(120)).map(drop)
-}
-
 /// Erases sectors.
 pub fn erase<P: Port>(link: &mut Link<P>, address: u32, length: u32) -> Result<(), Fault> {
     let timeout = per_megabyte(40, length);

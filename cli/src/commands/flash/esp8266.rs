@@ -4,8 +4,8 @@ use std::io::{BufRead, IsTerminal, Write};
 use std::path::PathBuf;
 
 use pblink_flash::esp8266::{
-    self, Before, Boot, Connect, Device, Erase, Flashed, Header, Job, Loader, Serial, Size, Stub,
-    Verified, Verify,
+    self, Before, Boot, Connect, Device, Erase, Flashed, Header, Job, Loader, Program, Serial,
+    Size, Stub, Verified, Verify,
 };
 use pblink_flash::{Error, Kind, Progress, Region};
 use serde_json::json;
@@ -32,11 +32,13 @@ started, and its first words are shown.
 A board without reset wires: hold its FLASH button (GPIO0 to ground), tap RESET, let go of FLASH, and run \
 this with --before no-reset.
 
+What `pblink build` made has to greet within 5 s of its start; of other programs, silence is only warned of.
+
 Exit codes: 0 flashed, 1 it failed, 2 wrong flags, 3 there is nothing to flash, 130 stopped.")]
 pub struct Args {
     /// The serial port. Without it: the only USB adapter of a kind that ESP8266 boards have; other
     /// ports are never touched.
-    #[arg(short, long, value_name = "PORT")]
+    #[arg(short, long, value_name = "PORT", value_parser = port)]
     pub port: Option<String>,
     /// Bits per second. Without it: what is safe. It goes lower by itself when the line is bad.
     #[arg(short, long, value_name = "N", value_parser = clap::value_parser!(u32).range(9600..=4_000_000))]
@@ -59,7 +61,8 @@ pub struct Args {
     pub verify: Much,
     /// What the program is told of the size of flash: that of the board (what MicroPython wants), or
     /// what its file says (what programs made with Espressif's SDK 3 want). Without it: `keep` for what
-    /// `pblink build` made, else `board`.
+    /// `pblink build` made and for programs with a second file at 0x10000, as the SDK makes them, else
+    /// `board`.
     #[arg(long, value_enum, value_name = "WHAT")]
     pub header_size: Option<HeaderSize>,
     /// Size of the board's flash (such as 512KB or 4MB), if it does not tell it by itself.
@@ -117,6 +120,24 @@ fn size(text: &str) -> Result<u32, String> {
     let size = digits.parse().ok().and_then(|n: u32| n.checked_mul(1 << shift));
     size.filter(|size| size.is_power_of_two() && (1 << 18..=1 << 24).contains(size))
         .ok_or_else(|| "flash has 256KB to 16MB, a power of two".to_owned())
+}
+
+/// Whether files are as Espressif's SDK makes them: a program at 0, and its code in a file of its own. With SDK 3
+/// it only starts with the size of flash that it was compiled for.
+fn of_sdk(regions: &[Region]) -> bool {
+    /// Where its linker scripts put the code.
+    const CODE: u32 = 0x10000;
+    [0, CODE].iter().all(|&address| regions.iter().any(|region| region.address == address))
+}
+
+fn port(text: &str) -> Result<String, String> {
+    match text.trim() {
+        "" => {
+            Err("name a port, such as /dev/ttyUSB0, or leave --port out to have it found"
+                .to_owned())
+        }
+        _ => Ok(text.to_owned()),
+    }
 }
 
 /// Runs the verb.
@@ -204,7 +225,7 @@ fn work(
     let size = match args.header_size {
         Some(HeaderSize::Keep) => Size::Keep,
         Some(HeaderSize::Board) => Size::OfBoard,
-        None if built => Size::Keep,
+        None if built || of_sdk(regions) => Size::Keep,
         None => Size::OfBoard,
     };
     let job = Job {
@@ -227,7 +248,7 @@ fn work(
     ));
     let flashed = loader.flash(regions, &job, progress)?;
     let (baud, in_stub) = (loader.baud(), loader.in_stub());
-    let boot = loader.boot(progress)?;
+    let boot = loader.boot(if built { Program::Pblink } else { Program::Other }, progress)?;
     if let Some(warning) = boot.warning() {
         progress.note(&format!("pblink: warning: {warning}"));
     }

@@ -2,11 +2,11 @@
 
 use std::path::{Path, PathBuf};
 
-use anyhow::Context;
-use pblink_flash::Region;
+use pblink_flash::{Error, Kind, Region};
 use serde::Deserialize;
 use sha2::{Digest, Sha256};
 
+use super::failed;
 use crate::exit::{Exit, Failed};
 use crate::source;
 
@@ -49,13 +49,19 @@ pub(super) fn number(text: &str) -> Option<u32> {
     }
 }
 
+/// When a file cannot be read. A wrong address is taken for a part of its name.
+pub(super) const REMEDY: &str =
+    "check the name behind --image; an address is written like FILE@0x10000";
+
 /// Reads the named files.
 pub(super) fn read(named: &[Named]) -> anyhow::Result<Vec<Region>> {
     named
         .iter()
         .map(|Named { path, address }| {
-            let bytes = std::fs::read(path)
-                .with_context(|| format!("cannot read the image {}", path.display()))?;
+            let bytes = std::fs::read(path).map_err(|error| {
+                let cause = format!("cannot read the image {}: {error}", path.display());
+                failed(Error::new(Kind::Image, cause, REMEDY).from_source(error))
+            })?;
             let name = path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned();
             Ok(Region { name, address: *address, bytes })
         })

@@ -6,7 +6,7 @@ use std::path::Path;
 use pblink_flash::stm32::PROGRAM;
 use pblink_flash::{Error, Kind, Region, Result};
 
-use super::super::images::number;
+use super::super::images::{REMEDY, number};
 use crate::commands::build::images;
 
 /// A file that the user names, as `FILE` or `FILE@ADDR`.
@@ -19,7 +19,7 @@ pub(super) fn read(text: &str) -> Result<Region> {
     let name = Path::new(file).file_name().unwrap_or_default().to_string_lossy().into_owned();
     let bytes = fs::read(file).map_err(|error| {
         let cause = format!("{file} cannot be read: {error}");
-        Error::new(Kind::Image, cause, "check the name behind --image").from_source(error)
+        Error::new(Kind::Image, cause, REMEDY).from_source(error)
     })?;
     if bytes.starts_with(b"DfuSe") {
         let cause = format!(
