@@ -45,9 +45,7 @@ pub fn vectors() -> Option<Images> {
 /// # Panics
 /// Like [`firmwares`].
 pub fn chip() -> Option<PathBuf> {
-    let mut missing = String::new();
-    let image = esp8266("sdk", &mut missing);
-    if_complete(missing).map(|()| image)
+    with_tools(|missing| esp8266("sdk", missing))
 }
 
 /// What stands in for the chip's ROM when the flasher stub runs. Otherwise like [`firmwares`].
@@ -55,10 +53,10 @@ pub fn chip() -> Option<PathBuf> {
 /// # Panics
 /// Like [`firmwares`].
 pub fn stub_bench() -> Option<PathBuf> {
-    let mut missing = String::new();
-    let folder = build("flash-stub", "emulator", &mut missing);
-    emulator(Core::Lx106, &mut missing);
-    if_complete(missing).map(|()| folder.join("target/bench/bench.elf"))
+    with_tools(|missing| {
+        emulator(Core::Lx106, missing);
+        build("flash-stub", "emulator", missing).join("target/bench/bench.elf")
+    })
 }
 
 /// The flasher stub, built anew; `stub.toml` beside it says with what. Otherwise like [`firmwares`].
@@ -66,24 +64,61 @@ pub fn stub_bench() -> Option<PathBuf> {
 /// # Panics
 /// Like [`firmwares`].
 pub fn stub() -> Option<PathBuf> {
-    let mut missing = String::new();
-    let folder = build("flash-stub", "chip", &mut missing);
-    if_complete(missing).map(|()| folder.join("target/chip/stub.bin"))
+    with_tools(|missing| build("flash-stub", "chip", missing).join("target/chip/stub.bin"))
 }
 
-type Built = OnceLock<(Images, String)>;
+type Built = OnceLock<Option<Images>>;
 
 fn find(built: &'static Built, name: &str) -> Option<Images> {
-    let (images, missing) = built.get_or_init(|| {
-        let mut missing = String::new();
-        let images =
-            Images { stm32: stm32(name, &mut missing), esp8266: esp8266(name, &mut missing) };
-        for core in [Core::CortexM4, Core::Lx106] {
-            emulator(core, &mut missing);
-        }
-        (images, missing)
+    let images = built.get_or_init(|| {
+        with_tools(|missing| {
+            for core in [Core::CortexM4, Core::Lx106] {
+                emulator(core, missing);
+            }
+            Images { stm32: stm32(name, missing), esp8266: esp8266(name, missing) }
+        })
     });
-    if_complete(missing.clone()).map(|()| images.clone())
+    images.clone()
+}
+
+/// What `make` makes, if it adds nothing to what is missing. Where the tests may, they install what is
+/// missing, and it is tried again; else it is told, and `None`.
+///
+/// # Panics
+/// If something is missing and the variable `CI` is set, since a test that is always skipped proves
+/// nothing.
+pub fn with_tools<T>(mut make: impl FnMut(&mut String) -> T) -> Option<T> {
+    let mut missing = String::new();
+    let mut made = make(&mut missing);
+    if !missing.is_empty() && install() {
+        missing.clear();
+        made = make(&mut missing);
+    }
+    if missing.is_empty() {
+        return Some(made);
+    }
+    assert!(!in_ci(), "{missing}");
+    eprintln!("SKIPPED, this test needs more programs (on Debian, `sudo emulation/install.sh`):");
+    eprintln!("{missing}");
+    None
+}
+
+fn in_ci() -> bool {
+    std::env::var_os("CI").is_some_and(|ci| !ci.is_empty())
+}
+
+/// Installs what Debian lacks, once: in CI and as root, where nobody minds. Whether it did.
+fn install() -> bool {
+    static INSTALLED: OnceLock<bool> = OnceLock::new();
+    *INSTALLED.get_or_init(|| {
+        let root = Command::new("id").arg("-u").output().is_ok_and(|id| id.stdout == b"0\n");
+        if !in_ci() || !root || !Path::new("/etc/debian_version").exists() {
+            return false;
+        }
+        eprintln!("installing compilers and emulators");
+        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("install.sh");
+        Command::new("bash").arg(script).status().is_ok_and(|status| status.success())
+    })
 }
 
 fn emulator(core: Core, missing: &mut String) {
@@ -91,15 +126,6 @@ fn emulator(core: Core, missing: &mut String) {
         *missing += &format!("missing: the emulator {}\n", core.qemu());
         *missing += &format!("    install it with: {}\n", core.install());
     }
-}
-
-fn if_complete(missing: String) -> Option<()> {
-    if missing.is_empty() {
-        return Some(());
-    }
-    assert!(std::env::var_os("CI").is_none_or(|ci| ci.is_empty()), "{missing}");
-    eprintln!("SKIPPED, this test needs more programs:\n{missing}");
-    None
 }
 
 fn stm32(name: &str, missing: &mut String) -> PathBuf {

@@ -462,6 +462,8 @@ extern "C" fn ready() {
         ));
         (*CHIP.get()).write(Chip { bus: Master::new(pins::Bus) });
         (*PROGRAM.get()).start(pins::syn());
+        // The SDK starts with it on; a program that hangs for 3 s is restarted by it.
+        raw::system_soft_wdt_restart();
         raw::wifi_set_sleep_type(raw::NO_SLEEP);
         raw::wifi_set_event_handler_cb(on_wifi);
         raw::ets_timer_setfn(TIMER.get(), on_timer, core::ptr::null_mut());

@@ -136,6 +136,7 @@ unsafe extern "C" {
     pub(super) fn system_get_free_heap_size() -> u32;
     pub(super) fn system_get_rst_info() -> *const ResetInfo;
     pub(super) fn system_restart();
+    pub(super) fn system_soft_wdt_restart();
     pub(super) fn system_init_done_cb(done: extern "C" fn());
     pub(super) fn system_os_task(
         task: extern "C" fn(*mut Event),
