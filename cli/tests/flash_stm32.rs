@@ -120,12 +120,26 @@ fn scripts_get_json() {
     let chip = Chip::new();
     let mut desk = Desk::default().with("A", debugger(&chip));
     let out = flash(&["--json", "--source", text(source.path())], &mut desk).expect("no fault");
+    assert!(chip.started());
     let json: serde_json::Value = serde_json::from_str(&out).expect("JSON");
     let expected = serde_json::json!({
         "board": "stm32", "via": "probe", "device": "probe 0483:374b:A (STLink V2-1)",
         "bytes_written": SIZE, "bytes_unchanged": 0, "sectors_erased": 6,
+        "started": true,
     });
     assert_eq!(json, expected);
+}
+
+#[test]
+fn a_board_can_be_left_in_its_bootloader() {
+    let bytes = image(SIZE);
+    let source = source(&bytes, &sha256(&bytes));
+    let chip = Chip::new();
+    let mut desk = Desk::default().with("A", bootloader(&chip));
+    let words = ["--no-start", "--source", text(source.path())];
+    let out = flash(&words, &mut desk).expect("no fault");
+    assert!(out.contains("the program was not started"), "{out}");
+    assert!(!chip.started() && chip.would_start());
 }
 
 /// An ARM ELF file with these bytes at this load address.
@@ -191,9 +205,9 @@ fn an_image_that_is_missing_or_not_what_was_built_is_named() {
     fs::write(&manifest, "{").expect("it is there");
     for (folder, why) in [
         (&missing, "run `pblink build stm32`"),
-        (&other, "no image for the STM32"),
-        (&changed, "not what was built"),
-        (&damaged, "damaged"),
+        (&other, "nothing was built for the stm32"),
+        (&changed, "it was changed after it was built"),
+        (&damaged, "cannot be understood"),
     ] {
         let chip = Chip::new();
         let mut desk = Desk::default().with("A", bootloader(&chip));

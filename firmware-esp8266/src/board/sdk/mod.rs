@@ -452,6 +452,7 @@ extern "C" fn user_init() {
 
 /// The SDK is set up.
 extern "C" fn ready() {
+    pins::set_console_speed();
     print(format_args!("\npblink-esp8266 {}", env!("CARGO_PKG_VERSION")));
     // SAFETY: the SDK gives a valid pointer. Nothing uses the program or the chip before this.
     unsafe {

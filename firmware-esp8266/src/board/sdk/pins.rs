@@ -1,4 +1,5 @@
-//! The pins as wired in micropython-iot: GPIO0 scl, GPIO2 sda, GPIO5 syn, GPIO4 ack.
+//! The pins as wired in micropython-iot: GPIO0 scl, GPIO2 sda, GPIO5 syn, GPIO4 ack; and the speed of the
+//! console.
 //!
 //! Registers: ESP8266 Technical Reference, chapter 1 and appendix (GPIO, IO_MUX); SDK,
 //! `include/eagle_soc.h`.
@@ -27,14 +28,24 @@ const MUX: [u32; 4] = [0x6000_0834, 0x6000_0838, 0x6000_083c, 0x6000_0840];
 const FUNCTION: u32 = 0x13 << 4;
 const PULL_UP: u32 = 1 << 7;
 
+/// UART_CLKDIV of UART0 (Technical Reference, 11.5): the divisor of its clock of 80 MHz.
+const UART0_DIVISOR: u32 = 0x6000_0014;
+/// Of the console, in bits per second: that of the boot messages of chips with a crystal of 26 MHz.
+const CONSOLE: u32 = 74_880;
+
 fn read(register: u32) -> u32 {
     // SAFETY: only the registers above, which always exist.
     unsafe { (register as *const u32).read_volatile() }
 }
 
 fn write(register: u32, value: u32) {
-    // SAFETY: as above; they move pins and nothing else.
+    // SAFETY: as above; they move pins and set a speed, nothing else.
     unsafe { (register as *mut u32).write_volatile(value) }
+}
+
+/// Sets the console's speed, whatever the crystal or a loader has left.
+pub(super) fn set_console_speed() {
+    write(UART0_DIVISOR, 80_000_000 / CONSOLE);
 }
 
 /// Sets the pins up. `ack` stays an input, so that its pull-up holds it high, until it is first set.
