@@ -47,6 +47,15 @@ fn a_program_of_200_kb_is_in_flash_byte_for_byte() {
 }
 
 #[test]
+fn half_a_megabyte_is_in_flash_byte_for_byte() {
+    for way in WAYS {
+        let (chip, bytes) = (Chip::new(), image(512 << 10, 6));
+        way.program(&chip, &[region(START, &bytes)], &mut Watch::default()).expect("no fault");
+        assert!(chip.bytes(START, bytes.len()) == bytes && chip.started(), "{way:?}");
+    }
+}
+
+#[test]
 fn both_readings_of_the_bootloaders_manual_are_served() {
     for address in [Address::OfRequest, Address::OfDescriptor] {
         let chip = Chip::new();

@@ -135,7 +135,7 @@ fn push_to(
     }
     let written = write_settings(&mut *target, &bytes, progress).map_err(failed)?;
     // The program reads them when it starts.
-    target.start().map_err(failed)?;
+    args.way.start(&mut *target).map_err(failed)?;
     if let Err(error) = register.give(id, before.as_deref(), &found.to_string()) {
         // The board has its settings: that is what was asked for.
         progress.note(&format!("warning: {error}"));
@@ -168,7 +168,7 @@ fn pull_from(
 ) -> anyhow::Result<String> {
     let (found, mut target) = connect(bus, &args.way.wanted(), progress).map_err(failed)?;
     let board = Board::read(&mut *target).map_err(failed)?;
-    leave(&mut *target);
+    leave(&args.way, &mut *target);
     if args.json {
         let all = serde_json::json!({
             "device": found.to_string(),
@@ -273,7 +273,7 @@ fn check_on(
         .map_err(|why| Failed::with(Exit::Config, why.to_string()))?;
     let (found, mut target) = connect(bus, &way.wanted(), progress).map_err(failed)?;
     let board = Board::read(&mut *target).map_err(failed)?;
-    leave(&mut *target);
+    leave(way, &mut *target);
     let differences = board.differences(&wanted);
     if differences.is_empty() {
         return Ok((Exit::Ok, format!("ok: the board has the same ({found})\n")));
@@ -284,8 +284,8 @@ fn check_on(
 }
 
 /// Lets the program go on. What was asked for is done: a board that cannot be started again is no error.
-fn leave(target: &mut dyn Target) {
-    if let Err(error) = target.start() {
+fn leave(way: &Way, target: &mut dyn Target) {
+    if let Err(error) = way.start(target) {
         tracing::warn!("the board's program does not start: {}", error.cause());
     }
 }

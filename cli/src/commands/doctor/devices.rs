@@ -66,7 +66,7 @@ pub(super) fn board(settings: &Settings, way: &Way, bus: &mut dyn Bus) -> Vec<Fi
     let mut group = Group::new("board");
     let read = connect(bus, &way.wanted(), &mut Silent).and_then(|(found, mut target)| {
         let board = Board::read(&mut *target)?;
-        target.start()?;
+        way.start(&mut *target)?;
         Ok((found, board))
     });
     let (found, board) = match read {

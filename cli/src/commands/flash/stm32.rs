@@ -39,9 +39,6 @@ pub struct Args {
     /// program in several files. Without it: what `pblink build` made.
     #[arg(long, value_name = "FILE[@ADDR]")]
     pub image: Vec<String>,
-    /// Leave the board in its bootloader, for what comes next: `pblink config push` starts the program.
-    #[arg(long)]
-    pub no_start: bool,
     /// Do not ask before writing. Without a terminal it never asks.
     #[arg(short, long)]
     pub yes: bool,
@@ -96,10 +93,8 @@ pub fn work(
         return Err(Failed::with(Exit::Interrupted, "nothing was written"));
     }
     let outcome = write_program(&mut *target, &images, progress).map_err(failed)?;
-    if !args.no_start {
-        target.start().map_err(failed)?;
-    }
-    let report = Report::of(&found, &outcome, !args.no_start);
+    args.way.start(&mut *target).map_err(failed)?;
+    let report = Report::of(&found, &outcome, !args.way.no_start);
     if args.json {
         serde_json::to_writer(&mut *out, &report)?;
         writeln!(out)

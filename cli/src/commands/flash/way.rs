@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use pblink_flash::stm32::{Selector, Via, Wanted};
+use pblink_flash::stm32::{Selector, Target, Via, Wanted};
 
 const HEADING: &str = "The way to the STM32";
 
@@ -22,6 +22,10 @@ pub struct Way {
     /// How long to wait for the probe or bootloader to appear.
     #[arg(long, value_name = "SECONDS", default_value_t = 30, help_heading = HEADING)]
     pub wait: u64,
+    /// Do not start the program afterwards: the board stays in its bootloader, where the next command
+    /// finds it without a button being pressed again.
+    #[arg(long, help_heading = HEADING)]
+    pub no_start: bool,
 }
 
 /// Which way to the board.
@@ -36,6 +40,11 @@ pub enum By {
 }
 
 impl Way {
+    /// Starts the program, unless the board is to stay as it is.
+    pub(crate) fn start(&self, target: &mut dyn Target) -> pblink_flash::Result<()> {
+        if self.no_start { Ok(()) } else { target.start() }
+    }
+
     /// Which device is meant.
     pub(crate) fn wanted(&self) -> Wanted {
         Wanted {

@@ -47,6 +47,14 @@ fn pull_args(words: &[&str]) -> PullArgs {
     args
 }
 
+/// The beginning of a program: the end of the stack, the first instruction, other vectors, what it is.
+fn program() -> Vec<u8> {
+    let mut program = [0x2002_0000_u32.to_le_bytes(), (PROGRAM + 0x201).to_le_bytes()].concat();
+    program.resize(0x188, 0xab);
+    program.extend(identity::bytes("demo", "1.2.3"));
+    program
+}
+
 /// A folder with a pblink.toml for a network with a password.
 fn folder() -> (tempfile::TempDir, PathBuf, PathBuf) {
     let folder = tempfile::tempdir().unwrap();
@@ -98,10 +106,7 @@ fn what_is_pushed_is_pulled_and_nothing_else_is_touched() {
         let (_folder, config, password) = folder();
         let config = ["--config", config.to_str().unwrap()];
         let words = [&config[..], &["--password-file", password.to_str().unwrap()]].concat();
-        // The end of the stack, the first instruction, and other vectors.
-        let mut program = [0x2002_0000_u32.to_le_bytes(), (PROGRAM + 0x201).to_le_bytes()].concat();
-        program.resize(0x188, 0xab);
-        program.extend(identity::bytes("demo", "1.2.3"));
+        let program = program();
         let chip = Chip::new().with(PROGRAM, &program).with(PROGRAM + 0x4_0000, &[7; 999]);
         let before = chip.bytes(PROGRAM, (SETTINGS - PROGRAM) as usize);
         let (told, notes) = push(&mut ways(&chip)[way], &words);
@@ -213,6 +218,16 @@ fn check_names_each_difference_but_no_password() {
     assert!(text.contains("server.host: the file has 10.0.0.6, the board 10.0.0.5"), "{text}");
     assert!(text.contains("wifi.password: the board has another one"), "{text}");
     assert!(!text.contains("horse"), "{text}");
+}
+
+#[test]
+fn a_board_can_stay_in_its_bootloader() {
+    let chip = Chip::new().with(PROGRAM, &program());
+    let args = pull_args(&["--no-start"]);
+    assert!(pull_from(&mut ways(&chip)[0], &args, &mut Notes::default()).is_ok());
+    assert!(!chip.started());
+    pull(&mut ways(&chip)[0], &[]);
+    assert!(chip.started());
 }
 
 #[test]
