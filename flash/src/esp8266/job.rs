@@ -5,6 +5,7 @@ use super::link::Fault;
 use super::loader::Loader;
 use super::plan::{self, BLOCK, Piece, SECTOR};
 use super::port::Port;
+use super::shown::{Forward, Quiet};
 use super::{packet, rom, spi, stub};
 use crate::{Error, Kind, Progress, Region, Result, Step};
 
@@ -281,7 +282,7 @@ impl<P: Port> Loader<P> {
     fn write(&mut self, piece: &Piece, blank: bool, progress: &mut dyn Progress) -> Result<()> {
         self.touched = true;
         progress.begin(Step::Write, &piece.name, piece.bytes.len() as u64);
-        let progress = &mut Forward { progress, most: 0 };
+        let progress = &mut Forward::new(progress);
         for (offset, length) in piece.parts() {
             self.write_part(piece, offset, length, blank, progress)?;
             progress.advance((offset + length) as u64);
@@ -340,7 +341,7 @@ impl<P: Port> Loader<P> {
             return Ok(());
         }
         progress.begin(Step::Verify, &piece.name, piece.bytes.len() as u64);
-        let progress = &mut Forward { progress, most: 0 };
+        let progress = &mut Forward::new(progress);
         for (offset, length) in piece.parts() {
             let address = piece.address + offset as u32;
             let mut round = 0;
@@ -469,44 +470,4 @@ fn lines(address: u32, part: &[u8], all: bool) -> Vec<(u32, &[u8])> {
         *index == 0 || *index == last || index % in_sector == sector * 29 % in_sector
     };
     (0..every.len()).filter(sampled).map(|index| every[index]).collect()
-}
-
-/// Never goes back: what is done again was shown already.
-struct Forward<'a> {
-    progress: &'a mut dyn Progress,
-    most: u64,
-}
-
-impl Progress for Forward<'_> {
-    fn begin(&mut self, _step: Step, _what: &str, _total: u64) {}
-    fn advance(&mut self, done: u64) {
-        if done > self.most {
-            self.most = done;
-            self.progress.advance(done);
-        }
-    }
-    fn end(&mut self) {
-        self.progress.end();
-    }
-    fn note(&mut self, text: &str) {
-        self.progress.note(text);
-    }
-    fn cancelled(&self) -> bool {
-        self.progress.cancelled()
-    }
-}
-
-/// Passes on whether to stop, and nothing else: for work within another step.
-struct Quiet<'a>(&'a mut dyn Progress);
-
-impl Progress for Quiet<'_> {
-    fn begin(&mut self, _step: Step, _what: &str, _total: u64) {}
-    fn advance(&mut self, _done: u64) {}
-    fn end(&mut self) {}
-    fn note(&mut self, text: &str) {
-        self.0.note(text);
-    }
-    fn cancelled(&self) -> bool {
-        self.0.cancelled()
-    }
 }

@@ -25,6 +25,7 @@ mod plan;
 mod port;
 mod ports;
 mod rom;
+mod shown;
 mod slip;
 mod spi;
 mod stub;
