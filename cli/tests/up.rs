@@ -66,7 +66,8 @@ fn what_cannot_succeed_is_told_before_the_first_step() {
         (&["--before", "nonsense", "--dry-run"][..], 2, "step esp8266"),
         (&["--via", "nonsense"], 2, "step stm32"),
         (&["--esp8266-image", "x.bin"], 2, "--yes"),
-        (&["--yes"], 3, "without Espressif's SDK"),
+        (&["--yes"], 3, "pblink config init"),
+        (&["--yes", "--skip", "config"], 3, "without Espressif's SDK"),
     ] {
         let (exit, out, said) = run(folder.path(), arguments);
         assert_eq!((exit, out.as_str()), (Some(code), ""), "{said}");

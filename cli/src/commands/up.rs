@@ -222,7 +222,18 @@ fn foresee(args: &Args, plan: &[(Step, Vec<String>)]) -> anyhow::Result<()> {
         ));
     }
     let built = does(Step::Build) && does(Step::Esp8266) && args.esp8266_images.is_empty();
-    if built && sdk::find(&Settings::load(args.config.as_deref())?)?.is_none() {
+    if !built && !does(Step::Config) {
+        return Ok(());
+    }
+    let settings = Settings::load(args.config.as_deref())?;
+    if does(Step::Config) && settings.file().is_none() {
+        return Err(Failed::with(
+            Exit::Config,
+            "there is no pblink.toml here to write onto the board\n  `pblink config init` makes one; \
+             --config names another; --skip config leaves the board's settings as they are",
+        ));
+    }
+    if built && sdk::find(&settings)?.is_none() {
         return Err(Failed::with(
             Exit::Config,
             "without Espressif's SDK nothing is built that the ESP8266 could be flashed with\n  \

@@ -230,6 +230,21 @@ impl Settings {
         }
     }
 
+    /// The password that goes onto a board: none without a network of its own, which nothing would be
+    /// opened with, unless it is named on purpose.
+    ///
+    /// # Errors
+    /// As [`password`](Self::password).
+    pub(crate) fn board_password(
+        &self,
+        password_file: Option<&Path>,
+    ) -> anyhow::Result<Option<Secret>> {
+        if self.wifi.ssid.is_empty() && password_file.is_none() {
+            return Ok(None);
+        }
+        self.password(password_file)
+    }
+
     /// What the board gets: the configuration that its STM32 sends to its ESP8266.
     ///
     /// # Errors

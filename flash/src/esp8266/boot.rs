@@ -138,7 +138,9 @@ impl<P: Port> Loader<P> {
             Err(error) => Boot { cut: Some(error.to_string()), ..Boot::default() },
         };
         boot.check(program, self.wires)?;
-        progress.end();
+        if !boot.lines.is_empty() || boot.garbled {
+            progress.end();
+        }
         Ok(boot)
     }
 

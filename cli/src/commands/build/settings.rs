@@ -53,12 +53,7 @@ pub(super) fn read(args: &Args) -> anyhow::Result<Settings> {
 
 /// What these settings are for a board.
 pub(super) fn compile(settings: &Settings, args: &Args) -> anyhow::Result<Compiled> {
-    // Without a network of its own there is nothing that a password would open.
-    let password = if settings.wifi.ssid.is_empty() && args.password_file.is_none() {
-        None
-    } else {
-        settings.password(args.password_file.as_deref())?
-    };
+    let password = settings.board_password(args.password_file.as_deref())?;
     let mut board = settings
         .board_settings(password.as_ref())
         .map_err(|why| Failed::with(Exit::Config, why.to_string()))?;

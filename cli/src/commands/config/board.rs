@@ -65,7 +65,7 @@ pub struct PullArgs {
 /// Runs `pblink config push`.
 pub(super) fn push(args: &PushArgs, global: &Global) -> anyhow::Result<Exit> {
     let settings = settings_of(args)?;
-    let password = settings.password(args.password_file.as_deref())?;
+    let password = settings.board_password(args.password_file.as_deref())?;
     let online = online(&settings);
     let mut register = Register::beside(&settings)?;
     let mut progress = Bar::new(global);

@@ -217,7 +217,7 @@ fn check(args: &CheckArgs, global: &Global) -> anyhow::Result<Exit> {
     if let Some(id) = &args.client {
         settings.set_id(id)?;
     }
-    let password = settings.password(None)?;
+    let password = settings.board_password(None)?;
     board::check(&settings, password.as_ref(), &args.way, global)
 }
 

@@ -91,7 +91,7 @@ pub(super) fn board(settings: &Settings, way: &Way, bus: &mut dyn Bus) -> Vec<Fi
         ),
     }
     let push = "pblink config push   writes what the file has";
-    match settings.password(None).map(|password| settings.board_settings(password.as_ref())) {
+    match settings.board_password(None).map(|password| settings.board_settings(password.as_ref())) {
         Ok(Ok(wanted)) => {
             let differences = board.differences(&wanted);
             if differences.is_empty() {

@@ -82,7 +82,7 @@ fn push_online(
 ) -> (anyhow::Result<String>, Notes) {
     let args = push_args(words);
     let settings = settings_of(&args).unwrap();
-    let password = settings.password(args.password_file.as_deref()).unwrap();
+    let password = settings.board_password(args.password_file.as_deref()).unwrap();
     let online: Vec<_> = online.iter().map(|id| (*id).to_owned()).collect();
     let mut register = Register::beside(&settings).unwrap();
     let mut notes = Notes::default();
@@ -228,6 +228,27 @@ fn a_board_can_stay_in_its_bootloader() {
     assert!(!chip.started());
     pull(&mut ways(&chip)[0], &[]);
     assert!(chip.started());
+}
+
+#[test]
+fn without_a_network_of_its_own_a_board_gets_no_password() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = folder.path().join("pblink.toml");
+    std::fs::write(&config, "").unwrap();
+    let secrets = folder.path().join("pblink.secrets.toml");
+    std::fs::write(&secrets, "wifi_password = \"correct horse\"\n").unwrap();
+    use std::os::unix::fs::PermissionsExt;
+    std::fs::set_permissions(&secrets, std::fs::Permissions::from_mode(0o600)).unwrap();
+    let config = config.to_str().unwrap();
+    let pushed = |words: &[&str]| {
+        let chip = Chip::new();
+        push(&mut ways(&chip)[0], words);
+        BoardSettings::read(&chip.bytes(SETTINGS, MAX_SIZE)).unwrap().config.password.to_string()
+    };
+    assert_eq!(pushed(&["--config", config]), "");
+    // With one, it gets it.
+    std::fs::write(config, "[wifi]\nssid = \"home\"\n").unwrap();
+    assert_eq!(pushed(&["--config", config]), "correct horse");
 }
 
 #[test]
