@@ -12,7 +12,7 @@ pub enum Exit {
     Failure = 1,
     /// The command line is wrong (clap's own code).
     Usage = 2,
-    /// The configuration is missing or invalid; a tool that is needed is not installed.
+    /// The configuration is missing or invalid; a tool that is needed, or an image to flash, is missing.
     Config = 3,
     /// An address could not be bound or reached.
     Network = 4,
