@@ -19,7 +19,7 @@ pub struct Stub {
     pub entry: u32,
 }
 
-/// The one of this project, made by `flash-stub/build.sh commit`. `stub.toml` beside it says with what.
+/// The one of this project, made by `flash/stub/build.sh commit`. `stub.toml` beside it says with what.
 const BUILTIN: &[u8] = include_bytes!("stub.bin");
 
 impl Stub {

@@ -5,7 +5,7 @@
 #   emulator  what stands in for the chip's ROM in QEMU, for the tests: target/bench/bench.elf
 #   commit    like chip, and puts both files to where pblink takes them from: flash/src/esp8266/
 #
-# Example:   flash-stub/build.sh chip
+# Example:   flash/stub/build.sh chip
 #
 # Exit status: 0 built, 3 something is missing that has to be installed, else what failed.
 #
@@ -13,7 +13,7 @@
 set -eu
 cd "$(dirname "$0")"
 what=${1:-chip}
-firmware=../firmware-esp8266
+firmware=../../firmware-esp8266
 triple=xtensa-lx106-none-elf
 case $what in
 chip | commit) image=chip ;;
@@ -67,7 +67,7 @@ xtensa-lx106-elf-gcc -nostdlib -Wl,-z,noexecstack -Wl,--gc-sections -Wl,--fatal-
     -T "$script" -lgcc -Wl,-Map="$out/link.map" -o "$elf.$$"
 mv "$elf.$$" "$elf"
 if [ $image = bench ]; then
-    echo "the stand-in for the ROM: flash-stub/$elf"
+    echo "the stand-in for the ROM: flash/stub/$elf"
     exit 0
 fi
 
@@ -101,13 +101,13 @@ while [ $(($(wc -c < "$out/stub.bin.$$") % 16)) != 15 ]; do printf '\000' >> "$o
 printf "\\$sum" >> "$out/stub.bin.$$"
 mv "$out/stub.bin.$$" "$out/stub.bin"
 cat > "$out/stub.toml" <<EOF
-# What made stub.bin: flash-stub/build.sh commit. The same tools make the same bytes.
+# What made stub.bin: flash/stub/build.sh commit. The same tools make the same bytes.
 compiler = "$version"
 assembler = "$(xtensa-lx106-elf-as --version | head -n 1)"
 sha256 = "$(sha256sum < "$out/stub.bin" | cut -d ' ' -f 1)"
 EOF
-if [ "$what" = commit ]; then cp "$out/stub.bin" "$out/stub.toml" ../flash/src/esp8266/; fi
+if [ "$what" = commit ]; then cp "$out/stub.bin" "$out/stub.toml" ../src/esp8266/; fi
 bss=$(size .bss)
 printf 'code %d of 32768 bytes; constants %d, buffers %d, stack at most %d: data RAM %d of 81664 bytes\n' \
     "$(size .text)" "$(size .data)" "$bss" $((81664 - $(size .data) - bss)) $(($(size .data) + bss))
-echo "stub (never ran on a chip): flash-stub/$out/stub.bin, $(wc -c < "$out/stub.bin") bytes"
+echo "stub (never ran on a chip): flash/stub/$out/stub.bin, $(wc -c < "$out/stub.bin") bytes"

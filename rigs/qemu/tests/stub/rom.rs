@@ -1,4 +1,4 @@
-//! The core that runs the stub, and what its stand-in for the ROM asks for (`flash-stub/src/rpc.rs`).
+//! The core that runs the stub, and what its stand-in for the ROM asks for (`flash/stub/src/rpc.rs`).
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Write};

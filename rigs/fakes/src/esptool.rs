@@ -26,7 +26,7 @@ pub fn esptool() -> Option<&'static Path> {
 }
 
 fn find() -> Result<PathBuf, String> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/esptool");
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target/esptool");
     let program = folder.join("bin/esptool");
     let works = |program: &Path| {
         Command::new(program).arg("version").output().is_ok_and(|run| run.status.success())

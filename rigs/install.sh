@@ -2,7 +2,7 @@
 # Installs what Debian 12 lacks for all tests: compilers for both boards, emulators, Python for esptool.
 # Needs root; does nothing if all of it is there. Rust itself comes from rustup.
 #
-# Example:   sudo emulation/install.sh
+# Example:   sudo rigs/install.sh
 set -euo pipefail
 export DEBIAN_FRONTEND=noninteractive
 # script: a terminal for some tests. rustc-web and its friends: a compiler with the sources of core and with

@@ -1,12 +1,12 @@
 //! The ESP8266's flasher stub as machine code on QEMU's lx106 core: the very bytes that `pblink flash`
 //! loads into chips.
 //!
-//! The tests are those of `flash-stub/tests/common`, which also run on the host. What stands in for the
-//! chip's ROM and UART is in `flash-stub/src/bench`.
+//! The tests are those of `flash/stub/tests/common`, which also run on the host. What stands in for the
+//! chip's ROM and UART is in `flash/stub/src/bench`.
 #![cfg(unix)]
 
 #[macro_use]
-#[path = "../../../flash-stub/tests/common/mod.rs"]
+#[path = "../../../../flash/stub/tests/common/mod.rs"]
 mod common;
 mod peers;
 mod rom;
@@ -20,8 +20,8 @@ use pblink_flash::esp8266::Stub;
 use pblink_flash_stub::protocol::command;
 
 /// What made the bytes that are loaded into chips.
-const RECORDED: &str = include_str!("../../../flash/src/esp8266/stub.toml");
-const COMMITTED: &[u8] = include_bytes!("../../../flash/src/esp8266/stub.bin");
+const RECORDED: &str = include_str!("../../../../flash/src/esp8266/stub.toml");
+const COMMITTED: &[u8] = include_bytes!("../../../../flash/src/esp8266/stub.bin");
 
 /// The value of a key.
 fn value<'a>(toml: &'a str, key: &str) -> &'a str {
@@ -72,7 +72,7 @@ fn the_recorded_tools_rebuild_the_same_bytes() {
 }
 
 const MISMATCH: &str =
-    "the committed stub is not what its source makes: flash-stub/build.sh commit";
+    "the committed stub is not what its source makes: flash/stub/build.sh commit";
 
 /// The stack is painted before the stub starts. All commands that go deep have run when it is looked at.
 #[test]
@@ -105,7 +105,7 @@ fn the_commands_on_the_host() {
     for name in ["RUSTC", "RUSTDOC", "RUSTFLAGS", "CARGO_ENCODED_RUSTFLAGS", "CARGO_TARGET_DIR"] {
         command.env_remove(name);
     }
-    let manifest = concat!(env!("CARGO_MANIFEST_DIR"), "/../flash-stub/Cargo.toml");
+    let manifest = concat!(env!("CARGO_MANIFEST_DIR"), "/../../flash/stub/Cargo.toml");
     let output = command.args(["test", "--locked", "--manifest-path", manifest]).output();
     let output = output.expect("cargo started this");
     let said = [output.stdout, output.stderr].concat();

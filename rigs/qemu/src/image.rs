@@ -55,7 +55,7 @@ pub fn chip() -> Option<PathBuf> {
 pub fn stub_bench() -> Option<PathBuf> {
     with_tools(|missing| {
         emulator(Core::Lx106, missing);
-        build("flash-stub", "emulator", missing).join("target/bench/bench.elf")
+        build("flash/stub", "emulator", missing).join("target/bench/bench.elf")
     })
 }
 
@@ -64,7 +64,7 @@ pub fn stub_bench() -> Option<PathBuf> {
 /// # Panics
 /// Like [`firmwares`].
 pub fn stub() -> Option<PathBuf> {
-    with_tools(|missing| build("flash-stub", "chip", missing).join("target/chip/stub.bin"))
+    with_tools(|missing| build("flash/stub", "chip", missing).join("target/chip/stub.bin"))
 }
 
 type Built = OnceLock<Option<Images>>;
@@ -98,7 +98,7 @@ pub fn with_tools<T>(mut make: impl FnMut(&mut String) -> T) -> Option<T> {
         return Some(made);
     }
     assert!(!in_ci(), "{missing}");
-    eprintln!("SKIPPED, this test needs more programs (on Debian, `sudo emulation/install.sh`):");
+    eprintln!("SKIPPED, this test needs more programs (on Debian, `sudo rigs/install.sh`):");
     eprintln!("{missing}");
     None
 }
@@ -116,7 +116,7 @@ fn install() -> bool {
             return false;
         }
         eprintln!("installing compilers and emulators");
-        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("install.sh");
+        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../install.sh");
         Command::new("bash").arg(script).status().is_ok_and(|status| status.success())
     })
 }
@@ -140,7 +140,7 @@ fn esp8266(name: &str, missing: &mut String) -> PathBuf {
 
 /// Runs a firmware's script, and adds to what is missing. The firmware's folder.
 fn build(firmware: &str, name: &str, missing: &mut String) -> PathBuf {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(firmware);
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").join(firmware);
     let mut command = Command::new("sh");
     command.arg(folder.join("build.sh")).arg(name);
     // The cargo that runs this test must not decide which compiler the script's uses. With or without

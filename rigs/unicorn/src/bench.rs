@@ -68,7 +68,7 @@ pub fn image(name: &str) -> Vec<u8> {
     let folder = std::env::var_os("PBLINK_STM32_IMAGES").map_or_else(
         || {
             PathBuf::from(env!("CARGO_MANIFEST_DIR"))
-                .join("../firmware-stm32/target/thumbv7em-none-eabihf/release")
+                .join("../../firmware-stm32/target/thumbv7em-none-eabihf/release")
         },
         PathBuf::from,
     );

@@ -11,7 +11,7 @@ use pblink_emulation::image::with_tools;
 const MISSING: i32 = 3;
 
 fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
 }
 
 /// A command that does not know that a cargo started it: the nested one chooses its own compiler.
@@ -74,6 +74,6 @@ fn the_library_of_the_stm32_works_on_the_host() {
 fn the_release_images_of_the_stm32_work_on_an_emulated_chip() {
     let tools = with_tools(|told| told.push_str(&missing().unwrap_or_default()));
     if tools.is_some() {
-        cargo_test("unicorn-bench/Cargo.toml");
+        cargo_test("rigs/unicorn/Cargo.toml");
     }
 }
