@@ -38,7 +38,7 @@ impl Board {
         let config = Config {
             id: id
                 .try_into()
-                .map_err(|_| ConfigError::Id(pblink_protocol::line::BadId::TooLong))?,
+                .map_err(|_| ConfigError::Id(pblink_protocol::tcp::line::BadId::TooLong))?,
             port: pblink_protocol::config::DEFAULT_PORT,
             // Where it really connects to is the socket's business.
             server: "server".try_into().map_err(|_| ConfigError::Server)?,

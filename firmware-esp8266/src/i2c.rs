@@ -1,6 +1,6 @@
 //! An I2C master on two pins. The ESP8266 has no such peripheral.
 
-use pblink_protocol::exchange::BusFault;
+use pblink_protocol::i2c::BusFault;
 
 /// The two pins, open drain: a line is low, or left to its pull-up.
 pub trait Lines {

@@ -1,7 +1,7 @@
 //! The main loop's body.
 
 use pblink_protocol::coprocessor::{Command, Coprocessor};
-use pblink_protocol::exchange::{ADDRESS, MAX_PAYLOAD, ResponderAction};
+use pblink_protocol::i2c::{ADDRESS, MAX_PAYLOAD, ResponderAction};
 use pblink_protocol::time::{Duration, Instant};
 
 use crate::board::{Board, Event};

@@ -16,7 +16,7 @@ pub enum BusEvent {
     Error,
 }
 
-/// The I2C peripheral, as slave with the address `0x12` of [`pblink_protocol::exchange::ADDRESS`].
+/// The I2C peripheral, as slave with the address `0x12` of [`pblink_protocol::i2c::ADDRESS`].
 ///
 /// It takes part in one transfer at a time, the one that is armed. While none is, it must not
 /// acknowledge its address: the ESP8266 then tries again 1 ms later and nothing is lost.

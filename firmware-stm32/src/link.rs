@@ -9,7 +9,7 @@ use embassy_sync::signal::Signal;
 use embassy_sync::waitqueue::MultiWakerRegistration;
 use pblink_protocol::MAX_TEXT;
 use pblink_protocol::app::{AppBase, WriteError};
-use pblink_protocol::endpoint::Qos;
+use pblink_protocol::tcp::endpoint::Qos;
 use pblink_protocol::time::Instant;
 
 /// A line as it was received: UTF-8 of at most 1024 bytes, without its `\n`.

@@ -7,7 +7,7 @@ use embassy_futures::select::select3;
 use embassy_time::Timer;
 use pblink_protocol::app::{AppBase, AppEvent};
 use pblink_protocol::config::{Config, ConfigError};
-use pblink_protocol::exchange::{InitiatorAction, InitiatorTiming};
+use pblink_protocol::i2c::{InitiatorAction, InitiatorTiming};
 
 use crate::hardware::{BusEvent, FEED, Hardware, SlaveBus, Watchdog, Wires};
 use crate::hooks::Hooks;

@@ -13,7 +13,7 @@ use embassy_futures::select::{Either, select};
 use embassy_time::{MockDriver, Timer};
 use pblink_protocol::MAX_TEXT;
 use pblink_protocol::coprocessor::{Command, Coprocessor};
-use pblink_protocol::exchange::{BusFault, ResponderAction};
+use pblink_protocol::i2c::{BusFault, ResponderAction};
 use pblink_protocol::time::{Duration, Instant};
 use pblink_stm32::hardware::{BusEvent, Hardware, SlaveBus, Watchdog, Wires};
 use pblink_stm32::settings::Settings;

@@ -7,9 +7,9 @@ use core::fmt;
 
 use heapless::String;
 
-use crate::exchange::MAX_PAYLOAD;
+use crate::i2c::MAX_PAYLOAD;
 use crate::json::{Reader, Writer};
-use crate::line::{BadId, MAX_ID, check_id};
+use crate::tcp::line::{BadId, MAX_ID, check_id};
 
 /// Port that the reference's server listens on.
 pub const DEFAULT_PORT: u16 = 8123;

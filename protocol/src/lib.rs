@@ -8,10 +8,10 @@
 //!
 //! | module | what it is | used by |
 //! |---|---|---|
-//! | [`line`](mod@line) | the lines of the TCP side: codec, ids, cutting a stream into lines | server, ESP8266 |
-//! | [`window`] | which messages were received already | (endpoint) |
-//! | [`endpoint`] | one end of the TCP side: keepalives, repetition, duplicates, outages | server, ESP8266 |
-//! | [`exchange`] | the I2C side: initiator and responder | STM32, ESP8266 |
+//! | [`tcp::line`] | the lines of the TCP side: codec, ids, cutting a stream into lines | server, ESP8266 |
+//! | [`tcp::window`] | which messages were received already | (endpoint) |
+//! | [`tcp::endpoint`] | one end of the TCP side: keepalives, repetition, duplicates, outages | server, ESP8266 |
+//! | [`i2c`] | the I2C side: initiator and responder | STM32, ESP8266 |
 //! | [`config`] | the configuration, as it goes from STM32 to ESP8266 | both, tools |
 //! | [`settings`] | what the STM32 keeps in flash: configuration and log level | STM32, tools |
 //! | [`coprocessor`] | the program of the ESP8266 | ESP8266 |
@@ -30,16 +30,12 @@
 pub mod app;
 pub mod config;
 pub mod coprocessor;
-pub mod endpoint;
-pub mod exchange;
+pub mod i2c;
 pub mod identity;
 mod json;
-pub mod line;
-mod lines;
-mod packed;
 pub mod settings;
+pub mod tcp;
 pub mod time;
-pub mod window;
 
 /// The longest text of a line between an STM32 and its server, in bytes. The reference's boards die
 /// of more than 198.

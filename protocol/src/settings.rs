@@ -17,7 +17,7 @@
 use core::fmt;
 
 use crate::config::{Config, ConfigError, DEFAULT_PORT};
-use crate::exchange::MAX_PAYLOAD;
+use crate::i2c::MAX_PAYLOAD;
 
 /// The most bytes that settings take.
 pub const MAX_SIZE: usize = HEAD + FIXED + MAX_PAYLOAD;

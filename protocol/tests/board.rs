@@ -9,9 +9,9 @@ use pblink_protocol::MAX_TEXT;
 use pblink_protocol::app::{AppBase, AppEvent, QUEUE, ResetCause, WriteError};
 use pblink_protocol::config::Report;
 use pblink_protocol::coprocessor::Command;
-use pblink_protocol::endpoint::Qos;
-use pblink_protocol::exchange::{InitiatorTiming, Responder};
-use pblink_protocol::line::BadText;
+use pblink_protocol::i2c::{InitiatorTiming, Responder};
+use pblink_protocol::tcp::endpoint::Qos;
+use pblink_protocol::tcp::line::BadText;
 use pblink_protocol::time::Duration;
 
 fn numbers(n: usize) -> Vec<String> {

@@ -2,8 +2,8 @@
 
 use heapless::String as Bounded;
 use pblink_protocol::config::{Config, ConfigError, MAX_SERVER, Report};
-use pblink_protocol::exchange::MAX_PAYLOAD;
-use pblink_protocol::line::{BadId, MAX_ID};
+use pblink_protocol::i2c::MAX_PAYLOAD;
+use pblink_protocol::tcp::line::{BadId, MAX_ID};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 

@@ -5,8 +5,8 @@ mod common;
 use common::Rng;
 use common::world::{World, has, lines};
 use pblink_protocol::app::{AppEvent, ResetCause};
-use pblink_protocol::endpoint::Qos;
-use pblink_protocol::exchange::Failure;
+use pblink_protocol::i2c::Failure;
+use pblink_protocol::tcp::endpoint::Qos;
 use pblink_protocol::time::Duration;
 
 #[test]

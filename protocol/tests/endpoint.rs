@@ -3,8 +3,8 @@
 mod common;
 
 use common::{End, Rec, drain, drain_sized, ms, sent, span};
-use pblink_protocol::endpoint::{Endpoint, Qos, Role, Timing};
-use pblink_protocol::line::Mid;
+use pblink_protocol::tcp::endpoint::{Endpoint, Qos, Role, Timing};
+use pblink_protocol::tcp::line::Mid;
 use pblink_protocol::time::Instant;
 
 /// 2 s; a keepalive after 0.5 s.
@@ -32,7 +32,7 @@ fn get(end: &mut End, at: u64, bytes: &[u8]) -> Rec {
     rec
 }
 
-fn write(end: &mut End, at: u64, text: &str, qos: Qos) -> pblink_protocol::endpoint::Ticket {
+fn write(end: &mut End, at: u64, text: &str, qos: Qos) -> pblink_protocol::tcp::endpoint::Ticket {
     end.write(text.into(), qos, ms(at)).expect("room")
 }
 

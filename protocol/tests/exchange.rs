@@ -4,7 +4,7 @@ mod common;
 
 use common::rig::{Rig, Seen};
 use common::{Rng, span};
-use pblink_protocol::exchange::{
+use pblink_protocol::i2c::{
     Failure, Header, Initiator, InitiatorEvent, InitiatorTiming, MAX_PAYLOAD, Responder,
 };
 use pblink_protocol::time::Duration;

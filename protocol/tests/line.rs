@@ -1,7 +1,7 @@
 //! The lines of the TCP side: what is which, and how a stream is cut into them.
 
 use heapless::Vec as Bounded;
-use pblink_protocol::line::{
+use pblink_protocol::tcp::line::{
     BadId, BadText, Found, Line, LineReader, MAX_ID, Mid, check_id, check_text, parse_hello,
 };
 use proptest::prelude::*;

@@ -14,8 +14,8 @@ mod common;
 
 use common::vectors::{Entry, load};
 use common::{End, Rec, drain};
-use pblink_protocol::endpoint::{Endpoint, Qos, Role, Timing};
-use pblink_protocol::line::{Found, Line, LineReader, Mid};
+use pblink_protocol::tcp::endpoint::{Endpoint, Qos, Role, Timing};
+use pblink_protocol::tcp::line::{Found, Line, LineReader, Mid};
 use pblink_protocol::time::{Duration, Instant};
 
 const RECORDINGS: [&str; 7] = [

@@ -13,7 +13,7 @@ mod common;
 
 use common::vectors::{Entry, load};
 use pblink_protocol::config::{Config, Report};
-use pblink_protocol::exchange::{
+use pblink_protocol::i2c::{
     Initiator, InitiatorAction, InitiatorEvent, InitiatorTiming, Responder, ResponderAction,
 };
 use pblink_protocol::time::{Duration, Instant};

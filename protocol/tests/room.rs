@@ -6,7 +6,7 @@ use common::world::{World, lines};
 use common::{Rng, span};
 use pblink_protocol::MAX_TEXT;
 use pblink_protocol::coprocessor::{INBOX, OUTBOX};
-use pblink_protocol::endpoint::Qos;
+use pblink_protocol::tcp::endpoint::Qos;
 
 /// A text of so many bytes that is like no other.
 fn text(number: usize, len: usize) -> String {

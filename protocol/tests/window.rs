@@ -2,8 +2,8 @@
 
 use std::collections::HashSet;
 
-use pblink_protocol::line::Mid;
-use pblink_protocol::window::{Verdict, Window, fingerprint};
+use pblink_protocol::tcp::line::Mid;
+use pblink_protocol::tcp::window::{Verdict, Window, fingerprint};
 use proptest::prelude::*;
 
 struct Receiver {

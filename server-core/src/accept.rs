@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use pblink_protocol::line::{BadId, MAX_ID, parse_hello};
+use pblink_protocol::tcp::line::{BadId, MAX_ID, parse_hello};
 use tokio::io::AsyncReadExt;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Notify, OwnedSemaphorePermit, watch};

@@ -4,7 +4,7 @@ use std::cell::{Cell, RefCell};
 use std::sync::{Mutex, PoisonError};
 use std::task::Waker;
 
-use pblink_protocol::line::{Full, LineBuf};
+use pblink_protocol::tcp::line::{Full, LineBuf};
 
 /// How much is read from, or written to, a socket at once.
 const SEGMENT: usize = 16 * 1024;

@@ -6,8 +6,8 @@ use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
 use pblink_protocol::config::DEFAULT_PORT;
-use pblink_protocol::endpoint::Timing;
-use pblink_protocol::line::{BadId, check_id};
+use pblink_protocol::tcp::endpoint::Timing;
+use pblink_protocol::tcp::line::{BadId, check_id};
 use pblink_protocol::{MAX_TEXT, time};
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::net::TcpListener;

@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use pblink_protocol::endpoint::{Qos, Ticket};
-use pblink_protocol::line::{BadText, check_text};
+use pblink_protocol::tcp::endpoint::{Qos, Ticket};
+use pblink_protocol::tcp::line::{BadText, check_text};
 
 use crate::event::{Cause, LinkStatus};
 use crate::session::{Core, Session};

@@ -41,7 +41,7 @@
 //!
 //! # How it works
 //!
-//! All rules of the wire are in [`pblink_protocol::endpoint`]; this crate adds sockets, sessions and
+//! All rules of the wire are in [`pblink_protocol::tcp::endpoint`]; this crate adds sockets, sessions and
 //! events. Each connection has a task of its own, which waits for its socket, its timer, and its
 //! session; nothing polls. What a client sends, or fails to send, concerns only its own task.
 //!
@@ -87,5 +87,5 @@ pub use builder::{BindError, Builder};
 pub use connection::{Closed, Connection, Delivery, WriteError};
 pub use event::{Cause, Event, EventKind, Layer, LinkState, LinkStatus, Refusal};
 pub use events::Events;
-pub use pblink_protocol::line::{BadId, BadText};
+pub use pblink_protocol::tcp::line::{BadId, BadText};
 pub use server::{SavedSessions, Server};

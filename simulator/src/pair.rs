@@ -6,7 +6,7 @@ use fastrand::Rng;
 use pblink_protocol::app::{AppBase, AppEvent};
 use pblink_protocol::config::{Config, ConfigError};
 use pblink_protocol::coprocessor::{Command, Coprocessor};
-use pblink_protocol::exchange::{BusFault, InitiatorAction, InitiatorTiming, ResponderAction};
+use pblink_protocol::i2c::{BusFault, InitiatorAction, InitiatorTiming, ResponderAction};
 use pblink_protocol::time::{Duration, Instant, earliest};
 
 use crate::fault::{Down, Fault, Wire};

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use pblink_protocol::app::{AppBase, WriteError};
-use pblink_protocol::endpoint::Qos;
+use pblink_protocol::tcp::endpoint::Qos;
 use pblink_protocol::time::{Duration, Instant};
 
 /// What the program is to do.

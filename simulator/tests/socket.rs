@@ -1,7 +1,7 @@
 //! What a pair does when its socket takes bytes late.
 
 use pblink_protocol::config::Config;
-use pblink_protocol::endpoint::Qos;
+use pblink_protocol::tcp::endpoint::Qos;
 use pblink_protocol::time::{Duration, Instant};
 use pblink_simulator::{NetCommand, Pair, PairOptions, ProgramOptions};
 

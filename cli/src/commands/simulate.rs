@@ -3,7 +3,7 @@
 use std::io::{Write, stdout};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use pblink_protocol::endpoint::Qos;
+use pblink_protocol::tcp::endpoint::Qos;
 use pblink_protocol::time::Duration as LinkDuration;
 use pblink_server::Event;
 use pblink_simulator::live::{News, Order};

@@ -15,8 +15,8 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 
 use pblink_protocol::config::{Config, ConfigError};
-use pblink_protocol::line::BadId;
 use pblink_protocol::settings::{LogLevel, Settings as BoardSettings};
+use pblink_protocol::tcp::line::BadId;
 
 use crate::exit::{Exit, Failed};
 
@@ -32,7 +32,7 @@ pub(crate) use writer::{
 pub const DEFAULT_FILE: &str = "pblink.toml";
 
 /// The ESP8266 takes its configuration as one payload: the most bytes of that line.
-pub const CONFIG_LINE_MAX: usize = pblink_protocol::exchange::MAX_PAYLOAD;
+pub const CONFIG_LINE_MAX: usize = pblink_protocol::i2c::MAX_PAYLOAD;
 
 /// What `pblink.toml` says, defaults filled in.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -347,7 +347,7 @@ fn set<T>(place: &mut T, value: T) -> Option<()> {
 
 /// Connection ids are the first line that a client sends, so they cannot hold a newline.
 fn is_id(text: &str) -> bool {
-    pblink_protocol::line::check_id(text).is_ok()
+    pblink_protocol::tcp::line::check_id(text).is_ok()
 }
 
 fn ids(value: &Value) -> Option<Vec<String>> {

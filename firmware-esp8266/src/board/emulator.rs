@@ -11,7 +11,7 @@ use core::panic::PanicInfo;
 
 use heapless::Vec;
 use pblink_emulated_board::frame::{self, from_board, to_board};
-use pblink_protocol::exchange::BusFault;
+use pblink_protocol::i2c::BusFault;
 use pblink_protocol::time::Duration;
 
 use super::{Board, Event, SEND};

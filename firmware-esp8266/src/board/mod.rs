@@ -7,7 +7,7 @@ mod sdk;
 
 use core::fmt;
 
-use pblink_protocol::exchange::BusFault;
+use pblink_protocol::i2c::BusFault;
 
 /// Pins, I2C master, WiFi and TCP of one board.
 ///

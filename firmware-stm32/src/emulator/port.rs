@@ -7,7 +7,7 @@ use core::task::{Poll, Waker};
 use embassy_sync::waitqueue::AtomicWaker;
 use heapless::{Deque, Vec};
 use pblink_emulated_board::frame::{self, MAX, from_board, to_board};
-use pblink_protocol::exchange::MAX_PAYLOAD;
+use pblink_protocol::i2c::MAX_PAYLOAD;
 
 use super::uart;
 use crate::hardware::{BusEvent, SlaveBus, Wires};

@@ -18,7 +18,7 @@ use embassy_stm32::{Peri, peripherals};
 use embassy_sync::blocking_mutex::Mutex;
 use embassy_sync::blocking_mutex::raw::CriticalSectionRawMutex;
 use embassy_sync::waitqueue::AtomicWaker;
-use pblink_protocol::exchange::{ADDRESS, MAX_PAYLOAD};
+use pblink_protocol::i2c::{ADDRESS, MAX_PAYLOAD};
 
 use crate::hardware::{BusEvent, SlaveBus};
 

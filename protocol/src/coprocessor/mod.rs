@@ -28,10 +28,10 @@ use heapless::{Deque, Vec};
 
 use crate::MAX_TEXT;
 use crate::config::Config;
-use crate::endpoint::{Endpoint, Qos, Role, Stats, Timing};
-use crate::exchange::Responder;
-use crate::lines::{Assembler, Step};
-use crate::packed::Packed;
+use crate::i2c::Responder;
+use crate::i2c::payload::{Assembler, Step};
+use crate::tcp::endpoint::{Endpoint, Qos, Role, Stats, Timing};
+use crate::tcp::packed::Packed;
 use crate::time::{Duration, Instant, earliest};
 use to_host::ToHost;
 

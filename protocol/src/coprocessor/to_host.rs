@@ -5,8 +5,8 @@ use core::fmt;
 use heapless::{String, Vec};
 
 use super::{INBOX, INBOX_BYTES};
-use crate::endpoint::{Delivery, Host, Receipt, Ticket};
-use crate::packed::Packed;
+use crate::tcp::endpoint::{Delivery, Host, Receipt, Ticket};
+use crate::tcp::packed::Packed;
 use crate::time::Duration;
 
 /// The longest line of the ESP8266's own: a report with three numbers of 32 bits.

@@ -6,7 +6,7 @@ pub mod rig;
 pub mod vectors;
 pub mod world;
 
-use pblink_protocol::endpoint::{Delivery, Endpoint, Host, Receipt, Ticket};
+use pblink_protocol::tcp::endpoint::{Delivery, Endpoint, Host, Receipt, Ticket};
 use pblink_protocol::time::{Duration, Instant};
 
 pub type Buf = heapless::Vec<u8, 256>;

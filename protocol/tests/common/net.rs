@@ -3,7 +3,7 @@
 
 use std::collections::VecDeque;
 
-use pblink_protocol::endpoint::{Delivery, Host, Qos, Receipt, Role, Stats, Ticket, Timing};
+use pblink_protocol::tcp::endpoint::{Delivery, Host, Qos, Receipt, Role, Stats, Ticket, Timing};
 use pblink_protocol::time::{Duration, Instant};
 
 use super::{End, Rng, drain_sized, ms, span};

@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use pblink_protocol::exchange::{BusFault, Initiator, InitiatorAction, Responder, ResponderAction};
+use pblink_protocol::i2c::{BusFault, Initiator, InitiatorAction, Responder, ResponderAction};
 use pblink_protocol::time::{Duration, Instant};
 
 /// What stands behind the initiator.

@@ -3,8 +3,10 @@
 use pblink_protocol::app::{AppBase, AppEvent};
 use pblink_protocol::config::Config;
 use pblink_protocol::coprocessor::{Command, Coprocessor};
-use pblink_protocol::endpoint::{Delivery, Endpoint, Host, Qos, Receipt, Role, Ticket, Timing};
-use pblink_protocol::exchange::{Initiator, InitiatorTiming, Responder};
+use pblink_protocol::i2c::{Initiator, InitiatorTiming, Responder};
+use pblink_protocol::tcp::endpoint::{
+    Delivery, Endpoint, Host, Qos, Receipt, Role, Ticket, Timing,
+};
 use pblink_protocol::time::{Duration, Instant};
 
 use super::rig::{Esp, Rig, Seen, Stm};

@@ -7,13 +7,13 @@ use heapless::{Deque, Vec};
 use pblink_protocol::app::AppBase;
 use pblink_protocol::config::{Config, Report};
 use pblink_protocol::coprocessor::{Command, Coprocessor};
-use pblink_protocol::endpoint::{Delivery, Endpoint, Host, Qos, Receipt, Role, Timing};
-use pblink_protocol::exchange::{
+use pblink_protocol::i2c::{
     BusFault, Header, InitiatorAction, InitiatorTiming, MAX_PAYLOAD, ResponderAction,
 };
-use pblink_protocol::line::{Found, Line, LineReader, Mid};
+use pblink_protocol::tcp::endpoint::{Delivery, Endpoint, Host, Qos, Receipt, Role, Timing};
+use pblink_protocol::tcp::line::{Found, Line, LineReader, Mid};
+use pblink_protocol::tcp::window::{Verdict, Window, fingerprint};
 use pblink_protocol::time::{Duration, Instant, earliest};
-use pblink_protocol::window::{Verdict, Window, fingerprint};
 
 use crate::frame;
 

@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use pblink_emulated_board::frame::{self, from_board, hook, to_board};
 use pblink_protocol::config::Config;
-use pblink_protocol::exchange::{ADDRESS, MAX_PAYLOAD};
+use pblink_protocol::i2c::{ADDRESS, MAX_PAYLOAD};
 use tokio::sync::{mpsc, watch};
 
 use crate::chip::{Chip, Core, Frame};

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 
 use pblink_protocol::coprocessor::{Command, Coprocessor};
-use pblink_protocol::exchange::{ADDRESS, BusFault, PULSE, ResponderAction};
+use pblink_protocol::i2c::{ADDRESS, BusFault, PULSE, ResponderAction};
 use pblink_protocol::time::Instant;
 
 use crate::i2c::{Ended, Slave, Transfer, Wanted};

@@ -2,7 +2,9 @@
 
 use std::collections::VecDeque;
 
-use pblink_protocol::endpoint::{Delivery, Endpoint, Host, Qos, Receipt, Role, Ticket, Timing};
+use pblink_protocol::tcp::endpoint::{
+    Delivery, Endpoint, Host, Qos, Receipt, Role, Ticket, Timing,
+};
 use pblink_protocol::time::{Duration, Instant};
 
 /// What the board sent, and which of the server's lines have arrived.

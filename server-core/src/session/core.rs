@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::task::Waker;
 
-use pblink_protocol::endpoint::{Endpoint, Qos, Role, Ticket, Timing};
+use pblink_protocol::tcp::endpoint::{Endpoint, Qos, Role, Ticket, Timing};
 use pblink_protocol::time::{Instant, earliest};
 use tokio::net::tcp::OwnedWriteHalf;
 use tokio::sync::Notify;

@@ -12,7 +12,7 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 
-use pblink_protocol::endpoint::{Qos, Ticket, Timing};
+use pblink_protocol::tcp::endpoint::{Qos, Ticket, Timing};
 use pblink_protocol::time::Instant;
 use tokio::sync::{Notify, Semaphore};
 

@@ -2,7 +2,7 @@
 
 use std::task::Waker;
 
-use pblink_protocol::endpoint::{self, Host, Receipt, Ticket};
+use pblink_protocol::tcp::endpoint::{self, Host, Receipt, Ticket};
 use pblink_protocol::time::{Duration, Instant};
 
 use super::Shared;

@@ -19,7 +19,7 @@ mod server;
 
 use fastrand::Rng;
 use pblink_protocol::config::Config;
-use pblink_protocol::endpoint::{Qos, Timing};
+use pblink_protocol::tcp::endpoint::{Qos, Timing};
 use pblink_protocol::time::{Duration, Instant, earliest};
 
 use crate::fault::Fault;

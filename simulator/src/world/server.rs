@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use pblink_protocol::MAX_TEXT;
-use pblink_protocol::endpoint::{Delivery, Endpoint, Host, Qos, Receipt, Role, Timing};
-use pblink_protocol::line::parse_hello;
+use pblink_protocol::tcp::endpoint::{Delivery, Endpoint, Host, Qos, Receipt, Role, Timing};
+use pblink_protocol::tcp::line::parse_hello;
 use pblink_protocol::time::{Duration, Instant, earliest};
 
 /// Something for the world to do.

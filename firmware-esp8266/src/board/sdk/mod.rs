@@ -20,7 +20,7 @@ use core::panic::PanicInfo;
 use core::ptr::addr_of_mut;
 
 use pblink_protocol::config::MAX_SERVER;
-use pblink_protocol::exchange::BusFault;
+use pblink_protocol::i2c::BusFault;
 
 use super::{Board, Event, SEND};
 use crate::i2c::Master;

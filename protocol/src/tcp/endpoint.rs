@@ -9,16 +9,14 @@
 //!
 //! What a line costs: no allocation, one copy into the caller's buffer.
 
-mod outbox;
-
 use core::fmt;
 use core::marker::PhantomData;
 
-use crate::line::{Found, Line, LineBuf, LineReader, Mid};
+use super::outbox::{Chosen, MAX_SPREAD, Outbox};
+pub use super::outbox::{Put, Store};
+use crate::tcp::line::{Found, Line, LineBuf, LineReader, Mid};
+use crate::tcp::window::{Verdict, Window, fingerprint};
 use crate::time::{Duration, Instant, earliest};
-use crate::window::{Verdict, Window, fingerprint};
-use outbox::{Chosen, Outbox};
-pub use outbox::{Put, Store};
 
 /// Which end this is. The ends differ in when they may send, and in how long they wait at first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -240,7 +238,7 @@ impl<B, L, const N: usize, S: Store<Line = L>> Endpoint<B, L, N, S> {
     pub const fn with_store(role: Role, timing: Timing, partial: B, store: S) -> Self {
         // More lines in flight would leave the reference's window of 256 ids, of which it clears
         // the one 128 ids ahead of each message that it receives.
-        const { assert!(N >= 1 && N <= outbox::MAX_SPREAD as usize) };
+        const { assert!(N >= 1 && N <= MAX_SPREAD as usize) };
         Self {
             role,
             timing,

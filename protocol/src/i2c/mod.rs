@@ -17,6 +17,7 @@
 //! was never handed over before: a crash may lose a payload, but does not double one.
 
 mod initiator;
+pub(crate) mod payload;
 mod responder;
 
 pub use initiator::{Failure, Initiator, InitiatorAction, InitiatorEvent, InitiatorTiming};

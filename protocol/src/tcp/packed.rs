@@ -2,8 +2,8 @@
 
 use heapless::Vec;
 
-use crate::endpoint::{Put, Store};
-use crate::line::Full;
+use crate::tcp::endpoint::{Put, Store};
+use crate::tcp::line::Full;
 
 /// At most `LINES` lines of `BYTES` bytes in all, one behind the other. What is behind a line that
 /// leaves is moved up: a few µs, and every line stays in one piece.

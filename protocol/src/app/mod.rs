@@ -11,10 +11,10 @@ use heapless::Vec;
 
 use crate::MAX_TEXT;
 use crate::config::{Config, ConfigError, Report};
-use crate::endpoint::Qos;
-use crate::exchange::{Failure, Initiator, InitiatorEvent, InitiatorTiming, MAX_PAYLOAD};
-use crate::line::{BadText, check_text};
-use crate::lines::{Assembler, Outgoing, Step};
+use crate::i2c::payload::{Assembler, Outgoing, Step};
+use crate::i2c::{Failure, Initiator, InitiatorEvent, InitiatorTiming, MAX_PAYLOAD};
+use crate::tcp::endpoint::Qos;
+use crate::tcp::line::{BadText, check_text};
 use crate::time::{Duration, Instant, earliest};
 
 /// No keepalive for this long means that the ESP8266 has crashed.

@@ -2,8 +2,8 @@
 //!
 //! Their texts are in a [`Store`], which the owner of the endpoint chooses; what is known of each is here.
 
-use super::{Qos, Ticket};
-use crate::line::Mid;
+use super::endpoint::{Qos, Ticket};
+use crate::tcp::line::Mid;
 use crate::time::{Duration, Instant};
 
 /// How many ids may lie between the oldest unacknowledged line and a new one. The reference's window

@@ -11,7 +11,7 @@
 //!
 //! What remains undecidable is listed in `docs/PROTOCOL.md`.
 
-use crate::line::Mid;
+use crate::tcp::line::Mid;
 
 /// What a message is to its receiver.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
