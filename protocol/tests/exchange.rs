@@ -212,11 +212,73 @@ fn a_responder_that_does_not_boot_is_reset_again_and_again() {
     let mut rig = started();
     rig.dead = true;
     assert_eq!(failed(&mut rig, 11_000), Failure::NoBoot);
-    assert_eq!(failed(&mut rig, 11_000), Failure::NoBoot);
+    assert_eq!(failed(&mut rig, 21_000), Failure::NoBoot);
     assert_eq!(rig.resets, 3);
     rig.dead = false;
     sync(&mut rig);
     pass(&mut rig, b"down", b"up");
+}
+
+/// Milliseconds between the resets of a responder, the first one included.
+fn gaps(rig: &Rig<Initiator, Responder>) -> Vec<u64> {
+    let resets = rig.trace.iter().filter(|(_, seen)| *seen == Seen::Reset(true));
+    let at: Vec<_> = resets.map(|(at, _)| at.as_millis()).collect();
+    at.windows(2).map(|pair| pair[1] - pair[0]).collect()
+}
+
+/// One that is being flashed does not boot either, and must not be reset every ten seconds.
+#[test]
+fn a_responder_that_does_not_boot_is_left_in_peace_for_longer_each_time() {
+    let mut rig = started();
+    rig.dead = true;
+    for _ in 0..6 {
+        assert_eq!(failed(&mut rig, 121_000), Failure::NoBoot);
+    }
+    // Each with the 200 ms of the reset itself.
+    assert_eq!(gaps(&rig), [10_200, 20_200, 40_200, 80_200, 120_200, 120_200]);
+    // One that starts by itself in the meantime is noticed at once.
+    rig.dead = false;
+    rig.run(span(1000));
+    rig.power_cycle_esp();
+    rig.until(span(2000), |r| r.stm.is_synchronised());
+    pass(&mut rig, b"down", b"up");
+    // And having worked, it is trusted again.
+    rig.dead = true;
+    rig.hung = true;
+    assert_eq!(failed(&mut rig, 1400), Failure::NoAnswer);
+    for _ in 0..2 {
+        assert_eq!(failed(&mut rig, 21_000), Failure::NoBoot);
+    }
+    let gaps = gaps(&rig);
+    assert_eq!(gaps[gaps.len() - 2..], [10_200, 20_200]);
+}
+
+/// `ack` of an ESP8266 in its loader may float low, which looks like one that is ready.
+#[test]
+fn a_responder_that_only_seems_to_have_booted_does_not_end_the_back_off() {
+    let mut rig = started();
+    rig.dead = true;
+    for _ in 0..3 {
+        assert_eq!(failed(&mut rig, 121_000), Failure::NoBoot);
+    }
+    rig.drive_ack(false);
+    rig.run(span(500));
+    rig.drive_ack(true);
+    rig.run(span(100));
+    let from = rig.resets;
+    rig.run(span(78_000));
+    assert_eq!(rig.resets, from, "it is still given 80 s");
+    // Even if no one objects until the first exchange fails.
+    rig.drive_ack(false);
+    assert_eq!(failed(&mut rig, 3000), Failure::NoAnswer);
+    rig.drive_ack(true);
+    rig.run(span(78_000));
+    assert_eq!(rig.resets, from + 1);
+    // The owner, who may know that it can start now, begins anew.
+    let now = rig.now;
+    rig.stm.start(now);
+    rig.settle();
+    assert_eq!(failed(&mut rig, 11_000), Failure::NoBoot);
 }
 
 /// The responder hangs after each of its actions in turn; the initiator always notices, resets it,

@@ -13,7 +13,11 @@ pub struct InitiatorTiming {
     /// How often `ack` is looked at while the ESP8266 boots. 100 ms.
     pub boot_poll: Duration,
     /// Reset again if the ESP8266 has not shown itself for this long. 10 s (MicroPython takes 3 s).
+    /// Twice as long after each reset that did not help, up to [`boot_limit_most`](Self::boot_limit_most),
+    /// until an exchange succeeds: an ESP8266 that is being flashed does not show itself either.
     pub boot_limit: Duration,
+    /// The longest that `boot_limit` grows to. 120 s.
+    pub boot_limit_most: Duration,
     /// From "both wires low" to the first exchange: a reference ESP8266 polls its wire every 100 ms
     /// and needs time to arm its interrupt. 1 s.
     pub settle: Duration,
@@ -30,6 +34,7 @@ impl InitiatorTiming {
             reset_pulse: Duration::from_millis(200),
             boot_poll: Duration::from_millis(100),
             boot_limit: Duration::from_secs(10),
+            boot_limit_most: Duration::from_secs(120),
             settle: Duration::from_secs(1),
             idle_poll: Duration::from_millis(100),
             busy_poll: Duration::from_millis(20),
@@ -152,6 +157,8 @@ pub struct Initiator {
     peer_free: bool,
     /// A payload passed in the last exchange.
     busy: bool,
+    /// Resets in a row after which the responder did not show itself.
+    no_boots: u32,
     ended: Instant,
     exchanges: u32,
 }
@@ -173,6 +180,7 @@ impl Initiator {
             rx: Payload::EMPTY,
             peer_free: true,
             busy: false,
+            no_boots: 0,
             ended: Instant::ZERO,
             exchanges: 0,
         }
@@ -183,9 +191,15 @@ impl Initiator {
         self.timing = timing;
     }
 
-    /// Resets the ESP8266 and begins anew; the owner has told the present level of `ack` by then. Payloads that were not passed on are forgotten: what was
-    /// under way is the owner's to send again.
+    /// Resets the ESP8266 and begins anew, with the shortest wait for it; the owner has told the present
+    /// level of `ack` by then. Payloads that were not passed on are forgotten: what was under way is the
+    /// owner's to send again.
     pub fn start(&mut self, now: Instant) {
+        self.no_boots = 0;
+        self.restart(now);
+    }
+
+    fn restart(&mut self, now: Instant) {
         self.tx.clear();
         self.rx.clear();
         self.sending = false;
@@ -277,10 +291,7 @@ impl Initiator {
         self.ack = level;
         match self.state {
             // It was low only because nobody drove it: the ESP8266 is still booting.
-            State::Settling(_) if level => {
-                self.state =
-                    State::Booting(now + self.timing.boot_poll, now + self.timing.boot_limit);
-            }
+            State::Settling(_) if level => self.await_boot(now),
             // It has forgotten its configuration, and would swallow lines.
             State::Idle(_) if level => self.fail(Failure::Restarted, now),
             _ => self.advance(now),
@@ -323,8 +334,7 @@ impl Initiator {
             State::Reset(end) if now >= end => {
                 self.act(InitiatorAction::Reset(false));
                 self.act(InitiatorAction::Syn(false));
-                self.state =
-                    State::Booting(now + self.timing.boot_poll, now + self.timing.boot_limit);
+                self.await_boot(now);
             }
             State::Booting(_, limit) if now >= limit => self.fail(Failure::NoBoot, now),
             State::Booting(next, limit) if now >= next => {
@@ -358,6 +368,13 @@ impl Initiator {
             }
             State::Booting(next, limit) => Some(next.min(limit)),
         }
+    }
+
+    fn await_boot(&mut self, now: Instant) {
+        // Long before 20 doublings it is the longest; the shift must not overflow.
+        let limit = self.timing.boot_limit.times(1 << self.no_boots.min(20));
+        let limit = limit.min(self.timing.boot_limit_most);
+        self.state = State::Booting(now + self.timing.boot_poll, now + limit);
     }
 
     fn act(&mut self, action: InitiatorAction) {
@@ -443,6 +460,7 @@ impl Initiator {
 
     fn end(&mut self, now: Instant) {
         self.exchanges = self.exchanges.wrapping_add(1);
+        self.no_boots = 0;
         self.ended = now;
         let busy = self.busy || (self.peer_free && !self.tx.is_empty());
         let pause = if busy { self.timing.busy_poll } else { self.timing.idle_poll };
@@ -455,7 +473,10 @@ impl Initiator {
             self.event.pop_front();
         }
         let _ = self.event.push_back(InitiatorEvent::Failed(failure));
-        self.start(now);
+        if failure == Failure::NoBoot {
+            self.no_boots = self.no_boots.saturating_add(1);
+        }
+        self.restart(now);
     }
 }
 
