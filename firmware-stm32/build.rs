@@ -18,7 +18,7 @@ fn main() {
     }
 }
 
-/// `PBLINK_SETTINGS` names a file with settings (`protocol/src/settings.rs`), as `pblink build` makes it
+/// `PBLINK_SETTINGS` names a file with settings (`image/src/settings.rs`), as `pblink build` makes it
 /// from `pblink.toml`. Without it there are none, and the program uses its built-in ones.
 fn settings() {
     println!("cargo:rerun-if-env-changed=PBLINK_SETTINGS");

@@ -69,11 +69,11 @@ pub mod stm32;
 
 pub use hooks::{Hooks, Silent};
 pub use link::{Counters, Handle, Line, State, Status};
+#[doc(hidden)]
+pub use pblink_image::identity as __identity;
+pub use pblink_image::settings;
 pub use pblink_protocol::app::{DropCause, ResetCause, WriteError};
 pub use pblink_protocol::config::{Config, ConfigError, Report};
-#[doc(hidden)]
-pub use pblink_protocol::identity as __identity;
-pub use pblink_protocol::settings;
 pub use runner::{Link, Options, Runner, new};
 
 /// Puts the program's name and version where tools find them: `pblink doctor` then tells which program a

@@ -13,7 +13,6 @@
 //! | [`tcp::endpoint`] | one end of the TCP side: keepalives, repetition, duplicates, outages | server, ESP8266 |
 //! | [`i2c`] | the I2C side: initiator and responder | STM32, ESP8266 |
 //! | [`config`] | the configuration, as it goes from STM32 to ESP8266 | both, tools |
-//! | [`settings`] | what the STM32 keeps in flash: configuration and log level | STM32, tools |
 //! | [`coprocessor`] | the program of the ESP8266 | ESP8266 |
 //! | [`app`] | the application base of the STM32 | STM32 |
 //! | [`time`] | instants and spans in microseconds | all |
@@ -31,9 +30,7 @@ pub mod app;
 pub mod config;
 pub mod coprocessor;
 pub mod i2c;
-pub mod identity;
 mod json;
-pub mod settings;
 pub mod tcp;
 pub mod time;
 

@@ -14,8 +14,8 @@ use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 
+use pblink_image::settings::{LogLevel, Settings as BoardSettings};
 use pblink_protocol::config::{Config, ConfigError};
-use pblink_protocol::settings::{LogLevel, Settings as BoardSettings};
 use pblink_protocol::tcp::line::BadId;
 
 use crate::exit::{Exit, Failed};

@@ -5,7 +5,7 @@
 use std::fmt;
 use std::net::IpAddr;
 
-use pblink_protocol::settings::LogLevel;
+use pblink_image::settings::LogLevel;
 
 use super::{App, Protocol, Settings};
 

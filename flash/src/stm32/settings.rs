@@ -1,6 +1,6 @@
 //! The settings: one sector, and nothing else.
 
-use pblink_protocol::settings::{MAX_SIZE, Settings};
+use pblink_image::settings::{MAX_SIZE, Settings};
 
 use super::program::readout_protected;
 use super::{SETTINGS, Sector, Target};

@@ -3,7 +3,7 @@
 use pblink_fakes::stm32::{Chip, Debugger, Fault, START};
 use pblink_flash::stm32::{Layout, Probe, SETTINGS, read_settings, write_settings};
 use pblink_flash::{Kind, Silent};
-use pblink_protocol::settings::{LogLevel, MAX_SIZE, Settings, SettingsError};
+use pblink_image::settings::{LogLevel, MAX_SIZE, Settings, SettingsError};
 
 use super::{WAYS, Watch, Way, check_words, image};
 

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use pblink_flash::Progress;
 use pblink_flash::stm32::{Bus, Target, UsbBus, connect, read_settings, write_settings};
-use pblink_protocol::settings::{MAX_SIZE, Settings as BoardSettings, SettingsError};
+use pblink_image::settings::{MAX_SIZE, Settings as BoardSettings, SettingsError};
 
 use super::super::Global;
 use super::super::extras::print;
@@ -215,7 +215,7 @@ impl std::fmt::Display for Program {
 impl Board {
     /// Reads program and settings.
     pub(crate) fn read(target: &mut dyn Target) -> pblink_flash::Result<Self> {
-        use pblink_protocol::identity;
+        use pblink_image::identity;
         let bytes = read_settings(target)?;
         let mut head = [0; identity::WITHIN + identity::SIZE];
         let start = target.layout().start();

@@ -113,7 +113,7 @@ mod tests {
     use clap::Parser;
     use pblink_fakes::stm32::{Bootloader, Chip, Desk, Opens};
     use pblink_flash::stm32::{PROGRAM, SETTINGS};
-    use pblink_protocol::identity;
+    use pblink_image::identity;
 
     use super::*;
     use crate::commands::config::board::encoded;

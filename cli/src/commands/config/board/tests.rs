@@ -4,7 +4,7 @@ use clap::Parser;
 use pblink_fakes::stm32::{Bootloader, Chip, Debugger, Desk, Opens, SECTORS};
 use pblink_flash::Step;
 use pblink_flash::stm32::{PROGRAM, SETTINGS};
-use pblink_protocol::identity;
+use pblink_image::identity;
 
 use super::*;
 use crate::commands::config::Verb;

@@ -29,7 +29,7 @@ pub struct Identity<'a> {
 /// If they do not fit, which in a constant is an error of the compiler.
 ///
 /// ```
-/// use pblink_protocol::identity;
+/// use pblink_image::identity;
 ///
 /// const BYTES: [u8; identity::SIZE] = identity::bytes("demo", "1.2.3");
 /// let mut flash = [0xff; 512];

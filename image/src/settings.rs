@@ -16,8 +16,8 @@
 
 use core::fmt;
 
-use crate::config::{Config, ConfigError, DEFAULT_PORT};
-use crate::i2c::MAX_PAYLOAD;
+use pblink_protocol::config::{Config, ConfigError, DEFAULT_PORT};
+use pblink_protocol::i2c::MAX_PAYLOAD;
 
 /// The most bytes that settings take.
 pub const MAX_SIZE: usize = HEAD + FIXED + MAX_PAYLOAD;
@@ -109,7 +109,7 @@ impl Settings {
     /// See [`SettingsError`].
     ///
     /// ```
-    /// use pblink_protocol::settings::{MAX_SIZE, Settings, SettingsError};
+    /// use pblink_image::settings::{MAX_SIZE, Settings, SettingsError};
     ///
     /// let mut sector = [0xff; 1024];
     /// assert_eq!(Settings::read(&sector), Err(SettingsError::Empty));
