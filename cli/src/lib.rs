@@ -8,10 +8,13 @@ pub mod boards;
 pub mod commands;
 pub mod control;
 pub mod exit;
+pub mod global;
+pub mod hardware;
 pub mod hub;
 pub mod monitor;
+pub mod output;
 pub mod settings;
-mod source;
+mod signals;
 
 use std::process::ExitCode;
 
@@ -20,7 +23,7 @@ use clap::Parser;
 /// Parses the command line, runs the verb, prints an error if there is one.
 pub fn run() -> ExitCode {
     let cli = commands::Cli::parse();
-    commands::start_tracing(&cli.global);
+    global::start_tracing(&cli.global);
     match commands::dispatch(cli) {
         Ok(exit) => exit.into(),
         Err(error) => {

@@ -1,6 +1,5 @@
 //! `pblink completions` and `pblink man`
 
-use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
@@ -9,6 +8,7 @@ use clap_complete::Shell;
 
 use super::Cli;
 use crate::exit::Exit;
+use crate::output::stdout::print;
 
 const COMPLETIONS_EXAMPLES: &str = "\
 Examples:
@@ -67,18 +67,4 @@ fn write_pages(dir: &Path) -> anyhow::Result<Exit> {
         .and_then(|()| clap_mangen::generate_to(manual(), dir))
         .with_context(|| format!("cannot write manual pages into {}", dir.display()))?;
     print(format!("wrote pblink.1 and one page per verb into {}\n", dir.display()).as_bytes())
-}
-
-/// Writes a result to stdout. A reader that has seen enough (`| head`) is not an error.
-///
-/// # Errors
-/// When stdout cannot be written.
-pub(super) fn print(result: &[u8]) -> anyhow::Result<Exit> {
-    let mut stdout = std::io::stdout().lock();
-    match stdout.write_all(result).and_then(|()| stdout.flush()) {
-        Err(e) if e.kind() != std::io::ErrorKind::BrokenPipe => {
-            Err(e).context("cannot write to stdout")
-        }
-        _ => Ok(Exit::Ok),
-    }
 }

@@ -1,10 +1,10 @@
-//! The verbs, one file each, and what they share: global flags and logging.
+//! The verbs, one file each. Only this file knows all of them: a verb never uses another verb.
 
-pub mod build;
 pub mod config;
 pub mod demo;
 pub mod doctor;
 pub mod extras;
+pub mod firmware;
 pub mod flash;
 pub mod monitor;
 pub mod new;
@@ -12,12 +12,10 @@ pub mod serve;
 pub mod simulate;
 pub mod up;
 
-use std::io::{self, IsTerminal, Write};
-use std::sync::atomic::{AtomicBool, Ordering};
-
-use clap::{Args, Parser, Subcommand};
+use clap::{Parser, Subcommand};
 
 use crate::exit::Exit;
+use crate::global::Global;
 
 /// Boards without a network talk to your server, through an ESP8266.
 #[derive(Debug, Parser)]
@@ -29,54 +27,6 @@ pub struct Cli {
     /// The verb.
     #[command(subcommand)]
     pub command: Command,
-}
-
-/// Flags that every verb takes.
-#[derive(Debug, Clone, Args)]
-pub struct Global {
-    /// More diagnostics on stderr; repeat for still more (PBLINK_LOG sets a filter instead).
-    #[arg(short, long, global = true, help_heading = "Everywhere", display_order = 1000,
-        action = clap::ArgAction::Count)]
-    pub verbose: u8,
-    /// When to use colours. NO_COLOR=1 does the same as `never`.
-    #[arg(long, global = true, help_heading = "Everywhere", display_order = 1001, value_enum,
-        default_value_t = Colour::Auto, value_name = "WHEN")]
-    pub color: Colour,
-}
-
-impl Global {
-    /// The flags that mean this, for another run of this program.
-    fn words(&self) -> Vec<String> {
-        let colour = match self.color {
-            Colour::Auto => "auto",
-            Colour::Always => "always",
-            Colour::Never => "never",
-        };
-        let verbose = (0..self.verbose).map(|_| "--verbose".to_owned());
-        [format!("--color={colour}")].into_iter().chain(verbose).collect()
-    }
-}
-
-/// When to use colours.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
-pub enum Colour {
-    /// On a terminal, unless NO_COLOR is set.
-    Auto,
-    /// Always.
-    Always,
-    /// Never.
-    Never,
-}
-
-impl Colour {
-    /// Whether to colour what goes to a stream that is (or is not) a terminal.
-    pub fn enabled(self, terminal: bool) -> bool {
-        match self {
-            Self::Always => true,
-            Self::Never => false,
-            Self::Auto => terminal && std::env::var_os("NO_COLOR").is_none_or(|v| v.is_empty()),
-        }
-    }
 }
 
 /// The verbs.
@@ -93,7 +43,7 @@ pub enum Command {
     /// Show links, reports and outages of a running server.
     Monitor(monitor::Args),
     /// Build the firmwares of both boards.
-    Build(build::Args),
+    Build(firmware::Args),
     /// Put a program onto a board.
     Flash(flash::Args),
     /// Look whether everything is there that the other verbs need, and whether it agrees.
@@ -108,36 +58,6 @@ pub enum Command {
     Man(extras::ManArgs),
 }
 
-/// A screen is on the terminal: a diagnostic would end up in the middle of it.
-static SCREEN: AtomicBool = AtomicBool::new(false);
-
-/// Holds diagnostics back while a screen is on the terminal that they would go to.
-pub(crate) fn screen_is_on(on: bool) {
-    SCREEN.store(on && io::stderr().is_terminal(), Ordering::Relaxed);
-}
-
-/// Where diagnostics go: to stderr, unless a screen is there.
-fn diagnostics() -> Box<dyn Write> {
-    if SCREEN.load(Ordering::Relaxed) { Box::new(io::sink()) } else { Box::new(io::stderr()) }
-}
-
-/// Sends diagnostics to stderr: warnings by default, more with `-v`, or what PBLINK_LOG says.
-pub fn start_tracing(global: &Global) {
-    use tracing_subscriber::EnvFilter;
-    let level = match global.verbose {
-        0 => "warn",
-        1 => "info",
-        2 => "debug",
-        _ => "trace",
-    };
-    let filter = EnvFilter::try_from_env("PBLINK_LOG").unwrap_or_else(|_| EnvFilter::new(level));
-    let _ = tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_ansi(global.color.enabled(io::stderr().is_terminal()))
-        .with_writer(diagnostics)
-        .try_init();
-}
-
 /// Runs the verb.
 pub fn dispatch(cli: Cli) -> anyhow::Result<Exit> {
     match cli.command {
@@ -145,7 +65,7 @@ pub fn dispatch(cli: Cli) -> anyhow::Result<Exit> {
         Command::Serve(args) => serve::run(args, &cli.global),
         Command::Simulate(args) => simulate::run(args, &cli.global),
         Command::Monitor(args) => monitor::run(args, &cli.global),
-        Command::Build(args) => build::run(args, &cli.global),
+        Command::Build(args) => firmware::run(args, &cli.global),
         Command::Flash(args) => flash::run(args, &cli.global),
         Command::Doctor(args) => doctor::run(args, &cli.global),
         Command::Up(args) => up::run(args, &cli.global),

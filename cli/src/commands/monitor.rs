@@ -2,9 +2,9 @@
 
 use std::io::{IsTerminal, stdout};
 
-use super::Global;
 use crate::control::{self, Client, ClientError};
 use crate::exit::{Exit, Failed};
+use crate::global::{Global, screen_is_on};
 use crate::monitor::{self, Options, plain};
 
 /// Arguments of `pblink monitor`.
@@ -49,7 +49,7 @@ async fn watch(args: Args, global: &Global) -> anyhow::Result<Exit> {
         plain::follow(updates, args.json, &mut stdout().lock()).await?;
     } else {
         let colour = global.color.enabled(terminal);
-        super::screen_is_on(true);
+        screen_is_on(true);
         monitor::run(updates, Options { colour, ..Options::default() }).await?;
     }
     Ok(Exit::Ok)

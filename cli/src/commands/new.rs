@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 use anyhow::Context;
 
 use crate::exit::{Exit, Failed};
+use crate::hardware::checkout;
 use crate::settings::{self, Settings};
-use crate::source;
 
 /// Arguments of `pblink new`.
 #[derive(Debug, clap::Args)]
@@ -57,7 +57,7 @@ pub fn run(args: Args) -> anyhow::Result<Exit> {
     })?;
     let folder = Path::new(name);
     refuse_used(folder)?;
-    let source = source::find(args.source.as_deref())?;
+    let source = checkout::find(args.source.as_deref())?;
     let source = source
         .canonicalize()
         .with_context(|| format!("cannot tell where {} is", source.display()))?;
@@ -93,7 +93,7 @@ fn files(name: &str, source: &Path, config: Option<&Path>) -> anyhow::Result<Vec
     if secrets.is_relative() && *secrets != Settings::default().wifi.secrets {
         ignored += &format!("/{}\n", secrets.display());
     }
-    let stm32 = source.join(source::STM32);
+    let stm32 = source.join(checkout::STM32);
     let lock = stm32.join("Cargo.lock");
     let lock = std::fs::read_to_string(&lock).map_err(|e| {
         Failed::with(

@@ -1,21 +1,23 @@
 //! `pblink serve`
 
-use std::io::{IsTerminal, Write, stdin, stdout};
+use std::io::{IsTerminal, stdin, stdout};
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use pblink_server::{BindError, Event, EventKind, Server};
+use pblink_server::{BindError, EventKind, Server};
 use tokio::sync::mpsc;
 
-use super::Global;
 use crate::apps::{self, Passed};
 use crate::control::{self, ControlServer, EventStream, Notice, Source};
 use crate::exit::{Exit, Failed};
+use crate::global::{Global, screen_is_on};
 use crate::hub::Hub;
-use crate::monitor::{self, text};
+use crate::monitor;
+use crate::output::printer::Printer;
 use crate::settings::{App, Settings};
+use crate::signals::stop_signal;
 
 /// Arguments of `pblink serve`.
 #[derive(Debug, clap::Args)]
@@ -189,10 +191,10 @@ async fn show(
 ) -> std::io::Result<()> {
     // The applications wait for whoever takes their lines; the screen shows their number.
     tokio::spawn(async move { while lines.recv().await.is_some() {} });
-    super::screen_is_on(true);
+    screen_is_on(true);
     let updates = control::follow_source(hub);
     let shown = monitor::run(updates, monitor::Options { colour, ..Default::default() }).await;
-    super::screen_is_on(false);
+    screen_is_on(false);
     shown.map(|_| ())
 }
 
@@ -244,57 +246,4 @@ fn greet(hub: &Hub, control: Option<&ControlServer>) {
 
 fn is_local(ip: IpAddr) -> bool {
     ip.is_loopback()
-}
-
-/// Resolves at the first ctrl-C or SIGTERM.
-pub(super) fn stop_signal() -> std::io::Result<impl Future<Output = ()>> {
-    use tokio::signal::unix::{SignalKind, signal};
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    let mut terminate = signal(SignalKind::terminate())?;
-    Ok(async move {
-        tokio::select! {
-            _ = interrupt.recv() => {
-                if std::io::stderr().is_terminal() {
-                    eprintln!();
-                }
-            }
-            _ = terminate.recv() => {}
-        }
-    })
-}
-
-/// Prints what happens, one line each.
-pub(super) struct Printer {
-    pub(super) json: bool,
-    /// Whether lines of the application are printed.
-    pub(super) lines: bool,
-}
-
-impl Printer {
-    pub(super) fn event(&self, event: &Event) -> std::io::Result<()> {
-        let mut out = stdout().lock();
-        if self.json {
-            serde_json::to_writer(&mut out, event)?;
-            writeln!(out)?;
-        } else {
-            writeln!(out, "{}", text::line(event))?;
-        }
-        out.flush()
-    }
-
-    fn passed(&self, passed: &Passed) -> std::io::Result<()> {
-        if !self.lines {
-            return Ok(());
-        }
-        let mut out = stdout().lock();
-        if self.json {
-            let kind = if passed.received { "line_in" } else { "line_out" };
-            let object = serde_json::json!({ "event": kind, "id": passed.id, "line": passed.line });
-            writeln!(out, "{object}")?;
-        } else {
-            let arrow = if passed.received { "→" } else { "←" };
-            writeln!(out, "{} {arrow} {}", text::clean(&passed.id), text::clean(&passed.line))?;
-        }
-        out.flush()
-    }
 }

@@ -12,11 +12,12 @@ use serde::Serialize;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until};
 
-use super::Global;
-use super::serve::{Printer, stop_signal};
 use crate::boards::{self, Board};
 use crate::exit::{Exit, Failed};
-use crate::monitor::text;
+use crate::global::Global;
+use crate::output::events::clean;
+use crate::output::printer::Printer;
+use crate::signals::stop_signal;
 
 /// Arguments of `pblink simulate`.
 #[derive(Debug, clap::Args)]
@@ -224,7 +225,7 @@ impl Run {
                     }
                     None => self.others += 1,
                 }
-                self.print(&format!("← {}", text::clean(line)), "read", serde_json::json!(line));
+                self.print(&format!("← {}", clean(line)), "read", serde_json::json!(line));
             }
             _ => {
                 if let Some(kind) = boards::event(&self.id, &news, self.down) {
@@ -254,7 +255,7 @@ impl Run {
                 serde_json::json!({ "event": event, "id": self.id, "value": value })
             )
         } else {
-            writeln!(out, "{} {text}", text::clean(&self.id))
+            writeln!(out, "{} {text}", clean(&self.id))
         };
         self.closed |= printed.and_then(|()| out.flush()).is_err();
     }

@@ -11,11 +11,12 @@ use clap::{Parser, ValueEnum};
 use rustix::process::{Pid, Signal, kill_process};
 use tokio::signal::unix::{SignalKind, signal};
 
-use super::build::sdk;
-use super::extras::print;
-use super::{Cli, Global};
+use super::Cli;
 use crate::control::Client;
 use crate::exit::{Exit, Failed};
+use crate::global::Global;
+use crate::hardware::sdk;
+use crate::output::stdout::print;
 use crate::settings::{Settings, shell_word};
 
 /// Arguments of `pblink up`.

@@ -4,8 +4,8 @@ use std::collections::{HashMap, VecDeque};
 
 use pblink_server::{Cause, Event, EventKind, Layer, LinkState, LinkStatus};
 
-use super::text;
 use crate::control::{ServerInfo, Update};
+use crate::output::events;
 
 /// Log entries kept.
 const LOG: usize = 2000;
@@ -177,7 +177,7 @@ impl Data {
                 if !matches!(self.connection, Connection::Lost { .. }) {
                     self.own(format!(
                         "server not reachable: {}; trying again",
-                        text::clean(&reason)
+                        events::clean(&reason)
                     ));
                     let since = self.now.mono_ms;
                     self.connection = Connection::Lost { since, reason };
@@ -245,7 +245,7 @@ impl Data {
         let id = event.kind.id().map(str::to_owned);
         // Reports have a screen of their own; here they would drown everything else.
         if !matches!(event.kind, EventKind::Report { .. }) {
-            self.log(event.at_ms, id, text::what(&event.kind), tone);
+            self.log(event.at_ms, id, events::what(&event.kind), tone);
         }
         match &event.kind {
             EventKind::OutageBegan { id, cause, layer } => {

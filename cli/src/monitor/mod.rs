@@ -9,8 +9,6 @@ mod model;
 pub mod plain;
 mod runner;
 mod terminal;
-pub mod text;
-pub mod units;
 pub mod view;
 
 pub use data::{Connection, Data, LogEntry, Now, Outage, OutageEnd, Reports, Sample, Tone};

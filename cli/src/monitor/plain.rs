@@ -4,8 +4,8 @@ use std::io::{self, Write};
 
 use tokio::sync::mpsc;
 
-use super::text;
 use crate::control::Update;
+use crate::output::events;
 
 /// Prints one event per line, as JSON if `json`, until the updates end or `out` is closed.
 ///
@@ -20,7 +20,8 @@ pub async fn follow(
     while let Some(update) = updates.recv().await {
         match update {
             Update::Event(event) => {
-                let line = if json { serde_json::to_string(&*event)? } else { text::line(&event) };
+                let line =
+                    if json { serde_json::to_string(&*event)? } else { events::line(&event) };
                 match writeln!(out, "{line}").and_then(|()| out.flush()) {
                     // `pblink monitor | head` has what it wanted.
                     Err(error) if error.kind() == io::ErrorKind::BrokenPipe => return Ok(()),

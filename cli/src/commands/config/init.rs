@@ -4,9 +4,10 @@ use std::net::{IpAddr, Ipv4Addr, UdpSocket};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
+use super::cannot_write;
 use super::dialogue::{self, Dialogue, Terminal};
-use super::{cannot_write, print};
 use crate::exit::{Exit, Failed};
+use crate::output::stdout::print;
 use crate::settings::{self, DEFAULT_FILE, PASSWORD_ENV, Secret, Settings, shell_word};
 
 const EXAMPLES: &str = "\

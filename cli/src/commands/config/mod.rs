@@ -8,10 +8,10 @@ mod register;
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
 
-use super::Global;
-use super::extras::print;
-use super::flash::Way;
 use crate::exit::{Exit, Failed};
+use crate::global::Global;
+use crate::hardware::target::Way;
+use crate::output::stdout::print;
 use crate::settings::{self, DEFAULT_FILE, KEYS, PASSWORD_ENV, Settings};
 use dialogue::Terminal;
 

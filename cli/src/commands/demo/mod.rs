@@ -9,12 +9,13 @@ use std::time::Duration;
 
 use tokio::sync::mpsc;
 
-use super::Global;
-use super::serve::{Printer, stop_signal};
 use crate::control::{self, ControlServer, Notice, Source};
 use crate::exit::Exit;
+use crate::global::{Global, screen_is_on};
 use crate::hub::Hub;
 use crate::monitor::{self, ExtraKey, Options};
+use crate::output::printer::Printer;
+use crate::signals::stop_signal;
 use stage::{Stage, Trouble};
 
 /// Arguments of `pblink demo`.
@@ -74,7 +75,7 @@ async fn demo(args: Args, global: &Global) -> anyhow::Result<Exit> {
         }
     };
     let printer = if screen {
-        super::screen_is_on(true);
+        screen_is_on(true);
         let (pressed, keys) = mpsc::channel(4);
         let updates = control::follow_source(source);
         let colour = global.color.enabled(true);
@@ -86,7 +87,7 @@ async fn demo(args: Args, global: &Global) -> anyhow::Result<Exit> {
             () = end => Ok(()),
         };
         acting.abort();
-        super::screen_is_on(false);
+        screen_is_on(false);
         shown?;
         None
     } else {

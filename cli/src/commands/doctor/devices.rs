@@ -5,8 +5,8 @@ use pblink_flash::stm32::{Bus, Found, UsbBus, Via, connect};
 use pblink_flash::{Result, Silent};
 
 use super::finding::{Finding, Group};
-use crate::commands::config::board::Board;
-use crate::commands::flash::Way;
+use crate::hardware::board::Board;
+use crate::hardware::target::Way;
 use crate::settings::Settings;
 
 /// What is plugged in. Opens nothing.
@@ -116,8 +116,8 @@ mod tests {
     use pblink_image::identity;
 
     use super::*;
-    use crate::commands::config::board::encoded;
     use crate::commands::doctor::finding::Level;
+    use crate::hardware::board::encoded;
 
     #[derive(Parser)]
     struct Flags {

@@ -14,10 +14,10 @@ use std::path::PathBuf;
 
 use pblink_flash::stm32::UsbBus;
 
-use super::Global;
-use super::extras::print;
-use super::flash::Way;
 use crate::exit::Exit;
+use crate::global::Global;
+use crate::hardware::target::Way;
+use crate::output::stdout::print;
 use finding::Level;
 
 /// Arguments of `pblink doctor`.

@@ -4,9 +4,8 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 use super::finding::{Finding, Group};
-use crate::commands::build::sdk;
+use crate::hardware::{checkout, sdk};
 use crate::settings::Settings;
-use crate::source;
 
 /// The scripts' code for "a tool is missing".
 const TOOLS_MISSING: i32 = 3;
@@ -14,7 +13,7 @@ const TOOLS_MISSING: i32 = 3;
 /// Asks the build scripts, which know what they need.
 pub(super) fn check(settings: &Settings, named: Option<&Path>) -> Vec<Finding> {
     let mut group = Group::new("tools");
-    let source = match source::find(named) {
+    let source = match checkout::find(named) {
         Ok(source) => source,
         Err(error) => {
             group.error(
@@ -26,8 +25,8 @@ pub(super) fn check(settings: &Settings, named: Option<&Path>) -> Vec<Finding> {
     };
     let sdk = sdk::find(settings);
     for (board, name, arguments) in [
-        ("STM32", source::STM32, &["check"][..]),
-        ("ESP8266", source::ESP8266, &["check", "emulator"]),
+        ("STM32", checkout::STM32, &["check"][..]),
+        ("ESP8266", checkout::ESP8266, &["check", "emulator"]),
     ] {
         script(&mut group, board, &source.join(name), arguments, None);
     }
@@ -37,7 +36,7 @@ pub(super) fn check(settings: &Settings, named: Option<&Path>) -> Vec<Finding> {
             script(
                 &mut group,
                 "ESP8266, with the SDK",
-                &source.join(source::ESP8266),
+                &source.join(checkout::ESP8266),
                 &["check", "sdk"],
                 Some(folder),
             );

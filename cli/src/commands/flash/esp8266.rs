@@ -10,10 +10,11 @@ use pblink_flash::esp8266::{
 use pblink_flash::{Error, Kind, Progress, Region};
 use serde_json::json;
 
-use super::images::{self, Named};
-use super::{Bar, failed};
-use crate::commands::Global;
 use crate::exit::{Exit, Failed};
+use crate::global::Global;
+use crate::hardware::error::failed;
+use crate::hardware::images::{self, Named};
+use crate::hardware::progress::Bar;
 
 /// Arguments of `pblink flash esp8266`.
 #[derive(Debug, clap::Args)]

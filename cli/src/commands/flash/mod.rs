@@ -1,17 +1,11 @@
 //! `pblink flash`: programs onto boards. The work itself is done by `pblink_flash`; here are the flags,
 //! the choice of port and image, and what the user sees.
 
-mod bar;
 mod esp8266;
-mod images;
 pub mod stm32;
-mod way;
 
-use super::Global;
-use crate::exit::{Exit, Failed};
-
-pub use bar::Bar;
-pub use way::{By, Way};
+use crate::exit::Exit;
+use crate::global::Global;
 
 /// Arguments of `pblink flash`.
 #[derive(Debug, clap::Args)]
@@ -40,14 +34,4 @@ pub fn run(args: Args, global: &Global) -> anyhow::Result<Exit> {
         Board::Esp8266(args) => esp8266::run(args, global),
         Board::Stm32(args) => stm32::run(args, global),
     }
-}
-
-/// An error of flashing with the exit code of the verb: 130 if the user stopped it, else 1.
-pub(crate) fn failed(error: pblink_flash::Error) -> anyhow::Error {
-    let exit = match error.kind() {
-        pblink_flash::Kind::Cancelled => Exit::Interrupted,
-        _ => Exit::Failure,
-    };
-    tracing::debug!(?error, "flashing failed");
-    Failed::with(exit, error.to_string())
 }

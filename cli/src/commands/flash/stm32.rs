@@ -10,9 +10,12 @@ use pblink_flash::stm32::{Bus, Found, Outcome, UsbBus, Via, connect, write_progr
 use pblink_flash::{Progress, Region};
 use serde::Serialize;
 
-use super::{Bar, Way, bar, failed, images};
-use crate::commands::Global;
 use crate::exit::{Exit, Failed};
+use crate::global::Global;
+use crate::hardware::error::failed;
+use crate::hardware::images;
+use crate::hardware::progress::{Bar, asking};
+use crate::hardware::target::Way;
 
 /// Arguments of `pblink flash stm32`.
 #[derive(Debug, Clone, clap::Args)]
@@ -55,8 +58,7 @@ pub struct Args {
 pub fn run(args: Args, global: &Global) -> anyhow::Result<Exit> {
     let mut bar = Bar::new(global);
     let ask = !args.yes && io::stdin().is_terminal() && io::stderr().is_terminal();
-    let mut confirm =
-        |question: &str| if ask { bar::asking(|| confirmed(question)) } else { Ok(true) };
+    let mut confirm = |question: &str| if ask { asking(|| confirmed(question)) } else { Ok(true) };
     work(&args, &mut UsbBus, &mut bar, &mut confirm, &mut io::stdout().lock())
 }
 

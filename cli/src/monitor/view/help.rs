@@ -7,7 +7,7 @@ use ratatui::widgets::{Block, BorderType, Clear, Paragraph};
 
 use super::theme::Theme;
 use crate::monitor::model::Model;
-use crate::monitor::text;
+use crate::output::cells;
 
 const KEYS: [(&str, &str); 9] = [
     ("Tab 1-4", "next view; shift-Tab: the one before"),
@@ -54,6 +54,6 @@ pub fn draw(frame: &mut Frame, body: Rect, model: &Model, theme: Theme) {
 }
 
 fn line(key: &str, help: &str, theme: Theme) -> Line<'static> {
-    let key = format!(" {} ", text::fit(key, 12, false));
+    let key = format!(" {} ", cells::fit(key, 12, false));
     Line::from(vec![Span::styled(key, theme.key()), Span::raw(help.to_owned())])
 }

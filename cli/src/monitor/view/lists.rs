@@ -10,7 +10,7 @@ use super::theme::Theme;
 use super::{Position, say};
 use crate::monitor::data::{Connection, Data, Outage, OutageEnd, Reports};
 use crate::monitor::model::Model;
-use crate::monitor::{text, units};
+use crate::output::{cells, events, units};
 
 /// A link with what else is known of it.
 struct LinkRow<'a> {
@@ -48,7 +48,7 @@ pub fn links(frame: &mut Frame, area: Rect, model: &Model, theme: Theme) -> Posi
             rank: 1,
             cell: |row, _, theme| {
                 let style = row.style(theme.state(row.link.state), theme);
-                (text::state_name(row.link.state).into(), style)
+                (events::state_name(row.link.state).into(), style)
             },
         },
         number("since", 6, 2, |row, _, theme| {
@@ -97,7 +97,7 @@ pub fn reports(frame: &mut Frame, area: Rect, model: &Model, theme: Theme) -> Po
     let id = id_width(rows.iter().map(|row| &*row.link.id));
     let columns = [
         Column { title: "id", width: id.0, most: id.1, right: false, rank: 0, cell: link_id },
-        number("last", 9, 1, |row, _, theme| report(row, theme, |r| text::time(r.at_ms))),
+        number("last", 9, 1, |row, _, theme| report(row, theme, |r| events::time(r.at_ms))),
         number("number", 6, 3, |row, _, theme| report(row, theme, |r| units::count(r.number))),
         number("connects", 8, 4, |row, _, theme| report(row, theme, |r| units::count(r.connects))),
         number("boots", 5, 6, |row, _, theme| {
@@ -156,7 +156,7 @@ pub fn outage_table(
     let id = id_width(outages.iter().map(|outage| &*outage.id));
     let mut columns = vec![
         outage_column("began", 9, 9, 1, |row, _, _| {
-            (text::time(row.outage.began_ms), Style::new())
+            (events::time(row.outage.began_ms), Style::new())
         }),
         outage_column("lasted", 11, 11, 2, |row, _, theme| match (row.outage.end, row.open_for) {
             (OutageEnd::After(ms), _) => (units::span(ms), Style::new()),
@@ -165,20 +165,23 @@ pub fn outage_table(
             (OutageEnd::Unknown, _) => ("restarted".into(), theme.dim()),
         }),
         outage_column("layer", 7, 7, 3, |row, _, _| {
-            (row.outage.why.map_or("-", |(layer, _)| text::layer_name(layer)).into(), Style::new())
+            (
+                row.outage.why.map_or("-", |(layer, _)| events::layer_name(layer)).into(),
+                Style::new(),
+            )
         }),
         outage_column("cause", 14, 25, 4, |row, width, _| match row.outage.why {
             Some((_, cause)) => {
                 let sentence = cause.to_string();
                 let fits = sentence.len() <= width;
-                (if fits { sentence } else { text::cause_name(cause).into() }, Style::new())
+                (if fits { sentence } else { events::cause_name(cause).into() }, Style::new())
             }
             None => ("begin not seen".into(), Style::new()),
         }),
     ];
     if ids {
         columns.push(outage_column("id", id.0, id.1, 0, |row, _, _| {
-            (text::clean(&row.outage.id).into_owned(), Style::new())
+            (events::clean(&row.outage.id).into_owned(), Style::new())
         }));
     }
     table::draw(frame, area, &columns, &rows, selected, theme)
@@ -227,7 +230,7 @@ fn link_row(data: &Data, index: usize) -> LinkRow<'_> {
 }
 
 fn link_id(row: &LinkRow, _: usize, theme: Theme) -> (String, Style) {
-    (text::clean(&row.link.id).into_owned(), row.style(Style::new(), theme))
+    (events::clean(&row.link.id).into_owned(), row.style(Style::new(), theme))
 }
 
 fn counter(row: &LinkRow, value: u64, theme: Theme) -> (String, Style) {
@@ -248,13 +251,13 @@ fn report(
 /// The bars of a link's free memory.
 pub fn trend(reports: Option<&Reports>, cells: usize) -> String {
     reports.map_or(String::new(), |reports| {
-        text::sparkline(reports.samples.iter().map(|sample| sample.mem_free), cells)
+        cells::sparkline(reports.samples.iter().map(|sample| sample.mem_free), cells)
     })
 }
 
 /// Cells that ids need and can use: as much as the longest, within limits.
 fn id_width<'a>(ids: impl Iterator<Item = &'a str>) -> (usize, usize) {
-    let longest = ids.map(|id| text::text_width(&text::clean(id))).max().unwrap_or(0);
+    let longest = ids.map(|id| cells::text_width(&events::clean(id))).max().unwrap_or(0);
     (longest.clamp(4, 12), longest.clamp(4, 24))
 }
 
@@ -265,7 +268,7 @@ fn no_links(model: &Model) -> String {
     match &model.data().server {
         Some(server) => format!(
             "No board has connected yet. Boards connect to {}; `pblink simulate` plays one.",
-            text::clean(&server.listen)
+            events::clean(&server.listen)
         ),
         None => "Waiting for the server.".into(),
     }

@@ -11,7 +11,7 @@ use super::theme::Theme;
 use super::{Position, put, say, table};
 use crate::monitor::data::LogEntry;
 use crate::monitor::model::Model;
-use crate::monitor::text;
+use crate::output::{cells, events};
 
 /// The log, newest at the bottom. A selected entry that is cut is shown in full below.
 pub fn draw(frame: &mut Frame, area: Rect, model: &Model, theme: Theme) -> Position {
@@ -26,7 +26,7 @@ pub fn draw(frame: &mut Frame, area: Rect, model: &Model, theme: Theme) -> Posit
     let picked = model.selected_log(&rows);
     let selected = picked.unwrap_or(last);
     let room = usize::from(area.width).saturating_sub(2 + 10);
-    let full = picked.map(|i| said(rows[i], model)).filter(|text| text::text_width(text) > room);
+    let full = picked.map(|i| said(rows[i], model)).filter(|text| cells::text_width(text) > room);
     let area = match full {
         Some(full) => below(frame, area, full, theme),
         None => area,
@@ -36,9 +36,9 @@ pub fn draw(frame: &mut Frame, area: Rect, model: &Model, theme: Theme) -> Posit
         let entry = rows[i];
         let y = area.y + line as u16;
         let spans = vec![
-            Span::styled(text::time(entry.at_ms), theme.dim()),
+            Span::styled(events::time(entry.at_ms), theme.dim()),
             Span::raw(" "),
-            Span::styled(text::fit(&said(entry, model), room, false), theme.tone(entry.tone)),
+            Span::styled(cells::fit(&said(entry, model), room, false), theme.tone(entry.tone)),
         ];
         let buffer = frame.buffer_mut();
         buffer.set_line(area.x + 1, y, &Line::from(spans), area.width.saturating_sub(2));
@@ -54,7 +54,7 @@ pub fn draw(frame: &mut Frame, area: Rect, model: &Model, theme: Theme) -> Posit
 /// The entry's text with the id before it, except on the link's own page.
 fn said(entry: &LogEntry, model: &Model) -> String {
     match &entry.id {
-        Some(id) if model.page().is_none() => format!("{}: {}", text::clean(id), entry.text),
+        Some(id) if model.page().is_none() => format!("{}: {}", events::clean(id), entry.text),
         _ => entry.text.clone(),
     }
 }
@@ -63,7 +63,7 @@ fn said(entry: &LogEntry, model: &Model) -> String {
 fn below(frame: &mut Frame, area: Rect, text: String, theme: Theme) -> Rect {
     let width = usize::from(area.width.saturating_sub(2)).max(1);
     // Words are not split, so a line may take less than the width: one more line for that.
-    let lines = text::text_width(&text).div_ceil(width) as u16 + 1;
+    let lines = cells::text_width(&text).div_ceil(width) as u16 + 1;
     // The list keeps at least half of the room.
     let height = (lines + 1).min(area.height / 2);
     if height < 2 {

@@ -17,7 +17,7 @@ use ratatui::widgets::{Paragraph, Wrap};
 
 use super::data::Connection;
 use super::model::{Model, Tab};
-use super::{text, units};
+use crate::output::{cells, events, units};
 use theme::Theme;
 
 /// The smallest terminal that shows something useful.
@@ -72,7 +72,7 @@ fn header(buffer: &mut Buffer, area: Rect, model: &Model, theme: Theme) {
             Span::styled(format!(" no server for {age} "), theme.alarm())
         }
     };
-    let mut room = usize::from(area.width).saturating_sub(text::text_width(&state.content) + 2);
+    let mut room = usize::from(area.width).saturating_sub(cells::text_width(&state.content) + 2);
     put_right(buffer, area, vec![state]);
 
     let Some(server) = &data.server else {
@@ -83,11 +83,11 @@ fn header(buffer: &mut Buffer, area: Rect, model: &Model, theme: Theme) {
     let up = format!("{}/{} up", data.links_up(), data.links.len());
     // In the order of the line, with the rank of each: the lowest number is kept longest.
     let pieces = [
-        (3, Span::styled(format!("pblink {}", text::clean(&server.version)), theme.heading())),
-        (2, Span::raw(text::clean(&server.listen).into_owned())),
+        (3, Span::styled(format!("pblink {}", events::clean(&server.version)), theme.heading())),
+        (2, Span::raw(events::clean(&server.listen).into_owned())),
         (1, Span::styled(up, theme.heading())),
         (4, Span::raw(format!("uptime {uptime}"))),
-        (5, Span::raw(format!("app {}", text::clean(&server.app)))),
+        (5, Span::raw(format!("app {}", events::clean(&server.app)))),
         (6, Span::raw(format!("time-out {}", units::span(server.timeout_ms)))),
     ];
     let mut ranked: Vec<_> = (0..pieces.len()).collect();
@@ -95,7 +95,7 @@ fn header(buffer: &mut Buffer, area: Rect, model: &Model, theme: Theme) {
     let mut kept = Vec::new();
     for i in ranked {
         // The first that does not fit ends it: a lesser piece in its place would look odd.
-        let width = text::text_width(&pieces[i].1.content) + 3;
+        let width = cells::text_width(&pieces[i].1.content) + 3;
         let Some(rest) = room.checked_sub(width) else {
             break;
         };
@@ -119,14 +119,14 @@ fn tab_line(buffer: &mut Buffer, area: Rect, model: &Model, position: Position, 
         let style = if tab == model.tab() { theme.selected() } else { Style::new() };
         spans.push(Span::styled(format!(" {} {} ", i + 1, tab.name()), style));
     }
-    let used: usize = spans.iter().map(|span| text::text_width(&span.content)).sum();
+    let used: usize = spans.iter().map(|span| cells::text_width(&span.content)).sum();
     // The tabs bring their own margin.
     buffer.set_line(area.x, area.y, &Line::from(spans), area.width);
 
     let mut room = usize::from(area.width).saturating_sub(used + 3);
     let mut right: Vec<Span> = Vec::new();
     let mut add = |text: String, style: Style| {
-        if let Some(rest) = room.checked_sub(text::text_width(&text) + 1) {
+        if let Some(rest) = room.checked_sub(cells::text_width(&text) + 1) {
             room = rest;
             right.insert(0, Span::raw(" "));
             right.insert(0, Span::styled(text, style));
@@ -137,8 +137,8 @@ fn tab_line(buffer: &mut Buffer, area: Rect, model: &Model, position: Position, 
     }
     if !model.filter().is_empty() {
         let filter = format!("/{}", model.filter());
-        let cells = text::text_width(&filter).min(12);
-        add(text::fit(&filter, cells, false), theme.warning());
+        let cells = cells::text_width(&filter).min(12);
+        add(cells::fit(&filter, cells, false), theme.warning());
     }
     if let Some((row, rows)) = position {
         add(format!("{row}/{rows}"), theme.dim());
@@ -151,10 +151,10 @@ fn tab_line(buffer: &mut Buffer, area: Rect, model: &Model, position: Position, 
 fn footer(buffer: &mut Buffer, area: Rect, model: &Model, theme: Theme) {
     if model.is_editing() {
         let hint = "  Enter keeps it, Esc clears it";
-        let room = usize::from(area.width).saturating_sub(text::text_width(hint) + 4);
+        let room = usize::from(area.width).saturating_sub(cells::text_width(hint) + 4);
         // The end of a long filter is where the user types.
         let mut filter = model.filter();
-        while text::text_width(filter) > room {
+        while cells::text_width(filter) > room {
             filter = &filter[filter.chars().next().map_or(0, char::len_utf8)..];
         }
         let spans = vec![
@@ -191,7 +191,7 @@ fn footer(buffer: &mut Buffer, area: Rect, model: &Model, theme: Theme) {
     let mut spans: Vec<Span> = Vec::new();
     for (key, label) in keys {
         let gap = if spans.is_empty() { "" } else { "   " };
-        let width = gap.len() + text::text_width(&key) + 1 + text::text_width(label);
+        let width = gap.len() + cells::text_width(&key) + 1 + cells::text_width(label);
         let Some(rest) = room.checked_sub(width) else {
             continue;
         };

@@ -9,7 +9,7 @@ use super::theme::Theme;
 use super::{Position, lists, log, put, say};
 use crate::monitor::data::{Data, Outage, OutageEnd};
 use crate::monitor::model::Model;
-use crate::monitor::{text, units};
+use crate::output::{cells, events, units};
 
 /// Cells of a label with its value and a gap.
 const ITEM: usize = 26;
@@ -20,7 +20,7 @@ pub fn draw(frame: &mut Frame, area: Rect, model: &Model, theme: Theme) -> Posit
     let id = model.page().unwrap_or_default();
     let Some(link) = data.link(id) else {
         let sentence =
-            format!("The server does not know {} any more. Esc goes back.", text::clean(id));
+            format!("The server does not know {} any more. Esc goes back.", events::clean(id));
         say(frame, area, &sentence, theme);
         return None;
     };
@@ -50,14 +50,14 @@ pub fn draw(frame: &mut Frame, area: Rect, model: &Model, theme: Theme) -> Posit
 
 fn title(frame: &mut Frame, area: Rect, data: &Data, link: &LinkStatus, theme: Theme) {
     let age = units::age(data.link_age(link));
-    let state = text::state_name(link.state);
+    let state = events::state_name(link.state);
     let mut spans = vec![
-        Span::styled(format!("Link {}", text::clean(&link.id)), theme.heading()),
+        Span::styled(format!("Link {}", events::clean(&link.id)), theme.heading()),
         Span::raw("  "),
         Span::styled(format!("{state} for {age}"), theme.state(link.state)),
     ];
     if let Some(peer) = &link.peer {
-        spans.push(Span::styled(format!("  {}", text::clean(peer)), theme.dim()));
+        spans.push(Span::styled(format!("  {}", events::clean(peer)), theme.dim()));
     }
     put(frame.buffer_mut(), area, spans);
 }
@@ -90,8 +90,8 @@ fn counters(frame: &mut Frame, rest: &mut Rect, data: &Data, link: &LinkStatus, 
         }
         let mut spans = Vec::new();
         for (label, value) in row {
-            spans.push(Span::styled(text::fit(label, 12, false), theme.dim()));
-            spans.push(Span::raw(text::fit(value, ITEM - 16, true)));
+            spans.push(Span::styled(cells::fit(label, 12, false), theme.dim()));
+            spans.push(Span::raw(cells::fit(value, ITEM - 16, true)));
             spans.push(Span::raw("    "));
         }
         put(frame.buffer_mut(), take(rest, 1), spans);
@@ -108,9 +108,9 @@ fn memory(frame: &mut Frame, rest: &mut Rect, data: &Data, link: &LinkStatus, th
     let all = reports.samples.iter().map(|sample| sample.mem_free);
     let (low, high) = (all.clone().min().unwrap_or(0), all.max().unwrap_or(0));
     let range = format!("  {} to {}", units::bytes(low), units::bytes(high));
-    let room = usize::from(rest.width).saturating_sub(2 + 12 + text::text_width(&range));
+    let room = usize::from(rest.width).saturating_sub(2 + 12 + cells::text_width(&range));
     let spans = vec![
-        Span::styled(text::fit("free, trend", 12, false), theme.dim()),
+        Span::styled(cells::fit("free, trend", 12, false), theme.dim()),
         Span::raw(lists::trend(Some(reports), room)),
         Span::styled(range, theme.dim()),
     ];
@@ -119,7 +119,7 @@ fn memory(frame: &mut Frame, rest: &mut Rect, data: &Data, link: &LinkStatus, th
 
 /// A heading with a line to the right end.
 fn rule(frame: &mut Frame, area: Rect, title: &str, theme: Theme) {
-    let room = usize::from(area.width).saturating_sub(3 + text::text_width(title));
+    let room = usize::from(area.width).saturating_sub(3 + cells::text_width(title));
     let spans = vec![
         Span::styled(title.to_owned(), theme.heading()),
         Span::styled(format!(" {}", "─".repeat(room)), theme.dim()),

@@ -9,7 +9,7 @@ use ratatui::text::{Line, Span};
 
 use super::Position;
 use super::theme::Theme;
-use crate::monitor::text;
+use crate::output::cells;
 
 /// One column of rows of type `R`.
 pub struct Column<R> {
@@ -41,7 +41,7 @@ pub fn draw<R>(
 
     let titles = shown
         .iter()
-        .map(|(column, width)| (text::fit(column.title, *width, column.right), theme.heading()));
+        .map(|(column, width)| (cells::fit(column.title, *width, column.right), theme.heading()));
     buffer.set_line(area.x + 1, area.y, &joined(titles), area.width.saturating_sub(2));
 
     let body = Rect { y: area.y + 1, height: area.height.saturating_sub(1), ..area };
@@ -51,7 +51,7 @@ pub fn draw<R>(
         let y = body.y + line as u16;
         let cells = shown.iter().map(|(column, width)| {
             let (text, style) = (column.cell)(row, *width, theme);
-            (text::fit(&text, *width, column.right), style)
+            (cells::fit(&text, *width, column.right), style)
         });
         buffer.set_line(body.x + 1, y, &joined(cells), body.width.saturating_sub(2));
         if selected == Some(first + line) {

@@ -5,6 +5,7 @@ use pblink_fakes::stm32::{Bootloader, Chip, Debugger, Desk, Opens, SECTORS};
 use pblink_flash::Step;
 use pblink_flash::stm32::{PROGRAM, SETTINGS};
 use pblink_image::identity;
+use pblink_image::settings::MAX_SIZE;
 
 use super::*;
 use crate::commands::config::Verb;

@@ -4,10 +4,8 @@
 //! program. This verb runs them, shows that they live, turns what comes out into images, and writes a
 //! manifest that says what is to be flashed where.
 
-pub(crate) mod images;
 mod manifest;
 mod script;
-pub(crate) mod sdk;
 mod settings;
 mod sizes;
 
@@ -17,9 +15,9 @@ use std::path::{Path, PathBuf};
 use anyhow::Context;
 use pblink_flash::esp8266::{self, FlashFrequency, FlashMode};
 
-use super::Global;
 use crate::exit::{Exit, Failed};
-use crate::source;
+use crate::global::Global;
+use crate::hardware::{checkout, elf, sdk};
 use manifest::{Image, Manifest, Place};
 use script::{Outcome, Script};
 use settings::Compiled;
@@ -103,7 +101,7 @@ struct Job {
 
 /// Runs the verb.
 pub fn run(args: Args, _global: &Global) -> anyhow::Result<Exit> {
-    let source = source::find(args.source.as_deref())?;
+    let source = checkout::find(args.source.as_deref())?;
     let source = source
         .canonicalize()
         .with_context(|| format!("cannot tell where {} is", source.display()))?;
@@ -175,7 +173,7 @@ fn stm32_job(
         (app.to_owned(), app.join(target), name)
     } else {
         variables.push(("CARGO_TARGET_DIR", None));
-        let folder = source.join(source::STM32);
+        let folder = source.join(checkout::STM32);
         (folder.clone(), folder.join("target"), "demo".to_owned())
     };
     let elf = target.join(release).join(&program);
@@ -203,7 +201,7 @@ fn app_name(folder: &Path) -> anyhow::Result<String> {
 
 /// How the ESP8266's programs are built: the one for the chip, or one for the emulator and a check.
 fn esp8266_jobs(source: &Path, sdk: Option<&Path>) -> Vec<Job> {
-    let folder = source.join(source::ESP8266);
+    let folder = source.join(checkout::ESP8266);
     let job = |arguments: &'static [&'static str], program: &str| Job {
         board: ESP8266,
         program: program.to_owned(),
@@ -264,7 +262,7 @@ fn make_stm32(
     manifest: &mut Manifest,
 ) -> anyhow::Result<()> {
     let elf = read_elf(job)?;
-    let flash = images::flash(&elf).map_err(|why| unusable(job, &why))?;
+    let flash = elf::flash(&elf).map_err(|why| unusable(job, &why))?;
     let place = Place::Flash(flash.address);
     let file = (out, "stm32.bin");
     let image = Image::write(STM32, place, &flash.bytes, file, compiled.secret())?;

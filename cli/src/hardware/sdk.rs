@@ -12,9 +12,9 @@ pub(crate) const VARIABLE: &str = "ESP8266_NONOS_SDK";
 pub(crate) const DOWNLOAD: &str = "git clone https://github.com/espressif/ESP8266_NONOS_SDK";
 
 /// What is written to flash besides the program.
-pub(super) const INIT_DATA: &str = "bin/esp_init_data_default_v08.bin";
+pub(crate) const INIT_DATA: &str = "bin/esp_init_data_default_v08.bin";
 /// The same.
-pub(super) const BLANK: &str = "bin/blank.bin";
+pub(crate) const BLANK: &str = "bin/blank.bin";
 
 /// All that the build takes from it.
 const FILES: [&str; 13] = [

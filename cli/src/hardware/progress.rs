@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use pblink_flash::{Progress, Step};
 
-use crate::commands::Global;
+use crate::global::Global;
 
 /// The user pressed ctrl-C.
 static INTERRUPTED: AtomicBool = AtomicBool::new(false);
@@ -16,7 +16,7 @@ static INTERRUPTED: AtomicBool = AtomicBool::new(false);
 static ASKING: AtomicBool = AtomicBool::new(false);
 
 /// Asks the user. Ctrl-C then ends the program, instead of only being noted.
-pub(super) fn asking<T>(ask: impl FnOnce() -> T) -> T {
+pub(crate) fn asking<T>(ask: impl FnOnce() -> T) -> T {
     ASKING.store(true, Ordering::Relaxed);
     let answer = ask();
     ASKING.store(false, Ordering::Relaxed);

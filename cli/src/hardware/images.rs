@@ -6,9 +6,9 @@ use pblink_flash::{Error, Kind, Region};
 use serde::Deserialize;
 use sha2::{Digest, Sha256};
 
-use super::failed;
+use super::checkout;
+use super::error::failed;
 use crate::exit::{Exit, Failed};
-use crate::source;
 
 /// A file and its address, as on the command line: `FILE` or `FILE@ADDRESS`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -42,7 +42,7 @@ impl std::str::FromStr for Named {
 }
 
 /// `0x1000` or `4096`.
-pub(super) fn number(text: &str) -> Option<u32> {
+pub(crate) fn number(text: &str) -> Option<u32> {
     match text.strip_prefix("0x").or_else(|| text.strip_prefix("0X")) {
         Some(digits) => u32::from_str_radix(digits, 16).ok(),
         None => text.parse().ok(),
@@ -50,11 +50,11 @@ pub(super) fn number(text: &str) -> Option<u32> {
 }
 
 /// When a file cannot be read. A wrong address is taken for a part of its name.
-pub(super) const REMEDY: &str =
+pub(crate) const REMEDY: &str =
     "check the name behind --image; an address is written like FILE@0x10000";
 
 /// Reads the named files.
-pub(super) fn read(named: &[Named]) -> anyhow::Result<Vec<Region>> {
+pub(crate) fn read(named: &[Named]) -> anyhow::Result<Vec<Region>> {
     named
         .iter()
         .map(|Named { path, address }| {
@@ -87,8 +87,8 @@ struct Image {
 ///
 /// # Errors
 /// [`Exit::Config`] if there are none, or they are not what was built.
-pub(super) fn built(board: &str, source: Option<&Path>) -> anyhow::Result<Vec<Region>> {
-    let folder = source::find(source)?.join("target/pblink");
+pub(crate) fn built(board: &str, source: Option<&Path>) -> anyhow::Result<Vec<Region>> {
+    let folder = checkout::find(source)?.join("target/pblink");
     let path = folder.join("manifest.json");
     let again = format!("run `pblink build {board}`, or name a file with --image");
     let config = |message: String| Failed::with(Exit::Config, message);

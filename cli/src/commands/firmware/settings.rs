@@ -6,8 +6,8 @@ use serde::{Deserialize, Serialize};
 
 use super::Args;
 use super::manifest::sha256;
-use crate::commands::config::board;
 use crate::exit::{Exit, Failed};
+use crate::hardware::board::encoded;
 use crate::settings::{self, Settings};
 
 /// What the manifest tells of them.
@@ -57,13 +57,13 @@ pub(super) fn compile(settings: &Settings, args: &Args) -> anyhow::Result<Compil
     let mut board = settings
         .board_settings(password.as_ref())
         .map_err(|why| Failed::with(Exit::Config, why.to_string()))?;
-    let bytes = board::encoded(&board)?;
+    let bytes = encoded(&board)?;
     for note in settings.notes(password.is_some()) {
         eprintln!("note: {note}");
     }
     let has_password = !board.config.password.is_empty();
     board.config.password.clear();
-    let public = board::encoded(&board)?;
+    let public = encoded(&board)?;
     let source = settings.file().map_or("defaults".into(), |file| file.display().to_string());
     let given = settings.file().is_some() || args.client.is_some() || has_password;
     Ok(Compiled {

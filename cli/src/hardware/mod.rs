@@ -1,0 +1,10 @@
+//! What lies between the verbs and the boards: sources, SDK, images, progress, the board itself.
+
+pub(crate) mod board;
+pub(crate) mod checkout;
+pub(crate) mod elf;
+pub(crate) mod error;
+pub(crate) mod images;
+pub(crate) mod progress;
+pub(crate) mod sdk;
+pub mod target;

@@ -1,0 +1,7 @@
+//! What the verbs say: events and results as lines, and their parts.
+
+pub mod cells;
+pub mod events;
+pub(crate) mod printer;
+pub(crate) mod stdout;
+pub mod units;

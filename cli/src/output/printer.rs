@@ -1,0 +1,44 @@
+//! Events and lines on stdout.
+
+use std::io::{Write, stdout};
+
+use pblink_server::Event;
+
+use super::events;
+use crate::apps::Passed;
+
+/// Prints what happens, one line each.
+pub(crate) struct Printer {
+    pub(crate) json: bool,
+    /// Whether lines of the application are printed.
+    pub(crate) lines: bool,
+}
+
+impl Printer {
+    pub(crate) fn event(&self, event: &Event) -> std::io::Result<()> {
+        let mut out = stdout().lock();
+        if self.json {
+            serde_json::to_writer(&mut out, event)?;
+            writeln!(out)?;
+        } else {
+            writeln!(out, "{}", events::line(event))?;
+        }
+        out.flush()
+    }
+
+    pub(crate) fn passed(&self, passed: &Passed) -> std::io::Result<()> {
+        if !self.lines {
+            return Ok(());
+        }
+        let mut out = stdout().lock();
+        if self.json {
+            let kind = if passed.received { "line_in" } else { "line_out" };
+            let object = serde_json::json!({ "event": kind, "id": passed.id, "line": passed.line });
+            writeln!(out, "{object}")?;
+        } else {
+            let arrow = if passed.received { "→" } else { "←" };
+            writeln!(out, "{} {arrow} {}", events::clean(&passed.id), events::clean(&passed.line))?;
+        }
+        out.flush()
+    }
+}

@@ -1,0 +1,21 @@
+//! Results on stdout.
+
+use std::io::Write;
+
+use anyhow::Context;
+
+use crate::exit::Exit;
+
+/// Writes a result to stdout. A reader that has seen enough (`| head`) is not an error.
+///
+/// # Errors
+/// When stdout cannot be written.
+pub(crate) fn print(result: &[u8]) -> anyhow::Result<Exit> {
+    let mut stdout = std::io::stdout().lock();
+    match stdout.write_all(result).and_then(|()| stdout.flush()) {
+        Err(e) if e.kind() != std::io::ErrorKind::BrokenPipe => {
+            Err(e).context("cannot write to stdout")
+        }
+        _ => Ok(Exit::Ok),
+    }
+}
