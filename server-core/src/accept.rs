@@ -12,7 +12,7 @@ use tokio::sync::{Notify, OwnedSemaphorePermit, watch};
 use tokio::time::{sleep, sleep_until, timeout};
 
 use crate::event::{EventKind, Refusal};
-use crate::server::Inner;
+use crate::registry::Inner;
 use crate::session::{self, Admission, Session, Wire};
 
 /// Room for the longest hello and what an ESP8266 sends along with it.

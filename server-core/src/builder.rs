@@ -12,7 +12,8 @@ use pblink_protocol::{MAX_TEXT, time};
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::net::TcpListener;
 
-use crate::server::{SavedSessions, Server, Setup};
+use crate::registry::{SavedSessions, Setup};
+use crate::server::Server;
 use crate::session::Limits;
 
 /// Connections that the system keeps while the server is busy.
@@ -81,8 +82,15 @@ pub struct Builder {
     restore: SavedSessions,
 }
 
+impl Server {
+    /// Starts to set up a server.
+    pub fn builder() -> Builder {
+        Builder::new()
+    }
+}
+
 impl Builder {
-    pub(crate) fn new() -> Self {
+    fn new() -> Self {
         Self {
             address: None,
             port: DEFAULT_PORT,

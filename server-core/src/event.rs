@@ -1,4 +1,4 @@
-//! What a server can tell about its links: events as they happen, and the status of each link.
+//! Events as they happen: what a server can tell about its links.
 //!
 //! These types are also the JSON of `pblink serve`'s control API, so their field names are public.
 
@@ -220,61 +220,4 @@ impl std::fmt::Display for Refusal {
             Self::TooMany => "too many connections",
         })
     }
-}
-
-/// Whether a link works, and if not, which layer is down.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "state", rename_all = "snake_case")]
-pub enum LinkState {
-    /// Expected, but never seen yet.
-    Waiting,
-    /// Lines flow.
-    Up,
-    /// Down; lines wait.
-    Down {
-        /// The layer that is most likely down.
-        layer: Layer,
-        /// Why the server thinks so.
-        cause: Cause,
-    },
-}
-
-/// All that the server knows of one link.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct LinkStatus {
-    /// The client's id.
-    pub id: String,
-    /// Up, or the layer that is down.
-    #[serde(flatten)]
-    pub state: LinkState,
-    /// How long it has been in this state, in milliseconds.
-    pub since_ms: u64,
-    /// Address of the last connection, if there was one.
-    pub peer: Option<String>,
-    /// How often the client has connected.
-    pub connects: u64,
-    /// How many outages have begun.
-    pub outages: u64,
-    /// Lines received from the client (duplicates not counted).
-    pub lines_in: u64,
-    /// Lines sent to the client (repetitions not counted).
-    pub lines_out: u64,
-    /// Lines sent again because no acknowledgement came.
-    pub retransmissions: u64,
-    /// Lines received again, acknowledged and dropped.
-    pub duplicates: u64,
-    /// Lines that are no message, acknowledgement or keepalive.
-    pub invalid_lines: u64,
-    /// Received lines that the application has not read yet.
-    pub unread: u64,
-    /// Lines written that are not acknowledged yet.
-    pub unacked: u64,
-    /// Time from write to acknowledgement of the last line, in microseconds.
-    pub write_ack_us: Option<u64>,
-    /// Free memory of the ESP8266 in bytes, from its last report.
-    pub mem_free: Option<u64>,
-    /// Number of the last report since the ESP8266 booted.
-    pub report_number: Option<u64>,
-    /// How often the ESP8266 has connected since it booted, from its last report.
-    pub board_connects: Option<u64>,
 }

@@ -75,17 +75,22 @@
 mod accept;
 mod buffers;
 mod builder;
+mod bus;
 mod connection;
+mod error;
 pub mod event;
-mod events;
-mod inbox;
+mod registry;
 mod report;
 mod server;
 mod session;
+mod status;
 
 pub use builder::{BindError, Builder};
-pub use connection::{Closed, Connection, Delivery, WriteError};
-pub use event::{Cause, Event, EventKind, Layer, LinkState, LinkStatus, Refusal};
-pub use events::Events;
+pub use bus::Events;
+pub use connection::{Connection, Delivery};
+pub use error::{Closed, WriteError};
+pub use event::{Cause, Event, EventKind, Layer, Refusal};
 pub use pblink_protocol::tcp::line::{BadId, BadText};
-pub use server::{SavedSessions, Server};
+pub use registry::SavedSessions;
+pub use server::Server;
+pub use status::{LinkState, LinkStatus};

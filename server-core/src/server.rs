@@ -1,8 +1,7 @@
-//! The server: its sessions, and how it starts and stops.
+//! The server: how it starts and stops, and the way to its links.
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use tokio::net::TcpListener;
@@ -10,11 +9,13 @@ use tokio::sync::{Semaphore, watch};
 use tokio::time::{Instant, timeout, timeout_at};
 
 use crate::accept::accept;
-use crate::builder::Builder;
-use crate::connection::{Closed, Connection};
-use crate::event::{EventKind, LinkStatus, Refusal};
-use crate::events::{Bus, Events};
-use crate::session::{Clock, Core, Limits, Session, Shared};
+use crate::bus::{Bus, Events};
+use crate::connection::Connection;
+use crate::error::Closed;
+use crate::event::EventKind;
+use crate::registry::{Inner, Registry, SavedSessions, Setup};
+use crate::session::{Clock, Core, Session, Shared};
+use crate::status::LinkStatus;
 
 /// A running server. Clones are handles to the same server; when the last one is dropped without
 /// [`shutdown`](Self::shutdown), it stops at once.
@@ -22,35 +23,6 @@ use crate::session::{Clock, Core, Limits, Session, Shared};
 pub struct Server {
     inner: Arc<Inner>,
     guard: Arc<StopOnDrop>,
-}
-
-/// What the builder has checked.
-#[derive(Debug)]
-pub(crate) struct Setup {
-    pub(crate) limits: Limits,
-    pub(crate) expected: Option<BTreeSet<String>>,
-    pub(crate) allow_unknown: bool,
-    pub(crate) max_connections: usize,
-}
-
-/// What handles and tasks share.
-#[derive(Debug)]
-pub(crate) struct Inner {
-    pub(crate) shared: Arc<Shared>,
-    /// One permit for each connection, and one for the listener.
-    pub(crate) connections: Arc<Semaphore>,
-    registry: Mutex<Registry>,
-    setup: Setup,
-    address: SocketAddr,
-}
-
-#[derive(Debug, Default)]
-struct Registry {
-    sessions: BTreeMap<String, Arc<Session>>,
-    /// The server was shut down: sessions that are made from now on are over at once.
-    over: bool,
-    /// What the shutdown has to give back. Here, so that one that is given up half way loses nothing.
-    saved: SavedSessions,
 }
 
 #[derive(Debug)]
@@ -68,123 +40,7 @@ impl Drop for StopOnDrop {
     }
 }
 
-/// The sessions of a server that was shut down: what a new server in the same process needs so that
-/// nothing is lost or doubled. See [`Builder::restore`].
-///
-/// They hold, for each client that has connected: which messages it has sent (so that a repeated one
-/// is known), the lines that it sent and nobody has read, and the lines that were written and that it
-/// has not acknowledged.
-#[derive(Debug, Default)]
-pub struct SavedSessions {
-    sessions: Vec<(String, Box<Core>)>,
-    /// Times in the sessions count from here.
-    origin: Option<(Clock, Limits)>,
-}
-
-impl SavedSessions {
-    /// How many sessions these are.
-    pub fn len(&self) -> usize {
-        self.sessions.len()
-    }
-
-    /// Whether there are none.
-    pub fn is_empty(&self) -> bool {
-        self.sessions.is_empty()
-    }
-
-    /// Lines that have arrived and that nobody has read.
-    pub fn unread(&self) -> usize {
-        (self.sessions.iter().map(|(_, core)| core.side.inbox.len())).sum()
-    }
-
-    /// Lines that were written and that are not acknowledged.
-    pub fn unacked(&self) -> usize {
-        (self.sessions.iter().map(|(_, core)| core.endpoint.unacked())).sum()
-    }
-
-    pub(crate) fn fits(&self, limits: &Limits) -> bool {
-        (self.origin).is_none_or(|(_, saved)| {
-            saved.timing == limits.timing && saved.max_line == limits.max_line
-        })
-    }
-}
-
-impl Inner {
-    fn registry(&self) -> MutexGuard<'_, Registry> {
-        self.registry.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn insert(&self, registry: &mut Registry, id: &str) -> Arc<Session> {
-        let session = Arc::new(Session::new(id.to_owned(), Arc::clone(&self.shared)));
-        if registry.over {
-            session.finish();
-        }
-        (registry.sessions).insert(id.to_owned(), Arc::clone(&session));
-        session
-    }
-
-    /// The session of a client that the application asks for.
-    fn session(&self, id: &str) -> Arc<Session> {
-        let mut registry = self.registry();
-        match registry.sessions.get(id) {
-            Some(session) => Arc::clone(session),
-            None => self.insert(&mut registry, id),
-        }
-    }
-
-    fn is_welcome(&self, id: &str) -> bool {
-        self.setup.allow_unknown || (self.setup.expected.as_ref()).is_some_and(|e| e.contains(id))
-    }
-
-    /// The session of a client that has sent its hello.
-    pub(crate) fn session_of_client(&self, id: &str) -> Result<Arc<Session>, Refusal> {
-        if !self.is_welcome(id) {
-            return Err(Refusal::UnknownId);
-        }
-        let mut registry = self.registry();
-        if let Some(session) = registry.sessions.get(id) {
-            return Ok(Arc::clone(session));
-        }
-        if registry.sessions.len() >= self.shared.limits.max_clients {
-            return Err(Refusal::TooMany);
-        }
-        Ok(self.insert(&mut registry, id))
-    }
-
-    fn sessions(&self) -> Vec<Arc<Session>> {
-        self.registry().sessions.values().cloned().collect()
-    }
-
-    /// The last event.
-    fn stopped(&self) {
-        self.shared.bus.publish(EventKind::Stopped);
-        self.shared.bus.close();
-    }
-
-    /// Closes all links, and gives away what is in them.
-    fn finish(&self) -> SavedSessions {
-        let sessions = {
-            let mut registry = self.registry();
-            registry.over = true;
-            registry.sessions.values().cloned().collect::<Vec<_>>()
-        };
-        let saved = sessions.into_iter().filter_map(|session| {
-            let core = session.finish()?;
-            core.is_worth_keeping().then(|| (session.id.clone(), core))
-        });
-        SavedSessions {
-            sessions: saved.collect(),
-            origin: Some((self.shared.clock, self.shared.limits)),
-        }
-    }
-}
-
 impl Server {
-    /// Starts to set up a server.
-    pub fn builder() -> Builder {
-        Builder::new()
-    }
-
     pub(crate) fn start(listener: TcpListener, setup: Setup, restore: SavedSessions) -> Self {
         let address = (listener.local_addr()).unwrap_or_else(|_| ([0, 0, 0, 0], 0).into());
         let shared = Arc::new(Shared {

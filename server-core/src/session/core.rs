@@ -14,7 +14,8 @@ use tokio::sync::Notify;
 use super::Shared;
 use super::side::{Receiver, Side, Waiter};
 use crate::buffers::{LineBytes, Partial};
-use crate::event::{Cause, EventKind, Layer, LinkState, LinkStatus};
+use crate::event::{Cause, EventKind, Layer};
+use crate::status::{LinkState, LinkStatus};
 
 /// Lines of one link that are waiting or unacknowledged; the next writer waits for room.
 pub(crate) const IN_FLIGHT: usize = 64;

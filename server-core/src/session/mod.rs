@@ -5,6 +5,7 @@
 //! something to send writes to the socket itself, which spares a change of tasks for each line.
 
 mod core;
+mod inbox;
 mod side;
 mod task;
 
@@ -19,9 +20,10 @@ use tokio::sync::{Notify, Semaphore};
 pub(crate) use self::core::{Core, Wire};
 pub(crate) use self::task::run;
 use crate::buffers::Scratch;
-use crate::connection::{Closed, WriteError};
-use crate::event::{Cause, LinkStatus};
-use crate::events::Bus;
+use crate::bus::Bus;
+use crate::error::{Closed, WriteError};
+use crate::event::Cause;
+use crate::status::LinkStatus;
 
 /// What all sessions of a server have in common.
 #[derive(Debug)]

@@ -6,9 +6,9 @@ use pblink_protocol::tcp::endpoint::{self, Host, Receipt, Ticket};
 use pblink_protocol::time::{Duration, Instant};
 
 use super::Shared;
+use super::inbox::Inbox;
 use crate::buffers::{KEEP, LineBytes};
 use crate::event::EventKind;
-use crate::inbox::Inbox;
 use crate::report;
 
 /// Invalid lines that become events in each time-out; all are counted.

@@ -1,0 +1,150 @@
+//! The sessions of a server, by the ids of their clients.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tokio::sync::Semaphore;
+
+use crate::event::{EventKind, Refusal};
+use crate::session::{Clock, Core, Limits, Session, Shared};
+
+/// What the builder has checked.
+#[derive(Debug)]
+pub(crate) struct Setup {
+    pub(crate) limits: Limits,
+    pub(crate) expected: Option<BTreeSet<String>>,
+    pub(crate) allow_unknown: bool,
+    pub(crate) max_connections: usize,
+}
+
+/// What handles and tasks share.
+#[derive(Debug)]
+pub(crate) struct Inner {
+    pub(crate) shared: Arc<Shared>,
+    /// One permit for each connection, and one for the listener.
+    pub(crate) connections: Arc<Semaphore>,
+    pub(crate) registry: Mutex<Registry>,
+    pub(crate) setup: Setup,
+    pub(crate) address: SocketAddr,
+}
+
+#[derive(Debug, Default)]
+pub(crate) struct Registry {
+    pub(crate) sessions: BTreeMap<String, Arc<Session>>,
+    /// The server was shut down: sessions that are made from now on are over at once.
+    over: bool,
+    /// What the shutdown has to give back. Here, so that one that is given up half way loses nothing.
+    pub(crate) saved: SavedSessions,
+}
+
+/// The sessions of a server that was shut down: what a new server in the same process needs so that
+/// nothing is lost or doubled. See [`Builder::restore`].
+///
+/// They hold, for each client that has connected: which messages it has sent (so that a repeated one
+/// is known), the lines that it sent and nobody has read, and the lines that were written and that it
+/// has not acknowledged.
+#[derive(Debug, Default)]
+pub struct SavedSessions {
+    pub(crate) sessions: Vec<(String, Box<Core>)>,
+    /// Times in the sessions count from here.
+    pub(crate) origin: Option<(Clock, Limits)>,
+}
+
+impl SavedSessions {
+    /// How many sessions these are.
+    pub fn len(&self) -> usize {
+        self.sessions.len()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.sessions.is_empty()
+    }
+
+    /// Lines that have arrived and that nobody has read.
+    pub fn unread(&self) -> usize {
+        (self.sessions.iter().map(|(_, core)| core.side.inbox.len())).sum()
+    }
+
+    /// Lines that were written and that are not acknowledged.
+    pub fn unacked(&self) -> usize {
+        (self.sessions.iter().map(|(_, core)| core.endpoint.unacked())).sum()
+    }
+
+    pub(crate) fn fits(&self, limits: &Limits) -> bool {
+        (self.origin).is_none_or(|(_, saved)| {
+            saved.timing == limits.timing && saved.max_line == limits.max_line
+        })
+    }
+}
+
+impl Inner {
+    pub(crate) fn registry(&self) -> MutexGuard<'_, Registry> {
+        self.registry.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn insert(&self, registry: &mut Registry, id: &str) -> Arc<Session> {
+        let session = Arc::new(Session::new(id.to_owned(), Arc::clone(&self.shared)));
+        if registry.over {
+            session.finish();
+        }
+        (registry.sessions).insert(id.to_owned(), Arc::clone(&session));
+        session
+    }
+
+    /// The session of a client that the application asks for.
+    pub(crate) fn session(&self, id: &str) -> Arc<Session> {
+        let mut registry = self.registry();
+        match registry.sessions.get(id) {
+            Some(session) => Arc::clone(session),
+            None => self.insert(&mut registry, id),
+        }
+    }
+
+    pub(crate) fn is_welcome(&self, id: &str) -> bool {
+        self.setup.allow_unknown || (self.setup.expected.as_ref()).is_some_and(|e| e.contains(id))
+    }
+
+    /// The session of a client that has sent its hello.
+    pub(crate) fn session_of_client(&self, id: &str) -> Result<Arc<Session>, Refusal> {
+        if !self.is_welcome(id) {
+            return Err(Refusal::UnknownId);
+        }
+        let mut registry = self.registry();
+        if let Some(session) = registry.sessions.get(id) {
+            return Ok(Arc::clone(session));
+        }
+        if registry.sessions.len() >= self.shared.limits.max_clients {
+            return Err(Refusal::TooMany);
+        }
+        Ok(self.insert(&mut registry, id))
+    }
+
+    pub(crate) fn sessions(&self) -> Vec<Arc<Session>> {
+        self.registry().sessions.values().cloned().collect()
+    }
+
+    /// The last event.
+    pub(crate) fn stopped(&self) {
+        self.shared.bus.publish(EventKind::Stopped);
+        self.shared.bus.close();
+    }
+
+    /// Closes all links, and gives away what is in them.
+    pub(crate) fn finish(&self) -> SavedSessions {
+        let sessions = {
+            let mut registry = self.registry();
+            registry.over = true;
+            registry.sessions.values().cloned().collect::<Vec<_>>()
+        };
+        let saved = sessions.into_iter().filter_map(|session| {
+            let core = session.finish()?;
+            core.is_worth_keeping().then(|| (session.id.clone(), core))
+        });
+        SavedSessions {
+            sessions: saved.collect(),
+            origin: Some((self.shared.clock, self.shared.limits)),
+        }
+    }
+}
