@@ -8,12 +8,12 @@ use std::time::Duration;
 use pblink_protocol::tcp::line::{BadId, MAX_ID, parse_hello};
 use tokio::io::AsyncReadExt;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{Notify, OwnedSemaphorePermit, watch};
+use tokio::sync::{OwnedSemaphorePermit, watch};
 use tokio::time::{sleep, sleep_until, timeout};
 
 use crate::event::{EventKind, Refusal};
 use crate::registry::Inner;
-use crate::session::{self, Admission, Session, Wire};
+use crate::session::{self, Admission, Session, Socket};
 
 /// Room for the longest hello and what an ESP8266 sends along with it.
 const HELLO_BUFFER: usize = 2 * MAX_ID;
@@ -100,15 +100,14 @@ async fn serve(
             return;
         }
     };
-    let (read, half) = stream.into_split();
-    let wire = Arc::new(Wire { half, work: Notify::new() });
+    let (socket, incoming) = session::split(stream);
     let admitted = tokio::select! {
-        admitted = admit(&session, &wire, peer) => admitted,
+        admitted = admit(&session, &socket, peer) => admitted,
         _ = stop.wait_for(|&stop| stop) => return,
     };
     drop(stop);
     match admitted {
-        Admission::Attached => session::run(&session, wire, read, &buffer[hello..len]).await,
+        Admission::Attached => session::run(&session, socket, incoming, &buffer[hello..len]).await,
         Admission::Duplicate => {
             refuse(&inner, Some(session.id.clone()), peer, Refusal::Duplicate);
         }
@@ -163,12 +162,12 @@ async fn read_hello(
 }
 
 /// Waits until it is clear whether an older connection with this id is dead.
-async fn admit(session: &Session, wire: &Arc<Wire>, peer: SocketAddr) -> Admission {
+async fn admit(session: &Session, socket: &Arc<Socket>, peer: SocketAddr) -> Admission {
     let clock = session.shared.clock;
     let arrived = clock.now();
     loop {
         let changed = session.changed.notified();
-        match session.admit(wire, peer, arrived) {
+        match session.admit(socket, peer, arrived) {
             Admission::Wait(until) => tokio::select! {
                 () = changed => {}
                 () = sleep_until(clock.at(until)) => {}

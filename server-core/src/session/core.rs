@@ -8,11 +8,10 @@ use std::task::Waker;
 
 use pblink_protocol::tcp::endpoint::{Endpoint, Qos, Role, Ticket, Timing};
 use pblink_protocol::time::{Instant, earliest};
-use tokio::net::tcp::OwnedWriteHalf;
-use tokio::sync::Notify;
 
 use super::Shared;
 use super::side::{Receiver, Side, Waiter};
+use super::transport::{Socket, Transport};
 use crate::buffers::{LineBytes, Partial};
 use crate::event::{Cause, EventKind, Layer};
 use crate::status::{LinkState, LinkStatus};
@@ -20,31 +19,12 @@ use crate::status::{LinkState, LinkStatus};
 /// Lines of one link that are waiting or unacknowledged; the next writer waits for room.
 pub(crate) const IN_FLIGHT: usize = 64;
 
-/// One TCP connection of a session.
-#[derive(Debug)]
-pub(crate) struct Wire {
-    /// Written to by whoever has something to send, under the session's lock.
-    pub(crate) half: OwnedWriteHalf,
-    /// Tells the connection's task to look again.
-    pub(crate) work: Notify,
-}
-
 /// See the module's text.
 #[derive(Debug)]
 pub(crate) struct Core {
     pub(crate) endpoint: Endpoint<Partial, LineBytes, IN_FLIGHT>,
     pub(crate) side: Side,
-    pub(crate) wire: Option<Arc<Wire>>,
-    /// Taken from the endpoint, but not yet by the socket.
-    unsent: Vec<u8>,
-    unsent_from: usize,
-    /// The socket has taken nothing since then.
-    blocked_since: Option<Instant>,
-    /// The connection's task knows that it has to wait until the socket takes bytes.
-    told_blocked: bool,
-    broken: bool,
-    /// When the connection's task looks again by itself.
-    armed: Instant,
+    pub(crate) transport: Option<Transport>,
     /// Places in the queue of written lines that are taken, as far as the semaphore knows.
     held: usize,
     /// Someone wants to know when this connection speaks.
@@ -63,13 +43,7 @@ impl Core {
         Self {
             endpoint: Endpoint::new(Role::Server, timing, Partial::new(max_line)),
             side: Side::default(),
-            wire: None,
-            unsent: Vec::new(),
-            unsent_from: 0,
-            blocked_since: None,
-            told_blocked: false,
-            broken: false,
-            armed: now,
+            transport: None,
             held: 0,
             rivals: false,
             draining: false,
@@ -92,23 +66,21 @@ impl Core {
         }
     }
 
-    pub(crate) fn is_current(&self, wire: &Arc<Wire>) -> bool {
-        self.wire.as_ref().is_some_and(|w| Arc::ptr_eq(w, wire))
+    pub(crate) fn is_current(&self, socket: &Arc<Socket>) -> bool {
+        self.transport.as_ref().is_some_and(|transport| transport.is(socket))
     }
 
     /// A connection has given this session's id.
     pub(crate) fn attach(
         &mut self,
-        wire: Arc<Wire>,
+        socket: Arc<Socket>,
         peer: SocketAddr,
         now: Instant,
         id: &str,
         shared: &Shared,
     ) {
         self.endpoint.connected(now);
-        self.wire = Some(wire);
-        self.armed = now;
-        self.told_blocked = false;
+        self.transport = Some(Transport::new(socket, now));
         self.connects += 1;
         let (id, address) = (id.to_owned(), peer.to_string());
         shared.bus.publish(match self.link {
@@ -127,13 +99,9 @@ impl Core {
 
     /// The connection is over. Lines wait for the next one.
     pub(crate) fn detach(&mut self, cause: Cause, now: Instant, id: &str, shared: &Shared) {
-        let Some(wire) = self.wire.take() else { return };
-        wire.work.notify_one();
+        let Some(transport) = self.transport.take() else { return };
+        transport.look_again();
         self.endpoint.disconnected();
-        self.unsent = Vec::new();
-        self.unsent_from = 0;
-        self.blocked_since = None;
-        self.broken = false;
         self.side.shrink();
         self.outages += 1;
         let layer = layer_of(cause);
@@ -176,42 +144,17 @@ impl Core {
 
     /// Sends all that is to be sent now and that the socket takes.
     pub(crate) fn flush(&mut self, now: Instant, out: &mut [u8]) {
-        let Some(wire) = &self.wire else { return };
-        while !self.broken {
-            if self.unsent_from < self.unsent.len() {
-                match wire.half.try_write(&self.unsent[self.unsent_from..]) {
-                    Ok(n) => {
-                        self.unsent_from += n;
-                        self.blocked_since = Some(now);
-                    }
-                    Err(e) if e.kind() == std::io::ErrorKind::WouldBlock => {
-                        self.blocked_since.get_or_insert(now);
-                        return;
-                    }
-                    Err(_) => self.broken = true,
-                }
-                continue;
-            }
-            if !self.unsent.is_empty() {
-                self.unsent.clear();
-                self.unsent_from = 0;
-            }
-            self.blocked_since = None;
-            let n = self.endpoint.transmit(now, out);
-            if n == 0 {
-                return;
-            }
-            let sent = match wire.half.try_write(&out[..n]) {
-                Ok(sent) => sent,
-                Err(e) if e.kind() == std::io::ErrorKind::WouldBlock => 0,
-                Err(_) => {
-                    self.broken = true;
-                    return;
-                }
-            };
-            // What is left goes through the branch above, which notices when the socket is full.
-            self.unsent.extend_from_slice(&out[sent..n]);
+        if let Some(transport) = &mut self.transport {
+            transport.flush(now, out, |out| self.endpoint.transmit(now, out));
         }
+    }
+
+    fn blocked_since(&self) -> Option<Instant> {
+        self.transport.as_ref().and_then(Transport::blocked_since)
+    }
+
+    fn is_broken(&self) -> bool {
+        self.transport.as_ref().is_some_and(Transport::is_broken)
     }
 
     /// Why the connection has to be closed, if it has to.
@@ -219,11 +162,11 @@ impl Core {
         let timeout = self.endpoint.timing().timeout;
         if self.side.too_long {
             Some(Cause::LineTooLong)
-        } else if self.broken {
+        } else if self.is_broken() {
             Some(Cause::Reset)
         } else if self.endpoint.outage(now) {
             Some(Cause::Silent)
-        } else if (self.blocked_since).is_some_and(|since| now.since(since) >= timeout) {
+        } else if (self.blocked_since()).is_some_and(|since| now.since(since) >= timeout) {
             Some(Cause::SlowReader)
         } else {
             None
@@ -237,7 +180,7 @@ impl Core {
     /// When the connection's task has to look again.
     fn deadline(&self, now: Instant) -> Option<Instant> {
         let timeout = self.endpoint.timing().timeout;
-        match self.blocked_since {
+        match self.blocked_since() {
             // The endpoint has more to send, but that must wait for the socket.
             Some(since) => earliest(self.endpoint.outage_at(), Some(since + timeout)),
             None => self.endpoint.poll_at(now),
@@ -250,29 +193,25 @@ impl Core {
         if fired {
             self.idle(now);
         }
-        self.told_blocked = self.blocked_since.is_some();
-        // A later deadline is looked at when the earlier one fires: re-arming a timer for every
-        // line costs more than one wake-up in a quarter of the time-out.
-        let deadline = (self.deadline(now)).filter(|&at| fired || at < self.armed);
-        if let Some(at) = deadline {
-            self.armed = at;
-        }
-        (deadline, self.told_blocked)
+        let deadline = self.deadline(now);
+        (self.transport.as_mut()).map_or((None, false), |t| t.rearm(deadline, fired))
     }
 
-    /// After a writer has flushed: whether the connection's task has to know.
-    pub(crate) fn wants_attention(&self, now: Instant) -> bool {
-        self.broken
-            || self.blocked_since.is_some() && !self.told_blocked
-            || self.deadline(now).is_some_and(|at| at < self.armed)
+    /// After a writer has flushed: tells the connection's task if it has to know.
+    pub(crate) fn call_for_attention(&self, now: Instant) {
+        if let Some(transport) = &self.transport
+            && transport.wants_attention(self.deadline(now))
+        {
+            transport.look_again();
+        }
     }
 
     /// Called at the pace of keepalives: an idle link gives memory back.
     fn idle(&mut self, now: Instant) {
         if !std::mem::take(&mut self.side.busy) {
             self.side.shrink();
-            if self.unsent.is_empty() {
-                self.unsent = Vec::new();
+            if let Some(transport) = &mut self.transport {
+                transport.shrink();
             }
         }
         if now.since(self.side.invalid_since) >= self.endpoint.timing().timeout {
@@ -282,7 +221,7 @@ impl Core {
 
     /// Nothing is left to send, or nobody is there to send it to.
     pub(crate) fn is_drained(&self) -> bool {
-        self.wire.is_none() || (self.endpoint.unacked() == 0 && self.blocked_since.is_none())
+        self.transport.is_none() || (self.endpoint.unacked() == 0 && self.blocked_since().is_none())
     }
 
     /// Adds a line to those to send.

@@ -8,6 +8,7 @@ mod core;
 mod inbox;
 mod side;
 mod task;
+mod transport;
 
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -17,8 +18,9 @@ use pblink_protocol::tcp::endpoint::{Qos, Ticket, Timing};
 use pblink_protocol::time::Instant;
 use tokio::sync::{Notify, Semaphore};
 
-pub(crate) use self::core::{Core, Wire};
+pub(crate) use self::core::Core;
 pub(crate) use self::task::run;
+pub(crate) use self::transport::{Socket, split};
 use crate::buffers::Scratch;
 use crate::bus::Bus;
 use crate::error::{Closed, WriteError};
@@ -175,12 +177,12 @@ impl Session {
     }
 
     /// The connection's task has `input`, or was woken.
-    pub(crate) fn turn(&self, wire: &Arc<Wire>, input: Input<'_>) -> Turn {
+    pub(crate) fn turn(&self, socket: &Arc<Socket>, input: Input<'_>) -> Turn {
         self.with(|state, scratch, now| {
             let State::Live(core) = state else {
                 return Turn::Over;
             };
-            if !core.is_current(wire) {
+            if !core.is_current(socket) {
                 return Turn::Over;
             }
             if let Input::Bytes(bytes) = input {
@@ -205,11 +207,11 @@ impl Session {
         self.changed.notify_waiters();
     }
 
-    /// The connection ended. Without `wire`: whichever there is.
-    pub(crate) fn ended(&self, wire: Option<&Arc<Wire>>, cause: Cause) {
+    /// The connection ended. Without `socket`: whichever there is.
+    pub(crate) fn ended(&self, socket: Option<&Arc<Socket>>, cause: Cause) {
         self.with(|state, _, now| {
             if let State::Live(core) = state
-                && wire.is_none_or(|wire| core.is_current(wire))
+                && socket.is_none_or(|socket| core.is_current(socket))
             {
                 self.detach(core, cause, now);
             }
@@ -217,7 +219,12 @@ impl Session {
     }
 
     /// A new connection gave this session's id, at `arrived`.
-    pub(crate) fn admit(&self, wire: &Arc<Wire>, peer: SocketAddr, arrived: Instant) -> Admission {
+    pub(crate) fn admit(
+        &self,
+        socket: &Arc<Socket>,
+        peer: SocketAddr,
+        arrived: Instant,
+    ) -> Admission {
         self.with(|state, _, now| {
             let State::Live(core) = state else {
                 return Admission::Over;
@@ -234,7 +241,7 @@ impl Session {
                 }
                 self.detach(core, Cause::TakenOver, now);
             }
-            core.attach(Arc::clone(wire), peer, now, &self.id, &self.shared);
+            core.attach(Arc::clone(socket), peer, now, &self.id, &self.shared);
             self.changed.notify_waiters();
             Admission::Attached
         })
@@ -253,11 +260,7 @@ impl Session {
             if core.endpoint.unacked() == 1 {
                 core.flush(now, &mut scratch.out);
             }
-            if let Some(wire) = &core.wire
-                && core.wants_attention(now)
-            {
-                wire.work.notify_one();
-            }
+            core.call_for_attention(now);
             if !core.endpoint.is_pending(ticket) {
                 return Ok(None);
             }

@@ -1,0 +1,208 @@
+//! The socket of a session's connection, and what is on its way through it.
+//!
+//! The only file of the session that knows a socket. What is to be sent comes from the endpoint; what
+//! has come is handed to it by the [task](super::task).
+
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use pblink_protocol::time::Instant;
+use tokio::io::{AsyncRead, ReadBuf};
+use tokio::net::TcpStream;
+use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
+use tokio::sync::Notify;
+use tokio::time::timeout;
+
+use crate::buffers::with_read_buffer;
+
+/// One TCP connection, as its task and the session share it.
+#[derive(Debug)]
+pub(crate) struct Socket {
+    /// Written to by whoever has something to send, under the session's lock.
+    half: OwnedWriteHalf,
+    /// Tells the connection's task to look again.
+    work: Notify,
+}
+
+/// Parts a connection: what the session shares, and what only its task reads.
+pub(crate) fn split(stream: TcpStream) -> (Arc<Socket>, Incoming) {
+    let (read, half) = stream.into_split();
+    (Arc::new(Socket { half, work: Notify::new() }), Incoming(read))
+}
+
+impl Socket {
+    /// Tells the connection's task to look at the session again.
+    pub(crate) fn look_again(&self) {
+        self.work.notify_one();
+    }
+
+    /// Waits until someone wants the connection's task to look again.
+    pub(super) async fn asked(&self) {
+        self.work.notified().await;
+    }
+
+    /// Waits until the socket takes bytes, or is broken.
+    pub(super) async fn writable(&self) {
+        // The next attempt to write shows what is wrong.
+        let _ = self.half.writable().await;
+    }
+}
+
+/// The reading end of a connection.
+#[derive(Debug)]
+pub(crate) struct Incoming(OwnedReadHalf);
+
+impl Incoming {
+    /// Hands what has come to `each`: `Ok` of no bytes is the end of the connection.
+    pub(super) fn poll<R>(
+        &mut self,
+        cx: &mut Context<'_>,
+        each: impl FnOnce(io::Result<&[u8]>) -> R,
+    ) -> Poll<R> {
+        with_read_buffer(|buffer| {
+            let mut buffer = ReadBuf::new(buffer);
+            let read = ready!(Pin::new(&mut self.0).poll_read(cx, &mut buffer));
+            Poll::Ready(each(read.map(|()| buffer.filled())))
+        })
+    }
+
+    /// Waits for the client to close, at most for `patience`, and throws away what it sends until
+    /// then: closing a socket with unread bytes resets it, and the client could lose the last
+    /// acknowledgements.
+    pub(super) async fn linger(mut self, patience: Duration) {
+        let rest = std::future::poll_fn(|cx| {
+            let more = |read: io::Result<&[u8]>| read.is_ok_and(|bytes| !bytes.is_empty());
+            while ready!(self.poll(cx, more)) {}
+            Poll::Ready(())
+        });
+        // That the client does not close in time changes nothing.
+        let _ = timeout(patience, rest).await;
+    }
+}
+
+/// The connection of a session: its socket, and the bytes that the socket has not taken yet.
+#[derive(Debug)]
+pub(crate) struct Transport {
+    socket: Arc<Socket>,
+    /// Taken from the endpoint, but not yet by the socket.
+    unsent: Vec<u8>,
+    unsent_from: usize,
+    /// The socket has taken nothing since then.
+    blocked_since: Option<Instant>,
+    /// The connection's task knows that it has to wait until the socket takes bytes.
+    told_blocked: bool,
+    broken: bool,
+    /// When the connection's task looks again by itself.
+    armed: Instant,
+}
+
+impl Transport {
+    pub(super) fn new(socket: Arc<Socket>, now: Instant) -> Self {
+        Self {
+            socket,
+            unsent: Vec::new(),
+            unsent_from: 0,
+            blocked_since: None,
+            told_blocked: false,
+            broken: false,
+            armed: now,
+        }
+    }
+
+    pub(super) fn is(&self, socket: &Arc<Socket>) -> bool {
+        Arc::ptr_eq(&self.socket, socket)
+    }
+
+    pub(super) fn look_again(&self) {
+        self.socket.look_again();
+    }
+
+    /// Writing has failed: the connection is gone.
+    pub(super) fn is_broken(&self) -> bool {
+        self.broken
+    }
+
+    /// Since when the socket has taken nothing, if bytes wait for it.
+    pub(super) fn blocked_since(&self) -> Option<Instant> {
+        self.blocked_since
+    }
+
+    /// Sends all that `next` gives (it fills the buffer and returns how much that is; 0: no more) and
+    /// that the socket takes.
+    pub(super) fn flush(
+        &mut self,
+        now: Instant,
+        out: &mut [u8],
+        mut next: impl FnMut(&mut [u8]) -> usize,
+    ) {
+        while !self.broken {
+            if self.unsent_from < self.unsent.len() {
+                match self.socket.half.try_write(&self.unsent[self.unsent_from..]) {
+                    Ok(n) => {
+                        self.unsent_from += n;
+                        self.blocked_since = Some(now);
+                    }
+                    Err(e) if e.kind() == io::ErrorKind::WouldBlock => {
+                        self.blocked_since.get_or_insert(now);
+                        return;
+                    }
+                    Err(_) => self.broken = true,
+                }
+                continue;
+            }
+            if !self.unsent.is_empty() {
+                self.unsent.clear();
+                self.unsent_from = 0;
+            }
+            self.blocked_since = None;
+            let n = next(out);
+            if n == 0 {
+                return;
+            }
+            let sent = match self.socket.half.try_write(&out[..n]) {
+                Ok(sent) => sent,
+                Err(e) if e.kind() == io::ErrorKind::WouldBlock => 0,
+                Err(_) => {
+                    self.broken = true;
+                    return;
+                }
+            };
+            // What is left goes through the branch above, which notices when the socket is full.
+            self.unsent.extend_from_slice(&out[sent..n]);
+        }
+    }
+
+    /// For the connection's task: when to look again, if that has changed (`fired`: its timer has gone
+    /// off), and whether it has to wait until the socket takes bytes.
+    pub(super) fn rearm(
+        &mut self,
+        deadline: Option<Instant>,
+        fired: bool,
+    ) -> (Option<Instant>, bool) {
+        self.told_blocked = self.blocked_since.is_some();
+        // A later deadline is looked at when the earlier one fires: re-arming a timer for every
+        // line costs more than one wake-up in a quarter of the time-out.
+        let deadline = deadline.filter(|&at| fired || at < self.armed);
+        if let Some(at) = deadline {
+            self.armed = at;
+        }
+        (deadline, self.told_blocked)
+    }
+
+    /// After a writer has flushed: whether the connection's task has to know.
+    pub(super) fn wants_attention(&self, deadline: Option<Instant>) -> bool {
+        self.broken
+            || self.blocked_since.is_some() && !self.told_blocked
+            || deadline.is_some_and(|at| at < self.armed)
+    }
+
+    /// Gives back memory that an idle connection does not need.
+    pub(super) fn shrink(&mut self) {
+        if self.unsent.is_empty() {
+            self.unsent = Vec::new();
+        }
+    }
+}
