@@ -24,7 +24,7 @@
 //! # Example
 //! ```no_run
 //! use pblink_stm32::hardware::{Hardware, SlaveBus, Wires};
-//! use pblink_stm32::{Handle, Line, Options, Silent, State};
+//! use pblink_stm32::{Delivery, Handle, Line, Options, Silent, State};
 //!
 //! /// Returns every line to the server.
 //! async fn echo(link: Handle<'_>) {
@@ -32,7 +32,7 @@
 //!     loop {
 //!         link.readline(&mut line).await;
 //!         // An empty line cannot be sent; what came from the server is none.
-//!         let _ = link.write(&line, true, true).await;
+//!         let _ = link.write(&line, Delivery::ORDERED).await;
 //!     }
 //! }
 //!
@@ -74,6 +74,7 @@ pub use pblink_image::identity as __identity;
 pub use pblink_image::settings;
 pub use pblink_protocol::app::{DropCause, ResetCause, WriteError};
 pub use pblink_protocol::config::{Config, ConfigError, Report};
+pub use pblink_protocol::delivery::Delivery;
 pub use runner::{Link, Options, Runner, new};
 
 /// Puts the program's name and version where tools find them: `pblink doctor` then tells which program a

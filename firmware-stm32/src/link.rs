@@ -9,7 +9,7 @@ use embassy_sync::signal::Signal;
 use embassy_sync::waitqueue::MultiWakerRegistration;
 use pblink_protocol::MAX_TEXT;
 use pblink_protocol::app::{AppBase, WriteError};
-use pblink_protocol::tcp::endpoint::Qos;
+use pblink_protocol::delivery::Delivery;
 use pblink_protocol::time::Instant;
 
 /// A line as it was received: UTF-8 of at most 1024 bytes, without its `\n`.
@@ -167,15 +167,13 @@ impl Handle<'_> {
     /// waits while the queue (2052 bytes) is full, which is as long as the ESP8266 or the server is
     /// away. Cancelling it queues nothing.
     ///
-    /// `qos`: repeat the line until the server has it, else it is sent once at best. `wait`: send it
-    /// only when all earlier `qos` lines have arrived, so that order is kept. The reference's
-    /// defaults are both `true`.
+    /// The reference's default is [`Delivery::ORDERED`]: exactly once, in order.
     ///
     /// # Errors
     /// [`WriteError::TooLong`] and [`WriteError::Text`] (empty, or a newline inside); never
     /// [`WriteError::Full`].
-    pub async fn write(&self, line: &str, qos: bool, wait: bool) -> Result<(), WriteError> {
-        poll_fn(|context| match self.try_write(line, qos, wait) {
+    pub async fn write(&self, line: &str, delivery: Delivery) -> Result<(), WriteError> {
+        poll_fn(|context| match self.try_write(line, delivery) {
             Err(WriteError::Full) => {
                 self.shared.wait(context);
                 Poll::Pending
@@ -189,8 +187,8 @@ impl Handle<'_> {
     ///
     /// # Errors
     /// Those of [`write`](Self::write), and [`WriteError::Full`] if there is no room now.
-    pub fn try_write(&self, line: &str, qos: bool, wait: bool) -> Result<(), WriteError> {
-        self.shared.with(|app| app.write(line, Qos { qos, wait }, now()))?;
+    pub fn try_write(&self, line: &str, delivery: Delivery) -> Result<(), WriteError> {
+        self.shared.with(|app| app.write(line, delivery, now()))?;
         self.shared.kick.signal(());
         Ok(())
     }

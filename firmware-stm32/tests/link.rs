@@ -17,7 +17,7 @@ use pblink_protocol::i2c::{BusFault, ResponderAction};
 use pblink_protocol::time::{Duration, Instant};
 use pblink_stm32::hardware::{BusEvent, Hardware, SlaveBus, Watchdog, Wires};
 use pblink_stm32::settings::Settings;
-use pblink_stm32::{Handle, Hooks, Line, Options, ResetCause, State, Status, WriteError};
+use pblink_stm32::{Delivery, Handle, Hooks, Line, Options, ResetCause, State, Status, WriteError};
 
 /// The clock is one for the whole process.
 static CLOCK: Mutex<()> = Mutex::new(());
@@ -240,7 +240,7 @@ fn lines_come_back_in_order() {
         let mut line = Line::new();
         for n in 0..30 {
             let text = format!("{n} {}", "z".repeat(n * 34));
-            assert_eq!(link.write(&text, true, true).await, Ok(()));
+            assert_eq!(link.write(&text, Delivery::ORDERED).await, Ok(()));
             link.readline(&mut line).await;
             assert_eq!(line.as_str(), text);
         }
@@ -256,19 +256,19 @@ fn lines_come_back_in_order() {
 fn what_cannot_be_a_line_is_refused_and_a_full_queue_waits() {
     with_link(async |link, sim| {
         let long = "x".repeat(MAX_TEXT + 1);
-        assert_eq!(link.write(&long, true, true).await, Err(WriteError::TooLong));
-        assert!(matches!(link.write("", true, true).await, Err(WriteError::Text(_))));
-        assert!(matches!(link.write("a\nb", true, true).await, Err(WriteError::Text(_))));
-        assert_eq!(link.write("ends with one\n", true, true).await, Ok(()));
+        assert_eq!(link.write(&long, Delivery::ORDERED).await, Err(WriteError::TooLong));
+        assert!(matches!(link.write("", Delivery::ORDERED).await, Err(WriteError::Text(_))));
+        assert!(matches!(link.write("a\nb", Delivery::ORDERED).await, Err(WriteError::Text(_))));
+        assert_eq!(link.write("ends with one\n", Delivery::ORDERED).await, Ok(()));
         let text = &long[1..];
         let mut taken = 0;
-        while link.try_write(text, true, true).is_ok() {
+        while link.try_write(text, Delivery::ORDERED).is_ok() {
             taken += 1;
         }
-        assert_eq!(link.try_write(text, true, true), Err(WriteError::Full));
+        assert_eq!(link.try_write(text, Delivery::ORDERED), Err(WriteError::Full));
         assert_eq!(taken, 1);
         // The same, waiting: it goes on when the ESP8266 has taken some.
-        assert_eq!(link.write(text, true, true).await, Ok(()));
+        assert_eq!(link.write(text, Delivery::ORDERED).await, Ok(()));
         let mut line = Line::new();
         for expected in ["ends with one", text, text] {
             link.readline(&mut line).await;
@@ -290,7 +290,7 @@ fn several_tasks_share_a_link() {
         };
         let writer = async |name: &str| {
             for n in 0..10 {
-                assert_eq!(link.write(&format!("{name} {n}"), true, false).await, Ok(()));
+                assert_eq!(link.write(&format!("{name} {n}"), Delivery::UNORDERED).await, Ok(()));
             }
         };
         let readers = embassy_futures::join::join(reader(), reader());
@@ -308,7 +308,7 @@ fn closing_keeps_lines_and_rebooting_sends_them() {
         }
         link.close();
         assert_eq!(link.status(), Status::Closed);
-        assert_eq!(link.write("kept", true, true).await, Ok(()));
+        assert_eq!(link.write("kept", Delivery::ORDERED).await, Ok(()));
         Timer::after_secs(20).await;
         assert!(sim.borrow().got.is_empty() && sim.borrow().syn, "syn tells the ESP8266 to wait");
         link.reboot();
@@ -338,7 +338,7 @@ fn without_an_esp_the_runner_resets_it_again_and_feeds_the_watchdog() {
         assert!(sim.borrow().fed - fed >= 75);
         sim.borrow_mut().absent = false;
         link.start().await;
-        assert_eq!(link.write("there", true, true).await, Ok(()));
+        assert_eq!(link.write("there", Delivery::ORDERED).await, Ok(()));
         let mut line = Line::new();
         link.readline(&mut line).await;
         assert_eq!(line, "there");

@@ -12,6 +12,7 @@
 //! | [`tcp::window`] | which messages were received already | (endpoint) |
 //! | [`tcp::endpoint`] | one end of the TCP side: keepalives, repetition, duplicates, outages | server, ESP8266 |
 //! | [`i2c`] | the I2C side: initiator and responder | STM32, ESP8266 |
+//! | [`delivery`] | the promise with which a line is sent | all |
 //! | [`config`] | the configuration, as it goes from STM32 to ESP8266 | both, tools |
 //! | [`coprocessor`] | the program of the ESP8266 | ESP8266 |
 //! | [`app`] | the application base of the STM32 | STM32 |
@@ -29,6 +30,7 @@
 pub mod app;
 pub mod config;
 pub mod coprocessor;
+pub mod delivery;
 pub mod i2c;
 mod json;
 pub mod tcp;

@@ -9,8 +9,8 @@ use pblink_protocol::MAX_TEXT;
 use pblink_protocol::app::{AppBase, AppEvent, QUEUE, ResetCause, WriteError};
 use pblink_protocol::config::Report;
 use pblink_protocol::coprocessor::Command;
+use pblink_protocol::delivery::Delivery;
 use pblink_protocol::i2c::{InitiatorTiming, Responder};
-use pblink_protocol::tcp::endpoint::Qos;
 use pblink_protocol::tcp::line::BadText;
 use pblink_protocol::time::Duration;
 
@@ -22,7 +22,7 @@ fn numbers(n: usize) -> Vec<String> {
 fn lines_go_both_ways() {
     let mut w = World::new();
     for n in 0..10 {
-        assert!(w.write(&format!("line {n}"), Qos::ORDERED));
+        assert!(w.write(&format!("line {n}"), Delivery::ORDERED));
     }
     for n in 0..10 {
         w.server_write(&format!("line {n}"));
@@ -166,7 +166,7 @@ fn half_a_line_of_an_esp8266_that_was_reset_is_forgotten() {
 fn rebooting_loses_nothing_that_was_not_passed() {
     let mut w = World::up();
     for n in 0..5 {
-        assert!(w.write(&format!("line {n}"), Qos::ORDERED));
+        assert!(w.write(&format!("line {n}"), Delivery::ORDERED));
     }
     let now = w.now();
     w.app().reboot(now);
@@ -184,7 +184,7 @@ fn closing_stops_and_starting_goes_on() {
     w.app().close();
     w.rig.settle();
     assert!(!w.app().server_up());
-    assert!(w.write("line 0", Qos::ORDERED));
+    assert!(w.write("line 0", Delivery::ORDERED));
     w.run(10_000);
     assert_eq!(w.app().poll_at(), None);
     assert!(lines(&w.server_app.got).is_empty());
@@ -299,7 +299,7 @@ fn outages_of_each_kind_are_told_and_end() {
         };
         down(&mut w);
         w.until(4000, |w| !w.app().server_up());
-        assert!(w.write("line 0", Qos::ORDERED));
+        assert!(w.write("line 0", Delivery::ORDERED));
         w.server_write("from the server");
         w.run(10_000);
         assert!(!w.app().server_up());
@@ -345,7 +345,7 @@ fn a_full_server_holds_the_board_off_and_loses_nothing() {
     w.server_app.full = true;
     let mut written = 0;
     for _ in 0..200 {
-        if w.write(&format!("line {written}"), Qos::ORDERED) {
+        if w.write(&format!("line {written}"), Delivery::ORDERED) {
             written += 1;
         }
         w.run(100);
@@ -371,7 +371,7 @@ fn the_longest_line_passes_both_ways() {
             .map(|(_, c)| c)
             .collect::<String>();
         let text = format!("{text}{}", "y".repeat(n - text.len()));
-        assert!(w.write(&text, Qos::ORDERED));
+        assert!(w.write(&text, Delivery::ORDERED));
         w.server_write(&text);
         w.until(10_000, |w| w.server.unacked() == 0 && w.app().is_flushed());
         w.until(5000, |w| w.server_app.got.contains(&text));
@@ -403,13 +403,13 @@ fn texts_that_cannot_pass_are_refused_at_once() {
         ("a\nb", WriteError::Text(BadText::Newline)),
         (&long, WriteError::TooLong),
     ] {
-        assert_eq!(w.app().write(text, Qos::ORDERED, now), Err(why));
+        assert_eq!(w.app().write(text, Delivery::ORDERED, now), Err(why));
     }
     let text = &long[..MAX_TEXT];
     w.app().close();
-    assert_eq!(w.app().write(text, Qos::ORDERED, now), Ok(()));
-    assert_eq!(w.app().write(text, Qos::ORDERED, now), Ok(()));
-    assert_eq!(w.app().write("x", Qos::ORDERED, now), Err(WriteError::Full));
+    assert_eq!(w.app().write(text, Delivery::ORDERED, now), Ok(()));
+    assert_eq!(w.app().write(text, Delivery::ORDERED, now), Ok(()));
+    assert_eq!(w.app().write("x", Delivery::ORDERED, now), Err(WriteError::Full));
 }
 
 #[test]
@@ -436,7 +436,7 @@ fn an_esp8266_that_starts_again_is_not_taken_for_a_repetition() {
     let mut w = World::up();
     for life in 0..4 {
         for _ in 0..2 {
-            assert!(w.write("the same", Qos::ORDERED));
+            assert!(w.write("the same", Delivery::ORDERED));
         }
         w.until(20_000, |w| lines(&w.server_app.got).len() == 2 * (life + 1));
         w.until(5000, |w| w.app().is_flushed());
@@ -450,9 +450,9 @@ fn an_esp8266_that_starts_again_is_not_taken_for_a_repetition() {
 #[test]
 fn best_effort_and_unordered_lines_pass_with_their_header() {
     let mut w = World::up();
-    for qos in [Qos::BEST_EFFORT, Qos::UNORDERED, Qos::ORDERED] {
+    for delivery in [Delivery::BestEffort, Delivery::UNORDERED, Delivery::ORDERED] {
         for n in 0..4 {
-            assert!(w.write(&format!("{n} {qos}"), qos));
+            assert!(w.write(&format!("{n} {delivery}"), delivery));
         }
     }
     w.until(10_000, |w| lines(&w.server_app.got).len() == 12);
@@ -470,7 +470,7 @@ fn lines_are_delivered_once_and_in_order_over_any_outages() {
         let calm = w.now() + Duration::from_secs(60);
         while w.now() < calm {
             w.run(rng.below(900));
-            if w.write(&format!("line {up}"), Qos::ORDERED) {
+            if w.write(&format!("line {up}"), Delivery::ORDERED) {
                 up += 1;
             }
             if w.server.has_room() && rng.one_in(2) {

@@ -5,8 +5,8 @@ mod common;
 use common::Rng;
 use common::world::{World, has, lines};
 use pblink_protocol::app::{AppEvent, ResetCause};
+use pblink_protocol::delivery::Delivery;
 use pblink_protocol::i2c::Failure;
-use pblink_protocol::tcp::endpoint::Qos;
 use pblink_protocol::time::Duration;
 
 #[test]
@@ -16,14 +16,14 @@ fn the_configuration_goes_first_after_every_reset_and_lines_keep_their_order() {
     for crash in 0..6u64 {
         // Lines are written before, during and after the crash.
         for _ in 0..3 {
-            assert!(w.write(&format!("line {written}"), Qos::ORDERED));
+            assert!(w.write(&format!("line {written}"), Delivery::ORDERED));
             written += 1;
         }
         w.run(7 * crash);
         w.rig.hung = true;
         w.until(1500, |w| w.app().resets() as u64 == crash + 1);
         for _ in 0..2 {
-            assert!(w.write(&format!("line {written}"), Qos::ORDERED));
+            assert!(w.write(&format!("line {written}"), Delivery::ORDERED));
             written += 1;
         }
         w.until(20_000, |w| w.app().is_flushed());
@@ -61,7 +61,7 @@ fn crashes_lose_and_double_no_more_than_documented() {
         let (mut down, mut up, mut crashes) = (0, 0, 0);
         for _ in 0..120 {
             w.run(rng.below(700));
-            if w.write(&format!("line {up}"), Qos::ORDERED) {
+            if w.write(&format!("line {up}"), Delivery::ORDERED) {
                 up += 1;
             }
             if w.server.has_room() && rng.one_in(2) {
@@ -120,7 +120,7 @@ fn an_esp8266_that_loses_its_power_loses_no_more_than_one_that_is_reset() {
         let mut up = 0;
         while up < 60 {
             w.run(100);
-            up += usize::from(w.write(&format!("line {up}"), Qos::ORDERED));
+            up += usize::from(w.write(&format!("line {up}"), Delivery::ORDERED));
         }
         w.until(60_000, |w| w.app().is_flushed());
         w.run(10_000);

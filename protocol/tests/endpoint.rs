@@ -3,7 +3,8 @@
 mod common;
 
 use common::{End, Rec, drain, drain_sized, ms, sent, span};
-use pblink_protocol::tcp::endpoint::{Endpoint, Qos, Role, Timing};
+use pblink_protocol::delivery::Delivery;
+use pblink_protocol::tcp::endpoint::{Endpoint, Role, Timing};
 use pblink_protocol::tcp::line::Mid;
 use pblink_protocol::time::Instant;
 
@@ -20,26 +21,31 @@ fn up(role: Role) -> End {
 }
 
 fn reconnect(end: &mut End, at: u64) {
-    end.connected(ms(at));
-    end.receive(ms(at), b"\n", &mut Rec::default());
+    end.on_connected(ms(at));
+    end.on_bytes(ms(at), b"\n", &mut Rec::default());
     drain(end, ms(at));
 }
 
 /// Receives, and returns what was called.
 fn get(end: &mut End, at: u64, bytes: &[u8]) -> Rec {
     let mut rec = Rec::default();
-    end.receive(ms(at), bytes, &mut rec);
+    end.on_bytes(ms(at), bytes, &mut rec);
     rec
 }
 
-fn write(end: &mut End, at: u64, text: &str, qos: Qos) -> pblink_protocol::tcp::endpoint::Ticket {
-    end.write(text.into(), qos, ms(at)).expect("room")
+fn write(
+    end: &mut End,
+    at: u64,
+    text: &str,
+    delivery: Delivery,
+) -> pblink_protocol::tcp::endpoint::Ticket {
+    end.write(ms(at), text.into(), delivery).expect("room")
 }
 
 /// A connected endpoint of which the first line (id 0) is done, so that the next has id 1.
 fn warm(role: Role) -> End {
     let mut end = up(role);
-    write(&mut end, 300, "first", Qos::ORDERED);
+    write(&mut end, 300, "first", Delivery::ORDERED);
     assert_eq!(sent(&mut end, ms(300)), "00first\n");
     assert_eq!(get(&mut end, 300, b"00\n").acked.len(), 1);
     assert_eq!(sent(&mut end, ms(300)), "");
@@ -76,7 +82,7 @@ fn both_roles_send_a_keepalive_at_once_and_after_a_quarter_of_the_timeout() {
         let mut end = end(role);
         assert_eq!(end.poll_at(ms(0)), None, "no connection, nothing to do");
         assert_eq!(sent(&mut end, ms(0)), "");
-        end.connected(ms(100));
+        end.on_connected(ms(100));
         let mut want = dots(&[100, 600, 1100, 1600]);
         match role {
             // Nothing ever comes: a server gives up after the time-out, a client after twice that.
@@ -96,7 +102,7 @@ fn what_is_sent_moves_the_next_keepalive() {
     for role in [Role::Server, Role::Client] {
         let mut end = warm(role);
         get(&mut end, 1000, b"\n");
-        write(&mut end, 700, "x", Qos::ORDERED);
+        write(&mut end, 700, "x", Delivery::ORDERED);
         assert_eq!(sent(&mut end, ms(700)), "01x\n");
         assert_eq!(timeline(&mut end, 701, 1300), dots(&[1200]));
         get(&mut end, 1500, b"44hi\n");
@@ -119,7 +125,7 @@ fn outage_counts_from_the_last_byte_not_from_the_last_line() {
 #[test]
 fn a_client_waits_twice_as_long_until_its_first_line_is_complete() {
     let mut end = end(Role::Client);
-    end.connected(ms(0));
+    end.on_connected(ms(0));
     get(&mut end, 1000, b"0");
     assert!(!end.outage(ms(4999)));
     assert!(end.outage(ms(5000)));
@@ -129,7 +135,7 @@ fn a_client_waits_twice_as_long_until_its_first_line_is_complete() {
     assert!(!end.outage(ms(5999)));
     assert!(end.outage(ms(6000)));
     // And again after each connect.
-    end.connected(ms(7000));
+    end.on_connected(ms(7000));
     assert!(!end.is_up());
     assert!(!end.outage(ms(10_999)));
     assert!(end.outage(ms(11_000)));
@@ -138,8 +144,8 @@ fn a_client_waits_twice_as_long_until_its_first_line_is_complete() {
 #[test]
 fn a_server_holds_lines_back_for_the_write_pause_after_a_sign_of_life_but_not_acks() {
     let mut end = end(Role::Server);
-    end.connected(ms(0));
-    write(&mut end, 0, "x", Qos::ORDERED);
+    end.on_connected(ms(0));
+    write(&mut end, 0, "x", Delivery::ORDERED);
     assert_eq!(sent(&mut end, ms(0)), "\n");
     assert!(!end.is_up());
     assert_eq!(timeline(&mut end, 1, 999), dots(&[500]));
@@ -152,7 +158,7 @@ fn a_server_holds_lines_back_for_the_write_pause_after_a_sign_of_life_but_not_ac
     assert_eq!(sent(&mut end, ms(1199)), "");
     assert_eq!(sent(&mut end, ms(1200)), "00x\n");
     // The pause comes again with each connection.
-    end.connected(ms(2000));
+    end.on_connected(ms(2000));
     assert_eq!(sent(&mut end, ms(2000)), "\n");
     get(&mut end, 2100, b"\n");
     assert_eq!(timeline(&mut end, 2100, 2300), [(2300, "00x\n".into())]);
@@ -161,8 +167,8 @@ fn a_server_holds_lines_back_for_the_write_pause_after_a_sign_of_life_but_not_ac
 #[test]
 fn a_client_holds_lines_back_until_it_has_read_a_line() {
     let mut end = end(Role::Client);
-    end.connected(ms(0));
-    write(&mut end, 0, "x", Qos::ORDERED);
+    end.on_connected(ms(0));
+    write(&mut end, 0, "x", Delivery::ORDERED);
     assert_eq!(timeline(&mut end, 0, 600), dots(&[0, 500]));
     get(&mut end, 700, b"7");
     assert_eq!(sent(&mut end, ms(700)), "");
@@ -173,7 +179,7 @@ fn a_client_holds_lines_back_until_it_has_read_a_line() {
 #[test]
 fn a_line_is_repeated_with_the_same_bytes_until_it_is_acknowledged() {
     let mut end = warm(Role::Client);
-    let ticket = write(&mut end, 1000, "täxt", Qos::ORDERED);
+    let ticket = write(&mut end, 1000, "täxt", Delivery::ORDERED);
     let mut list = Vec::new();
     for t in (1000..9000).step_by(400) {
         get(&mut end, t, b"\n");
@@ -196,7 +202,7 @@ fn a_line_is_repeated_with_the_same_bytes_until_it_is_acknowledged() {
 #[test]
 fn the_time_for_an_ack_begins_when_the_whole_line_is_sent() {
     let mut end = warm(Role::Server);
-    write(&mut end, 1000, "abcdefgh", Qos::ORDERED);
+    write(&mut end, 1000, "abcdefgh", Delivery::ORDERED);
     assert_eq!(end.transmit(ms(1000), &mut [0; 5]), 5);
     get(&mut end, 2400, b"\n");
     assert_eq!(sent(&mut end, ms(2500)), "defgh\n");
@@ -209,14 +215,14 @@ fn the_time_for_an_ack_begins_when_the_whole_line_is_sent() {
 #[test]
 fn an_outage_repeats_at_once_over_the_next_connection() {
     let mut end = warm(Role::Client);
-    write(&mut end, 1000, "a", Qos::UNORDERED);
-    write(&mut end, 1000, "b", Qos::UNORDERED);
-    write(&mut end, 1000, "c", Qos::ORDERED);
+    write(&mut end, 1000, "a", Delivery::UNORDERED);
+    write(&mut end, 1000, "b", Delivery::UNORDERED);
+    write(&mut end, 1000, "c", Delivery::ORDERED);
     assert_eq!(sent(&mut end, ms(1000)), "01a\n02b\n");
-    end.disconnected();
+    end.on_disconnected();
     assert_eq!(end.poll_at(ms(1100)), None);
     assert_eq!(sent(&mut end, ms(1100)), "");
-    end.connected(ms(1200));
+    end.on_connected(ms(1200));
     assert_eq!(sent(&mut end, ms(1200)), "\n");
     get(&mut end, 1250, b"\n");
     assert_eq!(sent(&mut end, ms(1250)), "01a\n02b\n");
@@ -231,9 +237,9 @@ fn an_outage_repeats_at_once_over_the_next_connection() {
 fn the_first_line_stays_alone_until_it_is_acknowledged() {
     let mut end = up(Role::Client);
     for text in ["a", "b", "c"] {
-        write(&mut end, 0, text, Qos::UNORDERED);
+        write(&mut end, 0, text, Delivery::UNORDERED);
     }
-    write(&mut end, 0, "d", Qos::BEST_EFFORT);
+    write(&mut end, 0, "d", Delivery::BestEffort);
     assert_eq!(sent(&mut end, ms(0)), "00a\n");
     reconnect(&mut end, 100);
     assert_eq!(end.stats().retransmissions, 1, "only the first one");
@@ -241,8 +247,8 @@ fn the_first_line_stays_alone_until_it_is_acknowledged() {
     assert_eq!(sent(&mut end, ms(150)), "01b\n02c\n03d\n");
     // A first line without qos is never repeated, so nothing has to wait for it.
     let mut end = up(Role::Client);
-    write(&mut end, 0, "a", Qos::BEST_EFFORT);
-    write(&mut end, 0, "b", Qos::ORDERED);
+    write(&mut end, 0, "a", Delivery::BestEffort);
+    write(&mut end, 0, "b", Delivery::ORDERED);
     assert_eq!(sent(&mut end, ms(0)), "00a\n01b\n");
 }
 
@@ -283,7 +289,7 @@ fn junk_is_counted_and_what_follows_is_received() {
 fn half_a_line_is_forgotten_with_its_connection() {
     let mut end = up(Role::Server);
     get(&mut end, 0, b"05{\"v\": 1");
-    end.connected(ms(100));
+    end.on_connected(ms(100));
     let rec = get(&mut end, 100, b"05{\"v\": 123}\n");
     assert_eq!(rec.lines, ["{\"v\": 123}"]);
 }
@@ -292,7 +298,7 @@ fn half_a_line_is_forgotten_with_its_connection() {
 fn a_refused_line_is_not_acknowledged_and_comes_again() {
     let mut end = up(Role::Server);
     let mut full = Rec { refuse: true, ..Rec::default() };
-    end.receive(ms(0), b"00a\n01b\n", &mut full);
+    end.on_bytes(ms(0), b"00a\n01b\n", &mut full);
     assert_eq!(full.refused, ["a", "b"]);
     assert_eq!(sent(&mut end, ms(0)), "");
     assert_eq!(end.stats().refused, 2);
@@ -307,9 +313,9 @@ fn a_refused_line_is_not_acknowledged_and_comes_again() {
 fn a_refused_line_is_enough_to_see_a_restart() {
     let mut end = up(Role::Server);
     get(&mut end, 0, b"00a\n01b\n02c\n");
-    end.connected(ms(100));
+    end.on_connected(ms(100));
     let mut full = Rec { refuse: true, ..Rec::default() };
-    end.receive(ms(100), b"00new\n", &mut full);
+    end.on_bytes(ms(100), b"00new\n", &mut full);
     drain(&mut end, ms(100));
     assert_eq!(get(&mut end, 110, b"01b\n").lines, ["b"]);
     assert_eq!(get(&mut end, 120, b"00new\n").lines, ["new"]);
@@ -322,22 +328,22 @@ fn a_refused_line_is_enough_to_see_a_restart() {
 fn a_line_taken_for_later_is_acknowledged_when_it_is_released() {
     let mut end = up(Role::Client);
     let mut rec = Rec { later: true, ..Rec::default() };
-    end.receive(ms(0), b"07a\n08b\n", &mut rec);
+    end.on_bytes(ms(0), b"07a\n08b\n", &mut rec);
     assert_eq!(sent(&mut end, ms(0)), "");
-    end.receive(ms(10), b"08b\n07a\n", &mut rec);
+    end.on_bytes(ms(10), b"08b\n07a\n", &mut rec);
     assert_eq!(rec.lines, ["a", "b"], "not twice");
     assert_eq!(sent(&mut end, ms(10)), "", "repetitions are not acked before either");
     end.release(rec.receipts[1]);
     assert_eq!(sent(&mut end, ms(20)), "08\n");
     end.release(rec.receipts[1]);
     assert_eq!(sent(&mut end, ms(20)), "", "once");
-    end.receive(ms(30), b"08b\n", &mut rec);
+    end.on_bytes(ms(30), b"08b\n", &mut rec);
     assert_eq!(sent(&mut end, ms(30)), "08\n");
     // Released without a connection: the repetition is acked.
-    end.disconnected();
+    end.on_disconnected();
     end.release(rec.receipts[0]);
-    end.connected(ms(40));
-    end.receive(ms(40), b"07a\n", &mut rec);
+    end.on_connected(ms(40));
+    end.on_bytes(ms(40), b"07a\n", &mut rec);
     assert_eq!(sent(&mut end, ms(40)), "07\n");
     assert_eq!(rec.lines, ["a", "b"]);
 }
@@ -347,20 +353,20 @@ fn a_line_taken_for_later_is_acknowledged_when_it_is_released() {
 fn a_receipt_acknowledges_nothing_over_a_connection_that_did_not_bring_the_line() {
     let mut end = up(Role::Client);
     let mut rec = Rec { later: true, ..Rec::default() };
-    end.receive(ms(0), b"00old\n", &mut rec);
+    end.on_bytes(ms(0), b"00old\n", &mut rec);
     // The sender restarts, and what it sends first is on its way, or does not fit.
-    end.connected(ms(100));
+    end.on_connected(ms(100));
     let mut full = Rec { refuse: true, ..Rec::default() };
-    end.receive(ms(100), b"00new\n", &mut full);
+    end.on_bytes(ms(100), b"00new\n", &mut full);
     drain(&mut end, ms(100));
     end.release(rec.receipts[0]);
     assert_eq!(sent(&mut end, ms(110)), "");
     assert_eq!(get(&mut end, 120, b"00new\n").lines, ["new"]);
     assert_eq!(sent(&mut end, ms(120)), "00\n");
     // A repetition over the new connection is enough.
-    end.receive(ms(200), b"01more\n", &mut rec);
-    end.connected(ms(300));
-    end.receive(ms(300), b"01more\n", &mut rec);
+    end.on_bytes(ms(200), b"01more\n", &mut rec);
+    end.on_connected(ms(300));
+    end.on_bytes(ms(300), b"01more\n", &mut rec);
     drain(&mut end, ms(300));
     end.release(rec.receipts[1]);
     assert_eq!(sent(&mut end, ms(310)), "01\n");
@@ -370,10 +376,10 @@ fn a_receipt_acknowledges_nothing_over_a_connection_that_did_not_bring_the_line(
 fn a_receipt_of_a_sender_that_has_restarted_acknowledges_nothing() {
     let mut end = up(Role::Client);
     let mut rec = Rec { later: true, ..Rec::default() };
-    end.receive(ms(0), b"00a\n01b\n", &mut rec);
-    end.connected(ms(100));
-    end.receive(ms(100), b"00new a\n", &mut rec);
-    end.receive(ms(100), b"01new b\n", &mut rec);
+    end.on_bytes(ms(0), b"00a\n01b\n", &mut rec);
+    end.on_connected(ms(100));
+    end.on_bytes(ms(100), b"00new a\n", &mut rec);
+    end.on_bytes(ms(100), b"01new b\n", &mut rec);
     drain(&mut end, ms(100));
     end.release(rec.receipts[0]);
     end.release(rec.receipts[1]);
@@ -389,14 +395,14 @@ fn any_buffer_of_three_bytes_and_more_gives_the_same_bytes() {
     for size in [3, 4, 5, 7, 64, 299, 300, 4096] {
         let mut end = warm(Role::Server);
         get(&mut end, 600, b"00x\n01y\n");
-        for (text, qos) in [
-            ("a", Qos::UNORDERED),
-            (&long, Qos::BEST_EFFORT),
-            ("b", Qos::UNORDERED),
-            (&long, Qos::UNORDERED),
-            ("c", Qos::ORDERED),
+        for (text, delivery) in [
+            ("a", Delivery::UNORDERED),
+            (&long, Delivery::BestEffort),
+            ("b", Delivery::UNORDERED),
+            (&long, Delivery::UNORDERED),
+            ("c", Delivery::ORDERED),
         ] {
-            write(&mut end, 600, text, qos);
+            write(&mut end, 600, text, delivery);
         }
         let all = drain_sized(&mut end, ms(600), size);
         let want = want.get_or_insert_with(|| all.clone());
@@ -408,7 +414,7 @@ fn any_buffer_of_three_bytes_and_more_gives_the_same_bytes() {
 #[test]
 fn acks_wait_for_the_end_of_a_line_that_is_being_sent() {
     let mut end = warm(Role::Server);
-    write(&mut end, 600, "abcdefgh", Qos::ORDERED);
+    write(&mut end, 600, "abcdefgh", Delivery::ORDERED);
     let mut out = [0; 5];
     assert_eq!(end.transmit(ms(600), &mut out), 5);
     assert_eq!(&out, b"01abc");
@@ -420,8 +426,8 @@ fn acks_wait_for_the_end_of_a_line_that_is_being_sent() {
 #[test]
 fn a_line_that_is_acknowledged_while_it_is_sent_again_is_sent_to_its_end() {
     let mut end = warm(Role::Server);
-    let ticket = write(&mut end, 600, "abcdefgh", Qos::ORDERED);
-    let next = write(&mut end, 600, "next", Qos::ORDERED);
+    let ticket = write(&mut end, 600, "abcdefgh", Delivery::ORDERED);
+    let next = write(&mut end, 600, "next", Delivery::ORDERED);
     assert_eq!(sent(&mut end, ms(600)), "01abcdefgh\n");
     get(&mut end, 2000, b"\n");
     drain(&mut end, ms(2000));
@@ -437,10 +443,10 @@ fn a_line_that_is_acknowledged_while_it_is_sent_again_is_sent_to_its_end() {
     assert_eq!(get(&mut end, 2700, b"02\n").acked, [(next, true)]);
     assert_eq!(end.unacked(), 0);
     // The same, but the connection goes before the rest is out.
-    let ticket = write(&mut end, 3000, "abcdefgh", Qos::ORDERED);
+    let ticket = write(&mut end, 3000, "abcdefgh", Delivery::ORDERED);
     assert_eq!(end.transmit(ms(3000), &mut out), 5);
     assert_eq!(get(&mut end, 3000, b"03\n").acked, [(ticket, false)]);
-    end.connected(ms(3100));
+    end.on_connected(ms(3100));
     assert_eq!(end.unacked(), 0);
     assert_eq!(sent(&mut end, ms(3100)), "\n");
 }
@@ -452,10 +458,10 @@ fn ids_go_on_over_reconnects_and_pass_over_zero() {
     for n in 0..600u64 {
         let at = 10 + n * 10;
         if n % 7 == 0 {
-            end.connected(ms(at));
+            end.on_connected(ms(at));
             get(&mut end, at, b"\n");
         }
-        write(&mut end, at, "x", Qos::ORDERED);
+        write(&mut end, at, "x", Delivery::ORDERED);
         let out = sent(&mut end, ms(at)).replace("\n", "");
         let digits: [u8; 2] = out.as_bytes()[..2].try_into().unwrap();
         let mid = Mid::parse(digits).expect("a message");
@@ -474,37 +480,37 @@ fn ids_go_on_over_reconnects_and_pass_over_zero() {
 #[test]
 fn a_best_effort_line_without_ack_blocks_nothing_and_is_sent_once() {
     let mut end = warm(Role::Server);
-    let lost = write(&mut end, 600, "lost", Qos::BEST_EFFORT);
-    write(&mut end, 600, "a", Qos::ORDERED);
+    let lost = write(&mut end, 600, "lost", Delivery::BestEffort);
+    write(&mut end, 600, "a", Delivery::ORDERED);
     assert_eq!(sent(&mut end, ms(600)), "01lost\n02a\n");
     assert!(!end.is_pending(lost));
-    end.disconnected();
+    end.on_disconnected();
     reconnect(&mut end, 1000);
     assert_eq!(sent(&mut end, ms(1500)), "02a\n");
     // One that was not sent when the connection went is still sent, once.
     let mut end = warm(Role::Server);
-    end.disconnected();
-    write(&mut end, 600, "late", Qos::BEST_EFFORT);
-    end.connected(ms(700));
+    end.on_disconnected();
+    write(&mut end, 600, "late", Delivery::BestEffort);
+    end.on_connected(ms(700));
     get(&mut end, 700, b"\n");
     drain(&mut end, ms(700));
     assert_eq!(sent(&mut end, ms(900)), "01late\n");
-    end.disconnected();
+    end.on_disconnected();
     assert_eq!(end.unacked(), 0);
     // Half sent is sent, too.
     let mut end = warm(Role::Server);
-    write(&mut end, 600, "half sent", Qos::BEST_EFFORT);
+    write(&mut end, 600, "half sent", Delivery::BestEffort);
     assert_eq!(end.transmit(ms(600), &mut [0; 4]), 4);
-    end.disconnected();
+    end.on_disconnected();
     assert_eq!(end.unacked(), 0);
 }
 
 #[test]
 fn only_a_line_that_was_not_sent_can_be_cancelled() {
     let mut end = warm(Role::Client);
-    let a = write(&mut end, 600, "a", Qos::ORDERED);
-    let b = write(&mut end, 600, "b", Qos::ORDERED);
-    let c = write(&mut end, 600, "c", Qos::ORDERED);
+    let a = write(&mut end, 600, "a", Delivery::ORDERED);
+    let b = write(&mut end, 600, "b", Delivery::ORDERED);
+    let c = write(&mut end, 600, "c", Delivery::ORDERED);
     assert_eq!(sent(&mut end, ms(600)), "01a\n");
     assert_eq!(end.cancel(a), None);
     assert_eq!(end.cancel(b), Some(b"b".to_vec()));
@@ -512,7 +518,7 @@ fn only_a_line_that_was_not_sent_can_be_cancelled() {
     get(&mut end, 700, b"01\n");
     assert_eq!(sent(&mut end, ms(700)), "02c\n", "the cancelled line used no id");
     assert!(end.is_pending(c));
-    end.disconnected();
+    end.on_disconnected();
     assert_eq!(end.cancel(c), None, "the peer may have it");
 }
 
@@ -521,10 +527,10 @@ fn a_full_outbox_gives_the_line_back() {
     let mut end: Endpoint<common::Buf, Vec<u8>, 2> =
         Endpoint::new(Role::Client, Timing::default(), heapless::Vec::new());
     for text in ["a", "b"] {
-        end.write(text.into(), Qos::ORDERED, Instant::ZERO).unwrap();
+        end.write(Instant::ZERO, text.into(), Delivery::ORDERED).unwrap();
     }
     assert!(!end.has_room());
-    let back = end.write(b"c".to_vec(), Qos::ORDERED, Instant::ZERO);
+    let back = end.write(Instant::ZERO, b"c".to_vec(), Delivery::ORDERED);
     assert_eq!(back, Err(b"c".to_vec()));
 }
 
@@ -532,13 +538,13 @@ fn a_full_outbox_gives_the_line_back() {
 #[test]
 fn new_lines_wait_while_an_old_one_is_a_hundred_ids_behind() {
     let mut end = warm(Role::Client);
-    write(&mut end, 600, "stuck", Qos::UNORDERED);
+    write(&mut end, 600, "stuck", Delivery::UNORDERED);
     assert_eq!(sent(&mut end, ms(600)), "01stuck\n");
     let mut sent_lines = 0;
     for n in 0..300u64 {
         let at = 600 + n;
         get(&mut end, at, b"\n");
-        let ticket = write(&mut end, at, "x", Qos::UNORDERED);
+        let ticket = write(&mut end, at, "x", Delivery::UNORDERED);
         let out = sent(&mut end, ms(at));
         if out.is_empty() {
             assert!(end.cancel(ticket).is_some());
@@ -548,7 +554,7 @@ fn new_lines_wait_while_an_old_one_is_a_hundred_ids_behind() {
         get(&mut end, at, format!("{}\n", &out[..2]).as_bytes());
     }
     assert_eq!(sent_lines, 99);
-    write(&mut end, 1000, "free", Qos::UNORDERED);
+    write(&mut end, 1000, "free", Delivery::UNORDERED);
     assert_eq!(sent(&mut end, ms(1000)), "");
     get(&mut end, 1100, b"01\n");
     assert_eq!(sent(&mut end, ms(1100)), "65free\n");
@@ -557,10 +563,10 @@ fn new_lines_wait_while_an_old_one_is_a_hundred_ids_behind() {
 #[test]
 fn unordered_lines_do_not_wait_and_an_ordered_one_waits_for_all() {
     let mut end = warm(Role::Client);
-    write(&mut end, 600, "a", Qos::UNORDERED);
-    write(&mut end, 600, "b", Qos::UNORDERED);
-    write(&mut end, 600, "c", Qos::ORDERED);
-    write(&mut end, 600, "d", Qos::UNORDERED);
+    write(&mut end, 600, "a", Delivery::UNORDERED);
+    write(&mut end, 600, "b", Delivery::UNORDERED);
+    write(&mut end, 600, "c", Delivery::ORDERED);
+    write(&mut end, 600, "d", Delivery::UNORDERED);
     assert_eq!(sent(&mut end, ms(600)), "01a\n02b\n");
     get(&mut end, 700, b"02\n");
     assert_eq!(sent(&mut end, ms(700)), "");

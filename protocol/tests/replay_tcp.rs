@@ -14,7 +14,8 @@ mod common;
 
 use common::vectors::{Entry, load};
 use common::{End, Rec, drain};
-use pblink_protocol::tcp::endpoint::{Endpoint, Qos, Role, Timing};
+use pblink_protocol::delivery::Delivery;
+use pblink_protocol::tcp::endpoint::{Endpoint, Role, Timing};
 use pblink_protocol::tcp::line::{Found, Line, LineReader, Mid};
 use pblink_protocol::time::{Duration, Instant};
 
@@ -123,19 +124,19 @@ impl Replay {
     }
 
     fn connected(&mut self, now: Instant) {
-        self.end.connected(now);
+        self.end.on_connected(now);
         self.reader.reset();
         self.last_out = Some(now);
     }
 
     fn disconnected(&mut self) {
-        self.end.disconnected();
+        self.end.on_disconnected();
         self.last_out = None;
     }
 
     fn receive(&mut self, now: Instant, bytes: &[u8]) {
         let mut rec = Rec::default();
-        self.end.receive(now, bytes, &mut rec);
+        self.end.on_bytes(now, bytes, &mut rec);
         assert_eq!(rec.invalid, Vec::<Vec<u8>>::new());
         self.out.delivered.append(&mut rec.lines);
         self.out.acked += rec.acked.len();
@@ -203,7 +204,7 @@ fn writes(entries: &[Entry], src: &str, dir: &str) -> Vec<(Instant, Option<Strin
     list
 }
 
-fn replay(entries: &[Entry], role: Role, qos: Qos) -> Outcome {
+fn replay(entries: &[Entry], role: Role, delivery: Delivery) -> Outcome {
     let (src, own, peer) = match role {
         Role::Server => ("server", "s2c", "c2s"),
         Role::Client => ("client", "c2s", "s2c"),
@@ -216,7 +217,7 @@ fn replay(entries: &[Entry], role: Role, qos: Qos) -> Outcome {
             replay.until(at);
             match text {
                 Some(text) => {
-                    replay.end.write(text.into(), qos, at).expect("room");
+                    replay.end.write(at, text.into(), delivery).expect("room");
                     replay.until(at);
                 }
                 None => replay.reboot(),
@@ -256,15 +257,15 @@ fn recordings_against_both_roles() {
     for name in RECORDINGS {
         let entries = load(name);
         // Only this one was made with `wait=False`.
-        let qos = match name {
-            "mid_wrap" => Qos::UNORDERED,
-            _ => Qos::ORDERED,
+        let delivery = match name {
+            "mid_wrap" => Delivery::UNORDERED,
+            _ => Delivery::ORDERED,
         };
         for (role, src, own, peer) in
             [(Role::Server, "server", "s2c", "c2s"), (Role::Client, "client", "c2s", "s2c")]
         {
             let what = format!("{name}, our {src}");
-            let outcome = replay(&entries, role, qos);
+            let outcome = replay(&entries, role, delivery);
             let (from_peer, _) = streams(&entries, peer, false);
             let (reference, _) = streams(&entries, own, true);
 

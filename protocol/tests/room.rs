@@ -6,7 +6,7 @@ use common::world::{World, lines};
 use common::{Rng, span};
 use pblink_protocol::MAX_TEXT;
 use pblink_protocol::coprocessor::{INBOX, OUTBOX};
-use pblink_protocol::tcp::endpoint::Qos;
+use pblink_protocol::delivery::Delivery;
 
 /// A text of so many bytes that is like no other.
 fn text(number: usize, len: usize) -> String {
@@ -18,7 +18,7 @@ fn text(number: usize, len: usize) -> String {
 fn burst(w: &mut World, texts: &[String]) {
     let now = w.now();
     for text in texts {
-        w.server.write(text.clone().into_bytes(), Qos::UNORDERED, now).expect("room");
+        w.server.write(now, text.clone().into_bytes(), Delivery::UNORDERED).expect("room");
     }
 }
 
@@ -26,7 +26,7 @@ fn burst(w: &mut World, texts: &[String]) {
 fn begun() -> World {
     let mut w = World::up();
     w.server_write("first");
-    assert!(w.write("first", Qos::ORDERED));
+    assert!(w.write("first", Delivery::ORDERED));
     w.until(10_000, |w| w.server.unacked() == 0 && w.server_app.got.contains(&"first".into()));
     w.app_got.clear();
     w.server_app.got.clear();
@@ -74,7 +74,7 @@ fn lines_beyond_the_outbox_wait_in_the_stm32() {
         let (mut texts, mut lines_out) = (Vec::new(), w.esp().stats().lines_out);
         for n in 0..6 {
             texts.push(text(n, len));
-            let written = w.write(&texts[n], Qos::UNORDERED);
+            let written = w.write(&texts[n], Delivery::UNORDERED);
             w.run(600);
             if !written {
                 texts.pop();
@@ -110,8 +110,8 @@ fn lines_of_any_length_are_delivered_once_over_any_outages() {
             w.run(rng.below(600));
             for _ in 0..rng.below(4) {
                 let line = text(up.len(), len(&mut rng));
-                let qos = Qos { qos: true, wait: rng.one_in(3) };
-                if w.write(&line, qos) {
+                let delivery = Delivery::Guaranteed { ordered: rng.one_in(3) };
+                if w.write(&line, delivery) {
                     up.push(line);
                 }
                 if w.server.has_room() {

@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use pblink_protocol::tcp::endpoint::{Qos, Ticket};
+use pblink_protocol::delivery::Delivery;
+use pblink_protocol::tcp::endpoint::Ticket;
 use pblink_protocol::tcp::line::check_text;
 
 use crate::error::{Closed, WriteError};
@@ -14,34 +15,6 @@ use crate::status::LinkStatus;
 /// back. Clones are handles to the same link.
 #[derive(Debug, Clone)]
 pub struct Connection(pub(crate) Arc<Session>);
-
-/// How a line is to be delivered.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Delivery {
-    /// The line is repeated until the client has acknowledged it: exactly once, whatever happens to
-    /// the link. The reference's `qos=True`.
-    Guaranteed {
-        /// It is sent only when all earlier guaranteed lines are acknowledged, so that lines arrive
-        /// in the order in which they were written. The reference's `wait`.
-        ordered: bool,
-    },
-    /// The line is sent once, and lost if the link fails just then. The reference's `qos=False`.
-    BestEffort,
-}
-
-impl Delivery {
-    /// Exactly once and in order: what the reference does by default.
-    pub const ORDERED: Self = Self::Guaranteed { ordered: true };
-    /// Exactly once; lines that are written at the same time may overtake each other.
-    pub const UNORDERED: Self = Self::Guaranteed { ordered: false };
-
-    fn qos(self) -> Qos {
-        match self {
-            Self::Guaranteed { ordered } => Qos { qos: true, wait: ordered },
-            Self::BestEffort => Qos::BEST_EFFORT,
-        }
-    }
-}
 
 impl Connection {
     /// The client's id.
@@ -110,7 +83,7 @@ impl Connection {
         let place = session.room.acquire().await;
         // The session gives the place back when the line has left its queue.
         place.map_err(|_| WriteError::Closed)?.forget();
-        let Some(ticket) = session.submit(text, delivery.qos())? else {
+        let Some(ticket) = session.submit(text, delivery)? else {
             return Ok(());
         };
         let best_effort = delivery == Delivery::BestEffort;

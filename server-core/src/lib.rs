@@ -87,9 +87,10 @@ mod status;
 
 pub use builder::{BindError, Builder};
 pub use bus::Events;
-pub use connection::{Connection, Delivery};
+pub use connection::Connection;
 pub use error::{Closed, WriteError};
 pub use event::{Cause, Event, EventKind, Layer, Refusal};
+pub use pblink_protocol::delivery::Delivery;
 pub use pblink_protocol::tcp::line::{BadId, BadText};
 pub use registry::SavedSessions;
 pub use server::Server;

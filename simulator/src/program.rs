@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use pblink_protocol::app::{AppBase, WriteError};
-use pblink_protocol::tcp::endpoint::Qos;
+use pblink_protocol::delivery::Delivery;
 use pblink_protocol::time::{Duration, Instant};
 
 /// What the program is to do.
@@ -14,7 +14,7 @@ pub struct ProgramOptions {
     /// How many lines to write; `None` for no end.
     pub count: Option<u64>,
     /// How to write them.
-    pub qos: Qos,
+    pub delivery: Delivery,
     /// Bytes of text to append to each line, at most 900.
     pub padding: usize,
     /// Whether the program reads what the server sends. One that does not holds the link off.
@@ -27,7 +27,7 @@ impl Default for ProgramOptions {
         Self {
             every: Duration::from_secs(5),
             count: None,
-            qos: Qos::ORDERED,
+            delivery: Delivery::ORDERED,
             padding: 0,
             reads: true,
         }
@@ -81,7 +81,7 @@ impl Program {
         let padding = "x".repeat(self.options.padding.min(900));
         // A list of three, as the seed's demo sends: number, time in ms, and a constant.
         let text = format!("[{}, {}, \"{padding}\"]", self.number, now.as_millis());
-        match app.write(&text, self.options.qos, now) {
+        match app.write(&text, self.options.delivery, now) {
             Ok(()) => {
                 let number = self.number;
                 self.number += 1;

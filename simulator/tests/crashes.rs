@@ -174,7 +174,7 @@ fn a_program_that_does_not_read_holds_the_link_off_and_loses_nothing() {
     let mut world = World::new(WorldOptions {
         seed: 9,
         server_writes: Some(Duration::from_millis(20)),
-        server_qos: pblink_protocol::tcp::endpoint::Qos::UNORDERED,
+        server_delivery: pblink_protocol::delivery::Delivery::UNORDERED,
         ..WorldOptions::default()
     });
     world.run(secs(5));

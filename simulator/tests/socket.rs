@@ -1,7 +1,7 @@
 //! What a pair does when its socket takes bytes late.
 
 use pblink_protocol::config::Config;
-use pblink_protocol::tcp::endpoint::Qos;
+use pblink_protocol::delivery::Delivery;
 use pblink_protocol::time::{Duration, Instant};
 use pblink_simulator::{NetCommand, Pair, PairOptions, ProgramOptions};
 
@@ -53,7 +53,7 @@ fn lines_that_waited_for_the_socket_are_not_repeated_at_once() {
     let program = ProgramOptions {
         every: Duration::from_millis(10),
         count: Some(5),
-        qos: Qos::UNORDERED,
+        delivery: Delivery::UNORDERED,
         padding: 450,
         ..ProgramOptions::default()
     };

@@ -3,7 +3,7 @@
 use std::io::{Write, stdout};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use pblink_protocol::tcp::endpoint::Qos;
+use pblink_protocol::delivery::Delivery;
 use pblink_protocol::time::Duration as LinkDuration;
 use pblink_server::Event;
 use pblink_simulator::live::{News, Order};
@@ -103,7 +103,7 @@ async fn simulate(args: Args) -> anyhow::Result<Exit> {
         program: ProgramOptions {
             every: LinkDuration::from_millis(args.every),
             count: args.count,
-            qos: if args.no_wait { Qos::UNORDERED } else { Qos::ORDERED },
+            delivery: if args.no_wait { Delivery::UNORDERED } else { Delivery::ORDERED },
             padding: args.padding.into(),
             reads: true,
         },

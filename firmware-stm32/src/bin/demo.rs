@@ -13,7 +13,7 @@ use pblink_stm32::settings::LogLevel;
 use pblink_stm32::stm32::console::Console;
 use pblink_stm32::stm32::watchdog::Independent;
 use pblink_stm32::stm32::wires::AckSynReset;
-use pblink_stm32::{Handle, Hooks, Line, Options, ResetCause, Runner, State};
+use pblink_stm32::{Delivery, Handle, Hooks, Line, Options, ResetCause, Runner, State};
 use static_cell::ConstStaticCell;
 
 pblink_stm32::identity!();
@@ -107,7 +107,7 @@ async fn main(spawner: Spawner) {
         text.clear();
         // Three short numbers fit.
         let _ = write!(text, "[42, {count}, 99]");
-        if link.write(&text, true, true).await.is_ok() && level >= LogLevel::Lines {
+        if link.write(&text, Delivery::ORDERED).await.is_ok() && level >= LogLevel::Lines {
             console.line(format_args!("sent {text}"));
         }
     }

@@ -9,7 +9,7 @@ use pblink_stm32::settings::LogLevel;
 use pblink_stm32::stm32::console::Console;
 use pblink_stm32::stm32::watchdog::Independent;
 use pblink_stm32::stm32::wires::AckSynReset;
-use pblink_stm32::{Hooks, Line, Options, Runner, State};
+use pblink_stm32::{Delivery, Hooks, Line, Options, Runner, State};
 use static_cell::ConstStaticCell;
 
 pblink_stm32::identity!();
@@ -61,7 +61,7 @@ async fn main(spawner: Spawner) {
     let line = LINE.take();
     loop {
         link.readline(line).await;
-        if let Err(why) = link.write(line, true, true).await {
+        if let Err(why) = link.write(line, Delivery::ORDERED).await {
             console.line(format_args!("not returned: {why}"));
         }
     }

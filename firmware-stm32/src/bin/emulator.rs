@@ -16,7 +16,9 @@ use pblink_protocol::time::Duration;
 use pblink_stm32::emulator::executor;
 use pblink_stm32::emulator::port::{Bus, Lines, Port, Reader, tell};
 use pblink_stm32::hardware::Hardware;
-use pblink_stm32::{Config, DropCause, Handle, Hooks, Line, Options, Report, ResetCause, State};
+use pblink_stm32::{
+    Config, Delivery, DropCause, Handle, Hooks, Line, Options, Report, ResetCause, State,
+};
 use static_cell::ConstStaticCell;
 
 static STATE: ConstStaticCell<State> = ConstStaticCell::new(State::new());
@@ -73,7 +75,7 @@ async fn write(
         let count = granted.wait().await;
         while written.get() < count {
             let line = numbered::line(written.get());
-            link.write(&line, true, true).await.expect("a line that can be sent");
+            link.write(&line, Delivery::ORDERED).await.expect("a line that can be sent");
             written.set(written.get() + 1);
             tell(from_board::WROTE, &[&written.get().to_le_bytes()]);
         }

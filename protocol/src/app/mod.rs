@@ -11,9 +11,9 @@ use heapless::Vec;
 
 use crate::MAX_TEXT;
 use crate::config::{Config, ConfigError, Report};
+use crate::delivery::Delivery;
 use crate::i2c::payload::{Assembler, Outgoing, Step};
 use crate::i2c::{Failure, Initiator, InitiatorEvent, InitiatorTiming, MAX_PAYLOAD};
-use crate::tcp::endpoint::Qos;
 use crate::tcp::line::{BadText, check_text};
 use crate::time::{Duration, Instant, earliest};
 
@@ -258,7 +258,12 @@ impl AppBase {
     ///
     /// # Errors
     /// See [`WriteError`]. Nothing is queued then.
-    pub fn write(&mut self, text: &str, qos: Qos, now: Instant) -> Result<(), WriteError> {
+    pub fn write(
+        &mut self,
+        text: &str,
+        delivery: Delivery,
+        now: Instant,
+    ) -> Result<(), WriteError> {
         let text = check_text(text).map_err(WriteError::Text)?;
         if text.len() > MAX_TEXT {
             return Err(WriteError::TooLong);
@@ -266,7 +271,7 @@ impl AppBase {
         if self.queue.len() + text.len() + 2 > QUEUE {
             return Err(WriteError::Full);
         }
-        let header = b'0' + (u8::from(qos.qos) << 1 | u8::from(qos.wait));
+        let header = b'0' + delivery.to_bits();
         for part in [&[header][..], text.as_bytes(), b"\n"] {
             self.queue.extend_from_slice(part).map_err(|_| WriteError::Full)?;
         }

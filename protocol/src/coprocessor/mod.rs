@@ -28,9 +28,10 @@ use heapless::{Deque, Vec};
 
 use crate::MAX_TEXT;
 use crate::config::Config;
+use crate::delivery::Delivery;
 use crate::i2c::Responder;
 use crate::i2c::payload::{Assembler, Step};
-use crate::tcp::endpoint::{Endpoint, Qos, Role, Stats, Timing};
+use crate::tcp::endpoint::{Endpoint, Role, Stats, Timing};
 use crate::tcp::packed::Packed;
 use crate::time::{Duration, Instant, earliest};
 use to_host::ToHost;
@@ -236,7 +237,7 @@ impl Coprocessor {
     pub fn connected(&mut self, now: Instant) {
         if matches!(self.tcp, Tcp::Connecting(_)) {
             self.tcp = Tcp::Connected(0);
-            self.endpoint.connected(now);
+            self.endpoint.on_connected(now);
         }
     }
 
@@ -260,7 +261,7 @@ impl Coprocessor {
     /// Bytes from the server.
     pub fn received(&mut self, bytes: &[u8], now: Instant) {
         if matches!(self.tcp, Tcp::Connected(_)) {
-            self.endpoint.receive(now, bytes, &mut self.to_host);
+            self.endpoint.on_bytes(now, bytes, &mut self.to_host);
         }
     }
 
@@ -330,8 +331,8 @@ impl Coprocessor {
             }
             if self.config.is_some()
                 && let Some(len) = self.assembler.completes(payload)
-                && let Some(qos) = self.assembler.first(payload).and_then(qos_of)
-                && !self.may_take(qos, len - 1)
+                && let Some(delivery) = self.assembler.first(payload).and_then(delivery_of)
+                && !self.may_take(delivery, len - 1)
             {
                 return;
             }
@@ -353,10 +354,10 @@ impl Coprocessor {
     /// A line that waits for all before it is taken only when there are none: the fewer lines are
     /// here, the fewer a crash loses. Before the first connection none is taken, so that a reset then
     /// (because of a garbled configuration, say) loses nothing. `len` is that of its text.
-    fn may_take(&self, qos: Qos, len: usize) -> bool {
+    fn may_take(&self, delivery: Delivery, len: usize) -> bool {
         if self.connects == 0 {
             false
-        } else if qos.wait {
+        } else if delivery.is_ordered() {
             self.endpoint.unacked() == 0
         } else {
             self.endpoint.has_room() && self.endpoint.store().fits(len)
@@ -371,13 +372,13 @@ impl Coprocessor {
         let Some((&header, text)) = line.split_first() else {
             return false;
         };
-        let Some(qos) = qos_of(header) else {
+        let Some(delivery) = delivery_of(header) else {
             return false;
         };
         if text.is_empty() || core::str::from_utf8(text).is_err() {
             return false;
         }
-        self.endpoint.write(text, qos, now).is_ok()
+        self.endpoint.write(now, text, delivery).is_ok()
     }
 
     fn configure(&mut self, now: Instant) -> bool {
@@ -507,16 +508,16 @@ impl Coprocessor {
     }
 
     fn retry(&mut self, now: Instant) {
-        self.endpoint.disconnected();
+        self.endpoint.on_disconnected();
         self.counted = false;
         self.tcp = Tcp::Waiting(now + self.backoff);
         self.backoff = self.backoff.times(2).min(MAX_BACKOFF);
     }
 }
 
-fn qos_of(header: u8) -> Option<Qos> {
+fn delivery_of(header: u8) -> Option<Delivery> {
     let bits = header.wrapping_sub(b'0');
-    (bits < 4).then_some(Qos { qos: bits & 2 != 0, wait: bits & 1 != 0 })
+    (bits < 4).then_some(Delivery::from_bits(bits))
 }
 
 fn report_interval(config: &Config) -> Option<Duration> {

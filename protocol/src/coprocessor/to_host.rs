@@ -5,7 +5,7 @@ use core::fmt;
 use heapless::{String, Vec};
 
 use super::{INBOX, INBOX_BYTES};
-use crate::tcp::endpoint::{Delivery, Host, Receipt, Ticket};
+use crate::tcp::endpoint::{Disposition, Host, Receipt, Ticket};
 use crate::tcp::packed::Packed;
 use crate::time::Duration;
 
@@ -103,14 +103,14 @@ impl ToHost {
 }
 
 impl Host<()> for ToHost {
-    fn deliver(&mut self, text: &str, receipt: Receipt) -> Delivery {
+    fn deliver(&mut self, text: &str, receipt: Receipt) -> Disposition {
         let line: [&[u8]; 3] = [b"n", text.as_bytes(), b"\n"];
         if self.receipts.is_full() || self.inbox.push(&line).is_err() {
-            return Delivery::Refused;
+            return Disposition::Refused;
         }
         // There is room: both hold as many.
         let _ = self.receipts.push(receipt);
-        Delivery::Later
+        Disposition::Later
     }
 
     fn acked(&mut self, _: Ticket, _: Option<()>, _: Duration) {

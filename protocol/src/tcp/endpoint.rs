@@ -1,25 +1,29 @@
 //! One end of the TCP side: keepalives, acknowledgements, repetition, duplicates, outages.
 //!
 //! An [`Endpoint`] is a *session*: it outlives connections. It owns no socket and no clock. The owner
-//! tells it of connections ([`connected`](Endpoint::connected), [`disconnected`](Endpoint::disconnected)),
-//! hands it what arrived ([`receive`](Endpoint::receive)), asks it what to send
+//! tells it of connections ([`on_connected`](Endpoint::on_connected), [`on_disconnected`](Endpoint::on_disconnected)),
+//! hands it what arrived ([`on_bytes`](Endpoint::on_bytes)), asks it what to send
 //! ([`transmit`](Endpoint::transmit)) and when to look again ([`poll_at`](Endpoint::poll_at)), and
 //! closes the connection when [`outage`](Endpoint::outage) says so. Everything that the
 //! reference's `server.py` and `client.py` do between socket and application is here, for both ends.
 //!
 //! What a line costs: no allocation, one copy into the caller's buffer.
 
-use core::fmt;
 use core::marker::PhantomData;
 
+use super::connection::{Connection, Pause, Sending};
+use super::line::{Found, Line, LineBuf, LineReader, Mid};
+use super::mid_set::MidSet;
+pub use super::outbox::Ticket;
 use super::outbox::{Chosen, MAX_SPREAD, Outbox};
-pub use super::outbox::{Put, Store};
-use crate::tcp::line::{Found, Line, LineBuf, LineReader, Mid};
-use crate::tcp::window::{Verdict, Window, fingerprint};
+pub use super::store::{Put, Store};
+pub use super::timing::Timing;
+use super::window::{Verdict, Window, fingerprint};
+use crate::delivery::Delivery;
 use crate::time::{Duration, Instant, earliest};
 
 /// Which end this is. The ends differ in when they may send, and in how long they wait at first.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Role {
     /// Accepts connections. Holds lines back until the client has shown that it listens.
     Server,
@@ -27,75 +31,16 @@ pub enum Role {
     Client,
 }
 
-/// The times of a link.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Timing {
-    /// Silence for this long is an outage; a line is repeated when no acknowledgement came for this
-    /// long; a keepalive goes out after a quarter of it. Both ends must use the same value.
-    pub timeout: Duration,
-    /// How long a server holds lines back after the first sign of life: an ESP8266 that has just
-    /// connected loses what comes too soon (micropython-iot: "let ESP get out of bed").
-    pub write_pause: Duration,
-}
-
-impl Timing {
-    /// The reference's pause.
-    pub const WRITE_PAUSE: Duration = Duration::from_millis(200);
-
-    /// The reference's code: 2 s (its manual says 1.5 s).
-    pub const fn classic() -> Self {
-        Self::new(Duration::from_millis(2000))
-    }
-
-    /// The times that belong to a time-out.
-    pub const fn new(timeout: Duration) -> Self {
-        Self { timeout, write_pause: Self::WRITE_PAUSE }
-    }
-
-    /// A connection on which nothing was sent for this long gets a keepalive.
-    pub const fn keepalive(&self) -> Duration {
-        self.timeout.part(4)
-    }
-}
-
-impl Default for Timing {
-    fn default() -> Self {
-        Self::classic()
-    }
-}
-
-/// How a line is to be delivered. The names are the reference's.
+/// Names a delivered line whose acknowledgement is due later: see [`Disposition::Later`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct Qos {
-    /// Repeat it until it is acknowledged. Without, it is sent once and may be lost in an outage.
-    pub qos: bool,
-    /// Send it only when all earlier `qos` lines are acknowledged, so that order is kept.
-    pub wait: bool,
-}
-
-impl Qos {
-    /// `qos=True, wait=True`, the default: exactly once, in order.
-    pub const ORDERED: Self = Self { qos: true, wait: true };
-    /// `qos=True, wait=False`: exactly once; lines may overtake each other after an outage.
-    pub const UNORDERED: Self = Self { qos: true, wait: false };
-    /// `qos=False`: at most once.
-    pub const BEST_EFFORT: Self = Self { qos: false, wait: false };
-}
-
-/// Names a written line until it is acknowledged. Counts up from 0, one for each line.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Ticket(pub u64);
-
-/// Names a delivered line whose acknowledgement is due later: see [`Delivery::Later`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Receipt {
     mid: Mid,
     epoch: u8,
 }
 
 /// What the owner did with a line that was handed to it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Delivery {
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Disposition {
     /// It is in a queue that cannot lose it: acknowledge it.
     Taken,
     /// It has it, but will call [`Endpoint::release`] when it may be acknowledged.
@@ -107,7 +52,7 @@ pub enum Delivery {
 /// What an endpoint calls while it looks at received bytes.
 pub trait Host<L> {
     /// A line arrived, for the first time.
-    fn deliver(&mut self, text: &str, receipt: Receipt) -> Delivery;
+    fn deliver(&mut self, text: &str, receipt: Receipt) -> Disposition;
     /// A written line was acknowledged, `took` after it was written. `line` is given back where
     /// possible, so that its memory can be used again.
     fn acked(&mut self, ticket: Ticket, line: Option<L>, took: Duration) {
@@ -122,7 +67,7 @@ pub trait Host<L> {
 }
 
 /// Counters since the endpoint was made. They wrap after 2³² lines.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub struct Stats {
     /// Connections so far.
     pub connects: u32,
@@ -152,72 +97,17 @@ impl Stats {
     };
 }
 
-/// The present connection, if there is one.
-#[derive(Debug)]
-struct Connection {
-    last_rx: Instant,
-    /// When the next keepalive is due at the latest; at once after connecting.
-    keepalive_at: Instant,
-    /// A complete line has come.
-    first_line: bool,
-    pause: Pause,
-    acks: Acks,
-    /// Messages that came over this connection and whose acknowledgement the owner holds back. What
-    /// came over an earlier one must not be acknowledged here: the peer may have restarted, and mean
-    /// another message by the id.
-    held: [u8; 32],
-    /// A message of which only a part is sent so far.
-    sending: Option<Sending>,
-}
-
-/// Whether lines (not acknowledgements) may be sent.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Pause {
-    UntilSignOfLife,
-    Until(Instant),
-    Over,
-}
-
-#[derive(Debug, Clone, Copy)]
-struct Sending {
-    ticket: Ticket,
-    /// Bytes of id, text and newline that are sent.
-    sent: usize,
-}
-
-/// Acknowledgements to send, in order; each id at most once, so 256 places are always enough.
-#[derive(Debug)]
-struct Acks {
-    due: heapless::Deque<u8, 256>,
-    set: [u8; 32],
-}
-
-impl Acks {
-    fn push(&mut self, mid: Mid) {
-        let (byte, bit) = (usize::from(mid.0 >> 3), 1 << (mid.0 & 7));
-        if self.set[byte] & bit == 0 && self.due.push_back(mid.0).is_ok() {
-            self.set[byte] |= bit;
-        }
-    }
-
-    fn pop(&mut self) -> Option<Mid> {
-        let mid = self.due.pop_front()?;
-        self.set[usize::from(mid >> 3)] &= !(1 << (mid & 7));
-        Some(Mid(mid))
-    }
-}
-
 /// One end of a link. `B` holds a partial line, `L` a line that waits for its acknowledgement, of
 /// which there are at most `N` (1 to 100: see [`Endpoint::new`]). `S` keeps them, unless told otherwise
 /// each in an `L` of its own.
-#[derive(Debug)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Endpoint<B, L, const N: usize, S = heapless::Vec<L, N>> {
     role: Role,
     timing: Timing,
     reader: LineReader<B>,
     window: Window,
     /// Delivered lines whose acknowledgement the owner holds back.
-    later: [u8; 32],
+    later: MidSet,
     epoch: u8,
     outbox: Outbox<S, N>,
     connection: Option<Connection>,
@@ -244,7 +134,7 @@ impl<B, L, const N: usize, S: Store<Line = L>> Endpoint<B, L, N, S> {
             timing,
             reader: LineReader::new(partial),
             window: Window::new(),
-            later: [0; 32],
+            later: MidSet::EMPTY,
             epoch: 0,
             outbox: Outbox::new(store),
             connection: None,
@@ -290,23 +180,15 @@ impl<B: LineBuf, L, const N: usize, S: Store<Line = L>> Endpoint<B, L, N, S> {
 
     /// A new connection. The hello is the owner's business: a server calls this when it has read
     /// one, a client after it has queued its own ([`Self::transmit`] sends what follows).
-    pub fn connected(&mut self, now: Instant) {
-        self.disconnected();
+    pub fn on_connected(&mut self, now: Instant) {
+        self.on_disconnected();
         self.stats.connects = self.stats.connects.wrapping_add(1);
         self.window.reconnected();
-        self.connection = Some(Connection {
-            last_rx: now,
-            keepalive_at: now,
-            first_line: false,
-            pause: Pause::UntilSignOfLife,
-            acks: Acks { due: heapless::Deque::new(), set: [0; 32] },
-            held: [0; 32],
-            sending: None,
-        });
+        self.connection = Some(Connection::new(now));
     }
 
     /// The connection is gone. Lines that are not acknowledged are sent again over the next one.
-    pub fn disconnected(&mut self) {
+    pub fn on_disconnected(&mut self) {
         self.connection = None;
         self.reader.reset();
         self.outbox.interrupted();
@@ -316,11 +198,11 @@ impl<B: LineBuf, L, const N: usize, S: Store<Line = L>> Endpoint<B, L, N, S> {
     ///
     /// # Errors
     /// Gives `line` back if `N` lines are waiting or unacknowledged already, or the store is full.
-    pub fn write<T>(&mut self, line: T, qos: Qos, now: Instant) -> Result<Ticket, T>
+    pub fn write<T>(&mut self, now: Instant, line: T, delivery: Delivery) -> Result<Ticket, T>
     where
         S: Put<T>,
     {
-        self.outbox.push(line, qos, now)
+        self.outbox.push(now, line, delivery)
     }
 
     /// How many lines are waiting or unacknowledged.
@@ -339,7 +221,7 @@ impl<B: LineBuf, L, const N: usize, S: Store<Line = L>> Endpoint<B, L, N, S> {
         self.outbox.texts()
     }
 
-    /// Whether a line is still waiting or unacknowledged. A line without qos is done once it is sent.
+    /// Whether a line is still waiting or unacknowledged. A best-effort line is done once it is sent.
     pub fn is_pending(&self, ticket: Ticket) -> bool {
         self.outbox.contains(ticket)
     }
@@ -351,7 +233,7 @@ impl<B: LineBuf, L, const N: usize, S: Store<Line = L>> Endpoint<B, L, N, S> {
     }
 
     /// Looks at bytes that arrived over the present connection.
-    pub fn receive(&mut self, now: Instant, bytes: &[u8], host: &mut impl Host<L>) {
+    pub fn on_bytes(&mut self, now: Instant, bytes: &[u8], host: &mut impl Host<L>) {
         let Some(connection) = &mut self.connection else {
             return;
         };
@@ -387,36 +269,35 @@ impl<B: LineBuf, L, const N: usize, S: Store<Line = L>> Endpoint<B, L, N, S> {
                 Line::Message { mid, text } => {
                     let print = fingerprint(text.as_bytes());
                     let verdict = window.judge(mid, print);
-                    let (byte, bit) = (usize::from(mid.0 >> 3), 1u8 << (mid.0 & 7));
                     if verdict == Verdict::Duplicate {
                         window.repeated(mid);
                         stats.duplicates = stats.duplicates.wrapping_add(1);
-                        if later[byte] & bit == 0 {
-                            connection.acks.push(mid);
+                        if later.contains(mid) {
+                            connection.held.insert(mid);
                         } else {
-                            connection.held[byte] |= bit;
+                            connection.acks.push(mid);
                         }
                         return true;
                     }
                     if verdict == Verdict::Restarted {
                         // Also if the line is refused: what was remembered is void from here on.
                         window.restart(mid);
-                        *later = [0; 32];
+                        *later = MidSet::EMPTY;
                         *epoch = epoch.wrapping_add(1);
                     }
                     let receipt = Receipt { mid, epoch: *epoch };
-                    let delivery = host.deliver(text, receipt);
-                    if delivery == Delivery::Refused {
+                    let disposition = host.deliver(text, receipt);
+                    if disposition == Disposition::Refused {
                         stats.refused = stats.refused.wrapping_add(1);
                         return true;
                     }
                     stats.lines_in = stats.lines_in.wrapping_add(1);
                     window.accept(mid, print);
-                    if delivery == Delivery::Later {
-                        later[byte] |= bit;
-                        connection.held[byte] |= bit;
+                    if disposition == Disposition::Later {
+                        later.insert(mid);
+                        connection.held.insert(mid);
                     } else {
-                        later[byte] &= !bit;
+                        later.remove(mid);
                         connection.acks.push(mid);
                     }
                 }
@@ -429,16 +310,13 @@ impl<B: LineBuf, L, const N: usize, S: Store<Line = L>> Endpoint<B, L, N, S> {
         });
     }
 
-    /// Acknowledges a line that was taken with [`Delivery::Later`].
+    /// Acknowledges a line that was taken with [`Disposition::Later`].
     pub fn release(&mut self, receipt: Receipt) {
-        let (byte, bit) = (usize::from(receipt.mid.0 >> 3), 1u8 << (receipt.mid.0 & 7));
-        if receipt.epoch == self.epoch && self.later[byte] & bit != 0 {
-            self.later[byte] &= !bit;
+        if receipt.epoch == self.epoch && self.later.remove(receipt.mid) {
             // Otherwise the peer sends the line again, and it is acknowledged then.
             if let Some(connection) = &mut self.connection
-                && connection.held[byte] & bit != 0
+                && connection.held.remove(receipt.mid)
             {
-                connection.held[byte] &= !bit;
                 connection.acks.push(receipt.mid);
             }
         }
@@ -528,7 +406,7 @@ impl<B: LineBuf, L, const N: usize, S: Store<Line = L>> Endpoint<B, L, N, S> {
     /// else happens. `None` without a connection.
     pub fn poll_at(&self, now: Instant) -> Option<Instant> {
         let connection = self.connection.as_ref()?;
-        if connection.sending.is_some() || !connection.acks.due.is_empty() {
+        if connection.sending.is_some() || !connection.acks.is_empty() {
             return Some(now);
         }
         let lines = match connection.pause {
@@ -539,11 +417,5 @@ impl<B: LineBuf, L, const N: usize, S: Store<Line = L>> Endpoint<B, L, N, S> {
             _ => self.outbox.due(now, self.timing.timeout),
         };
         earliest(earliest(self.outage_at(), Some(connection.keepalive_at)), lines)
-    }
-}
-
-impl fmt::Display for Qos {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "qos={}, wait={}", self.qos, self.wait)
     }
 }

@@ -59,7 +59,7 @@ impl fmt::Display for Mid {
 }
 
 /// One line of an established connection, without its `\n`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Line<'a> {
     /// An empty line.
     Keepalive,
@@ -121,7 +121,7 @@ pub fn check_id(id: &str) -> Result<(), BadId> {
 }
 
 /// Why something is not an id.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum BadId {
     /// It is empty.
     Empty,
@@ -163,7 +163,7 @@ pub fn check_text(text: &str) -> Result<&str, BadText> {
 }
 
 /// Why a text cannot be sent as one line.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum BadText {
     /// It is empty.
     Empty,
@@ -194,7 +194,7 @@ pub trait LineBuf: AsRef<[u8]> {
 }
 
 /// A bounded buffer or queue has no room.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Full;
 
 impl<const N: usize> LineBuf for heapless::Vec<u8, N> {
@@ -208,7 +208,7 @@ impl<const N: usize> LineBuf for heapless::Vec<u8, N> {
 }
 
 /// What [`LineReader::feed`] found.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Found<'a> {
     /// A whole line, without its `\n`.
     Line(&'a [u8]),
@@ -218,7 +218,7 @@ pub enum Found<'a> {
 
 /// Cuts a stream of bytes into lines. Every line goes through the buffer, so that its limit holds
 /// however the line is spread over segments.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
 pub struct LineReader<B> {
     partial: B,
     skipping: bool,

@@ -1,7 +1,11 @@
 //! The TCP side: lines, and one end of a link that passes them exactly once.
 
+mod connection;
 pub mod endpoint;
 pub mod line;
+pub mod mid_set;
 mod outbox;
 pub(crate) mod packed;
+mod store;
+mod timing;
 pub mod window;

@@ -2,67 +2,28 @@
 //!
 //! Their texts are in a [`Store`], which the owner of the endpoint chooses; what is known of each is here.
 
-use super::endpoint::{Qos, Ticket};
-use crate::tcp::line::Mid;
+use super::line::Mid;
+use super::store::{Put, Store};
+use crate::delivery::Delivery;
 use crate::time::{Duration, Instant};
 
 /// How many ids may lie between the oldest unacknowledged line and a new one. The reference's window
 /// forgets an id when the one about 120 later arrives.
 pub(super) const MAX_SPREAD: u8 = 100;
 
-/// Keeps the texts of lines that are not acknowledged, in the order in which they were put in.
-pub trait Store {
-    /// What a line is given back as when it leaves.
-    type Line;
-    /// The text of one of them; 0 is the oldest.
-    ///
-    /// # Panics
-    /// If there are not so many.
-    fn text(&self, at: usize) -> &[u8];
-    /// Takes one out; those behind it move up.
-    ///
-    /// # Panics
-    /// If there are not so many.
-    fn remove(&mut self, at: usize) -> Self::Line;
-}
+/// Names a written line until it is acknowledged. Counts up from 0, one for each line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Ticket(pub u64);
 
-/// A [`Store`] that takes lines in the form `T`.
-pub trait Put<T>: Store {
-    /// Puts a line behind the others.
-    ///
-    /// # Errors
-    /// Gives `line` back if there is no room.
-    fn put(&mut self, line: T) -> Result<(), T>;
-}
-
-/// Each line in a buffer of its own.
-impl<L: AsRef<[u8]>, const N: usize> Store for heapless::Vec<L, N> {
-    type Line = L;
-
-    fn text(&self, at: usize) -> &[u8] {
-        self[at].as_ref()
-    }
-
-    fn remove(&mut self, at: usize) -> L {
-        self.remove(at)
-    }
-}
-
-impl<L: AsRef<[u8]>, const N: usize> Put<L> for heapless::Vec<L, N> {
-    fn put(&mut self, line: L) -> Result<(), L> {
-        self.push(line)
-    }
-}
-
-#[derive(Debug)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 struct Slot {
     ticket: Ticket,
-    qos: Qos,
+    delivery: Delivery,
     written: Instant,
     state: State,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 enum State {
     /// Never sent; has no id yet, so that a line that is never sent uses none up.
     Queued,
@@ -91,7 +52,7 @@ pub(super) enum Chosen {
     Again(Ticket),
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(super) struct Outbox<S, const N: usize> {
     slots: heapless::Vec<Slot, N>,
     /// The text of each slot, in the same order.
@@ -113,7 +74,7 @@ impl<S: Store, const N: usize> Outbox<S, N> {
         self.slots.len()
     }
 
-    pub(super) fn push<T>(&mut self, line: T, qos: Qos, now: Instant) -> Result<Ticket, T>
+    pub(super) fn push<T>(&mut self, now: Instant, line: T, delivery: Delivery) -> Result<Ticket, T>
     where
         S: Put<T>,
     {
@@ -123,7 +84,7 @@ impl<S: Store, const N: usize> Outbox<S, N> {
         self.texts.put(line)?;
         let ticket = Ticket(self.next_ticket);
         // There is room.
-        let _ = self.slots.push(Slot { ticket, qos, written: now, state: State::Queued });
+        let _ = self.slots.push(Slot { ticket, delivery, written: now, state: State::Queued });
         self.next_ticket += 1;
         Ok(ticket)
     }
@@ -157,7 +118,7 @@ impl<S: Store, const N: usize> Outbox<S, N> {
                 State::Acked(_) => false,
                 State::Sent(mid, _) | State::Interrupted(mid) => {
                     slot.state = State::Interrupted(mid);
-                    slot.qos.qos
+                    slot.delivery.is_guaranteed()
                 }
             };
             if !stays {
@@ -221,11 +182,11 @@ impl<S: Store, const N: usize> Outbox<S, N> {
             let due = match slot.state {
                 State::Acked(_) => continue,
                 State::Interrupted(_) => return Some((at, Instant::ZERO)),
-                // Without qos a sent line is only here until its last byte is copied.
-                State::Sent(..) if !slot.qos.qos => continue,
+                // A best-effort line that is sent is only here until its last byte is copied.
+                State::Sent(..) if !slot.delivery.is_guaranteed() => continue,
                 State::Sent(_, sent) => sent + timeout,
                 State::Queued => {
-                    let held = slot.qos.qos && slot.qos.wait && unacked;
+                    let held = slot.delivery.is_ordered() && unacked;
                     let spread = oldest.is_some_and(|o| distance(o, self.next_mid) >= MAX_SPREAD);
                     // A receiver takes id 0 for a restart once it has seen others, so nothing follows
                     // it while it may have to be repeated.
@@ -237,7 +198,7 @@ impl<S: Store, const N: usize> Outbox<S, N> {
                     break;
                 }
             };
-            unacked |= slot.qos.qos;
+            unacked |= slot.delivery.is_guaranteed();
             oldest = oldest.or(slot.state.mid());
             if earliest.is_none_or(|(_, e)| due < e) {
                 earliest = Some((at, due));
@@ -279,7 +240,9 @@ impl<S: Store, const N: usize> Outbox<S, N> {
         let Some(at) = self.find(ticket) else { return };
         let slot = &mut self.slots[at];
         match slot.state {
-            State::Sent(mid, _) if slot.qos.qos => slot.state = State::Sent(mid, now),
+            State::Sent(mid, _) if slot.delivery.is_guaranteed() => {
+                slot.state = State::Sent(mid, now)
+            }
             State::Acked(_) | State::Sent(..) => drop(self.remove(at)),
             State::Queued | State::Interrupted(_) => {}
         }

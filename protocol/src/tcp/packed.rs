@@ -2,12 +2,12 @@
 
 use heapless::Vec;
 
-use crate::tcp::endpoint::{Put, Store};
-use crate::tcp::line::Full;
+use super::line::Full;
+use super::store::{Put, Store};
 
 /// At most `LINES` lines of `BYTES` bytes in all, one behind the other. What is behind a line that
 /// leaves is moved up: a few µs, and every line stays in one piece.
-#[derive(Debug)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) struct Packed<const BYTES: usize, const LINES: usize> {
     bytes: Vec<u8, BYTES>,
     /// Where each line ends. `BYTES` is at most 65535.

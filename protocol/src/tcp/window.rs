@@ -11,10 +11,11 @@
 //!
 //! What remains undecidable is listed in `docs/PROTOCOL.md`.
 
-use crate::tcp::line::Mid;
+use super::line::Mid;
+use super::mid_set::MidSet;
 
 /// What a message is to its receiver.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Verdict {
     /// Seen for the first time.
     New,
@@ -25,15 +26,16 @@ pub enum Verdict {
 }
 
 /// The window of one sender. Fixed size, about 1.1 KiB.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Window {
+    /// Of the numbers in `seen`; 0 for all others.
     fingerprints: [u32; 256],
-    seen: [u8; 32],
+    seen: MidSet,
     /// The newest id, if anything was received in this epoch.
     newest: Option<Mid>,
     /// What came over the present connection. A sender restarts only between connections, so this
     /// belongs to its present run whenever a restart is recognised.
-    local: [u8; 32],
+    local: MidSet,
     /// This epoch was recognised by its texts before its id 0 came, over the present connection.
     awaiting_zero: bool,
     /// Messages other than id 0 in this epoch: once there were some, id 0 means a restart.
@@ -48,9 +50,9 @@ impl Window {
     pub const fn new() -> Self {
         Self {
             fingerprints: [0; 256],
-            seen: [0; 32],
+            seen: MidSet::EMPTY,
             newest: None,
-            local: [0; 32],
+            local: MidSet::EMPTY,
             awaiting_zero: false,
             others: false,
         }
@@ -58,7 +60,7 @@ impl Window {
 
     /// A new connection: what comes by it may be from a sender that has restarted.
     pub fn reconnected(&mut self) {
-        self.local = [0; 32];
+        self.local = MidSet::EMPTY;
         self.awaiting_zero = false;
     }
 
@@ -68,7 +70,7 @@ impl Window {
         if mid.0 == 0 {
             return if self.newest.is_none() || self.awaiting_zero {
                 Verdict::New
-            } else if repeated && (bit(&self.local, mid) || !self.others) {
+            } else if repeated && (self.local.contains(mid) || !self.others) {
                 // A sender cannot restart without a new connection. Over a new one, a single line
                 // that is repeated is taken for a repetition rather than for a restart.
                 Verdict::Duplicate
@@ -87,7 +89,7 @@ impl Window {
     /// that repeating it once more is no restart, whatever came in between.
     pub fn repeated(&mut self, mid: Mid) {
         if mid.0 == 0 {
-            self.local[0] |= 1;
+            self.local.insert(mid);
         }
     }
 
@@ -103,27 +105,29 @@ impl Window {
             self.others = true;
             self.advance(mid);
         }
-        for map in [&mut self.seen, &mut self.local] {
-            map[usize::from(mid.0 >> 3)] |= 1 << (mid.0 & 7);
-        }
+        self.seen.insert(mid);
+        self.local.insert(mid);
         self.fingerprints[usize::from(mid.0)] = fingerprint;
     }
 
     /// The sender has restarted, as `mid` shows: forgets all but what it sent since.
     pub(crate) fn restart(&mut self, mid: Mid) {
-        if bit(&self.local, mid) {
+        if self.local.contains(mid) {
             // Another text with the same id over one connection is no restart but nonsense.
-            self.local = [0; 32];
+            self.local = MidSet::EMPTY;
+        }
+        for mid in self.seen.iter().filter(|&mid| !self.local.contains(mid)) {
+            self.fingerprints[usize::from(mid.0)] = 0;
         }
         self.seen = self.local;
         // The ids of a run that has just begun have not gone round.
-        self.newest = (0..=255).rev().map(Mid).find(|&m| self.contains(m));
+        self.newest = self.seen.highest();
         self.others = self.newest.is_some_and(|newest| newest.0 != 0);
         self.awaiting_zero = mid.0 != 0 && !self.contains(Mid(0));
     }
 
     fn contains(&self, mid: Mid) -> bool {
-        bit(&self.seen, mid)
+        self.seen.contains(mid)
     }
 
     fn fingerprint(&self, mid: Mid) -> u32 {
@@ -149,9 +153,9 @@ impl Window {
                 0 => 255,
                 place => place,
             };
-            for map in [&mut self.seen, &mut self.local] {
-                map[usize::from(mid >> 3)] &= !(1 << (mid & 7));
-            }
+            self.seen.remove(Mid(mid as u8));
+            self.local.remove(Mid(mid as u8));
+            self.fingerprints[usize::from(mid)] = 0;
         }
         self.newest = Some(mid);
     }
@@ -161,10 +165,6 @@ impl Default for Window {
     fn default() -> Self {
         Self::new()
     }
-}
-
-fn bit(map: &[u8; 32], mid: Mid) -> bool {
-    map[usize::from(mid.0 >> 3)] & 1 << (mid.0 & 7) != 0
 }
 
 /// FNV-1a, 32 bits: small enough for an ESP8266, good enough to tell two texts with the same id apart.

@@ -6,7 +6,7 @@ pub mod rig;
 pub mod vectors;
 pub mod world;
 
-use pblink_protocol::tcp::endpoint::{Delivery, Endpoint, Host, Receipt, Ticket};
+use pblink_protocol::tcp::endpoint::{Disposition, Endpoint, Host, Receipt, Ticket};
 use pblink_protocol::time::{Duration, Instant};
 
 pub type Buf = heapless::Vec<u8, 256>;
@@ -61,14 +61,14 @@ pub struct Rec {
 }
 
 impl Host<Vec<u8>> for Rec {
-    fn deliver(&mut self, text: &str, receipt: Receipt) -> Delivery {
+    fn deliver(&mut self, text: &str, receipt: Receipt) -> Disposition {
         if self.refuse {
             self.refused.push(text.into());
-            return Delivery::Refused;
+            return Disposition::Refused;
         }
         self.lines.push(text.into());
         self.receipts.push(receipt);
-        if self.later { Delivery::Later } else { Delivery::Taken }
+        if self.later { Disposition::Later } else { Disposition::Taken }
     }
 
     fn acked(&mut self, ticket: Ticket, line: Option<Vec<u8>>, took: Duration) {

@@ -3,7 +3,8 @@
 
 use std::collections::VecDeque;
 
-use pblink_protocol::tcp::endpoint::{Delivery, Host, Qos, Receipt, Role, Stats, Ticket, Timing};
+use pblink_protocol::delivery::Delivery;
+use pblink_protocol::tcp::endpoint::{Disposition, Host, Receipt, Role, Stats, Ticket, Timing};
 use pblink_protocol::time::{Duration, Instant};
 
 use super::{End, Rng, drain_sized, ms, span};
@@ -12,7 +13,7 @@ use super::{End, Rng, drain_sized, ms, span};
 #[derive(Debug)]
 pub struct Written {
     pub text: String,
-    pub qos: Qos,
+    pub delivery: Delivery,
     pub acked: bool,
     /// Its sender restarted before it was acknowledged: it may be lost.
     abandoned: bool,
@@ -37,18 +38,18 @@ pub struct App {
 }
 
 impl Host<Vec<u8>> for App {
-    fn deliver(&mut self, text: &str, receipt: Receipt) -> Delivery {
+    fn deliver(&mut self, text: &str, receipt: Receipt) -> Disposition {
         if self.room == 0 {
-            return Delivery::Refused;
+            return Disposition::Refused;
         }
         self.room -= 1;
         self.got.push(text.into());
         if self.mood.one_in(3) {
             let at = self.now + Duration::from_millis(self.mood.below(2500));
             self.later.push((at, receipt));
-            Delivery::Later
+            Disposition::Later
         } else {
-            Delivery::Taken
+            Disposition::Taken
         }
     }
 
@@ -91,7 +92,7 @@ impl Side {
     }
 
     fn close(&mut self) {
-        self.end.disconnected();
+        self.end.on_disconnected();
         self.incoming.clear();
         self.swallowed = false;
     }
@@ -205,7 +206,7 @@ impl Net {
             for side in &mut self.sides {
                 // The server may still hold the old connection: the new one takes over.
                 side.close();
-                side.end.connected(self.now);
+                side.end.on_connected(self.now);
             }
         }
     }
@@ -298,19 +299,19 @@ impl Net {
             let rng = &mut self.rng;
             self.write_at[at] = self.now + span(if rng.one_in(3) { 0 } else { rng.below(900) });
             let side = &mut self.sides[at];
-            let qos = match rng.below(4) {
-                0 => Qos::UNORDERED,
-                1 => Qos::BEST_EFFORT,
-                _ => Qos::ORDERED,
+            let delivery = match rng.below(4) {
+                0 => Delivery::UNORDERED,
+                1 => Delivery::BestEffort,
+                _ => Delivery::ORDERED,
             };
             let text = format!("{at}:{} {}", self.number, "é".repeat(rng.below(80) as usize));
-            if let Ok(ticket) = side.end.write(text.clone().into(), qos, self.now) {
+            if let Ok(ticket) = side.end.write(self.now, text.clone().into(), delivery) {
                 self.number += 1;
                 self.left[at] -= 1;
                 side.app.tickets.push(ticket);
                 side.app.written.push(Written {
                     text,
-                    qos,
+                    delivery,
                     acked: false,
                     abandoned: false,
                     again: 0,
@@ -328,7 +329,7 @@ impl Net {
             match side.incoming.pop_front() {
                 Some((_, Some(bytes))) => {
                     side.app.now = self.now;
-                    side.end.receive(self.now, &bytes, &mut side.app);
+                    side.end.on_bytes(self.now, &bytes, &mut side.app);
                 }
                 _ => return self.lost(at),
             }
@@ -384,14 +385,17 @@ impl Net {
             let got = &self.sides[1 - from].app.got;
             for line in written {
                 let times = got.iter().filter(|g| **g == line.text).count();
-                let most = 1 + line.again * usize::from(line.qos.qos);
-                let least = usize::from(line.qos.qos && !line.abandoned);
+                let most = 1 + line.again * usize::from(line.delivery.is_guaranteed());
+                let least = usize::from(line.delivery.is_guaranteed() && !line.abandoned);
                 assert!((least..=most).contains(&times), "{times} times: {line:?}");
                 assert!(line.acked || least == 0, "{line:?}");
             }
             assert!(got.iter().all(|g| written.iter().any(|w| w.text == *g)));
-            let ordered: Vec<&str> =
-                written.iter().filter(|w| w.qos == Qos::ORDERED).map(|w| w.text.as_str()).collect();
+            let ordered: Vec<&str> = written
+                .iter()
+                .filter(|w| w.delivery == Delivery::ORDERED)
+                .map(|w| w.text.as_str())
+                .collect();
             let places: Vec<usize> =
                 got.iter().filter_map(|g| ordered.iter().position(|o| o == g)).collect();
             // A line that comes twice comes twice in a row, or nothing would have followed it.

@@ -3,10 +3,9 @@
 use pblink_protocol::app::{AppBase, AppEvent};
 use pblink_protocol::config::Config;
 use pblink_protocol::coprocessor::{Command, Coprocessor};
+use pblink_protocol::delivery::Delivery;
 use pblink_protocol::i2c::{Initiator, InitiatorTiming, Responder};
-use pblink_protocol::tcp::endpoint::{
-    Delivery, Endpoint, Host, Qos, Receipt, Role, Ticket, Timing,
-};
+use pblink_protocol::tcp::endpoint::{Disposition, Endpoint, Host, Receipt, Role, Ticket, Timing};
 use pblink_protocol::time::{Duration, Instant};
 
 use super::rig::{Esp, Rig, Seen, Stm};
@@ -62,12 +61,12 @@ pub struct ServerApp {
 }
 
 impl Host<Vec<u8>> for ServerApp {
-    fn deliver(&mut self, text: &str, _: Receipt) -> Delivery {
+    fn deliver(&mut self, text: &str, _: Receipt) -> Disposition {
         if self.full {
-            return Delivery::Refused;
+            return Disposition::Refused;
         }
         self.got.push(text.into());
-        Delivery::Taken
+        Disposition::Taken
     }
     fn acked(&mut self, ticket: Ticket, _: Option<Vec<u8>>, _: Duration) {
         self.acked.push(ticket);
@@ -169,9 +168,9 @@ impl World {
     }
 
     /// The board's application writes.
-    pub fn write(&mut self, text: &str, qos: Qos) -> bool {
+    pub fn write(&mut self, text: &str, delivery: Delivery) -> bool {
         let now = self.rig.now;
-        let done = self.rig.stm.write(text, qos, now).is_ok();
+        let done = self.rig.stm.write(text, delivery, now).is_ok();
         self.rig.settle();
         done
     }
@@ -179,7 +178,7 @@ impl World {
     /// The server's application writes.
     pub fn server_write(&mut self, text: &str) -> Ticket {
         let now = self.rig.now;
-        (self.server.write(text.into(), Qos::ORDERED, now)).expect("room")
+        (self.server.write(now, text.into(), Delivery::ORDERED)).expect("room")
     }
 
     /// Turns the network off or on.
@@ -264,7 +263,7 @@ impl World {
                 esp.closed(now);
                 self.connected = false;
             }
-            Net::ClosedByEsp => self.server.disconnected(),
+            Net::ClosedByEsp => self.server.on_disconnected(),
             Net::ToServer(mut bytes) => {
                 if let Some(hello) = &mut self.hello {
                     hello.append(&mut bytes);
@@ -274,9 +273,9 @@ impl World {
                     assert_eq!(&hello[..end], b"board");
                     bytes = hello.split_off(end + 1);
                     self.hello = None;
-                    self.server.connected(now);
+                    self.server.on_connected(now);
                 }
-                self.server.receive(now, &bytes, &mut self.server_app);
+                self.server.on_bytes(now, &bytes, &mut self.server_app);
             }
         }
     }
@@ -324,7 +323,7 @@ impl World {
             self.send(5, Net::ToEsp(out[..n].to_vec()));
         }
         if self.server.outage(now) {
-            self.server.disconnected();
+            self.server.on_disconnected();
             if self.connected {
                 self.send(5, Net::ClosedByServer);
             }

@@ -7,10 +7,11 @@ use heapless::{Deque, Vec};
 use pblink_protocol::app::AppBase;
 use pblink_protocol::config::{Config, Report};
 use pblink_protocol::coprocessor::{Command, Coprocessor};
+use pblink_protocol::delivery::Delivery;
 use pblink_protocol::i2c::{
     BusFault, Header, InitiatorAction, InitiatorTiming, MAX_PAYLOAD, ResponderAction,
 };
-use pblink_protocol::tcp::endpoint::{Delivery, Endpoint, Host, Qos, Receipt, Role, Timing};
+use pblink_protocol::tcp::endpoint::{Disposition, Endpoint, Host, Receipt, Role, Timing};
 use pblink_protocol::tcp::line::{Found, Line, LineReader, Mid};
 use pblink_protocol::tcp::window::{Verdict, Window, fingerprint};
 use pblink_protocol::time::{Duration, Instant, earliest};
@@ -159,10 +160,10 @@ struct Received {
 }
 
 impl Host<Vec<u8, 64>> for Received {
-    fn deliver(&mut self, text: &str, _: Receipt) -> Delivery {
+    fn deliver(&mut self, text: &str, _: Receipt) -> Disposition {
         self.lines += 1;
         self.digest = self.digest.rotate_left(5) ^ fingerprint(text.as_bytes());
-        Delivery::Taken
+        Disposition::Taken
     }
 }
 
@@ -239,7 +240,7 @@ impl World {
             0 => self.restart(true),
             1 | 2 => self.esp.wifi(false, now),
             3 | 4 => {
-                self.server.disconnected();
+                self.server.on_disconnected();
                 self.esp.closed(now);
             }
             5..=400 => self.esp.wifi(true, now),
@@ -257,12 +258,12 @@ impl World {
         let mut text = heapless::String::<64>::new();
         let number = self.written[0];
         let _ = write!(text, "up {number} {:x}", number.wrapping_mul(0x9e37_79b1));
-        if self.app.is_running() && self.app.write(&text, Qos::ORDERED, self.now).is_ok() {
+        if self.app.is_running() && self.app.write(&text, Delivery::ORDERED, self.now).is_ok() {
             self.written[0] += 1;
         }
         let mut line = Vec::new();
         let _ = write!(line, "down {}", self.written[1]);
-        if self.server.write(line, Qos::UNORDERED, self.now).is_ok() {
+        if self.server.write(self.now, line, Delivery::UNORDERED).is_ok() {
             self.written[1] += 1;
         }
         while let Some(print) = self.app.read_line(self.now, |line| fingerprint(line.as_bytes())) {
@@ -333,11 +334,11 @@ impl World {
                 Command::Join | Command::JoinRemembered => self.esp.wifi(true, now),
                 Command::Connect => {
                     self.greeted = false;
-                    self.server.disconnected();
-                    self.server.connected(now);
+                    self.server.on_disconnected();
+                    self.server.on_connected(now);
                     self.esp.connected(now);
                 }
-                Command::Disconnect => self.server.disconnected(),
+                Command::Disconnect => self.server.on_disconnected(),
             }
         }
         acted
@@ -356,11 +357,11 @@ impl World {
                 // The hello is for the listener, not for the endpoint.
                 self.greeted = true;
             } else if self.server.is_connected() {
-                self.server.receive(now, &bytes[..n], &mut self.received);
+                self.server.on_bytes(now, &bytes[..n], &mut self.received);
             }
         }
         if self.server.outage(now) {
-            self.server.disconnected();
+            self.server.on_disconnected();
             self.esp.closed(now);
         }
         for _ in 0..8 {

@@ -2,9 +2,8 @@
 
 use std::collections::VecDeque;
 
-use pblink_protocol::tcp::endpoint::{
-    Delivery, Endpoint, Host, Qos, Receipt, Role, Ticket, Timing,
-};
+use pblink_protocol::delivery::Delivery;
+use pblink_protocol::tcp::endpoint::{Disposition, Endpoint, Host, Receipt, Role, Ticket, Timing};
 use pblink_protocol::time::{Duration, Instant};
 
 /// What the board sent, and which of the server's lines have arrived.
@@ -19,9 +18,9 @@ pub struct Ledger {
 }
 
 impl Host<Vec<u8>> for Ledger {
-    fn deliver(&mut self, text: &str, _: Receipt) -> Delivery {
+    fn deliver(&mut self, text: &str, _: Receipt) -> Disposition {
         self.got.push(text.into());
-        Delivery::Taken
+        Disposition::Taken
     }
 
     fn acked(&mut self, _: Ticket, _: Option<Vec<u8>>, _: Duration) {
@@ -74,13 +73,13 @@ impl Server {
 
     /// A connection has come.
     pub(crate) fn connected(&mut self) {
-        self.end.disconnected();
+        self.end.on_disconnected();
         self.hello = Some(Vec::new());
     }
 
     /// The connection is gone.
     pub(crate) fn disconnected(&mut self) {
-        self.end.disconnected();
+        self.end.on_disconnected();
         self.hello = None;
     }
 
@@ -94,9 +93,9 @@ impl Server {
             self.id = String::from_utf8_lossy(hello).into_owned();
             bytes = &bytes[end + 1..];
             self.hello = None;
-            self.end.connected(at(now));
+            self.end.on_connected(at(now));
         }
-        self.end.receive(at(now), bytes, &mut self.ledger);
+        self.end.on_bytes(at(now), bytes, &mut self.ledger);
     }
 
     /// What is to be sent now.
@@ -104,7 +103,7 @@ impl Server {
         while self.end.has_room()
             && let Some(line) = self.waiting.pop_front()
         {
-            let taken = self.end.write(line.into_bytes(), Qos::ORDERED, at(now));
+            let taken = self.end.write(at(now), line.into_bytes(), Delivery::ORDERED);
             assert!(taken.is_ok(), "there is room");
         }
         let (mut all, mut some) = (Vec::new(), [0; 256]);

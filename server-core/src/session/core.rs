@@ -6,7 +6,8 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::task::Waker;
 
-use pblink_protocol::tcp::endpoint::{Endpoint, Qos, Role, Ticket, Timing};
+use pblink_protocol::delivery::Delivery;
+use pblink_protocol::tcp::endpoint::{Endpoint, Role, Ticket, Timing};
 use pblink_protocol::time::{Instant, earliest};
 
 use super::Shared;
@@ -79,7 +80,7 @@ impl Core {
         id: &str,
         shared: &Shared,
     ) {
-        self.endpoint.connected(now);
+        self.endpoint.on_connected(now);
         self.transport = Some(Transport::new(socket, now));
         self.connects += 1;
         let (id, address) = (id.to_owned(), peer.to_string());
@@ -101,7 +102,7 @@ impl Core {
     pub(crate) fn detach(&mut self, cause: Cause, now: Instant, id: &str, shared: &Shared) {
         let Some(transport) = self.transport.take() else { return };
         transport.look_again();
-        self.endpoint.disconnected();
+        self.endpoint.on_disconnected();
         self.side.shrink();
         self.outages += 1;
         let layer = layer_of(cause);
@@ -134,7 +135,7 @@ impl Core {
         wakes: &mut Vec<Waker>,
     ) {
         let mut receiver = Receiver { side: &mut self.side, id, shared, now, wakes };
-        self.endpoint.receive(now, bytes, &mut receiver);
+        self.endpoint.on_bytes(now, bytes, &mut receiver);
     }
 
     /// Whether lines were delivered since the last call.
@@ -225,8 +226,8 @@ impl Core {
     }
 
     /// Adds a line to those to send.
-    pub(crate) fn push(&mut self, text: &str, qos: Qos, now: Instant) -> Option<Ticket> {
-        let ticket = (self.endpoint.write(LineBytes::copy_of(text), qos, now)).ok()?;
+    pub(crate) fn push(&mut self, now: Instant, text: &str, delivery: Delivery) -> Option<Ticket> {
+        let ticket = (self.endpoint.write(now, LineBytes::copy_of(text), delivery)).ok()?;
         self.held += 1;
         Some(ticket)
     }

@@ -14,7 +14,8 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 
-use pblink_protocol::tcp::endpoint::{Qos, Ticket, Timing};
+use pblink_protocol::delivery::Delivery;
+use pblink_protocol::tcp::endpoint::{Ticket, Timing};
 use pblink_protocol::time::Instant;
 use tokio::sync::{Notify, Semaphore};
 
@@ -249,12 +250,16 @@ impl Session {
 
     /// Puts a line into the queue, for which the caller has a permit of `room`, and sends it if that
     /// is possible. `None`: it is done already.
-    pub(crate) fn submit(&self, text: &str, qos: Qos) -> Result<Option<Ticket>, WriteError> {
+    pub(crate) fn submit(
+        &self,
+        text: &str,
+        delivery: Delivery,
+    ) -> Result<Option<Ticket>, WriteError> {
         self.with(|state, scratch, now| {
             let State::Live(core) = state else {
                 return Err(WriteError::Closed);
             };
-            let ticket = core.push(text, qos, now).ok_or(WriteError::Closed)?;
+            let ticket = core.push(now, text, delivery).ok_or(WriteError::Closed)?;
             // One line goes out from here, at once. When there are several, the connection's task
             // sends them together: a call to the system costs more than all the rest.
             if core.endpoint.unacked() == 1 {
@@ -265,7 +270,7 @@ impl Session {
                 return Ok(None);
             }
             // From here on a shutdown knows that someone wants to hear of this line.
-            core.wait_for(ticket, !qos.qos, Waker::noop());
+            core.wait_for(ticket, !delivery.is_guaranteed(), Waker::noop());
             Ok(Some(ticket))
         })
     }

@@ -69,11 +69,11 @@ pub(super) struct Receiver<'a> {
 }
 
 impl Host<LineBytes> for Receiver<'_> {
-    fn deliver(&mut self, text: &str, _: Receipt) -> endpoint::Delivery {
+    fn deliver(&mut self, text: &str, _: Receipt) -> endpoint::Disposition {
         let (limits, side) = (&self.shared.limits, &mut *self.side);
         // The connection is as good as cut.
         if side.too_long {
-            return endpoint::Delivery::Refused;
+            return endpoint::Disposition::Refused;
         }
         side.busy = true;
         if let Some((connects, number, mem_free)) = report::parse(text) {
@@ -84,7 +84,7 @@ impl Host<LineBytes> for Receiver<'_> {
                 number,
                 mem_free,
             });
-            return endpoint::Delivery::Taken;
+            return endpoint::Disposition::Taken;
         }
         // An empty queue takes any line: else one longer than the queue could never pass.
         let fits = side.inbox.len() < limits.queue_lines
@@ -94,11 +94,11 @@ impl Host<LineBytes> for Receiver<'_> {
                 let id = self.id.to_owned();
                 self.shared.bus.publish(EventKind::QueueFull { id });
             }
-            return endpoint::Delivery::Refused;
+            return endpoint::Disposition::Refused;
         }
         side.inbox.push(text);
         side.delivered = true;
-        endpoint::Delivery::Taken
+        endpoint::Disposition::Taken
     }
 
     fn acked(&mut self, ticket: Ticket, _: Option<LineBytes>, took: Duration) {

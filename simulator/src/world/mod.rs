@@ -19,7 +19,8 @@ mod server;
 
 use fastrand::Rng;
 use pblink_protocol::config::Config;
-use pblink_protocol::tcp::endpoint::{Qos, Timing};
+use pblink_protocol::delivery::Delivery;
+use pblink_protocol::tcp::endpoint::Timing;
 use pblink_protocol::time::{Duration, Instant, earliest};
 
 use crate::fault::Fault;
@@ -43,7 +44,7 @@ pub struct WorldOptions {
     /// Time between two lines that the server writes to each board; `None` for no lines.
     pub server_writes: Option<Duration>,
     /// How the server writes.
-    pub server_qos: Qos,
+    pub server_delivery: Delivery,
     /// The longest time that bytes travel. The shortest is half a millisecond.
     pub latency: Duration,
     /// Seconds between reports; 0 for none.
@@ -64,7 +65,7 @@ impl Default for WorldOptions {
                 ..PairOptions::default()
             },
             server_writes: Some(Duration::from_millis(900)),
-            server_qos: Qos::ORDERED,
+            server_delivery: Delivery::ORDERED,
             latency: Duration::from_millis(20),
             report_s: 10,
         }
@@ -120,7 +121,7 @@ impl World {
             server: Server::new(
                 Timing::new(options.timeout),
                 options.server_writes,
-                options.server_qos,
+                options.server_delivery,
             ),
             rng,
             options,

@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 
 use pblink_protocol::MAX_TEXT;
-use pblink_protocol::tcp::endpoint::{Delivery, Endpoint, Host, Qos, Receipt, Role, Timing};
+use pblink_protocol::delivery::Delivery;
+use pblink_protocol::tcp::endpoint::{Disposition, Endpoint, Host, Receipt, Role, Timing};
 use pblink_protocol::tcp::line::parse_hello;
 use pblink_protocol::time::{Duration, Instant, earliest};
 
@@ -47,7 +48,7 @@ struct Guest {
 pub(super) struct Server {
     timing: Timing,
     writes: Option<Duration>,
-    qos: Qos,
+    delivery: Delivery,
     down_until: Option<Instant>,
     deaf_until: Option<Instant>,
     guests: BTreeMap<usize, Guest>,
@@ -61,21 +62,21 @@ struct Inbox<'a> {
 }
 
 impl Host<Vec<u8>> for Inbox<'_> {
-    fn deliver(&mut self, text: &str, _: Receipt) -> Delivery {
+    fn deliver(&mut self, text: &str, _: Receipt) -> Disposition {
         if !self.takes {
-            return Delivery::Refused;
+            return Disposition::Refused;
         }
         self.lines.push(Received { board: self.board, text: text.to_owned() });
-        Delivery::Taken
+        Disposition::Taken
     }
 }
 
 impl Server {
-    pub(super) fn new(timing: Timing, writes: Option<Duration>, qos: Qos) -> Self {
+    pub(super) fn new(timing: Timing, writes: Option<Duration>, delivery: Delivery) -> Self {
         Self {
             timing,
             writes,
-            qos,
+            delivery,
             down_until: None,
             deaf_until: None,
             guests: BTreeMap::new(),
@@ -100,7 +101,7 @@ impl Server {
         self.guests.clear();
         for session in self.sessions.values_mut() {
             session.connection = None;
-            session.endpoint.disconnected();
+            session.endpoint.on_disconnected();
         }
     }
 
@@ -117,7 +118,7 @@ impl Server {
         self.guests.remove(&connection);
         if let Some(session) = self.session_of(connection) {
             session.connection = None;
-            session.endpoint.disconnected();
+            session.endpoint.on_disconnected();
         }
     }
 
@@ -139,7 +140,7 @@ impl Server {
             let takes = self.deaf_until.is_none_or(|until| now >= until);
             if let Some(s) = self.session_of(connection) {
                 let mut inbox = Inbox { board: s.board, lines: &mut lines, takes };
-                s.endpoint.receive(now, bytes, &mut inbox);
+                s.endpoint.on_bytes(now, bytes, &mut inbox);
             }
         }
         lines
@@ -170,10 +171,10 @@ impl Server {
             number: 0,
         });
         session.connection = Some(connection);
-        session.endpoint.connected(now);
+        session.endpoint.on_connected(now);
         let takes = self.deaf_until.is_none_or(|until| now >= until);
         let mut inbox = Inbox { board, lines, takes };
-        session.endpoint.receive(now, &rest, &mut inbox);
+        session.endpoint.on_bytes(now, &rest, &mut inbox);
     }
 
     pub(super) fn poll(&mut self, now: Instant) -> Vec<Action> {
@@ -187,7 +188,7 @@ impl Server {
         for session in self.sessions.values_mut() {
             if session.write_at.is_some_and(|at| now >= at) && session.endpoint.has_room() {
                 let text = format!("[{}, 0, 0]", session.number);
-                if session.endpoint.write(text.into_bytes(), self.qos, now).is_ok() {
+                if session.endpoint.write(now, text.into_bytes(), self.delivery).is_ok() {
                     actions.push(Action::Wrote(session.board, session.number));
                     session.number += 1;
                 }
@@ -203,7 +204,7 @@ impl Server {
             }
             if session.endpoint.outage(now) {
                 session.connection = None;
-                session.endpoint.disconnected();
+                session.endpoint.on_disconnected();
                 actions.push(Action::Close(connection));
             }
         }
@@ -234,7 +235,7 @@ impl Server {
             if let Some(session) = self.sessions.get_mut(&id)
                 && let Some(old) = session.connection.take()
             {
-                session.endpoint.disconnected();
+                session.endpoint.on_disconnected();
                 actions.push(Action::Close(old));
             }
             let mut lines = Vec::new();

@@ -13,7 +13,7 @@ use pblink_stm32::settings::LogLevel;
 use pblink_stm32::stm32::console::Console;
 use pblink_stm32::stm32::watchdog::Independent;
 use pblink_stm32::stm32::wires::AckSynReset;
-use pblink_stm32::{Handle, Hooks, Line, Options, ResetCause, Runner, State};
+use pblink_stm32::{Delivery, Handle, Hooks, Line, Options, ResetCause, Runner, State};
 use static_cell::ConstStaticCell;
 
 pblink_stm32::identity!();
@@ -71,7 +71,7 @@ async fn sender(link: Handle<'static>, console: Console) -> ! {
         // YOUR CODE: what your board has to say. A line has at most 1024 bytes.
         let _ = write!(text, "[\"{}\", {count}]", env!("CARGO_PKG_NAME"));
         // The first `true`: repeat it until the server has it. The second: keep the order.
-        match link.write(&text, true, true).await {
+        match link.write(&text, Delivery::ORDERED).await {
             Ok(()) => console.line(format_args!("sent {text}")),
             Err(why) => console.line(format_args!("cannot send {text}: {why}")),
         }

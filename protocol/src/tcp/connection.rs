@@ -1,0 +1,94 @@
+//! What an endpoint knows of the present connection only.
+
+use core::hash::{Hash, Hasher};
+
+use super::line::Mid;
+use super::mid_set::MidSet;
+use super::outbox::Ticket;
+use crate::time::Instant;
+
+/// The present connection, if there is one.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(super) struct Connection {
+    pub(super) last_rx: Instant,
+    /// When the next keepalive is due at the latest; at once after connecting.
+    pub(super) keepalive_at: Instant,
+    /// A complete line has come.
+    pub(super) first_line: bool,
+    pub(super) pause: Pause,
+    pub(super) acks: Acks,
+    /// Messages that came over this connection and whose acknowledgement the owner holds back. What
+    /// came over an earlier one must not be acknowledged here: the peer may have restarted, and mean
+    /// another message by the id.
+    pub(super) held: MidSet,
+    /// A message of which only a part is sent so far.
+    pub(super) sending: Option<Sending>,
+}
+
+impl Connection {
+    pub(super) const fn new(now: Instant) -> Self {
+        Self {
+            last_rx: now,
+            keepalive_at: now,
+            first_line: false,
+            pause: Pause::UntilSignOfLife,
+            acks: Acks::new(),
+            held: MidSet::EMPTY,
+            sending: None,
+        }
+    }
+}
+
+/// The state of the rule who may send lines (not acknowledgements) when.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) enum Pause {
+    UntilSignOfLife,
+    Until(Instant),
+    Over,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) struct Sending {
+    pub(super) ticket: Ticket,
+    /// Bytes of id, text and newline that are sent.
+    pub(super) sent: usize,
+}
+
+/// Acknowledgements to send, in order; each id at most once, so 256 places are always enough.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Acks {
+    due: heapless::Deque<u8, 256>,
+    set: MidSet,
+}
+
+impl Acks {
+    const fn new() -> Self {
+        Self { due: heapless::Deque::new(), set: MidSet::EMPTY }
+    }
+
+    pub(super) fn push(&mut self, mid: Mid) {
+        if self.set.insert(mid) {
+            // There is room: each id has a place.
+            let _ = self.due.push_back(mid.0);
+        }
+    }
+
+    pub(super) fn pop(&mut self) -> Option<Mid> {
+        let mid = Mid(self.due.pop_front()?);
+        self.set.remove(mid);
+        Some(mid)
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.due.is_empty()
+    }
+}
+
+impl Hash for Acks {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        state.write_usize(self.due.len());
+        for mid in &self.due {
+            mid.hash(state);
+        }
+    }
+}

@@ -1,0 +1,40 @@
+//! The times of a link.
+
+use crate::time::Duration;
+
+/// The times of a link.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Timing {
+    /// Silence for this long is an outage; a line is repeated when no acknowledgement came for this
+    /// long; a keepalive goes out after a quarter of it. Both ends must use the same value.
+    pub timeout: Duration,
+    /// How long a server holds lines back after the first sign of life: an ESP8266 that has just
+    /// connected loses what comes too soon (micropython-iot: "let ESP get out of bed").
+    pub write_pause: Duration,
+}
+
+impl Timing {
+    /// The reference's pause.
+    pub const WRITE_PAUSE: Duration = Duration::from_millis(200);
+
+    /// The reference's code: 2 s (its manual says 1.5 s).
+    pub const fn classic() -> Self {
+        Self::new(Duration::from_millis(2000))
+    }
+
+    /// The times that belong to a time-out.
+    pub const fn new(timeout: Duration) -> Self {
+        Self { timeout, write_pause: Self::WRITE_PAUSE }
+    }
+
+    /// A connection on which nothing was sent for this long gets a keepalive.
+    pub const fn keepalive(&self) -> Duration {
+        self.timeout.part(4)
+    }
+}
+
+impl Default for Timing {
+    fn default() -> Self {
+        Self::classic()
+    }
+}
