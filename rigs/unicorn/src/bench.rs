@@ -7,6 +7,7 @@ use pblink_stm32::settings::{MAX_SIZE, Settings};
 use crate::chip::{Chip, MHZ};
 use crate::cpu::{Cpu, Stops};
 use crate::esp::Esp;
+use crate::rom::Left;
 use crate::server::Server;
 
 /// All but the core.
@@ -89,6 +90,11 @@ impl Bench {
     /// The same with any bytes at the beginning of the settings' sector.
     pub fn with_sector(name: &str, sector: &[u8]) -> Self {
         Self { cpu: Cpu::new(&image(name), sector) }
+    }
+
+    /// Starts the program anew, as the boot loader in ROM does after flashing over USB.
+    pub fn start_from_rom(&mut self, left: Left) {
+        self.cpu.start_from_rom(left);
     }
 
     /// Holds the core: time goes on without it, as if it ran in a loop.

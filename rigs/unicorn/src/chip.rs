@@ -1,9 +1,11 @@
 //! The peripherals of the STM32F405 that the image uses, as registers (RM0090). Time is in cycles of
 //! 16 MHz: one instruction takes one.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::HashMap;
 
 use crate::i2c::Slave;
+use crate::rom::{Left, ROM};
+use crate::system::System;
 
 /// Cycles a µs.
 pub const MHZ: u64 = 16;
@@ -14,6 +16,10 @@ const I2C1_EV: u32 = 31;
 const I2C1_ER: u32 = 32;
 const USART2: u32 = 38;
 const EXTI15_10: u32 = 40;
+const OTG_FS: u32 = 67;
+
+/// Where the chip begins: flash is also at 0 then (RM0090 §2.4).
+pub(crate) const FLASH: u64 = 0x0800_0000;
 
 const GPIOA: u64 = 0x4002_0000;
 const SYN: (u64, u32) = (GPIOA + 0x800, 4);
@@ -135,9 +141,11 @@ pub struct Chip {
     pub cycles: u64,
     /// Registers without behaviour, by address.
     plain: HashMap<u64, u32>,
-    enabled: [u32; 3],
-    pended: BTreeSet<u32>,
+    /// NVIC, SysTick, VTOR.
+    pub system: System,
     exti_pending: u32,
+    /// From this cycle on USB raises its interrupt, until it is reset.
+    usb_at: Option<u64>,
     timer: Timer,
     usart: Usart,
     watchdog: Watchdog,
@@ -147,8 +155,6 @@ pub struct Chip {
     pub console: Vec<u8>,
     /// The level of `ack` at the pin.
     ack: bool,
-    /// The program has asked for a reset.
-    pub reset_asked: bool,
     /// An output may have changed.
     pub outputs_touched: bool,
     /// Accesses to peripherals whose clock is off: on the chip they do nothing.
@@ -175,6 +181,37 @@ impl Chip {
             ..Self::default()
         };
         self.i2c.reset();
+    }
+
+    /// The state in which the boot loader in ROM leaves the chip when it starts a program.
+    pub(crate) fn leave_rom(&mut self, left: Left) {
+        let now = self.cycles;
+        // Clock: the PLL, from the crystal. USB has its own.
+        self.plain.extend([(0x4002_3800, 0x0101_0081), (0x4002_3808, 2), (0x4002_3834, 1 << 7)]);
+        self.usb_at = Some(now + left.usb_after);
+        for (register, value) in [
+            // VTOR; USB's interrupt; SysTick once in 1 ms of 60 MHz.
+            (0xe000_ed08, ROM as u32),
+            (0xe000_e108, 1 << (OTG_FS - 64)),
+            (0xe000_e014, 59_999),
+            (0xe000_e010, 7),
+        ] {
+            self.system.write(register, value, now);
+        }
+    }
+
+    /// Whether USB's interrupt is enabled, waits, or will be raised.
+    pub fn usb_lives(&self) -> bool {
+        self.usb_at.is_some() || self.system.knows(OTG_FS)
+    }
+
+    /// The address of the vector table. At 0 is flash, unless SYSCFG_MEMRMP says otherwise, which nobody
+    /// here does.
+    pub(crate) fn vector_table(&self) -> u64 {
+        match self.system.vector_table() {
+            0 => FLASH,
+            table => table,
+        }
     }
 
     fn plain(&self, address: u64) -> u32 {
@@ -207,8 +244,8 @@ impl Chip {
         }
     }
 
-    /// The interrupt to take next, if any.
-    pub fn interrupt(&mut self) -> Option<u32> {
+    /// The number of the exception to take next, if any.
+    pub fn exception(&mut self) -> Option<u32> {
         self.timer.update(self.cycles);
         let [event, error] = self.i2c.interrupts();
         let exti = self.exti_pending & self.plain(0x4001_3c00) & 0xfc00 != 0;
@@ -220,23 +257,20 @@ impl Chip {
             (USART2, usart),
             (EXTI15_10, exti),
         ];
+        if self.usb_at.is_some_and(|at| at <= self.cycles) {
+            self.system.pend(OTG_FS);
+        }
         let raised = lines.into_iter().filter(|l| l.1).map(|l| l.0);
-        raised
-            .chain(self.pended.iter().copied())
-            .filter(|n| self.enabled[*n as usize / 32] & 1 << (n % 32) != 0)
-            .min()
-    }
-
-    /// An interrupt is taken.
-    pub fn taken(&mut self, number: u32) {
-        self.pended.remove(&number);
+        self.system.exception(raised, self.cycles)
     }
 
     /// When something happens by itself.
     pub fn next_at(&self) -> Option<u64> {
         let usart = Some(self.usart.ready_at)
             .filter(|&at| self.usart.cr1 & 1 << 7 != 0 && at > self.cycles);
-        [self.timer.next_at(), usart, self.watchdog.bites_at].into_iter().flatten().min()
+        let usb = self.usb_at.filter(|&at| at > self.cycles);
+        let all = [self.timer.next_at(), self.system.next_at(), usart, usb, self.watchdog.bites_at];
+        all.into_iter().flatten().min()
     }
 
     /// Whether the watchdog resets the chip now.
@@ -292,7 +326,7 @@ impl Chip {
             // PWR_CSR: regulator ready.
             0x4000_7000 if register == 4 => self.plain(address) | 1 << 14,
             0x4002_3800 => self.read_rcc(address, register),
-            0xe000_e000 => self.read_system(address),
+            0xe000_e000 | 0xe000_ec00 => self.system.read(address),
             _ if address == ACK.0 + 0x10 => u32::from(self.ack) << ACK.1,
             // The inputs of the other ports: what the chip itself drives.
             _ if address & !0x1fff == GPIOA && register == 0x10 => self.plain(address + 4),
@@ -312,21 +346,6 @@ impl Chip {
             0x08 => value & !0xc | (value & 3) << 2,
             0x70 | 0x74 => value & !2 | (value & 1) << 1,
             _ => value,
-        }
-    }
-
-    fn read_system(&self, address: u64) -> u32 {
-        match address & 0xfff {
-            // ISER and ICER.
-            0x100..=0x108 | 0x180..=0x188 => self.enabled[(address as usize & 0xf) / 4],
-            0x200..=0x208 | 0x280..=0x288 => {
-                let word = (address as u32 & 0xf) / 4;
-                self.pended
-                    .iter()
-                    .filter(|&&n| n / 32 == word)
-                    .fold(0, |bits, n| bits | 1 << (n % 32))
-            }
-            _ => self.plain(address),
         }
     }
 
@@ -352,7 +371,7 @@ impl Chip {
             0x4000_5400 => self.i2c.write(register, value),
             0x4000_3000 => self.write_watchdog(register, value),
             0x4001_3c00 if register == 0x14 => self.exti_pending &= !value,
-            0xe000_e000 => self.write_system(address, value),
+            0xe000_e000 | 0xe000_ec00 => self.system.write(address, value, self.cycles),
             _ => {
                 self.plain.insert(address, value);
                 if address & !0x1fff == GPIOA {
@@ -363,6 +382,10 @@ impl Chip {
                         let level = self.plain(output) & !(value >> 16) | value & 0xffff;
                         self.plain.insert(output, level);
                     }
+                }
+                // RCC_AHB2RSTR: USB.
+                if address == 0x4002_3814 && value & 1 << 7 != 0 {
+                    self.usb_at = None;
                 }
                 // RCC_APB1RSTR: I2C1, USART2, TIM2.
                 if address == 0x4002_3820 {
@@ -396,20 +419,6 @@ impl Chip {
             (4, prescaler) if dog.unlocked => dog.prescaler = prescaler & 7,
             (8, reload) if dog.unlocked => dog.reload = Some(u64::from(reload & 0xfff)),
             _ => {}
-        }
-    }
-
-    fn write_system(&mut self, address: u64, value: u32) {
-        let word = (address as usize & 0xf) / 4;
-        let bits = (0..32).filter(|n| value & 1 << n != 0).map(|n| word as u32 * 32 + n);
-        match address & 0xfff {
-            0x100..=0x108 => self.enabled[word] |= value,
-            0x180..=0x188 => self.enabled[word] &= !value,
-            0x200..=0x208 => self.pended.extend(bits),
-            0x280..=0x288 => bits.for_each(|n| _ = self.pended.remove(&n)),
-            // AIRCR: SYSRESETREQ with its key.
-            0xd0c if value >> 16 == 0x05fa && value & 4 != 0 => self.reset_asked = true,
-            _ => _ = self.plain.insert(address, value),
         }
     }
 }

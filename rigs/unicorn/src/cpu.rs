@@ -6,17 +6,17 @@
 use unicorn_engine::{Arch, ArmCpuModel, Mode, Prot, RegisterARM as Reg, Unicorn};
 
 use crate::bench::World;
-use crate::chip::MHZ;
+use crate::chip::{FLASH, MHZ};
 use crate::elf;
+use crate::rom::{self, Left, ROM};
 
-const FLASH: u64 = 0x0800_0000;
 const FLASH_SIZE: u64 = 0x10_0000;
 const RAM: u64 = 0x2000_0000;
 const RAM_SIZE: u64 = 0x2_0000;
 const PERIPHERALS: u64 = 0x4000_0000;
 const SYSTEM: u64 = 0xe000_0000;
-/// Where handlers return to: the chip's own boot loader, of which nothing else is used.
-const RETURN: u64 = 0x1fff_0000;
+/// Where handlers return to: where the chip has no memory.
+const RETURN: u64 = 0x1ffe_0000;
 
 /// Unused stack holds this.
 const PAINT: u8 = 0xa5;
@@ -68,6 +68,8 @@ impl Cpu {
         uc.mem_map(RAM, RAM_SIZE, Prot::READ | Prot::WRITE).expect("RAM");
         uc.mem_map(RETURN, 0x1000, Prot::READ | Prot::EXEC).expect("return page");
         uc.mem_write(RETURN, &[0x00, 0xbf].repeat(0x800)).expect("it is mapped");
+        uc.mem_map(ROM, rom::SIZE, Prot::READ | Prot::EXEC).expect("ROM");
+        uc.mem_write(ROM, &rom::image()).expect("it is mapped");
         let mut flash = vec![0xff; FLASH_SIZE as usize];
         for segment in elf::segments(image).expect("a 32-bit ARM executable") {
             let at = (u64::from(segment.address) - FLASH) as usize;
@@ -148,6 +150,13 @@ impl Cpu {
         world.chip.reset();
     }
 
+    /// Starts the program as the boot loader in ROM does, after flashing over USB.
+    pub fn start_from_rom(&mut self, left: Left) {
+        self.reset();
+        self.set(Reg::PRIMASK, left.masked.into());
+        self.world().chip.leave_rom(left);
+    }
+
     /// Runs until the time `until` (µs).
     ///
     /// # Panics
@@ -156,7 +165,7 @@ impl Cpu {
         while self.world().now() < until {
             let world = self.world();
             world.settle();
-            if world.chip.bitten() || world.chip.reset_asked {
+            if world.chip.bitten() || world.chip.system.reset_asked {
                 if world.chip.bitten() {
                     world.chip.watchdog_resets += 1;
                 } else {
@@ -165,12 +174,12 @@ impl Cpu {
                 self.reset();
                 continue;
             }
-            let interrupt = world.chip.interrupt();
+            let exception = world.chip.exception();
             let (cycles, late) = (world.chip.cycles, world.late * MHZ);
-            self.waiting_since = interrupt.and(self.waiting_since.or(Some(cycles)));
+            self.waiting_since = exception.and(self.waiting_since.or(Some(cycles)));
             let due = self.waiting_since.map(|since| since + late).filter(|&at| at > cycles);
             let masked = self.get(Reg::PRIMASK) & 1 != 0 || due.is_some();
-            if let Some(number) = interrupt
+            if let Some(number) = exception
                 && !(self.frozen || self.in_handler || masked)
             {
                 self.sleeping = false;
@@ -188,7 +197,7 @@ impl Cpu {
                 continue;
             }
             // What waits is looked at again when the core may have opened the door.
-            let deadline = if interrupt.is_some() { next.min(*cycles + 20) } else { next };
+            let deadline = if exception.is_some() { next.min(*cycles + 20) } else { next };
             let deadline = deadline.max(*cycles + 4);
             self.go(deadline);
         }
@@ -239,10 +248,11 @@ impl Cpu {
         }
         self.set(Reg::SP, frame);
         self.set(Reg::LR, RETURN | 1);
-        let handler = self.word(FLASH + u64::from(16 + number) * 4);
+        let vector = self.world().chip.vector_table() + u64::from(number) * 4;
+        let handler = self.word(vector);
         self.in_handler = true;
         let world = self.world();
-        world.chip.taken(number);
+        world.chip.system.taken(number);
         world.stops.at = handler & !1;
     }
 
@@ -307,6 +317,10 @@ fn hook_instructions(uc: &mut Unicorn<'static, World>, flash: &[u8]) {
         let mark = address.checked_sub(FLASH).and_then(|at| marks.get(at as usize / 2)).copied();
         stops.wfe = mark == Some(WFE);
         stops.returned = mark.is_none();
+        if stops.returned {
+            stops.fault = rom::handler(address)
+                .map(|number| format!("the boot loader's handler of exception {number} runs"));
+        }
         if stops.wfe || stops.returned || stops.now || world.chip.cycles >= stops.deadline {
             stops.at = address;
             let _ = uc.emu_stop();

@@ -2,7 +2,8 @@
 //!
 //! ```text
 //!  release ELF on a Cortex-M4 (Unicorn)
-//!    registers: [chip] NVIC, RCC, GPIO, EXTI, TIM2, USART2, IWDG; [i2c] the I2C1 slave
+//!    registers: [system] NVIC, SysTick, VTOR; [chip] RCC, GPIO, EXTI, TIM2, USART2, IWDG;
+//!      [i2c] the I2C1 slave; [rom] what the boot loader leaves behind
 //!      wires, in virtual time
 //!    [esp] the ESP8266: `pblink_protocol`'s Coprocessor, as I2C master with faults
 //!      TCP, in virtual time
@@ -18,4 +19,6 @@ pub mod cpu;
 pub mod elf;
 pub mod esp;
 pub mod i2c;
+pub mod rom;
 pub mod server;
+pub mod system;

@@ -151,6 +151,16 @@ fn the_watchdog_bites_when_the_program_hangs() {
     assert_eq!((bench.world().chip.watchdog_resets, bench.world().chip.own_resets), (1, 0));
 }
 
+/// What the panic handler writes.
+#[test]
+fn a_reset_that_the_program_asks_for_is_counted_and_survived() {
+    let mut bench = start();
+    bench.world().chip.write(0xe000_ed0c, 0x05fa_0004);
+    bench.world().server.write("line 1");
+    bench.until("the link is back", 20_000, |w| w.server.ledger.got.len() >= 2);
+    assert_eq!((bench.world().chip.watchdog_resets, bench.world().chip.own_resets), (0, 1));
+}
+
 #[test]
 fn many_faults_one_after_the_other() {
     let mut bench = start();
