@@ -21,6 +21,7 @@ use crate::hardware::Hardware;
 use crate::settings::{MAX_SIZE, Settings, SettingsError};
 use crate::stm32::console::{Console, ConsoleHandler};
 use crate::stm32::i2c::{ErrorHandler, EventHandler, I2cSlave};
+use crate::stm32::start;
 use crate::stm32::watchdog::Independent;
 use crate::stm32::wires::{AckHandler, AckSynReset, Reset};
 
@@ -51,9 +52,10 @@ pub struct Board {
 }
 
 impl Board {
-    /// Takes the whole chip. Call it once, at the beginning of the program: a second call panics, like
+    /// Takes the whole chip, in whatever state a boot loader has left it. Call it once, at the beginning of the program: a second call panics, like
     /// `embassy_stm32::init`.
     pub fn take() -> Self {
+        start::take_over();
         let p = embassy_stm32::init(Config::default());
         let reset =
             Reset { pin: p.PC5.into(), active: Level::Low, pulse: Duration::from_millis(200) };

@@ -7,6 +7,7 @@
 //! | [`wires`] | GPIO, and EXTI for the edges of `ack` | 8, 12 |
 //! | [`console`] | USART, transmitter only | 30 |
 //! | [`watchdog`] | independent watchdog | 21 |
+//! | [`start`] | what the boot loader leaves behind | 7, 12 |
 //!
 //! # Other pins
 //! Any I2C with its pins, any pins for `syn` and reset, and any pin for `ack`, with the interrupt that
@@ -29,6 +30,7 @@
 //! type Board = Hardware<I2cSlave<'static, peripherals::I2C2>, AckSynReset<'static>>;
 //!
 //! fn hardware() -> Result<Board, WiringError> {
+//!     pblink_stm32::stm32::start::take_over();
 //!     let p = embassy_stm32::init(embassy_stm32::Config::default());
 //!     let bus = I2cSlave::new(p.I2C2, p.PB10, p.PB11, Irqs);
 //!     // Through a transistor, so a high level resets.
@@ -42,5 +44,6 @@
 
 pub mod console;
 pub mod i2c;
+pub mod start;
 pub mod watchdog;
 pub mod wires;
