@@ -107,7 +107,6 @@ impl Config {
     }
 
     fn check_values(&self) -> Result<(), ConfigError> {
-        check_id(&self.id).map_err(ConfigError::Id)?;
         if self.port == 0 {
             return Err(ConfigError::Port);
         }
@@ -125,6 +124,7 @@ impl Config {
     /// # Errors
     /// If a value cannot be used, or the line does not fit into [`MAX_PAYLOAD`] bytes or `out`.
     pub fn encode(&self, out: &mut [u8]) -> Result<usize, ConfigError> {
+        check_id(&self.id).map_err(ConfigError::Id)?;
         self.check_values()?;
         if !self.password.is_empty() && self.password.len() < 8 {
             return Err(ConfigError::Password);
@@ -148,7 +148,8 @@ impl Config {
 
     /// Reads the line, with or without its `\n`. A password that is too short passes: published boards
     /// send what they like, and an ESP8266 that ignored the line would look dead; the network refuses
-    /// it and the board is told so.
+    /// it and the board is told so. So does an id that looks like another one: it is the server that
+    /// refuses it.
     ///
     /// # Errors
     /// [`ConfigError::Syntax`] if it is not such a list, else the first value that cannot be used.
@@ -191,7 +192,10 @@ impl Config {
         }
         let id = id.strip_suffix('\n').unwrap_or(&id);
         self.id.push_str(id).map_err(|_| ConfigError::Id(BadId::TooLong))?;
-        self.check_values()
+        match check_id(id) {
+            Ok(()) | Err(BadId::Invisible | BadId::OuterBlank) => self.check_values(),
+            Err(why) => Err(ConfigError::Id(why)),
+        }
     }
 }
 

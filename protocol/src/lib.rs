@@ -10,6 +10,7 @@
 //! |---|---|---|
 //! | [`tcp::line`] | the lines of the TCP side: codec, ids, cutting a stream into lines | server, ESP8266 |
 //! | [`tcp::window`] | which messages were received already | (endpoint) |
+//! | [`tcp::lobby`] | hello and admission: who gets a session | server |
 //! | [`tcp::endpoint`] | one end of the TCP side: keepalives, repetition, duplicates, outages | server, ESP8266 |
 //! | [`i2c`] | the I2C side: initiator and responder | STM32, ESP8266 |
 //! | [`delivery`] | the promise with which a line is sent | all |

@@ -3,7 +3,7 @@
 use heapless::String as Bounded;
 use pblink_protocol::config::{Config, ConfigError, MAX_SERVER, Report};
 use pblink_protocol::i2c::MAX_PAYLOAD;
-use pblink_protocol::tcp::line::{BadId, MAX_ID};
+use pblink_protocol::tcp::line::{BadId, MAX_ID, is_invisible};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
@@ -164,6 +164,16 @@ fn what_is_no_configuration_is_an_error() {
 }
 
 #[test]
+fn an_id_that_looks_like_another_is_not_sent_but_understood() {
+    for (id, why) in [("kitchen ", BadId::OuterBlank), ("a\u{a0}b", BadId::Invisible)] {
+        let config = Config { id: text(id), ..config() };
+        assert_eq!(config.check(), Err(ConfigError::Id(why)));
+        let line = serde_json::to_string(&as_json(&config)).unwrap();
+        assert_eq!(Config::decode(line.as_bytes()), Ok(config));
+    }
+}
+
+#[test]
 fn the_password_is_not_shown() {
     assert!(!format!("{:?}", config()).contains("PASSWORD"));
 }
@@ -205,10 +215,11 @@ prop_compose! {
         id in strange(20), port in 1u16.., server in strange(20), timeout_ms in 100u32..=60_000,
         report_s in any::<u32>(), ssid in strange(32), password in strange(24),
     ) -> Config {
-        let id = no_control(id);
+        let id: String = no_control(id).chars().filter(|&c| !is_invisible(c)).collect();
+        let id = id.trim_matches(' ');
         let server = no_control(server);
         Config {
-            id: text(if id.is_empty() { "x" } else { &id }),
+            id: text(if id.is_empty() { "x" } else { id }),
             port,
             server: text(if server.is_empty() { "x" } else { &server }),
             timeout_ms,

@@ -2,7 +2,8 @@
 
 use heapless::Vec as Bounded;
 use pblink_protocol::tcp::line::{
-    BadId, BadText, Found, Line, LineReader, MAX_ID, Mid, check_id, check_text, parse_hello,
+    BadId, BadText, Escaped, Found, Line, LineReader, MAX_ID, Mid, check_id, check_text,
+    parse_hello,
 };
 use proptest::prelude::*;
 
@@ -92,7 +93,8 @@ fn every_pair_of_bytes_is_an_id_exactly_if_it_is_lower_case_hex() {
 #[test]
 fn hello_is_exact_and_bounded() {
     assert_eq!(parse_hello(b"1"), Ok("1"));
-    assert_eq!(parse_hello(b" 1 "), Ok(" 1 "), "nothing is trimmed");
+    assert_eq!(parse_hello(b" 1 "), Err(BadId::OuterBlank), "nothing is trimmed");
+    assert_eq!(parse_hello(b"a b"), Ok("a b"));
     assert_eq!(parse_hello("küche".as_bytes()), Ok("küche"));
     assert_eq!(parse_hello(b""), Err(BadId::Empty));
     assert_eq!(parse_hello(b"\xff\xfe"), Err(BadId::NotUtf8));
@@ -101,6 +103,42 @@ fn hello_is_exact_and_bounded() {
     let id = "x".repeat(MAX_ID);
     assert_eq!(check_id(&id), Ok(()));
     assert_eq!(check_id(&(id + "x")), Err(BadId::TooLong));
+}
+
+/// Case 81: ids that look alike on a screen, or that change what is shown around them.
+#[test]
+fn ids_that_look_alike_are_refused_and_shown_escaped() {
+    for (id, why, shown) in [
+        ("k\u{85}", BadId::Control, r"k\u{85}"),
+        ("k\u{9b}31m", BadId::Control, r"k\u{9b}31m"),
+        ("k\u{7f}", BadId::Control, r"k\u{7f}"),
+        ("k\u{1b}[31m", BadId::Control, r"k\u{1b}[31m"),
+        ("k\u{202e}x", BadId::Invisible, r"k\u{202e}x"),
+        ("k\u{2066}x\u{2069}", BadId::Invisible, r"k\u{2066}x\u{2069}"),
+        ("k\u{200f}", BadId::Invisible, r"k\u{200f}"),
+        ("a\u{a0}b", BadId::Invisible, r"a\u{a0}b"),
+        ("a\u{2028}b", BadId::Invisible, r"a\u{2028}b"),
+        ("a\u{2800}", BadId::Invisible, r"a\u{2800}"),
+        ("a\u{3164}", BadId::Invisible, r"a\u{3164}"),
+        ("a\u{200b}b", BadId::Invisible, r"a\u{200b}b"),
+        ("\u{feff}a", BadId::Invisible, r"\u{feff}a"),
+        ("a\u{e0041}", BadId::Invisible, r"a\u{e0041}"),
+        ("kitchen ", BadId::OuterBlank, r"kitchen\u{20}"),
+        (" a b ", BadId::OuterBlank, r"\u{20}a b\u{20}"),
+        ("  ", BadId::OuterBlank, r"\u{20}\u{20}"),
+    ] {
+        assert_eq!(check_id(id), Err(why), "{}", id.escape_unicode());
+        assert_eq!(parse_hello(id.as_bytes()), Err(why));
+        assert_eq!(Escaped(id).to_string(), shown);
+    }
+    for id in ["küche 2", "客厅", "гараж", "a\u{301}", "🦀", "1", "a  b", "C:\\"] {
+        assert_eq!(check_id(id), Ok(()), "{id}");
+    }
+    assert_eq!(Escaped("küche 客厅 🦀 \\u{a0}").to_string(), r"küche 客厅 🦀 \\u{a0}");
+    // Whatever Unicode counts as white space is a blank that is allowed inside, or refused.
+    for c in ('\0'..=char::MAX).filter(|c| c.is_whitespace() && *c != ' ') {
+        assert!(check_id(&format!("a{c}b")).is_err(), "{}", c.escape_unicode());
+    }
 }
 
 /// Weakness 10: what would look like something else is not sent.

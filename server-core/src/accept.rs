@@ -129,7 +129,7 @@ async fn greet(
     let id = match parse_hello(&buffer[..hello - 1]) {
         Ok(id) => id,
         Err(BadId::TooLong) => return Err((None, Refusal::HelloTooLong)),
-        Err(BadId::Empty | BadId::NotUtf8 | BadId::Control) => {
+        Err(_) => {
             let shown = buffer[..hello - 1].escape_ascii().to_string();
             return Err((Some(shown), Refusal::BadHello));
         }

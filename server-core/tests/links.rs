@@ -68,19 +68,19 @@ async fn unknown_clients_are_refused_unless_allowed() {
         let builder = Server::builder().timeout(PATIENT).expected(["1"]);
         let server = start(builder.allow_unknown(allow)).await;
         let mut events = server.events();
-        let mut peer = Peer::hello(&server, "1 ").await;
+        let mut peer = Peer::hello(&server, "01").await;
         if allow {
             peer.say("00a").await;
-            assert!(server.link("1 ").is_some());
+            assert!(server.link("01").is_some());
             continue;
         }
         let event = until(&mut events, is_refusal).await;
         let EventKind::Refused { id, reason, .. } = event.kind else {
             panic!("{event:?}");
         };
-        assert_eq!((id.as_deref(), reason), (Some("1 "), Refusal::UnknownId));
+        assert_eq!((id.as_deref(), reason), (Some("01"), Refusal::UnknownId));
         assert_eq!(peer.rest().await, b"");
-        assert!(server.link("1 ").is_none());
+        assert!(server.link("01").is_none());
         let links = server.links();
         assert_eq!(links.len(), 1);
         assert_eq!(links[0].state, LinkState::Waiting);

@@ -104,10 +104,15 @@ pub fn parse_hello(line: &[u8]) -> Result<&str, BadId> {
     check_id(id).map(|()| id)
 }
 
-/// Checks that `id` can be sent as a hello.
+/// Checks that `id` can be the id of a client: sent as a hello, written into `pblink.toml`, and told
+/// apart from every other id on a screen. One rule for the wire and for the settings.
 ///
 /// # Errors
-/// If it is empty, longer than [`MAX_ID`] bytes, or holds a control character such as a newline.
+/// - [`BadId::Empty`], [`BadId::TooLong`] (more than [`MAX_ID`] bytes);
+/// - [`BadId::Control`]: a control character, such as a newline, DEL (U+007F) or one of U+0080 to
+///   U+009F;
+/// - [`BadId::Invisible`]: a character that [cannot be seen](is_invisible);
+/// - [`BadId::OuterBlank`]: a blank at its beginning or end.
 pub fn check_id(id: &str) -> Result<(), BadId> {
     if id.is_empty() {
         Err(BadId::Empty)
@@ -115,7 +120,52 @@ pub fn check_id(id: &str) -> Result<(), BadId> {
         Err(BadId::TooLong)
     } else if id.chars().any(char::is_control) {
         Err(BadId::Control)
+    } else if id.chars().any(is_invisible) {
+        Err(BadId::Invisible)
+    } else if id.starts_with(' ') || id.ends_with(' ') {
+        Err(BadId::OuterBlank)
     } else {
+        Ok(())
+    }
+}
+
+/// Tells whether a character shows nothing, looks like an ordinary blank without being one, or
+/// changes the direction of the text around it. Two ids that differ in such characters look alike.
+/// The ordinary blank (U+0020) and control characters are not among them.
+pub const fn is_invisible(c: char) -> bool {
+    matches!(c,
+        // Blanks: no-break, Ogham, en to hair, narrow, mathematical, ideographic, Braille, Hangul.
+        '\u{a0}' | '\u{1680}' | '\u{2000}'..='\u{200a}' | '\u{202f}' | '\u{205f}' | '\u{3000}'
+        | '\u{2800}' | '\u{115f}' | '\u{1160}' | '\u{3164}' | '\u{ffa0}'
+        // Line and paragraph separators, and what changes the direction of text.
+        | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{61c}'
+        // Of no width: soft hyphen, joiners, marks, invisible operators, variation selectors, tags.
+        | '\u{ad}' | '\u{34f}' | '\u{17b4}' | '\u{17b5}' | '\u{180b}'..='\u{180f}'
+        | '\u{200b}'..='\u{200f}' | '\u{2060}'..='\u{2065}' | '\u{206a}'..='\u{206f}'
+        | '\u{fe00}'..='\u{fe0f}' | '\u{feff}' | '\u{fff0}'..='\u{fffb}' | '\u{1bca0}'..='\u{1bca3}'
+        | '\u{1d173}'..='\u{1d17a}' | '\u{e0000}'..='\u{e0fff}')
+}
+
+/// Shows an id, or any text of a stranger, so that nothing in it is hidden: control characters,
+/// [invisible](is_invisible) ones, backslashes and blanks at the beginning and end are escaped as in
+/// a Rust string (`\u{a0}`), everything else stays as it is.
+#[derive(Debug, Clone, Copy)]
+pub struct Escaped<'a>(pub &'a str);
+
+impl fmt::Display for Escaped<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let inner = self.0.trim_matches(' ');
+        let start = self.0.len() - self.0.trim_start_matches(' ').len();
+        for (at, c) in self.0.char_indices() {
+            let outer = c == ' ' && (at < start || at >= start + inner.len());
+            if outer || c.is_control() || is_invisible(c) {
+                write!(f, "{}", c.escape_unicode())?;
+            } else if c == '\\' {
+                f.write_str("\\\\")?;
+            } else {
+                fmt::Write::write_char(f, c)?;
+            }
+        }
         Ok(())
     }
 }
@@ -131,6 +181,10 @@ pub enum BadId {
     NotUtf8,
     /// It holds a control character, for instance a newline.
     Control,
+    /// It holds a character that cannot be seen: see [`is_invisible`].
+    Invisible,
+    /// It begins or ends with a blank.
+    OuterBlank,
 }
 
 impl fmt::Display for BadId {
@@ -140,6 +194,11 @@ impl fmt::Display for BadId {
             Self::TooLong => write!(f, "the id is longer than {MAX_ID} bytes"),
             Self::NotUtf8 => f.write_str("the id is not UTF-8"),
             Self::Control => f.write_str("the id holds a control character"),
+            Self::Invisible => f.write_str(
+                "the id holds a character that cannot be seen or that turns text round, such as a \
+                 no-break space",
+            ),
+            Self::OuterBlank => f.write_str("the id begins or ends with a blank"),
         }
     }
 }

@@ -3,6 +3,7 @@
 mod connection;
 pub mod endpoint;
 pub mod line;
+pub mod lobby;
 pub mod mid_set;
 mod outbox;
 pub(crate) mod packed;
