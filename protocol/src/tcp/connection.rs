@@ -73,6 +73,13 @@ impl Acks {
         }
     }
 
+    /// Takes one out that is not to be sent any more.
+    pub(super) fn cancel(&mut self, mid: Mid) {
+        if self.set.remove(mid) {
+            self.due.retain(|&due| due != mid.0);
+        }
+    }
+
     pub(super) fn pop(&mut self) -> Option<Mid> {
         let mid = Mid(self.due.pop_front()?);
         self.set.remove(mid);

@@ -12,8 +12,9 @@
 use core::marker::PhantomData;
 
 use super::connection::{Connection, Pause, Sending};
-use super::line::{Found, Line, LineBuf, LineReader, Mid};
-use super::mid_set::MidSet;
+use super::held::Held;
+pub use super::held::Receipt;
+use super::line::{Found, Line, LineBuf, LineReader};
 pub use super::outbox::Ticket;
 use super::outbox::{Chosen, MAX_SPREAD, Outbox};
 pub use super::store::{Put, Store};
@@ -29,13 +30,6 @@ pub enum Role {
     Server,
     /// Makes connections. Holds lines back until something has come from the server.
     Client,
-}
-
-/// Names a delivered line whose acknowledgement is due later: see [`Disposition::Later`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct Receipt {
-    mid: Mid,
-    epoch: u8,
 }
 
 /// What the owner did with a line that was handed to it.
@@ -107,8 +101,7 @@ pub struct Endpoint<B, L, const N: usize, S = heapless::Vec<L, N>> {
     reader: LineReader<B>,
     window: Window,
     /// Delivered lines whose acknowledgement the owner holds back.
-    later: MidSet,
-    epoch: u8,
+    held: Held,
     outbox: Outbox<S, N>,
     connection: Option<Connection>,
     stats: Stats,
@@ -134,8 +127,7 @@ impl<B, L, const N: usize, S: Store<Line = L>> Endpoint<B, L, N, S> {
             timing,
             reader: LineReader::new(partial),
             window: Window::new(),
-            later: MidSet::EMPTY,
-            epoch: 0,
+            held: Held::new(),
             outbox: Outbox::new(store),
             connection: None,
             stats: Stats::NONE,
@@ -244,7 +236,7 @@ impl<B: LineBuf, L, const N: usize, S: Store<Line = L>> Endpoint<B, L, N, S> {
         if self.role == Role::Server && connection.pause == Pause::UntilSignOfLife {
             connection.pause = Pause::Until(now + self.timing.write_pause);
         }
-        let Self { reader, window, later, epoch, outbox, stats, role, .. } = self;
+        let Self { reader, window, held, outbox, stats, role, .. } = self;
         reader.feed(bytes, |found| {
             let line = match found {
                 Found::Line(line) => Line::parse(line),
@@ -272,7 +264,7 @@ impl<B: LineBuf, L, const N: usize, S: Store<Line = L>> Endpoint<B, L, N, S> {
                     if verdict == Verdict::Duplicate {
                         window.repeated(mid);
                         stats.duplicates = stats.duplicates.wrapping_add(1);
-                        if later.contains(mid) {
+                        if held.contains(mid) {
                             connection.held.insert(mid);
                         } else {
                             connection.acks.push(mid);
@@ -282,10 +274,10 @@ impl<B: LineBuf, L, const N: usize, S: Store<Line = L>> Endpoint<B, L, N, S> {
                     if verdict == Verdict::Restarted {
                         // Also if the line is refused: what was remembered is void from here on.
                         window.restart(mid);
-                        *later = MidSet::EMPTY;
-                        *epoch = epoch.wrapping_add(1);
+                        held.restarted(window.local());
+                        connection.held.retain(window.local());
                     }
-                    let receipt = Receipt { mid, epoch: *epoch };
+                    let receipt = held.receipt(mid);
                     let disposition = host.deliver(text, receipt);
                     if disposition == Disposition::Refused {
                         stats.refused = stats.refused.wrapping_add(1);
@@ -293,11 +285,14 @@ impl<B: LineBuf, L, const N: usize, S: Store<Line = L>> Endpoint<B, L, N, S> {
                     }
                     stats.lines_in = stats.lines_in.wrapping_add(1);
                     window.accept(mid, print);
-                    if disposition == Disposition::Later {
-                        later.insert(mid);
+                    let later = disposition == Disposition::Later;
+                    held.delivered(receipt, later);
+                    if later {
+                        // One that is due belongs to an earlier message with this number.
+                        connection.acks.cancel(mid);
                         connection.held.insert(mid);
                     } else {
-                        later.remove(mid);
+                        connection.held.remove(mid);
                         connection.acks.push(mid);
                     }
                 }
@@ -310,9 +305,11 @@ impl<B: LineBuf, L, const N: usize, S: Store<Line = L>> Endpoint<B, L, N, S> {
         });
     }
 
-    /// Acknowledges a line that was taken with [`Disposition::Later`].
+    /// Acknowledges a message that was taken with [`Disposition::Later`]: now, or when it comes again, if
+    /// it did not come over the present connection. Nothing happens if its sender has restarted since, or
+    /// has used its number for another message: that one is not released.
     pub fn release(&mut self, receipt: Receipt) {
-        if receipt.epoch == self.epoch && self.later.remove(receipt.mid) {
+        if self.held.release(receipt) {
             // Otherwise the peer sends the line again, and it is acknowledged then.
             if let Some(connection) = &mut self.connection
                 && connection.held.remove(receipt.mid)

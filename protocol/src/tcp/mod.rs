@@ -2,6 +2,7 @@
 
 mod connection;
 pub mod endpoint;
+mod held;
 pub mod line;
 pub mod lobby;
 pub mod mid_set;

@@ -126,6 +126,11 @@ impl Window {
         self.awaiting_zero = mid.0 != 0 && !self.contains(Mid(0));
     }
 
+    /// Returns what came over the present connection and belongs to the present run of the sender.
+    pub(super) const fn local(&self) -> &MidSet {
+        &self.local
+    }
+
     fn contains(&self, mid: Mid) -> bool {
         self.seen.contains(mid)
     }
