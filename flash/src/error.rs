@@ -75,6 +75,12 @@ impl Error {
     }
 }
 
+impl From<pblink_image::Error> for Error {
+    fn from(error: pblink_image::Error) -> Self {
+        Self::new(Kind::Image, error.cause(), error.remedy())
+    }
+}
+
 impl fmt::Display for Error {
     /// Cause and remedy, each on a line of its own.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -20,29 +20,5 @@ mod error;
 mod progress;
 
 pub use error::{Error, Kind, Result};
+pub use pblink_image::Region;
 pub use progress::{Progress, Silent, Step};
-
-/// Bytes and where they belong in flash.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Region {
-    /// What the user knows it by: a file name.
-    pub name: String,
-    /// Address of the first byte: an offset in the ESP8266's flash, an address of the STM32's memory map.
-    pub address: u32,
-    /// The bytes.
-    pub bytes: Vec<u8>,
-}
-
-impl std::fmt::Debug for Region {
-    /// Without the bytes: there may be a password in them.
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "Region({} at {:#x}, {} bytes)", self.name, self.address, self.bytes.len())
-    }
-}
-
-impl Region {
-    /// The first address behind it; as `u64`, since it may be the end of the address space.
-    pub fn end(&self) -> u64 {
-        u64::from(self.address) + self.bytes.len() as u64
-    }
-}

@@ -3,7 +3,7 @@
 #
 #   chip      the stub: target/chip/stub.bin, and stub.toml with what made it (default)
 #   emulator  what stands in for the chip's ROM in QEMU, for the tests: target/bench/bench.elf
-#   commit    like chip, and puts both files to where pblink takes them from: flash/src/esp8266/
+#   commit    like chip, and puts both files to where pblink takes them from: flash/src/esp8266/loader/
 #
 # Example:   flash/stub/build.sh chip
 #
@@ -106,7 +106,7 @@ compiler = "$version"
 assembler = "$(xtensa-lx106-elf-as --version | head -n 1)"
 sha256 = "$(sha256sum < "$out/stub.bin" | cut -d ' ' -f 1)"
 EOF
-if [ "$what" = commit ]; then cp "$out/stub.bin" "$out/stub.toml" ../src/esp8266/; fi
+if [ "$what" = commit ]; then cp "$out/stub.bin" "$out/stub.toml" ../src/esp8266/loader/; fi
 bss=$(size .bss)
 printf 'code %d of 32768 bytes; constants %d, buffers %d, stack at most %d: data RAM %d of 81664 bytes\n' \
     "$(size .text)" "$(size .data)" "$bss" $((81664 - $(size .data) - bss)) $(($(size .data) + bss))

@@ -2,10 +2,10 @@
 
 use std::time::{Duration, Instant};
 
-use super::link::SHORT;
 use super::loader::Loader;
-use super::packet::{self, Op};
-use super::port::Port;
+use super::serial::connection::SHORT;
+use super::serial::packet::{self, Op};
+use super::serial::port::Port;
 use crate::{Error, Kind, Progress, Result, Step};
 
 /// The speed at which the chip's ROM speaks after a reset, with the usual crystal of 26 MHz. The

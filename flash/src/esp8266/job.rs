@@ -1,12 +1,13 @@
 //! Flashing: erase, write, verify, in an order that never leaves half a program that starts.
 
-use super::header::Header;
-use super::link::Fault;
-use super::loader::Loader;
+use pblink_image::esp8266::Header;
+
+use super::loader::{Loader, rom, spi, stub};
 use super::plan::{self, BLOCK, Piece, SECTOR};
-use super::port::Port;
+use super::serial::connection::Fault;
+use super::serial::packet;
+use super::serial::port::Port;
 use super::shown::{Forward, Quiet};
-use super::{packet, rom, spi, stub};
 use crate::{Error, Kind, Progress, Region, Result, Step};
 
 /// What is erased before anything is written.

@@ -1,4 +1,4 @@
-//! The ESP8266: its images, and its ROM loader over a serial port.
+//! The ESP8266: its ROM loader over a serial port.
 //!
 //! [`Loader::connect`] brings the chip into its loader and checks that it is an ESP8266, before anything
 //! is changed; [`Loader::flash`] erases, writes and verifies; [`Loader::boot`] starts the program.
@@ -13,33 +13,18 @@
 //! | skips what is unchanged | no | yes, unless all is erased |
 
 mod boot;
-mod chip;
-mod header;
-mod image;
 mod job;
-mod layout;
-mod link;
 mod loader;
-mod packet;
 mod plan;
-mod port;
-mod ports;
-mod rom;
+mod serial;
 mod shown;
-mod slip;
-mod spi;
-mod stub;
 
 pub use boot::{BOOT_BAUD, Boot, Program};
-pub use chip::Mac;
-pub use header::{Header, Size};
-pub use image::{
-    FlashFrequency, FlashMode, FlashParameters, FlashSize, Image, MAGIC, parameters, patch,
-};
 pub use job::{Erase, Flashed, Job, Verified, Verify};
-pub use layout::{SystemSectors, regions};
+pub use loader::chip::Mac;
+pub use loader::stub::Stub;
 pub use loader::{Before, Connect, Device, Loader};
+pub use pblink_image::esp8266::{FlashFrequency, FlashMode, Header, Size};
 pub use plan::size_text;
-pub use port::{Port, Serial};
-pub use ports::{Adapter, adapters, only};
-pub use stub::Stub;
+pub use serial::port::{Port, Serial};
+pub use serial::ports::{Adapter, adapters, only};

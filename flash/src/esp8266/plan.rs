@@ -1,6 +1,7 @@
 //! What is written where: checked before anything is erased.
 
-use super::header::{self, Header};
+use pblink_image::esp8266::header::{self, Header};
+
 use crate::{Error, Kind, Region, Result};
 
 /// The unit of erasing.

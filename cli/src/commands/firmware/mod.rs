@@ -13,7 +13,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
-use pblink_flash::esp8266::{self, FlashFrequency, FlashMode};
+use pblink_image::esp8266::{self, FlashFrequency, FlashMode};
 
 use crate::exit::{Exit, Failed};
 use crate::global::Global;

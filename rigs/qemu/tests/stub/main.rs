@@ -20,8 +20,8 @@ use pblink_flash::esp8266::Stub;
 use pblink_flash_stub::protocol::command;
 
 /// What made the bytes that are loaded into chips.
-const RECORDED: &str = include_str!("../../../../flash/src/esp8266/stub.toml");
-const COMMITTED: &[u8] = include_bytes!("../../../../flash/src/esp8266/stub.bin");
+const RECORDED: &str = include_str!("../../../../flash/src/esp8266/loader/stub.toml");
+const COMMITTED: &[u8] = include_bytes!("../../../../flash/src/esp8266/loader/stub.bin");
 
 /// The value of a key.
 fn value<'a>(toml: &'a str, key: &str) -> &'a str {

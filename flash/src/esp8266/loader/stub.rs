@@ -1,14 +1,15 @@
 //! A loader in RAM: it can do what the ROM cannot (read, hash, decompress, change the speed).
 //!
-//! The commands are the published ones, see [`super::packet`].
+//! The commands are the published ones, see [`packet`].
 
 use std::time::Duration;
 
 use md5::{Digest, Md5};
 
-use super::link::{Fault, Link, SHORT};
-use super::packet::{self, Op};
-use super::port::Port;
+use crate::esp8266::serial::connection::{Fault, Link, SHORT};
+use crate::esp8266::serial::packet::{self, Op};
+use crate::esp8266::serial::port::Port;
+use crate::esp8266::serial::slip;
 
 /// A program for the chip's RAM that speaks the loader's protocol, and greets with `OHAI`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -136,7 +137,7 @@ pub fn read<P: Port>(link: &mut Link<P>, address: u32, length: u32) -> Result<Ve
         }
         bytes.extend(frame);
         let count = (bytes.len() as u32).to_le_bytes();
-        link.port.write(&super::slip::encode(&count))?;
+        link.port.write(&slip::encode(&count))?;
     }
     let hash = link.frame(3 * SHORT)?;
     if hash == md5_of(&bytes) { Ok(bytes) } else { Err(Fault::Silent) }

@@ -1,7 +1,7 @@
 //! The sectors that Espressif's SDK keeps for itself, and what they hold at first.
 
-use super::image::{FlashFrequency, FlashMode, FlashParameters, FlashSize, Image, patch};
-use crate::{Error, Kind, Region, Result};
+use super::elf::{FlashFrequency, FlashMode, FlashParameters, FlashSize, Image, patch};
+use crate::{Error, Region, Result};
 
 /// A sector of the flash.
 const SECTOR: u32 = 0x1000;
@@ -13,7 +13,7 @@ const KINDS: [(u32, u32); 3] = [(4, SECTOR), (5, SECTOR), (6, 3 * SECTOR)];
 /// program registers.
 ///
 /// # Errors
-/// [`Kind::Image`] if the ELF file makes no image, or registers places that do not go with it.
+/// An [`Error`] if the ELF file makes no image, or registers places that do not go with it.
 pub fn regions(
     elf: &[u8],
     mode: FlashMode,
@@ -26,7 +26,7 @@ pub fn regions(
     let sectors = SystemSectors::registered(&image.clone().into_regions())?;
     let wrong = |cause: String| {
         let remedy = "correct the table of partitions in the ESP8266's program";
-        Error::new(Kind::Image, cause, remedy)
+        Error::new(cause, remedy)
     };
     flash.size = sectors.flash_size().ok_or_else(|| {
         let at = sectors.parameters;
@@ -75,7 +75,7 @@ impl SystemSectors {
     /// files of its image.
     ///
     /// # Errors
-    /// [`Kind::Image`] if there is no table, or more than one.
+    /// An [`Error`] if there is no table, or more than one.
     pub fn registered(files: &[Region]) -> Result<Self> {
         let mut found = files.iter().flat_map(|file| {
             // Words, of which those in RAM begin behind headers of whole words.
@@ -90,7 +90,6 @@ impl SystemSectors {
         match (found.next(), found.next()) {
             (Some(one), None) => Ok(one),
             (first, _) => Err(Error::new(
-                Kind::Image,
                 format!(
                     "the program registers {} places for the SDK's own data",
                     if first.is_none() { "no" } else { "several" }
@@ -113,12 +112,11 @@ impl SystemSectors {
     /// `bin/esp_init_data_default_v08.bin` and `bin/blank.bin`.
     ///
     /// # Errors
-    /// [`Kind::Image`] if a file is empty or too long for its sector.
+    /// An [`Error`] if a file is empty or too long for its sector.
     pub fn regions(self, init_data: &[u8], blank: &[u8]) -> Result<Vec<Region>> {
         let file = |name: &str, address, bytes: &[u8]| {
             if bytes.is_empty() || bytes.len() > SECTOR as usize {
                 return Err(Error::new(
-                    Kind::Image,
                     format!("the SDK's {name} has {} bytes instead of 1 to {SECTOR}", bytes.len()),
                     "download the SDK again: https://github.com/espressif/ESP8266_NONOS_SDK",
                 ));
@@ -197,7 +195,7 @@ mod tests {
         assert_eq!(places, [(0x3f_b000, 4096), (0x3f_c000, 128), (0x3f_e000, 4096)]);
         for (init, blank) in [(0, 4096), (128, 4097), (4097, 1)] {
             let refused = sectors.regions(&vec![0; init], &vec![0; blank]);
-            assert_eq!(refused.unwrap_err().kind(), Kind::Image);
+            assert!(refused.unwrap_err().cause().contains("instead of 1 to 4096"));
         }
     }
 }

@@ -1,6 +1,6 @@
 //! The header of an image: the chip's boot program reads from it how the flash is connected.
 
-use super::image::{FlashFrequency, FlashMode, MAGIC};
+use super::elf::{FlashFrequency, FlashMode, MAGIC};
 
 /// What to write into the header; `None` leaves what is there.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]

@@ -2,8 +2,8 @@
 
 use std::fmt;
 
-use super::link::{Fault, Link};
-use super::port::Port;
+use crate::esp8266::serial::connection::{Fault, Link};
+use crate::esp8266::serial::port::Port;
 use crate::{Error, Kind, Result};
 
 /// A word of the ROM that differs from chip to chip.

@@ -1,12 +1,12 @@
 //! What the ROM loader can do with flash: erase, and write what was erased. The rest goes through
 //! registers, see [`super::spi`].
 
-use super::link::{Fault, Link, SHORT};
-use super::packet::{self, Op};
-use super::plan::{SECTOR, rom_erase_count};
-use super::port::Port;
 use super::spi::Spi;
 use super::stub::per_megabyte;
+use crate::esp8266::plan::{SECTOR, rom_erase_count};
+use crate::esp8266::serial::connection::{Fault, Link, SHORT};
+use crate::esp8266::serial::packet::{self, Op};
+use crate::esp8266::serial::port::Port;
 
 /// The size of a block that the ROM writes.
 const BLOCK: u32 = 1024;

@@ -14,7 +14,7 @@
 use object::read::elf::{ElfFile32, FileHeader, SectionHeader};
 use object::{Endianness, elf};
 
-use crate::{Error, Kind, Region, Result};
+use crate::{Error, Region, Result};
 
 /// First byte of an image.
 pub const MAGIC: u8 = 0xe9;
@@ -129,7 +129,7 @@ impl Image {
     /// Makes the image from the linker's ELF file.
     ///
     /// # Errors
-    /// [`Kind::Image`] if it is no such file, or nothing that the ROM loader could start.
+    /// An [`Error`] if it is no such file, or nothing that the ROM loader could start.
     pub fn from_elf(elf: &[u8], flash: FlashParameters) -> Result<Self> {
         let (entry, sections) = sections(elf)?;
         let mut segments = merged(sections);
@@ -182,7 +182,7 @@ impl Image {
 /// in the image depends on it.
 ///
 /// # Errors
-/// [`Kind::Image`] if these bytes do not begin with the header of an image.
+/// An [`Error`] if these bytes do not begin with the header of an image.
 pub fn patch(image: &mut [u8], flash: FlashParameters) -> Result<()> {
     if image.len() < 8 || image[0] != MAGIC {
         return Err(bad("this is no image for the ESP8266's address 0"));
@@ -259,5 +259,5 @@ fn merged(sections: Vec<Segment>) -> Vec<Segment> {
 }
 
 fn bad(cause: impl Into<String>) -> Error {
-    Error::new(Kind::Image, cause, "build it again with `pblink build esp8266`")
+    Error::new(cause, "build it again with `pblink build esp8266`")
 }

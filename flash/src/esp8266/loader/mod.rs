@@ -1,14 +1,19 @@
 //! Meeting the chip's loader, and meeting it again when the line is bad.
 
+pub mod chip;
+pub mod rom;
+pub mod spi;
+pub mod stub;
+
 use std::time::Duration;
 
-use super::chip::{self, Mac};
-use super::link::{Fault, Link};
-use super::port::Port;
-use super::spi::Spi;
-use super::stub::{self, Stub};
-use super::{packet, rom};
+use super::serial::connection::{Fault, Link};
+use super::serial::packet;
+use super::serial::port::Port;
 use crate::{Error, Kind, Progress, Result};
+use chip::Mac;
+use spi::Spi;
+use stub::Stub;
 
 /// How the chip gets into its loader.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

@@ -3,8 +3,8 @@
 //!
 //! Registers: ESP8266 Technical Reference, appendix "SPI"; the same use of them as in Espressif's tool.
 
-use super::link::{Fault, Link};
-use super::port::Port;
+use crate::esp8266::serial::connection::{Fault, Link};
+use crate::esp8266::serial::port::Port;
 
 const BASE: u32 = 0x6000_0200;
 const COMMAND: u32 = BASE;

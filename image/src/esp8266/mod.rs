@@ -1,0 +1,11 @@
+//! The images of the ESP8266: made of a linker's ELF file, and what stands in their headers.
+
+mod elf;
+pub mod header;
+mod layout;
+
+pub use elf::{
+    FlashFrequency, FlashMode, FlashParameters, FlashSize, Image, MAGIC, parameters, patch,
+};
+pub use header::{Header, Size};
+pub use layout::{SystemSectors, regions};
