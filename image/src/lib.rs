@@ -4,7 +4,8 @@
 //! |---|---|---|
 //! | [`settings`] | what the STM32 keeps in a sector of its own: configuration and log level | STM32, tools |
 //! | [`identity`] | the name and version of a program, where tools find them | STM32, tools |
-//! | `esp8266` | images for the ESP8266, from the linker's ELF file (feature `make`) | tools |
+//! | `esp8266`, `stm32` | images, from the linker's ELF file (feature `make`) | tools |
+//! | `manifest`, `sizes` | the list of what was built, and the memory it takes (feature `make`) | tools |
 
 #![cfg_attr(not(feature = "make"), no_std)]
 
@@ -13,6 +14,12 @@ pub mod settings;
 
 #[cfg(feature = "make")]
 pub mod esp8266;
+#[cfg(feature = "make")]
+pub mod manifest;
+#[cfg(feature = "make")]
+pub mod sizes;
+#[cfg(feature = "make")]
+pub mod stm32;
 
 #[cfg(feature = "make")]
 mod error;

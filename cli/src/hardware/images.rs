@@ -3,8 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use pblink_flash::{Error, Kind, Region};
-use serde::Deserialize;
-use sha2::{Digest, Sha256};
+use pblink_image::manifest::{FILE, Manifest, sha256};
 
 use super::checkout;
 use super::error::failed;
@@ -68,28 +67,13 @@ pub(crate) fn read(named: &[Named]) -> anyhow::Result<Vec<Region>> {
         .collect()
 }
 
-/// What is read of `target/pblink/manifest.json`; there is more in it.
-#[derive(Debug, Deserialize)]
-struct Manifest {
-    images: Vec<Image>,
-}
-
-#[derive(Debug, Deserialize)]
-struct Image {
-    board: String,
-    file: String,
-    address: Option<String>,
-    sha256: String,
-    flashable: bool,
-}
-
 /// The files that `pblink build` made for a board, each compared with its hash.
 ///
 /// # Errors
 /// [`Exit::Config`] if there are none, or they are not what was built.
 pub(crate) fn built(board: &str, source: Option<&Path>) -> anyhow::Result<Vec<Region>> {
     let folder = checkout::find(source)?.join("target/pblink");
-    let path = folder.join("manifest.json");
+    let path = folder.join(FILE);
     let again = format!("run `pblink build {board}`, or name a file with --image");
     let config = |message: String| Failed::with(Exit::Config, message);
     let text = std::fs::read_to_string(&path).map_err(|e| {
@@ -116,10 +100,9 @@ pub(crate) fn built(board: &str, source: Option<&Path>) -> anyhow::Result<Vec<Re
             let path = folder.join(&image.file);
             let bytes = std::fs::read(&path)
                 .map_err(|e| config(format!("cannot read {} ({e}): {again}", path.display())))?;
-            let hash: String = Sha256::digest(&bytes).iter().map(|b| format!("{b:02x}")).collect();
             let address = image.address.as_deref().and_then(number);
             match address {
-                Some(address) if hash == image.sha256 => {
+                Some(address) if sha256(&bytes) == image.sha256 => {
                     Ok(Region { name: image.file, address, bytes })
                 }
                 _ => Err(config(format!(

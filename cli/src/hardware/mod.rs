@@ -2,7 +2,6 @@
 
 pub(crate) mod board;
 pub(crate) mod checkout;
-pub(crate) mod elf;
 pub(crate) mod error;
 pub(crate) mod images;
 pub(crate) mod progress;

@@ -4,24 +4,24 @@
 //! program. This verb runs them, shows that they live, turns what comes out into images, and writes a
 //! manifest that says what is to be flashed where.
 
-mod manifest;
 mod script;
 mod settings;
-mod sizes;
+mod table;
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use pblink_image::esp8266::{self, FlashFrequency, FlashMode};
+use pblink_image::manifest::{ESP8266, Image, Manifest, Place, STM32};
+use pblink_image::sizes::Sizes;
+use pblink_image::stm32;
 
 use crate::exit::{Exit, Failed};
 use crate::global::Global;
-use crate::hardware::{checkout, elf, sdk};
-use manifest::{Image, Manifest, Place};
+use crate::hardware::{checkout, sdk};
 use script::{Outcome, Script};
 use settings::Compiled;
-use sizes::Sizes;
 
 /// Arguments of `pblink build`.
 #[derive(Debug, clap::Args)]
@@ -84,9 +84,6 @@ pub enum Target {
     All,
 }
 
-const STM32: &str = "stm32";
-const ESP8266: &str = "esp8266";
-
 /// How the ESP8266's flash is read unless someone knows better: works on nearly every module.
 const FLASH: (FlashMode, FlashFrequency) = (FlashMode::Dio, FlashFrequency::Mhz40);
 
@@ -125,7 +122,7 @@ pub fn run(args: Args, _global: &Global) -> anyhow::Result<Exit> {
     }
     build(&jobs)?;
 
-    let mut manifest = Manifest::new();
+    let mut manifest = Manifest::new(env!("CARGO_PKG_VERSION"));
     if let Some(compiled) = compiled {
         make_stm32(&jobs[0], &compiled, &out, &mut manifest)?;
         manifest.config = Some(compiled.summary);
@@ -143,7 +140,7 @@ pub fn run(args: Args, _global: &Global) -> anyhow::Result<Exit> {
     if args.json {
         writeln!(stdout, "{}", serde_json::to_string(&manifest)?)?;
     } else {
-        manifest.print(&out, &mut stdout)?;
+        table::print(&manifest, &out, &mut stdout)?;
     }
     if esp8266 && sdk.is_none() {
         eprintln!(
@@ -262,7 +259,7 @@ fn make_stm32(
     manifest: &mut Manifest,
 ) -> anyhow::Result<()> {
     let elf = read_elf(job)?;
-    let flash = elf::flash(&elf).map_err(|why| unusable(job, &why))?;
+    let flash = stm32::flash(&elf).map_err(|why| unusable(job, &why))?;
     let place = Place::Flash(flash.address);
     let file = (out, "stm32.bin");
     let image = Image::write(STM32, place, &flash.bytes, file, compiled.secret())?;

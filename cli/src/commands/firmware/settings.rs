@@ -2,29 +2,12 @@
 
 use std::path::{Path, PathBuf};
 
-use serde::{Deserialize, Serialize};
+use pblink_image::manifest::{self, Summary, sha256};
 
 use super::Args;
-use super::manifest::sha256;
 use crate::exit::{Exit, Failed};
 use crate::hardware::board::encoded;
 use crate::settings::{self, Settings};
-
-/// What the manifest tells of them.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Summary {
-    /// Where they come from: the configuration file, or "defaults".
-    source: String,
-    id: String,
-    server: String,
-    port: u16,
-    timeout_ms: u32,
-    ssid: String,
-    /// Whether there is a password; itself it is told nowhere.
-    password: bool,
-    /// Of the encoded settings, but without the password: it could be guessed from the sum.
-    sha256: String,
-}
 
 /// Settings to compile in.
 pub(super) struct Compiled {
@@ -90,7 +73,7 @@ pub(super) fn hand_over(compiled: &Compiled, folder: &Path) -> anyhow::Result<Op
     };
     // The same bytes are left alone: the compiler looks at the time of the file.
     if std::fs::read(&path).ok().as_ref() != Some(bytes) {
-        super::manifest::write(&path, bytes, compiled.secret())?;
+        manifest::write(&path, bytes, compiled.secret())?;
     }
     Ok(Some(path))
 }

@@ -5,8 +5,8 @@ use std::path::Path;
 
 use pblink_flash::stm32::PROGRAM;
 use pblink_flash::{Error, Kind, Region, Result};
+use pblink_image::stm32;
 
-use crate::hardware::elf;
 use crate::hardware::images::{REMEDY, number};
 
 /// A file that the user names, as `FILE` or `FILE@ADDR`.
@@ -35,7 +35,7 @@ pub(super) fn read(text: &str) -> Result<Region> {
         let cause = format!("{file} is an ELF file, which has its own addresses");
         return Err(Error::new(Kind::Image, cause, "leave the address behind the @ out"));
     }
-    let flash = elf::flash(&bytes).map_err(|why| {
+    let flash = stm32::flash(&bytes).map_err(|why| {
         let remedy = "name the ELF file of a program for the STM32, or its bytes (.bin)";
         Error::new(Kind::Image, format!("{file} cannot be flashed: {why}"), remedy)
     })?;

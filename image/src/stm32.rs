@@ -1,22 +1,25 @@
-//! From an ELF to what lies in flash.
+//! The STM32's image: from an ELF file to what lies in flash.
 
 use object::read::elf::{ElfFile32, ProgramHeader};
 use object::{Endianness, elf};
 
 /// Bytes for flash, in one piece.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Flash {
+pub struct Flash {
     /// Address of the first byte.
-    pub(crate) address: u32,
+    pub address: u32,
     /// The bytes; gaps are 0xff, as erased flash is.
-    pub(crate) bytes: Vec<u8>,
+    pub bytes: Vec<u8>,
 }
 
 /// More than this between two segments is no gap but a mistake.
 const MAX_IMAGE: u32 = 4 * 1024 * 1024;
 
 /// What must lie in flash before the program starts: the loadable segments, at their load addresses.
-pub(crate) fn flash(file: &[u8]) -> Result<Flash, String> {
+///
+/// # Errors
+/// In words: it is no whole 32-bit ELF file, or its segments make no image.
+pub fn flash(file: &[u8]) -> Result<Flash, String> {
     let file: ElfFile32<'_, Endianness> =
         ElfFile32::parse(file).map_err(|e| format!("it is no 32-bit ELF file ({e})"))?;
     let endian = file.endian();

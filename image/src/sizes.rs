@@ -1,28 +1,29 @@
 //! How much of each memory a program takes.
 
-use std::io::Write;
-
 use object::read::elf::{ElfFile32, ProgramHeader};
 use object::{Endianness, elf};
 use serde::{Deserialize, Serialize};
 
 /// What a program takes of its board's memories.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Sizes {
-    pub(super) board: String,
+pub struct Sizes {
+    /// [`STM32`](crate::manifest::STM32) or [`ESP8266`](crate::manifest::ESP8266).
+    pub board: String,
     /// Which program, in words.
-    pub(super) program: String,
-    pub(super) memories: Vec<Memory>,
+    pub program: String,
+    /// What it takes of each memory of its board.
+    pub memories: Vec<Memory>,
 }
 
 /// One memory.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Memory {
-    name: String,
+pub struct Memory {
+    /// Its name, in words.
+    pub name: String,
     /// Bytes.
-    used: u64,
+    pub used: u64,
     /// Bytes that the memory has for programs.
-    of: u64,
+    pub of: u64,
 }
 
 /// A memory of a chip: its name, its addresses, and how much of it programs may have. Of flash, what is
@@ -44,12 +45,18 @@ const ESP8266: [Range; 3] = [
 
 impl Sizes {
     /// Of a program for the STM32.
-    pub(super) fn of_stm32(program: &str, file: &[u8]) -> Result<Self, String> {
+    ///
+    /// # Errors
+    /// In words: the file is no 32-bit ELF file.
+    pub fn of_stm32(program: &str, file: &[u8]) -> Result<Self, String> {
         Self::of("stm32", program, file, &STM32)
     }
 
     /// Of a program for the ESP8266. What is copied from flash into RAM at the start counts as RAM.
-    pub(super) fn of_esp8266(program: &str, file: &[u8]) -> Result<Self, String> {
+    ///
+    /// # Errors
+    /// In words: the file is no 32-bit ELF file.
+    pub fn of_esp8266(program: &str, file: &[u8]) -> Result<Self, String> {
         Self::of("esp8266", program, file, &ESP8266)
     }
 
@@ -75,21 +82,4 @@ impl Sizes {
             memories: memories.collect(),
         })
     }
-}
-
-/// The table of all programs.
-pub(super) fn print(sizes: &[Sizes], out: &mut impl Write) -> std::io::Result<()> {
-    let columns = ["flash", "RAM", "code RAM"];
-    let [flash, ram, code] = columns;
-    writeln!(out, "{:<8} {:<26} {flash:>17} {ram:>17} {code:>17}", "board", "program")?;
-    for Sizes { board, program, memories } in sizes {
-        let cells = columns.map(|column| {
-            let memory = memories.iter().find(|memory| memory.name == column);
-            memory.map_or(String::new(), |m| format!("{} of {}", m.used, m.of))
-        });
-        let [flash, ram, code] = cells;
-        let row = format!("{board:<8} {program:<26} {flash:>17} {ram:>17} {code:>17}");
-        writeln!(out, "{}", row.trim_end())?;
-    }
-    Ok(())
 }

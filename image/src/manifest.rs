@@ -1,49 +1,88 @@
-//! `target/pblink/manifest.json`: what was built, and where it belongs.
+//! `manifest.json`: what was built, and where it belongs.
 
 use std::fs::OpenOptions;
 use std::io::Write;
 use std::path::Path;
 
-use anyhow::Context;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use super::settings::Summary;
-use super::sizes::Sizes;
+use crate::sizes::Sizes;
+use crate::{Error, Result};
+
+/// The manifest's name, beside the images.
+pub const FILE: &str = "manifest.json";
+
+/// The STM32, as a manifest names it.
+pub const STM32: &str = "stm32";
+
+/// The ESP8266, as a manifest names it.
+pub const ESP8266: &str = "esp8266";
 
 /// The images of both boards, of the last build of each.
 #[derive(Debug, Serialize, Deserialize)]
-pub(super) struct Manifest {
+pub struct Manifest {
     /// Version of pblink that they were built with.
-    version: String,
+    pub version: String,
     /// The settings that are compiled into the STM32's program.
     #[serde(default)]
-    pub(super) config: Option<Summary>,
-    pub(super) images: Vec<Image>,
-    pub(super) sizes: Vec<Sizes>,
+    pub config: Option<Summary>,
+    /// The images.
+    pub images: Vec<Image>,
+    /// The memory that each program needs.
+    #[serde(default)]
+    pub sizes: Vec<Sizes>,
+}
+
+/// The settings that are compiled into a program, without the password.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Summary {
+    /// Where they come from: the configuration file, or "defaults".
+    pub source: String,
+    /// The board's id.
+    pub id: String,
+    /// The server's address.
+    pub server: String,
+    /// The server's port.
+    pub port: u16,
+    /// Milliseconds without data after which the link counts as down.
+    pub timeout_ms: u32,
+    /// The network's name; empty: the one that the ESP8266 remembers.
+    pub ssid: String,
+    /// Whether there is a password; itself it is told nowhere.
+    pub password: bool,
+    /// Of the encoded settings, but without the password: it could be guessed from the sum.
+    pub sha256: String,
 }
 
 /// One image.
 #[derive(Debug, Serialize, Deserialize)]
-pub(super) struct Image {
-    pub(super) board: String,
+pub struct Image {
+    /// [`STM32`] or [`ESP8266`].
+    pub board: String,
     /// Its name, beside the manifest.
-    pub(super) file: String,
+    pub file: String,
     /// Where it goes, in words.
-    place: String,
+    #[serde(default)]
+    pub place: String,
     /// For the STM32 in the chip's address space, for the ESP8266 in its flash; none if it cannot be
     /// flashed.
-    pub(super) address: Option<String>,
-    size: usize,
-    sha256: String,
-    flashable: bool,
+    pub address: Option<String>,
+    /// Bytes.
+    #[serde(default)]
+    pub size: usize,
+    /// Of its bytes, see [`sha256`].
+    pub sha256: String,
+    /// False: it is for the emulator.
+    pub flashable: bool,
     /// Whether there is a WiFi password in it: only its owner can read the file.
-    secret: bool,
+    #[serde(default)]
+    pub secret: bool,
 }
 
 /// Where an image goes.
 #[derive(Debug, Clone, Copy)]
-pub(super) enum Place {
+pub enum Place {
     /// Into flash.
     Flash(u32),
     /// Into no chip.
@@ -52,13 +91,16 @@ pub(super) enum Place {
 
 impl Image {
     /// Writes an image into `folder` and describes it.
-    pub(super) fn write(
+    ///
+    /// # Errors
+    /// The file cannot be written.
+    pub fn write(
         board: &str,
         place: Place,
         bytes: &[u8],
         (folder, file): (&Path, &str),
         secret: bool,
-    ) -> anyhow::Result<Self> {
+    ) -> Result<Self> {
         write(&folder.join(file), bytes, secret)?;
         let (place, address) = match place {
             Place::Flash(address) => ("flash of the chip", Some(format!("{address:#010x}"))),
@@ -83,13 +125,9 @@ impl Image {
 }
 
 impl Manifest {
-    pub(super) fn new() -> Self {
-        Self {
-            version: env!("CARGO_PKG_VERSION").to_owned(),
-            config: None,
-            images: Vec::new(),
-            sizes: Vec::new(),
-        }
+    /// One without images, of this version of pblink.
+    pub fn new(version: &str) -> Self {
+        Self { version: version.to_owned(), config: None, images: Vec::new(), sizes: Vec::new() }
     }
 
     /// What an earlier build left in `folder`.
@@ -98,20 +136,23 @@ impl Manifest {
     }
 
     /// Takes over what an earlier build by this version left of `board`, if it is still whole.
-    pub(super) fn keep(&mut self, board: &str, folder: &Path) {
+    pub fn keep(&mut self, board: &str, folder: &Path) {
         let Some(old) = Self::read(folder) else { return };
         let mut images: Vec<_> = old.images.into_iter().filter(|i| i.board == board).collect();
         if old.version == self.version && images.iter().all(|image| image.is_there(folder)) {
             self.images.append(&mut images);
             self.sizes.extend(old.sizes.into_iter().filter(|sizes| sizes.board == board));
-            if board == super::STM32 {
+            if board == STM32 {
                 self.config = old.config;
             }
         }
     }
 
     /// Writes it, and removes images of the last one that are none any more: nobody shall flash them.
-    pub(super) fn write(&self, folder: &Path) -> anyhow::Result<()> {
+    ///
+    /// # Errors
+    /// The file cannot be written.
+    pub fn write(&self, folder: &Path) -> Result<()> {
         let names = |manifest: &Self| -> Vec<String> {
             manifest.images.iter().map(|image| image.file.clone()).collect()
         };
@@ -121,43 +162,30 @@ impl Manifest {
                 let _ = std::fs::remove_file(folder.join(old));
             }
         }
-        let mut json = serde_json::to_string_pretty(self)?;
+        let path = folder.join(FILE);
+        let mut json =
+            serde_json::to_string_pretty(self).map_err(|why| cannot_write(&path, &why))?;
         json.push('\n');
         // A password could be guessed from the check sum of the image that holds it.
         let secret = self.images.iter().any(|image| image.secret);
-        write(&folder.join(FILE), json.as_bytes(), secret)
-    }
-
-    pub(super) fn print(&self, folder: &Path, out: &mut impl Write) -> std::io::Result<()> {
-        super::sizes::print(&self.sizes, out)?;
-        writeln!(out, "\nin {}:", folder.display())?;
-        for Image { board, file, size, address, secret, .. } in &self.images {
-            let place = match address {
-                Some(address) => format!("for flash at {address}"),
-                None => "for the emulator; it cannot be flashed".to_owned(),
-            };
-            let secret = if *secret { "; with the WiFi password" } else { "" };
-            writeln!(out, "{board:<8} {file:<30} {size:>8} bytes, {place}{secret}")?;
-        }
-        writeln!(out, "         {FILE}")
+        write(&path, json.as_bytes(), secret)
     }
 }
 
-/// The manifest's name.
-pub(super) const FILE: &str = "manifest.json";
-
-/// In hexadecimal.
-pub(super) fn sha256(bytes: &[u8]) -> String {
+/// The SHA-256 in hexadecimal.
+pub fn sha256(bytes: &[u8]) -> String {
     Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// Writes a file anew. A secret one can only be read by its owner, from its first moment.
-pub(super) fn write(path: &Path, bytes: &[u8], secret: bool) -> anyhow::Result<()> {
-    let cannot = || format!("cannot write {}", path.display());
+///
+/// # Errors
+/// The file cannot be replaced or written.
+pub fn write(path: &Path, bytes: &[u8], secret: bool) -> Result<()> {
     if let Err(why) = std::fs::remove_file(path)
         && why.kind() != std::io::ErrorKind::NotFound
     {
-        return Err(why).with_context(cannot);
+        return Err(cannot_write(path, &why));
     }
     let mut options = OpenOptions::new();
     options.write(true).create_new(true);
@@ -167,5 +195,15 @@ pub(super) fn write(path: &Path, bytes: &[u8], secret: bool) -> anyhow::Result<(
     }
     #[cfg(not(unix))]
     let _ = secret;
-    options.open(path).and_then(|mut file| file.write_all(bytes)).with_context(cannot)
+    options
+        .open(path)
+        .and_then(|mut file| file.write_all(bytes))
+        .map_err(|why| cannot_write(path, &why))
+}
+
+fn cannot_write(path: &Path, why: &dyn std::error::Error) -> Error {
+    Error::new(
+        format!("cannot write {}: {why}", path.display()),
+        "make its folder one that you may write to and that has room, and try again",
+    )
 }
