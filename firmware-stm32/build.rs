@@ -7,10 +7,10 @@ use std::path::{Path, PathBuf};
 fn main() {
     println!("cargo:rerun-if-changed=build.rs");
     settings();
-    println!("cargo:rerun-if-changed=memory.x");
     if env::var("CARGO_CFG_TARGET_OS").as_deref() == Ok("none") {
         let out = PathBuf::from(env::var_os("OUT_DIR").expect("cargo sets it"));
-        fs::copy("memory.x", out.join("memory.x")).expect("memory.x is beside build.rs");
+        let memory = pblink_image::map::MemoryX.to_string();
+        fs::write(out.join("memory.x"), memory).expect("cargo's folder can be written to");
         println!("cargo:rustc-link-search={}", out.display());
         println!("cargo:rustc-link-arg-bins=-Tlink.x");
         // Sections need not begin at pages of 64 KB.

@@ -79,7 +79,7 @@ pub use runner::{Link, Options, Runner, new};
 
 /// Puts the program's name and version where tools find them: `pblink doctor` then tells which program a
 /// board runs. Once per program, at the top level; the linker script must have a section for it, as
-/// `memory.x` of this crate does. Without arguments it takes those of the cargo package.
+/// `pblink_image::map::MemoryX` does. Without arguments it takes those of the cargo package.
 ///
 /// ```
 /// pblink_stm32::identity!("kitchen-light", "1.0.0");

@@ -14,6 +14,7 @@
 
 use embassy_stm32::gpio::Level;
 use embassy_stm32::{Config, bind_interrupts, peripherals};
+use pblink_image::map;
 use pblink_protocol::time::Duration;
 
 use crate::built_in_settings;
@@ -24,9 +25,6 @@ use crate::stm32::i2c::{ErrorHandler, EventHandler, I2cSlave};
 use crate::stm32::start;
 use crate::stm32::watchdog::Independent;
 use crate::stm32::wires::{AckHandler, AckSynReset, Reset};
-
-/// Where the settings begin: flash sector 11 (RM0090 §3.3), of 128 KB.
-pub const SETTINGS_ADDRESS: usize = 0x080e_0000;
 
 bind_interrupts!(
     /// The interrupts that the board uses.
@@ -81,7 +79,7 @@ impl Board {
         // the program runs.
         #[allow(unsafe_code)]
         let sector =
-            unsafe { core::slice::from_raw_parts(SETTINGS_ADDRESS as *const u8, MAX_SIZE) };
+            unsafe { core::slice::from_raw_parts(map::SETTINGS.start as *const u8, MAX_SIZE) };
         match Settings::read(sector) {
             Ok(settings) => (settings, None),
             Err(why) => (built_in_settings(), Some(why)),

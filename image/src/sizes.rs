@@ -4,6 +4,8 @@ use object::read::elf::{ElfFile32, ProgramHeader};
 use object::{Endianness, elf};
 use serde::{Deserialize, Serialize};
 
+use crate::map;
+
 /// What a program takes of its board's memories.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Sizes {
@@ -33,8 +35,10 @@ type Range = (&'static str, std::ops::Range<u32>, u32);
 const FLASH: &str = "flash";
 
 /// The last sector of the flash is for the settings.
-const STM32: [Range; 2] =
-    [(FLASH, 0x0800_0000..0x0810_0000, 0xe_0000), ("RAM", 0x2000_0000..0x2002_0000, 0x2_0000)];
+const STM32: [Range; 2] = [
+    (FLASH, map::FLASH.start..map::FLASH.end(), map::PROGRAM.size),
+    ("RAM", map::RAM.start..map::RAM.end(), map::RAM.size),
+];
 
 /// As in the SDK's `eagle.app.v6.ld`.
 const ESP8266: [Range; 3] = [

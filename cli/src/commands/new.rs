@@ -4,6 +4,7 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
+use pblink_image::map::MemoryX;
 
 use crate::exit::{Exit, Failed};
 use crate::hardware::checkout;
@@ -109,7 +110,7 @@ fn files(name: &str, source: &Path, config: Option<&Path>) -> anyhow::Result<Vec
         ("Cargo.toml", manifest),
         // The versions that the firmware is tested with. Cargo adds the application at its first build.
         ("Cargo.lock", lock),
-        ("memory.x", template!("memory.x").to_owned()),
+        ("memory.x", MemoryX.to_string()),
         ("build.rs", template!("build.rs").to_owned()),
         (BUILD_SH, template!("build.sh").to_owned()),
         ("src/main.rs", template!("src/main.rs").to_owned()),

@@ -2,12 +2,13 @@
 
 use std::fmt;
 
-/// Where the program begins: the chip starts with the vector table that is here (RM0090 §2.4, boot from
-/// main flash).
-pub const PROGRAM: u32 = 0x0800_0000;
+use pblink_image::map;
 
-/// The sector of the settings: sector 11 of the STM32F405, its last 128 KB (`firmware-stm32/memory.x`).
-pub const SETTINGS: u32 = 0x080e_0000;
+/// Where the program begins: the chip starts with the vector table that is here.
+pub const PROGRAM: u32 = map::PROGRAM.start;
+
+/// Where the sector of the settings begins.
+pub const SETTINGS: u32 = map::SETTINGS.start;
 
 /// The smallest piece of flash that can be erased.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -65,9 +66,8 @@ impl Layout {
 
     /// The STM32F405's 1 MB (RM0090, table 5).
     pub fn stm32f405() -> Self {
-        let groups =
-            [(PROGRAM, 4, 16 << 10), (0x0801_0000, 1, 64 << 10), (0x0802_0000, 7, 128 << 10)];
-        // The groups are constants: a test shows that they are in order.
+        let groups = map::SECTORS.map(|sector| (sector.start, 1, sector.size));
+        // They are constants: a test shows that they are in order.
         Self::of_groups(groups).unwrap_or(Self { sectors: Vec::new(), fixed: Vec::new() })
     }
 

@@ -19,7 +19,7 @@ const EXTI15_10: u32 = 40;
 const OTG_FS: u32 = 67;
 
 /// Where the chip begins: flash is also at 0 then (RM0090 §2.4).
-pub(crate) const FLASH: u64 = 0x0800_0000;
+pub(crate) const FLASH: u64 = pblink_image::map::FLASH.start as u64;
 
 const GPIOA: u64 = 0x4002_0000;
 const SYN: (u64, u32) = (GPIOA + 0x800, 4);

@@ -3,6 +3,7 @@
 //! What differs from a Cortex-M4: every instruction takes one cycle; all interrupts have one priority
 //! and do not nest; handlers run on the main stack without a handler mode (nothing in the image asks).
 
+use pblink_image::map;
 use unicorn_engine::{Arch, ArmCpuModel, Mode, Prot, RegisterARM as Reg, Unicorn};
 
 use crate::bench::World;
@@ -10,9 +11,9 @@ use crate::chip::{FLASH, MHZ};
 use crate::elf;
 use crate::rom::{self, Left, ROM};
 
-const FLASH_SIZE: u64 = 0x10_0000;
-const RAM: u64 = 0x2000_0000;
-const RAM_SIZE: u64 = 0x2_0000;
+const FLASH_SIZE: u64 = map::FLASH.size as u64;
+const RAM: u64 = map::RAM.start as u64;
+const RAM_SIZE: u64 = map::RAM.size as u64;
 const PERIPHERALS: u64 = 0x4000_0000;
 const SYSTEM: u64 = 0xe000_0000;
 /// Where handlers return to: where the chip has no memory.

@@ -154,8 +154,8 @@ impl Bootloader {
                 }
                 // AN2662 §4.5.3: no error for sectors that are write-protected.
                 self.chip.erase(address, torn);
-                let size = SECTORS.iter().find(|(start, size)| address - start < *size);
-                let kilobytes = size.map_or(0, |(_, size)| u64::from(size >> 10));
+                let sector = SECTORS.iter().find(|sector| address - sector.start < sector.size);
+                let kilobytes = sector.map_or(0, |sector| u64::from(sector.size >> 10));
                 (Duration::from_millis(kilobytes * 10), OK)
             }
             (None, 2..=TRANSFER) => {

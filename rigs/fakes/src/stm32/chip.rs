@@ -3,26 +3,13 @@
 use std::cell::RefCell;
 use std::rc::Rc;
 
+use pblink_image::map::FLASH;
+pub use pblink_image::map::SECTORS;
+
 /// Address of the first byte of flash, where the chip starts.
-pub const START: u32 = 0x0800_0000;
+pub const START: u32 = FLASH.start;
 
-/// The sectors of an STM32F405: address and size (RM0090, table 5).
-pub const SECTORS: [(u32, u32); 12] = [
-    (0x0800_0000, 0x4000),
-    (0x0800_4000, 0x4000),
-    (0x0800_8000, 0x4000),
-    (0x0800_c000, 0x4000),
-    (0x0801_0000, 0x1_0000),
-    (0x0802_0000, 0x2_0000),
-    (0x0804_0000, 0x2_0000),
-    (0x0806_0000, 0x2_0000),
-    (0x0808_0000, 0x2_0000),
-    (0x080a_0000, 0x2_0000),
-    (0x080c_0000, 0x2_0000),
-    (0x080e_0000, 0x2_0000),
-];
-
-const SIZE: usize = 1 << 20;
+const SIZE: usize = FLASH.size as usize;
 
 #[derive(Debug, Clone)]
 struct Memory {
@@ -150,8 +137,8 @@ impl Chip {
         if memory.protected.contains(&number) {
             return false;
         }
-        let (start, size) = SECTORS[number];
-        let (start, size) = ((start - START) as usize, size as usize);
+        let sector = SECTORS[number];
+        let (start, size) = ((sector.start - START) as usize, sector.size as usize);
         let from = if torn { size / 2 } else { 0 };
         memory.flash[start + from..start + size].fill(0xff);
         memory.wear();
@@ -190,5 +177,5 @@ impl Memory {
 }
 
 fn sector_of(address: u32) -> Option<usize> {
-    SECTORS.iter().position(|&(start, size)| (start..start + size).contains(&address))
+    SECTORS.iter().position(|sector| (sector.start..sector.end()).contains(&address))
 }
