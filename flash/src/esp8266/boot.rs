@@ -145,7 +145,7 @@ impl<P: Port> Loader<P> {
     }
 
     fn leave(&mut self) -> std::io::Result<()> {
-        let port = &mut self.link.port;
+        let port = &mut self.connection.port;
         if self.wires && port.set_lines(false, true).is_ok() {
             port.wait(Duration::from_millis(100));
             port.set_baud(BOOT_BAUD)?;
@@ -158,10 +158,10 @@ impl<P: Port> Loader<P> {
             (Op::RunUserCode, Vec::new())
         } else {
             let begin = packet::words([0, 0, 1024, 0]);
-            let _ = self.link.command(Op::FlashBegin, &begin, SHORT);
+            let _ = self.connection.command(Op::FlashBegin, &begin, SHORT);
             (Op::FlashEnd, packet::words([1]))
         };
-        let port = &mut self.link.port;
+        let port = &mut self.connection.port;
         port.write(&packet::command(op, &data, 0))?;
         // The command has to leave at the old speed.
         port.wait(Duration::from_millis(20));
@@ -171,7 +171,7 @@ impl<P: Port> Loader<P> {
     fn listen(&mut self, program: Program, progress: &mut dyn Progress) -> Boot {
         /// A program that talks without end has said enough.
         const ENOUGH: usize = 16384;
-        let port = &mut self.link.port;
+        let port = &mut self.connection.port;
         let started = Instant::now();
         let mut bytes = Vec::new();
         let mut boot = Boot::default();

@@ -262,11 +262,11 @@ impl<P: Port> Loader<P> {
             while at < to {
                 let length = (to - at).min(4 * BLOCK - at % BLOCK);
                 self.persist(progress, |loader, _| {
-                    let link = &mut loader.link;
+                    let connection = &mut loader.connection;
                     let erased = if loader.in_stub {
-                        stub::erase(link, at, length)
+                        stub::erase(connection, at, length)
                     } else {
-                        rom::erase(link, at, length)
+                        rom::erase(connection, at, length)
                     };
                     (false, erased)
                 })?;
@@ -307,14 +307,14 @@ impl<P: Port> Loader<P> {
         let mut safe = 0;
         let faults = self.all_faults;
         self.persist(progress, |loader, progress| {
-            let link = &mut loader.link;
+            let connection = &mut loader.connection;
             if loader.in_stub {
                 // Should the ROM go on instead, nobody knows what is in flash by then.
                 (blank, safe) = (false, 0);
-                return (false, stub::write(link, address, part));
+                return (false, stub::write(connection, address, part));
             }
             if !blank {
-                if let Err(fault) = rom::erase(link, address, whole_sectors(length)) {
+                if let Err(fault) = rom::erase(connection, address, whole_sectors(length)) {
                     return (false, Err(fault));
                 }
                 blank = true;
@@ -322,7 +322,7 @@ impl<P: Port> Loader<P> {
             // From the last whole sector on: flash takes the same bytes twice.
             let begin = safe;
             let mut sent = begin;
-            let written = rom::write(link, address + begin as u32, &part[begin..], |count| {
+            let written = rom::write(connection, address + begin as u32, &part[begin..], |count| {
                 sent += count;
                 progress.advance((offset + sent) as u64);
             });
@@ -360,11 +360,11 @@ impl<P: Port> Loader<P> {
                 let end = (address + length as u32).next_multiple_of(SECTOR);
                 let length = end - address;
                 self.persist(progress, |loader, _| {
-                    let link = &mut loader.link;
+                    let connection = &mut loader.connection;
                     let erased = if loader.in_stub {
-                        stub::erase(link, address, length)
+                        stub::erase(connection, address, length)
                     } else {
-                        rom::erase(link, address, length)
+                        rom::erase(connection, address, length)
                     };
                     (false, erased)
                 })?;
@@ -394,14 +394,14 @@ impl<P: Port> Loader<P> {
         let part = &piece.bytes[offset..offset + length];
         let address = piece.address + offset as u32;
         self.persist(progress, |loader, progress| {
-            let link = &mut loader.link;
+            let connection = &mut loader.connection;
             if loader.in_stub {
-                let hash = stub::md5(link, address, length as u32);
+                let hash = stub::md5(connection, address, length as u32);
                 return (false, hash.map(|hash| (hash != stub::md5_of(part)).then_some(address)));
             }
             let all = verify == Verify::Full || loader.doubtful.contains(&address);
             let lines = lines(address, part, all);
-            let result = rom::compare(link, &lines, |count| {
+            let result = rom::compare(connection, &lines, |count| {
                 // In bytes of the part, so that samples advance it as well.
                 progress.advance((offset + length * count / lines.len()) as u64);
             });
@@ -435,11 +435,11 @@ impl<P: Port> Loader<P> {
             let at = bytes.len() as u32;
             let count = (length - at).min(SECTOR);
             let read = self.persist(progress, |loader, _| {
-                let link = &mut loader.link;
+                let connection = &mut loader.connection;
                 let read = if loader.in_stub {
-                    stub::read(link, address + at, count)
+                    stub::read(connection, address + at, count)
                 } else {
-                    rom::read(link, address + at, count)
+                    rom::read(connection, address + at, count)
                 };
                 (false, read)
             })?;

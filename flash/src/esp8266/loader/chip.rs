@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::esp8266::serial::connection::{Fault, Link};
+use crate::esp8266::serial::connection::{Connection, Fault};
 use crate::esp8266::serial::port::Port;
 use crate::{Error, Kind, Result};
 
@@ -59,10 +59,12 @@ impl fmt::Display for Mac {
 }
 
 /// Reads it from the fuses, and whether the flash is in the same package (ESP8285).
-pub fn identity<P: Port>(link: &mut Link<P>) -> std::result::Result<(&'static str, Mac), Fault> {
+pub fn identity<P: Port>(
+    connection: &mut Connection<P>,
+) -> std::result::Result<(&'static str, Mac), Fault> {
     let mut fuses = [0; 4];
     for (fuse, address) in fuses.iter_mut().zip((FUSES..).step_by(4)) {
-        *fuse = link.read_register_twice(address)?;
+        *fuse = connection.read_register_twice(address)?;
     }
     let name =
         if fuses[0] & 1 << 4 != 0 || fuses[2] & 1 << 16 != 0 { "ESP8285" } else { "ESP8266EX" };

@@ -7,7 +7,7 @@ pub mod stub;
 
 use std::time::Duration;
 
-use super::serial::connection::{Fault, Link};
+use super::serial::connection::{Connection, Fault};
 use super::serial::packet;
 use super::serial::port::Port;
 use crate::{Error, Kind, Progress, Result};
@@ -54,7 +54,7 @@ pub struct Device {
 /// A connection with the loader of an ESP8266.
 #[derive(Debug)]
 pub struct Loader<P> {
-    pub(super) link: Link<P>,
+    pub(super) connection: Connection<P>,
     options: Connect,
     /// The wires for resetting work.
     pub(super) wires: bool,
@@ -92,7 +92,7 @@ impl<P: Port> Loader<P> {
     pub fn connect(port: P, options: Connect, progress: &mut dyn Progress) -> Result<Self> {
         let nothing = Device { chip: "", mac: Mac([0; 6]), flash_id: 0, flash_size: 0 };
         let mut loader = Self {
-            link: Link::new(port),
+            connection: Connection::new(port),
             wires: options.before == Before::DefaultReset,
             baud: 0,
             in_stub: false,
@@ -167,7 +167,7 @@ impl<P: Port> Loader<P> {
                 if progress.cancelled() {
                     return Err(self.cancelled());
                 }
-                match self.link.sync() {
+                match self.connection.sync() {
                     Ok(in_stub) => {
                         self.in_stub = in_stub;
                         return Ok(());
@@ -182,7 +182,7 @@ impl<P: Port> Loader<P> {
 
     fn set_baud(&mut self, baud: u32) -> Result<()> {
         self.baud = baud;
-        self.link.port.set_baud(baud).map_err(|error| {
+        self.connection.port.set_baud(baud).map_err(|error| {
             Error::new(
                 Kind::Other,
                 format!("the port does not do {baud} baud"),
@@ -194,7 +194,7 @@ impl<P: Port> Loader<P> {
 
     /// DTR holds GPIO0 low while RTS lets go of the reset: so the chip starts its loader.
     fn reset_into_loader(&mut self, hold: Duration) -> std::io::Result<()> {
-        let port = &mut self.link.port;
+        let port = &mut self.connection.port;
         port.set_lines(false, true)?;
         port.wait(Duration::from_millis(100));
         port.set_lines(true, false)?;
@@ -204,15 +204,15 @@ impl<P: Port> Loader<P> {
 
     /// What chip it is, and how large its flash.
     fn ask(&mut self) -> std::result::Result<Result<Device>, Fault> {
-        let magic = self.link.read_register_twice(chip::MAGIC_ADDRESS)?;
+        let magic = self.connection.read_register_twice(chip::MAGIC_ADDRESS)?;
         if let Err(wrong) = chip::check(magic) {
             return Ok(Err(wrong));
         }
-        let (chip, mac) = chip::identity(&mut self.link)?;
+        let (chip, mac) = chip::identity(&mut self.connection)?;
         if !self.in_stub {
-            rom::attach(&mut self.link)?;
+            rom::attach(&mut self.connection)?;
         }
-        let mut spi = Spi::open(&mut self.link)?;
+        let mut spi = Spi::open(&mut self.connection)?;
         let flash_id = spi.id()?;
         spi.close()?;
         let size = self.options.flash_size.or_else(|| chip::flash_size(flash_id));
@@ -232,7 +232,7 @@ impl<P: Port> Loader<P> {
             let mut tries = 0;
             loop {
                 tries += 1;
-                match stub::start(&mut self.link, &stub) {
+                match stub::start(&mut self.connection, &stub) {
                     Ok(()) => {
                         self.in_stub = true;
                         break;
@@ -240,7 +240,7 @@ impl<P: Port> Loader<P> {
                     Err(Fault::Gone(error)) => return Err(self.explain(Fault::Gone(error))),
                     Err(_) => {}
                 }
-                let back = self.link.barrier();
+                let back = self.connection.barrier();
                 if tries == 3 || back.is_err() {
                     // Without it everything works as well, only slower.
                     progress.note("the stub loader does not start: the ROM loader does the work");
@@ -250,7 +250,8 @@ impl<P: Port> Loader<P> {
                             return Err(self.explain(fault));
                         }
                         self.meet(wanted.min(SAFE_BAUD), progress)?;
-                        return rom::attach(&mut self.link).map_err(|fault| self.explain(fault));
+                        return rom::attach(&mut self.connection)
+                            .map_err(|fault| self.explain(fault));
                     }
                     return Ok(());
                 }
@@ -264,7 +265,7 @@ impl<P: Port> Loader<P> {
 
     /// Another speed, with a stub. If that fails the chip may be at either: it is met again.
     fn change_baud(&mut self, wanted: u32, progress: &mut dyn Progress) -> Result<()> {
-        match stub::change_baud(&mut self.link, self.baud, wanted) {
+        match stub::change_baud(&mut self.connection, self.baud, wanted) {
             Ok(()) => {
                 self.baud = wanted;
                 Ok(())
@@ -300,7 +301,7 @@ impl<P: Port> Loader<P> {
         self.faults += 1;
         self.all_faults += 1;
         if !self.faults.is_multiple_of(TOLERATED) {
-            match self.link.barrier() {
+            match self.connection.barrier() {
                 Ok(()) => return Ok(()),
                 Err(Fault::Gone(error)) => return Err(self.explain(Fault::Gone(error))),
                 Err(_) => {}
@@ -309,11 +310,11 @@ impl<P: Port> Loader<P> {
         let lower = LOWER.into_iter().find(|&lower| lower < self.baud);
         let Some(lower) = lower.filter(|_| self.wires || self.in_stub) else {
             // The ROM keeps its speed until it is reset.
-            return self.link.barrier().map_err(|fault| self.explain(fault));
+            return self.connection.barrier().map_err(|fault| self.explain(fault));
         };
         progress.note(&format!("too many errors at {} baud: trying {lower}", self.baud));
         self.faults = 0;
-        if self.in_stub && stub::change_baud(&mut self.link, self.baud, lower).is_ok() {
+        if self.in_stub && stub::change_baud(&mut self.connection, self.baud, lower).is_ok() {
             self.baud = lower;
             return Ok(());
         }

@@ -3,7 +3,7 @@
 //!
 //! Registers: ESP8266 Technical Reference, appendix "SPI"; the same use of them as in Espressif's tool.
 
-use crate::esp8266::serial::connection::{Fault, Link};
+use crate::esp8266::serial::connection::{Connection, Fault};
 use crate::esp8266::serial::port::Port;
 
 const BASE: u32 = 0x6000_0200;
@@ -45,21 +45,21 @@ struct Command {
 
 /// The controller, with the registers that the ROM uses as well; they are put back by [`Spi::close`].
 pub struct Spi<'a, P> {
-    link: &'a mut Link<P>,
+    connection: &'a mut Connection<P>,
     user: u32,
     user2: u32,
 }
 
 impl<'a, P: Port> Spi<'a, P> {
-    pub fn open(link: &'a mut Link<P>) -> Result<Self, Fault> {
-        let user = link.read_register_twice(USER)?;
-        let user2 = link.read_register_twice(USER2)?;
-        Ok(Self { link, user, user2 })
+    pub fn open(connection: &'a mut Connection<P>) -> Result<Self, Fault> {
+        let user = connection.read_register_twice(USER)?;
+        let user2 = connection.read_register_twice(USER2)?;
+        Ok(Self { connection, user, user2 })
     }
 
     pub fn close(self) -> Result<(), Fault> {
-        self.link.write_register(USER, self.user)?;
-        self.link.write_register(USER2, self.user2)
+        self.connection.write_register(USER, self.user)?;
+        self.connection.write_register(USER2, self.user2)
     }
 
     fn prepare(&mut self, command: &Command) -> Result<(), Fault> {
@@ -73,20 +73,20 @@ impl<'a, P: Port> Spi<'a, P> {
             user |= HAS_ADDRESS;
             lengths |= 23 << 26;
         }
-        self.link.write_register(USER1, lengths)?;
-        self.link.write_register(USER, user)?;
-        self.link.write_register(USER2, 7 << 28 | u32::from(command.code))
+        self.connection.write_register(USER1, lengths)?;
+        self.connection.write_register(USER, user)?;
+        self.connection.write_register(USER2, 7 << 28 | u32::from(command.code))
     }
 
     /// Sends what was prepared. A repeated one does no harm: the flash ignores all but the status
     /// while it works.
     fn go(&mut self, address: Option<u32>) -> Result<(), Fault> {
         if let Some(address) = address {
-            self.link.write_register(ADDRESS, address << 8)?;
+            self.connection.write_register(ADDRESS, address << 8)?;
         }
-        self.link.write_register(COMMAND, GO)?;
+        self.connection.write_register(COMMAND, GO)?;
         for _ in 0..10 {
-            if self.link.read_register(COMMAND)? & GO == 0 {
+            if self.connection.read_register(COMMAND)? & GO == 0 {
                 return Ok(());
             }
         }
@@ -96,7 +96,7 @@ impl<'a, P: Port> Spi<'a, P> {
     fn run(&mut self, command: &Command) -> Result<u32, Fault> {
         self.prepare(command)?;
         self.go(command.address)?;
-        if command.input == 0 { Ok(0) } else { self.link.read_register_twice(DATA) }
+        if command.input == 0 { Ok(0) } else { self.connection.read_register_twice(DATA) }
     }
 
     /// Maker, type and size of the flash, as its JEDEC id: 24 bits, the maker lowest. It is asked until
@@ -116,13 +116,13 @@ impl<'a, P: Port> Spi<'a, P> {
     pub fn erase_sector(&mut self, address: u32) -> Result<(), Fault> {
         self.run(&Command { code: WRITE_ENABLE, address: None, input: 0 })?;
         self.prepare(&Command { code: ERASE_SECTOR, address: Some(address), input: 0 })?;
-        self.link.write_register(ADDRESS, address << 8)?;
+        self.connection.write_register(ADDRESS, address << 8)?;
         // Commands have no checksum, and another sector would be lost for good.
         let code = 7 << 28 | u32::from(ERASE_SECTOR);
         for (register, value) in
             [(ADDRESS, address << 8), (USER, HAS_COMMAND | HAS_ADDRESS), (USER2, code)]
         {
-            if self.link.read_register_twice(register)? != value {
+            if self.connection.read_register_twice(register)? != value {
                 return Err(Fault::Silent);
             }
         }
@@ -147,7 +147,7 @@ impl<'a, P: Port> Spi<'a, P> {
         self.go(Some(address))?;
         let mut line = [0; LINE as usize];
         for (word, register) in line.chunks_exact_mut(4).zip((DATA..).step_by(4)) {
-            word.copy_from_slice(&self.link.read_register(register)?.to_le_bytes());
+            word.copy_from_slice(&self.connection.read_register(register)?.to_le_bytes());
         }
         Ok(line)
     }

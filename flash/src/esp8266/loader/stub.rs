@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use md5::{Digest, Md5};
 
-use crate::esp8266::serial::connection::{Fault, Link, SHORT};
+use crate::esp8266::serial::connection::{Connection, Fault, SHORT};
 use crate::esp8266::serial::packet::{self, Op};
 use crate::esp8266::serial::port::Port;
 use crate::esp8266::serial::slip;
@@ -61,57 +61,69 @@ const RAM_BLOCK: usize = 0x1800;
 const BLOCK: usize = 0x1000;
 
 /// Puts it into RAM, starts it, and waits for its greeting.
-pub fn start<P: Port>(link: &mut Link<P>, stub: &Stub) -> Result<(), Fault> {
+pub fn start<P: Port>(connection: &mut Connection<P>, stub: &Stub) -> Result<(), Fault> {
     for (address, bytes) in &stub.segments {
         let blocks = bytes.len().div_ceil(RAM_BLOCK) as u32;
         let begin = packet::words([bytes.len() as u32, blocks, RAM_BLOCK as u32, *address]);
-        link.command(Op::MemBegin, &begin, SHORT)?;
+        connection.command(Op::MemBegin, &begin, SHORT)?;
         for (number, block) in (0..).zip(bytes.chunks(RAM_BLOCK)) {
             let data = packet::block(number, block);
-            link.once(Op::MemData, &data, packet::checksum(block), 3 * SHORT)?;
+            connection.once(Op::MemData, &data, packet::checksum(block), 3 * SHORT)?;
         }
     }
-    link.send(Op::MemEnd, &packet::words([0, stub.entry]), 0)?;
+    connection.send(Op::MemEnd, &packet::words([0, stub.entry]), 0)?;
     loop {
-        match link.frame(SHORT) {
+        match connection.frame(SHORT) {
             Ok(frame) if frame == GREETING => return Ok(()),
             // The ROM's answer to the jump, if the stub was not quicker.
             Ok(_) => {}
             // The greeting may have been garbled.
-            Err(Fault::Silent) if matches!(link.sync(), Ok(true)) => return Ok(()),
+            Err(Fault::Silent) if matches!(connection.sync(), Ok(true)) => return Ok(()),
             Err(fault) => return Err(fault),
         }
     }
 }
 
 /// Erases sectors.
-pub fn erase<P: Port>(link: &mut Link<P>, address: u32, length: u32) -> Result<(), Fault> {
+pub fn erase<P: Port>(
+    connection: &mut Connection<P>,
+    address: u32,
+    length: u32,
+) -> Result<(), Fault> {
     let timeout = per_megabyte(40, length);
-    link.command(Op::EraseRegion, &packet::words([address, length]), timeout).map(drop)
+    connection.command(Op::EraseRegion, &packet::words([address, length]), timeout).map(drop)
 }
 
 /// Writes bytes from the beginning of a sector, and waits until they are in flash. The stub erases what
 /// it writes.
-pub fn write<P: Port>(link: &mut Link<P>, address: u32, bytes: &[u8]) -> Result<(), Fault> {
+pub fn write<P: Port>(
+    connection: &mut Connection<P>,
+    address: u32,
+    bytes: &[u8],
+) -> Result<(), Fault> {
     let stream = miniz_oxide::deflate::compress_to_vec_zlib(bytes, 9);
     let blocks = stream.len().div_ceil(BLOCK) as u32;
     let begin = packet::words([bytes.len() as u32, blocks, BLOCK as u32, address]);
     let timeout = per_megabyte(40, 2 * bytes.len() as u32);
-    link.command(Op::FlashDeflBegin, &begin, timeout)?;
+    connection.command(Op::FlashDeflBegin, &begin, timeout)?;
     for (number, block) in (0..).zip(stream.chunks(BLOCK)) {
         let data = packet::block(number, block);
         // Once: a second copy would be taken for the next part of the stream.
-        link.once(Op::FlashDeflData, &data, packet::checksum(block), timeout)?;
+        connection.once(Op::FlashDeflData, &data, packet::checksum(block), timeout)?;
     }
     // Answered when the last block is in flash; 1: stay in the loader.
-    link.once(Op::FlashDeflEnd, &packet::words([1]), 0, timeout).map(drop)
+    connection.once(Op::FlashDeflEnd, &packet::words([1]), 0, timeout).map(drop)
 }
 
 /// The MD5 of a part of flash.
-pub fn md5<P: Port>(link: &mut Link<P>, address: u32, length: u32) -> Result<[u8; 16], Fault> {
+pub fn md5<P: Port>(
+    connection: &mut Connection<P>,
+    address: u32,
+    length: u32,
+) -> Result<[u8; 16], Fault> {
     let data = packet::words([address, length, 0, 0]);
     for _ in 0..3 {
-        let reply = link.command(Op::FlashMd5, &data, per_megabyte(8, length))?;
+        let reply = connection.command(Op::FlashMd5, &data, per_megabyte(8, length))?;
         if let Ok(hash) = reply.data.try_into() {
             return Ok(hash);
         }
@@ -125,31 +137,39 @@ pub fn md5_of(bytes: &[u8]) -> [u8; 16] {
 }
 
 /// Reads a part of flash; its hash comes with it.
-pub fn read<P: Port>(link: &mut Link<P>, address: u32, length: u32) -> Result<Vec<u8>, Fault> {
+pub fn read<P: Port>(
+    connection: &mut Connection<P>,
+    address: u32,
+    length: u32,
+) -> Result<Vec<u8>, Fault> {
     const FRAME: u32 = 1024;
     // The last number is how many frames may be on the way without an answer.
-    link.command(Op::ReadFlash, &packet::words([address, length, FRAME, 1]), SHORT)?;
+    connection.command(Op::ReadFlash, &packet::words([address, length, FRAME, 1]), SHORT)?;
     let mut bytes = Vec::with_capacity(length as usize);
     while bytes.len() < length as usize {
-        let frame = link.frame(3 * SHORT)?;
+        let frame = connection.frame(3 * SHORT)?;
         if frame.len() != (FRAME as usize).min(length as usize - bytes.len()) {
             return Err(Fault::Silent);
         }
         bytes.extend(frame);
         let count = (bytes.len() as u32).to_le_bytes();
-        link.port.write(&slip::encode(&count))?;
+        connection.port.write(&slip::encode(&count))?;
     }
-    let hash = link.frame(3 * SHORT)?;
+    let hash = connection.frame(3 * SHORT)?;
     if hash == md5_of(&bytes) { Ok(bytes) } else { Err(Fault::Silent) }
 }
 
 /// Changes the speed of the line on both ends.
-pub fn change_baud<P: Port>(link: &mut Link<P>, from: u32, to: u32) -> Result<(), Fault> {
-    link.command(Op::ChangeBaudrate, &packet::words([to, from]), SHORT)?;
-    link.port.set_baud(to)?;
+pub fn change_baud<P: Port>(
+    connection: &mut Connection<P>,
+    from: u32,
+    to: u32,
+) -> Result<(), Fault> {
+    connection.command(Op::ChangeBaudrate, &packet::words([to, from]), SHORT)?;
+    connection.port.set_baud(to)?;
     // The chip changes after its answer has left.
-    link.port.wait(Duration::from_millis(50));
-    link.barrier()
+    connection.port.wait(Duration::from_millis(50));
+    connection.barrier()
 }
 
 /// A time-out for work on so many bytes, from the slowest chips' data sheets.

@@ -39,13 +39,13 @@ impl From<io::Error> for Fault {
 
 /// One end of the line: ours.
 #[derive(Debug)]
-pub struct Link<P> {
+pub struct Connection<P> {
     pub port: P,
     decoder: Decoder,
     frames: VecDeque<Vec<u8>>,
 }
 
-impl<P: Port> Link<P> {
+impl<P: Port> Connection<P> {
     pub fn new(port: P) -> Self {
         Self { port, decoder: Decoder::default(), frames: VecDeque::new() }
     }
@@ -237,12 +237,12 @@ mod tests {
 
     #[test]
     fn a_late_answer_is_never_taken_for_another() {
-        let mut link = Link::new(Late::default());
+        let mut connection = Connection::new(Late::default());
         for address in [0x10, 0x20, 0x30, 0x40] {
-            assert_eq!(link.read_register(address).unwrap(), address);
+            assert_eq!(connection.read_register(address).unwrap(), address);
         }
         // The first one, the sync after its time-out, the first one again, and three others.
-        assert_eq!(link.port.commands, 6);
+        assert_eq!(connection.port.commands, 6);
     }
 
     #[test]

@@ -130,7 +130,7 @@ mod tests {
     #[test]
     fn a_modem_or_a_debug_probe_is_no_adapter() {
         assert_eq!(known(0x10c4, 0xea60), Some("CP210x"));
-        assert_eq!(known(0x0483, 0x374b), None, "an ST-Link's serial port is the STM32's");
+        assert_eq!(known(0x0483, 0x374b), None, "an ST-Connection's serial port is the STM32's");
         assert_eq!(known(0xf055, 0x9800), None, "a Pyboard");
         assert_eq!(known(0x12d1, 0x1506), None, "a modem");
     }
