@@ -1,13 +1,11 @@
 //! What `pblink serve` does with the lines of its clients: `demo`, `echo` and `log`.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use pblink_server::{Connection, Delivery, EventKind};
+use pblink_server::{Connection, Delivery};
 use tokio::sync::mpsc;
 
-use crate::control::Notice;
 use crate::hub::Hub;
 use crate::settings::App;
 
@@ -25,39 +23,12 @@ pub struct Passed {
     pub line: String,
 }
 
-/// Runs `app` for each client of the hub's server, from its first connection on, and tells of the
-/// lines that pass (`echo` does not: its clients see them). `demo` and `log` wait for whoever takes
-/// `passed`. Ends when the server stops.
+/// Runs `app` for each client of the hub's present server, and tells of the lines that pass (`echo` does
+/// not: its clients see them). `demo` and `log` wait for whoever takes `passed`. Ends when the server
+/// stops.
 pub async fn run(hub: Arc<Hub>, app: App, passed: mpsc::Sender<Passed>) {
-    let mut events = hub.history().subscribe();
-    let mut running = BTreeSet::new();
-    while let Some(notice) = events.next().await {
-        match notice {
-            Notice::Event(event) => match &event.kind {
-                EventKind::Stopped => return,
-                EventKind::Connected { id, .. } => start(&hub, app, id, &mut running, &passed),
-                _ => {}
-            },
-            // Whoever connected meanwhile is among the links.
-            Notice::Lagged(_) => {
-                for link in hub.server().links().iter().filter(|link| link.connects > 0) {
-                    start(&hub, app, &link.id, &mut running, &passed);
-                }
-            }
-        }
-    }
-}
-
-fn start(
-    hub: &Hub,
-    app: App,
-    id: &str,
-    running: &mut BTreeSet<String>,
-    passed: &mpsc::Sender<Passed>,
-) {
-    if let Some(connection) = hub.server().link(id)
-        && running.insert(id.to_owned())
-    {
+    let server = hub.server();
+    while let Ok(connection) = server.next_client().await {
         tokio::spawn(serve(connection, app, passed.clone()));
     }
 }

@@ -71,14 +71,13 @@ impl Hub {
         let hub = Arc::clone(self);
         drop(server);
         tokio::spawn(async move {
-            let mut last = 0;
-            while let Some(event) = events.recv().await {
-                // The numbers of a server have no gaps, unless this task was too slow.
-                if last > 0 && event.seq > last + 1 {
-                    hub.history.skip(event.seq - last - 1);
+            while let Some(notice) = events.recv().await {
+                match notice {
+                    pblink_server::Notice::Event(event) => {
+                        hub.history.push(event);
+                    }
+                    pblink_server::Notice::Lost(lost) => hub.history.lose(lost),
                 }
-                last = event.seq;
-                hub.history.push(event);
             }
         });
     }

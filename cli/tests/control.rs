@@ -71,6 +71,25 @@ async fn events_are_the_history_and_then_live() {
 }
 
 #[tokio::test]
+async fn events_that_never_reached_the_history_are_told_of() {
+    let fake = Fake::new(1, 100);
+    fake.note("one");
+    let server = ControlServer::bind(anywhere(), fake.clone()).await.unwrap();
+    let mut stream = events(&server, "", None).await;
+    assert_eq!(next(&mut stream).await.id, "1");
+    fake.history.lose(3);
+    let told = next(&mut stream).await;
+    assert_eq!((&*told.event, &*told.data), ("lagged", r#"{"missed":3}"#));
+    fake.note("five");
+    assert_eq!(next(&mut stream).await.id, "5");
+    // Who comes back after the loss is told of it, too.
+    let mut late = events(&server, "?since=1", None).await;
+    let told = next(&mut late).await;
+    assert_eq!((&*told.event, &*told.data), ("lagged", r#"{"missed":3}"#));
+    assert_eq!(next(&mut late).await.id, "5");
+}
+
+#[tokio::test]
 async fn since_and_last_event_id_leave_out_what_was_seen() {
     let fake = Fake::new(1, 100);
     (0..5).for_each(|_| fake.note("x"));

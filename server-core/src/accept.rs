@@ -162,7 +162,7 @@ async fn read_hello(
 }
 
 /// Waits until it is clear whether an older connection with this id is dead.
-async fn admit(session: &Session, socket: &Arc<Socket>, peer: SocketAddr) -> Admission {
+async fn admit(session: &Arc<Session>, socket: &Arc<Socket>, peer: SocketAddr) -> Admission {
     let clock = session.shared.clock;
     let arrived = clock.now();
     loop {

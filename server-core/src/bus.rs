@@ -64,27 +64,37 @@ impl Bus {
     }
 }
 
+/// A server's next event, or the number of those that its reader has missed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Notice {
+    /// Something happened.
+    Event(Event),
+    /// The reader was too slow: this many events are lost, between the one before and the one behind.
+    Lost(u64),
+}
+
 /// Events of a server, in the order in which they happened: see [`Server::events`].
 ///
+/// For eyes and logs. Work must not be started from them, since a slow reader loses some: clients are
+/// handed out by [`Server::next_client`], which cannot miss one.
+///
 /// [`Server::events`]: crate::Server::events
+/// [`Server::next_client`]: crate::Server::next_client
 #[derive(Debug)]
 pub struct Events(Option<broadcast::Receiver<Event>>);
 
 impl Events {
     /// Waits for the next event. `None`: the server has stopped, and all events were read.
     ///
-    /// A reader that is more than 1024 events behind misses the oldest; [`Event::seq`] shows the gap.
-    /// Dropping the future loses nothing.
-    pub async fn recv(&mut self) -> Option<Event> {
-        let receiver = self.0.as_mut()?;
-        loop {
-            match receiver.recv().await {
-                Ok(event) => return Some(event),
-                Err(RecvError::Lagged(_)) => {}
-                Err(RecvError::Closed) => {
-                    self.0 = None;
-                    return None;
-                }
+    /// A reader that is more than 1024 events behind misses the oldest, and is told how many:
+    /// [`Notice::Lost`]. Dropping the future loses nothing.
+    pub async fn recv(&mut self) -> Option<Notice> {
+        match self.0.as_mut()?.recv().await {
+            Ok(event) => Some(Notice::Event(event)),
+            Err(RecvError::Lagged(lost)) => Some(Notice::Lost(lost)),
+            Err(RecvError::Closed) => {
+                self.0 = None;
+                None
             }
         }
     }

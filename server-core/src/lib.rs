@@ -79,6 +79,7 @@ mod bus;
 mod connection;
 mod error;
 pub mod event;
+mod newcomers;
 mod registry;
 mod report;
 mod server;
@@ -86,7 +87,7 @@ mod session;
 mod status;
 
 pub use builder::{BindError, Builder};
-pub use bus::Events;
+pub use bus::{Events, Notice};
 pub use connection::Connection;
 pub use error::{Closed, WriteError};
 pub use event::{Cause, Event, EventKind, Layer, Refusal};

@@ -136,6 +136,7 @@ impl Inner {
         let sessions = {
             let mut registry = self.registry();
             registry.over = true;
+            self.shared.newcomers.close();
             registry.sessions.values().cloned().collect::<Vec<_>>()
         };
         let saved = sessions.into_iter().filter_map(|session| {

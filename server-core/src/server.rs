@@ -13,6 +13,7 @@ use crate::bus::{Bus, Events};
 use crate::connection::Connection;
 use crate::error::Closed;
 use crate::event::EventKind;
+use crate::newcomers::Newcomers;
 use crate::registry::{Inner, Registry, SavedSessions, Setup};
 use crate::session::{Clock, Core, Session, Shared};
 use crate::status::LinkStatus;
@@ -46,11 +47,13 @@ impl Server {
         let shared = Arc::new(Shared {
             limits: setup.limits,
             bus: Bus::new(),
+            newcomers: Newcomers::new(),
             clock: restore.origin.map_or(Clock(Instant::now()), |(clock, _)| clock),
         });
         let mut registry = Registry::default();
         for (id, core) in restore.sessions {
             let session = Arc::new(Session::restore(id.clone(), Arc::clone(&shared), core));
+            session.announce();
             registry.sessions.insert(id, session);
         }
         let inner = Arc::new(Inner {
@@ -94,6 +97,33 @@ impl Server {
         Connection(session)
     }
 
+    /// Waits for a client that nobody has taken on yet, and returns the link to it: each client once,
+    /// when it connects for the first time. [Restored](crate::Builder::restore) clients come at once,
+    /// connected or not.
+    ///
+    /// This is the place to start work for each client. It misses none, however many connect at a time
+    /// and however long this was not called. Dropping the future loses none; where several tasks call
+    /// it, each client goes to one of them.
+    ///
+    /// ```no_run
+    /// # use pblink_server::Server;
+    /// # async fn example(server: Server) {
+    /// while let Ok(board) = server.next_client().await {
+    ///     tokio::spawn(async move {
+    ///         while let Ok(line) = board.read_line().await {
+    ///             println!("{}: {line}", board.id());
+    ///         }
+    ///     });
+    /// }
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// [`Closed`] once the server was shut down.
+    pub async fn next_client(&self) -> Result<Connection, Closed> {
+        self.inner.shared.newcomers.next().await.map(Connection).ok_or(Closed)
+    }
+
     /// The link to a client, connected or not, if it is expected or has ever connected.
     pub fn link(&self, id: &str) -> Option<Connection> {
         (self.inner.registry().sessions.get(id)).map(|session| Connection(Arc::clone(session)))
@@ -129,7 +159,8 @@ impl Server {
         (self.inner.sessions().iter().map(|s| s.status())).collect()
     }
 
-    /// Events from now on. The first caller also gets those since the server was started.
+    /// Events from now on. The first caller also gets those since the server was started, the last 1024
+    /// of them.
     pub fn events(&self) -> Events {
         self.inner.shared.bus.subscribe()
     }

@@ -9,7 +9,7 @@ use common::{
     until,
 };
 use pblink_server::{
-    BindError, Cause, Closed, Delivery, EventKind, LinkState, Refusal, Server, WriteError,
+    BindError, Cause, Closed, Delivery, EventKind, LinkState, Notice, Refusal, Server, WriteError,
 };
 
 #[tokio::test]
@@ -188,7 +188,8 @@ async fn events_are_numbered_and_in_order() {
     soon(server.shutdown()).await;
     let mut seen = Vec::new();
     let mut seq = 0;
-    while let Some(event) = soon(events.recv()).await {
+    while let Some(notice) = soon(events.recv()).await {
+        let Notice::Event(event) = notice else { panic!("{notice:?}") };
         seq += 1;
         assert_eq!(event.seq, seq);
         let text = serde_json::to_value(&event.kind).unwrap();

@@ -14,7 +14,15 @@ use tokio::sync::broadcast;
 #[derive(Debug)]
 pub struct History {
     ring: Mutex<Ring>,
-    live: broadcast::Sender<Arc<Event>>,
+    live: broadcast::Sender<Live>,
+}
+
+/// What live readers get.
+#[derive(Debug, Clone)]
+enum Live {
+    Event(Arc<Event>),
+    /// Events up to this number are lost.
+    LostUpTo(u64),
 }
 
 #[derive(Debug)]
@@ -75,9 +83,13 @@ impl History {
         self.add(event.at_ms, event.kind)
     }
 
-    /// Leaves `count` numbers out: that many events are known to be lost before they came here.
-    pub fn skip(&self, count: u64) {
-        self.lock().last += count;
+    /// Tells all readers that `count` events were lost before they came here, and leaves their numbers
+    /// out.
+    pub fn lose(&self, count: u64) {
+        let mut ring = self.lock();
+        ring.last += count;
+        // Without readers there is nobody to tell. The lock is still held: readers see the order.
+        let _ = self.live.send(Live::LostUpTo(ring.last));
     }
 
     /// The history so far, then everything that follows.
@@ -98,7 +110,7 @@ impl History {
         let event = Arc::new(Event { seq: ring.last, at_ms, kind });
         ring.keep(event.clone());
         // Without readers there is nobody to tell. The lock is still held: readers see the order.
-        let _ = self.live.send(event);
+        let _ = self.live.send(Live::Event(event));
         ring.last
     }
 
@@ -120,9 +132,10 @@ pub enum Notice {
 #[derive(Debug)]
 pub struct EventStream {
     past: VecDeque<Arc<Event>>,
+    /// Number of the last event that was given, lost, or is in `past`.
     last: u64,
     missed: u64,
-    live: broadcast::Receiver<Arc<Event>>,
+    live: broadcast::Receiver<Live>,
 }
 
 impl EventStream {
@@ -147,10 +160,28 @@ impl EventStream {
         if let Some(event) = self.past.pop_front() {
             return Some(Notice::Event(event));
         }
-        match self.live.recv().await {
-            Ok(event) => Some(Notice::Event(event)),
-            Err(broadcast::error::RecvError::Lagged(missed)) => Some(Notice::Lagged(missed)),
-            Err(broadcast::error::RecvError::Closed) => None,
+        loop {
+            match self.live.recv().await {
+                Ok(Live::Event(event)) => {
+                    let lost = event.seq.saturating_sub(self.last + 1);
+                    self.last = event.seq;
+                    if lost == 0 {
+                        return Some(Notice::Event(event));
+                    }
+                    self.past.push_back(event);
+                    return Some(Notice::Lagged(lost));
+                }
+                Ok(Live::LostUpTo(last)) => {
+                    let lost = last.saturating_sub(self.last);
+                    self.last = last;
+                    if lost > 0 {
+                        return Some(Notice::Lagged(lost));
+                    }
+                }
+                // The numbers of what follows show how many events these were.
+                Err(broadcast::error::RecvError::Lagged(_)) => {}
+                Err(broadcast::error::RecvError::Closed) => return None,
+            }
         }
     }
 }

@@ -36,6 +36,8 @@ pub(crate) struct Core {
     since: Instant,
     peer: Option<SocketAddr>,
     pub(crate) connects: u64,
+    /// It is, or was, among the newcomers.
+    pub(crate) announced: bool,
     outages: u64,
 }
 
@@ -52,6 +54,7 @@ impl Core {
             since: now,
             peer: None,
             connects: 0,
+            announced: false,
             outages: 0,
         }
     }
@@ -118,6 +121,7 @@ impl Core {
         self.side.queue_full = false;
         self.draining = false;
         self.rivals = false;
+        self.announced = false;
         self.held = 0;
     }
 

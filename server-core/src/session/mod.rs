@@ -26,6 +26,7 @@ use crate::buffers::Scratch;
 use crate::bus::Bus;
 use crate::error::{Closed, WriteError};
 use crate::event::Cause;
+use crate::newcomers::Newcomers;
 use crate::status::LinkStatus;
 
 /// What all sessions of a server have in common.
@@ -33,6 +34,7 @@ use crate::status::LinkStatus;
 pub(crate) struct Shared {
     pub(crate) limits: Limits,
     pub(crate) bus: Bus,
+    pub(crate) newcomers: Newcomers<Session>,
     pub(crate) clock: Clock,
 }
 
@@ -145,6 +147,15 @@ impl Session {
         session
     }
 
+    /// Puts the session among those that nobody has taken on, unless it was there before.
+    pub(crate) fn announce(self: &Arc<Self>) {
+        if let State::Live(core) = &mut *self.lock()
+            && !std::mem::replace(&mut core.announced, true)
+        {
+            self.shared.newcomers.push(Arc::downgrade(self));
+        }
+    }
+
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -221,7 +232,7 @@ impl Session {
 
     /// A new connection gave this session's id, at `arrived`.
     pub(crate) fn admit(
-        &self,
+        self: &Arc<Self>,
         socket: &Arc<Socket>,
         peer: SocketAddr,
         arrived: Instant,
@@ -243,6 +254,9 @@ impl Session {
                 self.detach(core, Cause::TakenOver, now);
             }
             core.attach(Arc::clone(socket), peer, now, &self.id, &self.shared);
+            if !std::mem::replace(&mut core.announced, true) {
+                self.shared.newcomers.push(Arc::downgrade(self));
+            }
             self.changed.notify_waiters();
             Admission::Attached
         })

@@ -6,7 +6,9 @@ use std::future::Future;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use pblink_server::{Builder, Connection, Delivery, Event, EventKind, Events, Server, WriteError};
+use pblink_server::{
+    Builder, Connection, Delivery, Event, EventKind, Events, Notice, Server, WriteError,
+};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::TcpStream;
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
@@ -38,9 +40,10 @@ pub async fn start(builder: Builder) -> Server {
 /// Waits for an event that `wanted` likes.
 pub async fn until(events: &mut Events, wanted: impl Fn(&EventKind) -> bool) -> Event {
     loop {
-        let event = soon(events.recv()).await.expect("the server lives");
-        if wanted(&event.kind) {
-            return event;
+        match soon(events.recv()).await.expect("the server lives") {
+            Notice::Event(event) if wanted(&event.kind) => return event,
+            Notice::Event(_) => {}
+            Notice::Lost(lost) => panic!("{lost} events are lost"),
         }
     }
 }
