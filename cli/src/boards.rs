@@ -5,7 +5,7 @@ use pblink_protocol::config::{Config, ConfigError};
 use pblink_protocol::time::Instant;
 use pblink_server::{EventKind, Layer};
 use pblink_simulator::live::{self, Clock, News, Order};
-use pblink_simulator::{Down, Pair, PairEvent, PairOptions};
+use pblink_simulator::{Pair, PairEvent, PairOptions};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
@@ -67,7 +67,7 @@ impl Board {
 }
 
 /// What the monitor and the log show of a board's news; `None` for what is not worth a line.
-pub fn event(id: &str, news: &News, was_down: Option<Down>) -> Option<EventKind> {
+pub fn event(id: &str, news: &News, was_down: Option<Layer>) -> Option<EventKind> {
     let board =
         |layer, up, detail: String| Some(EventKind::Board { id: id.to_owned(), layer, up, detail });
     match news {
@@ -76,14 +76,14 @@ pub fn event(id: &str, news: &News, was_down: Option<Down>) -> Option<EventKind>
         News::Down(Some(down)) if was_down.is_some_and(|was| depth(*down) >= depth(was)) => None,
         News::Down(Some(down)) => {
             let detail = match down {
-                Down::Wires => "the boards do not talk",
-                Down::Coprocessor => "the ESP8266 does not run",
-                Down::Wifi => "no network",
-                Down::Server => "no server",
+                Layer::Wires => "the boards do not talk",
+                Layer::Coprocessor => "the ESP8266 does not run",
+                Layer::Wifi => "no network",
+                Layer::Server => "no server",
             };
-            board(layer(*down), false, detail.to_owned())
+            board(*down, false, detail.to_owned())
         }
-        News::Down(None) => board(was_down.map_or(Layer::Server, layer), true, "works".to_owned()),
+        News::Down(None) => board(was_down.unwrap_or(Layer::Server), true, "works".to_owned()),
         News::Event(PairEvent::App(AppEvent::Reset(cause))) => {
             let part = match cause {
                 ResetCause::Exchange(_) => Layer::Wires,
@@ -105,20 +105,11 @@ pub fn event(id: &str, news: &News, was_down: Option<Down>) -> Option<EventKind>
 }
 
 /// How far from the board a layer is.
-fn depth(down: Down) -> u8 {
+fn depth(down: Layer) -> u8 {
     match down {
-        Down::Coprocessor => 0,
-        Down::Wires => 1,
-        Down::Wifi => 2,
-        Down::Server => 3,
-    }
-}
-
-fn layer(down: Down) -> Layer {
-    match down {
-        Down::Wires => Layer::Wires,
-        Down::Coprocessor => Layer::Coprocessor,
-        Down::Wifi => Layer::Wifi,
-        Down::Server => Layer::Server,
+        Layer::Coprocessor => 0,
+        Layer::Wires => 1,
+        Layer::Wifi => 2,
+        Layer::Server => 3,
     }
 }

@@ -12,7 +12,7 @@ use monitor_fixture::{Fake, NASTY, link};
 use pblink_cli::control::{
     Client, ClientError, ControlServer, Notice, ServerInfo, Update, follow_source,
 };
-use pblink_server::{Cause, Event, EventKind, Layer, LinkState, LinkStatus};
+use pblink_server::{Cause, Event, EventKind, Layer, LinkState, LinkStatus, Report};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::sync::mpsc;
@@ -139,7 +139,8 @@ async fn a_flood_of_reports_does_not_push_outages_out_of_the_history() {
     fake.note("outage");
     for number in 0..100 {
         let id = "1".into();
-        fake.history.record(EventKind::Report { id, connects: 1, number, mem_free: 1 });
+        let report = Report { connects: 1, number, mem_free: 1 };
+        fake.history.record(EventKind::Report { id, report });
     }
     let server = ControlServer::bind(anywhere(), fake.clone()).await.unwrap();
     let mut stream = events(&server, "", None).await;

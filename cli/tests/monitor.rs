@@ -8,7 +8,7 @@ use std::time::Duration;
 use monitor_fixture::{NASTY, info, link, screen, text};
 use pblink_cli::control::Update;
 use pblink_cli::monitor::{Action, ExtraKey, Key, Model, Now, Tab, plain};
-use pblink_server::{Cause, Event, EventKind, Layer, LinkState, LinkStatus, Refusal};
+use pblink_server::{Cause, Event, EventKind, Layer, LinkState, LinkStatus, Refusal, Report};
 use ratatui::buffer::Buffer;
 use ratatui::style::Color;
 
@@ -28,8 +28,8 @@ fn at(seconds: u64, kind: EventKind) -> Update {
     Update::Event(Arc::new(Event { seq: seconds + 1, at_ms: NOON + seconds * 1000, kind }))
 }
 
-fn report(id: &str, number: u64, mem_free: u64) -> EventKind {
-    EventKind::Report { id: id.into(), connects: 2, number, mem_free }
+fn report(id: &str, number: u32, mem_free: u32) -> EventKind {
+    EventKind::Report { id: id.into(), report: Report { connects: 2, number, mem_free } }
 }
 
 fn links() -> Vec<LinkStatus> {
@@ -102,11 +102,11 @@ fn model(colour: bool) -> Model {
     }
     for number in 0..16 {
         let free = 22_000 + (number * 7919) % 3000;
-        model.apply(at(20 + number, report("1", number, free)));
+        model.apply(at(20 + u64::from(number), report("1", number, free)));
     }
     // This one boots in between.
     for (i, number) in [7, 8, 0, 1].into_iter().enumerate() {
-        model.apply(at(40 + i as u64, report("10", number, 9_900 - 50 * i as u64)));
+        model.apply(at(40 + i as u64, report("10", number, 9_900 - 50 * i as u32)));
     }
     tick(&mut model, 5_000);
     model

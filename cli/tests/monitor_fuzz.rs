@@ -8,7 +8,7 @@ use std::time::Duration;
 use monitor_fixture::{NASTY, info, link, screen, text};
 use pblink_cli::control::Update;
 use pblink_cli::monitor::{Key, Model, Now};
-use pblink_server::{Cause, Event, EventKind, Layer, LinkState, LinkStatus, Refusal};
+use pblink_server::{Cause, Event, EventKind, Layer, LinkState, LinkStatus, Refusal, Report};
 
 /// Small, seeded, good enough to choose with.
 struct Dice(u64);
@@ -68,9 +68,11 @@ impl Dice {
             5 => EventKind::Note { id: None, text: self.id() },
             _ => EventKind::Report {
                 id,
-                connects: self.number(),
-                number: self.number(),
-                mem_free: self.number(),
+                report: Report {
+                    connects: self.number() as u32,
+                    number: self.number() as u32,
+                    mem_free: self.number() as u32,
+                },
             },
         }
     }

@@ -3,7 +3,7 @@
 use core::fmt;
 
 use pblink_protocol::app::{DropCause, ResetCause};
-use pblink_protocol::config::Report;
+use pblink_protocol::report::Report;
 
 /// What happens on the link. Every method has a default that does nothing: override what you need.
 ///

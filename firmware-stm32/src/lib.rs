@@ -73,8 +73,9 @@ pub use link::{Counters, Handle, Line, State, Status};
 pub use pblink_image::identity as __identity;
 pub use pblink_image::settings;
 pub use pblink_protocol::app::{DropCause, ResetCause, WriteError};
-pub use pblink_protocol::config::{Config, ConfigError, Report};
+pub use pblink_protocol::config::{Config, ConfigError};
 pub use pblink_protocol::delivery::Delivery;
+pub use pblink_protocol::report::Report;
 pub use runner::{Link, Options, Runner, new};
 
 /// Puts the program's name and version where tools find them: `pblink doctor` then tells which program a

@@ -161,7 +161,7 @@ impl<B: SlaveBus, W: Wires, H: Hooks, D: Watchdog> Runner<'_, B, W, H, D> {
                 }
                 AppEvent::Report(r) => hooks.log(format_args!(
                     "report {}: {} connects, {} bytes of memory free",
-                    r.1, r.0, r.2
+                    r.number, r.connects, r.mem_free
                 )),
                 AppEvent::Reset(cause) => hooks.log(format_args!("ESP8266 reset: {cause}")),
                 AppEvent::Dropped(cause) => hooks.log(format_args!("line dropped: {cause:?}")),

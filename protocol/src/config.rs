@@ -198,24 +198,3 @@ impl Config {
         }
     }
 }
-
-/// The ESP8266's report: what follows the header `r`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Report(
-    /// How often it has connected to the server since it booted.
-    pub u32,
-    /// Number of this report since it booted, from 0.
-    pub u32,
-    /// Its free memory in bytes.
-    pub u32,
-);
-
-impl Report {
-    /// Reads the JSON list.
-    pub fn decode(json: &[u8]) -> Option<Self> {
-        let mut list = Reader::open(json)?;
-        let report = Self(list.number()?, list.number()?, list.number()?);
-        list.close()?;
-        Some(report)
-    }
-}

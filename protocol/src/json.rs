@@ -1,4 +1,4 @@
-//! The little of JSON that the I2C side speaks: lists of numbers and strings, in one line.
+//! The little of JSON that boards speak: lists of numbers and strings, in one line.
 //!
 //! General JSON libraries bring kilobytes of stack and tables, which the ESP8266 does not have.
 
@@ -14,11 +14,33 @@ pub(crate) struct Reader<'a> {
 }
 
 impl<'a> Reader<'a> {
+    pub(crate) fn new(text: &'a [u8]) -> Self {
+        Self { rest: text, first: true }
+    }
+
     /// Reads the `[`.
     pub(crate) fn open(text: &'a [u8]) -> Option<Self> {
-        let mut reader = Self { rest: text, first: true };
-        reader.token(b'[')?;
+        let mut reader = Self::new(text);
+        reader.list()?;
         Some(reader)
+    }
+
+    /// Reads the `[` of a list whose elements follow.
+    pub(crate) fn list(&mut self) -> Option<()> {
+        self.first = true;
+        self.token(b'[')
+    }
+
+    /// Reads these characters, with or without blanks between them.
+    pub(crate) fn tokens(&mut self, wanted: &[u8]) -> Option<()> {
+        wanted.iter().try_for_each(|&byte| self.token(byte))
+    }
+
+    /// Reads this key of an object, written without escapes, and its `:`.
+    pub(crate) fn key(&mut self, key: &str) -> Option<()> {
+        self.token(b'"')?;
+        self.rest = self.rest.strip_prefix(key.as_bytes())?.strip_prefix(b"\"")?;
+        self.token(b':')
     }
 
     /// Reads an element that is a whole number of at most 32 bits.
@@ -57,6 +79,11 @@ impl<'a> Reader<'a> {
     /// Reads the `]`, behind which there must be nothing.
     pub(crate) fn close(mut self) -> Option<()> {
         self.token(b']')?;
+        self.end()
+    }
+
+    /// Returns `None` if anything but blanks is left.
+    pub(crate) fn end(mut self) -> Option<()> {
         self.space();
         self.rest.is_empty().then_some(())
     }

@@ -17,6 +17,9 @@
 //! | [`config`] | the configuration, as it goes from STM32 to ESP8266 | both, tools |
 //! | [`coprocessor`] | the program of the ESP8266 | ESP8266 |
 //! | [`app`] | the application base of the STM32 | STM32 |
+//! | [`report`] | the ESP8266's report about itself | all |
+//! | [`inband`] | lines that a board itself sends to the server | STM32, server |
+//! | [`layer`] | the parts of a link, of which one is named when it is down | server, simulator |
 //! | [`time`] | instants and spans in microseconds | all |
 //!
 //! No machine here reads a clock, sleeps, allocates, or knows a peripheral. Bytes, edges and `now` go
@@ -33,7 +36,10 @@ pub mod config;
 pub mod coprocessor;
 pub mod delivery;
 pub mod i2c;
+pub mod inband;
 mod json;
+pub mod layer;
+pub mod report;
 pub mod tcp;
 pub mod time;
 

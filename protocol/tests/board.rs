@@ -7,10 +7,10 @@ use common::world::{World, config, has, lines};
 use common::{Rng, span};
 use pblink_protocol::MAX_TEXT;
 use pblink_protocol::app::{AppBase, AppEvent, QUEUE, ResetCause, WriteError};
-use pblink_protocol::config::Report;
 use pblink_protocol::coprocessor::Command;
 use pblink_protocol::delivery::Delivery;
 use pblink_protocol::i2c::{InitiatorTiming, Responder};
+use pblink_protocol::report::Report;
 use pblink_protocol::tcp::line::BadText;
 use pblink_protocol::time::Duration;
 
@@ -129,7 +129,7 @@ fn unknown_and_garbled_lines_are_dropped_and_told() {
     let want = [
         "Dropped(UnknownHeader(120))",
         "Dropped(UnknownHeader(114))",
-        "Report(Report(1, 2, 3))",
+        "Report(Report { connects: 1, number: 2, mem_free: 3 })",
         "Server(true)",
         "Server(false)",
         "Dropped(NotUtf8)",
@@ -201,7 +201,7 @@ fn reports_come_to_the_application_and_to_the_server() {
     w.esp().set_mem_free(41_000);
     w.until(60_000, |w| w.server_app.got.len() >= 3);
     for n in 0..3 {
-        assert!(has(&w, AppEvent::Report(Report(1, n, 41_000))));
+        assert!(has(&w, AppEvent::Report(Report { connects: 1, number: n, mem_free: 41_000 })));
         let line = format!("{{\"pblink\":{{\"report\":[1,{n},41000]}}}}");
         assert_eq!(w.server_app.got[n as usize], line);
     }
@@ -212,7 +212,7 @@ fn reports_come_to_the_application_and_to_the_server() {
     assert!(gap > span(9700) && gap < span(10_300), "{gap}");
     let mut w = World::up();
     w.app().set_forward_reports(false);
-    w.until(30_000, |w| has(w, AppEvent::Report(Report(1, 1, 0))));
+    w.until(30_000, |w| has(w, AppEvent::Report(Report { connects: 1, number: 1, mem_free: 0 })));
     w.run(3000);
     assert!(w.server_app.got.is_empty());
 }

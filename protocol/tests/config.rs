@@ -1,8 +1,9 @@
 //! The configuration line, against serde_json as an independent codec.
 
 use heapless::String as Bounded;
-use pblink_protocol::config::{Config, ConfigError, MAX_SERVER, Report};
+use pblink_protocol::config::{Config, ConfigError, MAX_SERVER};
 use pblink_protocol::i2c::MAX_PAYLOAD;
+use pblink_protocol::report::Report;
 use pblink_protocol::tcp::line::{BadId, MAX_ID, is_invisible};
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -180,8 +181,14 @@ fn the_password_is_not_shown() {
 
 #[test]
 fn reports() {
-    assert_eq!(Report::decode(b"[1, 0, 8244320]"), Some(Report(1, 0, 8_244_320)));
-    assert_eq!(Report::decode(b"[4294967295,2,3]"), Some(Report(u32::MAX, 2, 3)));
+    assert_eq!(
+        Report::decode(b"[1, 0, 8244320]"),
+        Some(Report { connects: 1, number: 0, mem_free: 8_244_320 })
+    );
+    assert_eq!(
+        Report::decode(b"[4294967295,2,3]"),
+        Some(Report { connects: u32::MAX, number: 2, mem_free: 3 })
+    );
     for junk in ["", "[]", "[1, 2]", "[1, 2, 3, 4]", "[1, 2, -3]", "[1.5, 2, 3]", "x"] {
         assert_eq!(Report::decode(junk.as_bytes()), None, "{junk}");
     }

@@ -12,10 +12,11 @@
 mod common;
 
 use common::vectors::{Entry, load};
-use pblink_protocol::config::{Config, Report};
+use pblink_protocol::config::Config;
 use pblink_protocol::i2c::{
     Initiator, InitiatorAction, InitiatorEvent, InitiatorTiming, Responder, ResponderAction,
 };
+use pblink_protocol::report::Report;
 use pblink_protocol::time::{Duration, Instant};
 
 /// One recorded exchange.
@@ -247,6 +248,9 @@ fn recorded_payloads_are_understood() {
     assert_eq!((config.ssid.as_str(), config.password.as_str()), ("sim", "sim"));
     assert!(down[1..].iter().all(|p| p.starts_with(b"3[") && p.ends_with(b"\n")));
     let reports: Vec<_> = up.iter().filter(|p| p[0] == b'r').collect();
-    assert_eq!(Report::decode(&reports[0][1..]), Some(Report(1, 0, 8_244_320)));
+    assert_eq!(
+        Report::decode(&reports[0][1..]),
+        Some(Report { connects: 1, number: 0, mem_free: 8_244_320 })
+    );
     assert!(up.iter().all(|p| b"nukr".contains(&p[0])));
 }

@@ -2,6 +2,8 @@
 //!
 //! These types are also the JSON of `pblink serve`'s control API, so their field names are public.
 
+use pblink_protocol::layer::Layer;
+use pblink_protocol::report::Report;
 use serde::{Deserialize, Serialize};
 
 /// One thing that happened, in the order in which it happened.
@@ -80,12 +82,9 @@ pub enum EventKind {
     Report {
         /// The client's id.
         id: String,
-        /// How often the ESP8266 has connected to the server since it booted.
-        connects: u64,
-        /// Number of the report since the ESP8266 booted, from 0.
-        number: u64,
-        /// Free memory of the ESP8266 in bytes.
-        mem_free: u64,
+        /// The report; its fields stand beside the id in JSON.
+        #[serde(flatten)]
+        report: Report,
     },
     /// A board told (or a simulated board showed) which of its layers went down or came back.
     Board {
@@ -121,31 +120,6 @@ impl EventKind {
             | Self::Report { id, .. }
             | Self::Board { id, .. } => Some(id),
         }
-    }
-}
-
-/// The parts of a link, from the board outwards. A status that is not "up" names one of them.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Layer {
-    /// I2C and the syn, ack and reset wires between STM32 and ESP8266.
-    Wires,
-    /// The ESP8266 itself.
-    Coprocessor,
-    /// The ESP8266's WiFi.
-    Wifi,
-    /// The server program, or the way to it.
-    Server,
-}
-
-impl std::fmt::Display for Layer {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(match self {
-            Self::Wires => "wires",
-            Self::Coprocessor => "coprocessor",
-            Self::Wifi => "WiFi",
-            Self::Server => "server",
-        })
     }
 }
 

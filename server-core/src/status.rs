@@ -2,9 +2,10 @@
 //!
 //! These types are also the JSON of `pblink serve`'s control API, so their field names are public.
 
+use pblink_protocol::layer::Layer;
 use serde::{Deserialize, Serialize};
 
-use crate::event::{Cause, Layer};
+use crate::event::Cause;
 
 /// Whether a link works, and if not, which layer is down.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]

@@ -8,7 +8,9 @@ use common::{
     PATIENT, Peer, SHORT, begin_write, is_outage, is_ready, is_refusal, read, server, soon, start,
     until,
 };
-use pblink_server::{Cause, Connection, Delivery, EventKind, Layer, LinkState, Refusal, Server};
+use pblink_server::{
+    Cause, Connection, Delivery, EventKind, Layer, LinkState, Refusal, Report, Server,
+};
 
 #[tokio::test]
 async fn a_client_takes_over_from_its_own_half_open_connection() {
@@ -202,7 +204,10 @@ async fn reports_are_taken_out_of_the_stream() {
     assert_eq!(read(&connection).await, "before");
     assert_eq!(read(&connection).await, r#"{"pblink":{"report":[2,7]}}"#);
     let event = until(&mut events, |e| matches!(e, EventKind::Report { .. })).await;
-    let expected = EventKind::Report { id: "1".into(), connects: 2, number: 7, mem_free: 23456 };
+    let expected = EventKind::Report {
+        id: "1".into(),
+        report: Report { connects: 2, number: 7, mem_free: 23456 },
+    };
     assert_eq!(event.kind, expected);
     let status = connection.status();
     assert_eq!(status.board_connects, Some(2));

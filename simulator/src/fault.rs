@@ -37,16 +37,3 @@ pub enum Wire {
     /// STM32 → ESP8266, true is active.
     Reset,
 }
-
-/// The layer of a pair that is down.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Down {
-    /// The two boards do not exchange anything although both run.
-    Wires,
-    /// The ESP8266 does not run.
-    Coprocessor,
-    /// No network.
-    Wifi,
-    /// No server.
-    Server,
-}

@@ -20,7 +20,7 @@ mod program;
 mod wires;
 pub mod world;
 
-pub use fault::{Down, Fault, Wire};
+pub use fault::{Fault, Wire};
 pub use ledger::{Ledger, Totals};
 pub use pair::{NetCommand, Pair, PairEvent, PairOptions};
 pub use program::{Program, ProgramOptions, sequence_of};

@@ -8,12 +8,13 @@ use std::future::Future;
 use std::pin::Pin;
 use std::time::Instant as StdInstant;
 
+use pblink_protocol::layer::Layer;
 use pblink_protocol::time::Instant;
 use tokio::net::TcpStream;
 use tokio::sync::mpsc;
 use tokio::time::{Duration, sleep_until, timeout};
 
-use crate::fault::{Down, Fault};
+use crate::fault::Fault;
 use crate::pair::{NetCommand, Pair, PairEvent};
 
 /// An order for a running pair.
@@ -33,7 +34,7 @@ pub enum News {
     /// Something happened.
     Event(PairEvent),
     /// Another layer is down now, or none.
-    Down(Option<Down>),
+    Down(Option<Layer>),
     /// The answer to [`Order::Tell`]: the pair itself is what there is to see.
     Here,
 }

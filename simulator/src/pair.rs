@@ -7,9 +7,10 @@ use pblink_protocol::app::{AppBase, AppEvent};
 use pblink_protocol::config::{Config, ConfigError};
 use pblink_protocol::coprocessor::{Command, Coprocessor};
 use pblink_protocol::i2c::{BusFault, InitiatorAction, InitiatorTiming, ResponderAction};
+use pblink_protocol::layer::Layer;
 use pblink_protocol::time::{Duration, Instant, earliest};
 
-use crate::fault::{Down, Fault, Wire};
+use crate::fault::{Fault, Wire};
 use crate::program::{Program, ProgramOptions};
 use crate::wires::{Armed, Edge, Transfer, TransferKind, Wires, bus_time};
 
@@ -217,16 +218,16 @@ impl Pair {
     }
 
     /// The layer that is down, if one is.
-    pub fn down(&self) -> Option<Down> {
+    pub fn down(&self) -> Option<Layer> {
         let Esp::Running(esp) = &self.esp else {
-            return Some(Down::Coprocessor);
+            return Some(Layer::Coprocessor);
         };
         if !self.app.is_running() {
-            Some(Down::Wires)
+            Some(Layer::Wires)
         } else if self.radio != Radio::Joined || self.network_back_at.is_some() {
-            Some(Down::Wifi)
+            Some(Layer::Wifi)
         } else if !esp.server_up() {
-            Some(Down::Server)
+            Some(Layer::Server)
         } else {
             None
         }

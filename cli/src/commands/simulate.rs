@@ -4,10 +4,11 @@ use std::io::{Write, stdout};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use pblink_protocol::delivery::Delivery;
+use pblink_protocol::layer::Layer;
 use pblink_protocol::time::Duration as LinkDuration;
 use pblink_server::Event;
 use pblink_simulator::live::{News, Order};
-use pblink_simulator::{Down, Ledger, PairEvent, PairOptions, ProgramOptions, Totals};
+use pblink_simulator::{Ledger, PairEvent, PairOptions, ProgramOptions, Totals};
 use serde::Serialize;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until};
@@ -186,7 +187,7 @@ struct Run {
     returned: Ledger,
     returns: bool,
     others: u64,
-    down: Option<Down>,
+    down: Option<Layer>,
     seq: u64,
     /// Nobody reads what is printed.
     closed: bool,
@@ -203,7 +204,7 @@ impl Run {
             returned: Ledger::default(),
             returns: false,
             others: 0,
-            down: Some(Down::Coprocessor),
+            down: Some(Layer::Coprocessor),
             seq: 0,
             closed: false,
         }

@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, VecDeque};
 
-use pblink_server::{Cause, Event, EventKind, Layer, LinkState, LinkStatus};
+use pblink_server::{Cause, Event, EventKind, Layer, LinkState, LinkStatus, Report};
 
 use crate::control::{ServerInfo, Update};
 use crate::output::events;
@@ -72,12 +72,8 @@ pub struct Outage {
 pub struct Sample {
     /// Wall clock.
     pub at_ms: u64,
-    /// How often the ESP8266 has connected since it booted.
-    pub connects: u64,
-    /// Number since it booted, from 0.
-    pub number: u64,
-    /// Its free memory in bytes.
-    pub mem_free: u64,
+    /// The report.
+    pub report: Report,
 }
 
 /// The reports of one link.
@@ -263,14 +259,8 @@ impl Data {
                     outage.end = OutageEnd::Unknown;
                 }
             }
-            EventKind::Report { id, connects, number, mem_free } => {
-                let sample = Sample {
-                    at_ms: event.at_ms,
-                    connects: *connects,
-                    number: *number,
-                    mem_free: *mem_free,
-                };
-                self.report(id, sample);
+            EventKind::Report { id, report } => {
+                self.report(id, Sample { at_ms: event.at_ms, report: *report });
             }
             _ => {}
         }
@@ -281,7 +271,7 @@ impl Data {
             return;
         }
         let reports = self.reports.entry(id.to_owned()).or_default();
-        if reports.samples.back().is_some_and(|last| sample.number < last.number) {
+        if reports.samples.back().is_some_and(|last| sample.report.number < last.report.number) {
             reports.boots += 1;
         }
         push(&mut reports.samples, sample, SAMPLES);

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use pblink_server::{Cause, Event, EventKind, Layer, LinkState};
+use pblink_server::{Cause, Event, EventKind, Layer, LinkState, Report};
 
 use super::cells::width;
 use super::units;
@@ -43,8 +43,11 @@ pub fn what(kind: &EventKind) -> String {
         EventKind::QueueFull { .. } => {
             "line not acknowledged, the application does not read".into()
         }
-        EventKind::Report { connects, number, mem_free, .. } => {
-            format!("report {number}, {} free, connects {connects}", units::bytes(*mem_free))
+        EventKind::Report { report: Report { connects, number, mem_free }, .. } => {
+            format!(
+                "report {number}, {} free, connects {connects}",
+                units::bytes((*mem_free).into())
+            )
         }
         EventKind::Board { layer, up, detail, .. } => {
             format!("{} {}: {detail}", layer_name(*layer), if *up { "up" } else { "down" })

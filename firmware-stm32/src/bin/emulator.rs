@@ -116,8 +116,8 @@ impl Hooks for Tell {
         tell(from_board::HOOK, &[&[hook::BAD_SERVER]]);
     }
 
-    fn report(&mut self, Report(connects, number, free): Report) {
-        let numbers = [connects.to_le_bytes(), number.to_le_bytes(), free.to_le_bytes()];
+    fn report(&mut self, Report { connects, number, mem_free }: Report) {
+        let numbers = [connects.to_le_bytes(), number.to_le_bytes(), mem_free.to_le_bytes()];
         tell(from_board::HOOK, &[&[hook::REPORT], numbers.as_flattened()]);
     }
 

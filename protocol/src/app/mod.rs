@@ -10,10 +10,12 @@ use core::fmt;
 use heapless::Vec;
 
 use crate::MAX_TEXT;
-use crate::config::{Config, ConfigError, Report};
+use crate::config::{Config, ConfigError};
 use crate::delivery::Delivery;
 use crate::i2c::payload::{Assembler, Outgoing, Step};
 use crate::i2c::{Failure, Initiator, InitiatorEvent, InitiatorTiming, MAX_PAYLOAD};
+use crate::inband::Message;
+use crate::report::Report;
 use crate::tcp::line::{BadText, check_text};
 use crate::time::{Duration, Instant, earliest};
 
@@ -203,8 +205,8 @@ impl AppBase {
         Ok(())
     }
 
-    /// Whether reports of the ESP8266 are also sent to the server, as the line
-    /// `{"pblink":{"report":[connects,number,mem_free]}}`. On by default.
+    /// Sets whether reports of the ESP8266 are also sent to the server, as [`Message::Report`]. On by
+    /// default.
     pub fn set_forward_reports(&mut self, forward: bool) {
         self.forward_reports = forward;
         self.report = self.report.filter(|_| forward);
@@ -405,13 +407,10 @@ impl AppBase {
         if !self.queue.is_empty() || !self.server_up {
             return;
         }
-        if let Some(Report(connects, number, mem_free)) = self.report.take() {
-            let line = &mut self.queue;
+        if let Some(report) = self.report.take() {
             // Best effort: the next one makes up for it. It fits, as the queue is empty.
-            let _ = fmt::Write::write_fmt(
-                line,
-                format_args!("0{{\"pblink\":{{\"report\":[{connects},{number},{mem_free}]}}}}\n"),
-            );
+            let line = Message::Report(report);
+            let _ = fmt::Write::write_fmt(&mut self.queue, format_args!("0{line}\n"));
         }
     }
 

@@ -5,6 +5,7 @@ use pblink_protocol::config::Config;
 use pblink_protocol::coprocessor::{Command, Coprocessor};
 use pblink_protocol::delivery::Delivery;
 use pblink_protocol::i2c::{Initiator, InitiatorTiming, Responder};
+use pblink_protocol::inband::Message;
 use pblink_protocol::tcp::endpoint::{Disposition, Endpoint, Host, Receipt, Role, Ticket, Timing};
 use pblink_protocol::time::{Duration, Instant};
 
@@ -376,6 +377,5 @@ pub fn has(world: &World, event: AppEvent) -> bool {
 
 /// Lines without the forwarded reports.
 pub fn lines(got: &[String]) -> Vec<&str> {
-    let report = |l: &&str| !l.starts_with("{\"pblink\"");
-    got.iter().map(String::as_str).filter(report).collect()
+    got.iter().map(String::as_str).filter(|line| Message::parse(line).is_none()).collect()
 }

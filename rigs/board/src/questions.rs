@@ -5,12 +5,13 @@ use core::fmt::Write;
 
 use heapless::{Deque, Vec};
 use pblink_protocol::app::AppBase;
-use pblink_protocol::config::{Config, Report};
+use pblink_protocol::config::Config;
 use pblink_protocol::coprocessor::{Command, Coprocessor};
 use pblink_protocol::delivery::Delivery;
 use pblink_protocol::i2c::{
     BusFault, Header, InitiatorAction, InitiatorTiming, MAX_PAYLOAD, ResponderAction,
 };
+use pblink_protocol::report::Report;
 use pblink_protocol::tcp::endpoint::{Disposition, Endpoint, Host, Receipt, Role, Timing};
 use pblink_protocol::tcp::line::{Found, Line, LineReader, Mid};
 use pblink_protocol::tcp::window::{Verdict, Window, fingerprint};

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::task::Waker;
 
 use pblink_protocol::delivery::Delivery;
+use pblink_protocol::layer::Layer;
 use pblink_protocol::tcp::endpoint::{Endpoint, Role, Ticket, Timing};
 use pblink_protocol::time::{Instant, earliest};
 
@@ -14,7 +15,7 @@ use super::Shared;
 use super::side::{Receiver, Side, Waiter};
 use super::transport::{Socket, Transport};
 use crate::buffers::{LineBytes, Partial};
-use crate::event::{Cause, EventKind, Layer};
+use crate::event::{Cause, EventKind};
 use crate::status::{LinkState, LinkStatus};
 
 /// Lines of one link that are waiting or unacknowledged; the next writer waits for room.
@@ -311,9 +312,9 @@ impl Core {
             unread: self.side.inbox.len() as u64,
             unacked: self.endpoint.unacked() as u64,
             write_ack_us: self.side.write_ack_us,
-            mem_free: report.map(|(_, _, mem_free)| mem_free),
-            report_number: report.map(|(_, number, _)| number),
-            board_connects: report.map(|(connects, _, _)| connects),
+            mem_free: report.map(|report| report.mem_free.into()),
+            report_number: report.map(|report| report.number.into()),
+            board_connects: report.map(|report| report.connects.into()),
         }
     }
 }

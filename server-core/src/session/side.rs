@@ -2,6 +2,8 @@
 
 use std::task::Waker;
 
+use pblink_protocol::inband::Message;
+use pblink_protocol::report::Report;
 use pblink_protocol::tcp::endpoint::{self, Host, Receipt, Ticket};
 use pblink_protocol::time::{Duration, Instant};
 
@@ -9,7 +11,6 @@ use super::Shared;
 use super::inbox::Inbox;
 use crate::buffers::{KEEP, LineBytes};
 use crate::event::EventKind;
-use crate::report;
 
 /// Invalid lines that become events in each time-out; all are counted.
 const INVALID_EVENTS: u8 = 8;
@@ -40,7 +41,7 @@ pub(crate) struct Side {
     pub(super) invalid_events: u8,
     pub(super) invalid_since: Instant,
     pub(super) write_ack_us: Option<u64>,
-    pub(super) report: Option<(u64, u64, u64)>,
+    pub(super) report: Option<Report>,
 }
 
 impl Side {
@@ -76,14 +77,9 @@ impl Host<LineBytes> for Receiver<'_> {
             return endpoint::Disposition::Refused;
         }
         side.busy = true;
-        if let Some((connects, number, mem_free)) = report::parse(text) {
-            side.report = Some((connects, number, mem_free));
-            self.shared.bus.publish(EventKind::Report {
-                id: self.id.to_owned(),
-                connects,
-                number,
-                mem_free,
-            });
+        if let Some(Message::Report(report)) = Message::parse(text) {
+            side.report = Some(report);
+            self.shared.bus.publish(EventKind::Report { id: self.id.to_owned(), report });
             return endpoint::Disposition::Taken;
         }
         // An empty queue takes any line: else one longer than the queue could never pass.

@@ -20,6 +20,7 @@ mod server;
 use fastrand::Rng;
 use pblink_protocol::config::Config;
 use pblink_protocol::delivery::Delivery;
+use pblink_protocol::inband::Message;
 use pblink_protocol::tcp::endpoint::Timing;
 use pblink_protocol::time::{Duration, Instant, earliest};
 
@@ -333,8 +334,7 @@ impl World {
         let ledger = &mut self.boards[line.board].outward;
         match sequence_of(&line.text) {
             Some(number) => ledger.got(number),
-            // A forwarded report.
-            None if line.text.starts_with("{\"pblink\"") => {}
+            None if Message::parse(&line.text).is_some() => {}
             None => ledger.got_unknown(),
         }
     }

@@ -5,9 +5,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use pblink_protocol::time::Duration as LinkDuration;
-use pblink_server::{Connection, Delivery, EventKind, Server, WriteError};
+use pblink_server::{Connection, Delivery, EventKind, Layer, Server, WriteError};
 use pblink_simulator::live::{News, Order};
-use pblink_simulator::{Down, Fault, Pair, PairEvent, PairOptions, ProgramOptions};
+use pblink_simulator::{Fault, Pair, PairEvent, PairOptions, ProgramOptions};
 use tokio::time::{Instant, sleep, timeout};
 
 use super::ledgers::{Ledgers, got};
@@ -188,7 +188,7 @@ fn builder(address: SocketAddr, ids: &[String]) -> pblink_server::Builder {
 struct Watch {
     id: String,
     number: u16,
-    down: Option<Down>,
+    down: Option<Layer>,
     was_up: bool,
 }
 

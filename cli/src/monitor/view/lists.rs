@@ -98,14 +98,21 @@ pub fn reports(frame: &mut Frame, area: Rect, model: &Model, theme: Theme) -> Po
     let columns = [
         Column { title: "id", width: id.0, most: id.1, right: false, rank: 0, cell: link_id },
         number("last", 9, 1, |row, _, theme| report(row, theme, |r| events::time(r.at_ms))),
-        number("number", 6, 3, |row, _, theme| report(row, theme, |r| units::count(r.number))),
-        number("connects", 8, 4, |row, _, theme| report(row, theme, |r| units::count(r.connects))),
+        number("number", 6, 3, |row, _, theme| {
+            report(row, theme, |r| units::count(r.report.number.into()))
+        }),
+        number("connects", 8, 4, |row, _, theme| {
+            report(row, theme, |r| units::count(r.report.connects.into()))
+        }),
         number("boots", 5, 6, |row, _, theme| {
             (row.reports.map_or(0, |r| r.boots).to_string(), row.style(Style::new(), theme))
         }),
-        number("free", 8, 2, |row, _, theme| report(row, theme, |r| units::bytes(r.mem_free))),
+        number("free", 8, 2, |row, _, theme| {
+            report(row, theme, |r| units::bytes(r.report.mem_free.into()))
+        }),
         number("lowest", 8, 7, |row, _, theme| {
-            let lowest = row.reports.and_then(|r| r.samples.iter().map(|s| s.mem_free).min());
+            let lowest =
+                row.reports.and_then(|r| r.samples.iter().map(|s| s.report.mem_free.into()).min());
             (lowest.map_or("-".into(), units::bytes), row.style(Style::new(), theme))
         }),
         Column {
@@ -251,7 +258,7 @@ fn report(
 /// The bars of a link's free memory.
 pub fn trend(reports: Option<&Reports>, cells: usize) -> String {
     reports.map_or(String::new(), |reports| {
-        cells::sparkline(reports.samples.iter().map(|sample| sample.mem_free), cells)
+        cells::sparkline(reports.samples.iter().map(|sample| sample.report.mem_free.into()), cells)
     })
 }
 

@@ -105,7 +105,7 @@ fn memory(frame: &mut Frame, rest: &mut Rect, data: &Data, link: &LinkStatus, th
     if rest.height < 5 {
         return;
     }
-    let all = reports.samples.iter().map(|sample| sample.mem_free);
+    let all = reports.samples.iter().map(|sample| sample.report.mem_free.into());
     let (low, high) = (all.clone().min().unwrap_or(0), all.max().unwrap_or(0));
     let range = format!("  {} to {}", units::bytes(low), units::bytes(high));
     let room = usize::from(rest.width).saturating_sub(2 + 12 + cells::text_width(&range));
