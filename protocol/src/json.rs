@@ -143,13 +143,21 @@ impl<'a> Reader<'a> {
 pub(crate) struct Writer<'a> {
     out: &'a mut [u8],
     len: usize,
+    /// A blank follows each comma.
+    spaced: bool,
 }
 
 impl<'a> Writer<'a> {
+    /// Writes the `[`.
     pub(crate) fn open(out: &'a mut [u8]) -> Self {
-        let mut writer = Self { out, len: 0 };
+        let mut writer = Self { out, len: 0, spaced: false };
         writer.byte(b'[');
         writer
+    }
+
+    /// Writes the `[` of a list that has a blank behind each comma.
+    pub(crate) fn spaced(out: &'a mut [u8]) -> Self {
+        Self { spaced: true, ..Self::open(out) }
     }
 
     /// Adds a number.
@@ -212,6 +220,9 @@ impl<'a> Writer<'a> {
     fn element(&mut self) {
         if self.len > 1 {
             self.byte(b',');
+            if self.spaced {
+                self.byte(b' ');
+            }
         }
     }
 

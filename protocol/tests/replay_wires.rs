@@ -13,6 +13,7 @@ mod common;
 
 use common::vectors::{Entry, load};
 use pblink_protocol::config::Config;
+use pblink_protocol::i2c::frame::{CoprocessorFrame, HostFrame};
 use pblink_protocol::i2c::{
     Initiator, InitiatorAction, InitiatorEvent, InitiatorTiming, Responder, ResponderAction,
 };
@@ -253,4 +254,17 @@ fn recorded_payloads_are_understood() {
         Some(Report { connects: 1, number: 0, mem_free: 8_244_320 })
     );
     assert!(up.iter().all(|p| b"nukr".contains(&p[0])));
+    // And what is read is written as the same bytes.
+    for payload in &down[1..] {
+        let frame = HostFrame::parse(payload.strip_suffix(b"\n").expect("a line"));
+        let mut written = vec![0; payload.len()];
+        assert_eq!(frame.expect("a frame").emit(&mut written), payload.len());
+        assert_eq!(written, **payload);
+    }
+    for payload in up {
+        let frame = CoprocessorFrame::parse(payload.strip_suffix(b"\n").expect("a line"));
+        let mut written = vec![0; payload.len()];
+        assert_eq!(frame.expect("a frame").emit(&mut written), payload.len());
+        assert_eq!(written, *payload);
+    }
 }

@@ -12,6 +12,7 @@ use heapless::Vec;
 use crate::MAX_TEXT;
 use crate::config::{Config, ConfigError};
 use crate::delivery::Delivery;
+use crate::i2c::frame::{CoprocessorFrame, CoprocessorHeader, FrameError, HostFrame};
 use crate::i2c::payload::{Assembler, Outgoing, Step};
 use crate::i2c::{Failure, Initiator, InitiatorEvent, InitiatorTiming, MAX_PAYLOAD};
 use crate::inband::Message;
@@ -270,14 +271,15 @@ impl AppBase {
         if text.len() > MAX_TEXT {
             return Err(WriteError::TooLong);
         }
-        if self.queue.len() + text.len() + 2 > QUEUE {
-            return Err(WriteError::Full);
-        }
-        let header = b'0' + delivery.to_bits();
-        for part in [&[header][..], text.as_bytes(), b"\n"] {
-            self.queue.extend_from_slice(part).map_err(|_| WriteError::Full)?;
-        }
+        self.queue(&HostFrame::Line { delivery, text })?;
         self.pump(now);
+        Ok(())
+    }
+
+    fn queue(&mut self, frame: &HostFrame<'_>) -> Result<(), WriteError> {
+        let at = self.queue.len();
+        self.queue.resize(at + frame.buffer_len(), 0).map_err(|_| WriteError::Full)?;
+        frame.emit(&mut self.queue[at..]);
         Ok(())
     }
 
@@ -408,9 +410,9 @@ impl AppBase {
             return;
         }
         if let Some(report) = self.report.take() {
+            let text = &Message::Report(report).to_line();
             // Best effort: the next one makes up for it. It fits, as the queue is empty.
-            let line = Message::Report(report);
-            let _ = fmt::Write::write_fmt(&mut self.queue, format_args!("0{line}\n"));
+            let _ = self.queue(&HostFrame::Line { delivery: Delivery::BestEffort, text });
         }
     }
 
@@ -418,7 +420,8 @@ impl AppBase {
         let was_blocked = core::mem::take(&mut self.blocked);
         while !self.wires.received().is_empty() {
             let payload = self.wires.received();
-            if self.assembler.first(payload) == Some(b'n')
+            if self.assembler.first(payload).and_then(CoprocessorHeader::parse)
+                == Some(CoprocessorHeader::Line)
                 && let Some(len) = self.assembler.completes(payload)
                 && self.received.len() + len > QUEUE
             {
@@ -447,22 +450,18 @@ impl AppBase {
     }
 
     fn line(&mut self, now: Instant) {
-        let Some((&header, text)) = self.assembler.line().split_first() else {
-            return;
-        };
-        let event = match header {
-            b'n' if core::str::from_utf8(text).is_err() => AppEvent::Dropped(DropCause::NotUtf8),
-            b'n' => {
+        let event = match CoprocessorFrame::parse(self.assembler.line()) {
+            Ok(CoprocessorFrame::Line(text)) => {
+                let text = text.as_bytes();
                 // Room was made sure of before.
                 let _ = self.received.extend_from_slice(text).map(|()| self.received.push(b'\n'));
                 return;
             }
-            b'k' => {
+            Ok(CoprocessorFrame::Keepalive) => {
                 self.crash_at = Some(now + CRASH_TIMEOUT);
                 return;
             }
-            b'u' | b'd' => {
-                let up = header == b'u';
+            Ok(CoprocessorFrame::Server(up)) => {
                 if up {
                     self.server_by = None;
                 }
@@ -471,16 +470,18 @@ impl AppBase {
                 }
                 AppEvent::Server(up)
             }
-            b'b' => AppEvent::BadWifi,
-            b's' => AppEvent::BadServer,
-            b'r' => match Report::decode(text) {
-                Some(report) => {
-                    self.report = Some(report).filter(|_| self.forward_reports);
-                    AppEvent::Report(report)
-                }
-                None => AppEvent::Dropped(DropCause::UnknownHeader(header)),
-            },
-            other => AppEvent::Dropped(DropCause::UnknownHeader(other)),
+            Ok(CoprocessorFrame::BadWifi) => AppEvent::BadWifi,
+            Ok(CoprocessorFrame::BadServer) => AppEvent::BadServer,
+            Ok(CoprocessorFrame::Report(report)) => {
+                self.report = Some(report).filter(|_| self.forward_reports);
+                AppEvent::Report(report)
+            }
+            Err(FrameError::UnknownHeader(header)) => {
+                AppEvent::Dropped(DropCause::UnknownHeader(header))
+            }
+            Err(FrameError::NotUtf8) => AppEvent::Dropped(DropCause::NotUtf8),
+            // Nothing was lost.
+            Err(FrameError::Empty | FrameError::NoText) => return,
         };
         self.event(event);
     }

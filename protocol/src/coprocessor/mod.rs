@@ -1,21 +1,8 @@
 //! The program of the ESP8266: between the exchange with the STM32 and the server.
 //!
 //! The reference's `esp_link.py` without its faults. It waits for the configuration, joins the
-//! network, keeps a connection to the server, and passes lines with a header each way:
-//!
-//! | STM32 → ESP8266 | |
-//! |---|---|
-//! | the configuration | first after every reset |
-//! | `0x30 + (qos << 1 \| wait)`, text | a line for the server |
-//!
-//! | ESP8266 → STM32 | |
-//! |---|---|
-//! | `n` text | a line from the server |
-//! | `u`, `d` | the server is up, down |
-//! | `b` | could not join the network within 20 s |
-//! | `s` | the server could not be reached at first, or did not answer |
-//! | `r[connects, number, mem_free]` | report |
-//! | `k` | keepalive, every 2 s: the program runs |
+//! network, keeps a connection to the server, and passes lines each way as
+//! [frames](crate::i2c::frame).
 //!
 //! A line from the server is acknowledged when the STM32 has taken it, so a crash of the ESP8266 loses
 //! none; a line for the server leaves the STM32's queue when the ESP8266 has it, so a crash loses
@@ -30,7 +17,9 @@ use crate::MAX_TEXT;
 use crate::config::Config;
 use crate::delivery::Delivery;
 use crate::i2c::Responder;
+use crate::i2c::frame::{CoprocessorFrame, HostFrame, HostHeader};
 use crate::i2c::payload::{Assembler, Step};
+use crate::report::Report;
 use crate::tcp::endpoint::{Endpoint, Role, Stats, Timing};
 use crate::tcp::packed::Packed;
 use crate::time::{Duration, Instant, earliest};
@@ -326,12 +315,13 @@ impl Coprocessor {
             // A line instead of the configuration: this program has started again without the STM32
             // knowing. The line stays, and holds off the ones behind it, until the STM32 misses the
             // keepalives and resets.
-            if self.config.is_none() && self.assembler.first(payload).is_some_and(|b| b != b'[') {
+            let header = self.assembler.first(payload).and_then(HostHeader::parse);
+            if self.config.is_none() && header != Some(HostHeader::Config) {
                 return;
             }
             if self.config.is_some()
                 && let Some(len) = self.assembler.completes(payload)
-                && let Some(delivery) = self.assembler.first(payload).and_then(delivery_of)
+                && let Some(HostHeader::Line(delivery)) = header
                 && !self.may_take(delivery, len - 1)
             {
                 return;
@@ -365,20 +355,13 @@ impl Coprocessor {
     }
 
     fn line_from_host(&mut self, now: Instant) -> bool {
-        let line = self.assembler.line();
-        if self.config.is_none() {
-            return self.configure(now);
+        match HostFrame::parse(self.assembler.line()) {
+            Ok(HostFrame::Config(_)) if self.config.is_none() => self.configure(now),
+            Ok(HostFrame::Line { delivery, text }) if self.config.is_some() => {
+                self.endpoint.write(now, text.as_bytes(), delivery).is_ok()
+            }
+            _ => false,
         }
-        let Some((&header, text)) = line.split_first() else {
-            return false;
-        };
-        let Some(delivery) = delivery_of(header) else {
-            return false;
-        };
-        if text.is_empty() || core::str::from_utf8(text).is_err() {
-            return false;
-        }
-        self.endpoint.write(now, text, delivery).is_ok()
     }
 
     fn configure(&mut self, now: Instant) -> bool {
@@ -423,27 +406,26 @@ impl Coprocessor {
             return false;
         };
         let up = self.endpoint.is_up();
-        let control = if self.keepalive_at.is_some_and(|at| now >= at) {
+        let signal = if self.keepalive_at.is_some_and(|at| now >= at) {
             self.keepalive_at = Some(now + KEEPALIVE);
-            "k"
+            CoprocessorFrame::Keepalive
         } else if up != self.told_up {
             self.told_up = up;
-            if up { "u" } else { "d" }
+            CoprocessorFrame::Server(up)
         } else if core::mem::take(&mut self.tell_bad_wifi) {
-            "b"
+            CoprocessorFrame::BadWifi
         } else if core::mem::take(&mut self.tell_bad_server) {
-            "s"
+            CoprocessorFrame::BadServer
         } else if self.report_at.is_some_and(|at| now >= at) {
             self.report_at = report_interval(config).map(|interval| now + interval);
-            // Spaces as in the reference's `ujson.dumps`.
-            let (connects, number, mem_free) = (self.connects, self.reports, self.mem_free);
-            self.to_host.control(format_args!("r[{connects}, {number}, {mem_free}]"));
-            self.reports = self.reports.wrapping_add(1);
-            return true;
+            let number = self.reports;
+            self.reports = number.wrapping_add(1);
+            let (connects, mem_free) = (self.connects, self.mem_free);
+            CoprocessorFrame::Report(Report { connects, number, mem_free })
         } else {
             return self.to_host.message();
         };
-        self.to_host.control(format_args!("{control}"));
+        self.to_host.signal(&signal);
         true
     }
 
@@ -513,11 +495,6 @@ impl Coprocessor {
         self.tcp = Tcp::Waiting(now + self.backoff);
         self.backoff = self.backoff.times(2).min(MAX_BACKOFF);
     }
-}
-
-fn delivery_of(header: u8) -> Option<Delivery> {
-    let bits = header.wrapping_sub(b'0');
-    (bits < 4).then_some(Delivery::from_bits(bits))
 }
 
 fn report_interval(config: &Config) -> Option<Duration> {

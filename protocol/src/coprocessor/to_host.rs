@@ -1,23 +1,19 @@
 //! What goes to the STM32: lines from the server that wait, and the line that is on its way.
 
-use core::fmt;
-
-use heapless::{String, Vec};
+use heapless::Vec;
 
 use super::{INBOX, INBOX_BYTES};
+use crate::i2c::frame::{CoprocessorFrame, MAX_SIGNAL};
 use crate::tcp::endpoint::{Disposition, Host, Receipt, Ticket};
 use crate::tcp::packed::Packed;
 use crate::time::Duration;
-
-/// The longest line of the ESP8266's own: a report with three numbers of 32 bits.
-const CONTROL: usize = 40;
 
 /// What is on its way to the STM32.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Passing {
     Nothing,
     /// A line of the ESP8266's own.
-    Control,
+    Signal,
     /// The first line of the inbox.
     Message,
 }
@@ -29,7 +25,7 @@ pub(super) struct ToHost {
     inbox: Packed<INBOX_BYTES, INBOX>,
     /// What acknowledges each of them.
     receipts: Vec<Receipt, INBOX>,
-    control: String<CONTROL>,
+    signal: Vec<u8, MAX_SIGNAL>,
     passing: Passing,
     /// Bytes of the line on its way that the wires have taken.
     submitted: usize,
@@ -44,7 +40,7 @@ impl ToHost {
         Self {
             inbox: Packed::new(),
             receipts: Vec::new(),
-            control: String::new(),
+            signal: Vec::new(),
             passing: Passing::Nothing,
             submitted: 0,
             too_long: 0,
@@ -61,7 +57,7 @@ impl ToHost {
     pub(super) fn rest(&self) -> &[u8] {
         let line = match self.passing {
             Passing::Nothing => return &[],
-            Passing::Control => self.control.as_bytes(),
+            Passing::Signal => &self.signal,
             Passing::Message => self.inbox.get(0).unwrap_or_default(),
         };
         line.get(self.submitted..).unwrap_or_default()
@@ -84,12 +80,12 @@ impl ToHost {
         Some(self.receipts.remove(0))
     }
 
-    /// The next line is one of the ESP8266's own; its `\n` is added.
-    pub(super) fn control(&mut self, line: fmt::Arguments<'_>) {
-        self.control.clear();
+    /// Makes this signal of the ESP8266's own the line on its way.
+    pub(super) fn signal(&mut self, frame: &CoprocessorFrame<'_>) {
         // The longest fits.
-        let _ = fmt::Write::write_fmt(&mut self.control, format_args!("{line}\n"));
-        self.passing = Passing::Control;
+        let _ = self.signal.resize(frame.buffer_len().min(MAX_SIGNAL), 0);
+        frame.emit(&mut self.signal);
+        self.passing = Passing::Signal;
     }
 
     /// The next line is the oldest one from the server. False if there is none.
@@ -104,8 +100,12 @@ impl ToHost {
 
 impl Host<()> for ToHost {
     fn deliver(&mut self, text: &str, receipt: Receipt) -> Disposition {
-        let line: [&[u8]; 3] = [b"n", text.as_bytes(), b"\n"];
-        if self.receipts.is_full() || self.inbox.push(&line).is_err() {
+        let line = CoprocessorFrame::Line(text);
+        if self.receipts.is_full() {
+            return Disposition::Refused;
+        }
+        let len = line.buffer_len();
+        if self.inbox.push_with(len, |place| _ = line.emit(place)).is_err() {
             return Disposition::Refused;
         }
         // There is room: both hold as many.

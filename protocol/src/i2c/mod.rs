@@ -16,6 +16,7 @@
 //! As `syn` falls only because the initiator saw that, a payload that is sent again after a failure
 //! was never handed over before: a crash may lose a payload, but does not double one.
 
+pub mod frame;
 mod initiator;
 pub(crate) mod payload;
 mod responder;

@@ -25,17 +25,21 @@ impl<const BYTES: usize, const LINES: usize> Packed<BYTES, LINES> {
         !self.ends.is_full() && self.bytes.len() + len <= BYTES
     }
 
-    /// Appends a line: the parts, one after the other.
+    /// Appends a line of `len` bytes, which `write` writes into its place.
     ///
     /// # Errors
-    /// [`Full`] if it does not fit; nothing has changed then.
-    pub(crate) fn push(&mut self, parts: &[&[u8]]) -> Result<(), Full> {
-        if !self.fits(parts.iter().map(|part| part.len()).sum()) {
+    /// [`Full`] if it does not fit; nothing has changed then, and `write` was not called.
+    pub(crate) fn push_with(
+        &mut self,
+        len: usize,
+        write: impl FnOnce(&mut [u8]),
+    ) -> Result<(), Full> {
+        if !self.fits(len) {
             return Err(Full);
         }
-        for part in parts {
-            self.bytes.extend_from_slice(part).map_err(|_| Full)?;
-        }
+        let at = self.bytes.len();
+        self.bytes.resize(at + len, 0).map_err(|_| Full)?;
+        write(&mut self.bytes[at..]);
         self.ends.push(self.bytes.len() as u16).map_err(|_| Full)
     }
 
@@ -79,7 +83,7 @@ impl<const BYTES: usize, const LINES: usize> Store for Packed<BYTES, LINES> {
 
 impl<const BYTES: usize, const LINES: usize> Put<&[u8]> for Packed<BYTES, LINES> {
     fn put<'a>(&mut self, line: &'a [u8]) -> Result<(), &'a [u8]> {
-        self.push(&[line]).map_err(|Full| line)
+        self.push_with(line.len(), |place| place.copy_from_slice(line)).map_err(|Full| line)
     }
 }
 
@@ -96,13 +100,12 @@ mod tests {
 
     #[derive(Debug, Clone)]
     enum Step {
-        Push(Lines<u8>, Lines<u8>),
+        Push(Lines<u8>),
         Remove(usize),
     }
 
     fn steps() -> impl Strategy<Value = Lines<Step>> {
-        let text = || prop::collection::vec(any::<u8>(), 0..12);
-        let push = (text(), text()).prop_map(|(a, b)| Step::Push(a, b));
+        let push = prop::collection::vec(any::<u8>(), 0..24).prop_map(Step::Push);
         prop::collection::vec(
             prop_oneof![3 => push, 2 => (0..7usize).prop_map(Step::Remove)],
             1..80,
@@ -119,12 +122,11 @@ mod tests {
             let mut model: VecDeque<Lines<u8>> = VecDeque::new();
             for step in steps {
                 match step {
-                    Step::Push(a, b) => {
-                        let line = [a.as_slice(), b.as_slice()].concat();
+                    Step::Push(line) => {
                         let bytes: usize = model.iter().map(|line| line.len()).sum();
                         let fits = model.len() < LINES && bytes + line.len() <= BYTES;
                         prop_assert_eq!(packed.fits(line.len()), fits);
-                        prop_assert_eq!(packed.push(&[&a, &b]), if fits { Ok(()) } else { Err(Full) });
+                        prop_assert_eq!(packed.put(&line), if fits { Ok(()) } else { Err(&line[..]) });
                         if fits {
                             model.push_back(line);
                         }
