@@ -65,7 +65,7 @@ pub enum InitiatorAction {
 }
 
 /// Why the initiator resets the ESP8266.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Failure {
     /// It did not do its part of an exchange within a second.
     NoAnswer,

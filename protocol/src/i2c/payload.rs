@@ -7,7 +7,7 @@
 use heapless::Vec;
 
 /// Puts lines together from payloads. `N` is the longest line, with its header and without its `\n`.
-#[derive(Debug)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) struct Assembler<const N: usize> {
     line: Vec<u8, N>,
     too_long: bool,
@@ -67,7 +67,7 @@ impl<const N: usize> Assembler<N> {
 }
 
 /// A line on its way out, in pieces of at most one payload.
-#[derive(Debug)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) struct Outgoing<const N: usize> {
     line: Vec<u8, N>,
     submitted: usize,

@@ -1,0 +1,184 @@
+//! The supervisor of the ESP8266: how far it has come since its last reset, and when it has to be
+//! reset again.
+
+use core::fmt;
+
+use crate::i2c::Failure;
+use crate::time::{Duration, Instant, earliest};
+
+/// The longest silence between two keepalives. An ESP8266 that is silent for longer has crashed.
+pub const CRASH_TIMEOUT: Duration = Duration::from_secs(4);
+
+/// The longest time from the configuration to the first keepalive. A published ESP8266 sends none
+/// before it has reached the server, which takes it half a minute at worst; one that got a garbled
+/// configuration (I2C has no checksum) never sends one.
+pub const FIRST_KEEPALIVE: Duration = Duration::from_secs(60);
+
+/// The longest time from the configuration to the first connection to the server. The ESP8266 is then
+/// reset, in case the configuration was garbled on the bus, which has no checksum, or the chip is
+/// stuck. It has taken no lines by then, so nothing is lost.
+pub const SERVER_TIMEOUT: Duration = Duration::from_secs(300);
+
+/// The reason for which the ESP8266 is being reset.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum ResetCause {
+    /// It sent no keepalive for [`CRASH_TIMEOUT`], or no first one for [`FIRST_KEEPALIVE`].
+    Silent,
+    /// It has not reached the server for [`SERVER_TIMEOUT`] since it was configured.
+    NoServer,
+    /// An exchange failed.
+    Exchange(Failure),
+    /// The application asked for it.
+    Asked,
+}
+
+impl fmt::Display for ResetCause {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Silent => f.write_str("the ESP8266 stopped sending keepalives, or never began"),
+            Self::NoServer => f.write_str("the ESP8266 found no server for 5 min"),
+            Self::Exchange(failure) => failure.fmt(f),
+            Self::Asked => f.write_str("the application asked for it"),
+        }
+    }
+}
+
+/// How far the ESP8266 has come since its last reset.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+enum Phase {
+    /// It is in reset, boots, or is not used.
+    Down,
+    /// It waits for the configuration.
+    Configuring,
+    /// It has the configuration, and takes lines.
+    Running,
+}
+
+/// See the module's text.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(super) struct Supervisor {
+    phase: Phase,
+    /// The ESP8266 has had its configuration once.
+    started: bool,
+    /// When the ESP8266 counts as crashed.
+    crash_at: Option<Instant>,
+    /// When the ESP8266 must have reached the server for the first time since its reset.
+    server_by: Option<Instant>,
+    /// The application does not read, so keepalives cannot come through: do not wait for them.
+    blocked: bool,
+    server_up: bool,
+    resets: u32,
+}
+
+impl Supervisor {
+    pub(super) const fn new() -> Self {
+        Self {
+            phase: Phase::Down,
+            started: false,
+            crash_at: None,
+            server_by: None,
+            blocked: false,
+            server_up: false,
+            resets: 0,
+        }
+    }
+
+    /// Returns true while the ESP8266 is neither being configured nor running.
+    pub(super) fn is_down(&self) -> bool {
+        self.phase == Phase::Down
+    }
+
+    /// Returns true once the ESP8266 has its configuration.
+    pub(super) fn is_running(&self) -> bool {
+        self.phase == Phase::Running
+    }
+
+    /// Returns true while the ESP8266 has a server.
+    pub(super) fn server_up(&self) -> bool {
+        self.server_up
+    }
+
+    /// Returns how often the ESP8266 was reset because of a failure or on demand.
+    pub(super) fn resets(&self) -> u32 {
+        self.resets
+    }
+
+    /// Counts a reset because of a failure or on demand.
+    pub(super) fn on_reset(&mut self) {
+        self.resets = self.resets.wrapping_add(1);
+    }
+
+    /// The ESP8266 goes into reset, or is not used any more. Returns true if its server was up.
+    pub(super) fn on_down(&mut self) -> bool {
+        self.phase = Phase::Down;
+        self.crash_at = None;
+        self.server_by = None;
+        self.blocked = false;
+        core::mem::take(&mut self.server_up)
+    }
+
+    /// The ESP8266 has booted and waits for its configuration.
+    pub(super) fn on_synchronised(&mut self) {
+        self.phase = Phase::Configuring;
+    }
+
+    /// A whole line has been passed. Returns true if it was the first configuration of all.
+    pub(super) fn on_passed(&mut self, now: Instant) -> bool {
+        if self.phase != Phase::Configuring {
+            return false;
+        }
+        self.phase = Phase::Running;
+        self.crash_at = Some(now + FIRST_KEEPALIVE);
+        self.server_by = Some(now + SERVER_TIMEOUT);
+        !core::mem::replace(&mut self.started, true)
+    }
+
+    /// A keepalive has come.
+    pub(super) fn on_keepalive(&mut self, now: Instant) {
+        self.crash_at = Some(now + CRASH_TIMEOUT);
+    }
+
+    /// A part of a line has come. Its program must run to go on with the line, and keepalives wait
+    /// behind that line.
+    pub(super) fn on_part(&mut self, now: Instant) {
+        self.crash_at = self.crash_at.map(|at| at.max(now + CRASH_TIMEOUT));
+    }
+
+    /// A line has come for which there is no room, so nothing comes through behind it.
+    pub(super) fn on_blocked(&mut self) {
+        self.blocked = true;
+        self.crash_at = None;
+    }
+
+    /// All that has come was taken.
+    pub(super) fn on_taken(&mut self, now: Instant) {
+        if core::mem::take(&mut self.blocked) {
+            self.crash_at = Some(now + CRASH_TIMEOUT);
+        }
+    }
+
+    /// The ESP8266 says whether it has a server. Returns true if that is new.
+    pub(super) fn on_server(&mut self, up: bool) -> bool {
+        if up {
+            self.server_by = None;
+        }
+        core::mem::replace(&mut self.server_up, up) != up
+    }
+
+    /// Returns the reason for a reset that is due.
+    pub(super) fn overdue(&self, now: Instant) -> Option<ResetCause> {
+        let due = |at: Option<Instant>| at.is_some_and(|at| now >= at);
+        if due(self.crash_at) {
+            Some(ResetCause::Silent)
+        } else if due(self.server_by) {
+            Some(ResetCause::NoServer)
+        } else {
+            None
+        }
+    }
+
+    /// Returns when a reset may be due.
+    pub(super) fn poll_at(&self) -> Option<Instant> {
+        earliest(self.crash_at, self.server_by)
+    }
+}
