@@ -8,10 +8,10 @@ use pblink_protocol::app::AppBase;
 use pblink_protocol::config::Config;
 use pblink_protocol::coprocessor::{Command, Coprocessor};
 use pblink_protocol::delivery::Delivery;
+use pblink_protocol::i2c::frame::{CoprocessorFrame, HostFrame};
 use pblink_protocol::i2c::{
     BusFault, Header, InitiatorAction, InitiatorTiming, MAX_PAYLOAD, ResponderAction,
 };
-use pblink_protocol::report::Report;
 use pblink_protocol::tcp::endpoint::{Disposition, Endpoint, Host, Receipt, Role, Timing};
 use pblink_protocol::tcp::line::{Found, Line, LineReader, Mid};
 use pblink_protocol::tcp::window::{Verdict, Window, fingerprint};
@@ -34,8 +34,9 @@ pub mod ask {
     pub const HEADER: u8 = b'h';
     /// What configuration is this line, and how is it written again?
     pub const CONFIG: u8 = b'c';
-    /// What report is this?
-    pub const REPORT: u8 = b'r';
+    /// What does this line of the I2C side say, from the STM32 and from the ESP8266, and how is it written
+    /// again?
+    pub const FRAME: u8 = b'f';
     /// How is this number of microseconds (eight bytes) shown, and divided?
     pub const TIME: u8 = b't';
     /// What becomes of a board pair and a server in this many steps, with faults from this seed (four
@@ -53,7 +54,7 @@ pub fn answer(question: u8, input: &[u8]) -> Answer {
         ask::WINDOW => window(input, &mut out),
         ask::HEADER => header(input, &mut out),
         ask::CONFIG => config(input, &mut out),
-        ask::REPORT => write!(out, "{:?}", Report::decode(input)),
+        ask::FRAME => frame(input, &mut out),
         ask::TIME => time(input, &mut out),
         ask::WORLD => World::new(word(input)).run(word(input.get(4..).unwrap_or(&[])), &mut out),
         _ => write!(out, "unknown"),
@@ -107,6 +108,21 @@ fn header(input: &[u8], out: &mut Answer) -> core::fmt::Result {
     for bytes in input.chunks_exact(2) {
         let header = Header::decode([bytes[0], bytes[1]]);
         write!(out, "{header:?} {:?} ", header.map(Header::encode))?;
+    }
+    Ok(())
+}
+
+fn frame(input: &[u8], out: &mut Answer) -> core::fmt::Result {
+    let frames = (HostFrame::parse(input), CoprocessorFrame::parse(input));
+    write!(out, "{:?} {:?}", frames.0, frames.1)?;
+    let mut line = [0; MAX_PAYLOAD];
+    if let Ok(frame) = frames.0 {
+        let len = frame.emit(&mut line);
+        write!(out, " {len} {}", line[..len.min(MAX_PAYLOAD)].escape_ascii())?;
+    }
+    if let Ok(frame) = frames.1 {
+        let len = frame.emit(&mut line);
+        write!(out, " {len} {}", line[..len.min(MAX_PAYLOAD)].escape_ascii())?;
     }
     Ok(())
 }

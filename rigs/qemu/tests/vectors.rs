@@ -103,12 +103,16 @@ async fn codecs() {
             _ => ask::LINE,
         };
         oracle.ask(question, &payload).await;
+        if let Some(line) = payload.strip_suffix(b"\n") {
+            oracle.ask(ask::FRAME, line).await;
+        }
     }
     let config = br#"["1\n", 8123, "192.168.0.42", 2000, 10, "ss\u00e9d", "password", "cfg"]"#;
     assert!(oracle.ask(ask::CONFIG, config).await.starts_with("Config { id: \"1\""));
     assert_eq!(
-        oracle.ask(ask::REPORT, b"[3, 4294967295, 33000]").await,
-        "Some(Report(3, 4294967295, 33000))"
+        oracle.ask(ask::FRAME, b"r[3, 4294967295, 33000]").await,
+        "Err(UnknownHeader(114)) Ok(Report(Report { connects: 3, number: 4294967295, \
+         mem_free: 33000 })) 24 r[3, 4294967295, 33000]\\n"
     );
     let mut random = Random(1);
     for _ in 0..300 {
@@ -118,7 +122,17 @@ async fn codecs() {
         let bytes = random.bytes(200);
         oracle.ask(ask::LINE, &bytes[..bytes.len().min(40)]).await;
         oracle.ask(ask::LINES, &bytes).await;
-        oracle.ask(ask::REPORT, &bytes[..bytes.len().min(20)]).await;
+        let mut frame = bytes[..bytes.len().min(20)].to_vec();
+        oracle.ask(ask::FRAME, &frame).await;
+        if let Some(first) = frame.first_mut() {
+            *first = b"[0123nudbsrk"[usize::from(*first) % 12];
+        }
+        oracle.ask(ask::FRAME, &frame).await;
+        if let Some(second) = frame.get_mut(1) {
+            *second = b'x';
+        }
+        frame.retain(u8::is_ascii);
+        oracle.ask(ask::FRAME, &frame).await;
         oracle.ask(ask::HEADER, &random.next().to_le_bytes()).await;
         let (micros, shift) = (random.next(), random.next() % 64);
         let mut time = (micros >> shift).to_le_bytes().to_vec();

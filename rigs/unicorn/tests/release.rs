@@ -1,5 +1,7 @@
 //! The exact release images on the bench. Build them first: `firmware-stm32/build.sh`.
 
+use pblink_protocol::inband::Message;
+use pblink_protocol::report::Report;
 use pblink_stm32::settings::{LogLevel, Settings};
 use unicorn_bench::bench::Bench;
 
@@ -181,12 +183,15 @@ fn the_demo_does_what_the_published_one_does() {
     let world = bench.world();
     assert_eq!(world.server.id, "1", "the built-in settings");
     let own: Vec<&String> =
-        world.server.ledger.got.iter().filter(|l| !l.starts_with("{\"pblink\"")).collect();
+        world.server.ledger.got.iter().filter(|line| Message::parse(line).is_none()).collect();
     assert_eq!(own[..2], ["[42, 1, 99]", "[42, 2, 99]"]);
     assert!(world.console().contains("no settings are written; using the built-in ones"));
     assert!(!world.console().contains("received"), "lines are shown only on demand");
     bench.until("a report is passed on", 30_000, |w| {
-        w.server.ledger.got.iter().any(|l| l.starts_with("{\"pblink\":{\"report\":[1,0,"))
+        let mut reports = w.server.ledger.got.iter().filter_map(|line| Message::parse(line));
+        reports.any(|message| {
+            matches!(message, Message::Report(Report { connects: 1, number: 0, .. }))
+        })
     });
     healthy(&mut bench);
     print("demo", &mut bench);
