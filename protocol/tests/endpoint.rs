@@ -245,11 +245,22 @@ fn the_first_line_stays_alone_until_it_is_acknowledged() {
     assert_eq!(end.stats().retransmissions, 1, "only the first one");
     get(&mut end, 150, b"00\n");
     assert_eq!(sent(&mut end, ms(150)), "01b\n02c\n03d\n");
-    // A first line without qos is never repeated, so nothing has to wait for it.
+}
+
+/// Without number 0, the receiver could not tell `01b` from the same line of the run before.
+#[test]
+fn the_first_line_is_guaranteed_whatever_was_asked_for() {
     let mut end = up(Role::Client);
-    write(&mut end, 0, "a", Delivery::BestEffort);
-    write(&mut end, 0, "b", Delivery::ORDERED);
-    assert_eq!(sent(&mut end, ms(0)), "00a\n01b\n");
+    let first = write(&mut end, 0, "a", Delivery::BestEffort);
+    write(&mut end, 0, "b", Delivery::BestEffort);
+    assert_eq!(sent(&mut end, ms(0)), "00a\n");
+    reconnect(&mut end, 100);
+    assert_eq!(end.stats().retransmissions, 1, "over the next connection");
+    assert_eq!(sent(&mut end, ms(2100)), "00a\n", "after a time-out");
+    assert!(end.is_pending(first));
+    assert_eq!(get(&mut end, 2200, b"00\n").acked, [(first, true)]);
+    assert_eq!(sent(&mut end, ms(2200)), "01b\n");
+    assert_eq!(end.unacked(), 0, "the second one is best effort again");
 }
 
 #[test]

@@ -62,7 +62,7 @@ impl Connection {
     /// - [`Delivery::Guaranteed`]: returns when the client has acknowledged the line, however long
     ///   the outages until then.
     /// - [`Delivery::BestEffort`]: returns when the line was handed to the socket; during an outage
-    ///   it waits for the end of it.
+    ///   it waits for the end of it. The first line of a session is guaranteed whatever was asked for.
     ///
     /// At most 64 lines of a link are waiting or unacknowledged; further calls wait for their turn, in
     /// order.

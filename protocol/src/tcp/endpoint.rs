@@ -14,7 +14,7 @@ use core::marker::PhantomData;
 use super::connection::{Connection, Pause, Sending};
 use super::held::Held;
 pub use super::held::Receipt;
-use super::line::{Found, Line, LineBuf, LineReader};
+use super::line::{Found, Line, LineBuf, LineReader, Mid};
 pub use super::outbox::Ticket;
 use super::outbox::{Chosen, MAX_SPREAD, Outbox};
 pub use super::store::{Put, Store};
@@ -47,8 +47,9 @@ pub enum Disposition {
 pub trait Host<L> {
     /// A line arrived, for the first time.
     fn deliver(&mut self, text: &str, receipt: Receipt) -> Disposition;
-    /// A written line was acknowledged, `took` after it was written. `line` is given back where
-    /// possible, so that its memory can be used again.
+    /// A written line was acknowledged, `took` after it was written; called once for each. `line` is
+    /// given back where possible, so that its memory can be used again. It stays in the endpoint if the
+    /// owner [commits](Endpoint::set_commits).
     fn acked(&mut self, ticket: Ticket, line: Option<L>, took: Duration) {
         let _ = (ticket, line, took);
     }
@@ -197,6 +198,37 @@ impl<B: LineBuf, L, const N: usize, S: Store<Line = L>> Endpoint<B, L, N, S> {
         self.outbox.push(now, line, delivery)
     }
 
+    /// Chooses when an acknowledged line leaves: at once (false, as at first), or (true) only by
+    /// [`done`](Self::done), for an owner that keeps its lines in a store and has to commit first that
+    /// one is acknowledged. Until then the line counts as unacknowledged in every respect: it is repeated
+    /// each time-out, what is ordered waits for it, nothing follows number 0, and numbers go at most 100
+    /// beyond its own. Best-effort lines are repeated like all others then: the store cannot know whether
+    /// they were sent. To be chosen before the first line is sent.
+    pub fn set_commits(&mut self, commits: bool) {
+        self.outbox.set_keeps(commits);
+    }
+
+    /// The owner has committed that the oldest line is acknowledged: it leaves. False, and nothing
+    /// happens, if `ticket` is not the oldest line, or the peer has not acknowledged it. See
+    /// [`set_commits`](Self::set_commits).
+    pub fn done(&mut self, ticket: Ticket) -> bool {
+        let sending = self.connection.as_ref().and_then(|c| c.sending).map(|s| s.ticket);
+        self.outbox.done(ticket, sending)
+    }
+
+    /// Sets the number of the oldest line, from a store: its first line was sent by an earlier process,
+    /// or is to be the next after all that were. Returns false, and nothing happens, if a line has been
+    /// sent and is not done.
+    pub fn set_first_number(&mut self, mid: Mid) -> bool {
+        self.outbox.set_first(mid)
+    }
+
+    /// Returns the number of the oldest line; without one, that of the next line. This is what a store
+    /// keeps for [`set_first_number`](Self::set_first_number).
+    pub fn first_number(&self) -> Mid {
+        self.outbox.first()
+    }
+
     /// How many lines are waiting or unacknowledged.
     pub fn unacked(&self) -> usize {
         self.outbox.len()
@@ -213,7 +245,8 @@ impl<B: LineBuf, L, const N: usize, S: Store<Line = L>> Endpoint<B, L, N, S> {
         self.outbox.texts()
     }
 
-    /// Whether a line is still waiting or unacknowledged. A best-effort line is done once it is sent.
+    /// Returns true while a line is waiting or unacknowledged. A best-effort line leaves when it is sent,
+    /// unless it has number 0, which is always repeated until it is acknowledged.
     pub fn is_pending(&self, ticket: Ticket) -> bool {
         self.outbox.contains(ticket)
     }

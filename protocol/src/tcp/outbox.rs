@@ -21,6 +21,8 @@ struct Slot {
     delivery: Delivery,
     written: Instant,
     state: State,
+    /// It was acknowledged, but stays until its owner is done with it.
+    acked: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -59,11 +61,38 @@ pub(super) struct Outbox<S, const N: usize> {
     texts: S,
     next_mid: Mid,
     next_ticket: u64,
+    /// Acknowledged lines stay, and are repeated, until the owner is done with them.
+    keeps: bool,
 }
 
 impl<S: Store, const N: usize> Outbox<S, N> {
     pub(super) const fn new(texts: S) -> Self {
-        Self { slots: heapless::Vec::new(), texts, next_mid: Mid(0), next_ticket: 0 }
+        Self { slots: heapless::Vec::new(), texts, next_mid: Mid(0), next_ticket: 0, keeps: false }
+    }
+
+    pub(super) fn set_keeps(&mut self, keeps: bool) {
+        self.keeps = keeps;
+    }
+
+    /// Sets the number of the oldest line. False if that has one already.
+    pub(super) fn set_first(&mut self, mid: Mid) -> bool {
+        let free = self.slots.iter().all(|slot| slot.state == State::Queued);
+        if free {
+            self.next_mid = mid;
+        }
+        free
+    }
+
+    /// Returns the number that the oldest line has or will have.
+    pub(super) fn first(&self) -> Mid {
+        let oldest = self.slots.iter().find(|s| !matches!(s.state, State::Acked(_)));
+        oldest.and_then(|slot| slot.state.mid()).unwrap_or(self.next_mid)
+    }
+
+    /// Returns true for a line that is repeated until it is acknowledged. One that is lost with number 0
+    /// would let those behind it be taken for lines of the run before.
+    fn is_guaranteed(&self, slot: &Slot) -> bool {
+        self.keeps || slot.delivery.is_guaranteed() || slot.state.mid() == Some(Mid(0))
     }
 
     pub(super) fn texts(&self) -> &S {
@@ -84,7 +113,13 @@ impl<S: Store, const N: usize> Outbox<S, N> {
         self.texts.put(line)?;
         let ticket = Ticket(self.next_ticket);
         // There is room.
-        let _ = self.slots.push(Slot { ticket, delivery, written: now, state: State::Queued });
+        let _ = self.slots.push(Slot {
+            ticket,
+            delivery,
+            written: now,
+            state: State::Queued,
+            acked: false,
+        });
         self.next_ticket += 1;
         Ok(ticket)
     }
@@ -112,13 +147,14 @@ impl<S: Store, const N: usize> Outbox<S, N> {
     pub(super) fn interrupted(&mut self) {
         // From the end, so that what leaves moves none that is still to be looked at.
         for at in (0..self.slots.len()).rev() {
+            let guaranteed = self.is_guaranteed(&self.slots[at]);
             let slot = &mut self.slots[at];
             let stays = match slot.state {
                 State::Queued => true,
                 State::Acked(_) => false,
                 State::Sent(mid, _) | State::Interrupted(mid) => {
                     slot.state = State::Interrupted(mid);
-                    slot.delivery.is_guaranteed()
+                    guaranteed
                 }
             };
             if !stays {
@@ -141,11 +177,31 @@ impl<S: Store, const N: usize> Outbox<S, N> {
         })?;
         let slot = &mut self.slots[at];
         let (ticket, took) = (slot.ticket, now.since(slot.written));
+        if self.keeps {
+            let again = core::mem::replace(&mut slot.acked, true);
+            return (!again).then_some((ticket, None, took));
+        }
         if sending == Some(ticket) {
             slot.state = State::Acked(mid);
             return Some((ticket, None, took));
         }
         Some((ticket, Some(self.remove(at)), took))
+    }
+
+    /// Takes the oldest line out, if it is this one and acknowledged. One that is just being sent again
+    /// (`sending`) is no longer counted, but stays until its last byte is out.
+    pub(super) fn done(&mut self, ticket: Ticket, sending: Option<Ticket>) -> bool {
+        let oldest = self.slots.iter().position(|s| !matches!(s.state, State::Acked(_)));
+        let Some(at) = oldest else { return false };
+        let slot = &mut self.slots[at];
+        if slot.ticket != ticket || !slot.acked {
+            return false;
+        }
+        match slot.state {
+            State::Sent(mid, _) if sending == Some(ticket) => slot.state = State::Acked(mid),
+            _ => drop(self.remove(at)),
+        }
+        true
     }
 
     /// The line to send now, if there is one. It counts as sent from here on.
@@ -183,7 +239,7 @@ impl<S: Store, const N: usize> Outbox<S, N> {
                 State::Acked(_) => continue,
                 State::Interrupted(_) => return Some((at, Instant::ZERO)),
                 // A best-effort line that is sent is only here until its last byte is copied.
-                State::Sent(..) if !slot.delivery.is_guaranteed() => continue,
+                State::Sent(..) if !self.is_guaranteed(slot) => continue,
                 State::Sent(_, sent) => sent + timeout,
                 State::Queued => {
                     let held = slot.delivery.is_ordered() && unacked;
@@ -198,7 +254,7 @@ impl<S: Store, const N: usize> Outbox<S, N> {
                     break;
                 }
             };
-            unacked |= slot.delivery.is_guaranteed();
+            unacked |= self.is_guaranteed(slot);
             oldest = oldest.or(slot.state.mid());
             if earliest.is_none_or(|(_, e)| due < e) {
                 earliest = Some((at, due));
@@ -238,11 +294,10 @@ impl<S: Store, const N: usize> Outbox<S, N> {
     /// All bytes of a line are on their way. The time for its acknowledgement starts now.
     pub(super) fn completed(&mut self, ticket: Ticket, now: Instant) {
         let Some(at) = self.find(ticket) else { return };
+        let guaranteed = self.is_guaranteed(&self.slots[at]);
         let slot = &mut self.slots[at];
         match slot.state {
-            State::Sent(mid, _) if slot.delivery.is_guaranteed() => {
-                slot.state = State::Sent(mid, now)
-            }
+            State::Sent(mid, _) if guaranteed => slot.state = State::Sent(mid, now),
             State::Acked(_) | State::Sent(..) => drop(self.remove(at)),
             State::Queued | State::Interrupted(_) => {}
         }

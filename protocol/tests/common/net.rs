@@ -14,6 +14,8 @@ use super::{End, Rng, drain_sized, ms, span};
 pub struct Written {
     pub text: String,
     pub delivery: Delivery,
+    /// It has number 0, and so is guaranteed whatever was asked for.
+    first: bool,
     pub acked: bool,
     /// Its sender restarted before it was acknowledged: it may be lost.
     abandoned: bool,
@@ -308,10 +310,12 @@ impl Net {
             if let Ok(ticket) = side.end.write(self.now, text.clone().into(), delivery) {
                 self.number += 1;
                 self.left[at] -= 1;
+                let first = side.app.tickets.is_empty();
                 side.app.tickets.push(ticket);
                 side.app.written.push(Written {
                     text,
                     delivery,
+                    first,
                     acked: false,
                     abandoned: false,
                     again: 0,
@@ -385,8 +389,9 @@ impl Net {
             let got = &self.sides[1 - from].app.got;
             for line in written {
                 let times = got.iter().filter(|g| **g == line.text).count();
-                let most = 1 + line.again * usize::from(line.delivery.is_guaranteed());
-                let least = usize::from(line.delivery.is_guaranteed() && !line.abandoned);
+                let guaranteed = line.delivery.is_guaranteed() || line.first;
+                let most = 1 + line.again * usize::from(guaranteed);
+                let least = usize::from(guaranteed && !line.abandoned);
                 assert!((least..=most).contains(&times), "{times} times: {line:?}");
                 assert!(line.acked || least == 0, "{line:?}");
             }
