@@ -68,8 +68,8 @@ assemble() {
     objects="$objects $object"
 }
 case $board in
-sdk) assemble src/board/sdk/assembly.S ;;
-*) assemble src/board/emulator.S ;;
+sdk) assemble src/sdk/assembly.S ;;
+*) assemble src/emulator.S ;;
 esac
 for source in $sources; do assemble "$source"; done
 elf=$out/pblink-esp8266.elf

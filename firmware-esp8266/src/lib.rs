@@ -19,8 +19,12 @@
 
 mod board;
 mod clock;
+#[cfg(all(any(feature = "emulator", feature = "vectors"), target_arch = "xtensa"))]
+mod emulator;
 pub mod i2c;
 mod program;
+#[cfg(all(feature = "sdk", target_arch = "xtensa"))]
+mod sdk;
 
 pub use board::{Board, Event, SEND};
 pub use clock::Clock;

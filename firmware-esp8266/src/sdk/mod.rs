@@ -22,7 +22,7 @@ use core::ptr::addr_of_mut;
 use pblink_protocol::config::MAX_SERVER;
 use pblink_protocol::i2c::BusFault;
 
-use super::{Board, Event, SEND};
+use crate::board::{Board, Event, SEND};
 use crate::i2c::Master;
 use crate::program::Program;
 

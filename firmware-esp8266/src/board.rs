@@ -1,10 +1,5 @@
 //! What the program needs of a board.
 
-#[cfg(all(any(feature = "emulator", feature = "vectors"), target_arch = "xtensa"))]
-mod emulator;
-#[cfg(all(feature = "sdk", target_arch = "xtensa"))]
-mod sdk;
-
 use core::fmt;
 
 use pblink_protocol::i2c::BusFault;

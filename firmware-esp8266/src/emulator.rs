@@ -14,7 +14,7 @@ use pblink_emulated_board::frame::{self, from_board, to_board};
 use pblink_protocol::i2c::BusFault;
 use pblink_protocol::time::Duration;
 
-use super::{Board, Event, SEND};
+use crate::board::{Board, Event, SEND};
 use crate::program::Program;
 
 // emulator.S
