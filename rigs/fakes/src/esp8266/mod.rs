@@ -10,7 +10,6 @@ mod flash;
 mod line;
 mod pty;
 mod registers;
-mod stub;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 

@@ -2,11 +2,13 @@
 //!
 //! Written from Espressif's description of the serial protocol, apart from the code that it tests.
 
+mod stub;
+
 use super::boot::{self, Start};
 use super::fault::{Fault, Faults};
 use super::flash::Flash;
 use super::registers::Registers;
-use super::stub::{self, Stub};
+use stub::Stub;
 
 /// The speed of the ROM's words, with a crystal of 26 MHz.
 const BOOT_BAUD: u32 = 74_880;

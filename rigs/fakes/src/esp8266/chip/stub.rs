@@ -4,8 +4,8 @@
 use md5::{Digest, Md5};
 use miniz_oxide::inflate::decompress_to_vec_zlib_with_limit;
 
-use super::chip::{CHECKSUM, Chip, FAILED, INVALID, Write};
-use super::fault::Fault;
+use super::super::fault::Fault;
+use super::{CHECKSUM, Chip, FAILED, INVALID, Write};
 
 /// What it keeps between commands.
 #[derive(Debug, Default)]
