@@ -10,9 +10,10 @@ use pblink_protocol::i2c::{ADDRESS, MAX_PAYLOAD};
 use tokio::sync::{mpsc, watch};
 
 use crate::chip::{Chip, Core, Frame};
+use crate::command::Command;
 use crate::image::Images;
 use crate::network::{Happened, Network};
-use crate::rig::{Hook, Order, Seen};
+use crate::seen::{Hook, Seen};
 
 /// A chip on the bench.
 enum Power {
@@ -64,14 +65,14 @@ pub(crate) struct Bench {
     granted: u32,
     /// The beginning of a line that the STM32 has read.
     line: Vec<u8>,
-    /// [`Order::KillInPayload`] is due.
+    /// [`Command::KillInPayload`] is due.
     kill: bool,
     tell: watch::Sender<Seen>,
 }
 
 /// What woke the bench up.
 enum Wake {
-    Order(Order),
+    Command(Command),
     Stm32(Frame),
     Esp8266(Frame),
     Network(Happened),
@@ -108,18 +109,18 @@ impl Bench {
     }
 
     /// Switches the STM32 on; that lets the ESP8266 start.
-    pub(crate) async fn run(mut self, mut orders: mpsc::UnboundedReceiver<Order>) {
-        if let Err(error) = self.play(&mut orders).await {
+    pub(crate) async fn run(mut self, mut commands: mpsc::UnboundedReceiver<Command>) {
+        if let Err(error) = self.play(&mut commands).await {
             self.tell.send_modify(|seen| seen.failed = Some(error.to_string()));
         }
     }
 
-    async fn play(&mut self, orders: &mut mpsc::UnboundedReceiver<Order>) -> io::Result<()> {
+    async fn play(&mut self, commands: &mut mpsc::UnboundedReceiver<Command>) -> io::Result<()> {
         self.start_stm32().await?;
         loop {
             let wake = tokio::select! {
-                order = orders.recv() => match order {
-                    Some(order) => Wake::Order(order),
+                command = commands.recv() => match command {
+                    Some(command) => Wake::Command(command),
                     None => return Ok(()),
                 },
                 frame = self.stm32.frame() => Wake::Stm32(frame.map_err(|why| ended("STM32", why))?),
@@ -129,7 +130,7 @@ impl Bench {
                 happened = self.network.next() => Wake::Network(happened),
             };
             match wake {
-                Wake::Order(order) => self.order(order).await?,
+                Wake::Command(command) => self.obey(command).await?,
                 Wake::Stm32(frame) => self.stm32_said(&frame).await?,
                 Wake::Esp8266(frame) => self.esp8266_said(&frame)?,
                 Wake::Network(happened) => self.network(&happened),
@@ -147,26 +148,26 @@ impl Bench {
         self.tell.send_modify(|seen| seen.faults += 1);
     }
 
-    async fn order(&mut self, order: Order) -> io::Result<()> {
-        match order {
-            Order::Write(count) => {
+    async fn obey(&mut self, command: Command) -> io::Result<()> {
+        match command {
+            Command::Write(count) => {
                 self.granted = count;
                 self.tell_stm32(to_board::GRANT, &[&count.to_le_bytes()]);
             }
-            Order::KillInPayload => self.kill = true,
-            Order::Hang => {
+            Command::KillInPayload => self.kill = true,
+            Command::Hang => {
                 if let Power::On(chip) = &mut self.esp8266 {
                     chip.hang();
                     self.fault("the ESP8266 hangs");
                 }
             }
-            Order::Wifi(on) => {
+            Command::Wifi(on) => {
                 self.log(if on { "WiFi is back" } else { "fault: WiFi is gone" });
                 if self.network.switch(on) {
                     self.esp8266.tell(to_board::WIFI, &[&[0]]);
                 }
             }
-            Order::PowerCycle => self.power_cycle().await?,
+            Command::PowerCycle => self.power_cycle().await?,
         }
         Ok(())
     }

@@ -18,8 +18,10 @@
 
 mod bench;
 pub mod chip;
+pub mod command;
 pub mod image;
 pub mod ledger;
 mod network;
 pub mod rig;
+pub mod seen;
 pub mod server;

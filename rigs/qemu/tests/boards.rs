@@ -10,7 +10,7 @@ use std::time::Instant;
 
 use pblink_emulation::image;
 use pblink_emulation::ledger::{Account, account};
-use pblink_emulation::rig::{Hook, Order, Rig, Seen};
+use pblink_emulation::rig::{Command, Hook, Rig, Seen};
 use pblink_emulation::server::Serve;
 use pblink_protocol::config::Config;
 
@@ -70,7 +70,7 @@ impl Link {
     /// Lets the STM32 write all lines, waits for the last to come back, and compares. Also returns how
     /// often the STM32 has reset the ESP8266.
     async fn finish(&self) -> (Account, usize) {
-        self.rig.order(Order::Write(LINES));
+        self.rig.command(Command::Write(LINES));
         let last = pblink_emulated_board::numbered::line(LINES - 1);
         let ended = |seen: &Seen| seen.read.last().is_some_and(|line| line == last.as_str());
         self.rig.wait("the last line", ended, |_| ()).await;
@@ -111,7 +111,7 @@ impl Link {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn lines_pass_once_and_in_order() {
     let Some(link) = Link::start(true).await else { return };
-    link.rig.order(Order::Write(LINES));
+    link.rig.command(Command::Write(LINES));
     link.returned(1).await;
     let reported = |hook: &Hook| matches!(hook, Hook::Report(1, _, 1..));
     link.rig.wait("a report", |seen| seen.hooks.iter().any(reported), |_| ()).await;
@@ -123,11 +123,11 @@ async fn lines_pass_once_and_in_order() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_server_is_killed_while_nothing_is_under_way() {
     let Some(mut link) = Link::start(false).await else { return };
-    link.rig.order(Order::Write(40));
+    link.rig.command(Command::Write(40));
     link.returned(40).await;
     link.server.take().expect("it runs").kill();
     // The STM32's program goes on writing; the lines wait in the boards.
-    link.rig.order(Order::Write(80));
+    link.rig.command(Command::Write(80));
     let told = |seen: &Seen| seen.hooks.contains(&Hook::Server(false)) && seen.written > 40;
     link.rig.wait("the STM32 is told", told, |_| ()).await;
     let since = Instant::now();
@@ -140,7 +140,7 @@ async fn the_server_is_killed_while_nothing_is_under_way() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_server_is_stopped_in_full_flow() {
     let Some(mut link) = Link::start(false).await else { return };
-    link.rig.order(Order::Write(LINES));
+    link.rig.command(Command::Write(LINES));
     let mut lost = 0;
     for round in 1..=2 {
         link.returned(50 * round).await;
@@ -160,14 +160,14 @@ async fn the_server_is_stopped_in_full_flow() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn wifi_is_dropped() {
     let Some(link) = Link::start(false).await else { return };
-    link.rig.order(Order::Write(LINES));
+    link.rig.command(Command::Write(LINES));
     link.returned(30).await;
-    link.rig.order(Order::Wifi(false));
+    link.rig.command(Command::Wifi(false));
     link.server().wait("outage_began").await;
     let told = |seen: &Seen| seen.hooks.contains(&Hook::Server(false));
     link.rig.wait("the STM32 is told", told, |_| ()).await;
     let since = Instant::now();
-    link.rig.order(Order::Wifi(true));
+    link.rig.command(Command::Wifi(true));
     link.recovered("WiFi back", since).await;
     link.finish_exactly_once().await;
 }
@@ -175,11 +175,11 @@ async fn wifi_is_dropped() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_esp8266_dies_in_the_middle_of_an_exchange() {
     let Some(link) = Link::start(false).await else { return };
-    link.rig.order(Order::Write(LINES));
+    link.rig.command(Command::Write(LINES));
     for round in 1..=3 {
         link.returned(40 * round).await;
         let since = Instant::now();
-        link.rig.order(Order::KillInPayload);
+        link.rig.command(Command::KillInPayload);
         link.rig.wait("the fault", |seen| seen.faults == round, |_| ()).await;
         link.recovered("ESP8266 died", since).await;
     }
@@ -189,10 +189,10 @@ async fn the_esp8266_dies_in_the_middle_of_an_exchange() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_esp8266_hangs() {
     let Some(link) = Link::start(false).await else { return };
-    link.rig.order(Order::Write(LINES));
+    link.rig.command(Command::Write(LINES));
     link.returned(60).await;
     let since = Instant::now();
-    link.rig.order(Order::Hang);
+    link.rig.command(Command::Hang);
     link.rig.wait("the fault", |seen| seen.faults == 1, |_| ()).await;
     link.recovered("ESP8266 hung", since).await;
     link.finish_but_for_crashes(1).await;
@@ -201,14 +201,14 @@ async fn the_esp8266_hangs() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_stm32_loses_its_power() {
     let Some(link) = Link::start(false).await else { return };
-    link.rig.order(Order::Write(100));
+    link.rig.command(Command::Write(100));
     link.returned(60).await;
     let since = Instant::now();
-    link.rig.order(Order::PowerCycle);
+    link.rig.command(Command::PowerCycle);
     // What is in the boards' memories is lost: lines that were written and had not come back.
     link.rig.wait("the fault", |seen| seen.faults == 1, |_| ()).await;
     let under_way = link.under_way();
-    link.rig.order(Order::Write(120));
+    link.rig.command(Command::Write(120));
     link.recovered("STM32 without power", since).await;
     let (account, resets) = link.finish().await;
     assert!(account.lost.iter().all(|n| under_way.contains(n)), "{account:?}, {under_way:?}");

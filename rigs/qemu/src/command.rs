@@ -1,0 +1,18 @@
+//! Commands to the boards of a rig.
+
+/// What a test does to the boards.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Command {
+    /// The STM32's program may write numbered lines until there are so many. It does so as fast as they
+    /// are taken.
+    Write(u32),
+    /// The ESP8266 dies in the middle of the next transfer of a payload over I2C. Its pins stay as
+    /// they are until it is reset.
+    KillInPayload,
+    /// The ESP8266 hangs, until it is reset.
+    Hang,
+    /// The access point is switched off, or on again.
+    Wifi(bool),
+    /// The STM32 loses its power, and gets it back at once.
+    PowerCycle,
+}
