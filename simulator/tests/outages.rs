@@ -41,6 +41,54 @@ fn ordered_lines_arrive_exactly_once_in_order_through_any_outage() {
     }
 }
 
+/// The server's process is stopped and goes on, again and again, among other faults. Its timers go off
+/// before its sockets are looked at.
+#[test]
+fn a_server_that_stands_still_loses_and_doubles_nothing() {
+    for seed in 0..200 {
+        let mut rng = Rng::with_seed(seed);
+        let mut world = World::new(WorldOptions { seed, boards: 2, ..WorldOptions::default() });
+        world.run(secs(3));
+        for _ in 0..rng.usize(2..7) {
+            world.run(Duration::from_micros(rng.u64(100_000..3_000_000)));
+            match rng.u8(0..4) {
+                0 => world.half_open(rng.usize(0..2)),
+                1 => world.cut(rng.usize(0..2)),
+                _ => world.server_stall(Duration::from_millis(rng.u64(100..6000))),
+            }
+        }
+        let settled = world.settle(secs(60));
+        let totals = world.totals();
+        assert!(settled && totals.is_clean(), "seed {seed}: {totals:?}");
+    }
+}
+
+/// A stall that the boards do not notice (their time-out is longer) is no outage for the server either,
+/// although nothing was read for longer than its own.
+#[test]
+fn a_stall_of_the_server_is_not_an_outage() {
+    for seed in 0..100 {
+        let mut rng = Rng::with_seed(seed);
+        let mut world = World::new(WorldOptions {
+            seed,
+            server_timeout: Some(Duration::from_millis(1000)),
+            ..WorldOptions::default()
+        });
+        world.run(secs(4));
+        assert_eq!(world.connects(0), 1, "seed {seed}: it has connected");
+        for _ in 0..10 {
+            world.server_stall(Duration::from_millis(rng.u64(1000..1300)));
+            world.run(Duration::from_millis(rng.u64(1500..4000)));
+            assert_eq!(
+                world.connects(0),
+                1,
+                "seed {seed}: the server took its own stall for an outage"
+            );
+        }
+        assert!(world.settle(secs(10)) && world.totals().is_clean(), "seed {seed}");
+    }
+}
+
 #[test]
 fn a_quiet_hour_has_no_outage_and_no_reset() {
     let mut world = World::new(WorldOptions {

@@ -276,7 +276,7 @@ impl Esp {
                     program.connect_failed(at(now));
                 } else {
                     self.connected = true;
-                    server.connected();
+                    server.connected(now);
                     program.connected(at(now));
                 }
             }

@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 
 use pblink_protocol::delivery::Delivery;
 use pblink_protocol::tcp::endpoint::{Disposition, Endpoint, Host, Receipt, Role, Ticket, Timing};
+use pblink_protocol::tcp::lobby::{Guest, Standing, Verdict};
 use pblink_protocol::time::{Duration, Instant};
 
 /// What the board sent, and which of the server's lines have arrived.
@@ -35,8 +36,8 @@ impl Host<Vec<u8>> for Ledger {
 /// The server.
 pub struct Server {
     end: Endpoint<heapless::Vec<u8, 1100>, Vec<u8>, 4>,
-    /// The beginning of a connection, until the id is complete.
-    hello: Option<Vec<u8>>,
+    /// A connection whose id is not complete.
+    guest: Option<Guest>,
     /// The id of the last connection.
     pub id: String,
     /// What went over the link.
@@ -48,7 +49,7 @@ impl Default for Server {
     fn default() -> Self {
         Self {
             end: Endpoint::new(Role::Server, Timing::default(), heapless::Vec::new()),
-            hello: None,
+            guest: None,
             id: String::new(),
             ledger: Ledger::default(),
             waiting: VecDeque::new(),
@@ -72,27 +73,27 @@ impl Server {
     }
 
     /// A connection has come.
-    pub(crate) fn connected(&mut self) {
+    pub(crate) fn connected(&mut self, now: u64) {
         self.end.on_disconnected();
-        self.hello = Some(Vec::new());
+        self.guest = Some(Guest::new(at(now), Timing::default()));
     }
 
     /// The connection is gone.
     pub(crate) fn disconnected(&mut self) {
         self.end.on_disconnected();
-        self.hello = None;
+        self.guest = None;
     }
 
     /// Bytes have come.
     pub(crate) fn receive(&mut self, mut bytes: &[u8], now: u64) {
-        if let Some(hello) = &mut self.hello {
-            let Some(end) = bytes.iter().position(|&b| b == b'\n') else {
-                return hello.extend_from_slice(bytes);
-            };
-            hello.extend_from_slice(&bytes[..end]);
-            self.id = String::from_utf8_lossy(hello).into_owned();
-            bytes = &bytes[end + 1..];
-            self.hello = None;
+        if let Some(guest) = &mut self.guest {
+            let hello = guest.on_bytes(at(now), bytes).expect("the board's hello is an id");
+            let (Some(hello), Some(id)) = (hello, guest.id()) else { return };
+            self.id = id.to_owned();
+            // The old connection is gone by now: the bench says so first.
+            assert_eq!(guest.on_standing(at(now), Standing::Free), Verdict::Admit);
+            bytes = &bytes[hello..];
+            self.guest = None;
             self.end.on_connected(at(now));
         }
         self.end.on_bytes(at(now), bytes, &mut self.ledger);

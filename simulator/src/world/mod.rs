@@ -40,6 +40,8 @@ pub struct WorldOptions {
     pub boards: usize,
     /// The time-out of the link.
     pub timeout: Duration,
+    /// The server's time-out, if it is not the same.
+    pub server_timeout: Option<Duration>,
     /// What each pair is made of; its seed is derived from the world's.
     pub pair: PairOptions,
     /// Time between two lines that the server writes to each board; `None` for no lines.
@@ -58,6 +60,7 @@ impl Default for WorldOptions {
             seed: 0,
             boards: 1,
             timeout: Duration::from_secs(2),
+            server_timeout: None,
             pair: PairOptions {
                 program: crate::ProgramOptions {
                     every: Duration::from_millis(700),
@@ -120,7 +123,8 @@ impl World {
             boards,
             network: Network::new(options.latency),
             server: Server::new(
-                Timing::new(options.timeout),
+                options.boards,
+                Timing::new(options.server_timeout.unwrap_or(options.timeout)),
                 options.server_writes,
                 options.server_delivery,
             ),
@@ -163,7 +167,17 @@ impl World {
         for connection in self.network.open() {
             self.network.close_from_server(connection, self.now, &mut self.rng);
         }
-        self.server.disconnect_all();
+    }
+
+    /// The server's process stands still for so long, as after SIGSTOP: the system goes on accepting
+    /// connections and receiving. When it goes on, its timers come before its sockets.
+    pub fn server_stall(&mut self, length: Duration) {
+        self.server.stall(self.now + length);
+    }
+
+    /// Returns how often a board has connected to the server.
+    pub fn connects(&self, board: usize) -> u32 {
+        self.server.connects(board)
     }
 
     /// The server's program does not read for so long.
@@ -290,18 +304,16 @@ impl World {
         let current = self.boards[n].connection == Some(connection);
         match arrival {
             Arrival::SynAtServer => {
-                let accepted = self.server.accept(connection, now);
+                let accepted = self.server.on_accept(now, connection);
                 self.network.answer(connection, accepted, now, &mut self.rng);
             }
             Arrival::AtServer(bytes) => {
-                for line in self.server.receive(connection, &bytes, now) {
-                    self.server_received(line);
-                }
+                self.server.on_bytes(now, connection, bytes);
                 for action in self.server.poll(now) {
                     self.server_action(action);
                 }
             }
-            Arrival::ClosedAtServer => self.server.closed(connection),
+            Arrival::ClosedAtServer => self.server.on_closed(now, connection),
             Arrival::Open if current => self.boards[n].pair.net_connected(now),
             Arrival::Refused if current => {
                 self.boards[n].connection = None;

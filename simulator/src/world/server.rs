@@ -1,11 +1,12 @@
-//! The server's end, in memory: sessions by id, as in `pblink-server`, on the same endpoint.
+//! The server's end, in memory: the lobby and the endpoints that `pblink-server` runs, on sockets that
+//! are queues.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 
 use pblink_protocol::MAX_TEXT;
 use pblink_protocol::delivery::Delivery;
 use pblink_protocol::tcp::endpoint::{Disposition, Endpoint, Host, Receipt, Role, Timing};
-use pblink_protocol::tcp::line::parse_hello;
+use pblink_protocol::tcp::lobby::{Guest, Standing, Verdict};
 use pblink_protocol::time::{Duration, Instant, earliest};
 
 /// Something for the world to do.
@@ -15,7 +16,7 @@ pub(super) enum Action {
     Close(usize),
     /// Line `.1` was written to board `.0`.
     Wrote(usize, u64),
-    /// A line came in the same segment as the hello.
+    /// A line has come.
     Received(Received),
 }
 
@@ -29,20 +30,18 @@ pub(super) struct Received {
 type SessionEndpoint = Endpoint<heapless::Vec<u8, { MAX_TEXT + 2 }>, Vec<u8>, 16>;
 
 struct Session {
-    board: usize,
     endpoint: SessionEndpoint,
     connection: Option<usize>,
     write_at: Option<Instant>,
     number: u64,
 }
 
-/// A connection without a session so far.
-struct Guest {
-    hello: Vec<u8>,
-    deadline: Instant,
-    /// It gave the id of a client that is connected: decided at the instant, unless that client was
-    /// heard of since the other one.
-    waits: Option<(String, Instant, Instant)>,
+/// Something that the system has for the server's process, by the connection that it came by.
+#[derive(Debug)]
+enum Input {
+    Accepted,
+    Bytes(Vec<u8>),
+    Closed,
 }
 
 pub(super) struct Server {
@@ -51,13 +50,20 @@ pub(super) struct Server {
     delivery: Delivery,
     down_until: Option<Instant>,
     deaf_until: Option<Instant>,
-    guests: BTreeMap<usize, Guest>,
-    sessions: BTreeMap<String, Session>,
+    /// The process stands still until then; the system goes on accepting and receiving.
+    stalled_until: Option<Instant>,
+    /// What has come during a stall and was not looked at yet.
+    waiting: VecDeque<(usize, Input)>,
+    /// Connections without a session so far, with what came behind their hello.
+    guests: BTreeMap<usize, (Guest, Vec<u8>)>,
+    /// By number of the board, whose id is this number plus one. Others are strangers.
+    sessions: Vec<Session>,
+    actions: Vec<Action>,
 }
 
 struct Inbox<'a> {
     board: usize,
-    lines: &'a mut Vec<Received>,
+    actions: &'a mut Vec<Action>,
     takes: bool,
 }
 
@@ -66,198 +72,279 @@ impl Host<Vec<u8>> for Inbox<'_> {
         if !self.takes {
             return Disposition::Refused;
         }
-        self.lines.push(Received { board: self.board, text: text.to_owned() });
+        self.actions.push(Action::Received(Received { board: self.board, text: text.to_owned() }));
         Disposition::Taken
     }
 }
 
+impl Session {
+    fn disconnect(&mut self, actions: &mut Vec<Action>) {
+        if let Some(connection) = self.connection.take() {
+            self.endpoint.on_disconnected();
+            actions.push(Action::Close(connection));
+        }
+    }
+}
+
 impl Server {
-    pub(super) fn new(timing: Timing, writes: Option<Duration>, delivery: Delivery) -> Self {
+    pub(super) fn new(
+        boards: usize,
+        timing: Timing,
+        writes: Option<Duration>,
+        delivery: Delivery,
+    ) -> Self {
+        let session = || Session {
+            endpoint: Endpoint::new(Role::Server, timing, heapless::Vec::new()),
+            connection: None,
+            write_at: None,
+            number: 0,
+        };
         Self {
             timing,
             writes,
             delivery,
             down_until: None,
             deaf_until: None,
+            stalled_until: None,
+            waiting: VecDeque::new(),
             guests: BTreeMap::new(),
-            sessions: BTreeMap::new(),
+            sessions: std::iter::repeat_with(session).take(boards).collect(),
+            actions: Vec::new(),
         }
     }
 
     pub(super) fn stop(&mut self, until: Instant) {
         self.down_until = self.down_until.max(Some(until));
+        self.stalled_until = None;
+        self.waiting.clear();
+        self.guests.clear();
+        for session in &mut self.sessions {
+            session.connection = None;
+            session.endpoint.on_disconnected();
+        }
     }
 
     pub(super) fn do_not_read(&mut self, until: Instant) {
         self.deaf_until = self.deaf_until.max(Some(until));
     }
 
-    pub(super) fn stop_writing(&mut self) {
-        self.writes = None;
-        self.sessions.values_mut().for_each(|s| s.write_at = None);
-    }
-
-    pub(super) fn disconnect_all(&mut self) {
-        self.guests.clear();
-        for session in self.sessions.values_mut() {
-            session.connection = None;
-            session.endpoint.on_disconnected();
+    pub(super) fn stall(&mut self, until: Instant) {
+        if self.down_until.is_none() {
+            self.stalled_until = self.stalled_until.max(Some(until));
         }
     }
 
-    pub(super) fn accept(&mut self, connection: usize, now: Instant) -> bool {
+    pub(super) fn stop_writing(&mut self) {
+        self.writes = None;
+        self.sessions.iter_mut().for_each(|s| s.write_at = None);
+    }
+
+    /// How often a board has connected.
+    pub(super) fn connects(&self, board: usize) -> u32 {
+        self.sessions[board].endpoint.stats().connects
+    }
+
+    /// A client connects. Tells whether someone listens.
+    pub(super) fn on_accept(&mut self, now: Instant, connection: usize) -> bool {
         if self.down_until.is_some_and(|until| now < until) {
             return false;
         }
-        let deadline = now + self.timing.timeout;
-        self.guests.insert(connection, Guest { hello: Vec::new(), deadline, waits: None });
+        self.input(now, connection, Input::Accepted);
         true
     }
 
-    pub(super) fn closed(&mut self, connection: usize) {
-        self.guests.remove(&connection);
-        if let Some(session) = self.session_of(connection) {
-            session.connection = None;
-            session.endpoint.on_disconnected();
+    pub(super) fn on_closed(&mut self, now: Instant, connection: usize) {
+        self.input(now, connection, Input::Closed);
+    }
+
+    pub(super) fn on_bytes(&mut self, now: Instant, connection: usize, bytes: Vec<u8>) {
+        self.input(now, connection, Input::Bytes(bytes));
+    }
+
+    fn input(&mut self, now: Instant, connection: usize, input: Input) {
+        if self.stalled_until.is_some() {
+            self.waiting.push_back((connection, input));
+        } else {
+            self.look_at(now, connection, input);
         }
     }
 
-    fn session_of(&mut self, connection: usize) -> Option<&mut Session> {
-        self.sessions.values_mut().find(|s| s.connection == Some(connection))
-    }
-
-    pub(super) fn receive(
-        &mut self,
-        connection: usize,
-        bytes: &[u8],
-        now: Instant,
-    ) -> Vec<Received> {
-        let mut lines = Vec::new();
-        if let Some(guest) = self.guests.get_mut(&connection) {
-            guest.hello.extend_from_slice(bytes);
-            self.greet(connection, now, &mut lines);
-        } else {
-            let takes = self.deaf_until.is_none_or(|until| now >= until);
-            if let Some(s) = self.session_of(connection) {
-                let mut inbox = Inbox { board: s.board, lines: &mut lines, takes };
-                s.endpoint.on_bytes(now, bytes, &mut inbox);
+    fn look_at(&mut self, now: Instant, connection: usize, input: Input) {
+        let at = |s: &Session| s.connection == Some(connection);
+        match input {
+            Input::Accepted => {
+                self.guests.insert(connection, (Guest::new(now, self.timing), Vec::new()));
+            }
+            Input::Bytes(bytes) if self.guests.contains_key(&connection) => {
+                self.greet(now, connection, &bytes);
+            }
+            Input::Bytes(bytes) => {
+                if let Some(board) = self.sessions.iter().position(at) {
+                    self.receive(now, board, &bytes);
+                }
+            }
+            Input::Closed => {
+                self.guests.remove(&connection);
+                if let Some(session) = self.sessions.iter_mut().find(|s| at(s)) {
+                    session.connection = None;
+                    session.endpoint.on_disconnected();
+                }
             }
         }
-        lines
     }
 
-    /// Looks whether a guest has said its name.
-    fn greet(&mut self, connection: usize, now: Instant, lines: &mut Vec<Received>) {
-        let Some(guest) = self.guests.get_mut(&connection) else { return };
-        let Some(end) = guest.hello.iter().position(|&b| b == b'\n') else { return };
-        let id = parse_hello(&guest.hello[..end]).unwrap_or_default().to_owned();
-        let old = self.sessions.get(&id).and_then(|s| s.endpoint.last_heard());
-        if let Some(heard) = old
-            && now < heard + self.timing.timeout.part(2)
-        {
-            let decision = heard + self.timing.timeout.part(2);
-            guest.waits = Some((id, heard, decision));
-            return;
-        }
-        let rest = guest.hello.split_off(end + 1);
-        self.guests.remove(&connection);
-        let board = id.parse::<usize>().map_or(0, |n| n - 1);
-        let (timing, writes) = (self.timing, self.writes);
-        let session = self.sessions.entry(id).or_insert_with(|| Session {
-            board,
-            endpoint: Endpoint::new(Role::Server, timing, heapless::Vec::new()),
-            connection: None,
-            write_at: writes.map(|every| now + every),
-            number: 0,
-        });
-        session.connection = Some(connection);
-        session.endpoint.on_connected(now);
+    fn receive(&mut self, now: Instant, board: usize, bytes: &[u8]) {
         let takes = self.deaf_until.is_none_or(|until| now >= until);
-        let mut inbox = Inbox { board, lines, takes };
-        session.endpoint.on_bytes(now, &rest, &mut inbox);
+        let mut inbox = Inbox { board, actions: &mut self.actions, takes };
+        self.sessions[board].endpoint.on_bytes(now, bytes, &mut inbox);
     }
 
+    /// Reads what waits in one socket. Tells whether it held anything.
+    fn read_socket(&mut self, now: Instant, connection: usize) -> bool {
+        let waiting = std::mem::take(&mut self.waiting);
+        let (mine, others) = waiting.into_iter().partition(|(from, _)| *from == connection);
+        self.waiting = others;
+        let inputs: VecDeque<_> = mine;
+        let any = !inputs.is_empty();
+        for (_, input) in inputs {
+            self.look_at(now, connection, input);
+        }
+        any
+    }
+
+    /// A guest has sent something.
+    fn greet(&mut self, now: Instant, connection: usize, bytes: &[u8]) {
+        let Some((guest, behind)) = self.guests.get_mut(&connection) else { return };
+        match guest.on_bytes(now, bytes) {
+            Ok(None) => {}
+            Ok(Some(hello)) => {
+                behind.extend_from_slice(&bytes[hello..]);
+                self.decide(now, connection);
+            }
+            Err(_) => self.turn_away(connection),
+        }
+    }
+
+    fn turn_away(&mut self, connection: usize) {
+        self.guests.remove(&connection);
+        self.actions.push(Action::Close(connection));
+    }
+
+    /// Decides about a guest that has given its id.
+    fn decide(&mut self, now: Instant, connection: usize) {
+        let mut silent = false;
+        loop {
+            let Some((guest, behind)) = self.guests.get_mut(&connection) else { return };
+            let Some(id) = guest.id() else { return };
+            let board = (0..self.sessions.len()).find(|n| id == format!("{}", n + 1));
+            let old = board.and_then(|board| self.sessions[board].connection);
+            let standing = match board.map(|board| self.sessions[board].endpoint.last_heard()) {
+                None => Standing::Unknown,
+                Some(None) => Standing::Free,
+                Some(Some(heard)) => Standing::Taken { heard, silent },
+            };
+            match (guest.on_standing(now, standing), board) {
+                (Verdict::Wait(_), _) => return,
+                (Verdict::Look, _) => {
+                    silent = old.is_none_or(|old| !self.read_socket(now, old));
+                }
+                (Verdict::Admit | Verdict::TakeOver, Some(board)) => {
+                    let behind = std::mem::take(behind);
+                    self.guests.remove(&connection);
+                    let session = &mut self.sessions[board];
+                    session.disconnect(&mut self.actions);
+                    session.connection = Some(connection);
+                    session.endpoint.on_connected(now);
+                    if session.endpoint.stats().connects == 1 {
+                        session.write_at = self.writes.map(|every| now + every);
+                    }
+                    return self.receive(now, board, &behind);
+                }
+                (Verdict::Admit | Verdict::TakeOver | Verdict::Refuse(_), _) => {
+                    return self.turn_away(connection);
+                }
+            }
+        }
+    }
+
+    /// Does what is due. After a stall the timers come first, and the sockets then: the worst order.
     pub(super) fn poll(&mut self, now: Instant) -> Vec<Action> {
-        let mut actions = Vec::new();
-        if self.down_until.is_some_and(|until| now < until) {
+        if let Some(until) = earliest(self.down_until, self.stalled_until)
+            && now < until
+        {
+            return Vec::new();
+        }
+        (self.down_until, self.stalled_until) = (None, None);
+        self.poll_guests(now);
+        for board in 0..self.sessions.len() {
+            self.poll_session(now, board);
+        }
+        if !self.waiting.is_empty() {
+            while let Some((connection, input)) = self.waiting.pop_front() {
+                self.look_at(now, connection, input);
+            }
+            let mut actions = std::mem::take(&mut self.actions);
+            actions.append(&mut self.poll(now));
             return actions;
         }
-        self.down_until = None;
-        self.poll_guests(now, &mut actions);
+        std::mem::take(&mut self.actions)
+    }
+
+    fn poll_session(&mut self, now: Instant, board: usize) {
+        let session = &mut self.sessions[board];
+        if session.write_at.is_some_and(|at| now >= at) && session.endpoint.has_room() {
+            let text = format!("[{}, 0, 0]", session.number);
+            if session.endpoint.write(now, text.into_bytes(), self.delivery).is_ok() {
+                self.actions.push(Action::Wrote(board, session.number));
+                session.number += 1;
+            }
+            session.write_at = self.writes.map(|every| now + every);
+        }
+        let Some(connection) = session.connection else { return };
+        if session.endpoint.outage(now) && self.read_socket(now, connection) {
+            return self.poll_session(now, board);
+        }
+        let session = &mut self.sessions[board];
         let mut out = [0; 1500];
-        for session in self.sessions.values_mut() {
-            if session.write_at.is_some_and(|at| now >= at) && session.endpoint.has_room() {
-                let text = format!("[{}, 0, 0]", session.number);
-                if session.endpoint.write(now, text.into_bytes(), self.delivery).is_ok() {
-                    actions.push(Action::Wrote(session.board, session.number));
-                    session.number += 1;
-                }
-                session.write_at = self.writes.map(|every| now + every);
-            }
-            let Some(connection) = session.connection else { continue };
-            loop {
-                let n = session.endpoint.transmit(now, &mut out);
-                if n == 0 {
-                    break;
-                }
-                actions.push(Action::Send(connection, out[..n].to_vec()));
-            }
-            if session.endpoint.outage(now) {
-                session.connection = None;
-                session.endpoint.on_disconnected();
-                actions.push(Action::Close(connection));
+        loop {
+            match session.endpoint.transmit(now, &mut out) {
+                0 => break,
+                n => self.actions.push(Action::Send(connection, out[..n].to_vec())),
             }
         }
-        actions
+        if session.endpoint.outage(now) {
+            session.disconnect(&mut self.actions);
+        }
     }
 
     /// Guests that never say their name, or whose name is taken.
-    fn poll_guests(&mut self, now: Instant, actions: &mut Vec<Action>) {
-        let due: Vec<usize> =
-            self.guests.iter().filter(|(_, g)| now >= due(g)).map(|(n, _)| *n).collect();
-        for connection in due {
-            let Some(guest) = self.guests.get_mut(&connection) else { continue };
-            let Some((id, heard, _)) = guest.waits.take() else {
-                self.guests.remove(&connection);
-                actions.push(Action::Close(connection));
-                continue;
-            };
-            let spoke = self
-                .sessions
-                .get(&id)
-                .and_then(|s| s.endpoint.last_heard())
-                .is_some_and(|at| at > heard);
-            if spoke {
-                self.guests.remove(&connection);
-                actions.push(Action::Close(connection));
-                continue;
+    fn poll_guests(&mut self, now: Instant) {
+        let due = |(guest, _): &(Guest, _)| guest.poll_at(now).is_some_and(|at| at <= now);
+        let named = |(guest, _): &(Guest, _)| guest.id().is_some();
+        let guests: Vec<usize> = (self.guests.iter())
+            .filter(|(_, guest)| named(guest) || due(guest))
+            .map(|(connection, _)| *connection)
+            .collect();
+        for connection in guests {
+            self.read_socket(now, connection);
+            let Some((guest, _)) = self.guests.get_mut(&connection) else { continue };
+            match guest.on_timer(now) {
+                Ok(()) => self.decide(now, connection),
+                Err(_) => self.turn_away(connection),
             }
-            if let Some(session) = self.sessions.get_mut(&id)
-                && let Some(old) = session.connection.take()
-            {
-                session.endpoint.on_disconnected();
-                actions.push(Action::Close(old));
-            }
-            let mut lines = Vec::new();
-            self.greet(connection, now, &mut lines);
-            actions.extend(lines.into_iter().map(Action::Received));
         }
     }
 
     pub(super) fn next_at(&self, now: Instant) -> Option<Instant> {
-        if let Some(until) = self.down_until
+        if let Some(until) = earliest(self.down_until, self.stalled_until)
             && now < until
         {
             return Some(until);
         }
-        let guests = self.guests.values().map(due).min();
-        self.sessions.values().fold(guests, |at, session| {
+        let guests = self.guests.values().map(|(guest, _)| guest.poll_at(now)).fold(None, earliest);
+        self.sessions.iter().fold(guests, |at, session| {
             let write = session.write_at.filter(|_| session.endpoint.has_room());
             earliest(at, earliest(write, session.endpoint.poll_at(now)))
         })
     }
-}
-
-fn due(guest: &Guest) -> Instant {
-    guest.waits.as_ref().map_or(guest.deadline, |(_, _, at)| *at)
 }
