@@ -2,18 +2,19 @@
 
 use std::io;
 use std::net::SocketAddr;
+use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
-use pblink_protocol::tcp::line::{BadId, MAX_ID, parse_hello};
-use tokio::io::AsyncReadExt;
+use pblink_protocol::tcp::line::{BadId, Escaped, MAX_ID};
+use pblink_protocol::tcp::lobby::{self, Guest};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, watch};
-use tokio::time::{sleep, sleep_until, timeout};
+use tokio::time::{sleep, sleep_until};
 
 use crate::event::{EventKind, Refusal};
 use crate::registry::Inner;
-use crate::session::{self, Admission, Session, Socket};
+use crate::session::{self, Admission, Clock, Session, Socket};
 
 /// Room for the longest hello and what an ESP8266 sends along with it.
 const HELLO_BUFFER: usize = 2 * MAX_ID;
@@ -81,33 +82,37 @@ fn welcome(stream: TcpStream, peer: SocketAddr, inner: &Arc<Inner>, stop: &watch
 }
 
 async fn serve(
-    mut stream: TcpStream,
+    stream: TcpStream,
     peer: SocketAddr,
     inner: Arc<Inner>,
     mut stop: watch::Receiver<bool>,
     // Given back when the task ends: that is how a shutdown knows.
     _permit: OwnedSemaphorePermit,
 ) {
+    let clock = inner.shared.clock;
+    let mut guest = Guest::new(clock.now(), inner.shared.limits.timing);
     let mut buffer = [0; HELLO_BUFFER];
     let greeted = tokio::select! {
-        greeted = greet(&mut stream, &mut buffer, &inner) => greeted,
+        greeted = greet(&stream, &mut guest, &mut buffer, clock) => greeted,
         _ = stop.wait_for(|&stop| stop) => return,
     };
-    let (session, hello, len) = match greeted {
-        Ok(greeted) => greeted,
-        Err((id, reason)) => {
-            refuse(&inner, id, peer, reason);
-            return;
-        }
+    let shown = || Some(Escaped(guest.id()?).to_string());
+    let first = match greeted {
+        Ok(first) => first,
+        Err(reason) => return refuse(&inner, shown_hello(&guest, reason), peer, reason),
+    };
+    let session = match inner.session_of_client(guest.id().unwrap_or_default()) {
+        Ok(session) => session,
+        Err(reason) => return refuse(&inner, shown(), peer, reason),
     };
     let (socket, incoming) = session::split(stream);
     let admitted = tokio::select! {
-        admitted = admit(&session, &socket, peer) => admitted,
+        admitted = admit(&session, &mut guest, &socket, peer) => admitted,
         _ = stop.wait_for(|&stop| stop) => return,
     };
     drop(stop);
     match admitted {
-        Admission::Attached => session::run(&session, socket, incoming, &buffer[hello..len]).await,
+        Admission::Attached => session::run(&session, socket, incoming, &buffer[first]).await,
         Admission::Duplicate => {
             refuse(&inner, Some(session.id.clone()), peer, Refusal::Duplicate);
         }
@@ -115,65 +120,78 @@ async fn serve(
     }
 }
 
-/// Reads the hello and finds its session. Returns how long the hello is, and how much was read.
+/// Reads the hello. Returns where the bytes of the session are that came along with it.
 async fn greet(
-    stream: &mut TcpStream,
+    stream: &TcpStream,
+    guest: &mut Guest,
     buffer: &mut [u8; HELLO_BUFFER],
-    inner: &Inner,
-) -> Result<(Arc<Session>, usize, usize), (Option<String>, Refusal)> {
-    let limit = Duration::from_micros(inner.shared.limits.timing.timeout.as_micros());
-    let (hello, len) = timeout(limit, read_hello(stream, buffer))
-        .await
-        .unwrap_or(Err(Refusal::HelloTimeout))
-        .map_err(|reason| (None, reason))?;
-    let id = match parse_hello(&buffer[..hello - 1]) {
-        Ok(id) => id,
-        Err(BadId::TooLong) => return Err((None, Refusal::HelloTooLong)),
-        Err(_) => {
-            let shown = buffer[..hello - 1].escape_ascii().to_string();
-            return Err((Some(shown), Refusal::BadHello));
-        }
-    };
-    match inner.session_of_client(id) {
-        Ok(session) => Ok((session, hello, len)),
-        Err(reason) => Err((Some(id.to_owned()), reason)),
-    }
-}
-
-async fn read_hello(
-    stream: &mut TcpStream,
-    buffer: &mut [u8; HELLO_BUFFER],
-) -> Result<(usize, usize), Refusal> {
+    clock: Clock,
+) -> Result<Range<usize>, Refusal> {
     let mut len = 0;
     loop {
-        let n = match stream.read(&mut buffer[len..]).await {
-            Ok(0) | Err(_) => return Err(Refusal::ClosedEarly),
-            Ok(n) => n,
+        // The lobby refuses a hello of more than half the buffer, so there is room.
+        let room = &mut buffer[len..];
+        let now = clock.now();
+        let deadline = clock.at(guest.poll_at(now).unwrap_or(now));
+        let read = tokio::select! {
+            biased;
+            ready = stream.readable() => ready.and_then(|()| stream.try_read(room)),
+            () = sleep_until(deadline) => session::read_now(stream, room),
         };
-        let newline = buffer[len..len + n].iter().position(|&b| b == b'\n');
-        if let Some(at) = newline {
-            return Ok((len + at + 1, len + n));
-        }
+        let n = match read {
+            Ok(0) => return Err(Refusal::ClosedEarly),
+            Ok(n) => n,
+            Err(e) if e.kind() == io::ErrorKind::WouldBlock => {
+                guest.on_timer(clock.now()).map_err(reason)?;
+                continue;
+            }
+            Err(_) => return Err(Refusal::ClosedEarly),
+        };
+        let read = len..len + n;
         len += n;
-        if len > MAX_ID {
-            return Err(Refusal::HelloTooLong);
+        if let Some(hello) = guest.on_bytes(clock.now(), &buffer[read.clone()]).map_err(reason)? {
+            return Ok(read.start + hello..len);
         }
     }
 }
 
 /// Waits until it is clear whether an older connection with this id is dead.
-async fn admit(session: &Arc<Session>, socket: &Arc<Socket>, peer: SocketAddr) -> Admission {
+async fn admit(
+    session: &Arc<Session>,
+    guest: &mut Guest,
+    socket: &Arc<Socket>,
+    peer: SocketAddr,
+) -> Admission {
     let clock = session.shared.clock;
-    let arrived = clock.now();
     loop {
         let changed = session.changed.notified();
-        match session.admit(socket, peer, arrived) {
+        match session.admit(guest, socket, peer) {
             Admission::Wait(until) => tokio::select! {
                 () = changed => {}
                 () = sleep_until(clock.at(until)) => {}
             },
             decided => return decided,
         }
+    }
+}
+
+fn reason(refusal: lobby::Refusal) -> Refusal {
+    match refusal {
+        lobby::Refusal::HelloTimeout => Refusal::HelloTimeout,
+        lobby::Refusal::BadId(BadId::TooLong) => Refusal::HelloTooLong,
+        lobby::Refusal::BadId(BadId::Invisible | BadId::OuterBlank) => Refusal::UnclearId,
+        lobby::Refusal::BadId(BadId::Empty | BadId::NotUtf8 | BadId::Control) => Refusal::BadHello,
+        lobby::Refusal::Unknown => Refusal::UnknownId,
+        lobby::Refusal::Duplicate => Refusal::Duplicate,
+    }
+}
+
+/// What a hello that is not an id looks like, as far as it is worth showing.
+fn shown_hello(guest: &Guest, reason: Refusal) -> Option<String> {
+    match (reason, std::str::from_utf8(guest.hello())) {
+        (Refusal::BadHello | Refusal::UnclearId, Ok(hello)) => Some(Escaped(hello).to_string()),
+        (Refusal::BadHello, Err(_)) => Some(guest.hello().escape_ascii().to_string()),
+        _ => None,
     }
 }
 

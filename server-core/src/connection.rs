@@ -135,7 +135,7 @@ impl Connection {
     /// Closes the present TCP connection. The client may connect again, and then the link goes on as
     /// after any outage: nothing is lost.
     pub fn close(&self) {
-        self.0.ended(None, Cause::ClosedByApplication);
+        self.0.end(Cause::ClosedByApplication);
     }
 }
 

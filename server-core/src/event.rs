@@ -170,10 +170,13 @@ pub enum Refusal {
     UnknownId,
     /// A client with this id is connected and alive.
     Duplicate,
-    /// No complete hello came within the time-out.
+    /// No complete hello came within the time-out, or 5 s.
     HelloTimeout,
     /// The hello is not UTF-8, is empty, or holds control characters.
     BadHello,
+    /// The id holds characters that cannot be seen or that turn text round, or begins or ends with a
+    /// blank: it could not be told apart from another.
+    UnclearId,
     /// The hello is longer than the limit.
     HelloTooLong,
     /// The connection ended before its hello.
@@ -189,6 +192,7 @@ impl std::fmt::Display for Refusal {
             Self::Duplicate => "this id is connected already",
             Self::HelloTimeout => "sent no hello in time",
             Self::BadHello => "hello is not an id",
+            Self::UnclearId => "id has invisible characters, or a blank at an end",
             Self::HelloTooLong => "hello is too long",
             Self::ClosedEarly => "closed before its hello",
             Self::TooMany => "too many connections",

@@ -45,12 +45,14 @@
 //! events. Each connection has a task of its own, which waits for its socket, its timer, and its
 //! session; nothing polls. What a client sends, or fails to send, concerns only its own task.
 //!
-//! Everything is bounded: hellos (64 bytes, one time-out), lines, unread lines, lines in flight (64),
+//! Everything is bounded: hellos (64 bytes, one time-out or 5 s), lines, unread lines, lines in flight (64),
 //! clients, connections, events (1024). A line that finds the queue of unread lines full is not
 //! acknowledged, so the client repeats it and nothing is lost. A client that does not read is cut.
 //!
-//! A client that comes back while its old connection is half open takes over as soon as the old one
-//! has been silent for half a time-out. If the old one speaks, the new one is refused.
+//! A client that comes back while its old connection is half open takes over when the old one has been
+//! silent for half a time-out and it has itself waited a quarter of one. If the old one speaks, the new
+//! one is refused. The rule is in [`pblink_protocol::tcp::lobby`]. After a stall of the process, sockets
+//! are read before timers count: what has arrived meanwhile is life.
 //!
 //! # For users of micropython-iot's `server.py`
 //!

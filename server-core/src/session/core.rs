@@ -75,6 +75,21 @@ impl Core {
         self.transport.as_ref().is_some_and(|transport| transport.is(socket))
     }
 
+    /// The socket of the present connection.
+    pub(super) fn socket(&self) -> Option<Arc<Socket>> {
+        self.transport.as_ref().map(Transport::socket)
+    }
+
+    /// Before a client that takes nothing is cut: tries once more.
+    pub(super) fn retry(&mut self, now: Instant) {
+        let timeout = self.endpoint.timing().timeout;
+        if let Some(transport) = &mut self.transport
+            && transport.blocked_since().is_some_and(|since| now.since(since) >= timeout)
+        {
+            transport.retry(now);
+        }
+    }
+
     /// A connection has given this session's id.
     pub(crate) fn attach(
         &mut self,

@@ -10,18 +10,20 @@ mod side;
 mod task;
 mod transport;
 
+use std::io;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll, Waker, ready};
 
 use pblink_protocol::delivery::Delivery;
 use pblink_protocol::tcp::endpoint::{Ticket, Timing};
+use pblink_protocol::tcp::lobby::{Guest, Standing, Verdict};
 use pblink_protocol::time::Instant;
 use tokio::sync::{Notify, Semaphore};
 
 pub(crate) use self::core::Core;
 pub(crate) use self::task::run;
-pub(crate) use self::transport::{Socket, split};
+pub(crate) use self::transport::{Incoming, Socket, read_now, split};
 use crate::buffers::Scratch;
 use crate::bus::Bus;
 use crate::error::{Closed, WriteError};
@@ -190,28 +192,78 @@ impl Session {
 
     /// The connection's task has `input`, or was woken.
     pub(crate) fn turn(&self, socket: &Arc<Socket>, input: Input<'_>) -> Turn {
-        self.with(|state, scratch, now| {
-            let State::Live(core) = state else {
-                return Turn::Over;
-            };
-            if !core.is_current(socket) {
-                return Turn::Over;
-            }
-            if let Input::Bytes(bytes) = input {
-                core.receive(bytes, now, &self.id, &self.shared, &mut scratch.wakes);
-                if std::mem::take(&mut core.rivals) {
-                    self.changed.notify_waiters();
+        self.with(|state, scratch, now| match state {
+            State::Live(core) if core.is_current(socket) => {
+                match input {
+                    Input::Bytes(bytes) => self.receive(core, scratch, now, bytes),
+                    Input::Timer => {
+                        // An outage is silence after the socket was read once more.
+                        if core.endpoint.outage(now) {
+                            self.read_now(core, scratch, now);
+                        }
+                        core.retry(now);
+                    }
+                    Input::Other => {}
                 }
+                self.go_on(core, scratch, now, matches!(input, Input::Timer))
             }
-            core.flush(now, &mut scratch.out);
-            if let Some(cause) = core.failure(now) {
-                core.clear_failure();
-                self.detach(core, cause, now);
-                return Turn::Over;
-            }
-            let (deadline, blocked) = core.rearm(now, matches!(input, Input::Timer));
-            Turn::Go { deadline, blocked }
+            State::Live(_) | State::Over { .. } => Turn::Over,
         })
+    }
+
+    /// The connection's task reads. The lock is held meanwhile, so that nobody who reads what the socket
+    /// holds gets ahead of what was read before.
+    pub(crate) fn poll_read(
+        &self,
+        socket: &Arc<Socket>,
+        incoming: &mut Incoming,
+        cx: &mut Context<'_>,
+    ) -> Poll<Turn> {
+        self.with(|state, scratch, now| match state {
+            State::Live(core) if core.is_current(socket) => {
+                ready!(incoming.poll(cx, |read| self.took(core, scratch, now, read)));
+                Poll::Ready(self.go_on(core, scratch, now, false))
+            }
+            State::Live(_) | State::Over { .. } => Poll::Ready(Turn::Over),
+        })
+    }
+
+    /// Reads what the socket of the connection holds at this moment. Tells whether it held anything.
+    fn read_now(&self, core: &mut Core, scratch: &mut Scratch, now: Instant) -> bool {
+        let Some(socket) = core.socket() else { return false };
+        let took = socket.read_now(|read| self.took(core, scratch, now, read));
+        took.is_some()
+    }
+
+    /// Something was read.
+    fn took(&self, core: &mut Core, scratch: &mut Scratch, now: Instant, read: io::Result<&[u8]>) {
+        match read {
+            Ok([]) => self.detach(core, Cause::ClosedByPeer, now),
+            Ok(bytes) => self.receive(core, scratch, now, bytes),
+            Err(_) => self.detach(core, Cause::Reset, now),
+        }
+    }
+
+    fn receive(&self, core: &mut Core, scratch: &mut Scratch, now: Instant, bytes: &[u8]) {
+        core.receive(bytes, now, &self.id, &self.shared, &mut scratch.wakes);
+        if std::mem::take(&mut core.rivals) {
+            self.changed.notify_waiters();
+        }
+    }
+
+    /// For the connection's task: sends what is to be sent, and closes the connection if it has to.
+    /// `fired`: its timer has gone off.
+    fn go_on(&self, core: &mut Core, scratch: &mut Scratch, now: Instant, fired: bool) -> Turn {
+        core.flush(now, &mut scratch.out);
+        if let Some(cause) = core.failure(now) {
+            core.clear_failure();
+            self.detach(core, cause, now);
+        }
+        if core.socket().is_none() {
+            return Turn::Over;
+        }
+        let (deadline, blocked) = core.rearm(now, fired);
+        Turn::Go { deadline, blocked }
     }
 
     fn detach(&self, core: &mut Core, cause: Cause, now: Instant) {
@@ -219,39 +271,51 @@ impl Session {
         self.changed.notify_waiters();
     }
 
-    /// The connection ended. Without `socket`: whichever there is.
-    pub(crate) fn ended(&self, socket: Option<&Arc<Socket>>, cause: Cause) {
+    /// Ends the connection, if there is one.
+    pub(crate) fn end(&self, cause: Cause) {
         self.with(|state, _, now| {
-            if let State::Live(core) = state
-                && socket.is_none_or(|socket| core.is_current(socket))
-            {
+            if let State::Live(core) = state {
                 self.detach(core, cause, now);
             }
         });
     }
 
-    /// A new connection gave this session's id, at `arrived`.
+    /// A new connection gave this session's id. The lobby decides; see there for the rule of take-over.
     pub(crate) fn admit(
         self: &Arc<Self>,
+        guest: &mut Guest,
         socket: &Arc<Socket>,
         peer: SocketAddr,
-        arrived: Instant,
     ) -> Admission {
-        self.with(|state, _, now| {
+        self.with(|state, scratch, now| {
             let State::Live(core) = state else {
                 return Admission::Over;
             };
-            if let Some(heard) = core.endpoint.last_heard() {
-                // A living client sends a keepalive every quarter of the time-out.
-                let dead_at = heard + self.shared.limits.timing.timeout.part(2);
-                if heard > arrived {
-                    return Admission::Duplicate;
+            let mut silent = false;
+            loop {
+                let standing = match core.endpoint.last_heard() {
+                    Some(heard) => Standing::Taken { heard, silent },
+                    None => Standing::Free,
+                };
+                match guest.on_standing(now, standing) {
+                    Verdict::Wait(until) => {
+                        core.rivals = true;
+                        return Admission::Wait(until);
+                    }
+                    Verdict::Look => {
+                        silent = !self.read_now(core, scratch, now);
+                        // What follows from what was read is for the connection's own task.
+                        if let Some(old) = core.socket() {
+                            old.look_again();
+                        }
+                    }
+                    Verdict::TakeOver => {
+                        self.detach(core, Cause::TakenOver, now);
+                        break;
+                    }
+                    Verdict::Admit => break,
+                    Verdict::Refuse(_) => return Admission::Duplicate,
                 }
-                if now < dead_at {
-                    core.rivals = true;
-                    return Admission::Wait(dead_at);
-                }
-                self.detach(core, Cause::TakenOver, now);
             }
             core.attach(Arc::clone(socket), peer, now, &self.id, &self.shared);
             if !std::mem::replace(&mut core.announced, true) {

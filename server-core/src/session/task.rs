@@ -1,8 +1,9 @@
 //! The task of one connection: waits for the socket, the timer and the session.
 
-use std::io;
+use std::future::poll_fn;
 use std::pin::pin;
 use std::sync::Arc;
+use std::task::ready;
 use std::time::Duration;
 
 use tokio::task::yield_now;
@@ -10,7 +11,6 @@ use tokio::time::sleep_until;
 
 use super::transport::{Incoming, Socket};
 use super::{Input, Session, Turn};
-use crate::event::Cause;
 
 /// How long a closed connection may wait for its client to close, too.
 const MAX_LINGER: Duration = Duration::from_millis(500);
@@ -29,10 +29,11 @@ pub(crate) async fn run(
         if let Some(at) = deadline {
             timer.as_mut().reset(clock.at(at));
         }
-        let arrived =
-            std::future::poll_fn(|cx| incoming.poll(cx, |read| received(session, &socket, read)));
-        // Reading comes first: a server that was held up must not take for silence what has
-        // arrived meanwhile. Whatever wakes the task, the session looks at everything.
+        let arrived = poll_fn(|cx| {
+            ready!(incoming.poll_ready(cx));
+            session.poll_read(&socket, &mut incoming, cx)
+        });
+        // Reading comes first. Whatever wakes the task, the session looks at everything.
         turn = tokio::select! {
             biased;
             turn = arrived => turn,
@@ -49,14 +50,4 @@ pub(crate) async fn run(
     drop(socket);
     let quarter = Duration::from_micros(session.shared.limits.timing.timeout.part(4).as_micros());
     incoming.linger(quarter.min(MAX_LINGER)).await;
-}
-
-fn received(session: &Session, socket: &Arc<Socket>, read: io::Result<&[u8]>) -> Turn {
-    let cause = match read {
-        Ok([]) => Cause::ClosedByPeer,
-        Ok(bytes) => return session.turn(socket, Input::Bytes(bytes)),
-        Err(_) => Cause::Reset,
-    };
-    session.ended(Some(socket), cause);
-    Turn::Over
 }

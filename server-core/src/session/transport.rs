@@ -3,13 +3,14 @@
 //! The only file of the session that knows a socket. What is to be sent comes from the endpoint; what
 //! has come is handed to it by the [task](super::task).
 
-use std::io;
+use std::io::{self, Read, Write};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use pblink_protocol::time::Instant;
+use socket2::SockRef;
 use tokio::io::{AsyncRead, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
@@ -33,7 +34,40 @@ pub(crate) fn split(stream: TcpStream) -> (Arc<Socket>, Incoming) {
     (Arc::new(Socket { half, work: Notify::new() }), Incoming(read))
 }
 
+/// Reads what the socket holds at this moment, without waiting.
+///
+/// The runtime only knows of bytes that it was told of. After a stall of the process it may not have
+/// been: its wait for sockets is interrupted, and its timers come first. So whoever is about to act on
+/// silence asks the system itself.
+///
+/// # Errors
+/// [`io::ErrorKind::WouldBlock`] if it holds nothing; others if the connection is gone. `Ok(0)`: the
+/// client has closed it.
+pub(crate) fn read_now(stream: &TcpStream, buffer: &mut [u8]) -> io::Result<usize> {
+    (&*SockRef::from(stream)).read(buffer)
+}
+
 impl Socket {
+    /// Hands what has come, as far as the runtime does not know of it, to `each`: `Ok` of no bytes is
+    /// the end of the connection. `None`: nothing has come.
+    pub(super) fn read_now<R>(&self, each: impl FnOnce(io::Result<&[u8]>) -> R) -> Option<R> {
+        with_read_buffer(|buffer| match read_now(self.half.as_ref(), buffer) {
+            Ok(n) => Some(each(Ok(&buffer[..n]))),
+            Err(e)
+                if matches!(e.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted) =>
+            {
+                None
+            }
+            Err(e) => Some(each(Err(e))),
+        })
+    }
+
+    /// Writes what the socket takes at this moment, whatever the runtime knows: see [`read_now`].
+    fn write_now(&self, bytes: &[u8]) -> io::Result<usize> {
+        let stream: &TcpStream = self.half.as_ref();
+        (&*SockRef::from(stream)).write(bytes)
+    }
+
     /// Tells the connection's task to look at the session again.
     pub(crate) fn look_again(&self) {
         self.work.notify_one();
@@ -56,6 +90,12 @@ impl Socket {
 pub(crate) struct Incoming(OwnedReadHalf);
 
 impl Incoming {
+    /// Waits until something has come.
+    pub(super) fn poll_ready(&self, cx: &mut Context<'_>) -> Poll<()> {
+        // What is wrong shows when it is read.
+        self.0.as_ref().poll_read_ready(cx).map(drop)
+    }
+
     /// Hands what has come to `each`: `Ok` of no bytes is the end of the connection.
     pub(super) fn poll<R>(
         &mut self,
@@ -112,6 +152,10 @@ impl Transport {
         }
     }
 
+    pub(super) fn socket(&self) -> Arc<Socket> {
+        Arc::clone(&self.socket)
+    }
+
     pub(super) fn is(&self, socket: &Arc<Socket>) -> bool {
         Arc::ptr_eq(&self.socket, socket)
     }
@@ -123,6 +167,17 @@ impl Transport {
     /// Writing has failed: the connection is gone.
     pub(super) fn is_broken(&self) -> bool {
         self.broken
+    }
+
+    /// Tries once more to send what the socket has not taken, before that counts as its client's fault.
+    pub(super) fn retry(&mut self, now: Instant) {
+        let rest = &self.unsent[self.unsent_from..];
+        if let Ok(n) = self.socket.write_now(rest)
+            && n > 0
+        {
+            self.unsent_from += n;
+            self.blocked_since = Some(now);
+        }
     }
 
     /// Since when the socket has taken nothing, if bytes wait for it.
