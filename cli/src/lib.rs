@@ -1,16 +1,13 @@
 //! The `pblink` command: one file per verb under [`commands`], the terminal screens under
-//! [`monitor`], the control API under [`control`].
+//! [`monitor`]. The server itself is in `pblink_serve`.
 //!
 //! Results go to stdout, diagnostics to stderr; [`exit::Exit`] lists the exit codes.
 
-pub mod apps;
 pub mod boards;
 pub mod commands;
-pub mod control;
 pub mod exit;
 pub mod global;
 pub mod hardware;
-pub mod hub;
 pub mod monitor;
 pub mod output;
 pub mod settings;

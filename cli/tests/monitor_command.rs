@@ -6,7 +6,7 @@ use std::io::{BufRead, BufReader};
 use std::process::{Command, Stdio};
 
 use monitor_fixture::Fake;
-use pblink_cli::control::ControlServer;
+use pblink_serve::control::ControlServer;
 use pblink_server::Event;
 use tokio::sync::Mutex;
 

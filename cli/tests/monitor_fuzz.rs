@@ -6,8 +6,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use monitor_fixture::{NASTY, info, link, screen, text};
-use pblink_cli::control::Update;
 use pblink_cli::monitor::{Key, Model, Now};
+use pblink_serve::control::Update;
 use pblink_server::{Cause, Event, EventKind, Layer, LinkState, LinkStatus, Refusal, Report};
 
 /// Small, seeded, good enough to choose with.

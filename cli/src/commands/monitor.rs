@@ -2,7 +2,8 @@
 
 use std::io::{IsTerminal, stdout};
 
-use crate::control::{self, Client, ClientError};
+use pblink_serve::control::{self, Client, ClientError};
+
 use crate::exit::{Exit, Failed};
 use crate::global::{Global, screen_is_on};
 use crate::monitor::{self, Options, plain};

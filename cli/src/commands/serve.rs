@@ -6,14 +6,15 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
+use pblink_serve::consumers::{self, Passed};
+use pblink_serve::control::{self, ControlServer, EventStream, Notice, Source};
+use pblink_serve::hub::Hub;
 use pblink_server::{BindError, EventKind, Server};
 use tokio::sync::mpsc;
 
-use crate::apps::{self, Passed};
-use crate::control::{self, ControlServer, EventStream, Notice, Source};
 use crate::exit::{Exit, Failed};
 use crate::global::{Global, screen_is_on};
-use crate::hub::Hub;
 use crate::monitor;
 use crate::output::printer::Printer;
 use crate::settings::{App, Settings};
@@ -53,7 +54,7 @@ pub struct Args {
     #[arg(long)]
     pub any_client: bool,
     /// What to do with lines.
-    #[arg(long, value_enum)]
+    #[arg(long, value_parser = app_parser())]
     pub app: Option<App>,
     /// Where `pblink monitor` and other programs find the server, or `off`.
     #[arg(long, value_name = "ADDR:PORT|off", value_parser = parse_control)]
@@ -70,6 +71,12 @@ pub struct Args {
 /// Where the control API listens, if it does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Control(pub Option<SocketAddr>);
+
+/// Offers the apps by name, each with what it does.
+fn app_parser() -> impl TypedValueParser<Value = App> {
+    let values = App::ALL.map(|app| PossibleValue::new(app.name()).help(app.help()));
+    PossibleValuesParser::new(values).try_map(|name| name.parse::<App>())
+}
 
 fn parse_control(text: &str) -> Result<Control, String> {
     match text {
@@ -125,7 +132,7 @@ async fn serve(args: Args, settings: Settings, global: &Global) -> anyhow::Resul
     };
     greet(&hub, control.as_ref());
     let (passed, lines) = mpsc::channel(64);
-    tokio::spawn(apps::run(hub.clone(), app, passed));
+    tokio::spawn(consumers::run(hub.clone(), app, passed));
     let screen = args.screen && stdout().is_terminal() && stdin().is_terminal();
     let mut printing = if screen {
         let colour = global.color.enabled(true);

@@ -8,11 +8,11 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use clap::{Parser, ValueEnum};
+use pblink_serve::control::Client;
 use rustix::process::{Pid, Signal, kill_process};
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::Cli;
-use crate::control::Client;
 use crate::exit::{Exit, Failed};
 use crate::global::Global;
 use crate::hardware::sdk;

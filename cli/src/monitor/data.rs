@@ -2,9 +2,9 @@
 
 use std::collections::{HashMap, VecDeque};
 
+use pblink_serve::control::{ServerInfo, Update};
 use pblink_server::{Cause, Event, EventKind, Layer, LinkState, LinkStatus, Report};
 
-use crate::control::{ServerInfo, Update};
 use crate::output::events;
 
 /// Log entries kept.

@@ -1,6 +1,6 @@
 //! The terminal screens of `pblink monitor` and `pblink demo`.
 //!
-//! The core does no I/O: a [`Model`] takes [`Update`](crate::control::Update)s, [`Key`]s and the
+//! The core does no I/O: a [`Model`] takes [`Update`](pblink_serve::control::Update)s, [`Key`]s and the
 //! time, and [`view::draw`] draws it. [`run`] connects it to a terminal; [`plain::follow`] prints
 //! the same events as lines where there is none.
 

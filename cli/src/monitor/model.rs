@@ -1,7 +1,8 @@
 //! What is shown of the data, and what the keys do to it.
 
+use pblink_serve::control::Update;
+
 use super::data::{Data, LogEntry, Now, Outage};
-use crate::control::Update;
 
 /// Longest filter.
 const FILTER: usize = 64;

@@ -2,9 +2,9 @@
 
 use std::io::{self, Write};
 
+use pblink_serve::control::Update;
 use tokio::sync::mpsc;
 
-use crate::control::Update;
 use crate::output::events;
 
 /// Prints one event per line, as JSON if `json`, until the updates end or `out` is closed.

@@ -5,12 +5,12 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use crossterm::event::{Event, EventStream, KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
 use futures::StreamExt;
+use pblink_serve::control::Update;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
 use super::terminal::Screen;
 use super::{Action, ExtraKey, Key, Model, Now, view};
-use crate::control::Update;
 
 /// Pause between two frames when only data change: ten a second look alive and cost nothing.
 const DATA_FRAME: Duration = Duration::from_millis(100);

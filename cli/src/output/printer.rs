@@ -2,10 +2,10 @@
 
 use std::io::{Write, stdout};
 
+use pblink_serve::consumers::Passed;
 use pblink_server::Event;
 
 use super::events;
-use crate::apps::Passed;
 
 /// Prints what happens, one line each.
 pub(crate) struct Printer {

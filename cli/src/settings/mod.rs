@@ -17,6 +17,7 @@ use std::path::{Path, PathBuf};
 use pblink_image::settings::{LogLevel, Settings as BoardSettings};
 use pblink_protocol::config::{Config, ConfigError};
 use pblink_protocol::tcp::line::BadId;
+pub use pblink_serve::consumers::App;
 
 use crate::exit::{Exit, Failed};
 
@@ -106,17 +107,6 @@ pub struct Link {
 pub struct Build {
     /// The folder of the ESP8266_NONOS_SDK as written, empty for none; [`Settings::sdk_path`] resolves it.
     pub esp8266_sdk: PathBuf,
-}
-
-/// What `pblink serve` does with lines.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
-pub enum App {
-    /// Sends a list of three every 5 s and prints what comes back.
-    Demo,
-    /// Returns each line.
-    Echo,
-    /// Prints lines.
-    Log,
 }
 
 /// How both ends of a link talk.
@@ -365,16 +355,6 @@ pub(crate) fn shell_word(path: &Path) -> String {
         text
     } else {
         format!("'{}'", text.replace('\'', r"'\''"))
-    }
-}
-
-impl fmt::Display for App {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Demo => "demo",
-            Self::Echo => "echo",
-            Self::Log => "log",
-        })
     }
 }
 

@@ -5,9 +5,9 @@ use std::path::PathBuf;
 use pblink_flash::Progress;
 use pblink_flash::stm32::{Bus, Target, UsbBus, connect, read_settings, write_settings};
 use pblink_image::settings::Settings as BoardSettings;
+use pblink_serve::control::Client;
 
 use super::register::Register;
-use crate::control::Client;
 use crate::exit::{Exit, Failed};
 use crate::global::Global;
 use crate::hardware::board::{Board, encoded, json, table};

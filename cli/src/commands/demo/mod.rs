@@ -7,12 +7,12 @@ use std::io::{IsTerminal, stdin, stdout};
 use std::sync::Arc;
 use std::time::Duration;
 
+use pblink_serve::control::{self, ControlServer, Notice, Source};
+use pblink_serve::hub::Hub;
 use tokio::sync::mpsc;
 
-use crate::control::{self, ControlServer, Notice, Source};
 use crate::exit::Exit;
 use crate::global::{Global, screen_is_on};
-use crate::hub::Hub;
 use crate::monitor::{self, ExtraKey, Options};
 use crate::output::printer::Printer;
 use crate::signals::stop_signal;

@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use pblink_protocol::time::Duration as LinkDuration;
+use pblink_serve::hub::Hub;
 use pblink_server::{Connection, Delivery, EventKind, Layer, Server, WriteError};
 use pblink_simulator::live::{News, Order};
 use pblink_simulator::{Fault, Pair, PairEvent, PairOptions, ProgramOptions};
@@ -13,7 +14,6 @@ use tokio::time::{Instant, sleep, timeout};
 use super::ledgers::{Ledgers, got};
 use crate::boards::{self, Board};
 use crate::exit::{Exit, Failed};
-use crate::hub::Hub;
 
 /// The link's time-out: the default.
 const TIMEOUT_MS: u32 = 2000;

@@ -3,8 +3,9 @@
 use std::io::ErrorKind;
 use std::net::{IpAddr, SocketAddr, TcpListener, ToSocketAddrs, UdpSocket};
 
+use pblink_serve::control::{Client, ServerInfo};
+
 use super::finding::{Finding, Group};
-use crate::control::{Client, ServerInfo};
 use crate::settings::Settings;
 
 /// Looks for a server that runs, else whether one could.

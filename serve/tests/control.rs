@@ -1,15 +1,15 @@
 //! The control API over real sockets.
 
-mod monitor_fixture;
+mod fixture;
 
 use std::collections::{HashMap, HashSet};
 use std::net::SocketAddr;
 use std::time::Duration;
 
 use eventsource_stream::{Event as Message, Eventsource};
+use fixture::{Fake, NASTY, link};
 use futures::{Stream, StreamExt};
-use monitor_fixture::{Fake, NASTY, link};
-use pblink_cli::control::{
+use pblink_serve::control::{
     Client, ClientError, ControlServer, Notice, ServerInfo, Update, follow_source,
 };
 use pblink_server::{Cause, Event, EventKind, Layer, LinkState, LinkStatus, Report};

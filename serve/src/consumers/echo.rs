@@ -1,0 +1,14 @@
+//! `echo`: each line goes back to whom it came from.
+
+use pblink_server::Connection;
+
+use super::write;
+
+/// Returns each line, until the server stops.
+pub(super) async fn run(connection: Connection) {
+    while let Ok(line) = connection.read_line().await {
+        if write(&connection, &line).await.is_none() {
+            return;
+        }
+    }
+}

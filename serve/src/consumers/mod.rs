@@ -1,0 +1,114 @@
+//! Consumers of the lines that boards send: `demo`, `echo` and `print` (its name is `log`), one file each.
+
+mod demo;
+mod echo;
+mod print;
+
+use std::fmt;
+use std::str::FromStr;
+use std::sync::Arc;
+
+use pblink_server::{Connection, Delivery};
+use tokio::sync::mpsc;
+
+use crate::hub::Hub;
+
+/// What `pblink serve` does with lines.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum App {
+    /// Sends a list of three every 5 s and prints what comes back.
+    Demo,
+    /// Returns each line.
+    Echo,
+    /// Prints lines.
+    Log,
+}
+
+impl App {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Demo, Self::Echo, Self::Log];
+
+    /// What it does, for those who choose.
+    pub const fn help(self) -> &'static str {
+        match self {
+            Self::Demo => "Sends a list of three every 5 s and prints what comes back",
+            Self::Echo => "Returns each line",
+            Self::Log => "Prints lines",
+        }
+    }
+
+    /// Its name, as flags and `pblink.toml` have it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Demo => "demo",
+            Self::Echo => "echo",
+            Self::Log => "log",
+        }
+    }
+}
+
+impl fmt::Display for App {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// No [`App`] has this name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("there is no such app; there are demo, echo and log")]
+pub struct UnknownApp;
+
+impl FromStr for App {
+    type Err = UnknownApp;
+
+    fn from_str(name: &str) -> Result<Self, UnknownApp> {
+        Self::ALL.into_iter().find(|app| app.name() == name).ok_or(UnknownApp)
+    }
+}
+
+/// A line that passed between a client and its application, for those who want to see it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Passed {
+    /// The client's id.
+    pub id: String,
+    /// From the client (true) or to it.
+    pub received: bool,
+    /// The line.
+    pub line: String,
+}
+
+/// Runs `app` for each client of the hub's present server, and tells of the lines that pass (`echo` does
+/// not: its clients see them). `demo` and `log` wait for whoever takes `passed`. Ends when the server
+/// stops.
+pub async fn run(hub: Arc<Hub>, app: App, passed: mpsc::Sender<Passed>) {
+    let server = hub.server();
+    while let Ok(connection) = server.next_client().await {
+        tokio::spawn(serve(connection, app, passed.clone()));
+    }
+}
+
+/// One client's application. It ends when the server stops: the errors say nothing else.
+async fn serve(connection: Connection, app: App, passed: mpsc::Sender<Passed>) {
+    match app {
+        App::Log => print::run(connection, passed).await,
+        App::Echo => echo::run(connection).await,
+        App::Demo => demo::run(connection, passed).await,
+    }
+}
+
+async fn tell(connection: &Connection, received: bool, line: &str, passed: &mpsc::Sender<Passed>) {
+    let (id, line) = (connection.id().to_owned(), line.to_owned());
+    let _ = passed.send(Passed { id, received, line }).await;
+}
+
+/// Whether the line was sent; `None` when the server has stopped.
+async fn write(connection: &Connection, line: &str) -> Option<bool> {
+    match connection.write(line, Delivery::ORDERED).await {
+        Ok(()) => Some(true),
+        Err(pblink_server::WriteError::TooLong { .. }) => {
+            tracing::warn!(id = connection.id(), "a line is too long to be returned to a board");
+            Some(false)
+        }
+        Err(_) => None,
+    }
+}
