@@ -80,6 +80,7 @@ fn model(colour: bool) -> Model {
             id: Some(NASTY.into()),
             peer: "192.168.1.66:4444".into(),
             reason: Refusal::UnknownId,
+            times: 1,
         },
         EventKind::InvalidLine { id: id("10"), start: "zz\x1b[2J".into() },
         EventKind::QueueFull { id: id("1") },

@@ -63,7 +63,12 @@ impl Dice {
                 lasted_ms: self.number(),
                 connects: self.number(),
             },
-            3 => EventKind::Refused { id: Some(id), peer: NASTY.into(), reason: Refusal::BadHello },
+            3 => EventKind::Refused {
+                id: Some(id),
+                peer: NASTY.into(),
+                reason: Refusal::BadHello,
+                times: 1,
+            },
             4 => EventKind::Stopped,
             5 => EventKind::Note { id: None, text: self.id() },
             _ => EventKind::Report {

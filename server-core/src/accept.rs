@@ -12,9 +12,10 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, watch};
 use tokio::time::{sleep, sleep_until};
 
-use crate::event::{EventKind, Refusal};
+use crate::event::Refusal;
 use crate::registry::Inner;
 use crate::session::{self, Admission, Clock, Session, Socket};
+use crate::sources::Place;
 
 /// Room for the longest hello and what an ESP8266 sends along with it.
 const HELLO_BUFFER: usize = 2 * MAX_ID;
@@ -33,6 +34,7 @@ pub(crate) async fn accept(
     loop {
         let accepted = tokio::select! {
             accepted = listener.accept() => accepted,
+            () = counted(&inner) => continue,
             _ = stop.wait_for(|&stop| stop) => return,
         };
         match accepted {
@@ -60,6 +62,22 @@ pub(crate) async fn accept(
     }
 }
 
+/// Waits until refusals were counted for long enough, and publishes the counts.
+async fn counted(inner: &Inner) {
+    let clock = inner.shared.clock;
+    loop {
+        let Some(at) = inner.refusals.poll_at() else {
+            inner.refusals.changed().await;
+            continue;
+        };
+        sleep_until(clock.at(at)).await;
+        for event in inner.refusals.due(clock.now()) {
+            inner.shared.bus.publish(event);
+        }
+        return;
+    }
+}
+
 fn is_of_one_client(error: &io::Error) -> bool {
     matches!(
         error.kind(),
@@ -77,8 +95,22 @@ fn welcome(stream: TcpStream, peer: SocketAddr, inner: &Arc<Inner>, stop: &watch
         refuse(inner, None, peer, Refusal::TooMany);
         return;
     };
+    let (Some(present), Some(pending)) =
+        (inner.present.enter(peer.ip()), inner.pending.enter(peer.ip()))
+    else {
+        refuse(inner, None, peer, Refusal::TooManyFromAddress);
+        return;
+    };
     let (inner, stop) = (Arc::clone(inner), stop.clone());
-    tokio::spawn(serve(stream, peer, inner, stop, permit));
+    let places = Places { _connection: permit, _present: present };
+    tokio::spawn(serve(stream, peer, inner, stop, places, pending));
+}
+
+/// What a connection takes up.
+struct Places {
+    /// Given back when the task ends: that is how a shutdown knows.
+    _connection: OwnedSemaphorePermit,
+    _present: Place,
 }
 
 async fn serve(
@@ -86,8 +118,9 @@ async fn serve(
     peer: SocketAddr,
     inner: Arc<Inner>,
     mut stop: watch::Receiver<bool>,
-    // Given back when the task ends: that is how a shutdown knows.
-    _permit: OwnedSemaphorePermit,
+    _places: Places,
+    // Given back when the connection has a session.
+    pending: Place,
 ) {
     let clock = inner.shared.clock;
     let mut guest = Guest::new(clock.now(), inner.shared.limits.timing);
@@ -96,28 +129,33 @@ async fn serve(
         greeted = greet(&stream, &mut guest, &mut buffer, clock) => greeted,
         _ = stop.wait_for(|&stop| stop) => return,
     };
-    let shown = || Some(Escaped(guest.id()?).to_string());
     let first = match greeted {
         Ok(first) => first,
         Err(reason) => return refuse(&inner, shown_hello(&guest, reason), peer, reason),
     };
-    let session = match inner.session_of_client(guest.id().unwrap_or_default()) {
-        Ok(session) => session,
-        Err(reason) => return refuse(&inner, shown(), peer, reason),
-    };
     let (socket, incoming) = session::split(stream);
-    let admitted = tokio::select! {
-        admitted = admit(&session, &mut guest, &socket, peer) => admitted,
-        _ = stop.wait_for(|&stop| stop) => return,
+    let id = guest.id().unwrap_or_default().to_owned();
+    let mut again = true;
+    let session = loop {
+        let session = match inner.session_of_client(&id) {
+            Ok(session) => session,
+            Err(reason) => return refuse(&inner, Some(id), peer, reason),
+        };
+        let admitted = tokio::select! {
+            admitted = admit(&session, &mut guest, &socket, peer) => admitted,
+            _ = stop.wait_for(|&stop| stop) => return,
+        };
+        match admitted {
+            Admission::Attached => break session,
+            Admission::Duplicate => return refuse(&inner, Some(id), peer, Refusal::Duplicate),
+            // It was forgotten just now, to make room for another. Or the server is shut down.
+            Admission::Over if std::mem::take(&mut again) => {}
+            Admission::Wait(_) | Admission::Over => return,
+        }
     };
     drop(stop);
-    match admitted {
-        Admission::Attached => session::run(&session, socket, incoming, &buffer[first]).await,
-        Admission::Duplicate => {
-            refuse(&inner, Some(session.id.clone()), peer, Refusal::Duplicate);
-        }
-        Admission::Wait(_) | Admission::Over => {}
-    }
+    drop(pending);
+    session::run(&session, socket, incoming, &buffer[first]).await;
 }
 
 /// Reads the hello. Returns where the bytes of the session are that came along with it.
@@ -196,5 +234,7 @@ fn shown_hello(guest: &Guest, reason: Refusal) -> Option<String> {
 }
 
 fn refuse(inner: &Inner, id: Option<String>, peer: SocketAddr, reason: Refusal) {
-    inner.shared.bus.publish(EventKind::Refused { id, peer: peer.to_string(), reason });
+    if let Some(event) = inner.refusals.on_refusal(inner.shared.clock.now(), reason, peer, id) {
+        inner.shared.bus.publish(event);
+    }
 }

@@ -79,6 +79,8 @@ pub struct Builder {
     queue: (usize, usize),
     max_clients: usize,
     max_connections: usize,
+    max_pending: usize,
+    max_per_address: usize,
     restore: SavedSessions,
 }
 
@@ -102,6 +104,8 @@ impl Builder {
             queue: (1024, 256 * 1024),
             max_clients: 16 * 1024,
             max_connections: 32 * 1024,
+            max_pending: 1024,
+            max_per_address: 16 * 1024,
             restore: SavedSessions::default(),
         }
     }
@@ -164,8 +168,10 @@ impl Builder {
         self
     }
 
-    /// How many different ids may connect in the life of the server, since none is forgotten: where any
-    /// client is welcome, strangers can use them up. Default 16 384.
+    /// How many clients the server knows at a time. When a new one comes and there is no room, those are
+    /// forgotten that are neither [expected](Self::expected) nor asked for by the application, are not
+    /// connected, and of which all lines were read; those that went first, first. Their links are
+    /// [`Closed`](crate::Closed) then. If there are none, the new one is refused. Default 16 384.
     pub fn max_clients(mut self, n: usize) -> Self {
         self.max_clients = n;
         self
@@ -174,6 +180,22 @@ impl Builder {
     /// How many connections there may be at a time, those without a hello included. Default 32 768.
     pub fn max_connections(mut self, n: usize) -> Self {
         self.max_connections = n;
+        self
+    }
+
+    /// How many connections of one address may be without a session at a time: before their hello, or
+    /// waiting for an older connection with their id. Default 1024.
+    ///
+    /// An address is an IPv4 address, or the first 64 bits of an IPv6 address.
+    pub fn max_pending(mut self, n: usize) -> Self {
+        self.max_pending = n;
+        self
+    }
+
+    /// How many connections one address may have at a time, in all. Default 16 384. Boards behind a
+    /// router that translates addresses have one together.
+    pub fn max_per_address(mut self, n: usize) -> Self {
+        self.max_per_address = n;
         self
     }
 
@@ -208,6 +230,8 @@ impl Builder {
             (self.queue.1, "the number of queued bytes"),
             (self.max_clients, "max_clients"),
             (self.max_connections, "max_connections"),
+            (self.max_pending, "max_pending"),
+            (self.max_per_address, "max_per_address"),
         ] {
             if !(1..=1 << 24).contains(&value) {
                 return Err(BindError::Limit(name));
@@ -230,6 +254,8 @@ impl Builder {
             expected: self.expected.clone(),
             allow_unknown: self.allow_unknown || self.expected.is_none(),
             max_connections: self.max_connections,
+            max_pending: self.max_pending,
+            max_per_address: self.max_per_address,
         })
     }
 

@@ -2,10 +2,11 @@
 
 use pblink_protocol::tcp::line::BadText;
 
-/// The server was shut down: this link will not come back. Unread and unacknowledged lines are in
-/// the [`SavedSessions`](crate::SavedSessions) that the shutdown returned.
+/// This link will not come back. Either the server was shut down: unread and unacknowledged lines are in
+/// the [`SavedSessions`](crate::SavedSessions) that the shutdown returned. Or it has forgotten a client
+/// that it did not expect and that was gone, to [make room](crate::Builder::max_clients) for another.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("the server was shut down; ask the new server for this client")]
+#[error("the server was shut down, or has forgotten this client; ask the server for it again")]
 pub struct Closed;
 
 /// Why a line was not written.
@@ -26,9 +27,16 @@ pub enum WriteError {
         /// The limit in bytes.
         max: usize,
     },
-    /// The server was shut down before it took the line.
-    #[error("the server was shut down; the line was not sent: write it to the new server")]
+    /// The link was [`Closed`] before it took the line.
+    #[error(
+        "the server was shut down, or has forgotten this client; the line was not sent: ask the server \
+         for the client again"
+    )]
     Closed,
+    /// The client was neither expected nor connected, and was forgotten to make room for another. It has
+    /// not acknowledged the line.
+    #[error("the client is gone and was forgotten before it acknowledged the line")]
+    Forgotten,
     /// The server was shut down before the line was acknowledged. The line is in the
     /// [`SavedSessions`](crate::SavedSessions), and a server that is built from them delivers it:
     /// writing it again would double it.

@@ -65,6 +65,16 @@ pub enum EventKind {
         peer: String,
         /// Why.
         reason: Refusal,
+        /// How many connections this stands for. The first for a reason and an address comes at once,
+        /// with its port; those that follow are counted, and come in one event each ten seconds, with
+        /// the id that the last one gave.
+        #[serde(default = "once")]
+        times: u64,
+    },
+    /// Clients that were neither expected nor connected were forgotten, to make room for another.
+    Forgotten {
+        /// How many.
+        clients: u64,
     },
     /// A line that is no message, acknowledgement or keepalive was ignored.
     InvalidLine {
@@ -106,11 +116,16 @@ pub enum EventKind {
     },
 }
 
+/// What an event of an older server stands for.
+const fn once() -> u64 {
+    1
+}
+
 impl EventKind {
     /// The id of the client that this event concerns, if it concerns one.
     pub fn id(&self) -> Option<&str> {
         match self {
-            Self::Listening { .. } | Self::Stopped => None,
+            Self::Listening { .. } | Self::Stopped | Self::Forgotten { .. } => None,
             Self::Refused { id, .. } | Self::Note { id, .. } => id.as_deref(),
             Self::Connected { id, .. }
             | Self::OutageBegan { id, .. }
@@ -183,6 +198,8 @@ pub enum Refusal {
     ClosedEarly,
     /// The limit of connections or of clients is reached.
     TooMany,
+    /// This address has as many connections as it may have, or as many without a hello.
+    TooManyFromAddress,
 }
 
 impl std::fmt::Display for Refusal {
@@ -196,6 +213,7 @@ impl std::fmt::Display for Refusal {
             Self::HelloTooLong => "hello is too long",
             Self::ClosedEarly => "closed before its hello",
             Self::TooMany => "too many connections",
+            Self::TooManyFromAddress => "too many connections from this address",
         })
     }
 }

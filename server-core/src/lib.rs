@@ -46,7 +46,7 @@
 //! session; nothing polls. What a client sends, or fails to send, concerns only its own task.
 //!
 //! Everything is bounded: hellos (64 bytes, one time-out or 5 s), lines, unread lines, lines in flight (64),
-//! clients, connections, events (1024). A line that finds the queue of unread lines full is not
+//! clients, connections (also for each address), events (1024). A line that finds the queue of unread lines full is not
 //! acknowledged, so the client repeats it and nothing is lost. A client that does not read is cut.
 //!
 //! A client that comes back while its old connection is half open takes over when the old one has been
@@ -82,9 +82,11 @@ mod connection;
 mod error;
 pub mod event;
 mod newcomers;
+mod refusals;
 mod registry;
 mod server;
 mod session;
+mod sources;
 mod status;
 
 pub use builder::{BindError, Builder};

@@ -4,10 +4,16 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use pblink_protocol::time::Instant;
 use tokio::sync::Semaphore;
 
 use crate::event::{EventKind, Refusal};
+use crate::refusals::Refusals;
 use crate::session::{Clock, Core, Limits, Session, Shared};
+use crate::sources::Sources;
+
+/// When the registry is full, this part of it is forgotten at once (at most, and at least one).
+const FORGET: usize = 16;
 
 /// What the builder has checked.
 #[derive(Debug)]
@@ -16,6 +22,8 @@ pub(crate) struct Setup {
     pub(crate) expected: Option<BTreeSet<String>>,
     pub(crate) allow_unknown: bool,
     pub(crate) max_connections: usize,
+    pub(crate) max_pending: usize,
+    pub(crate) max_per_address: usize,
 }
 
 /// What handles and tasks share.
@@ -25,6 +33,11 @@ pub(crate) struct Inner {
     /// One permit for each connection, and one for the listener.
     pub(crate) connections: Arc<Semaphore>,
     pub(crate) registry: Mutex<Registry>,
+    /// All connections, by where they come from.
+    pub(crate) present: Arc<Sources>,
+    /// Those of them that no session has yet.
+    pub(crate) pending: Arc<Sources>,
+    pub(crate) refusals: Refusals,
     pub(crate) setup: Setup,
     pub(crate) address: SocketAddr,
 }
@@ -32,6 +45,8 @@ pub(crate) struct Inner {
 #[derive(Debug, Default)]
 pub(crate) struct Registry {
     pub(crate) sessions: BTreeMap<String, Arc<Session>>,
+    /// Ids that the application has asked for: they are no strangers.
+    wanted: BTreeSet<String>,
     /// The server was shut down: sessions that are made from now on are over at once.
     over: bool,
     /// What the shutdown has to give back. Here, so that one that is given up half way loses nothing.
@@ -96,14 +111,46 @@ impl Inner {
     /// The session of a client that the application asks for.
     pub(crate) fn session(&self, id: &str) -> Arc<Session> {
         let mut registry = self.registry();
+        if !self.is_expected(id) && !registry.wanted.contains(id) {
+            registry.wanted.insert(id.to_owned());
+        }
         match registry.sessions.get(id) {
             Some(session) => Arc::clone(session),
             None => self.insert(&mut registry, id),
         }
     }
 
+    fn is_expected(&self, id: &str) -> bool {
+        self.setup.expected.as_ref().is_some_and(|expected| expected.contains(id))
+    }
+
     pub(crate) fn is_welcome(&self, id: &str) -> bool {
-        self.setup.allow_unknown || (self.setup.expected.as_ref()).is_some_and(|e| e.contains(id))
+        self.setup.allow_unknown || self.is_expected(id)
+    }
+
+    /// Makes room for another client: forgets strangers that are not connected, those that went first
+    /// first. A line that was acknowledged and that nobody has taken keeps its session. Tells whether
+    /// there is room now.
+    fn make_room(&self, registry: &mut Registry) -> bool {
+        let mut idle: Vec<(Instant, &String)> = (registry.sessions.iter())
+            .filter(|(id, _)| !self.is_expected(id) && !registry.wanted.contains(*id))
+            .filter_map(|(id, session)| Some((session.idle_since()?, id)))
+            .collect();
+        idle.sort_unstable();
+        // Several at once: whoever sends stranger after stranger must not cost a search for each.
+        idle.truncate((self.shared.limits.max_clients / FORGET).max(1));
+        let ids: Vec<String> = idle.into_iter().map(|(_, id)| id.clone()).collect();
+        let mut clients = 0;
+        for id in ids {
+            if registry.sessions.get(&id).is_some_and(|session| session.forget()) {
+                registry.sessions.remove(&id);
+                clients += 1;
+            }
+        }
+        if clients > 0 {
+            self.shared.bus.publish(EventKind::Forgotten { clients });
+        }
+        clients > 0
     }
 
     /// The session of a client that has sent its hello.
@@ -115,7 +162,9 @@ impl Inner {
         if let Some(session) = registry.sessions.get(id) {
             return Ok(Arc::clone(session));
         }
-        if registry.sessions.len() >= self.shared.limits.max_clients {
+        if registry.sessions.len() >= self.shared.limits.max_clients
+            && !self.make_room(&mut registry)
+        {
             return Err(Refusal::TooMany);
         }
         Ok(self.insert(&mut registry, id))
@@ -127,6 +176,9 @@ impl Inner {
 
     /// The last event.
     pub(crate) fn stopped(&self) {
+        for event in self.refusals.rest() {
+            self.shared.bus.publish(event);
+        }
         self.shared.bus.publish(EventKind::Stopped);
         self.shared.bus.close();
     }

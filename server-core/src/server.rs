@@ -12,10 +12,12 @@ use crate::accept::accept;
 use crate::bus::{Bus, Events};
 use crate::connection::Connection;
 use crate::error::Closed;
-use crate::event::EventKind;
+use crate::event::{EventKind, Refusal};
 use crate::newcomers::Newcomers;
+use crate::refusals::Refusals;
 use crate::registry::{Inner, Registry, SavedSessions, Setup};
 use crate::session::{Clock, Core, Session, Shared};
+use crate::sources::Sources;
 use crate::status::LinkStatus;
 
 /// A running server. Clones are handles to the same server; when the last one is dropped without
@@ -60,6 +62,9 @@ impl Server {
             connections: Arc::new(Semaphore::new(setup.max_connections + 1)),
             registry: Mutex::new(registry),
             shared,
+            present: Sources::new(setup.max_per_address),
+            pending: Sources::new(setup.max_pending),
+            refusals: Refusals::default(),
             setup,
             address,
         });
@@ -157,6 +162,11 @@ impl Server {
     /// The status of all links, sorted by id.
     pub fn links(&self) -> Vec<LinkStatus> {
         (self.inner.sessions().iter().map(|s| s.status())).collect()
+    }
+
+    /// Returns how many connections were refused for this reason since the server was started.
+    pub fn refused(&self, reason: Refusal) -> u64 {
+        self.inner.refusals.total(reason)
     }
 
     /// Events from now on. The first caller also gets those since the server was started, the last 1024

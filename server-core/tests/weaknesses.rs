@@ -5,7 +5,7 @@ mod common;
 use std::net::{Ipv4Addr, Ipv6Addr};
 use std::pin::pin;
 
-use common::{PATIENT, Peer, SHORT, is_ready, server, soon, start, until};
+use common::{PATIENT, Peer, SHORT, is_ready, refused_times, server, soon, start, until};
 use pblink_server::{BadText, Cause, Delivery, EventKind, Refusal, Server, WriteError};
 use tokio::net::TcpSocket;
 
@@ -38,13 +38,14 @@ fn outage(event: &EventKind) -> Option<Cause> {
 async fn w01_hello_of_invalid_utf8_does_not_stop_the_server() {
     let server = server(PATIENT).await;
     let mut events = server.events();
-    for hello in [&b"\xff\xfe\n"[..], b"\n", b"a\tb\n"] {
+    for (n, hello) in [&b"\xff\xfe\n"[..], b"\n", b"a\tb\n"].into_iter().enumerate() {
         let mut peer = Peer::silent(server.local_addr()).await;
         peer.send(hello).await;
         assert_eq!(peer.rest().await, b"");
-        let event = until(&mut events, |e| refused(e).is_some()).await;
-        assert_eq!(refused(&event.kind), Some(Refusal::BadHello));
+        refused_times(&server, Refusal::BadHello, n as u64 + 1).await;
     }
+    let event = until(&mut events, |e| refused(e).is_some()).await;
+    assert_eq!(refused(&event.kind), Some(Refusal::BadHello));
     still_serves(&server).await;
 }
 
@@ -286,10 +287,9 @@ async fn w11_who_sends_no_hello_is_closed_after_the_time_out() {
     let mut silent = Peer::silent(server.local_addr()).await;
     let mut slow = Peer::silent(server.local_addr()).await;
     slow.send("half an i").await;
-    for _ in 0..2 {
-        let event = until(&mut events, |e| refused(e).is_some()).await;
-        assert_eq!(refused(&event.kind), Some(Refusal::HelloTimeout));
-    }
+    refused_times(&server, Refusal::HelloTimeout, 2).await;
+    let event = until(&mut events, |e| refused(e).is_some()).await;
+    assert_eq!(refused(&event.kind), Some(Refusal::HelloTimeout));
     assert_eq!(silent.rest().await, b"");
     assert_eq!(slow.rest().await, b"");
 }
@@ -298,14 +298,15 @@ async fn w11_who_sends_no_hello_is_closed_after_the_time_out() {
 async fn w12_an_endless_hello_is_cut() {
     let server = server(PATIENT).await;
     let mut events = server.events();
-    for hello in [vec![b'x'; 1 << 20], vec![b'x'; 65]] {
+    for (n, hello) in [vec![b'x'; 1 << 20], vec![b'x'; 65]].into_iter().enumerate() {
         let mut peer = Peer::silent(server.local_addr()).await;
         // The server closes before it has all of the long one.
         let _ = soon(tokio::io::AsyncWriteExt::write_all(&mut peer.write, &hello)).await;
-        let event = until(&mut events, |e| refused(e).is_some()).await;
-        assert_eq!(refused(&event.kind), Some(Refusal::HelloTooLong));
+        refused_times(&server, Refusal::HelloTooLong, n as u64 + 1).await;
         peer.rest().await;
     }
+    let event = until(&mut events, |e| refused(e).is_some()).await;
+    assert_eq!(refused(&event.kind), Some(Refusal::HelloTooLong));
     still_serves(&server).await;
     // The longest id that is allowed.
     let id = "x".repeat(64);

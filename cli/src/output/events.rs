@@ -38,7 +38,18 @@ pub fn what(kind: &EventKind) -> String {
         EventKind::OutageEnded { lasted_ms, connects, .. } => {
             format!("outage ended after {} (connect {connects})", units::span(*lasted_ms))
         }
-        EventKind::Refused { peer, reason, .. } => format!("refused {peer}, {reason}"),
+        EventKind::Refused { peer, reason, times: 0..=1, .. } => {
+            format!("refused {peer}, {reason}")
+        }
+        EventKind::Refused { peer, reason, times, .. } => {
+            format!("refused {peer} {times} more times, {reason}")
+        }
+        EventKind::Forgotten { clients: 1 } => {
+            "forgot a client that was gone, for a new one".into()
+        }
+        EventKind::Forgotten { clients } => {
+            format!("forgot {clients} clients that were gone, for new ones")
+        }
         EventKind::InvalidLine { start, .. } => format!("invalid line ignored: {start}"),
         EventKind::QueueFull { .. } => {
             "line not acknowledged, the application does not read".into()

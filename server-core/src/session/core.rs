@@ -141,6 +141,12 @@ impl Core {
         self.held = 0;
     }
 
+    /// Since when the client is away, if it is and all its lines were taken.
+    pub(super) fn idle_since(&self) -> Option<Instant> {
+        let away = matches!(self.link, LinkState::Down { .. }) && self.side.inbox.len() == 0;
+        away.then_some(self.since)
+    }
+
     pub(crate) fn is_worth_keeping(&self) -> bool {
         self.connects > 0 || self.endpoint.unacked() > 0
     }

@@ -86,6 +86,8 @@ enum State {
     Over {
         /// Lines that were not acknowledged by then, of those that someone waits for.
         kept: Vec<Ticket>,
+        /// Not the server is over, but this client was forgotten.
+        forgotten: bool,
         status: Box<LinkStatus>,
     },
 }
@@ -361,8 +363,9 @@ impl Session {
         cx: &mut Context<'_>,
     ) -> Poll<Result<(), WriteError>> {
         match &mut *self.lock() {
-            State::Over { kept, .. } if kept.contains(&ticket) => {
-                Poll::Ready(Err(WriteError::Kept))
+            State::Over { kept, forgotten, .. } if kept.contains(&ticket) => {
+                let error = if *forgotten { WriteError::Forgotten } else { WriteError::Kept };
+                Poll::Ready(Err(error))
             }
             State::Live(core) if core.endpoint.is_pending(ticket) => {
                 core.wait_for(ticket, best_effort, cx.waker());
@@ -403,6 +406,14 @@ impl Session {
         }
     }
 
+    /// Since when the client is away, if it is, and nothing of it would be lost with the session.
+    pub(crate) fn idle_since(&self) -> Option<Instant> {
+        match &*self.lock() {
+            State::Live(core) => core.idle_since(),
+            State::Over { .. } => None,
+        }
+    }
+
     pub(crate) fn status(&self) -> LinkStatus {
         match &*self.lock() {
             State::Live(core) => core.status(&self.id, self.shared.clock.now()),
@@ -436,14 +447,31 @@ impl Session {
     /// The server is shut down. Gives away what another server can go on with.
     pub(crate) fn finish(&self) -> Option<Box<Core>> {
         self.room.close();
+        self.over(false)
+    }
+
+    /// The server needs room, and forgets this client, unless it is back or something of it would be
+    /// lost. Tells whether it was forgotten.
+    pub(crate) fn forget(&self) -> bool {
+        let forgotten = self.over(true).is_some();
+        if forgotten {
+            self.room.close();
+        }
+        forgotten
+    }
+
+    fn over(&self, forgotten: bool) -> Option<Box<Core>> {
         let core = self.with(|state, scratch, now| {
             let State::Live(core) = state else {
                 return None;
             };
+            if forgotten && core.idle_since().is_none() {
+                return None;
+            }
             core.detach(Cause::Shutdown, now, &self.id, &self.shared);
             let kept = core.pending(&mut scratch.wakes);
             let status = Box::new(core.status(&self.id, now));
-            match std::mem::replace(state, State::Over { kept, status }) {
+            match std::mem::replace(state, State::Over { kept, forgotten, status }) {
                 State::Live(mut core) => {
                     core.park();
                     Some(core)

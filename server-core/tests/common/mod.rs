@@ -7,7 +7,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use pblink_server::{
-    Builder, Connection, Delivery, Event, EventKind, Events, Notice, Server, WriteError,
+    Builder, Connection, Delivery, Event, EventKind, Events, Notice, Refusal, Server, WriteError,
 };
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::TcpStream;
@@ -46,6 +46,17 @@ pub async fn until(events: &mut Events, wanted: impl Fn(&EventKind) -> bool) -> 
             Notice::Lost(lost) => panic!("{lost} events are lost"),
         }
     }
+}
+
+/// Waits until connections were refused for this reason so often. Most have no event of their own.
+pub async fn refused_times(server: &Server, reason: Refusal, times: u64) {
+    soon(async {
+        while server.refused(reason) < times {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
+    assert_eq!(server.refused(reason), times);
 }
 
 /// Polls a future once.
