@@ -131,15 +131,26 @@ fn scripts_get_json() {
 }
 
 #[test]
-fn a_board_can_be_left_in_its_bootloader() {
+fn a_board_can_be_left_without_its_program_running() {
     let bytes = image(SIZE);
     let source = source(&bytes, &sha256(&bytes));
-    let chip = Chip::new();
-    let mut desk = Desk::default().with("A", bootloader(&chip));
-    let words = ["--no-start", "--source", text(source.path())];
-    let out = flash(&words, &mut desk).expect("no fault");
-    assert!(out.contains("the program was not started"), "{out}");
-    assert!(!chip.started() && chip.would_start());
+    for opens in [bootloader as fn(&Chip) -> Opens, debugger] {
+        let chip = Chip::new();
+        let words = ["--no-start", "--source", text(source.path())];
+        let mut desk = Desk::default().with("A", opens(&chip));
+        let out = flash(&words, &mut desk).expect("no fault");
+        assert!(out.contains("the program was not started"), "{out}");
+        assert!(!chip.started() && chip.would_start());
+        // Also when the probe has let go of it.
+        drop(desk);
+        assert!(!chip.runs());
+
+        // Started by the next command, which finds nothing to write.
+        let mut desk = Desk::default().with("A", opens(&chip));
+        let out = flash(&words[1..], &mut desk).expect("no fault");
+        assert!(out.contains("were there already"), "{out}");
+        assert!(chip.runs());
+    }
 }
 
 /// An ARM ELF file with these bytes at this load address.

@@ -24,7 +24,7 @@ fn run(folder: &Path, arguments: &[&str]) -> (Option<i32>, String, String) {
 
 /// Leaves out all steps but these.
 fn only<'a>(steps: &[&str]) -> Vec<&'a str> {
-    let all = ["check", "build", "esp8266", "stm32", "config", "serve"];
+    let all = ["check", "build", "stm32", "esp8266", "config", "serve"];
     let others = all.into_iter().filter(|step| !steps.contains(step));
     others.flat_map(|step| ["--skip", step]).collect()
 }
@@ -35,7 +35,13 @@ fn the_plan_is_printed_and_nothing_is_done() {
     let (code, plan, said) = run(folder.path(), &["--dry-run", "--skip", "build"]);
     assert_eq!((code, said.as_str()), (Some(0), ""));
     let steps: Vec<_> = plan.lines().filter_map(|line| line.split(' ').next()).collect();
-    assert_eq!(steps, ["check", "esp8266", "stm32", "config", "serve"]);
+    assert_eq!(steps, ["check", "stm32", "esp8266", "config", "serve"]);
+    // The STM32 would reset an ESP8266 that is being flashed.
+    assert!(plan.contains("stm32    pblink flash stm32 --no-start\n"), "{plan}");
+    let (code, plan, _) = run(folder.path(), &["--dry-run", "--skip", "build", "--skip", "config"]);
+    let steps: Vec<_> = plan.lines().filter_map(|line| line.split(' ').next()).collect();
+    assert_eq!(code, Some(0));
+    assert_eq!(steps, ["check", "stm32", "esp8266", "start", "serve"]);
     assert!(plan.contains("check    pblink doctor\n"), "{plan}");
     assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
 }

@@ -70,6 +70,16 @@ pub struct Args {
     pub yes: bool,
 }
 
+impl Args {
+    /// Whether a step is to be done.
+    fn does(&self, step: Step) -> bool {
+        let wanted = |step| !self.skip.contains(&step);
+        // `config push` starts the board, too.
+        let held = wanted(Step::Stm32) && wanted(Step::Esp8266) && !wanted(Step::Config);
+        wanted(step) && (step != Step::Start || held)
+    }
+}
+
 /// A step, in the order in which they are done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Step {
@@ -77,12 +87,14 @@ pub enum Step {
     Check,
     /// Build the firmwares.
     Build,
+    /// Flash the STM32, and hold it: its program would reset an ESP8266 that is being flashed.
+    Stm32,
     /// Flash the ESP8266.
     Esp8266,
-    /// Flash the STM32.
-    Stm32,
-    /// Write the configuration onto the STM32.
+    /// Write the configuration onto the STM32, and start it.
     Config,
+    /// Start the STM32 if it is held and the configuration is skipped.
+    Start,
     /// Run the server, with the monitor on its screen.
     Serve,
 }
@@ -95,7 +107,8 @@ impl Step {
             Self::Build if args.esp8266_images.is_empty() => vec!["build", "all"],
             Self::Build => vec!["build", "stm32"],
             Self::Esp8266 => vec!["flash", "esp8266"],
-            Self::Stm32 => vec!["flash", "stm32"],
+            // Of what is on the board already nothing is written: then this only starts it.
+            Self::Stm32 | Self::Start => vec!["flash", "stm32"],
             Self::Config => vec!["config", "push"],
             Self::Serve => vec!["serve", "--screen"],
         }
@@ -121,23 +134,24 @@ impl Step {
                 add("--before", args.before.as_deref());
                 args.esp8266_images.iter().for_each(|image| add("--image", Some(image)));
             }
-            Self::Stm32 => {}
+            Self::Stm32 | Self::Start => {}
             Self::Config => {
                 add("--config", config.as_deref());
                 add("--client", args.client.as_deref());
                 add("--password-file", password.as_deref());
             }
         }
-        if matches!(self, Self::Stm32 | Self::Config) {
+        if matches!(self, Self::Stm32 | Self::Config | Self::Start) {
             add("--via", args.via.as_deref());
             add("--probe", args.probe.as_deref());
             add("--wait", args.wait.as_deref());
         }
-        if args.yes && matches!(self, Self::Esp8266 | Self::Stm32) {
+        if args.yes && matches!(self, Self::Esp8266 | Self::Stm32 | Self::Start) {
             words.push("--yes".to_owned());
         }
-        // One that stays in its bootloader can be configured without pressing buttons again.
-        if self == Self::Stm32 && !args.skip.contains(&Self::Config) {
+        // One that stays in its bootloader can be configured without pressing buttons again, and leaves an
+        // ESP8266 alone.
+        if self == Self::Stm32 && (args.does(Self::Config) || args.does(Self::Esp8266)) {
             words.push("--no-start".to_owned());
         }
         words
@@ -150,7 +164,7 @@ impl Step {
 
 /// The steps that are to be done.
 fn plan(args: &Args) -> Vec<(Step, Vec<String>)> {
-    let wanted = Step::value_variants().iter().filter(|step| !args.skip.contains(step));
+    let wanted = Step::value_variants().iter().filter(|step| args.does(**step));
     wanted.map(|step| (*step, step.words(args))).collect()
 }
 
@@ -329,8 +343,8 @@ mod tests {
         let expected = [
             "pblink doctor",
             "pblink build all",
-            "pblink flash esp8266 --yes",
             "pblink flash stm32 --yes --no-start",
+            "pblink flash esp8266 --yes",
             "pblink config push",
             "pblink serve --screen",
         ];
@@ -339,13 +353,42 @@ mod tests {
         assert_eq!(some, ["pblink build all", "pblink flash stm32", "pblink serve --screen"]);
     }
 
+    /// It would reset an ESP8266 that is being flashed.
+    #[test]
+    fn the_stm32_is_held_while_the_esp8266_is_flashed_and_started_in_the_end() {
+        let skip = ["--skip", "check", "--skip", "build", "--skip", "serve", "--via", "dfu"];
+        let with = |more: &[&str]| lines(&[&skip[..], more].concat());
+        assert_eq!(
+            with(&["--skip", "config"]),
+            [
+                "pblink flash stm32 --via dfu --no-start",
+                "pblink flash esp8266",
+                "pblink flash stm32 --via dfu",
+            ]
+        );
+        // Without the ESP8266 there is nothing to wait for; without the STM32 nothing to start but by its
+        // settings.
+        assert_eq!(
+            with(&["--skip", "config", "--skip", "esp8266"]),
+            ["pblink flash stm32 --via dfu"]
+        );
+        assert_eq!(
+            with(&["--skip", "stm32"]),
+            ["pblink flash esp8266", "pblink config push --via dfu"]
+        );
+        assert_eq!(with(&["--skip", "stm32", "--skip", "config"]), ["pblink flash esp8266"]);
+        // Who wants it held gets it held.
+        assert_eq!(with(&["--skip", "config", "--skip", "start"]).len(), 2);
+    }
+
     #[test]
     fn what_is_said_of_the_boards_reaches_the_steps_that_need_it() {
         let words = ["--config", "a b.toml", "--client", "k", "--via", "probe", "--port", "COM 3"];
         let lines = lines(&words);
         assert_eq!(lines[0], "pblink doctor --config 'a b.toml'");
         assert_eq!(lines[1], "pblink build all --config 'a b.toml' --client k");
-        assert_eq!(lines[2], "pblink flash esp8266 --port 'COM 3'");
+        assert_eq!(lines[2], "pblink flash stm32 --via probe --no-start");
+        assert_eq!(lines[3], "pblink flash esp8266 --port 'COM 3'");
         assert_eq!(lines[4], "pblink config push --config 'a b.toml' --client k --via probe");
     }
 }

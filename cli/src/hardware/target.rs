@@ -23,7 +23,7 @@ pub struct Way {
     #[arg(long, value_name = "SECONDS", default_value_t = 30, help_heading = HEADING)]
     pub wait: u64,
     /// Do not start the program afterwards: the board stays in its bootloader, where the next command
-    /// finds it without a button being pressed again.
+    /// finds it without a button being pressed again; with a probe, it does nothing until then.
     #[arg(long, help_heading = HEADING)]
     pub no_start: bool,
 }
@@ -40,9 +40,9 @@ pub enum By {
 }
 
 impl Way {
-    /// Starts the program, unless the board is to stay as it is.
+    /// Starts the program, or keeps it from running.
     pub(crate) fn start(&self, target: &mut dyn Target) -> pblink_flash::Result<()> {
-        if self.no_start { Ok(()) } else { target.start() }
+        if self.no_start { target.hold() } else { target.start() }
     }
 
     /// Which device is meant.

@@ -83,6 +83,14 @@ pub trait Target {
     /// See [`Self::read`].
     fn write(&mut self, address: u32, bytes: &[u8]) -> Result<()>;
 
+    /// Keeps the program from running until [`Self::start`], a reset, or the supply ends, also after this
+    /// connection. Without it and without [`Self::start`], a chip that a probe has halted goes on with its
+    /// program.
+    ///
+    /// # Errors
+    /// See [`Self::read`].
+    fn hold(&mut self) -> Result<()>;
+
     /// Starts the program; the device may be gone after it.
     ///
     /// # Errors

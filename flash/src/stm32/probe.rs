@@ -56,6 +56,13 @@ pub trait DebugLink {
     /// See [`LinkError`].
     fn program(&mut self, address: u32, bytes: &[u8]) -> Result<(), LinkError>;
 
+    /// Resets the chip and keeps it from running its program, also when the probe lets go of it. A chip
+    /// that was neither held nor run goes on with its program then.
+    ///
+    /// # Errors
+    /// See [`LinkError`].
+    fn hold(&mut self) -> Result<(), LinkError>;
+
     /// Resets the chip and lets it run.
     ///
     /// # Errors
@@ -158,6 +165,10 @@ impl<L: DebugLink> Target for Probe<L> {
     fn write(&mut self, address: u32, bytes: &[u8]) -> Result<()> {
         let written = self.link.program(address, bytes);
         written.map_err(|e| self.failed(e, &format!("writing at {address:#010x}")))
+    }
+
+    fn hold(&mut self) -> Result<()> {
+        self.link.hold().map_err(|e| self.failed(e, "holding the chip"))
     }
 
     fn start(&mut self) -> Result<()> {

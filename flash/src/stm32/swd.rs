@@ -21,6 +21,13 @@ use crate::{Error, Kind, Result};
 /// How long halting a chip may take.
 const HALT: Duration = Duration::from_millis(500);
 
+/// Where a chip that is held does nothing: the beginning of its RAM.
+const IDLE: u64 = 0x2000_0000;
+/// A branch to itself.
+const LOOP: [u8; 2] = [0xfe, 0xe7];
+/// A state of the core in which it takes Thumb instructions (Armv7-M B1.4.2).
+const THUMB: u32 = 1 << 24;
+
 /// The makes that can debug an Arm. probe-rs knows more, among them some that it takes every CH340 serial
 /// adapter for: an ESP8266 must not be mistaken for a probe.
 const MAKES: [&dyn ProbeFactory; 3] = [&StLinkFactory, &JLinkFactory, &CmsisDapFactory];
@@ -65,7 +72,8 @@ pub(super) struct Swd {
     selector: DebugProbeSelector,
     session: Session,
     layout: Layout,
-    running: bool,
+    /// It is known what the chip does when the probe lets go of it.
+    settled: bool,
 }
 
 impl Swd {
@@ -104,7 +112,7 @@ impl Swd {
             .map_err(|error| cannot_attach(&selector, found, chip, error))?;
         let halted = session.core(0).and_then(|mut core| core.reset_and_halt(HALT).map(|_| ()));
         halted.map_err(|error| cannot_attach(&selector, found, chip, error))?;
-        Ok(Self { name: found.to_string(), selector, session, layout, running: false })
+        Ok(Self { name: found.to_string(), selector, session, layout, settled: false })
     }
 
     fn failed(&self, error: impl std::error::Error + 'static) -> LinkError {
@@ -237,10 +245,29 @@ impl DebugLink for Swd {
         written.map_err(|error| self.flash_failed(error))
     }
 
+    fn hold(&mut self) -> Result<(), LinkError> {
+        // Whether a halted chip stays halted without its probe is up to the probe. So it runs, in RAM, where
+        // it does nothing; after the reset all pins are inputs, and no interrupt is enabled.
+        let held = self.session.core(0).and_then(|mut core| {
+            core.reset_and_halt(HALT)?;
+            core.write_8(IDLE, &LOOP)?;
+            let state = core.registers().psr().map(probe_rs::RegisterId::from);
+            core.write_core_reg(core.program_counter(), IDLE as u32)?;
+            if let Some(state) = state {
+                // A chip without a program has no Thumb bit after its reset.
+                core.write_core_reg(state, THUMB)?;
+            }
+            core.run()
+        });
+        held.map_err(|error| self.failed(error))?;
+        self.settled = true;
+        Ok(())
+    }
+
     fn run(&mut self) -> Result<(), LinkError> {
         let run = self.session.core(0).and_then(|mut core| core.reset());
         run.map_err(|error| self.failed(error))?;
-        self.running = true;
+        self.settled = true;
         Ok(())
     }
 }
@@ -248,7 +275,7 @@ impl DebugLink for Swd {
 impl Drop for Swd {
     /// A chip that was only looked at, or given settings, goes on with its program.
     fn drop(&mut self) {
-        if !self.running {
+        if !self.settled {
             // The probe may be gone; there is nobody to tell.
             let _ = self.session.core(0).and_then(|mut core| core.reset());
         }

@@ -298,6 +298,23 @@ fn nobody_at_the_other_end_ends_in_advice() {
         let error = Loader::connect(board.line(), connect, &mut Silent).unwrap_err();
         assert_eq!(error.kind(), Kind::NoAnswer);
         assert!(error.remedy().contains("FLASH") && error.remedy().contains("RESET"), "{error}");
+        // The STM32 on its wires may be what keeps it from answering.
+        assert!(error.remedy().contains("pull its reset wire"), "{error}");
+    }
+}
+
+/// An STM32 that runs pulls the reset wire of an ESP8266 that does not answer on the other wires.
+#[test]
+fn a_board_that_someone_else_resets_on_the_way_ends_in_advice() {
+    for connect in [rom(), with_stub()] {
+        let board = Board::with([Fault::ResetAtBlock(5)]);
+        let connect = Connect { before: Before::NoReset, ..connect };
+        let error = flash(&board, connect, &sdk_image()).unwrap_err();
+        assert_eq!(error.kind(), Kind::NoAnswer);
+        assert!(error.cause().contains("no longer answers"), "{error}");
+        assert!(error.remedy().contains("pull its reset wire"), "{error}");
+        assert!(error.remedy().contains("hold the STM32"), "{error}");
+        assert!(!board.would_start());
     }
 }
 

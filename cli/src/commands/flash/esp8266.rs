@@ -155,8 +155,11 @@ pub fn run(args: Args, global: &Global) -> anyhow::Result<Exit> {
             esp8266::only(&adapters).map_err(failed)?.path.clone()
         }
     };
-    confirm(&args, &port)?;
+    let asked = confirm(&args, &port)?;
     let mut progress = Bar::new(global);
+    if !asked {
+        progress.note(WIRED);
+    }
     let report = work(&args, &port, &regions, &mut progress).map_err(failed)?;
     drop(progress);
     let mut out = std::io::stdout().lock();
@@ -168,10 +171,14 @@ pub fn run(args: Args, global: &Global) -> anyhow::Result<Exit> {
     Ok(Exit::Ok)
 }
 
-/// Asks before all is erased. Where nobody can be asked, --yes has to be there.
-fn confirm(args: &Args, port: &str) -> anyhow::Result<()> {
+/// What happens to an ESP8266 that is flashed where it works.
+const WIRED: &str = "If an STM32 with a pblink program is wired to this ESP8266, it resets it while it is flashed: hold \
+                     the STM32 in its bootloader (pblink config pull --no-start), or pull the reset wire.";
+
+/// Asks before all is erased; returns whether it has asked. Where nobody can be asked, --yes has to be there.
+fn confirm(args: &Args, port: &str) -> anyhow::Result<bool> {
     if args.yes || args.no_erase {
-        return Ok(());
+        return Ok(false);
     }
     if !std::io::stdin().is_terminal() || !std::io::stderr().is_terminal() {
         return Err(Failed::with(
@@ -182,13 +189,13 @@ fn confirm(args: &Args, port: &str) -> anyhow::Result<()> {
     }
     eprint!(
         "All of the flash of the ESP8266 on {port} will be erased, with all files and passwords that \
-         are on it.\nGo on? [y/N] "
+         are on it.\n{WIRED}\nGo on? [y/N] "
     );
     std::io::stderr().flush()?;
     let mut answer = String::new();
     std::io::stdin().lock().read_line(&mut answer)?;
     if matches!(answer.trim().to_lowercase().as_str(), "y" | "yes") {
-        return Ok(());
+        return Ok(true);
     }
     Err(failed(Error::new(
         Kind::Cancelled,

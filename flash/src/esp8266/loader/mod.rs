@@ -72,6 +72,10 @@ pub struct Loader<P> {
     pub(super) touched: bool,
 }
 
+/// What another board may do to it meanwhile.
+const HOLD: &str = "if an STM32 with a pblink program is wired to it, pull its reset wire or hold the STM32 in its \
+                    bootloader (pblink config pull --no-start), since it resets an ESP8266 that does not answer it";
+
 /// The speed that every adapter and board takes.
 const SAFE_BAUD: u32 = 115_200;
 
@@ -344,16 +348,18 @@ impl<P: Port> Loader<P> {
                     self.baud
                 ),
                 format!(
-                    "try another cable, bring it into its loader (hold FLASH, tap RESET), and run the \
-                     command again with --baud {}: {unfinished}",
+                    "{HOLD}; else try another cable, bring it into its loader (hold FLASH, tap RESET), \
+                     and run the command again with --baud {}: {unfinished}",
                     LOWER.into_iter().find(|&lower| lower < self.baud).unwrap_or(9600)
                 ),
             ),
             Fault::Silent => Error::new(
                 Kind::NoAnswer,
                 "no ESP8266 answers on this port",
-                "hold its FLASH button (GPIO0 to ground), tap RESET, and try again; if that does not \
-                 help, try another cable, check TX, RX and power, or name another port with --port",
+                format!(
+                    "hold its FLASH button (GPIO0 to ground), tap RESET, and try again; {HOLD}; if that does \
+                     not help, try another cable, check TX, RX and power, or name another port with --port"
+                ),
             ),
             Fault::Refused(op, reason) => Error::new(
                 Kind::Refused,

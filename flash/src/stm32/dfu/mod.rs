@@ -398,6 +398,11 @@ impl<I: DfuIo> Target for Dfu<I> {
         Ok(())
     }
 
+    fn hold(&mut self) -> Result<()> {
+        // It stays in its bootloader until it is told to leave.
+        Ok(())
+    }
+
     fn start(&mut self) -> Result<()> {
         let doing = "starting the program";
         self.idle(doing)?;

@@ -22,6 +22,8 @@ pub enum Fault {
     VanishAtBlock(u32),
     /// The loader in RAM crashes at this block, and none can be loaded any more.
     LoseStubAtBlock(u32),
+    /// The chip is reset when this block arrives, by someone else, and leaves its loader.
+    ResetAtBlock(u32),
     /// The cable is pulled when the program starts.
     VanishAtStart,
     /// The adapter does not do this speed.

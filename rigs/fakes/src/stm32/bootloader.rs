@@ -49,6 +49,7 @@ pub struct Bootloader {
 impl Bootloader {
     /// A chip that has just entered its bootloader.
     pub fn of(chip: &Chip) -> Self {
+        chip.stop();
         let names = [
             "@Internal Flash  /0x08000000/04*016Kg,01*064Kg,07*128Kg",
             "@Option Bytes  /0x1FFFC000/01*016 e",

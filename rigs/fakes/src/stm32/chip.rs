@@ -20,6 +20,7 @@ struct Memory {
     stuck: Option<(u32, u8)>,
     erased: Vec<usize>,
     started: bool,
+    running: bool,
 }
 
 /// A chip. Clones are the same chip.
@@ -42,6 +43,7 @@ impl Chip {
             stuck: None,
             erased: Vec::new(),
             started: false,
+            running: false,
         })))
     }
 
@@ -94,6 +96,12 @@ impl Chip {
     /// Whether it was sent off into its program.
     pub fn started(&self) -> bool {
         self.0.borrow().started
+    }
+
+    /// Whether a program of its flash runs now. Only what a connection has left is known: a chip that
+    /// nobody has connected to stands still.
+    pub fn runs(&self) -> bool {
+        self.0.borrow().running
     }
 
     /// Whether a reset would get it anywhere: a stack in RAM, and a first instruction that is Thumb code
@@ -165,6 +173,18 @@ impl Chip {
 
     pub(super) fn start(&self) {
         self.0.borrow_mut().started = true;
+        self.reset();
+    }
+
+    /// A reset that leads into its program, if it has one.
+    pub(super) fn reset(&self) {
+        let running = self.would_start();
+        self.0.borrow_mut().running = running;
+    }
+
+    /// It is in its bootloader, halted, or kept busy by a debugger.
+    pub(super) fn stop(&self) {
+        self.0.borrow_mut().running = false;
     }
 }
 

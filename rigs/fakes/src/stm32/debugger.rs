@@ -11,6 +11,17 @@ pub struct Debugger {
     layout: Layout,
     id: u32,
     faults: Faults,
+    /// The chip was halted by this connection, and nothing has been said of what becomes of it.
+    halted: bool,
+}
+
+impl Drop for Debugger {
+    /// A chip of which a probe lets go is reset, and goes on with its program.
+    fn drop(&mut self) {
+        if self.halted && !self.faults.gone {
+            self.chip.reset();
+        }
+    }
 }
 
 impl Debugger {
@@ -22,6 +33,7 @@ impl Debugger {
             // Revision 1 of an STM32F405 (RM0090 §38.6.1).
             id: 0x1001_6413,
             faults: Faults::default(),
+            halted: false,
         }
     }
 
@@ -57,6 +69,10 @@ impl Debugger {
         action: impl FnOnce(&Chip, bool) -> Result<T, LinkError>,
     ) -> Result<T, LinkError> {
         let before = self.faults.gone;
+        if self.faults.transfers == 0 {
+            self.chip.stop();
+            self.halted = true;
+        }
         match self.faults.next() {
             Some(Fault::Vanish) => {
                 if !before {
@@ -133,12 +149,23 @@ impl DebugLink for Debugger {
         })
     }
 
+    fn hold(&mut self) -> Result<(), LinkError> {
+        let held = self.transfer(|chip, _| {
+            chip.stop();
+            Ok(())
+        });
+        self.halted &= held.is_err();
+        held
+    }
+
     fn run(&mut self) -> Result<(), LinkError> {
-        self.transfer(|chip, torn| {
+        let run = self.transfer(|chip, torn| {
             if !torn && chip.would_start() {
                 chip.start();
             }
             Ok(())
-        })
+        });
+        self.halted &= run.is_err();
+        run
     }
 }

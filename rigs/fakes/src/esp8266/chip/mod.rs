@@ -195,6 +195,10 @@ impl Chip {
                 self.running = Running::Nothing;
                 return;
             }
+            if self.faults.has(&Fault::ResetAtBlock(count)) {
+                self.running = Running::Nothing;
+                return;
+            }
             if self.gone || self.faults.has(&Fault::LoseBlock(count)) {
                 return;
             }
