@@ -5,7 +5,7 @@ use core::hash::{Hash, Hasher};
 use super::line::Mid;
 use super::mid_set::MidSet;
 use super::outbox::Ticket;
-use crate::time::Instant;
+use crate::time::{Duration, Instant};
 
 /// The present connection, if there is one.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -23,6 +23,7 @@ pub(super) struct Connection {
     pub(super) held: MidSet,
     /// A message of which only a part is sent so far.
     pub(super) sending: Option<Sending>,
+    pub(super) quiet: Quiet,
 }
 
 impl Connection {
@@ -35,6 +36,7 @@ impl Connection {
             acks: Acks::new(),
             held: MidSet::EMPTY,
             sending: None,
+            quiet: Quiet::new(now),
         }
     }
 }
@@ -52,6 +54,54 @@ pub(super) struct Sending {
     pub(super) ticket: Ticket,
     /// Bytes of id, text and newline that are sent.
     pub(super) sent: usize,
+}
+
+/// Keepalives in a row prove, by the peer's own clock, that it has no message that waits for its
+/// acknowledgement: it would have repeated it between them. They are counted in the order of the stream,
+/// since what a receiver can measure is only how long the network took.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) struct Quiet {
+    keepalives: u8,
+    since: Instant,
+    /// A message came over this connection.
+    spoke: bool,
+    /// The owner has bytes that the socket did not take.
+    blocked: bool,
+}
+
+impl Quiet {
+    /// A peer repeats a message after four keepalives at the latest; twice that.
+    const AFTER_A_MESSAGE: u8 = 8;
+    /// One that has just connected repeats nothing until it has heard from us: it sends up to 13.
+    const AFTER_CONNECTING: u8 = 16;
+
+    const fn new(now: Instant) -> Self {
+        Self { keepalives: 0, since: now, spoke: false, blocked: false }
+    }
+
+    pub(super) fn on_message(&mut self, now: Instant) {
+        self.spoke = true;
+        self.restart(now);
+    }
+
+    /// Begins to count anew: the peer may have heard of an acknowledgement only now.
+    pub(super) fn restart(&mut self, now: Instant) {
+        self.keepalives = 0;
+        self.since = now;
+    }
+
+    pub(super) fn set_blocked(&mut self, now: Instant, blocked: bool) {
+        self.blocked = blocked;
+        self.restart(now);
+    }
+
+    /// Counts a keepalive. Returns true if the peer has been quiet for long enough: the count, and two
+    /// time-outs by our clock.
+    pub(super) fn on_keepalive(&mut self, now: Instant, timeout: Duration) -> bool {
+        self.keepalives = self.keepalives.saturating_add(1);
+        let enough = if self.spoke { Self::AFTER_A_MESSAGE } else { Self::AFTER_CONNECTING };
+        self.keepalives >= enough && now.since(self.since) >= timeout.times(2) && !self.blocked
+    }
 }
 
 /// Acknowledgements to send, in order; each id at most once, so 256 places are always enough.

@@ -78,6 +78,9 @@ pub struct Stats {
     pub refused: u32,
     /// Lines that are none, or too long.
     pub invalid: u32,
+    /// Times that everything received was forgotten, since the peer had shown that none of it can come
+    /// again. An owner that stores the [window](Endpoint::window) stores it anew then.
+    pub settled: u32,
 }
 
 impl Stats {
@@ -89,6 +92,7 @@ impl Stats {
         duplicates: 0,
         refused: 0,
         invalid: 0,
+        settled: 0,
     };
 }
 
@@ -269,7 +273,7 @@ impl<B: LineBuf, L, const N: usize, S: Store<Line = L>> Endpoint<B, L, N, S> {
         if self.role == Role::Server && connection.pause == Pause::UntilSignOfLife {
             connection.pause = Pause::Until(now + self.timing.write_pause);
         }
-        let Self { reader, window, held, outbox, stats, role, .. } = self;
+        let Self { reader, window, held, outbox, stats, role, timing, .. } = self;
         reader.feed(bytes, |found| {
             let line = match found {
                 Found::Line(line) => Line::parse(line),
@@ -284,7 +288,16 @@ impl<B: LineBuf, L, const N: usize, S: Store<Line = L>> Endpoint<B, L, N, S> {
                 connection.pause = Pause::Over;
             }
             match line {
-                Line::Keepalive => {}
+                Line::Keepalive => {
+                    let quiet = connection.quiet.on_keepalive(now, timing.timeout);
+                    if quiet && held.is_empty() && connection.acks.is_empty() {
+                        connection.quiet.restart(now);
+                        // From here on equal words under an old number are those of a sender that has
+                        // restarted: nothing that was received can come again.
+                        stats.settled = stats.settled.wrapping_add(u32::from(!window.is_empty()));
+                        *window = Window::new();
+                    }
+                }
                 Line::Ack(mid) => {
                     let sending = connection.sending.map(|s| s.ticket);
                     if let Some((ticket, line, took)) = outbox.acked(mid, sending, now) {
@@ -292,6 +305,7 @@ impl<B: LineBuf, L, const N: usize, S: Store<Line = L>> Endpoint<B, L, N, S> {
                     }
                 }
                 Line::Message { mid, text } => {
+                    connection.quiet.on_message(now);
                     let print = fingerprint(text.as_bytes());
                     let verdict = window.judge(mid, print);
                     if verdict == Verdict::Duplicate {
@@ -372,6 +386,7 @@ impl<B: LineBuf, L, const N: usize, S: Store<Line = L>> Endpoint<B, L, N, S> {
             let Some(mid) = connection.acks.pop() else {
                 break;
             };
+            connection.quiet.restart(now);
             let [high, low] = mid.digits();
             out[used..used + 3].copy_from_slice(&[high, low, b'\n']);
             used += 3;
@@ -414,6 +429,33 @@ impl<B: LineBuf, L, const N: usize, S: Store<Line = L>> Endpoint<B, L, N, S> {
             connection.keepalive_at = now + self.timing.keepalive();
         }
         used
+    }
+
+    /// The socket did not take all bytes that [`transmit`](Self::transmit) gave; the owner has the rest.
+    /// Only an owner that calls `transmit` before the socket is empty has to call this, and then
+    /// [`on_written`](Self::on_written).
+    pub fn on_blocked(&mut self, now: Instant) {
+        if let Some(connection) = &mut self.connection {
+            connection.quiet.set_blocked(now, true);
+        }
+    }
+
+    /// The socket has taken the rest.
+    pub fn on_written(&mut self, now: Instant) {
+        if let Some(connection) = &mut self.connection {
+            connection.quiet.set_blocked(now, false);
+        }
+    }
+
+    /// Returns what is known of received messages, to be copied, and stored with them.
+    pub fn window(&self) -> &Window {
+        &self.window
+    }
+
+    /// Takes a window from a store, before the first connection.
+    pub fn set_window(&mut self, mut window: Window) {
+        window.reconnected();
+        self.window = window;
     }
 
     /// Whether the connection is dead: nothing came for the time-out (a client that has not yet had a

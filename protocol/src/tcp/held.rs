@@ -32,6 +32,10 @@ impl Held {
         self.later.contains(mid)
     }
 
+    pub(super) fn is_empty(&self) -> bool {
+        self.later.is_empty()
+    }
+
     /// Returns the receipt for a message that is about to be delivered.
     pub(super) fn receipt(&self, mid: Mid) -> Receipt {
         let again = u8::from(self.later.contains(mid));

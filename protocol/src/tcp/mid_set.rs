@@ -49,6 +49,24 @@ impl MidSet {
         }
     }
 
+    /// Returns the set as bits, the lowest number first.
+    pub fn to_bytes(&self) -> [u8; 32] {
+        let mut bytes = [0; 32];
+        for (chunk, word) in bytes.as_chunks_mut().0.iter_mut().zip(self.0) {
+            *chunk = word.to_le_bytes();
+        }
+        bytes
+    }
+
+    /// Reads what [`to_bytes`](Self::to_bytes) wrote.
+    pub fn from_bytes(bytes: &[u8; 32]) -> Self {
+        let mut set = Self::EMPTY;
+        for (word, chunk) in set.0.iter_mut().zip(bytes.as_chunks().0) {
+            *word = u32::from_le_bytes(*chunk);
+        }
+        set
+    }
+
     /// Goes through the numbers, the lowest first.
     pub fn iter(&self) -> impl DoubleEndedIterator<Item = Mid> + '_ {
         (0..=255).map(Mid).filter(|&mid| self.contains(mid))
@@ -93,6 +111,8 @@ mod tests {
                 prop_assert_eq!(set.is_empty(), model.is_empty());
                 prop_assert_eq!(set.highest(), model.last().map(|&m| Mid(m)));
             }
+            prop_assert_eq!(MidSet::from_bytes(&set.to_bytes()), set);
+            prop_assert!((0..=255).all(|m| set.contains(Mid(m)) == (set.to_bytes()[usize::from(m / 8)] & 1 << (m % 8) != 0)));
             let mut other = MidSet::EMPTY;
             for &mid in &others {
                 other.insert(Mid(mid));

@@ -11,6 +11,10 @@
 //!
 //! What remains undecidable is listed in `docs/PROTOCOL.md`.
 
+mod encoding;
+
+pub use encoding::BadWindow;
+
 use super::line::Mid;
 use super::mid_set::MidSet;
 
@@ -129,6 +133,11 @@ impl Window {
     /// Returns what came over the present connection and belongs to the present run of the sender.
     pub(super) const fn local(&self) -> &MidSet {
         &self.local
+    }
+
+    /// Returns true if nothing is remembered.
+    pub fn is_empty(&self) -> bool {
+        self.seen.is_empty()
     }
 
     fn contains(&self, mid: Mid) -> bool {

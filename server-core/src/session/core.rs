@@ -172,7 +172,13 @@ impl Core {
     /// Sends all that is to be sent now and that the socket takes.
     pub(crate) fn flush(&mut self, now: Instant, out: &mut [u8]) {
         if let Some(transport) = &mut self.transport {
+            let was_blocked = transport.blocked_since().is_some();
             transport.flush(now, out, |out| self.endpoint.transmit(now, out));
+            if transport.blocked_since().is_some() {
+                self.endpoint.on_blocked(now);
+            } else if was_blocked {
+                self.endpoint.on_written(now);
+            }
         }
     }
 
