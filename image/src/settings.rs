@@ -16,7 +16,10 @@
 
 use core::fmt;
 
-use pblink_protocol::config::{Config, ConfigError, DEFAULT_PORT};
+use pblink_protocol::config::{
+    Config, ConfigError, DEFAULT_ID, DEFAULT_PORT, DEFAULT_REPORT_S, DEFAULT_SERVER,
+    DEFAULT_TIMEOUT_MS,
+};
 use pblink_protocol::i2c::MAX_PAYLOAD;
 
 /// The most bytes that settings take.
@@ -88,15 +91,14 @@ impl fmt::Display for SettingsError {
 impl core::error::Error for SettingsError {}
 
 impl Settings {
-    /// What a board without settings does: the defaults of `pblink.toml`.
+    /// The settings of a board that was given none. The defaults of `pblink.toml` are made from them.
     pub fn built_in() -> Self {
-        let text = |text| heapless::String::try_from(text).unwrap_or_default();
         let config = Config {
-            id: heapless::String::try_from("1").unwrap_or_default(),
+            id: heapless::String::try_from(DEFAULT_ID).unwrap_or_default(),
             port: DEFAULT_PORT,
-            server: text("192.168.0.42"),
-            timeout_ms: 2000,
-            report_s: 10,
+            server: heapless::String::try_from(DEFAULT_SERVER).unwrap_or_default(),
+            timeout_ms: DEFAULT_TIMEOUT_MS,
+            report_s: DEFAULT_REPORT_S,
             ssid: heapless::String::new(),
             password: heapless::String::new(),
         };

@@ -4,6 +4,7 @@
 //! `["1\n", 8123, "192.168.0.42", 2000, 10, "ssid", "password", "cfg"]`.
 
 use core::fmt;
+use core::ops::RangeInclusive;
 
 use heapless::String;
 
@@ -13,6 +14,24 @@ use crate::tcp::line::{BadId, MAX_ID, check_id};
 
 /// Port that the reference's server listens on.
 pub const DEFAULT_PORT: u16 = 8123;
+
+/// The id of a board that was given none.
+pub const DEFAULT_ID: &str = "1";
+
+/// The address of the server for a board that was told none.
+pub const DEFAULT_SERVER: &str = "192.168.0.42";
+
+/// The time-outs in ms that both ends take.
+pub const TIMEOUT_MS: RangeInclusive<u32> = 100..=60_000;
+
+/// The time-out in ms that both ends use unless told otherwise.
+pub const DEFAULT_TIMEOUT_MS: u32 = 2000;
+
+/// Seconds between reports of an ESP8266 that was not told otherwise.
+pub const DEFAULT_REPORT_S: u32 = 10;
+
+/// The longest name of a network (SSID), in bytes.
+pub const MAX_SSID: usize = 32;
 
 /// The longest server name or address, in bytes.
 pub const MAX_SERVER: usize = 160;
@@ -26,12 +45,12 @@ pub struct Config {
     pub port: u16,
     /// The server's address or name.
     pub server: String<MAX_SERVER>,
-    /// The time-out in ms, the same as the server's. 100 to 60 000.
+    /// The time-out in ms, the same as the server's, within [`TIMEOUT_MS`].
     pub timeout_ms: u32,
     /// The ESP8266 reports its state every so many seconds; 0 for never.
     pub report_s: u32,
     /// The network's name, at most 32 bytes. Empty: the network that the ESP8266 remembers.
-    pub ssid: String<32>,
+    pub ssid: String<MAX_SSID>,
     /// Its password: 8 to 63 bytes, or empty.
     pub password: String<63>,
 }
@@ -79,7 +98,9 @@ impl fmt::Display for ConfigError {
             Self::Server => {
                 write!(f, "the server's address must have 1 to {MAX_SERVER} printable bytes")
             }
-            Self::Timeout => f.write_str("the time-out must be 100 to 60000 ms"),
+            Self::Timeout => {
+                write!(f, "the time-out must be {} to {} ms", TIMEOUT_MS.start(), TIMEOUT_MS.end())
+            }
             Self::Ssid => f.write_str("the network's name (SSID) is longer than 32 bytes"),
             Self::Password => f.write_str("the WiFi password must have 8 to 63 bytes, or none"),
             Self::TooLong(n) => write!(
@@ -113,7 +134,7 @@ impl Config {
         if self.server.is_empty() || self.server.chars().any(char::is_control) {
             return Err(ConfigError::Server);
         }
-        if !(100..=60_000).contains(&self.timeout_ms) {
+        if !TIMEOUT_MS.contains(&self.timeout_ms) {
             return Err(ConfigError::Timeout);
         }
         Ok(())
