@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use pblink_serve::control::Update;
 use tokio::sync::mpsc;
 
-use crate::output::events;
+use crate::output::{events, json};
 
 /// Prints one event per line, as JSON if `json`, until the updates end or `out` is closed.
 ///
@@ -20,8 +20,7 @@ pub async fn follow(
     while let Some(update) = updates.recv().await {
         match update {
             Update::Event(event) => {
-                let line =
-                    if json { serde_json::to_string(&*event)? } else { events::line(&event) };
+                let line = if json { json::line(&*event)? } else { events::line(&event) };
                 match writeln!(out, "{line}").and_then(|()| out.flush()) {
                     // `pblink monitor | head` has what it wanted.
                     Err(error) if error.kind() == io::ErrorKind::BrokenPipe => return Ok(()),

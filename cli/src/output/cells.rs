@@ -1,5 +1,6 @@
 //! Text in the cells of a terminal.
 
+use pblink_protocol::tcp::line::is_invisible;
 use ratatui::text::Span;
 
 /// Cells that a character takes: 0 for those which [`clean`](super::events::clean) replaces.
@@ -13,6 +14,11 @@ pub fn width(c: char) -> usize {
 /// Cells that a text takes.
 pub fn text_width(text: &str) -> usize {
     text.chars().map(width).sum()
+}
+
+/// True for a character that is seen and leaves its neighbours as they are.
+pub(crate) fn is_plain(c: char) -> bool {
+    !c.is_control() && !is_invisible(c)
 }
 
 /// The text in exactly `cells` cells: filled with spaces, or cut with `…` at the end.

@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 
+use pblink_protocol::tcp::line::{Escaped, check_id};
 use pblink_server::{Cause, Event, EventKind, Layer, LinkState, Report};
 
 use super::cells::width;
@@ -21,7 +22,7 @@ pub fn time(at_ms: u64) -> String {
 /// What happened and to which client, in one line that is safe to print.
 pub fn describe(kind: &EventKind) -> String {
     match kind.id() {
-        Some(id) => format!("{}: {}", clean(id), what(kind)),
+        Some(id) => format!("{}: {}", self::id(id), what(kind)),
         None => what(kind),
     }
 }
@@ -107,6 +108,14 @@ pub fn state_name(state: LinkState) -> &'static str {
     }
 }
 
+/// An id made safe for a terminal: in one that no link can have, what cannot be seen is escaped.
+pub fn id(id: &str) -> Cow<'_, str> {
+    if check_id(id).is_ok() {
+        return clean(id);
+    }
+    Cow::Owned(clean(&Escaped(id).to_string()).into_owned())
+}
+
 /// Text from the network made safe for a terminal: every character that is not visible, or that
 /// changes how its neighbours are shown, becomes `�`. So each character left takes one or two
 /// cells, and no two different ids look the same by an invisible character.
@@ -128,9 +137,20 @@ mod tests {
     }
 
     #[test]
+    fn ids_that_look_alike_are_told_apart() {
+        assert_eq!(id("küche 2"), "küche 2");
+        assert_eq!(id("kitchen\u{a0}2"), r"kitchen\u{a0}2");
+        assert_eq!(id("kitchen "), r"kitchen\u{20}");
+        assert_eq!(
+            id("a\u{2028}\u{2800}\u{202e}\u{7f}\u{9b}"),
+            r"a\u{2028}\u{2800}\u{202e}\u{7f}\u{9b}"
+        );
+    }
+
+    #[test]
     fn an_event_is_one_line() {
         let kind = EventKind::Note { id: Some("a\nb".into()), text: "x\ny".into() };
         let event = Event { seq: 1, at_ms: 1_700_000_000_000, kind };
-        assert_eq!(line(&event), "22:13:20Z a�b: x�y");
+        assert_eq!(line(&event), r"22:13:20Z a\u{a}b: x�y");
     }
 }

@@ -2,6 +2,7 @@
 
 pub mod cells;
 pub mod events;
+pub(crate) mod json;
 pub(crate) mod printer;
 pub(crate) mod stdout;
 pub mod units;

@@ -5,7 +5,7 @@ use std::io::{Write, stdout};
 use pblink_serve::consumers::Passed;
 use pblink_server::Event;
 
-use super::events;
+use super::{events, json};
 
 /// Prints what happens, one line each.
 pub(crate) struct Printer {
@@ -18,8 +18,7 @@ impl Printer {
     pub(crate) fn event(&self, event: &Event) -> std::io::Result<()> {
         let mut out = stdout().lock();
         if self.json {
-            serde_json::to_writer(&mut out, event)?;
-            writeln!(out)?;
+            writeln!(out, "{}", json::line(event)?)?;
         } else {
             writeln!(out, "{}", events::line(event))?;
         }
@@ -34,10 +33,10 @@ impl Printer {
         if self.json {
             let kind = if passed.received { "line_in" } else { "line_out" };
             let object = serde_json::json!({ "event": kind, "id": passed.id, "line": passed.line });
-            writeln!(out, "{object}")?;
+            writeln!(out, "{}", json::line(&object)?)?;
         } else {
             let arrow = if passed.received { "→" } else { "←" };
-            writeln!(out, "{} {arrow} {}", events::clean(&passed.id), events::clean(&passed.line))?;
+            writeln!(out, "{} {arrow} {}", events::id(&passed.id), events::clean(&passed.line))?;
         }
         out.flush()
     }

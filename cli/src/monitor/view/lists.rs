@@ -188,7 +188,7 @@ pub fn outage_table(
     ];
     if ids {
         columns.push(outage_column("id", id.0, id.1, 0, |row, _, _| {
-            (events::clean(&row.outage.id).into_owned(), Style::new())
+            (events::id(&row.outage.id).into_owned(), Style::new())
         }));
     }
     table::draw(frame, area, &columns, &rows, selected, theme)
@@ -237,7 +237,7 @@ fn link_row(data: &Data, index: usize) -> LinkRow<'_> {
 }
 
 fn link_id(row: &LinkRow, _: usize, theme: Theme) -> (String, Style) {
-    (events::clean(&row.link.id).into_owned(), row.style(Style::new(), theme))
+    (events::id(&row.link.id).into_owned(), row.style(Style::new(), theme))
 }
 
 fn counter(row: &LinkRow, value: u64, theme: Theme) -> (String, Style) {
@@ -264,7 +264,7 @@ pub fn trend(reports: Option<&Reports>, cells: usize) -> String {
 
 /// Cells that ids need and can use: as much as the longest, within limits.
 fn id_width<'a>(ids: impl Iterator<Item = &'a str>) -> (usize, usize) {
-    let longest = ids.map(|id| cells::text_width(&events::clean(id))).max().unwrap_or(0);
+    let longest = ids.map(|id| cells::text_width(&events::id(id))).max().unwrap_or(0);
     (longest.clamp(4, 12), longest.clamp(4, 24))
 }
 

@@ -54,7 +54,7 @@ pub fn draw(frame: &mut Frame, area: Rect, model: &Model, theme: Theme) -> Posit
 /// The entry's text with the id before it, except on the link's own page.
 fn said(entry: &LogEntry, model: &Model) -> String {
     match &entry.id {
-        Some(id) if model.page().is_none() => format!("{}: {}", events::clean(id), entry.text),
+        Some(id) if model.page().is_none() => format!("{}: {}", events::id(id), entry.text),
         _ => entry.text.clone(),
     }
 }

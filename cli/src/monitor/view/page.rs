@@ -20,7 +20,7 @@ pub fn draw(frame: &mut Frame, area: Rect, model: &Model, theme: Theme) -> Posit
     let id = model.page().unwrap_or_default();
     let Some(link) = data.link(id) else {
         let sentence =
-            format!("The server does not know {} any more. Esc goes back.", events::clean(id));
+            format!("The server does not know {} any more. Esc goes back.", events::id(id));
         say(frame, area, &sentence, theme);
         return None;
     };
@@ -52,7 +52,7 @@ fn title(frame: &mut Frame, area: Rect, data: &Data, link: &LinkStatus, theme: T
     let age = units::age(data.link_age(link));
     let state = events::state_name(link.state);
     let mut spans = vec![
-        Span::styled(format!("Link {}", events::clean(&link.id)), theme.heading()),
+        Span::styled(format!("Link {}", events::id(&link.id)), theme.heading()),
         Span::raw("  "),
         Span::styled(format!("{state} for {age}"), theme.state(link.state)),
     ];
