@@ -3,8 +3,10 @@
 //!
 //! Results go to stdout, diagnostics to stderr; [`exit::Exit`] lists the exit codes.
 
+pub mod address;
 pub mod boards;
 pub mod commands;
+mod duration;
 pub mod exit;
 pub mod global;
 pub mod hardware;

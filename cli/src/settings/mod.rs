@@ -1,17 +1,36 @@
 //! `pblink.toml`: the one source of truth for board, server and tools.
 //!
 //! [`Settings::load`] reads it, [`Settings::password`] finds the WiFi password, which never stands
-//! in it. `schema` lists the keys, `reader` turns text into settings and problems, `secrets`
-//! guards the password, `writer` changes files without losing comments.
+//! in it.
+//!
+//! | module | what is in it |
+//! |---|---|
+//! | `keys` | the keys of `pblink.toml`: one table for reading, `config`, the template and the schema |
+//! | `limits` | ranges and defaults of numbers, for keys and flags |
+//! | `key`, `value` | what a key allows; values in files, on command lines, in messages |
+//! | `shape`, `names` | what may stand where in a file; "did you mean" |
+//! | `reader`, `problem` | from a text to settings and problems, each shown with its line |
+//! | `secrets` | the password, and whom it is kept from |
+//! | `writer` | changes files without losing comments |
+//! | `json_schema` | the schema for editors |
 
+mod json_schema;
+mod key;
+mod keys;
+pub(crate) mod limits;
+mod names;
+mod problem;
 mod reader;
-mod schema;
 mod secrets;
+mod shape;
+mod value;
 mod writer;
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::io::{ErrorKind, Read};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use pblink_image::settings::{LogLevel, Settings as BoardSettings};
@@ -19,15 +38,22 @@ use pblink_protocol::config::{Config, ConfigError};
 use pblink_protocol::tcp::line::BadId;
 pub use pblink_serve::consumers::App;
 
+use crate::address::host_port;
 use crate::exit::{Exit, Failed};
 
-pub(crate) use reader::{Problem, read};
-pub(crate) use schema::{Entry, KEYS, Value, entry, log_name, unknown_key};
+pub(crate) use json_schema::text as json_schema;
+pub(crate) use keys::{Entry, KEYS, entry, log_name};
+pub(crate) use problem::{Place, Problem};
+pub(crate) use reader::read;
 pub use secrets::{PASSWORD_ENV, PasswordSource, Secret};
 pub(crate) use secrets::{check_password, find as find_password, is_password_key, read_password};
+pub(crate) use value::Value;
 pub(crate) use writer::{
-    create_new, create_secrets, filled_template, replace, replace_secrets, with_value,
+    create_new, create_secrets, filled_template, put, replace, replace_secrets, with_value,
 };
+
+/// No file that pblink reads its settings from is longer, in bytes.
+const MAX_FILE: u64 = 4 << 20;
 
 /// The file that is used when no path is given, if it exists.
 pub const DEFAULT_FILE: &str = "pblink.toml";
@@ -50,8 +76,8 @@ pub struct Settings {
     pub build: Build,
     /// The file that was read.
     file: Option<PathBuf>,
-    /// The line of each key that the file gives.
-    lines: BTreeMap<&'static str, usize>,
+    /// Where the file gives each key: line and column, and the bytes of name and value.
+    places: BTreeMap<String, (Place, Range<usize>)>,
 }
 
 /// `[server]`: what boards and `pblink serve` must agree on, and what the server does.
@@ -63,9 +89,9 @@ pub struct Server {
     pub port: u16,
     /// The address that the server binds.
     pub listen: IpAddr,
-    /// Silence of so many milliseconds is an outage: 100 to 60000.
+    /// Milliseconds without data after which a link counts as down: 100 to 60000.
     pub timeout_ms: u32,
-    /// The connection ids that the server expects; empty means any.
+    /// The ids of the boards that the server expects; empty means any.
     pub clients: Vec<String>,
     /// What the server does with lines.
     pub app: App,
@@ -85,7 +111,7 @@ pub struct Wifi {
 /// `[board]`
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Board {
-    /// The connection id: not empty, no control characters.
+    /// The id by which the server knows the board: not empty, nothing invisible in it.
     pub id: String,
     /// Seconds between reports of the ESP8266: 0 (never) to 86400.
     pub report_s: u32,
@@ -116,29 +142,31 @@ pub enum Protocol {
     Classic,
 }
 
+/// What a board does that was given no settings, and for the rest the defaults of the server.
 impl Default for Settings {
     fn default() -> Self {
+        let BoardSettings { config, log, forward_reports } = BoardSettings::built_in();
         Self {
             server: Server {
-                host: "192.168.0.42".into(),
-                port: 8123,
+                host: config.server.as_str().into(),
+                port: config.port,
                 listen: Ipv4Addr::UNSPECIFIED.into(),
-                timeout_ms: 2000,
-                clients: vec!["1".into()],
+                timeout_ms: config.timeout_ms,
+                clients: vec![config.id.as_str().into()],
                 app: App::Demo,
-                control: Some(SocketAddr::from((Ipv4Addr::LOCALHOST, 8124))),
+                control: Some(pblink_serve::control::DEFAULT_ADDRESS),
             },
-            wifi: Wifi { ssid: String::new(), secrets: "pblink.secrets.toml".into() },
+            wifi: Wifi { ssid: config.ssid.as_str().into(), secrets: "pblink.secrets.toml".into() },
             board: Board {
-                id: "1".into(),
-                report_s: 10,
-                forward_reports: true,
-                log: LogLevel::default(),
+                id: config.id.as_str().into(),
+                report_s: config.report_s,
+                forward_reports,
+                log,
             },
             link: Link { protocol: Protocol::Classic },
             build: Build { esp8266_sdk: PathBuf::new() },
             file: None,
-            lines: BTreeMap::new(),
+            places: BTreeMap::new(),
         }
     }
 }
@@ -147,14 +175,12 @@ impl Settings {
     /// Reads `path`, which must exist; without a path `./pblink.toml` if it exists, else defaults.
     ///
     /// # Errors
-    /// [`Exit::Config`] with every problem of the file, one `file:line: what` per line.
+    /// [`Exit::Config`] when the file cannot be read, or with its problems, each with its line.
     pub fn load(path: Option<&Path>) -> anyhow::Result<Self> {
-        let path = match path {
-            Some(path) => path,
-            None if Path::new(DEFAULT_FILE).exists() => Path::new(DEFAULT_FILE),
-            None => return Ok(Self::default()),
+        let Some(path) = path.map(Path::to_owned).or_else(|| default_file(Path::new(""))) else {
+            return Ok(Self::default());
         };
-        let (settings, problems) = read(path, &read_text(path)?);
+        let (settings, problems) = read(&path, &read_text(&path)?);
         if problems.is_empty() { Ok(settings) } else { Err(failed(&problems)) }
     }
 
@@ -176,7 +202,42 @@ impl Settings {
 
     /// The line of the file that gives `key` (as in `server.port`); `None` for a default.
     pub fn line_of(&self, key: &str) -> Option<usize> {
-        self.lines.get(key).copied()
+        self.places.get(key).map(|(place, _)| place.line)
+    }
+
+    /// The server's address for a client on this machine or, when `server.host` is given, where boards
+    /// look for it.
+    pub(crate) fn server_address(&self) -> String {
+        let here = self.server.listen;
+        match self.line_of("server.host") {
+            Some(_) => host_port(&self.server.host, self.server.port),
+            None if here.is_unspecified() => host_port("127.0.0.1", self.server.port),
+            None => host_port(&here.to_string(), self.server.port),
+        }
+    }
+
+    /// The URL of the control API for a client on this machine.
+    ///
+    /// # Errors
+    /// [`Exit::Config`] when the server has none.
+    pub(crate) fn control_url(&self) -> anyhow::Result<String> {
+        let Some(mut address) = self.server.control else {
+            let file = self.file.as_deref().unwrap_or(Path::new(DEFAULT_FILE)).display();
+            return Err(Failed::with(
+                Exit::Config,
+                format!(
+                    "`server.control` is \"off\" in {file}, so that nothing can reach the server; give it \
+                     an address, or name one with --connect"
+                ),
+            ));
+        };
+        // Any address of this machine: one that can be connected to.
+        match address.ip() {
+            IpAddr::V4(ip) if ip.is_unspecified() => address.set_ip(Ipv4Addr::LOCALHOST.into()),
+            IpAddr::V6(ip) if ip.is_unspecified() => address.set_ip(Ipv6Addr::LOCALHOST.into()),
+            _ => {}
+        }
+        Ok(format!("http://{address}"))
     }
 
     /// The secrets file: relative to the folder of `pblink.toml`.
@@ -270,8 +331,7 @@ impl Settings {
             ),
             other => other.to_string(),
         };
-        let file = self.file.clone().unwrap_or_else(|| DEFAULT_FILE.into());
-        Some(Problem { file, line: None, message: hint })
+        Some(Problem::of_file(self.file.as_deref().unwrap_or(Path::new(DEFAULT_FILE)), hint))
     }
 
     /// What is allowed but probably not meant; `password` says whether there is one.
@@ -322,18 +382,47 @@ fn text<const N: usize>(
     heapless::String::try_from(text).map_err(|_| error)
 }
 
+/// The `pblink.toml` of a folder, if something is there: also what cannot be read, since going on with
+/// defaults would admit anyone.
+pub(crate) fn default_file(folder: &Path) -> Option<PathBuf> {
+    let path = folder.join(DEFAULT_FILE);
+    match path.symlink_metadata() {
+        Err(error) if error.kind() == ErrorKind::NotFound => None,
+        _ => Some(path),
+    }
+}
+
 /// Reads a configuration file.
+///
+/// # Errors
+/// [`Exit::Config`] with the reason, and what to do.
 pub(crate) fn read_text(path: &Path) -> anyhow::Result<String> {
-    std::fs::read_to_string(path).map_err(|error| {
-        let hint = match error.kind() {
-            std::io::ErrorKind::NotFound => {
-                format!("; `pblink config init --path {}` writes one", shell_word(path))
+    let mut text = String::new();
+    let read = std::fs::File::open(path).and_then(|file| {
+        let n = file.take(MAX_FILE + 1).read_to_string(&mut text)?;
+        if n as u64 > MAX_FILE { Err(ErrorKind::FileTooLarge.into()) } else { Ok(()) }
+    });
+    let Err(error) = read else { return Ok(text) };
+    let why = match error.kind() {
+        ErrorKind::NotFound => match path.read_link() {
+            Ok(target) => format!("it is a link to {}, which does not exist", target.display()),
+            Err(_) => {
+                format!("{error}; `pblink config init --config {}` writes one", shell_word(path))
             }
-            std::io::ErrorKind::InvalidData => "; it must be UTF-8 text".to_owned(),
-            _ => String::new(),
-        };
-        Failed::with(Exit::Config, format!("cannot read {}: {error}{hint}", path.display()))
-    })
+        },
+        ErrorKind::IsADirectory => "it is a folder, not a file".to_owned(),
+        ErrorKind::InvalidData => "it must be UTF-8 text".to_owned(),
+        ErrorKind::FileTooLarge => {
+            format!("it is longer than {} MB, so it is no pblink.toml", MAX_FILE >> 20)
+        }
+        _ => error.to_string(),
+    };
+    Err(Failed::with(Exit::Config, format!("cannot read {}: {why}", path.display())))
+}
+
+/// Says that there is no such key, and which one was probably meant.
+pub(crate) fn unknown_key(given: &str) -> String {
+    names::Names::new(KEYS.iter().map(|key| key.path)).unknown_key(given)
 }
 
 /// One error of all problems.
@@ -363,5 +452,20 @@ impl fmt::Display for Protocol {
         f.write_str(match self {
             Self::Classic => "classic",
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_defaults_are_what_a_board_does_without_settings() {
+        let settings = Settings::default();
+        assert_eq!(settings.board_settings(None), Ok(BoardSettings::built_in()));
+        // And so are those of the file that users begin with.
+        let (template, problems) = read(Path::new(DEFAULT_FILE), writer::TEMPLATE);
+        assert_eq!(problems, []);
+        assert_eq!(template.board_settings(None), Ok(BoardSettings::built_in()));
     }
 }

@@ -1,12 +1,13 @@
 //! The WiFi password: where it may come from, and that it never shows itself.
 
 use std::fmt;
+use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use toml::de::{DeTable, DeValue};
 
-use super::reader::line_at;
+use super::problem::{BYTE_ORDER_MARK, Lines};
 use super::{Problem, Settings, failed, shell_word};
 use crate::exit::{Exit, Failed};
 
@@ -97,62 +98,112 @@ pub(crate) fn find(
 }
 
 /// Reads a file that holds nothing but the password; `-` is standard input. One newline at its end
-/// is not part of it.
+/// is not part of it, nor is the byte order mark that some editors begin a text with.
 pub(crate) fn read_password(path: &Path) -> anyhow::Result<Secret> {
     let mut text = String::new();
     let read = if path == Path::new("-") {
-        std::io::stdin().lock().read_to_string(&mut text)
+        std::io::stdin().lock().take(super::MAX_FILE).read_to_string(&mut text)
     } else {
-        std::fs::File::open(path).and_then(|mut file| file.read_to_string(&mut text))
+        File::open(path).and_then(|file| file.take(super::MAX_FILE).read_to_string(&mut text))
     };
     let fail = |what: String| Failed::with(Exit::Config, what);
     read.map_err(|e| fail(format!("cannot read the password file {}: {e}", path.display())))?;
-    let line = text.strip_suffix('\n').unwrap_or(&text);
+    let line = text.strip_prefix(BYTE_ORDER_MARK).unwrap_or(&text);
+    let line = line.strip_suffix('\n').unwrap_or(line);
     let line = line.strip_suffix('\r').unwrap_or(line);
     check_password(line).map_err(|problem| fail(format!("{}: {problem}", path.display())))
 }
 
-/// The password in the secrets file; `None` when the file does not exist.
+/// The ways to give a password where a file cannot be closed to others.
+const OTHER_WAYS: &str = "where that is not possible (a mounted drive, a container's or a service's secret), \
+                          let `wifi.secrets` name a file elsewhere, or give the password by \
+                          PBLINK_WIFI_PASSWORD or --password-file";
+
+/// The password in the secrets file; `None` when the file does not exist. Nothing of its content is in
+/// an error: it may be another program's file.
 fn from_secrets(path: &Path) -> anyhow::Result<Option<Secret>> {
-    let fail = |line, message: String| failed(&[Problem { file: path.to_owned(), line, message }]);
-    let mut file = match std::fs::File::open(path) {
+    let whole = |message: String| failed(&[Problem::of_file(path, message)]);
+    let cannot = |e: std::io::Error| whole(format!("cannot read it: {e}"));
+    let file = match open_secrets(path) {
         Ok(file) => file,
-        Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(None),
-        Err(e) => return Err(fail(None, format!("cannot read it: {e}"))),
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound && !path.is_symlink() => {
+            return Ok(None);
+        }
+        Err(e) => return Err(cannot(e)),
     };
     // Asked of the open file, not of its path: nobody can exchange it in between.
-    let metadata = file.metadata().map_err(|e| fail(None, format!("cannot read it: {e}")))?;
-    if let Some(mode) = open_to_others(&metadata) {
-        return Err(fail(
-            None,
-            format!(
-                "others can read the WiFi password (mode {mode:04o}); close it with `chmod 600 {}`",
-                shell_word(path)
-            ),
+    let metadata = file.metadata().map_err(cannot)?;
+    if !metadata.is_file() {
+        return Err(whole(
+            "the secrets file must be a regular file; correct `wifi.secrets`".into(),
         ));
     }
+    if let Some(uid) = stranger(&metadata) {
+        return Err(whole(format!(
+            "the secrets file belongs to another user (uid {uid}); make it yours with `sudo chown $USER {}`; \
+             {OTHER_WAYS}",
+            shell_word(path)
+        )));
+    }
+    if let Some(mode) = open_to_others(&metadata) {
+        return Err(whole(format!(
+            "others can read the WiFi password (mode {mode:04o}); close it with `chmod 600 {}`; {OTHER_WAYS}",
+            shell_word(path)
+        )));
+    }
     let mut text = String::new();
-    file.read_to_string(&mut text).map_err(|e| fail(None, format!("cannot read it: {e}")))?;
-    // Only the parser's message goes out: its excerpt of the file could be the password.
-    let document = DeTable::parse(&text).map_err(|e| {
-        fail(e.span().map(|span| line_at(&text, span.start)), e.message().to_owned())
-    })?;
+    file.take(super::MAX_FILE).read_to_string(&mut text).map_err(cannot)?;
+    let lines = Lines::new(&text);
+    let at = |byte: usize, message: String| {
+        let place = Some(lines.place(byte));
+        failed(&[Problem { file: path.to_owned(), place, message, excerpt: None }])
+    };
+    let form = format!("the only key here is `{SECRETS_KEY}`, with the password in quotes");
+    let document = DeTable::parse(&text)
+        .map_err(|e| at(e.span().unwrap_or_default().start, format!("this is not TOML: {form}")))?;
     let mut secret = None;
     for (key, value) in document.get_ref() {
-        let line = Some(line_at(&text, key.span().start));
+        let start = key.span().start;
         if key.get_ref() != SECRETS_KEY {
-            let key = key.get_ref();
-            return Err(fail(
-                line,
-                format!("unknown key `{key}`; the only key here is `{SECRETS_KEY}`"),
-            ));
+            return Err(at(start, format!("unknown key; {form}")));
         }
         let DeValue::String(text) = value.get_ref() else {
-            return Err(fail(line, format!("`{SECRETS_KEY}` must be text in quotes")));
+            return Err(at(start, format!("`{SECRETS_KEY}` must be text in quotes")));
         };
-        secret = Some(check_password(text).map_err(|problem| fail(line, problem))?);
+        secret = Some(check_password(text).map_err(|problem| at(start, problem))?);
     }
     Ok(secret)
+}
+
+/// Opens the secrets file for reading. A pipe in its place does not make us wait for its other end, and a
+/// terminal does not become ours.
+#[cfg(unix)]
+pub(super) fn open_secrets(path: &Path) -> std::io::Result<File> {
+    use rustix::fs::OFlags;
+    use std::os::unix::fs::OpenOptionsExt;
+    let flags = OFlags::NONBLOCK | OFlags::NOCTTY;
+    File::options().read(true).custom_flags(flags.bits() as i32).open(path)
+}
+
+#[cfg(not(unix))]
+pub(super) fn open_secrets(path: &Path) -> std::io::Result<File> {
+    File::open(path)
+}
+
+/// The user that a file belongs to, if that is neither this user nor root, nor the one who has become
+/// root by sudo.
+#[cfg(unix)]
+fn stranger(metadata: &std::fs::Metadata) -> Option<u32> {
+    use std::os::unix::fs::MetadataExt;
+    let (owner, me) = (metadata.uid(), rustix::process::geteuid().as_raw());
+    let before = || std::env::var("SUDO_UID").ok()?.parse::<u32>().ok();
+    let ours = owner == me || owner == 0 || (me == 0 && before() == Some(owner));
+    (!ours).then_some(owner)
+}
+
+#[cfg(not(unix))]
+fn stranger(_metadata: &std::fs::Metadata) -> Option<u32> {
+    None
 }
 
 /// The mode of a file that is open to the group or to others.
@@ -198,7 +249,7 @@ mod tests {
             assert!(is_password_key(key), "{key}");
         }
         for entry in &super::super::KEYS {
-            assert!(!is_password_key(entry.key), "{}", entry.key);
+            assert!(!is_password_key(entry.path), "{}", entry.path);
         }
     }
 }

@@ -2,12 +2,13 @@
 //! and a reader never sees half a file.
 
 use std::fs::{File, OpenOptions};
-use std::io::{self, Write};
-use std::path::Path;
+use std::io::{self, Read, Seek, Write};
+use std::path::{Path, PathBuf};
 
 use toml_edit::{DocumentMut, Item};
 
-use super::secrets::SECRETS_KEY;
+use super::problem::BYTE_ORDER_MARK;
+use super::secrets::{SECRETS_KEY, open_secrets};
 use super::{Entry, Secret, Settings, Value};
 
 /// The commented file that `config init` starts from.
@@ -24,19 +25,30 @@ pub(crate) fn filled_template(settings: &Settings) -> String {
 /// there yet is added.
 ///
 /// # Errors
-/// When `text` is not TOML, or the section is no section.
+/// When `text` is not TOML, or a section is no section.
 pub(crate) fn with_value(text: &str, entry: &Entry, value: &Value) -> Result<String, String> {
-    let (section, name) = entry.split();
+    with_value_at(text, entry.path, value)
+}
+
+fn with_value_at(text: &str, path: &str, value: &Value) -> Result<String, String> {
+    let (mark, text) = match text.strip_prefix(BYTE_ORDER_MARK) {
+        Some(text) => ("\u{feff}", text),
+        None => ("", text),
+    };
     let mut document: DocumentMut = text.parse().map_err(|e: toml_edit::TomlError| {
         // Without the excerpt that `Display` adds: it could show a password.
         e.message().to_owned()
     })?;
-    let table = document
-        .entry(section)
-        .or_insert_with(toml_edit::table)
-        .as_table_like_mut()
-        .ok_or_else(|| format!("`{section}` must be a section"))?;
-    let mut new = to_toml(value);
+    let (sections, name) = path.rsplit_once('.').unwrap_or(("", path));
+    let mut table: &mut dyn toml_edit::TableLike = document.as_table_mut();
+    for section in sections.split('.').filter(|section| !section.is_empty()) {
+        table = table
+            .entry(section)
+            .or_insert_with(toml_edit::table)
+            .as_table_like_mut()
+            .ok_or_else(|| format!("`{section}` must be a section"))?;
+    }
+    let mut new = value.to_toml();
     match table.get_mut(name) {
         Some(Item::Value(old)) => {
             *new.decor_mut() = old.decor().clone();
@@ -50,16 +62,7 @@ pub(crate) fn with_value(text: &str, entry: &Entry, value: &Value) -> Result<Str
     // toml_edit ends every line with \n; an editor of Windows would see every line changed.
     let windows =
         text.contains("\r\n") && text.matches('\n').count() == text.matches("\r\n").count();
-    Ok(if windows { new.replace('\n', "\r\n") } else { new })
-}
-
-fn to_toml(value: &Value) -> toml_edit::Value {
-    match value {
-        Value::Text(text) | Value::Other(text) => text.as_str().into(),
-        Value::Integer(n) => (*n).into(),
-        Value::Bool(b) => (*b).into(),
-        Value::List(list) => list.iter().map(to_toml).collect::<toml_edit::Array>().into(),
-    }
+    Ok(format!("{mark}{}", if windows { new.replace('\n', "\r\n") } else { new }))
 }
 
 /// Creates a file that must not exist yet; leaves nothing behind when writing fails.
@@ -88,19 +91,26 @@ pub(crate) fn replace_secrets(path: &Path, password: &Secret) -> io::Result<()> 
     match create_secrets(path, password) {
         Err(e) if e.kind() == io::ErrorKind::AlreadyExists => {
             // One wrong `wifi.secrets` must not cost the user another file.
-            if !std::fs::read_to_string(path)?.lines().all(is_of_secrets) {
-                let what = "it is no secrets file; correct `wifi.secrets`, or remove that file";
-                return Err(io::Error::new(io::ErrorKind::InvalidInput, what));
+            let what = "it is no secrets file; correct `wifi.secrets`, or remove that file";
+            let other = || io::Error::new(io::ErrorKind::InvalidInput, what);
+            let mut old = String::new();
+            let file = open_secrets(path)?;
+            if !file.metadata()?.is_file() {
+                return Err(other());
             }
-            swap(path, &secrets_text(password), false)
+            file.take(super::MAX_FILE).read_to_string(&mut old).map_err(|_| other())?;
+            if !old.lines().all(is_of_secrets) {
+                return Err(other());
+            }
+            swap(path, &secrets_text(password), Mode::Private)
         }
         done => done,
     }
 }
 
-/// Whether a line may stand in a secrets file, be its value broken.
+/// Returns true for a line that may stand in a secrets file, be its value broken.
 fn is_of_secrets(line: &str) -> bool {
-    let line = line.trim();
+    let line = line.trim_start_matches(BYTE_ORDER_MARK).trim();
     line.is_empty() || line.starts_with('#') || line.starts_with(SECRETS_KEY)
 }
 
@@ -110,7 +120,7 @@ fn secrets_text(password: &Secret) -> String {
     format!("# Keep this file to yourself (mode 0600) and out of version control.\n{document}")
 }
 
-/// For a new file that only its owner can read.
+/// For a new file that only its owner can read, and that no link leads to.
 fn private() -> OpenOptions {
     let mut options = OpenOptions::new();
     options.write(true).create_new(true);
@@ -132,30 +142,111 @@ fn write_through(file: &mut File, text: &str) -> io::Result<()> {
 }
 
 /// Replaces the content of a file in one step: a reader sees the old text or the new one. Keeps
-/// the permissions; a symbolic link stays one, its target is replaced.
+/// the permissions; a symbolic link stays one, its target is replaced. A file that cannot be replaced,
+/// since it is mounted by itself or stands in a folder that cannot be written, is written in place.
 ///
 /// # Errors
 /// Of the file system; the old content is then still there.
 pub(crate) fn replace(path: &Path, text: &str) -> io::Result<()> {
-    swap(path, text, true)
+    swap(path, text, Mode::Kept)
 }
 
-fn swap(path: &Path, text: &str, keep_mode: bool) -> io::Result<()> {
+/// As [`replace`], but creates the file, for its owner alone, when there is none.
+///
+/// # Errors
+/// As [`replace`].
+pub(crate) fn put(path: &Path, text: &str) -> io::Result<()> {
+    match create(path, text, &private()) {
+        Err(e) if e.kind() == io::ErrorKind::AlreadyExists => replace(path, text),
+        done => done,
+    }
+}
+
+/// The mode of a file that was replaced.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Mode {
+    Kept,
+    /// Only its owner can read it.
+    Private,
+}
+
+fn swap(path: &Path, text: &str, mode: Mode) -> io::Result<()> {
     let target = path.canonicalize()?;
     // rename() asks no permission of the file itself: without this, a read-only one is replaced.
-    let old = OpenOptions::new().write(true).open(&target)?.metadata()?;
-    let folder = target.parent().unwrap_or(Path::new("/"));
-    let name = target.file_name().unwrap_or_default().to_string_lossy();
-    let temporary = folder.join(format!(".{name}.{}.tmp", std::process::id()));
-    let mut file = private().open(&temporary)?;
+    let mut old_file = OpenOptions::new().read(true).write(true).open(&target)?;
+    let old = old_file.metadata()?;
+    let temporary = temporary(&target);
+    let mut file = match private().open(&temporary) {
+        Ok(file) => file,
+        Err(e) if is_closed(&e) => return rewrite(&mut old_file, text, mode),
+        Err(e) => return Err(e),
+    };
     let swapped = write_through(&mut file, text)
         .and_then(|()| keep_owner(&file, &old))
-        .and_then(|()| if keep_mode { file.set_permissions(old.permissions()) } else { Ok(()) })
-        .and_then(|()| std::fs::rename(&temporary, &target));
+        .and_then(|()| match mode {
+            Mode::Kept => file.set_permissions(old.permissions()),
+            Mode::Private => Ok(()),
+        })
+        .and_then(|()| match std::fs::rename(&temporary, &target) {
+            // It is a mount point of its own. The new text lies beside it until it is in it, too.
+            Err(e) if e.kind() == io::ErrorKind::ResourceBusy => {
+                rewrite(&mut old_file, text, mode).and_then(|()| std::fs::remove_file(&temporary))
+            }
+            renamed => renamed,
+        });
     if swapped.is_err() {
         let _ = std::fs::remove_file(&temporary);
     }
     swapped
+}
+
+fn temporary(target: &Path) -> PathBuf {
+    let folder = target.parent().unwrap_or(Path::new("/"));
+    let name = target.file_name().unwrap_or_default().to_string_lossy();
+    folder.join(format!(".{name}.{}.tmp", std::process::id()))
+}
+
+/// True when nothing can be created in a folder.
+fn is_closed(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem)
+}
+
+/// Writes a file in place. What makes it longer is written first: a full disk is noticed while the old
+/// text is still there. When writing fails all the same, the old text is put back.
+fn rewrite(file: &mut File, text: &str, mode: Mode) -> io::Result<()> {
+    let mut old = Vec::new();
+    file.rewind()?;
+    Read::by_ref(file).take(super::MAX_FILE).read_to_end(&mut old)?;
+    let new = text.as_bytes();
+    let common = old.len().min(new.len());
+    let overwrite = |file: &mut File, bytes: &[u8]| {
+        file.seek(io::SeekFrom::Start(common as u64))?;
+        file.write_all(&bytes[common..])?;
+        file.sync_data()?;
+        file.rewind()?;
+        file.write_all(&bytes[..common])?;
+        file.set_len(bytes.len() as u64)?;
+        file.sync_all()
+    };
+    overwrite(file, new).inspect_err(|_| {
+        let _ = file.set_len(old.len() as u64);
+        let _ = overwrite(file, &old);
+    })?;
+    match mode {
+        Mode::Kept => Ok(()),
+        Mode::Private => close(file),
+    }
+}
+
+/// Leaves a file to its owner alone.
+#[cfg(unix)]
+fn close(file: &File) -> io::Result<()> {
+    file.set_permissions(std::os::unix::fs::PermissionsExt::from_mode(0o600))
+}
+
+#[cfg(not(unix))]
+fn close(_file: &File) -> io::Result<()> {
+    Ok(())
 }
 
 /// Root may edit a user's file: it stays the user's.
@@ -208,13 +299,43 @@ mod tests {
     }
 
     #[test]
-    fn line_ends_of_windows_stay() {
-        let text = "# a\r\n[server]\r\nport = 1\r\n# b\r\n";
+    fn sections_in_sections_are_written_too() {
+        let ca = |text| with_value_at(text, "mqtt.tls.ca", &"b".into()).unwrap();
+        assert_eq!(ca("[mqtt.tls]\nca = \"a\" # why\n"), "[mqtt.tls]\nca = \"b\" # why\n");
+        assert!(ca("[mqtt]\nurl = \"u\"\n").contains("[mqtt.tls]\nca = \"b\"\n"));
+        assert!(with_value_at("mqtt = 1\n", "mqtt.tls.ca", &"b".into()).is_err());
+    }
+
+    #[test]
+    fn line_ends_of_windows_and_a_byte_order_mark_stay() {
+        let text = "\u{feff}# a\r\n[server]\r\nport = 1\r\n# b\r\n";
         assert_eq!(set(text, "server.port", Value::Integer(2)), text.replace('1', "2"));
     }
 
     #[test]
     fn the_template_filled_with_defaults_is_the_template() {
         assert_eq!(filled_template(&Settings::default()), TEMPLATE);
+    }
+
+    #[test]
+    fn a_file_written_in_place_has_the_new_text_only() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("file");
+        std::fs::write(&path, "old text").unwrap();
+        for text in ["a longer text than before", "short", "", "again"] {
+            let mut file = OpenOptions::new().read(true).write(true).open(&path).unwrap();
+            rewrite(&mut file, text, Mode::Kept).unwrap();
+            assert_eq!(std::fs::read_to_string(&path).unwrap(), text);
+        }
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_link_in_place_of_a_new_file_is_not_followed() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("register.toml");
+        std::os::unix::fs::symlink("elsewhere", &path).unwrap();
+        put(&path, "text").unwrap_err();
+        assert!(!folder.path().join("elsewhere").exists());
     }
 }

@@ -1,6 +1,7 @@
 //! `pblink config` as its users run it: real processes, each in a folder of its own.
 #![cfg(unix)]
 
+mod field;
 #[cfg(target_os = "linux")]
 mod terminal;
 
@@ -230,7 +231,7 @@ fn set_refuses_what_is_not_valid_and_leaves_the_file_alone() {
         (2, &["server.port", "1", "2"], "`server.port` takes one value, not 2"),
         (2, &["server.port"], "`server.port` takes one value, not 0"),
         (2, &["server.clients"], "[] makes the list empty"),
-        (2, &["server.clients", "1", "1"], "different connection ids"),
+        (2, &["server.clients", "1", "1"], "different ids"),
         (2, &["wifi.password", PASSWORD], "--password-file"),
         (2, &["password", PASSWORD], "--password-file"),
         (2, &["wifi.password"], "no terminal"),
@@ -238,9 +239,9 @@ fn set_refuses_what_is_not_valid_and_leaves_the_file_alone() {
         (
             3,
             &["server.port", "2"],
-            "pblink.toml:3: unknown key `server.hots`; did you mean `server.host`?",
+            "pblink.toml:3:1: unknown key `server.hots`; did you mean `server.host`?",
         ),
-        (3, &["server.port", "2", "--config", "none.toml"], "config init --path none.toml"),
+        (3, &["server.port", "2", "--config", "none.toml"], "config init --config none.toml"),
     ] {
         let said = home.config(&[&["set"], args].concat());
         assert_eq!((said.code, said.out.as_str()), (code, ""), "{args:?}: {said:?}");
@@ -314,10 +315,13 @@ fn check_reports_all_problems_with_their_lines() {
     let said = home.config(&["check", "--config", "my.toml"]);
     assert_eq!((said.code, said.err.as_str()), (3, ""));
     let lines: Vec<_> = said.out.lines().collect();
-    assert_eq!(lines.len(), 3, "{said:?}");
-    assert_eq!(lines[0], "my.toml:2: unknown key `server.prot`; did you mean `server.port`?");
-    assert!(lines[1].starts_with("my.toml:3: `server.timeout_ms` must be "), "{said:?}");
-    assert!(lines[2].starts_with("my.toml:5: `wifi.password` must not stand here"), "{said:?}");
+    assert_eq!(lines.len(), 9, "{said:?}");
+    assert_eq!(lines[0], "my.toml:2:1: unknown key `server.prot`; did you mean `server.port`?");
+    assert_eq!(lines[1..3], ["  2 | prot …", "    | ^^^^"]);
+    assert!(lines[3].starts_with("my.toml:3:14: `server.timeout_ms` must be "), "{said:?}");
+    assert_eq!(lines[4..6], ["  3 | timeout_ms = 50", "    |              ^^"]);
+    assert!(lines[6].starts_with("my.toml:5:1: `wifi.password` must not stand here"), "{said:?}");
+    assert_eq!(lines[7..], ["  5 | password …", "    | ^^^^^^^^"]);
 
     // Other verbs tell the same on stderr.
     let said = home.config(&["show", "--config", "my.toml"]);

@@ -92,7 +92,7 @@ const TO_PASSWORD: [(&str, &str); 7] = [
     ("as boards reach it [", "10.0.0.7"),
     ("TCP port [8123]: ", ""),
     ("as an outage [2000]: ", ""),
-    ("Connection id of the board [1]: ", "kitchen"),
+    ("Id of the board [1]: ", "kitchen"),
     ("any) [kitchen]: ", ""),
     ("never) [10]: ", ""),
     ("WiFi network (", "Home"),

@@ -8,38 +8,43 @@ use super::cannot_write;
 use super::dialogue::{self, Dialogue, Terminal};
 use crate::exit::{Exit, Failed};
 use crate::output::stdout::print;
-use crate::settings::{self, DEFAULT_FILE, PASSWORD_ENV, Secret, Settings, shell_word};
+use crate::settings::{self, DEFAULT_FILE, PASSWORD_ENV, Secret, Settings, Value, shell_word};
 
 const EXAMPLES: &str = "\
 Examples:
   pblink config init
-  pblink config init --yes --host 192.168.1.5 --ssid Home --password-file password.txt
-  pblink config init --path kitchen.toml --id kitchen --report-s 60";
+  pblink config init --yes --server 192.168.1.5 --ssid Home --password-file password.txt
+  pblink config init --config kitchen.toml --client kitchen --report 1min";
 
 /// Arguments of `pblink config init`.
 #[derive(Debug, Default, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub struct Args {
     /// The file to write; it must not exist yet.
-    #[arg(long, value_name = "FILE", default_value = DEFAULT_FILE)]
+    #[arg(long = "config", alias = "path", value_name = "FILE", default_value = DEFAULT_FILE)]
     pub path: PathBuf,
-    /// The address that boards connect to. Default: this machine's own.
-    #[arg(long)]
+    /// The address and TCP port that boards connect to. Default: this machine's own, and 8123.
+    #[arg(long, value_name = "HOST[:PORT]", conflicts_with_all = ["host", "port"])]
+    pub server: Option<String>,
+    /// As `--server`; kept for those who know it.
+    #[arg(long, hide = true)]
     pub host: Option<String>,
-    /// The TCP port. Default: 8123.
-    #[arg(long)]
+    /// As `--server`; kept for those who know it.
+    #[arg(long, hide = true)]
     pub port: Option<String>,
-    /// Silence of so many milliseconds is an outage. Default: 2000.
-    #[arg(long, value_name = "MS")]
+    /// Time without data after which a link counts as down, such as `2s`; a plain number is
+    /// milliseconds. Default: 2s.
+    #[arg(long = "timeout", alias = "timeout-ms", value_name = "TIME")]
     pub timeout_ms: Option<String>,
-    /// The connection id of the board. Default: 1.
-    #[arg(long)]
-    pub id: Option<String>,
-    /// A connection id that the server expects; repeat for more. Default: that of the board.
+    /// The board's id. Repeat it for other boards that the server expects, too. Default: 1.
     #[arg(long, value_name = "ID")]
     pub client: Vec<String>,
-    /// Seconds between reports of the ESP8266; 0 = never. Default: 10.
-    #[arg(long, value_name = "S")]
+    /// The board's id, if it is not the first of `--client`; kept for those who know it.
+    #[arg(long, hide = true)]
+    pub id: Option<String>,
+    /// Time between reports of the ESP8266, such as `10s`; a plain number is seconds, 0 never.
+    /// Default: 10s.
+    #[arg(long = "report", alias = "report-s", value_name = "TIME")]
     pub report_s: Option<String>,
     /// The WiFi network. Default: the one that the ESP8266 remembers.
     #[arg(long, value_name = "NAME")]
@@ -112,28 +117,28 @@ fn plan(
         ));
     }
     let one = |flag: &Option<String>| flag.iter().cloned().collect::<Vec<_>>();
+    let (host, port) = match &args.server {
+        Some(server) => split(server),
+        None => (args.host.clone(), args.port.clone()),
+    };
+    let id = args.id.as_ref().or(args.client.first()).cloned();
     let questions = [
-        ("--host", "server.host", "Address of the server, as boards reach it", one(&args.host)),
-        ("--port", "server.port", "TCP port", one(&args.port)),
+        ("--server", "server.host", "Address of the server, as boards reach it", one(&host)),
+        ("--server", "server.port", "TCP port", one(&port)),
         (
-            "--timeout-ms",
+            "--timeout",
             "server.timeout_ms",
             "Milliseconds of silence that count as an outage",
             one(&args.timeout_ms),
         ),
-        ("--id", "board.id", "Connection id of the board", one(&args.id)),
+        ("--client", "board.id", "Id of the board", one(&id)),
         (
             "--client",
             "server.clients",
             "Ids that the server expects ([] = any)",
-            args.client.clone(),
+            args.client.iter().map(|id| Value::from(id.as_str()).in_a_list()).collect(),
         ),
-        (
-            "--report-s",
-            "board.report_s",
-            "Seconds between reports (0 = never)",
-            one(&args.report_s),
-        ),
+        ("--report", "board.report_s", "Seconds between reports (0 = never)", one(&args.report_s)),
         (
             "--ssid",
             "wifi.ssid",
@@ -181,6 +186,18 @@ fn plan(
         ));
     }
     Ok(Plan { path: args.path.clone(), text, secrets, password })
+}
+
+/// Host and port of `HOST[:PORT]`; more than one colon without brackets is an IPv6 address.
+fn split(server: &str) -> (Option<String>, Option<String>) {
+    let (host, port) = match server.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
+        Some((host, port)) => (host, port.strip_prefix(':')),
+        None => match server.split_once(':') {
+            Some((host, port)) if !port.contains(':') => (host, Some(port)),
+            _ => (server, None),
+        },
+    };
+    (Some(host.to_owned()), port.map(str::to_owned))
 }
 
 /// The password to write into the secrets file; `None` when there is nothing to write.
@@ -241,7 +258,7 @@ fn refuse_existing(path: &Path) -> anyhow::Result<()> {
         Exit::Config,
         format!(
             "{} exists, and init never overwrites; change it with `pblink config set KEY VALUE`, \
-             or choose another file with --path",
+             or choose another file with --config",
             path.display()
         ),
     ))
@@ -309,7 +326,7 @@ mod tests {
         Address of the server, as boards reach it [192.168.0.42]: 
         TCP port [8123]: 
         Milliseconds of silence that count as an outage [2000]: 
-        Connection id of the board [1]: 
+        Id of the board [1]: 
         Ids that the server expects ([] = any) [1]: 
         Seconds between reports (0 = never) [10]: 
         WiFi network (empty = the one the ESP8266 knows):
@@ -320,13 +337,14 @@ mod tests {
     fn a_wrong_answer_is_explained_and_asked_for_again() {
         let (plan, shown) = talk(
             &args(),
-            "0.0.0.0\n10.0.0.7\nmany\n9000\n5\n1000\nkitchen\nkitchen hall\n-1\n60\nHome\nshort\nhunter2hunter2\n",
+            "0.0.0.0\n10.0.0.7\nmany\n9000\n5\n1s\nkitchen\nkitchen, \"a, b\" hall\n-1\n1min\nHome\nshort\nhunter2hunter2\n",
         );
         let plan = plan.unwrap();
         let (settings, problems) = settings::read(&plan.path, &plan.text);
         assert_eq!(problems, []);
         assert_eq!(settings.server.host, "10.0.0.7");
-        assert_eq!(settings.server.clients, ["kitchen", "hall"]);
+        assert_eq!(settings.server.clients, ["kitchen", "a, b", "hall"]);
+        assert_eq!((settings.server.timeout_ms, settings.board.report_s), (1000, 60));
         assert_eq!(settings.wifi.ssid, "Home");
         assert_eq!(plan.password.as_ref().map(Secret::expose), Some("hunter2hunter2"));
         assert!(!plan.text.contains("hunter2") && !shown.contains("hunter2"));
@@ -339,13 +357,13 @@ mod tests {
         `server.port` must be a whole number from 1 to 65535, not "many"
         TCP port [8123]: 9000
         Milliseconds of silence that count as an outage [2000]: 5
-        `server.timeout_ms` must be a whole number of milliseconds from 100 to 60000 (keepalives go out four times as often: less would flood the WiFi, more would hide an outage), not 5
-        Milliseconds of silence that count as an outage [2000]: 1000
-        Connection id of the board [1]: kitchen
-        Ids that the server expects ([] = any) [kitchen]: kitchen hall
+        `server.timeout_ms` must be a whole number of milliseconds from 100 to 60000, or a time such as "2s" (keepalives go out four times as often: less would flood the WiFi, more would hide an outage), not 5
+        Milliseconds of silence that count as an outage [2000]: 1s
+        Id of the board [1]: kitchen
+        Ids that the server expects ([] = any) [kitchen]: kitchen, "a, b" hall
         Seconds between reports (0 = never) [10]: -1
-        `board.report_s` must be a whole number of seconds from 0 (never) to 86400 (once a day), not -1
-        Seconds between reports (0 = never) [10]: 60
+        `board.report_s` must be a whole number of seconds from 0 to 86400, or a time such as "10s"; 0 is never, not -1
+        Seconds between reports (0 = never) [10]: 1min
         WiFi network (empty = the one the ESP8266 knows): Home
         WiFi password, not shown while you type (empty = none): 
         a WiFi password has 8 to 63 bytes, this one has 5
@@ -376,6 +394,26 @@ mod tests {
     }
 
     #[test]
+    fn one_flag_names_server_and_port_and_one_names_the_boards() {
+        for (server, host, port) in [
+            ("pi", "pi", 8123),
+            ("pi:9000", "pi", 9000),
+            ("::1", "::1", 8123),
+            ("[::1]:9000", "::1", 9000),
+        ] {
+            let client = vec!["a, b".into(), "attic".into()];
+            let flags = Args { server: Some(server.into()), client, ..args() };
+            let nowhere = PathBuf::from("no-such-folder/pblink.secrets.toml");
+            let plan = plan(&flags, Settings::default(), nowhere, None::<Terminal>).unwrap();
+            let (settings, problems) = settings::read(&plan.path, &plan.text);
+            assert_eq!(problems, []);
+            assert_eq!((settings.server.host.as_str(), settings.server.port), (host, port));
+            assert_eq!(settings.board.id, "a, b");
+            assert_eq!(settings.server.clients, ["a, b", "attic"]);
+        }
+    }
+
+    #[test]
     fn giving_up_ends_the_dialogue() {
         for answers in ["", "\n\n", "\n\n\n\n\n\nHome\n", "\n\n\n\n\n\nHome\n^C\n"] {
             let (plan, _) = talk(&args(), answers);
@@ -390,7 +428,7 @@ mod tests {
         let (plan, shown) = talk(&Args { report_s: Some("often".into()), ..args() }, "");
         let error = plan.unwrap_err();
         assert_eq!(Exit::of(&error), Exit::Usage);
-        assert!(error.to_string().starts_with("--report-s: `board.report_s` must be"), "{error}");
+        assert!(error.to_string().starts_with("--report: `board.report_s` must be"), "{error}");
         assert_eq!(shown, "");
     }
 }

@@ -33,9 +33,18 @@ const SET_EXAMPLES: &str = "\
 Examples:
   pblink config set server.host 192.168.1.5
   pblink config set server.clients 1 2 kitchen
+  pblink config set server.clients kitchen,attic
   pblink config set server.clients '[]'
+  pblink config set server.timeout_ms 2s
   pblink config set wifi.password
   pblink config set wifi.password --password-file - < password.txt";
+
+const SCHEMA_EXAMPLES: &str = "\
+Examples:
+  pblink config schema > pblink.schema.json
+
+The first line of pblink.toml names that file: an editor that knows TOML then shows what each key means
+and marks what is wrong.";
 
 const CHECK_EXAMPLES: &str = "\
 Examples:
@@ -68,7 +77,14 @@ pub enum Verb {
     Push(board::PushArgs),
     /// Show the settings that are on the STM32; never the password.
     Pull(board::PullArgs),
+    /// Print the JSON schema of pblink.toml, for editors.
+    Schema(SchemaArgs),
 }
+
+/// Arguments of `pblink config schema`.
+#[derive(Debug, clap::Args)]
+#[command(after_help = SCHEMA_EXAMPLES)]
+pub struct SchemaArgs {}
 
 /// Arguments of `pblink config show`.
 #[derive(Debug, clap::Args)]
@@ -88,8 +104,9 @@ pub struct ShowArgs {
 pub struct SetArgs {
     /// Section and name, as in server.port. `wifi.password` goes into the secrets file.
     pub key: String,
-    /// The new value; a list takes several, `[]` empties it. None for wifi.password, which is
-    /// asked for, since a command line can be seen by others.
+    /// The new value; a list takes several, with blanks or commas between them, or a JSON list; `[]`
+    /// empties it. None for wifi.password, which is asked for, since a command line can be seen by
+    /// others.
     #[arg(allow_negative_numbers = true)]
     pub value: Vec<String>,
     /// The file to change.
@@ -127,6 +144,7 @@ pub fn run(args: Args, global: &Global) -> anyhow::Result<Exit> {
         Verb::Check(args) => check(&args, global),
         Verb::Push(args) => board::push(&args, global),
         Verb::Pull(args) => board::pull(&args, global),
+        Verb::Schema(SchemaArgs {}) => print(settings::json_schema().as_bytes()),
     }
 }
 
@@ -136,9 +154,9 @@ fn show(args: &ShowArgs) -> anyhow::Result<Exit> {
     let text = if args.json {
         let mut keys = serde_json::Map::new();
         for entry in &KEYS {
-            let line = settings.line_of(entry.key);
+            let line = settings.line_of(entry.path);
             keys.insert(
-                entry.key.to_owned(),
+                entry.path.to_owned(),
                 serde_json::json!({
                     "value": entry.get(&settings).to_json(),
                     "source": if line.is_some() { "file" } else { "default" },
@@ -156,12 +174,12 @@ fn show(args: &ShowArgs) -> anyhow::Result<Exit> {
     } else {
         let mut text = String::new();
         for entry in &KEYS {
-            let source = match (settings.file(), settings.line_of(entry.key)) {
+            let source = match (settings.file(), settings.line_of(entry.path)) {
                 (Some(file), Some(line)) => format!("{}:{line}", file.display()),
                 _ => "default".to_owned(),
             };
             let value = format!("{:#}", entry.get(&settings));
-            writeln!(text, "{:<22} {value:<24} {source}", entry.key)?;
+            writeln!(text, "{:<22} {value:<24} {source}", entry.path)?;
         }
         let found = match &password {
             Ok(Some((_, source))) => format!("set (from {source})"),
@@ -176,10 +194,7 @@ fn show(args: &ShowArgs) -> anyhow::Result<Exit> {
 }
 
 fn check(args: &CheckArgs, global: &Global) -> anyhow::Result<Exit> {
-    let path = args.config.clone().or_else(|| {
-        let path = PathBuf::from(DEFAULT_FILE);
-        path.exists().then_some(path)
-    });
+    let path = args.config.clone().or_else(|| settings::default_file(Path::new("")));
     let (mut settings, mut problems) = match &path {
         Some(path) => settings::read(path, &settings::read_text(path)?),
         None => (Settings::default(), Vec::new()),
@@ -191,7 +206,7 @@ fn check(args: &CheckArgs, global: &Global) -> anyhow::Result<Exit> {
         Ok(found) => {
             let secret = found.as_ref().map(|(secret, _)| secret);
             has_password = secret.is_some();
-            if problems.iter().all(|problem| problem.line.is_some()) {
+            if problems.iter().all(|problem| problem.place.is_some()) {
                 problems.extend(settings.config_line_problem(secret));
             }
         }
@@ -246,8 +261,8 @@ fn set(args: &SetArgs) -> anyhow::Result<Exit> {
     if new != old {
         settings::replace(path, &new).map_err(|e| cannot_write(path, &e))?;
     }
-    let line = changed.line_of(entry.key).unwrap_or_default();
-    print(format!("{}:{line}: {} = {value:#}\n", path.display(), entry.key).as_bytes())
+    let line = changed.line_of(entry.path).unwrap_or_default();
+    print(format!("{}:{line}: {} = {value:#}\n", path.display(), entry.path).as_bytes())
 }
 
 fn set_password(args: &SetArgs) -> anyhow::Result<Exit> {
@@ -283,7 +298,7 @@ fn set_password(args: &SetArgs) -> anyhow::Result<Exit> {
         _ => cannot_write(&path, &e),
     })?;
     if std::env::var_os(PASSWORD_ENV).is_some_and(|value| !value.is_empty()) {
-        eprintln!("note: {PASSWORD_ENV} is set and goes before this file");
+        eprintln!("note: {PASSWORD_ENV} is set and overrides this file");
     }
     let mut text = format!("wrote the WiFi password into {} (mode 0600)\n", path.display());
     text.push_str(&init::git_hint(&path));

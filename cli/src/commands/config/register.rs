@@ -7,7 +7,7 @@ use std::time::SystemTime;
 use serde::{Deserialize, Serialize};
 
 use crate::exit::{Exit, Failed};
-use crate::settings::Settings;
+use crate::settings::{Settings, put};
 
 const NAME: &str = "pblink.boards.toml";
 
@@ -77,11 +77,7 @@ impl Register {
         self.list.boards.push(Entry { id: id.to_owned(), written, device: device.to_owned() });
         let Some(file) = &self.file else { return Ok(()) };
         let text = toml::to_string(&self.list).map_err(|error| cannot("write", file, &error))?;
-        // Beside it first: a full disk must not cost the old one.
-        let new = file.with_extension("toml.new");
-        std::fs::write(&new, format!("{HEAD}\n{text}"))
-            .and_then(|()| std::fs::rename(&new, file))
-            .map_err(|error| cannot("write", file, &error))
+        put(file, &format!("{HEAD}\n{text}")).map_err(|error| cannot("write", file, &error))
     }
 }
 
@@ -122,6 +118,24 @@ mod tests {
         std::fs::write(folder.path().join(NAME), "[[board\n").unwrap();
         let error = Register::beside(&settings).unwrap_err();
         assert!(error.to_string().contains("delete it"), "{error}");
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_link_of_a_name_that_can_be_guessed_is_not_followed() {
+        use std::os::unix::fs::{PermissionsExt, symlink};
+        let folder = tempfile::tempdir().unwrap();
+        let path = |name: &str| folder.path().join(name);
+        std::fs::write(path("precious"), "text").unwrap();
+        symlink("precious", path("pblink.boards.toml.new")).unwrap();
+        let mut register = Register::beside(&settings(folder.path())).unwrap();
+        for id in ["kitchen", "attic"] {
+            register.give(id, None, "DFU").unwrap();
+        }
+        assert_eq!(std::fs::read_to_string(path("precious")).unwrap(), "text");
+        let mode = std::fs::metadata(path(NAME)).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600);
+        assert!(std::fs::read_to_string(path(NAME)).unwrap().contains("attic"));
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! Is pblink.toml right?
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use super::finding::{Finding, Group};
 use crate::settings::{self, DEFAULT_FILE, Settings};
@@ -8,10 +8,7 @@ use crate::settings::{self, DEFAULT_FILE, Settings};
 /// The settings, as far as they can be used, and what is to be said of them.
 pub(super) fn check(named: Option<&Path>) -> (Settings, Vec<Finding>) {
     let mut group = Group::new("configuration");
-    let file = named.map(Path::to_owned).or_else(|| {
-        let file = PathBuf::from(DEFAULT_FILE);
-        file.exists().then_some(file)
-    });
+    let file = named.map(Path::to_owned).or_else(|| settings::default_file(Path::new("")));
     let Some(file) = file else {
         group.warning(
             format!("there is no {DEFAULT_FILE} here: the defaults apply"),

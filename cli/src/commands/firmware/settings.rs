@@ -25,8 +25,7 @@ impl Compiled {
 
 /// Reads `pblink.toml` for a build.
 pub(super) fn read(args: &Args) -> anyhow::Result<Settings> {
-    let of_app = args.app.as_ref().map(|app| app.join(settings::DEFAULT_FILE));
-    let of_app = of_app.filter(|file| file.exists());
+    let of_app = args.app.as_deref().and_then(settings::default_file);
     let mut settings = Settings::load(args.config.as_deref().or(of_app.as_deref()))?;
     if let Some(id) = &args.client {
         settings.set_id(id)?;

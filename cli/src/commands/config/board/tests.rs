@@ -262,8 +262,8 @@ fn defaults_are_never_pushed() {
 #[test]
 fn a_register_that_cannot_be_written_is_no_failure_of_the_push() {
     let (folder, config, _) = folder();
-    // A folder in the place of the file that is written first.
-    std::fs::create_dir(folder.path().join("pblink.boards.toml.new")).unwrap();
+    // A link to nowhere in its place is not followed.
+    std::os::unix::fs::symlink("nowhere", folder.path().join("pblink.boards.toml")).unwrap();
     let chip = Chip::new();
     let (told, notes) =
         push_online(&mut ways(&chip)[0], &["--config", config.to_str().unwrap()], &[]);

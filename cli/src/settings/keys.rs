@@ -1,0 +1,254 @@
+//! The keys of `pblink.toml`.
+
+use pblink_image::settings::LogLevel;
+use pblink_protocol::config::MAX_SSID;
+use pblink_protocol::tcp::line::check_id;
+
+use super::key::{Key, Rule};
+use super::limits;
+use super::value::Value;
+use super::{App, Protocol, Settings};
+use crate::address::{Control, is_host, parse_ip};
+
+/// A key of `pblink.toml`.
+pub(crate) type Entry = Key<Settings>;
+
+/// All keys, in the order of the template.
+pub(crate) static KEYS: [Entry; 15] = [
+    Key {
+        path: "server.host",
+        rule: Rule::Text,
+        allowed: "the IP address or host name that boards connect to, such as \"192.168.0.42\"",
+        put: |s, _, v| set(&mut s.server.host, v.text().filter(|t| is_host(t))?.to_owned()),
+        get: |s| s.server.host.as_str().into(),
+    },
+    Key {
+        path: "server.port",
+        rule: Rule::Number(limits::PORT),
+        allowed: "",
+        put: |s, _, v| set(&mut s.server.port, v.number()?),
+        get: |s| Value::Integer(s.server.port.into()),
+    },
+    Key {
+        path: "server.listen",
+        rule: Rule::Text,
+        allowed: "an IP address of this machine, \"0.0.0.0\" (any IPv4), \"::\" (any) or \"localhost\"",
+        put: |s, _, v| set(&mut s.server.listen, parse_ip(v.text()?)?),
+        get: |s| s.server.listen.to_string().into(),
+    },
+    Key {
+        path: "server.timeout_ms",
+        rule: Rule::Number(limits::TIMEOUT),
+        allowed: " (keepalives go out four times as often: less would flood the WiFi, more would hide \
+                  an outage)",
+        put: |s, _, v| set(&mut s.server.timeout_ms, v.number()?),
+        get: |s| Value::Integer(s.server.timeout_ms.into()),
+    },
+    Key {
+        path: "server.clients",
+        rule: Rule::Ids,
+        allowed: "a list of different ids of 1 to 64 bytes without invisible characters, such as \
+                  [\"1\", \"2\"]; [] is any",
+        put: |s, _, v| set(&mut s.server.clients, ids(v)?),
+        get: |s| Value::List(s.server.clients.iter().map(|c| c.as_str().into()).collect()),
+    },
+    Key {
+        path: "server.app",
+        rule: Rule::Choice(&[App::Demo.name(), App::Echo.name(), App::Log.name()]),
+        allowed: "",
+        put: |s, _, v| set(&mut s.server.app, v.text()?.parse().ok()?),
+        get: |s| s.server.app.to_string().into(),
+    },
+    Key {
+        path: "server.control",
+        rule: Rule::Text,
+        allowed: "an IP address and port, such as \"127.0.0.1:8124\", or \"off\"",
+        put: |s, _, v| set(&mut s.server.control, v.text()?.parse::<Control>().ok()?.0),
+        get: |s| s.server.control.map_or("off".into(), |a| a.to_string().into()),
+    },
+    Key {
+        path: "wifi.ssid",
+        rule: Rule::Text,
+        allowed: "the network's name: text of at most 32 bytes without control characters; \"\" \
+                  is the network that the ESP8266 remembers",
+        put: |s, _, v| {
+            let fits = |t: &&str| t.len() <= MAX_SSID && !t.contains(char::is_control);
+            set(&mut s.wifi.ssid, v.text().filter(fits)?.to_owned())
+        },
+        get: |s| s.wifi.ssid.as_str().into(),
+    },
+    Key {
+        path: "wifi.secrets",
+        rule: Rule::Text,
+        allowed: "the path of the secrets file, such as \"pblink.secrets.toml\"",
+        put: |s, _, v| {
+            let path = v.text().filter(|t| !t.is_empty() && !t.contains(char::is_control))?;
+            set(&mut s.wifi.secrets, path.into())
+        },
+        get: |s| s.wifi.secrets.display().to_string().into(),
+    },
+    Key {
+        path: "board.id",
+        rule: Rule::Text,
+        allowed: "an id: text of 1 to 64 bytes without invisible characters, and without blanks at its \
+                  beginning and end",
+        put: |s, _, v| set(&mut s.board.id, v.text().filter(|t| check_id(t).is_ok())?.to_owned()),
+        get: |s| s.board.id.as_str().into(),
+    },
+    Key {
+        path: "board.report_s",
+        rule: Rule::Number(limits::REPORT),
+        allowed: "; 0 is never",
+        put: |s, _, v| set(&mut s.board.report_s, v.number()?),
+        get: |s| Value::Integer(s.board.report_s.into()),
+    },
+    Key {
+        path: "board.forward_reports",
+        rule: Rule::Bool,
+        allowed: "",
+        put: |s, _, v| match v {
+            Value::Bool(forward) => set(&mut s.board.forward_reports, *forward),
+            _ => None,
+        },
+        get: |s| Value::Bool(s.board.forward_reports),
+    },
+    Key {
+        path: "board.log",
+        rule: Rule::Choice(&["off", "errors", "link", "lines"]),
+        allowed: "",
+        put: |s, _, v| {
+            let (level, _) = LOG_LEVELS.into_iter().find(|(_, name)| v.text() == Some(name))?;
+            set(&mut s.board.log, level)
+        },
+        get: |s| log_name(s.board.log).into(),
+    },
+    Key {
+        path: "link.protocol",
+        rule: Rule::Choice(&["classic"]),
+        allowed: "",
+        put: |s, _, v| match v.text()? {
+            "classic" => set(&mut s.link.protocol, Protocol::Classic),
+            _ => None,
+        },
+        get: |s| s.link.protocol.to_string().into(),
+    },
+    Key {
+        path: "build.esp8266_sdk",
+        rule: Rule::Text,
+        allowed: "the path of the ESP8266_NONOS_SDK's folder; \"\" is none",
+        put: |s, _, v| {
+            let path = v.text().filter(|t| !t.contains(char::is_control))?;
+            set(&mut s.build.esp8266_sdk, path.into())
+        },
+        get: |s| s.build.esp8266_sdk.display().to_string().into(),
+    },
+];
+
+/// The levels of a board's console, and their names.
+const LOG_LEVELS: [(LogLevel, &str); 4] = [
+    (LogLevel::Off, "off"),
+    (LogLevel::Errors, "errors"),
+    (LogLevel::Link, "link"),
+    (LogLevel::Lines, "lines"),
+];
+
+/// The name that `board.log` has for a level.
+pub(crate) fn log_name(level: LogLevel) -> &'static str {
+    LOG_LEVELS.into_iter().find(|(other, _)| *other == level).map_or("", |(_, name)| name)
+}
+
+/// The key with that path.
+pub(crate) fn entry(path: &str) -> Option<&'static Entry> {
+    KEYS.iter().find(|entry| entry.path == path)
+}
+
+fn set<T>(place: &mut T, value: T) -> Option<()> {
+    *place = value;
+    Some(())
+}
+
+fn ids(value: &Value) -> Option<Vec<String>> {
+    let Value::List(list) = value else {
+        return None;
+    };
+    let mut known = std::collections::BTreeSet::new();
+    let ids = list.iter().map(|value| {
+        let id = value.text().filter(|id| check_id(id).is_ok() && known.insert(*id))?;
+        Some(id.to_owned())
+    });
+    ids.collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_default_is_allowed_by_its_own_key() {
+        let mut settings = Settings::default();
+        for entry in &KEYS {
+            let value = entry.get(&settings);
+            entry.apply(&mut settings, &value).unwrap();
+        }
+        assert_eq!(settings, Settings::default());
+    }
+
+    #[test]
+    fn every_number_has_the_default_of_its_limits() {
+        for entry in &KEYS {
+            if let Rule::Number(limits) = entry.rule {
+                let default = Value::Integer(limits.default.into());
+                assert_eq!(entry.get(&Settings::default()), default, "{}", entry.path);
+            }
+        }
+    }
+
+    #[test]
+    fn limits_hold_at_both_ends() {
+        let mut settings = Settings::default();
+        let mut allowed = |key, value| entry(key).unwrap().apply(&mut settings, &value).is_ok();
+        for (key, least, most) in [
+            ("server.port", 1, 65535),
+            ("server.timeout_ms", 100, 60_000),
+            ("board.report_s", 0, 86_400),
+        ] {
+            assert!(allowed(key, Value::Integer(least)) && allowed(key, Value::Integer(most)));
+            assert!(!allowed(key, Value::Integer(least - 1)), "{key}");
+            assert!(!allowed(key, Value::Integer(most + 1)), "{key}");
+        }
+        // 32 bytes, not 32 characters.
+        assert!(allowed("wifi.ssid", "é".repeat(16).into()));
+        assert!(!allowed("wifi.ssid", "é".repeat(17).into()));
+        assert!(!allowed("board.id", "a\nb".into()));
+        assert!(!allowed("board.id", "".into()));
+        assert!(!allowed("server.clients", Value::List(vec!["1".into(), "1".into()])));
+    }
+
+    #[test]
+    fn times_may_have_units() {
+        let mut settings = Settings::default();
+        let mut put = |key, text: &str| entry(key).unwrap().apply(&mut settings, &text.into());
+        put("server.timeout_ms", "1500ms").unwrap();
+        put("board.report_s", "2min").unwrap();
+        for wrong in ["2000", "2", "50ms", "2min", "banana"] {
+            let problem = put("server.timeout_ms", wrong).unwrap_err();
+            assert!(problem.contains("or a time such as \"2s\""), "{problem}");
+        }
+        put("board.report_s", "500ms").unwrap_err();
+        assert_eq!((settings.server.timeout_ms, settings.board.report_s), (1500, 120));
+    }
+
+    #[test]
+    fn ids_can_be_told_apart() {
+        let mut settings = Settings::default();
+        let mut put = |key, value| entry(key).unwrap().apply(&mut settings, &value);
+        for id in ["kitchen\u{a0}1", "kitchen ", " kitchen", "a\u{2028}b", "a\u{2800}", "\u{202e}a"]
+        {
+            let problem = put("board.id", id.into()).unwrap_err();
+            assert!(problem.contains("without invisible characters"), "{problem}");
+            assert!(!problem.contains(['\u{a0}', '\u{2028}', '\u{2800}', '\u{202e}']), "{problem}");
+            put("server.clients", Value::List(vec![id.into()])).unwrap_err();
+        }
+        put("board.id", "küche 厨房".into()).unwrap();
+    }
+}

@@ -1,0 +1,95 @@
+//! The numbers of `pblink.toml`: ranges and defaults. Checks, flags, the JSON schema and the template
+//! all have them from here; what a board keeps, too, has its own from the protocol.
+
+use pblink_protocol::config::{DEFAULT_PORT, DEFAULT_REPORT_S, DEFAULT_TIMEOUT_MS, TIMEOUT_MS};
+
+use crate::duration::Unit;
+
+/// A whole number with its range and its default.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Limits {
+    pub(crate) least: u32,
+    pub(crate) most: u32,
+    pub(crate) default: u32,
+    /// The unit of a plain number, for times: these may also be written as `2s`.
+    pub(crate) unit: Option<Unit>,
+}
+
+/// `server.port`
+pub(crate) const PORT: Limits =
+    Limits { least: 1, most: u16::MAX as u32, default: DEFAULT_PORT as u32, unit: None };
+
+/// `server.timeout_ms`
+pub(crate) const TIMEOUT: Limits = Limits {
+    least: *TIMEOUT_MS.start(),
+    most: *TIMEOUT_MS.end(),
+    default: DEFAULT_TIMEOUT_MS,
+    unit: Some(Unit::Milliseconds),
+};
+
+/// `board.report_s`
+pub(crate) const REPORT: Limits =
+    Limits { least: 0, most: 86_400, default: DEFAULT_REPORT_S, unit: Some(Unit::Seconds) };
+
+impl Limits {
+    /// A parser for a flag with these limits.
+    pub(crate) fn parser(self) -> impl Fn(&str) -> Result<u32, String> + Clone + Send + Sync {
+        move |text| self.parse(text)
+    }
+
+    /// Reads a number or time within the limits.
+    ///
+    /// # Errors
+    /// The values that are allowed.
+    pub(crate) fn parse(self, text: &str) -> Result<u32, String> {
+        self.count(text)
+            .and_then(|n| u32::try_from(n).ok())
+            .filter(|n| self.contains(i64::from(*n)))
+            .ok_or_else(|| format!("it must be {}", self.allowed()))
+    }
+
+    /// Reads a number or time, within the limits or not.
+    pub(crate) fn count(self, text: &str) -> Option<u64> {
+        match self.unit {
+            Some(unit) => unit.count(text),
+            None => text.parse().ok(),
+        }
+    }
+
+    pub(crate) fn contains(self, n: i64) -> bool {
+        (i64::from(self.least)..=i64::from(self.most)).contains(&n)
+    }
+
+    /// The default as it is written on the command line.
+    pub(crate) fn written(self) -> String {
+        self.unit.map_or_else(|| self.default.to_string(), |unit| unit.written(self.default))
+    }
+
+    /// The values that are allowed in a file, in words.
+    pub(crate) fn in_a_file(self) -> String {
+        let Self { least, most, unit, .. } = self;
+        match unit {
+            None => format!("a whole number from {least} to {most}"),
+            Some(unit) => format!(
+                "a whole number of {} from {least} to {most}, or a time such as \"{}\"",
+                unit.name(),
+                self.written()
+            ),
+        }
+    }
+
+    /// The values that a flag allows, in words.
+    pub(crate) fn allowed(self) -> String {
+        let Self { least, most, unit, .. } = self;
+        match unit {
+            None => format!("a whole number from {least} to {most}"),
+            Some(unit) => format!(
+                "a time from {} to {}, such as {}; a plain number is {}",
+                unit.written(least),
+                unit.written(most),
+                self.written(),
+                unit.name()
+            ),
+        }
+    }
+}
