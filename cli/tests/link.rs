@@ -285,8 +285,8 @@ fn lines_that_never_arrived_are_code_5() {
 fn wrong_input_is_named_and_nothing_is_started() {
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let taken = taken.local_addr().unwrap().to_string();
-    let cases: [(&[&str], i32, &str); 9] = [
-        (&["serve", "--listen", "8123"], 2, "8123"),
+    let cases: [(&[&str], i32, &str); 12] = [
+        (&["serve", "--listen", "kitchen"], 2, "localhost:8123"),
         (&["serve", "--listen", "127.0.0.1:0", "--client", ""], 2, "the id is empty"),
         (&["serve", "--control", "on"], 2, "off"),
         (&["serve", "--timeout-ms", "10"], 2, "100"),
@@ -294,7 +294,10 @@ fn wrong_input_is_named_and_nothing_is_started() {
         (&["serve", "--listen", &taken, "--control", "off"], 4, "another program"),
         (&["simulate", "--server", "here", "--client", "1"], 2, "HOST:PORT"),
         (&["simulate", "--server", "127.0.0.1:1", "--client", "a\nb"], 2, "control character"),
+        (&["simulate", "--server", "http://pi:1", "--client", "1"], 2, "HOST:PORT"),
+        (&["simulate", "--timeout", "2 apples"], 2, "a time from 100ms to 1min, such as 2s"),
         (&["demo", "--for", "soon"], 2, "soon"),
+        (&["demo", "--for", "banana"], 2, "500ms, 2s or 2min"),
     ];
     for (args, code, word) in cases {
         let output = output(args);

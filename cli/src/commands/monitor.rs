@@ -1,28 +1,36 @@
 //! `pblink monitor`
 
 use std::io::{IsTerminal, stdout};
+use std::path::PathBuf;
 
-use pblink_serve::control::{self, Client, ClientError};
+use pblink_serve::control::{Client, ClientError};
 
 use crate::exit::{Exit, Failed};
 use crate::global::{Global, screen_is_on};
 use crate::monitor::{self, Options, plain};
+use crate::settings::Settings;
 
 /// Arguments of `pblink monitor`.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
   pblink monitor
+  pblink monitor --config boards/kitchen.toml
   pblink monitor --connect http://192.168.1.10:8124
   pblink monitor --json | jq 'select(.event == \"outage_began\")'
+
+--connect overrides server.control of pblink.toml, and that overrides the default, 127.0.0.1:8124.
 
 Without a terminal on stdout, or with --json, it prints one event per line: what the server still
 remembers, then what happens. If no server answers at the start, the exit code is 4; a server that
 goes away later is waited for.")]
 pub struct Args {
-    /// Address of the server's control API.
-    #[arg(long, value_name = "URL", default_value_t = format!("http://{}", control::DEFAULT_ADDRESS))]
-    pub connect: String,
+    /// Configuration file. Without it ./pblink.toml is used if it exists.
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// Address of the server's control API. Default: `server.control` of the configuration.
+    #[arg(long, value_name = "URL")]
+    pub connect: Option<String>,
     /// Print events as JSON, one per line.
     #[arg(long)]
     pub json: bool,
@@ -30,12 +38,16 @@ pub struct Args {
 
 /// Runs the verb.
 pub fn run(args: Args, global: &Global) -> anyhow::Result<Exit> {
+    let connect = match &args.connect {
+        Some(url) => url.clone(),
+        None => Settings::load(args.config.as_deref())?.control_url()?,
+    };
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    runtime.block_on(watch(args, global))
+    runtime.block_on(watch(args, &connect, global))
 }
 
-async fn watch(args: Args, global: &Global) -> anyhow::Result<Exit> {
-    let client = Client::connect(&args.connect).await.map_err(|error| match &error {
+async fn watch(args: Args, connect: &str, global: &Global) -> anyhow::Result<Exit> {
+    let client = Client::connect(connect).await.map_err(|error| match &error {
         ClientError::Url(_) => Failed::with(Exit::Usage, error.to_string()),
         _ => Failed::with(
             Exit::Network,

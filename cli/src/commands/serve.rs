@@ -13,11 +13,12 @@ use pblink_serve::hub::Hub;
 use pblink_server::{BindError, EventKind, Server};
 use tokio::sync::mpsc;
 
+use crate::address::{Control, Listen};
 use crate::exit::{Exit, Failed};
 use crate::global::{Global, screen_is_on};
 use crate::monitor;
 use crate::output::printer::Printer;
-use crate::settings::{App, Settings};
+use crate::settings::{App, Settings, limits};
 use crate::signals::stop_signal;
 
 /// Arguments of `pblink serve`.
@@ -41,11 +42,14 @@ pub struct Args {
     /// Configuration file. Without it ./pblink.toml is used if it exists.
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
-    /// Address and port to listen on, for instance `0.0.0.0:8123` or `[::]:8123`.
+    /// Address and port to listen on, such as `0.0.0.0:8123`, `localhost:8123` or `[::]:8123`; either
+    /// alone does.
     #[arg(long, value_name = "ADDR:PORT")]
-    pub listen: Option<SocketAddr>,
-    /// Silence for so many milliseconds is an outage. The boards must use the same value.
-    #[arg(long, value_name = "MS", value_parser = clap::value_parser!(u32).range(100..=60_000))]
+    pub listen: Option<Listen>,
+    /// Time without data after which a link counts as down, such as `2s`; a plain number is
+    /// milliseconds. The boards must use the same value.
+    #[arg(long = "timeout", alias = "timeout-ms", value_name = "TIME",
+        value_parser = limits::TIMEOUT.parser())]
     pub timeout_ms: Option<u32>,
     /// Id of a client that is expected; may be repeated. Others are refused.
     #[arg(long = "client", value_name = "ID")]
@@ -57,7 +61,7 @@ pub struct Args {
     #[arg(long, value_parser = app_parser())]
     pub app: Option<App>,
     /// Where `pblink monitor` and other programs find the server, or `off`.
-    #[arg(long, value_name = "ADDR:PORT|off", value_parser = parse_control)]
+    #[arg(long, value_name = "ADDR:PORT|off")]
     pub control: Option<Control>,
     /// Show the screen of `pblink monitor` instead of printing; `q` stops the server. Without a terminal
     /// it prints.
@@ -68,24 +72,10 @@ pub struct Args {
     pub json: bool,
 }
 
-/// Where the control API listens, if it does.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Control(pub Option<SocketAddr>);
-
 /// Offers the apps by name, each with what it does.
 fn app_parser() -> impl TypedValueParser<Value = App> {
     let values = App::ALL.map(|app| PossibleValue::new(app.name()).help(app.help()));
     PossibleValuesParser::new(values).try_map(|name| name.parse::<App>())
-}
-
-fn parse_control(text: &str) -> Result<Control, String> {
-    match text {
-        "off" => Ok(Control(None)),
-        _ => text
-            .parse()
-            .map(|address| Control(Some(address)))
-            .map_err(|_| "use an address with a port, such as 127.0.0.1:8124, or `off`".to_owned()),
-    }
 }
 
 /// Runs the verb.
@@ -101,7 +91,7 @@ pub fn run(args: Args, global: &Global) -> anyhow::Result<Exit> {
 async fn serve(args: Args, settings: Settings, global: &Global) -> anyhow::Result<Exit> {
     let config = &settings.server;
     let timeout = Duration::from_millis(args.timeout_ms.unwrap_or(config.timeout_ms).into());
-    let listen = args.listen.unwrap_or_else(|| SocketAddr::new(config.listen, config.port));
+    let listen = args.listen.unwrap_or_default().or(SocketAddr::new(config.listen, config.port));
     let app = args.app.unwrap_or(config.app);
     let clients = if args.clients.is_empty() { &config.clients } else { &args.clients };
     let mut builder = Server::builder().listen(listen).timeout(timeout);

@@ -1,6 +1,7 @@
 //! `pblink simulate`
 
 use std::io::{Write, stdout};
+use std::path::PathBuf;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use pblink_protocol::delivery::Delivery;
@@ -13,19 +14,24 @@ use serde::Serialize;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until};
 
+use crate::address::parse_server;
 use crate::boards::{self, Board};
+use crate::duration::{self, Unit};
 use crate::exit::{Exit, Failed};
 use crate::global::Global;
-use crate::output::events::clean;
+use crate::output::events::{self, clean};
+use crate::output::json;
 use crate::output::printer::Printer;
+use crate::settings::Settings;
+use crate::settings::limits::{self, Limits};
 use crate::signals::stop_signal;
 
 /// Arguments of `pblink simulate`.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
-  pblink simulate --server 127.0.0.1:8123 --client 1
-  pblink simulate --server 192.168.0.42:8123 --client test --count 100 --every 200
+  pblink simulate
+  pblink simulate --server 192.168.0.42:8123 --client test --count 100 --every 200ms
   pblink simulate --server [::1]:8123 --client 1 --count 10 --json | tail -n 1 | jq
 
 The server may be `pblink serve` or any other that speaks the link, the published micropython-iot \
@@ -33,51 +39,54 @@ included. Each line is a list: its number, the board's clock in ms, and a text. 
 end accounts for all of them; if the server returns lines (`pblink serve --app echo`), for the \
 returned ones too.
 
-Exit codes: 0 all lines arrived once and in order, 2 wrong flags, 5 the ledger is not clean, \
+Flags override pblink.toml (server.host, server.port, server.timeout_ms, board.id), and that overrides \
+the defaults: 127.0.0.1:8123, 2s, 1.
+
+Exit codes: 0 all lines arrived once and in order, 2 wrong flags, 3 wrong configuration, 5 the ledger is not clean, \
 130 interrupted twice.")]
 pub struct Args {
+    /// Configuration file. Without it ./pblink.toml is used if it exists.
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
     /// Address of the server.
     #[arg(long, value_name = "HOST:PORT", value_parser = parse_server)]
-    pub server: String,
+    pub server: Option<String>,
     /// The id by which the server knows the board.
     #[arg(long, value_name = "ID")]
-    pub client: String,
+    pub client: Option<String>,
     /// Stop after so many lines. Without it, go on until ctrl-C.
     #[arg(long, value_name = "K")]
     pub count: Option<u64>,
-    /// Milliseconds between two lines.
-    #[arg(long, value_name = "MS", default_value_t = 1000,
-        value_parser = clap::value_parser!(u64).range(1..=3_600_000))]
-    pub every: u64,
+    /// Time between two lines; a plain number is milliseconds.
+    #[arg(long, value_name = "TIME", default_value = "1s", value_parser = EVERY.parser())]
+    pub every: u32,
     /// Do not wait for the acknowledgement of one line before the next is sent.
     #[arg(long)]
     pub no_wait: bool,
-    /// The link's time-out in milliseconds; the server must use the same.
-    #[arg(long, value_name = "MS", default_value_t = 2000,
-        value_parser = clap::value_parser!(u32).range(100..=60_000))]
-    pub timeout_ms: u32,
+    /// Time without data after which the link counts as down, such as `2s`; a plain number is
+    /// milliseconds. The server must use the same.
+    #[arg(long = "timeout", alias = "timeout-ms", value_name = "TIME",
+        value_parser = limits::TIMEOUT.parser())]
+    pub timeout_ms: Option<u32>,
     /// Bytes of text to add to each line.
     #[arg(long, value_name = "BYTES", default_value_t = 0,
         value_parser = clap::value_parser!(u16).range(0..=900))]
     pub padding: u16,
-    /// Seconds between reports of the ESP8266, 0 for none.
-    #[arg(long, value_name = "S", default_value_t = 0)]
+    /// Time between reports of the ESP8266, such as `10s`; a plain number is seconds, 0 none.
+    #[arg(long = "report", alias = "report-s", value_name = "TIME", default_value = "0",
+        value_parser = limits::REPORT.parser())]
     pub report_s: u32,
     /// Stop after this time (20s, 3min), whatever has arrived by then.
-    #[arg(long = "for", value_name = "TIME", value_parser = humantime::parse_duration)]
+    #[arg(long = "for", value_name = "TIME", value_parser = duration::parse)]
     pub limit: Option<Duration>,
     /// Print everything as JSON, one object per line; the ledger comes last.
     #[arg(long)]
     pub json: bool,
 }
 
-fn parse_server(text: &str) -> Result<String, String> {
-    let (host, port) = text.rsplit_once(':').ok_or("use HOST:PORT, such as 127.0.0.1:8123")?;
-    match port.parse::<u16>() {
-        Ok(port) if port > 0 && !host.is_empty() => Ok(text.to_owned()),
-        _ => Err("use HOST:PORT, such as 127.0.0.1:8123 or [::1]:8123".to_owned()),
-    }
-}
+/// Of `--every`, in milliseconds.
+const EVERY: Limits =
+    Limits { least: 1, most: 3_600_000, default: 1000, unit: Some(Unit::Milliseconds) };
 
 /// The result of a run.
 #[derive(Debug, Serialize)]
@@ -95,14 +104,19 @@ struct Summary {
 
 /// Runs the verb.
 pub fn run(args: Args, _global: &Global) -> anyhow::Result<Exit> {
-    tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(simulate(args))
+    let settings = Settings::load(args.config.as_deref())?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    runtime.block_on(simulate(args, settings))
 }
 
-async fn simulate(args: Args) -> anyhow::Result<Exit> {
+async fn simulate(args: Args, settings: Settings) -> anyhow::Result<Exit> {
+    let server = args.server.clone().unwrap_or_else(|| settings.server_address());
+    let client = args.client.as_ref().unwrap_or(&settings.board.id);
+    let timeout_ms = args.timeout_ms.unwrap_or(settings.server.timeout_ms);
     let options = PairOptions {
         seed: SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_micros() as u64,
         program: ProgramOptions {
-            every: LinkDuration::from_millis(args.every),
+            every: LinkDuration::from_millis(args.every.into()),
             count: args.count,
             delivery: if args.no_wait { Delivery::UNORDERED } else { Delivery::ORDERED },
             padding: args.padding.into(),
@@ -120,10 +134,9 @@ async fn simulate(args: Args) -> anyhow::Result<Exit> {
         // A board does not wait for its spectators: when nobody reads any more, it is switched off.
         sender.try_send((news, echo, pair.acked())).is_ok()
     };
-    let board =
-        Board::start(&args.client, &args.server, args.timeout_ms, args.report_s, options, tell)
-            .map_err(|e| Failed::with(Exit::Usage, e.to_string()))?;
-    let mut run = Run::new(&args);
+    let board = Board::start(client, &server, timeout_ms, args.report_s, options, tell)
+        .map_err(|e| Failed::with(Exit::Usage, e.to_string()))?;
+    let mut run = Run::new(client, &args);
     let limit = args.limit.map(|limit| Instant::now() + limit);
     let mut patience: Option<Instant> = None;
     let mut interrupted = false;
@@ -194,9 +207,9 @@ struct Run {
 }
 
 impl Run {
-    fn new(args: &Args) -> Self {
+    fn new(client: &str, args: &Args) -> Self {
         Self {
-            id: args.client.clone(),
+            id: client.to_owned(),
             count: args.count,
             printer: Printer { json: args.json, lines: true },
             written: 0,
@@ -250,13 +263,10 @@ impl Run {
     fn print(&mut self, text: &str, event: &str, value: serde_json::Value) {
         let mut out = stdout().lock();
         let printed = if self.printer.json {
-            writeln!(
-                out,
-                "{}",
-                serde_json::json!({ "event": event, "id": self.id, "value": value })
-            )
+            let object = serde_json::json!({ "event": event, "id": self.id, "value": value });
+            json::line(&object).map_err(Into::into).and_then(|line| writeln!(out, "{line}"))
         } else {
-            writeln!(out, "{} {text}", clean(&self.id))
+            writeln!(out, "{} {text}", events::id(&self.id))
         };
         self.closed |= printed.and_then(|()| out.flush()).is_err();
     }
@@ -287,7 +297,7 @@ impl Run {
         };
         let mut out = stdout().lock();
         let _ = if self.printer.json {
-            writeln!(out, "{}", serde_json::to_string(&summary).unwrap_or_default())
+            writeln!(out, "{}", json::line(&summary).unwrap_or_default())
         } else {
             let clean = to_server.missing == 0;
             writeln!(

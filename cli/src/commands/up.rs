@@ -58,8 +58,8 @@ pub struct Args {
     /// Which probe or bootloader, if there are several.
     #[arg(long, value_name = "VID:PID[:SERIAL]")]
     pub probe: Option<String>,
-    /// How long to wait for the probe or bootloader.
-    #[arg(long, value_name = "SECONDS")]
+    /// How long to wait for the probe or bootloader, such as `30s`.
+    #[arg(long, value_name = "TIME")]
     pub wait: Option<String>,
     /// A file with nothing but the WiFi password. Without it: PBLINK_WIFI_PASSWORD, else the file that
     /// wifi.secrets names.

@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use pblink_flash::stm32::{Selector, Target, Via, Wanted};
 
+use crate::duration;
+
 const HEADING: &str = "The way to the STM32";
 
 /// How to reach an STM32.
@@ -19,9 +21,10 @@ pub struct Way {
     /// Which chip a probe shall look for.
     #[arg(long, value_name = "NAME", default_value = "STM32F405RGTx", help_heading = HEADING)]
     pub chip: String,
-    /// How long to wait for the probe or bootloader to appear.
-    #[arg(long, value_name = "SECONDS", default_value_t = 30, help_heading = HEADING)]
-    pub wait: u64,
+    /// How long to wait for the probe or bootloader to appear; a plain number is seconds.
+    #[arg(long, value_name = "TIME", default_value = "30s", value_parser = duration::parse_seconds,
+        help_heading = HEADING)]
+    pub wait: Duration,
     /// Do not start the program afterwards: the board stays in its bootloader, where the next command
     /// finds it without a button being pressed again; with a probe, it does nothing until then.
     #[arg(long, help_heading = HEADING)]
@@ -55,7 +58,7 @@ impl Way {
             },
             selector: self.probe.clone(),
             chip: self.chip.clone(),
-            wait: Duration::from_secs(self.wait),
+            wait: self.wait,
         }
     }
 }

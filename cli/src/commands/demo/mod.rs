@@ -41,7 +41,7 @@ pub struct Args {
         value_parser = clap::value_parser!(u16).range(1..=1000))]
     pub boards: u16,
     /// End after this time (20s, 3min). Default: on a terminal never, else 30s.
-    #[arg(long = "for", value_name = "TIME", value_parser = humantime::parse_duration)]
+    #[arg(long = "for", value_name = "TIME", value_parser = crate::duration::parse)]
     pub length: Option<Duration>,
     /// Let nothing go wrong by itself.
     #[arg(long)]

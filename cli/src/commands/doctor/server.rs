@@ -52,7 +52,7 @@ fn agrees(group: &mut Group, settings: &Settings, info: &ServerInfo) {
                 "the server's time-out is {} ms, the boards get {} ms from pblink.toml",
                 info.timeout_ms, server.timeout_ms
             ),
-            "restart the server without --timeout-ms, so that both ends have the same",
+            "restart the server without --timeout, so that both ends have the same",
         );
     }
     let port = info.listen.parse::<SocketAddr>().map(|address| address.port());

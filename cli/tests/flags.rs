@@ -1,0 +1,135 @@
+//! Flags as users write them, and what `pblink.toml` gives where there is no flag.
+
+use std::io::{BufRead, BufReader, Read};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+
+use serde_json::Value;
+use tempfile::TempDir;
+
+fn pblink(folder: &Path, args: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_pblink"));
+    command.args(args).stdin(Stdio::null()).env_remove("PBLINK_LOG").current_dir(folder);
+    command
+}
+
+/// A folder with a `pblink.toml`.
+fn folder(text: &str) -> TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("pblink.toml"), text).unwrap();
+    folder
+}
+
+/// A running `pblink serve`, killed when it is dropped.
+struct Serve {
+    child: Child,
+    /// What it says on stderr before its control API is there, that line included.
+    said: String,
+}
+
+impl Serve {
+    fn start(folder: &Path, args: &[&str]) -> Self {
+        let mut command = pblink(folder, &[&["serve", "--json"], args].concat());
+        let mut child = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+        let mut lines = BufReader::new(child.stderr.take().unwrap()).lines().map(Result::unwrap);
+        let mut said = String::new();
+        for line in lines.by_ref() {
+            said += &format!("{line}\n");
+            if line.contains("http://") {
+                break;
+            }
+        }
+        std::thread::spawn(move || lines.for_each(drop));
+        Self { child, said }
+    }
+
+    /// What stands behind `before` up to a blank or slash.
+    fn word(&self, before: &str) -> String {
+        let (_, rest) = self.said.split_once(before).unwrap_or_else(|| panic!("{}", self.said));
+        rest.split([' ', '/', '\n']).next().unwrap_or_default().to_owned()
+    }
+}
+
+impl Drop for Serve {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+#[test]
+fn times_may_have_units_and_addresses_may_lack_a_part() {
+    let folder = tempfile::tempdir().unwrap();
+    for (flags, timeout) in [
+        (["--timeout", "1s", "--listen", "127.0.0.1:0"], "1000"),
+        (["--timeout", "1500", "--listen", "localhost:0"], "1500"),
+        // As it was called before.
+        (["--timeout-ms", "900", "--listen", "[::1]:0"], "900"),
+    ] {
+        let serve = Serve::start(folder.path(), &[&flags[..], &["--control", "0"]].concat());
+        assert_eq!(serve.word("time-out "), timeout, "{}", serve.said);
+        assert!(serve.word("http://").starts_with("127.0.0.1:"), "{}", serve.said);
+        let ip = if timeout == "900" { "[::1]:" } else { "127.0.0.1:" };
+        assert!(serve.word("boards at ").starts_with(ip), "{}", serve.said);
+    }
+}
+
+#[test]
+fn simulate_takes_server_id_and_time_out_from_the_configuration() {
+    let server = tempfile::tempdir().unwrap();
+    let serve = Serve::start(
+        server.path(),
+        &["--listen", "127.0.0.1:0", "--control", "0", "--client", "attic", "--timeout", "1s"],
+    );
+    let address = serve.word("boards at ");
+    let (_, port) = address.rsplit_once(':').unwrap();
+    let folder = folder(&format!(
+        "[server]\nhost = \"localhost\"\nport = {port}\ntimeout_ms = 1000\n[board]\nid = \"attic\"\n"
+    ));
+    let args = ["simulate", "--count", "2", "--every", "50ms", "--json", "--for", "60s"];
+    let output = pblink(folder.path(), &args).output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(0), "{said}");
+    let text = String::from_utf8(output.stdout).unwrap();
+    let ledger: Value = serde_json::from_str(text.lines().last().unwrap()).unwrap();
+    assert_eq!((&ledger["id"], &ledger["to_server"]["arrived"]), (&"attic".into(), &2.into()));
+
+    // A flag overrides it: this id is not expected.
+    let args = [&args[..6], &["--for", "1s", "--client", "cellar"]].concat();
+    let output = pblink(folder.path(), &args).output().unwrap();
+    let text = String::from_utf8(output.stdout).unwrap();
+    let ledger: Value = serde_json::from_str(text.lines().last().unwrap()).unwrap();
+    assert_eq!((&ledger["id"], &ledger["to_server"]["arrived"]), (&"cellar".into(), &0.into()));
+}
+
+#[test]
+fn monitor_takes_the_address_from_the_configuration() {
+    let server = tempfile::tempdir().unwrap();
+    let serve = Serve::start(server.path(), &["--listen", "127.0.0.1:0", "--control", "0"]);
+    let folder = folder(&format!("[server]\ncontrol = \"{}\"\n", serve.word("http://")));
+    let mut child =
+        pblink(folder.path(), &["monitor", "--json"]).stdout(Stdio::piped()).spawn().unwrap();
+    let mut line = String::new();
+    BufReader::new(child.stdout.as_mut().unwrap()).read_line(&mut line).unwrap();
+    let event: Value = serde_json::from_str(&line).unwrap();
+    assert_eq!(event["event"], "listening");
+    child.kill().unwrap();
+    child.wait().unwrap();
+
+    std::fs::write(folder.path().join("off.toml"), "[server]\ncontrol = \"off\"\n").unwrap();
+    let output = pblink(folder.path(), &["monitor", "--config", "off.toml"]).output().unwrap();
+    let mut said = String::new();
+    output.stderr.as_slice().read_to_string(&mut said).unwrap();
+    assert_eq!(output.status.code(), Some(3), "{said}");
+    assert!(said.contains("\"off\" in off.toml") && said.contains("--connect"), "{said}");
+}
+
+#[test]
+fn monitor_and_simulate_refuse_a_configuration_that_is_wrong() {
+    let folder = folder("[server]\nport = 0\n");
+    for args in [&["monitor"][..], &["simulate"]] {
+        let output = pblink(folder.path(), args).output().unwrap();
+        assert_eq!(output.status.code(), Some(3), "{args:?}");
+        assert!(String::from_utf8_lossy(&output.stderr).contains("pblink.toml:2"), "{args:?}");
+    }
+}
