@@ -40,7 +40,7 @@ pub struct Args {
     /// Print the plan and do nothing.
     #[arg(long)]
     pub dry_run: bool,
-    /// The board's connection id. Default: `board.id` of the configuration.
+    /// The board's id. Default: `board.id` of the configuration.
     #[arg(long, value_name = "ID")]
     pub client: Option<String>,
     /// Serial port of the ESP8266. Default: the only adapter that is plugged in.
