@@ -60,15 +60,15 @@ impl Program {
     pub fn event(&mut self, event: Event<'_>, micros: u32) {
         let now = self.clock.now(micros);
         match event {
-            Event::Wifi(up) => self.esp.wifi(up, now),
+            Event::Wifi(up) => self.esp.on_wifi(now, up),
             Event::Connected => {
                 self.sending = false;
-                self.esp.connected(now);
+                self.esp.on_connected(now);
             }
-            Event::ConnectFailed => self.esp.connect_failed(now),
-            Event::Closed => self.esp.closed(now),
+            Event::ConnectFailed => self.esp.on_connect_failed(now),
+            Event::Closed => self.esp.on_closed(now),
             Event::Sent => self.sending = false,
-            Event::Received(bytes) => self.esp.received(bytes, now),
+            Event::Received(bytes) => self.esp.on_bytes(now, bytes),
         }
     }
 
@@ -82,13 +82,14 @@ impl Program {
             let syn = board.syn();
             if syn != self.syn {
                 self.syn = syn;
-                self.esp.wires().syn(syn, now);
+                self.esp.exchange().on_syn(now, syn);
             }
             self.esp.poll(now);
             self.tell(board);
             let acted = self.exchange(board) | self.network(board) | self.transmit(board, now);
             let now = self.clock.now(board.micros());
-            let next = self.esp.poll_at(now, !self.sending);
+            self.esp.set_writable(!self.sending);
+            let next = self.esp.poll_at(now);
             let soon = next.is_some_and(|at| now < at && at <= now + SPIN);
             if now.since(started) >= BUDGET {
                 return if acted { Some(Duration::ZERO) } else { next.map(|at| pause(at, now)) };
@@ -103,7 +104,7 @@ impl Program {
     /// Carries out what the wires' machine wants. Whether there was anything.
     fn exchange(&mut self, board: &mut impl Board) -> bool {
         let mut acted = false;
-        while let Some(action) = self.esp.wires().next_action() {
+        while let Some(action) = self.esp.exchange().next_action() {
             acted = true;
             let mut bytes = [0; MAX_PAYLOAD];
             let result = match action {
@@ -115,17 +116,17 @@ impl Program {
                     let bytes = &mut bytes[..len.min(MAX_PAYLOAD)];
                     let result = board.i2c_read(ADDRESS, bytes);
                     let now = self.clock.now(board.micros());
-                    result.map(|()| self.esp.wires().read(bytes, now))
+                    result.map(|()| self.esp.exchange().on_read(now, bytes))
                 }
                 ResponderAction::Write => {
-                    let result = board.i2c_write(ADDRESS, self.esp.wires().tx_bytes());
+                    let result = board.i2c_write(ADDRESS, self.esp.exchange().tx_bytes());
                     let now = self.clock.now(board.micros());
-                    result.map(|()| self.esp.wires().written(now))
+                    result.map(|()| self.esp.exchange().on_written(now))
                 }
             };
             if let Err(fault) = result {
                 let now = self.clock.now(board.micros());
-                self.esp.wires().bus_fault(fault, now);
+                self.esp.exchange().on_bus_fault(now, fault);
             }
         }
         acted
@@ -169,7 +170,7 @@ impl Program {
         let mut len = 0;
         // Several lines in one segment: each costs the WiFi stack the same, long or short.
         while bytes.len() - len >= 3 {
-            match self.esp.transmit(&mut bytes[len..], now) {
+            match self.esp.transmit(now, &mut bytes[len..]) {
                 0 => break,
                 n => len += n,
             }

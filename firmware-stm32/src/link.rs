@@ -188,7 +188,7 @@ impl Handle<'_> {
     /// # Errors
     /// Those of [`write`](Self::write), and [`WriteError::Full`] if there is no room now.
     pub fn try_write(&self, line: &str, delivery: Delivery) -> Result<(), WriteError> {
-        self.shared.with(|app| app.write(line, delivery, now()))?;
+        self.shared.with(|app| app.write(now(), line, delivery))?;
         self.shared.kick.signal(());
         Ok(())
     }
@@ -238,6 +238,6 @@ impl Handle<'_> {
     /// Numbers for curious people.
     pub fn counters(&self) -> Counters {
         self.shared
-            .with(|app| Counters { exchanges: app.wires().exchanges(), resets: app.resets() })
+            .with(|app| Counters { exchanges: app.exchange().exchanges(), resets: app.resets() })
     }
 }

@@ -83,14 +83,14 @@ impl<B: SlaveBus, W: Wires, H: Hooks, D: Watchdog> Runner<'_, B, W, H, D> {
     pub async fn run(mut self) -> ! {
         let level = self.wires.initial_ack();
         self.shared.with(|app| {
-            app.wires().ack(level, now());
+            app.exchange().on_ack(now(), level);
             app.start(now());
         });
         loop {
             self.step();
             self.watchdog.feed();
             let feed_at = embassy_time::Instant::now().as_micros() + FEED * 1000;
-            let wake_at = self.shared.with(|app| app.poll_at()).map_or(feed_at, |at| {
+            let wake_at = self.shared.with(|app| app.poll_at(now())).map_or(feed_at, |at| {
                 // Never later than the next feeding.
                 at.as_micros().min(feed_at)
             });
@@ -112,13 +112,13 @@ impl<B: SlaveBus, W: Wires, H: Hooks, D: Watchdog> Runner<'_, B, W, H, D> {
         self.shared.with(|app| {
             let now = now();
             match seen {
-                Seen::Ack(level) => app.wires().ack(level, now),
-                Seen::Bus(BusEvent::Sent) => app.wires().sent(now),
-                Seen::Bus(BusEvent::Received) => app.wires().transfer_received(bus.received(), now),
+                Seen::Ack(level) => app.exchange().on_ack(now, level),
+                Seen::Bus(BusEvent::Sent) => app.exchange().on_sent(now),
+                Seen::Bus(BusEvent::Received) => app.exchange().on_received(now, bus.received()),
                 Seen::Bus(BusEvent::Error) => {
                     // It may hold SCL low, whether the machine waits for it or not.
                     bus.reset();
-                    app.wires().bus_error(now);
+                    app.exchange().on_bus_error(now);
                 }
             }
             carry_out(app, bus, wires);
@@ -193,11 +193,11 @@ fn poll_hardware(
 
 /// Does what the machine wants, in its order: the slave is armed before `syn` rises.
 fn carry_out(app: &mut AppBase, bus: &mut impl SlaveBus, wires: &mut impl Wires) {
-    while let Some(action) = app.wires().next_action() {
+    while let Some(action) = app.exchange().next_action() {
         match action {
             InitiatorAction::Syn(high) => wires.set_syn(high),
             InitiatorAction::Reset(active) => wires.set_reset(active),
-            InitiatorAction::ArmTx => bus.arm_tx(app.wires().tx_bytes()),
+            InitiatorAction::ArmTx => bus.arm_tx(app.exchange().tx_bytes()),
             InitiatorAction::ArmRx(len) => bus.arm_rx(len),
             InitiatorAction::Disarm => bus.reset(),
         }

@@ -76,43 +76,43 @@ impl Sim {
         let Some(mut esp) = self.esp.take() else { return };
         for _ in 0..20 {
             esp.poll(now);
-            while let Some(action) = esp.wires().next_action() {
+            while let Some(action) = esp.exchange().next_action() {
                 match (action, std::mem::take(&mut self.armed)) {
                     (ResponderAction::Ack(level), armed) => {
                         self.armed = armed;
                         self.drive_ack(level);
                     }
                     (ResponderAction::Read(n), Armed::Tx(bytes)) if bytes.len() == n => {
-                        esp.wires().read(&bytes, now);
+                        esp.exchange().on_read(now, &bytes);
                         self.events.push_back(BusEvent::Sent);
                     }
                     (ResponderAction::Write, Armed::Rx(n)) => {
-                        self.received = esp.wires().tx_bytes().to_vec();
+                        self.received = esp.exchange().tx_bytes().to_vec();
                         assert_eq!(self.received.len(), n);
-                        esp.wires().written(now);
+                        esp.exchange().on_written(now);
                         self.events.push_back(BusEvent::Received);
                     }
                     (_, armed) => {
                         self.armed = armed;
-                        esp.wires().bus_fault(BusFault::NoAddress, now);
+                        esp.exchange().on_bus_fault(now, BusFault::NoAddress);
                     }
                 }
             }
             while let Some(command) = esp.next_command() {
                 match command {
-                    Command::JoinRemembered | Command::Join => esp.wifi(true, now),
+                    Command::JoinRemembered | Command::Join => esp.on_wifi(now, true),
                     Command::Connect => {
                         self.hello = false;
-                        esp.connected(now);
+                        esp.on_connected(now);
                     }
                     Command::Disconnect => {}
                 }
             }
             let mut bytes = [0; 128];
-            let n = esp.transmit(&mut bytes, now);
+            let n = esp.transmit(now, &mut bytes);
             self.stream.extend_from_slice(&bytes[..n]);
             let answer = self.serve();
-            esp.received(&answer, now);
+            esp.on_bytes(now, &answer);
         }
         self.esp = Some(esp);
     }
@@ -165,7 +165,7 @@ impl Wires for Shared {
         let mut sim = self.0.borrow_mut();
         sim.syn = high;
         if let Some(esp) = &mut sim.esp {
-            esp.wires().syn(high, now());
+            esp.exchange().on_syn(now(), high);
         }
     }
     fn set_reset(&mut self, active: bool) {

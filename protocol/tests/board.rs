@@ -186,7 +186,8 @@ fn closing_stops_and_starting_goes_on() {
     assert!(!w.app().server_up());
     assert!(w.write("line 0", Delivery::ORDERED));
     w.run(10_000);
-    assert_eq!(w.app().poll_at(), None);
+    let now = w.now();
+    assert_eq!(w.app().poll_at(now), None);
     assert!(lines(&w.server_app.got).is_empty());
     let now = w.now();
     w.app().start(now);
@@ -403,13 +404,13 @@ fn texts_that_cannot_pass_are_refused_at_once() {
         ("a\nb", WriteError::Text(BadText::Newline)),
         (&long, WriteError::TooLong),
     ] {
-        assert_eq!(w.app().write(text, Delivery::ORDERED, now), Err(why));
+        assert_eq!(w.app().write(now, text, Delivery::ORDERED), Err(why));
     }
     let text = &long[..MAX_TEXT];
     w.app().close();
-    assert_eq!(w.app().write(text, Delivery::ORDERED, now), Ok(()));
-    assert_eq!(w.app().write(text, Delivery::ORDERED, now), Ok(()));
-    assert_eq!(w.app().write("x", Delivery::ORDERED, now), Err(WriteError::Full));
+    assert_eq!(w.app().write(now, text, Delivery::ORDERED), Ok(()));
+    assert_eq!(w.app().write(now, text, Delivery::ORDERED), Ok(()));
+    assert_eq!(w.app().write(now, "x", Delivery::ORDERED), Err(WriteError::Full));
 }
 
 #[test]

@@ -49,7 +49,7 @@ fn esp(rig: &mut Pair) -> &mut Responder {
 /// Passes a payload each way and takes it out at the other end.
 fn pass(rig: &mut Pair, down: &[u8], up: &[u8]) {
     let now = rig.now;
-    assert_eq!(rig.stm.submit(down, now), down.len());
+    assert_eq!(rig.stm.submit(now, down), down.len());
     assert_eq!(esp(rig).submit(up), up.len());
     rig.until(span(2000), |r| {
         r.stm.is_passed() && r.stm.received() == up && {
@@ -103,8 +103,8 @@ fn a_longer_payload_is_taken_in_part() {
     let mut rig = synced();
     let long = [7; 450];
     let now = rig.now;
-    assert_eq!(rig.stm.submit(&long, now), MAX_PAYLOAD);
-    assert_eq!(rig.stm.submit(&long, now), 0, "one at a time");
+    assert_eq!(rig.stm.submit(now, &long), MAX_PAYLOAD);
+    assert_eq!(rig.stm.submit(now, &long), 0, "one at a time");
     assert_eq!(esp(&mut rig).submit(&long), MAX_PAYLOAD);
     assert_eq!(esp(&mut rig).submit(&long), 0);
 }
@@ -113,11 +113,11 @@ fn a_longer_payload_is_taken_in_part() {
 fn an_unread_payload_holds_off_the_next_one_and_nothing_else() {
     let mut rig = synced();
     let now = rig.now;
-    rig.stm.submit(b"one", now);
+    rig.stm.submit(now, b"one");
     esp(&mut rig).submit(b"eins");
     rig.until(span(2000), |r| r.stm.is_passed() && !r.stm.received().is_empty());
     let now = rig.now;
-    rig.stm.submit(b"two", now);
+    rig.stm.submit(now, b"two");
     rig.until(span(2000), |r| esp(r).can_submit());
     esp(&mut rig).submit(b"zwei");
     let before = rig.stm.exchanges();
@@ -289,7 +289,7 @@ fn a_responder_that_hangs_at_any_step_is_reset_within_a_second() {
         let mut rig = synced();
         rig.run(span(150));
         let now = rig.now;
-        rig.stm.submit(b"lost", now);
+        rig.stm.submit(now, b"lost");
         esp(&mut rig).submit(b"verloren");
         rig.hang_after = Some(step);
         let why = failed(&mut rig, 1400);
@@ -340,7 +340,7 @@ fn a_bus_error_resets() {
     let mut rig = synced();
     for skip in 0..4 {
         let now = rig.now;
-        rig.stm.submit(b"down", now);
+        rig.stm.submit(now, b"down");
         esp(&mut rig).submit(b"up");
         let mut transfers = 0;
         let from = rig.trace.len();
@@ -427,7 +427,7 @@ fn a_responder_that_starts_again_by_itself_is_reset() {
         let mut rig = synced();
         rig.run(span(150));
         let now = rig.now;
-        rig.stm.submit(&[1; 60], now);
+        rig.stm.submit(now, &[1; 60]);
         esp(&mut rig).submit(&[2; 60]);
         rig.run(Duration::from_micros(after * 200));
         rig.boot_time = span(1 + after);
@@ -448,9 +448,9 @@ fn a_responder_gives_up_after_a_second_and_is_ready_again() {
     // The STM32 is halted by a debugger, say: nothing more comes from it.
     let now = rig.now;
     let esp = esp(&mut rig);
-    esp.syn(true, now);
+    esp.on_syn(now, true);
     let mut at = now;
-    while let Some(next) = esp.poll_at() {
+    while let Some(next) = esp.poll_at(at) {
         assert!(next > at || next.since(now) < span(1100), "spins");
         at = next;
         esp.poll(at);
@@ -459,7 +459,7 @@ fn a_responder_gives_up_after_a_second_and_is_ready_again() {
     }
     assert_eq!(esp.failures(), 1);
     assert!(!esp.is_synchronised(), "syn is still high");
-    esp.syn(false, at);
+    esp.on_syn(at, false);
     assert!(esp.is_synchronised());
 }
 
@@ -469,12 +469,12 @@ fn closing_leaves_syn_high_and_stops() {
     rig.run(span(500));
     rig.stm.close();
     rig.settle();
-    assert_eq!(rig.stm.poll_at(), None);
+    assert_eq!(rig.stm.poll_at(rig.now), None);
     assert!(!rig.stm.is_synchronised());
     let syn = rig.trace.iter().rev().find(|t| matches!(t.1, Seen::Syn(_))).unwrap();
     assert_eq!(syn.1, Seen::Syn(true));
     let now = rig.now;
-    assert_eq!(rig.stm.submit(b"x", now), 0);
+    assert_eq!(rig.stm.submit(now, b"x"), 0);
     rig.run(span(3000));
     let now = rig.now;
     rig.stm.start(now);
@@ -511,7 +511,7 @@ proptest! {
             if flow && rig.stm.can_submit() && rng.one_in(20) {
                 let n = 1 + rng.below(200) as usize;
                 let payload = bytes(&mut rng, n);
-                rig.stm.submit(&payload, now);
+                rig.stm.submit(now, &payload);
                 down.extend(payload);
             }
             if rng.one_in(20) {

@@ -104,7 +104,7 @@ fn the_recording_has_what_the_tests_need() {
 fn our_initiator_does_what_the_recorded_one_did() {
     let mut machine = Initiator::new(InitiatorTiming::default());
     let mut now = Instant::from_millis(1);
-    machine.ack(true, now);
+    machine.on_ack(now, true);
     machine.start(now);
     let mut actions = Vec::new();
     while let Some(action) = machine.next_action() {
@@ -112,16 +112,16 @@ fn our_initiator_does_what_the_recorded_one_did() {
     }
     // As recorded: syn 1 and reset, 200 ms, then syn 0; the responder takes ack down.
     while actions.last() != Some(&InitiatorAction::Syn(false)) {
-        now = machine.poll_at().unwrap();
+        now = machine.poll_at(now).unwrap();
         machine.poll(now);
         while let Some(action) = machine.next_action() {
             actions.push(action);
         }
     }
     assert_eq!(now, Instant::from_millis(201));
-    machine.ack(false, now + Duration::from_millis(10));
+    machine.on_ack(now + Duration::from_millis(10), false);
     while machine.next_event() != Some(InitiatorEvent::Synchronised) {
-        now = machine.poll_at().unwrap();
+        now = machine.poll_at(now).unwrap();
         machine.poll(now);
     }
     for (n, exchange) in recording().into_iter().enumerate() {
@@ -129,7 +129,7 @@ fn our_initiator_does_what_the_recorded_one_did() {
             machine.consume(usize::MAX);
         }
         if let Some(payload) = exchange.down.get(1) {
-            assert_eq!(machine.submit(payload, now), payload.len(), "exchange {n}");
+            assert_eq!(machine.submit(now, payload), payload.len(), "exchange {n}");
         }
         let (mut syn, mut arms, mut armed) = (Vec::new(), Vec::new(), Vec::new());
         let mut collect = |machine: &mut Initiator, armed: &mut Vec<u8>| {
@@ -153,7 +153,7 @@ fn our_initiator_does_what_the_recorded_one_did() {
                 }
             }
         };
-        now = machine.poll_at().unwrap().max(now);
+        now = machine.poll_at(now).unwrap().max(now);
         machine.poll(now);
         collect(&mut machine, &mut armed);
         let base = now;
@@ -163,10 +163,10 @@ fn our_initiator_does_what_the_recorded_one_did() {
             match entry.str("ev") {
                 "i2c_read" => {
                     assert_eq!(armed, entry.bytes(), "exchange {n}");
-                    machine.sent(now);
+                    machine.on_sent(now);
                 }
-                "i2c_write" => machine.transfer_received(&entry.bytes(), now),
-                "pin" if entry.str("who") == "R" => machine.ack(entry.num("v") == 1, now),
+                "i2c_write" => machine.on_received(now, &entry.bytes()),
+                "pin" if entry.str("who") == "R" => machine.on_ack(now, entry.num("v") == 1),
                 _ => {}
             }
             collect(&mut machine, &mut armed);
@@ -198,7 +198,7 @@ fn our_responder_does_what_the_recorded_one_did() {
             if edge == 2 * exchange.down.len() && !Exchange::hold_off(&exchange.up[0]) {
                 machine.consume(usize::MAX);
             }
-            machine.syn(level, now);
+            machine.on_syn(now, level);
             loop {
                 match machine.next_action() {
                     Some(ResponderAction::Ack(level)) => ack.push(level),
@@ -206,15 +206,15 @@ fn our_responder_does_what_the_recorded_one_did() {
                         let bytes = &exchange.down[down.len()];
                         assert_eq!(len, bytes.len(), "exchange {n}");
                         down.push(bytes.clone());
-                        machine.read(bytes, now);
+                        machine.on_read(now, bytes);
                     }
                     Some(ResponderAction::Write) => {
                         up.push(machine.tx_bytes().to_vec());
-                        machine.written(now);
+                        machine.on_written(now);
                     }
                     None => {
                         // Set-up times and pulses pass; what waits for syn does not come.
-                        let soon = machine.poll_at().filter(|at| at.since(now).as_millis() < 10);
+                        let soon = machine.poll_at(now).filter(|at| at.since(now).as_millis() < 10);
                         let Some(at) = soon else { break };
                         now = at.max(now);
                         machine.poll(now);

@@ -214,7 +214,7 @@ impl Pair {
 
     /// Exchanges completed over the wires.
     pub fn exchanges(&mut self) -> u32 {
-        self.app.wires().exchanges()
+        self.app.exchange().exchanges()
     }
 
     /// The layer that is down, if one is.
@@ -258,25 +258,25 @@ impl Pair {
 
     /// The connection is open.
     pub fn net_connected(&mut self, now: Instant) {
-        self.with_esp(now, |esp| esp.connected(now));
+        self.with_esp(now, |esp| esp.on_connected(now));
     }
 
     /// The connection was refused or could not be opened.
     pub fn net_failed(&mut self, now: Instant) {
         self.socket = false;
-        self.with_esp(now, |esp| esp.connect_failed(now));
+        self.with_esp(now, |esp| esp.on_connect_failed(now));
     }
 
     /// The connection was closed by the other end.
     pub fn net_closed(&mut self, now: Instant) {
         self.socket = false;
         self.out.clear();
-        self.with_esp(now, |esp| esp.closed(now));
+        self.with_esp(now, |esp| esp.on_closed(now));
     }
 
     /// Bytes arrived.
     pub fn net_received(&mut self, bytes: &[u8], now: Instant) {
-        self.with_esp(now, |esp| esp.received(bytes, now));
+        self.with_esp(now, |esp| esp.on_bytes(now, bytes));
     }
 
     fn with_esp(&mut self, now: Instant, f: impl FnOnce(&mut Coprocessor)) {
@@ -299,7 +299,7 @@ impl Pair {
                 let until = now + length;
                 self.network_back_at = self.network_back_at.max(Some(until));
                 self.radio = Radio::Idle;
-                self.with_esp(now, |esp| esp.wifi(false, now));
+                self.with_esp(now, |esp| esp.on_wifi(now, false));
             }
             Fault::Crash => self.lose_esp(Esp::Crashed),
             Fault::Hang(length) => {
@@ -329,7 +329,7 @@ impl Pair {
     fn start_app(&mut self, now: Instant) {
         self.app.set_forward_reports(self.options.forward_reports);
         let ack = self.wires.level(Wire::Ack);
-        self.app.wires().ack(ack, now);
+        self.app.exchange().on_ack(now, ack);
         self.app.start(now);
         self.settle(now);
     }
@@ -355,11 +355,15 @@ impl Pair {
     // ---- time ----
 
     /// When something happens next inside the pair.
-    pub fn next_at(&self) -> Option<Instant> {
-        let esp = match &self.esp {
+    pub fn next_at(&mut self) -> Option<Instant> {
+        let esp = match &mut self.esp {
             Esp::Booting(at) | Esp::Hung(_, at) => Some(*at),
             Esp::Off | Esp::Crashed => None,
-            Esp::Running(esp) => esp.poll_at(Instant::ZERO, self.out.len() < SEND_BUFFER),
+            Esp::Running(esp) => {
+                // The owner may have taken bytes since the last step.
+                esp.set_writable(self.out.len() < SEND_BUFFER);
+                esp.poll_at(self.last)
+            }
         };
         let radio = match self.radio {
             Radio::Joining(at) => Some(at),
@@ -371,7 +375,7 @@ impl Pair {
             radio,
             program,
             self.network_back_at,
-            self.app.poll_at(),
+            self.app.poll_at(self.last),
             self.wires.next_at(),
             self.transfer.as_ref().map(|t| t.done_at),
         ]
@@ -408,7 +412,7 @@ impl Pair {
         if matches!(self.radio, Radio::Joining(at) if now >= at) {
             if self.network_back_at.is_none() {
                 self.radio = Radio::Joined;
-                self.with_esp(now, |esp| esp.wifi(true, now));
+                self.with_esp(now, |esp| esp.on_wifi(now, true));
             } else {
                 self.radio = Radio::Idle;
             }
@@ -419,7 +423,7 @@ impl Pair {
             }
             Esp::Hung(mut esp, at) if now >= at => {
                 // It missed the edges; what counts is the level now.
-                esp.wires().syn(self.wires.level(Wire::Syn), now);
+                esp.exchange().on_syn(now, self.wires.level(Wire::Syn));
                 Esp::Running(esp)
             }
             other => other,
@@ -447,10 +451,10 @@ impl Pair {
 
     fn edge(&mut self, edge: Edge, now: Instant) {
         match edge {
-            Edge::Ack(level) => self.app.wires().ack(level, now),
+            Edge::Ack(level) => self.app.exchange().on_ack(now, level),
             Edge::Syn(level) => {
                 if let Esp::Running(esp) = &mut self.esp {
-                    esp.wires().syn(level, now);
+                    esp.exchange().on_syn(now, level);
                 }
             }
             Edge::Reset(true) => {
@@ -488,7 +492,7 @@ impl Pair {
                 self.events.push_back(PairEvent::App(event));
             }
             let mut quiet = true;
-            while let Some(action) = self.app.wires().next_action() {
+            while let Some(action) = self.app.exchange().next_action() {
                 quiet = false;
                 self.initiator(action, now);
             }
@@ -506,7 +510,9 @@ impl Pair {
             InitiatorAction::Reset(active) => {
                 self.wires.drive(Wire::Reset, active, now, Duration::ZERO);
             }
-            InitiatorAction::ArmTx => self.armed = Armed::Tx(self.app.wires().tx_bytes().to_vec()),
+            InitiatorAction::ArmTx => {
+                self.armed = Armed::Tx(self.app.exchange().tx_bytes().to_vec())
+            }
             InitiatorAction::ArmRx(n) => self.armed = Armed::Rx(n),
             InitiatorAction::Disarm => self.armed = Armed::Nothing,
         }
@@ -525,7 +531,7 @@ impl Pair {
         esp.set_mem_free(38_000 + breath);
         esp.poll(now);
         let mut quiet = true;
-        while let Some(action) = esp.wires().next_action() {
+        while let Some(action) = esp.exchange().next_action() {
             quiet = false;
             match action {
                 ResponderAction::Ack(level) => {
@@ -534,7 +540,7 @@ impl Pair {
                 }
                 ResponderAction::Read(n) => self.begin_transfer(Err(n), now),
                 ResponderAction::Write => {
-                    let bytes = esp.wires().tx_bytes().to_vec();
+                    let bytes = esp.exchange().tx_bytes().to_vec();
                     self.begin_transfer(Ok(bytes), now);
                 }
             }
@@ -545,7 +551,7 @@ impl Pair {
         }
         let mut chunk = [0; 512];
         while self.out.len() < SEND_BUFFER {
-            let n = esp.transmit(&mut chunk, now);
+            let n = esp.transmit(now, &mut chunk);
             if n == 0 {
                 break;
             }
@@ -615,26 +621,26 @@ impl Pair {
     fn transferred(&mut self, kind: TransferKind, now: Instant) {
         match kind {
             TransferKind::Unanswered => {
-                self.with_esp(now, |esp| esp.wires().bus_fault(BusFault::NoAddress, now));
+                self.with_esp(now, |esp| esp.exchange().on_bus_fault(now, BusFault::NoAddress));
             }
             TransferKind::Broken => {
                 self.armed = Armed::Nothing;
-                self.app.wires().bus_error(now);
-                self.with_esp(now, |esp| esp.wires().bus_fault(BusFault::Other, now));
+                self.app.exchange().on_bus_error(now);
+                self.with_esp(now, |esp| esp.exchange().on_bus_fault(now, BusFault::Other));
             }
             TransferKind::Read(bytes) => {
                 let bytes = self.garbled(bytes);
                 if std::mem::replace(&mut self.armed, Armed::Nothing) != Armed::Nothing {
-                    self.app.wires().sent(now);
+                    self.app.exchange().on_sent(now);
                 }
-                self.with_esp(now, |esp| esp.wires().read(&bytes, now));
+                self.with_esp(now, |esp| esp.exchange().on_read(now, &bytes));
             }
             TransferKind::Write(bytes) => {
                 let bytes = self.garbled(bytes);
                 if std::mem::replace(&mut self.armed, Armed::Nothing) != Armed::Nothing {
-                    self.app.wires().transfer_received(&bytes, now);
+                    self.app.exchange().on_received(now, &bytes);
                 }
-                self.with_esp(now, |esp| esp.wires().written(now));
+                self.with_esp(now, |esp| esp.exchange().on_written(now));
             }
         }
     }

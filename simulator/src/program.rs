@@ -81,7 +81,7 @@ impl Program {
         let padding = "x".repeat(self.options.padding.min(900));
         // A list of three, as the seed's demo sends: number, time in ms, and a constant.
         let text = format!("[{}, {}, \"{padding}\"]", self.number, now.as_millis());
-        match app.write(&text, self.options.delivery, now) {
+        match app.write(now, &text, self.options.delivery) {
             Ok(()) => {
                 let number = self.number;
                 self.number += 1;

@@ -57,11 +57,11 @@ pub enum DropCause {
 
 /// The application base of one STM32.
 ///
-/// The owner moves its [`wires`](Self::wires) (pins and I2C), and calls [`poll`](Self::poll) after
+/// The owner moves its [`exchange`](Self::exchange) (pins and I2C), and calls [`poll`](Self::poll) after
 /// everything that it did to them and at [`poll_at`](Self::poll_at).
 #[derive(Debug)]
 pub struct AppBase {
-    wires: Initiator,
+    exchange: Initiator,
     /// The configuration's line, with its `\n`.
     config: Vec<u8, MAX_PAYLOAD>,
     supervisor: Supervisor,
@@ -89,7 +89,7 @@ impl AppBase {
     /// it stays, in a `static`. [`configure`](Self::configure) it before [`start`](Self::start).
     pub const fn idle() -> Self {
         Self {
-            wires: Initiator::new(InitiatorTiming::classic()),
+            exchange: Initiator::new(InitiatorTiming::classic()),
             config: Vec::new(),
             supervisor: Supervisor::new(),
             outbox: Outbox::new(),
@@ -113,7 +113,7 @@ impl AppBase {
         let mut line = [0; MAX_PAYLOAD];
         let len = config.encode(&mut line)?;
         self.config = line[..len].iter().copied().collect();
-        self.wires.set_timing(timing);
+        self.exchange.set_timing(timing);
         Ok(())
     }
 
@@ -124,9 +124,9 @@ impl AppBase {
         self.report = self.report.filter(|_| forward);
     }
 
-    /// Resets the ESP8266 and begins. The level of `ack` must have been told by then.
+    /// Resets the ESP8266 and begins. The owner has reported the level of `ack` before.
     pub fn start(&mut self, now: Instant) {
-        self.wires.start(now);
+        self.exchange.start(now);
         self.down();
     }
 
@@ -138,13 +138,13 @@ impl AppBase {
 
     /// Stops. Lines stay in their queues.
     pub fn close(&mut self) {
-        self.wires.close();
+        self.exchange.close();
         self.down();
     }
 
     /// The machine behind the pins and the I2C peripheral.
-    pub fn wires(&mut self) -> &mut Initiator {
-        &mut self.wires
+    pub fn exchange(&mut self) -> &mut Initiator {
+        &mut self.exchange
     }
 
     /// Whether the ESP8266 has a server: the reference's `status`.
@@ -174,9 +174,9 @@ impl AppBase {
     /// See [`WriteError`]. Nothing is queued then.
     pub fn write(
         &mut self,
+        now: Instant,
         text: &str,
         delivery: Delivery,
-        now: Instant,
     ) -> Result<(), WriteError> {
         self.outbox.write(text, delivery)?;
         self.pump(now);
@@ -198,8 +198,8 @@ impl AppBase {
 
     /// Time has passed, or the wires have moved.
     pub fn poll(&mut self, now: Instant) {
-        self.wires.poll(now);
-        while let Some(event) = self.wires.next_event() {
+        self.exchange.poll(now);
+        while let Some(event) = self.exchange.next_event() {
             match event {
                 InitiatorEvent::Synchronised => {
                     self.supervisor.on_synchronised();
@@ -219,8 +219,8 @@ impl AppBase {
     }
 
     /// When to poll again.
-    pub fn poll_at(&self) -> Option<Instant> {
-        earliest(self.wires.poll_at(), self.supervisor.poll_at())
+    pub fn poll_at(&self, now: Instant) -> Option<Instant> {
+        earliest(self.exchange.poll_at(now), self.supervisor.poll_at(now))
     }
 
     fn event(&mut self, event: AppEvent) {
@@ -247,14 +247,14 @@ impl AppBase {
     /// Moves lines between queues and wires.
     fn pump(&mut self, now: Instant) {
         // Wires that have failed have forgotten their payload; it was not passed. `poll` sees to that.
-        if !self.supervisor.is_down() && self.wires.is_synchronised() {
+        if !self.supervisor.is_down() && self.exchange.is_synchronised() {
             self.receive(now);
             self.send(now);
         }
     }
 
     fn send(&mut self, now: Instant) {
-        while self.wires.is_passed() {
+        while self.exchange.is_passed() {
             if !self.outbox.is_passing() {
                 if !self.supervisor.is_running() {
                     return;
@@ -271,7 +271,7 @@ impl AppBase {
                 }
                 continue;
             }
-            let taken = self.wires.submit(self.outbox.rest(), now);
+            let taken = self.exchange.submit(now, self.outbox.rest());
             if taken == 0 {
                 return;
             }
@@ -291,8 +291,8 @@ impl AppBase {
     }
 
     fn receive(&mut self, now: Instant) {
-        while !self.wires.received().is_empty() {
-            let payload = self.wires.received();
+        while !self.exchange.received().is_empty() {
+            let payload = self.exchange.received();
             if self.assembler.first(payload).and_then(CoprocessorHeader::parse)
                 == Some(CoprocessorHeader::Line)
                 && let Some(len) = self.assembler.completes(payload)
@@ -302,7 +302,7 @@ impl AppBase {
             }
             let step = self.assembler.push(payload);
             let (Step::Partial(used) | Step::Complete(used) | Step::TooLong(used)) = step;
-            self.wires.consume(used);
+            self.exchange.consume(used);
             match step {
                 Step::Partial(_) => self.supervisor.on_part(now),
                 Step::TooLong(_) => self.event(AppEvent::Dropped(DropCause::TooLong)),

@@ -177,8 +177,8 @@ impl Supervisor {
         }
     }
 
-    /// Returns when a reset may be due.
-    pub(super) fn poll_at(&self) -> Option<Instant> {
-        earliest(self.crash_at, self.server_by)
+    /// Returns when a reset may be due: `now` at the earliest.
+    pub(super) fn poll_at(&self, now: Instant) -> Option<Instant> {
+        earliest(self.crash_at, self.server_by).map(|at| at.max(now))
     }
 }

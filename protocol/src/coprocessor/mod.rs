@@ -82,12 +82,12 @@ enum Tcp {
 
 /// The program of one ESP8266.
 ///
-/// The owner moves its [`wires`](Self::wires), carries out [`Command`]s, reports what
+/// The owner moves its [`exchange`](Self::exchange), carries out [`Command`]s, reports what
 /// WiFi and TCP do, sends what [`transmit`](Self::transmit) gives, and calls
 /// [`poll`](Self::poll) after each of these and at [`poll_at`](Self::poll_at).
 #[derive(Debug)]
 pub struct Coprocessor {
-    wires: Responder,
+    exchange: Responder,
     config: Option<Config>,
     assembler: Assembler<{ MAX_TEXT + 1 }>,
     endpoint: Endpoint<Vec<u8, { MAX_TEXT + 2 }>, (), OUTBOX, Packed<OUTBOX_BYTES, OUTBOX>>,
@@ -112,6 +112,8 @@ pub struct Coprocessor {
     report_at: Option<Instant>,
     reports: u32,
     mem_free: u32,
+    /// The TCP stack takes bytes.
+    writable: bool,
     dropped: u32,
 }
 
@@ -127,7 +129,7 @@ impl Coprocessor {
     /// makes it where it stays, in a `static`.
     pub const fn idle() -> Self {
         Self {
-            wires: Responder::idle(),
+            exchange: Responder::idle(),
             config: None,
             assembler: Assembler::new(),
             endpoint: Endpoint::with_store(
@@ -152,13 +154,14 @@ impl Coprocessor {
             report_at: None,
             reports: 0,
             mem_free: 0,
+            writable: true,
             dropped: 0,
         }
     }
 
     /// Begins, once. `syn` is the level of that wire.
     pub fn start(&mut self, syn: bool) {
-        self.wires.start(syn);
+        self.exchange.start(syn);
     }
 
     /// The configuration, once it has come.
@@ -167,8 +170,8 @@ impl Coprocessor {
     }
 
     /// The machine behind the pin and the I2C bus.
-    pub fn wires(&mut self) -> &mut Responder {
-        &mut self.wires
+    pub fn exchange(&mut self) -> &mut Responder {
+        &mut self.exchange
     }
 
     /// Counters of the link to the server.
@@ -202,13 +205,19 @@ impl Coprocessor {
         self.mem_free = bytes;
     }
 
+    /// Says whether the TCP stack takes bytes now. While it takes none, bytes that are due are no reason
+    /// to poll. True at first.
+    pub fn set_writable(&mut self, writable: bool) {
+        self.writable = writable;
+    }
+
     /// The next thing to do with WiFi and TCP.
     pub fn next_command(&mut self) -> Option<Command> {
         self.commands.pop_front()
     }
 
     /// The chip is connected to a network and has an address, or is not.
-    pub fn wifi(&mut self, up: bool, now: Instant) {
+    pub fn on_wifi(&mut self, now: Instant, up: bool) {
         if up {
             self.wifi = Wifi::Up;
             self.bad_wifi_at = None;
@@ -223,7 +232,7 @@ impl Coprocessor {
     }
 
     /// The TCP connection is open.
-    pub fn connected(&mut self, now: Instant) {
+    pub fn on_connected(&mut self, now: Instant) {
         if matches!(self.tcp, Tcp::Connecting(_)) {
             self.tcp = Tcp::Connected(0);
             self.endpoint.on_connected(now);
@@ -231,7 +240,7 @@ impl Coprocessor {
     }
 
     /// The TCP connection could not be opened.
-    pub fn connect_failed(&mut self, now: Instant) {
+    pub fn on_connect_failed(&mut self, now: Instant) {
         if matches!(self.tcp, Tcp::Connecting(_)) {
             self.tell_bad_server |= core::mem::take(&mut self.initial);
             self.retry(now);
@@ -239,16 +248,16 @@ impl Coprocessor {
     }
 
     /// The TCP connection was closed by the server or by an error.
-    pub fn closed(&mut self, now: Instant) {
+    pub fn on_closed(&mut self, now: Instant) {
         match self.tcp {
             Tcp::Connected(_) => self.server_failed(now),
-            Tcp::Connecting(_) => self.connect_failed(now),
+            Tcp::Connecting(_) => self.on_connect_failed(now),
             Tcp::Waiting(_) => {}
         }
     }
 
     /// Bytes from the server.
-    pub fn received(&mut self, bytes: &[u8], now: Instant) {
+    pub fn on_bytes(&mut self, now: Instant, bytes: &[u8]) {
         if matches!(self.tcp, Tcp::Connected(_)) {
             self.endpoint.on_bytes(now, bytes, &mut self.to_host);
         }
@@ -256,7 +265,7 @@ impl Coprocessor {
 
     /// Fills `out` (at least three bytes) with what is to be sent to the server now; returns how many
     /// bytes that are. Call it until it returns 0.
-    pub fn transmit(&mut self, out: &mut [u8], now: Instant) -> usize {
+    pub fn transmit(&mut self, now: Instant, out: &mut [u8]) -> usize {
         let Tcp::Connected(sent) = self.tcp else {
             return 0;
         };
@@ -275,15 +284,14 @@ impl Coprocessor {
 
     /// Time has passed, or something has happened.
     pub fn poll(&mut self, now: Instant) {
-        self.wires.poll(now);
+        self.exchange.poll(now);
         self.take_from_host(now);
         self.poll_network(now);
         self.give_to_host(now);
     }
 
-    /// When to poll again. `can_send` is false while the TCP stack takes no bytes: what is to be sent
-    /// then is no reason to look again.
-    pub fn poll_at(&self, now: Instant, can_send: bool) -> Option<Instant> {
+    /// When to poll again.
+    pub fn poll_at(&self, now: Instant) -> Option<Instant> {
         let wifi = match self.wifi {
             Wifi::Joining(next) => earliest(Some(next), self.bad_wifi_at),
             Wifi::Off | Wifi::Up => None,
@@ -291,7 +299,7 @@ impl Coprocessor {
         let online = self.wifi == Wifi::Up && self.config.is_some();
         let tcp = match self.tcp {
             Tcp::Waiting(at) | Tcp::Connecting(at) => Some(at).filter(|_| online),
-            Tcp::Connected(_) if !can_send => self.endpoint.outage_at(),
+            Tcp::Connected(_) if !self.writable => self.endpoint.outage_at(),
             Tcp::Connected(sent) => {
                 let hello = self.config.as_ref().is_some_and(|c| sent <= c.id.len());
                 if hello { Some(now) } else { self.endpoint.poll_at(now) }
@@ -299,7 +307,7 @@ impl Coprocessor {
         };
         // What is to be told to the STM32 can only be told when the wires are free: they say when.
         let host = earliest(self.keepalive_at, self.report_at).filter(|_| self.to_host.is_idle());
-        earliest(earliest(self.wires.poll_at(), host), earliest(wifi, tcp))
+        earliest(earliest(self.exchange.poll_at(now), host), earliest(wifi, tcp))
     }
 
     fn command(&mut self, command: Command) {
@@ -310,8 +318,8 @@ impl Coprocessor {
     // ---- from the STM32 ----
 
     fn take_from_host(&mut self, now: Instant) {
-        while !self.wires.received().is_empty() {
-            let payload = self.wires.received();
+        while !self.exchange.received().is_empty() {
+            let payload = self.exchange.received();
             // A line instead of the configuration: this program has started again without the STM32
             // knowing. The line stays, and holds off the ones behind it, until the STM32 misses the
             // keepalives and resets.
@@ -328,7 +336,7 @@ impl Coprocessor {
             }
             let step = self.assembler.push(payload);
             let (Step::Partial(used) | Step::Complete(used) | Step::TooLong(used)) = step;
-            self.wires.consume(used);
+            self.exchange.consume(used);
             match step {
                 Step::Partial(_) => {}
                 Step::TooLong(_) => self.dropped = self.dropped.wrapping_add(1),
@@ -386,7 +394,7 @@ impl Coprocessor {
     // ---- to the STM32 ----
 
     fn give_to_host(&mut self, now: Instant) {
-        while self.wires.can_submit() {
+        while self.exchange.can_submit() {
             if self.to_host.rest().is_empty() {
                 if let Some(receipt) = self.to_host.passed() {
                     self.endpoint.release(receipt);
@@ -395,7 +403,7 @@ impl Coprocessor {
                     return;
                 }
             }
-            let taken = self.wires.submit(self.to_host.rest());
+            let taken = self.exchange.submit(self.to_host.rest());
             self.to_host.submitted(taken);
         }
     }
@@ -452,7 +460,7 @@ impl Coprocessor {
             }
             Tcp::Connecting(at) if now >= at => {
                 self.command(Command::Disconnect);
-                self.connect_failed(now);
+                self.on_connect_failed(now);
             }
             Tcp::Connected(_) => {
                 if self.endpoint.is_up() && !core::mem::replace(&mut self.counted, true) {

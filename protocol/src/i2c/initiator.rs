@@ -256,7 +256,7 @@ impl Initiator {
 
     /// Gives the next payload to pass: as much of `bytes` as fits. Returns how many bytes were taken, 0
     /// if the last payload has not been passed yet.
-    pub fn submit(&mut self, bytes: &[u8], now: Instant) -> usize {
+    pub fn submit(&mut self, now: Instant, bytes: &[u8]) -> usize {
         if !self.can_submit() {
             return 0;
         }
@@ -285,9 +285,9 @@ impl Initiator {
         self.rx.consume(n);
     }
 
-    /// `ack` has changed to `level`. Every edge must be told, in order, also those of a pulse that is
-    /// over by now.
-    pub fn ack(&mut self, level: bool, now: Instant) {
+    /// `ack` has changed to `level`. The owner reports every edge, in order, also those of a pulse that
+    /// is over by now.
+    pub fn on_ack(&mut self, now: Instant, level: bool) {
         self.ack = level;
         match self.state {
             // It was low only because nobody drove it: the ESP8266 is still booting.
@@ -299,13 +299,13 @@ impl Initiator {
     }
 
     /// The master has read all armed bytes.
-    pub fn sent(&mut self, now: Instant) {
+    pub fn on_sent(&mut self, now: Instant) {
         self.transferred = true;
         self.advance(now);
     }
 
     /// The master has written these bytes: as many as were armed, or it is an error.
-    pub fn transfer_received(&mut self, bytes: &[u8], now: Instant) {
+    pub fn on_received(&mut self, now: Instant, bytes: &[u8]) {
         match self.state {
             State::Step(Step::RecvHeader, _) if bytes.len() == 2 => {
                 self.header_in.copy_from_slice(bytes);
@@ -321,7 +321,7 @@ impl Initiator {
     }
 
     /// The I2C peripheral reports an error.
-    pub fn bus_error(&mut self, now: Instant) {
+    pub fn on_bus_error(&mut self, now: Instant) {
         if matches!(self.state, State::Step(..)) {
             self.fail(Failure::Bus, now);
         }
@@ -359,15 +359,14 @@ impl Initiator {
         }
     }
 
-    /// When to poll again.
-    pub fn poll_at(&self) -> Option<Instant> {
-        match self.state {
-            State::Closed => None,
-            State::Reset(at) | State::Settling(at) | State::Idle(at) | State::Step(_, at) => {
-                Some(at)
-            }
-            State::Booting(next, limit) => Some(next.min(limit)),
-        }
+    /// When to poll again: `now` at the earliest.
+    pub fn poll_at(&self, now: Instant) -> Option<Instant> {
+        let at = match self.state {
+            State::Closed => return None,
+            State::Reset(at) | State::Settling(at) | State::Idle(at) | State::Step(_, at) => at,
+            State::Booting(next, limit) => next.min(limit),
+        };
+        Some(at.max(now))
     }
 
     fn await_boot(&mut self, now: Instant) {

@@ -8,9 +8,9 @@ use crate::time::{Duration, Instant};
 pub enum ResponderAction {
     /// Set `ack`.
     Ack(bool),
-    /// Read this many bytes from the slave, then call [`Responder::read`].
+    /// Read this many bytes from the slave, then call [`Responder::on_read`].
     Read(usize),
-    /// Write [`Responder::tx_bytes`] to the slave, then call [`Responder::written`].
+    /// Write [`Responder::tx_bytes`] to the slave, then call [`Responder::on_written`].
     Write,
 }
 
@@ -165,13 +165,13 @@ impl Responder {
     }
 
     /// `syn` has changed to `level`.
-    pub fn syn(&mut self, level: bool, now: Instant) {
+    pub fn on_syn(&mut self, now: Instant, level: bool) {
         self.syn = level;
         self.advance(now);
     }
 
     /// The bytes of a [`ResponderAction::Read`].
-    pub fn read(&mut self, bytes: &[u8], now: Instant) {
+    pub fn on_read(&mut self, now: Instant, bytes: &[u8]) {
         match self.state {
             State::Step(Step::Busy(Transfer::ReadHeader), _) => {
                 let header = <[u8; 2]>::try_from(bytes).ok().and_then(Header::decode);
@@ -195,7 +195,7 @@ impl Responder {
     }
 
     /// The [`ResponderAction::Write`] is complete.
-    pub fn written(&mut self, now: Instant) {
+    pub fn on_written(&mut self, now: Instant) {
         let step = match self.state {
             State::Step(Step::Busy(Transfer::WriteHeader), _) => Step::HeaderSent,
             State::Step(Step::Busy(Transfer::WritePayload), _) => Step::PayloadSent,
@@ -207,7 +207,7 @@ impl Responder {
     }
 
     /// The transfer failed.
-    pub fn bus_fault(&mut self, fault: BusFault, now: Instant) {
+    pub fn on_bus_fault(&mut self, now: Instant, fault: BusFault) {
         if let State::Step(Step::Busy(transfer), limit) = self.state {
             match fault {
                 BusFault::NoAddress if now < limit => {
@@ -239,13 +239,14 @@ impl Responder {
         }
     }
 
-    /// When to poll again.
-    pub fn poll_at(&self) -> Option<Instant> {
-        match self.state {
-            State::Syncing | State::Idle => None,
-            State::Step(Step::Setup(_, at) | Step::Pulse(at), limit) => Some(at.min(limit)),
-            State::Step(_, limit) => Some(limit),
-        }
+    /// When to poll again: `now` at the earliest.
+    pub fn poll_at(&self, now: Instant) -> Option<Instant> {
+        let at = match self.state {
+            State::Syncing | State::Idle => return None,
+            State::Step(Step::Setup(_, at) | Step::Pulse(at), limit) => at.min(limit),
+            State::Step(_, limit) => limit,
+        };
+        Some(at.max(now))
     }
 
     fn act(&mut self, action: ResponderAction) {

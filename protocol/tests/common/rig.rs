@@ -10,28 +10,28 @@ use pblink_protocol::time::{Duration, Instant};
 
 /// What stands behind the initiator.
 pub trait Stm {
-    fn wires(&mut self) -> &mut Initiator;
+    fn exchange(&mut self) -> &mut Initiator;
     fn poll(&mut self, now: Instant);
-    fn poll_at(&self) -> Option<Instant>;
+    fn poll_at(&self, now: Instant) -> Option<Instant>;
 }
 
 /// What stands behind the responder.
 pub trait Esp {
     fn boot(syn: bool) -> Self;
-    fn wires(&mut self) -> &mut Responder;
+    fn exchange(&mut self) -> &mut Responder;
     fn poll(&mut self, now: Instant);
     fn poll_at(&self, now: Instant) -> Option<Instant>;
 }
 
 impl Stm for Initiator {
-    fn wires(&mut self) -> &mut Initiator {
+    fn exchange(&mut self) -> &mut Initiator {
         self
     }
     fn poll(&mut self, now: Instant) {
         Initiator::poll(self, now);
     }
-    fn poll_at(&self) -> Option<Instant> {
-        Initiator::poll_at(self)
+    fn poll_at(&self, now: Instant) -> Option<Instant> {
+        Initiator::poll_at(self, now)
     }
 }
 
@@ -39,14 +39,14 @@ impl Esp for Responder {
     fn boot(syn: bool) -> Self {
         Responder::new(syn)
     }
-    fn wires(&mut self) -> &mut Responder {
+    fn exchange(&mut self) -> &mut Responder {
         self
     }
     fn poll(&mut self, now: Instant) {
         Responder::poll(self, now);
     }
-    fn poll_at(&self, _: Instant) -> Option<Instant> {
-        Responder::poll_at(self)
+    fn poll_at(&self, now: Instant) -> Option<Instant> {
+        Responder::poll_at(self, now)
     }
 }
 
@@ -215,13 +215,13 @@ impl<S: Stm, E: Esp> Rig<S, E> {
     pub fn settle(&mut self) {
         for _ in 0..200 {
             let mut idle = true;
-            while let Some(action) = self.stm.wires().next_action() {
+            while let Some(action) = self.stm.exchange().next_action() {
                 idle = false;
                 self.initiator_action(action);
             }
             while !self.hung
                 && let Some(esp) = &mut self.esp
-                && let Some(action) = esp.wires().next_action()
+                && let Some(action) = esp.exchange().next_action()
             {
                 idle = false;
                 if let Some(left) = &mut self.hang_after {
@@ -243,7 +243,7 @@ impl<S: Stm, E: Esp> Rig<S, E> {
     /// Each side is polled when it asks for it, and (in `step_to`) after something was done to it;
     /// never just because the other one was.
     fn poll_due(&mut self) {
-        if self.stm.poll_at().is_some_and(|at| at <= self.now) {
+        if self.stm.poll_at(self.now).is_some_and(|at| at <= self.now) {
             self.stm.poll(self.now);
         }
         if let Some(esp) = self.esp.as_mut().filter(|_| !self.hung)
@@ -289,7 +289,9 @@ impl<S: Stm, E: Esp> Rig<S, E> {
                 self.see(Seen::Reset(false));
                 self.at(self.now + self.boot_time, Event::Boot(self.life));
             }
-            InitiatorAction::ArmTx => self.armed = Armed::Tx(self.stm.wires().tx_bytes().to_vec()),
+            InitiatorAction::ArmTx => {
+                self.armed = Armed::Tx(self.stm.exchange().tx_bytes().to_vec())
+            }
             InitiatorAction::ArmRx(n) => self.armed = Armed::Rx(n),
             InitiatorAction::Disarm => self.armed = Armed::Nothing,
         }
@@ -310,7 +312,7 @@ impl<S: Stm, E: Esp> Rig<S, E> {
             ResponderAction::Write => match &self.armed {
                 Armed::Rx(_) => {
                     let esp = self.esp.as_mut().expect("it acts");
-                    Transfer::Write(esp.wires().tx_bytes().to_vec())
+                    Transfer::Write(esp.exchange().tx_bytes().to_vec())
                 }
                 _ => Transfer::Nak,
             },
@@ -336,41 +338,41 @@ impl<S: Stm, E: Esp> Rig<S, E> {
         let Some(esp) = &mut self.esp else { return };
         match transfer {
             Transfer::Nak => {
-                esp.wires().bus_fault(BusFault::NoAddress, self.now);
+                esp.exchange().on_bus_fault(self.now, BusFault::NoAddress);
                 self.see(Seen::Nak);
             }
             Transfer::Fault => {
-                esp.wires().bus_fault(BusFault::Other, self.now);
+                esp.exchange().on_bus_fault(self.now, BusFault::Other);
                 self.at(late, Event::BusError);
             }
             Transfer::Read(n) => {
                 let Armed::Tx(mut bytes) = std::mem::replace(&mut self.armed, Armed::Nothing)
                 else {
-                    return esp.wires().bus_fault(BusFault::Other, self.now);
+                    return esp.exchange().on_bus_fault(self.now, BusFault::Other);
                 };
                 if bytes.len() != n {
                     // The sides have lost step; what they do next must end in a failure.
                     assert!(self.mismatch_allowed, "the master reads what the slave has");
                     bytes.resize(n, 0xff);
-                    return esp.wires().read(&bytes, self.now);
+                    return esp.exchange().on_read(self.now, &bytes);
                 }
                 mangle(&mut bytes, &mut self.header);
                 if n > 2 && std::mem::take(&mut self.corrupt_payload) {
                     bytes[0] ^= 4;
                 }
-                esp.wires().read(&bytes, self.now);
+                esp.exchange().on_read(self.now, &bytes);
                 self.see(Seen::Read(bytes));
                 self.at(late, Event::Sent);
             }
             Transfer::Write(mut bytes) => {
                 let Armed::Rx(n) = std::mem::replace(&mut self.armed, Armed::Nothing) else {
-                    return esp.wires().bus_fault(BusFault::Other, self.now);
+                    return esp.exchange().on_bus_fault(self.now, BusFault::Other);
                 };
                 if bytes.len() != n {
                     assert!(self.mismatch_allowed, "the master writes what the slave wants");
-                    return esp.wires().written(self.now);
+                    return esp.exchange().on_written(self.now);
                 }
-                esp.wires().written(self.now);
+                esp.exchange().on_written(self.now);
                 mangle(&mut bytes, &mut self.header);
                 self.see(Seen::Written(bytes.clone()));
                 self.at(late, Event::Received(bytes));
@@ -381,13 +383,13 @@ impl<S: Stm, E: Esp> Rig<S, E> {
     fn deliver(&mut self, event: Event) {
         let now = self.now;
         match event {
-            Event::Ack(level) => self.stm.wires().ack(level, now),
-            Event::Sent => self.stm.wires().sent(now),
-            Event::Received(bytes) => self.stm.wires().transfer_received(&bytes, now),
-            Event::BusError => self.stm.wires().bus_error(now),
+            Event::Ack(level) => self.stm.exchange().on_ack(now, level),
+            Event::Sent => self.stm.exchange().on_sent(now),
+            Event::Received(bytes) => self.stm.exchange().on_received(now, &bytes),
+            Event::BusError => self.stm.exchange().on_bus_error(now),
             Event::Syn(life, level) => {
                 if let Some(esp) = self.esp.as_mut().filter(|_| life == self.life && !self.hung) {
-                    esp.wires().syn(level, now);
+                    esp.exchange().on_syn(now, level);
                 }
             }
             Event::TransferEnds(life, transfer) => {
@@ -408,7 +410,7 @@ impl<S: Stm, E: Esp> Rig<S, E> {
         let esp = self.esp.as_ref().filter(|_| !self.hung);
         [
             self.events.keys().next().map(|k| k.0),
-            self.stm.poll_at(),
+            self.stm.poll_at(self.now),
             esp.and_then(|e| e.poll_at(self.now)),
         ]
         .into_iter()

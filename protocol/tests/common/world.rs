@@ -13,14 +13,14 @@ use super::rig::{Esp, Rig, Seen, Stm};
 use super::span;
 
 impl Stm for AppBase {
-    fn wires(&mut self) -> &mut Initiator {
-        AppBase::wires(self)
+    fn exchange(&mut self) -> &mut Initiator {
+        AppBase::exchange(self)
     }
     fn poll(&mut self, now: Instant) {
         AppBase::poll(self, now);
     }
-    fn poll_at(&self) -> Option<Instant> {
-        AppBase::poll_at(self)
+    fn poll_at(&self, now: Instant) -> Option<Instant> {
+        AppBase::poll_at(self, now)
     }
 }
 
@@ -28,14 +28,14 @@ impl Esp for Coprocessor {
     fn boot(syn: bool) -> Self {
         Coprocessor::new(syn)
     }
-    fn wires(&mut self) -> &mut Responder {
-        Coprocessor::wires(self)
+    fn exchange(&mut self) -> &mut Responder {
+        Coprocessor::exchange(self)
     }
     fn poll(&mut self, now: Instant) {
         Coprocessor::poll(self, now);
     }
     fn poll_at(&self, now: Instant) -> Option<Instant> {
-        Coprocessor::poll_at(self, now, true)
+        Coprocessor::poll_at(self, now)
     }
 }
 
@@ -171,7 +171,7 @@ impl World {
     /// The board's application writes.
     pub fn write(&mut self, text: &str, delivery: Delivery) -> bool {
         let now = self.rig.now;
-        let done = self.rig.stm.write(text, delivery, now).is_ok();
+        let done = self.rig.stm.write(now, text, delivery).is_ok();
         self.rig.settle();
         done
     }
@@ -187,7 +187,7 @@ impl World {
         self.wifi = on;
         let now = self.rig.now;
         if !on && let Some(esp) = self.rig.esp.as_mut() {
-            esp.wifi(false, now);
+            esp.on_wifi(now, false);
             self.cut();
         } else if on {
             // The chip finds it by itself.
@@ -252,16 +252,16 @@ impl World {
         };
         match net {
             Net::ToServer(_) if self.mute || self.slamming => {}
-            Net::WifiUp => esp.wifi(true, now),
+            Net::WifiUp => esp.on_wifi(now, true),
             Net::Connected => {
-                esp.connected(now);
+                esp.on_connected(now);
                 self.connected = true;
                 self.hello = Some(Vec::new());
             }
-            Net::Refused => esp.connect_failed(now),
-            Net::ToEsp(bytes) => esp.received(&bytes, now),
+            Net::Refused => esp.on_connect_failed(now),
+            Net::ToEsp(bytes) => esp.on_bytes(now, &bytes),
             Net::ClosedByServer => {
-                esp.closed(now);
+                esp.on_closed(now);
                 self.connected = false;
             }
             Net::ClosedByEsp => self.server.on_disconnected(),
@@ -307,7 +307,7 @@ impl World {
             if let Some(command) = esp.next_command() {
                 self.command(command);
             } else {
-                let n = esp.transmit(&mut out, now);
+                let n = esp.transmit(now, &mut out);
                 if n == 0 {
                     break;
                 }

@@ -190,7 +190,7 @@ impl World {
         let config = Config::decode(config).expect("a configuration");
         let timing = Timing::new(Duration::from_millis(1000));
         let mut app = AppBase::new(&config, InitiatorTiming::default()).expect("a configuration");
-        app.wires().ack(true, Instant::ZERO);
+        app.exchange().on_ack(Instant::ZERO, true);
         app.start(Instant::ZERO);
         Self {
             random: seed | 1,
@@ -238,7 +238,7 @@ impl World {
     }
 
     fn step(&mut self) {
-        let at = earliest(self.app.poll_at(), self.esp.poll_at(self.now, true));
+        let at = earliest(self.app.poll_at(self.now), self.esp.poll_at(self.now));
         let at = earliest(at, self.server.poll_at(self.now));
         // At least a little, so that what is due and cannot be done does not stop the world.
         let next = self.now + Duration::from_micros(20);
@@ -255,12 +255,12 @@ impl World {
         let (chance, now) = (self.random() % 4000, self.now);
         match chance {
             0 => self.restart(true),
-            1 | 2 => self.esp.wifi(false, now),
+            1 | 2 => self.esp.on_wifi(now, false),
             3 | 4 => {
                 self.server.on_disconnected();
-                self.esp.closed(now);
+                self.esp.on_closed(now);
             }
-            5..=400 => self.esp.wifi(true, now),
+            5..=400 => self.esp.on_wifi(now, true),
             _ => {}
         }
     }
@@ -268,14 +268,14 @@ impl World {
     fn restart(&mut self, ack: bool) {
         // It had a connection: the server hears nothing of its end.
         self.esp = Coprocessor::new(true);
-        self.app.wires().ack(ack, self.now);
+        self.app.exchange().on_ack(self.now, ack);
     }
 
     fn write(&mut self) {
         let mut text = heapless::String::<64>::new();
         let number = self.written[0];
         let _ = write!(text, "up {number} {:x}", number.wrapping_mul(0x9e37_79b1));
-        if self.app.is_running() && self.app.write(&text, Delivery::ORDERED, self.now).is_ok() {
+        if self.app.is_running() && self.app.write(self.now, &text, Delivery::ORDERED).is_ok() {
             self.written[0] += 1;
         }
         let mut line = Vec::new();
@@ -295,14 +295,14 @@ impl World {
         let mut acted = false;
         self.app.poll(now);
         while self.app.next_event().is_some() {}
-        while let Some(action) = self.app.wires().next_action() {
+        while let Some(action) = self.app.exchange().next_action() {
             acted = true;
             match action {
-                InitiatorAction::Syn(level) => self.esp.wires().syn(level, now),
+                InitiatorAction::Syn(level) => self.esp.exchange().on_syn(now, level),
                 InitiatorAction::Reset(true) => self.restart(true),
                 InitiatorAction::Reset(false) => {}
                 InitiatorAction::ArmTx => {
-                    self.armed = Vec::from_slice(self.app.wires().tx_bytes()).ok().map(Ok);
+                    self.armed = Vec::from_slice(self.app.exchange().tx_bytes()).ok().map(Ok);
                 }
                 InitiatorAction::ArmRx(len) => self.armed = Some(Err(len)),
                 InitiatorAction::Disarm => self.armed = None,
@@ -316,28 +316,28 @@ impl World {
         let now = self.now;
         let mut acted = false;
         self.esp.poll(now);
-        while let Some(action) = self.esp.wires().next_action() {
+        while let Some(action) = self.esp.exchange().next_action() {
             acted = true;
             match action {
-                ResponderAction::Ack(level) => self.app.wires().ack(level, now),
+                ResponderAction::Ack(level) => self.app.exchange().on_ack(now, level),
                 ResponderAction::Read(len) => match self.armed.take() {
                     Some(Ok(bytes)) if bytes.len() == len => {
                         self.note(fingerprint(&bytes));
-                        self.app.wires().sent(now);
-                        self.esp.wires().read(&bytes, now);
+                        self.app.exchange().on_sent(now);
+                        self.esp.exchange().on_read(now, &bytes);
                     }
-                    _ => self.esp.wires().bus_fault(BusFault::NoAddress, now),
+                    _ => self.esp.exchange().on_bus_fault(now, BusFault::NoAddress),
                 },
                 ResponderAction::Write => {
-                    let bytes = self.esp.wires().tx_bytes();
+                    let bytes = self.esp.exchange().tx_bytes();
                     match self.armed.take() {
                         Some(Err(len)) if bytes.len() == len => {
                             let print = fingerprint(bytes);
-                            self.app.wires().transfer_received(bytes, now);
-                            self.esp.wires().written(now);
+                            self.app.exchange().on_received(now, bytes);
+                            self.esp.exchange().on_written(now);
                             self.note(print);
                         }
-                        _ => self.esp.wires().bus_fault(BusFault::Other, now),
+                        _ => self.esp.exchange().on_bus_fault(now, BusFault::Other),
                     }
                 }
             }
@@ -348,12 +348,12 @@ impl World {
         }
         for command in &commands {
             match command {
-                Command::Join | Command::JoinRemembered => self.esp.wifi(true, now),
+                Command::Join | Command::JoinRemembered => self.esp.on_wifi(now, true),
                 Command::Connect => {
                     self.greeted = false;
                     self.server.on_disconnected();
                     self.server.on_connected(now);
-                    self.esp.connected(now);
+                    self.esp.on_connected(now);
                 }
                 Command::Disconnect => self.server.on_disconnected(),
             }
@@ -365,7 +365,7 @@ impl World {
         let now = self.now;
         let mut bytes = [0; 96];
         for _ in 0..8 {
-            let n = self.esp.transmit(&mut bytes, now);
+            let n = self.esp.transmit(now, &mut bytes);
             if n == 0 {
                 break;
             }
@@ -379,7 +379,7 @@ impl World {
         }
         if self.server.outage(now) {
             self.server.on_disconnected();
-            self.esp.closed(now);
+            self.esp.on_closed(now);
         }
         for _ in 0..8 {
             if !self.server.is_connected() {
@@ -390,7 +390,7 @@ impl World {
                 break;
             }
             self.note(fingerprint(&bytes[..n]));
-            self.esp.received(&bytes[..n], now);
+            self.esp.on_bytes(now, &bytes[..n]);
         }
     }
 }

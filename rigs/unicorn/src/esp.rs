@@ -227,7 +227,7 @@ impl Esp {
             self.connect_at,
             self.to_server.front().map(|b| b.0),
             self.to_esp.front().map(|b| b.0),
-            program.and_then(|p| p.poll_at(at(now), true)).map(Instant::as_micros),
+            program.and_then(|p| p.poll_at(at(now))).map(Instant::as_micros),
             server.poll_at(now).filter(|_| self.connected),
         ]
         .into_iter()
@@ -266,27 +266,27 @@ impl Esp {
             if let Some((_, level)) = edge
                 && self.faults.syn_stuck.is_none()
             {
-                program.wires().syn(level, at(now));
+                program.exchange().on_syn(at(now), level);
             }
             if wifi {
-                program.wifi(true, at(now));
+                program.on_wifi(at(now), true);
             }
             if connect {
                 if self.faults.no_server {
-                    program.connect_failed(at(now));
+                    program.on_connect_failed(at(now));
                 } else {
                     self.connected = true;
                     server.connected(now);
-                    program.connected(at(now));
+                    program.on_connected(at(now));
                 }
             }
             if let Some((_, bytes)) = from_server {
-                program.received(&bytes, at(now));
+                program.on_bytes(at(now), &bytes);
             }
             if let Some(transfer) = self.transfer.as_mut().filter(|t| t.at <= now) {
                 if self.faults.scl_stuck {
                     self.transfer = None;
-                    program.wires().bus_fault(BusFault::Other, at(now));
+                    program.exchange().on_bus_fault(at(now), BusFault::Other);
                 } else if let Some(ended) = transfer.step(slave, now) {
                     self.traffic.stretched = self.traffic.stretched.max(transfer.stretched);
                     self.transfer = None;
@@ -297,23 +297,23 @@ impl Esp {
                                 self.traffic.up.0 += 1;
                                 self.traffic.up.1 += bytes.len() as u64;
                             }
-                            program.wires().read(&bytes, at(now));
+                            program.exchange().on_read(at(now), &bytes);
                         }
                         Ended::Written => {
-                            let len = program.wires().tx_bytes().len();
+                            let len = program.exchange().tx_bytes().len();
                             if len > 2 {
                                 self.traffic.down.0 += 1;
                                 self.traffic.down.1 += len as u64;
                             } else {
                                 self.traffic.exchanges += 1;
                             }
-                            program.wires().written(at(now));
+                            program.exchange().on_written(at(now));
                         }
                         Ended::NoAddress => {
                             self.traffic.naks += 1;
-                            program.wires().bus_fault(BusFault::NoAddress, at(now));
+                            program.exchange().on_bus_fault(at(now), BusFault::NoAddress);
                         }
-                        Ended::Fault => program.wires().bus_fault(BusFault::Other, at(now)),
+                        Ended::Fault => program.exchange().on_bus_fault(at(now), BusFault::Other),
                     }
                 }
             }
@@ -326,7 +326,7 @@ impl Esp {
     /// Carries out what the program wants of pins, bus and network.
     fn act(&mut self, slave: &mut Slave, server: &mut Server, now: u64) {
         while !self.hung
-            && let Some(action) = self.program.as_mut().and_then(|p| p.wires().next_action())
+            && let Some(action) = self.program.as_mut().and_then(|p| p.exchange().next_action())
         {
             if let Some(left) = &mut self.faults.hang_after {
                 if *left == 0 {
@@ -343,12 +343,12 @@ impl Esp {
                         && let Some(program) = &mut self.program
                     {
                         // For its machine the time of the pulse has passed already.
-                        program.wires().poll(at(now) + PULSE);
+                        program.exchange().poll(at(now) + PULSE);
                     }
                 }
                 ResponderAction::Read(len) => self.begin(Wanted::Read(len), slave, now),
                 ResponderAction::Write => {
-                    let bytes = self.program.as_mut().map(|p| p.wires().tx_bytes().to_vec());
+                    let bytes = self.program.as_mut().map(|p| p.exchange().tx_bytes().to_vec());
                     let mut bytes = bytes.unwrap_or_default();
                     garble(&mut bytes, self.faults.noise, &mut self.noise);
                     self.begin(Wanted::Write(bytes), slave, now);
@@ -407,7 +407,7 @@ impl Esp {
         if let Some(program) = self.program.as_mut().filter(|_| !self.hung) {
             let mut some = [0; 256];
             loop {
-                let n = program.transmit(&mut some, at(now));
+                let n = program.transmit(at(now), &mut some);
                 if n == 0 {
                     break;
                 }
