@@ -37,7 +37,7 @@ pub const MAX_SSID: usize = 32;
 pub const MAX_SERVER: usize = 160;
 
 /// What a board must know to reach its server.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq, Hash)]
 pub struct Config {
     /// The id by which the server knows the board: see [`check_id`].
     pub id: String<MAX_ID>,

@@ -35,6 +35,7 @@ pub mod app;
 pub mod config;
 pub mod coprocessor;
 pub mod delivery;
+mod fifo;
 pub mod i2c;
 pub mod inband;
 mod json;

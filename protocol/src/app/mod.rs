@@ -13,6 +13,7 @@ use heapless::Vec;
 use crate::MAX_TEXT;
 use crate::config::{Config, ConfigError};
 use crate::delivery::Delivery;
+use crate::fifo::Fifo;
 use crate::i2c::frame::{CoprocessorFrame, CoprocessorHeader, FrameError};
 use crate::i2c::payload::{Assembler, Step};
 use crate::i2c::{Initiator, InitiatorEvent, InitiatorTiming, MAX_PAYLOAD};
@@ -25,7 +26,7 @@ use supervisor::Supervisor;
 pub use supervisor::{CRASH_TIMEOUT, FIRST_KEEPALIVE, ResetCause, SERVER_TIMEOUT};
 
 /// What happened on the link. The hooks of the reference, as values.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum AppEvent {
     /// The ESP8266 has the configuration, for the first time: the reference's `start`.
     Started,
@@ -45,7 +46,7 @@ pub enum AppEvent {
 }
 
 /// Why a line from the ESP8266 was dropped. Only a foreign or broken ESP8266 sends such lines.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum DropCause {
     /// Longer than [`MAX_TEXT`].
     TooLong,
@@ -59,7 +60,7 @@ pub enum DropCause {
 ///
 /// The owner moves its [`exchange`](Self::exchange) (pins and I2C), and calls [`poll`](Self::poll) after
 /// everything that it did to them and at [`poll_at`](Self::poll_at).
-#[derive(Debug)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct AppBase {
     exchange: Initiator,
     /// The configuration's line, with its `\n`.
@@ -71,7 +72,7 @@ pub struct AppBase {
     forward_reports: bool,
     /// The last report, if it is to be forwarded.
     report: Option<Report>,
-    events: heapless::Deque<AppEvent, 8>,
+    events: Fifo<AppEvent, 8>,
 }
 
 impl AppBase {
@@ -97,7 +98,7 @@ impl AppBase {
             inbox: Inbox::new(),
             forward_reports: true,
             report: None,
-            events: heapless::Deque::new(),
+            events: Fifo::new(),
         }
     }
 
@@ -164,7 +165,7 @@ impl AppBase {
 
     /// The next event. At most eight are kept; of more, the oldest are lost.
     pub fn next_event(&mut self) -> Option<AppEvent> {
-        self.events.pop_front()
+        self.events.pop()
     }
 
     /// Puts a line into the queue. It leaves in order, when the ESP8266 can take it, however often that
@@ -224,10 +225,7 @@ impl AppBase {
     }
 
     fn event(&mut self, event: AppEvent) {
-        if self.events.is_full() {
-            self.events.pop_front();
-        }
-        let _ = self.events.push_back(event);
+        self.events.push_newest(event);
     }
 
     fn reset(&mut self, cause: ResetCause) {

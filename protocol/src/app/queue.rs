@@ -15,7 +15,7 @@ use crate::tcp::line::{BadText, check_text};
 pub const QUEUE: usize = 2 * (MAX_TEXT + 2);
 
 /// The reason for which a line was not taken.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum WriteError {
     /// The queue is full: try again when a line has been passed on.
     Full,

@@ -11,11 +11,12 @@
 
 mod to_host;
 
-use heapless::{Deque, Vec};
+use heapless::Vec;
 
 use crate::MAX_TEXT;
 use crate::config::Config;
 use crate::delivery::Delivery;
+use crate::fifo::Fifo;
 use crate::i2c::Responder;
 use crate::i2c::frame::{CoprocessorFrame, HostFrame, HostHeader};
 use crate::i2c::payload::{Assembler, Step};
@@ -49,7 +50,7 @@ pub const MIN_BACKOFF: Duration = Duration::from_millis(250);
 pub const MAX_BACKOFF: Duration = Duration::from_secs(4);
 
 /// What the owner is to do with WiFi and TCP.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Command {
     /// Join the network that the chip remembers.
     JoinRemembered,
@@ -61,7 +62,7 @@ pub enum Command {
     Disconnect,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 enum Wifi {
     /// No configuration yet.
     Off,
@@ -70,7 +71,7 @@ enum Wifi {
     Up,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 enum Tcp {
     /// Connect at the instant.
     Waiting(Instant),
@@ -85,14 +86,14 @@ enum Tcp {
 /// The owner moves its [`exchange`](Self::exchange), carries out [`Command`]s, reports what
 /// WiFi and TCP do, sends what [`transmit`](Self::transmit) gives, and calls
 /// [`poll`](Self::poll) after each of these and at [`poll_at`](Self::poll_at).
-#[derive(Debug)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Coprocessor {
     exchange: Responder,
     config: Option<Config>,
     assembler: Assembler<{ MAX_TEXT + 1 }>,
     endpoint: Endpoint<Vec<u8, { MAX_TEXT + 2 }>, (), OUTBOX, Packed<OUTBOX_BYTES, OUTBOX>>,
     to_host: ToHost,
-    commands: Deque<Command, 4>,
+    commands: Fifo<Command, 4>,
     wifi: Wifi,
     /// When `b` is due.
     bad_wifi_at: Option<Instant>,
@@ -139,7 +140,7 @@ impl Coprocessor {
                 Packed::new(),
             ),
             to_host: ToHost::new(),
-            commands: Deque::new(),
+            commands: Fifo::new(),
             wifi: Wifi::Off,
             bad_wifi_at: None,
             tcp: Tcp::Waiting(Instant::ZERO),
@@ -213,7 +214,7 @@ impl Coprocessor {
 
     /// The next thing to do with WiFi and TCP.
     pub fn next_command(&mut self) -> Option<Command> {
-        self.commands.pop_front()
+        self.commands.pop()
     }
 
     /// The chip is connected to a network and has an address, or is not.
@@ -311,8 +312,8 @@ impl Coprocessor {
     }
 
     fn command(&mut self, command: Command) {
-        let full = self.commands.push_back(command).is_err();
-        debug_assert!(!full, "the owner does not carry out the commands");
+        let fits = self.commands.push(command);
+        debug_assert!(fits, "the owner does not carry out the commands");
     }
 
     // ---- from the STM32 ----

@@ -9,7 +9,7 @@ use crate::tcp::packed::Packed;
 use crate::time::Duration;
 
 /// What is on its way to the STM32.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 enum Passing {
     Nothing,
     /// A line of the ESP8266's own.
@@ -19,7 +19,7 @@ enum Passing {
 }
 
 /// See the module's text.
-#[derive(Debug)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(super) struct ToHost {
     /// Lines from the server, with header and `\n`.
     inbox: Packed<INBOX_BYTES, INBOX>,

@@ -3,10 +3,11 @@
 use core::fmt;
 
 use super::{Header, MAX_PAYLOAD, Payload, WAIT};
+use crate::fifo::Fifo;
 use crate::time::{Duration, Instant};
 
 /// The initiator's times that are not fixed by the wire.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct InitiatorTiming {
     /// How long the reset wire is active. 200 ms.
     pub reset_pulse: Duration,
@@ -49,7 +50,7 @@ impl Default for InitiatorTiming {
 }
 
 /// What the owner is to do with pins and I2C peripheral, in this order.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum InitiatorAction {
     /// Set `syn`.
     Syn(bool),
@@ -92,7 +93,7 @@ impl fmt::Display for Failure {
 }
 
 /// What an initiator has to tell.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum InitiatorEvent {
     /// The ESP8266 runs and waits for its configuration.
     Synchronised,
@@ -100,7 +101,7 @@ pub enum InitiatorEvent {
     Failed(Failure),
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 enum State {
     /// Not started, or closed: `syn` 1.
     Closed,
@@ -116,7 +117,7 @@ enum State {
     Step(Step, Instant),
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 enum Step {
     /// 1–3: armed, `syn` 1; waits for `ack` 1.
     SendHeader,
@@ -137,12 +138,12 @@ enum Step {
 }
 
 /// The STM32's side of the exchange.
-#[derive(Debug)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Initiator {
     timing: InitiatorTiming,
     state: State,
-    actions: heapless::Deque<InitiatorAction, 8>,
-    event: heapless::Deque<InitiatorEvent, 4>,
+    actions: Fifo<InitiatorAction, 8>,
+    events: Fifo<InitiatorEvent, 4>,
     /// The last level of `ack` that was reported.
     ack: bool,
     /// The armed transfer is complete.
@@ -169,8 +170,8 @@ impl Initiator {
         Self {
             timing,
             state: State::Closed,
-            actions: heapless::Deque::new(),
-            event: heapless::Deque::new(),
+            actions: Fifo::new(),
+            events: Fifo::new(),
             ack: true,
             transferred: false,
             header: [0; 2],
@@ -233,12 +234,12 @@ impl Initiator {
 
     /// The next thing to do.
     pub fn next_action(&mut self) -> Option<InitiatorAction> {
-        self.actions.pop_front()
+        self.actions.pop()
     }
 
     /// The next thing to know.
     pub fn next_event(&mut self) -> Option<InitiatorEvent> {
-        self.event.pop_front()
+        self.events.pop()
     }
 
     /// The bytes to send after [`InitiatorAction::ArmTx`].
@@ -345,7 +346,7 @@ impl Initiator {
                 };
             }
             State::Settling(end) if now >= end => {
-                let _ = self.event.push_back(InitiatorEvent::Synchronised);
+                self.events.push_newest(InitiatorEvent::Synchronised);
                 self.ended = now;
                 self.state = State::Idle(now);
             }
@@ -377,8 +378,8 @@ impl Initiator {
     }
 
     fn act(&mut self, action: InitiatorAction) {
-        let full = self.actions.push_back(action).is_err();
-        debug_assert!(!full, "the owner does not carry out the actions");
+        let fits = self.actions.push(action);
+        debug_assert!(fits, "the owner does not carry out the actions");
     }
 
     /// Brings the next exchange forward, since there is something to pass.
@@ -390,7 +391,7 @@ impl Initiator {
 
     fn begin(&mut self, now: Instant) {
         self.sending = self.peer_free && !self.tx.is_empty();
-        let len = if self.sending { self.tx.len as u16 } else { 0 };
+        let len = if self.sending { self.tx.as_slice().len() as u16 } else { 0 };
         self.header = Header { len, hold_off: !self.rx.is_empty() }.encode();
         self.busy = false;
         self.arm(Step::SendHeader, InitiatorAction::ArmTx, now);
@@ -468,10 +469,7 @@ impl Initiator {
 
     fn fail(&mut self, failure: Failure, now: Instant) {
         // Room is always made for the newest: an owner that does not look loses the oldest.
-        if self.event.is_full() {
-            self.event.pop_front();
-        }
-        let _ = self.event.push_back(InitiatorEvent::Failed(failure));
+        self.events.push_newest(InitiatorEvent::Failed(failure));
         if failure == Failure::NoBoot {
             self.no_boots = self.no_boots.saturating_add(1);
         }

@@ -24,6 +24,8 @@ mod responder;
 pub use initiator::{Failure, Initiator, InitiatorAction, InitiatorEvent, InitiatorTiming};
 pub use responder::{BusFault, Responder, ResponderAction};
 
+use heapless::Vec;
+
 use crate::time::Duration;
 
 /// The STM32's I2C address.
@@ -43,7 +45,7 @@ pub const PULSE: Duration = Duration::from_micros(100);
 pub const WAIT: Duration = Duration::from_secs(1);
 
 /// What precedes a payload: two bytes, little-endian; bits 0–14 length, bit 15 hold-off.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub struct Header {
     /// Length of the payload that follows; 0 for none.
     pub len: u16,
@@ -65,39 +67,56 @@ impl Header {
     }
 }
 
-/// A payload buffer: the bytes, and how many there are.
-#[derive(Debug, Clone)]
-struct Payload {
-    bytes: [u8; MAX_PAYLOAD],
-    len: usize,
-}
+/// A payload, or none: the buffer is empty then.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+struct Payload(Vec<u8, MAX_PAYLOAD>);
 
 impl Payload {
-    const EMPTY: Self = Self { bytes: [0; MAX_PAYLOAD], len: 0 };
+    const EMPTY: Self = Self(Vec::new());
 
     fn as_slice(&self) -> &[u8] {
-        &self.bytes[..self.len]
+        &self.0
     }
 
-    /// Copies as much of `bytes` as fits, replacing what was there.
+    /// Copies as much of `bytes` as fits, replacing what was there. Returns how many bytes that are.
     fn set(&mut self, bytes: &[u8]) -> usize {
-        self.len = bytes.len().min(MAX_PAYLOAD);
-        self.bytes[..self.len].copy_from_slice(&bytes[..self.len]);
-        self.len
+        let len = bytes.len().min(MAX_PAYLOAD);
+        self.0.clear();
+        let fits = self.0.extend_from_slice(&bytes[..len]).is_ok();
+        debug_assert!(fits, "it was cut to what fits");
+        len
     }
 
     fn clear(&mut self) {
-        self.len = 0;
+        self.0.clear();
     }
 
     fn is_empty(&self) -> bool {
-        self.len == 0
+        self.0.is_empty()
     }
 
     /// Drops the first `n` bytes.
     fn consume(&mut self, n: usize) {
-        let n = n.min(self.len);
-        self.bytes.copy_within(n..self.len, 0);
-        self.len -= n;
+        let n = n.min(self.0.len());
+        self.0.copy_within(n.., 0);
+        self.0.truncate(self.0.len() - n);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_payload_was_before_does_not_count() {
+        let mut used = Payload::EMPTY;
+        assert_eq!(used.set(&[7; 300]), MAX_PAYLOAD);
+        assert_eq!(used.set(b"xone"), 4);
+        used.consume(1);
+        let mut fresh = Payload::EMPTY;
+        assert_eq!(fresh.set(b"one"), 3);
+        assert_eq!(used, fresh);
+        used.consume(10);
+        assert_eq!(used, Payload::EMPTY);
     }
 }

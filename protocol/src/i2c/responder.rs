@@ -1,10 +1,11 @@
 //! The ESP8266's side of the exchange.
 
 use super::{Header, PULSE, Payload, SETUP, WAIT};
+use crate::fifo::Fifo;
 use crate::time::{Duration, Instant};
 
 /// What the owner is to do with its pin and as I2C master, in this order.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum ResponderAction {
     /// Set `ack`.
     Ack(bool),
@@ -15,7 +16,7 @@ pub enum ResponderAction {
 }
 
 /// Why a transfer failed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum BusFault {
     /// The slave did not acknowledge its address: it is not armed yet, and has lost nothing. The
     /// transfer is tried again.
@@ -24,7 +25,7 @@ pub enum BusFault {
     Other,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 enum State {
     /// `ack` 0; waits for `syn` 0.
     Syncing,
@@ -34,7 +35,7 @@ enum State {
     Step(Step, Instant),
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 enum Step {
     /// Waits before a transfer, then does it.
     Setup(Transfer, Instant),
@@ -58,7 +59,7 @@ enum Step {
     PayloadSent,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 enum Transfer {
     ReadHeader,
     ReadPayload,
@@ -70,10 +71,10 @@ enum Transfer {
 const RETRY: Duration = Duration::from_millis(1);
 
 /// The ESP8266's side of the exchange.
-#[derive(Debug)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Responder {
     state: State,
-    actions: heapless::Deque<ResponderAction, 4>,
+    actions: Fifo<ResponderAction, 4>,
     syn: bool,
     /// Length of the payload that the initiator has announced.
     announced: usize,
@@ -100,7 +101,7 @@ impl Responder {
     pub const fn idle() -> Self {
         Self {
             state: State::Syncing,
-            actions: heapless::Deque::new(),
+            actions: Fifo::new(),
             syn: true,
             announced: 0,
             header: [0; 2],
@@ -132,7 +133,7 @@ impl Responder {
 
     /// The next thing to do.
     pub fn next_action(&mut self) -> Option<ResponderAction> {
-        self.actions.pop_front()
+        self.actions.pop()
     }
 
     /// The bytes of a [`ResponderAction::Write`].
@@ -250,8 +251,8 @@ impl Responder {
     }
 
     fn act(&mut self, action: ResponderAction) {
-        let full = self.actions.push_back(action).is_err();
-        debug_assert!(!full, "the owner does not carry out the actions");
+        let fits = self.actions.push(action);
+        debug_assert!(fits, "the owner does not carry out the actions");
     }
 
     fn enter(&mut self, step: Step, now: Instant) {
@@ -307,7 +308,7 @@ impl Responder {
                 }
                 (Step::Request, true) => {
                     self.sending = self.peer_free && !self.tx.is_empty();
-                    let len = if self.sending { self.tx.len as u16 } else { 0 };
+                    let len = if self.sending { self.tx.as_slice().len() as u16 } else { 0 };
                     self.header = Header { len, hold_off: !self.rx.is_empty() }.encode();
                     self.setup(Transfer::WriteHeader, now);
                 }

@@ -1,0 +1,77 @@
+//! What a machine has to tell its owner, in order.
+
+use core::hash::{Hash, Hasher};
+
+use heapless::Deque;
+
+/// A bounded queue of actions or events. Unlike heapless's it can be hashed, as a model checker needs
+/// it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Fifo<T, const N: usize>(Deque<T, N>);
+
+impl<T, const N: usize> Fifo<T, N> {
+    pub(crate) const fn new() -> Self {
+        Self(Deque::new())
+    }
+
+    /// Appends an item. False, and unchanged, if the queue is full.
+    pub(crate) fn push(&mut self, item: T) -> bool {
+        self.0.push_back(item).is_ok()
+    }
+
+    /// Appends an item. Drops the oldest one if the queue is full.
+    pub(crate) fn push_newest(&mut self, item: T) {
+        if self.0.is_full() {
+            self.0.pop_front();
+        }
+        let fits = self.push(item);
+        debug_assert!(fits, "there is room");
+    }
+
+    /// Removes the oldest item.
+    pub(crate) fn pop(&mut self) -> Option<T> {
+        self.0.pop_front()
+    }
+
+    pub(crate) fn clear(&mut self) {
+        self.0.clear();
+    }
+}
+
+impl<T: Hash, const N: usize> Hash for Fifo<T, N> {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.0.len().hash(state);
+        self.0.iter().for_each(|item| item.hash(state));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    extern crate std;
+
+    use std::collections::HashSet;
+
+    use super::*;
+
+    #[test]
+    fn items_come_out_in_order_and_a_full_queue_takes_none() {
+        let mut fifo: Fifo<u8, 2> = Fifo::new();
+        assert!(fifo.push(1) && fifo.push(2));
+        assert!(!fifo.push(3));
+        assert_eq!(fifo.pop(), Some(1));
+        fifo.push_newest(4);
+        fifo.push_newest(5);
+        assert_eq!((fifo.pop(), fifo.pop(), fifo.pop()), (Some(4), Some(5), None));
+    }
+
+    #[test]
+    fn queues_with_the_same_items_are_the_same_wherever_these_lie() {
+        let mut moved: Fifo<u8, 3> = Fifo::new();
+        assert!(moved.push(9) && moved.push(1) && moved.push(2));
+        assert_eq!(moved.pop(), Some(9));
+        assert!(moved.push(3));
+        let mut fresh: Fifo<u8, 3> = Fifo::new();
+        assert!(fresh.push(1) && fresh.push(2) && fresh.push(3));
+        assert_eq!(HashSet::from([moved, fresh]).len(), 1);
+    }
+}
