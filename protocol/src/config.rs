@@ -36,7 +36,7 @@ pub const MAX_SSID: usize = 32;
 /// The longest server name or address, in bytes.
 pub const MAX_SERVER: usize = 160;
 
-/// What a board must know to reach its server.
+/// The configuration of a board: all that it must know to reach its server.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct Config {
     /// The id by which the server knows the board: see [`check_id`].
@@ -47,7 +47,7 @@ pub struct Config {
     pub server: String<MAX_SERVER>,
     /// The time-out in ms, the same as the server's, within [`TIMEOUT_MS`].
     pub timeout_ms: u32,
-    /// The ESP8266 reports its state every so many seconds; 0 for never.
+    /// The seconds between two reports of the ESP8266; 0 for none.
     pub report_s: u32,
     /// The network's name, at most 32 bytes. Empty: the network that the ESP8266 remembers.
     pub ssid: String<MAX_SSID>,
@@ -69,10 +69,10 @@ impl fmt::Debug for Config {
     }
 }
 
-/// Why a configuration cannot be used.
+/// The reason why a configuration cannot be used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ConfigError {
-    /// The id is none.
+    /// The id is not a valid one.
     Id(BadId),
     /// The port is 0.
     Port,

@@ -2,7 +2,7 @@
 
 use core::fmt;
 
-/// What a sender promises for a line.
+/// The promise of a sender for a line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Delivery {
     /// The line is repeated until the other side has acknowledged it: exactly once, whatever happens to

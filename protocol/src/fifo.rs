@@ -1,4 +1,4 @@
-//! What a machine has to tell its owner, in order.
+//! Actions and events of a machine that its owner has not taken yet.
 
 use core::hash::{Hash, Hasher};
 

@@ -2,17 +2,18 @@
 //!
 //! ```text
 //!  application          exchange           coprocessor             endpoint
-//! [AppBase: lines] ── [Initiator ══I2C══ Responder] ── [Coprocessor: headers] ── [Endpoint ══TCP══ Endpoint]
+//! [AppBase: lines] ── [Initiator ══I2C══ Responder] ── [Coprocessor: frames]  ── [Endpoint ══TCP══ Endpoint]
 //!      STM32               two wires and a bus               ESP8266                           server
 //! ```
 //!
 //! | module | what it is | used by |
 //! |---|---|---|
 //! | [`tcp::line`] | the lines of the TCP side: codec, ids, cutting a stream into lines | server, ESP8266 |
-//! | [`tcp::window`] | which messages were received already | (endpoint) |
+//! | [`tcp::window`] | the messages that were received already | (endpoint) |
 //! | [`tcp::lobby`] | hello and admission: who gets a session | server |
 //! | [`tcp::endpoint`] | one end of the TCP side: keepalives, repetition, duplicates, outages | server, ESP8266 |
 //! | [`i2c`] | the I2C side: initiator and responder | STM32, ESP8266 |
+//! | [`i2c::frame`] | the lines that both boards say to each other | STM32, ESP8266 |
 //! | [`delivery`] | the promise with which a line is sent | all |
 //! | [`config`] | the configuration, as it goes from STM32 to ESP8266 | both, tools |
 //! | [`coprocessor`] | the program of the ESP8266 | ESP8266 |

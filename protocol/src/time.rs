@@ -19,27 +19,27 @@ impl Instant {
     /// The owner's zero point.
     pub const ZERO: Self = Self(0);
 
-    /// The instant `micros` µs after the zero point.
+    /// Returns the instant `micros` µs after the zero point.
     pub const fn from_micros(micros: u64) -> Self {
         Self(micros)
     }
 
-    /// The instant `millis` ms after the zero point.
+    /// Returns the instant `millis` ms after the zero point.
     pub const fn from_millis(millis: u64) -> Self {
         Self(millis * 1000)
     }
 
-    /// Microseconds since the zero point.
+    /// Returns the microseconds since the zero point.
     pub const fn as_micros(self) -> u64 {
         self.0
     }
 
-    /// Whole milliseconds since the zero point.
+    /// Returns the whole milliseconds since the zero point.
     pub const fn as_millis(self) -> u64 {
         self.0 / 1000
     }
 
-    /// The time from `earlier` to `self`; zero if `earlier` is later.
+    /// Returns the time from `earlier` to `self`; zero if `earlier` is later.
     pub const fn since(self, earlier: Self) -> Duration {
         Duration(self.0.saturating_sub(earlier.0))
     }
@@ -49,37 +49,37 @@ impl Duration {
     /// No time at all.
     pub const ZERO: Self = Self(0);
 
-    /// A span of `micros` µs.
+    /// Returns a span of `micros` µs.
     pub const fn from_micros(micros: u64) -> Self {
         Self(micros)
     }
 
-    /// A span of `millis` ms.
+    /// Returns a span of `millis` ms.
     pub const fn from_millis(millis: u64) -> Self {
         Self(millis * 1000)
     }
 
-    /// A span of `secs` s.
+    /// Returns a span of `secs` s.
     pub const fn from_secs(secs: u64) -> Self {
         Self(secs * 1_000_000)
     }
 
-    /// The span in microseconds.
+    /// Returns the span in microseconds.
     pub const fn as_micros(self) -> u64 {
         self.0
     }
 
-    /// The span in whole milliseconds.
+    /// Returns the span in whole milliseconds.
     pub const fn as_millis(self) -> u64 {
         self.0 / 1000
     }
 
-    /// The span times `n`.
+    /// Returns the span times `n`.
     pub const fn times(self, n: u64) -> Self {
         Self(self.0.saturating_mul(n))
     }
 
-    /// The `n`-th part of the span.
+    /// Returns the `n`-th part of the span.
     pub const fn part(self, n: u64) -> Self {
         Self(self.0 / n)
     }
@@ -122,7 +122,7 @@ impl fmt::Display for Duration {
     }
 }
 
-/// The earlier of two optional instants, where `None` means "never".
+/// Returns the earlier of two optional instants, where `None` means "never".
 pub fn earliest(a: Option<Instant>, b: Option<Instant>) -> Option<Instant> {
     match (a, b) {
         (Some(a), Some(b)) => Some(a.min(b)),

@@ -1,4 +1,4 @@
-//! What a model checker needs of every machine: copies that can be compared and hashed.
+//! Every machine can be copied, compared and hashed, as a model checker needs it.
 
 mod common;
 

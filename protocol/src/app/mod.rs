@@ -25,7 +25,7 @@ pub use queue::{QUEUE, WriteError};
 use supervisor::Supervisor;
 pub use supervisor::{CRASH_TIMEOUT, FIRST_KEEPALIVE, ResetCause, SERVER_TIMEOUT};
 
-/// What happened on the link. The hooks of the reference, as values.
+/// An event of the link: the hooks of the reference, as values.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum AppEvent {
     /// The ESP8266 has the configuration, for the first time: the reference's `start`.
@@ -45,14 +45,15 @@ pub enum AppEvent {
     Dropped(DropCause),
 }
 
-/// Why a line from the ESP8266 was dropped. Only a foreign or broken ESP8266 sends such lines.
+/// The reason why a line from the ESP8266 was dropped. Only a foreign or broken ESP8266 sends such
+/// lines.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum DropCause {
     /// Longer than [`MAX_TEXT`].
     TooLong,
     /// Not UTF-8: the bus garbled it, as I2C has no checksum.
     NotUtf8,
-    /// Its header is none that is known.
+    /// Its header is unknown.
     UnknownHeader(u8),
 }
 
@@ -76,7 +77,7 @@ pub struct AppBase {
 }
 
 impl AppBase {
-    /// An application base that does nothing until [`start`](Self::start).
+    /// Returns an application base that does nothing until [`start`](Self::start).
     ///
     /// # Errors
     /// If the configuration cannot be used.
@@ -86,8 +87,8 @@ impl AppBase {
         Ok(app)
     }
 
-    /// An application base without a configuration. It is large for a chip's stack: this makes it where
-    /// it stays, in a `static`. [`configure`](Self::configure) it before [`start`](Self::start).
+    /// Returns an application base without a configuration. It is large for a chip's stack: this makes it
+    /// where it stays, in a `static`. [`configure`](Self::configure) it before [`start`](Self::start).
     pub const fn idle() -> Self {
         Self {
             exchange: Initiator::new(InitiatorTiming::classic()),
@@ -143,27 +144,27 @@ impl AppBase {
         self.down();
     }
 
-    /// The machine behind the pins and the I2C peripheral.
+    /// Returns the machine behind the pins and the I2C peripheral.
     pub fn exchange(&mut self) -> &mut Initiator {
         &mut self.exchange
     }
 
-    /// Whether the ESP8266 has a server: the reference's `status`.
+    /// Returns true while the ESP8266 has a server: the reference's `status`.
     pub fn server_up(&self) -> bool {
         self.supervisor.server_up()
     }
 
-    /// Whether the ESP8266 is there and has its configuration.
+    /// Returns true while the ESP8266 is there and has its configuration.
     pub fn is_running(&self) -> bool {
         self.supervisor.is_running()
     }
 
-    /// How often the ESP8266 was reset because of a failure or on demand.
+    /// Returns how often the ESP8266 was reset because of a failure or on demand.
     pub fn resets(&self) -> u32 {
         self.supervisor.resets()
     }
 
-    /// The next event. At most eight are kept; of more, the oldest are lost.
+    /// Returns the next event. At most eight are kept; of more, the oldest are lost.
     pub fn next_event(&mut self) -> Option<AppEvent> {
         self.events.pop()
     }
@@ -184,7 +185,7 @@ impl AppBase {
         Ok(())
     }
 
-    /// Whether every line that was written has been passed to the ESP8266.
+    /// Returns true if every line that was written has been passed to the ESP8266.
     pub fn is_flushed(&self) -> bool {
         self.outbox.is_empty()
     }
@@ -197,7 +198,7 @@ impl AppBase {
         Some(result)
     }
 
-    /// Time has passed, or the wires have moved.
+    /// Lets everything happen that is due: time has passed, or the wires have moved.
     pub fn poll(&mut self, now: Instant) {
         self.exchange.poll(now);
         while let Some(event) = self.exchange.next_event() {
@@ -219,7 +220,7 @@ impl AppBase {
         }
     }
 
-    /// When to poll again.
+    /// Returns the time of the next poll, if nothing happens before: `now` at the earliest.
     pub fn poll_at(&self, now: Instant) -> Option<Instant> {
         earliest(self.exchange.poll_at(now), self.supervisor.poll_at(now))
     }

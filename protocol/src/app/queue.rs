@@ -135,12 +135,12 @@ impl Outbox {
         true
     }
 
-    /// Returns the bytes of the line on its way that the wires have not taken.
+    /// Returns the bytes of the line on its way that the exchange has not taken.
     pub(super) fn rest(&self) -> &[u8] {
         self.passing.rest()
     }
 
-    /// The wires have taken `n` bytes of it.
+    /// The exchange has taken `n` bytes of it.
     pub(super) fn on_submitted(&mut self, n: usize) {
         self.passing.submitted(n);
     }

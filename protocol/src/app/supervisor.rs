@@ -43,7 +43,7 @@ impl fmt::Display for ResetCause {
     }
 }
 
-/// How far the ESP8266 has come since its last reset.
+/// The progress of the ESP8266 since its last reset.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 enum Phase {
     /// It is in reset, boots, or is not used.
@@ -60,9 +60,9 @@ pub(super) struct Supervisor {
     phase: Phase,
     /// The ESP8266 has had its configuration once.
     started: bool,
-    /// When the ESP8266 counts as crashed.
+    /// The ESP8266 counts as crashed from then on.
     crash_at: Option<Instant>,
-    /// When the ESP8266 must have reached the server for the first time since its reset.
+    /// The deadline of the first connection to the server since the reset.
     server_by: Option<Instant>,
     /// The application does not read, so keepalives cannot come through: do not wait for them.
     blocked: bool,

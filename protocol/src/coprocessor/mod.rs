@@ -26,7 +26,7 @@ use crate::tcp::packed::Packed;
 use crate::time::{Duration, Instant, earliest};
 use to_host::ToHost;
 
-/// Lines for the server that are sent and not yet acknowledged, or wait for the server: at most so
+/// Lines for the server that are sent and not yet acknowledged, or wait for the server: at most this
 /// many, since a crash of the ESP8266 loses them.
 pub const OUTBOX: usize = 4;
 /// The bytes that they have together: at least two of the longest.
@@ -36,11 +36,11 @@ pub const INBOX: usize = 16;
 /// The bytes that they have together, with header and `\n`: at least two of the longest.
 const INBOX_BYTES: usize = 2 * (MAX_TEXT + 2);
 
-/// How often `k` is sent.
+/// The time from one keepalive to the next.
 pub const KEEPALIVE: Duration = Duration::from_secs(2);
-/// How long the remembered network is given before the configured one is tried.
+/// The time that the remembered network is given before the configured one is tried.
 pub const REMEMBERED: Duration = Duration::from_secs(4);
-/// How long an attempt to join is given.
+/// The time that an attempt to join is given.
 pub const JOIN: Duration = Duration::from_secs(10);
 /// `b` is sent when the network could not be joined for this long.
 pub const BAD_WIFI: Duration = Duration::from_secs(20);
@@ -49,7 +49,7 @@ pub const MIN_BACKOFF: Duration = Duration::from_millis(250);
 /// The longest pause before the server is tried again.
 pub const MAX_BACKOFF: Duration = Duration::from_secs(4);
 
-/// What the owner is to do with WiFi and TCP.
+/// An action of the owner on WiFi or TCP.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Command {
     /// Join the network that the chip remembers.
@@ -77,7 +77,7 @@ enum Tcp {
     Waiting(Instant),
     /// The owner is connecting; it has failed at the instant.
     Connecting(Instant),
-    /// Connected; so many bytes of the hello are sent.
+    /// Connected; this many bytes of the hello are sent.
     Connected(usize),
 }
 
@@ -95,7 +95,7 @@ pub struct Coprocessor {
     to_host: ToHost,
     commands: Fifo<Command, 4>,
     wifi: Wifi,
-    /// When `b` is due.
+    /// `b` is due then.
     bad_wifi_at: Option<Instant>,
     tcp: Tcp,
     backoff: Duration,
@@ -103,9 +103,9 @@ pub struct Coprocessor {
     initial: bool,
     /// The present connection has been counted in `connects`.
     counted: bool,
-    /// How often the server was reached since boot.
+    /// Connections to the server that succeeded since boot.
     connects: u32,
-    /// The server state that the STM32 was told.
+    /// The state of the server that was reported to the STM32.
     told_up: bool,
     tell_bad_wifi: bool,
     tell_bad_server: bool,
@@ -119,15 +119,15 @@ pub struct Coprocessor {
 }
 
 impl Coprocessor {
-    /// A program that has just started. `syn` is the level of that wire.
+    /// Returns a program that has just started. `syn` is the level of that wire.
     pub fn new(syn: bool) -> Self {
         let mut program = Self::idle();
         program.start(syn);
         program
     }
 
-    /// A program that does nothing until [`start`](Self::start). It is larger than a chip's stack: this
-    /// makes it where it stays, in a `static`.
+    /// Returns a program that does nothing until [`start`](Self::start). It is larger than a chip's
+    /// stack: this makes it where it stays, in a `static`.
     pub const fn idle() -> Self {
         Self {
             exchange: Responder::idle(),
@@ -165,43 +165,43 @@ impl Coprocessor {
         self.exchange.start(syn);
     }
 
-    /// The configuration, once it has come.
+    /// Returns the configuration, once it has come.
     pub fn config(&self) -> Option<&Config> {
         self.config.as_ref()
     }
 
-    /// The machine behind the pin and the I2C bus.
+    /// Returns the machine behind the pin and the I2C bus.
     pub fn exchange(&mut self) -> &mut Responder {
         &mut self.exchange
     }
 
-    /// Counters of the link to the server.
+    /// Returns the counters of the link to the server.
     pub fn stats(&self) -> &Stats {
         self.endpoint.stats()
     }
 
-    /// Whether lines flow to and from the server.
+    /// Returns true while lines flow to and from the server.
     pub fn server_up(&self) -> bool {
         self.endpoint.is_up()
     }
 
-    /// Lines from the STM32 that the server has acknowledged.
+    /// Returns how many lines from the STM32 the server has acknowledged.
     pub fn acked(&self) -> u32 {
         self.to_host.acked
     }
 
-    /// Lines from the server that were too long for this board. They are never acknowledged.
+    /// Returns how many lines from the server were too long for this board. They are never acknowledged.
     pub fn too_long(&self) -> u32 {
         self.to_host.too_long
     }
 
-    /// Lines from the STM32 that were dropped: too long, not UTF-8, or without a known header. Only a
-    /// foreign STM32 program or a garbled bus sends such lines.
+    /// Returns how many lines from the STM32 were dropped: too long, not UTF-8, or without a known header.
+    /// Only a foreign STM32 program or a garbled bus sends such lines.
     pub fn dropped(&self) -> u32 {
         self.dropped
     }
 
-    /// Free memory in bytes, for the reports.
+    /// Sets the free memory in bytes, for the reports.
     pub fn set_mem_free(&mut self, bytes: u32) {
         self.mem_free = bytes;
     }
@@ -212,7 +212,7 @@ impl Coprocessor {
         self.writable = writable;
     }
 
-    /// The next thing to do with WiFi and TCP.
+    /// Returns the next action on WiFi or TCP.
     pub fn next_command(&mut self) -> Option<Command> {
         self.commands.pop()
     }
@@ -283,7 +283,7 @@ impl Coprocessor {
         self.endpoint.transmit(now, out)
     }
 
-    /// Time has passed, or something has happened.
+    /// Lets everything happen that is due: time has passed, or something was reported.
     pub fn poll(&mut self, now: Instant) {
         self.exchange.poll(now);
         self.take_from_host(now);
@@ -291,7 +291,7 @@ impl Coprocessor {
         self.give_to_host(now);
     }
 
-    /// When to poll again.
+    /// Returns the time of the next poll, if nothing happens before.
     pub fn poll_at(&self, now: Instant) -> Option<Instant> {
         let wifi = match self.wifi {
             Wifi::Joining(next) => earliest(Some(next), self.bad_wifi_at),

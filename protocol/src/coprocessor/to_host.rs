@@ -1,4 +1,4 @@
-//! What goes to the STM32: lines from the server that wait, and the line that is on its way.
+//! The lines to the STM32: those from the server that wait, and the one that is on its way.
 
 use heapless::Vec;
 
@@ -8,7 +8,7 @@ use crate::tcp::endpoint::{Disposition, Host, Receipt, Ticket};
 use crate::tcp::packed::Packed;
 use crate::time::Duration;
 
-/// What is on its way to the STM32.
+/// The kind of the line on its way to the STM32.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 enum Passing {
     Nothing,
@@ -23,11 +23,11 @@ enum Passing {
 pub(super) struct ToHost {
     /// Lines from the server, with header and `\n`.
     inbox: Packed<INBOX_BYTES, INBOX>,
-    /// What acknowledges each of them.
+    /// The receipts that acknowledge them.
     receipts: Vec<Receipt, INBOX>,
     signal: Vec<u8, MAX_SIGNAL>,
     passing: Passing,
-    /// Bytes of the line on its way that the wires have taken.
+    /// Bytes of the line on its way that the exchange has taken.
     submitted: usize,
     /// Lines from the server that were longer than the buffer.
     pub(super) too_long: u32,
@@ -48,12 +48,12 @@ impl ToHost {
         }
     }
 
-    /// No line is on its way.
+    /// Returns true if no line is on its way.
     pub(super) fn is_idle(&self) -> bool {
         self.passing == Passing::Nothing
     }
 
-    /// What the wires have not taken of the line on its way.
+    /// Returns the rest of the line on its way, which the exchange has not taken.
     pub(super) fn rest(&self) -> &[u8] {
         let line = match self.passing {
             Passing::Nothing => return &[],
@@ -63,12 +63,12 @@ impl ToHost {
         line.get(self.submitted..).unwrap_or_default()
     }
 
-    /// The wires have taken `n` bytes of it.
+    /// The exchange has taken `n` bytes of it.
     pub(super) fn submitted(&mut self, n: usize) {
         self.submitted += n;
     }
 
-    /// The line on its way has been passed: returns what acknowledges it to the server.
+    /// The line on its way has been passed: returns the receipt that acknowledges it to the server.
     pub(super) fn passed(&mut self) -> Option<Receipt> {
         self.submitted = 0;
         if core::mem::replace(&mut self.passing, Passing::Nothing) != Passing::Message
@@ -88,7 +88,7 @@ impl ToHost {
         self.passing = Passing::Signal;
     }
 
-    /// The next line is the oldest one from the server. False if there is none.
+    /// Makes the oldest line from the server the one on its way. False if there is none.
     pub(super) fn message(&mut self) -> bool {
         let found = !self.receipts.is_empty();
         if found {

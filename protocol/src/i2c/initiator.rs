@@ -9,9 +9,9 @@ use crate::time::{Duration, Instant};
 /// The initiator's times that are not fixed by the wire.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct InitiatorTiming {
-    /// How long the reset wire is active. 200 ms.
+    /// The time for which the reset wire is active. 200 ms.
     pub reset_pulse: Duration,
-    /// How often `ack` is looked at while the ESP8266 boots. 100 ms.
+    /// The time from one look at `ack` to the next while the ESP8266 boots. 100 ms.
     pub boot_poll: Duration,
     /// Reset again if the ESP8266 has not shown itself for this long. 10 s (MicroPython takes 3 s).
     /// Twice as long after each reset that did not help, up to [`boot_limit_most`](Self::boot_limit_most),
@@ -49,7 +49,7 @@ impl Default for InitiatorTiming {
     }
 }
 
-/// What the owner is to do with pins and I2C peripheral, in this order.
+/// An action of the owner on pins or I2C peripheral. Actions are carried out in their order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum InitiatorAction {
     /// Set `syn`.
@@ -65,7 +65,7 @@ pub enum InitiatorAction {
     Disarm,
 }
 
-/// Why the initiator resets the ESP8266.
+/// The reason for which the initiator resets the ESP8266.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Failure {
     /// It did not do its part of an exchange within a second.
@@ -92,7 +92,7 @@ impl fmt::Display for Failure {
     }
 }
 
-/// What an initiator has to tell.
+/// An event of an initiator.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum InitiatorEvent {
     /// The ESP8266 runs and waits for its configuration.
@@ -165,7 +165,7 @@ pub struct Initiator {
 }
 
 impl Initiator {
-    /// An initiator that does nothing until [`start`](Self::start).
+    /// Returns an initiator that does nothing until [`start`](Self::start).
     pub const fn new(timing: InitiatorTiming) -> Self {
         Self {
             timing,
@@ -187,7 +187,7 @@ impl Initiator {
         }
     }
 
-    /// Other times, from the next step on.
+    /// Sets other times, from the next step on.
     pub(crate) fn set_timing(&mut self, timing: InitiatorTiming) {
         self.timing = timing;
     }
@@ -222,27 +222,27 @@ impl Initiator {
         self.state = State::Closed;
     }
 
-    /// Whether exchanges take place.
+    /// Returns true while exchanges take place.
     pub fn is_synchronised(&self) -> bool {
         matches!(self.state, State::Idle(_) | State::Step(..))
     }
 
-    /// Exchanges completed since the program started.
+    /// Returns how many exchanges were completed since the program started.
     pub fn exchanges(&self) -> u32 {
         self.exchanges
     }
 
-    /// The next thing to do.
+    /// Returns the next action.
     pub fn next_action(&mut self) -> Option<InitiatorAction> {
         self.actions.pop()
     }
 
-    /// The next thing to know.
+    /// Returns the next event.
     pub fn next_event(&mut self) -> Option<InitiatorEvent> {
         self.events.pop()
     }
 
-    /// The bytes to send after [`InitiatorAction::ArmTx`].
+    /// Returns the bytes to send after [`InitiatorAction::ArmTx`].
     pub fn tx_bytes(&self) -> &[u8] {
         match self.state {
             State::Step(Step::SendPayload, _) => self.tx.as_slice(),
@@ -250,7 +250,7 @@ impl Initiator {
         }
     }
 
-    /// Whether [`submit`](Self::submit) would take a payload: the last one has been passed.
+    /// Returns true if [`submit`](Self::submit) would take a payload: the last one has been passed.
     pub fn can_submit(&self) -> bool {
         self.is_synchronised() && self.tx.is_empty()
     }
@@ -266,12 +266,13 @@ impl Initiator {
         taken
     }
 
-    /// Whether the last submitted payload has been passed.
+    /// Returns true if the last submitted payload has been passed.
     pub fn is_passed(&self) -> bool {
         self.tx.is_empty()
     }
 
-    /// What was received and not yet consumed. While it is not empty, the responder is held off.
+    /// Returns the bytes that were received and not yet consumed. While there are any, the responder is
+    /// held off.
     pub fn received(&self) -> &[u8] {
         // Until the responder has taken `ack` down, the exchange may still fail; the payload is then
         // forgotten, since the server sends it again.
@@ -328,7 +329,7 @@ impl Initiator {
         }
     }
 
-    /// Time has passed.
+    /// Lets everything happen that is due: time has passed.
     pub fn poll(&mut self, now: Instant) {
         match self.state {
             State::Closed => {}
@@ -360,7 +361,7 @@ impl Initiator {
         }
     }
 
-    /// When to poll again: `now` at the earliest.
+    /// Returns the time of the next poll, if nothing happens before: `now` at the earliest.
     pub fn poll_at(&self, now: Instant) -> Option<Instant> {
         let at = match self.state {
             State::Closed => return None,

@@ -14,7 +14,7 @@
 //! Who has the payload when something fails in the middle? The responder hands a payload over when
 //! `syn` has fallen after it, the initiator counts a payload as passed when `ack` has risen after it.
 //! As `syn` falls only because the initiator saw that, a payload that is sent again after a failure
-//! was never handed over before: a crash may lose a payload, but does not double one.
+//! was never handed over before: a crash may lose a payload, but does not duplicate one.
 
 pub mod frame;
 mod initiator;
@@ -34,17 +34,17 @@ pub const ADDRESS: u8 = 0x12;
 /// The most bytes that pass in one direction in one exchange.
 pub const MAX_PAYLOAD: usize = 200;
 
-/// How long the responder waits after `syn` rises before it addresses the slave.
+/// The pause of the responder between a rise of `syn` and the slave's address.
 pub const SETUP: Duration = Duration::from_micros(20);
 
-/// How long the responder keeps `ack` low at least in the two pulses that are not interlocked. A
-/// pulse of 93 µs was missed by the reference's polling initiator.
+/// The shortest time for which the responder keeps `ack` low in the two pulses that are not
+/// interlocked. A pulse of 93 µs was missed by the reference's polling initiator.
 pub const PULSE: Duration = Duration::from_micros(100);
 
 /// The longest wait for the other side within an exchange.
 pub const WAIT: Duration = Duration::from_secs(1);
 
-/// What precedes a payload: two bytes, little-endian; bits 0–14 length, bit 15 hold-off.
+/// The header of a payload: two bytes, little-endian; bits 0–14 length, bit 15 hold-off.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub struct Header {
     /// Length of the payload that follows; 0 for none.
@@ -54,7 +54,7 @@ pub struct Header {
 }
 
 impl Header {
-    /// The two bytes.
+    /// Returns the two bytes.
     pub const fn encode(self) -> [u8; 2] {
         (self.len & 0x7fff | (self.hold_off as u16) << 15).to_le_bytes()
     }

@@ -13,7 +13,7 @@ pub(crate) struct Assembler<const N: usize> {
     too_long: bool,
 }
 
-/// What to do with a payload.
+/// The result of a payload.
 pub(crate) enum Step {
     /// These many bytes were used, and no line is complete.
     Partial(usize),
@@ -33,18 +33,18 @@ impl<const N: usize> Assembler<N> {
         self.too_long = false;
     }
 
-    /// The first byte of the line, of which `payload` is the continuation.
+    /// Returns the first byte of the line, of which `payload` is the continuation.
     pub(crate) fn first(&self, payload: &[u8]) -> Option<u8> {
         self.line.first().or(payload.first()).copied()
     }
 
-    /// The length that the line will have, if it ends in `payload` and is not too long.
+    /// Returns the length that the line will have, if it ends in `payload` and is not too long.
     pub(crate) fn completes(&self, payload: &[u8]) -> Option<usize> {
         let end = payload.iter().position(|&b| b == b'\n')?;
         (!self.too_long && self.line.len() + end <= N).then_some(self.line.len() + end)
     }
 
-    /// The complete line, without its `\n`. [`clear`](Self::clear) it before the next one.
+    /// Returns the complete line, without its `\n`. [`clear`](Self::clear) it before the next one.
     pub(crate) fn line(&self) -> &[u8] {
         &self.line
     }
@@ -97,7 +97,7 @@ impl<const N: usize> Outgoing<N> {
         fits
     }
 
-    /// What has not been submitted.
+    /// Returns the bytes that have not been submitted.
     pub(crate) fn rest(&self) -> &[u8] {
         &self.line[self.submitted..]
     }

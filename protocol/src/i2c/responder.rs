@@ -4,7 +4,7 @@ use super::{Header, PULSE, Payload, SETUP, WAIT};
 use crate::fifo::Fifo;
 use crate::time::{Duration, Instant};
 
-/// What the owner is to do with its pin and as I2C master, in this order.
+/// An action of the owner on its pin or as I2C master. Actions are carried out in their order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum ResponderAction {
     /// Set `ack`.
@@ -15,7 +15,7 @@ pub enum ResponderAction {
     Write,
 }
 
-/// Why a transfer failed.
+/// The reason why a transfer failed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum BusFault {
     /// The slave did not acknowledge its address: it is not armed yet, and has lost nothing. The
@@ -67,7 +67,7 @@ enum Transfer {
     WritePayload,
 }
 
-/// How soon a transfer is tried again whose address was not acknowledged.
+/// The pause before a transfer is tried again whose address was not acknowledged.
 const RETRY: Duration = Duration::from_millis(1);
 
 /// The ESP8266's side of the exchange.
@@ -81,7 +81,7 @@ pub struct Responder {
     header: [u8; 2],
     tx: Payload,
     sending: bool,
-    /// What is being received; handed over when the initiator has confirmed it.
+    /// The payload that is being received; handed over when the initiator has confirmed it.
     incoming: Payload,
     rx: Payload,
     peer_free: bool,
@@ -90,14 +90,14 @@ pub struct Responder {
 }
 
 impl Responder {
-    /// A responder that has just booted. `syn` is the level of the wire.
+    /// Returns a responder that has just booted. `syn` is the level of the wire.
     pub fn new(syn: bool) -> Self {
         let mut responder = Self::idle();
         responder.start(syn);
         responder
     }
 
-    /// A responder that does nothing until [`start`](Self::start): for a `static`.
+    /// Returns a responder that does nothing until [`start`](Self::start): for a `static`.
     pub const fn idle() -> Self {
         Self {
             state: State::Syncing,
@@ -121,22 +121,22 @@ impl Responder {
         self.sync();
     }
 
-    /// Whether the initiator has taken `syn` down since boot: exchanges may come.
+    /// Returns true once the initiator has taken `syn` down since boot: exchanges may come.
     pub fn is_synchronised(&self) -> bool {
         self.state != State::Syncing
     }
 
-    /// Exchanges that were given up because of a bus fault or a wait of more than a second.
+    /// Returns how many exchanges were given up because of a bus fault or a wait of more than a second.
     pub fn failures(&self) -> u32 {
         self.failures
     }
 
-    /// The next thing to do.
+    /// Returns the next action.
     pub fn next_action(&mut self) -> Option<ResponderAction> {
         self.actions.pop()
     }
 
-    /// The bytes of a [`ResponderAction::Write`].
+    /// Returns the bytes of a [`ResponderAction::Write`].
     pub fn tx_bytes(&self) -> &[u8] {
         match self.state {
             State::Step(Step::Busy(Transfer::WritePayload), _) => self.tx.as_slice(),
@@ -144,7 +144,7 @@ impl Responder {
         }
     }
 
-    /// Whether [`submit`](Self::submit) would take a payload.
+    /// Returns true if [`submit`](Self::submit) would take a payload.
     pub fn can_submit(&self) -> bool {
         self.tx.is_empty()
     }
@@ -155,7 +155,8 @@ impl Responder {
         if self.tx.is_empty() { self.tx.set(bytes) } else { 0 }
     }
 
-    /// What was received and not yet consumed. While it is not empty, the initiator is held off.
+    /// Returns the bytes that were received and not yet consumed. While there are any, the initiator is
+    /// held off.
     pub fn received(&self) -> &[u8] {
         self.rx.as_slice()
     }
@@ -219,7 +220,7 @@ impl Responder {
         }
     }
 
-    /// Time has passed.
+    /// Lets everything happen that is due: time has passed.
     pub fn poll(&mut self, now: Instant) {
         match self.state {
             State::Step(_, limit) if now >= limit => self.give_up(),
@@ -240,7 +241,7 @@ impl Responder {
         }
     }
 
-    /// When to poll again: `now` at the earliest.
+    /// Returns the time of the next poll, if nothing happens before: `now` at the earliest.
     pub fn poll_at(&self, now: Instant) -> Option<Instant> {
         let at = match self.state {
             State::Syncing | State::Idle => return None,

@@ -1,4 +1,4 @@
-//! What an endpoint knows of the present connection only.
+//! The state of an endpoint that belongs to the present connection only.
 
 use core::hash::{Hash, Hasher};
 
@@ -11,7 +11,7 @@ use crate::time::{Duration, Instant};
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(super) struct Connection {
     pub(super) last_rx: Instant,
-    /// When the next keepalive is due at the latest; at once after connecting.
+    /// The latest time of the next keepalive; at once after connecting.
     pub(super) keepalive_at: Instant,
     /// A complete line has come.
     pub(super) first_line: bool,

@@ -170,7 +170,7 @@ impl fmt::Display for Escaped<'_> {
     }
 }
 
-/// Why something is not an id.
+/// The reason why a text is not an id.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum BadId {
     /// It is empty.
@@ -221,7 +221,7 @@ pub fn check_text(text: &str) -> Result<&str, BadText> {
     }
 }
 
-/// Why a text cannot be sent as one line.
+/// The reason why a text cannot be sent as one line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum BadText {
     /// It is empty.
@@ -266,7 +266,7 @@ impl<const N: usize> LineBuf for heapless::Vec<u8, N> {
     }
 }
 
-/// What [`LineReader::feed`] found.
+/// A find of [`LineReader::feed`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Found<'a> {
     /// A whole line, without its `\n`.

@@ -20,7 +20,7 @@ impl<const BYTES: usize, const LINES: usize> Packed<BYTES, LINES> {
         Self { bytes: Vec::new(), ends: Vec::new() }
     }
 
-    /// Whether there is room for one more line of `len` bytes.
+    /// Returns true if there is room for one more line of `len` bytes.
     pub(crate) fn fits(&self, len: usize) -> bool {
         !self.ends.is_full() && self.bytes.len() + len <= BYTES
     }
@@ -43,7 +43,7 @@ impl<const BYTES: usize, const LINES: usize> Packed<BYTES, LINES> {
         self.ends.push(self.bytes.len() as u16).map_err(|_| Full)
     }
 
-    /// The line `at`, of which 0 is the oldest.
+    /// Returns the line `at`, of which 0 is the oldest.
     pub(crate) fn get(&self, at: usize) -> Option<&[u8]> {
         let end = *self.ends.get(at)?;
         self.bytes.get(self.start(at)..usize::from(end))

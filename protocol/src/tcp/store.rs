@@ -2,7 +2,7 @@
 
 /// Keeps the texts of lines that are not acknowledged, in the order in which they were put in.
 pub trait Store {
-    /// What a line is given back as when it leaves.
+    /// The form in which a line is given back when it leaves.
     type Line;
     /// The text of one of them; 0 is the oldest.
     ///

@@ -1,4 +1,4 @@
-//! What the tests of this crate share.
+//! Tools that the tests of this crate share.
 #![allow(dead_code, missing_docs)]
 
 pub mod net;
@@ -54,7 +54,7 @@ pub struct Rec {
     pub took: Vec<Duration>,
     pub invalid: Vec<Vec<u8>>,
     pub too_long: usize,
-    /// What to answer: taken, unless it says otherwise.
+    /// The answer: taken, unless it says otherwise.
     pub refuse: bool,
     pub later: bool,
     pub refused: Vec<String>,

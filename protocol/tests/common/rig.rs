@@ -8,14 +8,14 @@ use std::collections::BTreeMap;
 use pblink_protocol::i2c::{BusFault, Initiator, InitiatorAction, Responder, ResponderAction};
 use pblink_protocol::time::{Duration, Instant};
 
-/// What stands behind the initiator.
+/// The owner of an initiator.
 pub trait Stm {
     fn exchange(&mut self) -> &mut Initiator;
     fn poll(&mut self, now: Instant);
     fn poll_at(&self, now: Instant) -> Option<Instant>;
 }
 
-/// What stands behind the responder.
+/// The owner of a responder.
 pub trait Esp {
     fn boot(syn: bool) -> Self;
     fn exchange(&mut self) -> &mut Responder;
@@ -107,7 +107,7 @@ pub struct Rig<S, E> {
     pub resets: u32,
     /// From the end of reset to the first instruction of the program.
     pub boot_time: Duration,
-    /// How late the STM32 learns of edges and of the ends of transfers.
+    /// The delay with which the STM32 learns of edges and of the ends of transfers.
     pub ack_latency: Duration,
     pub transfer_latency: Duration,
     /// The STM32 learns of all edges of so much time at once: pulses are 0 µs long for it.
@@ -116,7 +116,7 @@ pub struct Rig<S, E> {
     pub naks: u32,
     /// The next transfer is garbled, and both sides notice.
     pub garble: bool,
-    /// What the next header becomes on its way.
+    /// The bytes that the next header becomes on its way.
     pub header: Option<[u8; 2]>,
     /// An ESP8266 that starts again in the middle of an exchange may transfer what nobody expects.
     pub mismatch_allowed: bool,
@@ -405,7 +405,7 @@ impl<S: Stm, E: Esp> Rig<S, E> {
         }
     }
 
-    /// When something happens next.
+    /// Returns the time of the next event.
     pub fn next_at(&self) -> Option<Instant> {
         let esp = self.esp.as_ref().filter(|_| !self.hung);
         [

@@ -53,7 +53,7 @@ pub fn config() -> Config {
 
 pub type ServerEnd = Endpoint<heapless::Vec<u8, 2048>, Vec<u8>, 64>;
 
-/// What the server's application has got.
+/// The lines that the server's application has got.
 #[derive(Debug, Default)]
 pub struct ServerApp {
     pub got: Vec<String>,
@@ -370,7 +370,7 @@ impl World {
     }
 }
 
-/// Whether the application was told this.
+/// Returns true if the application had this event.
 pub fn has(world: &World, event: AppEvent) -> bool {
     world.app_events.iter().any(|e| e.1 == event)
 }
