@@ -1,0 +1,149 @@
+//! What the papers name exists: files, folders, and the places that they link to.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use pblink_checks::root;
+
+/// Files of the tree that end like this.
+fn files(ending: &str) -> Vec<PathBuf> {
+    let listed =
+        Command::new("git").args(["ls-files", "-z"]).current_dir(root()).output().expect("git");
+    let listed = String::from_utf8(listed.stdout).unwrap();
+    let found: Vec<_> = listed
+        .split('\0')
+        .filter(|name| name.ends_with(ending))
+        .map(|name| root().join(name))
+        .collect();
+    assert!(!found.is_empty(), "this is no clone: git lists no file that ends with {ending}");
+    found
+}
+
+/// The text without fenced blocks, in which brackets mean other things.
+fn prose(text: &str) -> String {
+    let mut fenced = false;
+    let mut out = String::new();
+    for line in text.lines() {
+        if line.trim_start().starts_with("```") {
+            fenced = !fenced;
+        } else if !fenced {
+            out.push_str(line);
+            out.push('\n');
+        }
+    }
+    out
+}
+
+/// The targets of Markdown links.
+fn links(text: &str) -> Vec<String> {
+    prose(text)
+        .split("](")
+        .skip(1)
+        .filter_map(|rest| rest.split_once(')'))
+        .map(|(to, _)| to.to_owned())
+        .collect()
+}
+
+/// The names by which headings are linked to.
+fn anchors(text: &str) -> BTreeSet<String> {
+    let headings = prose(text);
+    let headings = headings.lines().filter(|line| line.starts_with('#'));
+    headings
+        .map(|line| {
+            let words = line.trim_start_matches('#').trim().to_lowercase();
+            words
+                .chars()
+                .filter(|c| c.is_alphanumeric() || " -_".contains(*c))
+                .collect::<String>()
+                .replace(' ', "-")
+        })
+        .collect()
+}
+
+#[test]
+fn every_link_of_every_paper_leads_somewhere() {
+    let mut wrong = Vec::new();
+    for file in files(".md") {
+        // What a user gets to change has links of its own, from where it will lie.
+        if file.starts_with(root().join("templates")) {
+            continue;
+        }
+        let text = std::fs::read_to_string(&file).unwrap();
+        for link in links(&text) {
+            if link.contains("://") {
+                continue;
+            }
+            let (to, anchor) = link.split_once('#').unwrap_or((&link, ""));
+            let target = if to.is_empty() { file.clone() } else { file.parent().unwrap().join(to) };
+            let found = target.exists()
+                && (anchor.is_empty()
+                    || std::fs::read_to_string(&target)
+                        .is_ok_and(|text| anchors(&text).contains(anchor)));
+            if !found {
+                wrong.push(format!("{}: {link}", file.strip_prefix(root()).unwrap().display()));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "links that lead nowhere:\n{}", wrong.join("\n"));
+}
+
+/// Words in backquotes that look like paths of this tree.
+fn paths(text: &str) -> BTreeSet<String> {
+    let text = prose(text);
+    let quoted = text.split('`').skip(1).step_by(2);
+    let looks = |word: &&str| {
+        let plain = word.chars().all(|c| c.is_ascii_alphanumeric() || "._-/".contains(c));
+        plain && word.contains('/') && !word.starts_with('/') && !word.starts_with("target/")
+    };
+    quoted.flat_map(str::split_whitespace).filter(looks).map(str::to_owned).collect()
+}
+
+#[test]
+fn every_path_that_contributing_and_architecture_name_exists() {
+    let mut wrong = Vec::new();
+    for paper in ["CONTRIBUTING.md", "docs/ARCHITECTURE.md"] {
+        let text = std::fs::read_to_string(root().join(paper)).unwrap();
+        let found = paths(&text);
+        assert!(found.len() > 8, "{paper} names only {found:?}");
+        for path in found {
+            let first = path.split('/').next().unwrap_or_default();
+            // `src/x.rs` is said of a crate that the sentence names; `MIT/Apache` is none.
+            let of_this_tree =
+                root().join(first).is_dir() || path.ends_with('/') || path.ends_with(".rs");
+            if of_this_tree && first != "src" && !root().join(&path).exists() {
+                wrong.push(format!("{paper}: {path}"));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "paths that do not exist:\n{}", wrong.join("\n"));
+}
+
+#[test]
+fn contributing_has_a_row_for_all_that_is_added_often() {
+    let text = std::fs::read_to_string(root().join("CONTRIBUTING.md")).unwrap();
+    let table = text.split("## How to add").nth(1).and_then(|t| t.split("\n## ").next()).unwrap();
+    for row in ["verb", "setting", "message", "fault", "consumer", "board", "frame"] {
+        let line = table.lines().find(|line| line.starts_with(&format!("| a {row}")));
+        let cells = line.unwrap_or_else(|| panic!("no row for a {row}")).matches('|').count();
+        assert_eq!(cells, 5, "the row for a {row} has files, rig and command");
+    }
+}
+
+#[test]
+fn decisions_are_all_in_their_index() {
+    let index = std::fs::read_to_string(root().join("docs/decisions/README.md")).unwrap();
+    for file in files(".md").iter().filter(|f| f.starts_with(root().join("docs/decisions"))) {
+        let name = file.file_name().unwrap().to_str().unwrap();
+        assert!(name == "README.md" || index.contains(name), "{name} is not in the index");
+    }
+}
+
+#[test]
+fn a_link_that_leads_nowhere_is_found() {
+    let text = "# A `b/` c\n[x](y.md#z) `a/b.rs`\n```\n[no](link)\n```\n";
+    assert_eq!(links(text), ["y.md#z"]);
+    assert_eq!(anchors(text).into_iter().collect::<Vec<_>>(), ["a-b-c"]);
+    assert!(paths(text).contains("a/b.rs"));
+    assert!(!Path::new("y.md").exists());
+}
