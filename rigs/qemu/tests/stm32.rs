@@ -28,6 +28,8 @@ fn command(program: &str) -> Command {
 fn cargo_test(manifest: &str) {
     let output = command("cargo")
         .args(["test", "--locked", "--manifest-path", manifest, "--", "--nocapture"])
+        // One for all workspaces of rigs and boards: what they share is built once.
+        .env("CARGO_TARGET_DIR", root().join("target/rigs"))
         .output()
         .expect("cargo started this");
     println!("{}", String::from_utf8_lossy(&output.stdout));

@@ -1,0 +1,53 @@
+# The usual names for the usual work. `just` alone lists them.
+# Needs `just` (https://just.systems); every recipe is also a command that you can type.
+
+set shell := ["bash", "-euo", "pipefail", "-c"]
+
+# Lists the recipes.
+default:
+    @just --list --unsorted
+
+# Formats and lints everything that compiles without a board's tool chain, as CI does.
+check:
+    .ci/lint
+
+# Runs the tests of the workspace's crates that need no emulator.
+test *ARGS:
+    cargo test --workspace --exclude pblink-emulation {{ ARGS }}
+
+# Runs all tests: the README's command. Emulators and compilers: `sudo rigs/install.sh`.
+test-all:
+    cargo test --workspace
+
+# Runs what CI runs, from the first line to the last.
+ci:
+    .ci/run
+
+# Builds both firmwares, as far as their tools are there.
+fw:
+    firmware-stm32/build.sh release
+    firmware-esp8266/build.sh sdk
+
+# Measures the server beside a raw tokio program, in one run.
+bench *ARGS:
+    cargo bench -p pblink-server {{ ARGS }}
+
+# Checks licences, advisories and sources of all dependencies (needs cargo-deny).
+deny:
+    cargo deny check
+
+# Packs every crate that ships and compiles it from the package.
+package:
+    .ci/package
+
+# Checks the workflows (needs actionlint).
+workflows:
+    actionlint .github/workflows/*.yml
+
+# Draws the picture of the README from the real screen.
+picture:
+    cargo run -p pblink --example screen > docs/screen.svg
+
+# Shows snapshots that have changed, and takes those that you accept (needs cargo-insta).
+snapshots:
+    cargo insta review
