@@ -77,6 +77,8 @@ pub struct Builder {
     max_line: usize,
     max_written_line: usize,
     queue: (usize, usize),
+    queue_total: usize,
+    hold_reports: bool,
     max_clients: usize,
     max_connections: usize,
     max_pending: usize,
@@ -101,7 +103,9 @@ impl Builder {
             allow_unknown: false,
             max_line: 64 * 1024,
             max_written_line: MAX_TEXT,
-            queue: (1024, 256 * 1024),
+            queue: (255, 256 * 1024),
+            queue_total: 64 * 1024 * 1024,
+            hold_reports: false,
             max_clients: 16 * 1024,
             max_connections: 32 * 1024,
             max_pending: 1024,
@@ -161,10 +165,30 @@ impl Builder {
         self
     }
 
-    /// How many unread lines, and how many bytes of them, the server keeps for each client. What
-    /// does not fit is not acknowledged, so that the client repeats it. Default 1024 lines, 256 KiB.
+    /// The lines that the server keeps for each client until they are accepted: how many, and how many
+    /// bytes of memory (each line counts for 32 bytes beside its text). Default 255 lines, 256 KiB: more
+    /// than a client may send before it is acknowledged, if its lines are no longer than 1 KiB.
+    ///
+    /// A line beyond that is dropped without an acknowledgement, so that the client repeats it. A queue
+    /// that is empty takes a line of any length.
     pub fn queue(mut self, lines: usize, bytes: usize) -> Self {
         self.queue = (lines, bytes);
+        self
+    }
+
+    /// The bytes of memory that the [queues](Self::queue) of all clients may need together. Beyond that
+    /// only empty queues take a line. Default 64 MiB.
+    pub fn queue_total(mut self, bytes: usize) -> Self {
+        self.queue_total = bytes;
+        self
+    }
+
+    /// Hands reports of ESP8266s out like lines, in their order, and acknowledges them when they are
+    /// accepted: for owners that store which messages they have received. Default false: reports are
+    /// taken out of the stream, become [events](crate::EventKind::Report), and are acknowledged at once.
+    /// [`Connection::read_line`](crate::Connection::read_line) passes over them in any case.
+    pub fn hold_reports(mut self, hold: bool) -> Self {
+        self.hold_reports = hold;
         self
     }
 
@@ -228,6 +252,7 @@ impl Builder {
             (self.max_written_line, "max_written_line"),
             (self.queue.0, "the number of queued lines"),
             (self.queue.1, "the number of queued bytes"),
+            (self.queue_total >> 12, "a 4096th of queue_total"),
             (self.max_clients, "max_clients"),
             (self.max_connections, "max_connections"),
             (self.max_pending, "max_pending"),
@@ -244,6 +269,8 @@ impl Builder {
             max_written: self.max_written_line,
             queue_lines: self.queue.0,
             queue_bytes: self.queue.1,
+            queue_total: self.queue_total,
+            hold_reports: self.hold_reports,
             max_clients: self.max_clients,
         };
         if !self.restore.fits(&limits) {

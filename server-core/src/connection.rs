@@ -1,13 +1,16 @@
 //! What an application holds of a link: a handle to read, write and look.
 
+use std::pin::pin;
 use std::sync::Arc;
 
 use pblink_protocol::delivery::Delivery;
 use pblink_protocol::tcp::endpoint::Ticket;
 use pblink_protocol::tcp::line::check_text;
 
+use crate::batch::{Batch, Lines};
 use crate::error::{Closed, WriteError};
 use crate::event::Cause;
+use crate::received::Received;
 use crate::session::{Core, Session};
 use crate::status::LinkStatus;
 
@@ -22,12 +25,69 @@ impl Connection {
         &self.0.id
     }
 
-    /// Waits for a line and returns it, without its newline. During an outage it goes on waiting.
+    /// Waits for a line and lends it to the application: the client gets its acknowledgement only when
+    /// it is [accepted](Received::accept), so that nothing is lost if this program dies before. During an
+    /// outage it goes on waiting.
     ///
     /// Dropping the future loses no line. Several tasks may read; each line goes to one of them.
     ///
     /// # Errors
-    /// [`Closed`] once the server was shut down.
+    /// [`Closed`] once the server is being shut down.
+    pub async fn recv(&self) -> Result<Received, Closed> {
+        let session = &self.0;
+        let (loan, text, report) = self.next(|| session.try_lend()).await?;
+        Ok(Received::new(Arc::clone(session), loan, text, report))
+    }
+
+    /// Lends all waiting lines at once: for an owner that stores many in one go. `None`: none is waiting,
+    /// or the application has lines of this client that it has neither accepted nor given back.
+    /// While a batch is out, [`recv`](Self::recv) and [`read_line`](Self::read_line) wait.
+    ///
+    /// # Errors
+    /// [`Closed`] once the server is being shut down.
+    pub fn take_batch(&self) -> Result<Option<Batch>, Closed> {
+        let mut lines = Lines::default();
+        let lent = self.0.try_lend_all(&mut lines)?;
+        Ok(lent.then(|| Batch::new(Arc::clone(&self.0), lines)))
+    }
+
+    /// Waits until a batch can be taken, and [takes](Self::take_batch) it.
+    ///
+    /// # Errors
+    /// [`Closed`] once the server is being shut down.
+    pub async fn next_batch(&self) -> Result<Batch, Closed> {
+        self.next(|| self.take_batch()).await
+    }
+
+    /// Waits until `take` gives something.
+    async fn next<R>(
+        &self,
+        mut take: impl FnMut() -> Result<Option<R>, Closed>,
+    ) -> Result<R, Closed> {
+        let session = &*self.0;
+        if let Some(taken) = take()? {
+            return Ok(taken);
+        }
+        loop {
+            let mut arrived = pin!(session.lines.notified());
+            // The end wakes only those who are on the list.
+            arrived.as_mut().enable();
+            if let Some(taken) = take()? {
+                // Several lines may have come with one call.
+                session.pass_on();
+                return Ok(taken);
+            }
+            arrived.await;
+        }
+    }
+
+    /// Waits for a line, accepts it, and returns it without its newline: [`recv`](Self::recv) and
+    /// [`accept`](Received::accept) in one. During an outage it goes on waiting.
+    ///
+    /// Dropping the future loses no line. Several tasks may read; each line goes to one of them.
+    ///
+    /// # Errors
+    /// [`Closed`] once the server is being shut down.
     pub async fn read_line(&self) -> Result<String, Closed> {
         let mut line = String::new();
         self.read_line_into(&mut line).await?;
@@ -38,23 +98,9 @@ impl Connection {
     /// replaced. Nothing is allocated as long as its capacity suffices.
     ///
     /// # Errors
-    /// [`Closed`] once the server was shut down.
+    /// [`Closed`] once the server is being shut down.
     pub async fn read_line_into(&self, line: &mut String) -> Result<(), Closed> {
-        let session = &*self.0;
-        if session.try_read(line)? {
-            return Ok(());
-        }
-        loop {
-            let arrived = session.lines.notified();
-            if session.try_read(line)? {
-                // Several lines may have come with one call.
-                if session.has_lines() {
-                    session.lines.notify_one();
-                }
-                return Ok(());
-            }
-            arrived.await;
-        }
+        self.next(|| Ok(self.0.try_read(line)?.then_some(()))).await
     }
 
     /// Writes a line. It may end with a newline; the client gets it without.

@@ -83,7 +83,8 @@ pub enum EventKind {
         /// The start of the line, made printable.
         start: String,
     },
-    /// A line was left unacknowledged because the application does not read; the client repeats it.
+    /// A line was dropped without an acknowledgement because too many wait to be accepted; the client
+    /// repeats it. No correct client brings this about, unless many fill the memory of all.
     QueueFull {
         /// The client's id.
         id: String,

@@ -45,9 +45,21 @@
 //! events. Each connection has a task of its own, which waits for its socket, its timer, and its
 //! session; nothing polls. What a client sends, or fails to send, concerns only its own task.
 //!
-//! Everything is bounded: hellos (64 bytes, one time-out or 5 s), lines, unread lines, lines in flight (64),
-//! clients, connections (also for each address), events (1024). A line that finds the queue of unread lines full is not
-//! acknowledged, so the client repeats it and nothing is lost. A client that does not read is cut.
+//! Work for each client starts from [`Server::next_client`], which misses none; [`Server::events`] are
+//! for eyes and logs.
+//!
+//! **Acknowledgements are the credit.** A line is acknowledged when the application has accepted it:
+//! [`Connection::read_line`] takes and accepts a line, [`Connection::recv`] lends it until
+//! [`Received::accept`], [`Connection::take_batch`] lends all that wait. A client sends only so many
+//! lines ahead (ours 64, at most 127), so a slow application slows its clients down, and none of their
+//! lines is refused or comes out of order. What was not accepted when this program dies comes again. The
+//! socket is always read: acknowledgements for the application's own lines, keepalives and the end of a
+//! connection are seen at once, however many lines wait.
+//!
+//! Everything is bounded: hellos (64 bytes, one time-out or 5 s), lines, lines that are not accepted (255 and
+//! 256 KiB for each client, 64 MiB for all), lines in flight (64), clients, connections (also for each address), events (1024). A
+//! line that finds the queue full is not acknowledged, so the client repeats it and nothing is lost. A
+//! client that does not read is cut.
 //!
 //! A client that comes back while its old connection is half open takes over when the old one has been
 //! silent for half a time-out and it has itself waited a quarter of one. If the old one speaks, the new
@@ -59,7 +71,7 @@
 //! | there | here |
 //! |---|---|
 //! | `server.run(expected, verbose, port, timeout)` | [`Server::builder`], [`Builder::expected`], [`Builder::port`], [`Builder::timeout`], [`Builder::bind`]; for `verbose` see [`Server::events`] |
-//! | `await Connection.client_conn(id)` | [`Server::client`] |
+//! | `await Connection.client_conn(id)` | [`Server::client`]; [`Server::next_client`] for whoever connects |
 //! | `Connection._conns[id]` | [`Server::link`] |
 //! | `await Connection.wait_all()` | [`Server::wait_expected`] |
 //! | `await Connection.wait_all(peers=…)` | [`Server::wait_all`] |
@@ -67,7 +79,7 @@
 //! | `await conn` | [`Connection::wait_up`] |
 //! | `conn.status()`, `conn()` | [`Connection::is_up`], and in detail [`Connection::status`] |
 //! | `conn.nconns` | [`Connection::connects`] |
-//! | `await conn.readline()` | [`Connection::read_line`] (without the newline) |
+//! | `await conn.readline()` | [`Connection::read_line`] (without the newline). The client gets its acknowledgement only now: read from every client that sends, or it waits |
 //! | `await conn.write(line, qos=True, wait=True)` | [`Connection::write`] with [`Delivery::ORDERED`] |
 //! | `await conn.write(line, qos=True, wait=False)` | [`Connection::write`] with [`Delivery::UNORDERED`] |
 //! | `await conn.write(line, qos=False)` | [`Connection::write`] with [`Delivery::BestEffort`] |
@@ -75,6 +87,8 @@
 #![forbid(unsafe_code)]
 
 mod accept;
+mod batch;
+mod budget;
 mod buffers;
 mod builder;
 mod bus;
@@ -82,6 +96,7 @@ mod connection;
 mod error;
 pub mod event;
 mod newcomers;
+mod received;
 mod refusals;
 mod registry;
 mod server;
@@ -89,6 +104,7 @@ mod session;
 mod sources;
 mod status;
 
+pub use batch::{Batch, BatchLine};
 pub use builder::{BindError, Builder};
 pub use bus::{Events, Notice};
 pub use connection::Connection;
@@ -98,6 +114,7 @@ pub use pblink_protocol::delivery::Delivery;
 pub use pblink_protocol::layer::Layer;
 pub use pblink_protocol::report::Report;
 pub use pblink_protocol::tcp::line::{BadId, BadText};
+pub use received::Received;
 pub use registry::SavedSessions;
 pub use server::Server;
 pub use status::{LinkState, LinkStatus};

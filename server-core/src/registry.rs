@@ -57,7 +57,7 @@ pub(crate) struct Registry {
 /// nothing is lost or doubled. See [`Builder::restore`].
 ///
 /// They hold, for each client that has connected: which messages it has sent (so that a repeated one
-/// is known), the lines that it sent and nobody has read, and the lines that were written and that it
+/// is known), the lines that it sent and nobody has accepted, and the lines that were written and that it
 /// has not acknowledged.
 #[derive(Debug, Default)]
 pub struct SavedSessions {
@@ -77,7 +77,7 @@ impl SavedSessions {
         self.sessions.is_empty()
     }
 
-    /// Lines that have arrived and that nobody has read.
+    /// Lines that have arrived and that nobody has accepted. Their clients repeat them.
     pub fn unread(&self) -> usize {
         (self.sessions.iter().map(|(_, core)| core.side.inbox.len())).sum()
     }

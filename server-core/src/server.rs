@@ -9,6 +9,7 @@ use tokio::sync::{Semaphore, watch};
 use tokio::time::{Instant, timeout, timeout_at};
 
 use crate::accept::accept;
+use crate::budget::Budget;
 use crate::bus::{Bus, Events};
 use crate::connection::Connection;
 use crate::error::Closed;
@@ -50,6 +51,7 @@ impl Server {
             limits: setup.limits,
             bus: Bus::new(),
             newcomers: Newcomers::new(),
+            inboxes: Budget::new(setup.limits.queue_total),
             clock: restore.origin.map_or(Clock(Instant::now()), |(clock, _)| clock),
         });
         let mut registry = Registry::default();
@@ -169,6 +171,12 @@ impl Server {
         self.inner.refusals.total(reason)
     }
 
+    /// Bytes of memory that the lines count for which have arrived and which no application has accepted:
+    /// at most the builder's [`queue_total`](crate::Builder::queue_total), and one line for each client.
+    pub fn queued_bytes(&self) -> usize {
+        self.inner.shared.inboxes.used()
+    }
+
     /// Events from now on. The first caller also gets those since the server was started, the last 1024
     /// of them.
     pub fn events(&self) -> Events {
@@ -188,20 +196,33 @@ impl Server {
         }
     }
 
-    /// Stops the server cleanly: accepts nobody, takes no more lines to write, waits for
-    /// acknowledgements that are due (at most one time-out), and closes all connections.
+    /// Stops the server cleanly, within one time-out: see [`shutdown_within`](Self::shutdown_within).
+    pub async fn shutdown(&self) -> SavedSessions {
+        self.shutdown_within(self.time_out()).await
+    }
+
+    fn time_out(&self) -> Duration {
+        Duration::from_micros(self.inner.shared.limits.timing.timeout.as_micros())
+    }
+
+    /// Stops the server cleanly: accepts nobody, hands out no lines and takes none to write, waits for
+    /// the application to accept the lines that it has ([`Received`](crate::Received)), and for
+    /// acknowledgements that are due, at most for `patience`, and closes all connections.
     ///
-    /// What is unread or unacknowledged then is in the result. A second call returns nothing.
+    /// Reading returns [`Closed`] from the beginning, so that applications end. Lines that are not
+    /// accepted then are not acknowledged, so their clients send them again. These and the written lines
+    /// that are not acknowledged are in the result, for a server in the same process. A second call
+    /// returns nothing.
     ///
     /// Dropping the future leaves a server that accepts nobody and takes no lines; call it again to
     /// get the sessions.
-    pub async fn shutdown(&self) -> SavedSessions {
+    pub async fn shutdown_within(&self, patience: Duration) -> SavedSessions {
         self.guard.stop.send_replace(true);
-        let patience = Duration::from_micros(self.inner.shared.limits.timing.timeout.as_micros());
         let deadline = Instant::now() + patience;
         let sessions = self.inner.sessions();
         for session in &sessions {
             session.room.close();
+            session.close_reading();
         }
         for session in &sessions {
             if timeout_at(deadline, session.drained()).await.is_err() {
@@ -217,7 +238,7 @@ impl Server {
         // The listener's and every connection's task hold a permit. They end by themselves within a quarter of the
         // time-out.
         let all = self.inner.setup.max_connections as u32 + 1;
-        let _ = timeout(patience, self.inner.connections.acquire_many(all)).await;
+        let _ = timeout(self.time_out(), self.inner.connections.acquire_many(all)).await;
         self.inner.stopped();
         std::mem::take(&mut self.inner.registry().saved)
     }

@@ -50,7 +50,7 @@ pub struct LinkStatus {
     pub duplicates: u64,
     /// Lines that are no message, acknowledgement or keepalive.
     pub invalid_lines: u64,
-    /// Received lines that the application has not read yet.
+    /// Received lines that the application has not accepted yet.
     pub unread: u64,
     /// Lines written that are not acknowledged yet.
     pub unacked: u64,

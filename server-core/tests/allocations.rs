@@ -75,11 +75,11 @@ impl Lines {
         }
         let (write, bytes) = (&mut self.peer.write, &self.bytes);
         write.write_all(bytes).await.expect("the server reads");
-        self.take(3 * BATCH).await;
         for _ in 0..BATCH {
             let read = self.connection.read_line_into(&mut self.text);
             read.await.expect("the server lives");
         }
+        self.take(3 * BATCH).await;
     }
 
     async fn server_writes(&mut self, delivery: Delivery) {
@@ -111,9 +111,8 @@ impl Lines {
 async fn a_line_costs_no_allocation() {
     let server = server(PATIENT).await;
     let mut peer = Peer::hello(&server, "1").await;
-    peer.say("00first").await;
     let connection = soon(server.client("1")).await;
-    soon(connection.read_line()).await.unwrap();
+    peer.tell(&connection, "00first").await;
     let mut lines = Lines {
         peer,
         connection,

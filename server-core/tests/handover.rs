@@ -4,7 +4,7 @@ mod common;
 
 use std::pin::pin;
 
-use common::{PATIENT, Peer, SHORT, is_ready, read, server, soon};
+use common::{PATIENT, Peer, SHORT, arrived, is_ready, read, server, soon};
 use pblink_server::{Closed, Delivery, Notice, Server};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
@@ -99,15 +99,17 @@ async fn each_client_is_handed_out_once_whoever_asks() {
     {
         let mut dropped = pin!(server.next_client());
         assert!(!is_ready(dropped.as_mut()).await);
-        first.say("00a").await;
-        Peer::hello(&server, "second").await.say("00a").await;
+        first.send("00a\n").await;
+        let _second = Peer::hello(&server, "second").await;
+        soon(server.client("second")).await;
     }
     assert_eq!(soon(server.next_client()).await.unwrap().id(), "second");
     // A client that was asked for by its id is one like any other; one that comes back is not new.
     let asked = soon(server.client("first")).await;
     asked.close();
     first.rest().await;
-    Peer::hello(&server, "first").await.say("01b").await;
+    let _back = Peer::hello(&server, "first").await;
+    soon(asked.wait_up()).await.unwrap();
     let third = Peer::hello(&server, "third").await;
     assert_eq!(soon(server.next_client()).await.unwrap().id(), "third");
     drop(third);
@@ -122,7 +124,9 @@ async fn each_client_is_handed_out_once_whoever_asks() {
 async fn restored_clients_are_handed_out_before_they_are_back() {
     let first = server(SHORT).await;
     for id in ["1", "2"] {
-        Peer::hello(&first, id).await.say("00unread").await;
+        let mut peer = Peer::hello(&first, id).await;
+        peer.send("00unread\n").await;
+        arrived(&soon(first.client(id)).await, 1).await;
     }
     assert_eq!(soon(first.next_client()).await.unwrap().id(), "1");
     let saved = soon(first.shutdown()).await;
@@ -134,7 +138,8 @@ async fn restored_clients_are_handed_out_before_they_are_back() {
         assert_eq!(read(&client).await, "unread");
     }
     // That they are back makes them no new clients.
-    Peer::hello(&second, "1").await.say("01a").await;
-    Peer::hello(&second, "3").await.say("00a").await;
+    let _known = Peer::hello(&second, "1").await;
+    soon(second.client("1")).await;
+    let _new = Peer::hello(&second, "3").await;
     assert_eq!(soon(second.next_client()).await.unwrap().id(), "3");
 }

@@ -5,8 +5,8 @@ mod common;
 use std::pin::pin;
 
 use common::{
-    PATIENT, Peer, SHORT, begin_write, is_outage, is_ready, is_refusal, read, server, soon, start,
-    until,
+    App, PATIENT, Peer, SHORT, arrived, begin_write, is_outage, is_ready, is_refusal, read, server,
+    soon, start, until,
 };
 use pblink_server::{
     Cause, Connection, Delivery, EventKind, Layer, LinkState, Refusal, Report, Server,
@@ -16,6 +16,7 @@ use pblink_server::{
 async fn a_client_takes_over_from_its_own_half_open_connection() {
     // Half a time-out passes in the test; the whole one does not.
     let server = server(SHORT * 4).await;
+    let app = App::start(&server);
     let mut events = server.events();
     let mut old = Peer::hello(&server, "1").await;
     old.say("00a").await;
@@ -31,7 +32,7 @@ async fn a_client_takes_over_from_its_own_half_open_connection() {
     assert_eq!((id.as_str(), connects), ("1", 2));
     new.say("01b").await;
     let connection = soon(server.client("1")).await;
-    assert_eq!((read(&connection).await, read(&connection).await), ("a".into(), "b".into()));
+    assert_eq!((app.read("1").await, app.read("1").await), ("a".into(), "b".into()));
     // The old connection is closed.
     old.rest().await;
     assert!(connection.is_up());
@@ -40,6 +41,7 @@ async fn a_client_takes_over_from_its_own_half_open_connection() {
 #[tokio::test]
 async fn a_living_duplicate_is_refused_without_a_byte() {
     let server = server(PATIENT).await;
+    let app = App::start(&server);
     let mut events = server.events();
     let mut old = Peer::hello(&server, "1").await;
     old.say("00a").await;
@@ -61,7 +63,7 @@ async fn a_living_duplicate_is_refused_without_a_byte() {
     assert_eq!(new.rest().await, b"");
     old.say("01b").await;
     let status = server.link("1").unwrap().status();
-    assert_eq!((status.connects, status.unread, status.outages), (1, 2, 0));
+    assert_eq!((status.connects, app.unread("1"), status.outages), (1, 2, 0));
 }
 
 #[tokio::test]
@@ -69,6 +71,7 @@ async fn unknown_clients_are_refused_unless_allowed() {
     for allow in [false, true] {
         let builder = Server::builder().timeout(PATIENT).expected(["1"]);
         let server = start(builder.allow_unknown(allow)).await;
+        let _app = App::start(&server);
         let mut events = server.events();
         let mut peer = Peer::hello(&server, "01").await;
         if allow {
@@ -118,6 +121,7 @@ async fn silence_is_an_outage_and_lines_wait_for_its_end() {
 #[tokio::test]
 async fn keepalives_keep_both_ends_alive() {
     let server = server(SHORT * 2).await;
+    let _app = App::start(&server);
     let mut events = server.events();
     let mut peer = Peer::hello(&server, "1").await;
     // Answers each keepalive with one, for longer than two time-outs: a keepalive is due at once
@@ -197,12 +201,10 @@ async fn reports_are_taken_out_of_the_stream() {
     let server = server(PATIENT).await;
     let mut events = server.events();
     let mut peer = Peer::hello(&server, "1").await;
-    peer.say("00before").await;
-    peer.say(r#"01{"pblink":{"report":[2,7,23456]}}"#).await;
-    peer.say(r#"02{"pblink":{"report":[2,7]}}"#).await;
     let connection = soon(server.client("1")).await;
-    assert_eq!(read(&connection).await, "before");
-    assert_eq!(read(&connection).await, r#"{"pblink":{"report":[2,7]}}"#);
+    peer.tell(&connection, "00before").await;
+    peer.say(r#"01{"pblink":{"report":[2,7,23456]}}"#).await;
+    peer.tell(&connection, r#"02{"pblink":{"report":[2,7]}}"#).await;
     let event = until(&mut events, |e| matches!(e, EventKind::Report { .. })).await;
     let expected = EventKind::Report {
         id: "1".into(),
@@ -223,10 +225,12 @@ async fn a_dropped_read_loses_nothing_and_readers_share_the_lines() {
     {
         let mut dropped = pin!(connection.read_line());
         assert!(!is_ready(dropped.as_mut()).await);
-        peer.say("00a").await;
+        peer.send("00a\n").await;
+        arrived(&connection, 1).await;
         // It was woken, and goes away without reading.
     }
     assert_eq!(read(&connection).await, "a");
+    peer.expect(&["00"]).await;
     let readers: Vec<_> = (0..3)
         .map(|_| {
             let connection = connection.clone();

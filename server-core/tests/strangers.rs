@@ -9,10 +9,23 @@ use common::{
 };
 use pblink_server::{EventKind, Refusal, Server, WriteError};
 
+/// Sends a message, and waits until the server has it.
+async fn bring(server: &Server, id: &str, peer: &mut Peer, message: &str) {
+    let has = || server.link(id).map_or(0, |link| link.status().lines_in);
+    let before = has();
+    peer.send(format!("{message}\n")).await;
+    soon(async {
+        while has() == before {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
+}
+
 /// A client that says one word and goes. Returns when the server knows that it is gone.
 async fn visit(server: &Server, id: &str) {
     let mut peer = Peer::hello(server, id).await;
-    peer.say("00hello").await;
+    bring(server, id, &mut peer, "00hello").await;
     drop(peer);
     let connection = server.link(id).expect("it was here");
     soon(connection.closed()).await;
@@ -32,7 +45,7 @@ async fn strangers_make_room_for_others_oldest_first() {
     empty(&server, "board").await;
     // Here, and with a line that nobody has read: both stay.
     let mut here = Peer::hello(&server, "here").await;
-    here.say("00hello").await;
+    bring(&server, "here", &mut here, "00hello").await;
     visit(&server, "unread").await;
     let forgotten = server.link("unread").expect("it was here");
     for n in 0..50 {
@@ -45,7 +58,9 @@ async fn strangers_make_room_for_others_oldest_first() {
     let newest = ["stranger 47", "stranger 48", "stranger 49"];
     assert_eq!(ids, [&["board", "here"][..], &newest, &["unread"]].concat());
     empty(&server, "unread").await;
-    here.say("01still here").await;
+    empty(&server, "here").await;
+    here.expect(&["00"]).await;
+    here.tell(&server.link("here").expect("it is here"), "01still here").await;
     assert!(server.link("stranger 0").is_none());
     // Who still holds its link is told, and does not wait for ever.
     let writer = begin_write(&forgotten, "come back").await;
@@ -64,7 +79,7 @@ async fn strangers_make_room_for_others_oldest_first() {
 async fn when_nobody_can_be_forgotten_the_next_one_is_refused() {
     let server = start(Server::builder().timeout(PATIENT).max_clients(2)).await;
     let mut first = Peer::hello(&server, "1").await;
-    first.say("00a").await;
+    bring(&server, "1", &mut first, "00a").await;
     visit(&server, "2").await;
     let mut third = Peer::hello(&server, "3").await;
     assert_eq!(third.rest().await, b"");
@@ -72,7 +87,8 @@ async fn when_nobody_can_be_forgotten_the_next_one_is_refused() {
     assert_eq!(server.links().len(), 2, "the line of the second is kept");
     // The application has it: the second is not needed any more.
     empty(&server, "2").await;
-    Peer::hello(&server, "3").await.say("00a").await;
+    let mut third = Peer::hello(&server, "3").await;
+    bring(&server, "3", &mut third, "00a").await;
 }
 
 #[tokio::test]
@@ -88,19 +104,19 @@ async fn one_address_has_so_many_hellos_to_come_and_so_many_connections() {
     // A hello makes room at the door.
     for (n, peer) in silent.iter_mut().enumerate() {
         peer.send(format!("{n}\n")).await;
-        peer.say("00a").await;
+        bring(&server, &n.to_string(), peer, "00a").await;
     }
     for n in 3..5 {
         let mut peer = Peer::hello(&server, &n.to_string()).await;
-        peer.say("00a").await;
+        bring(&server, &n.to_string(), &mut peer, "00a").await;
         silent.push(peer);
     }
     let mut sixth = Peer::hello(&server, "6").await;
     assert_eq!(sixth.rest().await, b"");
     refused_times(&server, Refusal::TooManyFromAddress, 2).await;
     // Those that are connected are not concerned.
-    for peer in &mut silent {
-        peer.say("01b").await;
+    for (n, peer) in silent.iter_mut().enumerate() {
+        bring(&server, &n.to_string(), peer, "01b").await;
     }
 }
 

@@ -5,16 +5,17 @@ mod common;
 use std::net::{Ipv4Addr, Ipv6Addr};
 use std::pin::pin;
 
-use common::{PATIENT, Peer, SHORT, is_ready, refused_times, server, soon, start, until};
+use common::{
+    App, PATIENT, Peer, SHORT, is_ready, read, refused_times, server, soon, start, until,
+};
 use pblink_server::{BadText, Cause, Delivery, EventKind, Refusal, Server, WriteError};
 use tokio::net::TcpSocket;
 
 /// Shows that the server serves: a client of its own gets a line through, both ways.
 async fn still_serves(server: &Server) {
     let mut peer = Peer::hello(server, "witness").await;
-    peer.say("00still there").await;
     let connection = soon(server.client("witness")).await;
-    assert_eq!(soon(connection.read_line()).await.unwrap(), "still there");
+    peer.tell(&connection, "00still there").await;
     let write = connection.write("yes", Delivery::ORDERED);
     let (written, ()) = soon(async { tokio::join!(write, peer.answer("00yes")) }).await;
     written.unwrap();
@@ -52,6 +53,7 @@ async fn w01_hello_of_invalid_utf8_does_not_stop_the_server() {
 #[tokio::test]
 async fn w02_lines_that_are_none_are_ignored_now_and_after_a_reconnect() {
     let server = server(PATIENT).await;
+    let app = App::start(&server);
     let mut events = server.events();
     for round in 0..2 {
         let mut peer = Peer::hello(&server, "1").await;
@@ -68,27 +70,28 @@ async fn w02_lines_that_are_none_are_ignored_now_and_after_a_reconnect() {
     let connection = server.link("1").unwrap();
     assert_eq!(connection.status().invalid_lines, 8);
     for _ in 0..2 {
-        assert_eq!(soon(connection.read_line()).await.unwrap(), "fine");
+        assert_eq!(app.read("1").await, "fine");
     }
 }
 
 #[tokio::test]
 async fn w03_a_character_may_be_split_over_two_segments() {
     let server = server(PATIENT).await;
+    let app = App::start(&server);
     let mut peer = Peer::hello(&server, "1").await;
     // The acknowledgement shows that the server has read the first half.
     peer.send(b"00a\n01caf\xc3").await;
     peer.expect(&["00"]).await;
     peer.send(b"\xa9\n").await;
     peer.expect(&["01"]).await;
-    let connection = soon(server.client("1")).await;
-    assert_eq!(soon(connection.read_line()).await.unwrap(), "a");
-    assert_eq!(soon(connection.read_line()).await.unwrap(), "café");
+    assert_eq!(app.read("1").await, "a");
+    assert_eq!(app.read("1").await, "café");
 }
 
 #[tokio::test]
 async fn w04_half_a_line_is_forgotten_when_the_connection_ends() {
     let server = server(PATIENT).await;
+    let app = App::start(&server);
     let mut events = server.events();
     let mut peer = Peer::hello(&server, "1").await;
     peer.send(b"04a\n05{\"v\": 1").await;
@@ -97,9 +100,8 @@ async fn w04_half_a_line_is_forgotten_when_the_connection_ends() {
     until(&mut events, |e| outage(e).is_some()).await;
     let mut peer = Peer::hello(&server, "1").await;
     peer.say("05{\"v\": 123}").await;
-    let connection = soon(server.client("1")).await;
-    assert_eq!(soon(connection.read_line()).await.unwrap(), "a");
-    assert_eq!(soon(connection.read_line()).await.unwrap(), "{\"v\": 123}");
+    assert_eq!(app.read("1").await, "a");
+    assert_eq!(app.read("1").await, "{\"v\": 123}");
 }
 
 /// Connects, sends, waits until the server has taken all, and cuts: the acknowledgements are lost.
@@ -117,6 +119,7 @@ async fn say_and_lose_the_acks(server: &Server, messages: &[&str]) {
 #[tokio::test]
 async fn w05_message_0_is_delivered_once_when_its_acknowledgement_is_lost() {
     let server = server(PATIENT).await;
+    let app = App::start(&server);
     say_and_lose_the_acks(&server, &["00first"]).await;
     let mut peer = Peer::hello(&server, "1").await;
     peer.say("00first").await;
@@ -124,10 +127,10 @@ async fn w05_message_0_is_delivered_once_when_its_acknowledgement_is_lost() {
     // Over the same connection it is a repetition however much came in between.
     peer.say("00first").await;
     let connection = soon(server.client("1")).await;
-    assert_eq!(soon(connection.read_line()).await.unwrap(), "first");
-    assert_eq!(soon(connection.read_line()).await.unwrap(), "second");
+    assert_eq!(app.read("1").await, "first");
+    assert_eq!(app.read("1").await, "second");
     let status = connection.status();
-    assert_eq!((status.lines_in, status.duplicates, status.unread), (2, 2, 0));
+    assert_eq!((status.lines_in, status.duplicates, app.unread("1")), (2, 2, 0));
 }
 
 #[tokio::test]
@@ -135,48 +138,50 @@ async fn w05_exception_a_repeated_start_with_several_lines_looks_like_a_reboot()
     // The wire cannot tell these two: a board that repeats 00 and 01 after an outage, and one that
     // was rebooted and begins with the same words. Losing what is new would be worse than doubling.
     let server = server(PATIENT).await;
+    let app = App::start(&server);
     say_and_lose_the_acks(&server, &["00boot", "01hello"]).await;
     let mut peer = Peer::hello(&server, "1").await;
     peer.say("00boot").await;
     peer.say("01hello").await;
-    let connection = soon(server.client("1")).await;
     for line in ["boot", "hello", "boot", "hello"] {
-        assert_eq!(soon(connection.read_line()).await.unwrap(), line);
+        assert_eq!(app.read("1").await, line);
     }
 }
 
 #[tokio::test]
 async fn w06_after_a_reboot_messages_may_come_before_number_0() {
     let server = server(PATIENT).await;
+    let app = App::start(&server);
     say_and_lose_the_acks(&server, &["00old0", "01old1", "02old2"]).await;
     let mut peer = Peer::hello(&server, "1").await;
     peer.say("01new1").await;
     peer.say("00new0").await;
     peer.say("01new1").await; // repeated
-    let connection = soon(server.client("1")).await;
     for line in ["old0", "old1", "old2", "new1", "new0"] {
-        assert_eq!(soon(connection.read_line()).await.unwrap(), line);
+        assert_eq!(app.read("1").await, line);
     }
-    assert_eq!(connection.status().unread, 0);
+    assert_eq!(app.unread("1"), 0);
 }
 
 #[tokio::test]
 async fn w06_exception_the_same_words_before_number_0_are_taken_for_a_repetition() {
     // What comes before 00 has only its text to tell that it is new.
     let server = server(PATIENT).await;
+    let app = App::start(&server);
     say_and_lose_the_acks(&server, &["00old0", "01same"]).await;
     let mut peer = Peer::hello(&server, "1").await;
     peer.say("01same").await;
     let connection = soon(server.client("1")).await;
-    assert_eq!(soon(connection.read_line()).await.unwrap(), "old0");
-    assert_eq!(soon(connection.read_line()).await.unwrap(), "same");
+    assert_eq!(app.read("1").await, "old0");
+    assert_eq!(app.read("1").await, "same");
     let status = connection.status();
-    assert_eq!((status.unread, status.duplicates), (0, 1));
+    assert_eq!((app.unread("1"), status.duplicates), (0, 1));
 }
 
 #[tokio::test]
 async fn w07_numbers_that_never_came_do_not_make_later_messages_duplicates() {
     let server = server(PATIENT).await;
+    let app = App::start(&server);
     let mut peer = Peer::hello(&server, "1").await;
     // Best-effort lines of the client that were lost: 20 numbers in the first round. The text is
     // always the same, so that only the numbers can tell.
@@ -187,7 +192,7 @@ async fn w07_numbers_that_never_came_do_not_make_later_messages_duplicates() {
     }
     let status = soon(server.client("1")).await.status();
     assert_eq!(status.duplicates, 0);
-    assert_eq!(status.unread, numbers.len() as u64);
+    assert_eq!(app.unread("1"), numbers.len());
 }
 
 #[tokio::test]
@@ -195,21 +200,23 @@ async fn w07_exception_after_a_gap_of_half_the_numbers_the_same_words_count_as_r
     // Numbers 2 to 200 are lost, and 01 comes round again. A number more than 127 ahead of the
     // newest looks like an old one, so the window still remembers the first 01.
     let server = server(PATIENT).await;
+    let app = App::start(&server);
     let mut peer = Peer::hello(&server, "1").await;
     for message in ["00a", "01same", "c9b", "01same"] {
         peer.say(message).await;
     }
     let connection = soon(server.client("1")).await;
     let status = connection.status();
-    assert_eq!((status.unread, status.duplicates), (3, 1));
+    assert_eq!((app.unread("1"), status.duplicates), (3, 1));
     // Other words show that it is new.
     peer.say("01other").await;
-    assert_eq!(connection.status().unread, 4);
+    assert_eq!(app.unread("1"), 4);
 }
 
 #[tokio::test]
 async fn w08_only_two_lower_case_hex_digits_are_a_number() {
     let server = server(PATIENT).await;
+    let app = App::start(&server);
     let mut peer = Peer::hello(&server, "1").await;
     peer.say("00a").await;
     peer.say("01b").await;
@@ -218,7 +225,7 @@ async fn w08_only_two_lower_case_hex_digits_are_a_number() {
     peer.say("01b").await;
     let connection = soon(server.client("1")).await;
     let status = connection.status();
-    assert_eq!((status.unread, status.duplicates, status.invalid_lines), (2, 1, 6));
+    assert_eq!((app.unread("1"), status.duplicates, status.invalid_lines), (2, 1, 6));
 }
 
 #[tokio::test]
@@ -310,7 +317,8 @@ async fn w12_an_endless_hello_is_cut() {
     still_serves(&server).await;
     // The longest id that is allowed.
     let id = "x".repeat(64);
-    Peer::hello(&server, &id).await.say("00a").await;
+    let mut peer = Peer::hello(&server, &id).await;
+    peer.tell(&soon(server.client(&id)).await, "00a").await;
     assert!(server.link(&id).is_some());
 }
 
@@ -327,9 +335,8 @@ async fn w13_an_endless_line_is_cut_with_its_cause() {
         assert_eq!(outage(&event.kind), Some(Cause::LineTooLong));
         let mut peer = Peer::hello(&server, "1").await;
         // As long as is allowed.
-        peer.say(&format!("00{}", "x".repeat(limit - 2))).await;
         let connection = soon(server.client("1")).await;
-        assert_eq!(soon(connection.read_line()).await.unwrap().len(), limit - 2);
+        peer.tell(&connection, &format!("00{}", "x".repeat(limit - 2))).await;
     }
 }
 
@@ -347,8 +354,9 @@ async fn w14_a_flooding_client_neither_starves_others_nor_fills_the_memory() {
     let connection = soon(server.client("flood")).await;
     soon(connection.read_line()).await.unwrap();
     for n in 0..50 {
-        let mut peer = Peer::hello(&server, &format!("quiet {n}")).await;
-        peer.say("00a").await;
+        let id = format!("quiet {n}");
+        let mut peer = Peer::hello(&server, &id).await;
+        peer.tell(&soon(server.client(&id)).await, "00a").await;
     }
     assert!(connection.status().unread <= 100);
     flooding.abort();
@@ -359,21 +367,18 @@ async fn w15_what_does_not_fit_is_not_acknowledged_and_comes_again() {
     let server = start(Server::builder().timeout(PATIENT).queue(4, 1000)).await;
     let mut events = server.events();
     let mut peer = Peer::hello(&server, "1").await;
-    for n in 0..4 {
-        peer.say(&format!("0{n}line {n}")).await;
+    for n in 0..6 {
+        peer.send(&format!("0{n}line {n}\n")).await;
     }
-    peer.send("04line 4\n05line 5\n").await;
     until(&mut events, |e| matches!(e, EventKind::QueueFull { .. })).await;
     let connection = soon(server.client("1")).await;
     for n in 0..4 {
-        assert_eq!(soon(connection.read_line()).await.unwrap(), format!("line {n}"));
+        assert_eq!(read(&connection).await, format!("line {n}"));
     }
+    peer.expect(&["00", "01", "02", "03"]).await;
     // The next acknowledgements are those of the repetitions: the first were swallowed.
-    peer.say("04line 4").await;
-    peer.say("05line 5").await;
-    for n in 4..6 {
-        assert_eq!(soon(connection.read_line()).await.unwrap(), format!("line {n}"));
-    }
+    peer.tell(&connection, "04line 4").await;
+    peer.tell(&connection, "05line 5").await;
     assert_eq!(connection.status().duplicates, 0);
     // Full once, told once; and a new episode is told again.
     for n in 6..11 {
@@ -422,6 +427,7 @@ async fn w16_a_client_that_does_not_read_is_cut_and_loses_nothing() {
 #[tokio::test]
 async fn w17_what_comes_with_the_hello_is_not_lost_or_delayed() {
     let server = server(PATIENT).await;
+    let app = App::start(&server);
     let mut events = server.events();
     for text in ["first", "second"] {
         let mut peer = Peer::silent(server.local_addr()).await;
@@ -429,11 +435,10 @@ async fn w17_what_comes_with_the_hello_is_not_lost_or_delayed() {
         peer.expect(&["01"]).await;
         peer.send(" a line\n").await;
         peer.expect(&["02"]).await;
-        let connection = soon(server.client("1")).await;
-        assert_eq!(soon(connection.read_line()).await.unwrap(), text);
+        assert_eq!(app.read("1").await, text);
         let half = "half a line";
         if text == "first" {
-            assert_eq!(soon(connection.read_line()).await.unwrap(), half);
+            assert_eq!(app.read("1").await, half);
         }
         drop(peer);
         until(&mut events, |e| outage(e).is_some()).await;
@@ -443,8 +448,7 @@ async fn w17_what_comes_with_the_hello_is_not_lost_or_delayed() {
     let long = "y".repeat(5000);
     peer.send(format!("2\n00{long}\n")).await;
     peer.expect(&["00"]).await;
-    let connection = soon(server.client("2")).await;
-    assert_eq!(soon(connection.read_line()).await.unwrap(), long);
+    assert_eq!(app.read("2").await, long);
 }
 
 /// A test cannot set the machine's clock. It can show that nobody looks at it: the only reader of
@@ -493,6 +497,7 @@ async fn w20_many_clients_connect_at_once() {
     // At the reference's five a second this would take longer than any test here may.
     const MANY: usize = 300;
     let server = server(PATIENT).await;
+    let _app = App::start(&server);
     let address = server.local_addr();
     let clients = (0..MANY).map(|n| {
         tokio::spawn(async move {
@@ -512,6 +517,7 @@ async fn w20_many_clients_connect_at_once() {
 #[tokio::test]
 async fn w20_ipv4_and_ipv6_on_one_listener() {
     let server = Server::builder().port(0).timeout(PATIENT).bind().await.unwrap();
+    let _app = App::start(&server);
     let port = server.local_addr().port();
     let mut peer = Peer::silent((Ipv4Addr::LOCALHOST, port).into()).await;
     peer.send("four\n").await;

@@ -12,6 +12,7 @@ use pblink_protocol::tcp::endpoint::{Endpoint, Role, Ticket, Timing};
 use pblink_protocol::time::{Instant, earliest};
 
 use super::Shared;
+use super::inbox::Loan;
 use super::side::{Receiver, Side, Waiter};
 use super::transport::{Socket, Transport};
 use crate::buffers::{LineBytes, Partial};
@@ -29,6 +30,10 @@ pub(crate) struct Core {
     pub(crate) transport: Option<Transport>,
     /// Places in the queue of written lines that are taken, as far as the semaphore knows.
     held: usize,
+    /// The connection's task knows that acknowledgements wait to be sent.
+    told_acks: bool,
+    /// The server is about to stop: no line is handed out any more.
+    pub(crate) closing: bool,
     /// Someone wants to know when this connection speaks.
     pub(crate) rivals: bool,
     /// Someone wants to know when nothing is left to send.
@@ -49,6 +54,8 @@ impl Core {
             side: Side::default(),
             transport: None,
             held: 0,
+            told_acks: false,
+            closing: false,
             rivals: false,
             draining: false,
             link: LinkState::Waiting,
@@ -135,6 +142,10 @@ impl Core {
         self.side.waiters.clear();
         self.side.best_effort_waiters = 0;
         self.side.queue_full = false;
+        self.side.inbox.give_all_back();
+        self.side.counted = 0;
+        self.told_acks = false;
+        self.closing = false;
         self.draining = false;
         self.rivals = false;
         self.announced = false;
@@ -171,6 +182,7 @@ impl Core {
 
     /// Sends all that is to be sent now and that the socket takes.
     pub(crate) fn flush(&mut self, now: Instant, out: &mut [u8]) {
+        self.told_acks = false;
         if let Some(transport) = &mut self.transport {
             let was_blocked = transport.blocked_since().is_some();
             transport.flush(now, out, |out| self.endpoint.transmit(now, out));
@@ -252,8 +264,12 @@ impl Core {
         }
     }
 
-    /// Nothing is left to send, or nobody is there to send it to.
+    /// The application has no line that it has not accepted, and nothing is left to send, or nobody is
+    /// there to send it to.
     pub(crate) fn is_drained(&self) -> bool {
+        if self.side.inbox.is_out() {
+            return false;
+        }
         self.transport.is_none() || (self.endpoint.unacked() == 0 && self.blocked_since().is_none())
     }
 
@@ -312,13 +328,67 @@ impl Core {
         tickets
     }
 
-    pub(crate) fn pop_into(&mut self, line: &mut String, queue_lines: usize) -> bool {
-        let popped = self.side.inbox.pop_into(line);
-        // One episode ends when there is room again for more than a line or two.
-        if self.side.queue_full && self.side.inbox.len() <= queue_lines / 2 {
-            self.side.queue_full = false;
+    /// Takes the oldest waiting line, and accepts it. Reports before it are accepted, too: the reader of
+    /// lines has no use for them.
+    pub(crate) fn take_into(&mut self, line: &mut String) -> bool {
+        while let Some(taken) = self.side.inbox.take_into(line) {
+            self.endpoint.release(taken.receipt);
+            if !taken.report {
+                return true;
+            }
         }
-        popped
+        false
+    }
+
+    /// Accepts a line that was lent. False if it is not known (any more).
+    pub(crate) fn accept(&mut self, loan: Loan) -> bool {
+        let receipt = self.side.inbox.accept(loan);
+        receipt.map(|receipt| self.endpoint.release(receipt)).is_some()
+    }
+
+    /// Accepts all lines of the batch that is out.
+    pub(crate) fn accept_batch(&mut self) {
+        let endpoint = &mut self.endpoint;
+        self.side.inbox.accept_batch(|receipt| endpoint.release(receipt));
+    }
+
+    /// Lines were accepted. True if their acknowledgements are to be sent from here, since the application
+    /// has nothing more to take. Otherwise it is likely to take another line at once, and the
+    /// connection's task sends the acknowledgements of all together.
+    pub(crate) fn has_caught_up(&mut self) -> bool {
+        let Some(transport) = &self.transport else { return false };
+        if !self.side.inbox.is_waiting() {
+            return true;
+        }
+        if !std::mem::replace(&mut self.told_acks, true) {
+            transport.look_again();
+        }
+        false
+    }
+
+    /// After [`has_caught_up`](Self::has_caught_up).
+    pub(crate) fn acknowledge(&mut self, now: Instant, out: &mut [u8]) {
+        self.flush(now, out);
+        self.call_for_attention(now);
+    }
+
+    /// Settles what the inbox counts for in the sum of all, and gives memory back that nobody needs.
+    pub(crate) fn settle(&mut self, shared: &Shared) {
+        let side = &mut self.side;
+        let cost = side.inbox.cost();
+        if cost == side.counted {
+            return;
+        }
+        shared.inboxes.change(side.counted, cost);
+        side.counted = cost;
+        // One episode ends when there is room again for more than a line or two.
+        if side.queue_full && side.inbox.len() <= shared.limits.queue_lines / 2 {
+            side.queue_full = false;
+        }
+        // While there is a connection its task does so at leisure.
+        if cost == 0 && self.transport.is_none() {
+            side.shrink();
+        }
     }
 
     pub(crate) fn status(&self, id: &str, now: Instant) -> LinkStatus {

@@ -1,65 +1,246 @@
-//! The lines that have arrived and that the application has not read yet.
+//! The lines that have arrived and that the application has not accepted yet.
+//!
+//! A line *waits* until it is taken. It may be taken for good, *lent* (it waits again, at its old place,
+//! if it is given back) or taken with all the others as a *batch*.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 
 use crate::buffers::KEEP;
 
-/// Bytes before each line: its length.
-const PREFIX: usize = size_of::<u32>();
+/// Bytes that a line counts for beside its text: about the memory that is needed to remember it.
+const LINE: usize = 32;
 
-/// A queue of lines in one ring of bytes: no allocation for each line.
-#[derive(Debug, Default)]
-pub(crate) struct Inbox {
+/// A queue of lines, each with its receipt `R`. Those that were never lent are in one ring of bytes: no
+/// allocation for each line.
+#[derive(Debug)]
+pub(crate) struct Inbox<R> {
+    /// The texts of `heads`, one behind the other.
     ring: VecDeque<u8>,
-    lines: usize,
+    heads: VecDeque<Head<R>>,
+    /// Lines that are, or were, lent: older than all in the ring, in order.
+    lent: VecDeque<Lent<R>>,
+    next_loan: u64,
+    /// Bytes of the texts in `lent`.
+    lent_bytes: usize,
+    /// The numbers of lines of `lent` and of `heads` that are out as a batch, if there is one.
+    batch: Option<(usize, usize)>,
 }
 
-impl Inbox {
+#[derive(Debug)]
+struct Head<R> {
+    receipt: R,
+    /// Lines are bounded far below 4 GiB by the builder.
+    len: u32,
+    report: bool,
+}
+
+#[derive(Debug)]
+struct Lent<R> {
+    loan: Loan,
+    receipt: R,
+    text: Arc<str>,
+    report: bool,
+    /// It is with the application; otherwise it was given back, and waits.
+    out: bool,
+}
+
+/// Names a line that was lent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Loan(u64);
+
+/// A line that was taken for good.
+#[derive(Debug)]
+pub(crate) struct Taken<R> {
+    pub(crate) receipt: R,
+    pub(crate) report: bool,
+}
+
+impl<R> Default for Inbox<R> {
+    fn default() -> Self {
+        Self {
+            ring: VecDeque::new(),
+            heads: VecDeque::new(),
+            lent: VecDeque::new(),
+            next_loan: 0,
+            lent_bytes: 0,
+            batch: None,
+        }
+    }
+}
+
+impl<R> Inbox<R> {
+    /// How many lines are not accepted.
     pub(crate) fn len(&self) -> usize {
-        self.lines
+        self.lent.len() + self.heads.len()
     }
 
-    /// Bytes of all texts in it.
-    pub(crate) fn bytes(&self) -> usize {
-        self.ring.len() - self.lines * PREFIX
+    /// How many bytes they count for.
+    pub(crate) fn cost(&self) -> usize {
+        self.ring.len() + self.lent_bytes + self.len() * LINE
     }
 
-    pub(crate) fn push(&mut self, text: &str) {
-        // Lines are bounded far below 4 GiB by the builder.
-        self.ring.extend((text.len() as u32).to_le_bytes());
+    /// How many bytes a line with such a text counts for.
+    pub(crate) const fn cost_of(text: &str) -> usize {
+        text.len() + LINE
+    }
+
+    /// Whether a line can be taken.
+    pub(crate) fn is_waiting(&self) -> bool {
+        self.batch.is_none() && (!self.heads.is_empty() || self.lent.iter().any(|lent| !lent.out))
+    }
+
+    /// Whether the application has lines that it has neither accepted nor given back.
+    pub(crate) fn is_out(&self) -> bool {
+        self.batch.is_some() || self.lent.iter().any(|lent| lent.out)
+    }
+
+    pub(crate) fn push(&mut self, text: &str, receipt: R, report: bool) {
         self.ring.extend(text.as_bytes());
-        self.lines += 1;
+        self.heads.push_back(Head { receipt, len: text.len() as u32, report });
     }
 
-    /// Moves the oldest line into `line`, in place of what it held. False if there is none.
-    pub(crate) fn pop_into(&mut self, line: &mut String) -> bool {
-        if self.lines == 0 {
-            return false;
+    /// Moves the oldest waiting line into `line`, in place of what it held.
+    pub(crate) fn take_into(&mut self, line: &mut String) -> Option<Taken<R>> {
+        if self.batch.is_some() {
+            return None;
         }
-        let mut prefix = [0; PREFIX];
-        for (to, from) in prefix.iter_mut().zip(self.ring.drain(..PREFIX)) {
-            *to = from;
+        if let Some(at) = self.lent.iter().position(|lent| !lent.out) {
+            let lent = self.remove_lent(at)?;
+            line.clear();
+            line.push_str(&lent.text);
+            return Some(Taken { receipt: lent.receipt, report: lent.report });
         }
-        let len = u32::from_le_bytes(prefix) as usize;
-        let mut bytes = std::mem::take(line).into_bytes();
+        let head = self.heads.pop_front()?;
+        let bytes = std::mem::take(line).into_bytes();
+        *line = self.pop_text(head.len as usize, bytes);
+        Some(Taken { receipt: head.receipt, report: head.report })
+    }
+
+    /// Takes the first text out of the ring, in the memory of `bytes`.
+    fn pop_text(&mut self, len: usize, mut bytes: Vec<u8>) -> String {
         bytes.clear();
         let (front, back) = self.ring.as_slices();
         let head = len.min(front.len());
         bytes.extend_from_slice(&front[..head]);
         bytes.extend_from_slice(&back[..len - head]);
         self.ring.drain(..len);
-        self.lines -= 1;
         // It was a `str` when it was put in, so nothing is ever replaced here.
-        *line = String::from_utf8(bytes)
-            .unwrap_or_else(|e| String::from_utf8_lossy(e.as_bytes()).into_owned());
+        String::from_utf8(bytes)
+            .unwrap_or_else(|e| String::from_utf8_lossy(e.as_bytes()).into_owned())
+    }
+
+    fn remove_lent(&mut self, at: usize) -> Option<Lent<R>> {
+        let lent = self.lent.remove(at)?;
+        self.lent_bytes -= lent.text.len();
+        Some(lent)
+    }
+
+    /// Lends the oldest waiting line: its loan, its text, and whether it is a report.
+    pub(crate) fn lend(&mut self) -> Option<(Loan, Arc<str>, bool)> {
+        if self.batch.is_some() {
+            return None;
+        }
+        if let Some(lent) = self.lent.iter_mut().find(|lent| !lent.out) {
+            lent.out = true;
+            return Some((lent.loan, Arc::clone(&lent.text), lent.report));
+        }
+        let head = self.heads.pop_front()?;
+        let text: Arc<str> = self.pop_text(head.len as usize, Vec::new()).into();
+        let loan = Loan(self.next_loan);
+        self.next_loan += 1;
+        self.lent_bytes += text.len();
+        let Head { receipt, report, .. } = head;
+        self.lent.push_back(Lent { loan, receipt, text: Arc::clone(&text), report, out: true });
+        Some((loan, text, report))
+    }
+
+    fn find(&self, loan: Loan) -> Option<usize> {
+        // Loans are in order, since lines are lent in order and only ever leave.
+        self.lent.binary_search_by_key(&loan, |lent| lent.loan).ok()
+    }
+
+    /// A line that was lent waits again, in front of all that came behind it.
+    pub(crate) fn give_back(&mut self, loan: Loan) {
+        if let Some(at) = self.find(loan) {
+            self.lent[at].out = false;
+        }
+    }
+
+    /// A line that was lent is accepted. Returns the receipt of it.
+    pub(crate) fn accept(&mut self, loan: Loan) -> Option<R> {
+        let at = self.find(loan)?;
+        self.remove_lent(at).map(|lent| lent.receipt)
+    }
+
+    /// Copies all waiting lines to `each` (text, and whether it is a report), and lends them as a batch.
+    /// False if there are none, or if the application has some already.
+    pub(crate) fn lend_all(&mut self, mut each: impl FnMut(&str, bool)) -> bool {
+        if self.len() == 0 || self.is_out() {
+            return false;
+        }
+        for lent in &self.lent {
+            each(&lent.text, lent.report);
+        }
+        let ring = &*self.ring.make_contiguous();
+        let mut from = 0;
+        for head in &self.heads {
+            let to = from + head.len as usize;
+            // They were `str`s when they were put in.
+            each(&String::from_utf8_lossy(&ring[from..to]), head.report);
+            from = to;
+        }
+        self.batch = Some((self.lent.len(), self.heads.len()));
         true
     }
 
-    /// Gives memory back that an idle link does not need.
+    /// All lines of the batch are accepted: hands their receipts to `each`.
+    pub(crate) fn accept_batch(&mut self, mut each: impl FnMut(R)) {
+        let Some((lent, heads)) = self.batch.take() else { return };
+        for lent in self.lent.drain(..lent) {
+            self.lent_bytes -= lent.text.len();
+            each(lent.receipt);
+        }
+        let mut bytes = 0;
+        for head in self.heads.drain(..heads) {
+            bytes += head.len as usize;
+            each(head.receipt);
+        }
+        self.ring.drain(..bytes);
+    }
+
+    /// All lines of the batch wait again.
+    pub(crate) fn give_batch_back(&mut self) {
+        self.batch = None;
+    }
+
+    /// Whoever has lines will not come back: they wait again.
+    pub(crate) fn give_all_back(&mut self) {
+        self.batch = None;
+        for lent in &mut self.lent {
+            lent.out = false;
+        }
+    }
+
+    /// Gives back memory that an idle link does not need.
     pub(crate) fn shrink(&mut self) {
         if self.ring.capacity() > KEEP {
             self.ring.shrink_to(KEEP);
         }
+        if self.heads.capacity() > KEEP / size_of::<Head<R>>() {
+            self.heads.shrink_to(KEEP / size_of::<Head<R>>());
+        }
+        if self.lent.is_empty() {
+            self.lent = VecDeque::new();
+        }
+    }
+
+    /// Bytes of memory that it keeps, apart from lent texts.
+    #[cfg(test)]
+    fn memory(&self) -> usize {
+        self.ring.capacity()
+            + self.heads.capacity() * size_of::<Head<R>>()
+            + self.lent.capacity() * size_of::<Lent<R>>()
     }
 }
 
@@ -67,38 +248,98 @@ impl Inbox {
 mod tests {
     use super::*;
 
+    fn text(n: usize) -> String {
+        format!("{n} äöü €").repeat(n % 7 + 1)
+    }
+
+    fn filled(lines: usize) -> Inbox<usize> {
+        let mut inbox = Inbox::default();
+        for n in 0..lines {
+            inbox.push(&text(n), n, false);
+        }
+        inbox
+    }
+
+    /// Takes the oldest line, which must be this one.
+    fn expect(inbox: &mut Inbox<usize>, n: usize) {
+        let mut line = "before".to_owned();
+        let taken = inbox.take_into(&mut line).expect("a line waits");
+        assert_eq!((taken.receipt, line), (n, text(n)));
+    }
+
     #[test]
     fn lines_come_out_as_they_went_in_while_the_ring_goes_round() {
         let mut inbox = Inbox::default();
-        let mut line = String::new();
-        let text = |n: usize| format!("{n} äöü €").repeat(n % 7 + 1);
         let mut read = 0;
         for n in 0..500 {
-            inbox.push(&text(n));
+            inbox.push(&text(n), n, false);
             if n % 3 != 0 {
-                assert!(inbox.pop_into(&mut line));
-                assert_eq!(line, text(read));
+                expect(&mut inbox, read);
                 read += 1;
             }
         }
         assert_eq!(inbox.len(), 500 - read);
-        assert_eq!(inbox.bytes(), (read..500).map(|n| text(n).len()).sum::<usize>());
-        while inbox.pop_into(&mut line) {
-            assert_eq!(line, text(read));
-            read += 1;
+        let cost = (read..500).map(|n| Inbox::<usize>::cost_of(&text(n))).sum::<usize>();
+        assert_eq!(inbox.cost(), cost);
+        for n in read..500 {
+            expect(&mut inbox, n);
         }
-        assert_eq!((read, inbox.len(), inbox.bytes()), (500, 0, 0));
+        assert_eq!((inbox.len(), inbox.cost(), inbox.is_waiting()), (0, 0, false));
         inbox.shrink();
-        assert!(inbox.ring.capacity() <= 2 * KEEP);
+        assert!(inbox.memory() <= 4 * KEEP, "{}", inbox.memory());
     }
 
     #[test]
     fn an_empty_text_is_a_line_too() {
         let mut inbox = Inbox::default();
-        inbox.push("");
+        inbox.push("", 7, true);
         let mut line = "before".to_owned();
-        assert!(inbox.pop_into(&mut line));
-        assert_eq!(line, "");
-        assert!(!inbox.pop_into(&mut line));
+        let taken = inbox.take_into(&mut line).expect("a line waits");
+        assert_eq!((line.as_str(), taken.receipt, taken.report), ("", 7, true));
+        assert!(inbox.take_into(&mut line).is_none());
+    }
+
+    #[test]
+    fn what_is_given_back_waits_at_its_old_place() {
+        let mut inbox = filled(6);
+        let loans: Vec<_> = (0..4).map(|_| inbox.lend().expect("a line waits").0).collect();
+        assert_eq!((inbox.len(), inbox.is_out()), (6, true));
+        // Accepted and given back in any order.
+        assert_eq!(inbox.accept(loans[2]), Some(2));
+        assert_eq!(inbox.accept(loans[2]), None);
+        inbox.give_back(loans[3]);
+        inbox.give_back(loans[1]);
+        let (again, again_text, _) = inbox.lend().expect("a line waits");
+        assert_eq!((again, &*again_text), (loans[1], text(1).as_str()));
+        expect(&mut inbox, 3);
+        expect(&mut inbox, 4);
+        inbox.give_back(loans[0]);
+        expect(&mut inbox, 0);
+        assert_eq!(inbox.accept(again), Some(1));
+        expect(&mut inbox, 5);
+        assert_eq!((inbox.len(), inbox.cost(), inbox.is_out()), (0, 0, false));
+    }
+
+    #[test]
+    fn a_batch_is_all_that_waits_and_what_comes_meanwhile_waits_behind_it() {
+        let mut inbox = filled(5);
+        let (loan, ..) = inbox.lend().expect("a line waits");
+        let mut texts = Vec::new();
+        assert!(!inbox.lend_all(|_, _| panic!("the application has a line")));
+        inbox.give_back(loan);
+        assert!(inbox.lend_all(|text, _| texts.push(text.to_owned())));
+        assert_eq!(texts, (0..5).map(text).collect::<Vec<_>>());
+        // Nobody overtakes it.
+        inbox.push(&text(5), 5, false);
+        assert!(!inbox.is_waiting() && inbox.lend().is_none());
+        assert!(inbox.take_into(&mut String::new()).is_none());
+        inbox.give_batch_back();
+        assert!(inbox.lend_all(|_, _| {}));
+        inbox.push(&text(6), 6, false);
+        let mut receipts = Vec::new();
+        inbox.accept_batch(|receipt| receipts.push(receipt));
+        assert_eq!(receipts, [0, 1, 2, 3, 4, 5]);
+        expect(&mut inbox, 6);
+        assert_eq!((inbox.len(), inbox.cost()), (0, 0));
     }
 }

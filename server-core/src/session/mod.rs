@@ -22,8 +22,11 @@ use pblink_protocol::time::Instant;
 use tokio::sync::{Notify, Semaphore};
 
 pub(crate) use self::core::Core;
+pub(crate) use self::inbox::Loan;
 pub(crate) use self::task::run;
 pub(crate) use self::transport::{Incoming, Socket, read_now, split};
+use crate::batch::Lines;
+use crate::budget::Budget;
 use crate::buffers::Scratch;
 use crate::bus::Bus;
 use crate::error::{Closed, WriteError};
@@ -37,6 +40,8 @@ pub(crate) struct Shared {
     pub(crate) limits: Limits,
     pub(crate) bus: Bus,
     pub(crate) newcomers: Newcomers<Session>,
+    /// What the inboxes of all sessions hold together.
+    pub(crate) inboxes: Budget,
     pub(crate) clock: Clock,
 }
 
@@ -48,6 +53,8 @@ pub(crate) struct Limits {
     pub(crate) max_written: usize,
     pub(crate) queue_lines: usize,
     pub(crate) queue_bytes: usize,
+    pub(crate) queue_total: usize,
+    pub(crate) hold_reports: bool,
     pub(crate) max_clients: usize,
 }
 
@@ -90,6 +97,16 @@ enum State {
         forgotten: bool,
         status: Box<LinkStatus>,
     },
+}
+
+impl State {
+    /// The session, if lines of it may be handed out.
+    fn open(&mut self) -> Result<&mut Core, Closed> {
+        match self {
+            Self::Live(core) if !core.closing => Ok(core),
+            Self::Live(_) | Self::Over { .. } => Err(Closed),
+        }
+    }
 }
 
 /// What the connection's task has to do next.
@@ -172,6 +189,7 @@ impl Session {
             let mut state = self.lock();
             let result = f(&mut state, &mut scratch, self.shared.clock.now());
             if let State::Live(core) = &mut *state {
+                core.settle(&self.shared);
                 core.wake_best_effort(&mut scratch.wakes);
                 freed = core.take_freed();
                 delivered = core.take_delivered();
@@ -385,17 +403,109 @@ impl Session {
         });
     }
 
-    /// Takes the oldest unread line. `Ok(false)`: there is none yet.
+    /// Takes the oldest waiting line, and accepts it. `Ok(false)`: there is none yet.
     pub(crate) fn try_read(&self, line: &mut String) -> Result<bool, Closed> {
-        match &mut *self.lock() {
-            State::Live(core) => Ok(core.pop_into(line, self.shared.limits.queue_lines)),
-            State::Over { .. } => Err(Closed),
+        let caught_up = {
+            let mut state = self.lock();
+            let core = state.open()?;
+            if !core.take_into(line) {
+                return Ok(false);
+            }
+            core.settle(&self.shared);
+            core.has_caught_up()
+        };
+        if caught_up {
+            self.acknowledge();
+        }
+        Ok(true)
+    }
+
+    /// Sends acknowledgements that wait.
+    fn acknowledge(&self) {
+        self.with(|state, scratch, now| {
+            if let State::Live(core) = state {
+                core.acknowledge(now, &mut scratch.out);
+            }
+        });
+    }
+
+    /// Lends the oldest waiting line: its loan, its text, and whether it is a report.
+    pub(crate) fn try_lend(&self) -> Result<Option<(Loan, Arc<str>, bool)>, Closed> {
+        Ok(self.lock().open()?.side.inbox.lend())
+    }
+
+    /// Whether a line waits: then another reader is woken.
+    pub(crate) fn pass_on(&self) {
+        let waits = matches!(&*self.lock(), State::Live(core) if core.side.inbox.is_waiting());
+        if waits {
+            self.lines.notify_one();
         }
     }
 
-    /// Whether more can be read at once.
-    pub(crate) fn has_lines(&self) -> bool {
-        matches!(&*self.lock(), State::Live(core) if core.side.inbox.len() > 0)
+    /// A line that was lent is accepted.
+    pub(crate) fn accept(&self, loan: Loan) -> Result<(), Closed> {
+        self.with(|state, scratch, now| {
+            let State::Live(core) = state else {
+                return Err(Closed);
+            };
+            if core.accept(loan) && core.has_caught_up() {
+                core.acknowledge(now, &mut scratch.out);
+            }
+            Ok(())
+        })
+    }
+
+    /// A line that was lent is not accepted: it waits again.
+    pub(crate) fn give_back(&self, loan: Loan) {
+        self.with(|state, _, _| {
+            if let State::Live(core) = state {
+                core.side.inbox.give_back(loan);
+            }
+        });
+        self.pass_on();
+    }
+
+    /// Lends all waiting lines as a batch, and copies them to `lines`. `Ok(false)`: there are none, or
+    /// the application has some already.
+    pub(crate) fn try_lend_all(&self, lines: &mut Lines) -> Result<bool, Closed> {
+        let mut state = self.lock();
+        let core = state.open()?;
+        Ok(core.side.inbox.lend_all(|text, report| lines.push(text, report)))
+    }
+
+    /// All lines of the batch are accepted.
+    pub(crate) fn accept_batch(&self) -> Result<(), Closed> {
+        let accepted = self.with(|state, scratch, now| {
+            let State::Live(core) = state else {
+                return Err(Closed);
+            };
+            core.accept_batch();
+            core.acknowledge(now, &mut scratch.out);
+            Ok(())
+        });
+        // What has come meanwhile.
+        self.pass_on();
+        accepted
+    }
+
+    /// The lines of the batch are not accepted: they wait again.
+    pub(crate) fn give_batch_back(&self) {
+        self.with(|state, _, _| {
+            if let State::Live(core) = state {
+                core.side.inbox.give_batch_back();
+            }
+        });
+        self.pass_on();
+    }
+
+    /// The server is about to stop: hands out no more lines.
+    pub(crate) fn close_reading(&self) {
+        self.with(|state, _, _| {
+            if let State::Live(core) = state {
+                core.closing = true;
+            }
+        });
+        self.lines.notify_waiters();
     }
 
     /// Looks at the session as it is. `None` once the server was shut down.
@@ -433,7 +543,8 @@ impl Session {
         }
     }
 
-    /// Waits until all that was written is acknowledged, or the link is down.
+    /// Waits until the application has accepted or given back all lines that it has, and until all that was
+    /// written is acknowledged, or the link is down.
     pub(crate) async fn drained(&self) {
         self.with(|state, _, _| {
             if let State::Live(core) = state {
@@ -473,6 +584,7 @@ impl Session {
             let status = Box::new(core.status(&self.id, now));
             match std::mem::replace(state, State::Over { kept, forgotten, status }) {
                 State::Live(mut core) => {
+                    self.shared.inboxes.change(core.side.counted, 0);
                     core.park();
                     Some(core)
                 }
@@ -482,5 +594,14 @@ impl Session {
         self.lines.notify_waiters();
         self.changed.notify_waiters();
         core
+    }
+}
+
+impl Drop for Session {
+    fn drop(&mut self) {
+        let state = self.state.get_mut().unwrap_or_else(PoisonError::into_inner);
+        if let State::Live(core) = state {
+            self.shared.inboxes.change(core.side.counted, 0);
+        }
     }
 }

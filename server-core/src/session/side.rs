@@ -30,7 +30,9 @@ pub(super) struct Waiter {
 /// The part of a session that looks at received lines.
 #[derive(Debug, Default)]
 pub(crate) struct Side {
-    pub(crate) inbox: Inbox,
+    pub(crate) inbox: Inbox<Receipt>,
+    /// What the inbox counts for in the sum of all inboxes.
+    pub(super) counted: usize,
     pub(super) waiters: Vec<Waiter>,
     pub(super) best_effort_waiters: usize,
     pub(super) queue_full: bool,
@@ -69,22 +71,36 @@ pub(super) struct Receiver<'a> {
     pub(super) wakes: &'a mut Vec<Waker>,
 }
 
+impl Receiver<'_> {
+    fn reported(&mut self, report: Option<Report>) {
+        let Some(report) = report else { return };
+        self.side.report = Some(report);
+        self.shared.bus.publish(EventKind::Report { id: self.id.to_owned(), report });
+    }
+}
+
 impl Host<LineBytes> for Receiver<'_> {
-    fn deliver(&mut self, text: &str, _: Receipt) -> endpoint::Disposition {
+    fn deliver(&mut self, text: &str, receipt: Receipt) -> endpoint::Disposition {
         let (limits, side) = (&self.shared.limits, &mut *self.side);
         // The connection is as good as cut.
         if side.too_long {
             return endpoint::Disposition::Refused;
         }
         side.busy = true;
-        if let Some(Message::Report(report)) = Message::parse(text) {
-            side.report = Some(report);
-            self.shared.bus.publish(EventKind::Report { id: self.id.to_owned(), report });
+        let report = match Message::parse(text) {
+            Some(Message::Report(report)) => Some(report),
+            _ => None,
+        };
+        if report.is_some() && !limits.hold_reports {
+            self.reported(report);
             return endpoint::Disposition::Taken;
         }
-        // An empty queue takes any line: else one longer than the queue could never pass.
+        // An empty queue takes any line: else one longer than the queue could never pass, and clients
+        // that fill the memory of all could stop one that has nothing in it.
+        let cost = side.inbox.cost() + Inbox::<Receipt>::cost_of(text);
         let fits = side.inbox.len() < limits.queue_lines
-            && side.inbox.bytes() + text.len() <= limits.queue_bytes;
+            && cost <= limits.queue_bytes
+            && self.shared.inboxes.fits(side.counted, cost);
         if side.inbox.len() > 0 && !fits {
             if !std::mem::replace(&mut side.queue_full, true) {
                 let id = self.id.to_owned();
@@ -92,9 +108,12 @@ impl Host<LineBytes> for Receiver<'_> {
             }
             return endpoint::Disposition::Refused;
         }
-        side.inbox.push(text);
+        side.inbox.push(text, receipt, report.is_some());
         side.delivered = true;
-        endpoint::Disposition::Taken
+        self.reported(report);
+        // It is acknowledged when the application has accepted it. A client has only so many lines
+        // without an acknowledgement, so it sends no faster than they are accepted.
+        endpoint::Disposition::Later
     }
 
     fn acked(&mut self, ticket: Ticket, _: Option<LineBytes>, took: Duration) {

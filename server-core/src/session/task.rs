@@ -26,6 +26,9 @@ pub(crate) async fn run(
     let mut timer = pin!(sleep_until(clock.at(clock.now())));
     let mut turn = session.turn(&socket, Input::Bytes(first));
     while let Turn::Go { deadline, blocked } = turn {
+        if incoming.had_its_turn() {
+            yield_now().await;
+        }
         if let Some(at) = deadline {
             timer.as_mut().reset(clock.at(at));
         }

@@ -31,7 +31,7 @@ pub(crate) struct Socket {
 /// Parts a connection: what the session shares, and what only its task reads.
 pub(crate) fn split(stream: TcpStream) -> (Arc<Socket>, Incoming) {
     let (read, half) = stream.into_split();
-    (Arc::new(Socket { half, work: Notify::new() }), Incoming(read))
+    (Arc::new(Socket { half, work: Notify::new() }), Incoming { half: read, burst: 0 })
 }
 
 /// Reads what the socket holds at this moment, without waiting.
@@ -87,13 +87,33 @@ impl Socket {
 
 /// The reading end of a connection.
 #[derive(Debug)]
-pub(crate) struct Incoming(OwnedReadHalf);
+pub(crate) struct Incoming {
+    half: OwnedReadHalf,
+    /// Bytes that were read without a pause.
+    burst: usize,
+}
+
+/// A client that has brought this many bytes in one go lets the others have their turn.
+const BURST: usize = 256 * 1024;
 
 impl Incoming {
     /// Waits until something has come.
-    pub(super) fn poll_ready(&self, cx: &mut Context<'_>) -> Poll<()> {
+    pub(super) fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         // What is wrong shows when it is read.
-        self.0.as_ref().poll_read_ready(cx).map(drop)
+        let ready = self.half.as_ref().poll_read_ready(cx).map(drop);
+        if ready.is_pending() {
+            self.burst = 0;
+        }
+        ready
+    }
+
+    /// Whether so much has come in one go that it is the turn of others; then it is theirs.
+    pub(super) fn had_its_turn(&mut self) -> bool {
+        let had = self.burst >= BURST;
+        if had {
+            self.burst = 0;
+        }
+        had
     }
 
     /// Hands what has come to `each`: `Ok` of no bytes is the end of the connection.
@@ -104,7 +124,8 @@ impl Incoming {
     ) -> Poll<R> {
         with_read_buffer(|buffer| {
             let mut buffer = ReadBuf::new(buffer);
-            let read = ready!(Pin::new(&mut self.0).poll_read(cx, &mut buffer));
+            let read = ready!(Pin::new(&mut self.half).poll_read(cx, &mut buffer));
+            self.burst += buffer.filled().len();
             Poll::Ready(each(read.map(|()| buffer.filled())))
         })
     }

@@ -2,8 +2,10 @@
 
 #![allow(dead_code, reason = "each test file uses its part")]
 
+use std::collections::{BTreeMap, VecDeque};
 use std::future::Future;
 use std::net::SocketAddr;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use pblink_server::{
@@ -148,10 +150,22 @@ impl Peer {
         self.expect(&[&message[..2]]).await;
     }
 
+    /// Sends a message, which `connection` reads, and expects its acknowledgement.
+    pub async fn tell(&mut self, connection: &Connection, message: &str) {
+        self.send(format!("{message}\n")).await;
+        assert_eq!(read(connection).await, message[2..]);
+        self.expect(&[&message[..2]]).await;
+    }
+
     /// Expects a message and acknowledges it.
     pub async fn answer(&mut self, message: &str) {
         self.expect(&[message]).await;
         self.send(format!("{}\n", &message[..2])).await;
+    }
+
+    /// The same, for a message that was put together.
+    pub async fn answer_owned(&mut self, message: String) {
+        self.answer(&message).await;
     }
 
     /// Waits until the server closes, and returns what came before.
@@ -165,6 +179,62 @@ impl Peer {
 
 pub async fn read(connection: &Connection) -> String {
     soon(connection.read_line()).await.expect("the server lives")
+}
+
+/// Waits until a link has this many lines that nobody has accepted.
+pub async fn arrived(connection: &Connection, lines: u64) {
+    soon(async {
+        while connection.status().unread < lines {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
+}
+
+/// An application that accepts all lines as they come, and keeps them for the test.
+pub struct App {
+    lines: Arc<Mutex<BTreeMap<String, VecDeque<String>>>>,
+}
+
+impl App {
+    /// Serves all clients of the server that nobody has taken on.
+    pub fn start(server: &Server) -> Self {
+        let (server, lines) = (server.clone(), Arc::<Mutex<BTreeMap<_, _>>>::default());
+        let app = Self { lines: Arc::clone(&lines) };
+        tokio::spawn(async move {
+            while let Ok(connection) = server.next_client().await {
+                tokio::spawn(keep(connection, Arc::clone(&lines)));
+            }
+        });
+        app
+    }
+
+    /// The number of lines of a client that the test has not looked at.
+    pub fn unread(&self, id: &str) -> usize {
+        self.lines.lock().expect("no panic").get(id).map_or(0, VecDeque::len)
+    }
+
+    /// The next line of a client.
+    pub async fn read(&self, id: &str) -> String {
+        soon(async {
+            loop {
+                let line =
+                    self.lines.lock().expect("no panic").get_mut(id).and_then(|q| q.pop_front());
+                match line {
+                    Some(line) => break line,
+                    None => tokio::task::yield_now().await,
+                }
+            }
+        })
+        .await
+    }
+}
+
+async fn keep(connection: Connection, lines: Arc<Mutex<BTreeMap<String, VecDeque<String>>>>) {
+    while let Ok(line) = connection.read_line().await {
+        let mut lines = lines.lock().expect("no panic");
+        lines.entry(connection.id().to_owned()).or_default().push_back(line);
+    }
 }
 
 /// Starts to write, and returns when the session has the line.
