@@ -307,3 +307,29 @@ fn wrong_input_is_named_and_nothing_is_started() {
         assert!(output.stdout.is_empty(), "{args:?}: stdout is for results");
     }
 }
+
+/// The system stops the process (SIGSTOP, a laptop's lid) and lets it go on: what has come meanwhile is
+/// read before silence counts.
+#[test]
+fn a_server_that_was_stopped_and_goes_on_takes_no_living_link_for_dead() {
+    let mut serve = Serve::start(&["--app", "log", "--timeout-ms", "2000"]);
+    let mut client = TcpStream::connect(&serve.address).unwrap();
+    client.write_all(b"1\n\n").unwrap();
+    serve.wait_for("connected");
+    let mut answers = BufReader::new(client.try_clone().unwrap()).lines();
+    for n in 0..2 {
+        serve.signal("-STOP");
+        // Longer than its time-out.
+        std::thread::sleep(std::time::Duration::from_millis(2200));
+        client.write_all(b"\n").unwrap();
+        serve.signal("-CONT");
+        client.write_all(format!("0{n}alive\n").as_bytes()).unwrap();
+        let ack = format!("0{n}");
+        assert!(answers.by_ref().any(|line| line.unwrap() == ack), "the link was closed");
+    }
+    serve.signal("-TERM");
+    while let Some(event) = serve.next() {
+        let own_fault = event["event"] == "outage_began" && event["cause"] != "shutdown";
+        assert!(!own_fault && event["event"] != "refused", "{event}");
+    }
+}
