@@ -3,6 +3,15 @@
 //!
 //! Results go to stdout, diagnostics to stderr; [`exit::Exit`] lists the exit codes.
 
+// They panic when nobody reads: results go through `output::stdout`, the rest through `output::diagnostics`.
+#![warn(clippy::print_stdout, clippy::print_stderr)]
+
+#[cfg(not(unix))]
+compile_error!(
+    "pblink needs the signals and terminals of Unix: Linux is supported, macOS is built and tested by the \
+     workflow only; on Windows, use it in WSL"
+);
+
 pub mod address;
 pub mod boards;
 pub mod commands;
@@ -12,6 +21,7 @@ pub mod global;
 pub mod hardware;
 pub mod monitor;
 pub mod output;
+mod runtime;
 pub mod settings;
 mod signals;
 
@@ -19,14 +29,18 @@ use std::process::ExitCode;
 
 use clap::Parser;
 
+use output::diagnostics;
+
 /// Parses the command line, runs the verb, prints an error if there is one.
 pub fn run() -> ExitCode {
-    let cli = commands::Cli::parse();
-    global::start_tracing(&cli.global);
-    match commands::dispatch(cli) {
+    let cli = match commands::Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => return diagnostics::command_line(&error),
+    };
+    match diagnostics::start(&cli.global).and_then(|()| commands::dispatch(cli)) {
         Ok(exit) => exit.into(),
         Err(error) => {
-            eprintln!("pblink: {error:#}");
+            diagnostics::error(format_args!("{error:#}"));
             exit::Exit::of(&error).into()
         }
     }

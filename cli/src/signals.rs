@@ -1,20 +1,70 @@
-//! Signals that end the process.
+//! Signals that ask the process to end: ctrl-C (SIGINT), SIGTERM and SIGHUP.
 
-use std::io::IsTerminal;
+use std::io;
 
-/// Resolves at the first ctrl-C or SIGTERM.
-pub(crate) fn stop_signal() -> std::io::Result<impl Future<Output = ()>> {
-    use tokio::signal::unix::{SignalKind, signal};
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    let mut terminate = signal(SignalKind::terminate())?;
-    Ok(async move {
-        tokio::select! {
-            _ = interrupt.recv() => {
-                if std::io::stderr().is_terminal() {
-                    eprintln!();
-                }
+use tokio::signal::unix::{Signal, SignalKind, signal};
+
+/// Which signal came.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Asked {
+    /// Ctrl-C: a terminal sends it to its whole foreground group.
+    Interrupt,
+    /// Somebody wants this process to end.
+    Terminate,
+    /// The terminal is gone.
+    HangUp,
+}
+
+/// The signals that ask the process to end. From the first of these on, they no longer end it by themselves.
+#[derive(Debug)]
+pub(crate) struct Signals {
+    interrupt: Signal,
+    terminate: Signal,
+    /// `None` under `nohup`.
+    hang_up: Option<Signal>,
+}
+
+impl Signals {
+    /// Listens to them. Must be called within a tokio runtime.
+    pub(crate) fn listen() -> io::Result<Self> {
+        let hang_up = SignalKind::hangup();
+        Ok(Self {
+            interrupt: signal(SignalKind::interrupt())?,
+            terminate: signal(SignalKind::terminate())?,
+            // Whoever starts a program with `nohup` wants it to stay.
+            hang_up: if is_ignored(hang_up) { None } else { Some(signal(hang_up)?) },
+        })
+    }
+
+    /// Waits for the next one. Dropping the future loses none.
+    pub(crate) async fn next(&mut self) -> Asked {
+        let hang_up = async {
+            match &mut self.hang_up {
+                Some(signal) => signal.recv().await,
+                None => std::future::pending().await,
             }
-            _ = terminate.recv() => {}
+        };
+        tokio::select! {
+            _ = self.interrupt.recv() => Asked::Interrupt,
+            _ = self.terminate.recv() => Asked::Terminate,
+            _ = hang_up => Asked::HangUp,
         }
-    })
+    }
+}
+
+/// Keeps a limit of the size of files (`ulimit -f`) from ending the process: writing then fails, as on a full
+/// disk. Must be called within a tokio runtime.
+pub(crate) fn survive_file_limit() -> io::Result<()> {
+    /// SIGXFSZ, on Linux and on macOS.
+    const FILE_SIZE: i32 = 25;
+    // Having been listened to once, the signal never again has its default effect.
+    signal(SignalKind::from_raw(FILE_SIZE)).map(drop)
+}
+
+/// Whether this process was started with the signal ignored. Only Linux tells.
+fn is_ignored(kind: SignalKind) -> bool {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    let mask = mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).unwrap_or(0);
+    mask & (1 << (kind.as_raw_value() - 1)) != 0
 }

@@ -1,105 +1,13 @@
 //! `demo`, `serve` and `simulate` as programs: real processes, real sockets, real time.
 
+mod process;
+
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
-use std::process::{Child, ChildStdout, Command, Output, Stdio};
+use std::process::{Command, Stdio};
 
+use process::{Serve, control_address, ledger, output, pblink, stderr};
 use serde_json::Value;
-
-fn pblink(args: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_pblink"));
-    command.args(args).stdin(Stdio::null()).env_remove("PBLINK_LOG");
-    // No pblink.toml is to be found here.
-    command.current_dir(std::env::temp_dir());
-    command
-}
-
-fn output(args: &[&str]) -> Output {
-    pblink(args).output().unwrap()
-}
-
-fn stderr(output: &Output) -> String {
-    String::from_utf8_lossy(&output.stderr).into_owned()
-}
-
-/// The ledger: the last line of `--json`.
-fn ledger(output: &Output) -> Value {
-    let stdout = String::from_utf8_lossy(&output.stdout);
-    let last = stdout.lines().last().unwrap_or_default();
-    let ledger: Value = serde_json::from_str(last).unwrap_or_else(|e| panic!("{e}: {last}"));
-    assert_eq!(ledger["event"], "ledger");
-    ledger
-}
-
-/// A running `pblink serve`, killed when it is dropped.
-struct Serve {
-    child: Child,
-    events: std::io::Lines<BufReader<ChildStdout>>,
-    address: String,
-}
-
-impl Serve {
-    fn start(args: &[&str]) -> Self {
-        let mut all = vec!["serve", "--listen", "127.0.0.1:0", "--json"];
-        if !args.contains(&"--control") {
-            all.extend(["--control", "off"]);
-        }
-        all.extend(args);
-        let mut child = pblink(&all).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-        let events = BufReader::new(child.stdout.take().unwrap()).lines();
-        let mut serve = Self { child, events, address: String::new() };
-        let listening = serve.wait_for("listening");
-        serve.address = listening["address"].as_str().unwrap().to_owned();
-        serve
-    }
-
-    fn next(&mut self) -> Option<Value> {
-        let line = self.events.next()?.unwrap();
-        Some(serde_json::from_str(&line).unwrap_or_else(|e| panic!("{e}: {line}")))
-    }
-
-    /// The next event of this kind.
-    fn wait_for(&mut self, kind: &str) -> Value {
-        loop {
-            let event = self.next().unwrap_or_else(|| panic!("it ended before `{kind}`"));
-            if event["event"] == kind {
-                return event;
-            }
-        }
-    }
-
-    fn signal(&self, signal: &str) {
-        let status = Command::new("kill").args([signal, &self.child.id().to_string()]).status();
-        assert!(status.unwrap().success());
-    }
-
-    /// The code with which it ends, and what it has said on stderr.
-    fn end(mut self) -> (Option<i32>, String) {
-        while self.next().is_some() {}
-        let code = self.child.wait().unwrap().code();
-        let mut said = String::new();
-        self.child.stderr.take().unwrap().read_to_string(&mut said).unwrap();
-        (code, said)
-    }
-}
-
-impl Drop for Serve {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-/// Address and port of the control API, from what the server says on stderr.
-fn control_address(said: &mut impl BufRead) -> String {
-    loop {
-        let mut line = String::new();
-        assert!(said.read_line(&mut line).unwrap() > 0, "it tells where the control API is");
-        if let Some((_, rest)) = line.split_once("http://") {
-            return rest.split('/').next().unwrap().to_owned();
-        }
-    }
-}
 
 #[test]
 fn the_demo_ends_by_itself_with_a_clean_ledger_although_network_and_server_went_away() {

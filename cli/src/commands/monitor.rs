@@ -6,8 +6,10 @@ use std::path::PathBuf;
 use pblink_serve::control::{Client, ClientError};
 
 use crate::exit::{Exit, Failed};
-use crate::global::{Global, screen_is_on};
+use crate::global::Global;
 use crate::monitor::{self, Options, plain};
+use crate::output::diagnostics::screen_is_on;
+use crate::runtime;
 use crate::settings::Settings;
 
 /// Arguments of `pblink monitor`.
@@ -42,8 +44,7 @@ pub fn run(args: Args, global: &Global) -> anyhow::Result<Exit> {
         Some(url) => url.clone(),
         None => Settings::load(args.config.as_deref())?.control_url()?,
     };
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    runtime.block_on(watch(args, &connect, global))
+    runtime::block_on(watch(args, &connect, global))?
 }
 
 async fn watch(args: Args, connect: &str, global: &Global) -> anyhow::Result<Exit> {

@@ -1,43 +1,57 @@
 //! `pblink serve`
 
+mod reach;
+
 use std::io::{IsTerminal, stdin, stdout};
-use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
-use pblink_serve::consumers::{self, Passed};
-use pblink_serve::control::{self, ControlServer, EventStream, Notice, Source};
+use pblink_serve::consumers::{self, App, Passed};
+use pblink_serve::control::{self, ControlServer, Source};
 use pblink_serve::hub::Hub;
-use pblink_server::{BindError, EventKind, Server};
+use pblink_server::{BindError, SavedSessions, Server};
 use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
+use tokio::time::timeout;
 
 use crate::address::{Control, Listen};
 use crate::exit::{Exit, Failed};
-use crate::global::{Global, screen_is_on};
+use crate::global::Global;
 use crate::monitor;
-use crate::output::printer::Printer;
-use crate::settings::{App, Settings, limits};
-use crate::signals::stop_signal;
+use crate::output::diagnostics::{newline, note, say, screen_is_on, warning};
+use crate::output::feed::Feed;
+use crate::output::stdout::unbuffered;
+use crate::runtime;
+use crate::settings::{Settings, limits};
+use crate::signals::{Asked, Signals, survive_file_limit};
+
+/// How long applications and printer have for what was acknowledged, once the server is to stop.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Arguments of `pblink serve`.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
-  pblink serve                                  as pblink.toml says, or with defaults
-  pblink serve --client kitchen --client attic  serve these two, refuse others
-  pblink serve --any-client --app log           print the lines of whoever connects
+  pblink serve                                  as pblink.toml says; without it, on this machine only
+  pblink serve --client kitchen --listen 0.0.0.0:8123
+                                                serve this board, refuse others
+  pblink serve --any-client                     print the lines of whoever connects
+  pblink serve --app demo                       send each board a list of three every 5 s
   pblink serve --screen                         and show the links, as pblink monitor does
   pblink serve --json | jq 'select(.event == \"report\")'
 
-Flags go before pblink.toml, and that before the defaults. Without pblink.toml and --client, \
-any client is served. What happens is printed line by line; `pblink monitor` shows it on a screen. \
-ctrl-C stops the server cleanly: acknowledgements that are due are waited for. A second ctrl-C does \
-not wait.
+Flags override pblink.toml, and that overrides the defaults. Without pblink.toml, or without a list of \
+clients, it listens on 127.0.0.1 only, where no board can reach it: --listen, --any-client or a list of \
+clients in pblink.toml open it. What happens is printed line by line; `pblink monitor` shows it on a screen.
 
-Exit codes: 0 stopped by ctrl-C or SIGTERM, 2 wrong flags, 3 wrong configuration, 4 the address \
-cannot be listened on, 130 stopped by a second ctrl-C.")]
+ctrl-C, SIGTERM and SIGHUP stop the server cleanly: it waits for acknowledgements that are due, and up to \
+5 s for lines that are still to be printed. A second signal does not wait. If standard output is a pipe \
+whose reader has gone away, the server stops. If its disk is full, lines are held until there is room.
+
+Exit codes: 0 stopped by a signal or by `q`, 1 standard output cannot be written, 2 wrong flags, 3 wrong \
+configuration, 4 the address cannot be listened on, 130 stopped by a second signal.")]
 pub struct Args {
     /// Configuration file. Without it ./pblink.toml is used if it exists.
     #[arg(long, value_name = "FILE")]
@@ -57,7 +71,7 @@ pub struct Args {
     /// Serve clients with any id, expected or not.
     #[arg(long)]
     pub any_client: bool,
-    /// What to do with lines.
+    /// What to do with lines. Without it: what pblink.toml says, else print.
     #[arg(long, value_parser = app_parser())]
     pub app: Option<App>,
     /// Where `pblink monitor` and other programs find the server, or `off`.
@@ -74,45 +88,25 @@ pub struct Args {
 
 /// Offers the apps by name, each with what it does.
 fn app_parser() -> impl TypedValueParser<Value = App> {
-    let values = App::ALL.map(|app| PossibleValue::new(app.name()).help(app.help()));
+    let values = App::ALL.map(|app| {
+        let value = PossibleValue::new(app.name()).help(app.help());
+        if app == App::Print { value.alias(App::OLD_PRINT) } else { value }
+    });
     PossibleValuesParser::new(values).try_map(|name| name.parse::<App>())
 }
 
 /// Runs the verb.
 pub fn run(args: Args, global: &Global) -> anyhow::Result<Exit> {
     let settings = Settings::load(args.config.as_deref())?;
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    let exit = runtime.block_on(serve(args, settings, global));
-    // A reader that hangs must not keep the process.
-    runtime.shutdown_timeout(Duration::from_millis(200));
-    exit
+    runtime::block_on(serve(args, settings, global))?
 }
 
 async fn serve(args: Args, settings: Settings, global: &Global) -> anyhow::Result<Exit> {
-    let config = &settings.server;
-    let timeout = Duration::from_millis(args.timeout_ms.unwrap_or(config.timeout_ms).into());
-    let listen = args.listen.unwrap_or_default().or(SocketAddr::new(config.listen, config.port));
-    let app = args.app.unwrap_or(config.app);
-    let clients = if args.clients.is_empty() { &config.clients } else { &args.clients };
-    let mut builder = Server::builder().listen(listen).timeout(timeout);
-    // Without a configuration nobody has said who is expected.
-    let chosen = !args.clients.is_empty() || settings.file().is_some();
-    if chosen && !clients.is_empty() {
-        builder =
-            builder.expected(clients.iter().map(String::as_str)).allow_unknown(args.any_client);
-    }
-    let mut stop = std::pin::pin!(stop_signal()?);
-    let server = builder.bind().await.map_err(|error| {
-        let exit = match error {
-            BindError::Listen { .. } => Exit::Network,
-            // pblink.toml was checked when it was read, so it is a flag.
-            _ => Exit::Usage,
-        };
-        Failed::with(exit, error.to_string())
-    })?;
-    let hub = Hub::new(server, timeout, app.to_string());
-    let control = args.control.map_or(config.control, |control| control.0);
-    let control = match control {
+    // Before anything is announced: a signal that comes then is to find the way out.
+    let mut signals = Signals::listen()?;
+    survive_file_limit()?;
+    let (hub, app) = open(&args, &settings).await?;
+    let control = match args.control.map_or(settings.server.control, |control| control.0) {
         None => None,
         Some(address) => {
             let source: Arc<dyn Source> = hub.clone();
@@ -124,60 +118,111 @@ async fn serve(args: Args, settings: Settings, global: &Global) -> anyhow::Resul
     let (passed, lines) = mpsc::channel(64);
     tokio::spawn(consumers::run(hub.clone(), app, passed));
     let screen = args.screen && stdout().is_terminal() && stdin().is_terminal();
-    let mut printing = if screen {
-        let colour = global.color.enabled(true);
-        tokio::spawn(show(hub.clone(), lines, colour))
+    let mut output = if screen {
+        tokio::spawn(show(hub.clone(), lines, global.color.enabled(true)))
     } else {
-        let printing = print(hub.events(), lines, Printer { json: args.json, lines: true });
-        // On a thread of its own: a reader that hangs blocks it, and must hold up neither a connection nor
-        // the end of the program.
-        let runtime = tokio::runtime::Handle::current();
-        tokio::task::spawn_blocking(move || {
-            runtime.block_on(printing);
-            Ok(())
-        })
+        print(Feed::new(hub.events(), lines, args.json))?
     };
+    let mut ended = None;
     tokio::select! {
-        shown = &mut printing => {
-            shown.map_err(std::io::Error::other).flatten()?;
-            if !screen {
-                return Ok(Exit::Ok);
-            }
-        }
-        () = &mut stop => {
+        result = &mut output => ended = Some(result.map_err(std::io::Error::other).flatten()),
+        asked = signals.next() => {
             if screen {
                 // The same signal ends it, and it gives the terminal back.
-                let _ = (&mut printing).await;
+                ended = Some((&mut output).await.map_err(std::io::Error::other).flatten());
+            } else if asked == Asked::Interrupt {
+                newline();
             }
         }
     }
-    let ending = async {
-        let saved = tokio::select! {
-            saved = hub.stop() => saved,
-            // What happens while the server stops is printed too.
-            _ = &mut printing, if !screen => return hub.stop().await,
+    let ending = finish(&hub, control, output, ended);
+    let (saved, result) = tokio::select! {
+        done = ending => done,
+        _ = signals.next() => return Ok(Exit::Interrupted),
+    };
+    report(&saved);
+    result.map(|()| Exit::Ok).map_err(|error| {
+        let what = match error.kind() {
+            std::io::ErrorKind::BrokenPipe => {
+                "whoever read standard output has gone away".to_owned()
+            }
+            _ if screen => format!("the screen cannot be shown: {error}"),
+            _ => format!("standard output cannot be written: {error}"),
         };
-        // The last events are still on their way to the printer.
-        if !screen {
-            let _ = tokio::time::timeout(Duration::from_millis(500), &mut printing).await;
-        }
-        if let Some(control) = control {
-            control.shutdown().await;
-        }
-        saved
-    };
-    let saved = tokio::select! {
-        saved = ending => saved,
-        _ = tokio::signal::ctrl_c() => return Ok(Exit::Interrupted),
-    };
-    if saved.unacked() > 0 || saved.unread() > 0 {
-        eprintln!(
-            "pblink: {} lines were not acknowledged by their clients, {} were not read",
-            saved.unacked(),
-            saved.unread()
-        );
+        Failed::with(Exit::Failure, format!("{what}; the server has stopped"))
+    })
+}
+
+/// Starts the server.
+async fn open(args: &Args, settings: &Settings) -> anyhow::Result<(Arc<Hub>, App)> {
+    let config = &settings.server;
+    let link_timeout = Duration::from_millis(args.timeout_ms.unwrap_or(config.timeout_ms).into());
+    let app = args.app.unwrap_or(config.app);
+    let (listen, clients) = reach::choose(args, settings);
+    let mut builder = Server::builder().listen(listen.address).timeout(link_timeout);
+    if !clients.is_empty() {
+        builder =
+            builder.expected(clients.iter().map(String::as_str)).allow_unknown(args.any_client);
     }
-    Ok(Exit::Ok)
+    let server = builder.bind().await.map_err(|error| {
+        let exit = match error {
+            BindError::Listen { .. } => Exit::Network,
+            // pblink.toml was checked when it was read, so it is a flag.
+            _ => Exit::Usage,
+        };
+        Failed::with(exit, error.to_string())
+    })?;
+    if let Some(why) = listen.local_because {
+        note(why);
+    }
+    Ok((Hub::new(server, link_timeout, app.to_string()), app))
+}
+
+/// Prints on a thread of its own: a reader that hangs blocks it, and must hold up neither a connection nor
+/// the end of the program.
+fn print(feed: Feed) -> std::io::Result<JoinHandle<std::io::Result<()>>> {
+    let mut out = unbuffered()?;
+    let runtime = tokio::runtime::Handle::current();
+    Ok(tokio::task::spawn_blocking(move || runtime.block_on(feed.print(&mut out))))
+}
+
+/// Stops the server, and waits until what was acknowledged is printed, but not for ever. Returns what is
+/// left, and how the output ended.
+async fn finish(
+    hub: &Hub,
+    control: Option<ControlServer>,
+    output: JoinHandle<std::io::Result<()>>,
+    ended: Option<std::io::Result<()>>,
+) -> (SavedSessions, std::io::Result<()>) {
+    let saved = hub.stop().await;
+    let result = match ended {
+        Some(result) => result,
+        None => match timeout(PATIENCE, output).await {
+            Ok(result) => result.map_err(std::io::Error::other).flatten(),
+            Err(_) => {
+                warning(format_args!(
+                    "standard output did not take the last lines within {} s",
+                    PATIENCE.as_secs()
+                ));
+                Ok(())
+            }
+        },
+    };
+    if let Some(control) = control {
+        control.shutdown().await;
+    }
+    (saved, result)
+}
+
+/// Reports the lines that the server could not get rid of.
+fn report(saved: &SavedSessions) {
+    let lines = |n: usize| if n == 1 { "1 line".to_owned() } else { format!("{n} lines") };
+    if saved.unacked() > 0 {
+        warning(format_args!("{} to boards not acknowledged by them", lines(saved.unacked())));
+    }
+    if saved.unread() > 0 {
+        warning(format_args!("{} from boards not read by the application", lines(saved.unread())));
+    }
 }
 
 /// Shows the links until the user has enough.
@@ -195,52 +240,18 @@ async fn show(
     shown.map(|_| ())
 }
 
-/// Prints what happens until the server stops.
-async fn print(mut events: EventStream, mut lines: mpsc::Receiver<Passed>, mut printer: Printer) {
-    let mut open = true;
-    loop {
-        let written = tokio::select! {
-            notice = events.next() => match notice {
-                Some(Notice::Event(event)) => {
-                    let stopped = event.kind == EventKind::Stopped;
-                    printer.event(&event).map(|()| !stopped)
-                }
-                Some(Notice::Lagged(n)) => {
-                    tracing::warn!("{n} events were not printed: the output is read too slowly");
-                    Ok(true)
-                }
-                None => Ok(false),
-            },
-            line = lines.recv(), if open => match line {
-                Some(line) => printer.passed(&line).map(|()| true),
-                None => { open = false; Ok(true) }
-            },
-        };
-        // Nobody reads any more: the server goes on.
-        match written {
-            Ok(true) => {}
-            Ok(false) => return,
-            Err(_) => printer = Printer { json: false, lines: false },
-        }
-    }
-}
-
-/// Tells where the server is, on stderr: stdout is for what happens.
+/// Says where the server is, on stderr: stdout is for what happens.
 fn greet(hub: &Hub, control: Option<&ControlServer>) {
     let info = hub.info();
-    eprintln!(
-        "pblink: serving boards at {} (time-out {} ms, app {})",
+    say(format_args!(
+        "serving boards at {} (time-out {} ms, app {})",
         info.listen, info.timeout_ms, info.app
-    );
+    ));
     if let Some(control) = control {
         let address = control.address();
-        eprintln!("pblink: control API at http://{address}/ ; `pblink monitor` shows the links");
-        if !is_local(address.ip()) {
-            eprintln!("pblink: the control API has no password, and others can reach it");
+        say(format_args!("control API at http://{address}/ ; `pblink monitor` shows the links"));
+        if !address.ip().is_loopback() {
+            warning("the control API has no password, and others can reach it");
         }
     }
-}
-
-fn is_local(ip: IpAddr) -> bool {
-    ip.is_loopback()
 }

@@ -19,12 +19,14 @@ use crate::boards::{self, Board};
 use crate::duration::{self, Unit};
 use crate::exit::{Exit, Failed};
 use crate::global::Global;
+use crate::output::diagnostics::{newline, say};
 use crate::output::events::{self, clean};
 use crate::output::json;
-use crate::output::printer::Printer;
+use crate::output::printer::print_event;
+use crate::runtime;
 use crate::settings::Settings;
 use crate::settings::limits::{self, Limits};
-use crate::signals::stop_signal;
+use crate::signals::{Asked, Signals};
 
 /// Arguments of `pblink simulate`.
 #[derive(Debug, clap::Args)]
@@ -105,8 +107,7 @@ struct Summary {
 /// Runs the verb.
 pub fn run(args: Args, _global: &Global) -> anyhow::Result<Exit> {
     let settings = Settings::load(args.config.as_deref())?;
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    runtime.block_on(simulate(args, settings))
+    runtime::block_on(simulate(args, settings))?
 }
 
 async fn simulate(args: Args, settings: Settings) -> anyhow::Result<Exit> {
@@ -124,7 +125,7 @@ async fn simulate(args: Args, settings: Settings) -> anyhow::Result<Exit> {
         },
         ..PairOptions::default()
     };
-    let mut stop = std::pin::pin!(stop_signal()?);
+    let mut signals = Signals::listen()?;
     let (sender, mut news) = mpsc::channel(1024);
     let tell = move |pair: &pblink_simulator::Pair, news: News| {
         let echo = match &news {
@@ -160,25 +161,28 @@ async fn simulate(args: Args, settings: Settings) -> anyhow::Result<Exit> {
         };
         // `pblink simulate | head` has what it wanted.
         let closed = run.closed;
-        let stopping = async {
-            if !closed {
-                stop.as_mut().await;
-            }
-        };
         tokio::select! {
             piece = news.recv() => {
                 let Some((piece, echo, acked)) = piece else { break };
                 run.news(piece, echo, acked);
             }
-            () = stopping, if !interrupted => {
+            asked = async {
+                // A reader that is gone stops it as a signal does.
+                if closed && !interrupted { None } else { Some(signals.next().await) }
+            } => {
+                if interrupted {
+                    return Ok(Exit::Interrupted);
+                }
+                if asked == Some(Asked::Interrupt) {
+                    newline();
+                }
                 interrupted = true;
                 board.order(Order::StopProgram);
                 patience = Some(Instant::now() + Duration::from_secs(5));
                 if !closed {
-                    eprintln!("pblink: waiting up to 5 s for what is on its way; ctrl-C again to stop at once");
+                    say("waiting up to 5 s for what is on its way; ctrl-C again to stop at once");
                 }
             }
-            _ = tokio::signal::ctrl_c(), if interrupted => return Ok(Exit::Interrupted),
             () = time => break,
             // Acknowledgements make no news.
             _ = tick.tick() => board.order(Order::Tell),
@@ -194,7 +198,7 @@ async fn simulate(args: Args, settings: Settings) -> anyhow::Result<Exit> {
 struct Run {
     id: String,
     count: Option<u64>,
-    printer: Printer,
+    json: bool,
     written: u64,
     acked: u64,
     returned: Ledger,
@@ -211,7 +215,7 @@ impl Run {
         Self {
             id: client.to_owned(),
             count: args.count,
-            printer: Printer { json: args.json, lines: true },
+            json: args.json,
             written: 0,
             acked: 0,
             returned: Ledger::default(),
@@ -246,7 +250,7 @@ impl Run {
                     self.seq += 1;
                     let wall = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
                     let at_ms = wall.as_millis() as u64;
-                    let printed = self.printer.event(&Event { seq: self.seq, at_ms, kind });
+                    let printed = print_event(&Event { seq: self.seq, at_ms, kind }, self.json);
                     self.closed |= printed.is_err();
                 }
                 if let News::Down(down) = news {
@@ -262,7 +266,7 @@ impl Run {
 
     fn print(&mut self, text: &str, event: &str, value: serde_json::Value) {
         let mut out = stdout().lock();
-        let printed = if self.printer.json {
+        let printed = if self.json {
             let object = serde_json::json!({ "event": event, "id": self.id, "value": value });
             json::line(&object).map_err(Into::into).and_then(|line| writeln!(out, "{line}"))
         } else {
@@ -296,7 +300,7 @@ impl Run {
             resets,
         };
         let mut out = stdout().lock();
-        let _ = if self.printer.json {
+        let _ = if self.json {
             writeln!(out, "{}", json::line(&summary).unwrap_or_default())
         } else {
             let clean = to_server.missing == 0;

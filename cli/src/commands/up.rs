@@ -10,14 +10,16 @@ use anyhow::Context;
 use clap::{Parser, ValueEnum};
 use pblink_serve::control::Client;
 use rustix::process::{Pid, Signal, kill_process};
-use tokio::signal::unix::{SignalKind, signal};
 
 use super::Cli;
 use crate::exit::{Exit, Failed};
 use crate::global::Global;
 use crate::hardware::sdk;
+use crate::output::diagnostics::say;
 use crate::output::stdout::print;
+use crate::runtime;
 use crate::settings::{Settings, shell_word};
+use crate::signals::{Asked, Signals};
 
 /// Arguments of `pblink up`.
 #[derive(Debug, clap::Args)]
@@ -183,19 +185,23 @@ pub fn run(args: Args, global: &Global) -> anyhow::Result<Exit> {
         return print(lines.collect::<String>().as_bytes());
     }
     foresee(&args, &plan)?;
+    runtime::block_on(steps(&args, &plan, global))?
+}
+
+/// Runs the steps, one after the other.
+async fn steps(args: &Args, plan: &[(Step, Vec<String>)], global: &Global) -> anyhow::Result<Exit> {
     let count = plan.len();
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     for (n, (step, words)) in plan.iter().enumerate() {
         let (name, mut words) = (step.name(), words.clone());
         if *step == Step::Serve
-            && let Some(url) = runtime.block_on(server(&args))?
+            && let Some(url) = server(args).await?
         {
-            eprintln!("pblink up: a server runs already");
+            say("a server runs already");
             words = vec!["monitor".to_owned(), "--connect".to_owned(), url];
         }
         let line = shown(&words);
-        eprintln!("pblink up, step {} of {count}, {name}: {line}", n + 1);
-        match runtime.block_on(command(&words, global))? {
+        say(format_args!("step {} of {count}, {name}: {line}", n + 1));
+        match command(&words, global).await? {
             Exit::Ok => {}
             Exit::Interrupted => return Ok(Exit::Interrupted),
             exit => {
@@ -277,19 +283,21 @@ async fn command(words: &[String], global: &Global) -> anyhow::Result<Exit> {
         .args(words)
         .spawn()
         .with_context(|| format!("cannot run `{}`", shown(words)))?;
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    let mut terminate = signal(SignalKind::terminate())?;
+    let mut signals = Signals::listen()?;
     let status = loop {
-        tokio::select! {
+        let asked = tokio::select! {
             status = child.wait() => break status?,
-            // The terminal has told the step, too, and it knows what to do.
-            _ = interrupt.recv() => {}
-            _ = terminate.recv() => {
-                let id = child.id().and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw);
-                if let Some(id) = id {
-                    let _ = kill_process(id, Signal::TERM);
-                }
-            }
+            asked = signals.next() => asked,
+        };
+        let signal = match asked {
+            // The terminal has sent it to the step, too, and the step knows what to do.
+            Asked::Interrupt => continue,
+            Asked::Terminate => Signal::TERM,
+            Asked::HangUp => Signal::HUP,
+        };
+        let id = child.id().and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw);
+        if let Some(id) = id {
+            let _ = kill_process(id, signal);
         }
     };
     Ok(match status.code() {

@@ -7,7 +7,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use pblink_flash::{Progress, Step};
 
+use crate::exit::Exit;
 use crate::global::Global;
+use crate::output::diagnostics::{newline, say};
+use crate::runtime;
+use crate::signals::Signals;
 
 /// The user pressed ctrl-C.
 static INTERRUPTED: AtomicBool = AtomicBool::new(false);
@@ -128,6 +132,9 @@ impl Progress for Bar {
     }
 
     fn note(&mut self, text: &str) {
+        // Warnings and notes have the dress of all diagnostics; the rest says how it goes on.
+        let labelled = ["warning: ", "note: "].iter().any(|label| text.starts_with(label));
+        let text = &if labelled { format!("pblink: {text}") } else { text.to_owned() };
         match &self.bar {
             Some(bar) => bar.suspend(|| {
                 let _ = writeln!(stderr(), "{text}");
@@ -158,24 +165,22 @@ impl Drop for Bar {
     }
 }
 
-/// Notes ctrl-C instead of ending the program: a board must not be left half written.
+/// Notes ctrl-C, SIGTERM and SIGHUP instead of ending the program: a board must not be left half written.
 fn watch_interrupts() {
     static ONCE: std::sync::Once = std::sync::Once::new();
     ONCE.call_once(|| {
         std::thread::spawn(|| {
-            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-            let Ok(runtime) = runtime else { return };
-            runtime.block_on(async {
-                while tokio::signal::ctrl_c().await.is_ok() {
+            let _ = runtime::block_on(async {
+                let Ok(mut signals) = Signals::listen() else { return };
+                loop {
+                    signals.next().await;
                     let asking = ASKING.load(Ordering::Relaxed);
                     if INTERRUPTED.swap(true, Ordering::Relaxed) || asking {
                         // The second time the user means it.
-                        std::process::exit(i32::from(crate::exit::Exit::Interrupted as u8));
+                        std::process::exit(i32::from(Exit::Interrupted as u8));
                     }
-                    let _ = writeln!(
-                        stderr(),
-                        "\npblink: stopping at the next safe place; press ctrl-C again to stop at once"
-                    );
+                    newline();
+                    say("stopping at the next safe place; press ctrl-C again to stop at once");
                 }
             });
         });

@@ -11,6 +11,7 @@ use tokio::time::Instant;
 
 use super::terminal::Screen;
 use super::{Action, ExtraKey, Key, Model, Now, view};
+use crate::signals::Signals;
 
 /// Pause between two frames when only data change: ten a second look alive and cost nothing.
 const DATA_FRAME: Duration = Duration::from_millis(100);
@@ -58,14 +59,15 @@ pub async fn run(mut updates: mpsc::Receiver<Update>, options: Options) -> io::R
     let mut model = Model::new(options.colour, options.extra);
     let started = Instant::now();
     // Before the terminal is taken: a signal in between must not leave it in raw mode.
-    let mut signal = std::pin::pin!(end_signal()?);
+    // In raw mode ctrl-C is a key, but `kill` and a closing terminal window are not.
+    let mut signals = Signals::listen()?;
     let mut screen = Screen::take(options.colour)?;
     let mut keys = EventStream::new();
     let mut drawn_at = started;
     let mut draw_at = started;
     loop {
         tokio::select! {
-            () = &mut signal => return Ok(End::Signal),
+            _ = signals.next() => return Ok(End::Signal),
             () = tokio::time::sleep_until(draw_at) => {
                 if !screen.is_taken() {
                     return Err(io::Error::other("the monitor ended because a part of it failed"));
@@ -128,32 +130,5 @@ fn translate(event: KeyEvent) -> Option<Key> {
         KeyCode::Home => Key::Home,
         KeyCode::End => Key::End,
         _ => return None,
-    })
-}
-
-/// Resolves when a signal asks the process to end. In raw mode ctrl-C is a key, but `kill` and a
-/// closing terminal window are not.
-#[cfg(unix)]
-fn end_signal() -> io::Result<impl Future<Output = ()>> {
-    use tokio::signal::unix::{SignalKind, signal};
-    let mut terminate = signal(SignalKind::terminate())?;
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    let mut hang_up = signal(SignalKind::hangup())?;
-    Ok(async move {
-        tokio::select! {
-            _ = terminate.recv() => {}
-            _ = interrupt.recv() => {}
-            _ = hang_up.recv() => {}
-        }
-    })
-}
-
-/// Resolves when the console asks the process to end.
-#[cfg(not(unix))]
-fn end_signal() -> io::Result<impl Future<Output = ()>> {
-    Ok(async {
-        if tokio::signal::ctrl_c().await.is_err() {
-            std::future::pending().await
-        }
     })
 }

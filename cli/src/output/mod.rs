@@ -1,7 +1,9 @@
 //! What the verbs say: events and results as lines, and their parts.
 
 pub mod cells;
+pub(crate) mod diagnostics;
 pub mod events;
+pub(crate) mod feed;
 pub(crate) mod json;
 pub(crate) mod printer;
 pub(crate) mod stdout;

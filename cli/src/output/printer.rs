@@ -1,43 +1,45 @@
-//! Events and lines on stdout.
+//! Events and lines as they are printed, one line each.
 
-use std::io::{Write, stdout};
+use std::io::{self, Write, stdout};
 
 use pblink_serve::consumers::Passed;
 use pblink_server::Event;
 
 use super::{events, json};
 
-/// Prints what happens, one line each.
-pub(crate) struct Printer {
-    pub(crate) json: bool,
-    /// Whether lines of the application are printed.
-    pub(crate) lines: bool,
+/// Prints an event on stdout, as JSON if `as_json`, and flushes it.
+///
+/// # Errors
+/// If stdout cannot be written.
+pub(crate) fn print_event(event: &Event, as_json: bool) -> io::Result<()> {
+    let mut out = stdout().lock();
+    write_event(event, as_json, &mut out)?;
+    out.flush()
 }
 
-impl Printer {
-    pub(crate) fn event(&self, event: &Event) -> std::io::Result<()> {
-        let mut out = stdout().lock();
-        if self.json {
-            writeln!(out, "{}", json::line(event)?)?;
-        } else {
-            writeln!(out, "{}", events::line(event))?;
-        }
-        out.flush()
+/// Writes an event, as JSON if `as_json`.
+///
+/// # Errors
+/// If `out` cannot be written.
+pub(crate) fn write_event(event: &Event, as_json: bool, out: &mut impl Write) -> io::Result<()> {
+    if as_json {
+        writeln!(out, "{}", json::line(event)?)
+    } else {
+        writeln!(out, "{}", events::line(event))
     }
+}
 
-    pub(crate) fn passed(&self, passed: &Passed) -> std::io::Result<()> {
-        if !self.lines {
-            return Ok(());
-        }
-        let mut out = stdout().lock();
-        if self.json {
-            let kind = if passed.received { "line_in" } else { "line_out" };
-            let object = serde_json::json!({ "event": kind, "id": passed.id, "line": passed.line });
-            writeln!(out, "{}", json::line(&object)?)?;
-        } else {
-            let arrow = if passed.received { "→" } else { "←" };
-            writeln!(out, "{} {arrow} {}", events::id(&passed.id), events::clean(&passed.line))?;
-        }
-        out.flush()
+/// Writes a line that passed between a client and its application, as JSON if `as_json`.
+///
+/// # Errors
+/// If `out` cannot be written.
+pub(crate) fn write_passed(passed: &Passed, as_json: bool, out: &mut impl Write) -> io::Result<()> {
+    if as_json {
+        let kind = if passed.received { "line_in" } else { "line_out" };
+        let object = serde_json::json!({ "event": kind, "id": passed.id, "line": passed.line });
+        writeln!(out, "{}", json::line(&object)?)
+    } else {
+        let arrow = if passed.received { "→" } else { "←" };
+        writeln!(out, "{} {arrow} {}", events::id(&passed.id), events::clean(&passed.line))
     }
 }

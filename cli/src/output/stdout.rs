@@ -19,3 +19,12 @@ pub(crate) fn print(result: &[u8]) -> anyhow::Result<Exit> {
         _ => Ok(Exit::Ok),
     }
 }
+
+/// Stdout without a buffer: what could not be written is with whoever wrote it.
+///
+/// # Errors
+/// If no descriptor is left for it.
+pub(crate) fn unbuffered() -> std::io::Result<std::fs::File> {
+    use std::os::fd::AsFd;
+    Ok(std::io::stdout().as_fd().try_clone_to_owned()?.into())
+}

@@ -54,7 +54,7 @@ pub(crate) static KEYS: [Entry; 15] = [
     },
     Key {
         path: "server.app",
-        rule: Rule::Choice(&[App::Demo.name(), App::Echo.name(), App::Log.name()]),
+        rule: Rule::Choice(&[App::Print.name(), App::Echo.name(), App::Demo.name()]),
         allowed: "",
         put: |s, _, v| set(&mut s.server.app, v.text()?.parse().ok()?),
         get: |s| s.server.app.to_string().into(),

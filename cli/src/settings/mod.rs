@@ -153,7 +153,7 @@ impl Default for Settings {
                 listen: Ipv4Addr::UNSPECIFIED.into(),
                 timeout_ms: config.timeout_ms,
                 clients: vec![config.id.as_str().into()],
-                app: App::Demo,
+                app: App::Print,
                 control: Some(pblink_serve::control::DEFAULT_ADDRESS),
             },
             wifi: Wifi { ssid: config.ssid.as_str().into(), secrets: "pblink.secrets.toml".into() },

@@ -347,7 +347,11 @@ fn check_notes_what_is_allowed_but_odd() {
     );
     let said = home.config(&["check"]);
     assert_eq!((said.code, said.out.as_str()), (0, "ok\n"));
-    assert_eq!(said.err.lines().filter(|line| line.starts_with("note: ")).count(), 4, "{said:?}");
+    assert_eq!(
+        said.err.lines().filter(|line| line.starts_with("pblink: note: ")).count(),
+        4,
+        "{said:?}"
+    );
 }
 
 #[test]

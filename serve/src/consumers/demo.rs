@@ -1,8 +1,10 @@
 //! `demo`: what the seed's demo does.
 
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use pblink_server::Connection;
+use serde_json::{Value, json};
 use tokio::sync::mpsc;
 
 use super::{Passed, tell, write};
@@ -10,34 +12,40 @@ use super::{Passed, tell, write};
 /// Pause between two lines of the demo: the seed's.
 const DEMO_EVERY: Duration = Duration::from_secs(5);
 
-/// The seed's demo: every five seconds a list of three, a count and the last two numbers of what the
-/// client sent.
+/// Every five seconds sends a list of three: a count, and the last two numbers of what the client sent. Ends
+/// when the server stops.
+///
+/// It reads while a line of its own is unacknowledged: a board that is away has sent its lines before it
+/// acknowledges ours.
 pub(super) async fn run(connection: Connection, passed: mpsc::Sender<Passed>) {
-    let mut data = serde_json::json!([0, 0, 0]);
-    let mut count = 0_u64;
+    let latest = Mutex::new(json!([0, 0, 0]));
+    tokio::join!(read(&connection, &latest, &passed), send(&connection, &latest, &passed));
+}
+
+async fn read(connection: &Connection, latest: &Mutex<Value>, passed: &mpsc::Sender<Passed>) {
+    while let Ok(line) = connection.read_line().await {
+        match serde_json::from_str::<Value>(&line) {
+            Ok(list) if list.as_array().is_some_and(|list| list.len() == 3) => {
+                *latest.lock().unwrap_or_else(PoisonError::into_inner) = list;
+            }
+            _ => tracing::info!(id = connection.id(), "not a list of three: {line}"),
+        }
+        tell(connection, true, &line, passed).await;
+    }
+}
+
+async fn send(connection: &Connection, latest: &Mutex<Value>, passed: &mpsc::Sender<Passed>) {
     let mut timer = tokio::time::interval(DEMO_EVERY);
     timer.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-    loop {
-        tokio::select! {
-            // Only the reading may be dropped half way: it loses nothing.
-            line = connection.read_line() => {
-                let Ok(line) = line else { return };
-                tell(&connection, true, &line, &passed).await;
-                match serde_json::from_str::<serde_json::Value>(&line) {
-                    Ok(list) if list.as_array().is_some_and(|list| list.len() == 3) => data = list,
-                    _ => tracing::info!(id = connection.id(), "not a list of three: {line}"),
-                }
-            }
-            _ = timer.tick() => {
-                data[0] = count.into();
-                count += 1;
-                let line = data.to_string();
-                match write(&connection, &line).await {
-                    Some(true) => tell(&connection, false, &line, &passed).await,
-                    Some(false) => {}
-                    None => return,
-                }
-            }
+    for count in 0_u64.. {
+        timer.tick().await;
+        let mut data = latest.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        data[0] = count.into();
+        let line = data.to_string();
+        match write(connection, &line).await {
+            Some(true) => tell(connection, false, &line, passed).await,
+            Some(false) => {}
+            None => return,
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Consumers of the lines that boards send: `demo`, `echo` and `print` (its name is `log`), one file each.
+//! Consumers of the lines that boards send: `demo`, `echo` and `print`, one file each.
 
 mod demo;
 mod echo;
@@ -21,19 +21,22 @@ pub enum App {
     /// Returns each line.
     Echo,
     /// Prints lines.
-    Log,
+    Print,
 }
 
 impl App {
     /// All of them.
-    pub const ALL: [Self; 3] = [Self::Demo, Self::Echo, Self::Log];
+    pub const ALL: [Self; 3] = [Self::Print, Self::Echo, Self::Demo];
+
+    /// What [`App::Print`] was called.
+    pub const OLD_PRINT: &str = "log";
 
     /// What it does, for those who choose.
     pub const fn help(self) -> &'static str {
         match self {
             Self::Demo => "Sends a list of three every 5 s and prints what comes back",
             Self::Echo => "Returns each line",
-            Self::Log => "Prints lines",
+            Self::Print => "Prints lines",
         }
     }
 
@@ -42,7 +45,7 @@ impl App {
         match self {
             Self::Demo => "demo",
             Self::Echo => "echo",
-            Self::Log => "log",
+            Self::Print => "print",
         }
     }
 }
@@ -55,13 +58,14 @@ impl fmt::Display for App {
 
 /// No [`App`] has this name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("there is no such app; there are demo, echo and log")]
+#[error("there is no such app; there are print, echo and demo")]
 pub struct UnknownApp;
 
 impl FromStr for App {
     type Err = UnknownApp;
 
     fn from_str(name: &str) -> Result<Self, UnknownApp> {
+        let name = if name == Self::OLD_PRINT { Self::Print.name() } else { name };
         Self::ALL.into_iter().find(|app| app.name() == name).ok_or(UnknownApp)
     }
 }
@@ -90,7 +94,7 @@ pub async fn run(hub: Arc<Hub>, app: App, passed: mpsc::Sender<Passed>) {
 /// One client's application. It ends when the server stops: the errors say nothing else.
 async fn serve(connection: Connection, app: App, passed: mpsc::Sender<Passed>) {
     match app {
-        App::Log => print::run(connection, passed).await,
+        App::Print => print::run(connection, passed).await,
         App::Echo => echo::run(connection).await,
         App::Demo => demo::run(connection, passed).await,
     }

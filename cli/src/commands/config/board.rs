@@ -15,6 +15,7 @@ use crate::hardware::error::failed;
 use crate::hardware::progress::Bar;
 use crate::hardware::target::Way;
 use crate::output::stdout::print;
+use crate::runtime;
 use crate::settings::{Secret, Settings};
 
 const PUSH_EXAMPLES: &str = "\
@@ -240,14 +241,11 @@ fn leave(way: &Way, target: &mut dyn Target) {
 /// The boards that are connected to the running server; none if there is none.
 fn online(settings: &Settings) -> Vec<String> {
     let Some(control) = settings.server.control else { return Vec::new() };
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    let links = runtime.ok().and_then(|runtime| {
-        runtime.block_on(async {
-            Client::connect(&control.to_string()).await.ok()?.links().await.ok()
-        })
+    let links = runtime::block_on(async {
+        Client::connect(&control.to_string()).await.ok()?.links().await.ok()
     });
     let up = |link: &pblink_server::LinkStatus| link.state == pblink_server::LinkState::Up;
-    links.unwrap_or_default().into_iter().filter(up).map(|link| link.id).collect()
+    links.ok().flatten().unwrap_or_default().into_iter().filter(up).map(|link| link.id).collect()
 }
 
 #[cfg(test)]

@@ -3,7 +3,10 @@
 use std::io::{self, BufRead, IsTerminal, Write};
 
 use crate::exit::{Exit, Failed};
+use crate::output::diagnostics::{newline, prompt};
+use crate::runtime;
 use crate::settings::{Entry, Secret, Settings, check_password};
+use crate::signals::Signals;
 
 /// Someone who answers; in tests, a text.
 pub(super) trait Dialogue {
@@ -93,7 +96,7 @@ impl Dialogue for Terminal {
         let mut line = String::new();
         if io::stdin().lock().read_line(&mut line)? == 0 {
             // The cursor stands behind the prompt.
-            eprintln!();
+            newline();
             return Ok(None);
         }
         Ok(Some(line.trim_end_matches(['\r', '\n']).to_owned()))
@@ -102,15 +105,14 @@ impl Dialogue for Terminal {
     fn ask_hidden(&mut self, text: &str) -> io::Result<Option<String>> {
         // On ctrl-C rpassword raises SIGINT while the terminal is still without echo. The signal
         // must not end the process there: caught, rpassword restores the terminal and returns.
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        let runtime = runtime::build()?;
         let _context = runtime.enter();
-        #[cfg(unix)]
-        let _caught = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::interrupt())?;
+        let _caught = Signals::listen()?;
         let _quiet = Quiet::start()?;
         io::stderr().write_all(text.as_bytes())?;
         match rpassword::read_password() {
             Err(e) if e.kind() == io::ErrorKind::UnexpectedEof => {
-                eprintln!();
+                newline();
                 Ok(None)
             }
             answer => answer.map(Some),
@@ -136,7 +138,7 @@ impl Quiet {
 impl Drop for Quiet {
     fn drop(&mut self) {
         // A newline went out raw: the cursor is not yet back in the first column.
-        eprint!("\r");
+        prompt("\r");
         let _ = crossterm::terminal::disable_raw_mode();
     }
 }

@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 use crate::exit::{Exit, Failed};
 use crate::global::Global;
 use crate::hardware::target::Way;
+use crate::output::diagnostics;
 use crate::output::stdout::print;
 use crate::settings::{self, DEFAULT_FILE, KEYS, PASSWORD_ENV, Settings};
 use dialogue::Terminal;
@@ -220,7 +221,7 @@ fn check(args: &CheckArgs, global: &Global) -> anyhow::Result<Exit> {
         return Ok(Exit::Config);
     }
     for note in settings.notes(has_password) {
-        eprintln!("note: {note}");
+        diagnostics::note(note);
     }
     print(match path {
         Some(_) => b"ok\n",
@@ -298,7 +299,7 @@ fn set_password(args: &SetArgs) -> anyhow::Result<Exit> {
         _ => cannot_write(&path, &e),
     })?;
     if std::env::var_os(PASSWORD_ENV).is_some_and(|value| !value.is_empty()) {
-        eprintln!("note: {PASSWORD_ENV} is set and overrides this file");
+        diagnostics::note(format_args!("{PASSWORD_ENV} is set and overrides this file"));
     }
     let mut text = format!("wrote the WiFi password into {} (mode 0600)\n", path.display());
     text.push_str(&init::git_hint(&path));

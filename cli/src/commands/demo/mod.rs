@@ -12,10 +12,12 @@ use pblink_serve::hub::Hub;
 use tokio::sync::mpsc;
 
 use crate::exit::Exit;
-use crate::global::{Global, screen_is_on};
+use crate::global::Global;
 use crate::monitor::{self, ExtraKey, Options};
-use crate::output::printer::Printer;
-use crate::signals::stop_signal;
+use crate::output::diagnostics::{newline, screen_is_on};
+use crate::output::printer::print_event;
+use crate::runtime;
+use crate::signals::{Asked, Signals};
 use stage::{Stage, Trouble};
 
 /// Arguments of `pblink demo`.
@@ -53,16 +55,13 @@ pub struct Args {
 
 /// Runs the verb.
 pub fn run(args: Args, global: &Global) -> anyhow::Result<Exit> {
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    let exit = runtime.block_on(demo(args, global));
-    runtime.shutdown_timeout(Duration::from_millis(200));
-    exit
+    runtime::block_on(demo(args, global))?
 }
 
 async fn demo(args: Args, global: &Global) -> anyhow::Result<Exit> {
     let screen = stdout().is_terminal() && stdin().is_terminal() && !args.json;
     let length = args.length.or((!screen).then_some(Duration::from_secs(30)));
-    let stop = stop_signal()?;
+    let mut signals = Signals::listen()?;
     let stage = Arc::new(Stage::open(args.boards).await?);
     let source: Arc<dyn Source> = Arc::clone(stage.hub()) as Arc<Hub>;
     // So that `pblink monitor` and curl can look in too. Not worth a word if a real server is there.
@@ -94,7 +93,12 @@ async fn demo(args: Args, global: &Global) -> anyhow::Result<Exit> {
         let mut printer = tokio::spawn(print(Arc::clone(stage.hub()), args.json));
         tokio::select! {
             () = end => Some(printer),
-            () = stop => Some(printer),
+            asked = signals.next() => {
+                if asked == Asked::Interrupt {
+                    newline();
+                }
+                Some(printer)
+            }
             // `pblink demo | head` has what it wanted.
             _ = &mut printer => None,
         }
@@ -102,7 +106,7 @@ async fn demo(args: Args, global: &Global) -> anyhow::Result<Exit> {
     script.abort();
     let ledgers = tokio::select! {
         ledgers = stage.wind_down() => ledgers,
-        _ = tokio::signal::ctrl_c() => return Ok(Exit::Interrupted),
+        _ = signals.next() => return Ok(Exit::Interrupted),
     };
     if let Some(printer) = printer {
         printer.abort();
@@ -116,11 +120,10 @@ async fn demo(args: Args, global: &Global) -> anyhow::Result<Exit> {
 }
 
 async fn print(hub: Arc<Hub>, json: bool) {
-    let printer = Printer { json, lines: false };
     let mut events = hub.events();
     while let Some(notice) = events.next().await {
         if let Notice::Event(event) = notice
-            && printer.event(&event).is_err()
+            && print_event(&event, json).is_err()
         {
             return;
         }

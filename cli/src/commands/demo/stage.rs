@@ -14,6 +14,7 @@ use tokio::time::{Instant, sleep, timeout};
 use super::ledgers::{Ledgers, got};
 use crate::boards::{self, Board};
 use crate::exit::{Exit, Failed};
+use crate::output::diagnostics::say;
 
 /// The link's time-out: the default.
 const TIMEOUT_MS: u32 = 2000;
@@ -161,7 +162,7 @@ impl Stage {
             board.order(Order::StopProgram);
         }
         if lock(&self.ledgers).missing() > 0 {
-            eprintln!("pblink: waiting for the lines that are on their way; ctrl-C stops at once");
+            say("waiting for the lines that are on their way; ctrl-C stops at once");
         }
         // A server that is just being restarted comes back first.
         let end = Instant::now() + PATIENCE;

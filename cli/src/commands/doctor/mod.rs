@@ -18,6 +18,7 @@ use crate::exit::Exit;
 use crate::global::Global;
 use crate::hardware::target::Way;
 use crate::output::stdout::print;
+use crate::runtime;
 use finding::Level;
 
 /// Arguments of `pblink doctor`.
@@ -55,9 +56,8 @@ pub struct Args {
 /// Runs the verb.
 pub fn run(args: Args, global: &Global) -> anyhow::Result<Exit> {
     let (settings, mut findings) = configuration::check(args.config.as_deref());
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     findings.extend(tools::check(&settings, args.source.as_deref()));
-    findings.extend(runtime.block_on(server::check(&settings)));
+    findings.extend(runtime::block_on(server::check(&settings))?);
     findings.extend(devices::check());
     if args.board {
         findings.extend(devices::board(&settings, &args.way, &mut UsbBus));

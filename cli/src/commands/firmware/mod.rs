@@ -20,6 +20,7 @@ use pblink_image::stm32;
 use crate::exit::{Exit, Failed};
 use crate::global::Global;
 use crate::hardware::{checkout, sdk};
+use crate::output::diagnostics::{note, say};
 use script::{Outcome, Script};
 use settings::Compiled;
 
@@ -143,13 +144,13 @@ pub fn run(args: Args, _global: &Global) -> anyhow::Result<Exit> {
         table::print(&manifest, &out, &mut stdout)?;
     }
     if esp8266 && sdk.is_none() {
-        eprintln!(
-            "note: the ESP8266's image is for the emulator, it cannot be flashed; for one that can, \
+        note(format_args!(
+            "the ESP8266's image is for the emulator, it cannot be flashed; for one that can, \
              `{}`, name its folder with `pblink config set build.esp8266_sdk DIR` or in the variable \
              {}, and build again",
             sdk::DOWNLOAD,
             sdk::VARIABLE
-        );
+        ));
     }
     Ok(Exit::Ok)
 }
@@ -230,7 +231,7 @@ fn build(jobs: &[Job]) -> anyhow::Result<()> {
     }
     for Job { board, program, script, .. } in jobs {
         if !missing {
-            eprintln!("pblink: building the program of the {board} ({program})");
+            say(format_args!("building the program of the {board} ({program})"));
             missing = script.run()? == Outcome::ToolsMissing;
         }
     }

@@ -7,6 +7,7 @@ use pblink_image::manifest::{self, Summary, sha256};
 use super::Args;
 use crate::exit::{Exit, Failed};
 use crate::hardware::board::encoded;
+use crate::output::diagnostics;
 use crate::settings::{self, Settings};
 
 /// Settings to compile in.
@@ -41,7 +42,7 @@ pub(super) fn compile(settings: &Settings, args: &Args) -> anyhow::Result<Compil
         .map_err(|why| Failed::with(Exit::Config, why.to_string()))?;
     let bytes = encoded(&board)?;
     for note in settings.notes(password.is_some()) {
-        eprintln!("note: {note}");
+        diagnostics::note(note);
     }
     let has_password = !board.config.password.is_empty();
     board.config.password.clear();

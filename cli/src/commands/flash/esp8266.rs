@@ -15,6 +15,7 @@ use crate::global::Global;
 use crate::hardware::error::failed;
 use crate::hardware::images::{self, Named};
 use crate::hardware::progress::Bar;
+use crate::output::diagnostics::prompt;
 
 /// Arguments of `pblink flash esp8266`.
 #[derive(Debug, clap::Args)]
@@ -187,11 +188,10 @@ fn confirm(args: &Args, port: &str) -> anyhow::Result<bool> {
              add --yes to do it, or --no-erase to keep what is not written",
         ));
     }
-    eprint!(
+    prompt(format_args!(
         "All of the flash of the ESP8266 on {port} will be erased, with all files and passwords that \
          are on it.\n{WIRED}\nGo on? [y/N] "
-    );
-    std::io::stderr().flush()?;
+    ));
     let mut answer = String::new();
     std::io::stdin().lock().read_line(&mut answer)?;
     if matches!(answer.trim().to_lowercase().as_str(), "y" | "yes") {
@@ -258,7 +258,7 @@ fn work(
     let (baud, in_stub) = (loader.baud(), loader.in_stub());
     let boot = loader.boot(if built { Program::Pblink } else { Program::Other }, progress)?;
     if let Some(warning) = boot.warning() {
-        progress.note(&format!("pblink: warning: {warning}"));
+        progress.note(&format!("warning: {warning}"));
     }
     let loader = if in_stub { "stub" } else { "rom" };
     Ok(Report { port: port.to_owned(), device, loader, baud, flashed, boot })

@@ -81,7 +81,7 @@ fn every_problem_is_reported_in_the_order_of_lines() {
     pblink.toml:8:11: `server.clients` must be a list of different ids of 1 to 64 bytes without invisible characters, such as ["1", "2"]; [] is any, not ["1", 2]
       8 | clients = ["1", 2]
         |           ^^^^^^^^
-    pblink.toml:9:7: `server.app` must be "demo", "echo" or "log", not the date 1979-05-27
+    pblink.toml:9:7: `server.app` must be "print", "echo" or "demo", not the date 1979-05-27
       9 | app = 1979-05-27
         |       ^^^^^^^^^^
     pblink.toml:10:10: `server.listen` must be an IP address of this machine, "0.0.0.0" (any IPv4), "::" (any) or "localhost", not 99999999999999999999

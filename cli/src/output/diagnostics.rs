@@ -1,0 +1,245 @@
+//! Diagnostics: all that goes to stderr besides progress and questions, in one dress.
+//!
+//! ```text
+//! pblink: error: cannot listen at 0.0.0.0:8123 …
+//! pblink: warning: 3 events were not printed …
+//! pblink: note: listening on this machine only …
+//! pblink: serving boards at 127.0.0.1:8123 …
+//! ```
+//!
+//! A diagnostic that cannot be written, because nobody reads stderr any more or its disk is full, is dropped:
+//! it stops no task and changes no exit code.
+
+use std::fmt::{self, Display};
+use std::io::{self, IsTerminal, Write};
+use std::process::ExitCode;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use tracing::{Event, Level, Subscriber};
+use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::LevelFilter;
+use tracing_subscriber::fmt::format::Writer;
+use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields};
+use tracing_subscriber::registry::LookupSpan;
+
+use crate::exit::{Exit, Failed};
+use crate::global::{Colour, Global};
+
+/// The variable that sets a filter instead of `-v` and `-q`.
+const FILTER: &str = "PBLINK_LOG";
+
+/// A screen is on the terminal: a diagnostic would end up in the middle of it.
+static SCREEN: AtomicBool = AtomicBool::new(false);
+/// Only errors are wanted.
+static QUIET: AtomicBool = AtomicBool::new(false);
+/// Labels are coloured.
+static COLOUR: AtomicBool = AtomicBool::new(false);
+
+/// Reports why the verb failed.
+pub(crate) fn error(text: impl Display) {
+    write(format_args!("{} {text}\n", label(Level::ERROR, colour())));
+}
+
+/// Reports something that is probably wrong, although the verb goes on.
+pub(crate) fn warning(text: impl Display) {
+    if !quiet() {
+        write(format_args!("{} {text}\n", label(Level::WARN, colour())));
+    }
+}
+
+/// Reports something that the user may not expect.
+pub(crate) fn note(text: impl Display) {
+    if !quiet() {
+        write(format_args!("{} {text}\n", label(Level::INFO, colour())));
+    }
+}
+
+/// Says what the verb is doing now.
+pub(crate) fn say(text: impl Display) {
+    if !quiet() {
+        write(format_args!("pblink: {text}\n"));
+    }
+}
+
+/// Asks: leaves the cursor behind `text`.
+pub(crate) fn prompt(text: impl Display) {
+    write(format_args!("{text}"));
+}
+
+/// Ends the line that a terminal has begun, such as that with the `^C`.
+pub(crate) fn newline() {
+    if io::stderr().is_terminal() {
+        write(format_args!("\n"));
+    }
+}
+
+/// Holds diagnostics back while a screen is on the terminal that they would go to.
+pub(crate) fn screen_is_on(on: bool) {
+    SCREEN.store(on && io::stderr().is_terminal(), Ordering::Relaxed);
+}
+
+/// Takes the flags, and sends what the libraries report to stderr: warnings, more with `-v`, less with `-q`,
+/// or what `PBLINK_LOG` says.
+///
+/// # Errors
+/// [`Exit::Usage`] if `PBLINK_LOG` is not a filter.
+pub(crate) fn start(global: &Global) -> anyhow::Result<()> {
+    QUIET.store(global.quiet, Ordering::Relaxed);
+    COLOUR.store(global.color.enabled(io::stderr().is_terminal()), Ordering::Relaxed);
+    let filter = match std::env::var(FILTER) {
+        Ok(text) if !text.trim().is_empty() => filter(&text).map_err(|why| {
+            Failed::with(
+                Exit::Usage,
+                format!(
+                    "{FILTER}={text:?} is not a filter: {why}\n  use error, warn, info, debug, trace or \
+                     off, or parts such as pblink_server=debug,warn"
+                ),
+            )
+        })?,
+        Err(std::env::VarError::NotUnicode(_)) => {
+            return Err(Failed::with(Exit::Usage, format!("{FILTER} is not valid UTF-8")));
+        }
+        _ => EnvFilter::new(match (global.quiet, global.verbose) {
+            (true, _) => "error",
+            (_, 0) => "warn",
+            (_, 1) => "info",
+            (_, 2) => "debug",
+            _ => "trace",
+        }),
+    };
+    let _ = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_ansi(colour())
+        .event_format(Dress)
+        .with_writer(|| Stderr)
+        .try_init();
+    Ok(())
+}
+
+/// Reports a command line that clap did not take, or prints the help or version that was asked for.
+pub(crate) fn command_line(error: &clap::Error) -> ExitCode {
+    if error.use_stderr() && error.kind() != HELP {
+        let colour = Colour::Auto.enabled(io::stderr().is_terminal());
+        let text = error.render();
+        match colour {
+            true => write(format_args!("pblink: {}", text.ansi())),
+            false => write(format_args!("pblink: {text}")),
+        }
+    } else {
+        // It ignores whether anyone reads.
+        let _ = error.print();
+    }
+    ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(Exit::Usage as u8))
+}
+
+/// clap's kind for the help that a command line without a verb gets.
+const HELP: clap::error::ErrorKind =
+    clap::error::ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand;
+
+/// The filter that `text` describes. `tracing_subscriber` takes any word for the name of a module, and then
+/// shows nothing: a word that is neither a level nor a path of modules is a mistake.
+fn filter(text: &str) -> Result<EnvFilter, String> {
+    for part in text.split(',').map(str::trim).filter(|part| !part.is_empty()) {
+        let (target, level) = part.rsplit_once('=').map_or((part, None), |(t, l)| (t, Some(l)));
+        let is_level = |word: &str| word.parse::<LevelFilter>().is_ok();
+        let is_path = ["pblink", "tracing"].iter().any(|name| target.starts_with(name))
+            || target.contains("::")
+            || target.contains('[');
+        match level {
+            Some(level) if !is_level(level) => return Err(format!("{level:?} is not a level")),
+            None if !is_level(part) && !is_path => return Err(format!("{part:?} is not a level")),
+            _ => {}
+        }
+    }
+    EnvFilter::try_new(text).map_err(|error| error.to_string())
+}
+
+fn quiet() -> bool {
+    QUIET.load(Ordering::Relaxed)
+}
+
+fn colour() -> bool {
+    COLOUR.load(Ordering::Relaxed)
+}
+
+fn label(level: Level, colour: bool) -> String {
+    let (name, code) = match level {
+        Level::ERROR => ("error", "1;31"),
+        Level::WARN => ("warning", "1;33"),
+        Level::INFO => ("note", "1"),
+        Level::DEBUG => ("debug", "2"),
+        Level::TRACE => ("trace", "2"),
+    };
+    match colour {
+        true => format!("pblink: \x1b[{code}m{name}:\x1b[0m"),
+        false => format!("pblink: {name}:"),
+    }
+}
+
+/// Writes in one piece: several threads may report.
+fn write(text: fmt::Arguments<'_>) {
+    let _ = Stderr.write_all(text.to_string().as_bytes());
+}
+
+/// Stderr, for which an error is not one: `tracing_subscriber` would report it with `eprintln!`, and panic.
+struct Stderr;
+
+impl Write for Stderr {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        if !SCREEN.load(Ordering::Relaxed) {
+            let _ = io::stderr().write_all(bytes);
+        }
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        let _ = io::stderr().flush();
+        Ok(())
+    }
+}
+
+/// The dress for what libraries report.
+struct Dress;
+
+impl<S, N> FormatEvent<S, N> for Dress
+where
+    S: Subscriber + for<'a> LookupSpan<'a>,
+    N: for<'a> FormatFields<'a> + 'static,
+{
+    fn format_event(
+        &self,
+        context: &FmtContext<'_, S, N>,
+        mut writer: Writer<'_>,
+        event: &Event<'_>,
+    ) -> fmt::Result {
+        let level = *event.metadata().level();
+        write!(writer, "{} ", label(level, writer.has_ansi_escapes()))?;
+        if level > Level::INFO {
+            write!(writer, "{}: ", event.metadata().target())?;
+        }
+        context.format_fields(writer.by_ref(), event)?;
+        writeln!(writer)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_filter_is_levels_and_modules() {
+        for text in [
+            "debug",
+            "WARN",
+            "off",
+            "pblink_server=debug,warn",
+            "hyper::client=trace",
+            "pblink_serve",
+        ] {
+            assert!(filter(text).is_ok(), "{text}");
+        }
+        for text in ["banana", "pblink_server=loud", "debug,banana", "=="] {
+            assert!(filter(text).is_err(), "{text}");
+        }
+    }
+}

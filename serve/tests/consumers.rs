@@ -1,0 +1,43 @@
+//! The consumers of lines, with real sockets.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use pblink_serve::consumers::{self, App, Passed};
+use pblink_serve::hub::Hub;
+use pblink_server::Server;
+use tokio::io::AsyncWriteExt;
+use tokio::net::TcpStream;
+use tokio::sync::mpsc;
+
+/// A server with an application, and the lines that pass.
+async fn start(app: App) -> (Arc<Hub>, mpsc::Receiver<Passed>) {
+    let timeout = Duration::from_secs(60);
+    let address = "127.0.0.1:0".parse().unwrap();
+    let server = Server::builder().listen(address).timeout(timeout).bind().await.unwrap();
+    let hub = Hub::new(server, timeout, app.to_string());
+    let (passed, lines) = mpsc::channel(8);
+    tokio::spawn(consumers::run(Arc::clone(&hub), app, passed));
+    (hub, lines)
+}
+
+#[tokio::test]
+async fn the_demo_reads_while_its_own_line_is_unacknowledged() {
+    let (hub, mut lines) = start(App::Demo).await;
+    let mut board = TcpStream::connect(hub.server().local_addr()).await.unwrap();
+    // It never acknowledges anything.
+    board.write_all(b"1\n\n00[1, 2, 3]\n01[4, 5, 6]\n").await.unwrap();
+    for expected in ["[1, 2, 3]", "[4, 5, 6]"] {
+        let line = tokio::time::timeout(Duration::from_secs(60), lines.recv()).await;
+        assert_eq!(line.expect("it is deaf").unwrap().line, expected);
+    }
+}
+
+#[test]
+fn apps_have_names_and_print_has_an_old_one() {
+    for app in App::ALL {
+        assert_eq!(app.name().parse(), Ok(app));
+    }
+    assert_eq!("log".parse(), Ok(App::Print));
+    assert!("banana".parse::<App>().is_err());
+}
