@@ -3,8 +3,6 @@
 use std::time::{Duration, Instant};
 
 use super::loader::Loader;
-use super::serial::connection::SHORT;
-use super::serial::packet::{self, Op};
 use super::serial::port::Port;
 use crate::{Error, Kind, Progress, Result, Step};
 
@@ -153,16 +151,9 @@ impl<P: Port> Loader<P> {
             return port.set_lines(false, false);
         }
         // Without wires the loader has to jump. A restart would not do: the chip would remember that
-        // GPIO0 was low. No answer is waited for, since the jump may be quicker.
-        let (op, data) = if self.in_stub() {
-            (Op::RunUserCode, Vec::new())
-        } else {
-            let begin = packet::words([0, 0, 1024, 0]);
-            let _ = self.connection.command(Op::FlashBegin, &begin, SHORT);
-            (Op::FlashEnd, packet::words([1]))
-        };
+        // GPIO0 was low.
+        self.backend().run_program(&mut self.connection)?;
         let port = &mut self.connection.port;
-        port.write(&packet::command(op, &data, 0))?;
         // The command has to leave at the old speed.
         port.wait(Duration::from_millis(20));
         port.set_baud(BOOT_BAUD)

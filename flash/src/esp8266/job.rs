@@ -2,7 +2,8 @@
 
 use pblink_image::esp8266::Header;
 
-use super::loader::{Loader, rom, spi, stub};
+use super::loader::Loader;
+use super::loader::backend::Part;
 use super::plan::{self, BLOCK, Piece, SECTOR};
 use super::serial::connection::Fault;
 use super::serial::packet;
@@ -74,9 +75,6 @@ pub struct Flashed {
 /// So often a part that reads back wrong is erased and written.
 const ROUNDS: u32 = 3;
 
-/// How much flash the ROM loader knows.
-const ROM_REACH: u32 = 4 << 20;
-
 /// So many failures in a row without a byte of progress end it.
 const STUCK: u32 = 12;
 
@@ -106,8 +104,8 @@ impl<P: Port> Loader<P> {
                  erased",
             ));
         }
-        let beyond = pieces.iter().find(|piece| piece.sectors().1 > ROM_REACH);
-        if let Some(piece) = beyond.filter(|_| !self.in_stub()) {
+        let reach = self.backend().reach();
+        if let Some(piece) = pieces.iter().find(|piece| piece.sectors().1 > reach) {
             return Err(Error::new(
                 Kind::Image,
                 format!(
@@ -115,7 +113,7 @@ impl<P: Port> Loader<P> {
                      loader reaches",
                     piece.name,
                     piece.address,
-                    plan::size_text(ROM_REACH)
+                    plan::size_text(reach)
                 ),
                 "give it a lower address; nothing was erased",
             ));
@@ -123,8 +121,9 @@ impl<P: Port> Loader<P> {
         let mut unchanged = Vec::new();
         for piece in &pieces {
             // After erasing all, nothing is as it was.
-            let same =
-                job.erase == Erase::Needed && self.in_stub() && self.same(piece, progress)?;
+            let same = job.erase == Erase::Needed
+                && self.backend().hashes()
+                && self.same(piece, progress)?;
             unchanged.push(same);
         }
         if unchanged.contains(&false) {
@@ -148,7 +147,7 @@ impl<P: Port> Loader<P> {
         match verify {
             Verify::No => Verified::No,
             Verify::Full => Verified::Fully,
-            _ if self.in_stub() => Verified::Fully,
+            _ if self.backend().hashes() => Verified::Fully,
             _ => Verified::Sampled,
         }
     }
@@ -176,7 +175,7 @@ impl<P: Port> Loader<P> {
             }
         }
         // Decided once: the stub may be lost while it erases, and the ROM does not erase what it writes.
-        let blank = job.erase == Erase::All || !self.in_stub();
+        let blank = job.erase == Erase::All || !self.backend().erases_what_it_writes();
         match job.erase {
             Erase::All => self.erase_all(progress)?,
             Erase::Needed => {
@@ -233,8 +232,7 @@ impl<P: Port> Loader<P> {
 
     fn erase_all(&mut self, progress: &mut dyn Progress) -> Result<()> {
         let size = self.device().flash_size;
-        // The ROM takes every flash for one of 4 MB.
-        let reach = if self.in_stub() { size } else { size.min(ROM_REACH) };
+        let reach = size.min(self.backend().reach());
         if reach < size {
             progress.note(&format!(
                 "the ROM loader erases the first {} of the {} of flash",
@@ -262,13 +260,7 @@ impl<P: Port> Loader<P> {
             while at < to {
                 let length = (to - at).min(4 * BLOCK - at % BLOCK);
                 self.persist(progress, |loader, _| {
-                    let connection = &mut loader.connection;
-                    let erased = if loader.in_stub {
-                        stub::erase(connection, at, length)
-                    } else {
-                        rom::erase(connection, at, length)
-                    };
-                    (false, erased)
+                    (false, loader.backend().erase(&mut loader.connection, at, length))
                 })?;
                 at += length;
                 done += u64::from(length);
@@ -307,14 +299,12 @@ impl<P: Port> Loader<P> {
         let mut safe = 0;
         let faults = self.all_faults;
         self.persist(progress, |loader, progress| {
-            let connection = &mut loader.connection;
-            if loader.in_stub {
+            let (backend, connection) = (loader.backend(), &mut loader.connection);
+            if backend.erases_what_it_writes() {
                 // Should the ROM go on instead, nobody knows what is in flash by then.
                 (blank, safe) = (false, 0);
-                return (false, stub::write(connection, address, part));
-            }
-            if !blank {
-                if let Err(fault) = rom::erase(connection, address, whole_sectors(length)) {
+            } else if !blank {
+                if let Err(fault) = backend.erase(connection, address, whole_sectors(length)) {
                     return (false, Err(fault));
                 }
                 blank = true;
@@ -322,8 +312,9 @@ impl<P: Port> Loader<P> {
             // From the last whole sector on: flash takes the same bytes twice.
             let begin = safe;
             let mut sent = begin;
-            let written = rom::write(connection, address + begin as u32, &part[begin..], |count| {
-                sent += count;
+            let rest = Part { address: address + begin as u32, bytes: &part[begin..] };
+            let written = backend.write(connection, rest, &mut |count| {
+                sent = begin + count;
                 progress.advance((offset + sent) as u64);
             });
             safe = sent / SECTOR as usize * SECTOR as usize;
@@ -360,13 +351,7 @@ impl<P: Port> Loader<P> {
                 let end = (address + length as u32).next_multiple_of(SECTOR);
                 let length = end - address;
                 self.persist(progress, |loader, _| {
-                    let connection = &mut loader.connection;
-                    let erased = if loader.in_stub {
-                        stub::erase(connection, address, length)
-                    } else {
-                        rom::erase(connection, address, length)
-                    };
-                    (false, erased)
+                    (false, loader.backend().erase(&mut loader.connection, address, length))
                 })?;
                 self.write_part(
                     piece,
@@ -394,17 +379,12 @@ impl<P: Port> Loader<P> {
         let part = &piece.bytes[offset..offset + length];
         let address = piece.address + offset as u32;
         self.persist(progress, |loader, progress| {
-            let connection = &mut loader.connection;
-            if loader.in_stub {
-                let hash = stub::md5(connection, address, length as u32);
-                return (false, hash.map(|hash| (hash != stub::md5_of(part)).then_some(address)));
-            }
             let all = verify == Verify::Full || loader.doubtful.contains(&address);
-            let lines = lines(address, part, all);
-            let result = rom::compare(connection, &lines, |count| {
-                // In bytes of the part, so that samples advance it as well.
-                progress.advance((offset + length * count / lines.len()) as u64);
-            });
+            let part = Part { address, bytes: part };
+            let result =
+                loader.backend().differs(&mut loader.connection, part, all, &mut |count| {
+                    progress.advance((offset + count) as u64);
+                });
             (false, result)
         })
     }
@@ -435,13 +415,7 @@ impl<P: Port> Loader<P> {
             let at = bytes.len() as u32;
             let count = (length - at).min(SECTOR);
             let read = self.persist(progress, |loader, _| {
-                let connection = &mut loader.connection;
-                let read = if loader.in_stub {
-                    stub::read(connection, address + at, count)
-                } else {
-                    rom::read(connection, address + at, count)
-                };
-                (false, read)
+                (false, loader.backend().read(&mut loader.connection, address + at, count))
             })?;
             bytes.extend(read);
             progress.advance(bytes.len() as u64);
@@ -454,21 +428,4 @@ impl<P: Port> Loader<P> {
 /// The sectors of so many bytes from the beginning of one, in bytes.
 fn whole_sectors(length: usize) -> u32 {
     (length as u32).next_multiple_of(SECTOR)
-}
-
-/// The lines of a part that are read back: all, or both ends and one of every sector.
-fn lines(address: u32, part: &[u8], all: bool) -> Vec<(u32, &[u8])> {
-    const LINE: usize = spi::LINE as usize;
-    let every: Vec<_> = (address..).step_by(LINE).zip(part.chunks(LINE)).collect();
-    if all {
-        return every;
-    }
-    let last = every.len() - 1;
-    let in_sector = SECTOR as usize / LINE;
-    let sampled = |index: &usize| {
-        // Another one in each sector, so that no pattern of the image hides behind it.
-        let sector = index / in_sector;
-        *index == 0 || *index == last || index % in_sector == sector * 29 % in_sector
-    };
-    (0..every.len()).filter(sampled).map(|index| every[index]).collect()
 }

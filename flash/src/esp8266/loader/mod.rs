@@ -1,5 +1,6 @@
 //! Meeting the chip's loader, and meeting it again when the line is bad.
 
+pub mod backend;
 pub mod chip;
 pub mod rom;
 pub mod spi;
@@ -11,9 +12,11 @@ use super::serial::connection::{Connection, Fault};
 use super::serial::packet;
 use super::serial::port::Port;
 use crate::{Error, Kind, Progress, Result};
+use backend::Backend;
 use chip::Mac;
+use rom::Rom;
 use spi::Spi;
-use stub::Stub;
+use stub::{Running, Stub};
 
 /// How the chip gets into its loader.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -59,7 +62,7 @@ pub struct Loader<P> {
     /// The wires for resetting work.
     pub(super) wires: bool,
     baud: u32,
-    pub(super) in_stub: bool,
+    in_stub: bool,
     device: Device,
     /// Failures at this speed.
     faults: u32,
@@ -141,6 +144,14 @@ impl<P: Port> Loader<P> {
         self.in_stub
     }
 
+    /// Returns the loader that does the work.
+    pub(super) fn backend<'a>(&self) -> &'a (dyn Backend<P> + 'a)
+    where
+        P: 'a,
+    {
+        if self.in_stub { &Running } else { &Rom }
+    }
+
     fn introduce(&mut self, wanted: u32, progress: &mut dyn Progress) -> Result<()> {
         self.meet(wanted, progress)?;
         let asked = self.ask();
@@ -213,9 +224,7 @@ impl<P: Port> Loader<P> {
             return Ok(Err(wrong));
         }
         let (chip, mac) = chip::identity(&mut self.connection)?;
-        if !self.in_stub {
-            rom::attach(&mut self.connection)?;
-        }
+        self.backend().attach(&mut self.connection)?;
         let mut spi = Spi::open(&mut self.connection)?;
         let flash_id = spi.id()?;
         spi.close()?;
@@ -254,14 +263,16 @@ impl<P: Port> Loader<P> {
                             return Err(self.explain(fault));
                         }
                         self.meet(wanted.min(SAFE_BAUD), progress)?;
-                        return rom::attach(&mut self.connection)
+                        return self
+                            .backend()
+                            .attach(&mut self.connection)
                             .map_err(|fault| self.explain(fault));
                     }
                     return Ok(());
                 }
             }
         }
-        if self.in_stub && self.baud != wanted {
+        if self.backend().changes_baud() && self.baud != wanted {
             self.change_baud(wanted, progress)?;
         }
         Ok(())
@@ -269,7 +280,7 @@ impl<P: Port> Loader<P> {
 
     /// Another speed, with a stub. If that fails the chip may be at either: it is met again.
     fn change_baud(&mut self, wanted: u32, progress: &mut dyn Progress) -> Result<()> {
-        match stub::change_baud(&mut self.connection, self.baud, wanted) {
+        match self.backend().change_baud(&mut self.connection, self.baud, wanted) {
             Ok(()) => {
                 self.baud = wanted;
                 Ok(())
@@ -312,13 +323,13 @@ impl<P: Port> Loader<P> {
             }
         }
         let lower = LOWER.into_iter().find(|&lower| lower < self.baud);
-        let Some(lower) = lower.filter(|_| self.wires || self.in_stub) else {
+        let Some(lower) = lower.filter(|_| self.wires || self.backend().changes_baud()) else {
             // The ROM keeps its speed until it is reset.
             return self.connection.barrier().map_err(|fault| self.explain(fault));
         };
         progress.note(&format!("too many errors at {} baud: trying {lower}", self.baud));
         self.faults = 0;
-        if self.in_stub && stub::change_baud(&mut self.connection, self.baud, lower).is_ok() {
+        if self.backend().change_baud(&mut self.connection, self.baud, lower).is_ok() {
             self.baud = lower;
             return Ok(());
         }

@@ -2,10 +2,12 @@
 //!
 //! The commands are the published ones, see [`packet`].
 
+use std::io;
 use std::time::Duration;
 
 use md5::{Digest, Md5};
 
+use super::backend::{Backend, Part, per_megabyte};
 use crate::esp8266::serial::connection::{Connection, Fault, SHORT};
 use crate::esp8266::serial::packet::{self, Op};
 use crate::esp8266::serial::port::Port;
@@ -84,39 +86,115 @@ pub fn start<P: Port>(connection: &mut Connection<P>, stub: &Stub) -> Result<(),
     }
 }
 
-/// Erases sectors.
-pub fn erase<P: Port>(
-    connection: &mut Connection<P>,
-    address: u32,
-    length: u32,
-) -> Result<(), Fault> {
-    let timeout = per_megabyte(40, length);
-    connection.command(Op::EraseRegion, &packet::words([address, length]), timeout).map(drop)
-}
+/// A [`Stub`] that runs.
+#[derive(Debug, Clone, Copy)]
+pub struct Running;
 
-/// Writes bytes from the beginning of a sector, and waits until they are in flash. The stub erases what
-/// it writes.
-pub fn write<P: Port>(
-    connection: &mut Connection<P>,
-    address: u32,
-    bytes: &[u8],
-) -> Result<(), Fault> {
-    let stream = miniz_oxide::deflate::compress_to_vec_zlib(bytes, 9);
-    let blocks = stream.len().div_ceil(BLOCK) as u32;
-    let begin = packet::words([bytes.len() as u32, blocks, BLOCK as u32, address]);
-    let timeout = per_megabyte(40, 2 * bytes.len() as u32);
-    connection.command(Op::FlashDeflBegin, &begin, timeout)?;
-    for (number, block) in (0..).zip(stream.chunks(BLOCK)) {
-        let data = packet::block(number, block);
-        // Once: a second copy would be taken for the next part of the stream.
-        connection.once(Op::FlashDeflData, &data, packet::checksum(block), timeout)?;
+impl<P: Port> Backend<P> for Running {
+    fn reach(&self) -> u32 {
+        // As far as the numbers of its commands go.
+        u32::MAX
     }
-    // Answered when the last block is in flash; 1: stay in the loader.
-    connection.once(Op::FlashDeflEnd, &packet::words([1]), 0, timeout).map(drop)
+
+    fn erases_what_it_writes(&self) -> bool {
+        true
+    }
+
+    fn hashes(&self) -> bool {
+        true
+    }
+
+    fn changes_baud(&self) -> bool {
+        true
+    }
+
+    /// It does so when it starts.
+    fn attach(&self, _connection: &mut Connection<P>) -> Result<(), Fault> {
+        Ok(())
+    }
+
+    fn erase(
+        &self,
+        connection: &mut Connection<P>,
+        address: u32,
+        length: u32,
+    ) -> Result<(), Fault> {
+        let timeout = per_megabyte(40, length);
+        connection.command(Op::EraseRegion, &packet::words([address, length]), timeout).map(drop)
+    }
+
+    /// Returns when all of it is in flash.
+    fn write(
+        &self,
+        connection: &mut Connection<P>,
+        Part { address, bytes }: Part<'_>,
+        _done: &mut dyn FnMut(usize),
+    ) -> Result<(), Fault> {
+        let stream = miniz_oxide::deflate::compress_to_vec_zlib(bytes, 9);
+        let blocks = stream.len().div_ceil(BLOCK) as u32;
+        let begin = packet::words([bytes.len() as u32, blocks, BLOCK as u32, address]);
+        let timeout = per_megabyte(40, 2 * bytes.len() as u32);
+        connection.command(Op::FlashDeflBegin, &begin, timeout)?;
+        for (number, block) in (0..).zip(stream.chunks(BLOCK)) {
+            let data = packet::block(number, block);
+            // Once: a second copy would be taken for the next part of the stream.
+            connection.once(Op::FlashDeflData, &data, packet::checksum(block), timeout)?;
+        }
+        // Answered when the last block is in flash; 1: stay in the loader.
+        connection.once(Op::FlashDeflEnd, &packet::words([1]), 0, timeout).map(drop)
+    }
+
+    /// Compares hashes, so the address is that of the part.
+    fn differs(
+        &self,
+        connection: &mut Connection<P>,
+        part: Part<'_>,
+        _all: bool,
+        _done: &mut dyn FnMut(usize),
+    ) -> Result<Option<u32>, Fault> {
+        let hash = md5(connection, part.address, part.bytes.len() as u32)?;
+        Ok((hash != md5_of(part.bytes)).then_some(part.address))
+    }
+
+    /// A hash comes with the bytes.
+    fn read(
+        &self,
+        connection: &mut Connection<P>,
+        address: u32,
+        length: u32,
+    ) -> Result<Vec<u8>, Fault> {
+        const FRAME: u32 = 1024;
+        // The last number is how many frames may be on the way without an answer.
+        connection.command(Op::ReadFlash, &packet::words([address, length, FRAME, 1]), SHORT)?;
+        let mut bytes = Vec::with_capacity(length as usize);
+        while bytes.len() < length as usize {
+            let frame = connection.frame(3 * SHORT)?;
+            if frame.len() != (FRAME as usize).min(length as usize - bytes.len()) {
+                return Err(Fault::Silent);
+            }
+            bytes.extend(frame);
+            let count = (bytes.len() as u32).to_le_bytes();
+            connection.port.write(&slip::encode(&count))?;
+        }
+        let hash = connection.frame(3 * SHORT)?;
+        if hash == md5_of(&bytes) { Ok(bytes) } else { Err(Fault::Silent) }
+    }
+
+    fn change_baud(&self, connection: &mut Connection<P>, from: u32, to: u32) -> Result<(), Fault> {
+        connection.command(Op::ChangeBaudrate, &packet::words([to, from]), SHORT)?;
+        connection.port.set_baud(to)?;
+        // The chip changes after its answer has left.
+        connection.port.wait(Duration::from_millis(50));
+        connection.barrier()
+    }
+
+    fn run_program(&self, connection: &mut Connection<P>) -> io::Result<()> {
+        connection.port.write(&packet::command(Op::RunUserCode, &[], 0))
+    }
 }
 
-/// The MD5 of a part of flash.
-pub fn md5<P: Port>(
+/// Asks for the MD5 of a part of flash.
+fn md5<P: Port>(
     connection: &mut Connection<P>,
     address: u32,
     length: u32,
@@ -131,50 +209,8 @@ pub fn md5<P: Port>(
     Err(Fault::Silent)
 }
 
-/// The MD5 that bytes have.
-pub fn md5_of(bytes: &[u8]) -> [u8; 16] {
+fn md5_of(bytes: &[u8]) -> [u8; 16] {
     Md5::digest(bytes).into()
-}
-
-/// Reads a part of flash; its hash comes with it.
-pub fn read<P: Port>(
-    connection: &mut Connection<P>,
-    address: u32,
-    length: u32,
-) -> Result<Vec<u8>, Fault> {
-    const FRAME: u32 = 1024;
-    // The last number is how many frames may be on the way without an answer.
-    connection.command(Op::ReadFlash, &packet::words([address, length, FRAME, 1]), SHORT)?;
-    let mut bytes = Vec::with_capacity(length as usize);
-    while bytes.len() < length as usize {
-        let frame = connection.frame(3 * SHORT)?;
-        if frame.len() != (FRAME as usize).min(length as usize - bytes.len()) {
-            return Err(Fault::Silent);
-        }
-        bytes.extend(frame);
-        let count = (bytes.len() as u32).to_le_bytes();
-        connection.port.write(&slip::encode(&count))?;
-    }
-    let hash = connection.frame(3 * SHORT)?;
-    if hash == md5_of(&bytes) { Ok(bytes) } else { Err(Fault::Silent) }
-}
-
-/// Changes the speed of the line on both ends.
-pub fn change_baud<P: Port>(
-    connection: &mut Connection<P>,
-    from: u32,
-    to: u32,
-) -> Result<(), Fault> {
-    connection.command(Op::ChangeBaudrate, &packet::words([to, from]), SHORT)?;
-    connection.port.set_baud(to)?;
-    // The chip changes after its answer has left.
-    connection.port.wait(Duration::from_millis(50));
-    connection.barrier()
-}
-
-/// A time-out for work on so many bytes, from the slowest chips' data sheets.
-pub fn per_megabyte(seconds: u32, length: u32) -> Duration {
-    Duration::from_secs(5) + Duration::from_secs(seconds.into()) * length.div_ceil(4096) / 256
 }
 
 #[cfg(test)]
