@@ -112,3 +112,8 @@ pub fn built_in_settings() -> settings::Settings {
     settings::Settings::read(include_bytes!(concat!(env!("OUT_DIR"), "/settings.bin")))
         .unwrap_or_else(|_| settings::Settings::built_in())
 }
+
+/// The examples of the README, as tests.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -22,3 +22,8 @@ mod progress;
 pub use error::{Error, Kind, Result};
 pub use pblink_image::Region;
 pub use progress::{Progress, Silent, Step};
+
+/// The examples of the README, as tests.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

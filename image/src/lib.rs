@@ -32,3 +32,8 @@ mod region;
 pub use error::{Error, Result};
 #[cfg(feature = "make")]
 pub use region::Region;
+
+/// The examples of the README, as tests.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

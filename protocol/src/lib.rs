@@ -48,3 +48,8 @@ pub mod time;
 /// The longest text of a line between an STM32 and its server, in bytes. The reference's boards die
 /// of more than 198.
 pub const MAX_TEXT: usize = 1024;
+
+/// The examples of the README, as tests.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

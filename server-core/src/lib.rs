@@ -118,3 +118,8 @@ pub use received::Received;
 pub use registry::SavedSessions;
 pub use server::Server;
 pub use status::{LinkState, LinkStatus};
+
+/// The examples of the README, as tests.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

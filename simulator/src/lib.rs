@@ -24,3 +24,8 @@ pub use fault::{Fault, Wire};
 pub use ledger::{Ledger, Totals};
 pub use pair::{NetCommand, Pair, PairEvent, PairOptions};
 pub use program::{Program, ProgramOptions, sequence_of};
+
+/// The examples of the README, as tests.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

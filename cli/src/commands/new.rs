@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use pblink_image::map::MemoryX;
+use pblink_templates::app;
 
 use crate::exit::{Exit, Failed};
 use crate::hardware::checkout;
@@ -36,14 +37,7 @@ pub struct Args {
     pub config: Option<PathBuf>,
 }
 
-/// A template; all but README.md and Cargo.toml are used as they are.
-macro_rules! template {
-    ($file:literal) => {
-        include_str!(concat!("../../../templates/app/", $file))
-    };
-}
-
-const CARGO_TOML: &str = template!("Cargo.toml.in");
+/// The script that builds the application: it must be executable.
 const BUILD_SH: &str = "build.sh";
 
 /// One file of the application: its path in the folder, and what is in it.
@@ -88,7 +82,7 @@ fn files(name: &str, source: &Path, config: Option<&Path>) -> anyhow::Result<Vec
         }
         None => (settings::filled_template(&Settings::default()), Settings::default()),
     };
-    let mut ignored = template!("gitignore").to_owned();
+    let mut ignored = app::GITIGNORE.to_owned();
     // The secrets file may have another name, which must stay out of version control too.
     let secrets = &settings.wifi.secrets;
     if secrets.is_relative() && *secrets != Settings::default().wifi.secrets {
@@ -102,7 +96,7 @@ fn files(name: &str, source: &Path, config: Option<&Path>) -> anyhow::Result<Vec
             format!("cannot read {}: {e}; is the clone of pblink whole?", lock.display()),
         )
     })?;
-    let manifest = CARGO_TOML
+    let manifest = app::CARGO_TOML
         .replace("{{stm32}}", &quoted(&stm32)?)
         .replace("{{protocol}}", &quoted(&source.join("protocol"))?)
         .replace("{{name}}", name);
@@ -111,12 +105,12 @@ fn files(name: &str, source: &Path, config: Option<&Path>) -> anyhow::Result<Vec
         // The versions that the firmware is tested with. Cargo adds the application at its first build.
         ("Cargo.lock", lock),
         ("memory.x", MemoryX.to_string()),
-        ("build.rs", template!("build.rs").to_owned()),
-        (BUILD_SH, template!("build.sh").to_owned()),
-        ("src/main.rs", template!("src/main.rs").to_owned()),
+        ("build.rs", app::BUILD_RS.to_owned()),
+        (BUILD_SH, app::BUILD_SH.to_owned()),
+        ("src/main.rs", app::MAIN_RS.to_owned()),
         ("pblink.toml", toml),
         (".gitignore", ignored),
-        ("README.md", template!("README.md").replace("{{name}}", name)),
+        ("README.md", app::README.replace("{{name}}", name)),
     ])
 }
 
@@ -212,7 +206,7 @@ fn check_name(name: &str) -> Result<(), &'static str> {
     let depends = |line: &str| {
         line.split_once(" = ").is_some_and(|(key, _)| key.replace('-', "_") == crate_name)
     };
-    let (_, rest) = CARGO_TOML.split_once("[dependencies]").unwrap_or_default();
+    let (_, rest) = app::CARGO_TOML.split_once("[dependencies]").unwrap_or_default();
     if rest.lines().take_while(|line| !line.starts_with('[')).any(depends) {
         return Err("the application needs a library of that name");
     }

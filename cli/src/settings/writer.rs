@@ -12,7 +12,7 @@ use super::secrets::{SECRETS_KEY, open_secrets};
 use super::{Entry, Secret, Settings, Value};
 
 /// The commented file that `config init` starts from.
-pub(super) const TEMPLATE: &str = include_str!("../../../templates/pblink.toml");
+pub(super) const TEMPLATE: &str = pblink_templates::PBLINK_TOML;
 
 /// The template with the values of `settings` in it.
 pub(crate) fn filled_template(settings: &Settings) -> String {

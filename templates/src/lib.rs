@@ -1,0 +1,28 @@
+#![doc = include_str!("../README.md")]
+#![no_std]
+
+/// The configuration file `pblink.toml`, with a comment for each key and all defaults.
+pub const PBLINK_TOML: &str = include_str!("../pblink.toml");
+
+/// The udev rules that let a user without root reach the boards on Linux.
+pub const UDEV_RULES: &str = include_str!("../69-pblink.rules");
+
+/// The application that `pblink new` makes: each constant is a file.
+///
+/// `{{name}}` stands for the application's name in [`CARGO_TOML`](app::CARGO_TOML) and
+/// [`README`](app::README); `{{stm32}}` and `{{protocol}}` stand for paths, as TOML strings. The linker
+/// script `memory.x` is made from the memory map, and is no template.
+pub mod app {
+    /// `Cargo.toml`, with `{{name}}`, `{{stm32}}` and `{{protocol}}`.
+    pub const CARGO_TOML: &str = include_str!("../app/Cargo.toml.in");
+    /// `build.rs`.
+    pub const BUILD_RS: &str = include_str!("../app/build.rs");
+    /// `build.sh`, to be made executable.
+    pub const BUILD_SH: &str = include_str!("../app/build.sh");
+    /// `src/main.rs`.
+    pub const MAIN_RS: &str = include_str!("../app/src/main.rs");
+    /// `.gitignore`.
+    pub const GITIGNORE: &str = include_str!("../app/gitignore");
+    /// `README.md`, with `{{name}}`.
+    pub const README: &str = include_str!("../app/README.md");
+}
