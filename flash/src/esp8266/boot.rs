@@ -165,6 +165,8 @@ impl<P: Port> Loader<P> {
         let port = &mut self.connection.port;
         let started = Instant::now();
         let mut bytes = Vec::new();
+        // The end of the lines that were searched for the greeting.
+        let mut searched = 0_usize;
         let mut boot = Boot::default();
         let mut cut = None;
         let mut buffer = [0; 1024];
@@ -179,6 +181,7 @@ impl<P: Port> Loader<P> {
                 }
                 // Its greeting may still come; what is read over and over must not grow.
                 bytes.drain(..ENOUGH / 2);
+                searched = searched.saturating_sub(ENOUGH / 2);
             }
             let left = LISTEN.saturating_sub(started.elapsed());
             // What crashes at once may be silent for longer than a pause: a greeting is waited for.
@@ -195,7 +198,9 @@ impl<P: Port> Loader<P> {
             bytes.extend(&buffer[..count]);
             // Only whole lines, so that the greeting is not cut.
             let whole = bytes.iter().rposition(|&byte| byte == b'\n').map_or(0, |at| at + 1);
-            boot.take(&bytes[..whole]);
+            let mut new = Boot::default();
+            new.take(&bytes[searched.min(whole)..whole]);
+            (boot.greeting, searched) = (new.greeting, whole);
             progress.advance(started.elapsed().as_secs().min(LISTEN.as_secs()));
         }
         boot.take(&bytes);
