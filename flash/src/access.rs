@@ -1,8 +1,8 @@
-//! May this user use a device? Asked without opening it, since opening a serial port resets the board.
+//! Checks that this user may use a device, without opening it: opening a serial port resets the board.
 
 use std::path::Path;
 
-/// Whether this user may read and write the device file. `true` where that cannot be told.
+/// Returns true if this user may read and write the device file, and where that cannot be found out.
 #[cfg(unix)]
 pub(crate) fn may_use(device: &Path) -> bool {
     use rustix::fs::{Access, access};
@@ -10,7 +10,7 @@ pub(crate) fn may_use(device: &Path) -> bool {
     access(device, Access::READ_OK | Access::WRITE_OK) != Err(Errno::ACCESS)
 }
 
-/// Whether this user may read and write the device file. `true` where that cannot be told.
+/// Returns true if this user may read and write the device file, and where that cannot be found out.
 #[cfg(not(unix))]
 pub(crate) fn may_use(_device: &Path) -> bool {
     true

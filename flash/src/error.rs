@@ -1,8 +1,8 @@
-//! What can go wrong, in words for the person with the cable.
+//! Failures, in words for the person with the cable.
 
 use std::fmt;
 
-/// What happened, and what to do about it: one sentence each, without a full stop.
+/// A cause, and a remedy: one sentence each, without a full stop.
 #[derive(Debug)]
 pub struct Error {
     kind: Kind,
@@ -14,7 +14,7 @@ pub struct Error {
 /// A result, mostly with an [`Error`].
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
-/// What a program can tell failures apart by.
+/// The kinds of failures, for programs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Kind {
@@ -34,7 +34,7 @@ pub enum Kind {
     Image,
     /// The chip refuses: a command failed, or its flash is protected.
     Refused,
-    /// What was read back is not what was written.
+    /// Flash does not hold the bytes that were written.
     Verify,
     /// The user has cancelled it.
     Cancelled,
@@ -59,17 +59,17 @@ impl Error {
         self
     }
 
-    /// What a program can tell it by.
+    /// Returns the kind of failure.
     pub fn kind(&self) -> Kind {
         self.kind
     }
 
-    /// What happened.
+    /// Returns what happened.
     pub fn cause(&self) -> &str {
         &self.cause
     }
 
-    /// What to do.
+    /// Returns what to do.
     pub fn remedy(&self) -> &str {
         &self.remedy
     }
@@ -90,7 +90,7 @@ impl fmt::Display for Error {
 
 impl std::error::Error for Error {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        // The cause tells it already; the source is for logs.
+        // The cause has its words already; the source is for logs.
         self.source.as_ref().map(|source| &**source as _)
     }
 }

@@ -9,8 +9,8 @@
 //! to hold for every way (check the chip first, erase no more than needed, read back, never leave half
 //! a program that starts) is written once, above the trait.
 //!
-//! Everything blocks: call it from a thread of its own. Nothing here prints: what is going on is told
-//! to a [`Progress`], and what went wrong is an [`Error`] with its cause and a remedy.
+//! Everything blocks: call it from a thread of its own. Nothing here prints: a [`Progress`] receives
+//! what is going on, and a failure is an [`Error`] with its cause and a remedy.
 
 pub mod esp8266;
 pub mod stm32;

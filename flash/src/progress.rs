@@ -1,4 +1,4 @@
-//! What is going on, for whoever shows it.
+//! Progress of the work, for whoever shows it.
 
 /// A part of the work that takes its time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -6,7 +6,7 @@
 pub enum Step {
     /// Waiting for a device to appear or to answer; the amount is seconds.
     Wait,
-    /// Erasing; the amount is bytes, or 0 if the chip does not tell how far it is.
+    /// Erasing; the amount is bytes, or 0 if the chip does not report how far it is.
     Erase,
     /// Writing; bytes.
     Write,
@@ -16,17 +16,17 @@ pub enum Step {
     Read,
 }
 
-/// Is told what is going on, from the thread that does it. Must not block for long.
+/// Receives the progress, on the thread that does the work. Must not block for long.
 pub trait Progress {
     /// A step begins. `what` is the file or device that it is about, `total` its amount (0: unknown).
     fn begin(&mut self, step: Step, what: &str, total: u64);
-    /// So much of the step's total is done; never less than before within a step.
+    /// Reports the amount of the step's total that is done; never less than before within a step.
     fn advance(&mut self, done: u64);
     /// The step has ended; not called when it failed.
     fn end(&mut self);
     /// Something that the user should know, one sentence.
     fn note(&mut self, text: &str);
-    /// Whether the user wants it to stop. It does so at the next safe place.
+    /// Returns true if the user wants the work to stop. It does so at the next safe place.
     fn cancelled(&self) -> bool {
         false
     }

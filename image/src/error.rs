@@ -1,8 +1,8 @@
-//! Why there is no image, in words for the person who builds it.
+//! Failures of making an image, in words for the person who builds it.
 
 use std::fmt;
 
-/// What happened, and what to do about it: one sentence each, without a full stop.
+/// A cause, and a remedy: one sentence each, without a full stop.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Error {
     cause: String,
@@ -19,12 +19,12 @@ impl Error {
         Self { cause: cause.into(), remedy: remedy.into() }
     }
 
-    /// What happened.
+    /// Returns what happened.
     pub fn cause(&self) -> &str {
         &self.cause
     }
 
-    /// What to do.
+    /// Returns what to do.
     pub fn remedy(&self) -> &str {
         &self.remedy
     }

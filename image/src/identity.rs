@@ -1,4 +1,4 @@
-//! What program a board runs: a text at the beginning of its flash, which tools find and show.
+//! The identity of a program: a text at the beginning of a board's flash, which tools find and show.
 //!
 //! It is 64 bytes: the magic `PBLINK-ID:`, then the application's name and version and the version of
 //! this crate, separated by blanks, then zeros. It lies within the first [`WITHIN`] bytes of the program,
@@ -7,12 +7,12 @@
 /// Its size in bytes.
 pub const SIZE: usize = 64;
 
-/// It begins within so many bytes of the program.
+/// It begins within this many bytes of the program.
 pub const WITHIN: usize = 1024;
 
 const MAGIC: &[u8] = b"PBLINK-ID:";
 
-/// What program it is.
+/// The identity of a program.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Identity<'a> {
     /// The application's name.

@@ -1,4 +1,4 @@
-//! What lies in the flash of pblink's boards: written by tools, read by the boards and by tools.
+//! The content of the flash of pblink's boards: written by tools, read by the boards and by tools.
 //!
 //! | module | contents | used by |
 //! |---|---|---|

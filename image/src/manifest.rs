@@ -37,7 +37,7 @@ pub struct Manifest {
 /// The settings that are compiled into a program, without the password.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Summary {
-    /// Where they come from: the configuration file, or "defaults".
+    /// Their origin: the configuration file, or "defaults".
     pub source: String,
     /// The board's id.
     pub id: String,
@@ -49,7 +49,7 @@ pub struct Summary {
     pub timeout_ms: u32,
     /// The network's name; empty: the one that the ESP8266 remembers.
     pub ssid: String,
-    /// Whether there is a password; itself it is told nowhere.
+    /// True if there is a password, which itself appears nowhere.
     pub password: bool,
     /// Of the encoded settings, but without the password: it could be guessed from the sum.
     pub sha256: String,
@@ -62,7 +62,7 @@ pub struct Image {
     pub board: String,
     /// Its name, beside the manifest.
     pub file: String,
-    /// Where it goes, in words.
+    /// Its place, in words.
     #[serde(default)]
     pub place: String,
     /// For the STM32 in the chip's address space, for the ESP8266 in its flash; none if it cannot be
@@ -75,12 +75,12 @@ pub struct Image {
     pub sha256: String,
     /// False: it is for the emulator.
     pub flashable: bool,
-    /// Whether there is a WiFi password in it: only its owner can read the file.
+    /// True if there is a WiFi password in it: only its owner can read the file.
     #[serde(default)]
     pub secret: bool,
 }
 
-/// Where an image goes.
+/// The place of an image.
 #[derive(Debug, Clone, Copy)]
 pub enum Place {
     /// Into flash.
@@ -118,7 +118,7 @@ impl Image {
         })
     }
 
-    /// Whether its file is still the one that is described.
+    /// Returns true if its file is still the one that is described.
     fn is_there(&self, folder: &Path) -> bool {
         std::fs::read(folder.join(&self.file)).is_ok_and(|bytes| sha256(&bytes) == self.sha256)
     }
@@ -130,7 +130,7 @@ impl Manifest {
         Self { version: version.to_owned(), config: None, images: Vec::new(), sizes: Vec::new() }
     }
 
-    /// What an earlier build left in `folder`.
+    /// Reads what an earlier build left in `folder`.
     fn read(folder: &Path) -> Option<Self> {
         serde_json::from_slice(&std::fs::read(folder.join(FILE)).ok()?).ok()
     }
@@ -148,7 +148,7 @@ impl Manifest {
         }
     }
 
-    /// Writes it, and removes images of the last one that are none any more: nobody shall flash them.
+    /// Writes it, and removes the last one's images that are not in it: they must not be flashed.
     ///
     /// # Errors
     /// The file cannot be written.

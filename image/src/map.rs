@@ -1,6 +1,6 @@
 //! The memory of the STM32F405RG, and where program and settings lie in it (RM0090 §2.3 and table 5).
 //!
-//! Whatever needs an address takes it from here: the firmware, the tools, the fakes of the tests, and
+//! All that need an address take it from here: the firmware, the tools, the fakes of the tests, and
 //! the linker, by way of [`MemoryX`].
 
 use core::fmt;

@@ -5,7 +5,7 @@ use std::fmt;
 /// Bytes and where they belong in flash.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Region {
-    /// What the user knows it by: a file name.
+    /// The name by which the user knows it: a file name.
     pub name: String,
     /// Address of the first byte: an offset in the ESP8266's flash, an address of the STM32's memory map.
     pub address: u32,

@@ -30,12 +30,12 @@ const VERSION: u16 = 1;
 const HEAD: usize = 12;
 const FIXED: usize = 2;
 
-/// What the console shows.
+/// The amount that the console shows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
 pub enum LogLevel {
     /// Nothing at all.
     Off,
-    /// What has gone wrong.
+    /// Failures.
     Errors,
     /// Also the state of the link, and reports.
     #[default]
@@ -44,21 +44,21 @@ pub enum LogLevel {
     Lines,
 }
 
-/// What a board must know.
+/// The settings of a board.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Settings {
     /// Server, network and id.
     pub config: Config,
-    /// What the console shows.
+    /// The amount that the console shows.
     pub log: LogLevel,
-    /// Whether the ESP8266's reports are passed on to the server.
+    /// True if the ESP8266's reports are passed on to the server.
     pub forward_reports: bool,
 }
 
-/// Why there are no settings.
+/// The reason why there are no settings.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SettingsError {
-    /// The sector is erased: nobody has written any.
+    /// The sector is erased: no settings were written.
     Empty,
     /// Something else is written there.
     Magic,
@@ -91,7 +91,7 @@ impl fmt::Display for SettingsError {
 impl core::error::Error for SettingsError {}
 
 impl Settings {
-    /// The settings of a board that was given none. The defaults of `pblink.toml` are made from them.
+    /// Returns the settings of a board that was given none. The defaults of `pblink.toml` are made from them.
     pub fn built_in() -> Self {
         let config = Config {
             id: heapless::String::try_from(DEFAULT_ID).unwrap_or_default(),

@@ -1,4 +1,4 @@
-//! How much of each memory a program takes.
+//! The part of each memory that a program takes.
 
 use object::read::elf::{ElfFile32, ProgramHeader};
 use object::{Endianness, elf};
@@ -6,14 +6,14 @@ use serde::{Deserialize, Serialize};
 
 use crate::map;
 
-/// What a program takes of its board's memories.
+/// The part of its board's memories that a program takes.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Sizes {
     /// [`STM32`](crate::manifest::STM32) or [`ESP8266`](crate::manifest::ESP8266).
     pub board: String,
-    /// Which program, in words.
+    /// The program, in words.
     pub program: String,
-    /// What it takes of each memory of its board.
+    /// The part of each memory that it takes.
     pub memories: Vec<Memory>,
 }
 

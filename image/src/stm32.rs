@@ -15,7 +15,8 @@ pub struct Flash {
 /// More than this between two segments is no gap but a mistake.
 const MAX_IMAGE: u32 = 4 * 1024 * 1024;
 
-/// What must lie in flash before the program starts: the loadable segments, at their load addresses.
+/// Returns the bytes that must lie in flash before the program starts: the loadable segments, at their load
+/// addresses.
 ///
 /// # Errors
 /// In words: it is no whole 32-bit ELF file, or its segments make no image.

@@ -13,13 +13,13 @@ pub const BOOT_BAUD: u32 = 74_880;
 /// Begins the line with which the firmware of pblink greets.
 const GREETING: &str = "pblink-esp8266";
 
-/// How long to listen.
+/// Time to listen.
 const LISTEN: Duration = Duration::from_secs(5);
 
-/// How long a program of somebody else may be silent, once it has said something, before it counts as done.
+/// Time of silence after which a program of somebody else, that has said something, counts as done.
 const PAUSE: Duration = Duration::from_millis(1500);
 
-/// What is known of the program that starts.
+/// The origin of the program that starts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Program {
     /// The firmware of pblink, which greets within 5 s.
@@ -28,7 +28,7 @@ pub enum Program {
     Other,
 }
 
-/// What was heard after the reset.
+/// The lines that were heard after the reset.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Boot {
     /// All lines, without what cannot be printed.
@@ -37,12 +37,12 @@ pub struct Boot {
     pub greeting: Option<String>,
     /// Much of it could not be read: the program speaks at another speed.
     pub garbled: bool,
-    /// Why nobody listened to the end.
+    /// The reason why the listening ended early.
     pub cut: Option<String>,
 }
 
 impl Boot {
-    /// What may be wrong, if anything may be, in one sentence.
+    /// Returns what may be wrong, if anything may be, in one sentence.
     pub fn warning(&self) -> Option<String> {
         if self.greeting.is_some() {
             None
@@ -60,7 +60,7 @@ impl Boot {
         }
     }
 
-    /// Whether the program has started, as far as can be told from what was heard. `reset`: by a reset, after
+    /// Checks from what was heard that the program has started. `reset`: by a reset, after
     /// which the ROM sets the speed; what is jumped to may keep the loader's, and cannot be read then.
     fn check(&self, program: Program, reset: bool) -> Result<()> {
         let heard = |text: &str| self.lines.iter().any(|line| line.contains(text));

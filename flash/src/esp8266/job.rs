@@ -11,7 +11,7 @@ use super::serial::port::Port;
 use super::shown::{Forward, Quiet};
 use crate::{Error, Kind, Progress, Region, Result, Step};
 
-/// What is erased before anything is written.
+/// The part of the flash that is erased before anything is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Erase {
     /// All of the flash: no old file system and no old password stays.
@@ -21,7 +21,7 @@ pub enum Erase {
     Needed,
 }
 
-/// How it is made sure that flash holds what was written.
+/// The check that flash holds what was written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Verify {
     /// Every byte with a stub, by its hash. With the ROM loader, which cannot hash, [`Verify::Sampled`].
@@ -35,47 +35,47 @@ pub enum Verify {
     No,
 }
 
-/// What to do with the flash.
+/// Options for writing the flash.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Job {
-    /// What is erased.
+    /// The part that is erased.
     pub erase: Erase,
-    /// How it is verified.
+    /// The check of what was written.
     pub verify: Verify,
-    /// What the program's header shall say.
+    /// Changes to the program's header.
     pub header: Header,
 }
 
-/// How a region was verified.
+/// The check that a region has passed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Verified {
     /// Every byte is as it should be.
     Fully,
     /// The samples are.
     Sampled,
-    /// Nobody has looked.
+    /// None: no byte was compared.
     No,
 }
 
-/// What became of a region.
+/// A region after flashing.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Flashed {
     /// Its name.
     pub name: String,
-    /// Where it is.
+    /// Its address in flash.
     pub address: u32,
     /// Its length in bytes, padded to words.
     pub length: u32,
     /// False: it was there already.
     pub written: bool,
-    /// How sure that is.
+    /// The check that it has passed.
     pub verified: Verified,
 }
 
-/// So often a part that reads back wrong is erased and written.
+/// The number of times that a part which reads back wrong is erased and written.
 const ROUNDS: u32 = 3;
 
-/// So many failures in a row without a byte of progress end it.
+/// The number of failures in a row without a byte of progress that ends the work.
 const STUCK: u32 = 12;
 
 impl<P: Port> Loader<P> {
@@ -240,7 +240,7 @@ impl<P: Port> Loader<P> {
                 plan::size_text(size)
             ));
         }
-        // Not by the stub's command for all of it: that one tells no progress, and nothing can stop it.
+        // Not by the stub's command for all of it: that one reports no progress, and nothing can stop it.
         self.erase(&[(0, reach)], "all of the flash", progress)
     }
 
@@ -301,7 +301,7 @@ impl<P: Port> Loader<P> {
         self.persist(progress, |loader, progress| {
             let (backend, connection) = (loader.backend(), &mut loader.connection);
             if backend.erases_what_it_writes() {
-                // Should the ROM go on instead, nobody knows what is in flash by then.
+                // Should the ROM go on instead, the content of flash is unknown by then.
                 (blank, safe) = (false, 0);
             } else if !blank {
                 if let Err(fault) = backend.erase(connection, address, whole_sectors(length)) {
@@ -367,7 +367,7 @@ impl<P: Port> Loader<P> {
         Ok(())
     }
 
-    /// Where a part of a piece differs from flash, as far as is looked.
+    /// Returns an address at which a part of a piece differs from flash, as far as it is compared.
     fn differs(
         &mut self,
         piece: &Piece,
@@ -389,7 +389,7 @@ impl<P: Port> Loader<P> {
         })
     }
 
-    /// Whether a piece is in flash already.
+    /// Returns true if a piece is in flash already.
     fn same(&mut self, piece: &Piece, progress: &mut dyn Progress) -> Result<bool> {
         for (offset, length) in piece.parts() {
             if self.differs(piece, offset, length, Verify::Full, &mut Quiet(progress))?.is_some() {
@@ -425,7 +425,7 @@ impl<P: Port> Loader<P> {
     }
 }
 
-/// The sectors of so many bytes from the beginning of one, in bytes.
+/// Returns the bytes of the sectors that this many bytes take, from the beginning of a sector on.
 fn whole_sectors(length: usize) -> u32 {
     (length as u32).next_multiple_of(SECTOR)
 }

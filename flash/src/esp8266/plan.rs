@@ -1,4 +1,4 @@
-//! What is written where: checked before anything is erased.
+//! The pieces to write and their addresses, checked before anything is erased.
 
 use pblink_image::esp8266::header::{self, Header};
 
@@ -13,7 +13,7 @@ pub const BLOCK: u32 = 65536;
 /// Bytes that are written in one go.
 #[derive(Debug, Clone)]
 pub struct Piece {
-    /// What the user knows it by.
+    /// The name by which the user knows it.
     pub name: String,
     /// At the beginning of a sector.
     pub address: u32,
@@ -123,9 +123,9 @@ pub fn size_text(size: u32) -> String {
     if size < 1 << 20 { format!("{} KB", size >> 10) } else { format!("{} MB", size >> 20) }
 }
 
-/// How many sectors the ROM must be told, so that it erases `count` from sector `first` on. It erases
-/// those up to the next block twice over and counts them as not done: so many too many are erased at
-/// the end (<https://github.com/espressif/esptool/issues/33>).
+/// Returns the number of sectors to ask the ROM for, so that it erases `count` from sector `first` on. It
+/// erases those up to the next block twice over and counts them as not done: that many too many are erased
+/// at the end (<https://github.com/espressif/esptool/issues/33>).
 /// `None`: no number gives exactly that many.
 pub fn rom_erase_count(first: u32, count: u32) -> Option<u32> {
     let to_block = 16 - first % 16;
@@ -202,7 +202,7 @@ mod tests {
         assert_eq!(piece.sectors(), (0xf000, 0x21000));
     }
 
-    /// What the ROM erases when it is told `told`.
+    /// The number of sectors that the ROM erases when it is asked for `told`.
     fn rom_erases(first: u32, told: u32) -> u32 {
         told + told.min(16 - first % 16)
     }

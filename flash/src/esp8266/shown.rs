@@ -1,4 +1,4 @@
-//! What is shown of work that is done again, or within other work.
+//! Progress of work that is done again, or within other work.
 
 use crate::{Progress, Step};
 

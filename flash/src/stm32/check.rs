@@ -1,4 +1,4 @@
-//! Is this a program for this chip? All that can be known before anything is erased.
+//! Checks that a program is one for this chip, before anything is erased.
 
 use super::{Layout, PROGRAM, Sector};
 use crate::{Error, Kind, Region, Result};

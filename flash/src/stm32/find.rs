@@ -28,9 +28,9 @@ impl fmt::Display for Via {
 /// A device on the USB through which an STM32 could be written.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Found {
-    /// What it is.
+    /// The kind of device.
     pub via: Via,
-    /// What it calls itself.
+    /// The name that it gives itself.
     pub name: String,
     /// USB vendor.
     pub vendor: u16,
@@ -41,7 +41,7 @@ pub struct Found {
 }
 
 impl Found {
-    /// What `--probe` takes to mean this one.
+    /// The value of `--probe` that selects this one.
     pub fn selector(&self) -> Selector {
         Selector { vendor: self.vendor, product: self.product, serial: self.serial.clone() }
     }
@@ -53,7 +53,7 @@ impl fmt::Display for Found {
     }
 }
 
-/// Which device is meant: `VID:PID` or `VID:PID:SERIAL`, the numbers in hexadecimal.
+/// Selects a device: `VID:PID` or `VID:PID:SERIAL`, the numbers in hexadecimal.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Selector {
     /// USB vendor.
@@ -65,7 +65,7 @@ pub struct Selector {
 }
 
 impl Selector {
-    /// Whether it means this device.
+    /// Returns true if it selects this device.
     pub fn matches(&self, found: &Found) -> bool {
         (self.vendor, self.product) == (found.vendor, found.product)
             && (self.serial.is_none() || self.serial == found.serial)
@@ -102,7 +102,7 @@ impl FromStr for Selector {
     }
 }
 
-/// Where devices are looked for: the USB, or in tests something else.
+/// The place to look for devices: the USB, or in tests something else.
 pub trait Bus {
     /// The devices that are there now.
     ///
@@ -120,16 +120,16 @@ pub trait Bus {
     fn pause(&mut self, time: Duration);
 }
 
-/// What the user wants.
+/// The user's choice of a device.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Wanted {
     /// By which way; none: by any.
     pub via: Option<Via>,
     /// Through which device; none: the only one.
     pub selector: Option<Selector>,
-    /// Which chip a probe is to look for.
+    /// The chip that a probe is to look for.
     pub chip: String,
-    /// How long to wait for the device; whole seconds.
+    /// Time to wait for the device; whole seconds.
     pub wait: Duration,
 }
 
@@ -139,7 +139,7 @@ impl Wanted {
             && self.selector.as_ref().is_none_or(|selector| selector.matches(found))
     }
 
-    /// What is waited for.
+    /// Describes the device that is waited for.
     fn what(&self) -> String {
         let what = match self.via {
             Some(Via::Probe) => "a debug probe",
@@ -160,7 +160,7 @@ impl Wanted {
     }
 }
 
-/// How a Pyboard gets into its bootloader.
+/// Steps that bring a Pyboard into its bootloader.
 const HOW_DFU: &str = "to write over USB, connect the Pyboard's pin P1/DFU to the 3V3 beside it and press \
                        RST (or call pyb.bootloader() while MicroPython is on it), with its USB plugged in";
 const HOW_PROBE: &str = if cfg!(feature = "probe") {
@@ -169,7 +169,7 @@ const HOW_PROBE: &str = if cfg!(feature = "probe") {
     "this pblink was built without probes: write over USB with --via dfu, or build it with `--features probe`"
 };
 
-/// How often to look for a device while waiting.
+/// Time between two looks for a device while waiting.
 const LOOK: Duration = Duration::from_millis(500);
 
 /// Finds the one device that the user means, waits for it if need be, and opens it.

@@ -1,13 +1,13 @@
-//! Where the sectors of the flash are.
+//! The sectors of a chip's flash.
 
 use std::fmt;
 
 use pblink_image::map;
 
-/// Where the program begins: the chip starts with the vector table that is here.
+/// Address of the program: the chip starts with the vector table that is here.
 pub const PROGRAM: u32 = map::PROGRAM.start;
 
-/// Where the sector of the settings begins.
+/// Address of the settings' sector.
 pub const SETTINGS: u32 = map::SETTINGS.start;
 
 /// The smallest piece of flash that can be erased.
@@ -74,7 +74,7 @@ impl Layout {
     /// Reads the name of a DfuSe alternate setting (UM0424 §10.3.2), for example
     /// `@Internal Flash  /0x08000000/04*016Kg,01*064Kg,07*128Kg`: name, address, then count, size and
     /// unit (a space or `B` bytes, `K`, `M`) of each group, and a letter for what is allowed there (`a`
-    /// reading, `g` all). More pairs of address and groups may follow. `None` if it is none.
+    /// reading, `g` all). More pairs of address and groups may follow. `None` for any other text.
     pub fn of_alternate(name: &str) -> Option<Self> {
         let mut parts = name.strip_prefix('@')?.split('/').skip(1);
         let mut groups = Vec::new();

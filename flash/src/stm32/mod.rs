@@ -34,7 +34,7 @@ pub use usb::UsbBus;
 
 use crate::Result;
 
-/// What keeps a program from the flash.
+/// Protection that keeps a program from the flash.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Protection {
     /// Read-out protection is on: nothing can be read or written.
@@ -47,17 +47,17 @@ pub struct Protection {
 ///
 /// Addresses and lengths are multiples of 4 in all calls. Each error says what to do.
 pub trait Target {
-    /// What the user knows the device by.
+    /// Returns the name by which the user knows the device.
     fn name(&self) -> String;
 
-    /// Where the sectors are.
+    /// Returns the sectors of its flash.
     fn layout(&self) -> &Layout;
 
-    /// How many bytes are best read or written at once; at least 4. Between two such pieces the user
+    /// Returns the number of bytes to read or write at once; at least 4. Between two such pieces the user
     /// can stop.
     fn piece(&self) -> usize;
 
-    /// What is known to be protected. A way that cannot tell knows of nothing: the work then fails when
+    /// Returns the protection that is known. A way that cannot read it returns none: the work then fails when
     /// it comes to it.
     ///
     /// # Errors

@@ -3,7 +3,7 @@
 use super::{Layout, Protection, Sector, Target};
 use crate::{Error, Kind, Result};
 
-/// The register that tells which chip it is (RM0090 §38.6.1).
+/// The register that identifies the chip (RM0090 §38.6.1).
 pub const DBGMCU_IDCODE: u32 = 0xe004_2000;
 /// The register of the flash's option bytes (RM0090 §3.9.10).
 pub const FLASH_OPTCR: u32 = 0x4002_3c14;
@@ -23,9 +23,9 @@ pub enum LinkError {
     Failed(String),
 }
 
-/// What is needed of a debug probe with a chip that it has attached to, halted and reset.
+/// The functions of a debug probe with a chip that it has attached to, halted and reset.
 pub trait DebugLink {
-    /// What the user knows the probe by.
+    /// Returns the name by which the user knows the probe.
     fn name(&self) -> String;
 
     /// The sectors of the chip that was asked for.

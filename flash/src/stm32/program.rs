@@ -8,7 +8,7 @@ use crate::{Error, Kind, Progress, Region, Result, Step};
 /// take its first instruction where there is no memory or no Thumb code, and locks up.
 const START: usize = 8;
 
-/// What was done.
+/// The result of writing a program.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub struct Outcome {
@@ -149,7 +149,8 @@ fn changed(
     Ok(changed)
 }
 
-/// Where flash first differs from a part: address, what is there. `at` is told how far it is.
+/// Returns the first address at which flash differs from a part, and the byte there. `at` gets the
+/// number of bytes compared.
 fn differs(
     target: &mut dyn Target,
     part: &Part,
@@ -170,7 +171,7 @@ fn differs(
     Ok(None)
 }
 
-/// Erases the sectors, that of the vector table first, and looks whether it is erased indeed before the
+/// Erases the sectors, that of the vector table first, and checks that it is really erased before the
 /// next one goes: an old vector table must not outlive its program. For that it is cleared before, which
 /// flash of these chips allows (RM0090 §3.6.3); erasing takes long, and could end halfway.
 fn erase(

@@ -18,7 +18,7 @@ use super::find::not_allowed;
 use super::{DebugLink, Found, Layout, LinkError, PROGRAM, Sector, Via};
 use crate::{Error, Kind, Result};
 
-/// How long halting a chip may take.
+/// Time within which a chip must halt.
 const HALT: Duration = Duration::from_millis(500);
 
 /// Where a chip that is held does nothing: the beginning of its RAM.
@@ -131,7 +131,7 @@ impl Swd {
     }
 }
 
-/// Whether the flash algorithm has run and said no.
+/// Returns true if the flash algorithm has run and refused.
 fn refused(error: &(dyn std::error::Error + 'static)) -> bool {
     let mut next = Some(error);
     while let Some(error) = next {
@@ -276,7 +276,7 @@ impl Drop for Swd {
     /// A chip that was only looked at, or given settings, goes on with its program.
     fn drop(&mut self) {
         if !self.settled {
-            // The probe may be gone; there is nobody to tell.
+            // The probe may be gone; a failure changes nothing.
             let _ = self.session.core(0).and_then(|mut core| core.reset());
         }
     }

@@ -67,7 +67,7 @@ impl Bus for UsbBus {
 }
 
 impl UsbBus {
-    /// Whether this user may open a device. It is not opened.
+    /// Returns true if this user may open a device. It is not opened.
     ///
     /// # Errors
     /// [`Kind::Permission`] if not.

@@ -20,7 +20,7 @@ use crate::{Error, Region, Result};
 pub const MAGIC: u8 = 0xe9;
 /// The check sum of nothing.
 const CHECKSUM: u8 = 0xef;
-/// Where the chip sees its flash, and how much of it at once.
+/// The addresses at which the chip sees its flash.
 const FLASH_WINDOW: std::ops::Range<u32> = 0x4020_0000..0x4030_0000;
 /// The ROM loader takes no more.
 const MAX_SEGMENTS: usize = 16;
@@ -32,7 +32,7 @@ const MEMORIES: [std::ops::Range<u32>; 4] = [
     0x4020_1010..0x402e_1010,
 ];
 
-/// How the chip reads its flash: over how many wires, and how the address is sent.
+/// The way in which the chip reads its flash: number of wires for data and for the address.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
 pub enum FlashMode {
@@ -98,10 +98,10 @@ impl FlashSize {
     }
 }
 
-/// What the header says of the flash.
+/// The flash, as the header describes it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct FlashParameters {
-    /// How it is read.
+    /// The way in which it is read.
     pub mode: FlashMode,
     /// Its clock.
     pub frequency: FlashFrequency,
@@ -191,7 +191,7 @@ pub fn patch(image: &mut [u8], flash: FlashParameters) -> Result<()> {
     Ok(())
 }
 
-/// What the header of an image says of the flash; `None` if it is no image, or says something unknown.
+/// Returns the flash that an image's header describes; `None` if it is not an image, or has an unknown value.
 pub fn parameters(image: &[u8]) -> Option<FlashParameters> {
     let [MAGIC, _, mode, rest, ..] = *image else { return None };
     let mode = [FlashMode::Qio, FlashMode::Qout, FlashMode::Dio, FlashMode::Dout]

@@ -2,36 +2,37 @@
 
 use super::elf::{FlashFrequency, FlashMode, MAGIC};
 
-/// What to write into the header; `None` leaves what is there.
+/// Changes to the header of an image; `None` leaves what is there.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Header {
-    /// How the flash is read.
+    /// The way in which the flash is read.
     pub mode: Option<FlashMode>,
-    /// How fast.
+    /// The clock of the flash.
     pub frequency: Option<FlashFrequency>,
-    /// How large it is.
+    /// The size of the flash.
     pub size: Size,
 }
 
-/// The size of flash that the header tells. Programs keep their settings at the end of it.
+/// The size of flash in the header. Programs keep their settings at the end of it.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Size {
-    /// What the image says: programs over the ESP8266_NONOS_SDK 3.x start with no other size than the
+    /// The size that is in the image: programs over the ESP8266_NONOS_SDK 3.x start with no other size than the
     /// one that they were compiled for.
     #[default]
     Keep,
-    /// That of the board: what MicroPython and older programs want.
+    /// The size of the board's flash: MicroPython and older programs want it.
     OfBoard,
-    /// So many bytes.
+    /// A size in bytes.
     Bytes(u32),
 }
 
-/// Whether bytes begin as those of which the chip's ROM starts a program: magic, and 1 to 16 segments.
+/// Returns true if bytes begin like an image from which the chip's ROM starts a program: magic, and 1 to 16
+/// segments.
 pub fn is_program(bytes: &[u8]) -> bool {
     bytes.len() >= 8 && bytes[0] == MAGIC && (1..=16).contains(&bytes[1])
 }
 
-/// Writes the header of an image at address 0, for a board with so much flash; other bytes are left
+/// Writes the header of an image at address 0, for a board with `board` bytes of flash; other bytes are left
 /// alone. The image's checksum does not cover the header.
 pub fn patch(image: &mut [u8], header: &Header, board: u32) {
     let [MAGIC, _, mode, size, ..] = image else { return };

@@ -8,7 +8,7 @@ const SECTOR: u32 = 0x1000;
 /// `SYSTEM_PARTITION_RF_CAL` and the next two in the SDK's `user_interface.h`, with their sizes.
 const KINDS: [(u32, u32); 3] = [(4, SECTOR), (5, SECTOR), (6, 3 * SECTOR)];
 
-/// All that an erased chip needs, by address: the program from the linker's ELF file, the SDK's initial data
+/// Returns all that an erased chip needs, by address: the program from the linker's ELF file, the SDK's initial data
 /// (`bin/esp_init_data_default_v08.bin`) and its `bin/blank.bin`. Flash size and places are those that the
 /// program registers.
 ///
@@ -47,12 +47,12 @@ pub fn regions(
     Ok(regions)
 }
 
-/// Where the SDK's own data lie. The program registers them with `system_partition_table_regist`, which
+/// The places of the SDK's own data. The program registers them with `system_partition_table_regist`, which
 /// refuses (and with it the program stops) unless
-/// - the parameters are the last three sectors of the flash size that the image's header tells, and
+/// - the parameters are the last three sectors of the flash size in the image's header, and
 /// - that size is 1, 2 or 4 MB (or a larger one that no image of ours has).
 ///
-/// So the header must tell the size that the program was compiled for, not that of the chip, which may
+/// So the header must have the size that the program was compiled for, not that of the chip, which may
 /// be larger.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SystemSectors {
@@ -65,13 +65,13 @@ pub struct SystemSectors {
 }
 
 impl SystemSectors {
-    /// Those of a flash of this size, as the SDK's documentation recommends them.
+    /// Returns those of a flash of this size, as the SDK's documentation recommends them.
     pub const fn of(size: FlashSize) -> Self {
         let end = size.bytes();
         Self { rf_cal: end - 5 * SECTOR, phy_data: end - 4 * SECTOR, parameters: end - 3 * SECTOR }
     }
 
-    /// Those that a program registers: finds its table of partitions among its bytes, in any of the
+    /// Returns those that a program registers: finds its table of partitions among its bytes, in any of the
     /// files of its image.
     ///
     /// # Errors
@@ -99,7 +99,7 @@ impl SystemSectors {
         }
     }
 
-    /// The flash size that the image's header must tell; `None` if no size goes with these sectors.
+    /// Returns the flash size that the image's header must have; `None` if no size goes with these sectors.
     pub fn flash_size(self) -> Option<FlashSize> {
         let fits = |size: &FlashSize| {
             // The SDK refuses 512 KB.
@@ -108,7 +108,7 @@ impl SystemSectors {
         FlashSize::ALL.into_iter().find(fits)
     }
 
-    /// What has to be written there before the program starts for the first time: the SDK's files
+    /// Returns the bytes that belong there before the program starts for the first time: the SDK's files
     /// `bin/esp_init_data_default_v08.bin` and `bin/blank.bin`.
     ///
     /// # Errors

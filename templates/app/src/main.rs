@@ -22,7 +22,7 @@ pblink_stm32::identity!();
 static STATE: ConstStaticCell<State> = ConstStaticCell::new(State::new());
 static LINE: ConstStaticCell<Line> = ConstStaticCell::new(Line::new());
 
-/// What happens on the link is told here; all functions of the trait have defaults.
+/// Receives what happens on the link; all functions of the trait have defaults.
 struct App {
     console: Console,
     level: LogLevel,
@@ -30,7 +30,7 @@ struct App {
 
 impl Hooks for App {
     fn reset(&mut self, cause: ResetCause) {
-        // At higher levels the messages for people tell it too.
+        // At higher levels the messages for people contain it too.
         if self.level == LogLevel::Errors {
             self.console.line(format_args!("ESP8266 reset: {cause}"));
         }
@@ -49,7 +49,7 @@ async fn link_task(runner: AppRunner) -> ! {
     runner.run().await
 }
 
-/// Gets every line from the server. Read on: while nobody does, the server is held off.
+/// Gets every line from the server. Keep reading: the server is held off meanwhile.
 #[embassy_executor::task]
 async fn receiver(link: Handle<'static>, console: Console) -> ! {
     let line = LINE.take();

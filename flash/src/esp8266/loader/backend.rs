@@ -1,4 +1,4 @@
-//! What a loader can do with the chip's flash, whichever it is: the one in ROM or a stub in RAM.
+//! The work of a loader on the chip's flash, whether it is the one in ROM or a stub in RAM.
 
 use std::io;
 use std::time::Duration;

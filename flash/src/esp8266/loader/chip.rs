@@ -1,4 +1,4 @@
-//! Which chip it is, and what it tells about itself.
+//! Identifies the chip, and reads its address and the size of its flash.
 
 use std::fmt;
 
@@ -9,10 +9,10 @@ use crate::{Error, Kind, Result};
 /// A word of the ROM that differs from chip to chip.
 pub const MAGIC_ADDRESS: u32 = 0x4000_1000;
 
-/// What the ESP8266 has there.
+/// The word that the ESP8266 has there.
 pub const MAGIC: u32 = 0xfff0_c101;
 
-/// What other chips of the family have there.
+/// The words that other chips of the family have there.
 const OTHERS: [(u32, &str); 12] = [
     (0x00f0_1d83, "ESP32"),
     (0x0000_07c6, "ESP32-S2"),

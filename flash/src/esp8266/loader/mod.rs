@@ -18,7 +18,7 @@ use rom::Rom;
 use spi::Spi;
 use stub::{Running, Stub};
 
-/// How the chip gets into its loader.
+/// The way in which the chip gets into its loader.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Before {
     /// The adapter's DTR and RTS wires do it, as on most boards.
@@ -28,20 +28,20 @@ pub enum Before {
     NoReset,
 }
 
-/// How to reach the loader.
+/// Options for reaching the loader.
 #[derive(Debug, Clone, Default)]
 pub struct Connect {
-    /// How the chip gets into its loader.
+    /// The way in which the chip gets into its loader.
     pub before: Before,
     /// Bits per second; none: as fast as is safe with this loader.
     pub baud: Option<u32>,
     /// A loader for its RAM; without it, the ROM does the work.
     pub stub: Option<Stub>,
-    /// Bytes of flash, if the chip does not tell or tells wrong.
+    /// Bytes of flash, if the chip does not report them, or wrongly.
     pub flash_size: Option<u32>,
 }
 
-/// What is at the other end of the cable.
+/// The chip at the other end of the cable.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Device {
     /// Name of the chip.
@@ -88,7 +88,7 @@ const FAST_BAUD: u32 = 460_800;
 /// Lower speeds to go back to when the line is bad.
 const LOWER: [u32; 6] = [460_800, 230_400, 115_200, 57_600, 38_400, 19_200];
 
-/// So many failures at one speed are tolerated.
+/// The number of failures that are tolerated at one speed.
 const TOLERATED: u32 = 4;
 
 impl<P: Port> Loader<P> {
@@ -129,7 +129,7 @@ impl<P: Port> Loader<P> {
         Ok(loader)
     }
 
-    /// What is at the other end.
+    /// Returns the chip at the other end.
     pub fn device(&self) -> &Device {
         &self.device
     }
@@ -139,7 +139,7 @@ impl<P: Port> Loader<P> {
         self.baud
     }
 
-    /// Whether a loader in RAM does the work, and not the ROM.
+    /// Returns true if a loader in RAM does the work, and not the ROM.
     pub fn in_stub(&self) -> bool {
         self.in_stub
     }
@@ -217,7 +217,7 @@ impl<P: Port> Loader<P> {
         port.set_lines(false, false)
     }
 
-    /// What chip it is, and how large its flash.
+    /// Asks for the chip, its address and the size of its flash.
     fn ask(&mut self) -> std::result::Result<Result<Device>, Fault> {
         let magic = self.connection.read_register_twice(chip::MAGIC_ADDRESS)?;
         if let Err(wrong) = chip::check(magic) {
@@ -233,7 +233,7 @@ impl<P: Port> Loader<P> {
             Some(flash_size) => Ok(Device { chip, mac, flash_id, flash_size }),
             None => Err(Error::new(
                 Kind::Other,
-                format!("the flash of this board does not tell its size (id {flash_id:#08x})"),
+                format!("the flash of this board does not report its size (id {flash_id:#08x})"),
                 "name it, for example with --flash-size 4MB, or check the flash's solder joints",
             )),
         })

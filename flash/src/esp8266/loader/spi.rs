@@ -31,7 +31,7 @@ const READ_ID: u8 = 0x9f;
 /// Of the status of the flash: it is erasing or writing.
 const BUSY: u32 = 1;
 
-/// How much one command reads: all that the controller holds.
+/// The bytes that one command reads: all that the controller holds.
 pub const LINE: u32 = 64;
 
 /// A flash command that is about to be sent.

@@ -16,9 +16,9 @@ use crate::esp8266::serial::slip;
 /// A program for the chip's RAM that speaks the loader's protocol, and greets with `OHAI`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Stub {
-    /// Where its parts belong in RAM: address and bytes.
+    /// Its parts: address in RAM and bytes.
     pub segments: Vec<(u32, Vec<u8>)>,
-    /// Where it starts.
+    /// The address at which it starts.
     pub entry: u32,
 }
 
@@ -52,13 +52,13 @@ impl Stub {
     }
 }
 
-/// What it says when it has started.
+/// Its greeting when it has started.
 const GREETING: &[u8] = b"OHAI";
 
 /// The largest block of RAM that the ROM takes.
 const RAM_BLOCK: usize = 0x1800;
 
-/// How much of a compressed stream is sent at once. It would take more, but a block that the line
+/// The bytes of a compressed stream that are sent at once. It would take more, but a block that the line
 /// garbles is sent again.
 const BLOCK: usize = 0x1000;
 

@@ -8,13 +8,13 @@ use super::packet::{self, Op, Reply};
 use super::port::Port;
 use super::slip::{Decoder, LONGEST};
 
-/// How long a short command may take. The chip answers within milliseconds, adapters take some more.
+/// Time-out of a short command. The chip answers within milliseconds, adapters take some more.
 pub const SHORT: Duration = Duration::from_secs(1);
 
-/// How long to wait for the answer to "are you there?".
+/// Time to wait for the answer to a sync.
 const SYNC: Duration = Duration::from_millis(200);
 
-/// How often a command is tried that does no harm when it is done twice.
+/// The number of tries for a command that does no harm when it is done twice.
 const TRIES: u32 = 3;
 
 /// Why a command did not work.

@@ -8,7 +8,7 @@
 
 use super::slip;
 
-/// What a command asks for.
+/// The operation that a command asks for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
 pub enum Op {
@@ -24,7 +24,7 @@ pub enum Op {
     MemEnd = 0x06,
     /// Write a block of RAM.
     MemData = 0x07,
-    /// Are you there?
+    /// Ask for an answer.
     Sync = 0x08,
     /// Write a register.
     WriteReg = 0x09,
@@ -74,7 +74,7 @@ pub fn block(number: u32, payload: &[u8]) -> Vec<u8> {
     data
 }
 
-/// What the loader answers.
+/// An answer of the loader.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Reply {
     /// The operation that it answers, as it came.
@@ -88,7 +88,7 @@ pub struct Reply {
 }
 
 impl Reply {
-    /// A frame as a reply; `None` if it is none, or was garbled so that it shows.
+    /// Reads a frame as a reply; `None` if it is not one, or was garbled so that it shows.
     pub fn parse(frame: &[u8]) -> Option<Self> {
         let (header, body) = frame.split_at_checked(8)?;
         let length = usize::from(u16::from_le_bytes([header[2], header[3]]));
@@ -108,7 +108,7 @@ impl Reply {
     }
 }
 
-/// What the reasons of a failure mean: those of the ROM, and those of stubs, from 0xc0.
+/// Returns the meaning of a failure's reason: those of the ROM, and those of stubs, from 0xc0.
 pub fn reason(reason: u8) -> &'static str {
     match reason {
         0x05 | 0xc3 | 0xff => "the command was invalid",
@@ -125,7 +125,7 @@ pub fn reason(reason: u8) -> &'static str {
     }
 }
 
-/// Whether the loader complains of what a bad line does to a command.
+/// Returns true if the loader complains of what a bad line does to a command.
 pub fn is_garbled(reason: u8) -> bool {
     matches!(reason, 0x05 | 0x07 | 0x0a | 0xc0 | 0xc1 | 0xc3)
 }

@@ -44,7 +44,7 @@ pub struct Serial {
     port: Box<dyn serialport::SerialPort>,
 }
 
-/// How long a write may take: 16 KB at 9600 baud would be 17 s, but no command is that long.
+/// Time-out of a write: 16 KB at 9600 baud would be 17 s, but no command is that long.
 const WRITE: Duration = Duration::from_secs(10);
 
 impl Serial {

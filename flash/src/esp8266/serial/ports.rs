@@ -1,4 +1,4 @@
-//! Which port the board is on.
+//! Finds the port that the board is on.
 
 use std::path::Path;
 
@@ -22,7 +22,7 @@ const KNOWN: [(u16, u16, &str); 7] = [
 /// A serial port with a known USB adapter.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Adapter {
-    /// What to open.
+    /// The path to open.
     pub path: String,
     /// The chip of the adapter.
     pub name: &'static str,
@@ -31,7 +31,7 @@ pub struct Adapter {
 }
 
 impl Adapter {
-    /// Whether this user may open the port. It is not opened, which would reset the board on it.
+    /// Checks that this user may open the port. It is not opened, which would reset the board on it.
     ///
     /// # Errors
     /// [`Kind::Permission`] if not.
@@ -46,7 +46,7 @@ impl Adapter {
 /// The ports of this machine that have a known adapter. Opens none.
 ///
 /// # Errors
-/// The system does not tell its ports.
+/// The system does not list its ports.
 pub fn adapters() -> Result<Vec<Adapter>> {
     // The library panics where this is missing, as in some containers.
     if cfg!(target_os = "linux") && !std::path::Path::new("/sys/class/tty").exists() {
@@ -81,7 +81,7 @@ fn known(vendor: u16, product: u16) -> Option<&'static str> {
     KNOWN.iter().find(|known| (known.0, known.1) == (vendor, product)).map(|known| known.2)
 }
 
-/// The only adapter.
+/// Returns the only adapter.
 ///
 /// # Errors
 /// [`Kind::NotFound`] if there is none, or more than one: then they are listed.

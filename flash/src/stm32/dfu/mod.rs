@@ -70,7 +70,7 @@ pub enum IoError {
 
 /// Control transfers with one DFU interface.
 pub trait DfuIo {
-    /// What the user knows the device by.
+    /// Returns the name by which the user knows the device.
     fn name(&self) -> String;
 
     /// The memories that it offers.
@@ -110,9 +110,9 @@ const FIRST_BLOCK: u16 = 2;
 /// The transfer sizes that AN3156 allows for flash.
 const TRANSFER: std::ops::RangeInclusive<usize> = 2..=2048;
 
-/// How long one erasing may take: 128 KB take 4 s at worst (STM32F405 data sheet, 8 bits at a time).
+/// Time-out for one erase: 128 KB take 4 s at worst (STM32F405 data sheet, 8 bits at a time).
 const ERASE_LIMIT: Duration = Duration::from_secs(30);
-/// How long anything else may take.
+/// Time-out for anything else.
 const LIMIT: Duration = Duration::from_secs(10);
 /// At least so long between two questions, if the device names no time.
 const MIN_POLL: Duration = Duration::from_millis(1);
@@ -260,7 +260,7 @@ impl<I: DfuIo> Dfu<I> {
         Err(self.failed(IoError::Timeout, doing))
     }
 
-    /// The error of a device that refused a request, which it tells in its status.
+    /// Returns the error of a device that refused a request, from its status.
     fn refused(&mut self, doing: &str) -> Error {
         match self.status(doing) {
             Ok(status) if status.state == state::ERROR => self.error(status.status, doing),
@@ -326,7 +326,7 @@ impl<I: DfuIo> Dfu<I> {
             let length = piece.len();
             match self.io.control_in(request::UPLOAD, block, piece) {
                 Ok(n) if n == length => {}
-                // AN3156: it does not send what it must not, and tells why in its status.
+                // AN3156: it does not send what it must not, and gives the reason in its status.
                 Ok(_) | Err(IoError::Stall) => return Err(self.refused(doing)),
                 Err(error) => return Err(self.failed(error, doing)),
             }
@@ -358,7 +358,7 @@ impl<I: DfuIo> Target for Dfu<I> {
             .select(options)
             .and_then(|()| self.upload(OPTIONS.0, &mut bytes, "reading the option bytes"));
         // Refused is no answer: they are not to be read while read-out protection is on, and then reading
-        // the flash will tell.
+        // the flash will show it.
         let refused = match read {
             Err(error) if error.kind() != Kind::Refused => return Err(error),
             read => read.is_err(),

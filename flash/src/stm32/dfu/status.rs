@@ -1,4 +1,4 @@
-//! What the device says of itself.
+//! The status that a device reports.
 
 use std::time::Duration;
 
@@ -7,7 +7,7 @@ use std::time::Duration;
 pub(super) struct Status {
     /// Why it is in the error state; 0 if it is not.
     pub(super) status: u8,
-    /// How long the host shall wait before the next request.
+    /// Time that the host shall wait before the next request.
     pub(super) poll: Duration,
     /// Its state after this answer.
     pub(super) state: u8,
