@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use crate::error::Closed;
 use crate::session::Session;
+use crate::state::SessionState;
 
 /// All lines of a client that were waiting, none acknowledged yet: see
 /// [`Connection::take_batch`](crate::Connection::take_batch).
@@ -15,6 +16,7 @@ use crate::session::Session;
 pub struct Batch {
     session: Arc<Session>,
     lines: Lines,
+    state: SessionState,
     /// The session wants to know that it is given back.
     out: bool,
 }
@@ -46,8 +48,8 @@ pub struct BatchLine<'a> {
 }
 
 impl Batch {
-    pub(crate) fn new(session: Arc<Session>, lines: Lines) -> Self {
-        Self { session, lines, out: true }
+    pub(crate) fn new(session: Arc<Session>, lines: Lines, state: SessionState) -> Self {
+        Self { session, lines, state, out: true }
     }
 
     /// The id of the client that sent the lines.
@@ -69,6 +71,16 @@ impl Batch {
             from = to;
             BatchLine { text, report }
         })
+    }
+
+    /// The session as it was when the batch was taken: it knows the messages of the batch and of those
+    /// before it, and none that came later. Stored in the same transaction as the lines, and
+    /// [restored](crate::Builder::restore_states), nothing is lost or doubled whenever the program dies.
+    ///
+    /// Reports are messages, too, and so must be stored: see
+    /// [`Builder::hold_reports`](crate::Builder::hold_reports).
+    pub fn state(&self) -> &SessionState {
+        &self.state
     }
 
     /// The lines are where they cannot be lost: acknowledges all of them to the client.

@@ -15,6 +15,7 @@ use tokio::net::TcpListener;
 use crate::registry::{SavedSessions, Setup};
 use crate::server::Server;
 use crate::session::Limits;
+use crate::state::SessionState;
 
 /// Connections that the system keeps while the server is busy.
 const BACKLOG: i32 = 1024;
@@ -84,6 +85,7 @@ pub struct Builder {
     max_pending: usize,
     max_per_address: usize,
     restore: SavedSessions,
+    states: Vec<(String, SessionState)>,
 }
 
 impl Server {
@@ -111,6 +113,7 @@ impl Builder {
             max_pending: 1024,
             max_per_address: 16 * 1024,
             restore: SavedSessions::default(),
+            states: Vec::new(),
         }
     }
 
@@ -230,6 +233,18 @@ impl Builder {
         self
     }
 
+    /// Goes on with sessions from a store: see [`Batch::state`](crate::Batch::state). Their clients are
+    /// handed out by [`Server::next_client`] at once. Lines to them that were not done have to be written
+    /// again, in their order, before anything else is. A session that is also
+    /// [restored](Self::restore) is taken from there.
+    pub fn restore_states<I>(mut self, states: I) -> Self
+    where
+        I: IntoIterator<Item = (String, SessionState)>,
+    {
+        self.states.extend(states);
+        self
+    }
+
     /// Starts the server. Must be called within a tokio runtime, on which the server then runs.
     ///
     /// # Errors
@@ -237,11 +252,12 @@ impl Builder {
     pub async fn bind(self) -> Result<Server, BindError> {
         let setup = self.check()?;
         let listener = self.open()?;
-        Ok(Server::start(listener, setup, self.restore))
+        Ok(Server::start(listener, setup, self.restore, self.states))
     }
 
     fn check(&self) -> Result<Setup, BindError> {
-        for id in self.expected.iter().flatten() {
+        let restored = self.states.iter().map(|(id, _)| id);
+        for id in self.expected.iter().flatten().chain(restored) {
             check_id(id).map_err(|why| BindError::BadId { id: id.clone(), why })?;
         }
         if !(Duration::from_millis(50)..=Duration::from_secs(3600)).contains(&self.timeout) {

@@ -47,8 +47,8 @@ impl Connection {
     /// [`Closed`] once the server is being shut down.
     pub fn take_batch(&self) -> Result<Option<Batch>, Closed> {
         let mut lines = Lines::default();
-        let lent = self.0.try_lend_all(&mut lines)?;
-        Ok(lent.then(|| Batch::new(Arc::clone(&self.0), lines)))
+        let state = self.0.try_lend_all(&mut lines)?;
+        Ok(state.map(|state| Batch::new(Arc::clone(&self.0), lines, state)))
     }
 
     /// Waits until a batch can be taken, and [takes](Self::take_batch) it.

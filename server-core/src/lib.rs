@@ -102,6 +102,7 @@ mod registry;
 mod server;
 mod session;
 mod sources;
+mod state;
 mod status;
 
 pub use batch::{Batch, BatchLine};
@@ -117,6 +118,7 @@ pub use pblink_protocol::tcp::line::{BadId, BadText};
 pub use received::Received;
 pub use registry::SavedSessions;
 pub use server::Server;
+pub use state::{BadState, SessionState};
 pub use status::{LinkState, LinkStatus};
 
 /// The examples of the README, as tests.

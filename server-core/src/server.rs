@@ -19,6 +19,7 @@ use crate::refusals::Refusals;
 use crate::registry::{Inner, Registry, SavedSessions, Setup};
 use crate::session::{Clock, Core, Session, Shared};
 use crate::sources::Sources;
+use crate::state::SessionState;
 use crate::status::LinkStatus;
 
 /// A running server. Clones are handles to the same server; when the last one is dropped without
@@ -45,7 +46,12 @@ impl Drop for StopOnDrop {
 }
 
 impl Server {
-    pub(crate) fn start(listener: TcpListener, setup: Setup, restore: SavedSessions) -> Self {
+    pub(crate) fn start(
+        listener: TcpListener,
+        setup: Setup,
+        restore: SavedSessions,
+        states: Vec<(String, SessionState)>,
+    ) -> Self {
         let address = (listener.local_addr()).unwrap_or_else(|_| ([0, 0, 0, 0], 0).into());
         let shared = Arc::new(Shared {
             limits: setup.limits,
@@ -59,6 +65,14 @@ impl Server {
             let session = Arc::new(Session::restore(id.clone(), Arc::clone(&shared), core));
             session.announce();
             registry.sessions.insert(id, session);
+        }
+        for (id, state) in states {
+            registry.sessions.entry(id).or_insert_with_key(|id| {
+                let session = Session::from_state(id.clone(), Arc::clone(&shared), state);
+                let session = Arc::new(session);
+                session.announce();
+                session
+            });
         }
         let inner = Arc::new(Inner {
             connections: Arc::new(Semaphore::new(setup.max_connections + 1)),

@@ -5,7 +5,7 @@ mod common;
 use std::pin::pin;
 
 use common::{PATIENT, Peer, SHORT, arrived, is_ready, read, server, soon, start};
-use pblink_server::{Closed, Connection, Delivery, Received, Server};
+use pblink_server::{Closed, Connection, Delivery, Received, Server, SessionState};
 
 async fn recv(connection: &Connection) -> Received {
     soon(connection.recv()).await.expect("the server lives")
@@ -190,4 +190,60 @@ async fn who_only_writes_is_not_held_up_by_lines_that_nobody_reads() {
         written.unwrap();
     }
     assert_eq!(connection.status().unread, 255);
+}
+
+/// A process that dies has nothing but what it has stored: lines and state of its last commit.
+#[tokio::test]
+async fn a_state_that_was_stored_with_its_lines_loses_and_doubles_nothing() {
+    let builder = || Server::builder().timeout(PATIENT).hold_reports(true);
+    let first = start(builder()).await;
+    let (mut peer, connection) = sent(&first, &["01a", "02b"]).await;
+    let batch = soon(connection.next_batch()).await.unwrap();
+    // It is no part of the commit.
+    peer.send("03c\n").await;
+    arrived(&connection, 3).await;
+    let stored = batch.state().encode();
+    // Written numbers go on, too.
+    let writer = tokio::spawn({
+        let connection = connection.clone();
+        async move { connection.write("to the board", Delivery::ORDERED).await }
+    });
+    peer.answer("00to the board").await;
+    soon(writer).await.unwrap().unwrap();
+    assert_eq!(batch.state().next_number(), 0);
+    batch.accept().unwrap();
+    peer.expect(&["01", "02"]).await;
+    let batch = soon(connection.next_batch()).await.unwrap();
+    assert_eq!(batch.state().next_number(), 1);
+    let second_commit = batch.state().encode();
+    drop(batch);
+    drop(first);
+    peer.rest().await;
+
+    // It died before the second commit: the third line is new, the acknowledgements were lost.
+    let state = SessionState::decode(&stored).unwrap();
+    let second = start(builder().restore_states([("1".to_owned(), state)])).await;
+    let connection = soon(second.next_client()).await.unwrap();
+    assert_eq!((connection.id(), connection.is_up()), ("1", false));
+    let mut peer = Peer::hello(&second, "1").await;
+    peer.say("01a").await;
+    peer.say("02b").await;
+    peer.tell(&connection, "03c").await;
+    assert_eq!(connection.status().duplicates, 2);
+    drop(second);
+    peer.rest().await;
+
+    // It died after the second commit: the third line is known.
+    let state = SessionState::decode(&second_commit).unwrap();
+    let third = start(builder().restore_states([("1".to_owned(), state)])).await;
+    let connection = soon(third.next_client()).await.unwrap();
+    let mut peer = Peer::hello(&third, "1").await;
+    peer.say("03c").await;
+    peer.tell(&connection, "04d").await;
+    let writer = tokio::spawn({
+        let connection = connection.clone();
+        async move { connection.write("again", Delivery::ORDERED).await }
+    });
+    peer.answer("01again").await;
+    soon(writer).await.unwrap().unwrap();
 }

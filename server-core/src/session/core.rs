@@ -17,6 +17,7 @@ use super::side::{Receiver, Side, Waiter};
 use super::transport::{Socket, Transport};
 use crate::buffers::{LineBytes, Partial};
 use crate::event::{Cause, EventKind};
+use crate::state::SessionState;
 use crate::status::{LinkState, LinkStatus};
 
 /// Lines of one link that are waiting or unacknowledged; the next writer waits for room.
@@ -350,6 +351,19 @@ impl Core {
     pub(crate) fn accept_batch(&mut self) {
         let endpoint = &mut self.endpoint;
         self.side.inbox.accept_batch(|receipt| endpoint.release(receipt));
+    }
+
+    /// What is known of the client at this moment, for a store.
+    pub(crate) fn state(&self) -> SessionState {
+        SessionState::new(self.endpoint.window().clone(), self.endpoint.first_number())
+    }
+
+    /// Takes what is known of the client from a store, before anything has happened.
+    pub(crate) fn set_state(&mut self, state: SessionState) {
+        let (window, next) = state.into_parts();
+        self.endpoint.set_window(window);
+        // Nothing was written yet.
+        let _ = self.endpoint.set_first_number(next);
     }
 
     /// Lines were accepted. True if their acknowledgements are to be sent from here, since the application

@@ -32,6 +32,7 @@ use crate::bus::Bus;
 use crate::error::{Closed, WriteError};
 use crate::event::Cause;
 use crate::newcomers::Newcomers;
+use crate::state::SessionState;
 use crate::status::LinkStatus;
 
 /// What all sessions of a server have in common.
@@ -145,6 +146,14 @@ impl Session {
     pub(crate) fn new(id: String, shared: Arc<Shared>) -> Self {
         let limits = &shared.limits;
         let core = Core::new(limits.timing, limits.max_line, shared.clock.now());
+        Self::restore(id, shared, Box::new(core))
+    }
+
+    /// A session from a store.
+    pub(crate) fn from_state(id: String, shared: Arc<Shared>, state: SessionState) -> Self {
+        let limits = &shared.limits;
+        let mut core = Core::new(limits.timing, limits.max_line, shared.clock.now());
+        core.set_state(state);
         Self::restore(id, shared, Box::new(core))
     }
 
@@ -465,12 +474,13 @@ impl Session {
         self.pass_on();
     }
 
-    /// Lends all waiting lines as a batch, and copies them to `lines`. `Ok(false)`: there are none, or
-    /// the application has some already.
-    pub(crate) fn try_lend_all(&self, lines: &mut Lines) -> Result<bool, Closed> {
+    /// Lends all waiting lines as a batch, copies them to `lines`, and returns what is known of the client
+    /// with them. `None`: there are none, or the application has some already.
+    pub(crate) fn try_lend_all(&self, lines: &mut Lines) -> Result<Option<SessionState>, Closed> {
         let mut state = self.lock();
         let core = state.open()?;
-        Ok(core.side.inbox.lend_all(|text, report| lines.push(text, report)))
+        let lent = core.side.inbox.lend_all(|text, report| lines.push(text, report));
+        Ok(lent.then(|| core.state()))
     }
 
     /// All lines of the batch are accepted.
