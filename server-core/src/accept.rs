@@ -106,7 +106,7 @@ fn welcome(stream: TcpStream, peer: SocketAddr, inner: &Arc<Inner>, stop: &watch
     tokio::spawn(serve(stream, peer, inner, stop, places, pending));
 }
 
-/// What a connection takes up.
+/// The places that a connection takes up.
 struct Places {
     /// Given back when the task ends: that is how a shutdown knows.
     _connection: OwnedSemaphorePermit,
@@ -224,7 +224,7 @@ fn reason(refusal: lobby::Refusal) -> Refusal {
     }
 }
 
-/// What a hello that is not an id looks like, as far as it is worth showing.
+/// Shows a hello that is not an id, as far as it is worth showing.
 fn shown_hello(guest: &Guest, reason: Refusal) -> Option<String> {
     match (reason, std::str::from_utf8(guest.hello())) {
         (Refusal::BadHello | Refusal::UnclearId, Ok(hello)) => Some(Escaped(hello).to_string()),

@@ -25,7 +25,7 @@ pub struct Batch {
 #[derive(Debug, Default)]
 pub(crate) struct Lines {
     text: String,
-    /// Where each ends, and whether it is a report.
+    /// The end of each, and true for a report.
     ends: Vec<(usize, bool)>,
 }
 

@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-/// How much all parts use, and may use.
+/// The use of all parts together, and its limit.
 #[derive(Debug)]
 pub(crate) struct Budget {
     used: AtomicUsize,
@@ -14,7 +14,7 @@ impl Budget {
         Self { used: AtomicUsize::new(0), max }
     }
 
-    /// Whether a part that uses `now` may use `wanted` instead. Parts that ask at the same time may go
+    /// Returns true if a part that uses `now` may use `wanted` instead. Parts that ask at the same time may go
     /// beyond the limit by what each of them wants at once.
     pub(crate) fn fits(&self, now: usize, wanted: usize) -> bool {
         let others = self.used.load(Ordering::Relaxed).saturating_sub(now);
@@ -30,7 +30,7 @@ impl Budget {
         }
     }
 
-    /// How much all use.
+    /// Returns the use of all.
     pub(crate) fn used(&self) -> usize {
         self.used.load(Ordering::Relaxed)
     }

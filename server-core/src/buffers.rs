@@ -6,13 +6,13 @@ use std::task::Waker;
 
 use pblink_protocol::tcp::line::{Full, LineBuf};
 
-/// How much is read from, or written to, a socket at once.
+/// Bytes that are read from, or written to, a socket at once.
 const SEGMENT: usize = 16 * 1024;
 
-/// What a buffer of an idle link may keep.
+/// Bytes that a buffer of an idle link may keep.
 pub(crate) const KEEP: usize = 512;
 
-/// What the buffer for lines that arrive may keep: enough for the longest line of a board, with the
+/// Bytes that the buffer for lines that arrive may keep: enough for the longest line of a board, with the
 /// reserve that a growing vector makes.
 const MAX_PARTIAL: usize = 4 * pblink_protocol::MAX_TEXT;
 
@@ -57,7 +57,7 @@ impl LineBuf for Partial {
 /// Buffers of lines that are done. One pool for the process: an idle link then keeps none.
 static SPARE: Mutex<Vec<Vec<u8>>> = Mutex::new(Vec::new());
 
-/// How many buffers the pool keeps, and how large each may be: 8 MiB at most.
+/// Limits of the pool, in buffers and in bytes of each: 8 MiB at most.
 const MAX_SPARE: usize = 4096;
 const MAX_SPARE_BYTES: usize = 2048;
 
@@ -104,7 +104,7 @@ pub(crate) fn with_read_buffer<R>(f: impl FnOnce(&mut [u8]) -> R) -> R {
     READ.with_borrow_mut(|buffer| f(buffer))
 }
 
-/// What is needed while a session is locked.
+/// Memory that is needed while a session is locked.
 pub(crate) struct Scratch {
     /// Bytes on their way from the endpoint to the socket.
     pub(crate) out: Box<[u8]>,

@@ -1,4 +1,4 @@
-//! How a server is set up, and its listening socket.
+//! The settings of a server, and its listening socket.
 
 use std::collections::BTreeSet;
 use std::io;
@@ -20,7 +20,7 @@ use crate::state::SessionState;
 /// Connections that the system keeps while the server is busy.
 const BACKLOG: i32 = 1024;
 
-/// What the system may keep for a client that does not read. With its usual buffers of megabytes a
+/// Bytes that the system may keep for a client that does not read. With its usual buffers of megabytes a
 /// slow reader would stay unnoticed for hours, and ten thousand of them would cost gigabytes.
 const SEND_BUFFER: usize = 64 * 1024;
 
@@ -33,7 +33,7 @@ pub enum BindError {
     Listen {
         /// The address.
         address: SocketAddr,
-        /// What the system says.
+        /// The error of the system.
         source: io::Error,
     },
     /// An expected id is none.
@@ -41,7 +41,7 @@ pub enum BindError {
     BadId {
         /// The id.
         id: String,
-        /// What is wrong with it.
+        /// The fault in it.
         why: BadId,
     },
     /// The time-out is out of range.
@@ -148,7 +148,7 @@ impl Builder {
         self
     }
 
-    /// Whether clients that are not [`expected`](Self::expected) may connect all the same.
+    /// Lets clients connect that are not [`expected`](Self::expected).
     pub fn allow_unknown(mut self, allow: bool) -> Self {
         self.allow_unknown = allow;
         self
@@ -195,7 +195,7 @@ impl Builder {
         self
     }
 
-    /// How many clients the server knows at a time. When a new one comes and there is no room, those are
+    /// Sets the number of clients that the server knows at a time. When a new one comes and there is no room, those are
     /// forgotten that are neither [expected](Self::expected) nor asked for by the application, are not
     /// connected, and of which all lines were read; those that went first, first. Their links are
     /// [`Closed`](crate::Closed) then. If there are none, the new one is refused. Default 16 384.
@@ -204,13 +204,13 @@ impl Builder {
         self
     }
 
-    /// How many connections there may be at a time, those without a hello included. Default 32 768.
+    /// Sets the number of connections at a time, those without a hello included. Default 32 768.
     pub fn max_connections(mut self, n: usize) -> Self {
         self.max_connections = n;
         self
     }
 
-    /// How many connections of one address may be without a session at a time: before their hello, or
+    /// Sets the number of connections of one address that may be without a session at a time: before their hello, or
     /// waiting for an older connection with their id. Default 1024.
     ///
     /// An address is an IPv4 address, or the first 64 bits of an IPv6 address.
@@ -219,7 +219,7 @@ impl Builder {
         self
     }
 
-    /// How many connections one address may have at a time, in all. Default 16 384. Boards behind a
+    /// Sets the number of connections that one address may have at a time, in all. Default 16 384. Boards behind a
     /// router that translates addresses have one together.
     pub fn max_per_address(mut self, n: usize) -> Self {
         self.max_per_address = n;

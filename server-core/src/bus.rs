@@ -8,7 +8,7 @@ use tokio::sync::broadcast::error::RecvError;
 
 use crate::event::{Event, EventKind};
 
-/// How many events a reader may be behind before it misses the oldest.
+/// Events that a reader may be behind before it misses the oldest.
 const CAPACITY: usize = 1024;
 
 /// Numbers events and hands them to whoever listens.

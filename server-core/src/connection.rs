@@ -1,4 +1,4 @@
-//! What an application holds of a link: a handle to read, write and look.
+//! A link in the hands of an application: a handle to read, write and look.
 
 use std::pin::pin;
 use std::sync::Arc;
@@ -144,12 +144,12 @@ impl Connection {
         self.0.status()
     }
 
-    /// Whether the client is connected, as far as the server knows.
+    /// Returns true if the client is connected, as far as the server knows.
     pub fn is_up(&self) -> bool {
         self.0.look(Core::is_up).unwrap_or(false)
     }
 
-    /// How often the client has connected.
+    /// Returns the number of connections of the client so far.
     pub fn connects(&self) -> u64 {
         self.status().connects
     }

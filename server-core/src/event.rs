@@ -13,12 +13,12 @@ pub struct Event {
     pub seq: u64,
     /// Wall clock, milliseconds since the Unix epoch. For display only: nothing is timed with it.
     pub at_ms: u64,
-    /// What happened.
+    /// The kind of the event.
     #[serde(flatten)]
     pub kind: EventKind,
 }
 
-/// What happened.
+/// The kind of an event, and the data that belong to it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "event", rename_all = "snake_case")]
 #[non_exhaustive]
@@ -52,9 +52,9 @@ pub enum EventKind {
         id: String,
         /// Its address.
         peer: String,
-        /// How long the outage lasted, in milliseconds.
+        /// Length of the outage in milliseconds.
         lasted_ms: u64,
-        /// How often this client has connected so far, this time included.
+        /// Connections of this client so far, this one included.
         connects: u64,
     },
     /// A connection was closed before it became a link.
@@ -65,7 +65,7 @@ pub enum EventKind {
         peer: String,
         /// Why.
         reason: Refusal,
-        /// How many connections this stands for. The first for a reason and an address comes at once,
+        /// The number of connections that this stands for. The first for a reason and an address comes at once,
         /// with its port; those that follow are counted, and come in one event each ten seconds, with
         /// the id that the last one gave.
         #[serde(default = "once")]
@@ -73,7 +73,7 @@ pub enum EventKind {
     },
     /// Clients that were neither expected nor connected were forgotten, to make room for another.
     Forgotten {
-        /// How many.
+        /// Their number.
         clients: u64,
     },
     /// A line that is no message, acknowledgement or keepalive was ignored.
@@ -103,7 +103,7 @@ pub enum EventKind {
         id: String,
         /// The layer.
         layer: Layer,
-        /// Whether it works.
+        /// True if it works.
         up: bool,
         /// One short sentence: what happened.
         detail: String,
@@ -117,7 +117,7 @@ pub enum EventKind {
     },
 }
 
-/// What an event of an older server stands for.
+/// The number of refusals that an event of an older server stands for.
 const fn once() -> u64 {
     1
 }

@@ -39,7 +39,7 @@ impl Received {
         &self.text
     }
 
-    /// Whether it is a report of the ESP8266 rather than a line of the board's program: only with
+    /// Returns true for a report of the ESP8266 rather than a line of the board's program: only with
     /// [`Builder::hold_reports`](crate::Builder::hold_reports).
     pub fn is_report(&self) -> bool {
         self.report

@@ -19,7 +19,7 @@ const EVERY: Duration = Duration::from_secs(10);
 /// Sources with a count of their own. Those that come while it is full share one for each reason.
 const MAX_SOURCES: usize = 256;
 
-/// What a count without a source shows as its address.
+/// The address that a count without a source shows.
 const SEVERAL: &str = "several addresses";
 
 /// The refusals of a server.
@@ -71,7 +71,7 @@ impl Refusals {
         self.changed.notified().await;
     }
 
-    /// How many connections were refused for this reason.
+    /// Returns the number of connections that were refused for this reason.
     pub(crate) fn total(&self, reason: Refusal) -> u64 {
         self.table().totals.get(&reason).copied().unwrap_or(0)
     }

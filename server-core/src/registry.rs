@@ -15,7 +15,7 @@ use crate::sources::Sources;
 /// When the registry is full, this part of it is forgotten at once (at most, and at least one).
 const FORGET: usize = 16;
 
-/// What the builder has checked.
+/// Settings that the builder has checked.
 #[derive(Debug)]
 pub(crate) struct Setup {
     pub(crate) limits: Limits,
@@ -26,7 +26,7 @@ pub(crate) struct Setup {
     pub(crate) max_per_address: usize,
 }
 
-/// What handles and tasks share.
+/// The part of a server that handles and tasks share.
 #[derive(Debug)]
 pub(crate) struct Inner {
     pub(crate) shared: Arc<Shared>,
@@ -49,7 +49,7 @@ pub(crate) struct Registry {
     wanted: BTreeSet<String>,
     /// The server was shut down: sessions that are made from now on are over at once.
     over: bool,
-    /// What the shutdown has to give back. Here, so that one that is given up half way loses nothing.
+    /// The sessions that the shutdown has to give back. Here, so that one that is given up half way loses nothing.
     pub(crate) saved: SavedSessions,
 }
 
@@ -67,12 +67,12 @@ pub struct SavedSessions {
 }
 
 impl SavedSessions {
-    /// How many sessions these are.
+    /// Returns the number of sessions.
     pub fn len(&self) -> usize {
         self.sessions.len()
     }
 
-    /// Whether there are none.
+    /// Returns true if there are none.
     pub fn is_empty(&self) -> bool {
         self.sessions.is_empty()
     }

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::net::{IpAddr, Ipv6Addr};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-/// What counts as one source: an IPv4 address, or the 64 bits of an IPv6 address that name its network,
+/// A source of connections: an IPv4 address, or the 64 bits of an IPv6 address that name its network,
 /// since a machine may choose the others as it likes.
 pub(crate) fn source(address: IpAddr) -> IpAddr {
     match address.to_canonical() {

@@ -1,4 +1,4 @@
-//! What is known of a client, as a value that a store can keep.
+//! The state of a session as a value that a store can keep.
 
 use pblink_protocol::tcp::line::Mid;
 use pblink_protocol::tcp::window::{Window, fingerprint};
@@ -10,7 +10,7 @@ const VERSION: u8 = 1;
 const HEAD: usize = 2;
 const CHECK: usize = 4;
 
-/// What a server has to know of a client to go on after its own end, however it came: which messages
+/// The knowledge of a client with which a server goes on after its own end, however it came: which messages
 /// were received, so that a repeated one is known, and the number of the oldest line to the client that
 /// is not done. See [`Batch::state`](crate::Batch::state) and
 /// [`Builder::restore_states`](crate::Builder::restore_states).

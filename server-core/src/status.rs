@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::event::Cause;
 
-/// Whether a link works, and if not, which layer is down.
+/// The state of a link: up, or the layer that is down.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "state", rename_all = "snake_case")]
 pub enum LinkState {
@@ -32,13 +32,13 @@ pub struct LinkStatus {
     /// Up, or the layer that is down.
     #[serde(flatten)]
     pub state: LinkState,
-    /// How long it has been in this state, in milliseconds.
+    /// Milliseconds for which it has been in this state.
     pub since_ms: u64,
     /// Address of the last connection, if there was one.
     pub peer: Option<String>,
-    /// How often the client has connected.
+    /// Connections of the client so far.
     pub connects: u64,
-    /// How many outages have begun.
+    /// Outages that have begun.
     pub outages: u64,
     /// Lines received from the client (duplicates not counted).
     pub lines_in: u64,
@@ -60,6 +60,6 @@ pub struct LinkStatus {
     pub mem_free: Option<u64>,
     /// Number of the last report since the ESP8266 booted.
     pub report_number: Option<u64>,
-    /// How often the ESP8266 has connected since it booted, from its last report.
+    /// Connections of the ESP8266 since it booted, from its last report.
     pub board_connects: Option<u64>,
 }

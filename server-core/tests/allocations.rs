@@ -94,7 +94,7 @@ impl Lines {
         written.expect("the server lives");
     }
 
-    /// How many allocations `rounds` cost: 35 lines each.
+    /// Returns the number of allocations that `rounds` cost: 35 lines each.
     async fn cost(&mut self, rounds: usize) -> usize {
         let before = COUNT.load(Ordering::Relaxed);
         for _ in 0..rounds {

@@ -1,4 +1,4 @@
-//! How clients, and the loss of events, are handed to the application.
+//! Clients, and the loss of events, are handed to the application.
 
 mod common;
 

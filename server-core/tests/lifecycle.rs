@@ -1,4 +1,4 @@
-//! How a server starts, what its limits are, and how it ends.
+//! The start of a server, its limits, and its end.
 
 mod common;
 

@@ -1,4 +1,4 @@
-//! What a link does beyond the reference: takeover, restarts, limits, reports, events.
+//! A link beyond the reference: takeover, restarts, limits, reports, events.
 
 mod common;
 

@@ -35,7 +35,7 @@ static ALLOCATOR: Counting = Counting;
 /// Lines that each client sends, 1,000 bytes each.
 const LINES: usize = 120;
 
-/// What a client that is gone may leave behind: its window, its place for lines to it, its status.
+/// Bytes that a client that is gone may leave behind: its window, its place for lines to it, its status.
 const LEFT: usize = 12 * 1024;
 
 /// Clients come, send much, and go. Their lines are accepted while they are here, or later.

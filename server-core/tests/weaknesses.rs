@@ -1,4 +1,4 @@
-//! Where the reference's server breaks, and ours must not: one test for each point.
+//! The points at which the reference's server breaks, and ours must not: one test for each.
 
 mod common;
 

@@ -1,4 +1,4 @@
-//! How quick the server is, beside the simplest thing on a bare tokio socket: an echo of lines, in the
+//! The speed of the server, beside the simplest thing on a bare tokio socket: an echo of lines, in the
 //! same run, with the same clients, the same number of them in flight, and the same line.
 //!
 //! `cargo bench -p pblink-server` prints a table. Nothing is asserted: a loaded machine is slow.
@@ -18,16 +18,16 @@ use pblink_server::{Connection, Delivery, LinkState, Server};
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{TcpListener, TcpStream};
 
-/// What every line says.
+/// The text of every line.
 const LINE: &str = r#"["moisture", 17, 21.5, "a line as boards send it"]"#;
 
 /// Lines in flight where they are pipelined: as many as a link takes.
 const PIPELINE: usize = 64;
 
-/// How long each figure is measured.
+/// The time for which each figure is measured.
 const MEASURE: Duration = Duration::from_secs(1);
 
-/// How often. A system that puts client and server on one core, or wakes another for each line, makes
+/// The number of rounds. A system that puts client and server on one core, or wakes another for each line, makes
 /// a difference of five; the best of some rounds, taken in turns, compares like with like.
 const ROUNDS: usize = 3;
 
@@ -55,7 +55,7 @@ fn main() {
     });
 }
 
-/// What one kind of traffic came to.
+/// The figures of one kind of traffic.
 struct Figures {
     lines_per_s: f64,
     /// Sorted, in µs.
@@ -125,7 +125,7 @@ impl Clients {
         Self(child.expect("this program starts"))
     }
 
-    /// What the clients have measured: how long in all, and then each line.
+    /// Returns what the clients have measured: the time in all, and then of each line.
     async fn figures(mut self) -> Figures {
         let text = tokio::task::spawn_blocking(move || {
             let mut text = String::new();
@@ -147,7 +147,7 @@ impl Drop for Clients {
     }
 }
 
-/// What is compared with: each line goes back as it came.
+/// The thing that is compared with: each line goes back as it came.
 async fn echo(count: usize, pipeline: usize) -> Figures {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let clients = Clients::start("write", listener.local_addr().expect("one"), count, pipeline);

@@ -1,4 +1,4 @@
-//! What this process uses. From `/proc`, so zero where there is none.
+//! The resources that this process uses. From `/proc`, so zero where there is none.
 
 use std::time::Duration;
 
@@ -19,7 +19,7 @@ pub fn resident_kib() -> usize {
     number_after("/proc/self/status", "VmRSS:")
 }
 
-/// How many files this process may open.
+/// Returns the number of files that this process may open.
 pub fn open_files_limit() -> usize {
     match number_after("/proc/self/limits", "Max open files") {
         0 => usize::MAX,

@@ -1,4 +1,4 @@
-//! What a session remembers: the endpoint, the unread lines, and the connection of the moment.
+//! The memory of a session: the endpoint, the unread lines, and the connection of the moment.
 //!
 //! Everything here runs under the session's lock and never waits.
 
@@ -176,7 +176,7 @@ impl Core {
         self.endpoint.on_bytes(now, bytes, &mut receiver);
     }
 
-    /// Whether lines were delivered since the last call.
+    /// Returns true if lines were delivered since the last call.
     pub(crate) fn take_delivered(&mut self) -> bool {
         std::mem::take(&mut self.side.delivered)
     }
@@ -281,7 +281,7 @@ impl Core {
         Some(ticket)
     }
 
-    /// How many places in the queue of written lines have become free since the last call.
+    /// Returns the number of places in the queue of written lines that have become free since the last call.
     pub(crate) fn take_freed(&mut self) -> usize {
         let used = self.endpoint.unacked();
         let freed = self.held.saturating_sub(used);
@@ -353,7 +353,7 @@ impl Core {
         self.side.inbox.accept_batch(|receipt| endpoint.release(receipt));
     }
 
-    /// What is known of the client at this moment, for a store.
+    /// Returns the knowledge of the client at this moment, for a store.
     pub(crate) fn state(&self) -> SessionState {
         SessionState::new(self.endpoint.window().clone(), self.endpoint.first_number())
     }

@@ -70,27 +70,27 @@ impl<R> Default for Inbox<R> {
 }
 
 impl<R> Inbox<R> {
-    /// How many lines are not accepted.
+    /// Returns the number of lines that are not accepted.
     pub(crate) fn len(&self) -> usize {
         self.lent.len() + self.heads.len()
     }
 
-    /// How many bytes they count for.
+    /// Returns the bytes that they count for.
     pub(crate) fn cost(&self) -> usize {
         self.ring.len() + self.lent_bytes + self.len() * LINE
     }
 
-    /// How many bytes a line with such a text counts for.
+    /// Returns the bytes that a line with this text counts for.
     pub(crate) const fn cost_of(text: &str) -> usize {
         text.len() + LINE
     }
 
-    /// Whether a line can be taken.
+    /// Returns true if a line can be taken.
     pub(crate) fn is_waiting(&self) -> bool {
         self.batch.is_none() && (!self.heads.is_empty() || self.lent.iter().any(|lent| !lent.out))
     }
 
-    /// Whether the application has lines that it has neither accepted nor given back.
+    /// Returns true while the application has lines that it has neither accepted nor given back.
     pub(crate) fn is_out(&self) -> bool {
         self.batch.is_some() || self.lent.iter().any(|lent| lent.out)
     }

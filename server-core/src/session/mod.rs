@@ -35,13 +35,13 @@ use crate::newcomers::Newcomers;
 use crate::state::SessionState;
 use crate::status::LinkStatus;
 
-/// What all sessions of a server have in common.
+/// The part that all sessions of a server share.
 #[derive(Debug)]
 pub(crate) struct Shared {
     pub(crate) limits: Limits,
     pub(crate) bus: Bus,
     pub(crate) newcomers: Newcomers<Session>,
-    /// What the inboxes of all sessions hold together.
+    /// The budget of the inboxes of all sessions together.
     pub(crate) inboxes: Budget,
     pub(crate) clock: Clock,
 }
@@ -110,7 +110,7 @@ impl State {
     }
 }
 
-/// What the connection's task has to do next.
+/// The next step of the connection's task.
 pub(crate) enum Turn {
     /// Go on.
     Go {
@@ -123,14 +123,14 @@ pub(crate) enum Turn {
     Over,
 }
 
-/// What made the connection's task look.
+/// The reason for which the connection's task looks.
 pub(crate) enum Input<'a> {
     Bytes(&'a [u8]),
     Timer,
     Other,
 }
 
-/// What became of the wish to connect.
+/// The answer to a wish to connect.
 pub(crate) enum Admission {
     /// It is this session's connection now.
     Attached,
@@ -443,7 +443,7 @@ impl Session {
         Ok(self.lock().open()?.side.inbox.lend())
     }
 
-    /// Whether a line waits: then another reader is woken.
+    /// Wakes another reader if a line waits.
     pub(crate) fn pass_on(&self) {
         let waits = matches!(&*self.lock(), State::Live(core) if core.side.inbox.is_waiting());
         if waits {

@@ -15,7 +15,7 @@ use crate::event::EventKind;
 /// Invalid lines that become events in each time-out; all are counted.
 const INVALID_EVENTS: u8 = 8;
 
-/// How many bytes of an invalid line an event shows.
+/// Bytes of an invalid line that an event shows.
 const SHOWN: usize = 32;
 
 /// Who waits for a line to be sent or acknowledged.
@@ -31,7 +31,7 @@ pub(super) struct Waiter {
 #[derive(Debug, Default)]
 pub(crate) struct Side {
     pub(crate) inbox: Inbox<Receipt>,
-    /// What the inbox counts for in the sum of all inboxes.
+    /// The inbox's share in the sum of all inboxes, in bytes.
     pub(super) counted: usize,
     pub(super) waiters: Vec<Waiter>,
     pub(super) best_effort_waiters: usize,

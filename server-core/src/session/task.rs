@@ -12,7 +12,7 @@ use tokio::time::sleep_until;
 use super::transport::{Incoming, Socket};
 use super::{Input, Session, Turn};
 
-/// How long a closed connection may wait for its client to close, too.
+/// The time for which a closed connection waits for its client to close, too.
 const MAX_LINGER: Duration = Duration::from_millis(500);
 
 /// Serves an attached connection until it is over. `first` came together with the hello.

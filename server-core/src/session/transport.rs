@@ -107,7 +107,7 @@ impl Incoming {
         ready
     }
 
-    /// Whether so much has come in one go that it is the turn of others; then it is theirs.
+    /// Returns true if so much has come in one go that it is the turn of others; then the count starts again.
     pub(super) fn had_its_turn(&mut self) -> bool {
         let had = self.burst >= BURST;
         if had {
