@@ -1,4 +1,4 @@
-//! What can go wrong with a pair.
+//! Faults of a pair.
 
 use pblink_protocol::time::Duration;
 
@@ -9,7 +9,7 @@ pub enum Fault {
     WifiOutage(Duration),
     /// The ESP8266's program stops dead. Only a reset helps.
     Crash,
-    /// The ESP8266 stands still for this long, and goes on where it was unless it was reset.
+    /// The ESP8266 freezes for this long, then continues where it was unless it was reset.
     Hang(Duration),
     /// The ESP8266 restarts by itself, as after a watchdog reset.
     Restart,

@@ -17,7 +17,7 @@ pub struct Ledger {
     newest: Option<u64>,
 }
 
-/// What a [`Ledger`] adds up to.
+/// The totals of a [`Ledger`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
 pub struct Totals {
     /// Lines written.

@@ -9,8 +9,8 @@
 //!   a seed: an hour of outages takes a second, and a failing seed fails again.
 //! - [`live`]: one pair in real time on a real TCP socket, for `pblink demo` and `pblink simulate`.
 //!
-//! What is not modelled: electrical levels, rise times, clock stretching, more than one slave on the
-//! bus. See `docs/ARCHITECTURE.md`.
+//! Not modelled: electrical levels, rise times, clock stretching, more than one slave on the bus. See
+//! `docs/ARCHITECTURE.md`.
 
 mod fault;
 mod ledger;

@@ -60,8 +60,8 @@ impl Clock {
     }
 }
 
-/// How long a connection that an ESP8266 has forgotten is kept, so that the server finds it silent
-/// rather than closed.
+/// The time for which a connection that an ESP8266 has forgotten is kept, so that the server finds it
+/// silent rather than closed.
 const GHOST: Duration = Duration::from_secs(60);
 
 type Connecting = Pin<Box<dyn Future<Output = std::io::Result<TcpStream>> + Send>>;
@@ -72,7 +72,7 @@ enum Socket {
     Open(TcpStream),
 }
 
-/// What woke a pair up.
+/// The reason for which a pair woke up.
 enum Wake {
     Time,
     Order(Option<Order>),

@@ -14,7 +14,7 @@ use crate::fault::{Fault, Wire};
 use crate::program::{Program, ProgramOptions};
 use crate::wires::{Armed, Edge, Transfer, TransferKind, Wires, bus_time};
 
-/// What a pair is made of.
+/// Properties of a pair.
 #[derive(Debug, Clone)]
 pub struct PairOptions {
     /// Decides all that is left to chance: latencies, joining times, which bit is garbled.
@@ -27,9 +27,9 @@ pub struct PairOptions {
     pub boot: Duration,
     /// The longest time that joining the network takes.
     pub join: Duration,
-    /// What the STM32's program does.
+    /// The task of the STM32's program.
     pub program: ProgramOptions,
-    /// Whether reports are passed on to the server.
+    /// True to pass reports on to the server.
     pub forward_reports: bool,
 }
 
@@ -47,7 +47,7 @@ impl Default for PairOptions {
     }
 }
 
-/// What happened on a pair.
+/// An event on a pair.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum PairEvent {
     /// On the STM32's link.
@@ -60,7 +60,7 @@ pub enum PairEvent {
     PowerCycled,
 }
 
-/// What the ESP8266 wants of the network.
+/// A request of the ESP8266 to the network.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum NetCommand {
     /// Connect to the server of the configuration.
@@ -68,7 +68,7 @@ pub enum NetCommand {
     /// Close the connection. `heard` is false if the other end cannot learn of it, because the radio
     /// is off or the ESP8266 was reset.
     Close {
-        /// Whether the other end learns of it.
+        /// True if the other end learns of it.
         heard: bool,
     },
 }
@@ -193,7 +193,7 @@ impl Pair {
         self.program.options_mut().reads = reads;
     }
 
-    /// How many lines the server has acknowledged, of those that were written with qos.
+    /// Returns how many of the lines that were written with qos the server has acknowledged.
     pub fn acked(&self) -> u64 {
         self.acked_before
             + match &self.esp {
@@ -202,12 +202,12 @@ impl Pair {
             }
     }
 
-    /// How often the ESP8266 has crashed, hung or been cut off by a fault that was injected.
+    /// Returns how often an injected fault has crashed or hung the ESP8266, or cut it off.
     pub fn crashes(&self) -> u32 {
         self.crashes
     }
 
-    /// How often the STM32 has reset the ESP8266 after a failure.
+    /// Returns how often the STM32 has reset the ESP8266 after a failure.
     pub fn resets(&self) -> u32 {
         self.app.resets()
     }
@@ -245,8 +245,8 @@ impl Pair {
         self.net_commands.pop_front()
     }
 
-    /// Whether bytes pass between ESP8266 and network at this time. Without it, the owner keeps what
-    /// arrives, as if it were lost in the air and repeated by TCP.
+    /// Returns whether bytes pass between ESP8266 and network at this time. While they do not, the owner
+    /// keeps what arrives, as if it were lost in the air and repeated by TCP.
     pub fn is_on_air(&self) -> bool {
         self.network_back_at.is_none() && matches!(self.esp, Esp::Running(_))
     }
@@ -334,7 +334,7 @@ impl Pair {
         self.settle(now);
     }
 
-    /// The ESP8266's program is gone, and with it its sockets: nobody tells the server.
+    /// The ESP8266's program is gone, and with it its sockets: the server does not learn of it.
     fn lose_esp(&mut self, esp: Esp) {
         self.acked_before = self.acked();
         self.esp = esp;
@@ -585,7 +585,7 @@ impl Pair {
 
     // ---- the bus ----
 
-    /// The master starts to write bytes (`Ok`) or to read so many (`Err`).
+    /// The master starts to write bytes (`Ok`) or to read this many (`Err`).
     fn begin_transfer(&mut self, what: Result<Vec<u8>, usize>, now: Instant) {
         let len = what.as_ref().map_or_else(|n| *n, Vec::len);
         let whole = bus_time(len, self.options.clock_hz);

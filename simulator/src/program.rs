@@ -6,18 +6,18 @@ use pblink_protocol::app::{AppBase, WriteError};
 use pblink_protocol::delivery::Delivery;
 use pblink_protocol::time::{Duration, Instant};
 
-/// What the program is to do.
+/// The program's task.
 #[derive(Debug, Clone)]
 pub struct ProgramOptions {
     /// Time between two lines. The first goes out after one such time.
     pub every: Duration,
-    /// How many lines to write; `None` for no end.
+    /// Number of lines to write; `None` for no end.
     pub count: Option<u64>,
-    /// How to write them.
+    /// The delivery with which to write them.
     pub delivery: Delivery,
     /// Bytes of text to append to each line, at most 900.
     pub padding: usize,
-    /// Whether the program reads what the server sends. One that does not holds the link off.
+    /// True to read what the server sends. A program that does not read holds the link off.
     pub reads: bool,
 }
 
@@ -63,7 +63,7 @@ impl Program {
         self.number
     }
 
-    /// Whether all lines are written.
+    /// Returns whether all lines are written.
     pub fn is_done(&self) -> bool {
         self.options.count.is_some_and(|count| self.number >= count)
     }

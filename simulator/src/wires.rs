@@ -7,7 +7,7 @@ use pblink_protocol::time::{Duration, Instant};
 
 use crate::fault::Wire;
 
-/// What arrives at a board.
+/// An edge of a wire that arrives at a board.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Edge {
     /// At the ESP8266.
@@ -44,7 +44,7 @@ pub(crate) struct Wires {
 
 impl Wires {
     pub(crate) fn new() -> Self {
-        // Nobody drives syn and ack yet: pull-ups.
+        // syn and ack are not driven yet: pull-ups.
         let high = Line { driven: true, stuck: None };
         Self {
             syn: high,
@@ -128,7 +128,7 @@ impl Wires {
     }
 }
 
-/// What the slave's peripheral is prepared for.
+/// The transfer that the slave's peripheral is prepared for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Armed {
     Nothing,
@@ -157,7 +157,7 @@ pub(crate) enum TransferKind {
     Write(Vec<u8>),
 }
 
-/// How long a transfer of `bytes` takes: nine clocks for each, and for the address.
+/// Returns the duration of a transfer of `bytes`: nine clocks for each, and for the address.
 pub(crate) fn bus_time(bytes: usize, clock_hz: u64) -> Duration {
     Duration::from_micros((bytes as u64 + 1) * 9 * 1_000_000 / clock_hz.max(1000))
 }

@@ -41,7 +41,7 @@ fn ordered_lines_arrive_exactly_once_in_order_through_any_outage() {
     }
 }
 
-/// The server's process is stopped and goes on, again and again, among other faults. Its timers go off
+/// The server's process is stopped and continued, again and again, among other faults. Its timers go off
 /// before its sockets are looked at.
 #[test]
 fn a_server_that_stands_still_loses_and_doubles_nothing() {

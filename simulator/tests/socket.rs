@@ -1,4 +1,4 @@
-//! What a pair does when its socket takes bytes late.
+//! Pairs whose socket takes bytes late.
 
 use pblink_protocol::config::Config;
 use pblink_protocol::delivery::Delivery;

@@ -1,6 +1,6 @@
-//! What passes between an emulated board and its harness: frames on one stream.
+//! Frames between an emulated board and its harness, on one stream.
 //!
-//! A frame is a kind (one byte), a length (two bytes, little-endian), and so many bytes.
+//! A frame is a kind (one byte), a length (two bytes, little-endian), and that many bytes.
 //!
 //! To the ESP8266, at most [`CHUNK`] bytes are on their way, and the next only when it has taken these
 //! ([`MORE`](from_board::MORE)). QEMU fills the input of the lx106's console (16 bytes) from one thread
@@ -58,7 +58,7 @@ pub mod from_board {
 
     /// The level of `syn`: one byte.
     pub const SYN: u8 = b'Y';
-    /// Whether the reset wire is active: one byte.
+    /// The state of the reset wire: one byte, 1 for active.
     pub const RESET: u8 = b'Z';
     /// The slave is ready to be read: number, bytes. Answered by
     /// [`TRANSFER`](super::to_board::TRANSFER) when it was.
@@ -98,7 +98,7 @@ pub mod to_board {
 
     // The ESP8266's network.
 
-    /// Whether there is a network: one byte.
+    /// The state of the network: one byte, 1 if there is one.
     pub const WIFI: u8 = b'n';
     /// Connected: number.
     pub const CONNECTED: u8 = b'c';
@@ -125,7 +125,7 @@ pub mod to_board {
     /// lines were written before the power was lost (four bytes, little-endian), the configuration
     /// line.
     pub const START: u8 = b's';
-    /// Write numbered lines until there are so many (four bytes, little-endian).
+    /// Write numbered lines until their number is this (four bytes, little-endian).
     pub const GRANT: u8 = b'g';
 }
 
@@ -147,7 +147,7 @@ pub mod hook {
 
 /// Status of a transfer: done.
 pub const OK: u8 = 0;
-/// Status of a transfer: nobody at this address.
+/// Status of a transfer: no device has this address.
 pub const NO_ADDRESS: u8 = 1;
 /// Status of a transfer: it broke.
 pub const BROKEN: u8 = 2;

@@ -1,5 +1,5 @@
-//! What the emulated boards and their test harness say to each other. The firmwares' emulator boards and
-//! the harness (`pblink-emulation`) use the same code, so that they cannot disagree.
+//! The language of the emulated boards and their test harness. The firmwares' emulator boards and the
+//! harness (`pblink-emulation`) use the same code, so that they cannot disagree.
 //!
 //! | module | what it is |
 //! |---|---|

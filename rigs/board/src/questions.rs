@@ -24,23 +24,22 @@ pub type Answer = Vec<u8, { frame::MAX }>;
 
 /// Questions: the first byte of a [`CASE`](frame::to_board::CASE).
 pub mod ask {
-    /// What is this line of the TCP side?
+    /// Classify this line of the TCP side.
     pub const LINE: u8 = b'l';
-    /// What lines are in these bytes?
+    /// Split these bytes into lines.
     pub const LINES: u8 = b'L';
-    /// What does the duplicate window say to these messages (id and text of a byte each)?
+    /// Give the verdicts of the duplicate window on these messages (id and text of a byte each).
     pub const WINDOW: u8 = b'w';
-    /// What header of the exchange are these two bytes?
+    /// Decode these two bytes as a header of the exchange.
     pub const HEADER: u8 = b'h';
-    /// What configuration is this line, and how is it written again?
+    /// Parse this line as a configuration, and write it again.
     pub const CONFIG: u8 = b'c';
-    /// What does this line of the I2C side say, from the STM32 and from the ESP8266, and how is it written
-    /// again?
+    /// Parse this line of the I2C side, once as from the STM32 and once as from the ESP8266, and write it
+    /// again.
     pub const FRAME: u8 = b'f';
-    /// How is this number of microseconds (eight bytes) shown, and divided?
+    /// Show this number of microseconds (eight bytes), and divide it.
     pub const TIME: u8 = b't';
-    /// What becomes of a board pair and a server in this many steps, with faults from this seed (four
-    /// bytes each)?
+    /// Run a board pair and a server for this many steps, with faults from this seed (four bytes each).
     pub const WORLD: u8 = b'W';
 }
 
@@ -170,7 +169,7 @@ struct World {
     digest: u32,
 }
 
-/// What the server received.
+/// The lines that the server received.
 struct Received {
     lines: u32,
     digest: u32,
@@ -289,7 +288,7 @@ impl World {
         }
     }
 
-    /// Whether there was anything to do.
+    /// Does what is due. Returns whether there was anything.
     fn stm32(&mut self) -> bool {
         let now = self.now;
         let mut acted = false;
@@ -311,7 +310,7 @@ impl World {
         acted
     }
 
-    /// Whether there was anything to do.
+    /// Does what is due. Returns whether there was anything.
     fn esp8266(&mut self) -> bool {
         let now = self.now;
         let mut acted = false;

@@ -23,7 +23,7 @@ struct Module {
     file: PathBuf,
     /// Paths as they were written, made absolute: where they were written does not matter any more.
     paths: BTreeSet<Vec<String>>,
-    /// What `use` makes known here under a name, made absolute.
+    /// The paths that `use` makes known here, by name, made absolute.
     names: BTreeMap<String, Vec<String>>,
 }
 

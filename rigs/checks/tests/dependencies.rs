@@ -6,7 +6,7 @@ use cargo_metadata::{DependencyKind, Metadata, MetadataCommand, Package, Package
 use pblink_checks::root;
 use spdx::{Expression, LicenseReq, ParseMode};
 
-/// What may be linked into a program under MIT or Apache-2.0. `deny.toml` has the same list.
+/// Licences that may be linked into a program under MIT or Apache-2.0. `deny.toml` has the same list.
 const LICENCES: [&str; 14] = [
     "MIT",
     "Apache-2.0",
@@ -24,7 +24,7 @@ const LICENCES: [&str; 14] = [
     "MPL-2.0",
 ];
 
-/// What they are built for. Other targets would bring in what is never compiled.
+/// The targets of our crates. Others would bring in packages that are never compiled.
 const TARGETS: [&str; 5] = [
     "x86_64-unknown-linux-gnu",
     "aarch64-unknown-linux-gnu",

@@ -1,4 +1,4 @@
-//! What the papers name exists: files, folders, and the places that they link to.
+//! Everything that the papers name exists: files, folders, and the places that they link to.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -108,7 +108,7 @@ fn every_path_that_contributing_and_architecture_name_exists() {
         assert!(found.len() > 8, "{paper} names only {found:?}");
         for path in found {
             let first = path.split('/').next().unwrap_or_default();
-            // `src/x.rs` is said of a crate that the sentence names; `MIT/Apache` is none.
+            // `src/x.rs` belongs to a crate that the sentence names; `MIT/Apache` is not a path.
             let of_this_tree =
                 root().join(first).is_dir() || path.ends_with('/') || path.ends_with(".rs");
             if of_this_tree && first != "src" && !root().join(&path).exists() {

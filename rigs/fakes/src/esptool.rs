@@ -1,4 +1,4 @@
-//! Espressif's own tool, with which fakes, images and stub are compared. It is no part of pblink.
+//! Espressif's own tool, with which fakes, images and stub are compared. It is not part of pblink.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -7,8 +7,8 @@ use std::sync::OnceLock;
 /// The version that tests were made with.
 const PACKAGE: &str = "esptool==5.6.0";
 
-/// The command of esptool: the one in the path, else one that is installed below `target/`. `None`: it
-/// cannot be had, so the test cannot run; on a desk that is told and the test skipped.
+/// Returns the command of esptool: the one in the path, else one that is installed below `target/`.
+/// `None` means that it is not available and the test cannot run: on a desk it reports so and is skipped.
 ///
 /// # Panics
 /// If it cannot be had and the variable `CI` is set, since a test that is always skipped proves nothing.

@@ -40,7 +40,7 @@ impl Power {
     }
 }
 
-/// What the STM32's I2C peripheral is ready for, and the number of it.
+/// The transfer that the STM32's I2C peripheral is ready for, and its number.
 enum Armed {
     Nothing,
     Tx(u8, Vec<u8>),
@@ -70,7 +70,7 @@ pub(crate) struct Bench {
     tell: watch::Sender<Seen>,
 }
 
-/// What woke the bench up.
+/// The reason for which the bench woke up.
 enum Wake {
     Command(Command),
     Stm32(Frame),
@@ -98,7 +98,7 @@ impl Bench {
             esp8266: Power::Off,
             network: Network::new(),
             syn: true,
-            // Nobody drives it yet: a pull-up.
+            // Not driven yet: a pull-up.
             ack: true,
             armed: Armed::Nothing,
             granted: 0,
@@ -184,8 +184,8 @@ impl Bench {
         Ok(())
     }
 
-    /// What the STM32's program has done before it ends counts, also what was not looked at yet: its
-    /// successor must not write a line again.
+    /// Cycles the power. All that the STM32's program did before its end counts, also what the bench has
+    /// not read yet: its successor must not write a line again.
     async fn power_cycle(&mut self) -> io::Result<()> {
         if let Power::On(chip) = &mut self.stm32 {
             chip.kill();
@@ -313,7 +313,7 @@ impl Bench {
         Ok(())
     }
 
-    /// The master writes bytes (`Ok`) or reads so many (`Err`).
+    /// The master writes bytes (`Ok`) or reads this many (`Err`).
     fn transfer(&mut self, number: u8, address: u8, what: Result<&[u8], usize>) {
         let len = what.map_or_else(|len| len, <[u8]>::len);
         if self.kill && len > 2 {

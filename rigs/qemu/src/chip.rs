@@ -13,7 +13,7 @@ use tokio::time::timeout;
 /// The emulator has come up within this time, or never does.
 const START: Duration = Duration::from_secs(30);
 
-/// What a chip is, to the emulator.
+/// A kind of chip, for the emulator.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Core {
     /// The ESP8266's.
@@ -129,7 +129,7 @@ impl Chip {
         self.stopped = true;
     }
 
-    /// Whether it [hangs](Self::hang).
+    /// Returns whether it [hangs](Self::hang).
     pub fn is_hung(&self) -> bool {
         self.stopped
     }

@@ -1,9 +1,9 @@
 //! Commands to the boards of a rig.
 
-/// What a test does to the boards.
+/// An action of a test on the boards.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Command {
-    /// The STM32's program may write numbered lines until there are so many. It does so as fast as they
+    /// The STM32's program may write numbered lines up to this number. It does so as fast as they
     /// are taken.
     Write(u32),
     /// The ESP8266 dies in the middle of the next transfer of a payload over I2C. Its pins stay as

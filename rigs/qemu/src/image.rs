@@ -19,7 +19,7 @@ pub struct Images {
 }
 
 /// Both firmwares, built if need be. `None` means that a compiler or emulator is missing and that the
-/// test cannot run: on a desk that is told and the test skipped.
+/// test cannot run: on a desk it reports so and is skipped.
 ///
 /// # Panics
 /// If a build fails; also if something is missing and the variable `CI` is set, since a test that is
@@ -48,7 +48,8 @@ pub fn chip() -> Option<PathBuf> {
     with_tools(|missing| esp8266("sdk", missing))
 }
 
-/// What stands in for the chip's ROM when the flasher stub runs. Otherwise like [`firmwares`].
+/// Returns the program that stands in for the chip's ROM when the flasher stub runs. Otherwise like
+/// [`firmwares`].
 ///
 /// # Panics
 /// Like [`firmwares`].
@@ -81,8 +82,8 @@ fn find(built: &'static Built, name: &str) -> Option<Images> {
     images.clone()
 }
 
-/// What `make` makes, if it adds nothing to what is missing. Where the tests may, they install what is
-/// missing, and it is tried again; else it is told, and `None`.
+/// Returns what `make` makes, if it adds nothing to the list of missing tools. Otherwise installs them
+/// where that is allowed, and retries; else reports them and returns `None`.
 ///
 /// # Panics
 /// If something is missing and the variable `CI` is set, since a test that is always skipped proves
@@ -107,7 +108,7 @@ fn in_ci() -> bool {
     std::env::var_os("CI").is_some_and(|ci| !ci.is_empty())
 }
 
-/// Installs what Debian lacks, once: in CI and as root, where nobody minds. Whether it did.
+/// Installs the missing Debian packages, once, and only in CI and as root. Returns whether it did.
 fn install() -> bool {
     static INSTALLED: OnceLock<bool> = OnceLock::new();
     *INSTALLED.get_or_init(|| {

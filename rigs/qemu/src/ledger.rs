@@ -2,7 +2,7 @@
 
 use pblink_emulated_board::numbered;
 
-/// What came of the lines.
+/// The fate of the lines.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Account {
     /// The numbers of those that never arrived.

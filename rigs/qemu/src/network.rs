@@ -9,10 +9,10 @@ use pblink_emulated_board::frame;
 use tokio::net::TcpStream;
 use tokio::time::{Instant, sleep_until};
 
-/// How long the chip takes to join a network that is there.
+/// The time that the chip takes to join a network that is there.
 const JOIN: Duration = Duration::from_millis(200);
 
-/// What is passed on at once: content of one frame, less the connection's number.
+/// The most that is passed on at once: the content of one frame, less the connection's number.
 const CHUNK: usize = frame::MAX - 1;
 
 type Connecting = Pin<Box<dyn Future<Output = io::Result<TcpStream>> + Send>>;
@@ -23,7 +23,7 @@ enum Socket {
     Open(TcpStream),
 }
 
-/// What happened in the network.
+/// An event in the network.
 pub(crate) enum Happened {
     /// The chip has joined.
     Joined,
@@ -64,7 +64,7 @@ impl Network {
         }
     }
 
-    /// The access point is switched on or off. Whether the chip's radio has lost it thereby.
+    /// Switches the access point on or off. Returns whether the chip's radio has lost it by that.
     pub(crate) fn switch(&mut self, on: bool) -> bool {
         self.there = on;
         if on {
@@ -87,7 +87,7 @@ impl Network {
         }
     }
 
-    /// The chip was reset, or has lost its power: nobody tells the server.
+    /// Notes that the chip was reset or has lost its power: the server does not learn of it.
     pub(crate) fn lose(&mut self) {
         self.haunt();
         let there = self.there;

@@ -62,7 +62,7 @@ impl Rig {
         }
     }
 
-    /// What has been seen.
+    /// Returns what `get` takes from the observations so far.
     pub fn look<R>(&self, get: impl FnOnce(&Seen) -> R) -> R {
         get(&self.seen.borrow())
     }

@@ -17,7 +17,7 @@ pub enum Hook {
     Dropped(String),
 }
 
-/// What has been seen of a rig so far.
+/// Observations of a rig so far.
 #[derive(Debug, Default)]
 pub struct Seen {
     /// Lines that the STM32's program has written.
@@ -26,18 +26,18 @@ pub struct Seen {
     pub read: Vec<String>,
     /// Hooks of its library.
     pub hooks: Vec<Hook>,
-    /// How often the programs of STM32 and ESP8266 have started.
+    /// Number of starts of the programs of STM32 and ESP8266.
     pub boots: [usize; 2],
-    /// How often a chip was killed, hung, or without power by an [`Command`](crate::command::Command).
+    /// Times that a [`Command`](crate::command::Command) killed or hung a chip, or cut its power.
     pub faults: usize,
-    /// What both chips wrote to their consoles, and what went wrong, with the time in seconds.
+    /// Console output of both chips, and everything that went wrong, with the time in seconds.
     pub log: Vec<String>,
     /// The rig has failed.
     pub(crate) failed: Option<String>,
 }
 
 impl Seen {
-    /// How often the STM32 has reset the ESP8266 after a failure.
+    /// Returns how often the STM32 has reset the ESP8266 after a failure.
     pub fn resets(&self) -> usize {
         self.hooks.iter().filter(|hook| matches!(hook, Hook::Reset(_))).count()
     }

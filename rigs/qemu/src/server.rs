@@ -43,7 +43,7 @@ fn program() -> &'static PathBuf {
 pub struct Serve {
     child: Child,
     events: watch::Receiver<Vec<Value>>,
-    /// What it has said on stderr, when it has ended.
+    /// Its output on stderr, once it has ended.
     said: Option<std::thread::JoinHandle<String>>,
     control: String,
     port: u16,
@@ -97,7 +97,7 @@ impl Serve {
         find(&seen).expect("it was there just now")
     }
 
-    /// How many lines it has received from the client, repetitions not counted.
+    /// Returns the number of lines that it has received from the client, repetitions not counted.
     ///
     /// # Panics
     /// If the control API does not answer.
@@ -125,8 +125,8 @@ impl Serve {
         self.child.kill().expect("our child");
     }
 
-    /// Stops it with SIGTERM. How many lines it says that it leaves behind: not acknowledged by the
-    /// client, or not read by the application.
+    /// Stops it with SIGTERM. Returns the number of lines that it reports as left behind: not acknowledged
+    /// by the client, or not read by the application.
     ///
     /// # Panics
     /// If it does not end well.

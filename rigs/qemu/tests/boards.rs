@@ -56,7 +56,7 @@ impl Link {
         self.server = Some(Serve::start(ID, self.port).await);
     }
 
-    /// Waits until so many lines have come back.
+    /// Waits until this many lines have come back.
     async fn returned(&self, count: usize) {
         self.rig.wait("lines that come back", |seen| seen.read.len() >= count, |_| ()).await;
     }
@@ -90,7 +90,7 @@ impl Link {
         assert_eq!(self.finish().await, (Account::default(), 0));
     }
 
-    /// Crashes of the ESP8266: each may lose two lines for the server and double one from it.
+    /// Crashes of the ESP8266: each may lose two lines for the server and duplicate one from it.
     async fn finish_but_for_crashes(&self, crashes: usize) {
         let (account, resets) = self.finish().await;
         assert!(resets >= crashes, "{resets} resets after {crashes} crashes");
@@ -126,7 +126,7 @@ async fn the_server_is_killed_while_nothing_is_under_way() {
     link.rig.command(Command::Write(40));
     link.returned(40).await;
     link.server.take().expect("it runs").kill();
-    // The STM32's program goes on writing; the lines wait in the boards.
+    // The STM32's program keeps writing; the lines wait in the boards.
     link.rig.command(Command::Write(80));
     let told = |seen: &Seen| seen.hooks.contains(&Hook::Server(false)) && seen.written > 40;
     link.rig.wait("the STM32 is told", told, |_| ()).await;

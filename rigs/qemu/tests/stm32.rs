@@ -37,7 +37,7 @@ fn cargo_test(manifest: &str) {
     assert!(output.status.success(), "the tests of {manifest} failed:\n{said}");
 }
 
-/// What is missing for the bench, with the lines that install it.
+/// Returns what is missing for the bench, with the commands that install it.
 fn missing() -> Option<String> {
     let built = command("sh").arg("firmware-stm32/build.sh").output().expect("there is a shell");
     let said = String::from_utf8_lossy(&built.stderr).into_owned();

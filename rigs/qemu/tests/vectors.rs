@@ -73,7 +73,7 @@ impl Random {
     }
 }
 
-/// What the published code sent, from the recordings in `protocol/tests/vectors`.
+/// Returns what the published code sent, from the recordings in `protocol/tests/vectors`.
 fn recorded(name: &str) -> Vec<Vec<u8>> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../protocol/tests/vectors");
     let text = std::fs::read_to_string(folder.join(name)).expect("a recording");

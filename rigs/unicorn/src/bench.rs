@@ -19,7 +19,7 @@ pub struct World {
     pub esp: Esp,
     /// The server.
     pub server: Server,
-    /// Interrupts are taken so many µs late, as if the program had masked them.
+    /// Interrupts are taken this many µs late, as if the program had masked them.
     pub late: u64,
     pub(crate) stops: Stops,
 }
@@ -50,7 +50,7 @@ impl World {
         [esp, self.chip.next_at()].into_iter().flatten().min()
     }
 
-    /// What was printed on the console.
+    /// Returns what was printed on the console.
     pub fn console(&self) -> String {
         String::from_utf8_lossy(&self.chip.console).into_owned()
     }
@@ -97,7 +97,7 @@ impl Bench {
         self.cpu.start_from_rom(left);
     }
 
-    /// Holds the core: time goes on without it, as if it ran in a loop.
+    /// Holds the core: time passes without it, as if it ran in a loop.
     pub fn freeze(&mut self, frozen: bool) {
         self.cpu.freeze(frozen);
     }
@@ -112,7 +112,7 @@ impl Bench {
         self.cpu.stack_used()
     }
 
-    /// Goes on for so many ms of virtual time.
+    /// Runs for this many ms of virtual time.
     pub fn run_ms(&mut self, ms: u64) {
         let until = self.world().now() + ms * 1000;
         self.cpu.run(until);

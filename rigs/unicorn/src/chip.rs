@@ -130,7 +130,7 @@ struct Watchdog {
     reload: Option<u64>,
     /// The chip is reset then.
     bites_at: Option<u64>,
-    /// How often it was fed.
+    /// Number of feedings.
     feedings: u64,
 }
 
@@ -151,7 +151,7 @@ pub struct Chip {
     watchdog: Watchdog,
     /// The I2C slave.
     pub i2c: Slave,
-    /// What was printed on the console.
+    /// Output on the console.
     pub console: Vec<u8>,
     /// The level of `ack` at the pin.
     ack: bool,
@@ -200,7 +200,7 @@ impl Chip {
         }
     }
 
-    /// Whether USB's interrupt is enabled, waits, or will be raised.
+    /// Returns whether USB's interrupt is enabled, waits, or will be raised.
     pub fn usb_lives(&self) -> bool {
         self.usb_at.is_some() || self.system.knows(OTG_FS)
     }
@@ -229,7 +229,7 @@ impl Chip {
         self.output(SYN)
     }
 
-    /// Whether the reset wire is active (low).
+    /// Returns whether the reset wire is active (low).
     pub fn resets_esp(&self) -> bool {
         !self.output(RESET)
     }
@@ -273,12 +273,12 @@ impl Chip {
         all.into_iter().flatten().min()
     }
 
-    /// Whether the watchdog resets the chip now.
+    /// Returns whether the watchdog resets the chip now.
     pub fn bitten(&self) -> bool {
         self.watchdog.bites_at.is_some_and(|at| at <= self.cycles)
     }
 
-    /// How often the watchdog was fed since the last reset.
+    /// Returns how often the watchdog was fed since the last reset.
     pub fn feedings(&self) -> u64 {
         self.watchdog.feedings
     }

@@ -1,6 +1,6 @@
 //! The core: Unicorn runs the instructions; exceptions, sleep and time are made by hand.
 //!
-//! What differs from a Cortex-M4: every instruction takes one cycle; all interrupts have one priority
+//! Differences from a Cortex-M4: every instruction takes one cycle; all interrupts have one priority
 //! and do not nest; handlers run on the main stack without a handler mode (nothing in the image asks).
 
 use pblink_image::map;
@@ -26,7 +26,7 @@ const PAINT: u8 = 0xa5;
 const WFE: u8 = 0x80;
 const SEV: u8 = 0x40;
 
-/// What the hooks tell.
+/// Events that the hooks report.
 #[derive(Default)]
 pub(crate) struct Stops {
     /// Stop before this cycle.

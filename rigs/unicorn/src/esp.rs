@@ -9,24 +9,24 @@ use pblink_protocol::time::Instant;
 use crate::i2c::{Ended, Slave, Transfer, Wanted};
 use crate::server::Server;
 
-/// What is wrong with the ESP8266 or its wires. Set what you need; the default is a healthy one.
+/// Faults of the ESP8266 or its wires. Set those that you need; the default is a healthy one.
 #[derive(Debug, Clone, Default)]
 pub struct Faults {
-    /// A byte on the bus takes so many µs; 0 for the 90 of 100 kHz.
+    /// A byte on the bus takes this many µs; 0 for the 90 of 100 kHz.
     pub byte: u64,
-    /// It reacts so many µs after an edge of `syn`.
+    /// It reacts this many µs after an edge of `syn`.
     pub lazy: u64,
     /// Its low pulses of `ack` are over at once.
     pub no_pulse: bool,
-    /// It breaks its next read of a payload off after so many bytes.
+    /// It aborts its next read of a payload after this many bytes.
     pub cut_read: Option<usize>,
-    /// It breaks its next write of a payload off after so many bytes.
+    /// It aborts its next write of a payload after this many bytes.
     pub cut_write: Option<usize>,
-    /// So many transfers go to another address.
+    /// This many transfers go to another address.
     pub wrong_address: u32,
     /// Start and stop come in the middle of the next payload.
     pub misplaced: bool,
-    /// It does nothing more after so many of its actions, until it is reset.
+    /// It does nothing more after this many of its actions, until it is reset.
     pub hang_after: Option<u32>,
     /// It does not boot.
     pub dead: bool,
@@ -40,11 +40,11 @@ pub struct Faults {
     pub no_server: bool,
     /// There is no network.
     pub no_wifi: bool,
-    /// One byte in so many is garbled on the bus, both ways, and nobody notices; 0 for none.
+    /// One byte in this many is garbled on the bus, both ways, unnoticed by either side; 0 for none.
     pub noise: u64,
 }
 
-/// What went over the wires.
+/// The traffic on the wires.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Traffic {
     /// Exchanges that were completed, as the ESP8266 sees it: headers passed both ways.
@@ -69,7 +69,7 @@ pub struct Esp {
     boot_at: Option<u64>,
     syn: bool,
     syn_edges: VecDeque<(u64, bool)>,
-    /// `None` while nobody drives it.
+    /// `None` while it is not driven.
     ack: Option<bool>,
     ack_edges: Vec<bool>,
     transfer: Option<Transfer>,
@@ -80,9 +80,9 @@ pub struct Esp {
     to_esp: VecDeque<(u64, Vec<u8>)>,
     /// The state of the generator of noise.
     noise: u64,
-    /// What is wrong.
+    /// The faults of this ESP8266.
     pub faults: Faults,
-    /// What went over the wires.
+    /// The traffic on the wires.
     pub traffic: Traffic,
 }
 
@@ -142,7 +142,7 @@ impl Esp {
         self.faults.ack_stuck.or(self.ack).unwrap_or(true)
     }
 
-    /// Whether its program runs.
+    /// Returns whether its program runs.
     pub fn runs(&self) -> bool {
         self.program.is_some() && !self.hung
     }

@@ -134,7 +134,7 @@ impl Slave {
         }
     }
 
-    /// The master sends start and an address. Whether it is acknowledged.
+    /// Sends start and an address as the master. Returns whether the slave acknowledges it.
     fn address(&mut self, address: u8, read: bool) -> bool {
         if !self.on() {
             return false;
@@ -156,7 +156,7 @@ impl Slave {
         self.on() && self.sr1 & ADDR != 0
     }
 
-    /// Whether the slave lets the clock of the next byte begin.
+    /// Returns whether the slave lets the clock of the next byte begin.
     fn ready(&mut self, master_reads: bool) -> bool {
         if !self.on() {
             return true;
@@ -226,23 +226,23 @@ impl Slave {
     }
 }
 
-/// What the master transfers.
+/// A transfer that the master wants.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Wanted {
-    /// So many bytes from the slave.
+    /// This many bytes from the slave.
     Read(usize),
     /// These bytes to the slave.
     Write(Vec<u8>),
 }
 
-/// How a transfer ended.
+/// The end of a transfer.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Ended {
     /// The bytes that were read.
     Read(Vec<u8>),
     /// All bytes were written.
     Written,
-    /// Nobody acknowledged the address.
+    /// No slave acknowledged the address.
     NoAddress,
     /// A byte was not acknowledged, or SCL stayed low for too long.
     Fault,
@@ -251,7 +251,7 @@ pub enum Ended {
 /// One transfer under way.
 pub struct Transfer {
     wanted: Wanted,
-    /// The master stops after so many bytes (a fault).
+    /// The master stops after this many bytes (a fault).
     cut: Option<usize>,
     address: u8,
     done: Vec<u8>,
@@ -267,9 +267,9 @@ pub struct Transfer {
     pub stretched: u64,
 }
 
-/// SCL may be held low for so long, in µs.
+/// The longest time that SCL may be held low, in µs.
 const STRETCH: u64 = 50_000;
-/// How often a master in software looks whether SCL is free, in µs.
+/// The time between two checks by a master in software that SCL is free, in µs.
 const LOOK: u64 = 2;
 
 impl Transfer {

@@ -18,7 +18,7 @@ const EXCEPTIONS: u64 = 16 + 82;
 pub struct Left {
     /// Interrupts are masked (PRIMASK).
     pub masked: bool,
-    /// USB raises its interrupt, which is enabled, so many cycles after the start.
+    /// USB raises its interrupt, which is enabled, this many cycles after the start.
     pub usb_after: u64,
 }
 

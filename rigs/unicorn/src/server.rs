@@ -7,7 +7,7 @@ use pblink_protocol::tcp::endpoint::{Disposition, Endpoint, Host, Receipt, Role,
 use pblink_protocol::tcp::lobby::{Guest, Standing, Verdict};
 use pblink_protocol::time::{Duration, Instant};
 
-/// What the board sent, and which of the server's lines have arrived.
+/// Lines that the board sent, and those of the server's that have arrived.
 #[derive(Default)]
 pub struct Ledger {
     /// Lines of the board, in the order of their delivery.
@@ -40,7 +40,7 @@ pub struct Server {
     guest: Option<Guest>,
     /// The id of the last connection.
     pub id: String,
-    /// What went over the link.
+    /// Lines that went over the link.
     pub ledger: Ledger,
     waiting: VecDeque<String>,
 }
@@ -99,7 +99,7 @@ impl Server {
         self.end.on_bytes(at(now), bytes, &mut self.ledger);
     }
 
-    /// What is to be sent now.
+    /// Returns the bytes to send now.
     pub(crate) fn transmit(&mut self, now: u64) -> Vec<u8> {
         while self.end.has_room()
             && let Some(line) = self.waiting.pop_front()

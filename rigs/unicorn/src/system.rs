@@ -1,4 +1,4 @@
-//! What belongs to the core: NVIC, SysTick and the address of the vector table (PM0214 §4.3 to §4.5).
+//! Peripherals of the core: NVIC, SysTick and the address of the vector table (PM0214 §4.3 to §4.5).
 
 use std::collections::{BTreeSet, HashMap};
 
@@ -59,7 +59,7 @@ impl System {
         u64::from(self.vtor)
     }
 
-    /// Whether an interrupt is enabled, or waits.
+    /// Returns whether an interrupt is enabled, or waits.
     pub fn knows(&self, interrupt: u32) -> bool {
         self.is_enabled(interrupt) || self.pended.contains(&interrupt)
     }

@@ -151,7 +151,7 @@ fn the_watchdog_bites_when_the_program_hangs() {
     assert_eq!((bench.world().chip.watchdog_resets, bench.world().chip.own_resets), (1, 0));
 }
 
-/// What the panic handler writes.
+/// The reset is the one that the panic handler asks for.
 #[test]
 fn a_reset_that_the_program_asks_for_is_counted_and_survived() {
     let mut bench = start();
@@ -201,7 +201,7 @@ fn a_noisy_bus_never_stops_the_program() {
             bench.world().server.write(&format!("noise {n} {}", "n".repeat(n)));
         }
         bench.run_ms(60_000);
-        // I2C has no checksum, so lines are garbled, or lost. But the program goes on, and when the
+        // I2C has no checksum, so lines are garbled, or lost. But the program continues, and when the
         // noise is over so do lines: also if the configuration was garbled, after 5 min at most.
         bench.world().esp.faults.noise = 0;
         bench.world().server.write("the end");

@@ -34,7 +34,7 @@ fn text(n: usize) -> String {
     text
 }
 
-/// How a run of the echo application ended, for people.
+/// Prints how a run of the echo application ended, for people.
 fn print(what: &str, bench: &mut Bench) {
     let stack = bench.stack_used();
     let world = bench.world();

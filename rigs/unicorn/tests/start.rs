@@ -1,5 +1,5 @@
-//! How the release images start when it is not a reset that starts them: the boot loader in ROM jumps
-//! into them after `pblink flash stm32 --via dfu` and `pblink config push`.
+//! Starts of the release images without a reset: the boot loader in ROM jumps into them after
+//! `pblink flash stm32 --via dfu` and `pblink config push`.
 
 use pblink_stm32::settings::{LogLevel, Settings};
 use unicorn_bench::bench::Bench;

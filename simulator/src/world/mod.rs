@@ -31,22 +31,22 @@ use crate::program::sequence_of;
 use network::{Arrival, Network};
 use server::Server;
 
-/// What a world is made of.
+/// Properties of a world.
 #[derive(Debug, Clone)]
 pub struct WorldOptions {
     /// Decides all that is left to chance.
     pub seed: u64,
-    /// How many pairs.
+    /// Number of pairs.
     pub boards: usize,
     /// The time-out of the link.
     pub timeout: Duration,
     /// The server's time-out, if it is not the same.
     pub server_timeout: Option<Duration>,
-    /// What each pair is made of; its seed is derived from the world's.
+    /// Properties of each pair; its seed is derived from the world's.
     pub pair: PairOptions,
     /// Time between two lines that the server writes to each board; `None` for no lines.
     pub server_writes: Option<Duration>,
-    /// How the server writes.
+    /// The delivery with which the server writes.
     pub server_delivery: Delivery,
     /// The longest time that bytes travel. The shortest is half a millisecond.
     pub latency: Duration,
@@ -161,7 +161,7 @@ impl World {
         self.look_after(board);
     }
 
-    /// The server program is gone for so long. What it knows of its clients survives.
+    /// Stops the server program for this long. Its knowledge of its clients survives.
     pub fn server_outage(&mut self, length: Duration) {
         self.server.stop(self.now + length);
         for connection in self.network.open() {
@@ -169,8 +169,8 @@ impl World {
         }
     }
 
-    /// The server's process stands still for so long, as after SIGSTOP: the system goes on accepting
-    /// connections and receiving. When it goes on, its timers come before its sockets.
+    /// Freezes the server's process for this long, as after SIGSTOP: the system still accepts
+    /// connections and receives. When the process continues, its timers come before its sockets.
     pub fn server_stall(&mut self, length: Duration) {
         self.server.stall(self.now + length);
     }
@@ -180,7 +180,7 @@ impl World {
         self.server.connects(board)
     }
 
-    /// The server's program does not read for so long.
+    /// Keeps the server's program from reading for this long.
     pub fn server_does_not_read(&mut self, length: Duration) {
         self.server.do_not_read(self.now + length);
     }
@@ -199,7 +199,7 @@ impl World {
         }
     }
 
-    /// A board's connection carries nothing any more, and neither end is told.
+    /// Silences a board's connection: it carries nothing any more, and neither end learns of it.
     pub fn half_open(&mut self, board: usize) {
         if let Some(connection) = self.boards[board].connection {
             self.network.silence(connection);
@@ -216,7 +216,7 @@ impl World {
     }
 
     /// Stops all programs' writing and lets time pass until everything has arrived, or `limit` is over.
-    /// Tells whether it has.
+    /// Returns whether it has.
     pub fn settle(&mut self, limit: Duration) -> bool {
         self.server.stop_writing();
         for board in &mut self.boards {

@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use fastrand::Rng;
 use pblink_protocol::time::{Duration, Instant, earliest};
 
-/// What arrives at one end of a connection.
+/// An arrival at one end of a connection.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Arrival {
     SynAtServer,
@@ -154,7 +154,7 @@ impl Network {
             c.to_server.push(at, Arrival::ClosedAtServer);
             c.open = false;
         } else {
-            // The server goes on talking to nobody.
+            // The server keeps sending to a peer that is gone.
             c.silent = true;
         }
     }

@@ -50,9 +50,9 @@ pub(super) struct Server {
     delivery: Delivery,
     down_until: Option<Instant>,
     deaf_until: Option<Instant>,
-    /// The process stands still until then; the system goes on accepting and receiving.
+    /// The process is frozen until then; the system still accepts and receives.
     stalled_until: Option<Instant>,
-    /// What has come during a stall and was not looked at yet.
+    /// Inputs that came during a stall and were not looked at yet.
     waiting: VecDeque<(usize, Input)>,
     /// Connections without a session so far, with what came behind their hello.
     guests: BTreeMap<usize, (Guest, Vec<u8>)>,
@@ -139,12 +139,12 @@ impl Server {
         self.sessions.iter_mut().for_each(|s| s.write_at = None);
     }
 
-    /// How often a board has connected.
+    /// Returns how often a board has connected.
     pub(super) fn connects(&self, board: usize) -> u32 {
         self.sessions[board].endpoint.stats().connects
     }
 
-    /// A client connects. Tells whether someone listens.
+    /// Connects a client. Returns whether the server listens.
     pub(super) fn on_accept(&mut self, now: Instant, connection: usize) -> bool {
         if self.down_until.is_some_and(|until| now < until) {
             return false;
@@ -199,7 +199,7 @@ impl Server {
         self.sessions[board].endpoint.on_bytes(now, bytes, &mut inbox);
     }
 
-    /// Reads what waits in one socket. Tells whether it held anything.
+    /// Reads what waits in one socket. Returns whether it held anything.
     fn read_socket(&mut self, now: Instant, connection: usize) -> bool {
         let waiting = std::mem::take(&mut self.waiting);
         let (mine, others) = waiting.into_iter().partition(|(from, _)| *from == connection);

@@ -1,15 +1,15 @@
-//! What the chip does after a reset: it looks for a program in flash.
+//! The start of the chip after a reset: it looks for a program in flash.
 
-/// What the ROM found and said.
+/// The ROM's finding.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Start {
-    /// A program whose checksum is right. Nobody looks at what is behind its segments.
+    /// A program whose checksum is right. The ROM ignores what is behind its segments.
     Program,
     /// None, or one that is damaged.
     Nothing,
 }
 
-/// What the ROM says first.
+/// Returns the first output of the ROM.
 pub fn words(loader: bool) -> Vec<u8> {
     let mode = if loader { "1,6" } else { "3,6" };
     format!("\r\n ets Jan  8 2013,rst cause:2, boot mode:({mode})\r\n\r\n").into_bytes()

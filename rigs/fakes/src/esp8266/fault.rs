@@ -1,4 +1,4 @@
-//! What can go wrong on the way to the chip and in it.
+//! Faults on the way to the chip and in it.
 
 /// One fault. Blocks (commands that carry data for flash) and answers (all but those to SYNC) are
 /// counted from 1.
@@ -32,7 +32,7 @@ pub enum Fault {
     Refuse(u8, u8),
     /// Above this speed, every 400th byte changes, in both directions.
     NoisyAbove(u32),
-    /// Nobody is there.
+    /// No chip is there.
     Silent,
 }
 

@@ -24,7 +24,7 @@ impl Flash {
         &self.bytes
     }
 
-    /// How often each sector was erased.
+    /// Returns the number of erasures of each sector.
     pub fn erased(&self) -> &[u32] {
         &self.erased
     }

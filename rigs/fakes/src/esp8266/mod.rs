@@ -21,22 +21,22 @@ pub use pty::Pty;
 
 use chip::Chip;
 
-/// What the ESP8266 has at 0x40001000.
+/// The word that the ESP8266 has at 0x40001000.
 pub const MAGIC: u32 = 0xfff0_c101;
 
-/// What the firmware of pblink says when it starts.
+/// The first output of pblink's firmware when it starts.
 pub const GREETING: &str = "\r\npblink-esp8266 0.1.0\r\nlast reset: external\r\n";
 
-/// How a board is made.
+/// Properties of a board.
 #[derive(Debug, Clone)]
 pub struct Options {
-    /// What tells chips apart.
+    /// The word that distinguishes chips.
     pub magic: u32,
     /// Bytes of flash.
     pub flash_size: usize,
-    /// What goes wrong.
+    /// Faults of this board.
     pub faults: Vec<Fault>,
-    /// What the program in flash says when it starts.
+    /// The first output of the program in flash when it starts.
     pub says: Vec<u8>,
 }
 
@@ -86,22 +86,22 @@ impl Board {
         Pty::new(self.clone())
     }
 
-    /// What is in its flash.
+    /// Returns the content of its flash.
     pub fn flash(&self) -> Vec<u8> {
         self.chip().flash.bytes().to_vec()
     }
 
-    /// How often each sector was erased.
+    /// Returns the number of erasures of each sector.
     pub fn erased(&self) -> Vec<u32> {
         self.chip().flash.erased().to_vec()
     }
 
-    /// What runs on it.
+    /// Returns the program that runs on it.
     pub fn running(&self) -> Running {
         self.chip().running
     }
 
-    /// So many blocks of data have come.
+    /// Returns the number of data blocks that have come.
     pub fn blocks(&self) -> u32 {
         self.chip().faults.blocks
     }
@@ -125,7 +125,7 @@ impl Board {
         chip.reset(true);
     }
 
-    /// Whether a program would start after a reset: one whose checksum is right.
+    /// Returns whether a program would start after a reset: one whose checksum is right.
     pub fn would_start(&self) -> bool {
         boot::start(self.chip().flash.bytes()) == boot::Start::Program
     }

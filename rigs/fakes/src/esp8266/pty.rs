@@ -38,7 +38,7 @@ impl Pty {
         Self { path, stop, thread: Some(thread) }
     }
 
-    /// What a program opens.
+    /// Returns the path that a program opens.
     pub fn path(&self) -> &str {
         &self.path
     }
@@ -87,7 +87,7 @@ fn play(board: &Board, mut master: File, stop: &AtomicBool) -> io::Result<()> {
             }
             std::mem::take(&mut chip.output)
         };
-        // Nobody may be reading at the other end: then what does not fit waits.
+        // Perhaps no program reads at the other end: then what does not fit waits.
         let mut rest = &output[..];
         while !rest.is_empty() && !stop.load(Ordering::Relaxed) {
             let written = match ready(&master, PollFlags::OUT)? {

@@ -19,12 +19,12 @@ pub struct Registers {
     words: HashMap<u32, u32>,
     /// The flash allows one write or erase.
     write_enabled: bool,
-    /// So many looks at the status find the flash at work.
+    /// The number of reads of the status that still find the flash busy.
     busy: u32,
 }
 
 impl Registers {
-    /// Those of a chip with this word at the place that tells chips apart.
+    /// Makes those of a chip with this word at the place that distinguishes chips.
     pub fn new(magic: u32) -> Self {
         let words = HashMap::from([
             (0x4000_1000, magic),
@@ -96,7 +96,7 @@ impl Registers {
         }
     }
 
-    /// What the flash answers, and does.
+    /// Carries a command out in the flash, and returns its answer.
     fn answer(&mut self, code: u8, address: usize, flash: &mut Flash) -> Vec<u8> {
         if self.busy > 0 && code != 0x05 {
             return Vec::new();
@@ -118,7 +118,7 @@ impl Registers {
                 self.busy = 2;
                 Vec::new()
             }
-            // No such command: nobody drives the wire.
+            // No such command: the wire is not driven.
             _ => Vec::new(),
         }
     }

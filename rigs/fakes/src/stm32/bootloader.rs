@@ -6,7 +6,7 @@ use pblink_flash::stm32::{Alternate, DfuIo, IoError, request, state};
 
 use super::{Chip, Fault, Faults, SECTORS, START};
 
-/// How the bootloader counts the addresses of blocks: AN3156 can be read both ways.
+/// The bootloader's way to count the addresses of blocks: AN3156 can be read both ways.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Address {
     /// By the length of each request.
@@ -38,7 +38,7 @@ pub struct Bootloader {
     pointer: u32,
     /// A download that GETSTATUS will carry out.
     pending: Option<(u16, Vec<u8>)>,
-    /// How what is being carried out will end.
+    /// The status with which the present operation will end.
     outcome: u8,
     now: Duration,
     busy_until: Duration,
@@ -111,12 +111,12 @@ impl Bootloader {
         self
     }
 
-    /// How many transfers there were.
+    /// Returns the number of transfers so far.
     pub fn transfers(&self) -> usize {
         self.faults.transfers
     }
 
-    /// How much time was let pass.
+    /// Returns the time that was let pass.
     pub fn time(&self) -> Duration {
         self.now
     }

@@ -82,7 +82,7 @@ impl Chip {
         self
     }
 
-    /// What is in flash.
+    /// Returns the content of flash.
     pub fn bytes(&self, address: u32, length: usize) -> Vec<u8> {
         let at = (address - START) as usize;
         self.0.borrow().flash[at..at + length].to_vec()
@@ -93,19 +93,19 @@ impl Chip {
         self.0.borrow().erased.clone()
     }
 
-    /// Whether it was sent off into its program.
+    /// Returns whether it was sent off into its program.
     pub fn started(&self) -> bool {
         self.0.borrow().started
     }
 
-    /// Whether a program of its flash runs now. Only what a connection has left is known: a chip that
-    /// nobody has connected to stands still.
+    /// Returns whether a program of its flash runs now. Only the state that a connection left is known: a
+    /// chip without any connection so far counts as halted.
     pub fn runs(&self) -> bool {
         self.0.borrow().running
     }
 
-    /// Whether a reset would get it anywhere: a stack in RAM, and a first instruction that is Thumb code
-    /// in flash.
+    /// Returns whether a reset would start a program: the stack is in RAM, and the first instruction is
+    /// Thumb code in flash.
     pub fn would_start(&self) -> bool {
         let word = |bytes: &[u8]| bytes.iter().rev().fold(0, |word, &b| (word << 8) | u32::from(b));
         let head = self.bytes(START, 8);

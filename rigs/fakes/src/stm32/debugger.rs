@@ -16,7 +16,7 @@ pub struct Debugger {
 }
 
 impl Drop for Debugger {
-    /// A chip of which a probe lets go is reset, and goes on with its program.
+    /// A chip that a probe releases is reset, and its program continues.
     fn drop(&mut self) {
         if self.halted && !self.faults.gone {
             self.chip.reset();
@@ -58,12 +58,12 @@ impl Debugger {
         self
     }
 
-    /// How many transfers there were.
+    /// Returns the number of transfers so far.
     pub fn transfers(&self) -> usize {
         self.faults.transfers
     }
 
-    /// Does one transfer; the closure is told whether it stops halfway.
+    /// Does one transfer; the closure's argument says whether it stops halfway.
     fn transfer<T>(
         &mut self,
         action: impl FnOnce(&Chip, bool) -> Result<T, LinkError>,

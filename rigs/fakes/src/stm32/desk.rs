@@ -7,14 +7,14 @@ use pblink_flash::{Error, Kind, Result};
 
 use super::{Bootloader, Debugger};
 
-/// What there is behind a device.
+/// The result of opening a device.
 #[derive(Debug, Clone)]
 pub enum Opens {
     /// A chip in its bootloader.
     Bootloader(Bootloader),
     /// A chip on a probe.
     Debugger(Debugger),
-    /// Nothing: opening fails so.
+    /// Nothing: opening fails with this.
     Fails(Kind),
 }
 
@@ -26,7 +26,7 @@ pub struct Desk {
 }
 
 impl Desk {
-    /// Plugs a device in. Its serial number tells it from others of its kind.
+    /// Plugs a device in. Its serial number distinguishes it from others of its kind.
     #[must_use]
     pub fn with(self, serial: &str, opens: Opens) -> Self {
         self.with_later(serial, opens, Duration::ZERO)
@@ -45,7 +45,7 @@ impl Desk {
         self
     }
 
-    /// How much time was let pass.
+    /// Returns the time that was let pass.
     pub fn time(&self) -> Duration {
         self.now
     }

@@ -14,10 +14,10 @@ pub use chip::{Chip, SECTORS, START};
 pub use debugger::Debugger;
 pub use desk::{Desk, Opens};
 
-/// What goes wrong, at the transfer whose number a test names.
+/// A fault at the transfer whose number a test names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fault {
-    /// The cable comes off while the transfer goes on; what the chip was doing stops halfway.
+    /// The cable comes off during the transfer; the chip's operation stops halfway.
     Vanish,
     /// The device refuses.
     Stall,

@@ -19,7 +19,7 @@ use pblink_emulation::image;
 use pblink_flash::esp8266::Stub;
 use pblink_flash_stub::protocol::command;
 
-/// What made the bytes that are loaded into chips.
+/// The record of the tools and sources that made the bytes that are loaded into chips.
 const RECORDED: &str = include_str!("../../../../flash/src/esp8266/loader/stub.toml");
 const COMMITTED: &[u8] = include_bytes!("../../../../flash/src/esp8266/loader/stub.bin");
 

@@ -13,7 +13,7 @@ use stub::Stub;
 /// The speed of the ROM's words, with a crystal of 26 MHz.
 const BOOT_BAUD: u32 = 74_880;
 
-/// What runs on it.
+/// The program that runs on the chip.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Running {
     /// Held in reset.
@@ -56,7 +56,7 @@ pub struct Chip {
     says: Vec<u8>,
 }
 
-/// What is being written.
+/// A write in progress.
 #[derive(Debug)]
 pub struct Write {
     pub address: usize,
@@ -64,7 +64,7 @@ pub struct Write {
     pub next: usize,
 }
 
-/// What a command is answered with: value and data, or a reason for its failure.
+/// The answer to a command: value and data, or a reason for its failure.
 pub type Answer = Result<(u32, Vec<u8>), u8>;
 
 pub const INVALID: u8 = 5;
@@ -72,7 +72,7 @@ pub const FAILED: u8 = 6;
 pub const CHECKSUM: u8 = 7;
 
 impl Chip {
-    /// A chip in its loader, with this word where chips are told apart and so much flash.
+    /// Makes a chip in its loader, with this word where chips are told apart and this much flash.
     pub fn new(magic: u32, flash_size: usize, faults: Vec<Fault>, says: Vec<u8>) -> Self {
         let mut chip = Self {
             flash: Flash::used(flash_size),
@@ -329,7 +329,7 @@ impl Chip {
         Ok(Some((0, Vec::new())))
     }
 
-    /// What happens after the answer has left.
+    /// Does what a command does after its answer has left.
     fn after(&mut self, op: u8, data: &[u8]) {
         match (op, data) {
             (0xd2, _) => self.pump(0),

@@ -1,5 +1,5 @@
-//! What a loader in RAM adds. Which program was loaded does not matter: it is not run, its commands are
-//! done here.
+//! Commands that a loader in RAM adds. Which program was loaded does not matter: it does not run, and its
+//! commands are carried out here.
 
 use md5::{Digest, Md5};
 use miniz_oxide::inflate::decompress_to_vec_zlib_with_limit;
@@ -7,7 +7,7 @@ use miniz_oxide::inflate::decompress_to_vec_zlib_with_limit;
 use super::super::fault::Fault;
 use super::{CHECKSUM, Chip, FAILED, INVALID, Write};
 
-/// What it keeps between commands.
+/// The state that it keeps between commands.
 #[derive(Debug, Default)]
 pub struct Stub {
     stream: Option<Stream>,
