@@ -47,7 +47,7 @@ impl Connection {
     /// [`Closed`] once the server is being shut down.
     pub fn take_batch(&self) -> Result<Option<Batch>, Closed> {
         let mut lines = Lines::default();
-        let state = self.0.try_lend_all(&mut lines)?;
+        let state = self.0.try_lend_all(|text, report| lines.push(text, report))?;
         Ok(state.map(|state| Batch::new(Arc::clone(&self.0), lines, state)))
     }
 

@@ -25,7 +25,6 @@ pub(crate) use self::core::Core;
 pub(crate) use self::inbox::Loan;
 pub(crate) use self::task::run;
 pub(crate) use self::transport::{Incoming, Socket, read_now, split};
-use crate::batch::Lines;
 use crate::budget::Budget;
 use crate::buffers::Scratch;
 use crate::bus::Bus;
@@ -474,12 +473,15 @@ impl Session {
         self.pass_on();
     }
 
-    /// Lends all waiting lines as a batch, copies them to `lines`, and returns what is known of the client
+    /// Lends all waiting lines as a batch, hands each (text, true for a report) to `each`, and returns what is known of the client
     /// with them. `None`: there are none, or the application has some already.
-    pub(crate) fn try_lend_all(&self, lines: &mut Lines) -> Result<Option<SessionState>, Closed> {
+    pub(crate) fn try_lend_all(
+        &self,
+        each: impl FnMut(&str, bool),
+    ) -> Result<Option<SessionState>, Closed> {
         let mut state = self.lock();
         let core = state.open()?;
-        let lent = core.side.inbox.lend_all(|text, report| lines.push(text, report));
+        let lent = core.side.inbox.lend_all(each);
         Ok(lent.then(|| core.state()))
     }
 
