@@ -1,4 +1,4 @@
-//! Tells the linker where the memory of the chip is, and compiles settings in.
+//! Gives the linker the memory of the chip, and compiles settings in.
 
 use std::env;
 use std::fs;

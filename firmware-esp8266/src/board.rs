@@ -1,4 +1,4 @@
-//! What the program needs of a board.
+//! The program's requirements on a board.
 
 use core::fmt;
 
@@ -62,7 +62,7 @@ pub trait Board {
 /// The most bytes that are sent at once: less than a TCP segment of any network.
 pub const SEND: usize = 512;
 
-/// What happens to WiFi and TCP.
+/// An event of WiFi or TCP.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Event<'a> {
     /// The chip is in a network and has an address, or no longer.

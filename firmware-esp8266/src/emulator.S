@@ -1,6 +1,6 @@
 // The emulator board: what cannot be said in Rust. There is no inline assembly for this target.
 
-// Where the core starts. Nobody has set a stack yet.
+// Where the core starts. There is no stack yet.
     .section .reset, "ax"
     .global _reset
 _reset:
@@ -15,7 +15,7 @@ _reset:
     wsr     a2, ps
     rsync
     l32r    a1, 2b
-    // Painted, so that the deepest use of the stack can be told.
+    // Painted, so that the deepest use of the stack can be measured.
     l32r    a3, 3b
     l32r    a4, 4b
 6:  s32i    a4, a3, 0
@@ -90,7 +90,7 @@ pblink_idle:
 1:  rsil    a4, 0
     ret
 
-// Where the compiler sends a panic: tells from where.
+// Where the compiler sends a panic: reports from where.
     .align  4
     .global abort
 abort:

@@ -37,7 +37,7 @@ const WRITE: u32 = 4;
 /// QEMU's lx106 counts at this rate.
 const CYCLES_PER_MICRO: u32 = 40;
 
-/// How long the core sleeps before it looks at the console again, in microseconds.
+/// The time that the core sleeps before it looks at the console again, in microseconds.
 const NAP: u32 = 250;
 
 /// The same in the middle of a frame or a transfer.
@@ -46,7 +46,7 @@ const BLINK: u32 = 25;
 /// The longest wait for the answer to a transfer.
 const TRANSFER: u64 = 2_000_000;
 
-/// What `emulator.S` fills the stack with.
+/// The word with which `emulator.S` fills the stack.
 const PAINT: u32 = 0xa5a5_a5a5;
 
 struct Emulator {
@@ -164,12 +164,12 @@ impl Emulator {
         }
     }
 
-    /// How long to sleep at most.
+    /// Returns the longest time to sleep.
     fn nap(&self) -> u32 {
         if self.input.is_empty() { NAP } else { BLINK }
     }
 
-    /// Tells the program what has arrived. Returns whether there was anything.
+    /// Hands the program what has arrived. Returns whether there was anything.
     fn events(&mut self, program: &mut Program) -> bool {
         let syn = self.syn;
         let mut any = false;
@@ -264,7 +264,7 @@ impl Board for Emulator {
         self.tell(from_board::SEND, &[&[self.connection], &bytes[..len]]);
     }
 
-    /// What the stack has never reached: the nearest to a heap that this board has.
+    /// Returns the size of what the stack has never reached: the nearest to a heap that this board has.
     fn mem_free(&mut self) -> u32 {
         simple::stack_untouched()
     }
@@ -306,7 +306,7 @@ mod simple {
             // SAFETY: the emulator reads `len` bytes there.
             let written = unsafe { super::pblink_simcall(WRITE, 1, at, len) };
             if written > len {
-                // The harness is gone, and with it everybody who could be told.
+                // The harness is gone, and no one is left to report to.
                 exit(3);
             }
             bytes = &bytes[written as usize..];

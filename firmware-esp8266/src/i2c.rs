@@ -18,7 +18,7 @@ pub trait Lines {
     fn micros(&mut self) -> u32;
 }
 
-/// How long a slave may stretch the clocks of one transfer, in all, in µs. Longer than a slave's
+/// The total time that a slave may stretch the clocks of one transfer, in µs. Longer than a slave's
 /// longest interrupt, and short enough for the WiFi stack to wait.
 pub const STRETCH: u32 = 25_000;
 
@@ -26,7 +26,7 @@ pub const STRETCH: u32 = 25_000;
 #[derive(Debug)]
 pub struct Master<L> {
     lines: L,
-    /// What is left of [`STRETCH`].
+    /// The rest of [`STRETCH`].
     patience: u32,
 }
 
@@ -46,7 +46,7 @@ impl<L: Lines> Master<L> {
     /// Reads from the slave at `address`.
     ///
     /// # Errors
-    /// [`BusFault::NoAddress`] if nobody is there; [`BusFault::Other`] if the bus is stuck, or its
+    /// [`BusFault::NoAddress`] if no slave is there; [`BusFault::Other`] if the bus is stuck, or its
     /// clock is held for longer than [`STRETCH`].
     pub fn read(&mut self, address: u8, bytes: &mut [u8]) -> Result<(), BusFault> {
         let last = bytes.len().saturating_sub(1);
@@ -115,7 +115,7 @@ impl<L: Lines> Master<L> {
         self.stop()
     }
 
-    /// Data goes up while the clock is high. Also tells whether the bus is free then.
+    /// Lets data go up while the clock is high. Returns whether the bus is free then.
     fn stop(&mut self) -> Result<(), BusFault> {
         self.lines.set_sda(false);
         self.lines.half_clock();
@@ -162,7 +162,7 @@ impl<L: Lines> Master<L> {
         Ok(bit)
     }
 
-    /// Whether it was acknowledged.
+    /// Writes a byte. Returns whether it was acknowledged.
     fn write_byte(&mut self, byte: u8) -> Result<bool, BusFault> {
         for shift in (0..8).rev() {
             self.write_bit(byte >> shift & 1 != 0)?;

@@ -7,15 +7,15 @@ use pblink_protocol::time::{Duration, Instant};
 use crate::board::{Board, Event};
 use crate::clock::Clock;
 
-/// The longest time that [`Program::run`] goes on before it lets the WiFi stack run. A transfer
+/// The longest time that [`Program::run`] works before it lets the WiFi stack run. A transfer
 /// that has begun is ended first.
 pub const BUDGET: Duration = Duration::from_millis(5);
 
-/// What is due this soon is waited for on the spot: pulses and set-up times of the exchange, which no
+/// The longest time that is waited for on the spot, for pulses and set-up times of the exchange, which no
 /// timer of the chip can follow.
 const SPIN: Duration = Duration::from_micros(300);
 
-/// What is due now but cannot be done is looked at again after this.
+/// The time until something that is due but cannot be done is looked at again.
 const AGAIN: Duration = Duration::from_millis(1);
 
 /// The program of one ESP8266: the machine, and what it needs to know of the board.
@@ -101,7 +101,7 @@ impl Program {
         }
     }
 
-    /// Carries out what the wires' machine wants. Whether there was anything.
+    /// Carries out what the wires' machine wants. Returns whether there was anything.
     fn exchange(&mut self, board: &mut impl Board) -> bool {
         let mut acted = false;
         while let Some(action) = self.esp.exchange().next_action() {
@@ -132,7 +132,7 @@ impl Program {
         acted
     }
 
-    /// Carries out what the machine wants of WiFi and TCP. Whether there was anything.
+    /// Carries out what the machine wants of WiFi and TCP. Returns whether there was anything.
     fn network(&mut self, board: &mut impl Board) -> bool {
         let mut acted = false;
         while let Some(command) = self.esp.next_command() {
@@ -161,7 +161,7 @@ impl Program {
         acted
     }
 
-    /// Sends, if nothing is on its way. Whether it did.
+    /// Sends, if nothing is on its way. Returns whether it did.
     fn transmit(&mut self, board: &mut impl Board, now: Instant) -> bool {
         if self.sending {
             return false;
@@ -183,7 +183,7 @@ impl Program {
         true
     }
 
-    /// Tells changes on the console.
+    /// Reports changes on the console.
     fn tell(&mut self, board: &mut impl Board) {
         if !self.configured
             && let Some(config) = self.esp.config()

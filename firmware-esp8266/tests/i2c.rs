@@ -5,7 +5,7 @@ use pblink_protocol::i2c::BusFault;
 
 const ADDRESS: u8 = 0x12;
 
-/// What a slave is doing.
+/// The state of a slave.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum State {
     Idle,
@@ -23,10 +23,10 @@ enum State {
 
 /// A slave and two wires.
 struct Slave {
-    /// What the master does.
+    /// The lines as the master drives them: true where it releases them.
     scl: bool,
     sda: bool,
-    /// Whether the slave pulls them down.
+    /// True while the slave pulls the data line down.
     holds_sda: bool,
     holds_scl_until: u64,
     /// The level of the clock that it last saw.
@@ -42,7 +42,7 @@ struct Slave {
     /// It does not acknowledge the byte with this index.
     refuse: Option<usize>,
     present: bool,
-    /// It holds data until it has had so many clocks.
+    /// It holds data until it has had this many clocks.
     stuck: u8,
     starts: u32,
     stops: u32,

@@ -1,10 +1,10 @@
-//! What the link needs of a chip. Port it to another by implementing two traits.
+//! The link's requirements on a chip. Port it to another by implementing two traits.
 
 use core::task::{Poll, Waker};
 
 use pblink_protocol::time::Duration;
 
-/// What happened to the armed transfer.
+/// An event of the armed transfer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum BusEvent {
     /// The master has read all armed bytes.
@@ -34,7 +34,7 @@ pub trait SlaveBus {
     /// The bytes of the last [`BusEvent::Received`], until the next transfer is armed.
     fn received(&self) -> &[u8];
 
-    /// What has happened; `waker` is woken when something does.
+    /// Returns the next event; wakes `waker` when there is one.
     fn poll_event(&mut self, waker: &Waker) -> Poll<BusEvent>;
 }
 
@@ -66,16 +66,17 @@ impl Watchdog for () {
     fn feed(&mut self) {}
 }
 
-/// How often the runner feeds the watchdog at least, in ms. Give the watchdog at least four times that.
+/// The longest time between two feedings of the watchdog by the runner, in ms. Give the watchdog at least
+/// four times that.
 pub const FEED: u64 = 1000;
 
-/// What a link is wired to.
+/// The hardware of a link.
 #[derive(Debug)]
 pub struct Hardware<B, W> {
     /// The I2C peripheral. The bus cannot be shared with other chips.
     pub bus: B,
     /// `syn`, `ack` and reset.
     pub wires: W,
-    /// How long the reset wire is active. 200 ms in the published code.
+    /// The time that the reset wire is active. 200 ms in the published code.
     pub reset_pulse: Duration,
 }

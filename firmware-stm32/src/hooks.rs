@@ -1,11 +1,11 @@
-//! What an application may want to know of its link.
+//! Events of the link that an application may want to know.
 
 use core::fmt;
 
 use pblink_protocol::app::{DropCause, ResetCause};
 use pblink_protocol::report::Report;
 
-/// What happens on the link. Every method has a default that does nothing: override what you need.
+/// Calls for the events of a link. Every method has a default that does nothing: override what you need.
 ///
 /// The runner calls them between two steps of the link, one after the other. They may use a
 /// [`Handle`](crate::Handle), but must not wait for anything: 1 s is all that the ESP8266 is given for

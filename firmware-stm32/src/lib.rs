@@ -31,7 +31,7 @@
 //!     let mut line = Line::new();
 //!     loop {
 //!         link.readline(&mut line).await;
-//!         // An empty line cannot be sent; what came from the server is none.
+//!         // An empty line cannot be sent, but the lines of the server are never empty.
 //!         let _ = link.write(&line, Delivery::ORDERED).await;
 //!     }
 //! }
@@ -78,7 +78,7 @@ pub use pblink_protocol::delivery::Delivery;
 pub use pblink_protocol::report::Report;
 pub use runner::{Link, Options, Runner, new};
 
-/// Puts the program's name and version where tools find them: `pblink doctor` then tells which program a
+/// Puts the program's name and version where tools find them: `pblink doctor` then reports which program a
 /// board runs. Once per program, at the top level; the linker script must have a section for it, as
 /// `pblink_image::map::MemoryX` does. Without arguments it takes those of the cargo package.
 ///
@@ -102,8 +102,8 @@ macro_rules! identity {
     };
 }
 
-/// What counts while a board has no settings in flash: those that were compiled in, else the defaults
-/// of `pblink.toml`.
+/// Returns the settings that apply while a board has none in flash: those that were compiled in, else the
+/// defaults of `pblink.toml`.
 ///
 /// `pblink build` compiles in what `pblink.toml` says. Without it: let the variable `PBLINK_SETTINGS` name
 /// a file in the format of [`settings`] when the program is built.

@@ -78,7 +78,7 @@ pub(crate) fn now() -> Instant {
     Instant::from_micros(embassy_time::Instant::now().as_micros())
 }
 
-/// How far the link reaches: who is down.
+/// The reach of the link: which part is down.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Status {
     /// [`Handle::close`] was called.
@@ -92,7 +92,7 @@ pub enum Status {
 }
 
 impl Status {
-    /// Whether lines flow: the reference's `status()`.
+    /// Returns whether lines flow: the reference's `status()`.
     pub const fn is_up(self) -> bool {
         matches!(self, Self::Up)
     }
@@ -121,7 +121,7 @@ impl core::fmt::Debug for Handle<'_> {
 
 impl Handle<'_> {
     /// Waits until the ESP8266 has its configuration for the first time. Lines can be written before.
-    /// Without an ESP8266 that is never; the hook [`reset`](crate::Hooks::reset) tells why.
+    /// Without an ESP8266 that is never; the hook [`reset`](crate::Hooks::reset) reports why.
     pub async fn start(&self) {
         poll_fn(|context| {
             if self.shared.started.get() {

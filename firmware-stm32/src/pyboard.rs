@@ -59,7 +59,7 @@ impl Board {
             Reset { pin: p.PC5.into(), active: Level::Low, pulse: Duration::from_millis(200) };
         let console = Console::new(p.USART2, p.PA2, 115_200, Interrupts);
         let bus = I2cSlave::new(p.I2C1, p.PB6, p.PB7, Interrupts);
-        // PB15 is served by EXTI15_10; the types of the pins do not tell so.
+        // PB15 is served by EXTI15_10; the types of the pins do not say so.
         let wires = AckSynReset::new::<embassy_stm32::interrupt::typelevel::EXTI15_10>(
             p.PC4.into(),
             p.PB15.into(),

@@ -13,7 +13,7 @@ use crate::hardware::{BusEvent, FEED, Hardware, SlaveBus, Watchdog, Wires};
 use crate::hooks::Hooks;
 use crate::link::{Handle, Shared, State, now};
 
-/// How a link behaves.
+/// Options of a link.
 #[derive(Debug, Clone, Copy)]
 pub struct Options {
     /// Call [`Hooks::log`] with a message for everything that happens to the link.
@@ -30,7 +30,7 @@ impl Default for Options {
     }
 }
 
-/// What [`new`] makes: the handle for your tasks, and the runner.
+/// The result of [`new`]: the handle for your tasks, and the runner.
 pub type Link<'d, B, W, H, D> = (Handle<'d>, Runner<'d, B, W, H, D>);
 
 /// A link: the handle for your tasks, and the runner, which must be [run](Runner::run) for anything to
@@ -72,7 +72,7 @@ pub struct Runner<'d, B, W, H, D = ()> {
     verbose: bool,
 }
 
-/// What has happened to the hardware.
+/// An event of the hardware.
 enum Seen {
     Ack(bool),
     Bus(BusEvent),
@@ -106,7 +106,7 @@ impl<B: SlaveBus, W: Wires, H: Hooks, D: Watchdog> Runner<'_, B, W, H, D> {
         }
     }
 
-    /// Tells the machine what has happened, and does what it wants next.
+    /// Reports an event to the machine, and does what it wants next.
     fn tell(&mut self, seen: Seen) {
         let (bus, wires) = (&mut self.bus, &mut self.wires);
         self.shared.with(|app| {
@@ -125,7 +125,7 @@ impl<B: SlaveBus, W: Wires, H: Hooks, D: Watchdog> Runner<'_, B, W, H, D> {
         });
     }
 
-    /// Lets the machine go on, and tells everybody what has come of it.
+    /// Lets the machine proceed, and reports the results to all who wait for them.
     fn step(&mut self) {
         let (bus, wires) = (&mut self.bus, &mut self.wires);
         let running = self.shared.with(|app| {

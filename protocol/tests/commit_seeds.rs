@@ -12,7 +12,7 @@ use pblink_protocol::time::Duration;
 
 type End = Endpoint<heapless::Vec<u8, 64>, Vec<u8>, 64>;
 
-/// What survives a kill: the rows that are not done, and the number of the oldest.
+/// The data that survives a kill: the rows that are not done, and the number of the oldest.
 #[derive(Clone, Default)]
 struct Store {
     rows: VecDeque<u32>,

@@ -97,7 +97,7 @@ fn every_limit_is_checked_and_the_limit_itself_passes() {
     assert_eq!(c.check(), Ok(()));
 }
 
-/// Published boards send what they like; the network then refuses it, and the board is told.
+/// Published boards send what they like; the network then refuses it, and the board learns of it.
 #[test]
 fn a_short_password_of_a_published_board_is_decoded() {
     let line = br#"["qos\n", 18491, "127.0.0.1", 2000, 10, "sim", "sim", "cfg"]"#;
@@ -194,7 +194,7 @@ fn reports() {
     }
 }
 
-/// Texts of at most so many bytes, with all that JSON has to escape.
+/// Texts of at most this many bytes, with all that JSON has to escape.
 fn strange(max: usize) -> impl Strategy<Value = String> {
     let char = prop_oneof![
         4 => prop::char::range(' ', '~'),

@@ -48,7 +48,7 @@ fn the_configuration_goes_first_after_every_reset_and_lines_keep_their_order() {
     assert!(has(&w, AppEvent::Server(false)));
 }
 
-/// A line that is read is on its way to the server; nobody can know whether it arrived there. What
+/// A line that is read is on its way to the server; the test cannot know whether it arrived there. What
 /// must hold over crashes of every kind: nothing from the board is doubled or reordered, and a crash
 /// loses at most what the ESP8266 held; nothing from the server is lost, and a crash doubles at most
 /// the line whose acknowledgement was on its way.

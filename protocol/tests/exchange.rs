@@ -188,7 +188,7 @@ fn a_responder_that_is_slow_to_boot_is_waited_for() {
     assert!(first.since(low) >= span(1000));
 }
 
-/// Nobody drives `ack` while the ESP8266 boots: it may be low, then high, then low for good.
+/// `ack` is not driven while the ESP8266 boots: it may be low, then high, then low for good.
 #[test]
 fn an_ack_that_floats_low_is_not_taken_for_a_boot() {
     let mut rig = Pair::new(Initiator::new(InitiatorTiming::default()));

@@ -10,9 +10,9 @@ type End = Endpoint<heapless::Vec<u8, 16>, Vec<u8>, 1>;
 struct Owner {
     /// Number and receipt of every message that was delivered.
     delivered: Vec<(u8, Receipt)>,
-    /// How many of them are in the batch that is being committed.
+    /// Number of them in the batch that is being committed.
     batch: usize,
-    /// How many of them are committed.
+    /// Number of them that are committed.
     committed: usize,
 }
 

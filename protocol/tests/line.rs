@@ -153,7 +153,7 @@ fn texts_that_cannot_be_one_line_are_refused() {
     assert_eq!(check_text("a\n\n"), Err(BadText::Newline));
 }
 
-/// What a reader found: lines, and `None` for one that was too long.
+/// Returns what a reader found: lines, and `None` for one that was too long.
 fn read<const N: usize>(segments: &[&[u8]]) -> Vec<Option<Vec<u8>>> {
     let mut reader = LineReader::new(Bounded::<u8, N>::new());
     let mut found = Vec::new();
@@ -307,7 +307,7 @@ proptest! {
             .split(|&b| b == b'\n')
             .map(|line| (line.len() <= 12).then(|| line.to_vec()))
             .collect();
-        // What follows the last newline is not complete; if it is too long, that is told already.
+        // What follows the last newline is not complete; if it is too long, that is reported already.
         let last = want.pop().unwrap();
         if last.is_none() {
             want.push(None);

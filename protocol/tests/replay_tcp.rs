@@ -8,7 +8,7 @@
 //! - keepalives: the reference's server sends one every `to/4` whatever else it sends, ours only if
 //!   nothing else was sent.
 //!
-//! In none of the recordings does the reference lose or double a line, so all must agree.
+//! In none of the recordings does the reference lose or duplicate a line, so all must agree.
 
 mod common;
 
@@ -45,7 +45,7 @@ struct Stream {
 }
 
 impl Stream {
-    /// `hello`: the first line is none of the others.
+    /// `hello`: the first line is not one of the others.
     fn read(reader: &mut LineReader<common::Buf>, bytes: &[u8], hello: bool, into: &mut Self) {
         reader.feed(bytes, |found| {
             let Found::Line(line) = found else { panic!("too long") };
@@ -64,12 +64,12 @@ impl Stream {
     }
 }
 
-/// What came out of a replay.
+/// The outcome of a replay.
 #[derive(Debug, Default)]
 struct Outcome {
     delivered: Vec<String>,
     acked: usize,
-    /// What the endpoint sent, over all connections.
+    /// Bytes that the endpoint sent, over all connections.
     sent: Stream,
     /// The longest time without a byte from it, while it was connected.
     gap: Duration,
@@ -149,7 +149,7 @@ impl Replay {
     }
 }
 
-/// What the peer sent, and what the reference in our place sent, from the recording.
+/// Returns what the peer sent, and what the reference in our place sent, from the recording.
 fn streams(entries: &[Entry], dir: &str, dropped_too: bool) -> (Stream, Vec<(Instant, Message)>) {
     let mut all = Stream::default();
     let mut timed = Vec::new();

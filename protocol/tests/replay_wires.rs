@@ -2,7 +2,7 @@
 //! wires: the edges and transfers of one recorded side are fed to ours, and what ours does is
 //! compared with what the other recorded side did.
 //!
-//! What must agree, exchange by exchange: the edges of `syn` and `ack` in their order, the lengths
+//! These must agree, exchange by exchange: the edges of `syn` and `ack` in their order, the lengths
 //! and bytes of all transfers (so also the hold-off bits). What may differ:
 //!
 //! - ours arms the slave *before* it raises `syn`, the reference after (a hazard of its own);
@@ -27,7 +27,7 @@ struct Exchange {
     entries: Vec<Entry>,
     syn: Vec<bool>,
     ack: Vec<bool>,
-    /// What the slave was armed with: true for sending, and how many bytes.
+    /// Transfers for which the slave was armed: true for sending, and the number of bytes.
     arms: Vec<(bool, usize)>,
     /// Bytes from the initiator: header, payload.
     down: Vec<Vec<u8>>,
@@ -235,7 +235,7 @@ fn our_responder_does_what_the_recorded_one_did() {
     assert_eq!(machine.failures(), 0);
 }
 
-/// What the published programs say to each other is understood here.
+/// Our code understands what the published programs say to each other.
 #[test]
 fn recorded_payloads_are_understood() {
     let list = recording();

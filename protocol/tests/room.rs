@@ -1,4 +1,4 @@
-//! What the ESP8266 has room for: a few long lines or many short ones, in each direction.
+//! The room in the ESP8266: a few long lines or many short ones, in each direction.
 
 mod common;
 
@@ -8,7 +8,7 @@ use pblink_protocol::MAX_TEXT;
 use pblink_protocol::coprocessor::{INBOX, OUTBOX};
 use pblink_protocol::delivery::Delivery;
 
-/// A text of so many bytes that is like no other.
+/// Makes a text of this many bytes that is like no other.
 fn text(number: usize, len: usize) -> String {
     let start = format!("{number} ");
     format!("{start}{}", "x".repeat(len.saturating_sub(start.len())))

@@ -185,7 +185,7 @@ fn nothing_is_settled_while_an_acknowledgement_is_held_or_unwritten() {
     end.on_connected(ms(0));
     get(&mut end, 0, "00a\n", &mut rec);
     assert_eq!(settles_after(&mut end, &mut rec, 0, 500), None, "held");
-    // Released, but the socket takes nothing: nobody calls transmit.
+    // Released, but the socket takes nothing: its owner does not call transmit.
     end.release(rec.receipts[0]);
     for n in 0..40 {
         end.on_bytes(ms(30_000 + n * 500), b"\n", &mut rec);

@@ -97,7 +97,7 @@ fn a_reboot_with_the_same_texts_is_recognised_when_there_was_more_than_one() {
     assert_eq!(r.delivered.len(), 7);
 }
 
-/// The documented exception: the wire cannot tell this from a lost acknowledgement.
+/// The documented exception: on the wire this looks like a lost acknowledgement.
 #[test]
 fn a_reboot_after_a_single_line_with_the_same_single_line_is_taken_for_a_repetition() {
     let mut r = Receiver::new();
@@ -256,7 +256,7 @@ fn run(ops: &[Op], texts: u64) -> Result<(), TestCaseError> {
             }
             Op::Reconnect => r.window.reconnected(),
             Op::Restart => {
-                // With fewer than two messages received and equal texts, nobody can tell.
+                // With fewer than two messages received and equal texts, the two cases look alike.
                 if s.arrived < 2 {
                     continue;
                 }

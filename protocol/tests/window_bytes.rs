@@ -34,8 +34,8 @@ fn bytes(window: &Window) -> Vec<u8> {
 }
 
 proptest! {
-    /// What comes back is the window as it is between two connections, whatever it went through, and its
-    /// bytes are as short as was promised.
+    /// A window comes back as it is between two connections, whatever it went through, and its bytes
+    /// are as short as was promised.
     #[test]
     fn a_window_comes_back_as_it_was(steps in steps(), next in any::<u8>(), text in 0..3u8) {
         let mut window = window(&steps);

@@ -71,7 +71,7 @@ async fn every_client_is_handed_out_while_reports_flood_the_events() {
         flood.abort();
     }
     soon(server.shutdown()).await;
-    // Nobody has read the events meanwhile. Those that are lost are told of, and all are accounted for.
+    // The events were not read meanwhile. The loss of some is reported, and all are accounted for.
     let (mut last, mut lost) = (0, 0);
     while let Some(notice) = soon(events.recv()).await {
         match notice {

@@ -140,7 +140,7 @@ async fn a_clean_shutdown_waits_for_acknowledgements() {
         peer.send("00\n").await;
         peer.answer("01two").await;
         peer.send("00last\n").await;
-        // Nothing but keepalives comes after that: nobody accepts the line. Then the server closes.
+        // Nothing but keepalives comes after that: the line is not accepted. Then the server closes.
         assert!(peer.rest().await.iter().all(|&b| b == b'\n'));
     };
     let (saved, ()) = soon(async { tokio::join!(shutdown, client) }).await;
@@ -166,7 +166,7 @@ async fn a_dropped_server_stops() {
     assert_eq!(soon(events.recv()).await, None);
     peer.rest().await;
     assert_eq!(soon(connection.closed()).await, Cause::Shutdown);
-    // Nobody listens any more, as soon as the listener's task has run.
+    // The port is closed as soon as the listener's task has run.
     soon(async { while tokio::net::TcpStream::connect(address).await.is_ok() {} }).await;
 }
 

@@ -1,8 +1,8 @@
-//! The server's process stands still (a loaded machine, a laptop's lid, SIGSTOP) and goes on: its timers
-//! are late then, and what its clients sent meanwhile waits in the sockets. Nobody's link may suffer.
+//! The server's process freezes (a loaded machine, a laptop's lid, SIGSTOP) and continues: its timers
+//! are late then, and what its clients sent meanwhile waits in the sockets. No link may suffer.
 //!
 //! The clock only moves when a test says so. In a [`stall`] it jumps, all timers that are due go off,
-//! and no socket is looked at in between: the order in which a process goes on after SIGCONT, where the
+//! and no socket is looked at in between: the order in which a process continues after SIGCONT, where the
 //! wait for sockets ends early and with nothing.
 
 mod common;
@@ -47,14 +47,14 @@ async fn at_once<F: Future>(future: F) -> F::Output {
     }
 }
 
-/// The process stands still for `length`, and `meanwhile` happens.
+/// Freezes the process for `length`, in which `meanwhile` happens.
 async fn stall(length: Duration, meanwhile: impl FnOnce()) {
     settle().await;
     let mut goes_on = pin!(tokio::time::sleep(Duration::from_millis(1)));
     assert!(!is_ready(goes_on.as_mut()).await);
     // Polled once it moves the clock, and nothing else.
     assert!(!is_ready(pin!(tokio::time::advance(length))).await);
-    // The test goes on before the tasks whose timers went off at the same time.
+    // The test continues before the tasks whose timers went off at the same time.
     goes_on.await;
     meanwhile();
     settle().await;

@@ -43,7 +43,7 @@ async fn strangers_make_room_for_others_oldest_first() {
     let server = start(builder.max_clients(6)).await;
     visit(&server, "board").await;
     empty(&server, "board").await;
-    // Here, and with a line that nobody has read: both stay.
+    // Here, and with a line that was not read: both stay.
     let mut here = Peer::hello(&server, "here").await;
     bring(&server, "here", &mut here, "00hello").await;
     visit(&server, "unread").await;
@@ -62,7 +62,7 @@ async fn strangers_make_room_for_others_oldest_first() {
     here.expect(&["00"]).await;
     here.tell(&server.link("here").expect("it is here"), "01still here").await;
     assert!(server.link("stranger 0").is_none());
-    // Who still holds its link is told, and does not wait for ever.
+    // A holder of its link learns of it, and does not wait for ever.
     let writer = begin_write(&forgotten, "come back").await;
     for n in 50..60 {
         let id = format!("stranger {n}");

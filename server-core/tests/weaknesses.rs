@@ -135,7 +135,7 @@ async fn w05_message_0_is_delivered_once_when_its_acknowledgement_is_lost() {
 
 #[tokio::test]
 async fn w05_exception_a_repeated_start_with_several_lines_looks_like_a_reboot() {
-    // The wire cannot tell these two: a board that repeats 00 and 01 after an outage, and one that
+    // These two look alike on the wire: a board that repeats 00 and 01 after an outage, and one that
     // was rebooted and begins with the same words. Losing what is new would be worse than doubling.
     let server = server(PATIENT).await;
     let app = App::start(&server);
@@ -165,7 +165,7 @@ async fn w06_after_a_reboot_messages_may_come_before_number_0() {
 
 #[tokio::test]
 async fn w06_exception_the_same_words_before_number_0_are_taken_for_a_repetition() {
-    // What comes before 00 has only its text to tell that it is new.
+    // What comes before 00 has only its text to show that it is new.
     let server = server(PATIENT).await;
     let app = App::start(&server);
     say_and_lose_the_acks(&server, &["00old0", "01same"]).await;
@@ -380,7 +380,7 @@ async fn w15_what_does_not_fit_is_not_acknowledged_and_comes_again() {
     peer.tell(&connection, "04line 4").await;
     peer.tell(&connection, "05line 5").await;
     assert_eq!(connection.status().duplicates, 0);
-    // Full once, told once; and a new episode is told again.
+    // Full once, reported once; and a new episode is reported again.
     for n in 6..11 {
         peer.send(format!("{n:02x}line {n}\n")).await;
     }
@@ -451,7 +451,7 @@ async fn w17_what_comes_with_the_hello_is_not_lost_or_delayed() {
     assert_eq!(app.read("2").await, long);
 }
 
-/// A test cannot set the machine's clock. It can show that nobody looks at it: the only reader of
+/// A test cannot set the machine's clock. It can show that the code does not read it: the only reader of
 /// the wall clock is the stamp of events.
 #[test]
 fn w18_nothing_is_timed_by_the_wall_clock() {

@@ -31,7 +31,7 @@ pblink_on_edge:
     jx      a5
 4:  ret
 
-// Where the compiler sends a panic: tells from where.
+// Where the compiler sends a panic: reports from where.
     .section .text.abort, "ax"
     .align  4
     .global abort

@@ -29,7 +29,7 @@ use crate::program::Program;
 /// Priority of our task: 0 to 2.
 const PRIORITY: u8 = 1;
 
-/// What belongs to the task: it and the callbacks use it, never two at a time.
+/// Data of the task: it and the callbacks use it, never two at a time.
 struct Task<T>(UnsafeCell<T>);
 
 // SAFETY: the core has one thread; `BUSY` keeps callbacks within our own calls away, and the
@@ -52,7 +52,7 @@ static QUEUE: Task<[MaybeUninit<raw::Event>; 4]> = Task::new([const { MaybeUnini
 static TIMER: Task<raw::Timer> = Task::new(raw::Timer::UNUSED);
 static CONNECTION: Task<raw::Connection> = Task::new(raw::Connection::UNUSED);
 static TCP: Task<raw::Tcp> = Task::new(raw::Tcp::UNUSED);
-/// What is being sent: the SDK may read it until it has told that it was sent.
+/// Bytes that are being sent: the SDK may read them until it has reported that they were sent.
 static SENDING: Task<[u8; SEND]> = Task::new([0; SEND]);
 static ADDRESS: Task<u32> = Task::new(0);
 
@@ -85,9 +85,9 @@ impl Shared {
 static POSTED: Shared = Shared::new(0);
 /// 1: the program is in use.
 static BUSY: Shared = Shared::new(0);
-/// What callbacks had to tell while the program was in use: bits.
+/// Events that callbacks could not hand over while the program was in use: bits.
 static DEFERRED: Shared = Shared::new(0);
-/// State of the connection, as told to the program: see `Phase`.
+/// State of the connection, as reported to the program: see `Phase`.
 static PHASE: Shared = Shared::new(Phase::Closed as u8);
 
 // assembly.S
@@ -137,7 +137,7 @@ fn post() {
     }
 }
 
-/// Tells the program, unless it is in use.
+/// Hands the program an event, unless the program is in use.
 fn tell(event: Event<'_>) -> bool {
     if BUSY.get() != 0 {
         return false;
@@ -249,7 +249,7 @@ extern "C" fn on_received(_: *mut c_void, bytes: *const u8, length: u16) {
     if phase() != Phase::Open {
         return;
     }
-    // SAFETY: the SDK gives so many valid bytes until this returns.
+    // SAFETY: the SDK gives this many valid bytes until this returns.
     let bytes = unsafe { core::slice::from_raw_parts(bytes, usize::from(length)) };
     if !tell(Event::Received(bytes)) {
         // They would be missing: only a new connection makes up for that.
@@ -268,7 +268,7 @@ extern "C" fn on_found(_: *const c_char, address: *const u32, _: *mut c_void) {
     }
 }
 
-/// Begins to connect to an address in the network's order. Whether that is possible.
+/// Begins to connect to an address in the network's order. Returns whether that is possible.
 fn open(address: u32) -> bool {
     // SAFETY: both structures are ours, and outlive the connection.
     unsafe {
@@ -365,7 +365,7 @@ impl Board for Chip {
 
     fn disconnect(&mut self) {
         if phase() != Phase::Closed {
-            // Before the call: what it calls back then is not told.
+            // Before the call: what it calls back then is not reported.
             set_phase(Phase::Closed);
             // At once, and so that the server learns of it.
             // SAFETY: the connection is ours; one that is not open yet is an error that is returned.
@@ -379,7 +379,7 @@ impl Board for Chip {
     }
 
     fn send(&mut self, len: usize) {
-        // SAFETY: the buffer stays as it is until the SDK has told that it was sent.
+        // SAFETY: the buffer stays as it is until the SDK has reported that it was sent.
         let sent = unsafe {
             raw::espconn_send(CONNECTION.get(), SENDING.get().cast(), len.min(SEND) as u16)
         };
@@ -488,7 +488,7 @@ fn panic(_: &PanicInfo<'_>) -> ! {
     stop(c"pblink: panic")
 }
 
-/// Tells why, and starts again.
+/// Reports the reason, and restarts.
 fn stop(why: &CStr) -> ! {
     // SAFETY: plain calls.
     unsafe {

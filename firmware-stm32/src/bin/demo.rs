@@ -29,7 +29,7 @@ struct App {
 
 impl Hooks for App {
     fn reset(&mut self, cause: ResetCause) {
-        // The messages for people tell it too.
+        // The messages for people report it too.
         if self.level == LogLevel::Errors {
             self.console.line(format_args!("ESP8266 reset: {cause}"));
         }

@@ -82,7 +82,7 @@ async fn write(
     }
 }
 
-/// Tells of each line.
+/// Reports each line.
 async fn read(link: Handle<'_>) -> Infallible {
     let line = LINE.take();
     loop {
@@ -95,7 +95,7 @@ async fn read(link: Handle<'_>) -> Infallible {
     }
 }
 
-/// Tells of each hook.
+/// Hooks that report each call.
 struct Tell;
 
 impl Tell {

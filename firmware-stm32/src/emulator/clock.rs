@@ -25,7 +25,7 @@ const SYST_CVR: *mut u32 = 0xe000_e018 as *mut u32;
 const RUN: u32 = 7;
 /// QEMU's core clock.
 const CYCLES_PER_MICRO: u64 = 168;
-/// What 24 bits hold.
+/// The longest time that 24 bits hold, in µs.
 const LONGEST: u64 = 0x00ff_ffff / CYCLES_PER_MICRO;
 
 struct Alarms {

@@ -50,7 +50,7 @@ fn panic(info: &PanicInfo<'_>) -> ! {
     die(format_args!("{info}"))
 }
 
-/// Tells why, and ends the emulator: the harness sees its end.
+/// Reports the reason, and ends the emulator: the harness sees its end.
 fn die(why: core::fmt::Arguments<'_>) -> ! {
     let mut text: heapless::String<MAX> = heapless::String::new();
     // A text that is too long is cut.

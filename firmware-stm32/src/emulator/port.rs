@@ -62,7 +62,7 @@ impl Reader {
     }
 }
 
-/// What the wires and the bus have in common.
+/// The common state of the wires and the bus.
 pub struct Port {
     initial_ack: bool,
     edges: RefCell<Deque<bool, 16>>,
@@ -86,7 +86,7 @@ impl Port {
         }
     }
 
-    /// Tells wires and bus what has happened. Whether the frame was for them.
+    /// Hands a frame to wires and bus. Returns whether it was for them.
     ///
     /// # Panics
     /// If more edges of `ack` wait than the ESP8266 can make.

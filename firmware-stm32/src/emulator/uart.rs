@@ -34,7 +34,7 @@ pub(super) fn start() {
     unsafe { (0xe000_e104 as *mut u32).write_volatile(1 << (super::USART2 - 32)) }
 }
 
-/// A byte is there. If nobody takes them, the interrupt stays off and QEMU keeps the next.
+/// Takes a byte that is there. If no task takes them, the interrupt stays off and QEMU keeps the next.
 pub(super) fn on_interrupt() {
     critical_section::with(|cs| {
         let mut received = RECEIVED.borrow_ref_mut(cs);

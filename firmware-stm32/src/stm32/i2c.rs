@@ -26,7 +26,7 @@ use crate::hardware::{BusEvent, SlaveBus};
 pub trait Instance: embassy_stm32::i2c::Instance + RccPeripheral {
     /// Its registers.
     const REGISTERS: Registers;
-    /// What its interrupt handlers and its driver share.
+    /// Returns the state that its interrupt handlers and its driver share.
     fn shared() -> &'static Shared;
 }
 
@@ -43,7 +43,7 @@ macro_rules! instance {
 }
 instance!(I2C1, I2C2, I2C3);
 
-/// What the interrupt handlers and the driver share.
+/// The state that the interrupt handlers and the driver share.
 pub struct Shared {
     transfer: Mutex<CriticalSectionRawMutex, RefCell<Transfer>>,
     waker: AtomicWaker,
@@ -212,7 +212,7 @@ enum Direction {
 
 /// One transfer, as the interrupt handlers see it.
 struct Transfer {
-    /// What is armed; `None` for nothing.
+    /// The direction of the armed transfer; `None` without one.
     direction: Option<Direction>,
     /// The master has addressed us.
     addressed: bool,

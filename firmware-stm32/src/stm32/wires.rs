@@ -1,7 +1,7 @@
 //! `syn`, `ack` and reset (RM0090 §8, GPIO; §12, EXTI).
 //!
 //! Every edge of `ack` is latched by EXTI. Two of its pulses may be shorter than an interrupt takes
-//! to be served: when one is over by then, the level is what it was before, and both edges are told.
+//! to be served: when one is over by then, the level is what it was before, and both edges are reported.
 
 use core::marker::PhantomData;
 use core::sync::atomic::{AtomicU16, AtomicU32, Ordering};
@@ -20,14 +20,14 @@ use pblink_protocol::time::Duration;
 
 use crate::hardware::Wires;
 
-/// How the ESP8266 is reset.
+/// Pin, level and length of the pulse that resets the ESP8266.
 pub struct Reset<'d> {
     /// The pin.
     pub pin: Peri<'d, AnyPin>,
     /// The level that resets. `Low`, straight to the RST pin: the pin is then open-drain with
     /// pull-up, so that a reset button does no harm. `High`, through a transistor: push-pull.
     pub active: Level,
-    /// How long. The reference's is 200 ms.
+    /// The length of the pulse. The reference's is 200 ms.
     pub pulse: Duration,
 }
 
@@ -119,7 +119,7 @@ fn on_edge(line: u16) {
     }
     let edges = EDGES.load(Ordering::Relaxed);
     let known = initial ^ (edges & 1 != 0);
-    // Level as before, and yet an edge: the pulse is over. Both edges are told.
+    // Level as before, and yet an edge: the pulse is over. Both edges are reported.
     let more = if known == level { 2 } else { 1 };
     EDGES.store(edges.wrapping_add(more), Ordering::Release);
     WAKER.wake();
@@ -133,13 +133,13 @@ pub struct AckSynReset<'d> {
     pulse: Duration,
     _ack: Flex<'d>,
     initial: bool,
-    /// Edges that were told.
+    /// Edges that were reported.
     told: u32,
 }
 
 impl<'d> AckSynReset<'d> {
     /// Takes the three pins. `syn` is high from here on, which tells the ESP8266 to wait; `ack` gets
-    /// a pull-up, since nobody drives it while the ESP8266 boots.
+    /// a pull-up, since it is not driven while the ESP8266 boots.
     ///
     /// # Errors
     /// If the interrupt is not the one of the `ack` pin.
@@ -174,7 +174,7 @@ impl<'d> AckSynReset<'d> {
         Ok(Self { syn, reset, active, pulse, _ack: ack, initial, told: 0 })
     }
 
-    /// How long the reset wire is to be active.
+    /// Returns the time that the reset wire is to be active.
     pub fn pulse(&self) -> Duration {
         self.pulse
     }
@@ -233,7 +233,7 @@ impl Wires for AckSynReset<'_> {
         if waiting == 0 {
             return Poll::Pending;
         }
-        // A wire that nobody drives may swing; of many edges only the last few matter, and their
+        // A wire that is not driven may swing; of many edges only the last few matter, and their
         // number must stay odd or even.
         if waiting > 4 {
             self.told = self.told.wrapping_add((waiting - 3) & !1);

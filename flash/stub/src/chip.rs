@@ -1,10 +1,10 @@
-//! What the stub needs of a chip.
+//! The stub's requirements on a chip.
 
-/// The flash chip did not do what it was told.
+/// The flash chip did not carry a command out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct FlashFault;
 
-/// What the stub needs of a chip. Flash addresses count from the start of flash.
+/// A chip, as the stub needs it. Flash addresses count from the start of flash.
 pub trait Chip {
     /// Waits for the next byte from the host.
     fn receive(&mut self) -> u8;
@@ -15,7 +15,7 @@ pub trait Chip {
     /// Waits until all bytes have left.
     fn flush(&mut self);
 
-    /// What a bit of the serial line takes, in periods of the clock that drives it.
+    /// Returns the length of a bit on the serial line, in periods of the clock that drives it.
     fn divider(&mut self) -> u32;
 
     /// Sets what [`divider`](Self::divider) returns, 1 to 0xfffff.
@@ -73,7 +73,7 @@ pub trait Chip {
     /// Writes a word of memory or a register; the address is a multiple of 4.
     fn poke(&mut self, address: u32, value: u32);
 
-    /// Waits so many microseconds.
+    /// Waits this many microseconds.
     fn delay(&mut self, micros: u32);
 
     /// Restarts the chip.

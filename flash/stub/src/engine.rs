@@ -1,8 +1,8 @@
 //! The commands, for any chip.
 //!
 //! A command is answered when it has been carried out, also a block of data when it is in flash. So the
-//! host sends nothing while the flash is being written, when nobody would take it from the 128 bytes
-//! that the chip holds; no interrupt is needed, and an error belongs to the block that it is told for.
+//! host sends nothing while the flash is being written, when the stub could not take it from the 128 bytes
+//! that the chip holds; no interrupt is needed, and an error belongs to the block whose answer it is.
 //! The line rests while the flash is written: that costs less than the rest of a block's time, and
 //! compression gains more.
 
@@ -36,7 +36,7 @@ struct Aligned<const N: usize>([u8; N]);
 pub struct Memory {
     frame: Aligned<FRAME>,
     window: Aligned<WINDOW>,
-    /// What is read may begin and end within a word.
+    /// Buffer for reading, which may begin and end within a word.
     read: Aligned<{ PACKET as usize + 8 }>,
 }
 
@@ -57,15 +57,15 @@ pub struct Stub<'a, C> {
     flash_size: u32,
 }
 
-/// What has come between two ends of frames.
+/// The bytes between two ends of frames.
 enum Received {
-    /// So many bytes.
+    /// This many bytes.
     Whole(usize),
-    /// So many bytes, and then something that no frame has.
+    /// This many bytes, and then something that no frame has.
     Broken(usize),
 }
 
-/// What to do when a command has been answered.
+/// The action after the answer to a command.
 enum Then {
     Nothing,
     Divider(u32),
@@ -73,7 +73,7 @@ enum Then {
     Reset,
 }
 
-/// What is answered.
+/// The answer to a command.
 #[derive(Default)]
 struct Answer {
     value: u32,
@@ -96,7 +96,7 @@ impl<'a, C: Chip> Stub<'a, C> {
     /// (RUN_USER_CODE).
     pub fn run(&mut self) {
         self.chip.attach();
-        // Every chip takes this; the host may tell more exactly.
+        // Every chip takes this; the host may give the exact values.
         let _ = self.set_parameters([0, LARGEST_FLASH, ERASE_BLOCK, SECTOR, 0x100, 0xffff]);
         self.send_frame(&[&GREETING]);
         let mut received = self.receive();
@@ -105,7 +105,7 @@ impl<'a, C: Chip> Stub<'a, C> {
                 Received::Whole(len) => (len, None),
                 Received::Broken(len) => (len, Some(Error::NotARequest)),
             };
-            // Too short a frame has no number; nobody waits for an answer to 0.
+            // Too short a frame has no number; no host waits for an answer to 0.
             let number = self.memory.frame.0[..len].get(1).copied().unwrap_or(0);
             let done = match error.or_else(|| self.is_bad(len)) {
                 Some(error) => Err(error),
@@ -178,7 +178,7 @@ impl<'a, C: Chip> Stub<'a, C> {
         self.send_frame(&[&[1, number, 2, 0, 0, 0, 0, 0, error as u8, 0]]);
     }
 
-    /// What is wrong with the frame, if it is not a request.
+    /// Returns the fault of the frame, if it is not a request.
     fn is_bad(&self, len: usize) -> Option<Error> {
         match &self.memory.frame.0[..len] {
             [0, _, low, high, _, _, _, _, data @ ..] => {
@@ -202,7 +202,7 @@ impl<'a, C: Chip> Stub<'a, C> {
     /// Carries a command out whose data has `len` bytes.
     fn command(&mut self, number: u8, len: usize) -> Done {
         match number {
-            // Its data does not matter to anybody; its length tells it from noise.
+            // Its data is ignored; its length distinguishes it from noise.
             command::SYNC if len == 36 => done(),
             command::SYNC => Err(Error::Length),
             command::READ_REG => {

@@ -22,16 +22,16 @@ pub const SECTOR: u32 = 0x1000;
 /// Flash can also be erased in these, which is quicker.
 pub const ERASE_BLOCK: u32 = 0x1_0000;
 
-/// What the chip can address: 24 bits.
+/// The largest flash that the chip can address: 24 bits.
 pub const LARGEST_FLASH: u32 = 0x100_0000;
 
 /// The longest packet of READ_FLASH.
 pub const PACKET: u32 = SECTOR;
 
-/// What the stub sends as soon as it runs, as a frame without a header.
+/// The stub's first output when it runs, as a frame without a header.
 pub const GREETING: [u8; 4] = *b"OHAI";
 
-/// How often SYNC is answered.
+/// The number of answers to SYNC.
 pub const SYNC_ANSWERS: usize = 8;
 
 /// Commands. Those from 0xd0 are the stub's only.
@@ -62,7 +62,7 @@ pub mod command {
 pub enum Error {
     /// The data is longer or shorter than the command wants, or than it says.
     Length = 0xc0,
-    /// What a data command carries has been garbled.
+    /// The data of a command has been garbled.
     Checksum = 0xc1,
     /// Blocks or packets of this size cannot be used.
     BlockSize = 0xc2,
@@ -74,7 +74,7 @@ pub enum Error {
     Unlock = 0xc5,
     /// There was no BEGIN before.
     NotBegun = 0xc6,
-    /// What was compressed cannot be decompressed.
+    /// The compressed data cannot be decompressed.
     Inflate = 0xc7,
     /// Less was sent than was announced.
     NotEnough = 0xc8,

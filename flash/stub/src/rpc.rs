@@ -1,4 +1,4 @@
-//! What passes between the emulator's stand-in for the chip's ROM and the test that runs it.
+//! Messages between the emulator's stand-in for the chip's ROM and the test that runs it.
 //!
 //! The core asks: number (1), two arguments (4 each), length (4), bytes. The test answers: status (4, 0
 //! for success), length (4), bytes. All little-endian. They are two pipes in the emulator's working
@@ -19,7 +19,7 @@ pub const ANSWER: usize = 8;
 /// The most bytes that a question or answer carries.
 pub const MOST: usize = 0x8000;
 
-/// What is asked, and the arguments.
+/// Questions, and their arguments.
 pub mod ask {
     /// A segment of the program to load: answered with address (4) and bytes. When there are no more:
     /// status 1, and the address to start at.

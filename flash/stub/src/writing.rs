@@ -12,14 +12,14 @@ pub(crate) const WINDOW: usize = 0x8000;
 pub(crate) struct Writing {
     /// Where the next byte goes.
     address: u32,
-    /// How many bytes are still to come.
+    /// Number of bytes that are still to come.
     remaining: u32,
     /// The next sector to erase, and the one behind the last.
     erase: u32,
     erase_end: u32,
     /// The number of the next block.
     block: u32,
-    /// It has failed: every further block is refused, so nobody takes it for written.
+    /// It has failed: every further block is refused, so that no host takes it for written.
     failed: Option<Error>,
     deflate: Option<Deflate>,
 }
@@ -87,7 +87,7 @@ impl Writing {
         done
     }
 
-    /// Whether all has come, and is in flash.
+    /// Checks that all has come, and is in flash.
     pub(crate) fn end(&self) -> Result<(), Error> {
         let is_open = self.deflate.as_ref().is_some_and(|deflate| !deflate.ended);
         match self.failed {

@@ -7,7 +7,7 @@
 //! closes the connection when [`outage`](Endpoint::outage) says so. Everything that the
 //! reference's `server.py` and `client.py` do between socket and application is here, for both ends.
 //!
-//! What a line costs: no allocation, one copy into the caller's buffer.
+//! A line costs no allocation, and one copy into the caller's buffer.
 
 use core::marker::PhantomData;
 
@@ -32,7 +32,7 @@ pub enum Role {
     Client,
 }
 
-/// What the owner did with a line that was handed to it.
+/// The owner's decision on a line that was handed to it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Disposition {
     /// It is in a queue that cannot lose it: acknowledge it.
@@ -43,7 +43,7 @@ pub enum Disposition {
     Refused,
 }
 
-/// What an endpoint calls while it looks at received bytes.
+/// The owner of an endpoint, which calls it while it looks at received bytes.
 pub trait Host<L> {
     /// A line arrived, for the first time.
     fn deliver(&mut self, text: &str, receipt: Receipt) -> Disposition;
@@ -53,7 +53,7 @@ pub trait Host<L> {
     fn acked(&mut self, ticket: Ticket, line: Option<L>, took: Duration) {
         let _ = (ticket, line, took);
     }
-    /// A line is no message, acknowledgement or keepalive. It is ignored.
+    /// Called for a line that is not a message, acknowledgement or keepalive. It is ignored.
     fn invalid(&mut self, line: &[u8]) {
         let _ = line;
     }
@@ -157,12 +157,12 @@ impl<B: LineBuf, L, const N: usize, S: Store<Line = L>> Endpoint<B, L, N, S> {
         &self.stats
     }
 
-    /// Whether there is a connection. It may be dead already: see [`outage`](Self::outage).
+    /// Returns whether there is a connection. It may be dead already: see [`outage`](Self::outage).
     pub fn is_connected(&self) -> bool {
         self.connection.is_some()
     }
 
-    /// Whether the peer has shown on this connection that it speaks the protocol: lines may flow.
+    /// Returns whether the peer has shown on this connection that it speaks the protocol: lines may flow.
     pub fn is_up(&self) -> bool {
         self.connection.as_ref().is_some_and(|c| match self.role {
             Role::Server => c.pause != Pause::UntilSignOfLife,
@@ -233,13 +233,13 @@ impl<B: LineBuf, L, const N: usize, S: Store<Line = L>> Endpoint<B, L, N, S> {
         self.outbox.first()
     }
 
-    /// How many lines are waiting or unacknowledged.
+    /// Returns the number of lines that are waiting or unacknowledged.
     pub fn unacked(&self) -> usize {
         self.outbox.len()
     }
 
-    /// Whether there are fewer than `N` lines, so that [`write`](Self::write) takes one if the store has
-    /// room.
+    /// Returns whether there are fewer than `N` lines, so that [`write`](Self::write) takes one if
+    /// the store has room.
     pub fn has_room(&self) -> bool {
         self.outbox.len() < N
     }
@@ -458,8 +458,8 @@ impl<B: LineBuf, L, const N: usize, S: Store<Line = L>> Endpoint<B, L, N, S> {
         self.window = window;
     }
 
-    /// Whether the connection is dead: nothing came for the time-out (a client that has not yet had a
-    /// line waits twice as long, since the server may be busy). The owner closes it.
+    /// Returns whether the connection is dead: nothing came for the time-out (a client that has not yet
+    /// had a line waits twice as long, since the server may be busy). The owner closes it.
     pub fn outage(&self, now: Instant) -> bool {
         self.outage_at().is_some_and(|at| now >= at)
     }

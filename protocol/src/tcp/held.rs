@@ -9,7 +9,7 @@ use super::mid_set::MidSet;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Receipt {
     pub(super) mid: Mid,
-    /// The running count of the uses of the number, as far as receipts have to be told apart by it.
+    /// The running count of the uses of the number, as far as it has to distinguish receipts.
     void: u8,
 }
 

@@ -77,7 +77,7 @@ pub enum Line<'a> {
 }
 
 impl<'a> Line<'a> {
-    /// Tells what a line (without its `\n`) is.
+    /// Classifies a line (without its `\n`).
     pub fn parse(line: &'a [u8]) -> Self {
         match line {
             [] => Self::Keepalive,
@@ -129,7 +129,7 @@ pub fn check_id(id: &str) -> Result<(), BadId> {
     }
 }
 
-/// Tells whether a character shows nothing, looks like an ordinary blank without being one, or
+/// Returns whether a character shows nothing, looks like an ordinary blank without being one, or
 /// changes the direction of the text around it. Two ids that differ in such characters look alike.
 /// The ordinary blank (U+0020) and control characters are not among them.
 pub const fn is_invisible(c: char) -> bool {

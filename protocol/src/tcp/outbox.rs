@@ -7,7 +7,7 @@ use super::store::{Put, Store};
 use crate::delivery::Delivery;
 use crate::time::{Duration, Instant};
 
-/// How many ids may lie between the oldest unacknowledged line and a new one. The reference's window
+/// The most ids that may lie between the oldest unacknowledged line and a new one. The reference's window
 /// forgets an id when the one about 120 later arrives.
 pub(super) const MAX_SPREAD: u8 = 100;
 
@@ -281,7 +281,7 @@ impl<S: Store, const N: usize> Outbox<S, N> {
         used
     }
 
-    /// Whether `sent` bytes are all that there are.
+    /// Returns whether `sent` bytes are the whole line.
     pub(super) fn is_complete(&self, ticket: Ticket, sent: usize) -> bool {
         self.bytes(ticket).is_none_or(|(_, text)| sent >= text.len() + 3)
     }
@@ -304,7 +304,7 @@ impl<S: Store, const N: usize> Outbox<S, N> {
     }
 }
 
-/// How many ids `to` is after `from`.
+/// Returns the number of ids from `from` to `to`.
 fn distance(from: Mid, to: Mid) -> u8 {
     let place = |m: Mid| u16::from(m.0) % 255;
     ((place(to) + 255 - place(from)) % 255) as u8

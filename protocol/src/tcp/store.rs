@@ -7,12 +7,12 @@ pub trait Store {
     /// The text of one of them; 0 is the oldest.
     ///
     /// # Panics
-    /// If there are not so many.
+    /// If there are not this many.
     fn text(&self, at: usize) -> &[u8];
     /// Takes one out; those behind it move up.
     ///
     /// # Panics
-    /// If there are not so many.
+    /// If there are not this many.
     fn remove(&mut self, at: usize) -> Self::Line;
 }
 

@@ -8,7 +8,7 @@ pub struct Timing {
     /// Silence for this long is an outage; a line is repeated when no acknowledgement came for this
     /// long; a keepalive goes out after a quarter of it. Both ends must use the same value.
     pub timeout: Duration,
-    /// How long a server holds lines back after the first sign of life: an ESP8266 that has just
+    /// The time that a server holds lines back after the first sign of life: an ESP8266 that has just
     /// connected loses what comes too soon (micropython-iot: "let ESP get out of bed").
     pub write_pause: Duration,
 }

@@ -9,7 +9,7 @@
 //! - it remembers a fingerprint of each text. A repetition has *the same bytes*, by the rules of the
 //!   wire; the same id with another text is therefore a new message of a sender that has restarted.
 //!
-//! What remains undecidable is listed in `docs/PROTOCOL.md`.
+//! `docs/PROTOCOL.md` lists the cases that remain undecidable.
 
 mod encoding;
 
@@ -18,7 +18,7 @@ pub use encoding::BadWindow;
 use super::line::Mid;
 use super::mid_set::MidSet;
 
-/// What a message is to its receiver.
+/// A receiver's verdict on a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Verdict {
     /// Seen for the first time.
@@ -37,8 +37,8 @@ pub struct Window {
     seen: MidSet,
     /// The newest id, if anything was received in this epoch.
     newest: Option<Mid>,
-    /// What came over the present connection. A sender restarts only between connections, so this
-    /// belongs to its present run whenever a restart is recognised.
+    /// Ids that came over the present connection. A sender restarts only between connections, so they
+    /// belong to its present run whenever a restart is recognised.
     local: MidSet,
     /// This epoch was recognised by its texts before its id 0 came, over the present connection.
     awaiting_zero: bool,
@@ -68,7 +68,7 @@ impl Window {
         self.awaiting_zero = false;
     }
 
-    /// Tells what a message is, without remembering it: see [`accept`](Self::accept).
+    /// Returns the verdict on a message without remembering it: see [`accept`](Self::accept).
     pub fn judge(&self, mid: Mid, fingerprint: u32) -> Verdict {
         let repeated = self.contains(mid) && self.fingerprint(mid) == fingerprint;
         if mid.0 == 0 {

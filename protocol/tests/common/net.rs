@@ -19,7 +19,7 @@ pub struct Written {
     pub acked: bool,
     /// Its sender restarted before it was acknowledged: it may be lost.
     abandoned: bool,
-    /// How often its receiver restarted before it was acknowledged: it may come again each time.
+    /// Number of restarts of its receiver before it was acknowledged: it may come again each time.
     again: usize,
 }
 
@@ -77,7 +77,7 @@ pub struct Side {
     /// Bytes on their way to this side: when they arrive, and what. `None` is the end of the
     /// connection.
     incoming: VecDeque<(Instant, Option<Vec<u8>>)>,
-    /// Nothing reaches this side any more, and it is not told.
+    /// Nothing reaches this side any more, and it does not learn of that.
     swallowed: bool,
     polls: u64,
 }
@@ -219,7 +219,7 @@ impl Net {
             let pause = if self.faults { self.rng.below(1500) } else { 100 };
             self.connect_at = Some(self.now + span(pause));
         }
-        // The other side is told, unless the network is silent.
+        // The other side learns of it, unless the network is silent.
         let other = &mut self.sides[1 - at];
         if other.end.is_connected() && !other.swallowed && !self.rng.one_in(4) {
             other.incoming.push_back((self.now + span(20), None));
@@ -256,7 +256,7 @@ impl Net {
                     }
                     let end = side.incoming.back().map_or(self.now, |i| i.0);
                     side.incoming.push_back((end, None));
-                    // What is sent from here on goes nowhere; the end is told.
+                    // What is sent from here on goes nowhere; the end is reported.
                     side.swallowed = true;
                 }
             }

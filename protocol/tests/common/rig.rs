@@ -1,6 +1,6 @@
 //! An STM32 and an ESP8266 on virtual wires, in virtual time.
 //!
-//! The bus runs at 100 kHz (90 µs a byte). Whatever happens to one side is told to it in order;
+//! The bus runs at 100 kHz (90 µs a byte). Each side learns of its events in order;
 //! how late is adjustable. Faults are fields that a test sets.
 
 use std::collections::BTreeMap;
@@ -110,28 +110,28 @@ pub struct Rig<S, E> {
     /// The delay with which the STM32 learns of edges and of the ends of transfers.
     pub ack_latency: Duration,
     pub transfer_latency: Duration,
-    /// The STM32 learns of all edges of so much time at once: pulses are 0 µs long for it.
+    /// The STM32 learns of all edges within this time at once: pulses are 0 µs long for it.
     pub ack_batch: Duration,
-    /// So many transfers find nobody at the address.
+    /// This many transfers find no slave at the address.
     pub naks: u32,
     /// The next transfer is garbled, and both sides notice.
     pub garble: bool,
     /// The bytes that the next header becomes on its way.
     pub header: Option<[u8; 2]>,
-    /// An ESP8266 that starts again in the middle of an exchange may transfer what nobody expects.
+    /// An ESP8266 that restarts in the middle of an exchange may transfer what the STM32 does not expect.
     pub mismatch_allowed: bool,
-    /// The first byte of the next payload from the STM32 is garbled, and nobody notices.
+    /// The first byte of the next payload from the STM32 is garbled, unnoticed by either side.
     pub corrupt_payload: bool,
     /// The ESP8266 does nothing until its next reset.
     pub hung: bool,
-    /// It hangs after so many of its actions.
+    /// It hangs after this many of its actions.
     pub hang_after: Option<u32>,
     /// The ESP8266 does not boot any more.
     pub dead: bool,
     /// The wire is stuck at this level, as its reader sees it.
     pub ack_stuck: Option<bool>,
     pub syn_stuck: Option<bool>,
-    /// The level of `ack` while nobody drives it.
+    /// The level of `ack` while it is not driven.
     pub floating: bool,
 }
 
@@ -179,7 +179,7 @@ impl<S: Stm, E: Esp> Rig<S, E> {
         self.trace.push((self.now, seen));
     }
 
-    /// Sets the level of `ack`, and tells the STM32.
+    /// Sets the level of `ack`, and reports it to the STM32.
     pub fn drive_ack(&mut self, level: bool) {
         if self.ack == level {
             return;

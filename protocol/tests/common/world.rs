@@ -196,7 +196,7 @@ impl World {
         self.rig.poll_esp();
     }
 
-    /// The connection is gone and nobody is told.
+    /// The connection is gone and neither end learns of it.
     fn cut(&mut self) {
         self.conn += 1;
         self.connected = false;

@@ -175,7 +175,7 @@ async fn start() -> Server {
     server.expect("a port")
 }
 
-/// The clients write and wait for the acknowledgement; the application reads.
+/// Measures clients that write and wait for the acknowledgement; the application reads.
 async fn from_clients(count: usize, pipeline: usize) -> Figures {
     let server = start().await;
     let clients = Clients::start("write", server.local_addr(), count, pipeline);
@@ -193,7 +193,8 @@ async fn from_clients(count: usize, pipeline: usize) -> Figures {
     figures
 }
 
-/// The application writes and waits for the acknowledgement, `pipeline` tasks for each client.
+/// Measures an application that writes and waits for the acknowledgement, with `pipeline` tasks for
+/// each client.
 async fn to_clients(count: usize, pipeline: usize) -> Figures {
     let server = start().await;
     let _clients = Clients::start("answer", server.local_addr(), count, pipeline);

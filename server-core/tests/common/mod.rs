@@ -181,7 +181,7 @@ pub async fn read(connection: &Connection) -> String {
     soon(connection.read_line()).await.expect("the server lives")
 }
 
-/// Waits until a link has this many lines that nobody has accepted.
+/// Waits until a link has this many lines that are not accepted yet.
 pub async fn arrived(connection: &Connection, lines: u64) {
     soon(async {
         while connection.status().unread < lines {
@@ -197,7 +197,7 @@ pub struct App {
 }
 
 impl App {
-    /// Serves all clients of the server that nobody has taken on.
+    /// Serves all clients of the server that no other task has taken on.
     pub fn start(server: &Server) -> Self {
         let (server, lines) = (server.clone(), Arc::<Mutex<BTreeMap<_, _>>>::default());
         let app = Self { lines: Arc::clone(&lines) };

@@ -54,7 +54,7 @@ const FLASH_ID: u32 = 0x16_40ef;
 const FUSES: u32 = 0x3ff0_0050;
 const FUSE_WORDS: [u32; 4] = [0x0300_0000, 0x0000_0102, 0, 0];
 
-/// What the RAM for the stub's data holds before: a stub that takes it for zeroes shows.
+/// The content of the RAM for the stub's data before it runs, so that a stub that relies on zeroes shows.
 const PAINT: u32 = 0xa5a5_a5a5;
 const DATA: core::ops::Range<u32> = 0x3ffe_8000..0x3fff_c000;
 
@@ -66,7 +66,7 @@ struct Bench {
     waiting: usize,
     sent: [u8; 1024],
     unsent: usize,
-    /// The last thing that the stub did was to look whether something has come.
+    /// The stub's last action was to check for incoming bytes.
     waits: bool,
     /// The UART's clock divider. The RAM at the UART's place is never touched by this module: the emulator
     /// would stop for ever at a watched place when the trap is closed.
@@ -160,7 +160,7 @@ impl Bench {
         (status, len as usize)
     }
 
-    /// What the stub has given to the UART.
+    /// Sends what the stub has given to the UART.
     fn send(&mut self) {
         let unsent = core::mem::take(&mut self.unsent);
         let sent = self.sent;
@@ -218,7 +218,7 @@ impl Bench {
 #[unsafe(no_mangle)]
 extern "C" fn bench_main() -> ! {
     for at in DATA.step_by(4) {
-        // SAFETY: RAM that nobody uses yet.
+        // SAFETY: RAM that is not in use yet.
         unsafe { (at as *mut u32).write_volatile(PAINT) };
     }
     let entry = with(|bench| {
@@ -415,7 +415,7 @@ extern "C" fn rom_write(address: u32, from: *const u8, len: u32) -> u32 {
         if !(from as u32).is_multiple_of(4) {
             bench.crash("the stub wrote flash from a place that is not aligned");
         }
-        // SAFETY: the stub says that so many bytes are there.
+        // SAFETY: the stub says that this many bytes are there.
         let bytes = unsafe { core::slice::from_raw_parts(from, len as usize) };
         bench.ask(ask::WRITE, address, 0, bytes).0
     })
@@ -429,7 +429,7 @@ extern "C" fn rom_read(address: u32, to: *mut u8, len: u32) -> u32 {
         }
         let (status, read) = bench.ask(ask::READ, address, len, &[]);
         if status == 0 {
-            // SAFETY: the stub says that there is room for so many bytes.
+            // SAFETY: the stub says that there is room for this many bytes.
             let bytes = unsafe { core::slice::from_raw_parts_mut(to, len as usize) };
             bytes.copy_from_slice(&bench.buffer[..read]);
         }

@@ -1,6 +1,6 @@
 // What stands in for the chip's ROM: its functions at their addresses, and a trap for the UART.
 
-// Where the core starts. Nobody has set a stack yet.
+// Where the core starts. There is no stack yet.
     .section .reset, "ax"
     .global _reset
 _reset:

@@ -113,12 +113,12 @@ impl Chip for Esp8266 {
     }
 
     fn read(&mut self, address: u32, bytes: &mut [u8]) -> Result<(), FlashFault> {
-        // SAFETY: the ROM writes so many bytes there; `Chip` says that all is aligned to words.
+        // SAFETY: the ROM writes this many bytes there; `Chip` says that all is aligned to words.
         result(unsafe { SPIRead(address, bytes.as_mut_ptr(), bytes.len() as u32) })
     }
 
     fn write(&mut self, address: u32, bytes: &[u8]) -> Result<(), FlashFault> {
-        // SAFETY: the ROM reads so many bytes there; `Chip` says that all is aligned to words.
+        // SAFETY: the ROM reads this many bytes there; `Chip` says that all is aligned to words.
         result(unsafe { SPIWrite(address, bytes.as_ptr(), bytes.len() as u32) })
     }
 

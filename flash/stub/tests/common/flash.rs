@@ -9,17 +9,17 @@ pub const LIMIT: Duration = Duration::from_secs(60);
 /// Size of the flash chip.
 pub const SIZE: usize = 0x40_0000;
 
-/// What the chip holds of what the host sends while nobody takes it.
+/// The number of bytes from the host that the chip holds while the program takes none.
 pub const FIFO: usize = 128;
 
-/// How the stub has ended.
+/// The end of the stub.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum End {
     Reset,
     UserCode,
 }
 
-/// What the tests look at. Writing only clears bits, as in a real chip.
+/// A board that the tests inspect. Writing only clears bits, as in a real chip.
 #[derive(Debug)]
 pub struct Board {
     pub flash: Vec<u8>,
@@ -36,7 +36,7 @@ pub struct Board {
     /// Bytes of the host that were lost, since they came while the flash was busy.
     pub lost: usize,
     pub end: Option<End>,
-    /// What no chip would have got over.
+    /// A fault that no chip would have survived.
     pub crash: Option<String>,
 }
 
@@ -67,7 +67,7 @@ impl Board {
 
     fn at(&mut self, address: u32, len: usize) -> Option<&mut [u8]> {
         assert!(self.attached >= 2, "the pins of the flash are not connected");
-        // The ROM refuses what is beyond the size that it was told.
+        // The ROM refuses what is beyond the size that it was given.
         let end = address as usize + len;
         assert!(end <= self.parameters[1] as usize, "flash was used beyond its end");
         // A smaller chip does not know these address lines.

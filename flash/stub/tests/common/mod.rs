@@ -1,4 +1,4 @@
-//! What the tests share, on the host and (from `rigs/qemu/`) in the emulator: a flash chip, a host
+//! Common parts of the tests on the host and (from `rigs/qemu/`) in the emulator: a flash chip, a host
 //! program's end of the line, and the tests themselves.
 
 pub mod flash;

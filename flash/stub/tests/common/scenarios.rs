@@ -290,7 +290,7 @@ pub fn garbage(host: &mut Host) {
         let answer = host.answer(number);
         assert_eq!(answer, Answer { value: 0, data: vec![], error: error as u8 }, "{bytes:02x?}");
     };
-    // Too short, not a request, of another length than told.
+    // Too short, not a request, of another length than announced.
     refused(host, &frame(&[0]), 0, Error::NotARequest);
     refused(host, &frame(&[0, 8, 0, 0, 0, 0, 0]), 8, Error::NotARequest);
     refused(host, &frame(&[1, 8, 0, 0, 0, 0, 0, 0]), 8, Error::NotARequest);

@@ -9,7 +9,7 @@
 //! | 4 each | the fingerprints of these numbers, in order, little-endian |
 //! | 4 | the fingerprint of all bytes before it |
 //!
-//! What belongs to a connection is not stored.
+//! State that belongs to a connection is not stored.
 
 use core::fmt;
 
