@@ -9,11 +9,12 @@ use pblink_protocol::i2c::BusFault;
 /// None of these waits for the other side, the I2C transfers excepted: they take the time that the bus
 /// takes (20 ms for the longest) and have a limit of their own.
 pub trait Board {
-    /// A counter of microseconds that wraps at 2³².
+    /// Returns the count of microseconds, which wraps at 2³².
     fn micros(&mut self) -> u32;
 
-    /// The level of `syn`. An edge need only lead to a call of [`Program::run`](crate::Program::run):
-    /// no two edges follow each other without an answer in between.
+    /// Returns the level of `syn`. An edge need only lead to a call of
+    /// [`Program::run`](crate::Program::run): no two edges follow each other without an answer in
+    /// between.
     fn syn(&mut self) -> bool;
 
     /// Sets `ack`.

@@ -11,12 +11,12 @@ pub struct Clock {
 }
 
 impl Clock {
-    /// A clock whose zero point is that of the counter.
+    /// Makes a clock whose zero point is that of the counter.
     pub const fn new() -> Self {
         Self { last: 0, wraps: 0 }
     }
 
-    /// The time when the counter shows `micros`.
+    /// Returns the time when the counter shows `micros`.
     pub fn now(&mut self, micros: u32) -> Instant {
         if micros < self.last {
             self.wraps = self.wraps.wrapping_add(1);

@@ -8,13 +8,13 @@ pub trait Lines {
     fn set_scl(&mut self, level: bool);
     /// Releases (true) or pulls down the data line.
     fn set_sda(&mut self, level: bool);
-    /// The level of the clock: low also when the slave holds it.
+    /// Returns the level of the clock: low also when the slave holds it.
     fn scl(&mut self) -> bool;
-    /// The level of the data line.
+    /// Returns the level of the data line.
     fn sda(&mut self) -> bool;
     /// Waits for half a clock: 5 µs for 100 kHz.
     fn half_clock(&mut self);
-    /// A counter of microseconds that wraps.
+    /// Returns the count of microseconds, which wraps.
     fn micros(&mut self) -> u32;
 }
 
@@ -31,14 +31,14 @@ pub struct Master<L> {
 }
 
 impl<L: Lines> Master<L> {
-    /// A master on a bus that is in any state.
+    /// Makes a master on a bus that is in any state.
     pub fn new(mut lines: L) -> Self {
         lines.set_scl(true);
         lines.set_sda(true);
         Self { lines, patience: STRETCH }
     }
 
-    /// The lines, to look at.
+    /// Returns the lines, to look at.
     pub fn lines(&mut self) -> &mut L {
         &mut self.lines
     }
@@ -100,7 +100,8 @@ impl<L: Lines> Master<L> {
         }
     }
 
-    /// A slave that was interrupted within a byte holds the data line until it has had its clocks.
+    /// Frees the bus. A slave that was interrupted within a byte holds the data line until it has had
+    /// its clocks.
     fn recover(&mut self) -> Result<(), BusFault> {
         self.lines.set_sda(true);
         for _ in 0..9 {

@@ -32,8 +32,8 @@ pub struct Program {
 }
 
 impl Program {
-    /// A program that does nothing until [`start`](Self::start). It is larger than the chip's stack: this
-    /// makes it where it stays, in a `static`.
+    /// Makes a program that does nothing until [`start`](Self::start). It is larger than the chip's
+    /// stack: this makes it where it stays, in a `static`.
     pub const fn idle() -> Self {
         Self {
             esp: Coprocessor::idle(),
@@ -51,7 +51,7 @@ impl Program {
         self.esp.start(syn);
     }
 
-    /// The machine, to look at.
+    /// Returns the machine, to look at.
     pub fn machine(&self) -> &Coprocessor {
         &self.esp
     }

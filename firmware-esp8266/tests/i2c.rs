@@ -79,7 +79,7 @@ impl Slave {
         self.scl && self.now >= self.holds_scl_until
     }
 
-    /// The clock may have changed.
+    /// Reacts to a possible change of the clock.
     fn look(&mut self) {
         let before =
             std::mem::replace(&mut self.clock, self.scl && self.now >= self.holds_scl_until);

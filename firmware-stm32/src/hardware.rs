@@ -31,7 +31,7 @@ pub trait SlaveBus {
     /// it has after power-on, whatever state it is in. Events that wait are forgotten.
     fn reset(&mut self);
 
-    /// The bytes of the last [`BusEvent::Received`], until the next transfer is armed.
+    /// Returns the bytes of the last [`BusEvent::Received`], until the next transfer is armed.
     fn received(&self) -> &[u8];
 
     /// Returns the next event; wakes `waker` when there is one.
@@ -46,11 +46,11 @@ pub trait Wires {
     /// Makes the reset wire active or not. Which level that is, the implementation knows.
     fn set_reset(&mut self, active: bool);
 
-    /// The level that `ack` had when the driver began to watch it. Edges are counted from there.
+    /// Returns the level that `ack` had when the driver began to watch it. Edges are counted from there.
     fn initial_ack(&self) -> bool;
 
-    /// The next edge of `ack`: the level after it. No edge may be missed, also not both of a pulse that
-    /// is over by the time of the interrupt. `waker` is woken at the next one.
+    /// Returns the next edge of `ack`: the level after it. It must not miss any edge, not even both of a
+    /// pulse that is over by the time of the interrupt. `waker` is woken at the next one.
     fn poll_ack(&mut self, waker: &Waker) -> Poll<bool>;
 }
 

@@ -11,36 +11,37 @@ use pblink_protocol::report::Report;
 /// [`Handle`](crate::Handle), but must not wait for anything: 1 s is all that the ESP8266 is given for
 /// a step of an exchange, and the runner takes part in it.
 pub trait Hooks {
-    /// The ESP8266 could not join the network within 20 s: the credentials may be wrong. It keeps
-    /// trying. A published ESP8266 halts; the link then resets it.
+    /// Called when the ESP8266 could not join the network within 20 s: the credentials may be wrong. It
+    /// keeps trying. A published ESP8266 halts; the link then resets it.
     fn bad_wifi(&mut self) {}
 
-    /// The server refused the first connection, or did not answer. The ESP8266 keeps trying. A
-    /// published one halts; the link then resets it.
+    /// Called when the server refused the first connection, or did not answer. The ESP8266 keeps
+    /// retrying. A published one halts; the link then resets it.
     fn bad_server(&mut self) {}
 
-    /// The ESP8266 reports how often it has connected, the number of the report, and its free memory
-    /// in bytes.
+    /// Called when the ESP8266 reports how often it has connected, the number of the report, and its
+    /// free memory in bytes.
     fn report(&mut self, report: Report) {
         let _ = report;
     }
 
-    /// The ESP8266 has reached the server, or has lost it.
+    /// Called when the ESP8266 has reached the server, or has lost it.
     fn server_ok(&mut self, up: bool) {
         let _ = up;
     }
 
-    /// The ESP8266 is being reset. Lines are kept, and sent again where they were not passed.
+    /// Called when the ESP8266 is reset. Lines are kept, and sent again where they were not passed.
     fn reset(&mut self, cause: ResetCause) {
         let _ = cause;
     }
 
-    /// A line from the ESP8266 was dropped. Only a foreign one, or a garbled bus, sends such lines.
+    /// Called when a line from the ESP8266 was dropped. Only a foreign one, or a garbled bus, sends
+    /// such lines.
     fn dropped(&mut self, cause: DropCause) {
         let _ = cause;
     }
 
-    /// A message for people, if [`Options::verbose`](crate::Options::verbose) is set.
+    /// Called with a message for people, if [`Options::verbose`](crate::Options::verbose) is set.
     fn log(&mut self, message: fmt::Arguments<'_>) {
         let _ = message;
     }

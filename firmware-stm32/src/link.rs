@@ -59,7 +59,7 @@ impl Shared {
         }
     }
 
-    /// The only place where the machine is borrowed. `f` is never user code, so that the borrow
+    /// Borrows the machine for `f`; no other place does. `f` is never user code, so that the borrow
     /// cannot be nested.
     pub(crate) fn with<R>(&self, f: impl FnOnce(&mut AppBase) -> R) -> R {
         f(&mut self.app.borrow_mut())
@@ -148,7 +148,7 @@ impl Handle<'_> {
         .await;
     }
 
-    /// The same without waiting: false if no line is there, and `line` is then as it was.
+    /// Does the same without waiting: false if no line is there, and `line` is then as it was.
     pub fn try_readline(&self, line: &mut Line) -> bool {
         let read = self.shared.with(|app| {
             app.read_line(now(), |text| {
@@ -183,7 +183,7 @@ impl Handle<'_> {
         .await
     }
 
-    /// The same without waiting.
+    /// Does the same without waiting.
     ///
     /// # Errors
     /// Those of [`write`](Self::write), and [`WriteError::Full`] if there is no room now.

@@ -72,8 +72,8 @@ impl Board {
         Self { hardware: Hardware { bus, wires, reset_pulse }, console, watchdog }
     }
 
-    /// The settings from flash. Without any, or with damaged ones, the [built-in](built_in_settings) ones,
-    /// and why.
+    /// Returns the settings from flash. Without any, or with damaged ones, the
+    /// [built-in](built_in_settings) ones, and why.
     pub fn settings() -> (Settings, Option<SettingsError>) {
         // SAFETY: this is flash, always readable, aligned for bytes, and nothing writes to it while
         // the program runs.

@@ -33,8 +33,8 @@ impl Default for Options {
 /// The result of [`new`]: the handle for your tasks, and the runner.
 pub type Link<'d, B, W, H, D> = (Handle<'d>, Runner<'d, B, W, H, D>);
 
-/// A link: the handle for your tasks, and the runner, which must be [run](Runner::run) for anything to
-/// happen. The connection id is part of the configuration.
+/// Makes a link: the handle for your tasks, and the runner, which must be [run](Runner::run) for
+/// anything to happen. The connection id is part of the configuration.
 ///
 /// `state` is to be fresh: it is not emptied here, since a copy of it would take as much stack.
 ///

@@ -40,7 +40,7 @@ fn lines_go_both_ways() {
     assert_eq!(order, [AppEvent::Started, AppEvent::Server(true)]);
 }
 
-/// A board whose ESP8266 answers on the wires but whose program can be silent.
+/// Returns a board whose ESP8266 answers on the wires but whose program can be silent.
 fn bare() -> Rig<AppBase, Responder> {
     let app = AppBase::new(&config(), InitiatorTiming::default()).unwrap();
     let mut rig: Rig<AppBase, Responder> = Rig::new(app);

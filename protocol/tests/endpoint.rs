@@ -42,7 +42,7 @@ fn write(
     end.write(ms(at), text.into(), delivery).expect("room")
 }
 
-/// A connected endpoint of which the first line (id 0) is done, so that the next has id 1.
+/// Returns a connected endpoint of which the first line (id 0) is done, so that the next has id 1.
 fn warm(role: Role) -> End {
     let mut end = up(role);
     write(&mut end, 300, "first", Delivery::ORDERED);

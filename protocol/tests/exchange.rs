@@ -20,7 +20,7 @@ fn started() -> Pair {
     rig
 }
 
-/// A pair between which exchanges take place.
+/// Returns a pair between which exchanges take place.
 fn synced() -> Pair {
     let mut rig = started();
     sync(&mut rig);

@@ -22,7 +22,7 @@ fn from_coprocessor(frame: CoprocessorFrame<'_>) -> Vec<u8> {
     out
 }
 
-/// The line without its `\n`, of which there must be one.
+/// Returns the line without its `\n`, of which there must be one.
 fn line(bytes: &[u8]) -> &[u8] {
     bytes.strip_suffix(b"\n").expect("a frame ends its line")
 }

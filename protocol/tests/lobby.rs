@@ -16,7 +16,7 @@ fn classic(now: Instant) -> Guest {
     Guest::new(now, Timing::classic())
 }
 
-/// A guest that has given an id at `now`.
+/// Returns a guest that has given an id at `now`.
 fn named(now: Instant) -> Guest {
     let mut guest = classic(now);
     assert_eq!(guest.on_bytes(now, b"1\n"), Ok(Some(2)));

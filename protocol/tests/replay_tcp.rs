@@ -142,7 +142,7 @@ impl Replay {
         self.out.acked += rec.acked.len();
     }
 
-    /// A client that boots again forgets everything.
+    /// Boots the client again: it forgets everything.
     fn reboot(&mut self) {
         self.end = fresh(self.role);
         self.last_out = None;

@@ -53,7 +53,8 @@ impl Exchange {
         self.entries.push(entry.clone());
     }
 
-    /// The transfers that the headers ask for are complete, and `syn` has come down after the last.
+    /// Returns whether the transfers that the headers ask for are complete, and `syn` has come down
+    /// after the last.
     fn is_complete(&self) -> bool {
         let wants = |transfers: &[Vec<u8>]| match transfers.first() {
             Some(header) => 1 + usize::from(header[0] > 0),

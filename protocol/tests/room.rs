@@ -14,7 +14,7 @@ fn text(number: usize, len: usize) -> String {
     format!("{start}{}", "x".repeat(len.saturating_sub(start.len())))
 }
 
-/// The server writes lines that do not wait for each other.
+/// Writes lines, as the server, that do not wait for each other.
 fn burst(w: &mut World, texts: &[String]) {
     let now = w.now();
     for text in texts {

@@ -4,7 +4,7 @@ use pblink_protocol::tcp::line::Mid;
 use pblink_protocol::tcp::window::{BadWindow, Verdict, Window, fingerprint};
 use proptest::prelude::*;
 
-/// A window that has seen messages over some connections: `None` is a new one.
+/// Returns a window that has seen messages over some connections: `None` is a new one.
 fn window(steps: &[Option<(u8, u8)>]) -> Window {
     let mut window = Window::new();
     for step in steps {

@@ -11,7 +11,7 @@ async fn recv(connection: &Connection) -> Received {
     soon(connection.recv()).await.expect("the server lives")
 }
 
-/// A client that has sent these messages, and its link, which has them.
+/// Returns a client that has sent these messages, and its link, which has them.
 async fn sent(server: &Server, messages: &[&str]) -> (Peer, Connection) {
     let mut peer = Peer::hello(server, "1").await;
     let connection = soon(server.client("1")).await;

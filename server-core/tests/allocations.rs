@@ -49,7 +49,7 @@ struct Lines {
 }
 
 impl Lines {
-    /// The next bytes that are no keepalives: `len` of them.
+    /// Takes the next `len` bytes that are not keepalives.
     async fn take(&mut self, len: usize) {
         self.bytes.clear();
         let mut line_began = true;

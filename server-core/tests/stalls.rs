@@ -75,7 +75,7 @@ fn close(stream: &TcpStream) {
     stream.shutdown(Shutdown::Write).expect("it was open");
 }
 
-/// A client that is connected, and its link.
+/// Returns a client that is connected, and its link.
 async fn client(server: &Server, id: &str) -> TcpStream {
     let stream = connect(server);
     send(&stream, format!("{id}\n").as_bytes());
@@ -83,7 +83,7 @@ async fn client(server: &Server, id: &str) -> TcpStream {
     stream
 }
 
-/// The link was never down, and works.
+/// Checks that the link was never down, and works.
 async fn lives(server: &Server, stream: &TcpStream) {
     let connection = server.link("1").expect("it has connected");
     let status = connection.status();

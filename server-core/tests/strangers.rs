@@ -22,7 +22,7 @@ async fn bring(server: &Server, id: &str, peer: &mut Peer, message: &str) {
     .await;
 }
 
-/// A client that says one word and goes. Returns when the server knows that it is gone.
+/// Visits as a client that says one word and goes. Returns when the server knows that it is gone.
 async fn visit(server: &Server, id: &str) {
     let mut peer = Peer::hello(server, id).await;
     bring(server, id, &mut peer, "00hello").await;

@@ -40,7 +40,7 @@ impl Totals {
         self.missing == 0 && self.duplicated == 0 && self.reordered == 0 && self.unknown == 0
     }
 
-    /// The sum of both.
+    /// Returns the sum of both.
     #[must_use]
     pub fn plus(&self, other: &Self) -> Self {
         Self {
@@ -81,12 +81,12 @@ impl Ledger {
         self.unknown += 1;
     }
 
-    /// The lines that have not arrived yet, oldest first.
+    /// Returns the lines that have not arrived yet, oldest first.
     pub fn outstanding(&self) -> impl Iterator<Item = u64> + '_ {
         self.outstanding.iter().copied()
     }
 
-    /// The accounts so far.
+    /// Returns the accounts so far.
     pub fn totals(&self) -> Totals {
         Totals {
             written: self.written,

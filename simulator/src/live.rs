@@ -44,13 +44,13 @@ pub enum News {
 pub struct Clock(StdInstant);
 
 impl Clock {
-    /// A clock that shows zero now.
+    /// Makes a clock that shows zero now.
     #[must_use]
     pub fn start() -> Self {
         Self(StdInstant::now())
     }
 
-    /// The time on it.
+    /// Returns the time on it.
     pub fn now(&self) -> Instant {
         Instant::from_micros(self.0.elapsed().as_micros() as u64)
     }

@@ -134,7 +134,7 @@ enum Part {
 }
 
 impl Pair {
-    /// A pair that is switched on at `now`.
+    /// Makes a pair that is switched on at `now`.
     ///
     /// # Errors
     /// If the configuration cannot be used.
@@ -167,17 +167,17 @@ impl Pair {
         Ok(pair)
     }
 
-    /// The board's id.
+    /// Returns the board's id.
     pub fn id(&self) -> &str {
         &self.config.id
     }
 
-    /// The configuration of the board.
+    /// Returns the configuration of the board.
     pub fn config(&self) -> &Config {
         &self.config
     }
 
-    /// The STM32's program.
+    /// Returns the STM32's program.
     pub fn program(&self) -> &Program {
         &self.program
     }
@@ -217,7 +217,7 @@ impl Pair {
         self.app.exchange().exchanges()
     }
 
-    /// The layer that is down, if one is.
+    /// Returns the layer that is down, if one is.
     pub fn down(&self) -> Option<Layer> {
         let Esp::Running(esp) = &self.esp else {
             return Some(Layer::Coprocessor);
@@ -233,14 +233,14 @@ impl Pair {
         }
     }
 
-    /// The next event.
+    /// Returns the next event.
     pub fn next_event(&mut self) -> Option<PairEvent> {
         self.events.pop_front()
     }
 
     // ---- the network, as the owner sees it ----
 
-    /// The next thing to do with the socket.
+    /// Returns the next thing to do with the socket.
     pub fn next_net_command(&mut self) -> Option<NetCommand> {
         self.net_commands.pop_front()
     }
@@ -256,18 +256,18 @@ impl Pair {
         &mut self.out
     }
 
-    /// The connection is open.
+    /// Notes that the connection is open.
     pub fn net_connected(&mut self, now: Instant) {
         self.with_esp(now, |esp| esp.on_connected(now));
     }
 
-    /// The connection was refused or could not be opened.
+    /// Notes that the connection was refused or could not be opened.
     pub fn net_failed(&mut self, now: Instant) {
         self.socket = false;
         self.with_esp(now, |esp| esp.on_connect_failed(now));
     }
 
-    /// The connection was closed by the other end.
+    /// Notes that the other end has closed the connection.
     pub fn net_closed(&mut self, now: Instant) {
         self.socket = false;
         self.out.clear();
@@ -334,7 +334,7 @@ impl Pair {
         self.settle(now);
     }
 
-    /// The ESP8266's program is gone, and with it its sockets: the server does not learn of it.
+    /// Ends the ESP8266's program, and with it its sockets: the server does not learn of it.
     fn lose_esp(&mut self, esp: Esp) {
         self.acked_before = self.acked();
         self.esp = esp;
@@ -585,7 +585,7 @@ impl Pair {
 
     // ---- the bus ----
 
-    /// The master starts to write bytes (`Ok`) or to read this many (`Err`).
+    /// Starts a transfer as the master: writes bytes (`Ok`) or reads this many (`Err`).
     fn begin_transfer(&mut self, what: Result<Vec<u8>, usize>, now: Instant) {
         let len = what.as_ref().map_or_else(|n| *n, Vec::len);
         let whole = bus_time(len, self.options.clock_hz);

@@ -22,7 +22,7 @@ pub struct ProgramOptions {
 }
 
 impl Default for ProgramOptions {
-    /// The seed's demo: a line every five seconds.
+    /// Makes the options of the demo: a line every five seconds.
     fn default() -> Self {
         Self {
             every: Duration::from_secs(5),
@@ -100,14 +100,14 @@ impl Program {
         }
     }
 
-    /// The number of the line that `text` is an echo of, among the last thousand.
+    /// Returns the number of the line that `text` is an echo of, among the last thousand.
     pub fn echo_of(&self, text: &str) -> Option<u64> {
         let number = sequence_of(text)?;
         (self.written.get(&number).is_some_and(|line| line == text)).then_some(number)
     }
 }
 
-/// The number of a line: the first element of its list.
+/// Returns the number of a line: the first element of its list.
 pub fn sequence_of(text: &str) -> Option<u64> {
     let rest = text.strip_prefix('[')?;
     let end = rest.find([',', ']'])?;

@@ -72,7 +72,7 @@ impl Wires {
         }
     }
 
-    /// The driver of a wire sets it. The edge arrives after `latency`, but never before an earlier one.
+    /// Sets a wire, as its driver. The edge arrives after `latency`, but never before an earlier one.
     pub(crate) fn drive(&mut self, wire: Wire, level: bool, now: Instant, latency: Duration) {
         self.change(wire, now, latency, |line| line.driven = level);
     }
@@ -113,7 +113,7 @@ impl Wires {
         }
     }
 
-    /// The next edge that has arrived.
+    /// Returns the next edge that has arrived.
     pub(crate) fn arrived(&mut self, now: Instant) -> Option<Edge> {
         if self.edges.peek().is_some_and(|Reverse((at, ..))| *at <= now) {
             return self.edges.pop().map(|Reverse((_, _, edge))| edge);

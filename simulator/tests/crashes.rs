@@ -32,8 +32,8 @@ fn arrived(world: &World) -> (u64, u64) {
     (outward.totals().arrived, inward.totals().arrived)
 }
 
-/// The documented exceptions: a crash loses at most two ordered lines to the server, and doubles at
-/// most one line from it.
+/// Checks the documented exceptions: a crash loses at most two ordered lines to the server, and
+/// duplicates at most one line from it.
 fn assert_documented(world: &mut World, crashes: u64, what: &str) {
     let (outward, inward) = world.ledgers(0);
     let (outward, inward) = (outward.totals(), inward.totals());

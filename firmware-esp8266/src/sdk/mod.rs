@@ -153,7 +153,7 @@ fn defer(what: u8) {
     post();
 }
 
-/// The connection is gone, or did not come about.
+/// Notes that the connection is gone, or did not come about.
 fn failed() {
     let event = match phase() {
         Phase::Closed => return,
@@ -398,7 +398,7 @@ impl Board for Chip {
     }
 }
 
-/// A line to the console; cut if it is too long.
+/// Prints a line to the console; cuts it if it is too long.
 fn print(line: fmt::Arguments<'_>) {
     let mut text: heapless::String<161> = heapless::String::new();
     let _ = text.write_fmt(line);

@@ -45,7 +45,7 @@ pub(super) fn start() {
     unsafe { TIM2.add(PSC).write_volatile(PRESCALER) }
 }
 
-/// An alarm is due, or the longest time that SysTick can count is over.
+/// Handles that an alarm is due, or that the longest time that SysTick can count is over.
 pub(super) fn on_alarm() {
     critical_section::with(|cs| CLOCK.0.borrow_ref_mut(cs).set(cs));
 }

@@ -39,7 +39,7 @@ pub struct Reader {
 }
 
 impl Reader {
-    /// The next frame. Cancelling it loses nothing.
+    /// Returns the next frame. Cancelling it loses nothing.
     ///
     /// # Panics
     /// If the harness is out of step.
@@ -115,7 +115,7 @@ impl Port {
         true
     }
 
-    /// The number of the next transfer; what has happened to the last one is forgotten.
+    /// Returns the number of the next transfer; what has happened to the last one is forgotten.
     fn arm(&self) -> u8 {
         let number = self.armed.get().wrapping_add(1);
         self.armed.set(number);
@@ -131,7 +131,7 @@ pub struct Bus<'d> {
 }
 
 impl<'d> Bus<'d> {
-    /// The bus of this port.
+    /// Makes the bus of this port.
     pub fn new(port: &'d Port) -> Self {
         Self { port, received: Vec::new() }
     }

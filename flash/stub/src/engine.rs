@@ -87,7 +87,7 @@ fn done() -> Done {
 }
 
 impl<'a, C: Chip> Stub<'a, C> {
-    /// A stub on a chip whose flash is not set up yet.
+    /// Makes a stub on a chip whose flash is not set up yet.
     pub fn new(chip: C, memory: &'a mut Memory, decompressor: &'a mut DecompressorOxide) -> Self {
         Self { chip, memory, decompressor, writing: None, flash_size: LARGEST_FLASH }
     }
@@ -189,7 +189,7 @@ impl<'a, C: Chip> Stub<'a, C> {
         }
     }
 
-    /// The data of the frame as words, if it is exactly these.
+    /// Returns the data of the frame as words, if it is exactly these.
     fn words<const N: usize>(&self, len: usize) -> Result<[u32; N], Error> {
         if len != 4 * N {
             return Err(Error::Length);
@@ -487,12 +487,12 @@ fn read<'b, C: Chip>(
     Ok(&buffer[skip as usize..(skip + len) as usize])
 }
 
-/// The word at a place in the frame.
+/// Returns the word at a place in the frame.
 fn word(frame: &[u8], at: usize) -> u32 {
     u32::from_le_bytes([frame[at], frame[at + 1], frame[at + 2], frame[at + 3]])
 }
 
-/// An address that the chip can use without an exception.
+/// Returns an address that the chip can use without an exception.
 fn aligned(address: u32) -> Result<u32, Error> {
     if address.is_multiple_of(4) { Ok(address) } else { Err(Error::Range) }
 }

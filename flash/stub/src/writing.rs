@@ -55,7 +55,7 @@ impl Writing {
         self.deflate.is_some()
     }
 
-    /// A block has come unharmed. It is in flash when this returns.
+    /// Takes a block that has come unharmed. It is in flash when this returns.
     pub(crate) fn block<C: Chip>(
         &mut self,
         chip: &mut C,
@@ -97,7 +97,7 @@ impl Writing {
         }
     }
 
-    /// The last block may be padded.
+    /// Writes a block that is not compressed. The last block may be padded.
     fn plain<C: Chip>(&mut self, chip: &mut C, bytes: &[u8]) -> Result<(), Error> {
         if self.remaining == 0 {
             return Err(Error::TooMuch);

@@ -45,9 +45,9 @@ pub enum Disposition {
 
 /// The owner of an endpoint, which calls it while it looks at received bytes.
 pub trait Host<L> {
-    /// A line arrived, for the first time.
+    /// Called for a line that arrived for the first time.
     fn deliver(&mut self, text: &str, receipt: Receipt) -> Disposition;
-    /// A written line was acknowledged, `took` after it was written; called once for each. `line` is
+    /// Called once for each written line that was acknowledged, `took` after it was written. `line` is
     /// given back where possible, so that its memory can be used again. It stays in the endpoint if the
     /// owner [commits](Endpoint::set_commits).
     fn acked(&mut self, ticket: Ticket, line: Option<L>, took: Duration) {
@@ -57,7 +57,7 @@ pub trait Host<L> {
     fn invalid(&mut self, line: &[u8]) {
         let _ = line;
     }
-    /// A line is longer than the buffer. It is skipped, and not acknowledged.
+    /// Called for a line that is longer than the buffer. It is skipped, and not acknowledged.
     fn too_long(&mut self) {}
 }
 
@@ -114,7 +114,7 @@ pub struct Endpoint<B, L, const N: usize, S = heapless::Vec<L, N>> {
 }
 
 impl<B: LineBuf, L: AsRef<[u8]>, const N: usize> Endpoint<B, L, N> {
-    /// An endpoint that has never been connected. `partial` bounds the length of received lines,
+    /// Makes an endpoint that has never been connected. `partial` bounds the length of received lines,
     /// including their two digits.
     pub fn new(role: Role, timing: Timing, partial: B) -> Self {
         Self::with_store(role, timing, partial, heapless::Vec::new())
@@ -122,7 +122,7 @@ impl<B: LineBuf, L: AsRef<[u8]>, const N: usize> Endpoint<B, L, N> {
 }
 
 impl<B, L, const N: usize, S: Store<Line = L>> Endpoint<B, L, N, S> {
-    /// The same, with an empty store for the lines that wait.
+    /// Makes the same with an empty store for the lines that wait.
     pub const fn with_store(role: Role, timing: Timing, partial: B, store: S) -> Self {
         // More lines in flight would leave the reference's window of 256 ids, of which it clears
         // the one 128 ids ahead of each message that it receives.
@@ -147,7 +147,7 @@ impl<B: LineBuf, L, const N: usize, S: Store<Line = L>> Endpoint<B, L, N, S> {
         self.timing = timing;
     }
 
-    /// The times of this link.
+    /// Returns the times of this link.
     pub fn timing(&self) -> &Timing {
         &self.timing
     }
@@ -175,7 +175,7 @@ impl<B: LineBuf, L, const N: usize, S: Store<Line = L>> Endpoint<B, L, N, S> {
         self.connection.as_ref().map(|c| c.last_rx)
     }
 
-    /// A new connection. The hello is the owner's business: a server calls this when it has read
+    /// Notes a new connection. The hello is the owner's business: a server calls this when it has read
     /// one, a client after it has queued its own ([`Self::transmit`] sends what follows).
     pub fn on_connected(&mut self, now: Instant) {
         self.on_disconnected();
@@ -184,7 +184,7 @@ impl<B: LineBuf, L, const N: usize, S: Store<Line = L>> Endpoint<B, L, N, S> {
         self.connection = Some(Connection::new(now));
     }
 
-    /// The connection is gone. Lines that are not acknowledged are sent again over the next one.
+    /// Notes that the connection is gone. Lines that are not acknowledged are sent again over the next one.
     pub fn on_disconnected(&mut self) {
         self.connection = None;
         self.reader.reset();
@@ -212,7 +212,7 @@ impl<B: LineBuf, L, const N: usize, S: Store<Line = L>> Endpoint<B, L, N, S> {
         self.outbox.set_keeps(commits);
     }
 
-    /// The owner has committed that the oldest line is acknowledged: it leaves. False, and nothing
+    /// Removes the oldest line, whose acknowledgement the owner has committed. False, and nothing
     /// happens, if `ticket` is not the oldest line, or the peer has not acknowledged it. See
     /// [`set_commits`](Self::set_commits).
     pub fn done(&mut self, ticket: Ticket) -> bool {
@@ -244,7 +244,7 @@ impl<B: LineBuf, L, const N: usize, S: Store<Line = L>> Endpoint<B, L, N, S> {
         self.outbox.len() < N
     }
 
-    /// The store.
+    /// Returns the store.
     pub fn store(&self) -> &S {
         self.outbox.texts()
     }
@@ -431,16 +431,16 @@ impl<B: LineBuf, L, const N: usize, S: Store<Line = L>> Endpoint<B, L, N, S> {
         used
     }
 
-    /// The socket did not take all bytes that [`transmit`](Self::transmit) gave; the owner has the rest.
-    /// Only an owner that calls `transmit` before the socket is empty has to call this, and then
-    /// [`on_written`](Self::on_written).
+    /// Notes that the socket did not take all bytes that [`transmit`](Self::transmit) gave; the owner
+    /// has the rest. Only an owner that calls `transmit` before the socket is empty has to call this,
+    /// and then [`on_written`](Self::on_written).
     pub fn on_blocked(&mut self, now: Instant) {
         if let Some(connection) = &mut self.connection {
             connection.quiet.set_blocked(now, true);
         }
     }
 
-    /// The socket has taken the rest.
+    /// Notes that the socket has taken the rest.
     pub fn on_written(&mut self, now: Instant) {
         if let Some(connection) = &mut self.connection {
             connection.quiet.set_blocked(now, false);

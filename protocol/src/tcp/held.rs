@@ -42,8 +42,8 @@ impl Held {
         Receipt { mid, void: self.void[usize::from(mid.0)].wrapping_add(again) }
     }
 
-    /// The message of this receipt was delivered. `later`: its acknowledgement is held back. An earlier
-    /// receipt for the number is void.
+    /// Notes that the message of this receipt was delivered. `later`: its acknowledgement is held back.
+    /// An earlier receipt for the number is void.
     pub(super) fn delivered(&mut self, receipt: Receipt, later: bool) {
         self.void[usize::from(receipt.mid.0)] = receipt.void;
         if later {
@@ -53,7 +53,7 @@ impl Held {
         }
     }
 
-    /// The sender has restarted: only what it sent since (`local`) is still held.
+    /// Notes that the sender has restarted: only what it sent since (`local`) is still held.
     pub(super) fn restarted(&mut self, local: &MidSet) {
         for mid in self.later.iter().filter(|&mid| !local.contains(mid)) {
             let void = &mut self.void[usize::from(mid.0)];

@@ -19,7 +19,7 @@ use core::fmt;
 pub struct Mid(pub u8);
 
 impl Mid {
-    /// The id that follows this one.
+    /// Returns the id that follows this one.
     #[must_use]
     pub const fn next(self) -> Self {
         match self.0 {
@@ -28,7 +28,7 @@ impl Mid {
         }
     }
 
-    /// The two hex digits that stand for it on the wire.
+    /// Returns the two hex digits that stand for it on the wire.
     pub const fn digits(self) -> [u8; 2] {
         const HEX: [u8; 16] = *b"0123456789abcdef";
         [HEX[(self.0 >> 4) as usize], HEX[(self.0 & 15) as usize]]
@@ -284,7 +284,7 @@ pub struct LineReader<B> {
 }
 
 impl<B> LineReader<B> {
-    /// A reader whose lines are at most as long as `buffer` can hold.
+    /// Makes a reader whose lines are at most as long as `buffer` can hold.
     pub const fn new(buffer: B) -> Self {
         Self { partial: buffer, skipping: false }
     }

@@ -25,7 +25,7 @@ use crate::time::{Duration, Instant};
 /// The longest time that a hello may take. It applies where the time-out is longer.
 pub const MAX_HELLO_TIME: Duration = Duration::from_secs(5);
 
-/// The time that a hello may take: one time-out, at most [`MAX_HELLO_TIME`].
+/// Returns the time that a hello may take: one time-out, at most [`MAX_HELLO_TIME`].
 pub const fn hello_time(timing: &Timing) -> Duration {
     if timing.timeout.as_micros() < MAX_HELLO_TIME.as_micros() {
         timing.timeout
@@ -34,8 +34,8 @@ pub const fn hello_time(timing: &Timing) -> Duration {
     }
 }
 
-/// The earliest time at which a rival that came at `arrived` gets the id of a connection from which
-/// the last byte was read at `heard`. Its socket must be read once more before.
+/// Returns the earliest time at which a rival that came at `arrived` gets the id of a connection from
+/// which the last byte was read at `heard`. Its socket must be read once more before.
 pub fn take_over_at(timing: &Timing, heard: Instant, arrived: Instant) -> Instant {
     (heard + timing.timeout.part(2)).max(arrived + timing.timeout.part(4))
 }
@@ -103,7 +103,7 @@ enum State {
 }
 
 impl Guest {
-    /// A connection that was accepted at `now`.
+    /// Makes a connection that was accepted at `now`.
     pub fn new(now: Instant, timing: Timing) -> Self {
         let deadline = now + hello_time(&timing);
         Self { timing, hello: Vec::new(), state: State::Reading { deadline } }
@@ -132,7 +132,7 @@ impl Guest {
         Ok(Some(end + 1))
     }
 
-    /// The time is `now`, and the guest's socket was read once more and held nothing.
+    /// Notes that the time is `now`, and that the guest's socket was read once more and held nothing.
     ///
     /// # Errors
     /// [`Refusal::HelloTimeout`] if the hello should be complete by now.
@@ -143,7 +143,7 @@ impl Guest {
         }
     }
 
-    /// The id, once the hello is complete.
+    /// Returns the id, once the hello is complete.
     pub fn id(&self) -> Option<&str> {
         match self.state {
             State::Named { .. } => core::str::from_utf8(&self.hello).ok(),
@@ -151,7 +151,7 @@ impl Guest {
         }
     }
 
-    /// The bytes of the hello so far, without its newline: at most [`MAX_ID`].
+    /// Returns the bytes of the hello so far, without its newline: at most [`MAX_ID`].
     pub fn hello(&self) -> &[u8] {
         &self.hello
     }
@@ -185,8 +185,8 @@ impl Guest {
         }
     }
 
-    /// The time of the next look, if nothing else happens before: the end of the hello's time, or of a
-    /// wait for a rival. Never earlier than `now`.
+    /// Returns the time of the next look, if nothing else happens before: the end of the hello's time,
+    /// or of a wait for a rival. Never earlier than `now`.
     pub fn poll_at(&self, now: Instant) -> Option<Instant> {
         match self.state {
             State::Reading { deadline } => Some(deadline.max(now)),

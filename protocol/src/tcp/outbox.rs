@@ -143,7 +143,8 @@ impl<S: Store, const N: usize> Outbox<S, N> {
         (self.slots[at].state == State::Queued).then(|| self.remove(at))
     }
 
-    /// The connection is gone: what was sent goes out again; what needs no acknowledgement is done.
+    /// Notes that the connection is gone: what was sent goes out again; what needs no acknowledgement
+    /// is done.
     pub(super) fn interrupted(&mut self) {
         // From the end, so that what leaves moves none that is still to be looked at.
         for at in (0..self.slots.len()).rev() {
@@ -204,7 +205,7 @@ impl<S: Store, const N: usize> Outbox<S, N> {
         true
     }
 
-    /// The line to send now, if there is one. It counts as sent from here on.
+    /// Returns the line to send now, if there is one. It counts as sent from here on.
     pub(super) fn choose(&mut self, now: Instant, timeout: Duration) -> Option<Chosen> {
         let (at, due) = self.candidate(timeout)?;
         if due > now {
@@ -228,7 +229,7 @@ impl<S: Store, const N: usize> Outbox<S, N> {
         self.candidate(timeout).map(|(_, due)| due.max(now))
     }
 
-    /// The line that is to be sent next, and when. Lines leave in the order in which they were
+    /// Returns the line that is to be sent next, and when. Lines leave in the order in which they were
     /// written; repetitions go first.
     fn candidate(&self, timeout: Duration) -> Option<(usize, Instant)> {
         let mut earliest: Option<(usize, Instant)> = None;
@@ -291,7 +292,7 @@ impl<S: Store, const N: usize> Outbox<S, N> {
         Some((self.slots[at].state.mid()?, self.texts.text(at)))
     }
 
-    /// All bytes of a line are on their way. The time for its acknowledgement starts now.
+    /// Notes that all bytes of a line are on their way. The time for its acknowledgement starts now.
     pub(super) fn completed(&mut self, ticket: Ticket, now: Instant) {
         let Some(at) = self.find(ticket) else { return };
         let guaranteed = self.is_guaranteed(&self.slots[at]);

@@ -4,7 +4,7 @@
 pub trait Store {
     /// The form in which a line is given back when it leaves.
     type Line;
-    /// The text of one of them; 0 is the oldest.
+    /// Returns the text of one of them; 0 is the oldest.
     ///
     /// # Panics
     /// If there are not this many.

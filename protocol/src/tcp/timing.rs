@@ -17,17 +17,17 @@ impl Timing {
     /// The reference's pause.
     pub const WRITE_PAUSE: Duration = Duration::from_millis(200);
 
-    /// The reference's code: 2 s (its manual says 1.5 s).
+    /// Makes the times of the reference's code: 2 s (its manual says 1.5 s).
     pub const fn classic() -> Self {
         Self::new(Duration::from_millis(2000))
     }
 
-    /// The times that belong to a time-out.
+    /// Makes the times that belong to a time-out.
     pub const fn new(timeout: Duration) -> Self {
         Self { timeout, write_pause: Self::WRITE_PAUSE }
     }
 
-    /// A connection on which nothing was sent for this long gets a keepalive.
+    /// Returns the time without sending after which a connection gets a keepalive.
     pub const fn keepalive(&self) -> Duration {
         self.timeout.part(4)
     }

@@ -50,7 +50,7 @@ pub struct Window {
 const AHEAD: u16 = 127;
 
 impl Window {
-    /// A window that has seen nothing.
+    /// Makes a window that has seen nothing.
     pub const fn new() -> Self {
         Self {
             fingerprints: [0; 256],
@@ -62,7 +62,7 @@ impl Window {
         }
     }
 
-    /// A new connection: what comes by it may be from a sender that has restarted.
+    /// Notes a new connection: what comes by it may be from a sender that has restarted.
     pub fn reconnected(&mut self) {
         self.local = MidSet::EMPTY;
         self.awaiting_zero = false;
@@ -114,7 +114,7 @@ impl Window {
         self.fingerprints[usize::from(mid.0)] = fingerprint;
     }
 
-    /// The sender has restarted, as `mid` shows: forgets all but what it sent since.
+    /// Notes that the sender has restarted, as `mid` shows: forgets all but what it sent since.
     pub(crate) fn restart(&mut self, mid: Mid) {
         if self.local.contains(mid) {
             // Another text with the same id over one connection is no restart but nonsense.

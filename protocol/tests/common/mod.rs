@@ -102,7 +102,7 @@ pub fn drain(end: &mut End, now: Instant) -> Vec<u8> {
     drain_sized(end, now, 1500)
 }
 
-/// The same as text.
+/// Does the same, and returns it as text.
 pub fn sent(end: &mut End, now: Instant) -> String {
     String::from_utf8(drain(end, now)).expect("UTF-8")
 }

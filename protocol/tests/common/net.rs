@@ -275,7 +275,7 @@ impl Net {
         }
     }
 
-    /// The program of one end starts anew: it knows nothing of what was.
+    /// Restarts the program of one end: it knows nothing of what was.
     fn restart(&mut self, at: usize) {
         self.restarted += 1;
         let role = [Role::Server, Role::Client][at];

@@ -196,7 +196,7 @@ impl<S: Stm, E: Esp> Rig<S, E> {
         }
     }
 
-    /// The STM32 sees `ack` stuck at a level from now on, or the true level again.
+    /// Lets the STM32 see `ack` stuck at a level from now on, or the true level again.
     pub fn stick_ack(&mut self, level: Option<bool>) {
         self.ack_stuck = level;
         let seen = level.unwrap_or(self.ack);
@@ -261,7 +261,7 @@ impl<S: Stm, E: Esp> Rig<S, E> {
         self.settle();
     }
 
-    /// The supply of the ESP8266 fails for a moment: it boots again without being reset.
+    /// Interrupts the supply of the ESP8266 for a moment: it boots again without being reset.
     pub fn power_cycle_esp(&mut self) {
         self.mismatch_allowed = true;
         self.kill_esp();
@@ -466,7 +466,7 @@ impl<S: Stm, E: Esp> Rig<S, E> {
         &self.trace[self.trace.len().saturating_sub(20)..]
     }
 
-    /// The lengths of all low pulses of `ack` that are not interlocked, in µs: those during which
+    /// Returns the lengths of all low pulses of `ack` that are not interlocked, in µs: those during which
     /// `syn` does not move.
     pub fn pulses(&self) -> Vec<u64> {
         self.trace

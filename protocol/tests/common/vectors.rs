@@ -44,7 +44,7 @@ fn unhex(hex: &str) -> Vec<u8> {
         .collect()
 }
 
-/// All lines, in the order of time.
+/// Returns all lines, in the order of time.
 pub fn load(name: &str) -> Vec<Entry> {
     let path = Path::new(env!("CARGO_MANIFEST_DIR"))
         .join("tests/vectors")

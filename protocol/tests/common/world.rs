@@ -168,7 +168,7 @@ impl World {
         self.rig.esp.as_mut().expect("it has booted")
     }
 
-    /// The board's application writes.
+    /// Writes as the board's application.
     pub fn write(&mut self, text: &str, delivery: Delivery) -> bool {
         let now = self.rig.now;
         let done = self.rig.stm.write(now, text, delivery).is_ok();
@@ -176,7 +176,7 @@ impl World {
         done
     }
 
-    /// The server's application writes.
+    /// Writes as the server's application.
     pub fn server_write(&mut self, text: &str) -> Ticket {
         let now = self.rig.now;
         (self.server.write(now, text.into(), Delivery::ORDERED)).expect("room")
@@ -196,7 +196,7 @@ impl World {
         self.rig.poll_esp();
     }
 
-    /// The connection is gone and neither end learns of it.
+    /// Cuts the connection; neither end learns of it.
     fn cut(&mut self) {
         self.conn += 1;
         self.connected = false;
@@ -355,7 +355,7 @@ impl World {
         }
     }
 
-    /// The payloads that the ESP8266 has read since its `n`-th reset (from 1).
+    /// Returns the payloads that the ESP8266 has read since its `n`-th reset (from 1).
     pub fn payloads_since_reset(&self, n: usize) -> Vec<Vec<u8>> {
         let resets = self.rig.trace.iter().enumerate();
         let from =

@@ -7,8 +7,8 @@ use pblink_protocol::MAX_TEXT;
 /// One of them.
 pub type Line = heapless::String<MAX_TEXT>;
 
-/// The line with this number. Every seventh is longer than one payload of the I2C exchange, so that it
-/// has to be split.
+/// Returns the line with this number. Every seventh is longer than one payload of the I2C exchange, so
+/// that it has to be split.
 pub fn line(number: u32) -> Line {
     let mut line = Line::new();
     // It fits: none is longer than 860 bytes.

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use pblink_checks::imports::Crate;
 use pblink_checks::root;
 
-/// The roots of all crates: libraries and programs.
+/// Returns the roots of all crates: libraries and programs.
 fn roots() -> Vec<PathBuf> {
     let mut roots = Vec::new();
     for folder in pblink_checks::crates() {

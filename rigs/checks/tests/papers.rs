@@ -20,7 +20,7 @@ fn files(ending: &str) -> Vec<PathBuf> {
     found
 }
 
-/// The text without fenced blocks, in which brackets mean other things.
+/// Returns the text without fenced blocks, in which brackets mean other things.
 fn prose(text: &str) -> String {
     let mut fenced = false;
     let mut out = String::new();
@@ -35,7 +35,7 @@ fn prose(text: &str) -> String {
     out
 }
 
-/// The targets of Markdown links.
+/// Returns the targets of Markdown links.
 fn links(text: &str) -> Vec<String> {
     prose(text)
         .split("](")
@@ -45,7 +45,7 @@ fn links(text: &str) -> Vec<String> {
         .collect()
 }
 
-/// The names by which headings are linked to.
+/// Returns the names by which headings are linked to.
 fn anchors(text: &str) -> BTreeSet<String> {
     let headings = prose(text);
     let headings = headings.lines().filter(|line| line.starts_with('#'));

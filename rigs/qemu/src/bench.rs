@@ -31,7 +31,7 @@ impl Power {
         }
     }
 
-    /// The next frame; never, if it is off or hangs.
+    /// Returns the next frame; never, if it is off or hangs.
     async fn frame(&mut self) -> io::Result<Frame> {
         match self {
             Self::On(chip) if !chip.is_hung() => chip.frame().await,
@@ -79,7 +79,7 @@ enum Wake {
 }
 
 impl Bench {
-    /// A bench with nothing switched on.
+    /// Makes a bench with nothing switched on.
     pub(crate) fn new(
         images: Images,
         config: &Config,
@@ -207,7 +207,7 @@ impl Bench {
         }
     }
 
-    /// The ESP8266's program ends. In reset its pins are inputs, and `ack` is pulled up.
+    /// Ends the ESP8266's program. In reset its pins are inputs, and `ack` is pulled up.
     fn lose_esp8266(&mut self, power: Power, floating: bool) {
         self.esp8266 = power;
         self.network.lose();
@@ -313,7 +313,7 @@ impl Bench {
         Ok(())
     }
 
-    /// The master writes bytes (`Ok`) or reads this many (`Err`).
+    /// Transfers as the master: writes bytes (`Ok`) or reads this many (`Err`).
     fn transfer(&mut self, number: u8, address: u8, what: Result<&[u8], usize>) {
         let len = what.map_or_else(|len| len, <[u8]>::len);
         if self.kill && len > 2 {

@@ -23,7 +23,7 @@ pub enum Core {
 }
 
 impl Core {
-    /// The emulator's program.
+    /// Returns the emulator's program.
     pub fn qemu(self) -> &'static str {
         match self {
             Self::Lx106 => "qemu-system-xtensa",
@@ -31,7 +31,7 @@ impl Core {
         }
     }
 
-    /// The line that installs the emulator: the QEMU 10 with which this was tried.
+    /// Returns the line that installs the emulator: the QEMU 10 with which this was tried.
     pub fn install(self) -> &'static str {
         match self {
             Self::Lx106 => "sudo apt-get install -t bookworm-backports qemu-system-misc",
@@ -39,7 +39,7 @@ impl Core {
         }
     }
 
-    /// The machine, and its serial port on the character device `console`.
+    /// Returns the machine, and its serial port on the character device `console`.
     fn machine(self) -> &'static [&'static str] {
         match self {
             Self::Lx106 => &["-M", "sim", "-cpu", "lx106", "-serial", "chardev:console"],
@@ -50,7 +50,7 @@ impl Core {
         }
     }
 
-    /// The most bytes that may be on their way to the board.
+    /// Returns the most bytes that may be on their way to the board.
     fn chunk(self) -> usize {
         match self {
             Self::Lx106 => frame::CHUNK,
@@ -159,7 +159,7 @@ impl Chip {
         }
     }
 
-    /// The next frame. Dropping the future loses nothing.
+    /// Returns the next frame. Dropping the future loses nothing.
     ///
     /// # Errors
     /// If the process has ended, or is out of step.

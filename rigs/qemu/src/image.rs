@@ -29,7 +29,7 @@ pub fn firmwares() -> Option<Images> {
     find(&IMAGES, "emulator")
 }
 
-/// The images that answer [`questions`](pblink_emulated_board::questions), otherwise like
+/// Returns the images that answer [`questions`](pblink_emulated_board::questions), otherwise like
 /// [`firmwares`].
 ///
 /// # Panics
@@ -39,8 +39,8 @@ pub fn vectors() -> Option<Images> {
     find(&IMAGES, "vectors")
 }
 
-/// The ESP8266's program for the chip, linked against the list of the SDK's functions that it may use. It
-/// is not run, but else it is as in [`firmwares`].
+/// Returns the ESP8266's program for the chip, linked against the list of the SDK's functions that it
+/// may use. It is not run, but else it is as in [`firmwares`].
 ///
 /// # Panics
 /// Like [`firmwares`].
@@ -60,7 +60,8 @@ pub fn stub_bench() -> Option<PathBuf> {
     })
 }
 
-/// The flasher stub, built anew; `stub.toml` beside it says with what. Otherwise like [`firmwares`].
+/// Returns the flasher stub, built anew; `stub.toml` beside it says with what. Otherwise like
+/// [`firmwares`].
 ///
 /// # Panics
 /// Like [`firmwares`].

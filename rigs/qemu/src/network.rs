@@ -75,7 +75,7 @@ impl Network {
         std::mem::take(&mut self.joined)
     }
 
-    /// The chip wants to join.
+    /// Begins to join, as the chip wants.
     pub(crate) fn join(&mut self) {
         self.wants = true;
         self.join_if_wanted();
@@ -100,7 +100,7 @@ impl Network {
         self.socket = Socket::Connecting(Box::pin(TcpStream::connect((server, port))));
     }
 
-    /// The chip closes its connection. Without a network, the server does not learn of it.
+    /// Closes the chip's connection. Without a network, the server does not learn of it.
     pub(crate) fn close(&mut self) {
         if !self.joined {
             self.haunt();

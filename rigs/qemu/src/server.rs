@@ -13,7 +13,7 @@ use tokio::time::timeout;
 
 use crate::rig::LIMIT;
 
-/// The command's program, built if need be.
+/// Returns the command's program, built if need be.
 ///
 /// # Panics
 /// If the build fails.
@@ -84,7 +84,7 @@ impl Serve {
         self.port
     }
 
-    /// The first event of this kind since the server was started.
+    /// Waits for the first event of this kind since the server was started, and returns it.
     ///
     /// # Panics
     /// If the server ends before, or this never comes.

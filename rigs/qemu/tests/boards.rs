@@ -102,7 +102,7 @@ impl Link {
         assert_eq!(received, u64::from(LINES) - account.lost.len() as u64, "{account:?}");
     }
 
-    /// The lines that were written and have not come back yet, as long as none was lost.
+    /// Returns the lines that were written and have not come back yet, as long as none was lost.
     fn under_way(&self) -> std::ops::Range<u32> {
         self.rig.look(|seen| seen.read.len() as u32..seen.written)
     }

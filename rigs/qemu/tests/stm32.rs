@@ -14,7 +14,7 @@ fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
 }
 
-/// A command that does not know that a cargo started it: the nested one chooses its own compiler.
+/// Returns a command that does not know that a cargo started it: the nested one chooses its own compiler.
 fn command(program: &str) -> Command {
     let mut command = Command::new(program);
     command.current_dir(root());

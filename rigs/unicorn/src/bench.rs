@@ -25,7 +25,7 @@ pub struct World {
 }
 
 impl World {
-    /// The time in µs.
+    /// Returns the time in µs.
     pub fn now(&self) -> u64 {
         self.chip.cycles / MHZ
     }
@@ -61,7 +61,7 @@ pub struct Bench {
     cpu: Cpu,
 }
 
-/// The release image of this name (`demo`, `echo`).
+/// Returns the release image of this name (`demo`, `echo`).
 ///
 /// # Panics
 /// If it has not been built; the message says how.
@@ -80,14 +80,14 @@ pub fn image(name: &str) -> Vec<u8> {
 }
 
 impl Bench {
-    /// A board with this image, and settings in its flash, if any.
+    /// Makes a board with this image, and settings in its flash, if any.
     pub fn new(name: &str, settings: Option<&Settings>) -> Self {
         let mut bytes = [0; MAX_SIZE];
         let len = settings.map_or(0, |s| s.write(&mut bytes).expect("good settings"));
         Self::with_sector(name, &bytes[..len])
     }
 
-    /// The same with any bytes at the beginning of the settings' sector.
+    /// Makes the same board with any bytes at the beginning of the settings' sector.
     pub fn with_sector(name: &str, sector: &[u8]) -> Self {
         Self { cpu: Cpu::new(&image(name), sector) }
     }

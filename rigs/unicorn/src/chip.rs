@@ -54,7 +54,7 @@ impl Timer {
         (cycles - self.base) / (self.psc + 1)
     }
 
-    /// The first tick after `seen` at which flag `n` is set: 0 overflow, 1 to 4 compare.
+    /// Returns the first tick after `seen` at which flag `n` is set: 0 overflow, 1 to 4 compare.
     fn next(&self, n: usize) -> u64 {
         let value = if n == 0 { 0 } else { self.ccr[n - 1] % self.period() };
         let into = self.seen % self.period();
@@ -75,7 +75,7 @@ impl Timer {
         self.sr & self.dier & 0x1f != 0
     }
 
-    /// The cycle at which an enabled flag is set next.
+    /// Returns the cycle at which an enabled flag is set next.
     fn next_at(&self) -> Option<u64> {
         let enabled = (0..5).filter(|n| self.dier & 1 << n != 0);
         let tick = enabled.map(|n| self.next(n)).min().filter(|_| self.running())?;
@@ -183,7 +183,7 @@ impl Chip {
         self.i2c.reset();
     }
 
-    /// The state in which the boot loader in ROM leaves the chip when it starts a program.
+    /// Brings the chip into the state in which the boot loader in ROM leaves it when it starts a program.
     pub(crate) fn leave_rom(&mut self, left: Left) {
         let now = self.cycles;
         // Clock: the PLL, from the crystal. USB has its own.
@@ -205,8 +205,8 @@ impl Chip {
         self.usb_at.is_some() || self.system.knows(OTG_FS)
     }
 
-    /// The address of the vector table. At 0 is flash, unless SYSCFG_MEMRMP says otherwise, which nobody
-    /// here does.
+    /// Returns the address of the vector table. At 0 is flash, unless SYSCFG_MEMRMP says otherwise,
+    /// which no code here does.
     pub(crate) fn vector_table(&self) -> u64 {
         match self.system.vector_table() {
             0 => FLASH,
@@ -218,13 +218,13 @@ impl Chip {
         self.plain.get(&address).copied().unwrap_or(0)
     }
 
-    /// The level of an output; what is not one is pulled up.
+    /// Returns the level of an output; what is not one is pulled up.
     fn output(&self, (port, pin): (u64, u32)) -> bool {
         let output = self.plain(port) >> (2 * pin) & 3 == 1;
         !output || self.plain(port + 0x14) >> pin & 1 != 0
     }
 
-    /// The level of `syn`.
+    /// Returns the level of `syn`.
     pub fn syn(&self) -> bool {
         self.output(SYN)
     }
@@ -244,7 +244,7 @@ impl Chip {
         }
     }
 
-    /// The number of the exception to take next, if any.
+    /// Returns the number of the exception to take next, if any.
     pub fn exception(&mut self) -> Option<u32> {
         self.timer.update(self.cycles);
         let [event, error] = self.i2c.interrupts();
@@ -299,7 +299,7 @@ impl Chip {
         }
     }
 
-    /// The program reads a register.
+    /// Reads a register, as the program does.
     pub fn read(&mut self, address: u64) -> u32 {
         self.check_clock(address);
         let register = address & 0x3ff;
@@ -349,7 +349,7 @@ impl Chip {
         }
     }
 
-    /// The program writes a register.
+    /// Writes a register, as the program does.
     pub fn write(&mut self, address: u64, value: u32) {
         self.check_clock(address);
         let register = address & 0x3ff;

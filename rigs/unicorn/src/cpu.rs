@@ -100,7 +100,7 @@ impl Cpu {
         cpu
     }
 
-    /// The world around the core.
+    /// Returns the world around the core.
     pub fn world(&mut self) -> &mut World {
         self.uc.get_data_mut()
     }

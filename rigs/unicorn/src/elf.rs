@@ -16,7 +16,7 @@ fn half(elf: &[u8], at: usize) -> Option<usize> {
     Some(usize::from(u16::from_le_bytes(elf.get(at..at + 2)?.try_into().ok()?)))
 }
 
-/// The segments of a 32-bit little-endian ARM executable; `None` if it is not one.
+/// Returns the segments of a 32-bit little-endian ARM executable; `None` if it is not one.
 pub fn segments(elf: &[u8]) -> Option<Vec<Segment>> {
     const LOAD: u32 = 1;
     const ARM: usize = 40;

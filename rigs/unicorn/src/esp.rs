@@ -137,7 +137,7 @@ fn pop_due<T>(queue: &mut VecDeque<(u64, T)>, now: u64) -> Option<(u64, T)> {
 }
 
 impl Esp {
-    /// The level of `ack` that the STM32 sees, with its pull-up.
+    /// Returns the level of `ack` that the STM32 sees, with its pull-up.
     pub fn ack(&self) -> bool {
         self.faults.ack_stuck.or(self.ack).unwrap_or(true)
     }
@@ -156,7 +156,7 @@ impl Esp {
         }
     }
 
-    /// The edges of `ack` since the last call, oldest first.
+    /// Returns the edges of `ack` since the last call, oldest first.
     pub(crate) fn take_ack_edges(&mut self) -> Vec<bool> {
         std::mem::take(&mut self.ack_edges)
     }
@@ -177,7 +177,7 @@ impl Esp {
         }
     }
 
-    /// The reset wire is at its active level, or not.
+    /// Sets the reset wire to its active level, or not.
     pub(crate) fn reset(&mut self, active: bool, server: &mut Server, now: u64) {
         if active == self.in_reset {
             return;
@@ -191,7 +191,7 @@ impl Esp {
         }
     }
 
-    /// It starts again by itself: the supply has failed for a moment.
+    /// Restarts the ESP8266 without a reset: the supply has failed for a moment.
     pub fn brown_out(&mut self, server: &mut Server, now: u64) {
         self.die(server);
         self.boot_at = Some(now + BOOT);

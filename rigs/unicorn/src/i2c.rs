@@ -51,14 +51,14 @@ impl Slave {
         *self = Self { resets: self.resets + 1, misuse: self.misuse, ..Self::default() };
     }
 
-    /// The event and the error interrupt line.
+    /// Returns the event and the error interrupt line.
     pub fn interrupts(&self) -> [bool; 2] {
         let events = self.sr1 & (ADDR | BTF | STOPF) != 0
             || (self.cr2 & ITBUFEN != 0 && self.sr1 & (TXE | RXNE) != 0);
         [self.cr2 & ITEVTEN != 0 && events, self.cr2 & ITERREN != 0 && self.sr1 & ERRORS != 0]
     }
 
-    /// The program reads a register.
+    /// Reads a register, as the program does.
     pub fn read(&mut self, offset: u64) -> u32 {
         match offset {
             0x00 => self.cr1,
@@ -86,7 +86,7 @@ impl Slave {
         }
     }
 
-    /// The program writes a register.
+    /// Writes a register, as the program does.
     pub fn write(&mut self, offset: u64, value: u32) {
         match offset {
             0x00 => {
@@ -165,12 +165,12 @@ impl Slave {
         !self.stretches() && (!master_reads || self.shifter.is_some())
     }
 
-    /// The master has clocked one byte out of the slave. One that is off leaves SDA high.
+    /// Clocks one byte out of the slave, as the master. A slave that is off leaves SDA high.
     fn clock_out(&mut self) -> u8 {
         self.shifter.take().unwrap_or(0xff)
     }
 
-    /// The master has acknowledged the byte, or not.
+    /// Notes that the master has acknowledged the byte, or not.
     fn acknowledged(&mut self, yes: bool) {
         if !self.on() {
             return;
@@ -185,7 +185,7 @@ impl Slave {
         }
     }
 
-    /// The master has clocked one byte in. `None` while SCL is held low, else whether it was
+    /// Clocks one byte in, as the master. `None` while SCL is held low, else whether it was
     /// acknowledged.
     fn clock_in(&mut self, byte: u8) -> Option<bool> {
         if !self.on() {
@@ -218,7 +218,7 @@ impl Slave {
         self.shifter = None;
     }
 
-    /// A start or stop in the middle of a byte.
+    /// Sends a start or stop in the middle of a byte.
     pub fn misplaced(&mut self) {
         if self.on() {
             self.sr1 |= BERR;

@@ -22,7 +22,7 @@ pub struct Left {
     pub usb_after: u64,
 }
 
-/// The bytes of the ROM.
+/// Returns the bytes of the ROM.
 pub(crate) fn image() -> Vec<u8> {
     let mut rom = vec![0; SIZE as usize];
     for exception in 1..EXCEPTIONS {
@@ -32,7 +32,7 @@ pub(crate) fn image() -> Vec<u8> {
     rom
 }
 
-/// The exception whose handler is at this address, if that is in the ROM.
+/// Returns the exception whose handler is at this address, if that is in the ROM.
 pub(crate) fn handler(address: u64) -> Option<u64> {
     (ROM..ROM + SIZE).contains(&address).then(|| address.saturating_sub(HANDLERS) / 2)
 }

@@ -72,13 +72,13 @@ impl Server {
         self.waiting.len() + self.end.unacked()
     }
 
-    /// A connection has come.
+    /// Notes that a connection has come.
     pub(crate) fn connected(&mut self, now: u64) {
         self.end.on_disconnected();
         self.guest = Some(Guest::new(at(now), Timing::default()));
     }
 
-    /// The connection is gone.
+    /// Notes that the connection is gone.
     pub(crate) fn disconnected(&mut self) {
         self.end.on_disconnected();
         self.guest = None;

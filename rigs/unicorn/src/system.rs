@@ -68,12 +68,13 @@ impl System {
         self.enabled[interrupt as usize / 32] & 1 << (interrupt % 32) != 0
     }
 
-    /// An interrupt waits from now on, whether it is enabled or not.
+    /// Lets an interrupt wait from now on, whether it is enabled or not.
     pub fn pend(&mut self, interrupt: u32) {
         self.pended.insert(interrupt);
     }
 
-    /// The number of the exception to take next; `raised` are the interrupts whose lines are active.
+    /// Returns the number of the exception to take next; `raised` are the interrupts whose lines are
+    /// active.
     pub fn exception(&mut self, raised: impl Iterator<Item = u32>, cycles: u64) -> Option<u32> {
         self.systick.update(cycles);
         if self.systick.pending {
@@ -83,7 +84,7 @@ impl System {
         all.filter(|&interrupt| self.is_enabled(interrupt)).min().map(|n| n + FIRST)
     }
 
-    /// An exception is taken.
+    /// Takes an exception.
     pub fn taken(&mut self, exception: u32) {
         if exception == SYSTICK {
             self.systick.pending = false;
@@ -92,12 +93,12 @@ impl System {
         }
     }
 
-    /// The cycle at which something happens by itself.
+    /// Returns the cycle at which something happens by itself.
     pub fn next_at(&self) -> Option<u64> {
         Some(self.systick.at).filter(|_| self.systick.raises())
     }
 
-    /// The program reads a register.
+    /// Reads a register, as the program does.
     pub fn read(&self, address: u64) -> u32 {
         match address & 0xfff {
             CSR => self.systick.csr,
@@ -114,7 +115,7 @@ impl System {
         }
     }
 
-    /// The program writes a register.
+    /// Writes a register, as the program does.
     pub fn write(&mut self, address: u64, value: u32, cycles: u64) {
         let word = (address as usize & 0xf) / 4;
         let bits = (0..32).filter(|n| value & 1 << n != 0).map(|n| word as u32 * 32 + n);

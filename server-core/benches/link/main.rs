@@ -147,7 +147,7 @@ impl Drop for Clients {
     }
 }
 
-/// The thing that is compared with: each line goes back as it came.
+/// Measures the echo that the server is compared with: each line goes back as it came.
 async fn echo(count: usize, pipeline: usize) -> Figures {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let clients = Clients::start("write", listener.local_addr().expect("one"), count, pipeline);

@@ -29,7 +29,7 @@ pub async fn soon<F: Future>(future: F) -> F::Output {
     tokio::time::timeout(LIMIT, future).await.expect("this should have happened long ago")
 }
 
-/// A server on a free port of the loopback interface.
+/// Starts a server on a free port of the loopback interface.
 pub async fn server(timeout: Duration) -> Server {
     start(Server::builder().timeout(timeout)).await
 }
@@ -79,7 +79,7 @@ pub struct Peer {
 }
 
 impl Peer {
-    /// A connection on which nothing was sent yet.
+    /// Opens a connection on which nothing was sent yet.
     pub async fn silent(address: SocketAddr) -> Self {
         let stream = soon(TcpStream::connect(address)).await.expect("connects");
         Self::from_stream(stream)
@@ -97,7 +97,7 @@ impl Peer {
         self
     }
 
-    /// A connection that has sent its hello.
+    /// Opens a connection that has sent its hello.
     pub async fn hello(server: &Server, id: &str) -> Self {
         let mut peer = Self::silent(server.local_addr()).await;
         peer.send(format!("{id}\n")).await;
@@ -110,7 +110,7 @@ impl Peer {
         sent.expect("the server reads");
     }
 
-    /// The next line that is no keepalive. `None`: the connection is closed.
+    /// Returns the next line that is not a keepalive. `None`: the connection is closed.
     pub async fn line(&mut self) -> Option<String> {
         loop {
             let mut line = String::new();
@@ -163,7 +163,7 @@ impl Peer {
         self.send(format!("{}\n", &message[..2])).await;
     }
 
-    /// The same, for a message that was put together.
+    /// Does the same for a message that was put together.
     pub async fn answer_owned(&mut self, message: String) {
         self.answer(&message).await;
     }
@@ -209,12 +209,12 @@ impl App {
         app
     }
 
-    /// The number of lines of a client that the test has not looked at.
+    /// Returns the number of lines of a client that the test has not looked at.
     pub fn unread(&self, id: &str) -> usize {
         self.lines.lock().expect("no panic").get(id).map_or(0, VecDeque::len)
     }
 
-    /// The next line of a client.
+    /// Returns the next line of a client.
     pub async fn read(&self, id: &str) -> String {
         soon(async {
             loop {

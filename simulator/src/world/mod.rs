@@ -98,7 +98,7 @@ pub struct World {
 }
 
 impl World {
-    /// A world at time zero, with all power just switched on.
+    /// Makes a world at time zero, with all power just switched on.
     ///
     /// # Panics
     /// If the options make no valid configuration: a time-out that is out of range.
@@ -133,22 +133,22 @@ impl World {
         }
     }
 
-    /// The time.
+    /// Returns the time.
     pub fn now(&self) -> Instant {
         self.now
     }
 
-    /// A pair.
+    /// Returns a pair.
     pub fn pair(&mut self, board: usize) -> &mut Pair {
         &mut self.boards[board].pair
     }
 
-    /// The accounts of a board: lines to the server, lines from the server.
+    /// Returns the accounts of a board: lines to the server, lines from the server.
     pub fn ledgers(&self, board: usize) -> (&Ledger, &Ledger) {
         (&self.boards[board].outward, &self.boards[board].inward)
     }
 
-    /// The accounts of all.
+    /// Returns the accounts of all.
     pub fn totals(&self) -> Totals {
         self.boards.iter().fold(Totals::default(), |sum, board| {
             sum.plus(&board.outward.totals()).plus(&board.inward.totals())
@@ -185,14 +185,14 @@ impl World {
         self.server.do_not_read(self.now + length);
     }
 
-    /// A board's connection breaks; both ends learn of it.
+    /// Breaks a board's connection; both ends learn of it.
     pub fn cut(&mut self, board: usize) {
         if let Some(connection) = self.boards[board].connection {
             self.network.cut(connection, self.now);
         }
     }
 
-    /// A board's connection gets slower: what is sent from now on takes `more` time.
+    /// Slows a board's connection down: what is sent from now on takes `more` time.
     pub fn slow_down(&mut self, board: usize, more: Duration) {
         if let Some(connection) = self.boards[board].connection {
             self.network.slow_down(connection, more);

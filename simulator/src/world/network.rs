@@ -87,7 +87,7 @@ impl Network {
         self.connections.len() - 1
     }
 
-    /// The server accepts or refuses.
+    /// Accepts or refuses, as the server.
     pub(super) fn answer(
         &mut self,
         connection: usize,
@@ -193,7 +193,7 @@ impl Network {
         c.to_board.queue.clear();
     }
 
-    /// The next thing that arrives by `now`. What is for a board without a network waits.
+    /// Returns the next thing that arrives by `now`. What is for a board without a network waits.
     pub(super) fn arrived(
         &mut self,
         now: Instant,

@@ -212,7 +212,7 @@ impl Server {
         any
     }
 
-    /// A guest has sent something.
+    /// Takes what a guest has sent.
     fn greet(&mut self, now: Instant, connection: usize, bytes: &[u8]) {
         let Some((guest, behind)) = self.guests.get_mut(&connection) else { return };
         match guest.on_bytes(now, bytes) {

@@ -294,8 +294,8 @@ impl Access {
     }
 }
 
-/// The host reads the id of the flash chip by the SPI controller's registers. These are plain RAM here;
-/// they are looked at whenever the UART is touched, so before the host can look.
+/// Plays the SPI controller, by which the host reads the id of the flash chip. Its registers are plain
+/// RAM here; they are looked at whenever the UART is touched, so before the host can look.
 fn finish_flash_command() {
     // SAFETY: plain RAM in the emulator.
     unsafe {

@@ -50,7 +50,7 @@ pub fn request(number: u8, sum: u32, data: &[u8]) -> Vec<u8> {
     frame(&bytes)
 }
 
-/// A data command that carries `bytes`.
+/// Returns a data command that carries `bytes`.
 pub fn block(number: u8, index: u32, bytes: &[u8]) -> Vec<u8> {
     let sum = bytes.iter().fold(0xef, |sum, byte| sum ^ byte);
     let data = [words(&[bytes.len() as u32, index, 0, 0]), bytes.to_vec()].concat();
@@ -75,7 +75,7 @@ impl Host {
         self.to_stub.send(bytes.to_vec()).expect("the stub runs");
     }
 
-    /// The next frame, unescaped.
+    /// Receives the next frame, unescaped.
     pub fn receive(&mut self) -> Vec<u8> {
         loop {
             let ends: Vec<usize> = self
@@ -99,7 +99,7 @@ impl Host {
         }
     }
 
-    /// The next answer.
+    /// Receives the next answer.
     pub fn answer(&mut self, number: u8) -> Answer {
         let frame = self.receive();
         assert!(frame.len() >= 10, "no answer: {frame:02x?}");
@@ -116,14 +116,14 @@ impl Host {
         self.answer(number)
     }
 
-    /// A command that succeeds.
+    /// Sends a command that must succeed.
     pub fn command(&mut self, number: u8, data: &[u32]) -> Answer {
         let answer = self.ask(number, &words(data));
         assert_eq!(answer.error, 0, "command {number:#x} {data:x?}");
         answer
     }
 
-    /// A command that is refused.
+    /// Sends a command that must be refused.
     pub fn refused(&mut self, number: u8, data: &[u32], error: Error) {
         let answer = self.ask(number, &words(data));
         assert_eq!(answer, Answer { value: 0, data: vec![], error: error as u8 });

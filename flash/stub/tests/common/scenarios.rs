@@ -25,7 +25,7 @@ macro_rules! scenarios {
 
 const BLOCK_WORD: u32 = BLOCK as u32;
 
-/// The same for the same seed, and not to be compressed.
+/// Returns bytes that cannot be compressed, the same for the same seed.
 pub fn noise(seed: u32, len: usize) -> Vec<u8> {
     let mut state = seed | 1;
     let mut next = || {

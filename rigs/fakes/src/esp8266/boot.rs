@@ -41,7 +41,7 @@ fn program(flash: &[u8]) -> Option<()> {
     (checksum == sum).then_some(())
 }
 
-/// An image that starts: one segment of these bytes.
+/// Returns an image that starts: one segment of these bytes.
 pub fn image(segment: &[u8]) -> Vec<u8> {
     let mut image = vec![0xe9, 1, 0, 0x20];
     image.extend(0x4010_0004_u32.to_le_bytes());

@@ -51,7 +51,7 @@ impl Faults {
         self.list.contains(fault)
     }
 
-    /// A byte on the line, as it arrives.
+    /// Passes a byte over the line, and returns it as it arrives.
     pub fn on_line(&mut self, byte: u8, baud: u32) -> u8 {
         let noisy =
             self.list.iter().any(|f| matches!(f, Fault::NoisyAbove(limit) if baud > *limit));

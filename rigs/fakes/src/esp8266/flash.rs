@@ -13,13 +13,13 @@ pub struct Flash {
 }
 
 impl Flash {
-    /// A chip with an old program and old files all over it: what is not erased shows.
+    /// Makes a chip with an old program and old files all over it: what is not erased shows.
     pub fn used(size: usize) -> Self {
         let bytes = (0..size).map(|at| (at as u8).wrapping_mul(31) ^ (at >> 8) as u8).collect();
         Self { bytes, worn: None, erased: vec![0; size / SECTOR] }
     }
 
-    /// All of its bytes.
+    /// Returns all of its bytes.
     pub fn bytes(&self) -> &[u8] {
         &self.bytes
     }
@@ -35,7 +35,7 @@ impl Flash {
         self.bytes[address] &= !bits;
     }
 
-    /// Its JEDEC id: a Winbond of its size.
+    /// Returns its JEDEC id: a Winbond of its size.
     pub fn id(&self) -> u32 {
         0x0000_40ef | self.bytes.len().ilog2() << 16
     }

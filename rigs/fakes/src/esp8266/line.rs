@@ -20,7 +20,7 @@ impl Line {
         Self { board, baud: 115_200, wires: true }
     }
 
-    /// The adapter has no wires that reset the board.
+    /// Takes away the adapter's wires that reset the board.
     #[must_use]
     pub fn without_wires(mut self) -> Self {
         self.wires = false;

@@ -58,13 +58,13 @@ pub struct Board {
 }
 
 impl Board {
-    /// A board.
+    /// Makes a board.
     pub fn new(options: Options) -> Self {
         let Options { magic, flash_size, faults, says } = options;
         Self { chip: Arc::new(Mutex::new(Chip::new(magic, flash_size, faults, says))) }
     }
 
-    /// One with faults, and otherwise like all.
+    /// Makes a board with these faults, and otherwise the default one.
     pub fn with(faults: impl Into<Vec<Fault>>) -> Self {
         Self::new(Options { faults: faults.into(), ..Options::default() })
     }
@@ -73,12 +73,12 @@ impl Board {
         self.chip.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A port to it within this process.
+    /// Returns a port to it within this process.
     pub fn line(&self) -> Line {
         Line::new(self.clone())
     }
 
-    /// A pseudo-terminal to it.
+    /// Returns a pseudo-terminal to it.
     ///
     /// # Panics
     /// If the system has none.

@@ -47,7 +47,7 @@ pub struct Bootloader {
 }
 
 impl Bootloader {
-    /// A chip that has just entered its bootloader.
+    /// Makes a chip that has just entered its bootloader.
     pub fn of(chip: &Chip) -> Self {
         chip.stop();
         let names = [

@@ -34,7 +34,7 @@ impl Default for Chip {
 }
 
 impl Chip {
-    /// A chip as it comes from the factory: all of its flash is erased.
+    /// Makes a chip as it comes from the factory: all of its flash is erased.
     pub fn new() -> Self {
         Self(Rc::new(RefCell::new(Memory {
             flash: vec![0xff; SIZE],
@@ -88,7 +88,7 @@ impl Chip {
         self.0.borrow().flash[at..at + length].to_vec()
     }
 
-    /// The sectors that were erased, in order.
+    /// Returns the sectors that were erased, in order.
     pub fn erased(&self) -> Vec<usize> {
         self.0.borrow().erased.clone()
     }
@@ -123,12 +123,12 @@ impl Chip {
         self.0.borrow().readout
     }
 
-    /// One bit for each sector that can be written (nWRP, RM0090 §3.9.10).
+    /// Returns one bit for each sector that can be written (nWRP, RM0090 §3.9.10).
     pub(super) fn not_protected(&self) -> u16 {
         self.0.borrow().protected.iter().fold(0x0fff, |bits, sector| bits & !(1 << sector))
     }
 
-    /// The option bytes as they lie in memory (RM0090, table 15).
+    /// Returns the option bytes as they lie in memory (RM0090, table 15).
     pub(super) fn options(&self) -> [u8; 16] {
         let mut options = [0xff; 16];
         options[0] = 0xef;
@@ -176,13 +176,13 @@ impl Chip {
         self.reset();
     }
 
-    /// A reset that leads into its program, if it has one.
+    /// Resets the chip into its program, if it has one.
     pub(super) fn reset(&self) {
         let running = self.would_start();
         self.0.borrow_mut().running = running;
     }
 
-    /// It is in its bootloader, halted, or kept busy by a debugger.
+    /// Stops the program: the chip is in its bootloader, halted, or kept busy by a debugger.
     pub(super) fn stop(&self) {
         self.0.borrow_mut().running = false;
     }

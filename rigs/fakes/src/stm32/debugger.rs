@@ -16,7 +16,7 @@ pub struct Debugger {
 }
 
 impl Drop for Debugger {
-    /// A chip that a probe releases is reset, and its program continues.
+    /// Resets the chip, as a probe does that releases it; its program continues.
     fn drop(&mut self) {
         if self.halted && !self.faults.gone {
             self.chip.reset();
@@ -25,7 +25,7 @@ impl Drop for Debugger {
 }
 
 impl Debugger {
-    /// A probe on this chip.
+    /// Makes a probe on this chip.
     pub fn of(chip: &Chip) -> Self {
         Self {
             chip: chip.clone(),

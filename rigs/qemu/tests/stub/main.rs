@@ -23,13 +23,13 @@ use pblink_flash_stub::protocol::command;
 const RECORDED: &str = include_str!("../../../../flash/src/esp8266/loader/stub.toml");
 const COMMITTED: &[u8] = include_bytes!("../../../../flash/src/esp8266/loader/stub.bin");
 
-/// The value of a key.
+/// Returns the value of a key.
 fn value<'a>(toml: &'a str, key: &str) -> &'a str {
     let line = toml.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix(" = "));
     line.unwrap_or_else(|| panic!("no {key} in {toml}"))
 }
 
-/// The stub anew, and what made it.
+/// Returns the stub anew, and what made it.
 fn rebuilt() -> Option<(Vec<u8>, String)> {
     let path = image::stub()?;
     let bytes = std::fs::read(&path).expect("the stub");

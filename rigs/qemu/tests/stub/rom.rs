@@ -170,7 +170,7 @@ impl Rom {
         })
     }
 
-    /// The chip is busy: of what comes, only this much is kept.
+    /// Makes the chip busy: of what comes, only what fits into the UART is kept.
     fn busy(&mut self) {
         self.waiting.extend(self.from_host.try_iter().flatten());
         let lost = self.waiting.len().saturating_sub(FIFO);

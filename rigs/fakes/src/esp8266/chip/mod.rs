@@ -100,7 +100,7 @@ impl Chip {
         chip
     }
 
-    /// The wires of the adapter: DTR pulls GPIO0, RTS holds the chip in reset.
+    /// Sets the wires of the adapter: DTR pulls GPIO0, RTS holds the chip in reset.
     pub fn lines(&mut self, dtr: bool, rts: bool) {
         self.dtr = dtr;
         match (rts, self.running) {

@@ -33,7 +33,7 @@ struct Reading {
     sent: usize,
 }
 
-/// The published reason for one of the ROM's.
+/// Returns the published reason for one of the ROM's.
 pub fn reason(reason: u8) -> u8 {
     match reason {
         INVALID => 0xff,
@@ -130,7 +130,7 @@ impl Chip {
         Ok(Some((0, Vec::new())))
     }
 
-    /// The other end says how much it has; no frame of its own comes first.
+    /// Takes the other end's word for how much it has; no frame of its own comes first.
     pub(super) fn acknowledge(&mut self, frame: &[u8]) {
         let Ok(count) = <[u8; 4]>::try_from(frame) else {
             // A command instead: the other end has given up reading.
