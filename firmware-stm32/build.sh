@@ -41,7 +41,7 @@ elif [ -x /usr/bin/cargo ] && [ -d "$(/usr/bin/rustc --print sysroot 2>/dev/null
     && has arm-none-eabi-ld; then
     [ -z "$check" ] || exit 0
     echo "compiler: Debian, $(/usr/bin/rustc --version)" >&2
-    # `core` is built too. Only a nightly compiler is asked for that; this one is told that it is one.
+    # `core` is built too. Only a nightly compiler does that; RUSTC_BOOTSTRAP lets this one do it.
     # shellcheck disable=SC2086
     RUSTC_BOOTSTRAP=1 RUSTC=/usr/bin/rustc /usr/bin/cargo build --locked --release $features --target "$target" \
         -Zbuild-std=core,alloc \

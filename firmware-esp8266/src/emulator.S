@@ -1,4 +1,4 @@
-// The emulator board: what cannot be said in Rust. There is no inline assembly for this target.
+// The emulator board: the parts that Rust cannot express. There is no inline assembly for this target.
 
 // Where the core starts. There is no stack yet.
     .section .reset, "ax"

@@ -267,7 +267,7 @@ fn what_cannot_be_a_line_is_refused_and_a_full_queue_waits() {
         }
         assert_eq!(link.try_write(text, Delivery::ORDERED), Err(WriteError::Full));
         assert_eq!(taken, 1);
-        // The same, waiting: it goes on when the ESP8266 has taken some.
+        // The same, waiting: it continues when the ESP8266 has taken some.
         assert_eq!(link.write(text, Delivery::ORDERED).await, Ok(()));
         let mut line = Line::new();
         for expected in ["ends with one", text, text] {

@@ -31,7 +31,7 @@ out=target/$image
 version=$("$RUSTC" -V)
 echo "compiling with $version" >&2
 mkdir -p "$out/obj"
-# A panic is a jump to `abort`, without text and place, which nobody could read: so no path gets into the bytes.
+# A panic is a jump to `abort`, without text and place, which no one could read: so no path gets into the bytes.
 artifacts=$(RUSTC_BOOTSTRAP=1 RUSTFLAGS="--emit=asm -Zunstable-options -Cpanic=immediate-abort -Zlocation-detail=none" \
     "$cargo" build --quiet --locked --release --lib \
     --features "$image" --target "$firmware/$triple.json" --target-dir "$out" \

@@ -49,8 +49,8 @@ fn the_configuration_goes_first_after_every_reset_and_lines_keep_their_order() {
 }
 
 /// A line that is read is on its way to the server; the test cannot know whether it arrived there. What
-/// must hold over crashes of every kind: nothing from the board is doubled or reordered, and a crash
-/// loses at most what the ESP8266 held; nothing from the server is lost, and a crash doubles at most
+/// must hold over crashes of every kind: nothing from the board is duplicated or reordered, and a crash
+/// loses at most what the ESP8266 held; nothing from the server is lost, and a crash duplicates at most
 /// the line whose acknowledgement was on its way.
 #[test]
 fn crashes_lose_and_double_no_more_than_documented() {

@@ -14,7 +14,7 @@ fn lines_keep_their_promises_over_any_network() {
     run(false);
 }
 
-/// A restart loses at most what was not acknowledged, and doubles at most what the other end had not
+/// A restart loses at most what was not acknowledged, and duplicates at most what the other end had not
 /// acknowledged; everything else is as before.
 #[test]
 fn lines_keep_their_promises_when_programs_restart() {

@@ -62,7 +62,7 @@ fn pass(rig: &mut Pair, down: &[u8], up: &[u8]) {
     assert!(rig.stm.received().is_empty() && esp(rig).received().is_empty());
 }
 
-/// Goes on until this is seen on the wires.
+/// Runs until this is seen on the wires.
 fn until_seen(rig: &mut Pair, want: impl Fn(&Seen) -> bool) {
     let from = rig.trace.len();
     rig.until(span(1000), |r| r.trace[from..].iter().any(|t| want(&t.1)));
@@ -282,7 +282,7 @@ fn a_responder_that_only_seems_to_have_booted_does_not_end_the_back_off() {
 }
 
 /// The responder hangs after each of its actions in turn; the initiator always notices, resets it,
-/// and goes on. Payloads that were not passed are forgotten by both.
+/// and continues. Both forget payloads that were not passed.
 #[test]
 fn a_responder_that_hangs_at_any_step_is_reset_within_a_second() {
     for step in 0..14 {
@@ -487,7 +487,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 60, failure_persistence: None, ..Default::default() })]
 
     /// Payloads of any length, late news, addresses that are not acknowledged and slow readers:
-    /// nothing is lost, doubled or changed.
+    /// nothing is lost, duplicated or changed.
     #[test]
     fn payloads_arrive_in_order(
         seed in any::<u64>(), ack in 0u64..3000, transfer in 0u64..3000, batch in 0u64..900,

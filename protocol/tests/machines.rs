@@ -42,7 +42,7 @@ fn copies_that_hear_the_same_stay_the_same() {
         let (app, esp) = (w.app().clone(), w.esp().clone());
         assert_eq!(different([app.clone(), w.app().clone()]), 1);
         assert_eq!(different([esp.clone(), w.esp().clone()]), 1);
-        // One of two copies goes on; the other one does the same later.
+        // One of two copies continues; the other one does the same later.
         let mut copies = [app.clone(), app];
         for copy in &mut copies {
             copy.poll(now);

@@ -290,7 +290,7 @@ struct Outcome {
 }
 
 /// Two minutes of a client whose uplink is slow, swells to seconds, and is cut now and then; then a
-/// minute without faults. Each text is another one: delivered twice is doubled.
+/// minute without faults. Each text is another one: delivered twice is a duplicate.
 fn slow_uplink(seed: u64, rule: Rule) -> Outcome {
     let mut rng = Rng(seed);
     let (faults, all) = (120_000, 200_000);

@@ -1,4 +1,4 @@
-//! Whatever the network does: nothing is lost, doubled or reordered as long as the ESP8266 lives.
+//! Whatever the network does: nothing is lost, duplicated or reordered as long as the ESP8266 lives.
 
 use fastrand::Rng;
 use pblink_protocol::time::Duration;
@@ -63,8 +63,8 @@ fn a_server_that_stands_still_loses_and_doubles_nothing() {
     }
 }
 
-/// A stall that the boards do not notice (their time-out is longer) is no outage for the server either,
-/// although nothing was read for longer than its own.
+/// A stall that the boards do not notice (their time-out is longer) is not an outage for the server
+/// either, although nothing was read for longer than its own.
 #[test]
 fn a_stall_of_the_server_is_not_an_outage() {
     for seed in 0..100 {

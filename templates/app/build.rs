@@ -1,4 +1,4 @@
-//! Tells the linker where the memory of the chip is.
+//! Gives the linker the memory of the chip.
 
 use std::env;
 use std::fs;

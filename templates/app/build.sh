@@ -26,7 +26,7 @@ elif [ -x /usr/bin/cargo ] && [ -d "$(/usr/bin/rustc --print sysroot 2>/dev/null
     && has arm-none-eabi-ld; then
     [ "${1:-}" != check ] || exit 0
     echo "compiler: Debian, $(/usr/bin/rustc --version)" >&2
-    # `core` is built too. Only a nightly compiler is asked for that; this one is told that it is one.
+    # `core` is built too. Only a nightly compiler does that; RUSTC_BOOTSTRAP lets this one do it.
     RUSTC_BOOTSTRAP=1 RUSTC=/usr/bin/rustc /usr/bin/cargo build --release --target "$target" \
         -Zbuild-std=core,alloc \
         --config "target.$target.linker='arm-none-eabi-ld'" \

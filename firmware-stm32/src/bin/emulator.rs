@@ -1,5 +1,5 @@
-//! The test's program on the emulator board: it writes numbered lines when told how many, and tells the
-//! harness of each, of each line that it receives, and of each hook.
+//! The test's program on the emulator board: it writes as many numbered lines as the harness allows, and
+//! reports to it each of them, each line that it receives, and each hook.
 
 #![no_std]
 #![no_main]

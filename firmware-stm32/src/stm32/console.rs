@@ -1,7 +1,7 @@
 //! A console on a USART (RM0090 §30): transmitter only, interrupt driven, and never in the way.
 //!
 //! Printing copies into a ring of 1 KB and returns. When that is full the rest is dropped, and the next
-//! text that fits tells so: a slow console must not slow the link down.
+//! text that fits reports the loss: a slow console must not slow the link down.
 
 use core::cell::RefCell;
 use core::fmt::{self, Write};

@@ -66,7 +66,7 @@ pub fn take_over() {
     }
     SCB::clear_pendst();
     SCB::clear_pendsv();
-    // SAFETY: this is no critical section, and no interrupt is enabled.
+    // SAFETY: this is not in a critical section, and no interrupt is enabled.
     #[allow(unsafe_code)]
     unsafe {
         cortex_m::interrupt::enable();

@@ -69,7 +69,7 @@ impl core::fmt::Display for WiringError {
 
 impl core::error::Error for WiringError {}
 
-/// The edges of the only `ack` wire. They alternate, so their number tells all: with an even number the
+/// The edges of the only `ack` wire. They alternate, so their number is enough: with an even number the
 /// level is the one that it was at the beginning. Only the interrupt handler counts.
 static EDGES: AtomicU32 = AtomicU32::new(0);
 /// Its line, a bit; 0 for none.

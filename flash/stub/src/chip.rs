@@ -24,7 +24,7 @@ pub trait Chip {
     /// Connects the pins of the flash chip.
     fn attach(&mut self);
 
-    /// Tells about the flash chip: id, size, and sizes of erase block, sector and page in bytes, and the
+    /// Describes the flash chip: id, size, and sizes of erase block, sector and page in bytes, and the
     /// mask of its status.
     ///
     /// # Errors

@@ -84,6 +84,6 @@ pub enum Error {
     Range = 0xca,
     /// This block is neither the next nor a repetition of the last one. Not of the published ones.
     Sequence = 0xcb,
-    /// There is no such command.
+    /// The command does not exist.
     Unknown = 0xff,
 }

@@ -97,8 +97,8 @@ impl Stats {
 }
 
 /// One end of a link. `B` holds a partial line, `L` a line that waits for its acknowledgement, of
-/// which there are at most `N` (1 to 100: see [`Endpoint::new`]). `S` keeps them, unless told otherwise
-/// each in an `L` of its own.
+/// which there are at most `N` (1 to 100: see [`Endpoint::new`]). `S` keeps them, by default each in an
+/// `L` of its own.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Endpoint<B, L, const N: usize, S = heapless::Vec<L, N>> {
     role: Role,

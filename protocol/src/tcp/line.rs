@@ -271,7 +271,7 @@ impl<const N: usize> LineBuf for heapless::Vec<u8, N> {
 pub enum Found<'a> {
     /// A whole line, without its `\n`.
     Line(&'a [u8]),
-    /// A line longer than the buffer: it is skipped up to its end. Told once for each such line.
+    /// A line longer than the buffer: it is skipped up to its end. Reported once for each such line.
     TooLong,
 }
 

@@ -56,7 +56,7 @@ pub enum Refusal {
 /// The session of an id, as it stands when it is asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Standing {
-    /// There is none, and there shall be none.
+    /// There is none, and there will be none.
     Unknown,
     /// No connection has the id.
     Free,

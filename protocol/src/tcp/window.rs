@@ -90,7 +90,7 @@ impl Window {
     }
 
     /// Remembers that a duplicate came: id 0 belongs to the sender of the present connection then, so
-    /// that repeating it once more is no restart, whatever came in between.
+    /// that repeating it once more is not a restart, whatever came in between.
     pub fn repeated(&mut self, mid: Mid) {
         if mid.0 == 0 {
             self.local.insert(mid);
@@ -117,7 +117,7 @@ impl Window {
     /// Notes that the sender has restarted, as `mid` shows: forgets all but what it sent since.
     pub(crate) fn restart(&mut self, mid: Mid) {
         if self.local.contains(mid) {
-            // Another text with the same id over one connection is no restart but nonsense.
+            // Another text with the same id over one connection is not a restart but nonsense.
             self.local = MidSet::EMPTY;
         }
         for mid in self.seen.iter().filter(|&mid| !self.local.contains(mid)) {

@@ -443,7 +443,7 @@ impl<S: Stm, E: Esp> Rig<S, E> {
         }
     }
 
-    /// Goes on for a time.
+    /// Runs for a time.
     pub fn run(&mut self, time: Duration) {
         let end = self.now + time;
         while let Some(next) = self.next_at().filter(|&n| n <= end) {
@@ -452,7 +452,7 @@ impl<S: Stm, E: Esp> Rig<S, E> {
         self.step_to(end);
     }
 
-    /// Goes on until `done`, which must be the case within `limit`.
+    /// Runs until `done`, which must be the case within `limit`.
     pub fn until(&mut self, limit: Duration, mut done: impl FnMut(&mut Self) -> bool) {
         let end = self.now + limit;
         while !done(self) {

@@ -13,7 +13,7 @@
 //! | [`chip`] | a QEMU process with a firmware, and the frames to and from it |
 //! | [`rig`] | both boards, the wires and the network between them |
 //! | [`server`] | a `pblink serve` process |
-//! | [`ledger`] | which lines arrived, and whether any was lost or doubled |
+//! | [`ledger`] | which lines arrived, and whether any was lost or duplicated |
 #![cfg(unix)]
 
 mod bench;

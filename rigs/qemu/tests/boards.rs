@@ -1,4 +1,4 @@
-//! The machine code of both boards against a `pblink serve` process: nothing lost, nothing doubled,
+//! The machine code of both boards against a `pblink serve` process: nothing lost, nothing duplicated,
 //! whatever fails.
 //!
 //! The server's application is `echo`: the STM32 sends 200 numbered lines, each comes back, and the
@@ -97,7 +97,7 @@ impl Link {
         assert!(account.lost.len() <= 2 * resets, "{account:?}, {resets} resets");
         assert!(account.doubled.len() <= resets, "{account:?}, {resets} resets");
         // What is missing has never reached the server, and what came twice was received once: nothing
-        // was lost on the way back or doubled on the way there.
+        // was lost on the way back or duplicated on the way there.
         let received = self.server().received(ID);
         assert_eq!(received, u64::from(LINES) - account.lost.len() as u64, "{account:?}");
     }

@@ -118,7 +118,7 @@ impl Bench {
         self.cpu.run(until);
     }
 
-    /// Goes on until `done`, which must be the case within `limit_ms` of virtual time.
+    /// Runs until `done`, which must be the case within `limit_ms` of virtual time.
     ///
     /// # Panics
     /// If it is not.

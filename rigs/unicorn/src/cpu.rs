@@ -224,7 +224,7 @@ impl Cpu {
             );
         }
         if world.stops.wfe {
-            // WFE: goes on at once if there was an event, else sleeps.
+            // WFE: continues at once if there was an event, else sleeps.
             world.stops.at += 2;
             self.sleeping = !std::mem::take(&mut world.stops.event);
         }

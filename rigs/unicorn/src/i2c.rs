@@ -288,7 +288,7 @@ impl Transfer {
         (now - since > STRETCH).then_some(Ended::Fault)
     }
 
-    /// Goes on at [`at`](Self::at). `Some` when it has ended.
+    /// Continues at [`at`](Self::at). Returns `Some` when it has ended.
     pub fn step(&mut self, slave: &mut Slave, now: u64) -> Option<Ended> {
         let read = matches!(self.wanted, Wanted::Read(_));
         if !self.started {

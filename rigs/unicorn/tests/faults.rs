@@ -1,5 +1,5 @@
 //! One fault at a time, in the middle of traffic: the release image must find back by itself, with
-//! nothing doubled and nothing lost beyond what `docs/PROTOCOL.md` allows.
+//! nothing duplicated and nothing lost beyond what `docs/PROTOCOL.md` allows.
 
 use pblink_stm32::settings::{LogLevel, Settings};
 use unicorn_bench::bench::{Bench, World};

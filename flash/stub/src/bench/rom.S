@@ -63,8 +63,8 @@ _reset:
 3:  .word   bench_trap
 4:  .word   bench_fault
 
-// All registers are saved, the function carries out what the core was about to do and tells where to go
-// on, all are restored.
+// All registers are saved, the function carries out what the core was about to do and returns where to
+// continue, all are restored.
     .macro  enter level, function
     l32r    a0, 1b
     s32i    a1, a0, 4

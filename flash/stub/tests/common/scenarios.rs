@@ -307,7 +307,7 @@ pub fn garbage(host: &mut Host) {
     refused(host, &frame(&longest), 0xd4, Error::Unknown);
     refused(host, &frame(&[&longest[..], &[0]].concat()), 0xd4, Error::NotARequest);
     refused(host, &frame(&[longest.clone(), longest].concat()), 0xd4, Error::NotARequest);
-    // Nothing at all is no frame, and a frame that breaks off ends with the next.
+    // Nothing at all is not a frame, and a frame that breaks off ends with the next.
     host.send(&[0xc0; 100]);
     host.sync();
     host.send(&request(command::READ_REG, 0, &[0; 4])[..7]);

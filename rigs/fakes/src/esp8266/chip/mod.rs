@@ -72,7 +72,7 @@ pub const FAILED: u8 = 6;
 pub const CHECKSUM: u8 = 7;
 
 impl Chip {
-    /// Makes a chip in its loader, with this word where chips are told apart and this much flash.
+    /// Makes a chip in its loader, with this word where chips differ and this much flash.
     pub fn new(magic: u32, flash_size: usize, faults: Vec<Fault>, says: Vec<u8>) -> Self {
         let mut chip = Self {
             flash: Flash::used(flash_size),
