@@ -1,8 +1,9 @@
 #!/bin/sh
-# Builds the firmware of the STM32 and prints its sizes: ./build.sh [check] [release|emulator|vectors]
+# Builds the firmware of the STM32 and prints its sizes: ./build.sh [check] [release|examples|emulator|vectors]
 #
 #   release   the images for the Pyboard: demo and echo (default). Fails if one needs more than 64 KB of
 #             flash or 16 KB of static RAM
+#   examples  the programs of examples/pyboard/
 #   emulator  the tests' program, for QEMU's STM32F405
 #   vectors   the program that answers the tests' questions, for the same
 #   check     in front of one of these: only whether the tools are there
@@ -24,8 +25,9 @@ check=
 what=${1:-release}
 case $what in
 release) names="demo echo" feature=pyboard ;;
+examples) names=sensor feature=pyboard ;;
 emulator | vectors) names=$what feature=emulator ;;
-*) sed -n '2,18s/^# \{0,1\}//p' build.sh >&2; exit 2 ;;
+*) sed -n '2,19s/^# \{0,1\}//p' build.sh >&2; exit 2 ;;
 esac
 features="--features $feature"
 for name in $names; do features="$features --bin $name"; done
