@@ -22,7 +22,8 @@ pub const ESP8266: &str = "esp8266";
 /// The images of both boards, of the last build of each.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct Manifest {
-    /// Version of pblink that they were built with.
+    /// Version of pblink that they were built with; empty if it is not known.
+    #[serde(default)]
     pub version: String,
     /// The settings that are compiled into the STM32's program.
     #[serde(default)]
