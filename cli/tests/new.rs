@@ -197,7 +197,7 @@ fn settings_are_copied_but_checked_first() {
     let ignored = read(app.join(".gitignore"));
     assert!(ignored.lines().any(|line| line == "/wifi.toml"), "{ignored}");
     let said = refused(folder.path(), &["hall", "--config", "wrong.toml"], 3);
-    assert!(said.contains("wrong.toml:2: `board.id`"), "{said}");
+    assert!(said.contains("wrong.toml:2:6: `board.id`"), "{said}");
     let said = refused(folder.path(), &["hall", "--config", "none.toml"], 3);
     assert!(said.contains("cannot read none.toml"), "{said}");
     assert!(!folder.path().join("hall").exists());
