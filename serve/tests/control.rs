@@ -432,3 +432,38 @@ async fn a_source_in_the_same_process_gives_the_same_updates() {
     };
     assert_eq!(until(&mut updates, up).await, LinkState::Up);
 }
+
+/// Something that answers each request with these bytes, and closes the connection.
+async fn answering(answer: &'static str) -> String {
+    let listener = tokio::net::TcpListener::bind(anywhere()).await.unwrap();
+    let address = listener.local_addr().unwrap().to_string();
+    tokio::spawn(async move {
+        while let Ok((mut peer, _)) = listener.accept().await {
+            let _ = peer.read(&mut [0; 4096]).await;
+            let _ = peer.write_all(answer.as_bytes()).await;
+        }
+    });
+    address
+}
+
+#[tokio::test]
+async fn the_client_speaks_its_own_words_and_not_those_of_its_libraries() {
+    for (answer, expected) in [
+        ("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5", "the connection was cut"),
+        ("HTTP/1.1 200 OK\r\nContent-Length: 90\r\n\r\n{", "the connection was cut"),
+        (
+            "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello",
+            "its answer is not one of the control API",
+        ),
+        ("HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n", "HTTP status 404"),
+        ("", "the connection was cut"),
+    ] {
+        let error = Client::connect(&answering(answer).await).await.unwrap_err();
+        assert_eq!(error.reason(), expected, "{answer:?}: {error}");
+    }
+    let server = ControlServer::bind(anywhere(), Fake::new(1, 1)).await.unwrap();
+    let address = server.address().to_string();
+    server.shutdown().await;
+    let error = Client::connect(&address).await.unwrap_err();
+    assert_eq!(error.reason(), "connection refused");
+}

@@ -1,6 +1,8 @@
 //! The control API's client side, as `pblink monitor` uses it.
 
 use std::convert::Infallible;
+use std::error::Error as _;
+use std::io::{self, ErrorKind};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -239,9 +241,9 @@ impl Client {
         let request = self.http.get(self.path(path)).timeout(REQUEST);
         let response = request.send().await.map_err(|error| self.unreachable(&error))?;
         let response = response.error_for_status().map_err(|error| self.not_pblink(&error))?;
-        response.json().await.map_err(|error| {
-            if error.is_decode() { self.not_pblink(&error) } else { self.unreachable(&error) }
-        })
+        // Its bytes first: one that breaks off is not one of another program.
+        let answer = response.bytes().await.map_err(|error| self.unreachable(&error))?;
+        serde_json::from_slice(&answer).map_err(|error| self.not_pblink(&error))
     }
 
     fn path(&self, path: &str) -> Url {
@@ -252,22 +254,52 @@ impl Client {
     }
 
     fn unreachable(&self, error: &reqwest::Error) -> ClientError {
-        let reason =
-            if error.is_timeout() { "it does not answer in time".into() } else { innermost(error) };
-        ClientError::Unreachable { url: self.base.clone(), reason }
+        self.report(error);
+        let reason = match io_kind(error) {
+            _ if error.is_timeout() => "it does not answer in time",
+            Some(ErrorKind::ConnectionRefused) => "connection refused",
+            Some(ErrorKind::HostUnreachable | ErrorKind::NetworkUnreachable) => {
+                "there is no way to that address"
+            }
+            _ if error.is_connect() => "there is no connection to that name or address",
+            _ => "the connection was cut",
+        };
+        ClientError::Unreachable { url: self.base.clone(), reason: reason.to_owned() }
     }
 
-    fn not_pblink(&self, error: &dyn std::error::Error) -> ClientError {
-        ClientError::NotPblink { url: self.base.clone(), reason: innermost(error) }
+    fn not_pblink(&self, error: &(dyn std::error::Error + 'static)) -> ClientError {
+        self.report(error);
+        let status = error.downcast_ref::<reqwest::Error>().and_then(reqwest::Error::status);
+        let reason = match status {
+            Some(status) => format!("HTTP status {}", status.as_u16()),
+            None => "its answer is not one of the control API".to_owned(),
+        };
+        ClientError::NotPblink { url: self.base.clone(), reason }
+    }
+
+    /// Keeps the libraries' words for those who ask for more.
+    fn report(&self, error: &dyn std::error::Error) {
+        tracing::info!("{}: {}", self.base, innermost(error));
     }
 }
 
-/// The innermost cause without its number: "Connection refused".
+/// The system's reason, if that is what is behind an error.
+fn io_kind(error: &reqwest::Error) -> Option<ErrorKind> {
+    let mut next = error.source();
+    while let Some(error) = next {
+        if let Some(error) = error.downcast_ref::<io::Error>() {
+            return Some(error.kind());
+        }
+        next = error.source();
+    }
+    None
+}
+
+/// The innermost cause.
 fn innermost(error: &dyn std::error::Error) -> String {
     let mut last = error;
     while let Some(source) = last.source() {
         last = source;
     }
-    let text = last.to_string();
-    text.split(" (os error").next().unwrap_or_default().to_owned()
+    last.to_string()
 }
