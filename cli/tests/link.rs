@@ -84,7 +84,9 @@ fn lines_of_clients_are_printed_and_reports_are_taken_out() {
     assert_eq!((&line["id"], &line["line"]), (&"a board".into(), &"[1, 2, 3]".into()));
     // Keepalives may stand between them.
     let acks = BufReader::new(&client).lines().map(Result::unwrap).filter(|line| !line.is_empty());
-    assert_eq!(acks.take(2).collect::<Vec<_>>(), ["00", "01"]);
+    // The report is taken at once, the line when it is printed.
+    let acks: std::collections::BTreeSet<_> = acks.take(2).collect();
+    assert!(acks.iter().eq(["00", "01"]), "{acks:?}");
     // The two kinds of news come by different ways; the report may have been printed before.
     drop(client);
     serve.wait_for("outage_began");

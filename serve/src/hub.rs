@@ -58,6 +58,12 @@ impl Hub {
         self.server().shutdown().await
     }
 
+    /// Stops the server, with at most `patience` for lines that applications have taken and not accepted, and
+    /// for acknowledgements that are due. Gives its sessions back.
+    pub async fn stop_within(&self, patience: Duration) -> SavedSessions {
+        self.server().shutdown_within(patience).await
+    }
+
     /// Another server takes the place of one that was stopped.
     pub fn replace(self: &Arc<Self>, server: Server) {
         let server = Arc::new(server);

@@ -6,7 +6,7 @@ use std::time::Duration;
 use pblink_serve::consumers::{self, App, Passed};
 use pblink_serve::hub::Hub;
 use pblink_server::Server;
-use tokio::io::AsyncWriteExt;
+use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::net::TcpStream;
 use tokio::sync::mpsc;
 
@@ -29,8 +29,36 @@ async fn the_demo_reads_while_its_own_line_is_unacknowledged() {
     board.write_all(b"1\n\n00[1, 2, 3]\n01[4, 5, 6]\n").await.unwrap();
     for expected in ["[1, 2, 3]", "[4, 5, 6]"] {
         let line = tokio::time::timeout(Duration::from_secs(60), lines.recv()).await;
-        assert_eq!(line.expect("it is deaf").unwrap().line, expected);
+        let line = line.expect("it is deaf").unwrap();
+        assert_eq!(line.text(), expected);
+        line.accept();
     }
+}
+
+#[tokio::test]
+async fn a_line_is_acknowledged_when_it_is_accepted_and_comes_again_if_it_is_dropped() {
+    let (hub, mut lines) = start(App::Print).await;
+    let board = TcpStream::connect(hub.server().local_addr()).await.unwrap();
+    let (read, mut write) = board.into_split();
+    write.write_all(b"1\n\n00first\n").await.unwrap();
+    let acknowledged = tokio::spawn(async move {
+        let mut read = BufReader::new(read).lines();
+        loop {
+            let line = read.next_line().await.unwrap().expect("the server ended");
+            if !line.is_empty() {
+                return line;
+            }
+        }
+    });
+    // Whoever prints failed: nobody has seen the line.
+    drop(lines.recv().await.unwrap());
+    let status = hub.server().link("1").unwrap().status();
+    assert_eq!(status.unread, 1, "it waits in its session");
+    assert!(!acknowledged.is_finished());
+    let again = lines.recv().await.unwrap();
+    assert_eq!((again.client(), again.text()), ("1", "first"));
+    again.accept();
+    assert_eq!(acknowledged.await.unwrap(), "00");
 }
 
 #[test]

@@ -14,7 +14,7 @@ use pblink_serve::hub::Hub;
 use pblink_server::{BindError, SavedSessions, Server};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout_at};
 
 use crate::address::{Control, Listen};
 use crate::exit::{Exit, Failed};
@@ -29,6 +29,9 @@ use crate::signals::{Asked, Signals, survive_file_limit};
 
 /// How long applications and printer have for what was acknowledged, once the server is to stop.
 const PATIENCE: Duration = Duration::from_secs(5);
+
+/// How long the printer has for what is reported once the server has stopped.
+const LAST_WORDS: Duration = Duration::from_millis(500);
 
 /// Arguments of `pblink serve`.
 #[derive(Debug, clap::Args)]
@@ -47,8 +50,9 @@ clients, it listens on 127.0.0.1 only, where no board can reach it: --listen, --
 clients in pblink.toml open it. What happens is printed line by line; `pblink monitor` shows it on a screen.
 
 ctrl-C, SIGTERM and SIGHUP stop the server cleanly: it waits for acknowledgements that are due, and up to \
-5 s for lines that are still to be printed. A second signal does not wait. If standard output is a pipe \
-whose reader has gone away, the server stops. If its disk is full, lines are held until there is room.
+5 s for lines that are still to be printed. A second signal does not wait. A line is acknowledged to its \
+board when it is printed: if standard output is a pipe whose reader has gone away, the server stops; if its \
+disk is full, lines are held until there is room.
 
 Exit codes: 0 stopped by a signal or by `q`, 1 standard output cannot be written, 2 wrong flags, 3 wrong \
 configuration, 4 the address cannot be listened on, 130 stopped by a second signal.")]
@@ -194,14 +198,17 @@ async fn finish(
     output: JoinHandle<std::io::Result<()>>,
     ended: Option<std::io::Result<()>>,
 ) -> (SavedSessions, std::io::Result<()>) {
-    let saved = hub.stop().await;
+    let deadline = Instant::now() + PATIENCE;
+    let saved = hub.stop_within(PATIENCE).await;
     let result = match ended {
         Some(result) => result,
-        None => match timeout(PATIENCE, output).await {
+        // That the server has stopped is printed, too.
+        None => match timeout_at(deadline.max(Instant::now() + LAST_WORDS), output).await {
             Ok(result) => result.map_err(std::io::Error::other).flatten(),
             Err(_) => {
                 warning(format_args!(
-                    "standard output did not take the last lines within {} s",
+                    "standard output did not take the last lines within {} s: they are not acknowledged, and \
+                     their boards send them again",
                     PATIENCE.as_secs()
                 ));
                 Ok(())
@@ -221,7 +228,10 @@ fn report(saved: &SavedSessions) {
         warning(format_args!("{} to boards not acknowledged by them", lines(saved.unacked())));
     }
     if saved.unread() > 0 {
-        warning(format_args!("{} from boards not read by the application", lines(saved.unread())));
+        warning(format_args!(
+            "{} from boards not taken: not acknowledged, the boards send them again",
+            lines(saved.unread())
+        ));
     }
 }
 
@@ -232,7 +242,11 @@ async fn show(
     colour: bool,
 ) -> std::io::Result<()> {
     // The applications wait for whoever takes their lines; the screen shows their number.
-    tokio::spawn(async move { while lines.recv().await.is_some() {} });
+    tokio::spawn(async move {
+        while let Some(line) = lines.recv().await {
+            line.accept();
+        }
+    });
     screen_is_on(true);
     let updates = control::follow_source(hub);
     let shown = monitor::run(updates, monitor::Options { colour, ..Default::default() }).await;

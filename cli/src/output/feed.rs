@@ -1,4 +1,5 @@
-//! What `pblink serve` prints: events and lines, each kept until it is written.
+//! What `pblink serve` prints: events and lines, each kept until it is written. A line from a board is
+//! acknowledged only then.
 
 use std::io::{self, ErrorKind, Write};
 use std::time::Duration;
@@ -41,22 +42,23 @@ impl Feed {
     /// Prints until there is nothing more to come. What is there at a time is written with one call, and
     /// flushed.
     ///
-    /// A full disk holds everything up: nothing is taken, and nothing dropped, until there is room. `out` may
-    /// block; run this on a thread of its own.
+    /// Lines from clients are accepted when they are written and flushed. A full disk holds everything up:
+    /// nothing is accepted, and nothing dropped, until there is room. `out` may block; run this on a thread of its own.
     ///
     /// # Errors
     /// If `out` cannot be written for any other reason.
     pub(crate) async fn print(mut self, out: &mut impl Write) -> io::Result<()> {
-        let mut batch = Vec::new();
+        let (mut batch, mut lines) = (Vec::new(), Vec::new());
         while let Some(item) = self.next().await {
-            self.add(item, &mut batch)?;
+            self.add(item, &mut batch, &mut lines)?;
             while batch.len() < BATCH
                 && let Some(Some(item)) = self.next().now_or_never()
             {
-                self.add(item, &mut batch)?;
+                self.add(item, &mut batch, &mut lines)?;
             }
             write(&batch, out).await?;
             batch.clear();
+            lines.drain(..).for_each(Passed::accept);
         }
         Ok(())
     }
@@ -81,7 +83,7 @@ impl Feed {
         }
     }
 
-    fn add(&mut self, item: Item, batch: &mut Vec<u8>) -> io::Result<()> {
+    fn add(&mut self, item: Item, batch: &mut Vec<u8>, lines: &mut Vec<Passed>) -> io::Result<()> {
         match item {
             Item::Notice(Notice::Event(event)) => {
                 if event.kind == EventKind::Stopped {
@@ -93,7 +95,11 @@ impl Feed {
                 warning(format_args!("{n} events were not printed: the output is read too slowly"));
                 Ok(())
             }
-            Item::Line(line) => write_passed(&line, self.json, batch),
+            Item::Line(line) => {
+                write_passed(&line, self.json, batch)?;
+                lines.push(line);
+                Ok(())
+            }
         }
     }
 }
@@ -199,14 +205,14 @@ mod tests {
         history.record(EventKind::Stopped);
         let (passed, lines) = mpsc::channel(8);
         for n in 0..3 {
-            let line = Passed { id: "1".into(), received: true, line: format!("line {n}") };
+            let line = Passed::Sent { id: "1".into(), line: format!("line {n}") };
             passed.send(line).await.unwrap();
         }
         drop(passed);
         let mut out = Vec::new();
         Feed::new(history.subscribe(), lines, false).print(&mut out).await.unwrap();
         let text = String::from_utf8(out).unwrap();
-        assert!((0..3).all(|n| text.contains(&format!("1 → line {n}\n"))), "{text}");
+        assert!((0..3).all(|n| text.contains(&format!("1 ← line {n}\n"))), "{text}");
         assert_eq!(text.lines().count(), 4, "{text}");
     }
 }

@@ -34,12 +34,14 @@ pub(crate) fn write_event(event: &Event, as_json: bool, out: &mut impl Write) ->
 /// # Errors
 /// If `out` cannot be written.
 pub(crate) fn write_passed(passed: &Passed, as_json: bool, out: &mut impl Write) -> io::Result<()> {
+    let received = matches!(passed, Passed::Received(_));
     if as_json {
-        let kind = if passed.received { "line_in" } else { "line_out" };
-        let object = serde_json::json!({ "event": kind, "id": passed.id, "line": passed.line });
+        let kind = if received { "line_in" } else { "line_out" };
+        let (id, line) = (passed.client(), passed.text());
+        let object = serde_json::json!({ "event": kind, "id": id, "line": line });
         writeln!(out, "{}", json::line(&object)?)
     } else {
-        let arrow = if passed.received { "→" } else { "←" };
-        writeln!(out, "{} {arrow} {}", events::id(&passed.id), events::clean(&passed.line))
+        let arrow = if received { "→" } else { "←" };
+        writeln!(out, "{} {arrow} {}", events::id(passed.client()), events::clean(passed.text()))
     }
 }

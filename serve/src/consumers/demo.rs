@@ -7,7 +7,7 @@ use pblink_server::Connection;
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
 
-use super::{Passed, tell, write};
+use super::{Passed, write};
 
 /// Pause between two lines of the demo: the seed's.
 const DEMO_EVERY: Duration = Duration::from_secs(5);
@@ -23,14 +23,16 @@ pub(super) async fn run(connection: Connection, passed: mpsc::Sender<Passed>) {
 }
 
 async fn read(connection: &Connection, latest: &Mutex<Value>, passed: &mpsc::Sender<Passed>) {
-    while let Ok(line) = connection.read_line().await {
-        match serde_json::from_str::<Value>(&line) {
+    while let Ok(line) = connection.recv().await {
+        match serde_json::from_str::<Value>(line.text()) {
             Ok(list) if list.as_array().is_some_and(|list| list.len() == 3) => {
                 *latest.lock().unwrap_or_else(PoisonError::into_inner) = list;
             }
-            _ => tracing::info!(id = connection.id(), "not a list of three: {line}"),
+            _ => tracing::info!(id = connection.id(), "not a list of three: {}", line.text()),
         }
-        tell(connection, true, &line, passed).await;
+        if passed.send(Passed::Received(line)).await.is_err() {
+            return;
+        }
     }
 }
 
@@ -43,7 +45,11 @@ async fn send(connection: &Connection, latest: &Mutex<Value>, passed: &mpsc::Sen
         data[0] = count.into();
         let line = data.to_string();
         match write(connection, &line).await {
-            Some(true) => tell(connection, false, &line, passed).await,
+            Some(true) => {
+                let sent = Passed::Sent { id: connection.id().to_owned(), line };
+                // Whoever prints may have ended; the board has its line.
+                let _ = passed.send(sent).await;
+            }
             Some(false) => {}
             None => return,
         }

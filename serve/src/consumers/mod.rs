@@ -8,7 +8,7 @@ use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
 
-use pblink_server::{Connection, Delivery};
+use pblink_server::{Connection, Delivery, Received};
 use tokio::sync::mpsc;
 
 use crate::hub::Hub;
@@ -70,20 +70,50 @@ impl FromStr for App {
     }
 }
 
-/// A line that passed between a client and its application, for those who want to see it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Passed {
-    /// The client's id.
-    pub id: String,
-    /// From the client (true) or to it.
-    pub received: bool,
-    /// The line.
-    pub line: String,
+/// A line that passed between a client and its application, for whoever prints them.
+#[derive(Debug)]
+pub enum Passed {
+    /// From a client, which gets its acknowledgement by [`Received::accept`]. Dropped without that, it goes
+    /// back to its session.
+    Received(Received),
+    /// To a client.
+    Sent {
+        /// The client's id.
+        id: String,
+        /// The line.
+        line: String,
+    },
 }
 
-/// Runs `app` for each client of the hub's present server, and tells of the lines that pass (`echo` does
-/// not: its clients see them). `demo` and `log` wait for whoever takes `passed`. Ends when the server
-/// stops.
+impl Passed {
+    /// The client's id.
+    pub fn client(&self) -> &str {
+        match self {
+            Self::Received(line) => line.client(),
+            Self::Sent { id, .. } => id,
+        }
+    }
+
+    /// The line.
+    pub fn text(&self) -> &str {
+        match self {
+            Self::Received(line) => line.text(),
+            Self::Sent { line, .. } => line,
+        }
+    }
+
+    /// It need not be kept any longer: acknowledges it if it is from a client.
+    pub fn accept(self) {
+        if let Self::Received(line) = self {
+            // A server that was shut down meanwhile acknowledges nothing: the client sends it again.
+            let _ = line.accept();
+        }
+    }
+}
+
+/// Runs `app` for each client of the hub's present server, and hands out the lines that pass (`echo` does
+/// not: its clients see them). A line from a client is acknowledged only when whoever takes `passed` accepts
+/// it. Ends when the server stops.
 pub async fn run(hub: Arc<Hub>, app: App, passed: mpsc::Sender<Passed>) {
     let server = hub.server();
     while let Ok(connection) = server.next_client().await {
@@ -100,12 +130,7 @@ async fn serve(connection: Connection, app: App, passed: mpsc::Sender<Passed>) {
     }
 }
 
-async fn tell(connection: &Connection, received: bool, line: &str, passed: &mpsc::Sender<Passed>) {
-    let (id, line) = (connection.id().to_owned(), line.to_owned());
-    let _ = passed.send(Passed { id, received, line }).await;
-}
-
-/// Whether the line was sent; `None` when the server has stopped.
+/// Writes a line. True if it was sent; `None` when the server has stopped.
 async fn write(connection: &Connection, line: &str) -> Option<bool> {
     match connection.write(line, Delivery::ORDERED).await {
         Ok(()) => Some(true),
