@@ -6,10 +6,11 @@
 use pblink_image::map;
 use unicorn_engine::{Arch, ArmCpuModel, Mode, Prot, RegisterARM as Reg, Unicorn};
 
-use crate::bench::World;
 use crate::chip::{FLASH, MHZ};
 use crate::elf;
 use crate::rom::{self, Left, ROM};
+use crate::stops::Stops;
+use crate::world::World;
 
 const FLASH_SIZE: u64 = map::FLASH.size as u64;
 const RAM: u64 = map::RAM.start as u64;
@@ -25,25 +26,6 @@ const PAINT: u8 = 0xa5;
 /// Marks in the table of instructions that need care.
 const WFE: u8 = 0x80;
 const SEV: u8 = 0x40;
-
-/// Events that the hooks report.
-#[derive(Default)]
-pub(crate) struct Stops {
-    /// Stop before this cycle.
-    deadline: u64,
-    /// Stop as soon as it is safe.
-    now: bool,
-    /// Instructions left in an IT block, whose state would be lost.
-    in_it: u8,
-    /// Where it stopped.
-    at: u64,
-    wfe: bool,
-    /// The event register (ARMv7-M B1.5.18).
-    event: bool,
-    returned: bool,
-    /// The core has met something that it cannot do.
-    fault: Option<String>,
-}
 
 /// The core with its memory.
 pub struct Cpu {

@@ -21,4 +21,6 @@ pub mod esp;
 pub mod i2c;
 pub mod rom;
 pub mod server;
+mod stops;
 pub mod system;
+pub mod world;
