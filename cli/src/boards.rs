@@ -4,7 +4,7 @@ use pblink_protocol::app::{AppEvent, ResetCause};
 use pblink_protocol::config::{Config, ConfigError};
 use pblink_protocol::time::Instant;
 use pblink_server::{EventKind, Layer};
-use pblink_simulator::live::{self, Clock, News, Order};
+use pblink_simulator::live::{self, Clock, Command, Event};
 use pblink_simulator::{Pair, PairEvent, PairOptions};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
@@ -17,7 +17,7 @@ const NETWORK: &str = "simulated";
 pub struct Board {
     /// Its id.
     pub id: String,
-    orders: mpsc::Sender<Order>,
+    commands: mpsc::Sender<Command>,
     task: JoinHandle<Pair>,
 }
 
@@ -33,7 +33,7 @@ impl Board {
         timeout_ms: u32,
         report_s: u32,
         options: PairOptions,
-        news: impl FnMut(&Pair, News) -> bool + Send + 'static,
+        news: impl FnMut(&Pair, Event) -> bool + Send + 'static,
     ) -> Result<Self, ConfigError> {
         let config = Config {
             id: id
@@ -49,32 +49,32 @@ impl Board {
         };
         let clock = Clock::start();
         let pair = Pair::new(&config, options, Instant::ZERO)?;
-        let (orders, receiver) = mpsc::channel(16);
+        let (commands, receiver) = mpsc::channel(16);
         let task = tokio::spawn(live::run(pair, clock, server.to_owned(), receiver, news));
-        Ok(Self { id: id.to_owned(), orders, task })
+        Ok(Self { id: id.to_owned(), commands, task })
     }
 
-    /// Gives an order. One that comes while sixteen others wait is dropped.
-    pub fn order(&self, order: Order) {
-        let _ = self.orders.try_send(order);
+    /// Gives a command. One that comes while sixteen others wait is dropped.
+    pub fn command(&self, command: Command) {
+        let _ = self.commands.try_send(command);
     }
 
     /// Switches it off, and gives back what is left.
     pub async fn stop(self) -> Option<Pair> {
-        drop(self.orders);
+        drop(self.commands);
         self.task.await.ok()
     }
 }
 
 /// What the monitor and the log show of a board's news; `None` for what is not worth a line.
-pub fn event(id: &str, news: &News, was_down: Option<Layer>) -> Option<EventKind> {
+pub fn event(id: &str, news: &Event, was_down: Option<Layer>) -> Option<EventKind> {
     let board =
         |layer, up, detail: String| Some(EventKind::Board { id: id.to_owned(), layer, up, detail });
     match news {
         // On the way back up, one layer after the other is "the one that is down": only what gets
         // worse is worth a line, and that it works again.
-        News::Down(Some(down)) if was_down.is_some_and(|was| depth(*down) >= depth(was)) => None,
-        News::Down(Some(down)) => {
+        Event::Down(Some(down)) if was_down.is_some_and(|was| depth(*down) >= depth(was)) => None,
+        Event::Down(Some(down)) => {
             let detail = match down {
                 Layer::Wires => "the boards do not talk",
                 Layer::Coprocessor => "the ESP8266 does not run",
@@ -83,24 +83,24 @@ pub fn event(id: &str, news: &News, was_down: Option<Layer>) -> Option<EventKind
             };
             board(*down, false, detail.to_owned())
         }
-        News::Down(None) => board(was_down.unwrap_or(Layer::Server), true, "works".to_owned()),
-        News::Event(PairEvent::App(AppEvent::Reset(cause))) => {
+        Event::Down(None) => board(was_down.unwrap_or(Layer::Server), true, "works".to_owned()),
+        Event::Pair(PairEvent::App(AppEvent::Reset(cause))) => {
             let part = match cause {
                 ResetCause::Exchange(_) => Layer::Wires,
                 _ => Layer::Coprocessor,
             };
             board(part, false, format!("resetting the ESP8266: {cause}"))
         }
-        News::Event(PairEvent::App(AppEvent::BadWifi)) => {
+        Event::Pair(PairEvent::App(AppEvent::BadWifi)) => {
             board(Layer::Wifi, false, "cannot join the network; trying on".to_owned())
         }
-        News::Event(PairEvent::App(AppEvent::BadServer)) => {
+        Event::Pair(PairEvent::App(AppEvent::BadServer)) => {
             board(Layer::Server, false, "the server cannot be reached; trying on".to_owned())
         }
-        News::Event(PairEvent::PowerCycled) => {
+        Event::Pair(PairEvent::PowerCycled) => {
             board(Layer::Coprocessor, false, "lost power".to_owned())
         }
-        News::Event(_) | News::Here => None,
+        Event::Pair(_) | Event::Here => None,
     }
 }
 

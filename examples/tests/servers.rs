@@ -5,7 +5,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use pblink_protocol::config::Config;
-use pblink_simulator::live::{self, Clock, Order};
+use pblink_simulator::live::{self, Clock, Command};
 use pblink_simulator::{Pair, PairOptions, ProgramOptions};
 use tokio::sync::mpsc;
 
@@ -59,20 +59,20 @@ async fn board(address: &str, done: impl Fn(&Pair, &[String]) -> bool) -> Vec<St
     let clock = Clock::start();
     let pair =
         Pair::new(&config, PairOptions { program, ..PairOptions::default() }, clock.now()).unwrap();
-    let (orders, taken) = mpsc::channel(1);
+    let (commands, taken) = mpsc::channel(1);
     let mut read = Vec::new();
     // The pair is looked at again and again: an acknowledgement is no event of its own.
     let ask = async {
         let mut again = tokio::time::interval(Duration::from_millis(20));
         loop {
             again.tick().await;
-            if orders.send(Order::Tell).await.is_err() {
+            if commands.send(Command::Look).await.is_err() {
                 std::future::pending::<()>().await;
             }
         }
     };
     let run = live::run(pair, clock, address.to_owned(), taken, |pair, news| {
-        if let live::News::Event(pblink_simulator::PairEvent::Read(line)) = news {
+        if let live::Event::Pair(pblink_simulator::PairEvent::Read(line)) = news {
             read.push(line);
         }
         !done(pair, &read)

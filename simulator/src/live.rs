@@ -17,25 +17,25 @@ use tokio::time::{Duration, sleep_until, timeout};
 use crate::fault::Fault;
 use crate::pair::{NetCommand, Pair, PairEvent};
 
-/// An order for a running pair.
+/// A command for a running pair.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Order {
+pub enum Command {
     /// Something goes wrong.
     Inject(Fault),
     /// The program writes no more lines.
     StopProgram,
-    /// Tell where you are: [`News::Here`].
-    Tell,
+    /// Tell where you are: [`Event::Here`].
+    Look,
 }
 
-/// News of a running pair.
+/// An event of a running pair.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum News {
+pub enum Event {
     /// Something happened.
-    Event(PairEvent),
+    Pair(PairEvent),
     /// Another layer is down now, or none.
     Down(Option<Layer>),
-    /// The answer to [`Order::Tell`]: the pair itself is what there is to see.
+    /// The answer to [`Command::Look`]: the pair itself is what there is to see.
     Here,
 }
 
@@ -75,21 +75,21 @@ enum Socket {
 /// The reason for which a pair woke up.
 enum Wake {
     Time,
-    Order(Option<Order>),
+    Command(Option<Command>),
     Connected(std::io::Result<TcpStream>),
     Readable,
     Writable,
 }
 
 /// Runs `pair` against the server at `address` (`host:port`) until `tell` returns false or the sender
-/// of `orders` is dropped, and gives the pair back. `clock` must be the one that the pair was made
+/// of `commands` is dropped, and gives the pair back. `clock` must be the one that the pair was made
 /// with.
 pub async fn run(
     mut pair: Pair,
     clock: Clock,
     address: String,
-    mut orders: mpsc::Receiver<Order>,
-    mut tell: impl FnMut(&Pair, News) -> bool,
+    mut commands: mpsc::Receiver<Command>,
+    mut tell: impl FnMut(&Pair, Event) -> bool,
 ) -> Pair {
     let mut socket = Socket::None;
     let mut down = None;
@@ -100,23 +100,24 @@ pub async fn run(
         }
         let mut go_on = true;
         while let Some(event) = pair.next_event() {
-            go_on &= tell(&pair, News::Event(event));
+            go_on &= tell(&pair, Event::Pair(event));
         }
         if pair.down() != down {
             down = pair.down();
-            go_on &= tell(&pair, News::Down(down));
+            go_on &= tell(&pair, Event::Down(down));
         }
         if !go_on {
             return pair;
         }
-        let Wake::Order(order) = wait(&mut pair, clock, &mut socket, &mut orders).await else {
+        let Wake::Command(command) = wait(&mut pair, clock, &mut socket, &mut commands).await
+        else {
             continue;
         };
-        match order {
-            Some(Order::Inject(fault)) => pair.inject(fault, clock.now()),
-            Some(Order::StopProgram) => pair.stop_program(),
-            Some(Order::Tell) => {
-                if !tell(&pair, News::Here) {
+        match command {
+            Some(Command::Inject(fault)) => pair.inject(fault, clock.now()),
+            Some(Command::StopProgram) => pair.stop_program(),
+            Some(Command::Look) => {
+                if !tell(&pair, Event::Here) {
                     return pair;
                 }
             }
@@ -150,12 +151,12 @@ async fn haunt(stream: TcpStream) {
     }
 }
 
-/// Sends what there is, waits for whatever comes first, and does what belongs to it, orders excepted.
+/// Sends what there is, waits for whatever comes first, and does what belongs to it, commands excepted.
 async fn wait(
     pair: &mut Pair,
     clock: Clock,
     socket: &mut Socket,
-    orders: &mut mpsc::Receiver<Order>,
+    commands: &mut mpsc::Receiver<Command>,
 ) -> Wake {
     let on_air = pair.is_on_air();
     if let Socket::Open(stream) = &*socket
@@ -186,7 +187,7 @@ async fn wait(
             }
         };
         tokio::select! {
-            order = orders.recv() => Wake::Order(order),
+            command = commands.recv() => Wake::Command(command),
             wake = network => wake,
             () = time => Wake::Time,
         }

@@ -8,7 +8,7 @@ use pblink_protocol::delivery::Delivery;
 use pblink_protocol::layer::Layer;
 use pblink_protocol::time::Duration as LinkDuration;
 use pblink_server::Event;
-use pblink_simulator::live::{News, Order};
+use pblink_simulator::live::{Command, Event};
 use pblink_simulator::{Ledger, PairEvent, PairOptions, ProgramOptions, Totals};
 use serde::Serialize;
 use tokio::sync::mpsc;
@@ -127,9 +127,9 @@ async fn simulate(args: Args, settings: Settings) -> anyhow::Result<Exit> {
     };
     let mut signals = Signals::listen()?;
     let (sender, mut news) = mpsc::channel(1024);
-    let tell = move |pair: &pblink_simulator::Pair, news: News| {
+    let tell = move |pair: &pblink_simulator::Pair, news: Event| {
         let echo = match &news {
-            News::Event(PairEvent::Read(line)) => pair.program().echo_of(line),
+            Event::Pair(PairEvent::Read(line)) => pair.program().echo_of(line),
             _ => None,
         };
         // A board does not wait for its spectators: when nobody reads any more, it is switched off.
@@ -177,7 +177,7 @@ async fn simulate(args: Args, settings: Settings) -> anyhow::Result<Exit> {
                     newline();
                 }
                 interrupted = true;
-                board.order(Order::StopProgram);
+                board.command(Command::StopProgram);
                 patience = Some(Instant::now() + Duration::from_secs(5));
                 if !closed {
                     say("waiting up to 5 s for what is on its way; ctrl-C again to stop at once");
@@ -185,7 +185,7 @@ async fn simulate(args: Args, settings: Settings) -> anyhow::Result<Exit> {
             }
             () = time => break,
             // Acknowledgements make no news.
-            _ = tick.tick() => board.order(Order::Tell),
+            _ = tick.tick() => board.command(Command::Look),
         }
     }
     let pair = board.stop().await;
@@ -227,15 +227,15 @@ impl Run {
         }
     }
 
-    fn news(&mut self, news: News, echo: Option<u64>, acked: u64) {
+    fn news(&mut self, news: Event, echo: Option<u64>, acked: u64) {
         self.acked = self.acked.max(acked);
         match &news {
-            News::Event(PairEvent::Wrote(number)) => {
+            Event::Pair(PairEvent::Wrote(number)) => {
                 self.written += 1;
                 self.returned.wrote(*number);
                 self.print(&format!("→ line {number}"), "wrote", serde_json::json!(number));
             }
-            News::Event(PairEvent::Read(line)) => {
+            Event::Pair(PairEvent::Read(line)) => {
                 match echo {
                     Some(number) => {
                         self.returns = true;
@@ -253,7 +253,7 @@ impl Run {
                     let printed = print_event(&Event { seq: self.seq, at_ms, kind }, self.json);
                     self.closed |= printed.is_err();
                 }
-                if let News::Down(down) = news {
+                if let Event::Down(down) = news {
                     self.down = down;
                 }
             }

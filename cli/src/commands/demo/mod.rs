@@ -18,7 +18,7 @@ use crate::output::diagnostics::{newline, screen_is_on};
 use crate::output::printer::print_event;
 use crate::runtime;
 use crate::signals::{Asked, Signals};
-use stage::{Stage, Trouble};
+use stage::{Fault, Stage};
 
 /// Arguments of `pblink demo`.
 #[derive(Debug, clap::Args)]
@@ -144,13 +144,13 @@ fn extra_keys() -> Vec<ExtraKey> {
 /// Carries out the keys.
 async fn act(stage: Arc<Stage>, mut keys: mpsc::Receiver<monitor::Extra>) {
     while let Some(pressed) = keys.recv().await {
-        let trouble = match pressed.key {
-            'w' => Trouble::WifiOutage(pressed.link, Duration::from_secs(5)),
-            'c' => Trouble::Crash(pressed.link),
-            _ => Trouble::ServerRestart(Duration::from_secs(2)),
+        let fault = match pressed.key {
+            'w' => Fault::WifiOutage(pressed.link, Duration::from_secs(5)),
+            'c' => Fault::Crash(pressed.link),
+            _ => Fault::ServerRestart(Duration::from_secs(2)),
         };
         // A restart takes its time; other keys are not to wait for it.
         let stage = Arc::clone(&stage);
-        tokio::spawn(async move { stage.cause(trouble).await });
+        tokio::spawn(async move { stage.cause(fault).await });
     }
 }

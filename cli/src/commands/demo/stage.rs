@@ -1,4 +1,4 @@
-//! What the demo plays: a real server, simulated boards, a program on each end, and trouble.
+//! What the demo plays: a real server, simulated boards, a program on each end, and faults.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -7,8 +7,8 @@ use std::time::Duration;
 use pblink_protocol::time::Duration as LinkDuration;
 use pblink_serve::hub::Hub;
 use pblink_server::{Connection, Delivery, EventKind, Layer, Server, WriteError};
-use pblink_simulator::live::{News, Order};
-use pblink_simulator::{Fault, Pair, PairEvent, PairOptions, ProgramOptions};
+use pblink_simulator::live::{Command, Event};
+use pblink_simulator::{Fault as BoardFault, Pair, PairEvent, PairOptions, ProgramOptions};
 use tokio::time::{Instant, sleep, timeout};
 
 use super::ledgers::{Ledgers, got};
@@ -25,7 +25,7 @@ const PATIENCE: Duration = Duration::from_secs(20);
 
 /// Something that goes wrong, on demand or by itself.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Trouble {
+pub(super) enum Fault {
     /// A board (the first, if none is named) loses its network.
     WifiOutage(Option<String>, Duration),
     /// The ESP8266 of a board crashes.
@@ -95,7 +95,7 @@ impl Stage {
         };
         let (hub, ledgers) = (Arc::clone(&self.hub), Arc::clone(&self.ledgers));
         let mut state = Watch { id: id.clone(), number: n + 1, down: None, was_up: false };
-        let tell = move |_: &Pair, news: News| {
+        let tell = move |_: &Pair, news: Event| {
             state.news(&news, &hub, &ledgers);
             true
         };
@@ -114,27 +114,27 @@ impl Stage {
     }
 
     /// Makes something go wrong.
-    pub(super) async fn cause(self: &Arc<Self>, trouble: Trouble) {
-        match trouble {
-            Trouble::WifiOutage(id, length) => {
+    pub(super) async fn cause(self: &Arc<Self>, fault: Fault) {
+        match fault {
+            Fault::WifiOutage(id, length) => {
                 let length = LinkDuration::from_micros(length.as_micros() as u64);
-                self.inject(id, Fault::WifiOutage(length), "demo: its network goes away");
+                self.inject(id, BoardFault::WifiOutage(length), "demo: its network goes away");
             }
-            Trouble::Crash(id) => self.inject(id, Fault::Crash, "demo: its ESP8266 crashes"),
+            Fault::Crash(id) => self.inject(id, BoardFault::Crash, "demo: its ESP8266 crashes"),
             // In a task of its own: whoever asked for it may be gone before the server is back.
-            Trouble::ServerRestart(length) => {
+            Fault::ServerRestart(length) => {
                 let stage = Arc::clone(self);
                 let _ = tokio::spawn(async move { stage.restart_server(length).await }).await;
             }
         }
     }
 
-    fn inject(&self, id: Option<String>, fault: Fault, what: &str) {
+    fn inject(&self, id: Option<String>, fault: BoardFault, what: &str) {
         let boards = lock(&self.boards);
         let named = boards.iter().find(|board| Some(&board.id) == id.as_ref());
         if let Some(board) = named.or(boards.first()) {
             self.hub.record(EventKind::Note { id: Some(board.id.clone()), text: what.to_owned() });
-            board.order(Order::Inject(fault));
+            board.command(Command::Inject(fault));
         }
     }
 
@@ -159,7 +159,7 @@ impl Stage {
     pub(super) async fn wind_down(&self) -> Ledgers {
         self.writing.store(false, std::sync::atomic::Ordering::Relaxed);
         for board in lock(&self.boards).iter() {
-            board.order(Order::StopProgram);
+            board.command(Command::StopProgram);
         }
         if lock(&self.ledgers).missing() > 0 {
             say("waiting for the lines that are on their way; ctrl-C stops at once");
@@ -168,7 +168,7 @@ impl Stage {
         let end = Instant::now() + PATIENCE;
         let _ = timeout(PATIENCE, self.restart.lock()).await;
         let mut events = tokio::time::interval(Duration::from_millis(20));
-        // A line may have been written just before the order came.
+        // A line may have been written just before the command came.
         let mut quiet = 0;
         while Instant::now() < end && quiet < 5 {
             events.tick().await;
@@ -194,23 +194,23 @@ struct Watch {
 }
 
 impl Watch {
-    fn news(&mut self, news: &News, hub: &Hub, ledgers: &Mutex<Ledgers>) {
+    fn news(&mut self, news: &Event, hub: &Hub, ledgers: &Mutex<Ledgers>) {
         match news {
-            News::Event(PairEvent::Wrote(number)) => {
+            Event::Pair(PairEvent::Wrote(number)) => {
                 lock(ledgers).account(self.number).to_server.wrote(*number);
             }
-            News::Event(PairEvent::Read(line)) => {
+            Event::Pair(PairEvent::Read(line)) => {
                 got(&mut lock(ledgers).account(self.number).to_board, line);
             }
             _ => {
-                // Starting is no trouble.
+                // Starting is not a fault.
                 if self.was_up
                     && let Some(event) = boards::event(&self.id, news, self.down)
                 {
                     hub.record(event);
                 }
-                self.was_up |= *news == News::Down(None);
-                if let News::Down(down) = news {
+                self.was_up |= *news == Event::Down(None);
+                if let Event::Down(down) = news {
                     self.down = *down;
                 }
             }
@@ -258,7 +258,7 @@ async fn write(stage: Arc<Stage>, n: usize, connection: Connection) {
     }
 }
 
-/// Trouble by itself: the network of one board, then the server, and so on.
+/// Faults by themselves: the network of one board, then the server, and so on.
 pub(super) async fn script(stage: Arc<Stage>, length: Option<Duration>, calm: bool) {
     stage.start_apps();
     if calm {
@@ -275,16 +275,16 @@ pub(super) async fn script(stage: Arc<Stage>, length: Option<Duration>, calm: bo
     let mut n = 0;
     sleep(unit).await;
     while room(unit) {
-        let trouble = if n % 2 == 0 {
+        let fault = if n % 2 == 0 {
             let id = stage.ids[n / 2 % stage.ids.len()].clone();
-            Trouble::WifiOutage(Some(id), unit.mul_f64(0.5))
+            Fault::WifiOutage(Some(id), unit.mul_f64(0.5))
         } else {
-            Trouble::ServerRestart(Duration::from_secs(2))
+            Fault::ServerRestart(Duration::from_secs(2))
         };
-        stage.cause(trouble).await;
+        stage.cause(fault).await;
         n += 1;
         sleep(unit).await;
-        // Trouble at every turn would tire.
+        // A fault at every turn would tire.
         if n % 2 == 0 {
             sleep(unit).await;
         }
