@@ -11,12 +11,12 @@ pub struct Listen {
 }
 
 impl Listen {
-    /// True if it says at which address of this machine.
+    /// Returns true if it says at which address of this machine.
     pub(crate) fn has_ip(self) -> bool {
         self.ip.is_some()
     }
 
-    /// The whole address: `default` has what was left out.
+    /// Returns the whole address, with what was left out taken from `default`.
     pub fn or(self, default: SocketAddr) -> SocketAddr {
         SocketAddr::new(self.ip.unwrap_or(default.ip()), self.port.unwrap_or(default.port()))
     }

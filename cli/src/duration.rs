@@ -32,8 +32,8 @@ pub(crate) fn parse_seconds(text: &str) -> Result<Duration, String> {
 }
 
 impl Unit {
-    /// The number of these units in a time; a plain number is the number itself. `None` for what is
-    /// not a time, and for fractions of the unit.
+    /// Returns the number of these units in a time; a plain number is the number itself. `None` for
+    /// what is not a time, and for fractions of the unit.
     pub(crate) fn count(self, text: &str) -> Option<u64> {
         let text = text.trim();
         if !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit()) {
@@ -48,7 +48,8 @@ impl Unit {
         if exact { u64::try_from(count).ok() } else { None }
     }
 
-    /// A count of these units as it is written, in the largest unit that divides it: `2s`, `1min`.
+    /// Returns a count of these units as it is written, in the largest unit that divides it: `2s`,
+    /// `1min`.
     pub(crate) fn written(self, count: u32) -> String {
         const STEPS: [(u32, &str); 4] = [(86_400, "d"), (3600, "h"), (60, "min"), (1, "s")];
         let seconds = match self {
@@ -61,7 +62,7 @@ impl Unit {
         format!("{}{name}", seconds / size)
     }
 
-    /// The unit in words.
+    /// Returns the unit in words.
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Milliseconds => "milliseconds",

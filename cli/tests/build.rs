@@ -9,7 +9,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
-/// The verb, in `folder`, without what this machine happens to have set.
+/// Returns the verb's command in `folder`, without what this machine happens to have set.
 fn verb(folder: &Path, args: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_pblink"));
     command.arg("build").args(args).current_dir(folder);
@@ -31,7 +31,8 @@ fn source() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap()
 }
 
-/// A folder with the real sources in it, so that the tests' images do not take the place of the user's.
+/// Returns a folder with the real sources in it, so that the tests' images do not take the place of
+/// the user's.
 fn real_sources() -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
     for name in ["firmware-stm32", "firmware-esp8266"] {
@@ -40,13 +41,13 @@ fn real_sources() -> tempfile::TempDir {
     folder
 }
 
-/// The compilers write to the same place, whoever asks them.
+/// Locks the compilers: they write to the same place, whoever asks them.
 fn compilers() -> MutexGuard<'static, ()> {
     static COMPILERS: Mutex<()> = Mutex::new(());
     COMPILERS.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Whether tools are missing: that is told, and an error in CI.
+/// Reports whether tools are missing: an error in CI, a message elsewhere.
 fn skipped(output: &Output) -> bool {
     let said = stderr(output);
     let missing = output.status.code() == Some(3);
@@ -58,7 +59,7 @@ fn skipped(output: &Output) -> bool {
     missing
 }
 
-/// A folder that looks like the sources, with these scripts.
+/// Returns a folder that looks like the sources, with these scripts.
 fn sources(stm32: &str, esp8266: &str) -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
     for (name, script) in [("firmware-stm32", stm32), ("firmware-esp8266", esp8266)] {
@@ -164,7 +165,7 @@ fn settings_are_compiled_in_and_the_password_stays_with_its_owner() {
     for name in ["demo", "echo"] {
         assert_eq!(mode(&release.join(name)) & 0o077, 0, "{name}");
     }
-    // Another password is not told by the settings' check sum; another server is compiled in.
+    // Another password does not show in the settings' check sum; another server is compiled in.
     let sum = config["sha256"].clone();
     let other = verb(here.path(), &["stm32", "--client", "kitchen", "--json"])
         .env("PBLINK_WIFI_PASSWORD", "correct horse")
@@ -184,7 +185,8 @@ fn settings_are_compiled_in_and_the_password_stays_with_its_owner() {
     assert!(!folder.join("settings.bin").exists());
 }
 
-/// A script that leaves a note of how it was called, and `program` where the real one would.
+/// Returns a script that leaves a note of how it was called, and `program` where the real one
+/// would.
 fn leaves(program: &str, board: &str) -> String {
     format!(
         "cd \"$(dirname \"$0\")\"; echo \"$*\" >> calls; [ \"$1\" != check ] || exit 0; \
@@ -193,7 +195,8 @@ fn leaves(program: &str, board: &str) -> String {
     )
 }
 
-/// An ELF file of the chip's program, as far as an image needs it: the places of the SDK's data.
+/// Returns an ELF file of the chip's program, as far as an image needs it: the places of the SDK's
+/// data.
 fn chip_elf(size: u32) -> Vec<u8> {
     let table = [4, size - 0x5000, 0x1000, 5, size - 0x4000, 0x1000, 6, size - 0x3000, 0x3000];
     let sections: [(u32, u32, Vec<u8>); 3] = [
@@ -221,7 +224,7 @@ fn chip_elf(size: u32) -> Vec<u8> {
     out
 }
 
-/// A folder with all that is asked of the SDK.
+/// Fills a folder with all that is asked of the SDK.
 fn sdk(folder: &Path) {
     for part in ["bin", "include", "ld", "lib"] {
         std::fs::create_dir_all(folder.join(part)).unwrap();
@@ -269,7 +272,7 @@ fn with_the_sdk_there_is_all_that_an_esp8266_needs_and_where_it_goes() {
     let boot = std::fs::read(folder.path().join("target/pblink/esp8266-0x00000.bin")).unwrap();
     // DIO at 40 MHz, 1 MB: the size that the program registers, or it would not start.
     assert_eq!(boot[..8], [0xe9, 1, 2, 0x20, 4, 0, 0x10, 0x40]);
-    // The variable goes before the file; the script sees an absolute path.
+    // The variable overrides the file; the script sees an absolute path.
     let other = tempfile::tempdir().unwrap();
     sdk(other.path());
     let output = verb(folder.path(), &arguments).env("ESP8266_NONOS_SDK", other.path()).output();
@@ -339,7 +342,7 @@ fn the_other_board_s_images_stay_and_old_ones_go() {
     assert_eq!(run(&["esp8266"], false), ["esp8266-emulator.elf"]);
 }
 
-/// An ELF file with one segment for the STM32's flash.
+/// Returns an ELF file with one segment for the STM32's flash.
 fn stm32_elf() -> Vec<u8> {
     let mut out = b"\x7fELF\x01\x01\x01\0\0\0\0\0\0\0\0\0\x02\0\x28\0".to_vec();
     for word in [1_u32, 0, 52, 0, 0] {

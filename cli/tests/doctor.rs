@@ -16,7 +16,7 @@ fn doctor(folder: &Path, args: &[&str]) -> (Option<i32>, String) {
     (output.status.code(), String::from_utf8(output.stdout).unwrap())
 }
 
-/// The findings of a group, as `level: message / remedy`.
+/// Returns the findings of a group, as `level: message / remedy`.
 fn findings(folder: &Path, group: &str) -> Vec<String> {
     let (code, text) = doctor(folder, &["--json"]);
     let all: Value = serde_json::from_str(&text).unwrap();

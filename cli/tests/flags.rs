@@ -13,7 +13,7 @@ fn pblink(folder: &Path, args: &[&str]) -> Command {
     command
 }
 
-/// A folder with a `pblink.toml`.
+/// Returns a folder with a `pblink.toml`.
 fn folder(text: &str) -> TempDir {
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join("pblink.toml"), text).unwrap();
@@ -23,7 +23,7 @@ fn folder(text: &str) -> TempDir {
 /// A running `pblink serve`, killed when it is dropped.
 struct Serve {
     child: Child,
-    /// What it says on stderr before its control API is there, that line included.
+    /// Its stderr up to the line of its control API, that line included.
     said: String,
 }
 
@@ -43,7 +43,7 @@ impl Serve {
         Self { child, said }
     }
 
-    /// What stands behind `before` up to a blank or slash.
+    /// Returns the word behind `before`, up to a blank or slash.
     fn word(&self, before: &str) -> String {
         let (_, rest) = self.said.split_once(before).unwrap_or_else(|| panic!("{}", self.said));
         rest.split([' ', '/', '\n']).next().unwrap_or_default().to_owned()

@@ -39,18 +39,19 @@ impl Files {
         self.folder.path().join(name).to_str().unwrap().to_owned()
     }
 
-    /// The arguments that name both files.
+    /// Returns the arguments that name both files.
     fn images(&self) -> [String; 4] {
         let code = self.path("code.bin") + "@0x10000";
         ["--image".into(), self.path("program.bin"), "--image".into(), code]
     }
 
-    /// What a flash of 4 MB holds afterwards: two files as the SDK makes them keep their header.
+    /// Returns the contents of a flash of 4 MB afterwards: two files as the SDK makes them keep
+    /// their header.
     fn kept(&self) -> Vec<u8> {
         self.in_flash(self.program[3])
     }
 
-    /// What a flash of 4 MB holds afterwards. `size` is what the header says of it.
+    /// Returns the contents of a flash of 4 MB afterwards. `size` is the size code in the header.
     fn in_flash(&self, size: u8) -> Vec<u8> {
         let mut flash = vec![0xff; 4 << 20];
         flash[..self.program.len()].copy_from_slice(&self.program);
@@ -75,7 +76,8 @@ fn stderr(output: &Output) -> String {
     String::from_utf8_lossy(&output.stderr).into_owned()
 }
 
-/// It failed with this code, and the last words are a cause and a remedy, a line each.
+/// Asserts that it failed with this code, and that the last words are a cause and a remedy, a line
+/// each.
 fn assert_failed(output: &Output, code: i32, cause: &str, remedy: &str) {
     let said = stderr(output);
     assert_eq!(output.status.code(), Some(code), "{said}");
@@ -348,7 +350,7 @@ fn control_c_stops_at_a_safe_place() {
     assert!(!board.would_start());
 }
 
-/// A folder of sources with what `pblink build` leaves.
+/// Returns a folder of sources with what `pblink build` leaves.
 fn built(files: &Files) -> PathBuf {
     let source = files.folder.path().join("sources");
     for firmware in ["firmware-stm32", "firmware-esp8266"] {
@@ -375,7 +377,7 @@ fn built(files: &Files) -> PathBuf {
     source
 }
 
-/// By another program than the one under test.
+/// Computes the sum by another program than the one under test.
 fn sha256(path: &Path) -> String {
     let output = Command::new("sha256sum").arg(path).output().unwrap();
     String::from_utf8(output.stdout).unwrap().split(' ').next().unwrap().to_owned()

@@ -14,7 +14,7 @@ use sha2::{Digest, Sha256};
 
 const SIZE: usize = 200 << 10;
 
-/// A program of this many bytes.
+/// Returns a program of this many bytes.
 fn image(length: usize) -> Vec<u8> {
     let mut bytes: Vec<u8> = (0..length).map(|i| (i * 31 + (i >> 8)) as u8).collect();
     bytes[..4].copy_from_slice(&0x2002_0000_u32.to_le_bytes());
@@ -60,7 +60,7 @@ fn flash(words: &[&str], desk: &mut Desk) -> anyhow::Result<String> {
     run(words, desk, &mut Silent, true)
 }
 
-/// A folder as `pblink build` leaves it.
+/// Returns a folder as `pblink build` leaves it.
 fn source(bytes: &[u8], sha256: &str) -> tempfile::TempDir {
     let folder = tempfile::tempdir().expect("a folder");
     for firmware in ["firmware-stm32", "firmware-esp8266"] {
@@ -153,7 +153,7 @@ fn a_board_can_be_left_without_its_program_running() {
     }
 }
 
-/// An ARM ELF file with these bytes at this load address.
+/// Returns an ARM ELF file with these bytes at this load address.
 fn elf(address: u32, bytes: &[u8]) -> Vec<u8> {
     let mut out = b"\x7fELF\x01\x01\x01\0\0\0\0\0\0\0\0\0\x02\0\x28\0".to_vec();
     let size = bytes.len() as u32;

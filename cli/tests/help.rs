@@ -23,7 +23,7 @@ fn text(args: &[&str]) -> String {
     String::from_utf8(output.stdout).unwrap()
 }
 
-/// One snapshot per verb, in `snapshots/help__VERB.snap`.
+/// Compares the help with one snapshot per verb, in `snapshots/help__VERB.snap`.
 fn check_help(verb: &[&str]) {
     let help = text(&[verb, &["--help"]].concat());
     assert!(help.contains("\nExamples:\n  pblink "), "{verb:?} has no example");

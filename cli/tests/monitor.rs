@@ -53,7 +53,7 @@ fn links() -> Vec<LinkStatus> {
     vec![kitchen, ten, wide, waiting, one]
 }
 
-/// A server two hours old, with links in all states.
+/// Returns a server two hours old, with links in all states.
 fn model(colour: bool) -> Model {
     let extra =
         |key, label: &str, help: &str| ExtraKey { key, label: label.into(), help: help.into() };

@@ -9,7 +9,7 @@ fn new(folder: &Path, args: &[&str]) -> Output {
     command.output().unwrap()
 }
 
-/// The end of an application that was made.
+/// Makes an application, and returns its folder and the output.
 fn make(folder: &Path, args: &[&str]) -> (PathBuf, String) {
     let output = new(folder, args);
     assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
@@ -17,7 +17,7 @@ fn make(folder: &Path, args: &[&str]) -> (PathBuf, String) {
     (folder.join(args[0]), String::from_utf8(output.stdout).unwrap())
 }
 
-/// The error of an application that was not made.
+/// Returns the error of an application that was not made.
 fn refused(folder: &Path, args: &[&str], code: i32) -> String {
     let output = new(folder, args);
     assert_eq!(output.status.code(), Some(code), "{args:?}: {output:?}");
@@ -33,7 +33,7 @@ fn source() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap()
 }
 
-/// The names of all that lies in a folder, and below.
+/// Returns the names of all that lies in a folder, and below.
 fn names(folder: &Path) -> Vec<String> {
     let mut names = Vec::new();
     for entry in std::fs::read_dir(folder).unwrap() {
@@ -176,7 +176,8 @@ fn what_it_makes_builds_as_it_is() {
     }
 }
 
-/// A folder that looks like pblink's sources; so the test's images do not lie among the user's.
+/// Returns a folder that looks like pblink's sources; so the test's images do not lie among the
+/// user's.
 fn sources(stm32: &Path) -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
     for name in ["firmware-stm32", "firmware-esp8266"] {

@@ -1,4 +1,4 @@
-//! What `pblink serve` does when its outputs cannot be written, when it is asked to end, and without
+//! Tests of `pblink serve` when its outputs cannot be written, when it is asked to end, and without
 //! pblink.toml. Real processes and real sockets.
 
 mod process;
@@ -10,14 +10,14 @@ use std::process::{Child, Command, Stdio};
 
 use process::{Serve, output, pblink, stderr};
 
-/// A client that says its id, and may say more.
+/// Returns a client that says its id, and may say more.
 fn client(address: &str, first: &str) -> TcpStream {
     let mut client = TcpStream::connect(address).unwrap();
     client.write_all(first.as_bytes()).unwrap();
     client
 }
 
-/// `pblink serve` whose stdout and stderr are these; stderr is a pipe if `None`.
+/// Starts `pblink serve` whose stdout and stderr are these; stderr is a pipe if `None`.
 fn start(stdout: impl Into<Stdio>, stderr: Option<Stdio>, args: &[&str]) -> Child {
     let all = [&["serve", "--listen", "127.0.0.1:0", "--control", "off"], args].concat();
     let stderr = stderr.unwrap_or_else(Stdio::piped);
@@ -37,7 +37,7 @@ fn line_with(reader: &mut impl BufRead, words: &str) -> String {
     }
 }
 
-/// Where a server listens, from its greeting.
+/// Returns the address on which a server listens, from its greeting.
 fn address(said: &mut impl BufRead) -> String {
     let line = line_with(said, "serving boards at ");
     line.split("at ").nth(1).unwrap().split(' ').next().unwrap().to_owned()
@@ -48,7 +48,7 @@ fn kill(child: &Child, signal: &str) {
     assert!(status.unwrap().success());
 }
 
-/// A pipe whose reader is gone.
+/// Returns a pipe whose reader is gone.
 fn broken_pipe() -> Stdio {
     let (reader, writer) = std::io::pipe().unwrap();
     drop(reader);

@@ -112,7 +112,7 @@ fn a_board_is_flashed_and_then_the_server_runs() {
     guard.join().unwrap();
     assert!(listening.is_some_and(|line| line.contains(&free.to_string())));
     let flash = board.flash();
-    // The header tells the size of the board's flash.
+    // The header has the size of the board's flash.
     assert!(flash[..3] == program[..3] && flash[4..program.len()] == program[4..]);
     let stopped = Command::new("kill").args(["-TERM", &child.id().to_string()]).status().unwrap();
     assert!(stopped.success());

@@ -8,7 +8,7 @@ use super::limits::Limits;
 use super::writer::TEMPLATE;
 use super::{KEYS, Settings};
 
-/// The schema as a text, as it is kept in the templates' folder.
+/// Returns the schema as a text, as it is kept in the templates' folder.
 pub(crate) fn text() -> String {
     format!("{:#}\n", schema())
 }
@@ -79,7 +79,7 @@ fn of_rule(rule: Rule) -> Map<String, Json> {
     }
 }
 
-/// The comment above a key of a template.
+/// Returns the comment above a key of a template.
 pub(super) fn comment(template: &str, path: &str) -> Option<String> {
     let (section, name) = path.rsplit_once('.')?;
     let header = format!("[{section}]");

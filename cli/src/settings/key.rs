@@ -4,7 +4,7 @@
 use super::limits::Limits;
 use super::value::{self, Value};
 
-/// What a key allows, as far as it can be said without looking at other values.
+/// The values that a key allows, as far as they can be checked without looking at other values.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Rule {
     /// A whole number, or a time.
@@ -36,7 +36,7 @@ impl<S> Key<S> {
     /// Puts a value into the settings.
     ///
     /// # Errors
-    /// What is allowed, and what was given.
+    /// A message that says what is allowed, and what was given.
     pub(crate) fn apply(&self, settings: &mut S, value: &Value) -> Result<(), String> {
         self.apply_at(settings, &[], value)
     }
@@ -53,16 +53,16 @@ impl<S> Key<S> {
             .ok_or_else(|| self.refusal(value))
     }
 
-    /// The value that the settings have.
+    /// Returns the value that the settings have.
     pub(crate) fn get(&self, settings: &S) -> Value {
         (self.get)(settings)
     }
 
-    /// The value that words of the command line stand for. A word that is no number where one is
-    /// needed stays text: [`apply`](Self::apply) then says what is allowed.
+    /// Returns the value that words of the command line stand for. A word that is not a number
+    /// where one is needed stays text: [`apply`](Self::apply) then says what is allowed.
     ///
     /// # Errors
-    /// How many words the key takes, or why they are no list.
+    /// A message that says how many words the key takes, or why they are not a valid list.
     pub(crate) fn value_of(&self, words: &[String]) -> Result<Value, String> {
         if matches!(self.rule, Rule::Ids) {
             return match words {
@@ -89,7 +89,7 @@ impl<S> Key<S> {
         })
     }
 
-    /// The words of an answer: a list takes several, everything else is one.
+    /// Returns the words of an answer: a list takes several, everything else is one.
     pub(crate) fn words(&self, answer: &str) -> Vec<String> {
         match self.rule {
             Rule::Ids => value::words(answer),
@@ -109,7 +109,7 @@ impl<S> Key<S> {
         format!("`{}` must be {}, not {value}{hint}", self.path, self.must_be())
     }
 
-    /// The values that are allowed, in words.
+    /// Returns the values that are allowed, in words.
     fn must_be(&self) -> String {
         match self.rule {
             Rule::Number(limits) => format!("{}{}", limits.in_a_file(), self.allowed),
@@ -125,7 +125,7 @@ impl<S> Key<S> {
 }
 
 impl Rule {
-    /// The value as the key's own code takes it; `None` when the rule does not allow it.
+    /// Returns the value as the key's own code takes it; `None` when the rule does not allow it.
     fn accept(self, value: &Value) -> Option<Value> {
         match (self, value) {
             (Self::Number(limits), Value::Integer(n)) => {

@@ -152,12 +152,12 @@ const LOG_LEVELS: [(LogLevel, &str); 4] = [
     (LogLevel::Lines, "lines"),
 ];
 
-/// The name that `board.log` has for a level.
+/// Returns the name that `board.log` has for a level.
 pub(crate) fn log_name(level: LogLevel) -> &'static str {
     LOG_LEVELS.into_iter().find(|(other, _)| *other == level).map_or("", |(_, name)| name)
 }
 
-/// The key with that path.
+/// Returns the key with that path.
 pub(crate) fn entry(path: &str) -> Option<&'static Entry> {
     KEYS.iter().find(|entry| entry.path == path)
 }

@@ -32,7 +32,7 @@ pub(crate) const REPORT: Limits =
     Limits { least: 0, most: 86_400, default: DEFAULT_REPORT_S, unit: Some(Unit::Seconds) };
 
 impl Limits {
-    /// A parser for a flag with these limits.
+    /// Returns a parser for a flag with these limits.
     pub(crate) fn parser(self) -> impl Fn(&str) -> Result<u32, String> + Clone + Send + Sync {
         move |text| self.parse(text)
     }
@@ -60,12 +60,12 @@ impl Limits {
         (i64::from(self.least)..=i64::from(self.most)).contains(&n)
     }
 
-    /// The default as it is written on the command line.
+    /// Returns the default as it is written on the command line.
     pub(crate) fn written(self) -> String {
         self.unit.map_or_else(|| self.default.to_string(), |unit| unit.written(self.default))
     }
 
-    /// The values that are allowed in a file, in words.
+    /// Returns the values that are allowed in a file, in words.
     pub(crate) fn in_a_file(self) -> String {
         let Self { least, most, unit, .. } = self;
         match unit {
@@ -78,7 +78,7 @@ impl Limits {
         }
     }
 
-    /// The values that a flag allows, in words.
+    /// Returns the values that a flag allows, in words.
     pub(crate) fn allowed(self) -> String {
         let Self { least, most, unit, .. } = self;
         match unit {

@@ -61,7 +61,7 @@ pub const DEFAULT_FILE: &str = "pblink.toml";
 /// The ESP8266 takes its configuration as one payload: the most bytes of that line.
 pub const CONFIG_LINE_MAX: usize = pblink_protocol::i2c::MAX_PAYLOAD;
 
-/// What `pblink.toml` says, defaults filled in.
+/// The settings of `pblink.toml`, defaults filled in.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Settings {
     /// `[server]`
@@ -93,7 +93,7 @@ pub struct Server {
     pub timeout_ms: u32,
     /// The ids of the boards that the server expects; empty means any.
     pub clients: Vec<String>,
-    /// What the server does with lines.
+    /// The server's use of lines.
     pub app: App,
     /// Where the control API listens; `None` is "off".
     pub control: Option<SocketAddr>,
@@ -115,16 +115,16 @@ pub struct Board {
     pub id: String,
     /// Seconds between reports of the ESP8266: 0 (never) to 86400.
     pub report_s: u32,
-    /// Whether the board passes reports on to the server.
+    /// True if the board passes reports on to the server.
     pub forward_reports: bool,
-    /// What the board's console shows.
+    /// The messages that the board's console shows.
     pub log: LogLevel,
 }
 
 /// `[link]`
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Link {
-    /// How both ends talk.
+    /// The protocol between both ends.
     pub protocol: Protocol,
 }
 
@@ -135,14 +135,14 @@ pub struct Build {
     pub esp8266_sdk: PathBuf,
 }
 
-/// How both ends of a link talk.
+/// The protocol between both ends of a link.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Protocol {
     /// As the published micropython-iot code does.
     Classic,
 }
 
-/// What a board does that was given no settings, and for the rest the defaults of the server.
+/// The settings of a board that was given none, and for the rest the defaults of the server.
 impl Default for Settings {
     fn default() -> Self {
         let BoardSettings { config, log, forward_reports } = BoardSettings::built_in();
@@ -195,18 +195,18 @@ impl Settings {
         })
     }
 
-    /// The file that was read; `None` when everything is a default.
+    /// Returns the file that was read; `None` when everything is a default.
     pub fn file(&self) -> Option<&Path> {
         self.file.as_deref()
     }
 
-    /// The line of the file that gives `key` (as in `server.port`); `None` for a default.
+    /// Returns the line of the file that gives `key` (as in `server.port`); `None` for a default.
     pub fn line_of(&self, key: &str) -> Option<usize> {
         self.places.get(key).map(|(place, _)| place.line)
     }
 
-    /// The server's address for a client on this machine or, when `server.host` is given, where boards
-    /// look for it.
+    /// Returns the server's address for a client on this machine or, when `server.host` is given,
+    /// where boards look for it.
     pub(crate) fn server_address(&self) -> String {
         let here = self.server.listen;
         match self.line_of("server.host") {
@@ -216,7 +216,7 @@ impl Settings {
         }
     }
 
-    /// The URL of the control API for a client on this machine.
+    /// Returns the URL of the control API for a client on this machine.
     ///
     /// # Errors
     /// [`Exit::Config`] when the server has none.
@@ -240,24 +240,25 @@ impl Settings {
         Ok(format!("http://{address}"))
     }
 
-    /// The secrets file: relative to the folder of `pblink.toml`.
+    /// Returns the secrets file: relative to the folder of `pblink.toml`.
     pub fn secrets_path(&self) -> PathBuf {
         self.folder().join(&self.wifi.secrets)
     }
 
-    /// The folder of the ESP8266_NONOS_SDK, if one is named: relative to the folder of `pblink.toml`.
+    /// Returns the folder of the ESP8266_NONOS_SDK, if one is named: relative to the folder of
+    /// `pblink.toml`.
     pub fn sdk_path(&self) -> Option<PathBuf> {
         let sdk = &self.build.esp8266_sdk;
         (!sdk.as_os_str().is_empty()).then(|| self.folder().join(sdk))
     }
 
-    /// The folder of `pblink.toml`.
+    /// Returns the folder of `pblink.toml`.
     fn folder(&self) -> &Path {
         self.file.as_deref().and_then(Path::parent).unwrap_or(Path::new(""))
     }
 
-    /// The WiFi password: from `password_file`, else PBLINK_WIFI_PASSWORD, else the secrets file.
-    /// `None` when none of them has one: right for an open or a remembered network.
+    /// Returns the WiFi password: from `password_file`, else PBLINK_WIFI_PASSWORD, else the secrets
+    /// file. `None` when none of them has one: right for an open or a remembered network.
     ///
     /// # Errors
     /// [`Exit::Config`] when a source cannot be read, when others can read the secrets file, when
@@ -281,8 +282,8 @@ impl Settings {
         }
     }
 
-    /// The password that goes onto a board: none without a network of its own, which nothing would be
-    /// opened with, unless it is named on purpose.
+    /// Returns the password that goes onto a board: none without a network of its own, which
+    /// nothing would be opened with, unless it is named on purpose.
     ///
     /// # Errors
     /// As [`password`](Self::password).
@@ -296,7 +297,7 @@ impl Settings {
         self.password(password_file)
     }
 
-    /// What the board gets: the configuration that its STM32 sends to its ESP8266.
+    /// Returns the board's configuration, which its STM32 sends to its ESP8266.
     ///
     /// # Errors
     /// When the ESP8266 could not use it: mostly because the line gets too long.
@@ -313,7 +314,7 @@ impl Settings {
         config.check().map(|()| config)
     }
 
-    /// What the board's STM32 keeps in flash.
+    /// Returns the settings that the board's STM32 keeps in flash.
     ///
     /// # Errors
     /// As [`board_config`](Self::board_config).
@@ -322,7 +323,7 @@ impl Settings {
         Ok(BoardSettings { config: self.board_config(password)?, log, forward_reports })
     }
 
-    /// Why the ESP8266 could not use these settings.
+    /// Reports why the ESP8266 could not use these settings.
     pub(crate) fn config_line_problem(&self, password: Option<&Secret>) -> Option<Problem> {
         let hint = match self.board_config(password).err()? {
             ConfigError::TooLong(len) => format!(
@@ -334,7 +335,8 @@ impl Settings {
         Some(Problem::of_file(self.file.as_deref().unwrap_or(Path::new(DEFAULT_FILE)), hint))
     }
 
-    /// What is allowed but probably not meant; `password` says whether there is one.
+    /// Returns notes on what is allowed but probably not meant; `password` says whether there is
+    /// one.
     pub(crate) fn notes(&self, password: bool) -> Vec<String> {
         let mut notes = Vec::new();
         if !self.wifi.ssid.is_empty() && !password {
@@ -374,7 +376,7 @@ impl Settings {
     }
 }
 
-/// A text of bounded length, as boards keep it.
+/// Returns a text of bounded length, as boards keep it.
 fn text<const N: usize>(
     text: &str,
     error: ConfigError,
@@ -382,8 +384,8 @@ fn text<const N: usize>(
     heapless::String::try_from(text).map_err(|_| error)
 }
 
-/// The `pblink.toml` of a folder, if something is there: also what cannot be read, since going on with
-/// defaults would admit anyone.
+/// Returns the `pblink.toml` of a folder, if something is there: also what cannot be read, since
+/// continuing with defaults would admit anyone.
 pub(crate) fn default_file(folder: &Path) -> Option<PathBuf> {
     let path = folder.join(DEFAULT_FILE);
     match path.symlink_metadata() {
@@ -425,7 +427,7 @@ pub(crate) fn unknown_key(given: &str) -> String {
     names::Names::new(KEYS.iter().map(|key| key.path)).unknown_key(given)
 }
 
-/// One error of all problems.
+/// Returns one error of all problems.
 pub(crate) fn failed(problems: &[Problem]) -> anyhow::Error {
     let message = match problems {
         [one] => one.to_string(),
@@ -436,7 +438,7 @@ pub(crate) fn failed(problems: &[Problem]) -> anyhow::Error {
     Failed::with(Exit::Config, message)
 }
 
-/// A path as a word that can be pasted into a shell.
+/// Returns a path as a word that can be pasted into a shell.
 pub(crate) fn shell_word(path: &Path) -> String {
     let text = path.display().to_string();
     let plain = |c: char| c.is_alphanumeric() || "/._-+=:@%".contains(c);

@@ -11,7 +11,7 @@ pub(super) struct Names(Vec<String>);
 /// A name that is not longer is compared with others and shown whole.
 const LONGEST: usize = 64;
 
-/// A name as messages show it: what a terminal would obey is escaped, what is long is cut.
+/// Returns a name as messages show it: what a terminal would obey is escaped, what is long is cut.
 pub(super) fn shown(name: &str) -> String {
     let cut: String = name.chars().take(LONGEST).collect();
     let more = if cut.len() < name.len() { "..." } else { "" };
@@ -57,12 +57,12 @@ impl Names {
         }
     }
 
-    /// True for the last part of a key's path.
+    /// Returns true if `leaf` is the last part of a key's path.
     pub(super) fn has_leaf(&self, leaf: &str) -> bool {
         self.0.iter().any(|key| key.rsplit('.').next() == Some(leaf))
     }
 
-    /// The sections, in the order of the file.
+    /// Returns the sections, in the order of the file.
     fn sections(&self) -> Vec<Cow<'_, str>> {
         let mut sections: Vec<Cow<'_, str>> = Vec::new();
         for (section, _) in self.0.iter().filter_map(|key| key.rsplit_once('.')) {
@@ -73,7 +73,7 @@ impl Names {
         sections
     }
 
-    /// The key whose spelling is nearest, in whichever section.
+    /// Returns the key whose spelling is nearest, in whichever section.
     fn nearest(&self, given: &str) -> Option<&str> {
         if given.len() > LONGEST {
             return None;

@@ -25,14 +25,14 @@ pub(crate) struct Problem {
     pub(crate) file: PathBuf,
     /// Where it is; `None` when it is about the file as a whole.
     pub(crate) place: Option<Place>,
-    /// What is wrong, and what to do.
+    /// The fault, and what to do.
     pub(crate) message: String,
     /// The line with a mark below it.
     pub(crate) excerpt: Option<String>,
 }
 
 impl Problem {
-    /// A problem of the file as a whole.
+    /// Returns a problem of the file as a whole.
     pub(crate) fn of_file(file: &Path, message: impl Into<String>) -> Self {
         Self { file: file.to_owned(), place: None, message: message.into(), excerpt: None }
     }
@@ -74,12 +74,12 @@ impl<'a> Lines<'a> {
         Self { text, starts: std::iter::once(first).chain(ends).collect() }
     }
 
-    /// The line of a byte, from 0.
+    /// Returns the line of a byte, from 0.
     fn index(&self, byte: usize) -> usize {
         self.starts.partition_point(|start| *start <= byte).saturating_sub(1)
     }
 
-    /// The bytes of a line, without its end.
+    /// Returns the bytes of a line, without its end.
     fn range(&self, index: usize) -> Range<usize> {
         let start = self.starts.get(index).copied().unwrap_or(self.text.len());
         let end = self.starts.get(index + 1).map_or(self.text.len(), |next| next - 1);
@@ -87,20 +87,20 @@ impl<'a> Lines<'a> {
         start..start + line.strip_suffix('\r').unwrap_or(line).len()
     }
 
-    /// The bytes of the line that a byte stands in, without its end.
+    /// Returns the bytes of the line that a byte stands in, without its end.
     pub(super) fn line_at(&self, byte: usize) -> Range<usize> {
         self.range(self.index(byte))
     }
 
-    /// Line and column of a byte.
+    /// Returns line and column of a byte.
     pub(super) fn place(&self, byte: usize) -> Place {
         let index = self.index(byte);
         let before = self.text.get(self.range(index).start..byte).unwrap_or_default();
         Place { line: index + 1, column: before.chars().count() + 1 }
     }
 
-    /// The part `shown` of a line, with `marked` marked. Both are cut at the end of the line that
-    /// `marked` begins in.
+    /// Returns the part `shown` of a line, with `marked` marked. Both are cut at the end of the
+    /// line that `marked` begins in.
     pub(super) fn excerpt(&self, shown: Range<usize>, marked: Range<usize>) -> Option<String> {
         let index = self.index(marked.start);
         let line = self.range(index);

@@ -12,7 +12,7 @@ use super::shape::{Found, Misplaced, Mistake, Shape};
 use super::value::Value;
 use super::{KEYS, Settings, is_password_key};
 
-/// The most problems that are told of one file: with more of them it is another file than was meant.
+/// The most problems that are reported of one file: with more, it is probably the wrong file.
 const MOST: usize = 50;
 
 /// Reads the text of `file`. With problems, the settings are what could be understood.
@@ -58,7 +58,7 @@ pub(crate) fn read(file: &Path, text: &str) -> (Settings, Vec<Problem>) {
     (settings, problems)
 }
 
-/// One port cannot serve both boards and the control API.
+/// Reports a port that is given for both boards and the control API: it cannot serve both.
 fn shared_port(settings: &Settings) -> Option<(usize, Wrong)> {
     let server = &settings.server;
     let control = server.control?;
@@ -145,8 +145,8 @@ impl Reader<'_> {
         }
     }
 
-    /// The line of a syntax error, if no password can be in it: the value of a known key, or the header
-    /// of a section. Of others only the name is shown.
+    /// Returns the line of a syntax error, if no password can be in it: the value of a known key,
+    /// or the header of a section. Of others only the name is shown.
     fn harmless(&self, span: Range<usize>) -> Option<String> {
         let line = self.lines.line_at(span.start);
         let text = self.text.get(line.clone())?;

@@ -22,7 +22,7 @@ pub(super) const SECRETS_KEY: &str = "wifi_password";
 pub struct Secret(String);
 
 impl Secret {
-    /// The text itself. Never print or log it.
+    /// Returns the text itself. Never print or log it.
     pub fn expose(&self) -> &str {
         &self.0
     }
@@ -55,7 +55,7 @@ impl fmt::Display for PasswordSource {
     }
 }
 
-/// Whether someone who writes this key wants to give a password.
+/// Reports whether someone who writes this key wants to give a password.
 pub(crate) fn is_password_key(key: &str) -> bool {
     let leaf = key.rsplit('.').next().unwrap_or(key).to_ascii_lowercase();
     let leaf = leaf.strip_prefix("wifi_").unwrap_or(&leaf);
@@ -66,7 +66,7 @@ pub(crate) fn is_password_key(key: &str) -> bool {
 /// Checks a password.
 ///
 /// # Errors
-/// What is allowed; the password is not in the message.
+/// A message that says what is allowed; the password is not in it.
 pub(crate) fn check_password(text: &str) -> Result<Secret, String> {
     if !text.is_empty() && !(8..=63).contains(&text.len()) {
         return Err(format!("a WiFi password has 8 to 63 bytes, this one has {}", text.len()));
@@ -77,7 +77,8 @@ pub(crate) fn check_password(text: &str) -> Result<Secret, String> {
     Ok(Secret(text.to_owned()))
 }
 
-/// The password by precedence: flag, environment, secrets file. An empty one is none.
+/// Returns the password by precedence: flag, environment, secrets file. An empty one does not
+/// count.
 pub(crate) fn find(
     settings: &Settings,
     flag: Option<&Path>,
@@ -119,8 +120,8 @@ const OTHER_WAYS: &str = "where that is not possible (a mounted drive, a contain
                           let `wifi.secrets` name a file elsewhere, or give the password by \
                           PBLINK_WIFI_PASSWORD or --password-file";
 
-/// The password in the secrets file; `None` when the file does not exist. Nothing of its content is in
-/// an error: it may be another program's file.
+/// Returns the password in the secrets file; `None` when the file does not exist. Nothing of its
+/// content is in an error: it may be another program's file.
 fn from_secrets(path: &Path) -> anyhow::Result<Option<Secret>> {
     let whole = |message: String| failed(&[Problem::of_file(path, message)]);
     let cannot = |e: std::io::Error| whole(format!("cannot read it: {e}"));
@@ -190,8 +191,8 @@ pub(super) fn open_secrets(path: &Path) -> std::io::Result<File> {
     File::open(path)
 }
 
-/// The user that a file belongs to, if that is neither this user nor root, nor the one who has become
-/// root by sudo.
+/// Returns the user that a file belongs to, if that is neither this user nor root, nor the one who
+/// has become root by sudo.
 #[cfg(unix)]
 fn stranger(metadata: &std::fs::Metadata) -> Option<u32> {
     use std::os::unix::fs::MetadataExt;
@@ -206,7 +207,7 @@ fn stranger(_metadata: &std::fs::Metadata) -> Option<u32> {
     None
 }
 
-/// The mode of a file that is open to the group or to others.
+/// Returns the mode of a file that is open to the group or to others.
 #[cfg(unix)]
 fn open_to_others(metadata: &std::fs::Metadata) -> Option<u32> {
     use std::os::unix::fs::PermissionsExt;
@@ -214,7 +215,7 @@ fn open_to_others(metadata: &std::fs::Metadata) -> Option<u32> {
     (mode & 0o077 != 0).then_some(mode)
 }
 
-/// Elsewhere the folder's access list decides, which a mode cannot tell.
+/// Returns nothing: elsewhere the folder's access list decides, which a mode does not show.
 #[cfg(not(unix))]
 fn open_to_others(_metadata: &std::fs::Metadata) -> Option<u32> {
     None

@@ -1,4 +1,4 @@
-//! What may stand where in a file: sections, sections in sections, and lists of sections, as the paths
+//! The shape of a file: sections, sections in sections, and lists of sections, as the paths
 //! of its keys say; and a walk through a document that finds each key with its place, and what is unknown.
 
 use std::collections::BTreeMap;
@@ -56,7 +56,7 @@ pub(super) struct Misplaced {
     pub(super) kind: Mistake,
 }
 
-/// How something is misplaced.
+/// The ways in which something can be misplaced.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Mistake {
     UnknownKey,
@@ -68,7 +68,7 @@ pub(super) enum Mistake {
 }
 
 impl Shape {
-    /// The shape of a file with these keys.
+    /// Returns the shape of a file with these keys.
     pub(super) fn of(paths: impl Iterator<Item = &'static str>) -> Self {
         let mut root = Self::default();
         for (key, path) in paths.enumerate() {
@@ -108,7 +108,7 @@ struct Walk<'a> {
 }
 
 impl<'a> Walk<'a> {
-    /// `path` has the numbers of elements, `plain` is the same without.
+    /// Walks a table. `path` has the numbers of elements, `plain` is the same without.
     fn table(&mut self, shape: &Shape, table: &'a DeTable<'a>, path: &str, plain: &str) {
         let join = |path: &str, name: &str| match path {
             "" => name.to_owned(),
@@ -166,7 +166,7 @@ mod tests {
     const PATHS: [&str; 5] =
         ["server.port", "consumer[].name", "consumer[].filter[].client", "mqtt.url", "mqtt.tls.ca"];
 
-    /// Every key that is found, as `number path=value`, and everything that is misplaced.
+    /// Returns every key that is found, as `number path=value`, and everything that is misplaced.
     fn walk(text: &str) -> (Vec<String>, Vec<(Mistake, String)>) {
         let document = DeTable::parse(text).unwrap();
         let (found, misplaced) = Shape::of(PATHS.into_iter()).walk(document.get_ref());

@@ -18,7 +18,7 @@ pub(crate) enum Value {
 }
 
 impl Value {
-    /// The text, if it is one.
+    /// Returns the text, if it is one.
     pub(super) fn text(&self) -> Option<&str> {
         match self {
             Self::Text(text) => Some(text),
@@ -26,7 +26,7 @@ impl Value {
         }
     }
 
-    /// The number, if it is one that fits.
+    /// Returns the number, if it is one that fits.
     pub(super) fn number<T: TryFrom<i64>>(&self) -> Option<T> {
         match self {
             Self::Integer(n) => T::try_from(*n).ok(),
@@ -34,7 +34,8 @@ impl Value {
         }
     }
 
-    /// The value as it is typed: the inverse of [`Key::words`](super::key::Key::words) and what follows it.
+    /// Returns the value as it is typed: the inverse of [`Key::words`](super::key::Key::words) and
+    /// what follows it.
     pub(crate) fn typed(&self) -> String {
         match self {
             Self::Text(text) | Self::Other(text) => text.clone(),
@@ -44,7 +45,7 @@ impl Value {
         }
     }
 
-    /// The value as one item of a list is typed.
+    /// Returns the value as one item of a list is typed.
     pub(crate) fn in_a_list(&self) -> String {
         let text = self.typed();
         let special = |c: char| c == ',' || c.is_whitespace();
@@ -55,7 +56,7 @@ impl Value {
         }
     }
 
-    /// The value in JSON.
+    /// Returns the value in JSON.
     pub(crate) fn to_json(&self) -> serde_json::Value {
         match self {
             Self::Text(text) | Self::Other(text) => text.as_str().into(),
@@ -65,7 +66,7 @@ impl Value {
         }
     }
 
-    /// The value in TOML.
+    /// Returns the value in TOML.
     pub(super) fn to_toml(&self) -> toml_edit::Value {
         match self {
             Self::Text(text) | Self::Other(text) => text.as_str().into(),
@@ -133,7 +134,8 @@ impl fmt::Display for Value {
     }
 }
 
-/// A text in quotes, with nothing in it that a terminal would obey or that could not be seen.
+/// Writes a text in quotes, with nothing in it that a terminal would obey or that could not be
+/// seen.
 fn quoted(f: &mut fmt::Formatter<'_>, text: &str) -> fmt::Result {
     for c in format!("{text:?}").chars() {
         if is_plain(c) { f.write_char(c)? } else { write!(f, "\\u{{{:x}}}", u32::from(c))? }
@@ -145,7 +147,7 @@ fn quoted(f: &mut fmt::Formatter<'_>, text: &str) -> fmt::Result {
 /// them. A text that holds a comma stands in quotes.
 ///
 /// # Errors
-/// What cannot be read.
+/// A message that says what cannot be read.
 pub(super) fn list(words: &[String]) -> Result<Vec<Value>, String> {
     let all = words.join(" ");
     let all = all.trim();
@@ -189,8 +191,8 @@ pub(super) fn words(line: &str) -> Vec<String> {
     }
 }
 
-/// The items of a list that is written without brackets: separated by commas or, if `blanks`, by
-/// blanks, too.
+/// Returns the items of a list that is written without brackets: separated by commas or, if
+/// `blanks`, by blanks, too.
 fn split(text: &str, blanks: bool) -> Result<Vec<String>, String> {
     let mut items = Vec::new();
     let mut rest = text.trim_start();
@@ -217,8 +219,8 @@ fn split(text: &str, blanks: bool) -> Result<Vec<String>, String> {
     Ok(items)
 }
 
-/// The text between quotes at the beginning of `text`, and what follows them. In double quotes a
-/// backslash takes the next character as it is.
+/// Returns the text between quotes at the beginning of `text`, and what follows them. In double
+/// quotes a backslash takes the next character as it is.
 fn unquote(text: &str, quote: char) -> Option<(String, &str)> {
     let mut item = String::new();
     let mut chars = text.char_indices().skip(1);

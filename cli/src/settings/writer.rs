@@ -14,15 +14,15 @@ use super::{Entry, Secret, Settings, Value};
 /// The commented file that `config init` starts from.
 pub(super) const TEMPLATE: &str = pblink_templates::PBLINK_TOML;
 
-/// The template with the values of `settings` in it.
+/// Returns the template with the values of `settings` in it.
 pub(crate) fn filled_template(settings: &Settings) -> String {
     super::KEYS.iter().fold(TEMPLATE.to_owned(), |text, entry| {
         with_value(&text, entry, &entry.get(settings)).expect("the template is valid TOML")
     })
 }
 
-/// `text` with another value for one key. Comments and layout stay; a key or section that is not
-/// there yet is added.
+/// Returns `text` with another value for one key. Comments and layout stay; a key or section that
+/// is not there yet is added.
 ///
 /// # Errors
 /// When `text` is not TOML, or a section is no section.
@@ -120,7 +120,7 @@ fn secrets_text(password: &Secret) -> String {
     format!("# Keep this file to yourself (mode 0600) and out of version control.\n{document}")
 }
 
-/// For a new file that only its owner can read, and that no link leads to.
+/// Returns the options for a new file that only its owner can read, and that no link leads to.
 fn private() -> OpenOptions {
     let mut options = OpenOptions::new();
     options.write(true).create_new(true);
@@ -206,7 +206,7 @@ fn temporary(target: &Path) -> PathBuf {
     folder.join(format!(".{name}.{}.tmp", std::process::id()))
 }
 
-/// True when nothing can be created in a folder.
+/// Returns true when nothing can be created in a folder.
 fn is_closed(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem)
 }
@@ -249,7 +249,7 @@ fn close(_file: &File) -> io::Result<()> {
     Ok(())
 }
 
-/// Root may edit a user's file: it stays the user's.
+/// Keeps a file the user's when root edits it.
 #[cfg(unix)]
 fn keep_owner(file: &File, old: &std::fs::Metadata) -> io::Result<()> {
     use std::os::unix::fs::MetadataExt;

@@ -19,7 +19,7 @@ const SECRETS: &str = "pblink.secrets.toml";
 /// A folder and the command run in it.
 struct Home(TempDir);
 
-/// What a process said.
+/// The code and the output of a process.
 #[derive(Debug)]
 struct Said {
     code: i32,
@@ -57,7 +57,7 @@ impl Home {
         names
     }
 
-    /// Without a terminal; whatever it says never has the password in it.
+    /// Runs the verb without a terminal; whatever it says never has the password in it.
     fn run(&self, args: &[&str], env: &[(&str, &str)], stdin: &str) -> Said {
         let output = Command::cargo_bin("pblink")
             .unwrap()
@@ -323,7 +323,7 @@ fn check_reports_all_problems_with_their_lines() {
     assert!(lines[6].starts_with("my.toml:5:1: `wifi.password` must not stand here"), "{said:?}");
     assert_eq!(lines[7..], ["  5 | password …", "    | ^^^^^^^^"]);
 
-    // Other verbs tell the same on stderr.
+    // Other verbs report the same on stderr.
     let said = home.config(&["show", "--config", "my.toml"]);
     assert_eq!((said.code, said.out.as_str()), (3, ""));
     assert!(lines.iter().all(|line| said.err.contains(line)), "{said:?}");

@@ -12,7 +12,7 @@ struct Terminal {
     keys: Option<ChildStdin>,
     output: mpsc::Receiver<Vec<u8>>,
     shown: Vec<u8>,
-    /// What has been waited for already.
+    /// The output that has been waited for already, in bytes.
     seen: usize,
 }
 
@@ -81,7 +81,7 @@ impl Terminal {
     }
 }
 
-/// Runs the line, then tells its exit code and whether the terminal still echoes.
+/// Runs the line, then reports its exit code and whether the terminal still echoes.
 fn then_ask(line: &str) -> String {
     format!(
         "{line}; echo code=$?; stty -a | tr ' ;' '\\n\\n' | grep -xE -- '-?(echo|icanon|isig)'; echo '<end>'"

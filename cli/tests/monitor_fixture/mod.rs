@@ -12,14 +12,14 @@ use ratatui::buffer::Buffer;
 
 pub use servers::*;
 
-/// The screen of a size.
+/// Returns the screen of a size.
 pub fn screen(model: &Model, (width, height): (u16, u16)) -> Buffer {
     let mut terminal = Terminal::new(TestBackend::new(width, height)).unwrap();
     terminal.draw(|frame| view::draw(frame, model)).unwrap();
     terminal.backend().buffer().clone()
 }
 
-/// The screen as text, without what is only space at the ends of lines.
+/// Returns the screen as text, without what is only space at the ends of lines.
 pub fn text(buffer: &Buffer) -> String {
     let mut out = String::new();
     for y in 0..buffer.area.height {

@@ -23,7 +23,7 @@ pub fn stderr(output: &Output) -> String {
     String::from_utf8_lossy(&output.stderr).into_owned()
 }
 
-/// The ledger: the last line of `--json`.
+/// Returns the ledger: the last line of `--json`.
 pub fn ledger(output: &Output) -> Value {
     let stdout = String::from_utf8_lossy(&output.stdout);
     let last = stdout.lines().last().unwrap_or_default();
@@ -59,7 +59,7 @@ impl Serve {
         Some(serde_json::from_str(&line).unwrap_or_else(|e| panic!("{e}: {line}")))
     }
 
-    /// The next event of this kind.
+    /// Returns the next event of this kind.
     pub fn wait_for(&mut self, kind: &str) -> Value {
         loop {
             let event = self.next().unwrap_or_else(|| panic!("it ended before `{kind}`"));
@@ -74,7 +74,7 @@ impl Serve {
         assert!(status.unwrap().success());
     }
 
-    /// The code with which it ends, and what it has said on stderr.
+    /// Returns the code with which it ends, and what it has said on stderr.
     pub fn end(mut self) -> (Option<i32>, String) {
         while self.next().is_some() {}
         let code = self.child.wait().unwrap().code();

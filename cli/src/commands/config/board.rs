@@ -79,7 +79,7 @@ pub(super) fn push(args: &PushArgs, global: &Global) -> anyhow::Result<Exit> {
     print(text.as_bytes())
 }
 
-/// What is to be on the board.
+/// The settings that are to be on the board.
 struct Wanted<'a> {
     settings: &'a Settings,
     password: Option<&'a Secret>,
@@ -103,7 +103,7 @@ fn settings_of(args: &PushArgs) -> anyhow::Result<Settings> {
     Ok(settings)
 }
 
-/// Writes the settings and returns what is to be told of it.
+/// Writes the settings and returns what is to be reported of it.
 fn push_to(
     bus: &mut dyn Bus,
     args: &PushArgs,
@@ -238,7 +238,7 @@ fn leave(way: &Way, target: &mut dyn Target) {
     }
 }
 
-/// The boards that are connected to the running server; none if there is none.
+/// Returns the boards that are connected to the running server; none if no server runs.
 fn online(settings: &Settings) -> Vec<String> {
     let Some(control) = settings.server.control else { return Vec::new() };
     let links = runtime::block_on(async {

@@ -70,7 +70,7 @@ pub fn run(args: Args) -> anyhow::Result<Exit> {
     write(&plan)
 }
 
-/// What will be written.
+/// The files that will be written, and the password.
 #[derive(Debug)]
 struct Plan {
     path: PathBuf,
@@ -79,7 +79,7 @@ struct Plan {
     password: Option<Secret>,
 }
 
-/// The defaults of a new file: those of the settings, but with this machine's own address.
+/// Returns the defaults of a new file: those of the settings, but with this machine's own address.
 fn defaults() -> Settings {
     let mut settings = Settings::default();
     if let Some(ip) = own_address() {
@@ -88,8 +88,8 @@ fn defaults() -> Settings {
     settings
 }
 
-/// The address from which this machine reaches other networks. Connecting a UDP socket sends
-/// nothing: it only asks the routing table.
+/// Returns the address from which this machine reaches other networks. Connecting a UDP socket
+/// sends nothing: it only asks the routing table.
 fn own_address() -> Option<Ipv4Addr> {
     let socket = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0)).ok()?;
     // An address that is reserved for documentation, so nobody's.
@@ -146,7 +146,7 @@ fn plan(
             one(&args.ssid),
         ),
     ];
-    // Flags first: a wrong one is told before any question is asked.
+    // Flags first: a wrong one is reported before any question is asked.
     for (flag, key, _, words) in &questions {
         let entry = settings::entry(key).expect("questions are about keys");
         if !words.is_empty() {
@@ -188,7 +188,7 @@ fn plan(
     Ok(Plan { path: args.path.clone(), text, secrets, password })
 }
 
-/// Host and port of `HOST[:PORT]`; more than one colon without brackets is an IPv6 address.
+/// Returns host and port of `HOST[:PORT]`; more than one colon without brackets is an IPv6 address.
 fn split(server: &str) -> (Option<String>, Option<String>) {
     let (host, port) = match server.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
         Some((host, port)) => (host, port.strip_prefix(':')),
@@ -200,7 +200,7 @@ fn split(server: &str) -> (Option<String>, Option<String>) {
     (Some(host.to_owned()), port.map(str::to_owned))
 }
 
-/// The password to write into the secrets file; `None` when there is nothing to write.
+/// Returns the password to write into the secrets file; `None` when there is nothing to write.
 fn password(
     args: &Args,
     settings: &Settings,
@@ -264,7 +264,7 @@ fn refuse_existing(path: &Path) -> anyhow::Result<()> {
     ))
 }
 
-/// Whether something has that name, be it a symbolic link to nowhere.
+/// Reports whether something has that name, be it a symbolic link to nowhere.
 fn exists(path: &Path) -> bool {
     path.symlink_metadata().is_ok()
 }
@@ -273,7 +273,7 @@ fn folder_of(path: &Path) -> &Path {
     path.parent().unwrap_or(Path::new(""))
 }
 
-/// A line that says how to keep a secrets file out of git; empty when there is no need to.
+/// Returns a line that says how to keep a secrets file out of git; empty when there is no need to.
 pub(super) fn git_hint(secrets: &Path) -> String {
     let Ok(absolute) = std::path::absolute(secrets) else {
         return String::new();

@@ -253,7 +253,7 @@ fn set(args: &SetArgs) -> anyhow::Result<Exit> {
     let path = &args.config;
     let old = settings::read_text(path)?;
     let new = settings::with_value(&old, entry, &value).unwrap_or_else(|_| old.clone());
-    // Also tells what keeps the old text from being edited.
+    // Also reports what keeps the old text from being edited.
     let (changed, problems) = settings::read(path, &new);
     if !problems.is_empty() {
         let error = settings::failed(&problems);

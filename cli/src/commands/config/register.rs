@@ -42,7 +42,7 @@ struct Entry {
 }
 
 impl Register {
-    /// The register of these settings.
+    /// Returns the register of these settings.
     ///
     /// # Errors
     /// If there is one that cannot be read: it is not overwritten.
@@ -57,7 +57,7 @@ impl Register {
         Ok(Self { file: Some(file), list })
     }
 
-    /// When a board was given this id.
+    /// Returns when a board was given this id.
     pub(super) fn given(&self, id: &str) -> Option<&str> {
         self.list.boards.iter().find(|entry| entry.id == id).map(|entry| entry.written.as_str())
     }

@@ -11,7 +11,7 @@ use super::*;
 use crate::commands::config::Verb;
 use crate::commands::{Cli, Command};
 
-/// Keeps what the user is told.
+/// The notes that the user gets.
 #[derive(Default)]
 struct Notes(Vec<String>);
 
@@ -48,7 +48,8 @@ fn pull_args(words: &[&str]) -> PullArgs {
     args
 }
 
-/// The beginning of a program: the end of the stack, the first instruction, other vectors, what it is.
+/// Returns the beginning of a program: the end of the stack, the first instruction, other vectors,
+/// what it is.
 fn program() -> Vec<u8> {
     let mut program = [0x2002_0000_u32.to_le_bytes(), (PROGRAM + 0x201).to_le_bytes()].concat();
     program.resize(0x188, 0xab);
@@ -56,7 +57,7 @@ fn program() -> Vec<u8> {
     program
 }
 
-/// A folder with a pblink.toml for a network with a password.
+/// Returns a folder with a pblink.toml for a network with a password.
 fn folder() -> (tempfile::TempDir, PathBuf, PathBuf) {
     let folder = tempfile::tempdir().unwrap();
     let config = folder.path().join("pblink.toml");
@@ -67,7 +68,7 @@ fn folder() -> (tempfile::TempDir, PathBuf, PathBuf) {
     (folder, config, password)
 }
 
-/// Both ways to a chip.
+/// Returns both ways to a chip.
 fn ways(chip: &Chip) -> [Desk; 2] {
     [
         Desk::default().with("1", Opens::Bootloader(Bootloader::of(chip))),
@@ -75,7 +76,7 @@ fn ways(chip: &Chip) -> [Desk; 2] {
     ]
 }
 
-/// `pblink config push` with these flags; `online` are the boards that the server sees.
+/// Runs `pblink config push` with these flags; `online` are the boards that the server sees.
 fn push_online(
     desk: &mut Desk,
     words: &[&str],
