@@ -43,13 +43,13 @@ pub enum Kind {
 }
 
 impl Error {
-    /// An error. `cause` says what happened, `remedy` what to do; both begin in lower case where they
-    /// can, and have no full stop.
+    /// Returns an error. `cause` says what happened, `remedy` what to do; both begin in lower case
+    /// where they can, and have no full stop.
     pub fn new(kind: Kind, cause: impl Into<String>, remedy: impl Into<String>) -> Self {
         Self { kind, cause: cause.into(), remedy: remedy.into(), source: None }
     }
 
-    /// The same error with what it came from.
+    /// Returns the same error with what it came from.
     #[must_use]
     pub fn from_source(
         mut self,
@@ -82,7 +82,7 @@ impl From<pblink_image::Error> for Error {
 }
 
 impl fmt::Display for Error {
-    /// Cause and remedy, each on a line of its own.
+    /// Writes cause and remedy, each on a line of its own.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}\n  {}", self.cause, self.remedy)
     }

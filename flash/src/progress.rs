@@ -18,13 +18,13 @@ pub enum Step {
 
 /// Receives the progress, on the thread that does the work. Must not block for long.
 pub trait Progress {
-    /// A step begins. `what` is the file or device that it is about, `total` its amount (0: unknown).
+    /// Begins a step. `what` is the file or device that it is about, `total` its amount (0: unknown).
     fn begin(&mut self, step: Step, what: &str, total: u64);
     /// Reports the amount of the step's total that is done; never less than before within a step.
     fn advance(&mut self, done: u64);
-    /// The step has ended; not called when it failed.
+    /// Ends the step; not called when it failed.
     fn end(&mut self);
-    /// Something that the user should know, one sentence.
+    /// Passes on a note that the user should read, one sentence.
     fn note(&mut self, text: &str);
     /// Returns true if the user wants the work to stop. It does so at the next safe place.
     fn cancelled(&self) -> bool {

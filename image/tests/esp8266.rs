@@ -23,7 +23,7 @@ const PROGBITS: u32 = 1;
 const NOBITS: u32 = 8;
 const INIT_ARRAY: u32 = 14;
 
-/// A little-endian Xtensa ELF file of these sections.
+/// Returns a little-endian Xtensa ELF file of these sections.
 fn elf(entry: u32, sections: &[Section<'_>]) -> Vec<u8> {
     let names = b"\0.section\0";
     let count = sections.len() as u16 + 2;
@@ -124,7 +124,7 @@ fn what_the_chip_could_not_start_is_refused() {
     assert!(refused(&whole).contains("another chip"));
 }
 
-/// A program that registers the sectors of a flash of `size`.
+/// Returns a program that registers the sectors of a flash of `size`.
 fn registering(size: FlashSize, irom: usize) -> Vec<u8> {
     let at = SystemSectors::of(size);
     let entries = [[4, at.rf_cal, 0x1000], [5, at.phy_data, 0x1000], [6, at.parameters, 0x3000]];
@@ -161,13 +161,13 @@ fn all_that_a_chip_needs_follows_from_what_the_program_registers() {
 
 // ---- the peer ----
 
-/// Whether to go on without what is missing: on a desk, not in CI.
+/// Skips the test without what is missing: on a desk, not in CI.
 fn skip(missing: &str) {
     assert!(std::env::var_os("CI").is_none_or(|ci| ci.is_empty()), "{missing}");
     eprintln!("SKIPPED, this test needs more programs:\n{missing}");
 }
 
-/// Both files of esptool, for an ELF file.
+/// Returns both files of esptool, for an ELF file.
 fn reference(esptool: &Path, elf: &Path, flash: [&str; 3]) -> Vec<Region> {
     let folder = tempfile::tempdir().unwrap();
     let [mode, frequency, size] = flash;

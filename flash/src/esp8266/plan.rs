@@ -22,7 +22,7 @@ pub struct Piece {
 }
 
 impl Piece {
-    /// The addresses of its sectors: first one, and behind the last.
+    /// Returns the addresses of its sectors: first one, and behind the last.
     pub fn sectors(&self) -> (u32, u32) {
         (self.address, self.address + (self.bytes.len() as u32).next_multiple_of(SECTOR))
     }
@@ -44,7 +44,8 @@ impl Piece {
     }
 }
 
-/// The regions as pieces, in the order of their addresses, with the header of the program written.
+/// Returns the regions as pieces, in the order of their addresses, with the header of the program
+/// written.
 ///
 /// # Errors
 /// [`Kind::Image`]: one is empty, does not begin at a sector, overlaps another, or does not fit; what is at
@@ -118,7 +119,7 @@ pub fn plan(regions: &[Region], flash_size: u32, header: &Header) -> Result<Vec<
     Ok(pieces)
 }
 
-/// A size as on the label of a board.
+/// Returns a size as on the label of a board.
 pub fn size_text(size: u32) -> String {
     if size < 1 << 20 { format!("{} KB", size >> 10) } else { format!("{} MB", size >> 20) }
 }
@@ -202,7 +203,7 @@ mod tests {
         assert_eq!(piece.sectors(), (0xf000, 0x21000));
     }
 
-    /// The number of sectors that the ROM erases when it is asked for `told`.
+    /// Returns the number of sectors that the ROM erases when it is asked for `told`.
     fn rom_erases(first: u32, told: u32) -> u32 {
         told + told.min(16 - first % 16)
     }

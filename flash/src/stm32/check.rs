@@ -72,7 +72,7 @@ fn place(parts: &mut Vec<Part>, sector: Sector, address: u32, bytes: &[u8]) {
     }
 }
 
-/// Within the flash, without a gap of it, and not in the settings.
+/// Checks that the image is within the flash, without a gap of it, and not in the settings.
 fn fits(layout: &Layout, image: &Region) -> Result<()> {
     let size = image.bytes.len();
     if let Some(settings) = layout.settings() {
@@ -110,8 +110,9 @@ fn fits(layout: &Layout, image: &Region) -> Result<()> {
     Ok(())
 }
 
-/// A Cortex-M starts with the stack pointer and the address of the first instruction (bit 0 set, for
-/// Thumb): if these make no sense, the image is for another chip or another address.
+/// Checks the vector table. A Cortex-M starts with the stack pointer and the address of the first
+/// instruction (bit 0 set, for Thumb): if these make no sense, the image is for another chip or
+/// another address.
 fn vector_table(first: &Region, images: &[&Region]) -> Result<()> {
     let refuse = |why: String| {
         let remedy =

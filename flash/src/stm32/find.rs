@@ -41,7 +41,7 @@ pub struct Found {
 }
 
 impl Found {
-    /// The value of `--probe` that selects this one.
+    /// Returns the value of `--probe` that selects this one.
     pub fn selector(&self) -> Selector {
         Selector { vendor: self.vendor, product: self.product, serial: self.serial.clone() }
     }
@@ -104,7 +104,7 @@ impl FromStr for Selector {
 
 /// The place to look for devices: the USB, or in tests something else.
 pub trait Bus {
-    /// The devices that are there now.
+    /// Lists the devices that are there now.
     ///
     /// # Errors
     /// They cannot be listed.
@@ -227,7 +227,7 @@ fn none(all: &[Found], wanted: &Wanted) -> Error {
     Error::new(Kind::NotFound, format!("there is no {}{there}", bare(&wanted.what())), wanted.how())
 }
 
-/// Without its article.
+/// Returns the noun without its article.
 fn bare(what: &str) -> &str {
     what.split_once(' ').map_or(what, |(_, rest)| rest)
 }
@@ -244,7 +244,7 @@ fn several(all: &[Found], wanted: &Wanted) -> Error {
     Error::new(Kind::NotFound, cause, remedy)
 }
 
-/// The user may not open a device.
+/// Returns the error of a user who may not open a device.
 pub(super) fn not_allowed(device: &str) -> Error {
     let remedy = if cfg!(target_os = "linux") {
         "allow it with pblink's udev rules: copy 69-pblink.rules (in `templates/` of pblink's sources) to \

@@ -22,7 +22,7 @@ pub struct Sector {
 }
 
 impl Sector {
-    /// The first address behind it; as `u64`, since it may be the end of the address space.
+    /// Returns the first address behind it; as `u64`, since it may be the end of the address space.
     pub fn end(&self) -> u64 {
         u64::from(self.address) + u64::from(self.size)
     }
@@ -46,8 +46,8 @@ pub struct Layout {
 const MAX_SECTORS: u32 = 4096;
 
 impl Layout {
-    /// A layout of groups of equal sectors: address of the first, how many, bytes of each. `None` if
-    /// there are none, if they overlap, or do not fit into 32 bits.
+    /// Returns a layout of groups of equal sectors: address of the first, how many, bytes of each.
+    /// `None` if there are none, if they overlap, or do not fit into 32 bits.
     pub fn of_groups(groups: impl IntoIterator<Item = (u32, u32, u32)>) -> Option<Self> {
         let mut sectors: Vec<Sector> = Vec::new();
         for (start, count, size) in groups {
@@ -64,7 +64,7 @@ impl Layout {
         (in_order && fits).then_some(Self { sectors, fixed: Vec::new() })
     }
 
-    /// The STM32F405's 1 MB (RM0090, table 5).
+    /// Returns the STM32F405's 1 MB (RM0090, table 5).
     pub fn stm32f405() -> Self {
         let groups = map::SECTORS.map(|sector| (sector.start, 1, sector.size));
         // They are constants: a test shows that they are in order.
@@ -118,7 +118,7 @@ impl Layout {
         &self.fixed
     }
 
-    /// The sectors.
+    /// Returns the sectors.
     pub fn sectors(&self) -> &[Sector] {
         &self.sectors
     }
@@ -128,19 +128,20 @@ impl Layout {
         self.sectors.first().map_or(0, |sector| sector.address)
     }
 
-    /// The first address behind the last sector.
+    /// Returns the first address behind the last sector.
     pub fn end(&self) -> u64 {
         self.sectors.last().map_or(0, Sector::end)
     }
 
-    /// The sector with this address.
+    /// Returns the sector with this address.
     pub fn sector_of(&self, address: u32) -> Option<Sector> {
         let behind = self.sectors.partition_point(|sector| sector.address <= address);
         let sector = *self.sectors.get(behind.checked_sub(1)?)?;
         (u64::from(address) < sector.end()).then_some(sector)
     }
 
-    /// The sector of the settings, if the chip has one that begins where the program looks for them.
+    /// Returns the sector of the settings, if the chip has one that begins where the program looks
+    /// for them.
     pub fn settings(&self) -> Option<Sector> {
         self.sector_of(SETTINGS).filter(|sector| sector.address == SETTINGS)
     }

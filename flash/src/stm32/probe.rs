@@ -28,7 +28,7 @@ pub trait DebugLink {
     /// Returns the name by which the user knows the probe.
     fn name(&self) -> String;
 
-    /// The sectors of the chip that was asked for.
+    /// Returns the sectors of the chip that was asked for.
     fn layout(&self) -> &Layout;
 
     /// Reads a register.
@@ -77,8 +77,8 @@ pub struct Probe<L> {
 }
 
 impl<L: DebugLink> Probe<L> {
-    /// The chip behind `link`. `chip` is the name that the user gave: an STM32F405 is looked at whether it
-    /// is one, before anything else happens to it.
+    /// Opens the chip behind `link`. `chip` is the name that the user gave: for an STM32F405,
+    /// this checks that it is one before anything else happens to it.
     ///
     /// # Errors
     /// [`Kind::WrongChip`]; those of the link.
@@ -99,7 +99,7 @@ impl<L: DebugLink> Probe<L> {
         Ok(this)
     }
 
-    /// The link below.
+    /// Returns the link below.
     pub fn link(&self) -> &L {
         &self.link
     }

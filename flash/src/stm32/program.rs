@@ -115,7 +115,8 @@ fn write_protected(sector: &Sector, erased: bool) -> Error {
     )
 }
 
-/// The parts that flash does not have yet. The first is always among them if any is: see [`erase`].
+/// Returns the parts that flash does not have yet. The first is always among them if any is: see
+/// [`erase`].
 fn changed(
     target: &mut dyn Target,
     parts: &[Part],

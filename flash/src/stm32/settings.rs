@@ -65,8 +65,8 @@ pub fn write_settings(
     Ok(true)
 }
 
-/// The bytes where the settings are, at most [`MAX_SIZE`]: give them to [`Settings::read`], which also knows
-/// an empty sector.
+/// Reads the bytes where the settings are, at most [`MAX_SIZE`]: give them to [`Settings::read`],
+/// which also knows an empty sector.
 ///
 /// # Errors
 /// [`Kind::WrongChip`] if the chip has no sector for them; else as the [`Target`].

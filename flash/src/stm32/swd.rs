@@ -32,7 +32,7 @@ const THUMB: u32 = 1 << 24;
 /// adapter for: an ESP8266 must not be mistaken for a probe.
 const MAKES: [&dyn ProbeFactory; 3] = [&StLinkFactory, &JLinkFactory, &CmsisDapFactory];
 
-/// The probes that are plugged in.
+/// Lists the probes that are plugged in.
 pub(super) fn list() -> Vec<Found> {
     let probes = MAKES.iter().flat_map(|make| make.list_probes()).map(|item| item.info);
     let mut found: Vec<Found> = probes
@@ -143,7 +143,7 @@ fn refused(error: &(dyn std::error::Error + 'static)) -> bool {
     false
 }
 
-/// Why no session came to be.
+/// Returns the error that says why no session came to be.
 fn cannot_attach(
     selector: &DebugProbeSelector,
     found: &Found,
@@ -165,7 +165,7 @@ fn cannot_attach(
     Error::new(Kind::NoAnswer, cause, remedy).from_source(error)
 }
 
-/// An error with all that it came from, in one line.
+/// Returns an error with all that it came from, in one line.
 fn whole(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string().trim_end_matches('.').to_owned();
     let mut next = error.source();
@@ -180,7 +180,7 @@ fn whole(error: &dyn std::error::Error) -> String {
     text.replace('\n', " ")
 }
 
-/// The sectors of the flash that a chip starts from.
+/// Returns the sectors of the flash that a chip starts from.
 fn layout(target: &probe_rs::Target) -> Option<Layout> {
     let region = target
         .memory_map
@@ -273,7 +273,7 @@ impl DebugLink for Swd {
 }
 
 impl Drop for Swd {
-    /// A chip that was only looked at, or given settings, goes on with its program.
+    /// Lets a chip that was only read, or given settings, continue with its program.
     fn drop(&mut self) {
         if !self.settled {
             // The probe may be gone; a failure changes nothing.

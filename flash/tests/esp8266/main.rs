@@ -10,7 +10,8 @@ use pblink_flash::esp8266::{
 };
 use pblink_flash::{Error, Kind, Progress, Region, Result, Silent, Step};
 
-/// 512 KB in two files, as an image of the SDK: a program that starts, and the code behind it.
+/// Returns 512 KB in two files, as an image of the SDK: a program that starts, and the code behind
+/// it.
 fn sdk_image() -> Vec<Region> {
     let program: Vec<u8> = (0..40_000_u32).map(|at| (at.wrapping_mul(at) >> 7) as u8).collect();
     let code: Vec<u8> =
@@ -21,13 +22,13 @@ fn sdk_image() -> Vec<Region> {
     ]
 }
 
-/// One file at 0, of no round length, like MicroPython's.
+/// Returns one file at 0, of no round length, like MicroPython's.
 fn combined() -> Vec<Region> {
     let bytes: Vec<u8> = (0..600_000_u32).map(|at| (at.wrapping_mul(at) >> 9) as u8).collect();
     vec![Region { name: "firmware-combined.bin".into(), address: 0, bytes: image(&bytes) }]
 }
 
-/// A stub: the fake does not run it, but looks whether its entry was loaded.
+/// Returns a stub: the fake does not run it, but checks that its entry was loaded.
 fn stub() -> Option<Stub> {
     let code = (0..9000_u32).map(|at| at as u8).collect();
     Some(Stub {
@@ -36,7 +37,7 @@ fn stub() -> Option<Stub> {
     })
 }
 
-/// With the board's size in the header, as for MicroPython.
+/// Returns a job with the board's size in the header, as for MicroPython.
 fn job() -> Job {
     Job { header: Header { size: Size::OfBoard, ..Header::default() }, ..Job::default() }
 }
@@ -65,7 +66,7 @@ fn flash(board: &Board, connect: Connect, regions: &[Region]) -> Result<(Vec<Fla
     flash_on(board.line(), connect, regions, &job())
 }
 
-/// What flash has to hold: the files, with the size in the header, and nothing else.
+/// Returns the flash that is expected: the files, with the size in the header, and nothing else.
 fn expected(regions: &[Region], size_code: u8, flash_size: usize) -> Vec<u8> {
     let mut flash = vec![0xff; flash_size];
     for region in regions {
@@ -209,7 +210,7 @@ fn error(options: Options, regions: &[Region]) -> (Board, Error) {
     (board, error)
 }
 
-/// Both flashed and untouched boards are told apart by how often a sector was erased.
+/// Asserts that no sector was erased, which distinguishes an untouched board from a flashed one.
 fn assert_untouched(board: &Board) {
     assert!(board.erased().iter().all(|&count| count == 0));
 }

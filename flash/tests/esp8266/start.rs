@@ -1,4 +1,4 @@
-//! What the program says when it starts, and what of it counts as started.
+//! Tests of the program's words when it starts, and of those that count as started.
 
 use pblink_fakes::esp8266::GREETING;
 

@@ -33,7 +33,7 @@ impl Case {
         chip.bytes(START, self.new.len()) == self.new
     }
 
-    /// What starts is a whole program.
+    /// Asserts that only a whole program would start.
     fn check(&self, chip: &Chip, when: &str) {
         if chip.would_start() {
             let old = chip.bytes(START, AREA) == self.old;

@@ -11,7 +11,7 @@ use pblink_fakes::stm32::{Bootloader, Chip, Debugger, Fault, START};
 use pblink_flash::stm32::{Dfu, Outcome, Probe, Target, program};
 use pblink_flash::{Error, Progress, Region, Step};
 
-/// A program of this many bytes, each of which depends on `seed`.
+/// Returns a program of this many bytes, each of which depends on `seed`.
 fn image(length: usize, seed: u32) -> Vec<u8> {
     let mut state = seed.wrapping_mul(2_654_435_761) | 1;
     let mut bytes: Vec<u8> = (0..length)
@@ -40,10 +40,10 @@ enum Way {
 
 const WAYS: [Way; 2] = [Way::Dfu, Way::Probe];
 
-/// What happened on a way.
+/// The outcome of a way to the chip.
 struct Run<T> {
     result: Result<T, Error>,
-    /// How many transfers it took.
+    /// The number of transfers.
     transfers: usize,
 }
 
@@ -135,7 +135,7 @@ impl Progress for Watch {
     }
 }
 
-/// A user can read it: cause and remedy, a sentence each.
+/// Asserts that a user can read it: cause and remedy, a sentence each.
 fn check_words(error: &Error) {
     for text in [error.cause(), error.remedy()] {
         assert!(text.len() > 10, "{error:?}");

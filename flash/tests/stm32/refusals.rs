@@ -1,4 +1,4 @@
-//! What is refused, and that nothing is changed then.
+//! Tests of refusals: nothing is changed then.
 
 use pblink_fakes::stm32::{Bootloader, Chip, Debugger, SECTORS, START};
 use pblink_flash::stm32::{Alternate, Dfu, Layout, Probe, SETTINGS, program};
@@ -6,7 +6,7 @@ use pblink_flash::{Error, Kind, Region, Silent};
 
 use super::{WAYS, Watch, Way, check_words, image, region};
 
-/// A chip with a program and settings, on which nothing may change.
+/// Returns a chip with a program and settings, on which nothing may change.
 fn full() -> Chip {
     Chip::new().with(START, &image(1 << 20, 99))
 }
@@ -102,7 +102,7 @@ fn a_write_protected_sector_is_known_before_anything_is_erased() {
     }
 }
 
-/// A bootloader that does not show its option bytes erases nothing and says that all is well.
+/// Returns a bootloader that does not show its option bytes: it erases nothing and reports success.
 fn without_options(chip: &Chip) -> Bootloader {
     let name = "@Internal Flash  /0x08000000/04*016Kg,01*064Kg,07*128Kg".to_owned();
     Bootloader::of(chip).with_alternates(vec![Alternate { number: 0, name }])

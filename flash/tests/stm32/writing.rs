@@ -1,4 +1,4 @@
-//! What is to happen when nothing goes wrong.
+//! Tests of writing when nothing goes wrong.
 
 use pblink_fakes::stm32::{Address, Bootloader, Chip, START};
 use pblink_flash::stm32::{Dfu, SETTINGS, program, state};

@@ -71,8 +71,8 @@ pub fn identity<P: Port>(
     Ok((name, mac(fuses)))
 }
 
-/// The layout is the one that Espressif's tool reads; old chips hold only the lower half, and a code for
-/// the upper.
+/// Reads the MAC address in the layout of Espressif's tool; old chips hold only the lower half, and
+/// a code for the upper.
 fn mac(fuses: [u32; 4]) -> Mac {
     let [_, middle, _, vendor] = fuses.map(u32::to_be_bytes);
     let upper = if fuses[3] != 0 {
@@ -85,7 +85,8 @@ fn mac(fuses: [u32; 4]) -> Mac {
     Mac([upper[0], upper[1], upper[2], middle[2], middle[3], fuses[0].to_be_bytes()[0]])
 }
 
-/// The size of the flash from its JEDEC id (maker, type, log2 of the size); `None` if it does not say.
+/// Returns the size of the flash from its JEDEC id (maker, type, log2 of the size); `None` if it
+/// does not say.
 pub fn flash_size(id: u32) -> Option<u32> {
     match id >> 16 & 0xff {
         exponent @ 0x12..=0x18 => Some(1 << exponent),

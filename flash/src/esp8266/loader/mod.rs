@@ -75,7 +75,7 @@ pub struct Loader<P> {
     pub(super) touched: bool,
 }
 
-/// What another board may do to it meanwhile.
+/// The advice against another board that resets it meanwhile.
 const HOLD: &str = "if an STM32 with a pblink program is wired to it, pull its reset wire or hold the STM32 in its \
                     bootloader (pblink config pull --no-start), since it resets an ESP8266 that does not answer it";
 
@@ -207,7 +207,7 @@ impl<P: Port> Loader<P> {
         })
     }
 
-    /// DTR holds GPIO0 low while RTS lets go of the reset: so the chip starts its loader.
+    /// Starts the chip's loader: DTR holds GPIO0 low while RTS lets go of the reset.
     fn reset_into_loader(&mut self, hold: Duration) -> std::io::Result<()> {
         let port = &mut self.connection.port;
         port.set_lines(false, true)?;
@@ -278,7 +278,7 @@ impl<P: Port> Loader<P> {
         Ok(())
     }
 
-    /// Another speed, with a stub. If that fails the chip may be at either: it is met again.
+    /// Changes the speed, with a stub. If that fails the chip may be at either: it is met again.
     fn change_baud(&mut self, wanted: u32, progress: &mut dyn Progress) -> Result<()> {
         match self.backend().change_baud(&mut self.connection, self.baud, wanted) {
             Ok(()) => {
@@ -305,7 +305,7 @@ impl<P: Port> Loader<P> {
         self.prepare(baud, progress)
     }
 
-    /// After a failure: gets the loader's attention again; when failures are many, at a lower speed.
+    /// Gets the loader's attention again after a failure; when failures are many, at a lower speed.
     ///
     /// # Errors
     /// Those that do not get better by trying.
@@ -339,7 +339,7 @@ impl<P: Port> Loader<P> {
         self.restart(lower, progress)
     }
 
-    /// The failure in words.
+    /// Returns the failure in words.
     pub(super) fn explain(&self, fault: Fault) -> Error {
         let unfinished = "until then it has no program that starts";
         match fault {
@@ -381,7 +381,7 @@ impl<P: Port> Loader<P> {
         }
     }
 
-    /// The user has had enough.
+    /// Returns the error of a user who has interrupted flashing.
     pub(super) fn cancelled(&self) -> Error {
         let (cause, remedy) = if self.touched {
             (

@@ -38,7 +38,7 @@ impl<P: Port> Backend<P> for Rom {
         false
     }
 
-    /// It is part of the command that begins writing.
+    /// Attaches the flash: this is part of the command that begins writing.
     fn attach(&self, connection: &mut Connection<P>) -> Result<(), Fault> {
         begin(connection, 0, 0, 0)
     }
@@ -63,7 +63,7 @@ impl<P: Port> Backend<P> for Rom {
         spi.close()
     }
 
-    /// The sectors must be erased.
+    /// Writes a part. Its sectors must be erased.
     fn write(
         &self,
         connection: &mut Connection<P>,
@@ -85,7 +85,7 @@ impl<P: Port> Backend<P> for Rom {
         Ok(())
     }
 
-    /// A difference is looked at three times: replies of the loader have no checksum.
+    /// Compares each line up to three times: replies of the loader have no checksum.
     fn differs(
         &self,
         connection: &mut Connection<P>,
@@ -145,7 +145,7 @@ impl<P: Port> Backend<P> for Rom {
         Ok(bytes)
     }
 
-    /// It keeps the speed that it found out until the next reset.
+    /// Refuses: the ROM keeps the speed that it found out until the next reset.
     fn change_baud(
         &self,
         _connection: &mut Connection<P>,
@@ -172,7 +172,7 @@ fn begin<P: Port>(
     connection.command(Op::FlashBegin, &data, per_megabyte(40, 2 * erase * SECTOR)).map(drop)
 }
 
-/// The lines of a part that are read back: all, or both ends and one of every sector.
+/// Returns the lines of a part that are read back: all, or both ends and one of every sector.
 fn lines(Part { address, bytes }: Part<'_>, all: bool) -> Vec<(u32, &[u8])> {
     const LINE: usize = spi::LINE as usize;
     let every: Vec<_> = (address..).step_by(LINE).zip(bytes.chunks(LINE)).collect();

@@ -99,8 +99,8 @@ impl<'a, P: Port> Spi<'a, P> {
         if command.input == 0 { Ok(0) } else { self.connection.read_register_twice(DATA) }
     }
 
-    /// Maker, type and size of the flash, as its JEDEC id: 24 bits, the maker lowest. It is asked until
-    /// two answers agree.
+    /// Returns maker, type and size of the flash, as its JEDEC id: 24 bits, the maker lowest. It is
+    /// asked until two answers agree.
     pub fn id(&mut self) -> Result<u32, Fault> {
         let mut last = None;
         for _ in 0..4 {

@@ -26,13 +26,15 @@ pub struct Stub {
 const BUILTIN: &[u8] = include_bytes!("stub.bin");
 
 impl Stub {
-    /// The one that comes with this crate, if it has one: without it the ROM loader does the work.
+    /// Returns the one that comes with this crate, if it has one: without it the ROM loader does
+    /// the work.
     pub fn builtin() -> Option<Self> {
         Self::from_image(BUILTIN)
     }
 
-    /// One from an image of the kind that the ROM loader takes: 0xe9, number of segments, two bytes, entry,
-    /// and for each segment address, length and bytes. None if it is not such an image, or not whole.
+    /// Reads one from an image of the kind that the ROM loader takes: 0xe9, number of segments, two
+    /// bytes, entry, and for each segment address, length and bytes. None if it is not such an
+    /// image, or not whole.
     pub fn from_image(image: &[u8]) -> Option<Self> {
         let (&[0xe9, count, _, _], rest) = image.split_first_chunk()? else { return None };
         let (entry, mut rest) = rest.split_first_chunk()?;
@@ -108,7 +110,7 @@ impl<P: Port> Backend<P> for Running {
         true
     }
 
-    /// It does so when it starts.
+    /// Does nothing: the stub attaches the flash when it starts.
     fn attach(&self, _connection: &mut Connection<P>) -> Result<(), Fault> {
         Ok(())
     }
@@ -156,7 +158,7 @@ impl<P: Port> Backend<P> for Running {
         Ok((hash != md5_of(part.bytes)).then_some(part.address))
     }
 
-    /// A hash comes with the bytes.
+    /// Reads bytes, and checks the hash that comes with them.
     fn read(
         &self,
         connection: &mut Connection<P>,

@@ -62,7 +62,7 @@ impl<P: Port> Connection<P> {
         Ok(self.port.write(&packet::command(op, data, checksum))?)
     }
 
-    /// The next frame, whatever is in it.
+    /// Reads the next frame, whatever is in it.
     pub fn frame(&mut self, timeout: Duration) -> Result<Vec<u8>, Fault> {
         let deadline = Instant::now() + timeout;
         let mut buffer = [0; LONGEST];
@@ -81,7 +81,7 @@ impl<P: Port> Connection<P> {
         }
     }
 
-    /// The next reply to `op`. Others are late ones, and thrown away.
+    /// Reads the next reply to `op`. Others are late ones, and thrown away.
     pub fn reply(&mut self, op: Op, timeout: Duration) -> Result<Reply, Fault> {
         let deadline = Instant::now() + timeout;
         loop {
@@ -97,7 +97,7 @@ impl<P: Port> Connection<P> {
         }
     }
 
-    /// A command, sent once.
+    /// Sends a command once.
     pub fn once(
         &mut self,
         op: Op,
@@ -109,7 +109,8 @@ impl<P: Port> Connection<P> {
         self.reply(op, timeout)
     }
 
-    /// A command without payload that may be done twice: it is repeated when line or loader garble it.
+    /// Sends a command without payload that may be done twice: it is repeated when line or loader
+    /// garble it.
     pub fn command(&mut self, op: Op, data: &[u8], timeout: Duration) -> Result<Reply, Fault> {
         let mut tries = 0;
         loop {

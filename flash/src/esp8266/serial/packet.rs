@@ -53,12 +53,12 @@ pub fn words<const N: usize>(words: [u32; N]) -> Vec<u8> {
     words.iter().flat_map(|word| word.to_le_bytes()).collect()
 }
 
-/// The checksum of a payload: its bytes, exclusive-or-ed with 0xEF.
+/// Returns the checksum of a payload: its bytes, exclusive-or-ed with 0xEF.
 pub fn checksum(payload: &[u8]) -> u32 {
     u32::from(payload.iter().fold(0xef, |sum, byte| sum ^ byte))
 }
 
-/// A command as a frame.
+/// Returns a command as a frame.
 pub fn command(op: Op, data: &[u8], checksum: u32) -> Vec<u8> {
     let mut packet = vec![0, op as u8];
     packet.extend(u16::try_from(data.len()).unwrap_or(u16::MAX).to_le_bytes());
@@ -67,7 +67,7 @@ pub fn command(op: Op, data: &[u8], checksum: u32) -> Vec<u8> {
     slip::encode(&packet)
 }
 
-/// The data of a command that carries a block: size, number, two unused words, the block.
+/// Returns the data of a command that carries a block: size, number, two unused words, the block.
 pub fn block(number: u32, payload: &[u8]) -> Vec<u8> {
     let mut data = words([payload.len() as u32, number, 0, 0]);
     data.extend(payload);

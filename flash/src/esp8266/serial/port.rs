@@ -60,7 +60,7 @@ impl Serial {
     }
 }
 
-/// The user may not open a port.
+/// Returns the error of a user who may not open a port.
 pub(super) fn not_allowed(path: &str) -> Error {
     Error::new(
         Kind::Permission,

@@ -43,7 +43,7 @@ impl Adapter {
     }
 }
 
-/// The ports of this machine that have a known adapter. Opens none.
+/// Returns the ports of this machine that have a known adapter. Opens none.
 ///
 /// # Errors
 /// The system does not list its ports.

@@ -9,7 +9,7 @@ const ESCAPED_ESCAPE: u8 = 0xdd;
 /// Longer frames are noise: the longest that a loader sends is a sector of flash.
 pub const LONGEST: usize = 8192;
 
-/// A frame with its delimiters.
+/// Returns a frame with its delimiters.
 pub fn encode(bytes: &[u8]) -> Vec<u8> {
     let mut frame = Vec::with_capacity(bytes.len() + bytes.len() / 16 + 2);
     frame.push(END);

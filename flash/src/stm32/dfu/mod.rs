@@ -73,10 +73,10 @@ pub trait DfuIo {
     /// Returns the name by which the user knows the device.
     fn name(&self) -> String;
 
-    /// The memories that it offers.
+    /// Returns the memories that it offers.
     fn alternates(&self) -> &[Alternate];
 
-    /// The most bytes of one transfer (`wTransferSize` of the functional descriptor).
+    /// Returns the most bytes of one transfer (`wTransferSize` of the functional descriptor).
     fn transfer_size(&self) -> usize;
 
     /// Selects a memory.
@@ -85,13 +85,13 @@ pub trait DfuIo {
     /// See [`IoError`].
     fn select(&mut self, alternate: u8) -> Result<(), IoError>;
 
-    /// A class request with data for the device.
+    /// Sends a class request with data for the device.
     ///
     /// # Errors
     /// See [`IoError`].
     fn control_out(&mut self, request: u8, value: u16, data: &[u8]) -> Result<(), IoError>;
 
-    /// A class request for data; how many bytes came.
+    /// Sends a class request for data, and returns how many bytes came.
     ///
     /// # Errors
     /// See [`IoError`].
@@ -130,7 +130,8 @@ pub struct Dfu<I> {
 }
 
 impl<I: DfuIo> Dfu<I> {
-    /// The device behind `io`: selects its flash and ends whatever another program left behind.
+    /// Opens the device behind `io`: selects its flash and ends whatever another program left
+    /// behind.
     ///
     /// # Errors
     /// [`Kind::WrongChip`] if it has no flash to write; those of the transfers.
@@ -161,7 +162,7 @@ impl<I: DfuIo> Dfu<I> {
         Ok(this)
     }
 
-    /// The device below.
+    /// Returns the device below.
     pub fn io(&self) -> &I {
         &self.io
     }
@@ -269,7 +270,7 @@ impl<I: DfuIo> Dfu<I> {
         }
     }
 
-    /// The error that a status means. It lasts until [`Self::idle`].
+    /// Returns the error that a status means. It lasts until [`Self::idle`].
     fn error(&self, status: u8, doing: &str) -> Error {
         if status == status::VENDOR {
             // AN3156: reading, writing and erasing end so while read-out protection is on.

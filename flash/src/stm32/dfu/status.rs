@@ -31,7 +31,7 @@ pub(super) const VENDOR: u8 = 0x0b;
 pub(super) const USBR: u8 = 0x0c;
 pub(super) const POR: u8 = 0x0d;
 
-/// A status in words (DFU 1.1, §6.1.2, table of `bStatus`).
+/// Returns a status in words (DFU 1.1, §6.1.2, table of `bStatus`).
 pub(super) fn meaning(status: u8) -> String {
     let (name, text) = match status {
         0x00 => ("OK", "no error"),
