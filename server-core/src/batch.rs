@@ -52,18 +52,18 @@ impl Batch {
         Self { session, lines, state, out: true }
     }
 
-    /// The id of the client that sent the lines.
+    /// Returns the id of the client that sent the lines.
     pub fn client(&self) -> &str {
         &self.session.id
     }
 
-    /// The number of lines; at least one.
+    /// Returns the number of lines; at least one.
     #[allow(clippy::len_without_is_empty, reason = "no batch is empty")]
     pub fn len(&self) -> usize {
         self.lines.ends.len()
     }
 
-    /// The lines, in order.
+    /// Returns the lines, in order.
     pub fn lines(&self) -> impl ExactSizeIterator<Item = BatchLine<'_>> {
         let mut from = 0;
         self.lines.ends.iter().map(move |&(to, report)| {
@@ -73,9 +73,10 @@ impl Batch {
         })
     }
 
-    /// The session as it was when the batch was taken: it knows the messages of the batch and of those
-    /// before it, and none that came later. Stored in the same transaction as the lines, and
-    /// [restored](crate::Builder::restore_states), nothing is lost or doubled whenever the program dies.
+    /// Returns the session as it was when the batch was taken: it knows the messages of the batch
+    /// and of those before it, and none that came later. Stored in the same transaction as the
+    /// lines, and [restored](crate::Builder::restore_states), nothing is lost or duplicated
+    /// whenever the program dies.
     ///
     /// Reports are messages, too, and so must be stored: see
     /// [`Builder::hold_reports`](crate::Builder::hold_reports).
@@ -83,7 +84,7 @@ impl Batch {
         &self.state
     }
 
-    /// The lines are where they cannot be lost: acknowledges all of them to the client.
+    /// Acknowledges all lines to the client: they are where they cannot be lost.
     ///
     /// # Errors
     /// [`Closed`] if the server was shut down before: the lines are not acknowledged, and the

@@ -21,7 +21,7 @@ impl Budget {
         others + wanted <= self.max
     }
 
-    /// A part that used `from` uses `to`.
+    /// Changes the use of a part from `from` to `to`.
     pub(crate) fn change(&self, from: usize, to: usize) {
         if to >= from {
             self.used.fetch_add(to - from, Ordering::Relaxed);

@@ -36,7 +36,7 @@ pub enum BindError {
         /// The error of the system.
         source: io::Error,
     },
-    /// An expected id is none.
+    /// An expected id is not a valid one.
     #[error("\"{}\" cannot be a client's id: {why}", .id.escape_debug())]
     BadId {
         /// The id.
@@ -131,14 +131,15 @@ impl Builder {
         self
     }
 
-    /// Silence for this long is an outage. Must be the same at the boards. Default 2 s.
+    /// Sets the time without data after which a link counts as down. Must be the same at the
+    /// boards. Default 2 s.
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = timeout;
         self
     }
 
-    /// The ids of the clients. Others are refused, unless [`allow_unknown`](Self::allow_unknown) says
-    /// otherwise. Default: any client may connect.
+    /// Sets the ids of the clients. Others are refused, unless
+    /// [`allow_unknown`](Self::allow_unknown) says otherwise. Default: any client may connect.
     pub fn expected<I>(mut self, ids: I) -> Self
     where
         I: IntoIterator,
@@ -154,23 +155,24 @@ impl Builder {
         self
     }
 
-    /// The longest line that a client may send, in bytes with its two digits. Longer: the connection
-    /// is cut. Default 64 KiB.
+    /// Sets the longest line that a client may send, in bytes with its two digits. Longer: the
+    /// connection is cut. Default 64 KiB.
     pub fn max_line(mut self, bytes: usize) -> Self {
         self.max_line = bytes;
         self
     }
 
-    /// The longest line that [`Connection::write`](crate::Connection::write) takes, in bytes. Default
-    /// 1024, which is what a board behind an ESP8266 takes.
+    /// Sets the longest line that [`Connection::write`](crate::Connection::write) takes, in bytes.
+    /// Default 1024, which is what a board behind an ESP8266 takes.
     pub fn max_written_line(mut self, bytes: usize) -> Self {
         self.max_written_line = bytes;
         self
     }
 
-    /// The lines that the server keeps for each client until they are accepted: how many, and how many
-    /// bytes of memory (each line counts for 32 bytes beside its text). Default 255 lines, 256 KiB: more
-    /// than a client may send before it is acknowledged, if its lines are no longer than 1 KiB.
+    /// Sets the lines that the server keeps for each client until they are accepted: how many, and
+    /// how many bytes of memory (each line counts for 32 bytes beside its text). Default 255 lines,
+    /// 256 KiB: more than a client may send before it is acknowledged, if its lines are no longer
+    /// than 1 KiB.
     ///
     /// A line beyond that is dropped without an acknowledgement, so that the client repeats it. A queue
     /// that is empty takes a line of any length.
@@ -179,8 +181,8 @@ impl Builder {
         self
     }
 
-    /// The bytes of memory that the [queues](Self::queue) of all clients may need together. Beyond that
-    /// only empty queues take a line. Default 64 MiB.
+    /// Sets the bytes of memory that the [queues](Self::queue) of all clients may need together.
+    /// Beyond that only empty queues take a line. Default 64 MiB.
     pub fn queue_total(mut self, bytes: usize) -> Self {
         self.queue_total = bytes;
         self
@@ -226,8 +228,8 @@ impl Builder {
         self
     }
 
-    /// Goes on with the sessions of a server that was shut down in this process: nothing is lost or
-    /// doubled. The time-out and `max_line` must be as they were.
+    /// Continues the sessions of a server that was shut down in this process: nothing is lost or
+    /// duplicated. The time-out and `max_line` must be as they were.
     pub fn restore(mut self, saved: SavedSessions) -> Self {
         self.restore = saved;
         self

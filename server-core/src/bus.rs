@@ -58,7 +58,7 @@ impl Bus {
         Events(receiver)
     }
 
-    /// No more events will come.
+    /// Closes the bus: no more events will come.
     pub(crate) fn close(&self) {
         self.lock().sender = None;
     }
@@ -86,7 +86,7 @@ pub struct Events(Option<broadcast::Receiver<Event>>);
 impl Events {
     /// Waits for the next event. `None`: the server has stopped, and all events were read.
     ///
-    /// A reader that is more than 1024 events behind misses the oldest, and is told how many:
+    /// A reader that is more than 1024 events behind misses the oldest, and learns how many:
     /// [`Notice::Lost`]. Dropping the future loses nothing.
     pub async fn recv(&mut self) -> Option<Notice> {
         match self.0.as_mut()?.recv().await {

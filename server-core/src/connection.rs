@@ -20,7 +20,7 @@ use crate::status::LinkStatus;
 pub struct Connection(pub(crate) Arc<Session>);
 
 impl Connection {
-    /// The client's id.
+    /// Returns the client's id.
     pub fn id(&self) -> &str {
         &self.0.id
     }
@@ -94,8 +94,8 @@ impl Connection {
         Ok(line)
     }
 
-    /// Like [`read_line`](Self::read_line), but into a string of the caller, whose contents are
-    /// replaced. Nothing is allocated as long as its capacity suffices.
+    /// Reads like [`read_line`](Self::read_line), but into a string of the caller, whose contents
+    /// are replaced. Nothing is allocated as long as its capacity suffices.
     ///
     /// # Errors
     /// [`Closed`] once the server is being shut down.
@@ -139,7 +139,7 @@ impl Connection {
         result
     }
 
-    /// All that is known of the link at this moment.
+    /// Returns all that is known of the link at this moment.
     pub fn status(&self) -> LinkStatus {
         self.0.status()
     }

@@ -39,7 +39,7 @@ pub enum WriteError {
     Forgotten,
     /// The server was shut down before the line was acknowledged. The line is in the
     /// [`SavedSessions`](crate::SavedSessions), and a server that is built from them delivers it:
-    /// writing it again would double it.
+    /// writing it again would duplicate it.
     #[error(
         "the server was shut down before the client acknowledged the line; the saved sessions hold \
          it: do not write it again"

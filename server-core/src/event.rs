@@ -1,4 +1,4 @@
-//! Events as they happen: what a server can tell about its links.
+//! Events as they happen: what a server reports about its links.
 //!
 //! These types are also the JSON of `pblink serve`'s control API, so their field names are public.
 
@@ -97,7 +97,7 @@ pub enum EventKind {
         #[serde(flatten)]
         report: Report,
     },
-    /// A board told (or a simulated board showed) which of its layers went down or came back.
+    /// A board reported (or a simulated board showed) which of its layers went down or came back.
     Board {
         /// The client's id.
         id: String,
@@ -117,13 +117,13 @@ pub enum EventKind {
     },
 }
 
-/// The number of refusals that an event of an older server stands for.
+/// Returns the number of refusals that an event of an older server stands for.
 const fn once() -> u64 {
     1
 }
 
 impl EventKind {
-    /// The id of the client that this event concerns, if it concerns one.
+    /// Returns the id of the client that this event concerns, if it concerns one.
     pub fn id(&self) -> Option<&str> {
         match self {
             Self::Listening { .. } | Self::Stopped | Self::Forgotten { .. } => None,

@@ -50,7 +50,7 @@
 //!
 //! **Acknowledgements are the credit.** A line is acknowledged when the application has accepted it:
 //! [`Connection::read_line`] takes and accepts a line, [`Connection::recv`] lends it until
-//! [`Received::accept`], [`Connection::take_batch`] lends all that wait. A client sends only so many
+//! [`Received::accept`], [`Connection::take_batch`] lends all that wait. A client sends only a few
 //! lines ahead (ours 64, at most 127), so a slow application slows its clients down, and none of their
 //! lines is refused or comes out of order. What was not accepted when this program dies comes again. The
 //! socket is always read: acknowledgements for the application's own lines, keepalives and the end of a

@@ -29,12 +29,12 @@ impl Received {
         Self { session, loan: Some(loan), text, report }
     }
 
-    /// The id of the client that sent it.
+    /// Returns the id of the client that sent it.
     pub fn client(&self) -> &str {
         &self.session.id
     }
 
-    /// The line, without its newline.
+    /// Returns the line, without its newline.
     pub fn text(&self) -> &str {
         &self.text
     }
@@ -45,7 +45,7 @@ impl Received {
         self.report
     }
 
-    /// The line is where it cannot be lost: acknowledges it to the client.
+    /// Acknowledges the line to the client: it is where it cannot be lost.
     ///
     /// # Errors
     /// [`Closed`] if the server was shut down before: the line is not acknowledged, and the

@@ -35,7 +35,7 @@ impl Refusals {
         self.table.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A connection was refused. Returns the event to publish, if it has one of its own.
+    /// Counts a refused connection. Returns the event to publish, if it has one of its own.
     pub(crate) fn on_refusal(
         &self,
         now: Instant,
@@ -55,13 +55,13 @@ impl Refusals {
         self.table().due(now)
     }
 
-    /// All counts, as events: the server stops.
+    /// Returns all counts as events, since the server stops.
     pub(crate) fn rest(&self) -> Vec<EventKind> {
         let mut table = self.table();
         table.recent.drain().filter_map(|((source, reason), r)| r.event(source, reason)).collect()
     }
 
-    /// When [`due`](Self::due) has something to look at.
+    /// Returns when [`due`](Self::due) has something to look at.
     pub(crate) fn poll_at(&self) -> Option<Instant> {
         self.table().recent.values().map(|recent| Some(recent.until)).fold(None, earliest)
     }
@@ -94,7 +94,7 @@ struct Recent {
 }
 
 impl Recent {
-    /// An event for those that had none of their own.
+    /// Returns an event for those that had none of their own.
     fn event(self, source: Option<IpAddr>, reason: Refusal) -> Option<EventKind> {
         let peer = source.map_or_else(|| SEVERAL.to_owned(), |source| source.to_string());
         (self.times > 0).then_some(EventKind::Refused {

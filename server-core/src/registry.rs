@@ -54,7 +54,7 @@ pub(crate) struct Registry {
 }
 
 /// The sessions of a server that was shut down: what a new server in the same process needs so that
-/// nothing is lost or doubled. See [`Builder::restore`].
+/// nothing is lost or duplicated. See [`Builder::restore`].
 ///
 /// They hold, for each client that has connected: which messages it has sent (so that a repeated one
 /// is known), the lines that it sent and nobody has accepted, and the lines that were written and that it
@@ -108,7 +108,7 @@ impl Inner {
         session
     }
 
-    /// The session of a client that the application asks for.
+    /// Returns the session of a client that the application asks for.
     pub(crate) fn session(&self, id: &str) -> Arc<Session> {
         let mut registry = self.registry();
         if !self.is_expected(id) && !registry.wanted.contains(id) {
@@ -153,7 +153,7 @@ impl Inner {
         clients > 0
     }
 
-    /// The session of a client that has sent its hello.
+    /// Returns the session of a client that has sent its hello.
     pub(crate) fn session_of_client(&self, id: &str) -> Result<Arc<Session>, Refusal> {
         if !self.is_welcome(id) {
             return Err(Refusal::UnknownId);
@@ -174,7 +174,7 @@ impl Inner {
         self.registry().sessions.values().cloned().collect()
     }
 
-    /// The last event.
+    /// Publishes the last events, and closes the bus.
     pub(crate) fn stopped(&self) {
         for event in self.refusals.rest() {
             self.shared.bus.publish(event);

@@ -101,7 +101,7 @@ impl Server {
         Self { inner, guard }
     }
 
-    /// The address that the server listens on.
+    /// Returns the address that the server listens on.
     pub fn local_addr(&self) -> SocketAddr {
         self.inner.address
     }
@@ -145,7 +145,7 @@ impl Server {
         self.inner.shared.newcomers.next().await.map(Connection).ok_or(Closed)
     }
 
-    /// The link to a client, connected or not, if it is expected or has ever connected.
+    /// Returns the link to a client, connected or not, if it is expected or has ever connected.
     pub fn link(&self, id: &str) -> Option<Connection> {
         (self.inner.registry().sessions.get(id)).map(|session| Connection(Arc::clone(session)))
     }
@@ -175,7 +175,7 @@ impl Server {
         self.wait_all(self.inner.setup.expected.iter().flatten()).await
     }
 
-    /// The status of all links, sorted by id.
+    /// Returns the status of all links, sorted by id.
     pub fn links(&self) -> Vec<LinkStatus> {
         (self.inner.sessions().iter().map(|s| s.status())).collect()
     }

@@ -4,8 +4,8 @@ use std::collections::HashMap;
 use std::net::{IpAddr, Ipv6Addr};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-/// A source of connections: an IPv4 address, or the 64 bits of an IPv6 address that name its network,
-/// since a machine may choose the others as it likes.
+/// Returns the source of a connection: an IPv4 address, or the 64 bits of an IPv6 address that name
+/// its network, since a machine may choose the others as it likes.
 pub(crate) fn source(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V6(v6) => Ipv6Addr::from_bits(v6.to_bits() >> 64 << 64).into(),
@@ -13,7 +13,7 @@ pub(crate) fn source(address: IpAddr) -> IpAddr {
     }
 }
 
-/// Places, of which each source gets at most so many.
+/// Places, of which each source gets at most a fixed number.
 #[derive(Debug)]
 pub(crate) struct Sources {
     max: usize,

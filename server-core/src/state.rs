@@ -43,7 +43,8 @@ impl SessionState {
         (self.window, self.next)
     }
 
-    /// The number of the oldest line to the client that is not done; without one, that of the next.
+    /// Returns the number of the oldest line to the client that is not done; without one, that of
+    /// the next.
     pub fn next_number(&self) -> u8 {
         self.next.0
     }

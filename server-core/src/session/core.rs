@@ -83,12 +83,12 @@ impl Core {
         self.transport.as_ref().is_some_and(|transport| transport.is(socket))
     }
 
-    /// The socket of the present connection.
+    /// Returns the socket of the present connection.
     pub(super) fn socket(&self) -> Option<Arc<Socket>> {
         self.transport.as_ref().map(Transport::socket)
     }
 
-    /// Before a client that takes nothing is cut: tries once more.
+    /// Tries once more before a client that takes nothing is cut.
     pub(super) fn retry(&mut self, now: Instant) {
         let timeout = self.endpoint.timing().timeout;
         if let Some(transport) = &mut self.transport
@@ -98,7 +98,7 @@ impl Core {
         }
     }
 
-    /// A connection has given this session's id.
+    /// Attaches a connection that has given this session's id.
     pub(crate) fn attach(
         &mut self,
         socket: Arc<Socket>,
@@ -125,7 +125,7 @@ impl Core {
         self.since = now;
     }
 
-    /// The connection is over. Lines wait for the next one.
+    /// Detaches the connection, which is over. Lines wait for the next one.
     pub(crate) fn detach(&mut self, cause: Cause, now: Instant, id: &str, shared: &Shared) {
         let Some(transport) = self.transport.take() else { return };
         transport.look_again();
@@ -138,7 +138,7 @@ impl Core {
         shared.bus.publish(EventKind::OutageBegan { id: id.to_owned(), cause, layer });
     }
 
-    /// The session moves to another server: it is down until its client comes back.
+    /// Parks the session, which moves to another server: it is down until its client comes back.
     pub(crate) fn park(&mut self) {
         self.side.waiters.clear();
         self.side.best_effort_waiters = 0;
@@ -153,7 +153,7 @@ impl Core {
         self.held = 0;
     }
 
-    /// Since when the client is away, if it is and all its lines were taken.
+    /// Returns since when the client is away, if it is and all its lines were taken.
     pub(super) fn idle_since(&self) -> Option<Instant> {
         let away = matches!(self.link, LinkState::Down { .. }) && self.side.inbox.len() == 0;
         away.then_some(self.since)
@@ -203,7 +203,7 @@ impl Core {
         self.transport.as_ref().is_some_and(Transport::is_broken)
     }
 
-    /// Why the connection has to be closed, if it has to.
+    /// Returns why the connection has to be closed, if it has to.
     pub(crate) fn failure(&self, now: Instant) -> Option<Cause> {
         let timeout = self.endpoint.timing().timeout;
         if self.side.too_long {
@@ -223,7 +223,7 @@ impl Core {
         self.side.too_long = false;
     }
 
-    /// When the connection's task has to look again.
+    /// Returns when the connection's task has to look again.
     fn deadline(&self, now: Instant) -> Option<Instant> {
         let timeout = self.endpoint.timing().timeout;
         match self.blocked_since() {
@@ -233,8 +233,8 @@ impl Core {
         }
     }
 
-    /// For the connection's task: when to look again, if that has changed, and whether it has to
-    /// wait until the socket takes bytes.
+    /// Returns for the connection's task when to look again, if that has changed, and whether it
+    /// has to wait until the socket takes bytes.
     pub(crate) fn rearm(&mut self, now: Instant, fired: bool) -> (Option<Instant>, bool) {
         if fired {
             self.idle(now);
@@ -243,7 +243,7 @@ impl Core {
         (self.transport.as_mut()).map_or((None, false), |t| t.rearm(deadline, fired))
     }
 
-    /// After a writer has flushed: tells the connection's task if it has to know.
+    /// Wakes the connection's task after a writer has flushed, if it has to know.
     pub(crate) fn call_for_attention(&self, now: Instant) {
         if let Some(transport) = &self.transport
             && transport.wants_attention(self.deadline(now))
@@ -252,7 +252,7 @@ impl Core {
         }
     }
 
-    /// Called at the pace of keepalives: an idle link gives memory back.
+    /// Gives back the memory of an idle link; called at the pace of keepalives.
     fn idle(&mut self, now: Instant) {
         if !std::mem::take(&mut self.side.busy) {
             self.side.shrink();
@@ -265,8 +265,8 @@ impl Core {
         }
     }
 
-    /// The application has no line that it has not accepted, and nothing is left to send, or nobody is
-    /// there to send it to.
+    /// Returns true when the application has no line that it has not accepted, and nothing is left
+    /// to send, or nobody is there to send it to.
     pub(crate) fn is_drained(&self) -> bool {
         if self.side.inbox.is_out() {
             return false;
@@ -319,7 +319,7 @@ impl Core {
         }
     }
 
-    /// The tickets that someone waits for; all are woken.
+    /// Returns the tickets that someone waits for; all are woken.
     pub(crate) fn pending(&mut self, wakes: &mut Vec<Waker>) -> Vec<Ticket> {
         self.side.best_effort_waiters = 0;
         let waiters = std::mem::take(&mut self.side.waiters);
@@ -380,7 +380,7 @@ impl Core {
         false
     }
 
-    /// After [`has_caught_up`](Self::has_caught_up).
+    /// Acknowledges what was accepted, after [`has_caught_up`](Self::has_caught_up).
     pub(crate) fn acknowledge(&mut self, now: Instant, out: &mut [u8]) {
         self.flush(now, out);
         self.call_for_attention(now);
@@ -430,7 +430,7 @@ impl Core {
     }
 }
 
-/// The layer that is most likely down.
+/// Returns the layer that is most likely down.
 fn layer_of(cause: Cause) -> Layer {
     match cause {
         Cause::Silent | Cause::TakenOver => Layer::Wifi,

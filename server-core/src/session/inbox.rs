@@ -160,14 +160,14 @@ impl<R> Inbox<R> {
         self.lent.binary_search_by_key(&loan, |lent| lent.loan).ok()
     }
 
-    /// A line that was lent waits again, in front of all that came behind it.
+    /// Puts a line that was lent back, in front of all that came behind it.
     pub(crate) fn give_back(&mut self, loan: Loan) {
         if let Some(at) = self.find(loan) {
             self.lent[at].out = false;
         }
     }
 
-    /// A line that was lent is accepted. Returns the receipt of it.
+    /// Accepts a line that was lent. Returns its receipt.
     pub(crate) fn accept(&mut self, loan: Loan) -> Option<R> {
         let at = self.find(loan)?;
         self.remove_lent(at).map(|lent| lent.receipt)
@@ -194,7 +194,7 @@ impl<R> Inbox<R> {
         true
     }
 
-    /// All lines of the batch are accepted: hands their receipts to `each`.
+    /// Accepts all lines of the batch: hands their receipts to `each`.
     pub(crate) fn accept_batch(&mut self, mut each: impl FnMut(R)) {
         let Some((lent, heads)) = self.batch.take() else { return };
         for lent in self.lent.drain(..lent) {
@@ -209,12 +209,12 @@ impl<R> Inbox<R> {
         self.ring.drain(..bytes);
     }
 
-    /// All lines of the batch wait again.
+    /// Puts all lines of the batch back: they wait again.
     pub(crate) fn give_batch_back(&mut self) {
         self.batch = None;
     }
 
-    /// Whoever has lines will not come back: they wait again.
+    /// Puts all lines back whose holders will not return: they wait again.
     pub(crate) fn give_all_back(&mut self) {
         self.batch = None;
         for lent in &mut self.lent {

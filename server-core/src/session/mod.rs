@@ -100,7 +100,7 @@ enum State {
 }
 
 impl State {
-    /// The session, if lines of it may be handed out.
+    /// Returns the session, if lines of it may be handed out.
     fn open(&mut self) -> Result<&mut Core, Closed> {
         match self {
             Self::Live(core) if !core.closing => Ok(core),
@@ -135,7 +135,7 @@ pub(crate) enum Admission {
     Attached,
     /// An older connection lives.
     Duplicate,
-    /// An older connection may be dead: that is known by then, or when `changed` tells.
+    /// An older connection may be dead: that is known by then, or when `changed` reports it.
     Wait(Instant),
     /// The server was shut down.
     Over,
@@ -148,7 +148,7 @@ impl Session {
         Self::restore(id, shared, Box::new(core))
     }
 
-    /// A session from a store.
+    /// Returns a session from a store.
     pub(crate) fn from_state(id: String, shared: Arc<Shared>, state: SessionState) -> Self {
         let limits = &shared.limits;
         let mut core = Core::new(limits.timing, limits.max_line, shared.clock.now());
@@ -156,7 +156,7 @@ impl Session {
         Self::restore(id, shared, Box::new(core))
     }
 
-    /// A session that was saved by [`finish`](Self::finish).
+    /// Returns a session that was saved by [`finish`](Self::finish).
     pub(crate) fn restore(id: String, shared: Arc<Shared>, core: Box<Core>) -> Self {
         let session = Self {
             id,
@@ -189,7 +189,7 @@ impl Session {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Runs `f` under the lock, and then tells all who wait for what it has brought about.
+    /// Runs `f` under the lock, and then wakes all who wait for what it has brought about.
     fn with<R>(&self, f: impl FnOnce(&mut State, &mut Scratch, Instant) -> R) -> R {
         let mut scratch = Scratch::take();
         let (mut freed, mut delivered, mut drained) = (0, false, false);
@@ -218,7 +218,7 @@ impl Session {
         result
     }
 
-    /// The connection's task has `input`, or was woken.
+    /// Runs the connection's task once: it has `input`, or was woken.
     pub(crate) fn turn(&self, socket: &Arc<Socket>, input: Input<'_>) -> Turn {
         self.with(|state, scratch, now| match state {
             State::Live(core) if core.is_current(socket) => {
@@ -239,8 +239,8 @@ impl Session {
         })
     }
 
-    /// The connection's task reads. The lock is held meanwhile, so that nobody who reads what the socket
-    /// holds gets ahead of what was read before.
+    /// Reads for the connection's task. The lock is held meanwhile, so that nobody who reads what
+    /// the socket holds gets ahead of what was read before.
     pub(crate) fn poll_read(
         &self,
         socket: &Arc<Socket>,
@@ -263,7 +263,7 @@ impl Session {
         took.is_some()
     }
 
-    /// Something was read.
+    /// Handles what was read.
     fn took(&self, core: &mut Core, scratch: &mut Scratch, now: Instant, read: io::Result<&[u8]>) {
         match read {
             Ok([]) => self.detach(core, Cause::ClosedByPeer, now),
@@ -279,7 +279,7 @@ impl Session {
         }
     }
 
-    /// For the connection's task: sends what is to be sent, and closes the connection if it has to.
+    /// Sends for the connection's task what is to be sent, and closes the connection if it has to.
     /// `fired`: its timer has gone off.
     fn go_on(&self, core: &mut Core, scratch: &mut Scratch, now: Instant, fired: bool) -> Turn {
         core.flush(now, &mut scratch.out);
@@ -308,7 +308,8 @@ impl Session {
         });
     }
 
-    /// A new connection gave this session's id. The lobby decides; see there for the rule of take-over.
+    /// Admits a new connection that gave this session's id. The lobby decides; see there for the
+    /// rule of take-over.
     pub(crate) fn admit(
         self: &Arc<Self>,
         guest: &mut Guest,
@@ -401,7 +402,7 @@ impl Session {
         }
     }
 
-    /// Nobody waits for this line any more. If it was never sent, it never will be.
+    /// Cancels a line that nobody waits for any more. If it was never sent, it never will be.
     pub(crate) fn cancel(&self, ticket: Ticket) {
         self.with(|state, _, _| {
             if let State::Live(core) = state {
@@ -450,7 +451,7 @@ impl Session {
         }
     }
 
-    /// A line that was lent is accepted.
+    /// Accepts a line that was lent.
     pub(crate) fn accept(&self, loan: Loan) -> Result<(), Closed> {
         self.with(|state, scratch, now| {
             let State::Live(core) = state else {
@@ -463,7 +464,7 @@ impl Session {
         })
     }
 
-    /// A line that was lent is not accepted: it waits again.
+    /// Puts a line that was lent back: it waits again.
     pub(crate) fn give_back(&self, loan: Loan) {
         self.with(|state, _, _| {
             if let State::Live(core) = state {
@@ -485,7 +486,7 @@ impl Session {
         Ok(lent.then(|| core.state()))
     }
 
-    /// All lines of the batch are accepted.
+    /// Accepts all lines of the batch.
     pub(crate) fn accept_batch(&self) -> Result<(), Closed> {
         let accepted = self.with(|state, scratch, now| {
             let State::Live(core) = state else {
@@ -500,7 +501,7 @@ impl Session {
         accepted
     }
 
-    /// The lines of the batch are not accepted: they wait again.
+    /// Puts the lines of the batch back: they wait again.
     pub(crate) fn give_batch_back(&self) {
         self.with(|state, _, _| {
             if let State::Live(core) = state {
@@ -510,7 +511,7 @@ impl Session {
         self.pass_on();
     }
 
-    /// The server is about to stop: hands out no more lines.
+    /// Hands out no more lines: the server is about to stop.
     pub(crate) fn close_reading(&self) {
         self.with(|state, _, _| {
             if let State::Live(core) = state {
@@ -528,7 +529,8 @@ impl Session {
         }
     }
 
-    /// Since when the client is away, if it is, and nothing of it would be lost with the session.
+    /// Returns since when the client is away, if it is, and nothing of it would be lost with the
+    /// session.
     pub(crate) fn idle_since(&self) -> Option<Instant> {
         match &*self.lock() {
             State::Live(core) => core.idle_since(),
@@ -567,14 +569,15 @@ impl Session {
         let _ = self.wait_until(Core::is_drained).await;
     }
 
-    /// The server is shut down. Gives away what another server can go on with.
+    /// Ends the session, since the server is shut down. Gives away what another server can
+    /// continue.
     pub(crate) fn finish(&self) -> Option<Box<Core>> {
         self.room.close();
         self.over(false)
     }
 
-    /// The server needs room, and forgets this client, unless it is back or something of it would be
-    /// lost. Tells whether it was forgotten.
+    /// Forgets this client, since the server needs room, unless it is back or something of it would
+    /// be lost. Reports whether it was forgotten.
     pub(crate) fn forget(&self) -> bool {
         let forgotten = self.over(true).is_some();
         if forgotten {

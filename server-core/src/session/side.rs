@@ -111,8 +111,8 @@ impl Host<LineBytes> for Receiver<'_> {
         side.inbox.push(text, receipt, report.is_some());
         side.delivered = true;
         self.reported(report);
-        // It is acknowledged when the application has accepted it. A client has only so many lines
-        // without an acknowledgement, so it sends no faster than they are accepted.
+        // It is acknowledged when the application has accepted it. A client may have only
+        // a limited number of lines unacknowledged, so it sends no faster than they are accepted.
         endpoint::Disposition::Later
     }
 

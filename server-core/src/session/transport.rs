@@ -185,7 +185,7 @@ impl Transport {
         self.socket.look_again();
     }
 
-    /// Writing has failed: the connection is gone.
+    /// Returns true when writing has failed: the connection is gone.
     pub(super) fn is_broken(&self) -> bool {
         self.broken
     }
@@ -201,7 +201,7 @@ impl Transport {
         }
     }
 
-    /// Since when the socket has taken nothing, if bytes wait for it.
+    /// Returns since when the socket has taken nothing, if bytes wait for it.
     pub(super) fn blocked_since(&self) -> Option<Instant> {
         self.blocked_since
     }
@@ -251,8 +251,8 @@ impl Transport {
         }
     }
 
-    /// For the connection's task: when to look again, if that has changed (`fired`: its timer has gone
-    /// off), and whether it has to wait until the socket takes bytes.
+    /// Returns for the connection's task when to look again, if that has changed (`fired`: its
+    /// timer has gone off), and whether it has to wait until the socket takes bytes.
     pub(super) fn rearm(
         &mut self,
         deadline: Option<Instant>,
@@ -268,7 +268,7 @@ impl Transport {
         (deadline, self.told_blocked)
     }
 
-    /// After a writer has flushed: whether the connection's task has to know.
+    /// Reports whether the connection's task has to know, after a writer has flushed.
     pub(super) fn wants_attention(&self, deadline: Option<Instant>) -> bool {
         self.broken
             || self.blocked_since.is_some() && !self.told_blocked
