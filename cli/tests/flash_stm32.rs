@@ -304,7 +304,7 @@ fn a_failure_says_what_happened_and_what_to_do() {
     fails(bootloader(&chip.copy().with_readout_protection()), "read-out protection");
     fails(debugger(&Chip::new().with_protected(&[2])), "sector 2 at 0x08008000 is write-protected");
     fails(Opens::Fails(Kind::Permission), "cannot be opened");
-    // And then it goes on where it was left.
+    // And then it continues where it was left.
     flash(&words, &mut Desk::default().with("A", bootloader(&chip))).expect("no fault");
     assert_eq!(chip.bytes(START, SIZE), bytes);
 }

@@ -167,7 +167,7 @@ fn a_reader_that_hangs_does_not_keep_the_server_from_stopping() {
 fn whoever_reads_the_first_lines_only_ends_the_program() {
     let serve = Serve::start(&["--any-client", "--app", "echo"]);
     let simulate = ["simulate", "--server", &serve.address, "--client", "1", "--every", "100"];
-    // Both would go on for ever, or nearly.
+    // Both would continue for ever, or nearly.
     for args in [&simulate[..], &["demo", "--boards", "1", "--for", "1h", "--calm"]] {
         let mut child = pblink(args).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
         let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
@@ -218,7 +218,7 @@ fn wrong_input_is_named_and_nothing_is_started() {
     }
 }
 
-/// The system stops the process (SIGSTOP, a laptop's lid) and lets it go on: what has come meanwhile is
+/// The system stops the process (SIGSTOP, a laptop's lid) and continues it: what has come meanwhile is
 /// read before silence counts.
 #[test]
 fn a_server_that_was_stopped_and_goes_on_takes_no_living_link_for_dead() {

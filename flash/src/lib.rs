@@ -10,7 +10,7 @@
 //! a program that starts) is written once, above the trait.
 //!
 //! Everything blocks: call it from a thread of its own. Nothing here prints: a [`Progress`] receives
-//! what is going on, and a failure is an [`Error`] with its cause and a remedy.
+//! what is happening, and a failure is an [`Error`] with its cause and a remedy.
 
 pub mod esp8266;
 pub mod stm32;

@@ -214,7 +214,7 @@ fn odd_images_are_those_of_esptool() {
     let part = |len: usize| &bytes[len % 97..][..len];
     let dio = ["dio", "40m", "1MB"];
     let cases: &[(&[Section<'_>], FlashParameters, [&str; 3])] = &[
-        // Nothing in flash; lengths that are no words.
+        // Nothing in flash; lengths that are not whole words.
         (&[(PROGBITS, 0x4010_0000, part(1))], DIO, dio),
         (&[(PROGBITS, 0x4010_0000, part(8))], DIO, dio),
         // 8 + 8 + 16 - 1 bytes: the check sum fills the last of 16; one word more begins a new 16.

@@ -46,7 +46,7 @@ impl Bus {
             kind,
         };
         if let Some(sender) = &inner.sender {
-            // Nobody listening is no error.
+            // A bus without readers is not an error.
             let _ = sender.send(event);
         }
     }

@@ -27,7 +27,7 @@ impl Connection {
 
     /// Waits for a line and lends it to the application: the client gets its acknowledgement only when
     /// it is [accepted](Received::accept), so that nothing is lost if this program dies before. During an
-    /// outage it goes on waiting.
+    /// outage it keeps waiting.
     ///
     /// Dropping the future loses no line. Several tasks may read; each line goes to one of them.
     ///
@@ -82,7 +82,7 @@ impl Connection {
     }
 
     /// Waits for a line, accepts it, and returns it without its newline: [`recv`](Self::recv) and
-    /// [`accept`](Received::accept) in one. During an outage it goes on waiting.
+    /// [`accept`](Received::accept) in one. During an outage it keeps waiting.
     ///
     /// Dropping the future loses no line. Several tasks may read; each line goes to one of them.
     ///
@@ -178,7 +178,7 @@ impl Connection {
         }
     }
 
-    /// Closes the present TCP connection. The client may connect again, and then the link goes on as
+    /// Closes the present TCP connection. The client may connect again, and then the link continues as
     /// after any outage: nothing is lost.
     pub fn close(&self) {
         self.0.end(Cause::ClosedByApplication);

@@ -37,7 +37,7 @@ pub enum EventKind {
         /// Its address.
         peer: String,
     },
-    /// A link went down. Lines are kept and go on after it.
+    /// A link went down. Lines are kept, and continue after the outage.
     OutageBegan {
         /// The client's id.
         id: String,
@@ -76,7 +76,7 @@ pub enum EventKind {
         /// Their number.
         clients: u64,
     },
-    /// A line that is no message, acknowledgement or keepalive was ignored.
+    /// A line that is not a valid message, acknowledgement or keepalive was ignored.
     InvalidLine {
         /// The client's id.
         id: String,
@@ -191,7 +191,7 @@ pub enum Refusal {
     /// The hello is not UTF-8, is empty, or holds control characters.
     BadHello,
     /// The id holds characters that cannot be seen or that turn text round, or begins or ends with a
-    /// blank: it could not be told apart from another.
+    /// blank: it could not be distinguished from another.
     UnclearId,
     /// The hello is longer than the limit.
     HelloTooLong,

@@ -45,7 +45,7 @@ pub(crate) struct Inner {
 #[derive(Debug, Default)]
 pub(crate) struct Registry {
     pub(crate) sessions: BTreeMap<String, Arc<Session>>,
-    /// Ids that the application has asked for: they are no strangers.
+    /// Ids that the application has asked for: they are not strangers.
     wanted: BTreeSet<String>,
     /// The server was shut down: sessions that are made from now on are over at once.
     over: bool,

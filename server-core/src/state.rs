@@ -10,7 +10,7 @@ const VERSION: u8 = 1;
 const HEAD: usize = 2;
 const CHECK: usize = 4;
 
-/// The knowledge of a client with which a server goes on after its own end, however it came: which messages
+/// The knowledge of a client with which a server continues after its own end, however it came: which messages
 /// were received, so that a repeated one is known, and the number of the oldest line to the client that
 /// is not done. See [`Batch::state`](crate::Batch::state) and
 /// [`Builder::restore_states`](crate::Builder::restore_states).

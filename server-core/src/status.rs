@@ -48,7 +48,7 @@ pub struct LinkStatus {
     pub retransmissions: u64,
     /// Lines received again, acknowledged and dropped.
     pub duplicates: u64,
-    /// Lines that are no message, acknowledgement or keepalive.
+    /// Lines that are not a valid message, acknowledgement or keepalive.
     pub invalid_lines: u64,
     /// Received lines that the application has not accepted yet.
     pub unread: u64,

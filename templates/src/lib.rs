@@ -11,7 +11,7 @@ pub const UDEV_RULES: &str = include_str!("../69-pblink.rules");
 ///
 /// `{{name}}` stands for the application's name in [`CARGO_TOML`](app::CARGO_TOML) and
 /// [`README`](app::README); `{{stm32}}` and `{{protocol}}` stand for paths, as TOML strings. The linker
-/// script `memory.x` is made from the memory map, and is no template.
+/// script `memory.x` is made from the memory map, and is not a template.
 pub mod app {
     /// `Cargo.toml`, with `{{name}}`, `{{stm32}}` and `{{protocol}}`.
     pub const CARGO_TOML: &str = include_str!("../app/Cargo.toml.in");

@@ -61,7 +61,7 @@ pub(super) struct Lines<'a> {
     starts: Vec<usize>,
 }
 
-/// Some editors begin a file with it; it is no character of the first line.
+/// Some editors begin a file with it; it does not belong to the first line.
 pub(super) const BYTE_ORDER_MARK: char = '\u{feff}';
 
 /// The most characters of a line that are shown.

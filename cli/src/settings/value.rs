@@ -162,7 +162,7 @@ pub(super) fn list(words: &[String]) -> Result<Vec<Value>, String> {
     let mut list = Vec::new();
     for word in words {
         match split(word, false)? {
-            // The shell was given an empty word: that is no empty list.
+            // The shell was given an empty word: that is not an empty list.
             none if none.is_empty() => list.push(Value::Text(String::new())),
             some => list.extend(some.into_iter().map(Value::Text)),
         }

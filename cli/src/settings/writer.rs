@@ -25,7 +25,7 @@ pub(crate) fn filled_template(settings: &Settings) -> String {
 /// is not there yet is added.
 ///
 /// # Errors
-/// When `text` is not TOML, or a section is no section.
+/// When `text` is not TOML, or what stands for a section is not one.
 pub(crate) fn with_value(text: &str, entry: &Entry, value: &Value) -> Result<String, String> {
     with_value_at(text, entry.path, value)
 }

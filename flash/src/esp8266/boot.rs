@@ -124,7 +124,7 @@ impl Boot {
 
 impl<P: Port> Loader<P> {
     /// Leaves the loader, starts the program, and listens until pblink's firmware has greeted or, with
-    /// another program, nothing more comes. A port that fails meanwhile is no error: [`Boot::cut`].
+    /// another program, nothing more comes. A port that fails meanwhile is not an error: [`Boot::cut`].
     ///
     /// # Errors
     /// [`Kind::Other`]: the board found no program that starts, started its loader again, or runs pblink's

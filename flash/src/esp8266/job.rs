@@ -301,7 +301,7 @@ impl<P: Port> Loader<P> {
         self.persist(progress, |loader, progress| {
             let (backend, connection) = (loader.backend(), &mut loader.connection);
             if backend.erases_what_it_writes() {
-                // Should the ROM go on instead, the content of flash is unknown by then.
+                // Should the ROM continue instead, the content of flash is unknown by then.
                 (blank, safe) = (false, 0);
             } else if !blank {
                 if let Err(fault) = backend.erase(connection, address, whole_sectors(length)) {

@@ -49,7 +49,7 @@ impl Piece {
 ///
 /// # Errors
 /// [`Kind::Image`]: one is empty, does not begin at a sector, overlaps another, or does not fit; what is at
-/// address 0 is no program.
+/// address 0 is not a program.
 pub fn plan(regions: &[Region], flash_size: u32, header: &Header) -> Result<Vec<Piece>> {
     let image = |cause: String, remedy: &str| Err(Error::new(Kind::Image, cause, remedy));
     let mut sorted: Vec<_> = regions.iter().collect();

@@ -42,7 +42,7 @@ pub struct Layout {
     fixed: Vec<usize>,
 }
 
-/// More sectors than any STM32 has: what describes more is no description.
+/// More sectors than any STM32 has: what describes more is not a valid description.
 const MAX_SECTORS: u32 = 4096;
 
 impl Layout {

@@ -84,7 +84,7 @@ pub trait Target {
     fn write(&mut self, address: u32, bytes: &[u8]) -> Result<()>;
 
     /// Keeps the program from running until [`Self::start`], a reset, or the supply ends, also after this
-    /// connection. Without it and without [`Self::start`], a chip that a probe has halted goes on with its
+    /// connection. Without it and without [`Self::start`], a chip that a probe has halted continues its
     /// program.
     ///
     /// # Errors

@@ -57,7 +57,7 @@ pub trait DebugLink {
     fn program(&mut self, address: u32, bytes: &[u8]) -> Result<(), LinkError>;
 
     /// Resets the chip and keeps it from running its program, also when the probe lets go of it. A chip
-    /// that was neither held nor run goes on with its program then.
+    /// that was neither held nor run continues its program then.
     ///
     /// # Errors
     /// See [`LinkError`].

@@ -14,7 +14,7 @@ use crate::{Error, Kind, Progress, Result, Step};
 /// program then takes those it was built with.
 ///
 /// # Errors
-/// [`Kind::Image`] if `bytes` are no settings, [`Kind::WrongChip`] if there is no sector for them; else as
+/// [`Kind::Image`] if `bytes` are not valid settings, [`Kind::WrongChip`] if there is no sector for them; else as
 /// [`super::program`].
 pub fn write_settings(
     target: &mut dyn Target,

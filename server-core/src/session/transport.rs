@@ -36,8 +36,8 @@ pub(crate) fn split(stream: TcpStream) -> (Arc<Socket>, Incoming) {
 
 /// Reads what the socket holds at this moment, without waiting.
 ///
-/// The runtime only knows of bytes that it was told of. After a stall of the process it may not have
-/// been: its wait for sockets is interrupted, and its timers come first. So whoever is about to act on
+/// The runtime only knows of bytes that the system has reported. After a stall of the process it may not
+/// have: its wait for sockets is interrupted, and its timers come first. So whoever is about to act on
 /// silence asks the system itself.
 ///
 /// # Errors

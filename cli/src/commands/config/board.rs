@@ -231,7 +231,8 @@ fn check_on(
     Ok((Exit::Config, text))
 }
 
-/// Lets the program go on. What was asked for is done: a board that cannot be started again is no error.
+/// Lets the program continue. What was asked for is done: a board that cannot be started again is not
+/// an error.
 fn leave(way: &Way, target: &mut dyn Target) {
     if let Err(error) = way.start(target) {
         tracing::warn!("the board's program does not start: {}", error.cause());

@@ -71,7 +71,7 @@ impl<P: Port> Connection<P> {
                 return Ok(frame);
             }
             let left = deadline.saturating_duration_since(Instant::now());
-            // Noise can go on for ever, so the clock is looked at as well.
+            // Noise can last for ever, so the clock is checked as well.
             let count = if left.is_zero() { 0 } else { self.port.read(&mut buffer, left)? };
             if count == 0 {
                 return Err(Fault::Silent);
@@ -143,7 +143,7 @@ impl<P: Port> Connection<P> {
     }
 
     /// Waits until every command before this has been answered, or was lost: the loader answers in
-    /// order, so what comes after the answer to a sync is no late reply.
+    /// order, so what comes after the answer to a sync is not a late reply.
     pub fn barrier(&mut self) -> Result<(), Fault> {
         let mut last = Fault::Silent;
         for _ in 0..5 {

@@ -400,7 +400,7 @@ impl<I: DfuIo> Target for Dfu<I> {
     }
 
     fn hold(&mut self) -> Result<()> {
-        // It stays in its bootloader until it is told to leave.
+        // It stays in its bootloader until it gets the request to leave.
         Ok(())
     }
 
