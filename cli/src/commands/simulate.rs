@@ -8,7 +8,7 @@ use pblink_protocol::delivery::Delivery;
 use pblink_protocol::layer::Layer;
 use pblink_protocol::time::Duration as LinkDuration;
 use pblink_server::Event;
-use pblink_simulator::live::{Command, Event};
+use pblink_simulator::live::{self, Command};
 use pblink_simulator::{Ledger, PairEvent, PairOptions, ProgramOptions, Totals};
 use serde::Serialize;
 use tokio::sync::mpsc;
@@ -127,9 +127,9 @@ async fn simulate(args: Args, settings: Settings) -> anyhow::Result<Exit> {
     };
     let mut signals = Signals::listen()?;
     let (sender, mut news) = mpsc::channel(1024);
-    let tell = move |pair: &pblink_simulator::Pair, news: Event| {
+    let tell = move |pair: &pblink_simulator::Pair, news: live::Event| {
         let echo = match &news {
-            Event::Pair(PairEvent::Read(line)) => pair.program().echo_of(line),
+            live::Event::Pair(PairEvent::Read(line)) => pair.program().echo_of(line),
             _ => None,
         };
         // A board does not wait for its spectators: when nobody reads any more, it is switched off.
@@ -227,15 +227,15 @@ impl Run {
         }
     }
 
-    fn news(&mut self, news: Event, echo: Option<u64>, acked: u64) {
+    fn news(&mut self, news: live::Event, echo: Option<u64>, acked: u64) {
         self.acked = self.acked.max(acked);
         match &news {
-            Event::Pair(PairEvent::Wrote(number)) => {
+            live::Event::Pair(PairEvent::Wrote(number)) => {
                 self.written += 1;
                 self.returned.wrote(*number);
                 self.print(&format!("→ line {number}"), "wrote", serde_json::json!(number));
             }
-            Event::Pair(PairEvent::Read(line)) => {
+            live::Event::Pair(PairEvent::Read(line)) => {
                 match echo {
                     Some(number) => {
                         self.returns = true;
@@ -253,7 +253,7 @@ impl Run {
                     let printed = print_event(&Event { seq: self.seq, at_ms, kind }, self.json);
                     self.closed |= printed.is_err();
                 }
-                if let Event::Down(down) = news {
+                if let live::Event::Down(down) = news {
                     self.down = down;
                 }
             }
