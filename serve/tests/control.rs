@@ -82,7 +82,7 @@ async fn events_that_never_reached_the_history_are_told_of() {
     assert_eq!((&*told.event, &*told.data), ("lagged", r#"{"missed":3}"#));
     fake.note("five");
     assert_eq!(next(&mut stream).await.id, "5");
-    // Who comes back after the loss is told of it, too.
+    // A follower that comes back after the loss learns of it, too.
     let mut late = events(&server, "?since=1", None).await;
     let told = next(&mut late).await;
     assert_eq!((&*told.event, &*told.data), ("lagged", r#"{"missed":3}"#));

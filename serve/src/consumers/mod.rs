@@ -13,7 +13,7 @@ use tokio::sync::mpsc;
 
 use crate::hub::Hub;
 
-/// What `pblink serve` does with lines.
+/// Application of `pblink serve`: its way to handle lines.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum App {
     /// Sends a list of three every 5 s and prints what comes back.
@@ -28,10 +28,10 @@ impl App {
     /// All of them.
     pub const ALL: [Self; 3] = [Self::Print, Self::Echo, Self::Demo];
 
-    /// What [`App::Print`] was called.
+    /// Former name of [`App::Print`].
     pub const OLD_PRINT: &str = "log";
 
-    /// What it does, for those who choose.
+    /// Returns a description of it, for those who choose.
     pub const fn help(self) -> &'static str {
         match self {
             Self::Demo => "Sends a list of three every 5 s and prints what comes back",

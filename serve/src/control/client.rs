@@ -45,7 +45,7 @@ pub enum ClientError {
     NotPblink {
         /// Where.
         url: Url,
-        /// What is wrong with its answer.
+        /// The fault in its answer.
         reason: String,
     },
     /// An event stream ended.
@@ -71,7 +71,7 @@ pub struct Client {
     http: reqwest::Client,
 }
 
-/// What the event stream gives. An event of a newer server that this version does not know has a
+/// Item of the event stream. An event of a newer server that this version does not know has a
 /// number only.
 enum Item {
     Event(Arc<Event>),
@@ -84,7 +84,7 @@ struct Lagged {
     missed: u64,
 }
 
-/// What must survive a reconnect: the run of the server, and the last event seen of it.
+/// State that must survive a reconnect: the run of the server, and the last event seen of it.
 #[derive(Default)]
 struct Position {
     run: Option<u64>,

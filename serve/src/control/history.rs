@@ -17,7 +17,7 @@ pub struct History {
     live: broadcast::Sender<Live>,
 }
 
-/// What live readers get.
+/// Message to live readers.
 #[derive(Debug, Clone)]
 enum Live {
     Event(Arc<Event>),
@@ -28,7 +28,7 @@ enum Live {
 #[derive(Debug)]
 struct Ring {
     events: VecDeque<Arc<Event>>,
-    /// How many of them are reports.
+    /// Number of reports among them.
     reports: usize,
     capacity: usize,
     last: u64,
@@ -88,7 +88,7 @@ impl History {
     pub fn lose(&self, count: u64) {
         let mut ring = self.lock();
         ring.last += count;
-        // Without readers there is nobody to tell. The lock is still held: readers see the order.
+        // Without readers this fails, and that is fine. The lock is still held: readers see the order.
         let _ = self.live.send(Live::LostUpTo(ring.last));
     }
 
@@ -109,7 +109,7 @@ impl History {
         ring.last += 1;
         let event = Arc::new(Event { seq: ring.last, at_ms, kind });
         ring.keep(event.clone());
-        // Without readers there is nobody to tell. The lock is still held: readers see the order.
+        // Without readers this fails, and that is fine. The lock is still held: readers see the order.
         let _ = self.live.send(Live::Event(event));
         ring.last
     }
@@ -119,7 +119,7 @@ impl History {
     }
 }
 
-/// What an [`EventStream`] gives.
+/// Item of an [`EventStream`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Notice {
     /// An event.

@@ -24,10 +24,10 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::{EventStream, Notice, Source, metrics};
 
-/// How often an event stream without events shows that it lives.
+/// Interval at which an event stream without events shows that it lives.
 const KEEP_ALIVE: Duration = Duration::from_secs(5);
 
-/// How long a stop waits for connections whose peers do not take what is left.
+/// Time that a stop waits for connections whose peers do not take what is left.
 const GRACE: Duration = Duration::from_secs(1);
 
 /// The control API could not be bound.
@@ -39,7 +39,7 @@ const GRACE: Duration = Duration::from_secs(1);
 pub struct BindError {
     /// The address.
     pub address: SocketAddr,
-    /// What the system said.
+    /// The system's error.
     #[source]
     pub error: io::Error,
 }

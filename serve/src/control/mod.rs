@@ -13,7 +13,7 @@
 //!
 //! The API only reads. It knows the server through [`Source`], so that `serve`, `demo` and tests
 //! can each stand behind it. Events pass through a [`History`], which never makes the server wait:
-//! a reader that is too slow loses events and is told how many.
+//! a reader that is too slow loses events and learns their number.
 
 mod client;
 mod history;
@@ -38,17 +38,17 @@ use serde::{Deserialize, Serialize};
 pub const DEFAULT_ADDRESS: SocketAddr =
     SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 8124);
 
-/// How often a follower asks for the counters, which no event announces.
+/// Interval at which a follower asks for the counters, which no event announces.
 const POLL: Duration = Duration::from_secs(1);
 
-/// How soon a follower asks again after an event that changes a link's state. Not at once: a
+/// Delay before a follower asks again after an event that changes a link's state. Not at once: a
 /// history of a thousand events would otherwise cause a thousand polls.
 const POLL_SOON: Duration = Duration::from_millis(200);
 
 /// Updates that wait for a reader. A full queue holds the follower up, never the server.
 const QUEUE: usize = 256;
 
-/// What the control API shows. All calls return at once.
+/// Source of what the control API shows. All calls return at once.
 pub trait Source: Send + Sync + 'static {
     /// The server itself.
     fn info(&self) -> ServerInfo;
@@ -74,9 +74,9 @@ pub struct ServerInfo {
     pub listen: String,
     /// The link's time-out in milliseconds.
     pub timeout_ms: u64,
-    /// What the server does with lines, such as `echo`.
+    /// The application that handles lines, such as `echo`.
     pub app: String,
-    /// Wall clock of the start, milliseconds since the Unix epoch. It also tells one run of the
+    /// Wall clock of the start, milliseconds since the Unix epoch. It also distinguishes one run of the
     /// server from the next: event numbers start again with every run.
     pub started_at_ms: u64,
     /// Time since the start, in milliseconds.
@@ -87,7 +87,7 @@ pub struct ServerInfo {
     pub links_total: u64,
 }
 
-/// What a follower learns, in order.
+/// Update for a follower. Updates come in order.
 #[derive(Debug, Clone)]
 pub enum Update {
     /// The server answers: sent after each connect, and about once a second from then on.
@@ -107,7 +107,7 @@ pub enum Update {
     },
 }
 
-/// Whether an event changes a link's state, which waiting for the next poll would show late.
+/// Returns true if an event changes a link's state, which waiting for the next poll would show late.
 fn changes_state(kind: &EventKind) -> bool {
     use EventKind::{Board, Connected, OutageBegan, OutageEnded};
     matches!(kind, Connected { .. } | OutageBegan { .. } | OutageEnded { .. } | Board { .. })
