@@ -9,7 +9,7 @@ use pblink_simulator::{Pair, PairEvent, PairOptions};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
-/// What a simulated board is told about its network. The radio is simulated: any name will do.
+/// The network's name in a simulated board's settings. The radio is simulated: any name will do.
 const NETWORK: &str = "simulated";
 
 /// A running simulated board. Dropping it switches the board off.
@@ -22,7 +22,7 @@ pub struct Board {
 }
 
 impl Board {
-    /// Switches a board on that connects to `server` (`host:port`), and tells `news` of it. `news`
+    /// Switches a board on that connects to `server` (`host:port`), and reports to `news`. `news`
     /// returns false to switch it off. Must be called within a tokio runtime.
     ///
     /// # Errors
@@ -66,7 +66,7 @@ impl Board {
     }
 }
 
-/// What the monitor and the log show of a board's news; `None` for what is not worth a line.
+/// Returns the event that the monitor and the log show for a board's news; `None` for what is not worth a line.
 pub fn event(id: &str, news: &Event, was_down: Option<Layer>) -> Option<EventKind> {
     let board =
         |layer, up, detail: String| Some(EventKind::Board { id: id.to_owned(), layer, up, detail });
@@ -104,7 +104,7 @@ pub fn event(id: &str, news: &Event, was_down: Option<Layer>) -> Option<EventKin
     }
 }
 
-/// How far from the board a layer is.
+/// Ranks a layer by its distance from the board.
 fn depth(down: Layer) -> u8 {
     match down {
         Layer::Coprocessor => 0,

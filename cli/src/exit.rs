@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-/// How a verb ended.
+/// End of a verb.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
 pub enum Exit {
@@ -34,7 +34,7 @@ impl From<Exit> for ExitCode {
 pub struct Failed {
     /// The code.
     pub exit: Exit,
-    /// What happened, and what to do.
+    /// The message: what happened, and what to do.
     pub message: String,
 }
 

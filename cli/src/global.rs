@@ -51,7 +51,7 @@ pub enum Colour {
 }
 
 impl Colour {
-    /// Whether to colour what goes to a stream that is (or is not) a terminal.
+    /// Decides on colours for a stream that is (or is not) a terminal.
     pub fn enabled(self, terminal: bool) -> bool {
         match self {
             Self::Always => true,

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tokio::runtime::{Builder, Runtime};
 
-/// How long a thread that hangs in a write may hold up the end.
+/// Longest time that a thread that hangs in a write may delay the end.
 const HANGS: Duration = Duration::from_millis(200);
 
 /// A runtime, for those who only need one to be there.

@@ -61,7 +61,7 @@ pub(crate) fn survive_file_limit() -> io::Result<()> {
     signal(SignalKind::from_raw(FILE_SIZE)).map(drop)
 }
 
-/// Whether this process was started with the signal ignored. Only Linux tells.
+/// Returns true if this process was started with the signal ignored. Only Linux reports that.
 fn is_ignored(kind: SignalKind) -> bool {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));

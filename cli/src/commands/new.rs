@@ -186,7 +186,7 @@ const RESERVED: &str = "abstract alloc as async await become box break build con
 /// The longest name that crates.io takes.
 const MAX_NAME: usize = 64;
 
-/// Whether a package can have this name.
+/// Checks that a package can have this name.
 fn check_name(name: &str) -> Result<(), &'static str> {
     if !name.starts_with(|c: char| c.is_ascii_lowercase()) {
         return Err("it must begin with a letter from a to z");

@@ -27,10 +27,10 @@ use crate::runtime;
 use crate::settings::{Settings, limits};
 use crate::signals::{Asked, Signals, survive_file_limit};
 
-/// How long applications and printer have for what was acknowledged, once the server is to stop.
+/// Time that applications and printer have for what was acknowledged, once the server is to stop.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// How long the printer has for what is reported once the server has stopped.
+/// Time that the printer has for what is reported once the server has stopped.
 const LAST_WORDS: Duration = Duration::from_millis(500);
 
 /// Arguments of `pblink serve`.

@@ -194,7 +194,7 @@ async fn simulate(args: Args, settings: Settings) -> anyhow::Result<Exit> {
     Ok(if totals { Exit::Ok } else { Exit::Lines })
 }
 
-/// What has happened so far.
+/// State of the run so far.
 struct Run {
     id: String,
     count: Option<u64>,

@@ -73,7 +73,7 @@ pub struct Args {
 }
 
 impl Args {
-    /// Whether a step is to be done.
+    /// Returns true if a step is to be done.
     fn does(&self, step: Step) -> bool {
         let wanted = |step| !self.skip.contains(&step);
         // `config push` starts the board, too.
@@ -102,7 +102,7 @@ pub enum Step {
 }
 
 impl Step {
-    /// What its command line is made of.
+    /// Returns the words of its command line.
     fn words(self, args: &Args) -> Vec<String> {
         let mut words: Vec<String> = match self {
             Self::Check => vec!["doctor"],
@@ -216,8 +216,8 @@ async fn steps(args: &Args, plan: &[(Step, Vec<String>)], global: &Global) -> an
     Ok(Exit::Ok)
 }
 
-/// Whether every step is a command line that would be understood: a flag that is wrong in the last step is
-/// to be told before the first one.
+/// Checks that every step is a valid command line: a wrong flag in the last step is reported before the first one
+/// begins.
 fn check(plan: &[(Step, Vec<String>)]) -> anyhow::Result<()> {
     if plan.is_empty() {
         return Err(Failed::with(Exit::Usage, "all steps are skipped\n  leave out a --skip"));
@@ -231,7 +231,7 @@ fn check(plan: &[(Step, Vec<String>)]) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// What would make a later step fail for sure.
+/// Reports what would certainly make a later step fail.
 fn foresee(args: &Args, plan: &[(Step, Vec<String>)]) -> anyhow::Result<()> {
     let does = |step| plan.iter().any(|(planned, _)| *planned == step);
     let terminal = stdin().is_terminal() && stderr().is_terminal();

@@ -1,4 +1,4 @@
-//! What is on a board: its program and its settings.
+//! The contents of a board: its program and its settings.
 
 use pblink_flash::stm32::{Target, read_settings};
 use pblink_image::settings::{MAX_SIZE, Settings as BoardSettings, SettingsError};
@@ -6,9 +6,9 @@ use pblink_image::settings::{MAX_SIZE, Settings as BoardSettings, SettingsError}
 use crate::exit::{Exit, Failed};
 use crate::settings::log_name;
 
-/// What the board at hand has, for those who compare it with pblink.toml.
+/// Contents of the board at hand, for those who compare it with pblink.toml.
 pub(crate) struct Board {
-    /// Its program, if that tells what it is.
+    /// Its program, if that reports its identity.
     pub(crate) program: Option<Program>,
     /// Its settings, or why it has none.
     pub(crate) settings: Result<BoardSettings, SettingsError>,
@@ -42,7 +42,7 @@ impl Board {
         Ok(Self { program, settings: BoardSettings::read(&bytes) })
     }
 
-    /// What differs between the board and `settings`, one sentence each. Passwords are not told.
+    /// Returns the differences between the board and `settings`, one sentence each, without passwords.
     pub(crate) fn differences(&self, settings: &BoardSettings) -> Vec<String> {
         let board = match &self.settings {
             Ok(board) => board,

@@ -1,4 +1,4 @@
-//! What is to be flashed: files that the user names, or what `pblink build` made.
+//! Images to flash: files that the user names, or those that `pblink build` made.
 
 use std::path::{Path, PathBuf};
 

@@ -1,4 +1,4 @@
-//! What lies between the verbs and the boards: sources, SDK, images, progress, the board itself.
+//! The layer between the verbs and the boards: sources, SDK, images, progress, the board itself.
 
 pub(crate) mod board;
 pub(crate) mod checkout;

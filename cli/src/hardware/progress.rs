@@ -33,7 +33,7 @@ pub struct Bar {
     bar: Option<ProgressBar>,
     terminal: bool,
     colour: bool,
-    /// What the step that goes on is about.
+    /// Subject of the current step.
     what: String,
     step: Option<Step>,
     total: u64,
@@ -71,7 +71,7 @@ impl Bar {
     }
 }
 
-/// What a step is called while it goes on.
+/// Returns the name of a step in progress.
 fn doing(step: Step) -> &'static str {
     match step {
         Step::Wait => "waiting for",
@@ -83,7 +83,7 @@ fn doing(step: Step) -> &'static str {
     }
 }
 
-/// What a step has done.
+/// Returns the name of a finished step.
 fn done(step: Step) -> &'static str {
     match step {
         Step::Wait => "found",

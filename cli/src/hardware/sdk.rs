@@ -11,7 +11,7 @@ pub(crate) const VARIABLE: &str = "ESP8266_NONOS_SDK";
 /// Where it is to be had.
 pub(crate) const DOWNLOAD: &str = "git clone https://github.com/espressif/ESP8266_NONOS_SDK";
 
-/// What is written to flash besides the program.
+/// File that is written to flash besides the program.
 pub(crate) const INIT_DATA: &str = "bin/esp_init_data_default_v08.bin";
 /// The same.
 pub(crate) const BLANK: &str = "bin/blank.bin";
@@ -33,7 +33,7 @@ const FILES: [&str; 13] = [
     BLANK,
 ];
 
-/// The SDK's folder as an absolute path, if one is named; the variable goes before `pblink.toml`.
+/// Returns the SDK's folder as an absolute path, if one is named; the variable overrides `pblink.toml`.
 ///
 /// # Errors
 /// [`Exit::Config`] if what is named is not the SDK, not version 3, or not whole.

@@ -1,4 +1,4 @@
-//! What the monitor knows of the server: built from updates, all of it bounded.
+//! The monitor's knowledge of the server: built from updates, all of it bounded.
 
 use std::collections::{HashMap, VecDeque};
 
@@ -25,14 +25,14 @@ pub struct Now {
     pub wall_ms: u64,
 }
 
-/// Whether the monitor itself is connected.
+/// State of the monitor's own connection.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Connection {
     /// Nothing has come yet.
     Connecting,
-    /// What is shown is what is.
+    /// The screen shows the present state.
     Live,
-    /// What is shown is what was.
+    /// The screen shows the last known state.
     Lost {
         /// Since when, on [`Now::mono_ms`].
         since: u64,
@@ -41,12 +41,12 @@ pub enum Connection {
     },
 }
 
-/// How an outage ended.
+/// End of an outage.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum OutageEnd {
     /// It lasts.
     Open,
-    /// It lasted so many milliseconds.
+    /// It lasted this many milliseconds.
     After(u64),
     /// The server was started anew meanwhile.
     Unknown,
@@ -61,9 +61,9 @@ pub struct Outage {
     pub id: String,
     /// Wall clock of its begin.
     pub began_ms: u64,
-    /// How it ended.
+    /// Its end.
     pub end: OutageEnd,
-    /// What was down and why, unless the begin was not seen.
+    /// The layer that was down and the cause, unless the begin was not seen.
     pub why: Option<(Layer, Cause)>,
 }
 
@@ -81,11 +81,11 @@ pub struct Sample {
 pub struct Reports {
     /// The last ones, oldest first.
     pub samples: VecDeque<Sample>,
-    /// How often the numbers began again: the ESP8266 had booted.
+    /// Number of times that the numbers began again: the ESP8266 had booted.
     pub boots: u64,
 }
 
-/// How an entry of the log should look.
+/// Look of an entry of the log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Tone {
     /// As it is.
@@ -111,7 +111,7 @@ pub struct LogEntry {
     pub id: Option<String>,
     /// The text without the id, safe to show.
     pub text: String,
-    /// How it should look.
+    /// Its look.
     pub tone: Tone,
 }
 
@@ -120,7 +120,7 @@ pub struct LogEntry {
 pub struct Data {
     /// The server, once it was reached.
     pub server: Option<ServerInfo>,
-    /// Whether it can be reached.
+    /// State of the connection to it.
     pub connection: Connection,
     /// The links, in the order of their ids: numbers by value, then the rest.
     pub links: Vec<LinkStatus>,
@@ -192,18 +192,18 @@ impl Data {
         self.links.iter().filter(|link| link.state == LinkState::Up).count()
     }
 
-    /// How long the link has been in its state, in milliseconds.
+    /// Returns the time that the link has been in its state, in milliseconds.
     pub fn link_age(&self, link: &LinkStatus) -> u64 {
         link.since_ms.saturating_add(self.stale(self.links_at))
     }
 
-    /// How long the server has been running, in milliseconds.
+    /// Returns the time that the server has been running, in milliseconds.
     pub fn uptime(&self) -> Option<u64> {
         Some(self.server.as_ref()?.uptime_ms.saturating_add(self.stale(self.server_at)))
     }
 
-    /// How old what came at `at` is. It does not age while the server cannot be reached: nobody
-    /// knows then how things go on.
+    /// Returns the age of what came at `at`, in milliseconds. It does not age while the server cannot be
+    /// reached: its state is unknown then.
     fn stale(&self, at: u64) -> u64 {
         let until = match self.connection {
             Connection::Lost { since, .. } => since,

@@ -1,4 +1,4 @@
-//! What is shown of the data, and what the keys do to it.
+//! The shown part of the data, and the effects of the keys on it.
 
 use pblink_serve::control::Update;
 
@@ -38,7 +38,7 @@ pub enum Key {
     End,
 }
 
-/// What the runner should do after a key.
+/// The runner's next action after a key.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Action {
     /// Nothing but to draw.
@@ -151,12 +151,12 @@ impl Model {
         self.rows = usize::from(height.saturating_sub(5)).max(1);
     }
 
-    /// What is shown: live data, or those of the moment when the view was frozen.
+    /// Returns the shown data: live ones, or those of the moment when the view was frozen.
     pub fn data(&self) -> &Data {
         self.frozen.as_deref().unwrap_or(&self.live)
     }
 
-    /// Whether the view is frozen.
+    /// Returns true if the view is frozen.
     pub fn is_frozen(&self) -> bool {
         self.frozen.is_some()
     }
@@ -176,12 +176,12 @@ impl Model {
         &self.filter
     }
 
-    /// Whether the filter is being typed.
+    /// Returns true while the filter is being typed.
     pub fn is_editing(&self) -> bool {
         self.editing
     }
 
-    /// Whether the help is open.
+    /// Returns true if the help is open.
     pub fn help_is_open(&self) -> bool {
         self.help
     }
@@ -191,7 +191,7 @@ impl Model {
         &self.extra
     }
 
-    /// Whether colours are used.
+    /// Returns true if colours are used.
     pub fn colour(&self) -> bool {
         self.colour
     }

@@ -20,10 +20,10 @@ const KEY_FRAME: Duration = Duration::from_millis(15);
 /// Without any change: the ages grow.
 const AGE_FRAME: Duration = Duration::from_secs(1);
 
-/// How the monitor looks and what else it can do.
+/// Options of the monitor: its look, and the keys that it hands back.
 #[derive(Debug, Default)]
 pub struct Options {
-    /// Whether to use colours.
+    /// True to use colours.
     pub colour: bool,
     /// Keys that the monitor hands back.
     pub extra: Vec<ExtraKey>,
@@ -111,7 +111,7 @@ fn now(started: Instant) -> Now {
 }
 
 fn translate(event: KeyEvent) -> Option<Key> {
-    // Some terminals also tell when a key is released.
+    // Some terminals also report when a key is released.
     if event.kind == KeyEventKind::Release {
         return None;
     }

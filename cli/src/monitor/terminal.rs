@@ -11,7 +11,7 @@ use crossterm::terminal::{
 use ratatui::Terminal;
 use ratatui::backend::CrosstermBackend;
 
-/// Whether a [`Screen`] has the terminal. The panic hook must know it, and it outlives all screens.
+/// True while a [`Screen`] has the terminal. The panic hook must know it, and it outlives all screens.
 static TAKEN: AtomicBool = AtomicBool::new(false);
 
 /// The terminal in raw mode on its alternate screen. Dropping it gives the terminal back; so does
@@ -47,7 +47,7 @@ impl Screen {
         }
     }
 
-    /// Whether the terminal is still taken: a panic in another thread gives it back.
+    /// Returns true while the terminal is taken: a panic in another thread gives it back.
     pub fn is_taken(&self) -> bool {
         TAKEN.load(Ordering::SeqCst)
     }
@@ -61,7 +61,7 @@ impl Drop for Screen {
 
 fn give_back() {
     if TAKEN.swap(false, Ordering::SeqCst) {
-        // If the terminal is gone there is nobody left to tell.
+        // If the terminal is gone, an error could not be shown.
         let _ = disable_raw_mode();
         let _ = crossterm::execute!(stdout(), LeaveAlternateScreen, Show);
     }

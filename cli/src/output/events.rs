@@ -19,7 +19,7 @@ pub fn time(at_ms: u64) -> String {
     format!("{:02}:{:02}:{:02}Z", s / 3600, s / 60 % 60, s % 60)
 }
 
-/// What happened and to which client, in one line that is safe to print.
+/// Describes an event and its client in one line that is safe to print.
 pub fn describe(kind: &EventKind) -> String {
     match kind.id() {
         Some(id) => format!("{}: {}", self::id(id), what(kind)),
@@ -27,7 +27,7 @@ pub fn describe(kind: &EventKind) -> String {
     }
 }
 
-/// What happened, without the client's id.
+/// Describes an event without the client's id.
 pub fn what(kind: &EventKind) -> String {
     let text = match kind {
         EventKind::Listening { address } => format!("server listens at {address}"),

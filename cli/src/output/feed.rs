@@ -1,4 +1,4 @@
-//! What `pblink serve` prints: events and lines, each kept until it is written. A line from a board is
+//! The output of `pblink serve`: events and lines, each kept until it is written. A line from a board is
 //! acknowledged only then.
 
 use std::io::{self, ErrorKind, Write};
@@ -14,7 +14,7 @@ use tokio::time::sleep;
 use super::diagnostics::{note, warning};
 use super::printer::{write_event, write_passed};
 
-/// Once so many bytes wait, they are written before more is taken.
+/// Once this many bytes wait, they are written before more is taken.
 const BATCH: usize = 64 * 1024;
 /// The pause between two tries on a full disk.
 const RETRY: Duration = Duration::from_secs(1);
@@ -140,7 +140,7 @@ async fn write(bytes: &[u8], out: &mut impl Write) -> io::Result<()> {
     Ok(())
 }
 
-/// Whether there may be room later.
+/// Returns true if there may be room later.
 fn is_full(error: &io::Error) -> bool {
     use ErrorKind::{FileTooLarge, QuotaExceeded, StorageFull};
     matches!(error.kind(), StorageFull | QuotaExceeded | FileTooLarge)
@@ -150,7 +150,7 @@ fn is_full(error: &io::Error) -> bool {
 mod tests {
     use super::*;
 
-    /// A disk with room for so many bytes, that gets some more at each try.
+    /// A disk with room for N bytes, that gets some more at each try.
     #[derive(Default)]
     struct Disk {
         written: Vec<u8>,

@@ -1,4 +1,4 @@
-//! What the verbs say: events and results as lines, and their parts.
+//! Output of the verbs: events and results as lines, and their parts.
 
 pub mod cells;
 pub(crate) mod diagnostics;

@@ -1,4 +1,4 @@
-//! What the demo plays: a real server, simulated boards, a program on each end, and faults.
+//! The stage of the demo: a real server, simulated boards, a program on each end, and faults.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -185,7 +185,7 @@ fn builder(address: SocketAddr, ids: &[String]) -> pblink_server::Builder {
         .expected(ids.iter().map(String::as_str))
 }
 
-/// What one board's news mean.
+/// Translates one board's news for the demo.
 struct Watch {
     id: String,
     number: u16,

@@ -1,4 +1,4 @@
-//! What is plugged in, and may this user use it? And does the board agree with pblink.toml?
+//! Checks of the ports and of the board: what is plugged in, who may use it, whether it agrees with pblink.toml.
 
 use pblink_flash::esp8266::{self, Adapter};
 use pblink_flash::stm32::{Bus, Found, UsbBus, Via, connect};
@@ -9,7 +9,7 @@ use crate::hardware::board::Board;
 use crate::hardware::target::Way;
 use crate::settings::Settings;
 
-/// What is plugged in. Opens nothing.
+/// Reports what is plugged in. Opens nothing.
 pub(super) fn check() -> Vec<Finding> {
     let allowed = |found: &Found| UsbBus.may_open(found);
     report(esp8266::adapters(), UsbBus.list(), allowed)

@@ -1,8 +1,8 @@
-//! What a check found, and how it is shown.
+//! Findings of the checks, and their presentation.
 
 use serde::Serialize;
 
-/// How bad it is.
+/// Severity of a finding.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub(super) enum Level {
@@ -14,15 +14,15 @@ pub(super) enum Level {
     Error,
 }
 
-/// What a check found.
+/// Finding of a check.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub(super) struct Finding {
     /// The group of checks.
     pub(super) group: &'static str,
     pub(super) level: Level,
-    /// What is so.
+    /// The fact that was found.
     pub(super) message: String,
-    /// What to do about it.
+    /// The remedy, if there is one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) remedy: Option<String>,
 }

@@ -100,7 +100,7 @@ fn can_listen(group: &mut Group, settings: &Settings) {
     }
 }
 
-/// Whether the address that the boards get is one of this machine's.
+/// Checks that the address that the boards get is one of this machine's.
 fn address(group: &mut Group, settings: &Settings) {
     let host = &settings.server.host;
     let found: Vec<IpAddr> = match (host.as_str(), settings.server.port).to_socket_addrs() {
@@ -115,7 +115,7 @@ fn address(group: &mut Group, settings: &Settings) {
     };
     // Only an address of this machine can be bound.
     match found.iter().find(|ip| UdpSocket::bind((**ip, 0)).is_ok()) {
-        // An address that is written so is told among the notes of the configuration.
+        // Such an address is reported among the notes of the configuration.
         Some(ip) if ip.is_loopback() && host.parse::<IpAddr>().is_ok() => {}
         Some(ip) if ip.is_loopback() => group.warning(
             format!("server.host {host} is {ip} here, where no board can reach it"),

@@ -84,7 +84,7 @@ fn script(group: &mut Group, board: &str, folder: &Path, arguments: &[&str], sdk
     }
 }
 
-/// What a script has named as missing, and how to install it. It says
+/// Returns what a script has named as missing, and the way to install it. The script says
 ///
 /// ```text
 /// missing: WHAT

@@ -85,7 +85,7 @@ pub enum Target {
     All,
 }
 
-/// How the ESP8266's flash is read unless someone knows better: works on nearly every module.
+/// Mode and frequency in which the ESP8266's flash is read by default: they work on nearly every module.
 const FLASH: (FlashMode, FlashFrequency) = (FlashMode::Dio, FlashFrequency::Mhz40);
 
 /// A run of a script, and the program that it leaves.
@@ -155,7 +155,7 @@ pub fn run(args: Args, _global: &Global) -> anyhow::Result<Exit> {
     Ok(Exit::Ok)
 }
 
-/// How the STM32's program is built.
+/// Returns the job that builds the STM32's program.
 fn stm32_job(
     source: &Path,
     app: Option<&Path>,
@@ -197,7 +197,7 @@ fn app_name(folder: &Path) -> anyhow::Result<String> {
     })
 }
 
-/// How the ESP8266's programs are built: the one for the chip, or one for the emulator and a check.
+/// Returns the jobs that build the ESP8266's programs: the one for the chip, or one for the emulator and a check.
 fn esp8266_jobs(source: &Path, sdk: Option<&Path>) -> Vec<Job> {
     let folder = source.join(checkout::ESP8266);
     let job = |arguments: &'static [&'static str], program: &str| Job {

@@ -10,7 +10,7 @@ use anyhow::Context;
 
 use crate::exit::{Exit, Failed};
 
-/// How a script ended, if it did not fail.
+/// End of a script that did not fail.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Outcome {
     /// The firmware is built.
@@ -31,7 +31,7 @@ pub(super) struct Script {
     pub(super) arguments: &'static [&'static str],
     /// Variables to set, or to take away: what happens to be set must not decide.
     pub(super) variables: Vec<(&'static str, Option<PathBuf>)>,
-    /// Whether only the owner may read what it makes.
+    /// True if only the owner may read what it makes.
     pub(super) private: bool,
 }
 

@@ -18,7 +18,7 @@ pub(super) struct Compiled {
 }
 
 impl Compiled {
-    /// Whether the image will hold a WiFi password.
+    /// Returns true if the image will hold a WiFi password.
     pub(super) fn secret(&self) -> bool {
         self.summary.password
     }
@@ -34,7 +34,7 @@ pub(super) fn read(args: &Args) -> anyhow::Result<Settings> {
     Ok(settings)
 }
 
-/// What these settings are for a board.
+/// Compiles these settings for a board.
 pub(super) fn compile(settings: &Settings, args: &Args) -> anyhow::Result<Compiled> {
     let password = settings.board_password(args.password_file.as_deref())?;
     let mut board = settings

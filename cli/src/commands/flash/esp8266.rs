@@ -124,7 +124,7 @@ fn size(text: &str) -> Result<u32, String> {
         .ok_or_else(|| "flash has 256KB to 16MB, a power of two".to_owned())
 }
 
-/// Whether files are as Espressif's SDK makes them: a program at 0, and its code in a file of its own. With SDK 3
+/// Returns true if files are as Espressif's SDK makes them: a program at 0, and its code in a file of its own. With SDK 3
 /// it only starts with the size of flash that it was compiled for.
 fn of_sdk(regions: &[Region]) -> bool {
     /// Where its linker scripts put the code.
@@ -172,7 +172,7 @@ pub fn run(args: Args, global: &Global) -> anyhow::Result<Exit> {
     Ok(Exit::Ok)
 }
 
-/// What happens to an ESP8266 that is flashed where it works.
+/// Warning about an ESP8266 that is flashed while it is wired to an STM32.
 const WIRED: &str = "If an STM32 with a pblink program is wired to this ESP8266, it resets it while it is flashed: hold \
                      the STM32 in its bootloader (pblink config pull --no-start), or pull the reset wire.";
 
@@ -204,7 +204,7 @@ fn confirm(args: &Args, port: &str) -> anyhow::Result<bool> {
     )))
 }
 
-/// What was done.
+/// Result of flashing an ESP8266.
 struct Report {
     port: String,
     device: Device,

@@ -113,7 +113,7 @@ fn question(images: &[Region], found: &Found) -> String {
     format!("Write {} ({size} bytes) to {found}?", names.join(", "))
 }
 
-/// What was done.
+/// Result of flashing an STM32.
 #[derive(Debug, Serialize)]
 struct Report {
     board: &'static str,

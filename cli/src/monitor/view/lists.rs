@@ -17,7 +17,7 @@ struct LinkRow<'a> {
     link: &'a LinkStatus,
     age: u64,
     reports: Option<&'a Reports>,
-    /// Whether this is what is, not what was before the server was lost.
+    /// True if this is the present state, not the one before the server was lost.
     live: bool,
 }
 

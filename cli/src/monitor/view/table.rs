@@ -18,7 +18,7 @@ pub struct Column<R> {
     pub width: usize,
     /// Cells that it can use when there is room.
     pub most: usize,
-    /// Whether it is aligned to the right, as numbers are.
+    /// True if it is aligned to the right, as numbers are.
     pub right: bool,
     /// The lowest rank is kept longest when room is short.
     pub rank: u8,

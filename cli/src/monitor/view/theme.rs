@@ -5,7 +5,7 @@ use ratatui::style::{Color, Modifier, Style};
 
 use crate::monitor::data::Tone;
 
-/// What things look like, with or without colours.
+/// Styles of the screen, with or without colours.
 #[derive(Debug, Clone, Copy)]
 pub struct Theme {
     colour: bool,
@@ -48,7 +48,7 @@ impl Theme {
         Style::new().add_modifier(Modifier::REVERSED)
     }
 
-    /// What must not be overlooked: the screen does not show what is.
+    /// Returns the style of what must not be overlooked: the screen does not show the present state.
     pub fn alarm(self) -> Style {
         self.coloured(Color::Yellow).add_modifier(Modifier::REVERSED | Modifier::BOLD)
     }
