@@ -5,7 +5,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use pblink_protocol::config::Config;
-use pblink_simulator::live::{self, Clock, Command};
+use pblink_simulator::live::{self, Clock};
 use pblink_simulator::{Pair, PairOptions, ProgramOptions};
 use tokio::sync::mpsc;
 
@@ -66,7 +66,7 @@ async fn board(address: &str, done: impl Fn(&Pair, &[String]) -> bool) -> Vec<St
         let mut again = tokio::time::interval(Duration::from_millis(20));
         loop {
             again.tick().await;
-            if commands.send(Command::Look).await.is_err() {
+            if commands.send(live::Command::Look).await.is_err() {
                 std::future::pending::<()>().await;
             }
         }

@@ -54,7 +54,7 @@ pub(crate) struct Registry {
 }
 
 /// The sessions of a server that was shut down: what a new server in the same process needs so that
-/// nothing is lost or duplicated. See [`Builder::restore`].
+/// nothing is lost or duplicated. See [`Builder::restore`](crate::Builder::restore).
 ///
 /// They hold, for each client that has connected: which messages it has sent (so that a repeated one
 /// is known), the lines that it sent and nobody has accepted, and the lines that were written and that it

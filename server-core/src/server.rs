@@ -167,7 +167,7 @@ impl Server {
         Ok(())
     }
 
-    /// Waits until each [expected](Builder::expected) client has connected at least once.
+    /// Waits until each [expected](crate::Builder::expected) client has connected at least once.
     ///
     /// # Errors
     /// [`Closed`] if the server is shut down first.
