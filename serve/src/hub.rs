@@ -8,7 +8,7 @@ use pblink_server::{EventKind, LinkState, LinkStatus, SavedSessions, Server};
 
 use crate::control::{EventStream, History, ServerInfo, Source};
 
-/// The server of this process. `demo` stops it and starts another; the history goes on.
+/// The server of this process. `demo` stops it and starts another; the history continues.
 #[derive(Debug)]
 pub struct Hub {
     history: History,
@@ -21,7 +21,7 @@ pub struct Hub {
 }
 
 impl Hub {
-    /// A hub around `server`, which runs `app`. Must be called within a tokio runtime.
+    /// Creates a hub around `server`, which runs `app`. Must be called within a tokio runtime.
     pub fn new(server: Server, timeout: Duration, app: impl Into<String>) -> Arc<Self> {
         let wall = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         let server = Arc::new(server);
@@ -38,12 +38,12 @@ impl Hub {
         hub
     }
 
-    /// The present server.
+    /// Returns the present server.
     pub fn server(&self) -> Arc<Server> {
         Arc::clone(&self.server.read().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// The history of events.
+    /// Returns the history of events.
     pub fn history(&self) -> &History {
         &self.history
     }
@@ -53,7 +53,7 @@ impl Hub {
         self.history.record(event);
     }
 
-    /// Stops the server and gives its sessions back. It goes on showing the links as they were.
+    /// Stops the server and gives its sessions back. It continues to show the links as they were.
     pub async fn stop(&self) -> SavedSessions {
         self.server().shutdown().await
     }
@@ -64,7 +64,7 @@ impl Hub {
         self.server().shutdown_within(patience).await
     }
 
-    /// Another server takes the place of one that was stopped.
+    /// Puts `server` in the place of one that was stopped.
     pub fn replace(self: &Arc<Self>, server: Server) {
         let server = Arc::new(server);
         *self.server.write().unwrap_or_else(PoisonError::into_inner) = Arc::clone(&server);

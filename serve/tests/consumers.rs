@@ -10,7 +10,7 @@ use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::net::TcpStream;
 use tokio::sync::mpsc;
 
-/// A server with an application, and the lines that pass.
+/// Starts a server with an application, and returns it with the lines that pass.
 async fn start(app: App) -> (Arc<Hub>, mpsc::Receiver<Passed>) {
     let timeout = Duration::from_secs(60);
     let address = "127.0.0.1:0".parse().unwrap();

@@ -331,7 +331,7 @@ async fn a_bound_address_is_an_error_that_says_what_to_do() {
     assert!(error.to_string().contains("--control ADDR:PORT"), "{error}");
 }
 
-/// The next update that `want` picks; others (polls) are passed over.
+/// Waits for the next update that `want` picks; others (polls) are passed over.
 async fn until<T>(
     updates: &mut mpsc::Receiver<Update>,
     mut want: impl FnMut(Update) -> Option<T>,
@@ -433,7 +433,7 @@ async fn a_source_in_the_same_process_gives_the_same_updates() {
     assert_eq!(until(&mut updates, up).await, LinkState::Up);
 }
 
-/// Something that answers each request with these bytes, and closes the connection.
+/// Starts a server that answers each request with these bytes, and closes the connection.
 async fn answering(answer: &'static str) -> String {
     let listener = tokio::net::TcpListener::bind(anywhere()).await.unwrap();
     let address = listener.local_addr().unwrap().to_string();

@@ -12,7 +12,7 @@ use super::{Passed, write};
 /// Pause between two lines of the demo: the seed's.
 const DEMO_EVERY: Duration = Duration::from_secs(5);
 
-/// Every five seconds sends a list of three: a count, and the last two numbers of what the client sent. Ends
+/// Sends a list of three every five seconds: a count, and the last two numbers of what the client sent. Ends
 /// when the server stops.
 ///
 /// It reads while a line of its own is unacknowledged: a board that is away has sent its lines before it

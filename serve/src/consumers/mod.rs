@@ -86,7 +86,7 @@ pub enum Passed {
 }
 
 impl Passed {
-    /// The client's id.
+    /// Returns the client's id.
     pub fn client(&self) -> &str {
         match self {
             Self::Received(line) => line.client(),
@@ -94,7 +94,7 @@ impl Passed {
         }
     }
 
-    /// The line.
+    /// Returns the line.
     pub fn text(&self) -> &str {
         match self {
             Self::Received(line) => line.text(),
@@ -102,7 +102,7 @@ impl Passed {
         }
     }
 
-    /// It need not be kept any longer: acknowledges it if it is from a client.
+    /// Acknowledges it if it is from a client: it need not be kept any longer.
     pub fn accept(self) {
         if let Self::Received(line) = self {
             // A server that was shut down meanwhile acknowledges nothing: the client sends it again.
@@ -121,7 +121,7 @@ pub async fn run(hub: Arc<Hub>, app: App, passed: mpsc::Sender<Passed>) {
     }
 }
 
-/// One client's application. It ends when the server stops: the errors say nothing else.
+/// Runs one client's application. It ends when the server stops: the errors say nothing else.
 async fn serve(connection: Connection, app: App, passed: mpsc::Sender<Passed>) {
     match app {
         App::Print => print::run(connection, passed).await,

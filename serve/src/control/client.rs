@@ -26,7 +26,7 @@ const SILENCE: Duration = Duration::from_secs(15);
 /// First and longest pause between tries to reach the server again.
 const BACK_OFF: (Duration, Duration) = (Duration::from_millis(250), Duration::from_secs(4));
 
-/// Why the client cannot go on.
+/// Reason why the client cannot continue.
 #[derive(Debug, thiserror::Error)]
 pub enum ClientError {
     /// The address is no URL that the control API can have.
@@ -54,7 +54,7 @@ pub enum ClientError {
 }
 
 impl ClientError {
-    /// The reason alone, in a few words.
+    /// Returns the reason alone, in a few words.
     pub fn reason(&self) -> String {
         match self {
             Self::Unreachable { reason, .. } | Self::NotPblink { reason, .. } => reason.clone(),
@@ -120,23 +120,23 @@ impl Client {
         Ok(Self { base, http })
     }
 
-    /// Where the server is.
+    /// Returns the address of the server.
     pub fn url(&self) -> &Url {
         &self.base
     }
 
-    /// The server itself.
+    /// Returns the server's description.
     pub async fn info(&self) -> Result<ServerInfo, ClientError> {
         self.get("/api/v1/server").await
     }
 
-    /// All links.
+    /// Returns all links.
     pub async fn links(&self) -> Result<Vec<LinkStatus>, ClientError> {
         self.get("/api/v1/links").await
     }
 
     /// Follows the server until the receiver is dropped: reconnects when the server goes away,
-    /// and goes on with the first event that it has not seen. Must be called within a tokio runtime.
+    /// and continues with the first event that it has not seen. Must be called within a tokio runtime.
     pub fn follow(self) -> mpsc::Receiver<Update> {
         let (updates, receiver) = mpsc::channel(QUEUE);
         tokio::spawn(async move {
@@ -283,7 +283,7 @@ impl Client {
     }
 }
 
-/// The system's reason, if that is what is behind an error.
+/// Returns the system's reason, if that is what is behind an error.
 fn io_kind(error: &reqwest::Error) -> Option<ErrorKind> {
     let mut next = error.source();
     while let Some(error) = next {
@@ -295,7 +295,7 @@ fn io_kind(error: &reqwest::Error) -> Option<ErrorKind> {
     None
 }
 
-/// The innermost cause.
+/// Returns the innermost cause.
 fn innermost(error: &dyn std::error::Error) -> String {
     let mut last = error;
     while let Some(source) = last.source() {

@@ -56,15 +56,15 @@ fn is_report(event: &Event) -> bool {
 }
 
 impl Default for History {
-    /// A history of 1000 events.
+    /// Returns a history of 1000 events.
     fn default() -> Self {
         Self::new(1000)
     }
 }
 
 impl History {
-    /// A history of at most `capacity` events, at most about half of them reports when it is full. A live reader may be as far behind before it
-    /// misses some. `capacity` 0 counts as 1.
+    /// Returns a history of at most `capacity` events. When it is full, at most about half of them are
+    /// reports. A live reader may be as far behind before it misses some. `capacity` 0 counts as 1.
     pub fn new(capacity: usize) -> Self {
         let capacity = capacity.max(1);
         let ring = Ring { events: VecDeque::new(), reports: 0, capacity, last: 0 };
@@ -92,7 +92,7 @@ impl History {
         let _ = self.live.send(Live::LostUpTo(ring.last));
     }
 
-    /// The history so far, then everything that follows.
+    /// Returns the history so far, then everything that follows.
     pub fn subscribe(&self) -> EventStream {
         // Under the lock no event can fall between the copy and the subscription.
         let ring = self.lock();
@@ -152,7 +152,7 @@ impl EventStream {
         self
     }
 
-    /// The next notice. `None` when the history is gone.
+    /// Waits for the next notice. `None` when the history is gone.
     pub async fn next(&mut self) -> Option<Notice> {
         if self.missed > 0 {
             return Some(Notice::Lagged(std::mem::take(&mut self.missed)));

@@ -85,7 +85,7 @@ impl ControlServer {
         Ok(Self { address, stop: stop.drop_guard(), task })
     }
 
-    /// The address with its real port.
+    /// Returns the address with its real port.
     pub fn address(&self) -> SocketAddr {
         self.address
     }

@@ -51,7 +51,7 @@ const FAMILIES: &[Family] = &[
     }),
 ];
 
-/// The server and its links in Prometheus' text format, version 0.0.4.
+/// Returns the server and its links in Prometheus' text format, version 0.0.4.
 pub fn metrics(info: &ServerInfo, links: &[LinkStatus]) -> String {
     let mut out = String::new();
     family(&mut out, "pblink_info", "gauge", "The server's version and application.");
@@ -91,7 +91,7 @@ fn state_index(state: LinkState) -> u8 {
     }
 }
 
-/// The layer as the JSON of the API spells it.
+/// Returns the layer as the JSON of the API spells it.
 fn layer_label(layer: Layer) -> &'static str {
     match layer {
         Layer::Wires => "wires",

@@ -50,18 +50,18 @@ const QUEUE: usize = 256;
 
 /// Source of what the control API shows. All calls return at once.
 pub trait Source: Send + Sync + 'static {
-    /// The server itself.
+    /// Returns the server's description.
     fn info(&self) -> ServerInfo;
 
-    /// All links, expected ones that never connected included.
+    /// Returns all links, expected ones that never connected included.
     fn links(&self) -> Vec<LinkStatus>;
 
-    /// One link.
+    /// Returns one link.
     fn link(&self, id: &str) -> Option<LinkStatus> {
         self.links().into_iter().find(|link| link.id == id)
     }
 
-    /// The history of events, then live events. Usually [`History::subscribe`].
+    /// Returns the history of events, then live events. Usually [`History::subscribe`].
     fn events(&self) -> EventStream;
 }
 
