@@ -16,7 +16,7 @@ pub enum Exit {
     Config = 3,
     /// An address could not be bound or reached.
     Network = 4,
-    /// The ledger is not clean: lines were lost, doubled or reordered.
+    /// The ledger is not clean: lines were lost, duplicated or reordered.
     Lines = 5,
     /// Interrupted by the user before it was done (128 + SIGINT).
     Interrupted = 130,
@@ -39,14 +39,14 @@ pub struct Failed {
 }
 
 impl Failed {
-    /// An error whose message is `message` and whose exit code is `exit`.
+    /// Returns an error whose message is `message` and whose exit code is `exit`.
     pub fn with(exit: Exit, message: impl Into<String>) -> anyhow::Error {
         Self { exit, message: message.into() }.into()
     }
 }
 
 impl Exit {
-    /// The code of an error: that of the [`Failed`] in its chain, else [`Exit::Failure`].
+    /// Returns the code of an error: that of the [`Failed`] in its chain, else [`Exit::Failure`].
     pub fn of(error: &anyhow::Error) -> Self {
         error.chain().find_map(|e| e.downcast_ref::<Failed>()).map_or(Self::Failure, |f| f.exit)
     }

@@ -26,7 +26,7 @@ pub struct Global {
 }
 
 impl Global {
-    /// The flags that mean this, for another run of this program.
+    /// Returns the flags that mean this, for another run of this program.
     pub(crate) fn words(&self) -> Vec<String> {
         let colour = match self.color {
             Colour::Auto => "auto",

@@ -8,7 +8,7 @@ use tokio::runtime::{Builder, Runtime};
 /// Longest time that a thread that hangs in a write may delay the end.
 const HANGS: Duration = Duration::from_millis(200);
 
-/// A runtime, for those who only need one to be there.
+/// Builds a runtime, for those who only need one to be there.
 pub(crate) fn build() -> io::Result<Runtime> {
     Builder::new_multi_thread().enable_all().build()
 }

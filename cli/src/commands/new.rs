@@ -69,7 +69,7 @@ pub fn run(args: Args) -> anyhow::Result<Exit> {
     Ok(Exit::Ok)
 }
 
-/// All files of the application.
+/// Returns all files of the application.
 fn files(name: &str, source: &Path, config: Option<&Path>) -> anyhow::Result<Vec<File>> {
     let (toml, settings) = match config {
         Some(path) => {
@@ -114,7 +114,7 @@ fn files(name: &str, source: &Path, config: Option<&Path>) -> anyhow::Result<Vec
     ])
 }
 
-/// A path as a TOML string.
+/// Returns a path as a TOML string.
 fn quoted(path: &Path) -> anyhow::Result<String> {
     let text = path.to_str().ok_or_else(|| {
         Failed::with(
@@ -161,7 +161,7 @@ fn fill(folder: &Path, files: &[File]) -> io::Result<()> {
     Ok(())
 }
 
-/// Only a new or an empty folder is used.
+/// Refuses a folder that is neither new nor empty.
 fn refuse_used(folder: &Path) -> anyhow::Result<()> {
     let Ok(found) = folder.symlink_metadata() else { return Ok(()) };
     let what = if !found.is_dir() {
@@ -213,7 +213,7 @@ fn check_name(name: &str) -> Result<(), &'static str> {
     Ok(())
 }
 
-/// A name that is allowed, and near to one that is not.
+/// Returns a name that is allowed, and near to one that is not.
 fn suggestion(name: &str) -> String {
     let last = name.trim_end_matches(['/', '\\']).rsplit(['/', '\\']).next().unwrap_or_default();
     let fits =

@@ -254,7 +254,7 @@ async fn show(
     shown.map(|_| ())
 }
 
-/// Says where the server is, on stderr: stdout is for what happens.
+/// Reports the server's address on stderr: stdout is for what happens.
 fn greet(hub: &Hub, control: Option<&ControlServer>) {
     let info = hub.info();
     say(format_args!(

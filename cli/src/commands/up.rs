@@ -164,7 +164,7 @@ impl Step {
     }
 }
 
-/// The steps that are to be done.
+/// Returns the steps that are to be done.
 fn plan(args: &Args) -> Vec<(Step, Vec<String>)> {
     let wanted = Step::value_variants().iter().filter(|step| args.does(**step));
     wanted.map(|step| (*step, step.words(args))).collect()
@@ -265,7 +265,7 @@ fn foresee(args: &Args, plan: &[(Step, Vec<String>)]) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Where the control API of a server is that runs already.
+/// Returns the address of the control API of a server that runs already.
 async fn server(args: &Args) -> anyhow::Result<Option<String>> {
     let Some(control) = Settings::load(args.config.as_deref())?.server.control else {
         return Ok(None);

@@ -14,7 +14,7 @@ pub(crate) struct Board {
     pub(crate) settings: Result<BoardSettings, SettingsError>,
 }
 
-/// Which program a board runs.
+/// Program that a board runs.
 pub(crate) struct Program {
     app: String,
     /// The version of pblink that it was built with.
@@ -62,14 +62,14 @@ impl Board {
     }
 }
 
-/// The settings of a board as it keeps them.
+/// Returns the settings of a board as it keeps them.
 pub(crate) fn encoded(board: &BoardSettings) -> anyhow::Result<Vec<u8>> {
     let mut bytes = [0; MAX_SIZE];
     let len = board.write(&mut bytes).map_err(|why| Failed::with(Exit::Config, why.to_string()))?;
     Ok(bytes[..len].to_vec())
 }
 
-/// The keys of pblink.toml and what a board has of them.
+/// Returns the keys of pblink.toml and a board's values of them.
 pub(crate) fn table(board: &BoardSettings) -> Vec<(&'static str, String)> {
     let config = &board.config;
     let password = if config.password.is_empty() { "not set" } else { "********" };

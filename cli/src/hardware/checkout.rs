@@ -11,7 +11,7 @@ pub(crate) const STM32: &str = "firmware-stm32";
 /// The folder of the ESP8266's firmware, in the source folder.
 pub(crate) const ESP8266: &str = "firmware-esp8266";
 
-/// The folder with the sources: the one that is named, else the first one around the current folder,
+/// Returns the folder with the sources: the one that is named, else the first one around the current folder,
 /// else the one that this program was built from.
 ///
 /// # Errors

@@ -2,7 +2,7 @@
 
 use crate::exit::{Exit, Failed};
 
-/// An error of flashing with the exit code of the verb: 130 if the user stopped it, else 1.
+/// Returns an error of flashing with the exit code of the verb: 130 if the user stopped it, else 1.
 pub(crate) fn failed(error: pblink_flash::Error) -> anyhow::Error {
     let exit = match error.kind() {
         pblink_flash::Kind::Cancelled => Exit::Interrupted,

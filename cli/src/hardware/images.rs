@@ -14,7 +14,7 @@ use crate::exit::{Exit, Failed};
 pub struct Named {
     /// The file.
     pub path: PathBuf,
-    /// Where it belongs.
+    /// Its address in flash.
     pub address: u32,
 }
 
@@ -40,7 +40,7 @@ impl std::str::FromStr for Named {
     }
 }
 
-/// `0x1000` or `4096`.
+/// Parses `0x1000` or `4096`.
 pub(crate) fn number(text: &str) -> Option<u32> {
     match text.strip_prefix("0x").or_else(|| text.strip_prefix("0X")) {
         Some(digits) => u32::from_str_radix(digits, 16).ok(),
@@ -48,7 +48,7 @@ pub(crate) fn number(text: &str) -> Option<u32> {
     }
 }
 
-/// When a file cannot be read. A wrong address is taken for a part of its name.
+/// Remedy when a file cannot be read. A wrong address is taken for a part of its name.
 pub(crate) const REMEDY: &str =
     "check the name behind --image; an address is written like FILE@0x10000";
 
@@ -67,7 +67,7 @@ pub(crate) fn read(named: &[Named]) -> anyhow::Result<Vec<Region>> {
         .collect()
 }
 
-/// The files that `pblink build` made for a board, each compared with its hash.
+/// Returns the files that `pblink build` made for a board, each compared with its hash.
 ///
 /// # Errors
 /// [`Exit::Config`] if there are none, or they are not what was built.

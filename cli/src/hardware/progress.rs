@@ -40,7 +40,7 @@ pub struct Bar {
 }
 
 impl Bar {
-    /// A bar on stderr. From now on ctrl-C stops the work at the next safe place.
+    /// Shows a bar on stderr. From now on ctrl-C stops the work at the next safe place.
     pub fn new(global: &Global) -> Self {
         let terminal = stderr().is_terminal();
         watch_interrupts();

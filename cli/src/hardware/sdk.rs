@@ -8,7 +8,7 @@ use crate::settings::Settings;
 /// The variable that names its folder.
 pub(crate) const VARIABLE: &str = "ESP8266_NONOS_SDK";
 
-/// Where it is to be had.
+/// Command that downloads it.
 pub(crate) const DOWNLOAD: &str = "git clone https://github.com/espressif/ESP8266_NONOS_SDK";
 
 /// File that is written to flash besides the program.

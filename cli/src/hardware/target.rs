@@ -48,7 +48,7 @@ impl Way {
         if self.no_start { target.hold() } else { target.start() }
     }
 
-    /// Which device is meant.
+    /// Returns the device that is meant.
     pub(crate) fn wanted(&self) -> Wanted {
         Wanted {
             via: match self.via {

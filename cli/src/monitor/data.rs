@@ -36,7 +36,7 @@ pub enum Connection {
     Lost {
         /// Since when, on [`Now::mono_ms`].
         since: u64,
-        /// Why, in a few words.
+        /// Reason, in a few words.
         reason: String,
     },
 }
@@ -182,7 +182,7 @@ impl Data {
         }
     }
 
-    /// A link by its id.
+    /// Returns a link by its id.
     pub fn link(&self, id: &str) -> Option<&LinkStatus> {
         self.links.iter().find(|link| link.id == id)
     }

@@ -77,7 +77,7 @@ impl Tab {
     /// All of them, in order.
     pub const ALL: [Self; 4] = [Self::Links, Self::Reports, Self::Outages, Self::Log];
 
-    /// The name on the tab.
+    /// Returns the name on the tab.
     pub fn name(self) -> &'static str {
         match self {
             Self::Links => "Links",
@@ -116,7 +116,7 @@ pub struct Model {
 }
 
 impl Model {
-    /// An empty model. Without `colour`, words, bold and reverse must do.
+    /// Returns an empty model. Without `colour`, words, bold and reverse must do.
     pub fn new(colour: bool, extra: Vec<ExtraKey>) -> Self {
         Self {
             live: Data::default(),
@@ -161,17 +161,17 @@ impl Model {
         self.frozen.is_some()
     }
 
-    /// The tab.
+    /// Returns the tab.
     pub fn tab(&self) -> Tab {
         self.tab
     }
 
-    /// The link whose page is open.
+    /// Returns the link whose page is open.
     pub fn page(&self) -> Option<&str> {
         self.page.as_deref()
     }
 
-    /// The filter; empty shows all.
+    /// Returns the filter; empty shows all.
     pub fn filter(&self) -> &str {
         &self.filter
     }
@@ -186,7 +186,7 @@ impl Model {
         self.help
     }
 
-    /// The extra keys.
+    /// Returns the extra keys.
     pub fn extra(&self) -> &[ExtraKey] {
         &self.extra
     }
@@ -210,12 +210,12 @@ impl Model {
         rows
     }
 
-    /// The outages that the filter lets through, newest first.
+    /// Returns the outages that the filter lets through, newest first.
     pub fn outage_rows(&self) -> Vec<&Outage> {
         self.data().outages.iter().rev().filter(|o| self.passes(Some(&o.id))).collect()
     }
 
-    /// The log entries that the filter lets through, oldest first; those of the open page's link
+    /// Returns the log entries that the filter lets through, oldest first; those of the open page's link
     /// only, if a page is open.
     pub fn log_rows(&self) -> Vec<&LogEntry> {
         let log = self.data().log.iter();
@@ -225,24 +225,24 @@ impl Model {
         }
     }
 
-    /// Which of `rows` is selected.
+    /// Returns the index of the selected row in `rows`.
     pub fn selected_link(&self, rows: &[usize]) -> usize {
         let links = &self.data().links;
         place(rows.iter().map(|i| &links[*i].id), self.link_pick.as_ref()).unwrap_or(0)
     }
 
-    /// Which of `rows` is selected.
+    /// Returns the index of the selected row in `rows`.
     pub fn selected_outage(&self, rows: &[&Outage]) -> usize {
         place(rows.iter().map(|o| &o.key), self.outage_pick.as_ref()).unwrap_or(0)
     }
 
-    /// Which of `rows` is selected; `None` while the log follows its end.
+    /// Returns the index of the selected row in `rows`; `None` while the log follows its end.
     pub fn selected_log(&self, rows: &[&LogEntry]) -> Option<usize> {
         let pick = if self.page.is_some() { self.page_pick } else { self.log_pick };
         place(rows.iter().map(|entry| &entry.key), pick.as_ref())
     }
 
-    /// The id that the user points at: that of the open page, else of the selected row.
+    /// Returns the id that the user points at: that of the open page, else of the selected row.
     pub fn selected_id(&self) -> Option<String> {
         if self.page.is_some() {
             return self.page.clone();

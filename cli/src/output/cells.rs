@@ -16,12 +16,12 @@ pub fn text_width(text: &str) -> usize {
     text.chars().map(width).sum()
 }
 
-/// True for a character that is seen and leaves its neighbours as they are.
+/// Returns true for a character that is seen and leaves its neighbours as they are.
 pub(crate) fn is_plain(c: char) -> bool {
     !c.is_control() && !is_invisible(c)
 }
 
-/// The text in exactly `cells` cells: filled with spaces, or cut with `…` at the end.
+/// Returns the text in exactly `cells` cells: filled with spaces, or cut with `…` at the end.
 pub fn fit(text: &str, cells: usize, right: bool) -> String {
     let wide = text_width(text);
     if wide <= cells {

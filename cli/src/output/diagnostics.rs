@@ -40,7 +40,7 @@ pub(crate) fn error(text: impl Display) {
     write(format_args!("{} {text}\n", label(Level::ERROR, colour())));
 }
 
-/// Reports something that is probably wrong, although the verb goes on.
+/// Reports something that is probably wrong, although the verb continues.
 pub(crate) fn warning(text: impl Display) {
     if !quiet() {
         write(format_args!("{} {text}\n", label(Level::WARN, colour())));
@@ -136,7 +136,7 @@ pub(crate) fn command_line(error: &clap::Error) -> ExitCode {
 const HELP: clap::error::ErrorKind =
     clap::error::ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand;
 
-/// The filter that `text` describes. `tracing_subscriber` takes any word for the name of a module, and then
+/// Returns the filter that `text` describes. `tracing_subscriber` takes any word for the name of a module, and then
 /// shows nothing: a word that is neither a level nor a path of modules is a mistake.
 fn filter(text: &str) -> Result<EnvFilter, String> {
     for part in text.split(',').map(str::trim).filter(|part| !part.is_empty()) {

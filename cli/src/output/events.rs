@@ -8,12 +8,12 @@ use pblink_server::{Cause, Event, EventKind, Layer, LinkState, Report};
 use super::cells::width;
 use super::units;
 
-/// An event as one readable line: UTC time, then what happened.
+/// Formats an event as one readable line: UTC time, then what happened.
 pub fn line(event: &Event) -> String {
     format!("{} {}", time(event.at_ms), describe(&event.kind))
 }
 
-/// UTC time of day: `12:34:56Z`.
+/// Formats a UTC time of day: `12:34:56Z`.
 pub fn time(at_ms: u64) -> String {
     let s = at_ms / 1000 % 86400;
     format!("{:02}:{:02}:{:02}Z", s / 3600, s / 60 % 60, s % 60)
@@ -71,7 +71,7 @@ pub fn what(kind: &EventKind) -> String {
     clean(&text).into_owned()
 }
 
-/// The layer as users know it. "Coprocessor" is what it is, "ESP8266" is what is printed on it.
+/// Returns the layer's name as users know it. "Coprocessor" is what it is, "ESP8266" is what is printed on it.
 pub fn layer_name(layer: Layer) -> &'static str {
     match layer {
         Layer::Wires => "wires",
@@ -81,7 +81,7 @@ pub fn layer_name(layer: Layer) -> &'static str {
     }
 }
 
-/// The cause in at most 13 characters, where its sentence does not fit.
+/// Returns the cause in at most 13 characters, where its sentence does not fit.
 pub fn cause_name(cause: Cause) -> &'static str {
     match cause {
         Cause::Silent => "silent",
@@ -96,7 +96,7 @@ pub fn cause_name(cause: Cause) -> &'static str {
     }
 }
 
-/// The state with the layer that is down.
+/// Returns the state with the layer that is down.
 pub fn state_name(state: LinkState) -> &'static str {
     match state {
         LinkState::Waiting => "waiting",
@@ -108,7 +108,7 @@ pub fn state_name(state: LinkState) -> &'static str {
     }
 }
 
-/// An id made safe for a terminal: in one that no link can have, what cannot be seen is escaped.
+/// Makes an id safe for a terminal: in one that no link can have, what cannot be seen is escaped.
 pub fn id(id: &str) -> Cow<'_, str> {
     if check_id(id).is_ok() {
         return clean(id);
@@ -116,7 +116,7 @@ pub fn id(id: &str) -> Cow<'_, str> {
     Cow::Owned(clean(&Escaped(id).to_string()).into_owned())
 }
 
-/// Text from the network made safe for a terminal: every character that is not visible, or that
+/// Makes text from the network safe for a terminal: every character that is not visible, or that
 /// changes how its neighbours are shown, becomes `�`. So each character left takes one or two
 /// cells, and no two different ids look the same by an invisible character.
 pub fn clean(text: &str) -> Cow<'_, str> {

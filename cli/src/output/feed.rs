@@ -63,7 +63,7 @@ impl Feed {
         Ok(())
     }
 
-    /// The next item; `None` when there will be no more. Dropping the future loses none.
+    /// Waits for the next item; `None` when there will be no more. Dropping the future loses none.
     async fn next(&mut self) -> Option<Item> {
         loop {
             let (events, lines) = (&mut self.events, &mut self.lines);

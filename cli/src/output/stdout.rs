@@ -20,7 +20,7 @@ pub(crate) fn print(result: &[u8]) -> anyhow::Result<Exit> {
     }
 }
 
-/// Stdout without a buffer: what could not be written is with whoever wrote it.
+/// Opens stdout without a buffer: what could not be written is with whoever wrote it.
 ///
 /// # Errors
 /// If no descriptor is left for it.

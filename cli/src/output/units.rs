@@ -1,6 +1,6 @@
 //! Ages, lengths, sizes and counts in units that people read.
 
-/// An age in one unit: `12 s`, `3 min`, `5 h`, `4 d`. At most 7 characters for 270 years.
+/// Formats an age in one unit: `12 s`, `3 min`, `5 h`, `4 d`. At most 7 characters for 270 years.
 pub fn age(ms: u64) -> String {
     let s = ms / 1000;
     match s {
@@ -11,7 +11,7 @@ pub fn age(ms: u64) -> String {
     }
 }
 
-/// A length of time, exact enough to compare: `340 ms`, `2.4 s`, `3 min 12 s`, `2 h 5 min`, `3 d 4 h`.
+/// Formats a length of time, exact enough to compare: `340 ms`, `2.4 s`, `3 min 12 s`, `2 h 5 min`, `3 d 4 h`.
 pub fn span(ms: u64) -> String {
     let s = ms / 1000;
     match s {
@@ -23,7 +23,7 @@ pub fn span(ms: u64) -> String {
     }
 }
 
-/// Microseconds: `340 µs`, `1.2 ms`, `48 ms`, and from a second on as [`span`].
+/// Formats microseconds: `340 µs`, `1.2 ms`, `48 ms`, and from a second on as [`span`].
 pub fn micros(us: u64) -> String {
     match us {
         0..1000 => format!("{us} µs"),
@@ -33,12 +33,12 @@ pub fn micros(us: u64) -> String {
     }
 }
 
-/// A size in bytes, with decimal prefixes: `512 B`, `41.2 kB`, `1.5 MB`.
+/// Formats a size in bytes, with decimal prefixes: `512 B`, `41.2 kB`, `1.5 MB`.
 pub fn bytes(n: u64) -> String {
     if n < 1000 { format!("{n} B") } else { format!("{}B", prefixed(n)) }
 }
 
-/// A count, in at most 6 characters below 10¹²: `99999`, `123 k`, `4.5 M`.
+/// Formats a count, in at most 6 characters below 10¹²: `99999`, `123 k`, `4.5 M`.
 pub fn count(n: u64) -> String {
     match n {
         0..100_000 => n.to_string(),

@@ -19,7 +19,7 @@ const HEAD: &str = "\
 /// The ids that were given to boards.
 #[derive(Debug, Default)]
 pub(super) struct Register {
-    /// Where it is kept; without pblink.toml it is not.
+    /// File that keeps it; without pblink.toml there is none.
     file: Option<PathBuf>,
     list: List,
 }

@@ -218,7 +218,7 @@ impl Watch {
     }
 }
 
-/// The server's program, reading: ends with its server.
+/// Runs the server's program, reading: ends with its server.
 async fn read(stage: Arc<Stage>, n: usize, connection: Connection) {
     let mut line = String::new();
     while connection.read_line_into(&mut line).await.is_ok() {
@@ -226,7 +226,7 @@ async fn read(stage: Arc<Stage>, n: usize, connection: Connection) {
     }
 }
 
-/// The server's program, writing: ends with its server.
+/// Runs the server's program, writing: ends with its server.
 async fn write(stage: Arc<Stage>, n: usize, connection: Connection) {
     let mut timer = tokio::time::interval(EVERY);
     timer.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
@@ -258,7 +258,7 @@ async fn write(stage: Arc<Stage>, n: usize, connection: Connection) {
     }
 }
 
-/// Faults by themselves: the network of one board, then the server, and so on.
+/// Causes faults in turn: the network of one board, then the server, and so on.
 pub(super) async fn script(stage: Arc<Stage>, length: Option<Duration>, calm: bool) {
     stage.start_apps();
     if calm {

@@ -5,7 +5,7 @@ use std::path::Path;
 use super::finding::{Finding, Group};
 use crate::settings::{self, DEFAULT_FILE, Settings};
 
-/// The settings, as far as they can be used, and what is to be said of them.
+/// Returns the settings, as far as they can be used, and the findings about them.
 pub(super) fn check(named: Option<&Path>) -> (Settings, Vec<Finding>) {
     let mut group = Group::new("configuration");
     let file = named.map(Path::to_owned).or_else(|| settings::default_file(Path::new("")));

@@ -61,7 +61,7 @@ impl Group {
     }
 }
 
-/// One line for each finding, remedies below, and a summary.
+/// Returns one line for each finding, remedies below, and a summary.
 pub(super) fn table(findings: &[Finding], colour: bool) -> String {
     let mut text = String::new();
     let mut group = "";
@@ -90,7 +90,7 @@ pub(super) fn table(findings: &[Finding], colour: bool) -> String {
     text
 }
 
-/// The same for programs.
+/// Returns the same for programs.
 pub(super) fn json(findings: &[Finding]) -> String {
     let count = |level| findings.iter().filter(|finding| finding.level == level).count();
     let all = serde_json::json!({

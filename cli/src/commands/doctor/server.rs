@@ -8,7 +8,7 @@ use pblink_serve::control::{Client, ServerInfo};
 use super::finding::{Finding, Group};
 use crate::settings::Settings;
 
-/// Looks for a server that runs, else whether one could.
+/// Checks the server that runs, else that one could run.
 pub(super) async fn check(settings: &Settings) -> Vec<Finding> {
     let mut group = Group::new("server");
     let running = match settings.server.control {
@@ -27,7 +27,7 @@ async fn info(control: SocketAddr) -> Option<ServerInfo> {
     Client::connect(&control.to_string()).await.ok()?.info().await.ok()
 }
 
-/// A server runs: whether it is the one that pblink.toml describes.
+/// Checks that the running server is the one that pblink.toml describes.
 fn agrees(group: &mut Group, settings: &Settings, info: &ServerInfo) {
     let server = &settings.server;
     group.ok(format!(
@@ -67,7 +67,7 @@ fn agrees(group: &mut Group, settings: &Settings, info: &ServerInfo) {
     }
 }
 
-/// No server runs: whether `pblink serve` could listen.
+/// Checks that `pblink serve` could listen, where no server runs.
 fn can_listen(group: &mut Group, settings: &Settings) {
     let listen = SocketAddr::new(settings.server.listen, settings.server.port);
     match TcpListener::bind(listen) {
@@ -139,7 +139,7 @@ fn address(group: &mut Group, settings: &Settings) {
     }
 }
 
-/// The address that this machine has towards others. Nothing is sent.
+/// Returns the address that this machine has towards others. Nothing is sent.
 fn own_address() -> Option<IpAddr> {
     let socket = UdpSocket::bind(("0.0.0.0", 0)).ok()?;
     // Any address that is not ours will do (RFC 5737): the kernel then chooses the way out.

@@ -56,7 +56,7 @@ pub(super) fn check(settings: &Settings, named: Option<&Path>) -> Vec<Finding> {
     group.done()
 }
 
-/// One script's answer.
+/// Adds one script's answer.
 fn script(group: &mut Group, board: &str, folder: &Path, arguments: &[&str], sdk: Option<&Path>) {
     let script = folder.join("build.sh");
     let mut command = Command::new("sh");

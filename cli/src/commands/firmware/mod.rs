@@ -91,7 +91,7 @@ const FLASH: (FlashMode, FlashFrequency) = (FlashMode::Dio, FlashFrequency::Mhz4
 /// A run of a script, and the program that it leaves.
 struct Job {
     board: &'static str,
-    /// Which program, in words.
+    /// Name of the program, in words.
     program: String,
     script: Script,
     elf: PathBuf,
@@ -179,7 +179,7 @@ fn stm32_job(
     Ok(Job { board: STM32, program, script, elf })
 }
 
-/// The name of an application, from its Cargo.toml.
+/// Returns the name of an application, from its Cargo.toml.
 fn app_name(folder: &Path) -> anyhow::Result<String> {
     let text = std::fs::read_to_string(folder.join("Cargo.toml")).unwrap_or_default();
     let name = text.parse::<toml::Table>().ok().and_then(|manifest| {
@@ -248,7 +248,7 @@ fn read_elf(job: &Job) -> anyhow::Result<Vec<u8>> {
     std::fs::read(&job.elf).with_context(|| format!("the build made no {}", job.elf.display()))
 }
 
-/// The error of a program of which no image can be made.
+/// Returns the error of a program of which no image can be made.
 fn unusable(job: &Job, why: &str) -> anyhow::Error {
     Failed::with(Exit::Failure, format!("{} cannot be flashed: {why}", job.elf.display()))
 }

@@ -25,7 +25,7 @@ const TOOLS_MISSING: i32 = 3;
 /// One run of a firmware's `build.sh`.
 #[derive(Debug, Clone)]
 pub(super) struct Script {
-    /// Where it is.
+    /// Its folder.
     pub(super) folder: PathBuf,
     /// Its arguments.
     pub(super) arguments: &'static [&'static str],

@@ -25,7 +25,7 @@ pub(super) fn print(
     writeln!(out, "         {FILE}")
 }
 
-/// The table of all programs.
+/// Writes the table of all programs.
 fn sizes(sizes: &[Sizes], out: &mut impl Write) -> std::io::Result<()> {
     let columns = ["flash", "RAM", "code RAM"];
     let [flash, ram, code] = columns;

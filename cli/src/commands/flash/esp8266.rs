@@ -127,7 +127,7 @@ fn size(text: &str) -> Result<u32, String> {
 /// Returns true if files are as Espressif's SDK makes them: a program at 0, and its code in a file of its own. With SDK 3
 /// it only starts with the size of flash that it was compiled for.
 fn of_sdk(regions: &[Region]) -> bool {
-    /// Where its linker scripts put the code.
+    /// Address at which its linker scripts put the code.
     const CODE: u32 = 0x10000;
     [0, CODE].iter().all(|&address| regions.iter().any(|region| region.address == address))
 }
@@ -324,7 +324,7 @@ impl Report {
     }
 }
 
-/// In one word, and in some.
+/// Describes the verification in one word, and in a few.
 fn verified(verified: Verified) -> (&'static str, &'static str) {
     match verified {
         Verified::Fully => ("full", "every byte verified"),

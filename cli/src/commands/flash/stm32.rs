@@ -72,7 +72,7 @@ fn confirmed(question: &str) -> io::Result<bool> {
     Ok(length > 0 && matches!(answer.trim().to_ascii_lowercase().as_str(), "" | "y" | "yes"))
 }
 
-/// The verb without the world around it: devices come from `bus`, `confirm` answers the question whether to
+/// Runs the verb without the world around it: devices come from `bus`, `confirm` answers the question whether to
 /// go on, results go to `out`.
 ///
 /// # Errors

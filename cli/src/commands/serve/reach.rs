@@ -5,11 +5,11 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use super::Args;
 use crate::settings::Settings;
 
-/// Where to listen.
+/// Address to listen on.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Reach {
     pub(super) address: SocketAddr,
-    /// Why other machines cannot connect although nobody has asked for that.
+    /// Reason why other machines cannot connect although nobody has asked for that.
     pub(super) local_because: Option<&'static str>,
 }
 

@@ -27,7 +27,7 @@ impl LinkRow<'_> {
     }
 }
 
-/// The table of links.
+/// Draws the table of links.
 pub fn links(frame: &mut Frame, area: Rect, model: &Model, theme: Theme) -> Position {
     let data = model.data();
     let indices = model.link_rows();
@@ -80,7 +80,7 @@ pub fn links(frame: &mut Frame, area: Rect, model: &Model, theme: Theme) -> Posi
     table::draw(frame, area, &columns, &rows, Some(model.selected_link(&indices)), theme)
 }
 
-/// The last reports, one row a link.
+/// Draws the last reports, one row a link.
 pub fn reports(frame: &mut Frame, area: Rect, model: &Model, theme: Theme) -> Position {
     let data = model.data();
     let indices = model.report_rows();
@@ -133,7 +133,7 @@ pub struct OutageRow<'a> {
     open_for: Option<u64>,
 }
 
-/// All outages, newest first.
+/// Draws all outages, newest first.
 pub fn outages(frame: &mut Frame, area: Rect, model: &Model, theme: Theme) -> Position {
     let outages = model.outage_rows();
     if outages.is_empty() {
@@ -149,7 +149,7 @@ pub fn outages(frame: &mut Frame, area: Rect, model: &Model, theme: Theme) -> Po
     outage_table(frame, area, model.data(), &outages, Some(selected), true, theme)
 }
 
-/// A table of outages, with or without the column of ids.
+/// Draws a table of outages, with or without the column of ids.
 pub fn outage_table(
     frame: &mut Frame,
     area: Rect,
@@ -255,7 +255,7 @@ fn report(
     (last.map_or("-".into(), value), row.style(Style::new(), theme))
 }
 
-/// The bars of a link's free memory.
+/// Returns the bars of a link's free memory.
 pub fn trend(reports: Option<&Reports>, cells: usize) -> String {
     reports.map_or(String::new(), |reports| {
         cells::sparkline(reports.samples.iter().map(|sample| sample.report.mem_free.into()), cells)
@@ -281,7 +281,7 @@ fn no_links(model: &Model) -> String {
     }
 }
 
-/// Why a filtered list is empty.
+/// Explains why a filtered list is empty.
 pub fn nothing_passes(model: &Model, what: &str) -> String {
     format!("No {what} with an id that contains “{}”. Esc clears the filter.", model.filter())
 }

@@ -13,7 +13,7 @@ use crate::monitor::data::LogEntry;
 use crate::monitor::model::Model;
 use crate::output::{cells, events};
 
-/// The log, newest at the bottom. A selected entry that is cut is shown in full below.
+/// Draws the log, newest at the bottom. A selected entry that is cut is shown in full below.
 pub fn draw(frame: &mut Frame, area: Rect, model: &Model, theme: Theme) -> Position {
     let rows = model.log_rows();
     let Some(last) = rows.len().checked_sub(1) else {
@@ -51,7 +51,7 @@ pub fn draw(frame: &mut Frame, area: Rect, model: &Model, theme: Theme) -> Posit
     (range.len() < rows.len()).then_some((selected + 1, rows.len()))
 }
 
-/// The entry's text with the id before it, except on the link's own page.
+/// Returns the entry's text with the id before it, except on the link's own page.
 fn said(entry: &LogEntry, model: &Model) -> String {
     match &entry.id {
         Some(id) if model.page().is_none() => format!("{}: {}", events::id(id), entry.text),

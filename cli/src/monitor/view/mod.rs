@@ -61,7 +61,7 @@ pub fn draw(frame: &mut Frame, model: &Model) {
     }
 }
 
-/// The server and whether it is there.
+/// Draws the server and whether it is there.
 fn header(buffer: &mut Buffer, area: Rect, model: &Model, theme: Theme) {
     let data = model.data();
     let state = match &data.connection {
@@ -112,7 +112,7 @@ fn header(buffer: &mut Buffer, area: Rect, model: &Model, theme: Theme) {
     put(buffer, area, spans);
 }
 
-/// The tabs; on their right what limits the view: frozen, filter, position.
+/// Draws the tabs; on their right what limits the view: frozen, filter, position.
 fn tab_line(buffer: &mut Buffer, area: Rect, model: &Model, position: Position, theme: Theme) {
     let mut spans = Vec::new();
     for (i, tab) in Tab::ALL.into_iter().enumerate() {
@@ -147,7 +147,7 @@ fn tab_line(buffer: &mut Buffer, area: Rect, model: &Model, position: Position, 
     put_right(buffer, area, right);
 }
 
-/// The keys that fit, or the filter while it is typed.
+/// Draws the keys that fit, or the filter while it is typed.
 fn footer(buffer: &mut Buffer, area: Rect, model: &Model, theme: Theme) {
     if model.is_editing() {
         let hint = "  Enter keeps it, Esc clears it";

@@ -117,7 +117,7 @@ fn memory(frame: &mut Frame, rest: &mut Rect, data: &Data, link: &LinkStatus, th
     put(frame.buffer_mut(), take(rest, 1), spans);
 }
 
-/// A heading with a line to the right end.
+/// Draws a heading with a line to the right end.
 fn rule(frame: &mut Frame, area: Rect, title: &str, theme: Theme) {
     let room = usize::from(area.width).saturating_sub(3 + cells::text_width(title));
     let spans = vec![

@@ -65,13 +65,13 @@ pub fn draw<R>(
     selected.filter(|_| hidden).map(|row| (row + 1, rows.len()))
 }
 
-/// The rows to show so that `selected` is among them, in the middle where possible.
+/// Returns the rows to show so that `selected` is among them, in the middle where possible.
 pub fn window(rows: usize, selected: usize, height: usize) -> Range<usize> {
     let first = selected.saturating_sub(height / 2).min(rows.saturating_sub(height));
     first..rows.min(first + height)
 }
 
-/// The width of each column, `None` for those that are left out.
+/// Returns the width of each column, `None` for those that are left out.
 fn widths<R>(columns: &[Column<R>], room: usize) -> Vec<Option<usize>> {
     let mut ranked: Vec<_> = (0..columns.len()).collect();
     ranked.sort_by_key(|i| columns[*i].rank);

@@ -9,7 +9,7 @@ use pblink_image::stm32;
 
 use crate::hardware::images::{REMEDY, number};
 
-/// A file that the user names, as `FILE` or `FILE@ADDR`.
+/// Reads a file that the user names, as `FILE` or `FILE@ADDR`.
 pub(super) fn read(text: &str) -> Result<Region> {
     // A file name may have an @ itself.
     let (file, at) = match text.rsplit_once('@').map(|(file, at)| (file, number(at))) {
