@@ -187,7 +187,7 @@ impl Data {
         self.links.iter().find(|link| link.id == id)
     }
 
-    /// Links that are up.
+    /// Counts the links that are up.
     pub fn links_up(&self) -> usize {
         self.links.iter().filter(|link| link.state == LinkState::Up).count()
     }
@@ -308,7 +308,7 @@ fn push<T>(queue: &mut VecDeque<T>, item: T, limit: usize) {
     queue.push_back(item);
 }
 
-/// Ids are often numbers; 10 should follow 9. Other ids come after the numbers.
+/// Returns the sort key of an id. Ids are often numbers; 10 should follow 9. Other ids come after the numbers.
 fn order(id: &str) -> (bool, u64, &str) {
     let number = id.parse().ok();
     (number.is_none(), number.unwrap_or(0), id)

@@ -196,13 +196,13 @@ impl Model {
         self.colour
     }
 
-    /// Indices of the links that the filter lets through.
+    /// Returns the indices of the links that the filter lets through.
     pub fn link_rows(&self) -> Vec<usize> {
         let links = &self.data().links;
         (0..links.len()).filter(|i| self.passes(Some(&links[*i].id))).collect()
     }
 
-    /// Indices of the links that the filter lets through and that have sent reports.
+    /// Returns the indices of the links that the filter lets through and that have sent reports.
     pub fn report_rows(&self) -> Vec<usize> {
         let data = self.data();
         let mut rows = self.link_rows();

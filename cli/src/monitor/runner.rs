@@ -27,7 +27,7 @@ pub struct Options {
     pub colour: bool,
     /// Keys that the monitor hands back.
     pub extra: Vec<ExtraKey>,
-    /// Where it hands them. When this is full or closed, the key has no effect.
+    /// Channel to which it hands them. When this is full or closed, the key has no effect.
     pub pressed: Option<mpsc::Sender<Extra>>,
 }
 
@@ -40,7 +40,7 @@ pub struct Extra {
     pub link: Option<String>,
 }
 
-/// Why the monitor ended.
+/// Reason why the monitor ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum End {
     /// The user pressed `q` or ctrl-C.

@@ -3,7 +3,7 @@
 use pblink_protocol::tcp::line::is_invisible;
 use ratatui::text::Span;
 
-/// Cells that a character takes: 0 for those which [`clean`](super::events::clean) replaces.
+/// Returns the cells that a character takes: 0 for those which [`clean`](super::events::clean) replaces.
 pub fn width(c: char) -> usize {
     if c.is_control() {
         return 0;
@@ -11,7 +11,7 @@ pub fn width(c: char) -> usize {
     Span::raw(&*c.encode_utf8(&mut [0; 4])).width()
 }
 
-/// Cells that a text takes.
+/// Returns the cells that a text takes.
 pub fn text_width(text: &str) -> usize {
     text.chars().map(width).sum()
 }
@@ -43,7 +43,7 @@ pub fn fit(text: &str, cells: usize, right: bool) -> String {
     out + &" ".repeat(left)
 }
 
-/// Numbers as a row of bars, one per cell, the last `cells` of them. The scale is from the lowest
+/// Draws numbers as a row of bars, one per cell, the last `cells` of them. The scale is from the lowest
 /// to the highest of these: a slow leak shows although the memory is mostly free.
 pub fn sparkline(values: impl ExactSizeIterator<Item = u64> + Clone, cells: usize) -> String {
     const BARS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];

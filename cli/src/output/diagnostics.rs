@@ -32,7 +32,7 @@ const FILTER: &str = "PBLINK_LOG";
 static SCREEN: AtomicBool = AtomicBool::new(false);
 /// Only errors are wanted.
 static QUIET: AtomicBool = AtomicBool::new(false);
-/// Labels are coloured.
+/// True if labels are coloured.
 static COLOUR: AtomicBool = AtomicBool::new(false);
 
 /// Reports why the verb failed.
@@ -54,7 +54,7 @@ pub(crate) fn note(text: impl Display) {
     }
 }
 
-/// Says what the verb is doing now.
+/// Reports what the verb is doing now.
 pub(crate) fn say(text: impl Display) {
     if !quiet() {
         write(format_args!("pblink: {text}\n"));

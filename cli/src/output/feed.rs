@@ -34,7 +34,7 @@ enum Item {
 }
 
 impl Feed {
-    /// Events until the server stops, and lines until all applications have ended; as JSON if `json`.
+    /// Merges events until the server stops, and lines until all applications have ended; as JSON if `json`.
     pub(crate) fn new(events: EventStream, lines: mpsc::Receiver<Passed>, json: bool) -> Self {
         Self { events: Some(events), lines: Some(lines), json }
     }

@@ -35,15 +35,15 @@ pub enum ClientError {
     /// Nothing answers.
     #[error("no server answers at {url} ({reason})")]
     Unreachable {
-        /// Where.
+        /// Address of the server.
         url: Url,
-        /// Why, in a few words.
+        /// Reason, in a few words.
         reason: String,
     },
     /// Something else answers.
     #[error("what answers at {url} is no pblink server ({reason})")]
     NotPblink {
-        /// Where.
+        /// Address at which it answers.
         url: Url,
         /// The fault in its answer.
         reason: String,

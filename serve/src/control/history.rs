@@ -83,7 +83,7 @@ impl History {
         self.add(event.at_ms, event.kind)
     }
 
-    /// Tells all readers that `count` events were lost before they came here, and leaves their numbers
+    /// Reports to all readers that `count` events were lost before they came here, and leaves their numbers
     /// out.
     pub fn lose(&self, count: u64) {
         let mut ring = self.lock();

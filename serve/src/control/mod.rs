@@ -34,7 +34,7 @@ use std::time::Duration;
 use pblink_server::{Event, EventKind, LinkStatus};
 use serde::{Deserialize, Serialize};
 
-/// Where the control API listens unless the user says otherwise.
+/// Address on which the control API listens by default.
 pub const DEFAULT_ADDRESS: SocketAddr =
     SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 8124);
 
@@ -100,7 +100,7 @@ pub enum Update {
     Missed(u64),
     /// The server cannot be reached; the follower tries again by itself.
     Lost {
-        /// Why, in a few words.
+        /// Reason, in a few words.
         reason: String,
         /// Time until the next try.
         retry_in: Duration,

@@ -13,7 +13,7 @@ pub(super) struct Reach {
     pub(super) local_because: Option<&'static str>,
 }
 
-/// Returns where to listen, and the clients that are expected; none means any.
+/// Returns the address to listen on, and the clients that are expected; none means any.
 ///
 /// A server that anybody may connect to is for this machine only, unless the user wants it otherwise: with
 /// `--listen`, `--any-client`, a certain address in `server.listen`, or a list of clients in pblink.toml.

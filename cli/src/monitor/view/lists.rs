@@ -262,7 +262,7 @@ pub fn trend(reports: Option<&Reports>, cells: usize) -> String {
     })
 }
 
-/// Cells that ids need and can use: as much as the longest, within limits.
+/// Returns the cells that ids need and can use: as much as the longest, within limits.
 fn id_width<'a>(ids: impl Iterator<Item = &'a str>) -> (usize, usize) {
     let longest = ids.map(|id| cells::text_width(&events::id(id))).max().unwrap_or(0);
     (longest.clamp(4, 12), longest.clamp(4, 24))

@@ -23,7 +23,7 @@ use theme::Theme;
 /// The smallest terminal that shows something useful.
 const SMALLEST: (u16, u16) = (40, 10);
 
-/// Where in a list that is longer than the screen the user is: row (from 1) and rows.
+/// The user's position in a list that is longer than the screen: row (from 1) and rows.
 type Position = Option<(usize, usize)>;
 
 /// Draws the whole screen.
@@ -215,7 +215,7 @@ fn put_right(buffer: &mut Buffer, area: Rect, spans: Vec<Span>) {
     buffer.set_line(area.right() - width - 1, area.y, &line, width);
 }
 
-/// Says, in the middle of an area, why it is empty.
+/// Explains, in the middle of an area, why it is empty.
 fn say(frame: &mut Frame, area: Rect, sentence: &str, theme: Theme) {
     let lines = Paragraph::new(sentence).wrap(Wrap { trim: true }).centered().style(theme.dim());
     let middle =
