@@ -123,7 +123,7 @@ fn svg(buffer: &Buffer) -> String {
         "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {width} {height}\" width=\"{width}\" height=\"{height}\">\n\
          <title>pblink monitor</title>\n\
          <rect width=\"100%\" height=\"100%\" rx=\"8\" fill=\"#282c34\"/>\n\
-         <g font-family=\"ui-monospace, 'DejaVu Sans Mono', Menlo, Consolas, monospace\" font-size=\"13\" xml:space=\"preserve\">\n"
+         <g font-family=\"ui-monospace, 'DejaVu Sans Mono', Menlo, Consolas, monospace\" font-size=\"13\">\n"
     );
     for y in 0..SIZE.1 {
         let mut x = 0;
@@ -153,15 +153,24 @@ fn svg(buffer: &Buffer) -> String {
                     CELL.1
                 );
             }
-            if !text.trim().is_empty() {
-                let weight = if bold { " font-weight=\"bold\"" } else { "" };
-                let opacity = if dim { " opacity=\"0.6\"" } else { "" };
-                let _ = writeln!(
-                    out,
-                    "<text x=\"{left}\" y=\"{}\" textLength=\"{long}\" fill=\"{front}\"{weight}{opacity}>{}</text>",
-                    top + 13.0,
-                    escaped(&text)
-                );
+            let weight = if bold { " font-weight=\"bold\"" } else { "" };
+            let opacity = if dim { " opacity=\"0.6\"" } else { "" };
+            // Word by word, so that neither blanks nor the font of whoever looks shift the columns.
+            let mut column = start;
+            for word in text.split(' ') {
+                let long = word.chars().count() as u16;
+                if long > 0 {
+                    let _ = writeln!(
+                        out,
+                        "<text x=\"{}\" y=\"{}\" textLength=\"{}\" lengthAdjust=\"spacingAndGlyphs\" \
+                         fill=\"{front}\"{weight}{opacity}>{}</text>",
+                        12.0 + f64::from(column) * CELL.0,
+                        top + 13.0,
+                        f64::from(long) * CELL.0,
+                        escaped(word)
+                    );
+                }
+                column += long + 1;
             }
         }
     }
