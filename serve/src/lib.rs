@@ -6,3 +6,8 @@
 pub mod consumers;
 pub mod control;
 pub mod hub;
+
+/// The examples of the README, as tests.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
