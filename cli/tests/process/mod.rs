@@ -7,8 +7,14 @@ use std::process::{Child, ChildStdout, Command, Output, Stdio};
 
 use serde_json::Value;
 
+const PBLINK: &str = env!("CARGO_BIN_EXE_pblink");
+
 pub fn pblink(args: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_pblink"));
+    let mut command = Command::new(if cfg!(target_os = "linux") { "env" } else { PBLINK });
+    if cfg!(target_os = "linux") {
+        // Tests that run under nohup hand an ignored SIGHUP on, and `serve` respects that.
+        command.args(["--default-signal=HUP", PBLINK]);
+    }
     command.args(args).stdin(Stdio::null()).env_remove("PBLINK_LOG");
     // No pblink.toml is to be found here.
     command.current_dir(std::env::temp_dir());
