@@ -58,7 +58,7 @@ pub(crate) fn parse_ip(text: &str) -> Option<IpAddr> {
     inner.unwrap_or(text).parse().ok()
 }
 
-/// Where the control API listens, if it does.
+/// Address of the control API, if it listens.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Control(pub Option<SocketAddr>);
 

@@ -92,10 +92,10 @@ pub fn event(id: &str, news: &Event, was_down: Option<Layer>) -> Option<EventKin
             board(part, false, format!("resetting the ESP8266: {cause}"))
         }
         Event::Pair(PairEvent::App(AppEvent::BadWifi)) => {
-            board(Layer::Wifi, false, "cannot join the network; trying on".to_owned())
+            board(Layer::Wifi, false, "cannot join the network; retrying".to_owned())
         }
         Event::Pair(PairEvent::App(AppEvent::BadServer)) => {
-            board(Layer::Server, false, "the server cannot be reached; trying on".to_owned())
+            board(Layer::Server, false, "the server cannot be reached; retrying".to_owned())
         }
         Event::Pair(PairEvent::PowerCycled) => {
             board(Layer::Coprocessor, false, "lost power".to_owned())

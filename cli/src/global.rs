@@ -19,7 +19,7 @@ pub struct Global {
         conflicts_with = "verbose"
     )]
     pub quiet: bool,
-    /// When to use colours. NO_COLOR=1 does the same as `never`.
+    /// Use of colours. NO_COLOR=1 does the same as `never`.
     #[arg(long, global = true, help_heading = "Everywhere", display_order = 1002, value_enum,
         default_value_t = Colour::Auto, value_name = "WHEN")]
     pub color: Colour,
@@ -39,7 +39,7 @@ impl Global {
     }
 }
 
-/// When to use colours.
+/// Use of colours.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub enum Colour {
     /// On a terminal, unless NO_COLOR is set.

@@ -60,7 +60,7 @@ impl Serve {
             let (_, rest) = line.split_once("http://")?;
             Some(rest.split('/').next().unwrap_or_default().to_owned())
         });
-        Self(child, control.expect("it tells where the control API is"))
+        Self(child, control.expect("it names its control API"))
     }
 }
 

@@ -45,7 +45,7 @@ pub trait Board {
     /// Closes the TCP connection, or gives up opening it. No event of it may follow.
     fn disconnect(&mut self);
 
-    /// Where to put what is to be sent. It belongs to the board from [`send`](Self::send) to
+    /// Returns the buffer for bytes that are to be sent. It belongs to the board from [`send`](Self::send) to
     /// [`Event::Sent`], or to the end of the connection.
     fn send_buffer(&mut self) -> &mut [u8; SEND];
 

@@ -306,7 +306,7 @@ mod simple {
             // SAFETY: the emulator reads `len` bytes there.
             let written = unsafe { super::pblink_simcall(WRITE, 1, at, len) };
             if written > len {
-                // The harness is gone, and no one is left to report to.
+                // The harness is gone, and nobody is left to report to.
                 exit(3);
             }
             bytes = &bytes[written as usize..];
@@ -342,7 +342,7 @@ unsafe impl Sync for Place {}
 
 static PROGRAM: Place = Place(UnsafeCell::new(Program::idle()));
 
-/// Where `emulator.S` jumps to.
+/// Entry from `emulator.S`.
 #[unsafe(no_mangle)]
 extern "C" fn pblink_emulator_main() -> ! {
     let mut board = Emulator::new();
@@ -389,7 +389,7 @@ fn run(board: &mut Emulator) -> ! {
     }
 }
 
-/// Where `emulator.S` jumps to when the core has raised an exception.
+/// Entry from `emulator.S` when the core has raised an exception.
 #[unsafe(no_mangle)]
 extern "C" fn pblink_emulator_fault(cause: u32, pc: u32, address: u32) -> ! {
     die(format_args!("exception {cause} at {pc:#x}, address {address:#x}"), 2)

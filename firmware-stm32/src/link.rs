@@ -220,7 +220,7 @@ impl Handle<'_> {
         self.shared.kick.signal(());
     }
 
-    /// Who is down.
+    /// Layer that is down.
     pub fn status(&self) -> Status {
         self.shared.with(|app| {
             if self.shared.closed.get() {

@@ -18,16 +18,16 @@ pub const DEFAULT_PORT: u16 = 8123;
 /// The id of a board that was given none.
 pub const DEFAULT_ID: &str = "1";
 
-/// The address of the server for a board that was told none.
+/// The address of the server for a board that was given none.
 pub const DEFAULT_SERVER: &str = "192.168.0.42";
 
 /// The time-outs in ms that both ends take.
 pub const TIMEOUT_MS: RangeInclusive<u32> = 100..=60_000;
 
-/// The time-out in ms that both ends use unless told otherwise.
+/// The time-out in ms that both ends use by default.
 pub const DEFAULT_TIMEOUT_MS: u32 = 2000;
 
-/// Seconds between reports of an ESP8266 that was not told otherwise.
+/// Seconds between reports of an ESP8266 by default.
 pub const DEFAULT_REPORT_S: u32 = 10;
 
 /// The longest name of a network (SSID), in bytes.
@@ -168,8 +168,8 @@ impl Config {
     }
 
     /// Reads the line, with or without its `\n`. A password that is too short passes: published boards
-    /// send what they like, and an ESP8266 that ignored the line would look dead; the network refuses
-    /// it and the board is told so. So does an id that looks like another one: it is the server that
+    /// do not check it, and an ESP8266 that ignored the line would look dead. The network refuses it, and
+    /// the ESP8266 reports that to the board. An id that looks like another one passes, too: the server
     /// refuses it.
     ///
     /// # Errors
@@ -192,7 +192,8 @@ impl Config {
         }
     }
 
-    /// See [`decode`](Self::decode). `self` must be empty, and is of no use after an error.
+    /// Reads the line as [`decode`](Self::decode) does. `self` must be empty; after an error it is
+    /// incomplete.
     pub(crate) fn read(&mut self, line: &[u8]) -> Result<(), ConfigError> {
         let mut id: String<{ MAX_ID + 1 }> = String::new();
         let mut marker: String<{ MARKER.len() }> = String::new();

@@ -28,7 +28,7 @@ struct Server {
     acked: Acked,
     /// Rows of the store that are not in the endpoint yet.
     fed: usize,
-    /// When the commit that is under way ends, and how many rows it removes.
+    /// End of the commit that is under way, and the number of rows that it removes.
     commit: Option<(u64, usize)>,
 }
 

@@ -268,7 +268,7 @@ fn a_responder_that_only_seems_to_have_booted_does_not_end_the_back_off() {
     let from = rig.resets;
     rig.run(span(78_000));
     assert_eq!(rig.resets, from, "it is still given 80 s");
-    // Even if no one objects until the first exchange fails.
+    // Even if nobody objects until the first exchange fails.
     rig.drive_ack(false);
     assert_eq!(failed(&mut rig, 3000), Failure::NoAnswer);
     rig.drive_ack(true);

@@ -221,7 +221,7 @@ fn a_client_that_has_heard_nothing_yet_may_still_repeat_after_thirteen_keepalive
 
 // ---- slow uplinks ----
 
-/// When a receiver forgets.
+/// Rule by which a receiver forgets.
 #[derive(Clone, Copy, PartialEq)]
 enum Rule {
     /// The endpoint's own.

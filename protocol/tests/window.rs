@@ -1,4 +1,4 @@
-//! Which messages are new: the window against a model that knows the truth.
+//! The window against a model that knows which messages are new.
 
 use std::collections::HashSet;
 

@@ -126,7 +126,7 @@ pub struct Pair {
     last: Instant,
 }
 
-/// Which kind of transfer is to be garbled.
+/// Kind of transfer that is to be garbled.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Part {
     Header,
@@ -354,7 +354,7 @@ impl Pair {
 
     // ---- time ----
 
-    /// When something happens next inside the pair.
+    /// Returns the time at which something happens next inside the pair.
     pub fn next_at(&mut self) -> Option<Instant> {
         let esp = match &mut self.esp {
             Esp::Booting(at) | Esp::Hung(_, at) => Some(*at),

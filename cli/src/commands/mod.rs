@@ -46,7 +46,7 @@ pub enum Command {
     Build(firmware::Args),
     /// Put a program onto a board.
     Flash(flash::Args),
-    /// Look whether everything is there that the other verbs need, and whether it agrees.
+    /// Check tools, configuration, server, ports and board; name a remedy for what is wrong.
     Doctor(doctor::Args),
     /// Make a folder with an application of your own for the STM32.
     New(new::Args),

@@ -53,9 +53,8 @@ pub fn run(args: Args) -> anyhow::Result<Exit> {
     let folder = Path::new(name);
     refuse_used(folder)?;
     let source = checkout::find(args.source.as_deref())?;
-    let source = source
-        .canonicalize()
-        .with_context(|| format!("cannot tell where {} is", source.display()))?;
+    let source =
+        source.canonicalize().with_context(|| format!("cannot find {}", source.display()))?;
     let files = files(name, &source, args.config.as_deref())?;
     write(folder, &files)?;
     let mut out = io::stdout().lock();

@@ -75,10 +75,10 @@ pub struct Args {
     /// Serve clients with any id, expected or not.
     #[arg(long)]
     pub any_client: bool,
-    /// What to do with lines. Without it: what pblink.toml says, else print.
+    /// Application that takes the lines. Default: server.app of pblink.toml, else print.
     #[arg(long, value_parser = app_parser())]
     pub app: Option<App>,
-    /// Where `pblink monitor` and other programs find the server, or `off`.
+    /// Address and port of the control API, for `pblink monitor` and other programs, or `off`.
     #[arg(long, value_name = "ADDR:PORT|off")]
     pub control: Option<Control>,
     /// Show the screen of `pblink monitor` instead of printing; `q` stops the server. Without a terminal

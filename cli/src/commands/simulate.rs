@@ -56,7 +56,7 @@ pub struct Args {
     /// The id by which the server knows the board.
     #[arg(long, value_name = "ID")]
     pub client: Option<String>,
-    /// Stop after so many lines. Without it, go on until ctrl-C.
+    /// Stop after this many lines. Default: go on until ctrl-C.
     #[arg(long, value_name = "K")]
     pub count: Option<u64>,
     /// Time between two lines; a plain number is milliseconds.
@@ -281,7 +281,7 @@ impl Run {
         written && self.acked >= self.written && returned
     }
 
-    /// Prints the ledger. Tells whether it is clean.
+    /// Prints the ledger. Returns true if it is clean.
     fn finish(self, resets: u32) -> bool {
         let acked = self.acked.min(self.written);
         let to_server = Totals {
@@ -312,7 +312,7 @@ impl Run {
                 to_server.arrived,
                 to_server.missing,
                 returned.map_or(String::new(), |r| format!(
-                    "; returned {}, missing {}, doubled {}, out of order {}",
+                    "; returned {}, missing {}, duplicates {}, out of order {}",
                     r.arrived, r.missing, r.duplicated, r.reordered
                 )),
                 self.others,

@@ -1,4 +1,4 @@
-//! `pblink up`: from two boards and a cable to a link that is watched, in one go.
+//! `pblink up`: from two boards and a cable to a link on a screen, in one go.
 //!
 //! Each step is a command line of this program, so that the plan that `--dry-run` prints is just what
 //! is done, and a user can do any step by hand.
@@ -30,8 +30,8 @@ Examples:
   pblink up --skip check --skip build
   pblink up --esp8266-image firmware-combined.bin@0 --port /dev/ttyUSB0
 
-Steps that could not succeed are told before the first one begins. It stops at the first step that fails, says which, and ends with that step's exit code; the steps that \
-are done need not be done again: skip them.")]
+Before it starts, pblink reports steps that cannot succeed. It stops at the first step that fails, names it, \
+and ends with that step's exit code. The steps before it need not be done again: --skip leaves them out.")]
 pub struct Args {
     /// Configuration file. Without it ./pblink.toml is used if it exists.
     #[arg(long, value_name = "FILE")]
@@ -48,7 +48,7 @@ pub struct Args {
     /// Serial port of the ESP8266. Default: the only adapter that is plugged in.
     #[arg(long, value_name = "PORT")]
     pub port: Option<String>,
-    /// How the ESP8266 gets into its loader: default-reset or no-reset.
+    /// Way into the ESP8266's loader: default-reset or no-reset.
     #[arg(long, value_name = "HOW")]
     pub before: Option<String>,
     /// Image for the ESP8266 instead of the one that is built; may be repeated.
@@ -57,10 +57,10 @@ pub struct Args {
     /// Way to the STM32: probe, dfu or auto.
     #[arg(long, value_name = "WAY")]
     pub via: Option<String>,
-    /// Which probe or bootloader, if there are several.
+    /// Probe or bootloader to use if there are several.
     #[arg(long, value_name = "VID:PID[:SERIAL]")]
     pub probe: Option<String>,
-    /// How long to wait for the probe or bootloader, such as `30s`.
+    /// Longest wait for the probe or bootloader, such as `30s`; a plain number is seconds.
     #[arg(long, value_name = "TIME")]
     pub wait: Option<String>,
     /// A file with nothing but the WiFi password. Without it: PBLINK_WIFI_PASSWORD, else the file that
@@ -85,7 +85,7 @@ impl Args {
 /// A step, in the order in which they are done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Step {
-    /// Look whether everything is there: pblink doctor.
+    /// Check tools, configuration, server, ports and board: pblink doctor.
     Check,
     /// Build the firmwares.
     Build,
@@ -277,7 +277,7 @@ async fn server(args: &Args) -> anyhow::Result<Option<String>> {
 /// Runs a command line of this program, as a process of its own: so ctrl-C does in a step what it does
 /// in the verb alone.
 async fn command(words: &[String], global: &Global) -> anyhow::Result<Exit> {
-    let program = std::env::current_exe().context("cannot tell which program this is")?;
+    let program = std::env::current_exe().context("cannot find the file of this program")?;
     let mut child = tokio::process::Command::new(program)
         .args(global.words())
         .args(words)

@@ -1,4 +1,4 @@
-//! Where the sources of the firmwares are.
+//! The folder with the sources of the firmwares.
 
 use std::path::{Path, PathBuf};
 
@@ -32,7 +32,7 @@ pub(crate) fn find(named: Option<&Path>) -> anyhow::Result<PathBuf> {
             )
         });
     }
-    let here = std::env::current_dir().context("cannot tell the current folder")?;
+    let here = std::env::current_dir().context("cannot find the current folder")?;
     let built_from = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap_or(Path::new("/"));
     here.ancestors().chain([built_from]).find(|folder| has(folder)).map(Path::to_owned).ok_or_else(
         || {

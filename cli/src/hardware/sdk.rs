@@ -69,7 +69,7 @@ fn check(folder: &Path) -> Result<PathBuf, String> {
     match major {
         Some(3) => Ok(absolute),
         Some(other) => Err(format!("is version {other} of the SDK")),
-        None => Err("does not tell its version in include/version.h".into()),
+        None => Err("does not name its version in include/version.h".into()),
     }
 }
 

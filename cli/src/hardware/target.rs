@@ -1,4 +1,4 @@
-//! The flags that say how to reach an STM32.
+//! Flags that choose the way to an STM32.
 
 use std::time::Duration;
 
@@ -8,20 +8,20 @@ use crate::duration;
 
 const HEADING: &str = "The way to the STM32";
 
-/// How to reach an STM32.
+/// Way to an STM32.
 #[derive(Debug, Clone, clap::Args)]
 pub struct Way {
-    /// By a debug probe, over the chip's own USB bootloader, or by whichever is there.
+    /// Way to the board: a debug probe, the chip's own USB bootloader, or whichever is there.
     #[arg(long, value_enum, value_name = "WAY", default_value_t = By::Auto, help_heading = HEADING)]
     pub via: By,
-    /// Which probe or bootloader, if there are several: USB vendor and product, and a serial number if
+    /// Probe or bootloader to use if there are several: USB vendor and product, and a serial number if
     /// even these are not enough.
     #[arg(long, value_name = "VID:PID[:SERIAL]", help_heading = HEADING)]
     pub probe: Option<Selector>,
-    /// Which chip a probe shall look for.
+    /// Chip that a probe looks for.
     #[arg(long, value_name = "NAME", default_value = "STM32F405RGTx", help_heading = HEADING)]
     pub chip: String,
-    /// How long to wait for the probe or bootloader to appear; a plain number is seconds.
+    /// Longest wait for the probe or bootloader to appear; a plain number is seconds.
     #[arg(long, value_name = "TIME", default_value = "30s", value_parser = duration::parse_seconds,
         help_heading = HEADING)]
     pub wait: Duration,
@@ -31,7 +31,7 @@ pub struct Way {
     pub no_start: bool,
 }
 
-/// Which way to the board.
+/// Way to the board.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub enum By {
     /// Whichever is there.

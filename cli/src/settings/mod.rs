@@ -76,7 +76,7 @@ pub struct Settings {
     pub build: Build,
     /// The file that was read.
     file: Option<PathBuf>,
-    /// Where the file gives each key: line and column, and the bytes of name and value.
+    /// Place of each key in the file: line and column, and the bytes of name and value.
     places: BTreeMap<String, (Place, Range<usize>)>,
 }
 
@@ -95,7 +95,7 @@ pub struct Server {
     pub clients: Vec<String>,
     /// The server's use of lines.
     pub app: App,
-    /// Where the control API listens; `None` is "off".
+    /// Address of the control API; `None` is "off".
     pub control: Option<SocketAddr>,
 }
 

@@ -23,7 +23,7 @@ pub(crate) struct Place {
 pub(crate) struct Problem {
     /// The file, as the user named it.
     pub(crate) file: PathBuf,
-    /// Where it is; `None` when it is about the file as a whole.
+    /// Place in the file; `None` if it is about the file as a whole.
     pub(crate) place: Option<Place>,
     /// The fault, and what to do.
     pub(crate) message: String,
@@ -57,7 +57,7 @@ impl fmt::Display for Problem {
 #[derive(Debug)]
 pub(super) struct Lines<'a> {
     text: &'a str,
-    /// Where each line begins.
+    /// Offsets at which the lines begin.
     starts: Vec<usize>,
 }
 

@@ -34,7 +34,7 @@ impl fmt::Debug for Secret {
     }
 }
 
-/// Where the password was found.
+/// Place at which the password was found.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum PasswordSource {
     /// The file of `--password-file`.

@@ -28,7 +28,7 @@ pub(super) enum Found<'a> {
     Element {
         /// Its path, such as `consumer[1]`.
         path: String,
-        /// Where the element begins.
+        /// Offset at which the element begins.
         span: Range<usize>,
     },
     /// A key with its value.
@@ -39,7 +39,7 @@ pub(super) enum Found<'a> {
         at: Vec<usize>,
         /// Its path, such as `consumer[1].name`.
         path: String,
-        /// Where its name stands.
+        /// Place of its name.
         name: Range<usize>,
         /// Its value.
         value: &'a Spanned<DeValue<'a>>,
@@ -51,7 +51,7 @@ pub(super) enum Found<'a> {
 pub(super) struct Misplaced {
     /// Its path without the numbers of elements, as users write it.
     pub(super) path: String,
-    /// Where its name stands.
+    /// Place of its name.
     pub(super) span: Range<usize>,
     pub(super) kind: Mistake,
 }

@@ -101,7 +101,7 @@ impl Drop for Serve {
 pub fn control_address(said: &mut impl BufRead) -> String {
     loop {
         let mut line = String::new();
-        assert!(said.read_line(&mut line).unwrap() > 0, "it tells where the control API is");
+        assert!(said.read_line(&mut line).unwrap() > 0, "it names its control API");
         if let Some((_, rest)) = line.split_once("http://") {
             return rest.split('/').next().unwrap().to_owned();
         }

@@ -412,7 +412,7 @@ fn print(line: fmt::Arguments<'_>) {
     }
 }
 
-/// Where the program and the SDK's own data are in the flash. For 1 MB: larger chips have it too.
+/// Places of the program and the SDK's own data in the flash. For 1 MB: larger chips have it too.
 static PARTITIONS: [raw::Partition; 5] = [
     // The two files of the program: customer's kinds, from 100.
     raw::Partition { kind: 101, address: 0, size: 0x1_0000 },

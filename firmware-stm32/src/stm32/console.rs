@@ -67,7 +67,7 @@ impl<T: Instance> Handler<T::Interrupt> for ConsoleHandler<T> {
     }
 }
 
-/// Where texts are printed to. It is `Copy`; print from any task. There is one console.
+/// Console that texts are printed to. It is `Copy`; print from any task. There is one console.
 #[derive(Debug, Clone, Copy)]
 pub struct Console(());
 

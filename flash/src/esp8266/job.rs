@@ -1,4 +1,4 @@
-//! Flashing: erase, write, verify, in an order that never leaves half a program that starts.
+//! Flashing: erase, write, verify, in an order in which a half-written program never starts.
 
 use pblink_image::esp8266::Header;
 

@@ -1,4 +1,4 @@
-//! Writing a program, over whichever way: checks first, and never half a program that starts.
+//! Writing a program, over whichever way: checks first, and a half-written program never starts.
 
 use super::check::{Part, parts};
 use super::{Sector, Target};

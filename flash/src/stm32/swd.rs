@@ -21,7 +21,7 @@ use crate::{Error, Kind, Result};
 /// Time within which a chip must halt.
 const HALT: Duration = Duration::from_millis(500);
 
-/// Where a chip that is held does nothing: the beginning of its RAM.
+/// Address at which a chip that is held does nothing: the beginning of its RAM.
 const IDLE: u64 = 0x2000_0000;
 /// A branch to itself.
 const LOOP: [u8; 2] = [0xfe, 0xe7];

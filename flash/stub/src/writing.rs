@@ -10,7 +10,7 @@ use crate::protocol::{ERASE_BLOCK, Error, SECTOR};
 pub(crate) const WINDOW: usize = 0x8000;
 
 pub(crate) struct Writing {
-    /// Where the next byte goes.
+    /// Address of the next byte.
     address: u32,
     /// Number of bytes that are still to come.
     remaining: u32,
@@ -24,7 +24,7 @@ pub(crate) struct Writing {
     deflate: Option<Deflate>,
 }
 
-/// Where decompression stands.
+/// State of the decompression.
 #[derive(Default)]
 struct Deflate {
     /// The window is filled up to here.

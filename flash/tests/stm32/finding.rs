@@ -1,4 +1,4 @@
-//! Which board is meant, and waiting for it.
+//! The choice of the board, and the wait for it.
 
 use std::time::Duration;
 

@@ -32,10 +32,10 @@ pub enum AppEvent {
     Started,
     /// The ESP8266 has a server, or has lost it: the reference's `server_ok`.
     Server(bool),
-    /// The ESP8266 could not join the network within 20 s. It keeps trying; a reference ESP8266 halts
+    /// The ESP8266 could not join the network within 20 s. It retries; a reference ESP8266 halts
     /// and is reset.
     BadWifi,
-    /// The server refused the first connection. It keeps trying; a reference ESP8266 halts.
+    /// The server refused the first connection. The ESP8266 retries; a reference ESP8266 halts.
     BadServer,
     /// A report arrived.
     Report(Report),
@@ -132,7 +132,7 @@ impl AppBase {
         self.down();
     }
 
-    /// The reference's `reboot`: resets the ESP8266, with nothing lost that it has not been given.
+    /// Resets the ESP8266, as the reference's `reboot` does. Lines that it has not taken are kept.
     pub fn reboot(&mut self, now: Instant) {
         self.start(now);
         self.reset(ResetCause::Asked);
@@ -198,7 +198,7 @@ impl AppBase {
         Some(result)
     }
 
-    /// Lets everything happen that is due: time has passed, or the wires have moved.
+    /// Does everything that is due at `now`, or that the wires have made possible.
     pub fn poll(&mut self, now: Instant) {
         self.exchange.poll(now);
         while let Some(event) = self.exchange.next_event() {

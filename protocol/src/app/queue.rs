@@ -125,7 +125,7 @@ impl Outbox {
         !self.passing.is_empty()
     }
 
-    /// Puts the first line on its way. False if there is none.
+    /// Puts the first line on its way. Returns false if no line waits.
     pub(super) fn begin(&mut self) -> bool {
         let Some(line) = self.lines.first() else {
             return false;
@@ -140,12 +140,12 @@ impl Outbox {
         self.passing.rest()
     }
 
-    /// The exchange has taken `n` bytes of it.
+    /// Notes that the exchange has taken `n` bytes of it.
     pub(super) fn on_submitted(&mut self, n: usize) {
         self.passing.submitted(n);
     }
 
-    /// The line on its way, all of it, has been passed: drops it.
+    /// Drops the line on its way: all of it has been passed.
     pub(super) fn on_passed(&mut self) {
         self.passing.clear();
         self.lines.drop_front(core::mem::take(&mut self.copied));

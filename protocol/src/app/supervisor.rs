@@ -1,5 +1,5 @@
-//! The supervisor of the ESP8266: how far it has come since its last reset, and when it has to be
-//! reset again.
+//! The supervisor of the ESP8266: its progress since its last reset, and the reasons to reset it
+//! again.
 
 use core::fmt;
 
@@ -54,7 +54,7 @@ enum Phase {
     Running,
 }
 
-/// See the module's text.
+/// Supervisor of one ESP8266.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(super) struct Supervisor {
     phase: Phase,
@@ -108,7 +108,7 @@ impl Supervisor {
         self.resets = self.resets.wrapping_add(1);
     }
 
-    /// The ESP8266 goes into reset, or is not used any more. Returns true if its server was up.
+    /// Notes that the ESP8266 goes into reset, or is not used any more. Returns true if its server was up.
     pub(super) fn on_down(&mut self) -> bool {
         self.phase = Phase::Down;
         self.crash_at = None;
@@ -117,12 +117,12 @@ impl Supervisor {
         core::mem::take(&mut self.server_up)
     }
 
-    /// The ESP8266 has booted and waits for its configuration.
+    /// Notes that the ESP8266 has booted and waits for its configuration.
     pub(super) fn on_synchronised(&mut self) {
         self.phase = Phase::Configuring;
     }
 
-    /// A whole line has been passed. Returns true if it was the first configuration of all.
+    /// Notes that a whole line has been passed. Returns true if it was the first configuration of all.
     pub(super) fn on_passed(&mut self, now: Instant) -> bool {
         if self.phase != Phase::Configuring {
             return false;
@@ -133,31 +133,31 @@ impl Supervisor {
         !core::mem::replace(&mut self.started, true)
     }
 
-    /// A keepalive has come.
+    /// Notes a keepalive.
     pub(super) fn on_keepalive(&mut self, now: Instant) {
         self.crash_at = Some(now + CRASH_TIMEOUT);
     }
 
-    /// A part of a line has come. Its program must run to go on with the line, and keepalives wait
-    /// behind that line.
+    /// Notes a part of a line. The ESP8266's program must run to send the rest, and keepalives wait
+    /// behind it.
     pub(super) fn on_part(&mut self, now: Instant) {
         self.crash_at = self.crash_at.map(|at| at.max(now + CRASH_TIMEOUT));
     }
 
-    /// A line has come for which there is no room, so nothing comes through behind it.
+    /// Notes a line for which there is no room: nothing comes through behind it.
     pub(super) fn on_blocked(&mut self) {
         self.blocked = true;
         self.crash_at = None;
     }
 
-    /// All that has come was taken.
+    /// Notes that all that has come was taken.
     pub(super) fn on_taken(&mut self, now: Instant) {
         if core::mem::take(&mut self.blocked) {
             self.crash_at = Some(now + CRASH_TIMEOUT);
         }
     }
 
-    /// The ESP8266 says whether it has a server. Returns true if that is new.
+    /// Notes whether the ESP8266 has a server. Returns true if that is new.
     pub(super) fn on_server(&mut self, up: bool) -> bool {
         if up {
             self.server_by = None;
@@ -177,7 +177,7 @@ impl Supervisor {
         }
     }
 
-    /// Returns when a reset may be due: `now` at the earliest.
+    /// Returns the time at which a reset may be due: `now` at the earliest.
     pub(super) fn poll_at(&self, now: Instant) -> Option<Instant> {
         earliest(self.crash_at, self.server_by).map(|at| at.max(now))
     }

@@ -206,7 +206,7 @@ impl Coprocessor {
         self.mem_free = bytes;
     }
 
-    /// Says whether the TCP stack takes bytes now. While it takes none, bytes that are due are no reason
+    /// Sets whether the TCP stack takes bytes now. While it takes none, bytes that are due are no reason
     /// to poll. True at first.
     pub fn set_writable(&mut self, writable: bool) {
         self.writable = writable;
@@ -217,7 +217,7 @@ impl Coprocessor {
         self.commands.pop()
     }
 
-    /// The chip is connected to a network and has an address, or is not.
+    /// Takes the state of the network: connected, with an address, or not.
     pub fn on_wifi(&mut self, now: Instant, up: bool) {
         if up {
             self.wifi = Wifi::Up;
@@ -232,7 +232,7 @@ impl Coprocessor {
         }
     }
 
-    /// The TCP connection is open.
+    /// Takes the report that the TCP connection is open.
     pub fn on_connected(&mut self, now: Instant) {
         if matches!(self.tcp, Tcp::Connecting(_)) {
             self.tcp = Tcp::Connected(0);
@@ -240,7 +240,7 @@ impl Coprocessor {
         }
     }
 
-    /// The TCP connection could not be opened.
+    /// Takes the report that the TCP connection could not be opened.
     pub fn on_connect_failed(&mut self, now: Instant) {
         if matches!(self.tcp, Tcp::Connecting(_)) {
             self.tell_bad_server |= core::mem::take(&mut self.initial);
@@ -248,7 +248,7 @@ impl Coprocessor {
         }
     }
 
-    /// The TCP connection was closed by the server or by an error.
+    /// Takes the end of the TCP connection: closed by the server or by an error.
     pub fn on_closed(&mut self, now: Instant) {
         match self.tcp {
             Tcp::Connected(_) => self.server_failed(now),
@@ -257,7 +257,7 @@ impl Coprocessor {
         }
     }
 
-    /// Bytes from the server.
+    /// Takes bytes from the server.
     pub fn on_bytes(&mut self, now: Instant, bytes: &[u8]) {
         if matches!(self.tcp, Tcp::Connected(_)) {
             self.endpoint.on_bytes(now, bytes, &mut self.to_host);
@@ -283,7 +283,7 @@ impl Coprocessor {
         self.endpoint.transmit(now, out)
     }
 
-    /// Lets everything happen that is due: time has passed, or something was reported.
+    /// Does everything that is due at `now`, or that a report has made possible.
     pub fn poll(&mut self, now: Instant) {
         self.exchange.poll(now);
         self.take_from_host(now);
@@ -306,7 +306,7 @@ impl Coprocessor {
                 if hello { Some(now) } else { self.endpoint.poll_at(now) }
             }
         };
-        // What is to be told to the STM32 can only be told when the wires are free: they say when.
+        // Signals for the STM32 wait until the wires are free, which the exchange reports.
         let host = earliest(self.keepalive_at, self.report_at).filter(|_| self.to_host.is_idle());
         earliest(earliest(self.exchange.poll_at(now), host), earliest(wifi, tcp))
     }
@@ -350,7 +350,7 @@ impl Coprocessor {
         }
     }
 
-    /// A line that waits for all before it is taken only when there are none: the fewer lines are
+    /// A line that waits for all before it is taken only when nothing is before it: the fewer lines are
     /// here, the fewer a crash loses. Before the first connection none is taken, so that a reset then
     /// (because of a garbled configuration, say) loses nothing. `len` is that of its text.
     fn may_take(&self, delivery: Delivery, len: usize) -> bool {
@@ -484,7 +484,7 @@ impl Coprocessor {
     }
 
     /// The server has closed the connection or is silent. One that did so before it ever answered (it
-    /// does not know the id, or is another program) is told like one that cannot be reached.
+    /// does not know the id, or is another program) is reported like one that cannot be reached.
     fn server_failed(&mut self, now: Instant) {
         self.tell_bad_server |= core::mem::take(&mut self.initial);
         self.lost(now);

@@ -18,7 +18,7 @@ enum Passing {
     Message,
 }
 
-/// See the module's text.
+/// Lines to the STM32.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(super) struct ToHost {
     /// Lines from the server, with header and `\n`.
@@ -63,12 +63,12 @@ impl ToHost {
         line.get(self.submitted..).unwrap_or_default()
     }
 
-    /// The exchange has taken `n` bytes of it.
+    /// Notes that the exchange has taken `n` bytes of it.
     pub(super) fn submitted(&mut self, n: usize) {
         self.submitted += n;
     }
 
-    /// The line on its way has been passed: returns the receipt that acknowledges it to the server.
+    /// Notes that the line on its way has been passed: returns the receipt that acknowledges it to the server.
     pub(super) fn passed(&mut self) -> Option<Receipt> {
         self.submitted = 0;
         if core::mem::replace(&mut self.passing, Passing::Nothing) != Passing::Message
@@ -88,7 +88,7 @@ impl ToHost {
         self.passing = Passing::Signal;
     }
 
-    /// Makes the oldest line from the server the one on its way. False if there is none.
+    /// Makes the oldest line from the server the one on its way. Returns false if no line waits.
     pub(super) fn message(&mut self) -> bool {
         let found = !self.receipts.is_empty();
         if found {

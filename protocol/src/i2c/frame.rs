@@ -105,7 +105,7 @@ impl<'a> HostFrame<'a> {
     /// Reads a line, without its `\n`.
     ///
     /// # Errors
-    /// See [`FrameError`]. The elements of a configuration are not looked at.
+    /// See [`FrameError`]. The elements of a configuration are not checked.
     pub fn parse(line: &'a [u8]) -> Result<Self, FrameError> {
         let (&header, text) = line.split_first().ok_or(FrameError::Empty)?;
         match HostHeader::parse(header).ok_or(FrameError::UnknownHeader(header))? {

@@ -54,7 +54,7 @@ impl Default for InitiatorTiming {
 pub enum InitiatorAction {
     /// Set `syn`.
     Syn(bool),
-    /// Make the reset wire active (true) or not. Which level that is, is the owner's business.
+    /// Make the reset wire active (true) or not. The owner knows which level is active.
     Reset(bool),
     /// Be ready to be read: the bytes of [`Initiator::tx_bytes`]. Must be done *before* the next
     /// action, or the master's address byte finds nobody.
@@ -92,7 +92,7 @@ impl fmt::Display for Failure {
     }
 }
 
-/// An event of an initiator.
+/// Event of an initiator.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum InitiatorEvent {
     /// The ESP8266 runs and waits for its configuration.
@@ -192,7 +192,7 @@ impl Initiator {
         self.timing = timing;
     }
 
-    /// Resets the ESP8266 and begins anew, with the shortest wait for it; the owner has told the present
+    /// Resets the ESP8266 and begins anew, with the shortest wait for it; the owner has reported the present
     /// level of `ack` by then. Payloads that were not passed on are forgotten: what was under way is the
     /// owner's to send again.
     pub fn start(&mut self, now: Instant) {
@@ -213,7 +213,7 @@ impl Initiator {
         self.state = State::Reset(now + self.timing.reset_pulse);
     }
 
-    /// Stops, and leaves `syn` high, which tells the responder to wait.
+    /// Stops, and leaves `syn` high, which makes the responder wait.
     pub fn close(&mut self) {
         self.actions.clear();
         self.act(InitiatorAction::Disarm);
@@ -287,8 +287,8 @@ impl Initiator {
         self.rx.consume(n);
     }
 
-    /// `ack` has changed to `level`. The owner reports every edge, in order, also those of a pulse that
-    /// is over by now.
+    /// Takes a change of `ack` to `level`. The owner reports every edge, in order, also those of a pulse
+    /// that is over by now.
     pub fn on_ack(&mut self, now: Instant, level: bool) {
         self.ack = level;
         match self.state {
@@ -300,13 +300,13 @@ impl Initiator {
         }
     }
 
-    /// The master has read all armed bytes.
+    /// Takes the report that the master has read all armed bytes.
     pub fn on_sent(&mut self, now: Instant) {
         self.transferred = true;
         self.advance(now);
     }
 
-    /// The master has written these bytes: as many as were armed, or it is an error.
+    /// Takes the bytes that the master has written: as many as were armed, or it is an error.
     pub fn on_received(&mut self, now: Instant, bytes: &[u8]) {
         match self.state {
             State::Step(Step::RecvHeader, _) if bytes.len() == 2 => {
@@ -322,14 +322,14 @@ impl Initiator {
         self.advance(now);
     }
 
-    /// The I2C peripheral reports an error.
+    /// Takes an error of the I2C peripheral.
     pub fn on_bus_error(&mut self, now: Instant) {
         if matches!(self.state, State::Step(..)) {
             self.fail(Failure::Bus, now);
         }
     }
 
-    /// Lets everything happen that is due: time has passed.
+    /// Does everything that is due at `now`.
     pub fn poll(&mut self, now: Instant) {
         match self.state {
             State::Closed => {}
@@ -409,7 +409,7 @@ impl Initiator {
         self.state = State::Step(step, now + WAIT);
     }
 
-    /// Goes on as far as the level of `ack` and the transfers allow.
+    /// Continues as far as the level of `ack` and the transfers allow.
     fn advance(&mut self, now: Instant) {
         while let State::Step(step, _) = self.state {
             match (step, self.ack) {
@@ -441,7 +441,7 @@ impl Initiator {
                     self.peer_free = !header.hold_off;
                     match usize::from(header.len) {
                         0 => self.end(now),
-                        // It was told that there is no room, and sends all the same.
+                        // The header has announced that there is no room, and it sends all the same.
                         _ if !self.rx.is_empty() => return self.fail(Failure::BadHeader, now),
                         len => self.enter(Step::AwaitPayload(len), now),
                     }

@@ -5,14 +5,14 @@
 //! or not: header and payload from STM32 to ESP8266, then header and payload back. Every step is
 //! confirmed by a level of `syn` (STM32 → ESP8266) and `ack` (ESP8266 → STM32), so neither side needs
 //! to be quick; the two exceptions (pulses A and A') are why the responder holds ack low for
-//! [`PULSE`], and why the initiator must be told of *edges* of ack, not of levels that it
-//! happened to see. The steps and their numbers are those of `docs/PROTOCOL.md`.
+//! [`PULSE`], and why the initiator needs *edges* of ack, not the levels that it happened to
+//! see. The steps and their numbers are those of `docs/PROTOCOL.md`.
 //!
 //! Both are machines without a clock or pins. The owner reports edges, transfers and time, and
 //! carries out [`InitiatorAction`]s and [`ResponderAction`]s *in the order in which they come*.
 //!
-//! Who has the payload when something fails in the middle? The responder hands a payload over when
-//! `syn` has fallen after it, the initiator counts a payload as passed when `ack` has risen after it.
+//! If something fails in the middle, the payload is at one end only: the responder hands a payload over
+//! when `syn` has fallen after it, the initiator counts a payload as passed when `ack` has risen after it.
 //! As `syn` falls only because the initiator saw that, a payload that is sent again after a failure
 //! was never handed over before: a crash may lose a payload, but does not duplicate one.
 

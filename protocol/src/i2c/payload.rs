@@ -15,11 +15,11 @@ pub(crate) struct Assembler<const N: usize> {
 
 /// The result of a payload.
 pub(crate) enum Step {
-    /// These many bytes were used, and no line is complete.
+    /// This many bytes were used, and no line is complete.
     Partial(usize),
-    /// These many bytes were used, and [`Assembler::line`] is complete.
+    /// This many bytes were used, and [`Assembler::line`] is complete.
     Complete(usize),
-    /// These many bytes were used, and ended a line that was too long and is dropped.
+    /// This many bytes were used, and ended a line that was too long and is dropped.
     TooLong(usize),
 }
 

@@ -166,13 +166,13 @@ impl Responder {
         self.rx.consume(n);
     }
 
-    /// `syn` has changed to `level`.
+    /// Takes a change of `syn` to `level`.
     pub fn on_syn(&mut self, now: Instant, level: bool) {
         self.syn = level;
         self.advance(now);
     }
 
-    /// The bytes of a [`ResponderAction::Read`].
+    /// Takes the bytes of a [`ResponderAction::Read`].
     pub fn on_read(&mut self, now: Instant, bytes: &[u8]) {
         match self.state {
             State::Step(Step::Busy(Transfer::ReadHeader), _) => {
@@ -196,7 +196,7 @@ impl Responder {
         }
     }
 
-    /// The [`ResponderAction::Write`] is complete.
+    /// Takes the report that the [`ResponderAction::Write`] is complete.
     pub fn on_written(&mut self, now: Instant) {
         let step = match self.state {
             State::Step(Step::Busy(Transfer::WriteHeader), _) => Step::HeaderSent,
@@ -208,7 +208,7 @@ impl Responder {
         self.advance(now);
     }
 
-    /// The transfer failed.
+    /// Takes the failure of a transfer.
     pub fn on_bus_fault(&mut self, now: Instant, fault: BusFault) {
         if let State::Step(Step::Busy(transfer), limit) = self.state {
             match fault {
@@ -220,7 +220,7 @@ impl Responder {
         }
     }
 
-    /// Lets everything happen that is due: time has passed.
+    /// Does everything that is due at `now`.
     pub fn poll(&mut self, now: Instant) {
         match self.state {
             State::Step(_, limit) if now >= limit => self.give_up(),
@@ -274,8 +274,8 @@ impl Responder {
         self.state = if self.syn { State::Syncing } else { State::Idle };
     }
 
-    /// The initiator does not go on, or speaks nonsense. It will reset this board; until then, be
-    /// ready for a new exchange.
+    /// Handles an initiator that does not continue or breaks the protocol: it will reset this board, and
+    /// until then this is ready for a new exchange.
     fn give_up(&mut self) {
         self.failures = self.failures.wrapping_add(1);
         self.incoming.clear();
@@ -290,7 +290,7 @@ impl Responder {
         self.enter(Step::Pulse(now + PULSE), now);
     }
 
-    /// Goes on as far as the level of `syn` allows.
+    /// Continues as far as the level of `syn` allows.
     fn advance(&mut self, now: Instant) {
         match (self.state, self.syn) {
             (State::Syncing, false) => self.state = State::Idle,

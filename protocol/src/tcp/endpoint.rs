@@ -1,7 +1,7 @@
 //! One end of the TCP side: keepalives, acknowledgements, repetition, duplicates, outages.
 //!
 //! An [`Endpoint`] is a *session*: it outlives connections. It owns no socket and no clock. The owner
-//! tells it of connections ([`on_connected`](Endpoint::on_connected), [`on_disconnected`](Endpoint::on_disconnected)),
+//! reports connections to it ([`on_connected`](Endpoint::on_connected), [`on_disconnected`](Endpoint::on_disconnected)),
 //! hands it what arrived ([`on_bytes`](Endpoint::on_bytes)), asks it what to send
 //! ([`transmit`](Endpoint::transmit)) and when to look again ([`poll_at`](Endpoint::poll_at)), and
 //! closes the connection when [`outage`](Endpoint::outage) says so. Everything that the
@@ -23,7 +23,7 @@ use super::window::{Verdict, Window, fingerprint};
 use crate::delivery::Delivery;
 use crate::time::{Duration, Instant, earliest};
 
-/// Which end this is. The ends differ in when they may send, and in how long they wait at first.
+/// End of the link. The ends differ in when they may send, and in how long they wait at first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Role {
     /// Accepts connections. Holds lines back until the client has shown that it listens.
@@ -170,7 +170,7 @@ impl<B: LineBuf, L, const N: usize, S: Store<Line = L>> Endpoint<B, L, N, S> {
         })
     }
 
-    /// When the last byte came, if there is a connection.
+    /// Time of the last byte that came, if there is a connection.
     pub fn last_heard(&self) -> Option<Instant> {
         self.connection.as_ref().map(|c| c.last_rx)
     }
@@ -464,7 +464,7 @@ impl<B: LineBuf, L, const N: usize, S: Store<Line = L>> Endpoint<B, L, N, S> {
         self.outage_at().is_some_and(|at| now >= at)
     }
 
-    /// When the connection will be dead if nothing comes until then.
+    /// Time at which the connection is dead if nothing comes before.
     pub fn outage_at(&self) -> Option<Instant> {
         let connection = self.connection.as_ref()?;
         let patience = match self.role {
@@ -474,7 +474,7 @@ impl<B: LineBuf, L, const N: usize, S: Store<Line = L>> Endpoint<B, L, N, S> {
         Some(connection.last_rx + patience)
     }
 
-    /// When to call [`transmit`](Self::transmit) and [`outage`](Self::outage) again, if nothing
+    /// Returns the time to call [`transmit`](Self::transmit) and [`outage`](Self::outage) again, if nothing
     /// else happens. `None` without a connection.
     pub fn poll_at(&self, now: Instant) -> Option<Instant> {
         let connection = self.connection.as_ref()?;

@@ -104,7 +104,7 @@ pub fn parse_hello(line: &[u8]) -> Result<&str, BadId> {
     check_id(id).map(|()| id)
 }
 
-/// Checks that `id` can be the id of a client: sent as a hello, written into `pblink.toml`, and told
+/// Checks that `id` can be the id of a client: sent as a hello, written into `pblink.toml`, and sent
 /// apart from every other id on a screen. One rule for the wire and for the settings.
 ///
 /// # Errors

@@ -62,7 +62,7 @@ pub enum Standing {
     Free,
     /// A connection has it.
     Taken {
-        /// When its last byte was read.
+        /// Time at which its last byte was read.
         heard: Instant,
         /// Its socket was read now, without waiting, and held nothing. Answer to [`Verdict::Look`].
         silent: bool,

@@ -224,7 +224,7 @@ impl<S: Store, const N: usize> Outbox<S, N> {
         }
     }
 
-    /// When a line is to be sent; in the past if one is waiting.
+    /// Time at which a line is to be sent; in the past if one is waiting.
     pub(super) fn due(&self, now: Instant, timeout: Duration) -> Option<Instant> {
         self.candidate(timeout).map(|(_, due)| due.max(now))
     }

@@ -10,7 +10,7 @@ use super::store::{Put, Store};
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) struct Packed<const BYTES: usize, const LINES: usize> {
     bytes: Vec<u8, BYTES>,
-    /// Where each line ends. `BYTES` is at most 65535.
+    /// Ends of the lines. `BYTES` is at most 65535.
     ends: Vec<u16, LINES>,
 }
 

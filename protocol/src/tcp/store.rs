@@ -1,4 +1,4 @@
-//! Where an endpoint keeps the texts of lines that are not acknowledged.
+//! The place where an endpoint keeps the texts of lines that are not acknowledged.
 
 /// Keeps the texts of lines that are not acknowledged, in the order in which they were put in.
 pub trait Store {

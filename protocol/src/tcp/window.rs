@@ -1,4 +1,4 @@
-//! Which messages have been received already.
+//! The messages that have been received already.
 //!
 //! The wire has 8-bit ids and no epoch: an id comes again after 255 messages, and a sender that
 //! restarts begins again at 0. The reference keeps one bit for each id and clears them 128 ids ahead,

@@ -105,7 +105,7 @@ pub struct Net {
     pub now: Instant,
     rng: Rng,
     faults: bool,
-    /// When the client connects again.
+    /// Time at which the client connects again.
     connect_at: Option<Instant>,
     fault_at: Instant,
     write_at: [Instant; 2],

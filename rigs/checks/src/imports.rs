@@ -1,4 +1,4 @@
-//! Which file of a crate imports which, read from the sources.
+//! The imports between the files of a crate, read from the sources.
 //!
 //! A file is a module here; modules that stand inside a file belong to it. Paths that begin with `crate`, `self`
 //! or `super` are followed, in `use` lines and in code alike, through what a module only re-exports to the

@@ -1,4 +1,4 @@
-//! Which of the numbered lines arrived, and whether each did once and in order.
+//! The numbered lines that arrived: each once, and in order, or not.
 
 use pblink_emulated_board::numbered;
 

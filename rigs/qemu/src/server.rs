@@ -79,7 +79,7 @@ impl Serve {
         serve
     }
 
-    /// Where boards connect.
+    /// Address that boards connect to.
     pub fn port(&self) -> u16 {
         self.port
     }

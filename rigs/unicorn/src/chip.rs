@@ -18,7 +18,7 @@ const USART2: u32 = 38;
 const EXTI15_10: u32 = 40;
 const OTG_FS: u32 = 67;
 
-/// Where the chip begins: flash is also at 0 then (RM0090 §2.4).
+/// Address at which the chip begins: flash is also at 0 then (RM0090 §2.4).
 pub(crate) const FLASH: u64 = pblink_image::map::FLASH.start as u64;
 
 const GPIOA: u64 = 0x4002_0000;
@@ -264,7 +264,7 @@ impl Chip {
         self.system.exception(raised, self.cycles)
     }
 
-    /// When something happens by itself.
+    /// Returns the time at which something happens by itself.
     pub fn next_at(&self) -> Option<u64> {
         let usart = Some(self.usart.ready_at)
             .filter(|&at| self.usart.cr1 & 1 << 7 != 0 && at > self.cycles);

@@ -17,7 +17,7 @@ const RAM: u64 = map::RAM.start as u64;
 const RAM_SIZE: u64 = map::RAM.size as u64;
 const PERIPHERALS: u64 = 0x4000_0000;
 const SYSTEM: u64 = 0xe000_0000;
-/// Where handlers return to: where the chip has no memory.
+/// Address to which handlers return: one where the chip has no memory.
 const RETURN: u64 = 0x1ffe_0000;
 
 /// Unused stack holds this.

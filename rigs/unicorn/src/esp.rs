@@ -216,7 +216,7 @@ impl Esp {
         server.disconnected();
     }
 
-    /// When something happens next.
+    /// Returns the time at which something happens next.
     pub(crate) fn next_at(&self, server: &Server, now: u64) -> Option<u64> {
         let program = self.program.as_ref().filter(|_| !self.hung);
         [

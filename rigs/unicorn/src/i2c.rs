@@ -261,7 +261,7 @@ pub struct Transfer {
     /// SCL is held low since.
     held_since: Option<u64>,
     byte: u64,
-    /// When the next byte is through.
+    /// Time at which the next byte is through.
     pub at: u64,
     /// The longest time for which SCL was held low, in µs.
     pub stretched: u64,

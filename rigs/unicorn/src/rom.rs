@@ -4,7 +4,7 @@
 //! It jumps, it does not reset (AN3156, AN2606): the vector table stays its own, USB stays alive.
 //! Nothing of it is run here. That one of its handlers runs under the program is a fault of the program.
 
-/// Where it is (RM0090 §2.3, system memory).
+/// Its address (RM0090 §2.3, system memory).
 pub const ROM: u64 = 0x1fff_0000;
 /// 30 KB, and what fills the page.
 pub const SIZE: u64 = 0x8000;

@@ -116,7 +116,7 @@ impl Server {
         }
     }
 
-    /// When to look again.
+    /// Returns the time of the next poll.
     pub(crate) fn poll_at(&self, now: u64) -> Option<u64> {
         if !self.waiting.is_empty() && self.end.has_room() && self.end.is_connected() {
             return Some(now);

@@ -9,7 +9,7 @@ pub(crate) struct Stops {
     pub(crate) now: bool,
     /// Instructions left in an IT block, whose state would be lost.
     pub(crate) in_it: u8,
-    /// Where it stopped.
+    /// Address at which it stopped.
     pub(crate) at: u64,
     pub(crate) wfe: bool,
     /// The event register (ARMv7-M B1.5.18).

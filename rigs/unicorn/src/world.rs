@@ -39,7 +39,7 @@ impl World {
         }
     }
 
-    /// When something happens next, in cycles.
+    /// Returns the time at which something happens next, in cycles.
     pub(crate) fn next_at(&self) -> Option<u64> {
         let esp = self.esp.next_at(&self.server, self.now()).map(|us| us * MHZ);
         [esp, self.chip.next_at()].into_iter().flatten().min()

@@ -83,7 +83,7 @@ struct Board {
     /// Lines of the server's program, on their way to the board.
     inward: Ledger,
     connection: Option<usize>,
-    /// When the pair wants to be looked at.
+    /// Time of the pair's next poll.
     next: Option<Instant>,
 }
 

@@ -46,7 +46,7 @@ pub struct PushArgs {
     /// PBLINK_WIFI_PASSWORD, else the file that wifi.secrets names.
     #[arg(long, value_name = "FILE")]
     pub password_file: Option<PathBuf>,
-    /// How to reach the board.
+    /// Way to the board.
     #[command(flatten)]
     pub way: Way,
     /// Print what was written as JSON.
@@ -58,7 +58,7 @@ pub struct PushArgs {
 #[derive(Debug, clap::Args)]
 #[command(after_help = PULL_EXAMPLES)]
 pub struct PullArgs {
-    /// How to reach the board.
+    /// Way to the board.
     #[command(flatten)]
     pub way: Way,
     /// Print it as JSON.

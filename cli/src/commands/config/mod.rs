@@ -57,12 +57,12 @@ Examples:
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub struct Args {
-    /// What to do.
+    /// Verb of `config`.
     #[command(subcommand)]
     pub verb: Verb,
 }
 
-/// What to do with the configuration.
+/// Verbs of `pblink config`.
 #[derive(Debug, clap::Subcommand)]
 pub enum Verb {
     /// Write a new, commented pblink.toml: asks on a terminal, takes flags and defaults otherwise.
@@ -131,7 +131,7 @@ pub struct CheckArgs {
     /// The board's id, instead of board.id.
     #[arg(long, value_name = "ID", requires = "board")]
     pub client: Option<String>,
-    /// How to reach the board.
+    /// Way to the board.
     #[command(flatten)]
     pub way: Way,
 }

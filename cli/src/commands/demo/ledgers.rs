@@ -64,8 +64,8 @@ impl Ledgers {
     ) -> std::io::Result<()> {
         writeln!(
             out,
-            "{:<22}{:>9}{:>9}{:>9}{:>9}{:>14}",
-            "ledger", "written", "arrived", "missing", "doubled", "out of order"
+            "{:<22}{:>9}{:>9}{:>9}{:>12}{:>14}",
+            "ledger", "written", "arrived", "missing", "duplicates", "out of order"
         )?;
         let few = self.0.len() <= 5;
         for (board, account) in &self.0 {
@@ -91,7 +91,7 @@ impl Ledgers {
 fn row(out: &mut impl Write, name: &str, totals: &Totals) -> std::io::Result<()> {
     writeln!(
         out,
-        "{name:<22}{:>9}{:>9}{:>9}{:>9}{:>14}",
+        "{name:<22}{:>9}{:>9}{:>9}{:>12}{:>14}",
         totals.written, totals.arrived, totals.missing, totals.duplicated, totals.reordered
     )
 }

@@ -38,7 +38,7 @@ Exit codes: 0 every line arrived once and in order, 2 wrong flags, 4 no server c
 5 the ledger is not clean (a crashed ESP8266 may lose the two lines that it holds: \
 docs/PROTOCOL.md), 130 ctrl-C while it waited for lines that were on their way.")]
 pub struct Args {
-    /// How many boards to simulate.
+    /// Number of boards to simulate.
     #[arg(long, value_name = "N", default_value_t = 3,
         value_parser = clap::value_parser!(u16).range(1..=1000))]
     pub boards: u16,

@@ -86,7 +86,7 @@ pub(super) fn board(settings: &Settings, way: &Way, bus: &mut dyn Bus) -> Vec<Fi
             "`pblink build stm32 && pblink flash stm32` brings it up to date",
         ),
         None => group.warning(
-            format!("its program does not tell what it is ({found})"),
+            format!("unknown program: no pblink identity found ({found})"),
             "`pblink build stm32 && pblink flash stm32` writes ours",
         ),
     }
@@ -196,7 +196,7 @@ mod tests {
         assert!(found[0].1.contains("pblink 0.0.1"), "{found:?}");
         assert!(found[1].1.contains("no settings are written"), "{found:?}");
         let found = findings(&Chip::new(), &Settings::default());
-        assert!(found[0].1.contains("does not tell what it is"), "{found:?}");
+        assert!(found[0].1.contains("no pblink identity found"), "{found:?}");
     }
 
     #[test]

@@ -1,7 +1,6 @@
-//! `pblink doctor`: is everything there that the other verbs need, and does it agree?
+//! `pblink doctor`: checks tools, configuration, server, ports and board.
 //!
-//! Each check looks and changes nothing. It gives findings: what is so, how bad that is, and what to
-//! do about it. One module per group of checks.
+//! Each check changes nothing. It gives findings: what was found, its level, and the remedy. One module per group of checks.
 
 mod configuration;
 mod devices;
@@ -29,7 +28,7 @@ Examples:
   pblink doctor --board --via probe
   pblink doctor --json | jq -r '.findings[] | select(.level == \"error\") | .remedy'
 
-It only looks: nothing is installed, written or erased. `ok` is as it should be, `warn` may be \
+It only reads: nothing is installed, written or erased. `ok` is as it should be, `warn` may be \
 what you want, `FAIL` is in the way of another verb.
 
 Exit codes: 0 nothing is in the way, 1 something is, 2 wrong flags.")]
@@ -41,7 +40,7 @@ pub struct Args {
     /// board that runs is restarted by it.
     #[arg(long)]
     pub board: bool,
-    /// How to reach it.
+    /// Way to it.
     #[command(flatten)]
     pub way: Way,
     /// The folder with the sources of pblink. Without it: the folder around you that has them, or

@@ -73,7 +73,7 @@ fn can_listen(group: &mut Group, settings: &Settings) {
     match TcpListener::bind(listen) {
         Ok(_) => group.ok(format!("no server runs; `pblink serve` can listen at {listen}")),
         Err(error) if error.kind() == ErrorKind::AddrInUse => {
-            let find = format!("`ss -ltnp sport = :{}` tells which it is", listen.port());
+            let find = format!("`ss -ltnp sport = :{}` names it", listen.port());
             match settings.server.control {
                 Some(control) => group.error(
                     format!("another program listens at {listen}: no pblink server answers at {control}"),

@@ -48,7 +48,7 @@ takes some minutes, since the core library is built too.
 Exit codes: 0 built, 1 it does not compile, 2 wrong flags, 3 a tool is missing, or the configuration or \
 the SDK is wrong.")]
 pub struct Args {
-    /// What to build.
+    /// Programs to build.
     #[arg(value_enum, default_value_t = Target::All)]
     pub target: Target,
     /// The configuration file. Default: ./pblink.toml if it exists, else the built-in defaults.
@@ -74,7 +74,7 @@ pub struct Args {
     pub json: bool,
 }
 
-/// What to build.
+/// Programs to build.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub enum Target {
     /// The STM32's demo, or your application.
@@ -100,9 +100,8 @@ struct Job {
 /// Runs the verb.
 pub fn run(args: Args, _global: &Global) -> anyhow::Result<Exit> {
     let source = checkout::find(args.source.as_deref())?;
-    let source = source
-        .canonicalize()
-        .with_context(|| format!("cannot tell where {} is", source.display()))?;
+    let source =
+        source.canonicalize().with_context(|| format!("cannot find {}", source.display()))?;
     let (stm32, esp8266) = (args.target != Target::Esp8266, args.target != Target::Stm32);
     if args.app.is_some() && !stm32 {
         return Err(Failed::with(Exit::Usage, "--app is for the STM32: build `stm32` or `all`"));

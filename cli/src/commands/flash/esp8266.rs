@@ -26,48 +26,49 @@ Examples:
   pblink flash esp8266 --image 0x00000.bin --image 0x10000.bin@0x10000
   pblink flash esp8266 --port /dev/ttyUSB1 --yes --json | jq .boot
 
-The chip is checked before anything is erased. All of its flash is erased, so that no old file or \
-password stays; --no-erase keeps what is not written. What was written is read back. The first sector \
-of the program is written last: when it is broken off, no half a program starts. Then the board is \
-started, and its first words are shown.
+pblink checks the chip before it erases anything. It erases all of the flash, so that no old file or \
+password stays; --no-erase keeps the sectors that are not written. It reads back what it has written. It \
+writes the first sector of the program last: if flashing is interrupted, a half-written program never \
+starts. Then it starts the board and shows its first words.
 
-A board without reset wires: hold its FLASH button (GPIO0 to ground), tap RESET, let go of FLASH, and run \
+A board without reset wires: hold its FLASH button (GPIO0 to ground), tap RESET, release FLASH, and run \
 this with --before no-reset.
 
-What `pblink build` made has to greet within 5 s of its start; of other programs, silence is only warned of.
+A program that `pblink build` made must greet within 5 s of its start, or flashing has failed. The silence \
+of another program is a warning.
 
 Exit codes: 0 flashed, 1 it failed, 2 wrong flags, 3 there is nothing to flash, 130 stopped.")]
 pub struct Args {
-    /// The serial port. Without it: the only USB adapter of a kind that ESP8266 boards have; other
-    /// ports are never touched.
+    /// Serial port of the ESP8266. Default: the only USB adapter of a kind that ESP8266 boards have;
+    /// other ports are never touched.
     #[arg(short, long, value_name = "PORT", value_parser = port)]
     pub port: Option<String>,
-    /// Bits per second. Without it: what is safe. It goes lower by itself when the line is bad.
+    /// Bits per second. Default: a speed that is safe. On a bad line pblink retries at a lower one.
     #[arg(short, long, value_name = "N", value_parser = clap::value_parser!(u32).range(9600..=4_000_000))]
     pub baud: Option<u32>,
-    /// A file, and its address in flash (0 without). Can be given several times. Without it: what
+    /// A file and its address in flash, 0 if none is given; may be repeated. Default: the program that
     /// `pblink build` made.
     #[arg(short, long, value_name = "FILE[@ADDR]")]
     pub image: Vec<Named>,
-    /// How the board gets into its loader.
+    /// Way into the board's loader.
     #[arg(long, value_enum, default_value_t = How::DefaultReset, value_name = "HOW")]
     pub before: How,
     /// Erase only the sectors that are written.
     #[arg(long)]
     pub no_erase: bool,
-    /// Let the loader in the chip's ROM do all the work, if the faster one in RAM makes trouble.
+    /// Use the loader in the chip's ROM alone, if the faster one in RAM fails.
     #[arg(long)]
     pub no_stub: bool,
-    /// How much is read back. `auto` is everything if the loader can hash, else samples.
+    /// Amount that is read back. `auto` is everything if the loader can hash, else samples.
     #[arg(long, value_enum, default_value_t = Much::Auto, value_name = "HOW")]
     pub verify: Much,
-    /// What the program is told of the size of flash: that of the board (what MicroPython wants), or
-    /// what its file says (what programs made with Espressif's SDK 3 want). Without it: `keep` for what
-    /// `pblink build` made and for programs with a second file at 0x10000, as the SDK makes them, else
+    /// Size of flash in the header of the program: the board's, as MicroPython wants it, or the one
+    /// in the file, as programs made with Espressif's SDK 3 want it. Default: `keep` for programs that
+    /// `pblink build` made and for those with a second file at 0x10000, as the SDK makes them, else
     /// `board`.
     #[arg(long, value_enum, value_name = "WHAT")]
     pub header_size: Option<HeaderSize>,
-    /// Size of the board's flash (such as 512KB or 4MB), if it does not tell it by itself.
+    /// Size of the board's flash, such as 512KB or 4MB, if the chip does not report it.
     #[arg(long, value_name = "SIZE", value_parser = size)]
     pub flash_size: Option<u32>,
     /// The folder with the sources of pblink, under which `pblink build` left its files.
@@ -81,7 +82,7 @@ pub struct Args {
     pub json: bool,
 }
 
-/// How the board gets into its loader.
+/// Way into the board's loader.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub enum How {
     /// The adapter's wires DTR and RTS do it.
@@ -90,7 +91,7 @@ pub enum How {
     NoReset,
 }
 
-/// How much is read back.
+/// Amount that is read back.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub enum Much {
     /// Everything if the loader can hash, else samples.
@@ -103,10 +104,10 @@ pub enum Much {
     None,
 }
 
-/// What the program is told of the size of flash.
+/// Size of flash in the header of a program.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub enum HeaderSize {
-    /// What its file says.
+    /// The one in its file.
     Keep,
     /// The board's.
     Board,

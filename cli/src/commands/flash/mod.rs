@@ -14,12 +14,12 @@ Examples:
   pblink flash esp8266                      what `pblink build` made, over the one serial adapter
   pblink flash stm32                        what `pblink build` made, by probe or USB, whichever is there")]
 pub struct Args {
-    /// Which board.
+    /// Board to flash.
     #[command(subcommand)]
     pub board: Board,
 }
 
-/// Which board.
+/// Board to flash.
 #[derive(Debug, clap::Subcommand)]
 pub enum Board {
     /// The ESP8266, over a serial port.

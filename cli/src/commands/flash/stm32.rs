@@ -35,7 +35,7 @@ program that was written only in part does not start: just flash again.
 Exit codes: 0 the program is on the board and runs, 1 it failed, 2 wrong flags, 3 there is nothing to \
 flash, 130 stopped by ctrl-C.")]
 pub struct Args {
-    /// How to reach the board.
+    /// Way to the board.
     #[command(flatten)]
     pub way: Way,
     /// A program: an ELF file, or bytes for this address (0x08000000 if none is given). Repeat it for a

@@ -1,4 +1,4 @@
-//! Who may connect, and from where.
+//! The clients that may connect, and the addresses to listen on.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 

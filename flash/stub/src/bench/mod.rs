@@ -214,7 +214,7 @@ impl Bench {
     }
 }
 
-/// Where the core starts.
+/// Address at which the core starts.
 #[unsafe(no_mangle)]
 extern "C" fn bench_main() -> ! {
     for at in DATA.step_by(4) {
@@ -268,10 +268,10 @@ extern "C" fn bench_trap(registers: &mut [u32; 16], pc: u32) -> u32 {
 /// An instruction that loads or stores a word.
 struct Access {
     is_load: bool,
-    /// Which register it is loaded to or stored from.
+    /// Register that it is loaded to or stored from.
     t: usize,
     address: u32,
-    /// Where the next instruction is.
+    /// Address of the next instruction.
     next: u32,
 }
 

@@ -164,7 +164,7 @@ static MEMORY: Place<Memory> = Place(UnsafeCell::new(Memory::new()));
 static DECOMPRESSOR: Place<MaybeUninit<DecompressorOxide>> =
     Place(UnsafeCell::new(MaybeUninit::uninit()));
 
-/// Where `start.S` jumps to. Returns when the chip shall go on to the program in flash.
+/// Entry from `start.S`. Returns when the chip shall go on to the program in flash.
 #[unsafe(no_mangle)]
 extern "C" fn pblink_stub_main() {
     ets_isr_mask(UART_INTERRUPT);

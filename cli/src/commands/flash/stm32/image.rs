@@ -1,4 +1,4 @@
-//! Which bytes go where.
+//! Images for the STM32, and their addresses.
 
 use std::fs;
 use std::path::Path;
