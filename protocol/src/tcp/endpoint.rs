@@ -53,6 +53,8 @@ pub trait Host<L> {
     fn acked(&mut self, ticket: Ticket, line: Option<L>, took: Duration) {
         let _ = (ticket, line, took);
     }
+    /// Called when the peer has begun anew, before its first line since is delivered.
+    fn restarted(&mut self) {}
     /// Called for a line that is not a message, acknowledgement or keepalive. It is ignored.
     fn invalid(&mut self, line: &[u8]) {
         let _ = line;
@@ -220,6 +222,12 @@ impl<B: LineBuf, L, const N: usize, S: Store<Line = L>> Endpoint<B, L, N, S> {
         self.outbox.done(ticket, sending)
     }
 
+    /// Returns the oldest lines that the peer has acknowledged and that are not [done](Self::done), in
+    /// order: those whose removal the owner commits next.
+    pub fn acked_oldest(&self) -> impl Iterator<Item = Ticket> + '_ {
+        self.outbox.acked_oldest()
+    }
+
     /// Sets the number of the oldest line, from a store: its first line was sent by an earlier process,
     /// or is to be the next after all that were. Returns false, and nothing happens, if a line has been
     /// sent and is not done.
@@ -231,6 +239,12 @@ impl<B: LineBuf, L, const N: usize, S: Store<Line = L>> Endpoint<B, L, N, S> {
     /// keeps for [`set_first_number`](Self::set_first_number).
     pub fn first_number(&self) -> Mid {
         self.outbox.first()
+    }
+
+    /// Returns what [`first_number`](Self::first_number) will be once the `acked` oldest lines are
+    /// [done](Self::done).
+    pub fn first_number_after(&self, acked: usize) -> Mid {
+        self.outbox.first_after(acked)
     }
 
     /// Returns the number of lines that are waiting or unacknowledged.
@@ -323,6 +337,7 @@ impl<B: LineBuf, L, const N: usize, S: Store<Line = L>> Endpoint<B, L, N, S> {
                         window.restart(mid);
                         held.restarted(window.local());
                         connection.held.retain(window.local());
+                        host.restarted();
                     }
                     let receipt = held.receipt(mid);
                     let disposition = host.deliver(text, receipt);

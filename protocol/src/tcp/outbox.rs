@@ -85,8 +85,19 @@ impl<S: Store, const N: usize> Outbox<S, N> {
 
     /// Returns the number that the oldest line has or will have.
     pub(super) fn first(&self) -> Mid {
-        let oldest = self.slots.iter().find(|s| !matches!(s.state, State::Acked(_)));
-        oldest.and_then(|slot| slot.state.mid()).unwrap_or(self.next_mid)
+        self.first_after(0)
+    }
+
+    /// Returns the oldest lines that are acknowledged and not done, in order.
+    pub(super) fn acked_oldest(&self) -> impl Iterator<Item = Ticket> + '_ {
+        let left = self.slots.iter().filter(|slot| !matches!(slot.state, State::Acked(_)));
+        left.take_while(|slot| slot.acked).map(|slot| slot.ticket)
+    }
+
+    /// Returns the number that will be the oldest line's once the `acked` oldest are done.
+    pub(super) fn first_after(&self, acked: usize) -> Mid {
+        let mut left = self.slots.iter().filter(|slot| !matches!(slot.state, State::Acked(_)));
+        left.nth(acked).and_then(|slot| slot.state.mid()).unwrap_or(self.next_mid)
     }
 
     /// Returns true for a line that is repeated until it is acknowledged. One that is lost with number 0
