@@ -1,38 +1,51 @@
-//! All waiting lines of a client at once, for an owner that commits them together.
+//! All that is to be stored of a client at once, for an owner that commits.
 
 use std::fmt;
 use std::sync::Arc;
 
+use pblink_protocol::tcp::endpoint::Ticket;
+
 use crate::error::Closed;
-use crate::session::Session;
+use crate::session::{Session, Tag};
 use crate::state::SessionState;
 
-/// All lines of a client that were waiting, none acknowledged yet: see
-/// [`Connection::take_batch`](crate::Connection::take_batch).
+/// All lines of a client that were waiting, none acknowledged yet, and its session with them: see
+/// [`Connection::take_batch`](crate::Connection::take_batch) and
+/// [`Server::next_batch`](crate::Server::next_batch).
 ///
 /// [`accept`](Self::accept) acknowledges all of them with one write to the socket. Dropped without that,
 /// all go back to the head of the queue.
 #[must_use = "a batch that is dropped without accept() is handed out again"]
 pub struct Batch {
     session: Arc<Session>,
-    lines: Lines,
-    state: SessionState,
+    content: Content,
     /// The session wants to know that it is given back.
     out: bool,
+}
+
+/// The part of a session that an owner commits.
+#[derive(Debug)]
+pub(crate) struct Content {
+    pub(crate) lines: Lines,
+    pub(crate) state: SessionState,
+    /// The oldest lines to the client, as far as it has acknowledged them.
+    pub(crate) done: Vec<Ticket>,
+    /// The endpoint had settled so often.
+    pub(crate) settled: u32,
 }
 
 /// Texts, one behind the other.
 #[derive(Debug, Default)]
 pub(crate) struct Lines {
     text: String,
-    /// The end of each, and true for a report.
-    ends: Vec<(usize, bool)>,
+    /// The end of each.
+    ends: Vec<(usize, Tag)>,
 }
 
 impl Lines {
-    pub(crate) fn push(&mut self, text: &str, report: bool) {
+    pub(crate) fn push(&mut self, text: &str, tag: Tag) {
         self.text.push_str(text);
-        self.ends.push((self.text.len(), report));
+        self.ends.push((self.text.len(), tag));
     }
 }
 
@@ -45,11 +58,14 @@ pub struct BatchLine<'a> {
     /// It is a report of the ESP8266 rather than a line of the board's program: only with
     /// [`Builder::hold_reports`](crate::Builder::hold_reports).
     pub report: bool,
+    /// Times that the client's program has begun anew before this line, as far as this server has seen:
+    /// counted from 0 for each server. It wraps after 2³².
+    pub restarts: u32,
 }
 
 impl Batch {
-    pub(crate) fn new(session: Arc<Session>, lines: Lines, state: SessionState) -> Self {
-        Self { session, lines, state, out: true }
+    pub(crate) fn new(session: Arc<Session>, content: Content) -> Self {
+        Self { session, content, out: true }
     }
 
     /// Returns the id of the client that sent the lines.
@@ -57,23 +73,43 @@ impl Batch {
         &self.session.id
     }
 
-    /// Returns the number of lines; at least one.
-    #[allow(clippy::len_without_is_empty, reason = "no batch is empty")]
+    /// Returns the number of lines.
     pub fn len(&self) -> usize {
-        self.lines.ends.len()
+        self.content.lines.ends.len()
+    }
+
+    /// Returns true if there is no line, only a [state](Self::state) to be stored:
+    /// [`Connection::take_batch`](crate::Connection::take_batch) gives no such batch without
+    /// [`Builder::commits`](crate::Builder::commits).
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Returns the bytes of all lines together.
+    pub fn bytes(&self) -> usize {
+        self.content.lines.text.len()
     }
 
     /// Returns the lines, in order.
     pub fn lines(&self) -> impl ExactSizeIterator<Item = BatchLine<'_>> {
         let mut from = 0;
-        self.lines.ends.iter().map(move |&(to, report)| {
-            let text = &self.lines.text[from..to];
+        let lines = &self.content.lines;
+        lines.ends.iter().map(move |&(to, Tag { report, restarts })| {
+            let text = &lines.text[from..to];
             from = to;
-            BatchLine { text, report }
+            BatchLine { text, report, restarts }
         })
     }
 
-    /// Returns the session as it was when the batch was taken: it knows the messages of the batch
+    /// Returns the number of lines *to* the client that are done: its oldest ones, which it has
+    /// acknowledged. The owner removes them from its store in the same transaction. Always 0 without
+    /// [`Builder::commits`](crate::Builder::commits).
+    pub fn done(&self) -> usize {
+        self.content.done.len()
+    }
+
+    /// Returns the session as it was when the batch was taken, with the lines that are
+    /// [done](Self::done) removed: it knows the messages of the batch
     /// and of those before it, and none that came later. Stored in the same transaction as the
     /// lines, and [restored](crate::Builder::restore_states), nothing is lost or duplicated
     /// whenever the program dies.
@@ -81,17 +117,18 @@ impl Batch {
     /// Reports are messages, too, and so must be stored: see
     /// [`Builder::hold_reports`](crate::Builder::hold_reports).
     pub fn state(&self) -> &SessionState {
-        &self.state
+        &self.content.state
     }
 
-    /// Acknowledges all lines to the client: they are where they cannot be lost.
+    /// Acknowledges all lines to the client: they are where they cannot be lost. Lines to it that are
+    /// done leave the session, and make room for others.
     ///
     /// # Errors
     /// [`Closed`] if the server was shut down before: the lines are not acknowledged, and the
     /// [`SavedSessions`](crate::SavedSessions) hold them.
     pub fn accept(mut self) -> Result<(), Closed> {
         self.out = false;
-        self.session.accept_batch()
+        self.session.accept_batch(&self.content)
     }
 }
 
@@ -108,6 +145,7 @@ impl fmt::Debug for Batch {
         f.debug_struct("Batch")
             .field("client", &self.client())
             .field("len", &self.len())
+            .field("done", &self.done())
             .finish_non_exhaustive()
     }
 }

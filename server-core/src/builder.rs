@@ -50,9 +50,10 @@ pub enum BindError {
     /// A limit is zero, or larger than 16 MiB (lengths) or 2²⁴ (counts).
     #[error("{0} must be between 1 and 16777216")]
     Limit(&'static str),
-    /// The saved sessions come from a server with another time-out or `max_line`.
+    /// The saved sessions come from a server with another time-out or `max_line`, or are for one that
+    /// [commits](Builder::commits).
     #[error(
-        "the saved sessions have another time-out or max_line than this server: use the same values"
+        "the saved sessions have another time-out or max_line than this server, or this one commits: use          the same values, and restore one that commits from its store"
     )]
     Restore,
 }
@@ -80,6 +81,7 @@ pub struct Builder {
     queue: (usize, usize),
     queue_total: usize,
     hold_reports: bool,
+    commits: bool,
     max_clients: usize,
     max_connections: usize,
     max_pending: usize,
@@ -108,6 +110,7 @@ impl Builder {
             queue: (255, 256 * 1024),
             queue_total: 64 * 1024 * 1024,
             hold_reports: false,
+            commits: false,
             max_clients: 16 * 1024,
             max_connections: 32 * 1024,
             max_pending: 1024,
@@ -194,6 +197,20 @@ impl Builder {
     /// [`Connection::read_line`](crate::Connection::read_line) passes over them in any case.
     pub fn hold_reports(mut self, hold: bool) -> Self {
         self.hold_reports = hold;
+        self
+    }
+
+    /// Makes the application an owner that commits: it keeps lines from and to its clients in a store, and
+    /// takes what is to be stored from [`Server::next_batch`]. Default false.
+    ///
+    /// Reports are [held](Self::hold_reports) then. A line to a client stays in its session, unacknowledged in
+    /// every respect, until the owner has committed that it is [done](crate::Batch::done); lines are written by
+    /// [`Connection::post`](crate::Connection::post), in the order of the store. Best-effort lines are
+    /// repeated like others, since a store cannot know that one was sent. A shutdown waits for no
+    /// acknowledgement of a client. After it, or a crash, the next server is built from the store by
+    /// [`restore_states`](Self::restore_states), and not by [`restore`](Self::restore).
+    pub fn commits(mut self, commits: bool) -> Self {
+        self.commits = commits;
         self
     }
 
@@ -288,10 +305,11 @@ impl Builder {
             queue_lines: self.queue.0,
             queue_bytes: self.queue.1,
             queue_total: self.queue_total,
-            hold_reports: self.hold_reports,
+            hold_reports: self.hold_reports || self.commits,
+            commits: self.commits,
             max_clients: self.max_clients,
         };
-        if !self.restore.fits(&limits) {
+        if self.commits && !self.restore.is_empty() || !self.restore.fits(&limits) {
             return Err(BindError::Restore);
         }
         Ok(Setup {

@@ -6,8 +6,9 @@ use std::sync::Arc;
 use pblink_protocol::delivery::Delivery;
 use pblink_protocol::tcp::endpoint::Ticket;
 use pblink_protocol::tcp::line::check_text;
+use tokio::sync::TryAcquireError;
 
-use crate::batch::{Batch, Lines};
+use crate::batch::Batch;
 use crate::error::{Closed, WriteError};
 use crate::event::Cause;
 use crate::received::Received;
@@ -46,9 +47,8 @@ impl Connection {
     /// # Errors
     /// [`Closed`] once the server is being shut down.
     pub fn take_batch(&self) -> Result<Option<Batch>, Closed> {
-        let mut lines = Lines::default();
-        let state = self.0.try_lend_all(|text, report| lines.push(text, report))?;
-        Ok(state.map(|state| Batch::new(Arc::clone(&self.0), lines, state)))
+        let content = self.0.take_batch()?;
+        Ok(content.map(|content| Batch::new(Arc::clone(&self.0), content)))
     }
 
     /// Waits until a batch can be taken, and [takes](Self::take_batch) it.
@@ -120,12 +120,7 @@ impl Connection {
     /// If the text cannot be a line, is too long, or the server was shut down.
     pub async fn write(&self, line: &str, delivery: Delivery) -> Result<(), WriteError> {
         let session = &*self.0;
-        let text = check_text(line)?;
-        let max = session.shared.limits.max_written;
-        if text.len() > max {
-            let len = text.len();
-            return Err(WriteError::TooLong { len, max });
-        }
+        let text = self.check(line)?;
         let place = session.room.acquire().await;
         // The session gives the place back when the line has left its queue.
         place.map_err(|_| WriteError::Closed)?.forget();
@@ -137,6 +132,32 @@ impl Connection {
         let result = std::future::poll_fn(|cx| session.poll_done(ticket, best_effort, cx)).await;
         pending.done = true;
         result
+    }
+
+    /// Puts a line behind those to be sent, without waiting for anything: for an owner that has it in
+    /// its store, and learns from [`Batch::done`] that the client has it.
+    ///
+    /// # Errors
+    /// [`WriteError::Full`] if 64 lines of this link are waiting or unacknowledged (with
+    /// [`Builder::commits`](crate::Builder::commits): or not committed as done); if the text cannot be a line
+    /// or is too long; or if the server was shut down.
+    pub fn post(&self, line: &str, delivery: Delivery) -> Result<(), WriteError> {
+        let session = &*self.0;
+        let text = self.check(line)?;
+        match session.room.try_acquire() {
+            // The session gives the place back when the line has left its queue.
+            Ok(place) => place.forget(),
+            Err(TryAcquireError::NoPermits) => return Err(WriteError::Full),
+            Err(TryAcquireError::Closed) => return Err(WriteError::Closed),
+        }
+        session.post(text, delivery)
+    }
+
+    /// Checks that a text can be sent as a line, and returns it without a newline at its end.
+    fn check<'a>(&self, line: &'a str) -> Result<&'a str, WriteError> {
+        let text = check_text(line)?;
+        let (len, max) = (text.len(), self.0.shared.limits.max_written);
+        if len > max { Err(WriteError::TooLong { len, max }) } else { Ok(text) }
     }
 
     /// Returns all that is known of the link at this moment.

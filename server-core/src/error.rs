@@ -27,6 +27,10 @@ pub enum WriteError {
         /// The limit in bytes.
         max: usize,
     },
+    /// As many lines as may be are waiting or unacknowledged: only from
+    /// [`Connection::post`](crate::Connection::post), which does not wait.
+    #[error("64 lines to this client are not acknowledged yet; write again when some are")]
+    Full,
     /// The link was [`Closed`] before it took the line.
     #[error(
         "the server was shut down, or has forgotten this client; the line was not sent: ask the server \

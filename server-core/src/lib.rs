@@ -95,7 +95,7 @@ mod bus;
 mod connection;
 mod error;
 pub mod event;
-mod newcomers;
+mod queue;
 mod received;
 mod refusals;
 mod registry;

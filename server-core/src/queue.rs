@@ -1,13 +1,15 @@
-//! The clients that nobody has taken on yet: see [`Server::next_client`](crate::Server::next_client).
+//! Queues of sessions for the application: the clients that nobody has taken on yet
+//! ([`Server::next_client`](crate::Server::next_client)), and those that have something to commit
+//! ([`Server::next_batch`](crate::Server::next_batch)).
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use tokio::sync::Notify;
 
-/// A queue of sessions `S`. Each gets in once in its life, so the number of sessions bounds it.
+/// A queue of sessions `S`. Each is in it at most once, so the number of sessions bounds it.
 #[derive(Debug)]
-pub(crate) struct Newcomers<S> {
+pub(crate) struct Sessions<S> {
     queue: Mutex<Queue<S>>,
     changed: Notify,
 }
@@ -19,10 +21,16 @@ struct Queue<S> {
     closed: bool,
 }
 
+impl<S> Queue<S> {
+    fn pop(&mut self) -> Option<Arc<S>> {
+        std::iter::from_fn(|| self.waiting.pop_front()).find_map(|session| session.upgrade())
+    }
+}
+
 /// Forgotten sessions that the queue may hold before it looks for them.
 const SWEEP: usize = 64;
 
-impl<S> Newcomers<S> {
+impl<S> Sessions<S> {
     pub(crate) fn new() -> Self {
         let queue = Queue { waiting: VecDeque::new(), closed: false };
         Self { queue: Mutex::new(queue), changed: Notify::new() }
@@ -64,17 +72,21 @@ impl<S> Newcomers<S> {
                 if queue.closed {
                     return None;
                 }
-                while let Some(session) = queue.waiting.pop_front() {
-                    if let Some(session) = session.upgrade() {
-                        if !queue.waiting.is_empty() {
-                            // Several may have come with one call.
-                            self.changed.notify_one();
-                        }
-                        return Some(session);
+                if let Some(session) = queue.pop() {
+                    if !queue.waiting.is_empty() {
+                        // Several may have come with one call.
+                        self.changed.notify_one();
                     }
+                    return Some(session);
                 }
             }
             changed.await;
         }
+    }
+
+    /// Returns the next session, if there is one and the queue is open.
+    pub(crate) fn try_next(&self) -> Option<Arc<S>> {
+        let mut queue = self.lock();
+        if queue.closed { None } else { queue.pop() }
     }
 }

@@ -47,6 +47,8 @@ pub(crate) struct Registry {
     pub(crate) sessions: BTreeMap<String, Arc<Session>>,
     /// Ids that the application has asked for: they are not strangers.
     wanted: BTreeSet<String>,
+    /// Ids that were forgotten since the owner asked, if it commits.
+    forgotten: Vec<String>,
     /// The server was shut down: sessions that are made from now on are over at once.
     over: bool,
     /// The sessions that the shutdown has to give back. Here, so that one that is given up half way loses nothing.
@@ -100,7 +102,7 @@ impl Inner {
     }
 
     fn insert(&self, registry: &mut Registry, id: &str) -> Arc<Session> {
-        let session = Arc::new(Session::new(id.to_owned(), Arc::clone(&self.shared)));
+        let session = Session::new(id.to_owned(), Arc::clone(&self.shared));
         if registry.over {
             session.finish();
         }
@@ -144,6 +146,9 @@ impl Inner {
         for id in ids {
             if registry.sessions.get(&id).is_some_and(|session| session.forget()) {
                 registry.sessions.remove(&id);
+                if self.shared.limits.commits {
+                    registry.forgotten.push(id);
+                }
                 clients += 1;
             }
         }
@@ -170,6 +175,10 @@ impl Inner {
         Ok(self.insert(&mut registry, id))
     }
 
+    pub(crate) fn take_forgotten(&self) -> Vec<String> {
+        std::mem::take(&mut self.registry().forgotten)
+    }
+
     pub(crate) fn sessions(&self) -> Vec<Arc<Session>> {
         self.registry().sessions.values().cloned().collect()
     }
@@ -189,6 +198,7 @@ impl Inner {
             let mut registry = self.registry();
             registry.over = true;
             self.shared.newcomers.close();
+            self.shared.due.close();
             registry.sessions.values().cloned().collect::<Vec<_>>()
         };
         let saved = sessions.into_iter().filter_map(|session| {

@@ -9,12 +9,13 @@ use tokio::sync::{Semaphore, watch};
 use tokio::time::{Instant, timeout, timeout_at};
 
 use crate::accept::accept;
+use crate::batch::Batch;
 use crate::budget::Budget;
 use crate::bus::{Bus, Events};
 use crate::connection::Connection;
 use crate::error::Closed;
 use crate::event::{EventKind, Refusal};
-use crate::newcomers::Newcomers;
+use crate::queue::Sessions;
 use crate::refusals::Refusals;
 use crate::registry::{Inner, Registry, SavedSessions, Setup};
 use crate::session::{Clock, Core, Session, Shared};
@@ -56,20 +57,20 @@ impl Server {
         let shared = Arc::new(Shared {
             limits: setup.limits,
             bus: Bus::new(),
-            newcomers: Newcomers::new(),
+            newcomers: Sessions::new(),
+            due: Sessions::new(),
             inboxes: Budget::new(setup.limits.queue_total),
             clock: restore.origin.map_or(Clock(Instant::now()), |(clock, _)| clock),
         });
         let mut registry = Registry::default();
         for (id, core) in restore.sessions {
-            let session = Arc::new(Session::restore(id.clone(), Arc::clone(&shared), core));
+            let session = Session::restore(id.clone(), Arc::clone(&shared), core);
             session.announce();
             registry.sessions.insert(id, session);
         }
         for (id, state) in states {
             registry.sessions.entry(id).or_insert_with_key(|id| {
                 let session = Session::from_state(id.clone(), Arc::clone(&shared), state);
-                let session = Arc::new(session);
                 session.announce();
                 session
             });
@@ -143,6 +144,44 @@ impl Server {
     /// [`Closed`] once the server was shut down.
     pub async fn next_client(&self) -> Result<Connection, Closed> {
         self.inner.shared.newcomers.next().await.map(Connection).ok_or(Closed)
+    }
+
+    /// Waits until some client has something to commit, and takes it as a batch: lines from it, lines to it
+    /// that are done, or a change of its session. Only for an owner that
+    /// [commits](crate::Builder::commits).
+    ///
+    /// Clients come in the order in which they had something. Each has at most one batch out; what comes
+    /// meanwhile is in its next one. Dropping the future loses nothing.
+    ///
+    /// # Errors
+    /// [`Closed`] once the server is being shut down.
+    pub async fn next_batch(&self) -> Result<Batch, Closed> {
+        loop {
+            let session = self.inner.shared.due.next().await.ok_or(Closed)?;
+            // A session that is over has nothing more.
+            if let Ok(Some(batch)) = Connection(session).take_batch() {
+                return Ok(batch);
+            }
+        }
+    }
+
+    /// Takes what some client has to commit at this moment, as [`next_batch`](Self::next_batch) does. `None`:
+    /// nobody has anything.
+    pub fn try_batch(&self) -> Option<Batch> {
+        loop {
+            let session = self.inner.shared.due.try_next()?;
+            if let Ok(Some(batch)) = Connection(session).take_batch() {
+                return Some(batch);
+            }
+        }
+    }
+
+    /// Returns the ids of the clients that were [forgotten](crate::Builder::max_clients) since the last call,
+    /// for an owner that [commits](crate::Builder::commits). It removes their sessions from its store, in the
+    /// same transaction as batches that it has taken *before* this call, and ahead of them: one of them may
+    /// be of a client that is back.
+    pub fn take_forgotten(&self) -> Vec<String> {
+        self.inner.take_forgotten()
     }
 
     /// Returns the link to a client, connected or not, if it is expected or has ever connected.
@@ -238,6 +277,7 @@ impl Server {
             session.room.close();
             session.close_reading();
         }
+        self.inner.shared.due.close();
         for session in &sessions {
             if timeout_at(deadline, session.drained()).await.is_err() {
                 break;

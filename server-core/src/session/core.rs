@@ -8,13 +8,14 @@ use std::task::Waker;
 
 use pblink_protocol::delivery::Delivery;
 use pblink_protocol::layer::Layer;
-use pblink_protocol::tcp::endpoint::{Endpoint, Role, Ticket, Timing};
+use pblink_protocol::tcp::endpoint::{Endpoint, Role, Ticket};
 use pblink_protocol::time::{Instant, earliest};
 
-use super::Shared;
 use super::inbox::Loan;
 use super::side::{Receiver, Side, Waiter};
 use super::transport::{Socket, Transport};
+use super::{Limits, Shared};
+use crate::batch::{Content, Lines};
 use crate::buffers::{LineBytes, Partial};
 use crate::event::{Cause, EventKind};
 use crate::state::SessionState;
@@ -45,13 +46,22 @@ pub(crate) struct Core {
     pub(crate) connects: u64,
     /// It is, or was, among the newcomers.
     pub(crate) announced: bool,
+    /// The owner of the server commits: see [`Builder::commits`](crate::Builder::commits).
+    commits: bool,
+    /// It is among the sessions that have something to commit.
+    pub(crate) queued: bool,
+    /// The endpoint had settled so often when its state was last stored.
+    settled: u32,
     outages: u64,
 }
 
 impl Core {
-    pub(crate) fn new(timing: Timing, max_line: usize, now: Instant) -> Self {
+    pub(crate) fn new(limits: &Limits, now: Instant) -> Self {
+        let partial = Partial::new(limits.max_line);
+        let mut endpoint = Endpoint::new(Role::Server, limits.timing, partial);
+        endpoint.set_commits(limits.commits);
         Self {
-            endpoint: Endpoint::new(Role::Server, timing, Partial::new(max_line)),
+            endpoint,
             side: Side::default(),
             transport: None,
             held: 0,
@@ -64,6 +74,9 @@ impl Core {
             peer: None,
             connects: 0,
             announced: false,
+            commits: limits.commits,
+            queued: false,
+            settled: 0,
             outages: 0,
         }
     }
@@ -150,13 +163,16 @@ impl Core {
         self.draining = false;
         self.rivals = false;
         self.announced = false;
+        self.queued = false;
         self.held = 0;
     }
 
     /// Returns since when the client is away, if it is and all its lines were taken.
     pub(super) fn idle_since(&self) -> Option<Instant> {
         let away = matches!(self.link, LinkState::Down { .. }) && self.side.inbox.len() == 0;
-        away.then_some(self.since)
+        // The owner's store has lines for it.
+        let owed = self.commits && self.endpoint.unacked() > 0;
+        (away && !owed).then_some(self.since)
     }
 
     pub(crate) fn is_worth_keeping(&self) -> bool {
@@ -271,7 +287,9 @@ impl Core {
         if self.side.inbox.is_out() {
             return false;
         }
-        self.transport.is_none() || (self.endpoint.unacked() == 0 && self.blocked_since().is_none())
+        // The owner has the lines to the client in its store, and need not wait for them.
+        let sent = self.commits || self.endpoint.unacked() == 0;
+        self.transport.is_none() || (sent && self.blocked_since().is_none())
     }
 
     /// Adds a line to those to send.
@@ -347,15 +365,45 @@ impl Core {
         receipt.map(|receipt| self.endpoint.release(receipt)).is_some()
     }
 
-    /// Accepts all lines of the batch that is out.
-    pub(crate) fn accept_batch(&mut self) {
-        let endpoint = &mut self.endpoint;
-        self.side.inbox.accept_batch(|receipt| endpoint.release(receipt));
+    /// Returns true if an owner that commits has something to commit, and has no batch of this
+    /// session already.
+    pub(crate) fn is_due(&self) -> bool {
+        self.commits
+            && !self.closing
+            && !self.side.inbox.is_out()
+            && (self.side.inbox.len() > 0
+                || self.endpoint.acked_oldest().next().is_some()
+                || self.endpoint.stats().settled != self.settled)
     }
 
-    /// Returns the knowledge of the client at this moment, for a store.
-    pub(crate) fn state(&self) -> SessionState {
-        SessionState::new(self.endpoint.window().clone(), self.endpoint.first_number())
+    /// Lends all waiting lines as a batch, with the knowledge of the client at this moment. `None`: there
+    /// is nothing to store, or the application has lines already.
+    pub(crate) fn take_batch(&mut self) -> Option<Content> {
+        if !(self.is_due() || self.side.inbox.is_waiting()) {
+            return None;
+        }
+        let mut lines = Lines::default();
+        if !self.side.inbox.lend_all(|text, tag| lines.push(text, tag)) {
+            return None;
+        }
+        let done: Vec<_> = match self.commits {
+            true => self.endpoint.acked_oldest().collect(),
+            false => Vec::new(),
+        };
+        let settled = self.endpoint.stats().settled;
+        let next = self.endpoint.first_number_after(done.len());
+        let state = SessionState::new(self.endpoint.window().clone(), next);
+        Some(Content { lines, state, done, settled })
+    }
+
+    /// Accepts all lines of the batch that is out, and removes those to the client that are done.
+    pub(crate) fn accept_batch(&mut self, content: &Content) {
+        let endpoint = &mut self.endpoint;
+        self.side.inbox.accept_batch(|receipt| endpoint.release(receipt));
+        for &ticket in &content.done {
+            endpoint.done(ticket);
+        }
+        self.settled = content.settled;
     }
 
     /// Takes what is known of the client from a store, before anything has happened.

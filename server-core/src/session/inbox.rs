@@ -27,12 +27,21 @@ pub(crate) struct Inbox<R> {
     batch: Option<(usize, usize)>,
 }
 
+/// What is known of a line beside its text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct Tag {
+    /// It is a report of the ESP8266.
+    pub(crate) report: bool,
+    /// Times that its sender had begun anew before it.
+    pub(crate) restarts: u32,
+}
+
 #[derive(Debug)]
 struct Head<R> {
     receipt: R,
     /// Lines are bounded far below 4 GiB by the builder.
     len: u32,
-    report: bool,
+    tag: Tag,
 }
 
 #[derive(Debug)]
@@ -40,7 +49,7 @@ struct Lent<R> {
     loan: Loan,
     receipt: R,
     text: Arc<str>,
-    report: bool,
+    tag: Tag,
     /// It is with the application; otherwise it was given back, and waits.
     out: bool,
 }
@@ -95,9 +104,9 @@ impl<R> Inbox<R> {
         self.batch.is_some() || self.lent.iter().any(|lent| lent.out)
     }
 
-    pub(crate) fn push(&mut self, text: &str, receipt: R, report: bool) {
+    pub(crate) fn push(&mut self, text: &str, receipt: R, tag: Tag) {
         self.ring.extend(text.as_bytes());
-        self.heads.push_back(Head { receipt, len: text.len() as u32, report });
+        self.heads.push_back(Head { receipt, len: text.len() as u32, tag });
     }
 
     /// Moves the oldest waiting line into `line`, in place of what it held.
@@ -109,12 +118,12 @@ impl<R> Inbox<R> {
             let lent = self.remove_lent(at)?;
             line.clear();
             line.push_str(&lent.text);
-            return Some(Taken { receipt: lent.receipt, report: lent.report });
+            return Some(Taken { receipt: lent.receipt, report: lent.tag.report });
         }
         let head = self.heads.pop_front()?;
         let bytes = std::mem::take(line).into_bytes();
         *line = self.pop_text(head.len as usize, bytes);
-        Some(Taken { receipt: head.receipt, report: head.report })
+        Some(Taken { receipt: head.receipt, report: head.tag.report })
     }
 
     /// Takes the first text out of the ring, in the memory of `bytes`.
@@ -143,16 +152,16 @@ impl<R> Inbox<R> {
         }
         if let Some(lent) = self.lent.iter_mut().find(|lent| !lent.out) {
             lent.out = true;
-            return Some((lent.loan, Arc::clone(&lent.text), lent.report));
+            return Some((lent.loan, Arc::clone(&lent.text), lent.tag.report));
         }
         let head = self.heads.pop_front()?;
         let text: Arc<str> = self.pop_text(head.len as usize, Vec::new()).into();
         let loan = Loan(self.next_loan);
         self.next_loan += 1;
         self.lent_bytes += text.len();
-        let Head { receipt, report, .. } = head;
-        self.lent.push_back(Lent { loan, receipt, text: Arc::clone(&text), report, out: true });
-        Some((loan, text, report))
+        let Head { receipt, tag, .. } = head;
+        self.lent.push_back(Lent { loan, receipt, text: Arc::clone(&text), tag, out: true });
+        Some((loan, text, tag.report))
     }
 
     fn find(&self, loan: Loan) -> Option<usize> {
@@ -173,21 +182,21 @@ impl<R> Inbox<R> {
         self.remove_lent(at).map(|lent| lent.receipt)
     }
 
-    /// Copies all waiting lines to `each` (text, and whether it is a report), and lends them as a batch.
-    /// False if there are none, or if the application has some already.
-    pub(crate) fn lend_all(&mut self, mut each: impl FnMut(&str, bool)) -> bool {
-        if self.len() == 0 || self.is_out() {
+    /// Copies all waiting lines to `each`, and lends them as a batch, which may be empty. False if the
+    /// application has some already.
+    pub(crate) fn lend_all(&mut self, mut each: impl FnMut(&str, Tag)) -> bool {
+        if self.is_out() {
             return false;
         }
         for lent in &self.lent {
-            each(&lent.text, lent.report);
+            each(&lent.text, lent.tag);
         }
         let ring = &*self.ring.make_contiguous();
         let mut from = 0;
         for head in &self.heads {
             let to = from + head.len as usize;
             // They were `str`s when they were put in.
-            each(&String::from_utf8_lossy(&ring[from..to]), head.report);
+            each(&String::from_utf8_lossy(&ring[from..to]), head.tag);
             from = to;
         }
         self.batch = Some((self.lent.len(), self.heads.len()));
@@ -248,6 +257,10 @@ impl<R> Inbox<R> {
 mod tests {
     use super::*;
 
+    fn tag(report: bool) -> Tag {
+        Tag { report, restarts: 0 }
+    }
+
     fn text(n: usize) -> String {
         format!("{n} äöü €").repeat(n % 7 + 1)
     }
@@ -255,7 +268,7 @@ mod tests {
     fn filled(lines: usize) -> Inbox<usize> {
         let mut inbox = Inbox::default();
         for n in 0..lines {
-            inbox.push(&text(n), n, false);
+            inbox.push(&text(n), n, tag(false));
         }
         inbox
     }
@@ -272,7 +285,7 @@ mod tests {
         let mut inbox = Inbox::default();
         let mut read = 0;
         for n in 0..500 {
-            inbox.push(&text(n), n, false);
+            inbox.push(&text(n), n, tag(false));
             if n % 3 != 0 {
                 expect(&mut inbox, read);
                 read += 1;
@@ -292,7 +305,7 @@ mod tests {
     #[test]
     fn an_empty_text_is_a_line_too() {
         let mut inbox = Inbox::default();
-        inbox.push("", 7, true);
+        inbox.push("", 7, tag(true));
         let mut line = "before".to_owned();
         let taken = inbox.take_into(&mut line).expect("a line waits");
         assert_eq!((line.as_str(), taken.receipt, taken.report), ("", 7, true));
@@ -330,12 +343,12 @@ mod tests {
         assert!(inbox.lend_all(|text, _| texts.push(text.to_owned())));
         assert_eq!(texts, (0..5).map(text).collect::<Vec<_>>());
         // Nobody overtakes it.
-        inbox.push(&text(5), 5, false);
+        inbox.push(&text(5), 5, tag(false));
         assert!(!inbox.is_waiting() && inbox.lend().is_none());
         assert!(inbox.take_into(&mut String::new()).is_none());
         inbox.give_batch_back();
         assert!(inbox.lend_all(|_, _| {}));
-        inbox.push(&text(6), 6, false);
+        inbox.push(&text(6), 6, tag(false));
         let mut receipts = Vec::new();
         inbox.accept_batch(|receipt| receipts.push(receipt));
         assert_eq!(receipts, [0, 1, 2, 3, 4, 5]);

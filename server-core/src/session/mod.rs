@@ -12,7 +12,7 @@ mod transport;
 
 use std::io;
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::task::{Context, Poll, Waker, ready};
 
 use pblink_protocol::delivery::Delivery;
@@ -22,15 +22,16 @@ use pblink_protocol::time::Instant;
 use tokio::sync::{Notify, Semaphore};
 
 pub(crate) use self::core::Core;
-pub(crate) use self::inbox::Loan;
+pub(crate) use self::inbox::{Loan, Tag};
 pub(crate) use self::task::run;
 pub(crate) use self::transport::{Incoming, Socket, read_now, split};
+use crate::batch::Content;
 use crate::budget::Budget;
 use crate::buffers::Scratch;
 use crate::bus::Bus;
 use crate::error::{Closed, WriteError};
 use crate::event::Cause;
-use crate::newcomers::Newcomers;
+use crate::queue::Sessions;
 use crate::state::SessionState;
 use crate::status::LinkStatus;
 
@@ -39,7 +40,9 @@ use crate::status::LinkStatus;
 pub(crate) struct Shared {
     pub(crate) limits: Limits,
     pub(crate) bus: Bus,
-    pub(crate) newcomers: Newcomers<Session>,
+    pub(crate) newcomers: Sessions<Session>,
+    /// The sessions that have something to commit, for an owner that commits.
+    pub(crate) due: Sessions<Session>,
     /// The budget of the inboxes of all sessions together.
     pub(crate) inboxes: Budget,
     pub(crate) clock: Clock,
@@ -55,6 +58,7 @@ pub(crate) struct Limits {
     pub(crate) queue_bytes: usize,
     pub(crate) queue_total: usize,
     pub(crate) hold_reports: bool,
+    pub(crate) commits: bool,
     pub(crate) max_clients: usize,
 }
 
@@ -84,6 +88,8 @@ pub(crate) struct Session {
     /// The link went up or down, or something that was waited for has happened.
     pub(crate) changed: Notify,
     state: Mutex<State>,
+    /// This session, for queues that must not keep it alive.
+    me: Weak<Self>,
 }
 
 #[derive(Debug)]
@@ -142,30 +148,29 @@ pub(crate) enum Admission {
 }
 
 impl Session {
-    pub(crate) fn new(id: String, shared: Arc<Shared>) -> Self {
-        let limits = &shared.limits;
-        let core = Core::new(limits.timing, limits.max_line, shared.clock.now());
+    pub(crate) fn new(id: String, shared: Arc<Shared>) -> Arc<Self> {
+        let core = Core::new(&shared.limits, shared.clock.now());
         Self::restore(id, shared, Box::new(core))
     }
 
     /// Returns a session from a store.
-    pub(crate) fn from_state(id: String, shared: Arc<Shared>, state: SessionState) -> Self {
-        let limits = &shared.limits;
-        let mut core = Core::new(limits.timing, limits.max_line, shared.clock.now());
+    pub(crate) fn from_state(id: String, shared: Arc<Shared>, state: SessionState) -> Arc<Self> {
+        let mut core = Core::new(&shared.limits, shared.clock.now());
         core.set_state(state);
         Self::restore(id, shared, Box::new(core))
     }
 
     /// Returns a session that was saved by [`finish`](Self::finish).
-    pub(crate) fn restore(id: String, shared: Arc<Shared>, core: Box<Core>) -> Self {
-        let session = Self {
+    pub(crate) fn restore(id: String, shared: Arc<Shared>, core: Box<Core>) -> Arc<Self> {
+        let session = Arc::new_cyclic(|me| Self {
             id,
             shared,
             room: Semaphore::new(self::core::IN_FLIGHT),
             lines: Notify::new(),
             changed: Notify::new(),
             state: Mutex::new(State::Live(core)),
-        };
+            me: Weak::clone(me),
+        });
         session.with(|state, _, _| {
             if let State::Live(core) = state {
                 let waiting = core.endpoint.unacked();
@@ -177,11 +182,11 @@ impl Session {
     }
 
     /// Puts the session among those that nobody has taken on, unless it was there before.
-    pub(crate) fn announce(self: &Arc<Self>) {
+    pub(crate) fn announce(&self) {
         if let State::Live(core) = &mut *self.lock()
             && !std::mem::replace(&mut core.announced, true)
         {
-            self.shared.newcomers.push(Arc::downgrade(self));
+            self.shared.newcomers.push(Weak::clone(&self.me));
         }
     }
 
@@ -192,7 +197,7 @@ impl Session {
     /// Runs `f` under the lock, and then wakes all who wait for what it has brought about.
     fn with<R>(&self, f: impl FnOnce(&mut State, &mut Scratch, Instant) -> R) -> R {
         let mut scratch = Scratch::take();
-        let (mut freed, mut delivered, mut drained) = (0, false, false);
+        let (mut freed, mut delivered, mut drained, mut due) = (0, false, false, false);
         let result = {
             let mut state = self.lock();
             let result = f(&mut state, &mut scratch, self.shared.clock.now());
@@ -202,6 +207,8 @@ impl Session {
                 freed = core.take_freed();
                 delivered = core.take_delivered();
                 drained = core.draining && core.is_drained();
+                due = !core.queued && core.is_due();
+                core.queued |= due;
             }
             result
         };
@@ -210,6 +217,9 @@ impl Session {
         }
         if delivered {
             self.lines.notify_one();
+        }
+        if due {
+            self.shared.due.push(Weak::clone(&self.me));
         }
         if drained {
             self.changed.notify_waiters();
@@ -311,7 +321,7 @@ impl Session {
     /// Admits a new connection that gave this session's id. The lobby decides; see there for the
     /// rule of take-over.
     pub(crate) fn admit(
-        self: &Arc<Self>,
+        &self,
         guest: &mut Guest,
         socket: &Arc<Socket>,
         peer: SocketAddr,
@@ -348,7 +358,7 @@ impl Session {
             }
             core.attach(Arc::clone(socket), peer, now, &self.id, &self.shared);
             if !std::mem::replace(&mut core.announced, true) {
-                self.shared.newcomers.push(Arc::downgrade(self));
+                self.shared.newcomers.push(Weak::clone(&self.me));
             }
             self.changed.notify_waiters();
             Admission::Attached
@@ -363,16 +373,7 @@ impl Session {
         delivery: Delivery,
     ) -> Result<Option<Ticket>, WriteError> {
         self.with(|state, scratch, now| {
-            let State::Live(core) = state else {
-                return Err(WriteError::Closed);
-            };
-            let ticket = core.push(now, text, delivery).ok_or(WriteError::Closed)?;
-            // One line goes out from here, at once. When there are several, the connection's task
-            // sends them together: a call to the system costs more than all the rest.
-            if core.endpoint.unacked() == 1 {
-                core.flush(now, &mut scratch.out);
-            }
-            core.call_for_attention(now);
+            let (core, ticket) = Self::push(state, scratch, now, text, delivery)?;
             if !core.endpoint.is_pending(ticket) {
                 return Ok(None);
             }
@@ -380,6 +381,31 @@ impl Session {
             core.wait_for(ticket, !delivery.is_guaranteed(), Waker::noop());
             Ok(Some(ticket))
         })
+    }
+
+    /// Does the same for a line that nobody waits for.
+    pub(crate) fn post(&self, text: &str, delivery: Delivery) -> Result<(), WriteError> {
+        self.with(|state, scratch, now| Self::push(state, scratch, now, text, delivery).map(|_| ()))
+    }
+
+    fn push<'a>(
+        state: &'a mut State,
+        scratch: &mut Scratch,
+        now: Instant,
+        text: &str,
+        delivery: Delivery,
+    ) -> Result<(&'a mut Core, Ticket), WriteError> {
+        let State::Live(core) = state else {
+            return Err(WriteError::Closed);
+        };
+        let ticket = core.push(now, text, delivery).ok_or(WriteError::Closed)?;
+        // One line goes out from here, at once. When there are several, the connection's task
+        // sends them together: a call to the system costs more than all the rest.
+        if core.endpoint.unacked() == 1 {
+            core.flush(now, &mut scratch.out);
+        }
+        core.call_for_attention(now);
+        Ok((core, ticket))
     }
 
     /// Waits for a line to be acknowledged (`best_effort`: sent).
@@ -474,25 +500,22 @@ impl Session {
         self.pass_on();
     }
 
-    /// Lends all waiting lines as a batch, hands each (text, true for a report) to `each`, and returns what is known of the client
-    /// with them. `None`: there are none, or the application has some already.
-    pub(crate) fn try_lend_all(
-        &self,
-        each: impl FnMut(&str, bool),
-    ) -> Result<Option<SessionState>, Closed> {
+    /// Lends all waiting lines as a batch. `None`: there is nothing to store, or the application has some
+    /// already.
+    pub(crate) fn take_batch(&self) -> Result<Option<Content>, Closed> {
         let mut state = self.lock();
         let core = state.open()?;
-        let lent = core.side.inbox.lend_all(each);
-        Ok(lent.then(|| core.state()))
+        core.queued = false;
+        Ok(core.take_batch())
     }
 
-    /// Accepts all lines of the batch.
-    pub(crate) fn accept_batch(&self) -> Result<(), Closed> {
+    /// Accepts all lines of the batch with this content.
+    pub(crate) fn accept_batch(&self, content: &Content) -> Result<(), Closed> {
         let accepted = self.with(|state, scratch, now| {
             let State::Live(core) = state else {
                 return Err(Closed);
             };
-            core.accept_batch();
+            core.accept_batch(content);
             core.acknowledge(now, &mut scratch.out);
             Ok(())
         });

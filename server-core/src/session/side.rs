@@ -8,7 +8,7 @@ use pblink_protocol::tcp::endpoint::{self, Host, Receipt, Ticket};
 use pblink_protocol::time::{Duration, Instant};
 
 use super::Shared;
-use super::inbox::Inbox;
+use super::inbox::{Inbox, Tag};
 use crate::buffers::{KEEP, LineBytes};
 use crate::event::EventKind;
 
@@ -44,6 +44,8 @@ pub(crate) struct Side {
     pub(super) invalid_since: Instant,
     pub(super) write_ack_us: Option<u64>,
     pub(super) report: Option<Report>,
+    /// Times that the client began anew.
+    restarts: u32,
 }
 
 impl Side {
@@ -108,7 +110,8 @@ impl Host<LineBytes> for Receiver<'_> {
             }
             return endpoint::Disposition::Refused;
         }
-        side.inbox.push(text, receipt, report.is_some());
+        let tag = Tag { report: report.is_some(), restarts: side.restarts };
+        side.inbox.push(text, receipt, tag);
         side.delivered = true;
         self.reported(report);
         // It is acknowledged when the application has accepted it. A client may have only
@@ -122,6 +125,10 @@ impl Host<LineBytes> for Receiver<'_> {
         if let Some(waker) = self.side.remove(ticket) {
             self.wakes.push(waker);
         }
+    }
+
+    fn restarted(&mut self) {
+        self.side.restarts = self.side.restarts.wrapping_add(1);
     }
 
     fn invalid(&mut self, line: &[u8]) {
