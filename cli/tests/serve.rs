@@ -75,6 +75,27 @@ fn a_reader_of_stdout_that_goes_away_stops_the_server_with_an_error() {
     assert!(!rest.contains("panicked"), "{rest}");
 }
 
+#[test]
+fn a_pipe_that_does_not_wait_is_written_as_one_that_does() {
+    use rustix::fs::{OFlags, fcntl_setfl};
+    let (reader, writer) = full_pipe();
+    // Whoever shares a terminal or a pipe with others may find it so.
+    fcntl_setfl(&writer, OFlags::NONBLOCK).unwrap();
+    let mut child = start(writer, None, &["--any-client"]);
+    let mut said = BufReader::new(child.stderr.take().unwrap());
+    let mut client = client(&address(&mut said), "1\n\n00hello\n");
+    client.set_read_timeout(Some(std::time::Duration::from_secs(60))).unwrap();
+    // Keepalives come, and nothing else: the server lives, and has printed nothing.
+    let mut early = [0; 3];
+    client.read_exact(&mut early).unwrap();
+    assert_eq!(early, *b"\n\n\n");
+    let mut out = BufReader::new(reader);
+    line_with(&mut out, "1 → hello");
+    line_with(&mut BufReader::new(client), "00");
+    kill(&child, "-TERM");
+    assert_eq!(child.wait().unwrap().code(), Some(0));
+}
+
 #[cfg(target_os = "linux")]
 #[test]
 fn a_full_disk_is_reported_once_and_holds_everything_until_there_is_room() {
@@ -143,6 +164,48 @@ fn diagnostics_that_cannot_be_written_change_nothing() {
         kill(&child, "-TERM");
         assert_eq!(child.wait().unwrap().code(), Some(0));
     }
+}
+
+/// Returns a pipe that is full, and its reader.
+fn full_pipe() -> (std::io::PipeReader, std::io::PipeWriter) {
+    use rustix::fs::{OFlags, fcntl_setfl};
+    let (reader, mut writer) = std::io::pipe().unwrap();
+    fcntl_setfl(&writer, OFlags::NONBLOCK).unwrap();
+    while writer.write(&[b'x'; 512]).is_ok() {}
+    fcntl_setfl(&writer, OFlags::empty()).unwrap();
+    (reader, writer)
+}
+
+#[test]
+fn diagnostics_that_nobody_reads_hold_nothing_up_and_are_counted() {
+    let (reader, writer) = full_pipe();
+    let mut child =
+        start(Stdio::piped(), Some(writer.into()), &["--any-client", "--app", "echo", "-vv"]);
+    let mut out = BufReader::new(child.stdout.take().unwrap());
+    let (listens, listening) = std::sync::mpsc::channel();
+    std::thread::spawn(move || listens.send((line_with(&mut out, "server listens at "), out)));
+    let (line, _out) =
+        listening.recv_timeout(std::time::Duration::from_secs(60)).expect("it starts");
+    let address = line.trim().rsplit(' ').next().unwrap().to_owned();
+    let mut client = client(&address, "1\n\n00hello\n");
+    client.set_read_timeout(Some(std::time::Duration::from_secs(60))).unwrap();
+    let mut back = BufReader::new(client.try_clone().unwrap());
+    line_with(&mut back, "hello");
+    client.write_all(b"00\n").unwrap();
+    // Whoever reads again learns how much is missing.
+    let mut said = BufReader::new(reader);
+    let (told, lost) = std::sync::mpsc::channel();
+    std::thread::spawn(move || told.send(line_with(&mut said, "warning: ")));
+    let lost = loop {
+        // Each connection is worth a diagnostic.
+        drop(TcpStream::connect(&address));
+        if let Ok(line) = lost.recv_timeout(std::time::Duration::from_millis(20)) {
+            break line;
+        }
+    };
+    assert!(lost.contains("diagnostics were lost: standard error was not read"), "{lost}");
+    kill(&child, "-TERM");
+    assert_eq!(child.wait().unwrap().code(), Some(0));
 }
 
 #[test]

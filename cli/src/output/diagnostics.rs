@@ -7,8 +7,8 @@
 //! pblink: serving boards at 127.0.0.1:8123 …
 //! ```
 //!
-//! A diagnostic that cannot be written, because nobody reads stderr any more or its disk is full, is dropped:
-//! it stops no task and changes no exit code.
+//! A diagnostic that cannot be written, because nobody reads stderr (any more) or its disk is full, is dropped:
+//! it stops no task, holds none up, and changes no exit code.
 
 use std::fmt::{self, Display};
 use std::io::{self, IsTerminal, Write};
@@ -24,6 +24,7 @@ use tracing_subscriber::registry::LookupSpan;
 
 use crate::exit::{Exit, Failed};
 use crate::global::{Colour, Global};
+use crate::output::stderr::Stderr;
 
 /// The variable that sets a filter instead of `-v` and `-q`.
 const FILTER: &str = "PBLINK_LOG";
@@ -111,7 +112,7 @@ pub(crate) fn start(global: &Global) -> anyhow::Result<()> {
         .with_env_filter(filter)
         .with_ansi(colour())
         .event_format(Dress)
-        .with_writer(|| Stderr)
+        .with_writer(|| Output)
         .try_init();
     Ok(())
 }
@@ -178,22 +179,21 @@ fn label(level: Level, colour: bool) -> String {
 
 /// Writes in one piece: several threads may report.
 fn write(text: fmt::Arguments<'_>) {
-    let _ = Stderr.write_all(text.to_string().as_bytes());
+    let _ = Output.write_all(text.to_string().as_bytes());
 }
 
-/// Stderr, for which an error is not one: `tracing_subscriber` would report it with `eprintln!`, and panic.
-struct Stderr;
+/// Stderr, unless a screen is on it.
+struct Output;
 
-impl Write for Stderr {
+impl Write for Output {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        if !SCREEN.load(Ordering::Relaxed) {
-            let _ = io::stderr().write_all(bytes);
+        match SCREEN.load(Ordering::Relaxed) {
+            true => Ok(bytes.len()),
+            false => Stderr.write(bytes),
         }
-        Ok(bytes.len())
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        let _ = io::stderr().flush();
         Ok(())
     }
 }

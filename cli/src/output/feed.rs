@@ -18,6 +18,8 @@ use super::printer::{write_event, write_passed};
 const BATCH: usize = 64 * 1024;
 /// The pause between two tries on a full disk.
 const RETRY: Duration = Duration::from_secs(1);
+/// The pause between two tries on a pipe or terminal that does not wait, and takes nothing at the moment.
+const SOON: Duration = Duration::from_millis(10);
 
 /// Events and lines on their way to an output.
 #[derive(Debug)]
@@ -121,6 +123,9 @@ async fn write(bytes: &[u8], out: &mut impl Write) -> io::Result<()> {
             Ok(true) => break,
             Ok(false) => {}
             Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            // Another program that has the same pipe or terminal may have made it so. A flush that has to wait
+            // is tried again, too.
+            Err(error) if error.kind() == ErrorKind::WouldBlock => sleep(SOON).await,
             Err(error) if is_full(&error) => {
                 if !full {
                     warning(

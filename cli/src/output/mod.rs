@@ -6,5 +6,6 @@ pub mod events;
 pub(crate) mod feed;
 pub(crate) mod json;
 pub(crate) mod printer;
+mod stderr;
 pub(crate) mod stdout;
 pub mod units;
