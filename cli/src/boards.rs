@@ -22,7 +22,7 @@ pub struct Board {
 }
 
 impl Board {
-    /// Switches a board on that connects to `server` (`host:port`), and reports to `news`. `news`
+    /// Switches a board on that connects to `server` (`host:port`), and reports to `report`. `report`
     /// returns false to switch it off. Must be called within a tokio runtime.
     ///
     /// # Errors
@@ -33,7 +33,7 @@ impl Board {
         timeout_ms: u32,
         report_s: u32,
         options: PairOptions,
-        news: impl FnMut(&Pair, Event) -> bool + Send + 'static,
+        report: impl FnMut(&Pair, Event) -> bool + Send + 'static,
     ) -> Result<Self, ConfigError> {
         let config = Config {
             id: id
@@ -50,7 +50,7 @@ impl Board {
         let clock = Clock::start();
         let pair = Pair::new(&config, options, Instant::ZERO)?;
         let (commands, receiver) = mpsc::channel(16);
-        let task = tokio::spawn(live::run(pair, clock, server.to_owned(), receiver, news));
+        let task = tokio::spawn(live::run(pair, clock, server.to_owned(), receiver, report));
         Ok(Self { id: id.to_owned(), commands, task })
     }
 
@@ -66,11 +66,11 @@ impl Board {
     }
 }
 
-/// Returns the event that the monitor and the log show for a board's news; `None` for what is not worth a line.
-pub fn event(id: &str, news: &Event, was_down: Option<Layer>) -> Option<EventKind> {
+/// Returns the event that the monitor and the log show for an event of a board; `None` for what is not worth a line.
+pub fn event(id: &str, event: &Event, was_down: Option<Layer>) -> Option<EventKind> {
     let board =
         |layer, up, detail: String| Some(EventKind::Board { id: id.to_owned(), layer, up, detail });
-    match news {
+    match event {
         // On the way back up, one layer after the other is "the one that is down": only what gets
         // worse is worth a line, and that it works again.
         Event::Down(Some(down)) if was_down.is_some_and(|was| depth(*down) >= depth(was)) => None,

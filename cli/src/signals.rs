@@ -2,11 +2,11 @@
 
 use std::io;
 
-use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::signal::unix::{self, SignalKind, signal};
 
 /// Signal that came.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Asked {
+pub(crate) enum Signal {
     /// Ctrl-C: a terminal sends it to its whole foreground group.
     Interrupt,
     /// Somebody wants this process to end.
@@ -18,10 +18,10 @@ pub(crate) enum Asked {
 /// The signals that ask the process to end. From the first of these on, they no longer end it by themselves.
 #[derive(Debug)]
 pub(crate) struct Signals {
-    interrupt: Signal,
-    terminate: Signal,
+    interrupt: unix::Signal,
+    terminate: unix::Signal,
     /// `None` under `nohup`.
-    hang_up: Option<Signal>,
+    hang_up: Option<unix::Signal>,
 }
 
 impl Signals {
@@ -37,7 +37,7 @@ impl Signals {
     }
 
     /// Waits for the next one. Dropping the future loses none.
-    pub(crate) async fn next(&mut self) -> Asked {
+    pub(crate) async fn next(&mut self) -> Signal {
         let hang_up = async {
             match &mut self.hang_up {
                 Some(signal) => signal.recv().await,
@@ -45,9 +45,9 @@ impl Signals {
             }
         };
         tokio::select! {
-            _ = self.interrupt.recv() => Asked::Interrupt,
-            _ = self.terminate.recv() => Asked::Terminate,
-            _ = hang_up => Asked::HangUp,
+            _ = self.interrupt.recv() => Signal::Interrupt,
+            _ = self.terminate.recv() => Signal::Terminate,
+            _ = hang_up => Signal::HangUp,
         }
     }
 }

@@ -71,8 +71,8 @@ async fn board(address: &str, done: impl Fn(&Pair, &[String]) -> bool) -> Vec<St
             }
         }
     };
-    let run = live::run(pair, clock, address.to_owned(), taken, |pair, news| {
-        if let live::Event::Pair(pblink_simulator::PairEvent::Read(line)) = news {
+    let run = live::run(pair, clock, address.to_owned(), taken, |pair, event| {
+        if let live::Event::Pair(pblink_simulator::PairEvent::Read(line)) = event {
             read.push(line);
         }
         !done(pair, &read)

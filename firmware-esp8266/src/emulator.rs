@@ -81,7 +81,7 @@ impl Emulator {
             connected: false,
             sending: [0; SEND],
         };
-        board.tell(from_board::BOOT, &[]);
+        board.emit(from_board::BOOT, &[]);
         while board.take(|kind, _| kind == to_board::SYN).is_none() {
             simple::idle(NAP);
         }
@@ -100,7 +100,7 @@ impl Emulator {
         self.micros
     }
 
-    fn tell(&mut self, kind: u8, parts: &[&[u8]]) {
+    fn emit(&mut self, kind: u8, parts: &[&[u8]]) {
         let len = parts.iter().map(|part| part.len()).sum();
         let mut bytes: Vec<u8, { frame::HEADER + frame::MAX }> = Vec::new();
         let fits = bytes.extend_from_slice(&frame::header(kind, len)).is_ok()
@@ -119,7 +119,7 @@ impl Emulator {
                 break;
             }
             let _ = self.input.extend_from_slice(&chunk[..n]);
-            self.tell(from_board::MORE, &[]);
+            self.emit(from_board::MORE, &[]);
         }
         let mut at = 0;
         loop {
@@ -185,7 +185,7 @@ impl Emulator {
                 to_board::SENT => Event::Sent,
                 to_board::RECEIVED => {
                     program.event(Event::Received(&frame.content[1..]), micros);
-                    self.tell(from_board::TAKEN, &[&[self.connection]]);
+                    self.emit(from_board::TAKEN, &[&[self.connection]]);
                     continue;
                 }
                 to_board::FAILED => {
@@ -216,12 +216,12 @@ impl Board for Emulator {
     }
 
     fn set_ack(&mut self, level: bool) {
-        self.tell(from_board::ACK, &[&[u8::from(level)]]);
+        self.emit(from_board::ACK, &[&[u8::from(level)]]);
     }
 
     fn i2c_read(&mut self, address: u8, bytes: &mut [u8]) -> Result<(), BusFault> {
         self.transfer = self.transfer.wrapping_add(1);
-        self.tell(from_board::READ, &[&[self.transfer, address, bytes.len() as u8]]);
+        self.emit(from_board::READ, &[&[self.transfer, address, bytes.len() as u8]]);
         let frame = self.answer()?;
         let read = frame.content.get(2..).filter(|read| read.len() == bytes.len());
         bytes.copy_from_slice(read.ok_or(BusFault::Other)?);
@@ -230,28 +230,28 @@ impl Board for Emulator {
 
     fn i2c_write(&mut self, address: u8, bytes: &[u8]) -> Result<(), BusFault> {
         self.transfer = self.transfer.wrapping_add(1);
-        self.tell(from_board::WRITE, &[&[self.transfer, address], bytes]);
+        self.emit(from_board::WRITE, &[&[self.transfer, address], bytes]);
         self.answer().map(|_| ())
     }
 
     fn join_remembered(&mut self) {
-        self.tell(from_board::JOIN, &[]);
+        self.emit(from_board::JOIN, &[]);
     }
 
     fn join(&mut self, ssid: &str, password: &str) {
-        self.tell(from_board::JOIN, &[ssid.as_bytes(), &[0], password.as_bytes()]);
+        self.emit(from_board::JOIN, &[ssid.as_bytes(), &[0], password.as_bytes()]);
     }
 
     fn connect(&mut self, server: &str, port: u16) {
         self.connection = self.connection.wrapping_add(1);
         self.connected = true;
         let parts = [&[self.connection][..], &port.to_le_bytes(), server.as_bytes()];
-        self.tell(from_board::CONNECT, &parts);
+        self.emit(from_board::CONNECT, &parts);
     }
 
     fn disconnect(&mut self) {
         if core::mem::take(&mut self.connected) {
-            self.tell(from_board::CLOSE, &[&[self.connection]]);
+            self.emit(from_board::CLOSE, &[&[self.connection]]);
         }
     }
 
@@ -261,7 +261,7 @@ impl Board for Emulator {
 
     fn send(&mut self, len: usize) {
         let bytes = self.sending;
-        self.tell(from_board::SEND, &[&[self.connection], &bytes[..len]]);
+        self.emit(from_board::SEND, &[&[self.connection], &bytes[..len]]);
     }
 
     /// Returns the size of what the stack has never reached: the nearest to a heap that this board has.
@@ -273,7 +273,7 @@ impl Board for Emulator {
         let mut text: heapless::String<160> = heapless::String::new();
         // A line that is too long is cut.
         let _ = text.write_fmt(line);
-        self.tell(from_board::LOG, &[text.as_bytes()]);
+        self.emit(from_board::LOG, &[text.as_bytes()]);
     }
 }
 
@@ -359,7 +359,7 @@ fn answer(board: &mut Emulator) -> ! {
         if let Some(case) = board.take(|kind, _| kind == to_board::CASE)
             && let Some((&question, input)) = case.content.split_first()
         {
-            board.tell(
+            board.emit(
                 from_board::ANSWER,
                 &[&pblink_emulated_board::questions::answer(question, input)],
             );

@@ -4,7 +4,7 @@
 //! actions out on a [`Board`] and bounds the time that this takes, so that the chip's WiFi stack is
 //! never starved. A board's main loop is:
 //!
-//! 1. tell the [`Program`] each [`Event`] of the network, when it happens ([`Program::event`]);
+//! 1. report to the [`Program`] each [`Event`] of the network, when it happens ([`Program::event`]);
 //! 2. after each event, each edge of `syn`, and when the time is up that it asked for, let it
 //!    [`run`](Program::run).
 //!

@@ -85,7 +85,7 @@ impl Program {
                 self.esp.exchange().on_syn(now, syn);
             }
             self.esp.poll(now);
-            self.tell(board);
+            self.log_changes(board);
             let acted = self.exchange(board) | self.network(board) | self.transmit(board, now);
             let now = self.clock.now(board.micros());
             self.esp.set_writable(!self.sending);
@@ -184,7 +184,7 @@ impl Program {
     }
 
     /// Reports changes on the console.
-    fn tell(&mut self, board: &mut impl Board) {
+    fn log_changes(&mut self, board: &mut impl Board) {
         if !self.configured
             && let Some(config) = self.esp.config()
         {

@@ -101,13 +101,13 @@ impl<B: SlaveBus, W: Wires, H: Hooks, D: Watchdog> Runner<'_, B, W, H, D> {
             )
             .await;
             if let embassy_futures::select::Either3::First(seen) = seen {
-                self.tell(seen);
+                self.report(seen);
             }
         }
     }
 
     /// Reports an event to the machine, and does what it wants next.
-    fn tell(&mut self, seen: Seen) {
+    fn report(&mut self, seen: Seen) {
         let (bus, wires) = (&mut self.bus, &mut self.wires);
         self.shared.with(|app| {
             let now = now();

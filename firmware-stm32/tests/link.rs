@@ -310,7 +310,7 @@ fn closing_keeps_lines_and_rebooting_sends_them() {
         assert_eq!(link.status(), Status::Closed);
         assert_eq!(link.write("kept", Delivery::ORDERED).await, Ok(()));
         Timer::after_secs(20).await;
-        assert!(sim.borrow().got.is_empty() && sim.borrow().syn, "syn tells the ESP8266 to wait");
+        assert!(sim.borrow().got.is_empty() && sim.borrow().syn, "syn makes the ESP8266 wait");
         link.reboot();
         assert_eq!(link.status(), Status::NoEsp);
         let mut line = Line::new();
@@ -318,7 +318,7 @@ fn closing_keeps_lines_and_rebooting_sends_them() {
         assert_eq!((line.as_str(), link.counters().resets), ("kept", 1));
         assert_eq!(
             sim.borrow().hooks,
-            ["server true", "server false", "reset Asked", "server true"]
+            ["server true", "server false", "reset Requested", "server true"]
         );
     });
 }

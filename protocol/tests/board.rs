@@ -107,7 +107,7 @@ fn keepalives_are_not_missed_while_the_application_does_not_read() {
 }
 
 #[test]
-fn unknown_and_garbled_lines_are_dropped_and_told() {
+fn unknown_and_garbled_lines_are_dropped_and_reported() {
     let mut rig = bare();
     for line in ["xwhat\n", "r[1, 2]\n", "r[1, 2, 3]\n", "\n", "u\nd\nnone\nntwo\n", "nth", "ree\n"]
     {
@@ -174,7 +174,7 @@ fn rebooting_loses_nothing_that_was_not_passed() {
     assert!(!w.app().is_flushed());
     w.until(20_000, |w| lines(&w.server_app.got).len() == 5);
     assert_eq!(lines(&w.server_app.got), numbers(5));
-    assert!(has(&w, AppEvent::Reset(ResetCause::Asked)));
+    assert!(has(&w, AppEvent::Reset(ResetCause::Requested)));
     assert_eq!(w.app().resets(), 1);
 }
 
@@ -219,7 +219,7 @@ fn reports_come_to_the_application_and_to_the_server() {
 }
 
 #[test]
-fn no_network_is_told_after_twenty_seconds_and_it_goes_on_trying() {
+fn no_network_is_reported_after_twenty_seconds_and_it_goes_on_trying() {
     let mut w = World::new();
     w.wifi = false;
     w.until(30_000, |w| has(w, AppEvent::BadWifi));
@@ -252,7 +252,7 @@ fn the_remembered_network_is_used_when_there_is_no_other() {
 }
 
 #[test]
-fn a_server_that_is_not_there_is_told_once() {
+fn a_server_that_is_not_there_is_reported_once() {
     let mut w = World::new();
     w.listening = false;
     w.until(10_000, |w| has(w, AppEvent::BadServer));
@@ -266,7 +266,7 @@ fn a_server_that_is_not_there_is_told_once() {
 
 /// It does not know the id, or it is another program: the first connection fails all the same.
 #[test]
-fn a_server_that_does_not_answer_is_told_once() {
+fn a_server_that_does_not_answer_is_reported_once() {
     for slamming in [true, false] {
         let mut w = World::new();
         (w.slamming, w.mute) = (slamming, !slamming);
@@ -287,7 +287,7 @@ fn a_server_that_does_not_answer_is_told_once() {
 }
 
 #[test]
-fn outages_of_each_kind_are_told_and_end() {
+fn outages_of_each_kind_are_reported_and_end() {
     let mut w = World::up();
     for kind in 0..3 {
         let down = |w: &mut World| match kind {

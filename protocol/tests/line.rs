@@ -187,7 +187,7 @@ fn lines_are_the_same_at_every_split_point() {
 }
 
 #[test]
-fn a_line_that_is_too_long_is_told_once_however_it_arrives() {
+fn a_line_that_is_too_long_is_reported_once_however_it_arrives() {
     let stream = b"ab\n0123456789\n12345678\n123456789\n\nxy\n";
     let want: Vec<Option<Vec<u8>>> =
         [Some("ab"), None, Some("12345678"), None, Some(""), Some("xy")]
@@ -218,7 +218,7 @@ fn a_line_without_end_takes_no_memory_and_the_next_one_is_intact() {
     assert_eq!(too_long, 1);
     let mut lines = Vec::new();
     reader.feed(b"tail\n01ok\n", |found| {
-        let Found::Line(line) = found else { panic!("told twice") };
+        let Found::Line(line) = found else { panic!("reported twice") };
         lines.push(line.to_vec());
         true
     });
@@ -226,7 +226,7 @@ fn a_line_without_end_takes_no_memory_and_the_next_one_is_intact() {
 }
 
 #[test]
-fn a_reader_that_was_told_to_stop_says_how_far_it_came() {
+fn a_reader_that_must_stop_reports_how_far_it_came() {
     for split in 0..4 {
         let mut reader = LineReader::new(Bounded::<u8, 16>::new());
         let stream = b"one\ntwo\nthree\n";

@@ -81,7 +81,7 @@ enum Wake {
     Writable,
 }
 
-/// Runs `pair` against the server at `address` (`host:port`) until `tell` returns false or the sender
+/// Runs `pair` against the server at `address` (`host:port`) until `report` returns false or the sender
 /// of `commands` is dropped, and gives the pair back. `clock` must be the one that the pair was made
 /// with.
 pub async fn run(
@@ -89,7 +89,7 @@ pub async fn run(
     clock: Clock,
     address: String,
     mut commands: mpsc::Receiver<Command>,
-    mut tell: impl FnMut(&Pair, Event) -> bool,
+    mut report: impl FnMut(&Pair, Event) -> bool,
 ) -> Pair {
     let mut socket = Socket::None;
     let mut down = None;
@@ -100,11 +100,11 @@ pub async fn run(
         }
         let mut go_on = true;
         while let Some(event) = pair.next_event() {
-            go_on &= tell(&pair, Event::Pair(event));
+            go_on &= report(&pair, Event::Pair(event));
         }
         if pair.down() != down {
             down = pair.down();
-            go_on &= tell(&pair, Event::Down(down));
+            go_on &= report(&pair, Event::Down(down));
         }
         if !go_on {
             return pair;
@@ -117,7 +117,7 @@ pub async fn run(
             Some(Command::Inject(fault)) => pair.inject(fault, clock.now()),
             Some(Command::StopProgram) => pair.stop_program(),
             Some(Command::Look) => {
-                if !tell(&pair, Event::Here) {
+                if !report(&pair, Event::Here) {
                     return pair;
                 }
             }

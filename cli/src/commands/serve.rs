@@ -25,7 +25,7 @@ use crate::output::feed::Feed;
 use crate::output::stdout::unbuffered;
 use crate::runtime;
 use crate::settings::{Settings, limits};
-use crate::signals::{Asked, Signals, survive_file_limit};
+use crate::signals::{Signal, Signals, survive_file_limit};
 
 /// Time that applications and printer have for what was acknowledged, once the server is to stop.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -134,7 +134,7 @@ async fn serve(args: Args, settings: Settings, global: &Global) -> anyhow::Resul
             if screen {
                 // The same signal ends it, and it gives the terminal back.
                 ended = Some((&mut output).await.map_err(std::io::Error::other).flatten());
-            } else if asked == Asked::Interrupt {
+            } else if asked == Signal::Interrupt {
                 newline();
             }
         }

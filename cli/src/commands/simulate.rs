@@ -26,7 +26,7 @@ use crate::output::printer::print_event;
 use crate::runtime;
 use crate::settings::Settings;
 use crate::settings::limits::{self, Limits};
-use crate::signals::{Asked, Signals};
+use crate::signals::{Signal, Signals};
 
 /// Arguments of `pblink simulate`.
 #[derive(Debug, clap::Args)]
@@ -126,16 +126,16 @@ async fn simulate(args: Args, settings: Settings) -> anyhow::Result<Exit> {
         ..PairOptions::default()
     };
     let mut signals = Signals::listen()?;
-    let (sender, mut news) = mpsc::channel(1024);
-    let tell = move |pair: &pblink_simulator::Pair, news: live::Event| {
-        let echo = match &news {
+    let (sender, mut events) = mpsc::channel(1024);
+    let report = move |pair: &pblink_simulator::Pair, event: live::Event| {
+        let echo = match &event {
             live::Event::Pair(PairEvent::Read(line)) => pair.program().echo_of(line),
             _ => None,
         };
         // A board does not wait for its spectators: when nobody reads any more, it is switched off.
-        sender.try_send((news, echo, pair.acked())).is_ok()
+        sender.try_send((event, echo, pair.acked())).is_ok()
     };
-    let board = Board::start(client, &server, timeout_ms, args.report_s, options, tell)
+    let board = Board::start(client, &server, timeout_ms, args.report_s, options, report)
         .map_err(|e| Failed::with(Exit::Usage, e.to_string()))?;
     let mut run = Run::new(client, &args);
     let limit = args.limit.map(|limit| Instant::now() + limit);
@@ -162,9 +162,9 @@ async fn simulate(args: Args, settings: Settings) -> anyhow::Result<Exit> {
         // `pblink simulate | head` has what it wanted.
         let closed = run.closed;
         tokio::select! {
-            piece = news.recv() => {
-                let Some((piece, echo, acked)) = piece else { break };
-                run.news(piece, echo, acked);
+            event = events.recv() => {
+                let Some((event, echo, acked)) = event else { break };
+                run.on_event(event, echo, acked);
             }
             asked = async {
                 // A reader that is gone stops it as a signal does.
@@ -173,7 +173,7 @@ async fn simulate(args: Args, settings: Settings) -> anyhow::Result<Exit> {
                 if interrupted {
                     return Ok(Exit::Interrupted);
                 }
-                if asked == Some(Asked::Interrupt) {
+                if asked == Some(Signal::Interrupt) {
                     newline();
                 }
                 interrupted = true;
@@ -184,7 +184,7 @@ async fn simulate(args: Args, settings: Settings) -> anyhow::Result<Exit> {
                 }
             }
             () = time => break,
-            // Acknowledgements make no news.
+            // Acknowledgements make no events.
             _ = tick.tick() => board.command(Command::Look),
         }
     }
@@ -227,9 +227,9 @@ impl Run {
         }
     }
 
-    fn news(&mut self, news: live::Event, echo: Option<u64>, acked: u64) {
+    fn on_event(&mut self, event: live::Event, echo: Option<u64>, acked: u64) {
         self.acked = self.acked.max(acked);
-        match &news {
+        match &event {
             live::Event::Pair(PairEvent::Wrote(number)) => {
                 self.written += 1;
                 self.returned.wrote(*number);
@@ -246,14 +246,14 @@ impl Run {
                 self.print(&format!("← {}", clean(line)), "read", serde_json::json!(line));
             }
             _ => {
-                if let Some(kind) = boards::event(&self.id, &news, self.down) {
+                if let Some(kind) = boards::event(&self.id, &event, self.down) {
                     self.seq += 1;
                     let wall = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
                     let at_ms = wall.as_millis() as u64;
                     let printed = print_event(&Event { seq: self.seq, at_ms, kind }, self.json);
                     self.closed |= printed.is_err();
                 }
-                if let live::Event::Down(down) = news {
+                if let live::Event::Down(down) = event {
                     self.down = down;
                 }
             }

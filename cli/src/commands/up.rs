@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Context;
 use clap::{Parser, ValueEnum};
 use pblink_serve::control::Client;
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::{self, Pid, kill_process};
 
 use super::Cli;
 use crate::exit::{Exit, Failed};
@@ -19,7 +19,7 @@ use crate::output::diagnostics::say;
 use crate::output::stdout::print;
 use crate::runtime;
 use crate::settings::{Settings, shell_word};
-use crate::signals::{Asked, Signals};
+use crate::signals::{Signal, Signals};
 
 /// Arguments of `pblink up`.
 #[derive(Debug, clap::Args)]
@@ -291,9 +291,9 @@ async fn command(words: &[String], global: &Global) -> anyhow::Result<Exit> {
         };
         let signal = match asked {
             // The terminal has sent it to the step, too, and the step knows what to do.
-            Asked::Interrupt => continue,
-            Asked::Terminate => Signal::TERM,
-            Asked::HangUp => Signal::HUP,
+            Signal::Interrupt => continue,
+            Signal::Terminate => process::Signal::TERM,
+            Signal::HangUp => process::Signal::HUP,
         };
         let id = child.id().and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw);
         if let Some(id) = id {

@@ -87,7 +87,7 @@ mod tests {
             std::fs::create_dir_all(path.parent().unwrap()).unwrap();
             std::fs::write(path, "").unwrap();
         }
-        assert!(refused().contains("does not tell its version"));
+        assert!(refused().contains("does not name its version"));
         std::fs::create_dir(folder.path().join("include")).unwrap();
         for (major, taken) in [(2, false), (3, true), (4, false)] {
             let text = format!("#define X\n#define ESP_SDK_VERSION_MAJOR   {major}\n");

@@ -3,7 +3,7 @@
 //! The SDK runs one thing at a time: its own work, callbacks, timers and our task, each until it
 //! returns. Only the interrupt of `syn` comes in between; it posts an event to the task, and no more.
 //! A callback that the SDK makes from within one of our calls finds the program in use: what it has to
-//! tell then waits for the task.
+//! report then waits for the task.
 //!
 //! The console is UART0 at 74880 baud, 8N1: the rate of the chip's boot messages.
 
@@ -138,7 +138,7 @@ fn post() {
 }
 
 /// Hands the program an event, unless the program is in use.
-fn tell(event: Event<'_>) -> bool {
+fn report(event: Event<'_>) -> bool {
     if BUSY.get() != 0 {
         return false;
     }
@@ -160,7 +160,7 @@ fn failed() {
         Phase::Connecting => Event::ConnectFailed,
         Phase::Open => Event::Closed,
     };
-    if tell(event) {
+    if report(event) {
         set_phase(Phase::Closed);
     } else {
         defer(FAILED);
@@ -176,10 +176,10 @@ extern "C" fn task(_: *mut raw::Event) {
         failed();
     }
     if deferred & WIFI_DOWN != 0 {
-        tell(Event::Wifi(false));
+        report(Event::Wifi(false));
     }
     if deferred & WIFI_UP != 0 {
-        tell(Event::Wifi(true));
+        report(Event::Wifi(true));
     }
     BUSY.set(1);
     // SAFETY: set up before the task; BUSY keeps callbacks away.
@@ -208,7 +208,7 @@ extern "C" fn on_wifi(event: *const raw::SystemEvent) {
         raw::DISCONNECTED => (false, WIFI_DOWN),
         _ => return,
     };
-    if !tell(Event::Wifi(up)) {
+    if !report(Event::Wifi(up)) {
         defer(bit);
     }
 }
@@ -224,7 +224,7 @@ extern "C" fn on_connected(_: *mut c_void) {
         raw::espconn_regist_recvcb(connection, on_received);
         raw::espconn_regist_sentcb(connection, on_sent);
     }
-    if tell(Event::Connected) {
+    if report(Event::Connected) {
         set_phase(Phase::Open);
     } else {
         defer(FAILED);
@@ -240,7 +240,7 @@ extern "C" fn on_disconnected(_: *mut c_void) {
 }
 
 extern "C" fn on_sent(_: *mut c_void) {
-    if phase() == Phase::Open && !tell(Event::Sent) {
+    if phase() == Phase::Open && !report(Event::Sent) {
         defer(FAILED);
     }
 }
@@ -251,7 +251,7 @@ extern "C" fn on_received(_: *mut c_void, bytes: *const u8, length: u16) {
     }
     // SAFETY: the SDK gives this many valid bytes until this returns.
     let bytes = unsafe { core::slice::from_raw_parts(bytes, usize::from(length)) };
-    if !tell(Event::Received(bytes)) {
+    if !report(Event::Received(bytes)) {
         // They would be missing: only a new connection makes up for that.
         defer(FAILED);
     }

@@ -14,7 +14,7 @@ use pblink_emulated_board::frame::{MAX, from_board, hook, to_board};
 use pblink_emulated_board::numbered;
 use pblink_protocol::time::Duration;
 use pblink_stm32::emulator::executor;
-use pblink_stm32::emulator::port::{Bus, Lines, Port, Reader, tell};
+use pblink_stm32::emulator::port::{Bus, Lines, Port, Reader, emit};
 use pblink_stm32::hardware::Hardware;
 use pblink_stm32::{
     Config, Delivery, DropCause, Handle, Hooks, Line, Options, Report, ResetCause, State,
@@ -31,7 +31,7 @@ fn main() -> ! {
 
 async fn program() -> Infallible {
     let mut frames = Reader::default();
-    tell(from_board::BOOT, &[]);
+    emit(from_board::BOOT, &[]);
     let start = frames.next().await;
     assert_eq!(start.kind, to_board::START, "the harness is in step");
     let ([ack, forward, a, b, c, d], config) =
@@ -77,7 +77,7 @@ async fn write(
             let line = numbered::line(written.get());
             link.write(&line, Delivery::ORDERED).await.expect("a line that can be sent");
             written.set(written.get() + 1);
-            tell(from_board::WROTE, &[&written.get().to_le_bytes()]);
+            emit(from_board::WROTE, &[&written.get().to_le_bytes()]);
         }
     }
 }
@@ -90,7 +90,7 @@ async fn read(link: Handle<'_>) -> Infallible {
         let mut pieces = line.as_bytes().chunks(MAX).peekable();
         while let Some(piece) = pieces.next() {
             let kind = if pieces.peek().is_some() { from_board::PART } else { from_board::LINE };
-            tell(kind, &[piece]);
+            emit(kind, &[piece]);
         }
     }
 }
@@ -103,26 +103,26 @@ impl Tell {
         let mut all: heapless::String<120> = heapless::String::new();
         // A text that is too long is cut.
         let _ = core::fmt::Write::write_fmt(&mut all, text);
-        tell(from_board::HOOK, &[&[what], all.as_bytes()]);
+        emit(from_board::HOOK, &[&[what], all.as_bytes()]);
     }
 }
 
 impl Hooks for Tell {
     fn bad_wifi(&mut self) {
-        tell(from_board::HOOK, &[&[hook::BAD_WIFI]]);
+        emit(from_board::HOOK, &[&[hook::BAD_WIFI]]);
     }
 
     fn bad_server(&mut self) {
-        tell(from_board::HOOK, &[&[hook::BAD_SERVER]]);
+        emit(from_board::HOOK, &[&[hook::BAD_SERVER]]);
     }
 
     fn report(&mut self, Report { connects, number, mem_free }: Report) {
         let numbers = [connects.to_le_bytes(), number.to_le_bytes(), mem_free.to_le_bytes()];
-        tell(from_board::HOOK, &[&[hook::REPORT], numbers.as_flattened()]);
+        emit(from_board::HOOK, &[&[hook::REPORT], numbers.as_flattened()]);
     }
 
     fn server_ok(&mut self, up: bool) {
-        tell(from_board::HOOK, &[&[hook::SERVER, u8::from(up)]]);
+        emit(from_board::HOOK, &[&[hook::SERVER, u8::from(up)]]);
     }
 
     fn reset(&mut self, cause: ResetCause) {
@@ -137,6 +137,6 @@ impl Hooks for Tell {
         let mut text: heapless::String<160> = heapless::String::new();
         // A message that is too long is cut.
         let _ = core::fmt::Write::write_fmt(&mut text, message);
-        tell(from_board::LOG, &[text.as_bytes()]);
+        emit(from_board::LOG, &[text.as_bytes()]);
     }
 }

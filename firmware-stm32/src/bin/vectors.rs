@@ -8,7 +8,7 @@ use core::convert::Infallible;
 use pblink_emulated_board::frame::{from_board, to_board};
 use pblink_emulated_board::questions::answer;
 use pblink_stm32::emulator::executor;
-use pblink_stm32::emulator::port::{Reader, tell};
+use pblink_stm32::emulator::port::{Reader, emit};
 
 #[cortex_m_rt::entry]
 fn main() -> ! {
@@ -17,13 +17,13 @@ fn main() -> ! {
 
 async fn program() -> Infallible {
     let mut frames = Reader::default();
-    tell(from_board::BOOT, &[]);
+    emit(from_board::BOOT, &[]);
     loop {
         let frame = frames.next().await;
         if frame.kind == to_board::CASE
             && let Some((&question, input)) = frame.content.split_first()
         {
-            tell(from_board::ANSWER, &[&answer(question, input)]);
+            emit(from_board::ANSWER, &[&answer(question, input)]);
         }
     }
 }

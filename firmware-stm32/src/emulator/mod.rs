@@ -55,7 +55,7 @@ fn die(why: core::fmt::Arguments<'_>) -> ! {
     let mut text: heapless::String<MAX> = heapless::String::new();
     // A text that is too long is cut.
     let _ = text.write_fmt(why);
-    port::tell(from_board::LOG, &[text.as_bytes()]);
+    port::emit(from_board::LOG, &[text.as_bytes()]);
     loop {
         // SAFETY: SYS_EXIT of Arm's semihosting with ADP_Stopped_RunTimeErrorUnknown. It does not return.
         #[cfg(target_arch = "arm")]

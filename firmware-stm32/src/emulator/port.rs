@@ -25,7 +25,7 @@ pub struct Frame {
 ///
 /// # Panics
 /// If it is longer than [`MAX`].
-pub fn tell(kind: u8, parts: &[&[u8]]) {
+pub fn emit(kind: u8, parts: &[&[u8]]) {
     uart::send(&frame::header(kind, parts.iter().map(|part| part.len()).sum()));
     for part in parts {
         uart::send(part);
@@ -139,17 +139,17 @@ impl<'d> Bus<'d> {
 
 impl SlaveBus for Bus<'_> {
     fn arm_tx(&mut self, bytes: &[u8]) {
-        tell(from_board::ARM_TX, &[&[self.port.arm()], bytes]);
+        emit(from_board::ARM_TX, &[&[self.port.arm()], bytes]);
     }
 
     fn arm_rx(&mut self, len: usize) {
         // At most 200.
-        tell(from_board::ARM_RX, &[&[self.port.arm(), len as u8]]);
+        emit(from_board::ARM_RX, &[&[self.port.arm(), len as u8]]);
     }
 
     fn reset(&mut self) {
         self.port.arm();
-        tell(from_board::DISARM, &[]);
+        emit(from_board::DISARM, &[]);
     }
 
     fn received(&self) -> &[u8] {
@@ -169,11 +169,11 @@ pub struct Lines<'d>(pub &'d Port);
 
 impl Wires for Lines<'_> {
     fn set_syn(&mut self, high: bool) {
-        tell(from_board::SYN, &[&[u8::from(high)]]);
+        emit(from_board::SYN, &[&[u8::from(high)]]);
     }
 
     fn set_reset(&mut self, active: bool) {
-        tell(from_board::RESET, &[&[u8::from(active)]]);
+        emit(from_board::RESET, &[&[u8::from(active)]]);
     }
 
     fn initial_ack(&self) -> bool {

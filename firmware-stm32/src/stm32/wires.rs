@@ -134,11 +134,11 @@ pub struct AckSynReset<'d> {
     _ack: Flex<'d>,
     initial: bool,
     /// Edges that were reported.
-    told: u32,
+    reported: u32,
 }
 
 impl<'d> AckSynReset<'d> {
-    /// Takes the three pins. `syn` is high from here on, which tells the ESP8266 to wait; `ack` gets
+    /// Takes the three pins. `syn` is high from here on, which makes the ESP8266 wait; `ack` gets
     /// a pull-up, since it is not driven while the ESP8266 boots.
     ///
     /// # Errors
@@ -171,7 +171,7 @@ impl<'d> AckSynReset<'d> {
         unsafe {
             I::enable();
         }
-        Ok(Self { syn, reset, active, pulse, _ack: ack, initial, told: 0 })
+        Ok(Self { syn, reset, active, pulse, _ack: ack, initial, reported: 0 })
     }
 
     /// Returns the time that the reset wire is to be active.
@@ -229,16 +229,16 @@ impl Wires for AckSynReset<'_> {
 
     fn poll_ack(&mut self, waker: &Waker) -> Poll<bool> {
         WAKER.register(waker);
-        let waiting = EDGES.load(Ordering::Acquire).wrapping_sub(self.told);
+        let waiting = EDGES.load(Ordering::Acquire).wrapping_sub(self.reported);
         if waiting == 0 {
             return Poll::Pending;
         }
         // A wire that is not driven may swing; of many edges only the last few matter, and their
         // number must stay odd or even.
         if waiting > 4 {
-            self.told = self.told.wrapping_add((waiting - 3) & !1);
+            self.reported = self.reported.wrapping_add((waiting - 3) & !1);
         }
-        self.told = self.told.wrapping_add(1);
-        Poll::Ready(self.initial ^ (self.told & 1 != 0))
+        self.reported = self.reported.wrapping_add(1);
+        Poll::Ready(self.initial ^ (self.reported & 1 != 0))
     }
 }

@@ -135,7 +135,7 @@ impl AppBase {
     /// Resets the ESP8266, as the reference's `reboot` does. Lines that it has not taken are kept.
     pub fn reboot(&mut self, now: Instant) {
         self.start(now);
-        self.reset(ResetCause::Asked);
+        self.reset(ResetCause::Requested);
     }
 
     /// Stops. Lines stay in their queues.

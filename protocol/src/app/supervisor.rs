@@ -29,7 +29,7 @@ pub enum ResetCause {
     /// An exchange failed.
     Exchange(Failure),
     /// The application asked for it.
-    Asked,
+    Requested,
 }
 
 impl fmt::Display for ResetCause {
@@ -38,7 +38,7 @@ impl fmt::Display for ResetCause {
             Self::Silent => f.write_str("the ESP8266 stopped sending keepalives, or never began"),
             Self::NoServer => f.write_str("the ESP8266 found no server for 5 min"),
             Self::Exchange(failure) => failure.fmt(f),
-            Self::Asked => f.write_str("the application asked for it"),
+            Self::Requested => f.write_str("the application asked for it"),
         }
     }
 }

@@ -106,9 +106,9 @@ pub struct Coprocessor {
     /// Connections to the server that succeeded since boot.
     connects: u32,
     /// The state of the server that was reported to the STM32.
-    told_up: bool,
-    tell_bad_wifi: bool,
-    tell_bad_server: bool,
+    reported_up: bool,
+    report_bad_wifi: bool,
+    report_bad_server: bool,
     keepalive_at: Option<Instant>,
     report_at: Option<Instant>,
     reports: u32,
@@ -148,9 +148,9 @@ impl Coprocessor {
             initial: true,
             counted: false,
             connects: 0,
-            told_up: false,
-            tell_bad_wifi: false,
-            tell_bad_server: false,
+            reported_up: false,
+            report_bad_wifi: false,
+            report_bad_server: false,
             keepalive_at: None,
             report_at: None,
             reports: 0,
@@ -243,7 +243,7 @@ impl Coprocessor {
     /// Takes the report that the TCP connection could not be opened.
     pub fn on_connect_failed(&mut self, now: Instant) {
         if matches!(self.tcp, Tcp::Connecting(_)) {
-            self.tell_bad_server |= core::mem::take(&mut self.initial);
+            self.report_bad_server |= core::mem::take(&mut self.initial);
             self.retry(now);
         }
     }
@@ -418,12 +418,12 @@ impl Coprocessor {
         let signal = if self.keepalive_at.is_some_and(|at| now >= at) {
             self.keepalive_at = Some(now + KEEPALIVE);
             CoprocessorFrame::Keepalive
-        } else if up != self.told_up {
-            self.told_up = up;
+        } else if up != self.reported_up {
+            self.reported_up = up;
             CoprocessorFrame::Server(up)
-        } else if core::mem::take(&mut self.tell_bad_wifi) {
+        } else if core::mem::take(&mut self.report_bad_wifi) {
             CoprocessorFrame::BadWifi
-        } else if core::mem::take(&mut self.tell_bad_server) {
+        } else if core::mem::take(&mut self.report_bad_server) {
             CoprocessorFrame::BadServer
         } else if self.report_at.is_some_and(|at| now >= at) {
             self.report_at = report_interval(config).map(|interval| now + interval);
@@ -444,7 +444,7 @@ impl Coprocessor {
         if let Wifi::Joining(next) = self.wifi {
             if self.bad_wifi_at.is_some_and(|at| now >= at) {
                 self.bad_wifi_at = None;
-                self.tell_bad_wifi = true;
+                self.report_bad_wifi = true;
             }
             if now >= next {
                 self.join(now);
@@ -486,7 +486,7 @@ impl Coprocessor {
     /// The server has closed the connection or is silent. One that did so before it ever answered (it
     /// does not know the id, or is another program) is reported like one that cannot be reached.
     fn server_failed(&mut self, now: Instant) {
-        self.tell_bad_server |= core::mem::take(&mut self.initial);
+        self.report_bad_server |= core::mem::take(&mut self.initial);
         self.lost(now);
     }
 

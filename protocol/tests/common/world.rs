@@ -225,9 +225,9 @@ impl World {
                 }
             }
             Command::Disconnect => {
-                let told = self.connected && !self.silent;
+                let reported = self.connected && !self.silent;
                 self.cut();
-                if told {
+                if reported {
                     self.send(5, Net::ClosedByEsp);
                 }
             }

@@ -25,9 +25,9 @@ enum Power {
 }
 
 impl Power {
-    fn tell(&mut self, kind: u8, parts: &[&[u8]]) {
+    fn emit(&mut self, kind: u8, parts: &[&[u8]]) {
         if let Self::On(chip) = self {
-            chip.tell(kind, parts);
+            chip.emit(kind, parts);
         }
     }
 
@@ -67,7 +67,7 @@ pub(crate) struct Bench {
     line: Vec<u8>,
     /// [`Command::KillInPayload`] is due.
     kill: bool,
-    tell: watch::Sender<Seen>,
+    report: watch::Sender<Seen>,
 }
 
 /// The reason for which the bench woke up.
@@ -84,7 +84,7 @@ impl Bench {
         images: Images,
         config: &Config,
         forward_reports: bool,
-        tell: watch::Sender<Seen>,
+        report: watch::Sender<Seen>,
     ) -> Self {
         let mut line = [0; MAX_PAYLOAD];
         let len = config.encode(&mut line).expect("a configuration");
@@ -104,14 +104,14 @@ impl Bench {
             granted: 0,
             line: Vec::new(),
             kill: false,
-            tell,
+            report,
         }
     }
 
     /// Switches the STM32 on; that lets the ESP8266 start.
     pub(crate) async fn run(mut self, mut commands: mpsc::UnboundedReceiver<Command>) {
         if let Err(error) = self.play(&mut commands).await {
-            self.tell.send_modify(|seen| seen.failed = Some(error.to_string()));
+            self.report.send_modify(|seen| seen.failed = Some(error.to_string()));
         }
     }
 
@@ -140,12 +140,12 @@ impl Bench {
 
     fn log(&self, what: &str) {
         let at = self.started.elapsed().as_secs_f64();
-        self.tell.send_modify(|seen| seen.log.push(format!("{at:8.3} {what}")));
+        self.report.send_modify(|seen| seen.log.push(format!("{at:8.3} {what}")));
     }
 
     fn fault(&self, what: &str) {
         self.log(&format!("fault: {what}"));
-        self.tell.send_modify(|seen| seen.faults += 1);
+        self.report.send_modify(|seen| seen.faults += 1);
     }
 
     async fn obey(&mut self, command: Command) -> io::Result<()> {
@@ -164,7 +164,7 @@ impl Bench {
             Command::Wifi(on) => {
                 self.log(if on { "WiFi is back" } else { "fault: WiFi is gone" });
                 if self.network.switch(on) {
-                    self.esp8266.tell(to_board::WIFI, &[&[0]]);
+                    self.esp8266.emit(to_board::WIFI, &[&[0]]);
                 }
             }
             Command::PowerCycle => self.power_cycle().await?,
@@ -174,7 +174,7 @@ impl Bench {
 
     fn tell_stm32(&mut self, kind: u8, parts: &[&[u8]]) {
         if self.listens {
-            self.stm32.tell(kind, parts);
+            self.stm32.emit(kind, parts);
         }
     }
 
@@ -219,13 +219,13 @@ impl Bench {
     fn network(&mut self, happened: &Happened) {
         let number = [self.network.number];
         match happened {
-            Happened::Joined => self.esp8266.tell(to_board::WIFI, &[&[1]]),
-            Happened::Connected => self.esp8266.tell(to_board::CONNECTED, &[&number]),
-            Happened::Failed => self.esp8266.tell(to_board::FAILED, &[&number]),
-            Happened::Closed => self.esp8266.tell(to_board::CLOSED, &[&number]),
-            Happened::Sent => self.esp8266.tell(to_board::SENT, &[&number]),
+            Happened::Joined => self.esp8266.emit(to_board::WIFI, &[&[1]]),
+            Happened::Connected => self.esp8266.emit(to_board::CONNECTED, &[&number]),
+            Happened::Failed => self.esp8266.emit(to_board::FAILED, &[&number]),
+            Happened::Closed => self.esp8266.emit(to_board::CLOSED, &[&number]),
+            Happened::Sent => self.esp8266.emit(to_board::SENT, &[&number]),
             Happened::Received(bytes) => {
-                self.esp8266.tell(to_board::RECEIVED, &[&number, bytes]);
+                self.esp8266.emit(to_board::RECEIVED, &[&number, bytes]);
             }
         }
     }
@@ -235,14 +235,14 @@ impl Bench {
             (from_board::BOOT, []) => {
                 self.listens = true;
                 let levels = [u8::from(self.ack), u8::from(self.forward_reports)];
-                let written = self.tell.borrow().written.to_le_bytes();
-                self.stm32.tell(to_board::START, &[&levels, &written, &self.config]);
-                self.stm32.tell(to_board::GRANT, &[&self.granted.to_le_bytes()]);
-                self.tell.send_modify(|seen| seen.boots[0] += 1);
+                let written = self.report.borrow().written.to_le_bytes();
+                self.stm32.emit(to_board::START, &[&levels, &written, &self.config]);
+                self.stm32.emit(to_board::GRANT, &[&self.granted.to_le_bytes()]);
+                self.report.send_modify(|seen| seen.boots[0] += 1);
             }
             (from_board::SYN, &[level]) => {
                 self.syn = level == 1;
-                self.esp8266.tell(to_board::SYN, &[&[level]]);
+                self.esp8266.emit(to_board::SYN, &[&[level]]);
             }
             (from_board::RESET, [1]) => {
                 self.log("wire: reset");
@@ -261,18 +261,18 @@ impl Bench {
             (from_board::DISARM, []) => self.armed = Armed::Nothing,
             (from_board::WROTE, &[a, b, c, d]) => {
                 let written = u32::from_le_bytes([a, b, c, d]);
-                self.tell.send_modify(|seen| seen.written = written);
+                self.report.send_modify(|seen| seen.written = written);
             }
             (from_board::PART, piece) => self.line.extend_from_slice(piece),
             (from_board::LINE, piece) => {
                 self.line.extend_from_slice(piece);
                 let line = String::from_utf8_lossy(&self.line).into_owned();
                 self.line.clear();
-                self.tell.send_modify(|seen| seen.read.push(line));
+                self.report.send_modify(|seen| seen.read.push(line));
             }
             (from_board::HOOK, content) => {
                 let hook = hook(content).ok_or_else(|| stray("STM32", *kind, content))?;
-                self.tell.send_modify(|seen| seen.hooks.push(hook));
+                self.report.send_modify(|seen| seen.hooks.push(hook));
             }
             (from_board::LOG, text) => {
                 self.log(&format!("STM32: {}", String::from_utf8_lossy(text)));
@@ -286,8 +286,8 @@ impl Bench {
         let present = content.first() == Some(&self.network.number);
         match (*kind, &content[..]) {
             (from_board::BOOT, []) => {
-                self.esp8266.tell(to_board::SYN, &[&[u8::from(self.syn)]]);
-                self.tell.send_modify(|seen| seen.boots[1] += 1);
+                self.esp8266.emit(to_board::SYN, &[&[u8::from(self.syn)]]);
+                self.report.send_modify(|seen| seen.boots[1] += 1);
             }
             (from_board::ACK, &[level]) => self.set_ack(level == 1),
             (from_board::READ, &[number, address, len]) => {
@@ -322,25 +322,25 @@ impl Bench {
             return self.lose_esp8266(Power::Dead, false);
         }
         if address != ADDRESS {
-            return self.esp8266.tell(to_board::I2C, &[&[number, frame::NO_ADDRESS]]);
+            return self.esp8266.emit(to_board::I2C, &[&[number, frame::NO_ADDRESS]]);
         }
         match (std::mem::replace(&mut self.armed, Armed::Nothing), what) {
             (Armed::Nothing, _) => {
-                self.esp8266.tell(to_board::I2C, &[&[number, frame::NO_ADDRESS]]);
+                self.esp8266.emit(to_board::I2C, &[&[number, frame::NO_ADDRESS]]);
             }
             (Armed::Tx(armed, bytes), Err(len)) if bytes.len() == len => {
                 self.tell_stm32(to_board::TRANSFER, &[&[armed, frame::OK]]);
-                self.esp8266.tell(to_board::I2C, &[&[number, frame::OK], &bytes]);
+                self.esp8266.emit(to_board::I2C, &[&[number, frame::OK], &bytes]);
             }
             (Armed::Rx(armed, len), Ok(bytes)) if bytes.len() == len => {
                 self.tell_stm32(to_board::TRANSFER, &[&[armed, frame::OK], bytes]);
-                self.esp8266.tell(to_board::I2C, &[&[number, frame::OK]]);
+                self.esp8266.emit(to_board::I2C, &[&[number, frame::OK]]);
             }
             // Lengths that do not agree, or the wrong direction.
             (Armed::Tx(armed, _) | Armed::Rx(armed, _), _) => {
                 self.log("bus: the two sides do not agree about a transfer");
                 self.tell_stm32(to_board::TRANSFER, &[&[armed, frame::BROKEN]]);
-                self.esp8266.tell(to_board::I2C, &[&[number, frame::BROKEN]]);
+                self.esp8266.emit(to_board::I2C, &[&[number, frame::BROKEN]]);
             }
         }
     }

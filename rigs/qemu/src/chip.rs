@@ -138,7 +138,7 @@ impl Chip {
     ///
     /// # Panics
     /// If it is longer than [`frame::MAX`].
-    pub fn tell(&mut self, kind: u8, parts: &[&[u8]]) {
+    pub fn emit(&mut self, kind: u8, parts: &[&[u8]]) {
         let len = parts.iter().map(|part| part.len()).sum();
         self.output.extend(frame::header(kind, len));
         for part in parts {

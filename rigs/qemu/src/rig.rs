@@ -29,8 +29,8 @@ impl Rig {
     /// If the configuration cannot be used.
     pub fn start(images: Images, config: &Config, forward_reports: bool) -> Self {
         let (commands, receiver) = mpsc::unbounded_channel();
-        let (tell, seen) = watch::channel(Seen::default());
-        let bench = Bench::new(images, config, forward_reports, tell);
+        let (report, seen) = watch::channel(Seen::default());
+        let bench = Bench::new(images, config, forward_reports, report);
         Self { commands, seen, task: tokio::spawn(bench.run(receiver)) }
     }
 

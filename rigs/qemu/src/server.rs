@@ -34,7 +34,7 @@ fn program() -> &'static PathBuf {
             let message: Value = serde_json::from_str(line).ok()?;
             Some(PathBuf::from(message["executable"].as_str()?))
         });
-        program.expect("cargo tells where the program is")
+        program.expect("cargo names the program")
     })
 }
 
@@ -69,9 +69,9 @@ impl Serve {
         let mut stderr = BufReader::new(child.stderr.take().expect("a pipe"));
         let (control, before) = block_in_place(|| control_address(&mut stderr));
         let said = std::thread::spawn(move || listen_to(stderr, before));
-        let (tell, events) = watch::channel(Vec::new());
+        let (report, events) = watch::channel(Vec::new());
         let stdout = child.stdout.take().expect("a pipe");
-        std::thread::spawn(move || pass_on(stdout, &tell));
+        std::thread::spawn(move || pass_on(stdout, &report));
         let mut serve = Self { child, events, said: Some(said), control, port };
         let listening = serve.wait("listening").await;
         let address = listening["address"].as_str().expect("an address");
@@ -132,8 +132,8 @@ impl Serve {
     /// If it does not end well.
     pub fn stop(mut self) -> usize {
         let pid = self.child.id().to_string();
-        let told = Command::new("kill").args(["-TERM", &pid]).status();
-        assert!(told.is_ok_and(|status| status.success()), "kill -TERM {pid}");
+        let sent = Command::new("kill").args(["-TERM", &pid]).status();
+        assert!(sent.is_ok_and(|status| status.success()), "kill -TERM {pid}");
         let status = block_in_place(|| self.child.wait()).expect("our child");
         let said = self.said.take().and_then(|said| said.join().ok()).unwrap_or_default();
         assert!(status.success(), "the server ended with {status}:\n{said}");
@@ -156,7 +156,7 @@ fn control_address(stderr: &mut BufReader<ChildStderr>) -> (String, String) {
     loop {
         let from = said.len();
         let read = stderr.read_line(&mut said).expect("text");
-        assert!(read > 0, "the server does not tell where its control API is:\n{said}");
+        assert!(read > 0, "the server does not name its control API:\n{said}");
         if let Some((_, rest)) = said[from..].split_once("http://") {
             let address = rest.split('/').next().unwrap_or_default().to_owned();
             return (address, said);
@@ -169,11 +169,11 @@ fn listen_to(mut stderr: BufReader<ChildStderr>, mut said: String) -> String {
     said
 }
 
-fn pass_on(stdout: ChildStdout, tell: &watch::Sender<Vec<Value>>) {
+fn pass_on(stdout: ChildStdout, report: &watch::Sender<Vec<Value>>) {
     for line in BufReader::new(stdout).lines().map_while(Result::ok) {
         // A line may be cut when the server is killed.
         if let Ok(event) = serde_json::from_str(&line) {
-            tell.send_modify(|events: &mut Vec<Value>| events.push(event));
+            report.send_modify(|events: &mut Vec<Value>| events.push(event));
         }
     }
 }

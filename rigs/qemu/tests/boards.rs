@@ -128,8 +128,8 @@ async fn the_server_is_killed_while_nothing_is_under_way() {
     link.server.take().expect("it runs").kill();
     // The STM32's program keeps writing; the lines wait in the boards.
     link.rig.command(Command::Write(80));
-    let told = |seen: &Seen| seen.hooks.contains(&Hook::Server(false)) && seen.written > 40;
-    link.rig.wait("the STM32 is told", told, |_| ()).await;
+    let reported = |seen: &Seen| seen.hooks.contains(&Hook::Server(false)) && seen.written > 40;
+    link.rig.wait("the STM32 has the report", reported, |_| ()).await;
     let since = Instant::now();
     link.serve().await;
     link.recovered("server killed and started", since).await;
@@ -164,8 +164,8 @@ async fn wifi_is_dropped() {
     link.returned(30).await;
     link.rig.command(Command::Wifi(false));
     link.server().wait("outage_began").await;
-    let told = |seen: &Seen| seen.hooks.contains(&Hook::Server(false));
-    link.rig.wait("the STM32 is told", told, |_| ()).await;
+    let reported = |seen: &Seen| seen.hooks.contains(&Hook::Server(false));
+    link.rig.wait("the STM32 has the report", reported, |_| ()).await;
     let since = Instant::now();
     link.rig.command(Command::Wifi(true));
     link.recovered("WiFi back", since).await;

@@ -23,14 +23,14 @@ impl Oracle {
         for chip in [&mut lx106, &mut cortex] {
             assert_eq!(chip.frame().await.expect("it runs").kind, from_board::BOOT);
         }
-        lx106.tell(to_board::SYN, &[&[0]]);
+        lx106.emit(to_board::SYN, &[&[0]]);
         Some(Self { chips: [(Core::Lx106, lx106), (Core::CortexM4, cortex)], asked: 0 })
     }
 
     /// Asks all, and compares. Returns the answer.
     async fn ask(&mut self, question: u8, input: &[u8]) -> String {
         for (_, chip) in &mut self.chips {
-            chip.tell(to_board::CASE, &[&[question], input]);
+            chip.emit(to_board::CASE, &[&[question], input]);
         }
         let expected = answer(question, input);
         for (core, chip) in &mut self.chips {
@@ -176,10 +176,10 @@ async fn whole_links_with_faults() {
     let mut all = std::collections::BTreeSet::new();
     for seed in 1..=12_u32 {
         let input = [seed.wrapping_mul(0x9e37_79b1).to_le_bytes(), 10_000_u32.to_le_bytes()];
-        let told = oracle.ask(ask::WORLD, input.as_flattened()).await;
-        println!("{told}");
-        assert!(!told.contains("read 0 ") && !told.contains(" and 0 "), "no lines passed: {told}");
-        all.insert(told);
+        let text = oracle.ask(ask::WORLD, input.as_flattened()).await;
+        println!("{text}");
+        assert!(!text.contains("read 0 ") && !text.contains(" and 0 "), "no lines passed: {text}");
+        all.insert(text);
     }
     assert_eq!(all.len(), 12, "each seed is another story");
 }

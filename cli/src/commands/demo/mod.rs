@@ -17,7 +17,7 @@ use crate::monitor::{self, ExtraKey, Options};
 use crate::output::diagnostics::{newline, screen_is_on};
 use crate::output::printer::print_event;
 use crate::runtime;
-use crate::signals::{Asked, Signals};
+use crate::signals::{Signal, Signals};
 use stage::{Fault, Stage};
 
 /// Arguments of `pblink demo`.
@@ -94,7 +94,7 @@ async fn demo(args: Args, global: &Global) -> anyhow::Result<Exit> {
         tokio::select! {
             () = end => Some(printer),
             asked = signals.next() => {
-                if asked == Asked::Interrupt {
+                if asked == Signal::Interrupt {
                     newline();
                 }
                 Some(printer)

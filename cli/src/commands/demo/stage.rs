@@ -95,11 +95,11 @@ impl Stage {
         };
         let (hub, ledgers) = (Arc::clone(&self.hub), Arc::clone(&self.ledgers));
         let mut state = Watch { id: id.clone(), number: n + 1, down: None, was_up: false };
-        let tell = move |_: &Pair, news: Event| {
-            state.news(&news, &hub, &ledgers);
+        let report = move |_: &Pair, event: Event| {
+            state.on_event(&event, &hub, &ledgers);
             true
         };
-        Board::start(&id, &self.address.to_string(), TIMEOUT_MS, 2, options, tell)
+        Board::start(&id, &self.address.to_string(), TIMEOUT_MS, 2, options, report)
             .map_err(|e| Failed::with(Exit::Failure, e.to_string()))
     }
 
@@ -185,7 +185,7 @@ fn builder(address: SocketAddr, ids: &[String]) -> pblink_server::Builder {
         .expected(ids.iter().map(String::as_str))
 }
 
-/// Translates one board's news for the demo.
+/// Translates the events of one board for the demo.
 struct Watch {
     id: String,
     number: u16,
@@ -194,8 +194,8 @@ struct Watch {
 }
 
 impl Watch {
-    fn news(&mut self, news: &Event, hub: &Hub, ledgers: &Mutex<Ledgers>) {
-        match news {
+    fn on_event(&mut self, event: &Event, hub: &Hub, ledgers: &Mutex<Ledgers>) {
+        match event {
             Event::Pair(PairEvent::Wrote(number)) => {
                 lock(ledgers).account(self.number).to_server.wrote(*number);
             }
@@ -205,12 +205,12 @@ impl Watch {
             _ => {
                 // Starting is not a fault.
                 if self.was_up
-                    && let Some(event) = boards::event(&self.id, news, self.down)
+                    && let Some(event) = boards::event(&self.id, event, self.down)
                 {
                     hub.record(event);
                 }
-                self.was_up |= *news == Event::Down(None);
-                if let Event::Down(down) = news {
+                self.was_up |= *event == Event::Down(None);
+                if let Event::Down(down) = event {
                     self.down = *down;
                 }
             }

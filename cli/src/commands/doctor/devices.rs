@@ -151,7 +151,7 @@ mod tests {
             ))
         };
         let found = report(Ok(vec![adapter]), Ok(vec![probe]), forbidden);
-        let told: Vec<_> = found.iter().map(|f| (f.level, f.message.as_str())).collect();
+        let levels: Vec<_> = found.iter().map(|f| (f.level, f.message.as_str())).collect();
         let expected = [
             (Level::Ok, "the serial adapter CH340 at /dev/null"),
             (
@@ -159,7 +159,7 @@ mod tests {
                 "the debug probe 0483:374b:066C (STLink V2-1): you may not open STLink V2-1",
             ),
         ];
-        assert_eq!(told, expected);
+        assert_eq!(levels, expected);
         assert_eq!(found[1].remedy.as_deref(), Some("allow it"));
 
         let nothing = report(Ok(Vec::new()), Ok(Vec::new()), |_| Ok(()));

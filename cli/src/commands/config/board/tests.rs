@@ -89,13 +89,13 @@ fn push_online(
     let mut register = Register::beside(&settings).unwrap();
     let mut notes = Notes::default();
     let wanted = Wanted { settings: &settings, password: password.as_ref(), online: &online };
-    let told = push_to(desk, &args, &wanted, &mut register, &mut notes);
-    (told, notes)
+    let text = push_to(desk, &args, &wanted, &mut register, &mut notes);
+    (text, notes)
 }
 
 fn push(desk: &mut Desk, words: &[&str]) -> (String, Notes) {
-    let (told, notes) = push_online(desk, words, &[]);
-    (told.unwrap(), notes)
+    let (text, notes) = push_online(desk, words, &[]);
+    (text.unwrap(), notes)
 }
 
 fn pull(desk: &mut Desk, words: &[&str]) -> String {
@@ -111,8 +111,8 @@ fn what_is_pushed_is_pulled_and_nothing_else_is_touched() {
         let program = program();
         let chip = Chip::new().with(PROGRAM, &program).with(PROGRAM + 0x4_0000, &[7; 999]);
         let before = chip.bytes(PROGRAM, (SETTINGS - PROGRAM) as usize);
-        let (told, notes) = push(&mut ways(&chip)[way], &words);
-        assert!(told.starts_with("the board 1 has its settings"), "{told}");
+        let (text, notes) = push(&mut ways(&chip)[way], &words);
+        assert!(text.starts_with("the board 1 has its settings"), "{text}");
         assert_eq!(notes.warning(), None);
         assert!(chip.started());
         assert_eq!(chip.erased(), [SECTORS.len() - 1]);
@@ -131,8 +131,8 @@ fn what_is_pushed_is_pulled_and_nothing_else_is_touched() {
         assert!(!shown.contains("correct horse") && !pulled.to_string().contains("correct horse"));
 
         // Once more: nothing is to be done.
-        let (told, _) = push(&mut ways(&chip)[way], &words);
-        assert!(told.contains("had these settings already"), "{told}");
+        let (text, _) = push(&mut ways(&chip)[way], &words);
+        assert!(text.contains("had these settings already"), "{text}");
         assert_eq!(chip.erased(), [SECTORS.len() - 1], "no second time");
     }
 }
@@ -157,8 +157,8 @@ fn client_picks_the_id_and_one_that_another_board_has_is_warned_of() {
     let config = config.to_str().unwrap();
     let (kitchen, other) = (Chip::new(), Chip::new());
     let words = &["--config", config, "--client", "kitchen"];
-    let (told, notes) = push(&mut ways(&kitchen)[0], words);
-    assert!(told.starts_with("the board kitchen"), "{told}");
+    let (text, notes) = push(&mut ways(&kitchen)[0], words);
+    assert!(text.starts_with("the board kitchen"), "{text}");
     assert_eq!(notes.warning(), None);
     // The same board again, with something else: it may keep its id.
     let text = std::fs::read_to_string(config).unwrap().replace("10.0.0.5", "10.0.0.6");
@@ -182,8 +182,8 @@ fn an_id_that_is_connected_now_is_warned_of() {
     let (_folder, config, _) = folder();
     let words = ["--config", config.to_str().unwrap(), "--client", "kitchen"];
     let chip = Chip::new();
-    let (told, notes) = push_online(&mut ways(&chip)[0], &words, &["attic", "kitchen"]);
-    assert!(told.is_ok());
+    let (text, notes) = push_online(&mut ways(&chip)[0], &words, &["attic", "kitchen"]);
+    assert!(text.is_ok());
     assert!(notes.warning().unwrap().contains("connected to the server now"));
     let (_, notes) = push_online(&mut ways(&chip)[0], &words, &["kitchen"]);
     assert_eq!(notes.warning(), None, "it is this board");
@@ -266,9 +266,9 @@ fn a_register_that_cannot_be_written_is_no_failure_of_the_push() {
     // A link to nowhere in its place is not followed.
     std::os::unix::fs::symlink("nowhere", folder.path().join("pblink.boards.toml")).unwrap();
     let chip = Chip::new();
-    let (told, notes) =
+    let (text, notes) =
         push_online(&mut ways(&chip)[0], &["--config", config.to_str().unwrap()], &[]);
-    assert!(told.unwrap().contains("has its settings"));
+    assert!(text.unwrap().contains("has its settings"));
     assert!(notes.warning().unwrap().contains("pblink.boards.toml"), "{:?}", notes.0);
 }
 
