@@ -61,6 +61,34 @@ async fn a_line_is_acknowledged_when_it_is_accepted_and_comes_again_if_it_is_dro
     assert_eq!(acknowledged.await.unwrap(), "00");
 }
 
+#[tokio::test]
+async fn a_line_is_acknowledged_when_its_echo_is() {
+    let (hub, _lines) = start(App::Echo).await;
+    let board = TcpStream::connect(hub.server().local_addr()).await.unwrap();
+    let (read, mut write) = board.into_split();
+    let mut read = BufReader::new(read).lines();
+    let mut next = async || {
+        loop {
+            let line = read.next_line().await.unwrap().expect("the server ended");
+            if !line.is_empty() {
+                return line;
+            }
+        }
+    };
+    write.write_all(b"1\n\n00first\n").await.unwrap();
+    assert_eq!(next().await, "00first", "nothing is acknowledged before the echo is written");
+    // So the line is still the server's to hand out: were it stopped now, the board would send it again.
+    assert_eq!(hub.server().link("1").unwrap().status().unread, 1);
+    write.write_all(b"00\n").await.unwrap();
+    assert_eq!(next().await, "00");
+    // A line that cannot be returned does not hold up those behind it.
+    let long = "y".repeat(1100);
+    write.write_all(format!("01{long}\n02short\n").as_bytes()).await.unwrap();
+    let mut seen = [next().await, next().await];
+    seen.sort();
+    assert_eq!(seen, ["01", "01short"]);
+}
+
 #[test]
 fn apps_have_names_and_print_has_an_old_one() {
     for app in App::ALL {

@@ -13,8 +13,9 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     loop {
         let board = server.next_client().await?;
         tokio::spawn(async move {
-            while let Ok(line) = board.read_line().await {
-                if board.write(&line, Delivery::ORDERED).await.is_err() {
+            while let Ok(line) = board.recv().await {
+                // Acknowledged only once the board has it back.
+                if board.write(&line, Delivery::ORDERED).await.is_err() || line.accept().is_err() {
                     break;
                 }
             }
