@@ -6,6 +6,7 @@
 pub mod consumers;
 pub mod control;
 pub mod hub;
+pub mod log;
 
 /// The examples of the README, as tests.
 #[cfg(doctest)]

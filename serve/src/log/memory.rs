@@ -1,0 +1,206 @@
+//! The log in memory: for `demo`, tests and `--state off`.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::path::Path;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use super::engine::{Engine, EngineError, Reader, Retention};
+use super::model::{
+    Commit, Cursor, EventRow, KeyRow, Line, Loaded, LogName, OutboxRow, SessionRow,
+};
+
+/// Events that are kept.
+const EVENTS: usize = 10_000;
+
+/// Bytes that a line counts for beside its text.
+const LINE: usize = 96;
+
+/// A log that ends with the process. Clones share their contents, so that one can be opened again.
+#[derive(Debug, Clone)]
+pub struct Memory(Arc<Mutex<Contents>>);
+
+#[derive(Debug)]
+struct Contents {
+    name: LogName,
+    lines: VecDeque<Line>,
+    bytes: usize,
+    next: u64,
+    sessions: BTreeMap<Arc<str>, SessionRow>,
+    outbox: BTreeMap<(Arc<str>, u64), OutboxRow>,
+    keys: Vec<KeyRow>,
+    cursors: BTreeMap<(Arc<str>, Arc<str>), u64>,
+    events: VecDeque<EventRow>,
+    alive_ms: u64,
+}
+
+impl Memory {
+    /// Returns an empty log with this id.
+    pub fn new(id: impl Into<String>) -> Self {
+        Self(Arc::new(Mutex::new(Contents {
+            name: LogName { id: id.into(), generation: 1 },
+            lines: VecDeque::new(),
+            bytes: 0,
+            next: 1,
+            sessions: BTreeMap::new(),
+            outbox: BTreeMap::new(),
+            keys: Vec::new(),
+            cursors: BTreeMap::new(),
+            events: VecDeque::new(),
+            alive_ms: 0,
+        })))
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Contents> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Contents {
+    fn first(&self) -> u64 {
+        self.lines.front().map_or(self.next, |line| line.offset)
+    }
+
+    fn remove_client(&mut self, client: &str) {
+        self.sessions.remove(client);
+        self.outbox.retain(|(id, _), _| **id != *client);
+        self.keys.retain(|key| *key.client != *client);
+    }
+}
+
+impl Engine for Memory {
+    fn load(&mut self) -> Result<Loaded, EngineError> {
+        let contents = self.lock();
+        Ok(Loaded {
+            name: contents.name.clone(),
+            first: contents.first(),
+            next: contents.next,
+            next_event: contents.events.back().map_or(1, |event| event.id + 1),
+            sessions: contents.sessions.clone().into_iter().collect(),
+            outbox: contents.outbox.values().cloned().collect(),
+            keys: contents.keys.clone(),
+            cursors: (contents.cursors.iter())
+                .map(|((consumer, client), &offset)| Cursor {
+                    consumer: Arc::clone(consumer),
+                    client: Arc::clone(client),
+                    offset,
+                })
+                .collect(),
+            alive_ms: contents.alive_ms,
+        })
+    }
+
+    fn commit(&mut self, commit: &Commit) -> Result<(), EngineError> {
+        let contents = &mut *self.lock();
+        for client in &commit.forgotten {
+            contents.remove_client(client);
+        }
+        for line in &commit.lines {
+            contents.bytes += line.text.len() + LINE;
+            contents.next = line.offset + 1;
+            contents.lines.push_back(line.clone());
+        }
+        contents.sessions.extend(commit.sessions.iter().cloned());
+        for row in &commit.outbox {
+            contents.outbox.insert((Arc::clone(&row.client), row.row), row.clone());
+        }
+        for (client, up_to) in &commit.done {
+            let rows = (Arc::clone(client), 0)..=(Arc::clone(client), *up_to);
+            let gone: Vec<_> = contents.outbox.range(rows).map(|(key, _)| key.clone()).collect();
+            for key in gone {
+                contents.outbox.remove(&key);
+            }
+        }
+        contents.keys.extend(commit.keys.iter().cloned());
+        for name in &commit.removed {
+            contents.cursors.retain(|(consumer, _), _| consumer != name);
+        }
+        for Cursor { consumer, client, offset } in &commit.cursors {
+            contents.cursors.insert((Arc::clone(consumer), Arc::clone(client)), *offset);
+        }
+        contents.alive_ms = commit.alive_ms.unwrap_or(contents.alive_ms);
+        for event in &commit.events {
+            if contents.events.len() == EVENTS {
+                contents.events.pop_front();
+            }
+            contents.events.push_back(event.clone());
+        }
+        Ok(())
+    }
+
+    fn reopen(&mut self) -> Result<(), EngineError> {
+        Ok(())
+    }
+
+    fn retain(&mut self, retention: Retention, limit: u64) -> Result<(u64, bool), EngineError> {
+        let contents = &mut *self.lock();
+        while contents.lines.len() > 1
+            && let Some(line) = contents.lines.front()
+            && line.offset <= limit
+            && (line.at_ms < retention.before_ms || contents.bytes as u64 > retention.max_bytes)
+        {
+            contents.bytes -= line.text.len() + LINE;
+            contents.lines.pop_front();
+        }
+        contents.keys.retain(|key| key.at_ms >= retention.before_ms);
+        Ok((contents.first(), false))
+    }
+
+    fn purge(&mut self, client: &str) -> Result<(), EngineError> {
+        let contents = &mut *self.lock();
+        contents.remove_client(client);
+        contents.cursors.retain(|(_, id), _| **id != *client);
+        let mut bytes = 0;
+        contents.lines.retain(|line| {
+            let stays = *line.client != *client;
+            bytes += if stays { line.text.len() + LINE } else { 0 };
+            stays
+        });
+        contents.bytes = bytes;
+        Ok(())
+    }
+
+    fn is_durable(&self) -> bool {
+        false
+    }
+
+    fn backup(&mut self, _: &Path) -> Result<(), EngineError> {
+        Err(EngineError::NotKept("back up"))
+    }
+
+    fn reader(&self) -> Arc<dyn Reader> {
+        Arc::new(self.clone())
+    }
+}
+
+impl Reader for Memory {
+    fn lines(
+        &self,
+        after: u64,
+        limit: usize,
+        scan: usize,
+        client: Option<&str>,
+    ) -> Result<(Vec<Line>, u64), EngineError> {
+        let contents = self.lock();
+        // Purged lines leave gaps, so offsets are searched for.
+        let from = contents.lines.partition_point(|line| line.offset <= after);
+        let (mut found, mut seen) = (Vec::new(), after);
+        for line in contents.lines.iter().skip(from).take(scan) {
+            if found.len() == limit {
+                break;
+            }
+            seen = line.offset;
+            if client.is_none_or(|client| *line.client == *client) {
+                found.push(line.clone());
+            }
+        }
+        Ok((found, seen))
+    }
+
+    fn events(&self, since_ms: u64, limit: usize) -> Result<Vec<EventRow>, EngineError> {
+        let contents = self.lock();
+        let from = contents.events.iter().position(|event| event.at_ms >= since_ms);
+        let events = contents.events.iter().skip(from.unwrap_or(contents.events.len()));
+        let skip = events.len().saturating_sub(limit);
+        Ok(events.skip(skip).cloned().collect())
+    }
+}

@@ -1,0 +1,180 @@
+//! The values that the log keeps: lines, sessions, lines to boards, cursors and events.
+
+use std::sync::Arc;
+
+use pblink_server::Delivery;
+use serde::{Deserialize, Serialize};
+
+/// A line from a client, as the log keeps it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Line {
+    /// Its place in the log. Offsets count up from 1, without gaps, over all clients.
+    pub offset: u64,
+    /// The client's id.
+    pub client: Arc<str>,
+    /// Times that the client's program was seen to begin anew before it, and 1. For classic links it
+    /// distinguishes rows; a board does not know it.
+    pub epoch: u64,
+    /// Its place among the lines and reports of its epoch, from 1.
+    pub seq: u64,
+    /// Wall clock of its arrival in the log, in milliseconds since the Unix epoch. For people: the order is the
+    /// offset.
+    pub at_ms: u64,
+    /// Line or report.
+    pub kind: Kind,
+    /// The text, without its newline.
+    pub text: Arc<str>,
+}
+
+/// The kind of a [`Line`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Kind {
+    /// Written by the board's program.
+    Line,
+    /// A report of the ESP8266. It has a row since its number is acknowledged; consumers pass over it.
+    Report,
+}
+
+/// The session of a client between two connections, and between two processes.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct SessionRow {
+    /// The state of the link, as [`SessionState::encode`](pblink_server::SessionState::encode) writes it. `None`: the
+    /// client has never sent a line.
+    pub state: Option<Vec<u8>>,
+    /// The epoch of its last line.
+    pub epoch: u64,
+    /// The place of its last line in its epoch.
+    pub seq: u64,
+    /// The row number of the last line to it, done or not.
+    pub last_row: u64,
+}
+
+/// A line to a client that is not done.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OutboxRow {
+    /// The client's id.
+    pub client: Arc<str>,
+    /// Its place among all lines to this client, from 1.
+    pub row: u64,
+    /// Wall clock of its arrival in the log, in milliseconds since the Unix epoch.
+    pub at_ms: u64,
+    /// The text, without its newline.
+    pub text: Arc<str>,
+    /// Its promise.
+    pub delivery: Delivery,
+}
+
+/// The name under which a sender may repeat a request without sending its lines twice.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KeyRow {
+    /// The client's id.
+    pub client: Arc<str>,
+    /// The key.
+    pub key: Arc<str>,
+    /// The row of the last line that came with it.
+    pub row: u64,
+    /// Wall clock, in milliseconds since the Unix epoch.
+    pub at_ms: u64,
+}
+
+/// The place that a consumer has reached.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Cursor {
+    /// The consumer's name.
+    pub consumer: Arc<str>,
+    /// The client whose lines it has consumed up to there; empty for those of all clients.
+    pub client: Arc<str>,
+    /// The offset of the last line that needs no second look.
+    pub offset: u64,
+}
+
+/// An event, as the log keeps it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EventRow {
+    /// Its place among all events, from 1.
+    pub id: u64,
+    /// Wall clock, in milliseconds since the Unix epoch.
+    pub at_ms: u64,
+    /// The event as JSON, without its number.
+    pub json: String,
+}
+
+/// Everything that becomes durable together, or not at all.
+#[derive(Debug, Clone, Default)]
+pub struct Commit {
+    /// Clients that were forgotten: their sessions go, before anything else is stored.
+    pub forgotten: Vec<Arc<str>>,
+    /// Lines, in the order of their offsets, which continue those of the last commit.
+    pub lines: Vec<Line>,
+    /// Sessions as they are from here on.
+    pub sessions: Vec<(Arc<str>, SessionRow)>,
+    /// Lines to clients that come in.
+    pub outbox: Vec<OutboxRow>,
+    /// Lines to clients that go: for each client, up to and including this row.
+    pub done: Vec<(Arc<str>, u64)>,
+    /// Keys of requests.
+    pub keys: Vec<KeyRow>,
+    /// Cursors as they are from here on.
+    pub cursors: Vec<Cursor>,
+    /// Consumers whose cursors go.
+    pub removed: Vec<Arc<str>>,
+    /// Events, in order.
+    pub events: Vec<EventRow>,
+    /// Wall clock (ms since the Unix epoch) at which the server was alive.
+    pub alive_ms: Option<u64>,
+}
+
+impl Commit {
+    /// Returns true if there is nothing to store.
+    pub fn is_empty(&self) -> bool {
+        self.forgotten.is_empty()
+            && self.lines.is_empty()
+            && self.sessions.is_empty()
+            && self.outbox.is_empty()
+            && self.done.is_empty()
+            && self.keys.is_empty()
+            && self.cursors.is_empty()
+            && self.removed.is_empty()
+            && self.events.is_empty()
+            && self.alive_ms.is_none()
+    }
+}
+
+/// The contents of a log when it is opened.
+#[derive(Debug, Clone, Default)]
+pub struct Loaded {
+    /// The log's name: a random id, and a generation that each restore from a backup raises.
+    pub name: LogName,
+    /// Offset of the oldest line that is there, or of the next one if there is none.
+    pub first: u64,
+    /// Offset of the next line.
+    pub next: u64,
+    /// Id of the next event.
+    pub next_event: u64,
+    /// All sessions.
+    pub sessions: Vec<(Arc<str>, SessionRow)>,
+    /// All lines to clients that are not done, in the order of their rows.
+    pub outbox: Vec<OutboxRow>,
+    /// Keys of requests.
+    pub keys: Vec<KeyRow>,
+    /// All cursors.
+    pub cursors: Vec<Cursor>,
+    /// Wall clock (ms since the Unix epoch) at which a server was last known to be alive; 0: never.
+    pub alive_ms: u64,
+}
+
+/// The identity of a log: offsets of another one mean nothing here.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct LogName {
+    /// A random id, in hex digits.
+    pub id: String,
+    /// 1, and one more after each restore from a backup.
+    pub generation: u64,
+}
+
+impl std::fmt::Display for LogName {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}.{}", self.id, self.generation)
+    }
+}

@@ -1,0 +1,102 @@
+//! The lines to one client that the log has and that are not done, and which of them its session has.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use pblink_server::{Connection, Delivery, WriteError};
+use tokio::sync::oneshot;
+
+use super::model::OutboxRow;
+
+/// Lines to one client that may wait.
+pub(super) const MAX_LINES: usize = 1000;
+
+/// Bytes of their texts.
+pub(super) const MAX_BYTES: usize = 256 * 1024;
+
+/// A line that is in the log.
+#[derive(Debug)]
+struct Row {
+    row: u64,
+    text: Arc<str>,
+    delivery: Delivery,
+    /// Those who want to know when it is done.
+    done: Vec<oneshot::Sender<()>>,
+}
+
+/// A queue of rows, oldest first. The first `fed` of them are in the session.
+#[derive(Debug, Default)]
+pub(super) struct Outbox {
+    rows: VecDeque<Row>,
+    fed: usize,
+    bytes: usize,
+}
+
+impl Outbox {
+    /// Returns true if `lines` more with this many bytes fit. One line fits an empty outbox always.
+    pub(super) fn fits(&self, lines: usize, bytes: usize) -> bool {
+        (self.rows.len() + lines <= MAX_LINES && self.bytes + bytes <= MAX_BYTES)
+            || (self.rows.is_empty() && lines <= 1)
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.rows.len()
+    }
+
+    /// Adds a row that is committed.
+    pub(super) fn push(&mut self, row: &OutboxRow) {
+        self.bytes += row.text.len();
+        let OutboxRow { row, text, delivery, .. } = row;
+        let (row, text, delivery) = (*row, Arc::clone(text), *delivery);
+        self.rows.push_back(Row { row, text, delivery, done: Vec::new() });
+    }
+
+    /// Notes that the session is a new one: it has no row.
+    pub(super) fn restart(&mut self) {
+        self.fed = 0;
+    }
+
+    /// Gives the session as many rows as it takes.
+    ///
+    /// # Errors
+    /// If the session refuses a row for good, though the log has checked it.
+    pub(super) fn feed(&mut self, link: &Connection) -> Result<(), WriteError> {
+        while let Some(row) = self.rows.get(self.fed) {
+            match link.post(&row.text, row.delivery) {
+                Ok(()) => self.fed += 1,
+                Err(WriteError::Full | WriteError::Closed) => break,
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+
+    /// Returns the number of the row that is the last of the `count` oldest.
+    pub(super) fn last_of(&self, count: usize) -> Option<u64> {
+        self.rows.get(count.checked_sub(1)?).map(|row| row.row)
+    }
+
+    /// Removes the `count` oldest rows, whose removal is committed.
+    pub(super) fn done(&mut self, count: usize) {
+        self.fed = self.fed.saturating_sub(count);
+        for row in self.rows.drain(..count.min(self.rows.len())) {
+            self.bytes -= row.text.len();
+            for done in row.done {
+                // Whoever waited may have gone away.
+                let _ = done.send(());
+            }
+        }
+    }
+
+    /// Lets someone know when the row is done: at once if it is not here any more.
+    pub(super) fn wait(&mut self, row: u64, done: oneshot::Sender<()>) {
+        match self.rows.iter_mut().find(|waiting| waiting.row == row) {
+            Some(waiting) => {
+                waiting.done.retain(|other| !other.is_closed());
+                waiting.done.push(done);
+            }
+            // Whoever waited may have gone away.
+            None => drop(done.send(())),
+        }
+    }
+}

@@ -1,0 +1,867 @@
+//! The writer: the one thread that commits.
+
+use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+use pblink_protocol::MAX_TEXT;
+use pblink_protocol::tcp::line::check_text;
+use pblink_server::{Batch, Connection, Server, SessionState};
+use tokio::runtime::Handle;
+use tokio::sync::{mpsc, oneshot};
+
+use super::engine::{Engine, EngineError, Retention, Room};
+use super::model::{Commit, Cursor, EventRow, KeyRow, Kind, Line, Loaded, OutboxRow, SessionRow};
+use super::outbox::Outbox;
+use super::{
+    ConsumerStatus, From, Keep, Outgoing, Place, Progress, SendError, Sent, Shared, Status, lock,
+    wall_ms,
+};
+
+/// Lines of one commit, about: the batch that reaches it is the last.
+const MAX_LINES: usize = 4096;
+
+/// Bytes of the lines of one commit, about.
+const MAX_BYTES: usize = 1024 * 1024;
+
+/// The longest time for which a cursor or an event waits for a commit with lines.
+const LATER: Duration = Duration::from_secs(1);
+
+/// Pause before a disk that was full, or has no room, is looked at again.
+const RETRY: Duration = Duration::from_secs(1);
+
+/// Interval of the mark that the server is alive.
+const ALIVE: Duration = Duration::from_secs(10);
+
+/// Interval at which old lines are looked for.
+const RETAIN: Duration = Duration::from_secs(60);
+
+/// Requests with a key that are remembered.
+const MAX_KEYS: usize = 100_000;
+
+/// Time for which they are.
+const KEY_AGE_MS: u64 = 24 * 3600 * 1000;
+
+/// What others want of the writer.
+#[derive(Debug)]
+pub(super) enum Request {
+    Attach(Server),
+    Sessions(oneshot::Sender<Vec<(String, SessionState)>>),
+    Send {
+        lines: Vec<Outgoing>,
+        key: Option<Arc<str>>,
+        reply: oneshot::Sender<Result<Sent, SendError>>,
+    },
+    Register {
+        consumer: Arc<str>,
+        required: bool,
+        from: From,
+        reply: oneshot::Sender<Place>,
+    },
+    Unregister {
+        consumer: Arc<str>,
+        reply: oneshot::Sender<()>,
+    },
+    Progress {
+        progress: Progress,
+        reply: Option<oneshot::Sender<Result<(), SendError>>>,
+    },
+    Event {
+        at_ms: u64,
+        json: String,
+    },
+    Purge {
+        client: Arc<str>,
+        reply: oneshot::Sender<Result<(), EngineError>>,
+    },
+    Backup {
+        path: std::path::PathBuf,
+        reply: oneshot::Sender<Result<(), EngineError>>,
+    },
+    Stop(oneshot::Sender<()>),
+}
+
+/// What the writer was woken by.
+enum Wake {
+    Batch(Batch),
+    Client(Connection),
+    Request(Request),
+    /// The server has stopped.
+    Over,
+    /// All handles are gone.
+    Gone,
+    Timer,
+}
+
+/// A client, as of the last commit.
+#[derive(Debug, Default)]
+struct Client {
+    session: SessionRow,
+    /// The epoch of lines without a restart since the present server began.
+    base: u64,
+    outbox: Outbox,
+}
+
+#[derive(Debug, Default)]
+struct Consumer {
+    required: bool,
+    running: bool,
+    offset: u64,
+    /// Ahead of `offset`.
+    clients: BTreeMap<Arc<str>, u64>,
+}
+
+/// Whom to answer when the commit is durable.
+enum Reply {
+    Sent {
+        client: Arc<str>,
+        row: u64,
+        repeated: bool,
+        to: oneshot::Sender<Result<Sent, SendError>>,
+    },
+    /// A step with lines, and the consumer's place before it.
+    Step {
+        consumer: Arc<str>,
+        offset: u64,
+        clients: BTreeMap<Arc<str>, u64>,
+        to: oneshot::Sender<Result<(), SendError>>,
+    },
+    Progress(oneshot::Sender<Result<(), SendError>>),
+}
+
+/// What the next commit holds, and who is concerned.
+#[derive(Default)]
+struct Pending {
+    commit: Commit,
+    batches: Vec<Batch>,
+    bytes: usize,
+    /// Clients of which rows are added, with their number and bytes.
+    added: HashMap<Arc<str>, (usize, usize)>,
+    replies: Vec<Reply>,
+    /// A cursor or an event waits since then.
+    since: Option<Instant>,
+    /// Someone waits for it.
+    urgent: bool,
+}
+
+/// See the module's text.
+pub(super) struct Writer {
+    engine: Box<dyn Engine>,
+    keep: Keep,
+    shared: Arc<Shared>,
+    requests: mpsc::Receiver<Request>,
+    server: Option<Server>,
+    clients: HashMap<Arc<str>, Client>,
+    consumers: BTreeMap<Arc<str>, Consumer>,
+    keys: HashMap<(Arc<str>, Arc<str>), KeyRow>,
+    next: u64,
+    next_event: u64,
+    pending: Pending,
+    /// Batches that are committed to an engine that does not keep them: accepted once each required consumer has
+    /// come to the offset.
+    unconsumed: VecDeque<(u64, Vec<Batch>)>,
+    /// No line is taken until then.
+    held: Option<Instant>,
+    room_at: Instant,
+    alive_at: Instant,
+    retain_at: Instant,
+    committed_at: Option<Instant>,
+    status: Status,
+    stopping: Vec<oneshot::Sender<()>>,
+    over: bool,
+}
+
+impl Writer {
+    pub(super) fn new(
+        engine: Box<dyn Engine>,
+        loaded: Loaded,
+        keep: Keep,
+        shared: Arc<Shared>,
+        requests: mpsc::Receiver<Request>,
+    ) -> Self {
+        let mut clients: HashMap<Arc<str>, Client> = HashMap::new();
+        for (id, session) in loaded.sessions {
+            clients.entry(id).or_default().session = session;
+        }
+        for row in &loaded.outbox {
+            let client = clients.entry(Arc::clone(&row.client)).or_default();
+            client.session.last_row = client.session.last_row.max(row.row);
+            client.outbox.push(row);
+        }
+        let mut consumers: BTreeMap<Arc<str>, Consumer> = BTreeMap::new();
+        for Cursor { consumer, client, offset } in loaded.cursors {
+            let consumer = consumers.entry(consumer).or_default();
+            match &*client {
+                "" => consumer.offset = offset,
+                _ => drop(consumer.clients.insert(client, offset)),
+            }
+        }
+        let keys = loaded.keys.into_iter();
+        let now = Instant::now();
+        Self {
+            engine,
+            keep,
+            shared,
+            requests,
+            server: None,
+            clients,
+            consumers,
+            keys: keys.map(|key| ((Arc::clone(&key.client), Arc::clone(&key.key)), key)).collect(),
+            next: loaded.next,
+            next_event: loaded.next_event,
+            pending: Pending::default(),
+            unconsumed: VecDeque::new(),
+            held: None,
+            room_at: now,
+            alive_at: now,
+            retain_at: now + RETAIN,
+            committed_at: None,
+            status: Status::default(),
+            stopping: Vec::new(),
+            over: false,
+        }
+    }
+
+    /// Runs until it is stopped, or the store fails for good.
+    pub(super) fn run(mut self, runtime: &Handle) {
+        let result = self.work(runtime);
+        let why = match result {
+            Ok(()) => "it was stopped".to_owned(),
+            Err(error) => error.to_string(),
+        };
+        self.shared.failed.send_replace(Some(why));
+        for reply in self.stopping.drain(..) {
+            // Whoever asked may have gone away.
+            let _ = reply.send(());
+        }
+    }
+
+    fn work(&mut self, runtime: &Handle) -> Result<(), EngineError> {
+        self.publish();
+        while !self.over {
+            let wake = runtime.block_on(self.wait());
+            self.on_wake(wake)?;
+            self.gather()?;
+            self.chores()?;
+            if self.is_time() {
+                self.commit()?;
+            }
+        }
+        self.pending.urgent = true;
+        self.commit()
+    }
+
+    /// Waits for something to do.
+    async fn wait(&mut self) -> Wake {
+        let mut at = self.alive_at.min(self.retain_at);
+        if let Some(since) = self.pending.since {
+            at = at.min(since + LATER);
+        }
+        if !self.pending.batches.is_empty() || self.pending.urgent {
+            at = at.min(self.committed_at.map_or(at, |last| last + self.keep.commit_every));
+        }
+        at = self.held.map_or(at, |until| at.min(until));
+        let batches = self.held.is_none() && !self.is_full();
+        let server = self.server.as_ref();
+        let batch = async {
+            match server {
+                Some(server) if batches => match server.next_batch().await {
+                    Ok(batch) => Wake::Batch(batch),
+                    Err(_) => Wake::Over,
+                },
+                _ => std::future::pending().await,
+            }
+        };
+        let client = async {
+            match server {
+                Some(server) => match server.next_client().await {
+                    Ok(client) => Wake::Client(client),
+                    Err(_) => std::future::pending().await,
+                },
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            wake = batch => wake,
+            wake = client => wake,
+            request = self.requests.recv() => request.map_or(Wake::Gone, Wake::Request),
+            () = tokio::time::sleep_until(at.into()) => Wake::Timer,
+        }
+    }
+
+    fn on_wake(&mut self, wake: Wake) -> Result<(), EngineError> {
+        match wake {
+            Wake::Batch(batch) => self.add_batch(batch),
+            Wake::Client(link) => {
+                if let Some(client) = self.clients.get_mut(link.id()) {
+                    feed(&mut client.outbox, &link);
+                }
+            }
+            Wake::Request(request) => self.on_request(request)?,
+            Wake::Over => self.server = None,
+            Wake::Gone => self.over = true,
+            Wake::Timer => {}
+        }
+        Ok(())
+    }
+
+    /// Takes all that is there, as far as it fits into one commit.
+    fn gather(&mut self) -> Result<(), EngineError> {
+        while !self.over {
+            let Ok(request) = self.requests.try_recv() else { break };
+            self.on_request(request)?;
+        }
+        while self.held.is_none() && !self.is_full() {
+            let Some(batch) = self.server.as_ref().and_then(Server::try_batch) else { break };
+            self.add_batch(batch);
+        }
+        // After the batches: see the server's text on it.
+        if let Some(server) = &self.server {
+            for id in server.take_forgotten() {
+                if let Some(client) = self.clients.get_mut(&*id) {
+                    client.outbox.restart();
+                }
+                self.pending.commit.forgotten.push(id.into());
+                self.pending.since.get_or_insert_with(Instant::now);
+            }
+        }
+        Ok(())
+    }
+
+    fn is_full(&self) -> bool {
+        self.pending.commit.lines.len() >= MAX_LINES || self.pending.bytes >= MAX_BYTES
+    }
+
+    fn is_time(&self) -> bool {
+        let now = Instant::now();
+        let waited = self.pending.since.is_some_and(|since| now >= since + LATER);
+        let wanted = self.pending.urgent || !self.pending.batches.is_empty() || waited;
+        let early = self.committed_at.is_some_and(|last| now < last + self.keep.commit_every);
+        wanted && !early
+    }
+
+    /// Looks at the room on the disk, marks that the server is alive, and deletes old lines, each in its time.
+    fn chores(&mut self) -> Result<(), EngineError> {
+        let now = Instant::now();
+        if now >= self.room_at {
+            self.room_at = now + RETRY;
+            self.held = match self.engine.room() {
+                Room::Enough => None,
+                Room::Short { free, wanted } => {
+                    let (free, wanted) = (free / 1_000_000, wanted / 1_000_000);
+                    self.status.held = Some(format!(
+                        "{free} MB are free on the log's disk, and {wanted} MB have to be: lines wait at \
+                         their boards until there is room"
+                    ));
+                    Some(now + RETRY)
+                }
+            };
+            if self.held.is_none() {
+                self.status.held = None;
+            }
+        }
+        if now >= self.alive_at {
+            self.alive_at = now + ALIVE;
+            if self.engine.is_durable() {
+                self.pending.commit.alive_ms = Some(wall_ms());
+                self.pending.since.get_or_insert(now);
+            }
+        }
+        if now >= self.retain_at {
+            self.retain_at = now + RETAIN;
+            self.retain()?;
+        }
+        Ok(())
+    }
+
+    fn retain(&mut self) -> Result<(), EngineError> {
+        if self.pending.since.is_some() {
+            // A place that is not durable must not cost lines.
+            self.commit()?;
+            if self.pending.since.is_some() {
+                return Ok(());
+            }
+        }
+        let now_ms = wall_ms();
+        self.keys.retain(|_, key| key.at_ms + KEY_AGE_MS > now_ms);
+        let retention = Retention {
+            before_ms: now_ms.saturating_sub(self.keep.age.as_millis() as u64),
+            max_bytes: self.keep.bytes,
+        };
+        let limit = self.consumed();
+        match self.engine.retain(retention, limit) {
+            Ok((first, more)) => {
+                if first > self.shared.first.swap(first, Ordering::AcqRel) && first < self.next {
+                    // The ring may hold lines that are gone; nobody must see them come back.
+                    lock(&self.shared.ring).clear();
+                }
+                if more {
+                    self.retain_at = Instant::now();
+                }
+                Ok(())
+            }
+            // Deleting needs room, too; it is tried again.
+            Err(EngineError::Full) => Ok(()),
+            Err(error) => {
+                tracing::warn!("old lines were not deleted: {error}");
+                self.engine.reopen()
+            }
+        }
+    }
+
+    /// Returns the offset up to which each required consumer has all lines.
+    fn consumed(&self) -> u64 {
+        let required = self.consumers.values().filter(|consumer| consumer.required);
+        required.map(|consumer| consumer.offset).min().unwrap_or(self.next - 1)
+    }
+
+    /// Adds a client's lines and session to the commit.
+    fn add_batch(&mut self, batch: Batch) {
+        let at_ms = wall_ms();
+        let id: Arc<str> = match self.clients.get_key_value(batch.client()) {
+            Some((id, _)) => Arc::clone(id),
+            None => batch.client().into(),
+        };
+        let client = self.clients.entry(Arc::clone(&id)).or_default();
+        let mut session = client.session.clone();
+        for line in batch.lines() {
+            let epoch = client.base.max(1) + u64::from(line.restarts);
+            if epoch != session.epoch {
+                (session.epoch, session.seq) = (epoch, 0);
+            }
+            session.seq += 1;
+            self.pending.commit.lines.push(Line {
+                offset: self.next + self.pending.commit.lines.len() as u64,
+                client: Arc::clone(&id),
+                epoch,
+                seq: session.seq,
+                at_ms,
+                kind: if line.report { Kind::Report } else { Kind::Line },
+                text: line.text.into(),
+            });
+        }
+        session.state = Some(batch.state().encode());
+        if let Some(row) = client.outbox.last_of(batch.done()) {
+            self.pending.commit.done.push((Arc::clone(&id), row));
+        }
+        self.pending.commit.sessions.push((id, session));
+        self.pending.bytes += batch.bytes();
+        self.pending.batches.push(batch);
+    }
+
+    fn on_request(&mut self, request: Request) -> Result<(), EngineError> {
+        // Whoever asked may have gone away: no answer is looked after.
+        match request {
+            Request::Attach(server) => self.attach(server),
+            Request::Sessions(reply) => drop(reply.send(self.sessions())),
+            Request::Send { lines, key, reply } => self.on_send(lines, key, reply),
+            Request::Register { consumer, required, from, reply } => {
+                drop(reply.send(self.register(consumer, required, from)));
+            }
+            Request::Unregister { consumer, reply } => {
+                self.consumers.remove(&consumer);
+                self.pending.commit.cursors.retain(|cursor| cursor.consumer != consumer);
+                self.pending.commit.removed.push(consumer);
+                self.pending.since.get_or_insert_with(Instant::now);
+                self.accept_consumed();
+                let _ = reply.send(());
+            }
+            Request::Progress { progress, reply } => self.on_progress(progress, reply),
+            Request::Event { at_ms, json } => {
+                let id = self.next_event;
+                self.next_event += 1;
+                self.pending.commit.events.push(EventRow { id, at_ms, json });
+                self.pending.since.get_or_insert_with(Instant::now);
+            }
+            Request::Purge { client, reply } => drop(reply.send(self.purge(&client))),
+            Request::Backup { path, reply } => {
+                self.pending.urgent = true;
+                let done = self.commit().and_then(|()| self.engine.backup(&path));
+                drop(reply.send(done));
+            }
+            Request::Stop(reply) => {
+                self.stopping.push(reply);
+                self.over = true;
+            }
+        }
+        Ok(())
+    }
+
+    fn attach(&mut self, server: Server) {
+        for client in self.clients.values_mut() {
+            client.base = client.session.epoch.max(1);
+            client.outbox.restart();
+        }
+        self.server = Some(server);
+    }
+
+    fn sessions(&self) -> Vec<(String, SessionState)> {
+        let states = self.clients.iter().filter_map(|(id, client)| {
+            let state = SessionState::decode(client.session.state.as_deref()?).ok()?;
+            Some((id.to_string(), state))
+        });
+        states.collect()
+    }
+
+    fn register(&mut self, name: Arc<str>, required: bool, from: From) -> Place {
+        let head = self.next - 1;
+        let first = self.shared.first.load(Ordering::Acquire);
+        let new = !self.consumers.contains_key(&name);
+        let consumer = self.consumers.entry(Arc::clone(&name)).or_default();
+        (consumer.required, consumer.running) = (required, true);
+        if new {
+            consumer.offset = match from {
+                From::Now => head,
+                From::Oldest => first - 1,
+            };
+            let cursor = Cursor { consumer: name, client: "".into(), offset: consumer.offset };
+            self.pending.commit.cursors.push(cursor);
+            self.pending.since.get_or_insert_with(Instant::now);
+        }
+        // One that is not required may have fallen behind what is kept.
+        consumer.offset = consumer.offset.max(first - 1);
+        let clients = consumer.clients.iter().map(|(id, &offset)| (Arc::clone(id), offset));
+        Place { offset: consumer.offset, clients: clients.collect() }
+    }
+
+    fn on_send(
+        &mut self,
+        lines: Vec<Outgoing>,
+        key: Option<Arc<str>>,
+        to: oneshot::Sender<Result<Sent, SendError>>,
+    ) {
+        let Some(client) = lines.first().map(|line| Arc::clone(&line.client)) else {
+            return;
+        };
+        if let Some(key) = &key
+            && let Some(known) = self.keys.get(&(Arc::clone(&client), Arc::clone(key)))
+        {
+            // Durable, or in the commit that comes next: the answer is given behind it.
+            let row = known.row;
+            self.pending.replies.push(Reply::Sent { client, row, repeated: true, to });
+            self.pending.urgent = true;
+            return;
+        }
+        match self.add_lines(&lines) {
+            Ok(row) => {
+                if let Some(key) = key
+                    && self.keys.len() < MAX_KEYS
+                {
+                    let known = KeyRow { client: Arc::clone(&client), key, row, at_ms: wall_ms() };
+                    self.pending.commit.keys.push(known.clone());
+                    self.keys.insert((Arc::clone(&client), Arc::clone(&known.key)), known);
+                }
+                self.pending.replies.push(Reply::Sent { client, row, repeated: false, to });
+                self.pending.urgent = true;
+            }
+            Err(error) => drop(to.send(Err(error))),
+        }
+    }
+
+    /// Adds lines to clients to the commit: all, or none. Returns the row of the last.
+    fn add_lines(&mut self, lines: &[Outgoing]) -> Result<u64, SendError> {
+        let mut added: HashMap<Arc<str>, (usize, usize)> = HashMap::new();
+        for line in lines {
+            check_text(&line.text)?;
+            if line.text.len() > MAX_TEXT {
+                return Err(SendError::TooLong { len: line.text.len(), max: MAX_TEXT });
+            }
+            let (count, bytes) = added.entry(Arc::clone(&line.client)).or_default();
+            (*count, *bytes) = (*count + 1, *bytes + line.text.len());
+        }
+        for (id, &(count, bytes)) in &added {
+            let (waiting, more) = self.pending.added.get(id).copied().unwrap_or_default();
+            let outbox = self.clients.get(id).map(|client| &client.outbox);
+            if !outbox.is_none_or(|outbox| outbox.fits(count + waiting, bytes + more)) {
+                let waiting = waiting + outbox.map_or(0, Outbox::len);
+                return Err(SendError::OutboxFull { client: id.to_string(), waiting });
+            }
+        }
+        let at_ms = wall_ms();
+        let mut last = 0;
+        for line in lines {
+            let client = self.clients.entry(Arc::clone(&line.client)).or_default();
+            client.session.last_row += 1;
+            last = client.session.last_row;
+            self.pending.commit.outbox.push(OutboxRow {
+                client: Arc::clone(&line.client),
+                row: last,
+                at_ms,
+                text: Arc::clone(&line.text),
+                delivery: line.delivery,
+            });
+        }
+        for (id, (count, bytes)) in added {
+            let sum = self.pending.added.entry(id).or_default();
+            (sum.0, sum.1) = (sum.0 + count, sum.1 + bytes);
+        }
+        Ok(last)
+    }
+
+    fn on_progress(
+        &mut self,
+        progress: Progress,
+        reply: Option<oneshot::Sender<Result<(), SendError>>>,
+    ) {
+        let Progress { consumer: name, offset, clients, outgoing } = progress;
+        if let Err(error) = self.add_lines(&outgoing) {
+            if let Some(reply) = reply {
+                drop(reply.send(Err(error)));
+            }
+            return;
+        }
+        let Some(consumer) = self.consumers.get_mut(&name) else { return };
+        if let Some(to) = reply {
+            self.pending.replies.push(match outgoing.is_empty() {
+                true => Reply::Progress(to),
+                false => Reply::Step {
+                    consumer: Arc::clone(&name),
+                    offset: consumer.offset,
+                    clients: consumer.clients.clone(),
+                    to,
+                },
+            });
+        }
+        consumer.offset = consumer.offset.max(offset);
+        for (client, offset) in clients {
+            consumer.clients.insert(client, offset);
+        }
+        let done = consumer.offset;
+        // A place that the whole log has passed says nothing any more.
+        consumer.clients.retain(|_, offset| *offset > done);
+        self.pending.since.get_or_insert_with(Instant::now);
+        self.pending.urgent |= !outgoing.is_empty();
+        self.note_place(&name);
+        self.accept_consumed();
+    }
+
+    /// Puts the place of a consumer into the commit.
+    fn note_place(&mut self, name: &Arc<str>) {
+        let Some(consumer) = self.consumers.get(name) else { return };
+        let clients = consumer.clients.iter().map(|(id, &offset)| (Arc::clone(id), offset));
+        let places = std::iter::once(("".into(), consumer.offset)).chain(clients);
+        let cursors = &mut self.pending.commit.cursors;
+        cursors.retain(|cursor| cursor.consumer != *name);
+        cursors.extend(places.map(|(client, offset)| {
+            let consumer = Arc::clone(name);
+            Cursor { consumer, client, offset }
+        }));
+    }
+
+    fn purge(&mut self, client: &str) -> Result<(), EngineError> {
+        self.pending.urgent = true;
+        self.commit()?;
+        self.engine.purge(client)?;
+        self.clients.remove(client);
+        self.keys.retain(|(id, _), _| **id != *client);
+        for consumer in self.consumers.values_mut() {
+            consumer.clients.remove(client);
+        }
+        lock(&self.shared.ring).clear();
+        Ok(())
+    }
+
+    /// Makes durable what is pending, and lets all know who wait for it.
+    fn commit(&mut self) -> Result<(), EngineError> {
+        self.committed_at = Some(Instant::now());
+        let sessions = std::mem::take(&mut self.pending.commit.sessions);
+        // A client's last row belongs to the session as it is after this commit, too.
+        let rows = self.pending.added.keys().filter(|id| !sessions.iter().any(|(s, _)| s == *id));
+        let rows: Vec<_> =
+            rows.map(|id| (Arc::clone(id), self.clients[id].session.clone())).collect();
+        self.pending.commit.sessions = (sessions.into_iter())
+            .map(|(id, mut session)| {
+                session.last_row = self.clients[&id].session.last_row;
+                (id, session)
+            })
+            .chain(rows)
+            .collect();
+        let mut pending = std::mem::take(&mut self.pending);
+        match self.store(&pending.commit) {
+            Ok(()) => self.committed(pending),
+            Err(EngineError::Full) => {
+                let until = Instant::now() + RETRY;
+                self.held = Some(until);
+                self.room_at = until;
+                let why = "the log's disk is full: lines wait at their boards until there is room";
+                self.status.held = Some(why.to_owned());
+                tracing::error!("{why}");
+                let moved = self.give_back(&mut pending);
+                // Cursors and events can wait.
+                pending.since = Some(Instant::now());
+                self.pending = pending;
+                for consumer in moved {
+                    self.note_place(&consumer);
+                }
+            }
+            Err(error) => return Err(error),
+        }
+        self.publish();
+        Ok(())
+    }
+
+    fn store(&mut self, commit: &Commit) -> Result<(), EngineError> {
+        if commit.is_empty() {
+            return Ok(());
+        }
+        match self.engine.commit(commit) {
+            Ok(()) => Ok(()),
+            Err(EngineError::Full) => Err(EngineError::Full),
+            Err(error) => {
+                // Once may be chance. What was acknowledged is looked for before anything else is.
+                tracing::error!("the log was not written: {error}; opening it anew");
+                self.engine.reopen()?;
+                self.engine.commit(commit)
+            }
+        }
+    }
+
+    /// Takes lines out of a commit that had no room: they wait at their boards, and what was to be sent is
+    /// refused. Returns the consumers whose steps are undone with that.
+    fn give_back(&mut self, pending: &mut Pending) -> Vec<Arc<str>> {
+        let commit = &mut pending.commit;
+        commit.lines.clear();
+        commit.sessions.clear();
+        commit.done.clear();
+        pending.batches.clear();
+        pending.bytes = 0;
+        for row in commit.outbox.drain(..) {
+            if let Some(client) = self.clients.get_mut(&row.client) {
+                client.session.last_row = client.session.last_row.min(row.row - 1);
+            }
+        }
+        pending.added.clear();
+        for key in commit.keys.drain(..) {
+            self.keys.remove(&(key.client, key.key));
+        }
+        pending.urgent = false;
+        let mut moved = Vec::new();
+        // The newest first, so that the oldest place is the one that stays.
+        for reply in pending.replies.drain(..).rev() {
+            match reply {
+                Reply::Sent { to, .. } => drop(to.send(Err(SendError::DiskFull))),
+                Reply::Progress(to) => drop(to.send(Err(SendError::DiskFull))),
+                Reply::Step { consumer, offset, clients, to } => {
+                    drop(to.send(Err(SendError::DiskFull)));
+                    if let Some(place) = self.consumers.get_mut(&consumer) {
+                        (place.offset, place.clients) = (offset, clients);
+                        moved.push(consumer);
+                    }
+                }
+            }
+        }
+        moved
+    }
+
+    /// Lets the commit count: everything below happens after it is durable.
+    fn committed(&mut self, pending: Pending) {
+        let Pending { commit, batches, replies, .. } = pending;
+        self.status.commits += 1;
+        self.status.lines += commit.lines.len() as u64;
+        for id in commit.forgotten {
+            self.clients.remove(&id);
+        }
+        for (id, session) in commit.sessions {
+            let client = self.clients.entry(id).or_default();
+            client.session = session;
+        }
+        if let Some(last) = commit.lines.last() {
+            let head = last.offset;
+            self.next = head + 1;
+            let mut ring = lock(&self.shared.ring);
+            for line in commit.lines {
+                ring.push(line);
+            }
+            drop(ring);
+            self.shared.head.send_replace(head);
+        }
+        for row in &commit.outbox {
+            self.clients.entry(Arc::clone(&row.client)).or_default().outbox.push(row);
+        }
+        for reply in replies {
+            match reply {
+                Reply::Progress(to) | Reply::Step { to, .. } => drop(to.send(Ok(()))),
+                Reply::Sent { client, row, repeated, to } => {
+                    let (done, waiting) = oneshot::channel();
+                    self.clients.entry(client).or_default().outbox.wait(row, done);
+                    drop(to.send(Ok(Sent { row, repeated, done: waiting })));
+                }
+            }
+        }
+        let mut hungry: Vec<Arc<str>> = pending.added.into_keys().collect();
+        for batch in &batches {
+            if let Some((id, _)) = self.clients.get_key_value(batch.client())
+                && batch.done() > 0
+            {
+                hungry.push(Arc::clone(id));
+            }
+        }
+        // Rows that are done leave the session by `accept` below, whenever that is.
+        for batch in &batches {
+            if let Some(client) = self.clients.get_mut(batch.client()) {
+                client.outbox.done(batch.done());
+            }
+        }
+        if self.engine.is_durable() {
+            accept(batches);
+        } else if !batches.is_empty() {
+            self.unconsumed.push_back((self.next - 1, batches));
+            self.accept_consumed();
+        }
+        for id in hungry {
+            self.feed(&id);
+        }
+    }
+
+    /// Accepts what each required consumer has, if the engine does not keep it.
+    fn accept_consumed(&mut self) {
+        let consumed = self.consumed();
+        while self.unconsumed.front().is_some_and(|(end, _)| *end <= consumed)
+            && let Some((_, batches)) = self.unconsumed.pop_front()
+        {
+            let ids: Vec<_> = batches.iter().map(|batch| batch.client().to_owned()).collect();
+            accept(batches);
+            for id in ids {
+                self.feed(&id);
+            }
+        }
+    }
+
+    /// Gives the session of a client what waits for it.
+    fn feed(&mut self, id: &str) {
+        if let Some(client) = self.clients.get_mut(id)
+            && let Some(link) = self.server.as_ref().and_then(|server| server.link(id))
+        {
+            feed(&mut client.outbox, &link);
+        }
+    }
+
+    /// Shows the state to others.
+    fn publish(&mut self) {
+        let head = self.next - 1;
+        self.status.consumers = (self.consumers.iter())
+            .map(|(name, consumer)| ConsumerStatus {
+                name: Arc::clone(name),
+                required: consumer.required,
+                running: consumer.running,
+                offset: consumer.offset,
+                lag: head.saturating_sub(consumer.offset),
+            })
+            .collect();
+        lock(&self.shared.status).clone_from(&self.status);
+    }
+}
+
+fn accept(batches: Vec<Batch>) {
+    for batch in batches {
+        // A server that stops meanwhile acknowledges nothing: what is committed is known when it comes again.
+        let _ = batch.accept();
+    }
+}
+
+fn feed(outbox: &mut Outbox, link: &Connection) {
+    if let Err(error) = outbox.feed(link) {
+        tracing::error!(id = link.id(), "a line of the log cannot be sent: {error}");
+    }
+}
