@@ -203,6 +203,21 @@ pub enum Refusal {
     TooManyFromAddress,
 }
 
+impl Refusal {
+    /// All of them.
+    pub const ALL: [Self; 9] = [
+        Self::UnknownId,
+        Self::Duplicate,
+        Self::HelloTimeout,
+        Self::BadHello,
+        Self::UnclearId,
+        Self::HelloTooLong,
+        Self::ClosedEarly,
+        Self::TooMany,
+        Self::TooManyFromAddress,
+    ];
+}
+
 impl std::fmt::Display for Refusal {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(match self {
@@ -216,5 +231,29 @@ impl std::fmt::Display for Refusal {
             Self::TooMany => "too many connections",
             Self::TooManyFromAddress => "too many connections from this address",
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Refusal;
+
+    #[test]
+    fn all_refusals_are_listed() {
+        for (index, reason) in Refusal::ALL.into_iter().enumerate() {
+            // A new one does not compile until it has a place here, and in the list.
+            let place = match reason {
+                Refusal::UnknownId => 0,
+                Refusal::Duplicate => 1,
+                Refusal::HelloTimeout => 2,
+                Refusal::BadHello => 3,
+                Refusal::UnclearId => 4,
+                Refusal::HelloTooLong => 5,
+                Refusal::ClosedEarly => 6,
+                Refusal::TooMany => 7,
+                Refusal::TooManyFromAddress => 8,
+            };
+            assert_eq!(place, index);
+        }
     }
 }

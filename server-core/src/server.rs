@@ -219,6 +219,11 @@ impl Server {
         (self.inner.sessions().iter().map(|s| s.status())).collect()
     }
 
+    /// Returns the ids of the [expected](crate::Builder::expected) clients, sorted; none if no list was given.
+    pub fn expected(&self) -> impl Iterator<Item = &str> {
+        self.inner.setup.expected.iter().flatten().map(String::as_str)
+    }
+
     /// Returns how many connections were refused for this reason since the server was started.
     pub fn refused(&self, reason: Refusal) -> u64 {
         self.inner.refusals.total(reason)
