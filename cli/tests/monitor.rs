@@ -5,7 +5,7 @@ mod monitor_fixture;
 use std::sync::Arc;
 use std::time::Duration;
 
-use monitor_fixture::{NASTY, info, link, screen, text};
+use monitor_fixture::{Feed, NASTY, info, link, screen, text};
 use pblink_cli::monitor::{Action, ExtraKey, Key, Model, Now, Tab, plain};
 use pblink_serve::control::Update;
 use pblink_server::{Cause, Event, EventKind, Layer, LinkState, LinkStatus, Refusal, Report};
@@ -98,16 +98,18 @@ fn model(colour: bool) -> Model {
         },
         EventKind::OutageBegan { id: id("10"), cause: Cause::Silent, layer: Layer::Wifi },
     ];
+    let mut feed = Feed::default();
+    let mut at = |second: u64, kind| feed.happen(&mut model, NOON + second * 1000, kind);
     for (second, kind) in events.into_iter().enumerate() {
-        model.apply(at(second as u64, kind));
+        at(second as u64, kind);
     }
     for number in 0..16 {
         let free = 22_000 + (number * 7919) % 3000;
-        model.apply(at(20 + u64::from(number), report("1", number, free)));
+        at(20 + u64::from(number), report("1", number, free));
     }
     // This one boots in between.
     for (i, number) in [7, 8, 0, 1].into_iter().enumerate() {
-        model.apply(at(40 + i as u64, report("10", number, 9_900 - 50 * i as u32)));
+        at(40 + i as u64, report("10", number, 9_900 - 50 * i as u32));
     }
     tick(&mut model, 5_000);
     model
@@ -223,6 +225,53 @@ fn outages_of_an_earlier_run_do_not_stay_open() {
     model.apply(Update::Server(info(2)));
     let shown = text(&screen(&model, (80, 24)));
     assert!(shown.contains("restarted") && !shown.contains("now"), "{shown}");
+}
+
+#[test]
+fn outages_whose_end_was_lost_do_not_stay_open() {
+    let mut model = Model::new(true, vec![]);
+    model.apply(Update::Server(info(1)));
+    let mut feed = Feed::default();
+    let id = "1".to_owned();
+    let began = EventKind::OutageBegan { id, cause: Cause::Silent, layer: Layer::Wifi };
+    feed.happen(&mut model, NOON, began);
+    press(&mut model, "3");
+    assert!(text(&screen(&model, (80, 24))).contains("now"));
+    feed.lose(&mut model, 7);
+    let shown = text(&screen(&model, (80, 24)));
+    assert!(shown.contains("unknown") && !shown.contains("now "), "{shown}");
+}
+
+#[test]
+fn outages_of_two_runs_are_kept_apart() {
+    let mut model = Model::new(true, vec![]);
+    for (run, client) in [(1, "first"), (2, "second")] {
+        model.apply(Update::Server(info(run)));
+        let (id, peer) = (client.to_owned(), String::new());
+        let ended = EventKind::OutageEnded { id, peer, lasted_ms: 5, connects: 2 };
+        Feed::default().happen(&mut model, NOON, ended);
+    }
+    press(&mut model, "3");
+    let shown = text(&screen(&model, (80, 24)));
+    assert!(shown.contains("first") && shown.contains("second"), "{shown}");
+    assert_eq!(model.selected_id().as_deref(), Some("second"), "the newest is on top");
+}
+
+#[test]
+fn boots_before_a_restart_of_the_server_still_count() {
+    let mut model = Model::new(true, vec![]);
+    for run in [1, 2] {
+        model.apply(Update::Server(info(run)));
+        model.apply(Update::Links(vec![link("1", LinkState::Up)]));
+        let mut feed = Feed::default();
+        for number in [3, 0, 1, 0] {
+            feed.happen(&mut model, NOON, report("1", number, 41_234));
+        }
+    }
+    press(&mut model, "\n");
+    let shown = text(&screen(&model, (120, 40)));
+    let boots = shown.split("ESP boots").nth(1).unwrap().trim_start();
+    assert!(boots.starts_with("4 "), "{shown}");
 }
 
 #[test]

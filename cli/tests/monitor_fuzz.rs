@@ -2,13 +2,12 @@
 
 mod monitor_fixture;
 
-use std::sync::Arc;
 use std::time::Duration;
 
-use monitor_fixture::{NASTY, info, link, screen, text};
+use monitor_fixture::{Feed, NASTY, info, link, screen, text};
 use pblink_cli::monitor::{Key, Model, Now};
 use pblink_serve::control::Update;
-use pblink_server::{Cause, Event, EventKind, Layer, LinkState, LinkStatus, Refusal, Report};
+use pblink_server::{Cause, EventKind, Layer, LinkState, LinkStatus, Refusal, Report};
 
 /// Small, seeded, good enough to choose with.
 struct Dice(u64);
@@ -82,16 +81,21 @@ impl Dice {
         }
     }
 
-    fn update(&mut self) -> Update {
-        match self.roll(12) {
+    /// Gives the model something that happened, or what a follower learnt.
+    fn update(&mut self, model: &mut Model, feed: &mut Feed) {
+        if self.roll(2) == 0 {
+            let at_ms = self.number();
+            return feed.happen(model, at_ms, self.event());
+        }
+        if self.roll(20) == 0 {
+            return feed.lose(model, 1);
+        }
+        model.apply(match self.roll(6) {
             0 => Update::Server(info(self.roll(2))),
             1 => Update::Missed(self.number()),
             2 => Update::Lost { reason: NASTY.into(), retry_in: Duration::ZERO },
-            3..6 => Update::Links((0..self.roll(60)).map(|_| self.link()).collect()),
-            _ => {
-                Update::Event(Arc::new(Event { seq: 1, at_ms: self.number(), kind: self.event() }))
-            }
-        }
+            _ => Update::Links((0..self.roll(60)).map(|_| self.link()).collect()),
+        });
     }
 
     fn key(&mut self) -> Key {
@@ -108,10 +112,11 @@ fn nothing_makes_the_monitor_panic() {
     for seed in 1..=150_u64 {
         let mut dice = Dice(0x9E37_79B9_7F4A_7C15_u64.wrapping_mul(seed));
         let mut model = Model::new(seed % 2 == 0, vec![]);
+        let mut feed = Feed::default();
         let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
             for _ in 0..60 {
                 for _ in 0..dice.roll(4) {
-                    model.apply(dice.update());
+                    dice.update(&mut model, &mut feed);
                 }
                 model.key(dice.key());
                 let now = dice.number();

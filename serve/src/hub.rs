@@ -1,10 +1,10 @@
 //! A running server with its history of events: what `serve` and `demo` show and serve to others.
 
 use std::net::SocketAddr;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use pblink_server::{EventKind, LinkState, LinkStatus, SavedSessions, Server};
+use pblink_server::{EventKind, LinkState, LinkStatus, Refusal, SavedSessions, Server};
 
 use crate::control::{EventStream, History, ServerInfo, Source};
 
@@ -13,6 +13,8 @@ use crate::control::{EventStream, History, ServerInfo, Source};
 pub struct Hub {
     history: History,
     server: RwLock<Arc<Server>>,
+    /// Refused connections of the servers before this one, in the order of [`Refusal::ALL`].
+    refused: Mutex<[u64; Refusal::ALL.len()]>,
     listen: SocketAddr,
     timeout: Duration,
     app: String,
@@ -27,6 +29,7 @@ impl Hub {
         let server = Arc::new(server);
         let hub = Arc::new(Self {
             history: History::default(),
+            refused: Mutex::default(),
             listen: server.local_addr(),
             server: RwLock::new(Arc::clone(&server)),
             timeout,
@@ -34,6 +37,7 @@ impl Hub {
             started: Instant::now(),
             started_at_ms: wall.as_millis() as u64,
         });
+        hub.history.expect(server.expected());
         hub.follow(server);
         hub
     }
@@ -43,9 +47,9 @@ impl Hub {
         Arc::clone(&self.server.read().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Returns the history of events.
-    pub fn history(&self) -> &History {
-        &self.history
+    /// Returns the events so far, then everything that follows.
+    pub fn events(&self) -> EventStream {
+        self.history.subscribe()
     }
 
     /// Adds an event of this process's own.
@@ -67,7 +71,15 @@ impl Hub {
     /// Puts `server` in the place of one that was stopped.
     pub fn replace(self: &Arc<Self>, server: Server) {
         let server = Arc::new(server);
-        *self.server.write().unwrap_or_else(PoisonError::into_inner) = Arc::clone(&server);
+        self.history.expect(server.expected());
+        {
+            let mut refused = self.refused.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut place = self.server.write().unwrap_or_else(PoisonError::into_inner);
+            for (count, reason) in refused.iter_mut().zip(Refusal::ALL) {
+                *count += place.refused(reason);
+            }
+            *place = Arc::clone(&server);
+        }
         self.follow(server);
     }
 
@@ -82,7 +94,10 @@ impl Hub {
                     pblink_server::Notice::Event(event) => {
                         hub.history.push(event);
                     }
-                    pblink_server::Notice::Lost(lost) => hub.history.lose(lost),
+                    pblink_server::Notice::Lost(lost) => {
+                        hub.history.lose(lost);
+                        hub.history.see(&hub.links());
+                    }
                 }
             }
         });
@@ -112,7 +127,14 @@ impl Source for Hub {
         self.server().link(id).map(|link| link.status())
     }
 
-    fn events(&self) -> EventStream {
-        self.history.subscribe()
+    fn history(&self) -> &History {
+        &self.history
+    }
+
+    fn refused(&self) -> Vec<(Refusal, u64)> {
+        let before = self.refused.lock().unwrap_or_else(PoisonError::into_inner);
+        let server = self.server();
+        let counts = Refusal::ALL.into_iter().zip(*before);
+        counts.map(|(reason, before)| (reason, before + server.refused(reason))).collect()
     }
 }

@@ -241,10 +241,16 @@ fn parse_metrics(text: &str) -> Vec<(String, HashMap<String, String>, f64)> {
 #[tokio::test]
 async fn metrics_are_prometheus_text_with_escaped_labels() {
     let fake = Fake::new(1, 1);
+    for lasted_ms in [2_000, 500] {
+        let (id, peer) = ("1".into(), String::new());
+        fake.history.record(EventKind::OutageEnded { id, peer, lasted_ms, connects: 2 });
+    }
     let mut up = link("1", LinkState::Up);
     (up.lines_in, up.write_ack_us, up.mem_free) = (7, Some(1500), Some(23_456));
     let state = LinkState::Down { layer: Layer::Wifi, cause: Cause::Silent };
-    *fake.links.lock().unwrap() = vec![up, link(NASTY, state)];
+    let mut down = link(NASTY, state);
+    down.since_ms = 1_250;
+    *fake.links.lock().unwrap() = vec![up, down];
     let server = ControlServer::bind(anywhere(), fake).await.unwrap();
     let response = get(&server, "/metrics").await;
     assert_eq!(response.headers()["content-type"], "text/plain; version=0.0.4; charset=utf-8");
@@ -262,6 +268,22 @@ async fn metrics_are_prometheus_text_with_escaped_labels() {
     assert_eq!(value("pblink_link_down", "layer", "wifi"), Some(1.0));
     assert_eq!(value("pblink_links", "state", "down"), Some(1.0));
     assert_eq!(value("pblink_info", "app", "echo"), Some(1.0));
+    assert_eq!(value("pblink_outage_seconds_total", "id", "1"), Some(2.5));
+    assert_eq!(value("pblink_outage_seconds_total", "id", NASTY), Some(1.25), "it lasts");
+    let refused = |reason| value("pblink_refused_connections_total", "reason", reason);
+    assert_eq!((refused("unknown_id"), refused("duplicate")), (Some(1005.0), Some(0.0)));
+    assert!(samples.iter().any(|(name, _, n)| name == "pblink_outages_total" && *n == 2.0));
+}
+
+#[tokio::test]
+async fn ids_of_strangers_never_become_labels() {
+    let fake = Fake::new(1, 1);
+    *fake.links.lock().unwrap() = vec![link("1", LinkState::Up), link("stranger", LinkState::Up)];
+    fake.history.expect(["1"]);
+    let server = ControlServer::bind(anywhere(), fake).await.unwrap();
+    let text = get(&server, "/metrics").await.text().await.unwrap();
+    assert!(!text.contains("stranger") && text.contains(r#"pblink_link_up{id="1"} 1"#), "{text}");
+    assert!(text.contains(r#"pblink_links{state="up"} 2"#), "it is counted: {text}");
 }
 
 /// Sends a request as it is and returns the status.

@@ -1,16 +1,16 @@
 //! The monitor's knowledge of the server: built from updates, all of it bounded.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 
-use pblink_serve::control::{ServerInfo, Update};
-use pblink_server::{Cause, Event, EventKind, Layer, LinkState, LinkStatus, Report};
+use pblink_serve::control::{End, LinkReports, Outage, Sample, ServerInfo, Update};
+use pblink_server::{Event, EventKind, LinkState, LinkStatus};
 
 use crate::output::events;
 
 /// Log entries kept.
 const LOG: usize = 2000;
-/// Outages kept.
-const OUTAGES: usize = 1000;
+/// Outages kept: as many as a server keeps.
+const OUTAGES: usize = 20_000;
 /// Reports kept of one link: more than the widest terminal shows.
 const SAMPLES: usize = 240;
 /// Links whose reports are kept.
@@ -41,40 +41,9 @@ pub enum Connection {
     },
 }
 
-/// End of an outage.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum OutageEnd {
-    /// It lasts.
-    Open,
-    /// It lasted this many milliseconds.
-    After(u64),
-    /// The server was started anew meanwhile.
-    Unknown,
-}
-
-/// One outage of one link.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Outage {
-    /// Counts up, so that a selection holds while new ones come.
-    pub key: u64,
-    /// The client's id.
-    pub id: String,
-    /// Wall clock of its begin.
-    pub began_ms: u64,
-    /// Its end.
-    pub end: OutageEnd,
-    /// The layer that was down and the cause, unless the begin was not seen.
-    pub why: Option<(Layer, Cause)>,
-}
-
-/// One report of an ESP8266.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Sample {
-    /// Wall clock.
-    pub at_ms: u64,
-    /// The report.
-    pub report: Report,
-}
+/// Place of an outage: the run of the server, and the outage's number in it. Later ones are greater, and a selection
+/// holds while new ones come.
+pub type OutageKey = (u64, u64);
 
 /// The reports of one link.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -83,6 +52,8 @@ pub struct Reports {
     pub samples: VecDeque<Sample>,
     /// Number of times that the numbers began again: the ESP8266 had booted.
     pub boots: u64,
+    /// Those in earlier runs of the server.
+    earlier_boots: u64,
 }
 
 /// Look of an entry of the log.
@@ -126,8 +97,8 @@ pub struct Data {
     pub links: Vec<LinkStatus>,
     /// Reports by id.
     pub reports: HashMap<String, Reports>,
-    /// Outages, oldest first.
-    pub outages: VecDeque<Outage>,
+    /// Outages, as the server knows them.
+    pub outages: BTreeMap<OutageKey, Outage>,
     /// The log, oldest first: everything but reports.
     pub log: VecDeque<LogEntry>,
     /// The time of what is shown.
@@ -135,6 +106,8 @@ pub struct Data {
     links_at: u64,
     server_at: u64,
     next_key: u64,
+    /// Runs of the server that were seen to end.
+    run: u64,
 }
 
 impl Default for Data {
@@ -144,12 +117,13 @@ impl Default for Data {
             connection: Connection::Connecting,
             links: Vec::new(),
             reports: HashMap::new(),
-            outages: VecDeque::new(),
+            outages: BTreeMap::new(),
             log: VecDeque::new(),
             now: Now::default(),
             links_at: 0,
             server_at: 0,
             next_key: 0,
+            run: 0,
         }
     }
 }
@@ -164,6 +138,8 @@ impl Data {
                 self.links = links;
                 self.links_at = self.now.mono_ms;
             }
+            Update::Outages(outages) => self.outages(outages),
+            Update::Reports(reports) => reports.into_iter().for_each(|of_one| self.report(of_one)),
             Update::Event(event) => self.event(&event),
             Update::Missed(count) => {
                 self.own(format!("{count} events were missed"));
@@ -184,7 +160,8 @@ impl Data {
 
     /// Returns a link by its id.
     pub fn link(&self, id: &str) -> Option<&LinkStatus> {
-        self.links.iter().find(|link| link.id == id)
+        let found = self.links.binary_search_by(|link| order(&link.id).cmp(&order(id)));
+        found.ok().map(|index| &self.links[index])
     }
 
     /// Counts the links that are up.
@@ -217,8 +194,12 @@ impl Data {
             self.server.as_ref().is_some_and(|old| old.started_at_ms != info.started_at_ms);
         if new_run {
             self.own("server was started anew".into());
-            for outage in self.outages.iter_mut().filter(|o| o.end == OutageEnd::Open) {
-                outage.end = OutageEnd::Unknown;
+            self.run += 1;
+            for outage in self.outages.values_mut().filter(|o| o.end == End::Open) {
+                outage.end = End::ServerRestarted;
+            }
+            for reports in self.reports.values_mut() {
+                reports.earlier_boots = reports.boots;
             }
         } else if matches!(self.connection, Connection::Lost { .. }) {
             self.own("server reached again".into());
@@ -243,47 +224,26 @@ impl Data {
         if !matches!(event.kind, EventKind::Report { .. }) {
             self.log(event.at_ms, id, events::what(&event.kind), tone);
         }
-        match &event.kind {
-            EventKind::OutageBegan { id, cause, layer } => {
-                self.outage(id, event.at_ms, OutageEnd::Open, Some((*layer, *cause)));
-            }
-            EventKind::OutageEnded { id, lasted_ms, .. } => {
-                let end = OutageEnd::After(*lasted_ms);
-                match self.open_outage(id) {
-                    Some(outage) => outage.end = end,
-                    None => self.outage(id, event.at_ms.saturating_sub(*lasted_ms), end, None),
-                }
-            }
-            EventKind::Connected { id, .. } => {
-                if let Some(outage) = self.open_outage(id) {
-                    outage.end = OutageEnd::Unknown;
-                }
-            }
-            EventKind::Report { id, report } => {
-                self.report(id, Sample { at_ms: event.at_ms, report: *report });
-            }
-            _ => {}
+    }
+
+    fn outages(&mut self, outages: Vec<Outage>) {
+        for outage in outages {
+            self.outages.insert((self.run, outage.number), outage);
+        }
+        while self.outages.len() > OUTAGES {
+            self.outages.pop_first();
         }
     }
 
-    fn report(&mut self, id: &str, sample: Sample) {
-        if !self.reports.contains_key(id) && self.reports.len() >= REPORTING {
+    fn report(&mut self, LinkReports { client, boots, samples }: LinkReports) {
+        if !self.reports.contains_key(&client) && self.reports.len() >= REPORTING {
             return;
         }
-        let reports = self.reports.entry(id.to_owned()).or_default();
-        if reports.samples.back().is_some_and(|last| sample.report.number < last.report.number) {
-            reports.boots += 1;
+        let reports = self.reports.entry(client).or_default();
+        reports.boots = reports.earlier_boots.saturating_add(boots);
+        for sample in samples {
+            push(&mut reports.samples, sample, SAMPLES);
         }
-        push(&mut reports.samples, sample, SAMPLES);
-    }
-
-    fn open_outage(&mut self, id: &str) -> Option<&mut Outage> {
-        self.outages.iter_mut().rev().find(|o| o.id == id && o.end == OutageEnd::Open)
-    }
-
-    fn outage(&mut self, id: &str, began_ms: u64, end: OutageEnd, why: Option<(Layer, Cause)>) {
-        let outage = Outage { key: self.key(), id: id.to_owned(), began_ms, end, why };
-        push(&mut self.outages, outage, OUTAGES);
     }
 
     fn own(&mut self, text: String) {

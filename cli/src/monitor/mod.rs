@@ -11,6 +11,6 @@ mod runner;
 mod terminal;
 pub mod view;
 
-pub use data::{Connection, Data, LogEntry, Now, Outage, OutageEnd, Reports, Sample, Tone};
+pub use data::{Connection, Data, LogEntry, Now, OutageKey, Reports, Tone};
 pub use model::{Action, ExtraKey, Key, Model, Tab};
 pub use runner::{End, Extra, Options, run};

@@ -1,8 +1,8 @@
 //! The shown part of the data, and the effects of the keys on it.
 
-use pblink_serve::control::Update;
+use pblink_serve::control::{Outage, Update};
 
-use super::data::{Data, LogEntry, Now, Outage};
+use super::data::{Data, LogEntry, Now, OutageKey};
 
 /// Longest filter.
 const FILTER: usize = 64;
@@ -106,7 +106,7 @@ pub struct Model {
     /// Selected id on Links and Reports: `None` is the first row.
     link_pick: Option<String>,
     /// Selected outage: `None` is the newest.
-    outage_pick: Option<u64>,
+    outage_pick: Option<OutageKey>,
     /// Selected log entry: `None` follows the newest.
     log_pick: Option<u64>,
     /// The same on a link's page.
@@ -211,8 +211,9 @@ impl Model {
     }
 
     /// Returns the outages that the filter lets through, newest first.
-    pub fn outage_rows(&self) -> Vec<&Outage> {
-        self.data().outages.iter().rev().filter(|o| self.passes(Some(&o.id))).collect()
+    pub fn outage_rows(&self) -> Vec<(OutageKey, &Outage)> {
+        let outages = self.data().outages.iter().rev().map(|(key, outage)| (*key, outage));
+        outages.filter(|(_, outage)| self.passes(Some(&outage.client))).collect()
     }
 
     /// Returns the log entries that the filter lets through, oldest first; those of the open page's link
@@ -232,8 +233,8 @@ impl Model {
     }
 
     /// Returns the index of the selected row in `rows`.
-    pub fn selected_outage(&self, rows: &[&Outage]) -> usize {
-        place(rows.iter().map(|o| &o.key), self.outage_pick.as_ref()).unwrap_or(0)
+    pub fn selected_outage(&self, rows: &[(OutageKey, &Outage)]) -> usize {
+        place(rows.iter().map(|(key, _)| key), self.outage_pick.as_ref()).unwrap_or(0)
     }
 
     /// Returns the index of the selected row in `rows`; `None` while the log follows its end.
@@ -254,7 +255,7 @@ impl Model {
             }
             Tab::Outages => {
                 let rows = self.outage_rows();
-                rows.get(self.selected_outage(&rows)).map(|outage| outage.id.clone())
+                rows.get(self.selected_outage(&rows)).map(|(_, outage)| outage.client.clone())
             }
             Tab::Log => {
                 let rows = self.log_rows();
@@ -363,7 +364,7 @@ impl Model {
             };
             let to = stepped(self.selected_outage(&rows), by, last);
             // At the top, new outages push in above and the selection stays on the newest.
-            self.outage_pick = (to > 0).then(|| rows[to].key);
+            self.outage_pick = (to > 0).then(|| rows[to].0);
         } else {
             let rows = self.rows_of_links();
             let Some(last) = rows.len().checked_sub(1) else {

@@ -40,7 +40,7 @@ pub async fn follow(
                 }
                 lost = false;
             }
-            Update::Links(_) => {}
+            Update::Links(_) | Update::Outages(_) | Update::Reports(_) => {}
         }
     }
     Ok(())

@@ -5,12 +5,49 @@
 #[path = "../../../serve/tests/fixture/mod.rs"]
 mod servers;
 
+use std::sync::Arc;
+
 use pblink_cli::monitor::{Model, view};
+use pblink_serve::control::{Filter, History, Update};
+use pblink_server::{Event, EventKind};
 use ratatui::Terminal;
 use ratatui::backend::TestBackend;
 use ratatui::buffer::Buffer;
 
 pub use servers::*;
+
+/// Events as a follower of a server gets them: with the outages and reports that the server derives from
+/// them.
+#[derive(Default)]
+pub struct Feed {
+    history: History,
+    revision: u64,
+}
+
+impl Feed {
+    /// Lets something happen, and gives it to the model.
+    pub fn happen(&mut self, model: &mut Model, at_ms: u64, kind: EventKind) {
+        let seq = self.history.push(Event { seq: 0, at_ms, kind: kind.clone() });
+        model.apply(Update::Event(Arc::new(Event { seq, at_ms, kind })));
+        self.give_records(model);
+    }
+
+    /// Gives the model what began or changed.
+    fn give_records(&mut self, model: &mut Model) {
+        let after = Filter { after: self.revision, ..Filter::default() };
+        let (outages, reports) = (self.history.outages(after), self.history.reports(after));
+        self.revision = outages.revision;
+        model.apply(Update::Outages(outages.outages));
+        model.apply(Update::Reports(reports.reports));
+    }
+
+    /// Lets events be lost.
+    pub fn lose(&mut self, model: &mut Model, count: u64) {
+        self.history.lose(count);
+        model.apply(Update::Missed(count));
+        self.give_records(model);
+    }
+}
 
 /// Returns the screen of a size.
 pub fn screen(model: &Model, (width, height): (u16, u16)) -> Buffer {

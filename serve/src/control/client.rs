@@ -15,7 +15,7 @@ use serde::de::DeserializeOwned;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
-use super::{POLL, POLL_SOON, QUEUE, ServerInfo, Update, changes_state};
+use super::{OutageList, POLL, POLL_SOON, QUEUE, ReportList, ServerInfo, Update, changes_state};
 
 /// Limit for an answer that is not a stream.
 const REQUEST: Duration = Duration::from_secs(5);
@@ -84,11 +84,14 @@ struct Lagged {
     missed: u64,
 }
 
-/// State that must survive a reconnect: the run of the server, and the last event seen of it.
+/// State that must survive a reconnect: the run of the server, and what was seen of it.
 #[derive(Default)]
 struct Position {
     run: Option<u64>,
     since: u64,
+    /// Revisions up to which outages and reports are known.
+    outages: u64,
+    reports: u64,
 }
 
 impl Client {
@@ -135,6 +138,25 @@ impl Client {
         self.get("/api/v1/links").await
     }
 
+    /// Returns the outages since `since` (a length such as `24h`, RFC 3339, or milliseconds since 1970; `None`: all
+    /// that the server keeps) of one client or of all.
+    pub async fn outages(
+        &self,
+        since: Option<&str>,
+        client: Option<&str>,
+    ) -> Result<OutageList, ClientError> {
+        self.ask("/api/v1/outages", &selection(since, client)).await
+    }
+
+    /// Returns the reports since `since` of one client or of all, as [`outages`](Self::outages).
+    pub async fn reports(
+        &self,
+        since: Option<&str>,
+        client: Option<&str>,
+    ) -> Result<ReportList, ClientError> {
+        self.ask("/api/v1/reports", &selection(since, client)).await
+    }
+
     /// Follows the server until the receiver is dropped: reconnects when the server goes away,
     /// and continues with the first event that it has not seen. Must be called within a tokio runtime.
     pub fn follow(self) -> mpsc::Receiver<Update> {
@@ -174,7 +196,7 @@ impl Client {
         // A failed send means that the receiver is gone; `follow` then drops this future.
         let info = self.info().await?;
         if position.run != Some(info.started_at_ms) {
-            *position = Position { run: Some(info.started_at_ms), since: 0 };
+            *position = Position { run: Some(info.started_at_ms), ..Position::default() };
         }
         let mut items = Box::pin(self.events(position.since).await?);
         *pause = BACK_OFF.0;
@@ -183,10 +205,7 @@ impl Client {
         loop {
             tokio::select! {
                 () = tokio::time::sleep_until(poll_at) => {
-                    let info = self.info().await?;
-                    let _ = updates.send(Update::Server(info)).await;
-                    let links = self.links().await?;
-                    let _ = updates.send(Update::Links(links)).await;
+                    self.poll(updates, position).await?;
                     poll_at = Instant::now() + POLL;
                 }
                 item = items.next() => match item.ok_or(ClientError::Ended)?? {
@@ -204,6 +223,33 @@ impl Client {
                 }
             }
         }
+    }
+
+    /// Asks for what no event carries.
+    async fn poll(
+        &self,
+        updates: &mpsc::Sender<Update>,
+        position: &mut Position,
+    ) -> Result<(), ClientError> {
+        let links = self.links().await?;
+        let after = |revision: u64| [("after", revision.to_string())];
+        let outages: OutageList = self.ask("/api/v1/outages", &after(position.outages)).await?;
+        let reports: ReportList = self.ask("/api/v1/reports", &after(position.reports)).await?;
+        // Last, so that answers of another run, which has revisions of its own, are not taken for this one's.
+        let info = self.info().await?;
+        if position.run != Some(info.started_at_ms) {
+            return Err(ClientError::Ended);
+        }
+        (position.outages, position.reports) = (outages.revision, reports.revision);
+        let _ = updates.send(Update::Server(info)).await;
+        let _ = updates.send(Update::Links(links)).await;
+        if !outages.outages.is_empty() {
+            let _ = updates.send(Update::Outages(outages.outages)).await;
+        }
+        if !reports.reports.is_empty() {
+            let _ = updates.send(Update::Reports(reports.reports)).await;
+        }
+        Ok(())
     }
 
     async fn events(
@@ -238,7 +284,19 @@ impl Client {
     }
 
     async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, ClientError> {
-        let request = self.http.get(self.path(path)).timeout(REQUEST);
+        self.ask(path, &[]).await
+    }
+
+    async fn ask<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        query: &[(&str, String)],
+    ) -> Result<T, ClientError> {
+        let mut url = self.path(path);
+        if !query.is_empty() {
+            url.query_pairs_mut().extend_pairs(query);
+        }
+        let request = self.http.get(url).timeout(REQUEST);
         let response = request.send().await.map_err(|error| self.unreachable(&error))?;
         let response = response.error_for_status().map_err(|error| self.not_pblink(&error))?;
         // Its bytes first: one that breaks off is not one of another program.
@@ -281,6 +339,11 @@ impl Client {
     fn report(&self, error: &dyn std::error::Error) {
         tracing::info!("{}: {}", self.base, innermost(error));
     }
+}
+
+fn selection(since: Option<&str>, client: Option<&str>) -> Vec<(&'static str, String)> {
+    let parameters = [("since", since), ("client", client)];
+    parameters.into_iter().filter_map(|(key, value)| Some((key, value?.to_owned()))).collect()
 }
 
 /// Returns the system's reason, if that is what is behind an error.

@@ -2,12 +2,15 @@
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{SystemTime, UNIX_EPOCH};
 
-use pblink_server::{Event, EventKind};
+use pblink_server::{Event, EventKind, LinkStatus};
 use tokio::sync::broadcast;
 
-/// A bounded history of events with any number of live readers.
+use super::records::{Filter, OutageList, Records, ReportList};
+use super::times::now_ms;
+
+/// A bounded history of events with any number of live readers, and the [`Records`] of outages and reports
+/// that these events make.
 ///
 /// The history numbers the events itself: in one program they come from several places (the
 /// server, its application, simulated boards), and readers need one order.
@@ -28,31 +31,63 @@ enum Live {
 #[derive(Debug)]
 struct Ring {
     events: VecDeque<Arc<Event>>,
-    /// Number of reports among them.
+    /// Numbers of events of each [`Class`].
     reports: usize,
+    strangers: usize,
+    others: usize,
     capacity: usize,
     last: u64,
+    /// Fed under the same lock, so that they miss no event.
+    records: Records,
+}
+
+/// Kind of an event where room is short.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Class {
+    /// A hundred boards that report would push an outage out within minutes: reports have half of the room.
+    Report,
+    /// Whoever finds the port could push out everything: strangers have a quarter.
+    Stranger,
+    Other,
 }
 
 impl Ring {
     fn keep(&mut self, event: Arc<Event>) {
         if self.events.len() == self.capacity {
-            // A hundred boards that report would push an outage out within minutes. So reports
-            // have at most half of the room once the rest needs it.
-            let oldest = match self.reports > self.capacity / 2 {
-                true => self.events.iter().position(|event| is_report(event)).unwrap_or(0),
-                false => 0,
+            let full = if self.strangers > self.capacity / 4 {
+                Some(Class::Stranger)
+            } else if self.reports > self.capacity / 2 {
+                Some(Class::Report)
+            } else {
+                None
             };
-            let gone = self.events.remove(oldest);
-            self.reports -= usize::from(gone.is_some_and(|event| is_report(&event)));
+            let oldest = full
+                .and_then(|class| self.events.iter().position(|event| self.class(event) == class));
+            if let Some(gone) = self.events.remove(oldest.unwrap_or(0)) {
+                *self.count(&gone) -= 1;
+            }
         }
-        self.reports += usize::from(is_report(&event));
+        *self.count(&event) += 1;
         self.events.push_back(event);
     }
-}
 
-fn is_report(event: &Event) -> bool {
-    matches!(event.kind, EventKind::Report { .. })
+    fn class(&self, event: &Event) -> Class {
+        match &event.kind {
+            EventKind::Refused { .. } | EventKind::Forgotten { .. } => Class::Stranger,
+            kind if kind.id().is_some_and(|id| self.records.is_stranger(id)) => Class::Stranger,
+            EventKind::Report { .. } => Class::Report,
+            _ => Class::Other,
+        }
+    }
+
+    /// Returns the number of events of this one's class.
+    fn count(&mut self, event: &Event) -> &mut usize {
+        match self.class(event) {
+            Class::Report => &mut self.reports,
+            Class::Stranger => &mut self.strangers,
+            Class::Other => &mut self.others,
+        }
+    }
 }
 
 impl Default for History {
@@ -64,17 +99,46 @@ impl Default for History {
 
 impl History {
     /// Returns a history of at most `capacity` events. When it is full, at most about half of them are
-    /// reports. A live reader may be as far behind before it misses some. `capacity` 0 counts as 1.
+    /// reports, and a quarter come from strangers. A live reader may be as far behind before it misses some.
+    /// `capacity` 0 counts as 1.
     pub fn new(capacity: usize) -> Self {
         let capacity = capacity.max(1);
-        let ring = Ring { events: VecDeque::new(), reports: 0, capacity, last: 0 };
+        let ring = Ring {
+            events: VecDeque::new(),
+            reports: 0,
+            strangers: 0,
+            others: 0,
+            capacity,
+            last: 0,
+            records: Records::default(),
+        };
         Self { ring: Mutex::new(ring), live: broadcast::Sender::new(capacity) }
+    }
+
+    /// Adds clients that are expected. All others are strangers from then on, and have only a part of the room.
+    pub fn expect<I>(&self, ids: I)
+    where
+        I: IntoIterator,
+        I::Item: Into<String>,
+    {
+        let mut ring = self.lock();
+        ring.records.expect(ids);
+        // Some may have changed their class.
+        let events = std::mem::take(&mut ring.events);
+        (ring.reports, ring.strangers, ring.others) = (0, 0, 0);
+        for event in events {
+            ring.keep(event);
+        }
+    }
+
+    /// Returns true if clients are expected, and this one is not among them.
+    pub fn is_stranger(&self, id: &str) -> bool {
+        self.lock().records.is_stranger(id)
     }
 
     /// Adds something that happened now. Returns its number.
     pub fn record(&self, kind: EventKind) -> u64 {
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        self.add(now.as_millis() as u64, kind)
+        self.add(now_ms(), kind)
     }
 
     /// Adds an event that has a time already. It gets the next number of this history, which
@@ -84,12 +148,43 @@ impl History {
     }
 
     /// Reports to all readers that `count` events were lost before they came here, and leaves their numbers
-    /// out.
+    /// out. The ends of open outages may be among them: [`see`](Self::see) says which ones last.
     pub fn lose(&self, count: u64) {
         let mut ring = self.lock();
         ring.last += count;
+        ring.records.lose();
         // Without readers this fails, and that is fine. The lock is still held: readers see the order.
         let _ = self.live.send(Live::LostUpTo(ring.last));
+    }
+
+    /// Takes in the present state of all links, after events were lost.
+    pub fn see(&self, links: &[LinkStatus]) {
+        self.lock().records.see(now_ms(), links);
+    }
+
+    /// Returns outages, and the revision up to which they are complete: with it as
+    /// [`after`](Filter::after) follow those that begin or change.
+    pub fn outages(&self, filter: Filter) -> OutageList {
+        let ring = self.lock();
+        OutageList { revision: ring.records.revision(), outages: ring.records.outages(filter) }
+    }
+
+    /// Returns reports, and the revision up to which they are complete: with it as
+    /// [`after`](Filter::after) follow new ones.
+    pub fn reports(&self, filter: Filter) -> ReportList {
+        let ring = self.lock();
+        ReportList { revision: ring.records.revision(), reports: ring.records.reports(filter) }
+    }
+
+    /// Returns the number of outages that have begun.
+    pub fn outage_count(&self) -> u64 {
+        self.lock().records.outage_count()
+    }
+
+    /// Returns for how many milliseconds each link was down in all, the present outage included.
+    pub fn down_ms(&self, links: &[LinkStatus]) -> Vec<u64> {
+        let mut ring = self.lock();
+        links.iter().map(|link| ring.records.down_ms(link)).collect()
     }
 
     /// Returns the history so far, then everything that follows.
@@ -108,6 +203,7 @@ impl History {
         let mut ring = self.lock();
         ring.last += 1;
         let event = Arc::new(Event { seq: ring.last, at_ms, kind });
+        ring.records.apply(&event);
         ring.keep(event.clone());
         // Without readers this fails, and that is fine. The lock is still held: readers see the order.
         let _ = self.live.send(Live::Event(event));

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
-use super::{Notice, POLL, POLL_SOON, QUEUE, Source, Update, changes_state};
+use super::{Filter, Notice, POLL, POLL_SOON, QUEUE, Source, Update, changes_state};
 
 /// Follows `source` until the receiver is dropped: the same updates as a [`super::Client`] gives,
 /// without HTTP in between. Must be called within a tokio runtime.
@@ -22,7 +22,9 @@ async fn follow(
     source: &dyn Source,
     updates: &mpsc::Sender<Update>,
 ) -> Result<(), mpsc::error::SendError<Update>> {
-    let mut events = source.events();
+    let history = source.history();
+    let mut events = history.subscribe();
+    let (mut outages, mut reports) = (0, 0);
     let mut poll_at = Instant::now();
     loop {
         tokio::select! {
@@ -30,6 +32,16 @@ async fn follow(
             () = tokio::time::sleep_until(poll_at) => {
                 updates.send(Update::Server(source.info())).await?;
                 updates.send(Update::Links(source.links())).await?;
+                let new = history.outages(Filter { after: outages, ..Filter::default() });
+                outages = new.revision;
+                if !new.outages.is_empty() {
+                    updates.send(Update::Outages(new.outages)).await?;
+                }
+                let new = history.reports(Filter { after: reports, ..Filter::default() });
+                reports = new.revision;
+                if !new.reports.is_empty() {
+                    updates.send(Update::Reports(new.reports)).await?;
+                }
                 poll_at = Instant::now() + POLL;
             }
             notice = events.next() => match notice {

@@ -4,13 +4,13 @@ use std::fmt::{Display, Write};
 
 use pblink_server::{Layer, LinkState, LinkStatus};
 
-use super::ServerInfo;
+use super::Source;
 
 /// One family: name, type, help, and the value of a link if it has one.
 type Family = (&'static str, &'static str, &'static str, fn(&LinkStatus) -> Option<f64>);
 
 const FAMILIES: &[Family] = &[
-    ("pblink_link_up", "gauge", "Whether lines flow.", |l| {
+    ("pblink_link_up", "gauge", "1 if lines flow.", |l| {
         Some(f64::from(u8::from(l.state == LinkState::Up)))
     }),
     ("pblink_link_state_seconds", "gauge", "Time since the link's state last changed.", |l| {
@@ -52,7 +52,11 @@ const FAMILIES: &[Family] = &[
 ];
 
 /// Returns the server and its links in Prometheus' text format, version 0.0.4.
-pub fn metrics(info: &ServerInfo, links: &[LinkStatus]) -> String {
+///
+/// Links of clients that are not expected are counted, and not named, if any are expected: whoever finds the port
+/// could otherwise make as many time series as it likes.
+pub fn metrics(source: &dyn Source) -> String {
+    let (info, mut links, history) = (source.info(), source.links(), source.history());
     let mut out = String::new();
     family(&mut out, "pblink_info", "gauge", "The server's version and application.");
     let labels = [("version", info.version.as_str()), ("app", info.app.as_str())];
@@ -65,6 +69,19 @@ pub fn metrics(info: &ServerInfo, links: &[LinkStatus]) -> String {
         let count = links.iter().filter(|link| state_index(link.state) == state).count();
         sample(&mut out, "pblink_links", &[("state", name)], count);
     }
+    let name = "pblink_refused_connections_total";
+    family(&mut out, name, "counter", "Connections that were closed before they became a link.");
+    for (reason, count) in source.refused() {
+        // The reason as the JSON of events spells it.
+        let reason = serde_json::to_value(reason).unwrap_or_default();
+        sample(&mut out, name, &[("reason", reason.as_str().unwrap_or("other"))], count);
+    }
+    let name = "pblink_outages_total";
+    family(&mut out, name, "counter", "Outages of all links that have begun.");
+    sample(&mut out, name, &[], history.outage_count());
+
+    links.retain(|link| !history.is_stranger(&link.id));
+    let links = &links[..];
     for (name, kind, help, value) in FAMILIES {
         family(&mut out, name, kind, help);
         for link in links {
@@ -72,6 +89,11 @@ pub fn metrics(info: &ServerInfo, links: &[LinkStatus]) -> String {
                 sample(&mut out, name, &[("id", &link.id)], value);
             }
         }
+    }
+    let name = "pblink_outage_seconds_total";
+    family(&mut out, name, "counter", "Time that the link was down, the present outage included.");
+    for (link, ms) in links.iter().zip(history.down_ms(links)) {
+        sample(&mut out, name, &[("id", &link.id)], ms as f64 / 1e3);
     }
     let name = "pblink_link_down";
     family(&mut out, name, "gauge", "1 for a link that is down, with the layer that is down.");

@@ -10,28 +10,41 @@
 //! | `/api/v1/links` | list of [`LinkStatus`] |
 //! | `/api/v1/links/{id}` | one [`LinkStatus`], or 404 |
 //! | `/api/v1/events?since=SEQ` | server-sent events: history after `SEQ`, then live |
+//! | `/api/v1/outages?since=TIME&client=ID&after=REVISION` | [`OutageList`]; CSV for `Accept: text/csv` |
+//! | `/api/v1/reports?since=TIME&client=ID&after=REVISION` | [`ReportList`]; CSV for `Accept: text/csv` |
+//!
+//! `TIME` is a length back from now (`24h`), RFC 3339 (`2026-03-01T12:00:00Z`) or milliseconds since 1970. An
+//! outage that lasts has `ended`, `ended_ms` and `lasted_ms` null. `after` gives what is new or has changed
+//! since an answer with that `revision`; revisions, like events, start again with every run of the server.
 //!
 //! The API only reads. It knows the server through [`Source`], so that `serve`, `demo` and tests
 //! can each stand behind it. Events pass through a [`History`], which never makes the server wait:
-//! a reader that is too slow loses events and learns their number.
+//! a reader that is too slow loses events and learns their number. Outages and reports are derived from them
+//! in the history itself ([`Records`]), so that all readers see the same, however late they come.
 
 mod client;
 mod history;
 mod http;
 mod local;
 mod metrics;
+mod records;
+mod times;
 
 pub use client::{Client, ClientError};
 pub use history::{EventStream, History, Notice};
 pub use http::{BindError, ControlServer};
 pub use local::follow_source;
 pub use metrics::metrics;
+pub use records::{
+    End, Filter, Finding, LinkReports, Outage, OutageList, Records, ReportList, Sample,
+};
+pub use times::Rfc3339;
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
-use pblink_server::{Event, EventKind, LinkStatus};
+use pblink_server::{Event, EventKind, LinkStatus, Refusal};
 use serde::{Deserialize, Serialize};
 
 /// Address on which the control API listens by default.
@@ -61,8 +74,13 @@ pub trait Source: Send + Sync + 'static {
         self.links().into_iter().find(|link| link.id == id)
     }
 
-    /// Returns the history of events, then live events. Usually [`History::subscribe`].
-    fn events(&self) -> EventStream;
+    /// Returns the history: events, outages and reports.
+    fn history(&self) -> &History;
+
+    /// Returns the number of refused connections, by reason.
+    fn refused(&self) -> Vec<(Refusal, u64)> {
+        Vec::new()
+    }
 }
 
 /// The server itself, as `/api/v1/server` shows it.
@@ -94,7 +112,13 @@ pub enum Update {
     Server(ServerInfo),
     /// All links, about once a second.
     Links(Vec<LinkStatus>),
-    /// Something happened.
+    /// Outages that began or changed: all that the server knows after the first connect to one of its runs, then
+    /// about once a second those that are new or have changed.
+    Outages(Vec<Outage>),
+    /// Reports that came: all that the server knows after the first connect to one of its runs, then about once a
+    /// second new ones.
+    Reports(Vec<LinkReports>),
+    /// Something happened. Outages and reports need not be derived from this.
     Event(Arc<Event>),
     /// This many events were missed.
     Missed(u64),

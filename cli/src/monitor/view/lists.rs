@@ -1,5 +1,6 @@
 //! The tables: links, reports, outages.
 
+use pblink_serve::control::{End, Outage, Sample};
 use pblink_server::{LinkState, LinkStatus};
 use ratatui::Frame;
 use ratatui::layout::Rect;
@@ -8,7 +9,7 @@ use ratatui::style::Style;
 use super::table::{self, Column};
 use super::theme::Theme;
 use super::{Position, say};
-use crate::monitor::data::{Connection, Data, Outage, OutageEnd, Reports};
+use crate::monitor::data::{Connection, Data, Reports};
 use crate::monitor::model::Model;
 use crate::output::{cells, events, units};
 
@@ -146,6 +147,7 @@ pub fn outages(frame: &mut Frame, area: Rect, model: &Model, theme: Theme) -> Po
         return None;
     }
     let selected = model.selected_outage(&outages);
+    let outages: Vec<&Outage> = outages.into_iter().map(|(_, outage)| outage).collect();
     outage_table(frame, area, model.data(), &outages, Some(selected), true, theme)
 }
 
@@ -160,25 +162,23 @@ pub fn outage_table(
     theme: Theme,
 ) -> Position {
     let rows: Vec<_> = outages.iter().map(|outage| outage_row(data, outage)).collect();
-    let id = id_width(outages.iter().map(|outage| &*outage.id));
+    let id = id_width(outages.iter().map(|outage| &*outage.client));
     let mut columns = vec![
         outage_column("began", 9, 9, 1, |row, _, _| {
             (events::time(row.outage.began_ms), Style::new())
         }),
         outage_column("lasted", 11, 11, 2, |row, _, theme| match (row.outage.end, row.open_for) {
-            (OutageEnd::After(ms), _) => (units::span(ms), Style::new()),
-            (OutageEnd::Open, Some(ms)) => (format!("now, {}", units::age(ms)), theme.bad()),
-            (OutageEnd::Open, None) => ("now".into(), theme.bad()),
-            (OutageEnd::Unknown, _) => ("restarted".into(), theme.dim()),
+            (End::Reconnected(ms), _) => (units::span(ms), Style::new()),
+            (End::Open, Some(ms)) => (format!("now, {}", units::age(ms)), theme.bad()),
+            (End::Open, None) => ("now".into(), theme.bad()),
+            (End::ServerRestarted, _) => ("restarted".into(), theme.dim()),
+            (End::Unseen, _) => ("unknown".into(), theme.dim()),
         }),
         outage_column("layer", 7, 7, 3, |row, _, _| {
-            (
-                row.outage.why.map_or("-", |(layer, _)| events::layer_name(layer)).into(),
-                Style::new(),
-            )
+            (row.outage.blamed().map_or("-", events::layer_name).into(), Style::new())
         }),
-        outage_column("cause", 14, 25, 4, |row, width, _| match row.outage.why {
-            Some((_, cause)) => {
+        outage_column("cause", 14, 25, 4, |row, width, _| match row.outage.cause {
+            Some(cause) => {
                 let sentence = cause.to_string();
                 let fits = sentence.len() <= width;
                 (if fits { sentence } else { events::cause_name(cause).into() }, Style::new())
@@ -188,7 +188,7 @@ pub fn outage_table(
     ];
     if ids {
         columns.push(outage_column("id", id.0, id.1, 0, |row, _, _| {
-            (events::id(&row.outage.id).into_owned(), Style::new())
+            (events::id(&row.outage.client).into_owned(), Style::new())
         }));
     }
     table::draw(frame, area, &columns, &rows, selected, theme)
@@ -196,8 +196,8 @@ pub fn outage_table(
 
 fn outage_row<'a>(data: &Data, outage: &'a Outage) -> OutageRow<'a> {
     // The server's own count of the outage; the clocks of two machines may differ.
-    let open_for = data
-        .link(&outage.id)
+    let open = (outage.end == End::Open).then(|| data.link(&outage.client)).flatten();
+    let open_for = open
         .filter(|link| matches!(link.state, LinkState::Down { .. }))
         .map(|link| data.link_age(link));
     OutageRow { outage, open_for }
@@ -246,11 +246,7 @@ fn counter(row: &LinkRow, value: u64, theme: Theme) -> (String, Style) {
     (units::count(value), style)
 }
 
-fn report(
-    row: &LinkRow,
-    theme: Theme,
-    value: fn(&crate::monitor::data::Sample) -> String,
-) -> (String, Style) {
+fn report(row: &LinkRow, theme: Theme, value: fn(&Sample) -> String) -> (String, Style) {
     let last = row.reports.and_then(|reports| reports.samples.back());
     (last.map_or("-".into(), value), row.style(Style::new(), theme))
 }

@@ -1,5 +1,6 @@
 //! One link: everything about it.
 
+use pblink_serve::control::{End, Outage};
 use pblink_server::LinkStatus;
 use ratatui::Frame;
 use ratatui::layout::Rect;
@@ -7,7 +8,7 @@ use ratatui::text::Span;
 
 use super::theme::Theme;
 use super::{Position, lists, log, put, say};
-use crate::monitor::data::{Data, Outage, OutageEnd};
+use crate::monitor::data::Data;
 use crate::monitor::model::Model;
 use crate::output::{cells, events, units};
 
@@ -29,13 +30,13 @@ pub fn draw(frame: &mut Frame, area: Rect, model: &Model, theme: Theme) -> Posit
     counters(frame, &mut rest, data, link, theme);
     memory(frame, &mut rest, data, link, theme);
 
-    let outages: Vec<&Outage> = data.outages.iter().rev().filter(|o| o.id == id).collect();
+    let outages: Vec<&Outage> = data.outages.values().rev().filter(|o| o.client == id).collect();
     // The log needs three lines of its own; an outage takes one, and one for the headings.
     let room = rest.height.saturating_sub(3);
     if !outages.is_empty() && room >= 3 {
         // At most a third, so that the log stays the longer of the two.
         let height = (outages.len() as u16 + 1).min((room / 3 + 1).max(3));
-        let open = outages.iter().any(|o| o.end == OutageEnd::Open);
+        let open = outages.iter().any(|o| o.end == End::Open);
         let open = if open { ", one open" } else { "" };
         rule(frame, take(&mut rest, 1), &format!("Outages: {}{open}", outages.len()), theme);
         let area = take(&mut rest, height);

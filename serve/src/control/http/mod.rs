@@ -1,5 +1,7 @@
 //! The HTTP server of the control API.
 
+mod records;
+
 use std::convert::Infallible;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
@@ -113,6 +115,8 @@ fn router(api: Api, loopback_only: bool) -> Router {
             get(|State(api): State<Api>| async move { Json(api.source.links()) }),
         )
         .route("/api/v1/links/{id}", get(one_link))
+        .route("/api/v1/outages", get(records::outages))
+        .route("/api/v1/reports", get(records::reports))
         .route("/api/v1/events", get(events))
         .fallback(|| async { error(StatusCode::NOT_FOUND, "no such path; see /api/v1/server") })
         .method_not_allowed_fallback(|| async {
@@ -157,7 +161,7 @@ fn is_loopback_name(host: &str) -> bool {
 }
 
 async fn show_metrics(State(api): State<Api>) -> Response {
-    let text = metrics(&api.source.info(), &api.source.links());
+    let text = metrics(&*api.source);
     ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], text).into_response()
 }
 
@@ -184,7 +188,7 @@ async fn events(
     // A browser's EventSource repeats its first URL when it reconnects, and adds this header: the
     // header is the newer of the two.
     let last = headers.get("last-event-id").and_then(|v| v.to_str().ok()?.trim().parse().ok());
-    let events = api.source.events().after(last.or(since).unwrap_or(0));
+    let events = api.source.history().subscribe().after(last.or(since).unwrap_or(0));
     // An open stream would otherwise hold up the server's stop for ever.
     let stream = sse_stream(events).take_until(api.stop.cancelled_owned());
     Sse::new(stream).keep_alive(KeepAlive::new().interval(KEEP_ALIVE)).into_response()
