@@ -1,6 +1,8 @@
 //! `pblink flash esp8266` as a process, with a board on a pseudo-terminal: what is in its flash
 //! afterwards, and what the user reads when it goes wrong.
 
+mod process;
+
 use std::io::{BufRead, BufReader, Read, Write};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::os::unix::process::CommandExt;
@@ -271,7 +273,7 @@ fn a_port_without_permission_is_told_with_the_fix() {
     if std::fs::metadata("/proc/self").unwrap().uid() == 0 {
         // Root may do everything: somebody else has to try, with a copy that he can reach.
         let copy = files.folder.path().join("pblink");
-        std::fs::copy(assert_cmd::cargo::cargo_bin("pblink"), &copy).unwrap();
+        process::copy_program(&copy);
         for path in [files.folder.path(), &copy] {
             std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o755)).unwrap();
         }

@@ -2,6 +2,8 @@
 #![cfg(unix)]
 
 mod field;
+#[path = "../process/mod.rs"]
+mod process;
 #[cfg(target_os = "linux")]
 mod terminal;
 

@@ -3,6 +3,7 @@
 #![allow(dead_code)] // Each test file uses a part.
 
 use std::io::{BufRead, BufReader, Read};
+use std::path::Path;
 use std::process::{Child, ChildStdout, Command, Output, Stdio};
 
 use serde_json::Value;
@@ -19,6 +20,13 @@ pub fn pblink(args: &[&str]) -> Command {
     // No pblink.toml is to be found here.
     command.current_dir(std::env::temp_dir());
     command
+}
+
+/// Copies the command, to be run from there. Another process does it: a file that this one has open for
+/// writing is open in the children of its other threads, too, until they run their programs, and a file
+/// that is open for writing cannot be run ("text file busy").
+pub fn copy_program(to: &Path) {
+    assert!(Command::new("cp").arg(PBLINK).arg(to).status().unwrap().success());
 }
 
 pub fn output(args: &[&str]) -> Output {
