@@ -66,7 +66,7 @@ fn of_rule(rule: Rule) -> Map<String, Json> {
             }
         }
         Rule::Bool => json!({ "type": "boolean" }),
-        Rule::Choice(words) => json!({ "enum": words }),
+        Rule::Choice(words, _) => json!({ "enum": words }),
         Rule::Text => json!({ "type": "string" }),
         Rule::Ids => {
             let id = json!({ "type": "string", "minLength": 1 });

@@ -10,8 +10,8 @@ pub(crate) enum Rule {
     /// A whole number, or a time.
     Number(Limits),
     Bool,
-    /// One of these words.
-    Choice(&'static [&'static str]),
+    /// One of these words, or a former name of one: names and words.
+    Choice(&'static [&'static str], &'static [(&'static str, &'static str)]),
     /// A text; further rules are the key's own.
     Text,
     /// A list of different ids.
@@ -85,7 +85,8 @@ impl<S> Key<S> {
                     .map_or_else(text, Value::Integer),
             },
             Rule::Bool => word.parse().map_or_else(|_| text(), Value::Bool),
-            Rule::Choice(_) | Rule::Text | Rule::Ids => text(),
+            Rule::Choice(_, former) => present(former, word).into(),
+            Rule::Text | Rule::Ids => text(),
         })
     }
 
@@ -103,7 +104,7 @@ impl<S> Key<S> {
             (Value::Text(text), Rule::Number(_)) if text.parse::<i64>().is_ok() => {
                 " (write it without quotes)"
             }
-            (Value::Integer(_), Rule::Text | Rule::Choice(_)) => " (write it with quotes)",
+            (Value::Integer(_), Rule::Text | Rule::Choice(..)) => " (write it with quotes)",
             _ => "",
         };
         format!("`{}` must be {}, not {value}{hint}", self.path, self.must_be())
@@ -113,7 +114,7 @@ impl<S> Key<S> {
     fn must_be(&self) -> String {
         match self.rule {
             Rule::Number(limits) => format!("{}{}", limits.in_a_file(), self.allowed),
-            Rule::Choice(words) => {
+            Rule::Choice(words, _) => {
                 let mut all: Vec<_> = words.iter().map(|word| format!("{word:?}")).collect();
                 let last = all.pop().unwrap_or_default();
                 if all.is_empty() { last } else { format!("{} or {last}", all.join(", ")) }
@@ -136,8 +137,9 @@ impl Rule {
                 let n = i64::try_from(limits.unit?.count(text)?).ok()?;
                 (text.parse::<i64>().is_err() && limits.contains(n)).then_some(Value::Integer(n))
             }
-            (Self::Choice(words), Value::Text(text)) => {
-                words.contains(&text.as_str()).then(|| value.clone())
+            (Self::Choice(words, former), Value::Text(text)) => {
+                let word = present(former, text);
+                words.contains(&word).then(|| word.into())
             }
             (Self::Bool, Value::Bool(_))
             | (Self::Text, Value::Text(_))
@@ -145,4 +147,9 @@ impl Rule {
             _ => None,
         }
     }
+}
+
+/// Returns the present name of a word that may be a former one.
+fn present<'a>(former: &[(&str, &'static str)], word: &'a str) -> &'a str {
+    former.iter().find(|(name, _)| *name == word).map_or(word, |(_, present)| present)
 }

@@ -54,7 +54,10 @@ pub(crate) static KEYS: [Entry; 15] = [
     },
     Key {
         path: "server.app",
-        rule: Rule::Choice(&[App::Print.name(), App::Echo.name(), App::Demo.name()]),
+        rule: Rule::Choice(
+            &[App::Print.name(), App::Echo.name(), App::Demo.name()],
+            &[(App::OLD_PRINT, App::Print.name())],
+        ),
         allowed: "",
         put: |s, _, v| set(&mut s.server.app, v.text()?.parse().ok()?),
         get: |s| s.server.app.to_string().into(),
@@ -114,7 +117,7 @@ pub(crate) static KEYS: [Entry; 15] = [
     },
     Key {
         path: "board.log",
-        rule: Rule::Choice(&["off", "errors", "link", "lines"]),
+        rule: Rule::Choice(&["off", "errors", "link", "lines"], &[]),
         allowed: "",
         put: |s, _, v| {
             let (level, _) = LOG_LEVELS.into_iter().find(|(_, name)| v.text() == Some(name))?;
@@ -124,7 +127,7 @@ pub(crate) static KEYS: [Entry; 15] = [
     },
     Key {
         path: "link.protocol",
-        rule: Rule::Choice(&["classic"]),
+        rule: Rule::Choice(&["classic"], &[]),
         allowed: "",
         put: |s, _, v| match v.text()? {
             "classic" => set(&mut s.link.protocol, Protocol::Classic),

@@ -24,7 +24,7 @@ impl Home {
         fs::set_permissions(self.0.path(), fs::Permissions::from_mode(0o755)).unwrap();
         // Whoever may not enter the folder of the build could not run it.
         let program = self.path("pblink");
-        fs::copy(assert_cmd::cargo::cargo_bin("pblink"), &program).unwrap();
+        process::copy_program(&program);
         let output = Command::new(&program)
             .arg("config")
             .args(args)
@@ -153,6 +153,22 @@ fn flags_have_one_name_and_the_old_ones_still_work() {
     }
     assert_eq!(home.read("a.toml"), home.read("b.toml"));
     assert!(home.read("a.toml").contains("clients = [\"kitchen\"]"));
+}
+
+#[test]
+fn the_old_name_of_an_app_is_still_taken_and_the_new_one_shown_and_written() {
+    let home = Home::new();
+    home.write("pblink.toml", "[server]\napp = \"log\"\n");
+    assert_eq!(home.config(&["check"]).code, 0);
+    let said = home.config(&["show"]);
+    assert!(said.out.contains("server.app             \"print\" "), "{said:?}");
+    let said = home.config(&["set", "server.app", "log"]);
+    assert!(said.out.ends_with("server.app = \"print\"\n"), "{said:?}");
+    assert_eq!(home.read("pblink.toml"), "[server]\napp = \"print\"\n");
+    // It is not offered.
+    let said = home.config(&["set", "server.app", "banana"]);
+    assert!(said.err.contains(r#"must be "print", "echo" or "demo", not "banana""#), "{said:?}");
+    assert!(!home.config(&["schema"]).out.contains("\"log\","));
 }
 
 #[test]
