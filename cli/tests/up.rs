@@ -1,6 +1,8 @@
 //! `pblink up` as a process: the plan, a step that fails, and the way to a server that runs, with an
 //! ESP8266 on a pseudo-terminal.
 
+mod process;
+
 use std::io::{BufRead, BufReader};
 use std::net::TcpListener;
 use std::path::Path;
@@ -43,6 +45,13 @@ fn the_plan_is_printed_and_nothing_is_done() {
     assert_eq!(code, Some(0));
     assert_eq!(steps, ["check", "stm32", "esp8266", "start", "serve"]);
     assert!(plan.contains("check    pblink doctor\n"), "{plan}");
+    // One that is not to be flashed is held, too; who leaves it alone is warned.
+    let (_, plan, said) = run(folder.path(), &["--dry-run", "--skip", "stm32"]);
+    assert!(plan.contains("hold     pblink config pull --no-start\nesp8266 "), "{plan}");
+    assert_eq!(said, "");
+    let alone = ["--dry-run", "--skip", "stm32", "--skip", "config"];
+    let (_, plan, said) = run(folder.path(), &alone);
+    assert!(!plan.contains("hold") && said.contains("the STM32 is not held"), "{plan}{said}");
     assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
 }
 
@@ -81,6 +90,29 @@ fn what_cannot_succeed_is_told_before_the_first_step() {
     }
     let (exit, _, said) = run(folder.path(), &only(&[]));
     assert_eq!(exit, Some(2), "{said}");
+}
+
+#[test]
+fn a_server_that_runs_already_is_watched_at_an_address_that_can_be_connected_to() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut serve = process::Serve::start(&["--any-client", "--control", "0.0.0.0:0"]);
+    let said = serve.child.stderr.as_mut().unwrap();
+    let control = process::control_address(&mut BufReader::new(said));
+    let (_, port) = control.rsplit_once(':').unwrap();
+    let config = format!("[server]\ncontrol = \"0.0.0.0:{port}\"\n");
+    std::fs::write(folder.path().join("pblink.toml"), config).unwrap();
+    let mut up = up(folder.path(), &only(&["serve"]));
+    let mut up = up.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut said = BufReader::new(up.stderr.take().unwrap()).lines().map(Result::unwrap);
+    let step = said.find(|line| line.contains("step 1 of 1"));
+    let expected = format!("pblink monitor --connect http://127.0.0.1:{port}");
+    let step = step.expect("it says what it does");
+    // The step ends with its server.
+    serve.child.kill().unwrap();
+    let stopped = Command::new("kill").args(["-TERM", &up.id().to_string()]).status().unwrap();
+    assert!(stopped.success());
+    up.wait().unwrap();
+    assert!(step.ends_with(&expected), "{step}");
 }
 
 #[test]

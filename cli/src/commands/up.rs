@@ -15,7 +15,7 @@ use super::Cli;
 use crate::exit::{Exit, Failed};
 use crate::global::Global;
 use crate::hardware::sdk;
-use crate::output::diagnostics::say;
+use crate::output::diagnostics::{note, say};
 use crate::output::stdout::print;
 use crate::runtime;
 use crate::settings::{Settings, shell_word};
@@ -76,9 +76,14 @@ impl Args {
     /// Returns true if a step is to be done.
     fn does(&self, step: Step) -> bool {
         let wanted = |step| !self.skip.contains(&step);
-        // `config push` starts the board, too.
-        let held = wanted(Step::Stm32) && wanted(Step::Esp8266) && !wanted(Step::Config);
-        wanted(step) && (step != Step::Start || held)
+        let due = match step {
+            // Who configures the STM32 afterwards can reach it; who leaves it out in both steps may have none.
+            Step::Hold => !wanted(Step::Stm32) && wanted(Step::Esp8266) && wanted(Step::Config),
+            // `config push` starts the board, too.
+            Step::Start => wanted(Step::Stm32) && wanted(Step::Esp8266) && !wanted(Step::Config),
+            _ => true,
+        };
+        due && wanted(step)
     }
 }
 
@@ -91,6 +96,8 @@ pub enum Step {
     Build,
     /// Flash the STM32, and hold it: its program would reset an ESP8266 that is being flashed.
     Stm32,
+    /// Hold the STM32 for the same reason if it is not to be flashed but configured.
+    Hold,
     /// Flash the ESP8266.
     Esp8266,
     /// Write the configuration onto the STM32, and start it.
@@ -111,6 +118,8 @@ impl Step {
             Self::Esp8266 => vec!["flash", "esp8266"],
             // Of what is on the board already nothing is written: then this only starts it.
             Self::Stm32 | Self::Start => vec!["flash", "stm32"],
+            // Reading changes nothing.
+            Self::Hold => vec!["config", "pull"],
             Self::Config => vec!["config", "push"],
             Self::Serve => vec!["serve", "--screen"],
         }
@@ -136,14 +145,14 @@ impl Step {
                 add("--before", args.before.as_deref());
                 args.esp8266_images.iter().for_each(|image| add("--image", Some(image)));
             }
-            Self::Stm32 | Self::Start => {}
+            Self::Stm32 | Self::Hold | Self::Start => {}
             Self::Config => {
                 add("--config", config.as_deref());
                 add("--client", args.client.as_deref());
                 add("--password-file", password.as_deref());
             }
         }
-        if matches!(self, Self::Stm32 | Self::Config | Self::Start) {
+        if matches!(self, Self::Stm32 | Self::Hold | Self::Config | Self::Start) {
             add("--via", args.via.as_deref());
             add("--probe", args.probe.as_deref());
             add("--wait", args.wait.as_deref());
@@ -153,7 +162,8 @@ impl Step {
         }
         // One that stays in its bootloader can be configured without pressing buttons again, and leaves an
         // ESP8266 alone.
-        if self == Self::Stm32 && (args.does(Self::Config) || args.does(Self::Esp8266)) {
+        let stays = args.does(Self::Config) || args.does(Self::Esp8266);
+        if self == Self::Hold || self == Self::Stm32 && stays {
             words.push("--no-start".to_owned());
         }
         words
@@ -179,6 +189,13 @@ fn shown(words: &[String]) -> String {
 pub fn run(args: Args, global: &Global) -> anyhow::Result<Exit> {
     let plan = plan(&args);
     check(&plan)?;
+    let planned = |step| plan.iter().any(|(planned, _)| *planned == step);
+    if planned(Step::Esp8266) && !planned(Step::Stm32) && !planned(Step::Hold) {
+        note(
+            "the STM32 is not held: if it is wired to the ESP8266 and runs a pblink program, it resets the \
+             ESP8266 while that is flashed; pull the reset wire, or leave out a --skip",
+        );
+    }
     if args.dry_run {
         let lines =
             plan.iter().map(|(step, words)| format!("{:<8} {}\n", step.name(), shown(words)));
@@ -267,10 +284,8 @@ fn foresee(args: &Args, plan: &[(Step, Vec<String>)]) -> anyhow::Result<()> {
 
 /// Returns the address of the control API of a server that runs already.
 async fn server(args: &Args) -> anyhow::Result<Option<String>> {
-    let Some(control) = Settings::load(args.config.as_deref())?.server.control else {
-        return Ok(None);
-    };
-    let url = format!("http://{control}");
+    // Without a control API there is no telling.
+    let Ok(url) = Settings::load(args.config.as_deref())?.control_url() else { return Ok(None) };
     Ok(Client::connect(&url).await.ok().map(|_| url))
 }
 
@@ -337,6 +352,7 @@ mod tests {
             &["--port", "/dev/ttyUSB0", "--via", "dfu", "--esp8266-image", "fw.bin@0"],
             &["--before", "no-reset"],
             &["--skip", "config"],
+            &["--skip", "stm32"],
         ];
         for words in all {
             for (_, line) in plan(&args(words)) {
@@ -380,8 +396,17 @@ mod tests {
             with(&["--skip", "config", "--skip", "esp8266"]),
             ["pblink flash stm32 --via dfu"]
         );
+        // One that is not flashed is held all the same, where it is to be reached anyway.
         assert_eq!(
             with(&["--skip", "stm32"]),
+            [
+                "pblink config pull --via dfu --no-start",
+                "pblink flash esp8266",
+                "pblink config push --via dfu",
+            ]
+        );
+        assert_eq!(
+            with(&["--skip", "stm32", "--skip", "hold"]),
             ["pblink flash esp8266", "pblink config push --via dfu"]
         );
         assert_eq!(with(&["--skip", "stm32", "--skip", "config"]), ["pblink flash esp8266"]);

@@ -241,10 +241,8 @@ fn leave(way: &Way, target: &mut dyn Target) {
 
 /// Returns the boards that are connected to the running server; none if no server runs.
 fn online(settings: &Settings) -> Vec<String> {
-    let Some(control) = settings.server.control else { return Vec::new() };
-    let links = runtime::block_on(async {
-        Client::connect(&control.to_string()).await.ok()?.links().await.ok()
-    });
+    let Ok(url) = settings.control_url() else { return Vec::new() };
+    let links = runtime::block_on(async { Client::connect(&url).await.ok()?.links().await.ok() });
     let up = |link: &pblink_server::LinkStatus| link.state == pblink_server::LinkState::Up;
     links.ok().flatten().unwrap_or_default().into_iter().filter(up).map(|link| link.id).collect()
 }

@@ -1,4 +1,4 @@
-//! Can boards reach the server, and does it agree with pblink.toml?
+//! Checks of the server: boards can reach it, and it agrees with pblink.toml.
 
 use std::io::ErrorKind;
 use std::net::{IpAddr, SocketAddr, TcpListener, ToSocketAddrs, UdpSocket};
@@ -11,9 +11,10 @@ use crate::settings::Settings;
 /// Checks the server that runs, else that one could run.
 pub(super) async fn check(settings: &Settings) -> Vec<Finding> {
     let mut group = Group::new("server");
-    let running = match settings.server.control {
-        Some(control) => info(control).await,
-        None => None,
+    let running = match settings.control_url() {
+        Ok(url) => info(&url).await,
+        // Without a control API there is no telling.
+        Err(_) => None,
     };
     match running {
         Some(info) => agrees(&mut group, settings, &info),
@@ -23,8 +24,8 @@ pub(super) async fn check(settings: &Settings) -> Vec<Finding> {
     group.done()
 }
 
-async fn info(control: SocketAddr) -> Option<ServerInfo> {
-    Client::connect(&control.to_string()).await.ok()?.info().await.ok()
+async fn info(url: &str) -> Option<ServerInfo> {
+    Client::connect(url).await.ok()?.info().await.ok()
 }
 
 /// Checks that the running server is the one that pblink.toml describes.
