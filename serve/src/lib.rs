@@ -3,6 +3,9 @@
 //!
 //! The command is thin on this crate: it reads flags and `pblink.toml`, and prints.
 
+// They wait for whoever reads, and panic when nobody does: what is to be seen goes through events or `tracing`.
+#![deny(clippy::print_stdout, clippy::print_stderr)]
+
 pub mod consumers;
 pub mod control;
 pub mod hub;
