@@ -18,7 +18,7 @@ use crate::state::SessionState;
 #[must_use = "a batch that is dropped without accept() is handed out again"]
 pub struct Batch {
     session: Arc<Session>,
-    content: Content,
+    content: Box<Content>,
     /// The session wants to know that it is given back.
     out: bool,
 }
@@ -65,7 +65,7 @@ pub struct BatchLine<'a> {
 
 impl Batch {
     pub(crate) fn new(session: Arc<Session>, content: Content) -> Self {
-        Self { session, content, out: true }
+        Self { session, content: Box::new(content), out: true }
     }
 
     /// Returns the id of the client that sent the lines.
