@@ -94,7 +94,8 @@ impl Engine for Memory {
         for client in &commit.forgotten {
             contents.remove_client(client);
         }
-        for line in &commit.lines {
+        let next = contents.next;
+        for line in commit.lines.iter().filter(|line| line.offset >= next) {
             contents.bytes += line.text.len() + LINE;
             contents.next = line.offset + 1;
             contents.lines.push_back(line.clone());
@@ -110,7 +111,10 @@ impl Engine for Memory {
                 contents.outbox.remove(&key);
             }
         }
-        contents.keys.extend(commit.keys.iter().cloned());
+        for key in &commit.keys {
+            contents.keys.retain(|known| (&known.client, &known.key) != (&key.client, &key.key));
+            contents.keys.push(key.clone());
+        }
         for name in &commit.removed {
             contents.cursors.retain(|(consumer, _), _| consumer != name);
         }

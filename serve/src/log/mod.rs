@@ -466,6 +466,11 @@ impl Log {
         done.unwrap_or_else(|| Err(stopped()))
     }
 
+    /// Deletes what is too old or too much, at once instead of within a minute.
+    pub async fn retain_now(&self) {
+        self.ask(Request::Retain).await;
+    }
+
     /// Stores all that waits, and ends the writer.
     pub async fn stop(&self) {
         self.ask(Request::Stop).await;

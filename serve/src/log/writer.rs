@@ -79,6 +79,7 @@ pub(super) enum Request {
         path: std::path::PathBuf,
         reply: oneshot::Sender<Result<(), EngineError>>,
     },
+    Retain(oneshot::Sender<()>),
     Stop(oneshot::Sender<()>),
 }
 
@@ -238,7 +239,8 @@ impl Writer {
     }
 
     fn work(&mut self, runtime: &Handle) -> Result<(), EngineError> {
-        self.publish();
+        // The disk is looked at before the first line is taken.
+        self.chores()?;
         while !self.over {
             let wake = runtime.block_on(self.wait());
             self.on_wake(wake)?;
@@ -360,6 +362,7 @@ impl Writer {
             if self.held.is_none() {
                 self.status.held = None;
             }
+            self.publish();
         }
         if now >= self.alive_at {
             self.alive_at = now + ALIVE;
@@ -479,6 +482,10 @@ impl Writer {
                 self.pending.urgent = true;
                 let done = self.commit().and_then(|()| self.engine.backup(&path));
                 drop(reply.send(done));
+            }
+            Request::Retain(reply) => {
+                self.retain()?;
+                let _ = reply.send(());
             }
             Request::Stop(reply) => {
                 self.stopping.push(reply);
