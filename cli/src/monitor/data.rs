@@ -82,6 +82,8 @@ pub struct LogEntry {
     pub id: Option<String>,
     /// The text without the id, safe to show.
     pub text: String,
+    /// The text with the id, safe to show.
+    pub whole: String,
     /// Its look.
     pub tone: Tone,
 }
@@ -222,7 +224,8 @@ impl Data {
         let id = event.kind.id().map(str::to_owned);
         // Reports have a screen of their own; here they would drown everything else.
         if !matches!(event.kind, EventKind::Report { .. }) {
-            self.log(event.at_ms, id, events::what(&event.kind), tone);
+            let whole = events::describe(&event.kind);
+            self.log(event.at_ms, id, (events::what(&event.kind), whole), tone);
         }
     }
 
@@ -247,11 +250,11 @@ impl Data {
     }
 
     fn own(&mut self, text: String) {
-        self.log(self.now.wall_ms, None, text, Tone::Own);
+        self.log(self.now.wall_ms, None, (text.clone(), text), Tone::Own);
     }
 
-    fn log(&mut self, at_ms: u64, id: Option<String>, text: String, tone: Tone) {
-        let entry = LogEntry { key: self.key(), at_ms, id, text, tone };
+    fn log(&mut self, at_ms: u64, id: Option<String>, (text, whole): (String, String), tone: Tone) {
+        let entry = LogEntry { key: self.key(), at_ms, id, text, whole, tone };
         push(&mut self.log, entry, LOG);
     }
 

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use pblink_protocol::tcp::line::{Escaped, check_id};
-use pblink_server::{Cause, Event, EventKind, Layer, LinkState, Report};
+use pblink_server::{Cause, Event, EventKind, Layer, LinkState, Refusal, Report};
 
 use super::cells::width;
 use super::units;
@@ -21,9 +21,13 @@ pub fn time(at_ms: u64) -> String {
 
 /// Describes an event and its client in one line that is safe to print.
 pub fn describe(kind: &EventKind) -> String {
-    match kind.id() {
-        Some(id) => format!("{}: {}", self::id(id), what(kind)),
-        None => what(kind),
+    match (kind, kind.id()) {
+        // The id is what was refused, not a link to which something happened.
+        (EventKind::Refused { peer, reason, times, .. }, id) => {
+            clean(&refused(id, peer, *reason, *times)).into_owned()
+        }
+        (_, Some(id)) => format!("{}: {}", self::id(id), what(kind)),
+        (_, None) => what(kind),
     }
 }
 
@@ -39,12 +43,7 @@ pub fn what(kind: &EventKind) -> String {
         EventKind::OutageEnded { lasted_ms, connects, .. } => {
             format!("outage ended after {} (connect {connects})", units::span(*lasted_ms))
         }
-        EventKind::Refused { peer, reason, times: 0..=1, .. } => {
-            format!("refused {peer}, {reason}")
-        }
-        EventKind::Refused { peer, reason, times, .. } => {
-            format!("refused {peer} {times} more times, {reason}")
-        }
+        EventKind::Refused { peer, reason, times, .. } => refused(None, peer, *reason, *times),
         EventKind::Forgotten { clients: 1 } => {
             "forgot a client that was gone, for a new one".into()
         }
@@ -69,6 +68,43 @@ pub fn what(kind: &EventKind) -> String {
         other => serde_json::to_string(other).unwrap_or_default(),
     };
     clean(&text).into_owned()
+}
+
+/// Describes refused connections: who, from where, why, and what to do.
+fn refused(id: Option<&str>, peer: &str, reason: Refusal, times: u64) -> String {
+    let id = id.map(|id| format!("\"{}\"", self::id(id)));
+    let who = match (id, times) {
+        (Some(id), 0..=1) => format!("{id} from {peer}"),
+        (None, 0..=1) => format!("a connection from {peer}"),
+        (Some(id), _) => format!("{times} more connections from {peer}, the last as {id}"),
+        (None, _) => format!("{times} more connections from {peer}"),
+    };
+    format!("refused {who}: {}", refusal(reason))
+}
+
+/// Returns the reason of a refusal, and what to do.
+fn refusal(reason: Refusal) -> Cow<'static, str> {
+    Cow::Borrowed(match reason {
+        Refusal::UnknownId => {
+            "not in server.clients; add it with: pblink config set server.clients …"
+        }
+        Refusal::Duplicate => {
+            "a client with this id is connected; give each board an id of its own"
+        }
+        Refusal::HelloTimeout => "it sent no id in time; only boards should connect to this port",
+        Refusal::BadHello => {
+            "it sent something that is no id; only boards should connect to this port"
+        }
+        Refusal::UnclearId => {
+            "its id has invisible characters, or a blank at an end; choose another with: \
+             pblink config set board.id …"
+        }
+        Refusal::HelloTooLong => "its id is too long; only boards should connect to this port",
+        Refusal::ClosedEarly => "it closed the connection before it sent its id",
+        Refusal::TooMany => "too many connections; close some",
+        Refusal::TooManyFromAddress => "too many connections from this address; close some",
+        other => return Cow::Owned(other.to_string()),
+    })
 }
 
 /// Returns the layer's name as users know it. "Coprocessor" is what it is, "ESP8266" is what is printed on it.
@@ -145,6 +181,32 @@ mod tests {
             id("a\u{2028}\u{2800}\u{202e}\u{7f}\u{9b}"),
             r"a\u{2028}\u{2800}\u{202e}\u{7f}\u{9b}"
         );
+    }
+
+    #[test]
+    fn a_refusal_names_who_was_refused_why_and_what_to_do() {
+        let event = |id: Option<&str>, times| EventKind::Refused {
+            id: id.map(str::to_owned),
+            peer: "192.168.0.7:4444".into(),
+            reason: Refusal::UnknownId,
+            times,
+        };
+        let remedy = "not in server.clients; add it with: pblink config set server.clients …";
+        for (kind, who) in [
+            (event(Some("kitchen"), 1), "\"kitchen\" from 192.168.0.7:4444"),
+            (event(Some("a\nb"), 0), r#""a\u{a}b" from 192.168.0.7:4444"#),
+            (event(None, 1), "a connection from 192.168.0.7:4444"),
+            (
+                event(Some("kitchen"), 999),
+                "999 more connections from 192.168.0.7:4444, the last as \"kitchen\"",
+            ),
+            (event(None, 2), "2 more connections from 192.168.0.7:4444"),
+        ] {
+            assert_eq!(describe(&kind), format!("refused {who}: {remedy}"));
+        }
+        for reason in Refusal::ALL {
+            assert!(matches!(refusal(reason), Cow::Borrowed(_)), "{reason} has words of its own");
+        }
     }
 
     #[test]

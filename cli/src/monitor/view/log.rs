@@ -38,7 +38,7 @@ pub fn draw(frame: &mut Frame, area: Rect, model: &Model, theme: Theme) -> Posit
         let spans = vec![
             Span::styled(events::time(entry.at_ms), theme.dim()),
             Span::raw(" "),
-            Span::styled(cells::fit(&said(entry, model), room, false), theme.tone(entry.tone)),
+            Span::styled(cells::fit(said(entry, model), room, false), theme.tone(entry.tone)),
         ];
         let buffer = frame.buffer_mut();
         buffer.set_line(area.x + 1, y, &Line::from(spans), area.width.saturating_sub(2));
@@ -51,16 +51,13 @@ pub fn draw(frame: &mut Frame, area: Rect, model: &Model, theme: Theme) -> Posit
     (range.len() < rows.len()).then_some((selected + 1, rows.len()))
 }
 
-/// Returns the entry's text with the id before it, except on the link's own page.
-fn said(entry: &LogEntry, model: &Model) -> String {
-    match &entry.id {
-        Some(id) if model.page().is_none() => format!("{}: {}", events::id(id), entry.text),
-        _ => entry.text.clone(),
-    }
+/// Returns the entry's text with the id, except on the link's own page.
+fn said<'a>(entry: &'a LogEntry, model: &Model) -> &'a str {
+    if model.page().is_some() { &entry.text } else { &entry.whole }
 }
 
 /// Shows a text at the bottom of the area; returns what is left of it.
-fn below(frame: &mut Frame, area: Rect, text: String, theme: Theme) -> Rect {
+fn below(frame: &mut Frame, area: Rect, text: &str, theme: Theme) -> Rect {
     let width = usize::from(area.width.saturating_sub(2)).max(1);
     // Words are not split, so a line may take less than the width: one more line for that.
     let lines = cells::text_width(&text).div_ceil(width) as u16 + 1;
