@@ -150,7 +150,7 @@ impl Data {
                 // Each failed try says so again; only the first is news.
                 if !matches!(self.connection, Connection::Lost { .. }) {
                     self.own(format!(
-                        "server not reachable: {}; trying again",
+                        "cannot reach the server ({}); retrying",
                         events::clean(&reason)
                     ));
                     let since = self.now.mono_ms;

@@ -30,7 +30,7 @@ pub async fn follow(
             Update::Missed(count) => tracing::warn!("{count} events were missed"),
             Update::Lost { reason, .. } => {
                 if !lost {
-                    tracing::warn!("server not reachable: {reason}; trying again");
+                    tracing::warn!("cannot reach the server ({reason}); retrying");
                 }
                 lost = true;
             }

@@ -130,7 +130,7 @@ async fn write(bytes: &[u8], out: &mut impl Write) -> io::Result<()> {
                 if !full {
                     warning(
                         "standard output cannot be written, its disk is full: lines are held until there is \
-                         room; trying again each second",
+                         room; retrying each second",
                     );
                 }
                 full = true;

@@ -12,7 +12,7 @@ use super::{Filter, Notice, POLL, POLL_SOON, QUEUE, Source, Update, changes_stat
 pub fn follow_source(source: Arc<dyn Source>) -> mpsc::Receiver<Update> {
     let (updates, receiver) = mpsc::channel(QUEUE);
     tokio::spawn(async move {
-        // An error means that nobody listens any more, which is the way this ends.
+        // An error means that the receiver is gone, which is how this ends.
         let _ = follow(&*source, &updates).await;
     });
     receiver

@@ -41,7 +41,7 @@ pub fn links(frame: &mut Frame, area: Rect, model: &Model, theme: Theme) -> Posi
     let columns = [
         Column { title: "id", width: id.0, most: id.1, right: false, rank: 0, cell: link_id },
         Column {
-            // Without the server nobody knows the state; this is what it was.
+            // Without the server the state is unknown; this is the last known one.
             title: if live(data) { "state" } else { "was" },
             width: 12,
             most: 12,

@@ -45,7 +45,7 @@ pub(super) struct Link {
     last: Option<Report>,
     /// Number of the open outage that a look has shown, and no event yet.
     looked: Option<u64>,
-    /// Outages since the last report that tells of them. Unknown after events were lost.
+    /// Outages since the last report made after them. Unknown after events were lost.
     unreported: Option<u64>,
 }
 
@@ -128,7 +128,7 @@ impl Link {
             }
             _ => None,
         };
-        // With two outages since the report before, nobody knows in which of them it booted.
+        // With two outages since the report before, it is unknown in which of them it booted.
         if let Some(outage) = self.outages.back_mut()
             && self.unreported == Some(1)
             && finding.is_some()

@@ -1,4 +1,4 @@
-//! The bounds of the records: nobody's pushes out more than its share.
+//! The bounds of the records: no client pushes out the records of another.
 
 use std::collections::VecDeque;
 use std::ops::{AddAssign, SubAssign};

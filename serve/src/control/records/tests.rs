@@ -181,7 +181,7 @@ fn the_first_report_after_an_outage_shows_what_was_down() {
     let (restarted, kept) = (Finding::Esp8266Restarted, Finding::Esp8266KeptRunning);
     assert_eq!(found([(3, 8), (1, 0)], 1), (Some(restarted), Some(Layer::Coprocessor)));
     assert_eq!(found([(3, 8), (4, 9)], 1), (Some(kept), Some(Layer::Wifi)));
-    // In which of the two it booted nobody knows.
+    // It is unknown in which of the two it booted.
     assert_eq!(found([(3, 8), (1, 0)], 2), (None, Some(Layer::Wifi)));
     // Made before the outage: it waited in the board.
     assert_eq!(found([(3, 8), (3, 9)], 1), (None, Some(Layer::Wifi)));
