@@ -28,9 +28,9 @@ fw:
     firmware-stm32/build.sh release
     firmware-esp8266/build.sh sdk
 
-# Measures the server beside a raw tokio program, in one run.
+# Measures the server beside a raw tokio program and Mosquitto, in one run.
 bench *ARGS:
-    cargo bench -p pblink-server {{ ARGS }}
+    cargo run --release -p pblink-bench -- {{ ARGS }}
 
 # Checks licences, advisories and sources of all dependencies (needs cargo-deny).
 deny:

@@ -1,0 +1,63 @@
+//! The command line.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::workloads::Workload;
+
+pub const USAGE: &str = "\
+usage: pblink-bench [--json FILE] [--rounds N] [--seconds S] [--clients N] [workload …]
+
+workloads: flood single down accept idle; without one, all of them
+  --json FILE   write all figures of all rounds there
+  --rounds N    measure this many times, all servers in turns (default 5)
+  --seconds S   for so long each time (default 2)
+  --clients N   instead of 100, and of 10000 idle ones";
+
+/// What is to be measured, and how.
+#[derive(Debug)]
+pub struct Options {
+    pub workloads: Vec<Workload>,
+    pub rounds: usize,
+    pub time: Duration,
+    pub clients: Option<usize>,
+    pub json: Option<PathBuf>,
+}
+
+/// Reads the command line. The error says what is wrong with it.
+pub fn parse(args: &[String]) -> Result<Options, String> {
+    let mut options = Options {
+        workloads: Vec::new(),
+        rounds: 5,
+        time: Duration::from_secs(2),
+        clients: None,
+        json: None,
+    };
+    let mut args = args.iter();
+    while let Some(arg) = args.next() {
+        let mut value = || args.next().ok_or_else(|| format!("{arg} needs a value"));
+        match arg.as_str() {
+            "--json" => options.json = Some(value()?.into()),
+            "--rounds" => options.rounds = number(arg, value()?)?.max(1.0) as usize,
+            "--seconds" => options.time = Duration::from_secs_f64(number(arg, value()?)?),
+            "--clients" => options.clients = Some(number(arg, value()?)?.max(1.0) as usize),
+            // `cargo bench` and habit.
+            "--bench" => {}
+            name => match Workload::ALL.into_iter().find(|workload| workload.name() == name) {
+                Some(workload) => options.workloads.push(workload),
+                None => return Err(format!("there is no workload {name:?}")),
+            },
+        }
+    }
+    if options.workloads.is_empty() {
+        options.workloads = Workload::ALL.to_vec();
+    }
+    Ok(options)
+}
+
+fn number(name: &str, text: &str) -> Result<f64, String> {
+    match text.parse() {
+        Ok(number) if (0.01..=1e6).contains(&number) => Ok(number),
+        _ => Err(format!("{name} {text:?} is not a number from 0.01 to 1000000")),
+    }
+}

@@ -1,0 +1,65 @@
+//! Clients that only keep their connections alive.
+
+use std::io::{self, BufRead, Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::sync::mpsc::{self, RecvTimeoutError};
+use std::time::{Duration, Instant};
+
+use super::{mark, ready};
+use crate::pump::Totals;
+use crate::wire::Wire;
+
+/// A quarter of the server's time-out.
+const KEEPALIVE: Duration = Duration::from_millis(500);
+
+/// Slices of the time between two keepalives: clients are not switched on together.
+const SLICES: usize = 50;
+
+/// Keeps `clients` connections alive until stdin ends or says `leave`, which closes them.
+pub(super) fn run(address: SocketAddr, clients: usize, totals: &Totals) -> io::Result<()> {
+    let (said, orders) = mpsc::channel();
+    std::thread::spawn(move || {
+        for line in io::stdin().lock().lines().map_while(Result::ok) {
+            let _ = said.send(line);
+        }
+    });
+    let mut streams = Vec::new();
+    let mut next = Instant::now();
+    let mut slice = 0;
+    let mut connected = false;
+    loop {
+        let wait =
+            if connected { next.saturating_duration_since(Instant::now()) } else { Duration::ZERO };
+        match orders.recv_timeout(wait) {
+            Ok(order) if order == "leave" => {
+                streams.clear();
+                mark(totals);
+            }
+            Ok(_) => mark(totals),
+            Err(RecvTimeoutError::Disconnected) => return Ok(()),
+            Err(RecvTimeoutError::Timeout) => {}
+        }
+        if !connected {
+            let mut stream = TcpStream::connect(address)?;
+            stream.set_nodelay(true)?;
+            stream.write_all(&Wire::Link.hello(streams.len()))?;
+            stream.set_nonblocking(true)?;
+            streams.push(stream);
+            connected = streams.len() == clients;
+            if connected {
+                ready();
+            }
+        }
+        if Instant::now() >= next {
+            next += KEEPALIVE / SLICES as u32;
+            slice = (slice + 1) % SLICES;
+            for stream in streams.iter_mut().skip(slice).step_by(SLICES) {
+                let mut buffer = [0; 64];
+                // What it says is of no interest, but has to be taken.
+                let _ = stream.read(&mut buffer);
+                let _ = stream.write(b"\n");
+                totals.add(1);
+            }
+        }
+    }
+}

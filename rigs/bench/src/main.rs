@@ -1,0 +1,39 @@
+//! The speed of the server beside simpler programs and other brokers: see README.md.
+//!
+//! Server and clients are processes of their own, which this program starts from itself, so that the processor
+//! time shown is the server's alone. Nothing is asserted: a loaded machine is slow.
+
+mod command;
+mod figures;
+mod histogram;
+mod load;
+mod process;
+mod pump;
+mod report;
+mod servers;
+mod wire;
+mod workloads;
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    let args: Vec<String> = std::env::args().skip(1).collect();
+    let result = match args.first().map(String::as_str) {
+        Some(process::SERVER) => servers::main(&args[1..]),
+        Some(process::LOAD) => load::main(&args[1..]),
+        _ => match command::parse(&args) {
+            Ok(options) => report::run(&options),
+            Err(why) => {
+                eprintln!("{why}\n\n{}", command::USAGE);
+                return ExitCode::from(2);
+            }
+        },
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("pblink-bench: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -1,0 +1,99 @@
+//! Processes of a measurement: started from this program, talked with by lines, watched through `/proc`.
+
+use std::io::{self, BufRead, BufReader, Write};
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::time::Duration;
+
+/// First argument of a process that serves.
+pub const SERVER: &str = "@server";
+/// First argument of a process that is all clients.
+pub const LOAD: &str = "@load";
+
+/// The kernel's clock ticks for user programs: 100 a second on every Linux.
+const TICK: Duration = Duration::from_millis(10);
+
+/// A process, which ends when this is dropped.
+#[derive(Debug)]
+pub struct Process {
+    child: Child,
+    stdin: Option<ChildStdin>,
+    stdout: BufReader<ChildStdout>,
+}
+
+impl Process {
+    /// Starts this program once more, in another role.
+    pub fn role(role: &str, args: &[String]) -> io::Result<Self> {
+        Self::start(Command::new(std::env::current_exe()?).arg(role).args(args))
+    }
+
+    pub fn start(command: &mut Command) -> io::Result<Self> {
+        let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?;
+        let stdin = child.stdin.take();
+        let stdout = child.stdout.take().ok_or(io::ErrorKind::BrokenPipe)?;
+        Ok(Self { child, stdin, stdout: BufReader::new(stdout) })
+    }
+
+    /// Says a line to it.
+    pub fn tell(&mut self, line: &str) -> io::Result<()> {
+        let stdin = self.stdin.as_mut().ok_or(io::ErrorKind::BrokenPipe)?;
+        writeln!(stdin, "{line}")
+    }
+
+    /// Waits for its next line.
+    pub fn hear(&mut self) -> io::Result<String> {
+        let mut line = String::new();
+        if self.stdout.read_line(&mut line)? == 0 {
+            return Err(io::Error::other("a process of the measurement has ended: see above"));
+        }
+        Ok(line.trim_end().to_owned())
+    }
+
+    /// Asks it to end, and returns its last line.
+    pub fn finish(mut self) -> io::Result<String> {
+        self.stdin = None;
+        self.hear()
+    }
+
+    fn proc(&self, file: &str) -> String {
+        let path = format!("/proc/{}/{file}", self.child.id());
+        std::fs::read_to_string(path).unwrap_or_default()
+    }
+
+    /// Returns the processor time of all its threads; zero where there is no `/proc`.
+    pub fn cpu(&self) -> Duration {
+        let stat = self.proc("stat");
+        // The name in brackets may hold spaces; user and system time are 12th and 13th after it.
+        let fields = stat.rsplit(')').next().unwrap_or_default().split_whitespace();
+        let ticks: u32 = fields.skip(11).take(2).filter_map(|f| f.parse::<u32>().ok()).sum();
+        TICK * ticks
+    }
+
+    /// Returns its resident memory in bytes.
+    pub fn memory(&self) -> u64 {
+        let status = self.proc("status");
+        let value = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+        let kib = value.and_then(|v| v.split_whitespace().next()?.parse::<u64>().ok());
+        kib.unwrap_or(0) * 1024
+    }
+
+    /// Returns the number of files that it has open.
+    pub fn files(&self) -> usize {
+        let path = format!("/proc/{}/fd", self.child.id());
+        std::fs::read_dir(path).map_or(0, Iterator::count)
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Lets this process open as many files as it ever may. Returns that number.
+pub fn open_many_files() -> u64 {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    let Rlimit { maximum, .. } = getrlimit(Resource::Nofile);
+    let _ = setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum });
+    getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX)
+}

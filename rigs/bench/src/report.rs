@@ -1,0 +1,100 @@
+//! All rounds of all workloads, as a table on stdout, and as JSON.
+
+use std::io;
+
+use serde::Serialize;
+
+use crate::command::Options;
+use crate::figures::{Figure, Series, series};
+use crate::servers::Contender;
+use crate::workloads::Workload;
+
+#[derive(Debug, Serialize)]
+struct Report {
+    version: &'static str,
+    system: String,
+    processors: usize,
+    seconds: f64,
+    results: Vec<Result>,
+}
+
+#[derive(Debug, Serialize)]
+struct Result {
+    workload: &'static str,
+    server: &'static str,
+    figures: Vec<Series>,
+}
+
+/// Measures, and reports.
+pub fn run(options: &Options) -> io::Result<()> {
+    let mut report = Report {
+        version: env!("CARGO_PKG_VERSION"),
+        system: system(),
+        processors: std::thread::available_parallelism().map_or(0, usize::from),
+        seconds: options.time.as_secs_f64(),
+        results: Vec::new(),
+    };
+    for &workload in &options.workloads {
+        let results = measure(options, workload)?;
+        show(workload, &results);
+        report.results.extend(results);
+    }
+    if let Some(path) = &options.json {
+        let text = serde_json::to_string_pretty(&report).map_err(io::Error::other)?;
+        std::fs::write(path, text + "\n")?;
+    }
+    Ok(())
+}
+
+/// Returns the kernel's name and version.
+fn system() -> String {
+    let release = std::fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
+    format!("{} {}", std::env::consts::OS, release.trim()).trim().to_owned()
+}
+
+/// Measures all servers in turns, so that what else the machine does meets all of them.
+fn measure(options: &Options, workload: Workload) -> io::Result<Vec<Result>> {
+    let contenders = workload.contenders();
+    let mut rounds: Vec<Vec<Vec<Figure>>> = vec![Vec::new(); contenders.len()];
+    for round in 0..options.rounds {
+        for turn in 0..contenders.len() {
+            // Each has each place in turn.
+            let at = (round + turn) % contenders.len();
+            match workload.measure(contenders[at], options.clients, options.time)? {
+                Some(figures) => rounds[at].push(figures),
+                None if round == 0 => {
+                    eprintln!("{} is not installed, and left out", contenders[at].name());
+                }
+                None => {}
+            }
+        }
+    }
+    let base = (contenders[0].name(), &rounds[0][..]);
+    let named = contenders.iter().zip(&rounds).filter(|(_, rounds)| !rounds.is_empty());
+    let result = |(contender, rounds): (&Contender, &Vec<Vec<Figure>>)| Result {
+        workload: workload.name(),
+        server: contender.name(),
+        figures: series(rounds, (contender.name() != base.0).then_some(base)),
+    };
+    Ok(named.map(result).collect())
+}
+
+fn show(workload: Workload, results: &[Result]) {
+    println!("{}", workload.name());
+    for result in results {
+        println!("  {}", result.server);
+        for Series { name, median, ratio, .. } in &result.figures {
+            // Enough digits for the small ones, none too many for the large.
+            let digits = if *median < 10.0 { 2 } else { 0 };
+            print!("    {name:<24}{median:>14.digits$}");
+            match ratio {
+                Some(ratio) => println!(
+                    "   {:.2} × {} ({:.2} to {:.2})",
+                    ratio.median, ratio.to, ratio.min, ratio.max
+                ),
+                None => println!(),
+            }
+        }
+    }
+    println!();
+}

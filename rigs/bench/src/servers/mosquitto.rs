@@ -1,0 +1,51 @@
+//! Mosquitto, as it comes, without persistence and without a log.
+
+use std::io::{self, ErrorKind};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use crate::process::Process;
+
+/// Longest time until it listens.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Starts it on a free port. Returns `None` if it is not installed.
+pub(super) fn start() -> io::Result<Option<(Process, SocketAddr)>> {
+    let address = TcpListener::bind("127.0.0.1:0")?.local_addr()?;
+    let settings = std::env::temp_dir().join(format!("pblink-bench-{}.conf", std::process::id()));
+    std::fs::write(
+        &settings,
+        format!(
+            "listener {} 127.0.0.1\nallow_anonymous true\npersistence false\nlog_type none\nset_tcp_nodelay true\n",
+            address.port()
+        ),
+    )?;
+    // Debian has it where only root looks.
+    for program in ["mosquitto", "/usr/sbin/mosquitto"] {
+        let mut command = Command::new(program);
+        command.arg("-c").arg(&settings).stderr(Stdio::null());
+        match Process::start(&mut command) {
+            Ok(process) => {
+                wait(address)?;
+                let _ = std::fs::remove_file(&settings);
+                return Ok(Some((process, address)));
+            }
+            Err(error) if error.kind() == ErrorKind::NotFound => {}
+            Err(error) => return Err(error),
+        }
+    }
+    let _ = std::fs::remove_file(&settings);
+    Ok(None)
+}
+
+fn wait(address: SocketAddr) -> io::Result<()> {
+    let began = Instant::now();
+    while let Err(error) = TcpStream::connect(address) {
+        if began.elapsed() > PATIENCE {
+            return Err(error);
+        }
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    Ok(())
+}

@@ -1,0 +1,152 @@
+//! What the clients say: the link's lines, or MQTT 3.1.1 with QoS 1. All of it is made beforehand, so that a client
+//! only copies bytes.
+
+use std::io::Write;
+
+/// The text of every line.
+pub const TEXT: &str = r#"["moisture", 17, 21.5, "a line as boards send it"]"#;
+
+/// Numbers in use: 1 to 255, as on the link.
+const NUMBERS: usize = 255;
+
+/// A protocol.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Wire {
+    Link,
+    Mqtt,
+}
+
+impl Wire {
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Link => "link",
+            Self::Mqtt => "mqtt",
+        }
+    }
+
+    pub fn parse(name: &str) -> Option<Self> {
+        [Self::Link, Self::Mqtt].into_iter().find(|wire| wire.name() == name)
+    }
+
+    /// Returns what client `n` says first. The server answers with at least a byte.
+    pub fn hello(self, n: usize) -> Vec<u8> {
+        let id = format!("client {n}");
+        match self {
+            // A keepalive is the sign of life for which a server waits before it sends lines.
+            Self::Link => format!("{id}\n\n").into_bytes(),
+            Self::Mqtt => {
+                // CONNECT: MQTT, level 4, clean session, no keep alive.
+                let mut body = b"\x00\x04MQTT\x04\x02\x00\x00".to_vec();
+                body.extend((id.len() as u16).to_be_bytes());
+                body.extend(id.as_bytes());
+                [&[0x10, body.len() as u8], &body[..]].concat()
+            }
+        }
+    }
+}
+
+/// Lines with the numbers 1 to 255, over and over.
+#[derive(Debug)]
+pub struct Ring {
+    bytes: Vec<u8>,
+    line: usize,
+}
+
+impl Ring {
+    /// Makes the lines. `most` of them may be taken at a time.
+    pub fn new(wire: Wire, most: usize) -> Self {
+        let mut bytes = Vec::new();
+        let numbers = (1..=NUMBERS).cycle().take(NUMBERS + most);
+        for number in numbers {
+            match wire {
+                Wire::Link => writeln!(bytes, "{number:02x}{TEXT}").expect("a Vec takes all"),
+                Wire::Mqtt => {
+                    // PUBLISH with QoS 1 to "bench".
+                    bytes.extend([0x32, (2 + 5 + 2 + TEXT.len()) as u8]);
+                    bytes.extend(b"\x00\x05bench");
+                    bytes.extend((number as u16).to_be_bytes());
+                    bytes.extend(TEXT.as_bytes());
+                }
+            }
+        }
+        let line = bytes.len() / (NUMBERS + most);
+        Self { bytes, line }
+    }
+
+    /// Returns `count` lines from the place `at` on, which moves on.
+    pub fn take(&self, at: &mut usize, count: usize) -> &[u8] {
+        let from = *at * self.line;
+        *at = (*at + count) % NUMBERS;
+        &self.bytes[from..from + count * self.line]
+    }
+}
+
+/// Counts acknowledgements in a stream.
+#[derive(Debug)]
+pub struct Acks {
+    wire: Wire,
+    /// Bytes of an unfinished line or packet.
+    part: usize,
+}
+
+impl Acks {
+    pub fn new(wire: Wire) -> Self {
+        Self { wire, part: 0 }
+    }
+
+    /// Returns the number of acknowledgements that end in these bytes.
+    pub fn count(&mut self, bytes: &[u8]) -> usize {
+        match self.wire {
+            Wire::Link => {
+                let mut acks = 0;
+                for &byte in bytes {
+                    if byte == b'\n' {
+                        // An empty line is a keepalive, and a longer one a message.
+                        acks += usize::from(self.part == 2);
+                        self.part = 0;
+                    } else {
+                        self.part += 1;
+                    }
+                }
+                acks
+            }
+            Wire::Mqtt => {
+                // CONNACK was read before; every PUBACK has four bytes.
+                self.part += bytes.len();
+                let acks = self.part / 4;
+                self.part %= 4;
+                acks
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_go_round_and_acknowledgements_are_counted_wherever_they_are_cut() {
+        let ring = Ring::new(Wire::Link, 64);
+        let mut at = 0;
+        let mut all = Vec::new();
+        for _ in 0..10 {
+            all.extend(ring.take(&mut at, 64));
+        }
+        let lines: Vec<_> = std::str::from_utf8(&all).unwrap().lines().collect();
+        for (n, line) in lines.iter().enumerate() {
+            assert_eq!(*line, format!("{:02x}{TEXT}", n % 255 + 1));
+        }
+        assert_eq!(lines.len(), 640);
+        for (wire, stream) in [
+            (Wire::Link, &b"\n01\n02\n\n03\n04hello\n"[..]),
+            (Wire::Mqtt, &[0x40, 2, 0, 1].repeat(3)),
+        ] {
+            for cut in 1..stream.len() {
+                let mut acks = Acks::new(wire);
+                let counted: usize = stream.chunks(cut).map(|chunk| acks.count(chunk)).sum();
+                assert_eq!(counted, 3, "{wire:?} cut at {cut}");
+            }
+        }
+    }
+}
