@@ -12,23 +12,31 @@ pub(crate) enum Unit {
 /// Completes an error of the command line.
 const EXAMPLES: &str = "write a number with its unit, such as 500ms, 2s or 2min";
 
+/// The longest time that a flag takes: one that can still be added to the clock.
+const MOST: Duration = Duration::from_secs(3650 * 86_400);
+
 /// Reads a time that needs a unit, for a flag.
 ///
 /// # Errors
-/// The form of a time, with examples.
+/// The form of a time, with examples, or the longest one.
 pub(crate) fn parse(text: &str) -> Result<Duration, String> {
-    humantime::parse_duration(text.trim()).map_err(|_| EXAMPLES.to_owned())
+    limited(humantime::parse_duration(text.trim()).map_err(|_| EXAMPLES.to_owned())?)
 }
 
-/// Reads whole seconds, for a flag: `30s`, `2min`, or a plain number.
+/// Reads a time, for a flag: a plain number is seconds.
 ///
 /// # Errors
-/// The form of a time, with examples.
-pub(crate) fn parse_seconds(text: &str) -> Result<Duration, String> {
-    Unit::Seconds
-        .count(text)
-        .map(Duration::from_secs)
-        .ok_or_else(|| format!("{EXAMPLES}; a plain number is seconds"))
+/// The form of a time, with examples, or the longest one.
+pub(crate) fn parse_or_seconds(text: &str) -> Result<Duration, String> {
+    if let Some(seconds) = Unit::Seconds.count(text) {
+        return limited(Duration::from_secs(seconds));
+    }
+    let time = humantime::parse_duration(text.trim());
+    limited(time.map_err(|_| format!("{EXAMPLES}; a plain number is seconds"))?)
+}
+
+fn limited(time: Duration) -> Result<Duration, String> {
+    if time > MOST { Err("it must be at most 3650d".to_owned()) } else { Ok(time) }
 }
 
 impl Unit {
@@ -100,8 +108,15 @@ mod tests {
         assert_eq!(Unit::Seconds.count("500ms"), None);
         assert_eq!(parse("20s"), Ok(Duration::from_secs(20)));
         assert!(parse("20").unwrap_err().contains("500ms, 2s or 2min"));
-        assert_eq!(parse_seconds("30"), Ok(Duration::from_secs(30)));
-        assert!(parse_seconds("soon").unwrap_err().contains("plain number is seconds"));
+        assert_eq!(parse_or_seconds("30"), Ok(Duration::from_secs(30)));
+        assert_eq!(parse_or_seconds("2min"), Ok(Duration::from_secs(120)));
+        assert_eq!(parse_or_seconds("500ms"), Ok(Duration::from_millis(500)));
+        assert!(parse_or_seconds("soon").unwrap_err().contains("plain number is seconds"));
+        // No clock could hold it.
+        for endless in ["18446744073709551615s", "584554051223y"] {
+            assert!(parse(endless).is_err() && parse_or_seconds(endless).is_err(), "{endless}");
+        }
+        assert!(parse_or_seconds("18446744073709551615").unwrap_err().contains("3650d"));
     }
 
     #[test]

@@ -75,6 +75,42 @@ fn times_may_have_units_and_addresses_may_lack_a_part() {
 }
 
 #[test]
+fn what_is_not_a_number_or_time_is_refused_in_words_of_ours() {
+    let folder = tempfile::tempdir().unwrap();
+    for (args, words) in [
+        (&["demo", "--boards", "many"][..], "a whole number from 1 to 1000"),
+        (&["demo", "--boards", "1001"], "a whole number from 1 to 1000"),
+        (&["demo", "--for", "20"], "a number with its unit, such as 500ms, 2s or 2min"),
+        (&["simulate", "--count", "-0x1"], "unexpected argument"),
+        (&["simulate", "--count", "1.5"], "a whole number from 0"),
+        (&["simulate", "--padding", "901"], "a whole number from 0 to 900"),
+        (&["simulate", "--every", "banana"], "a time from 1ms to 1h, such as 1s"),
+        (&["simulate", "--report", "500ms"], "a time of whole seconds from 0s to 1d"),
+        // More than a clock can hold.
+        (&["simulate", "--for", "18446744073709551615s"], "at most 3650d"),
+        (&["flash", "stm32", "--wait", "18446744073709551615"], "at most 3650d"),
+        (&["flash", "stm32", "--wait", "soon"], "such as 500ms, 2s or 2min; a plain number is"),
+        (&["flash", "esp8266", "--baud", "fast"], "a whole number from 9600 to 4000000"),
+        (&["up", "--dry-run", "--wait", "soon"], "such as 500ms, 2s or 2min"),
+    ] {
+        let output = pblink(folder.path(), args).output().unwrap();
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(2), "{args:?}: {said}");
+        assert!(said.starts_with("pblink: error: ") && said.contains(words), "{args:?}: {said}");
+        assert!(!said.contains("digit") && !said.contains("..="), "{args:?}: {said}");
+    }
+    // Each verb takes each unit.
+    for wait in ["500ms", "2s", "1min", "0"] {
+        let args = ["flash", "stm32", "--image", "none", "--wait", wait];
+        let output = pblink(folder.path(), &args).output().unwrap();
+        assert_eq!(output.status.code(), Some(1), "it only lacks the image: {output:?}");
+        let args = ["up", "--dry-run", "--wait", wait];
+        let output = pblink(folder.path(), &args).output().unwrap();
+        assert_eq!(output.status.code(), Some(0), "{output:?}");
+    }
+}
+
+#[test]
 fn simulate_takes_server_id_and_time_out_from_the_configuration() {
     let server = tempfile::tempdir().unwrap();
     let serve = Serve::start(

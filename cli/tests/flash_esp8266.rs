@@ -65,7 +65,7 @@ impl Files {
 
 fn pblink(port: &str) -> Command {
     let mut command = Command::new(assert_cmd::cargo::cargo_bin("pblink"));
-    command.args(["flash", "esp8266", "--port", port]).stdin(Stdio::null());
+    command.args(["flash", "esp8266", "--serial", port]).stdin(Stdio::null());
     command
 }
 
@@ -215,7 +215,7 @@ fn without_a_terminal_nothing_is_asked_and_nothing_erased() {
 fn another_chip_is_named_and_left_alone() {
     let board = Board::new(Options { magic: 0x00f0_1d83, ..Options::default() });
     let output = run(&board, &Files::new(), &YES);
-    assert_failed(&output, 1, "this is an ESP32, not an ESP8266", "--port");
+    assert_failed(&output, 1, "this is an ESP32, not an ESP8266", "--serial");
     assert_untouched(&board);
 }
 
@@ -278,6 +278,7 @@ fn a_port_without_permission_is_told_with_the_fix() {
             std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o755)).unwrap();
         }
         command = Command::new(&copy);
+        // The old name of the flag.
         command.args(["flash", "esp8266", "--port", pty.path()]).stdin(Stdio::null()).uid(65534);
     }
     let output = command.current_dir("/").args(files.images()).args(YES).output().unwrap();
@@ -286,18 +287,40 @@ fn a_port_without_permission_is_told_with_the_fix() {
 }
 
 #[test]
+fn notes_wear_the_dress_of_diagnostics_and_quiet_leaves_only_errors() {
+    let files = Files::new();
+    let board = Board::with([]);
+    let output = run(&board, &files, &YES);
+    assert!(stderr(&output).contains("pblink: note: If an STM32"), "{}", stderr(&output));
+    let board = Board::with([]);
+    let output = run(&board, &files, &[&YES[..], &["--quiet"]].concat());
+    assert_eq!((output.status.code(), &*stderr(&output)), (Some(0), ""));
+}
+
+#[test]
+fn the_words_of_system_and_library_are_for_those_who_want_more() {
+    let files = Files::new();
+    let output = pblink("/dev/null").args(files.images()).args(YES).arg("-v").output().unwrap();
+    let said = stderr(&output);
+    assert!(said.contains("/dev/null is not a serial port\n"), "{said}");
+    assert!(said.contains("Not a typewriter"), "{said}");
+    let output = pblink("/dev/null").args(files.images()).args(YES).output().unwrap();
+    assert!(!stderr(&output).contains("typewriter"), "{}", stderr(&output));
+}
+
+#[test]
 fn a_port_that_is_not_there_is_told() {
     let files = Files::new();
     let nowhere = files.path("ttyUSB9");
     let output = pblink(&nowhere).args(files.images()).args(YES).output().unwrap();
-    assert_failed(&output, 1, "there is no port", "--port");
+    assert_failed(&output, 1, "there is no port", "--serial");
 }
 
 #[test]
 fn what_is_no_serial_port_is_told() {
     let files = Files::new();
     let output = pblink(&files.path("code.bin")).args(files.images()).args(YES).output().unwrap();
-    assert_failed(&output, 1, "cannot be opened as a serial port", "--port");
+    assert_failed(&output, 1, "is not a serial port", "--serial");
 }
 
 #[test]
@@ -428,7 +451,7 @@ fn what_was_built_has_to_greet() {
 /// Runs it in a terminal of util-linux's `script`, and answers its question.
 fn in_terminal(pty: &str, files: &Files, answer: &str) -> (Option<i32>, String) {
     let mut line = format!(
-        "'{}' flash esp8266 --port {pty}",
+        "'{}' flash esp8266 --serial {pty}",
         assert_cmd::cargo::cargo_bin("pblink").display()
     );
     for argument in files.images().iter().map(String::as_str).chain(["--before", "no-reset"]) {

@@ -58,12 +58,12 @@ fn the_plan_is_printed_and_nothing_is_done() {
 #[test]
 fn it_stops_at_the_step_that_fails_names_it_and_keeps_its_code() {
     let folder = tempfile::tempdir().unwrap();
-    let nobody = ["--port", "/dev/no-such-port", "--yes", "--esp8266-image", "none.bin"];
+    let nobody = ["--serial", "/dev/no-such-port", "--yes", "--esp8266-image", "none.bin"];
     let arguments = [&only(&["esp8266", "serve"])[..], &nobody].concat();
     let (code, out, said) = run(folder.path(), &arguments);
     assert_eq!((code, out.as_str()), (Some(1), ""), "{said}");
     assert!(said.contains("none.bin") && said.contains("step esp8266 failed"), "{said}");
-    assert!(said.contains("pblink flash esp8266 --port /dev/no-such-port"), "{said}");
+    assert!(said.contains("pblink flash esp8266 --serial /dev/no-such-port"), "{said}");
     assert!(said.contains("--skip esp8266"), "{said}");
     assert!(!said.contains("step 2"), "it does not go on: {said}");
 

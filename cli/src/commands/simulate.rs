@@ -57,7 +57,7 @@ pub struct Args {
     #[arg(long, value_name = "ID")]
     pub client: Option<String>,
     /// Stop after this many lines. Default: go on until ctrl-C.
-    #[arg(long, value_name = "K")]
+    #[arg(long, value_name = "K", value_parser = COUNT.parser_of::<u64>())]
     pub count: Option<u64>,
     /// Time between two lines; a plain number is milliseconds.
     #[arg(long, value_name = "TIME", default_value = "1s", value_parser = EVERY.parser())]
@@ -71,8 +71,8 @@ pub struct Args {
         value_parser = limits::TIMEOUT.parser())]
     pub timeout_ms: Option<u32>,
     /// Bytes of text to add to each line.
-    #[arg(long, value_name = "BYTES", default_value_t = 0,
-        value_parser = clap::value_parser!(u16).range(0..=900))]
+    #[arg(long, value_name = "BYTES", default_value = "0",
+        value_parser = PADDING.parser_of::<u16>())]
     pub padding: u16,
     /// Time between reports of the ESP8266, such as `10s`; a plain number is seconds, 0 none.
     #[arg(long = "report", alias = "report-s", value_name = "TIME", default_value = "0",
@@ -89,6 +89,12 @@ pub struct Args {
 /// Of `--every`, in milliseconds.
 const EVERY: Limits =
     Limits { least: 1, most: 3_600_000, default: 1000, unit: Some(Unit::Milliseconds) };
+
+/// Of `--count`.
+const COUNT: Limits = Limits::number(0, u32::MAX, 0);
+
+/// Of `--padding`, in bytes.
+const PADDING: Limits = Limits::number(0, 900, 0);
 
 /// The result of a run.
 #[derive(Debug, Serialize)]

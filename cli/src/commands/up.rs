@@ -28,7 +28,7 @@ Examples:
   pblink up --dry-run                 what would be done
   pblink up                           check, build, flash both, configure, serve and watch
   pblink up --skip check --skip build
-  pblink up --esp8266-image firmware-combined.bin@0 --port /dev/ttyUSB0
+  pblink up --esp8266-image firmware-combined.bin@0 --serial /dev/ttyUSB0
 
 Before it starts, pblink reports steps that cannot succeed. It stops at the first step that fails, names it, \
 and ends with that step's exit code. The steps before it need not be done again: --skip leaves them out.")]
@@ -46,8 +46,8 @@ pub struct Args {
     #[arg(long, value_name = "ID")]
     pub client: Option<String>,
     /// Serial port of the ESP8266. Default: the only adapter that is plugged in.
-    #[arg(long, value_name = "PORT")]
-    pub port: Option<String>,
+    #[arg(long, alias = "port", value_name = "PORT")]
+    pub serial: Option<String>,
     /// Way into the ESP8266's loader: default-reset or no-reset.
     #[arg(long, value_name = "HOW")]
     pub before: Option<String>,
@@ -141,7 +141,7 @@ impl Step {
                 add("--password-file", password.as_deref());
             }
             Self::Esp8266 => {
-                add("--port", args.port.as_deref());
+                add("--serial", args.serial.as_deref());
                 add("--before", args.before.as_deref());
                 args.esp8266_images.iter().for_each(|image| add("--image", Some(image)));
             }
@@ -349,7 +349,7 @@ mod tests {
         let all = [
             &["--yes"][..],
             &["--config", "boards/a b.toml", "--client", "kitchen"],
-            &["--port", "/dev/ttyUSB0", "--via", "dfu", "--esp8266-image", "fw.bin@0"],
+            &["--serial", "/dev/ttyUSB0", "--via", "dfu", "--esp8266-image", "fw.bin@0"],
             &["--before", "no-reset"],
             &["--skip", "config"],
             &["--skip", "stm32"],
@@ -416,12 +416,13 @@ mod tests {
 
     #[test]
     fn what_is_said_of_the_boards_reaches_the_steps_that_need_it() {
-        let words = ["--config", "a b.toml", "--client", "k", "--via", "probe", "--port", "COM 3"];
+        let words =
+            ["--config", "a b.toml", "--client", "k", "--via", "probe", "--serial", "COM 3"];
         let lines = lines(&words);
         assert_eq!(lines[0], "pblink doctor --config 'a b.toml'");
         assert_eq!(lines[1], "pblink build all --config 'a b.toml' --client k");
         assert_eq!(lines[2], "pblink flash stm32 --via probe --no-start");
-        assert_eq!(lines[3], "pblink flash esp8266 --port 'COM 3'");
+        assert_eq!(lines[3], "pblink flash esp8266 --serial 'COM 3'");
         assert_eq!(lines[4], "pblink config push --config 'a b.toml' --client k --via probe");
     }
 }

@@ -8,6 +8,8 @@ pub(crate) fn failed(error: pblink_flash::Error) -> anyhow::Error {
         pblink_flash::Kind::Cancelled => Exit::Interrupted,
         _ => Exit::Failure,
     };
-    tracing::debug!(?error, "flashing failed");
+    if let Some(source) = std::error::Error::source(&error) {
+        tracing::info!("the error of the system or library: {source}");
+    }
     Failed::with(exit, error.to_string())
 }

@@ -33,6 +33,8 @@ pub struct Bar {
     bar: Option<ProgressBar>,
     terminal: bool,
     colour: bool,
+    /// Nothing is shown.
+    quiet: bool,
     /// Subject of the current step.
     what: String,
     step: Option<Step>,
@@ -48,6 +50,7 @@ impl Bar {
             bar: None,
             terminal,
             colour: global.color.enabled(terminal),
+            quiet: global.quiet,
             what: String::new(),
             step: None,
             total: 0,
@@ -100,6 +103,9 @@ impl Progress for Bar {
         self.finish();
         (self.step, self.total) = (Some(step), total);
         what.clone_into(&mut self.what);
+        if self.quiet {
+            return;
+        }
         if self.terminal {
             let bar = ProgressBar::with_draw_target(Some(total), ProgressDrawTarget::stderr());
             bar.set_style(self.style());
@@ -121,7 +127,9 @@ impl Progress for Bar {
 
     fn end(&mut self) {
         self.finish();
-        if let Some(step) = self.step.take() {
+        if let Some(step) = self.step.take()
+            && !self.quiet
+        {
             let amount = match step {
                 Step::Wait => String::new(),
                 _ if self.total == 0 => String::new(),
@@ -132,6 +140,9 @@ impl Progress for Bar {
     }
 
     fn note(&mut self, text: &str) {
+        if self.quiet {
+            return;
+        }
         // Warnings and notes have the dress of all diagnostics; the rest says how it goes on.
         let labelled = ["warning: ", "note: "].iter().any(|label| text.starts_with(label));
         let text = &if labelled { format!("pblink: {text}") } else { text.to_owned() };

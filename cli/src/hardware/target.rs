@@ -22,7 +22,7 @@ pub struct Way {
     #[arg(long, value_name = "NAME", default_value = "STM32F405RGTx", help_heading = HEADING)]
     pub chip: String,
     /// Longest wait for the probe or bootloader to appear; a plain number is seconds.
-    #[arg(long, value_name = "TIME", default_value = "30s", value_parser = duration::parse_seconds,
+    #[arg(long, value_name = "TIME", default_value = "30s", value_parser = duration::parse_or_seconds,
         help_heading = HEADING)]
     pub wait: Duration,
     /// Do not start the program afterwards: the board stays in its bootloader, where the next command

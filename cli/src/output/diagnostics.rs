@@ -152,7 +152,7 @@ fn filter(text: &str) -> Result<EnvFilter, String> {
             _ => {}
         }
     }
-    EnvFilter::try_new(text).map_err(|error| error.to_string())
+    EnvFilter::try_new(text).map_err(|_| "its parts are LEVEL or MODULE=LEVEL".to_owned())
 }
 
 fn quiet() -> bool {

@@ -32,9 +32,22 @@ pub(crate) const REPORT: Limits =
     Limits { least: 0, most: 86_400, default: DEFAULT_REPORT_S, unit: Some(Unit::Seconds) };
 
 impl Limits {
+    /// Returns the limits of a number that is not a time.
+    pub(crate) const fn number(least: u32, most: u32, default: u32) -> Self {
+        Self { least, most, default, unit: None }
+    }
+
     /// Returns a parser for a flag with these limits.
     pub(crate) fn parser(self) -> impl Fn(&str) -> Result<u32, String> + Clone + Send + Sync {
-        move |text| self.parse(text)
+        self.parser_of()
+    }
+
+    /// Returns a parser for a flag with these limits, whose value is a `T` that holds all of them.
+    pub(crate) fn parser_of<T: TryFrom<u32>>(
+        self,
+    ) -> impl Fn(&str) -> Result<T, String> + Clone + Send + Sync {
+        let refusal = move || format!("it must be {}", self.allowed());
+        move |text| T::try_from(self.parse(text)?).map_err(|_| refusal())
     }
 
     /// Reads a number or time within the limits.
@@ -84,7 +97,12 @@ impl Limits {
         match unit {
             None => format!("a whole number from {least} to {most}"),
             Some(unit) => format!(
-                "a time from {} to {}, such as {}; a plain number is {}",
+                "{} from {} to {}, such as {}; a plain number is {}",
+                match unit {
+                    Unit::Milliseconds => "a time",
+                    // That of the boards has no parts of a second.
+                    Unit::Seconds => "a time of whole seconds",
+                },
                 unit.written(least),
                 unit.written(most),
                 self.written(),

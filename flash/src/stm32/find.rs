@@ -129,7 +129,7 @@ pub struct Wanted {
     pub selector: Option<Selector>,
     /// The chip that a probe is to look for.
     pub chip: String,
-    /// Time to wait for the device; whole seconds.
+    /// Longest wait for the device.
     pub wait: Duration,
 }
 

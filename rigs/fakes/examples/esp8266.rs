@@ -11,7 +11,7 @@ use pblink_fakes::esp8266::Board;
 fn main() {
     let board = Board::with([]);
     let pty = board.pty();
-    println!("pblink flash esp8266 --port {} --image FILE", pty.path());
+    println!("pblink flash esp8266 --serial {} --image FILE", pty.path());
     loop {
         std::thread::park();
     }

@@ -17,6 +17,7 @@ use crate::monitor::{self, ExtraKey, Options};
 use crate::output::diagnostics::{newline, screen_is_on};
 use crate::output::printer::print_event;
 use crate::runtime;
+use crate::settings::limits::Limits;
 use crate::signals::{Signal, Signals};
 use stage::{Fault, Stage};
 
@@ -39,8 +40,7 @@ Exit codes: 0 every line arrived once and in order, 2 wrong flags, 4 no server c
 docs/PROTOCOL.md), 130 ctrl-C while it waited for lines that were on their way.")]
 pub struct Args {
     /// Number of boards to simulate.
-    #[arg(long, value_name = "N", default_value_t = 3,
-        value_parser = clap::value_parser!(u16).range(1..=1000))]
+    #[arg(long, value_name = "N", default_value = "3", value_parser = BOARDS.parser_of::<u16>())]
     pub boards: u16,
     /// End after this time (20s, 3min). Default: on a terminal never, else 30s.
     #[arg(long = "for", value_name = "TIME", value_parser = crate::duration::parse)]
@@ -52,6 +52,9 @@ pub struct Args {
     #[arg(long)]
     pub json: bool,
 }
+
+/// Of `--boards`.
+const BOARDS: Limits = Limits::number(1, 1000, 3);
 
 /// Runs the verb.
 pub fn run(args: Args, global: &Global) -> anyhow::Result<Exit> {

@@ -24,7 +24,7 @@ fn report(
     match adapters {
         Ok(adapters) if adapters.is_empty() => group.warning(
             "no USB serial adapter of a known kind is plugged in",
-            "plug the ESP8266's board in when you flash it, or name its port with --port",
+            "plug the ESP8266's board in when you flash it, or name its port with --serial",
         ),
         Ok(adapters) => {
             for adapter in adapters {

@@ -16,6 +16,7 @@ use crate::hardware::error::failed;
 use crate::hardware::images::{self, Named};
 use crate::hardware::progress::Bar;
 use crate::output::diagnostics::prompt;
+use crate::settings::limits::Limits;
 
 /// Arguments of `pblink flash esp8266`.
 #[derive(Debug, clap::Args)]
@@ -24,7 +25,7 @@ Examples:
   pblink flash esp8266                                   what `pblink build` made
   pblink flash esp8266 --image firmware-combined.bin     any other program, at address 0
   pblink flash esp8266 --image 0x00000.bin --image 0x10000.bin@0x10000
-  pblink flash esp8266 --port /dev/ttyUSB1 --yes --json | jq .boot
+  pblink flash esp8266 --serial /dev/ttyUSB1 --yes --json | jq .boot
 
 pblink checks the chip before it erases anything. It erases all of the flash, so that no old file or \
 password stays; --no-erase keeps the sectors that are not written. It reads back what it has written. It \
@@ -41,10 +42,10 @@ Exit codes: 0 flashed, 1 it failed, 2 wrong flags, 3 there is nothing to flash, 
 pub struct Args {
     /// Serial port of the ESP8266. Default: the only USB adapter of a kind that ESP8266 boards have;
     /// other ports are never touched.
-    #[arg(short, long, value_name = "PORT", value_parser = port)]
-    pub port: Option<String>,
+    #[arg(long, alias = "port", short_alias = 'p', value_name = "PORT", value_parser = port)]
+    pub serial: Option<String>,
     /// Bits per second. Default: a speed that is safe. On a bad line pblink retries at a lower one.
-    #[arg(short, long, value_name = "N", value_parser = clap::value_parser!(u32).range(9600..=4_000_000))]
+    #[arg(short, long, value_name = "N", value_parser = BAUD.parser())]
     pub baud: Option<u32>,
     /// A file and its address in flash, 0 if none is given; may be repeated. Default: the program that
     /// `pblink build` made.
@@ -81,6 +82,9 @@ pub struct Args {
     #[arg(long)]
     pub json: bool,
 }
+
+/// Of `--baud`, in bits per second.
+const BAUD: Limits = Limits::number(9600, 4_000_000, 115_200);
 
 /// Way into the board's loader.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -136,7 +140,7 @@ fn of_sdk(regions: &[Region]) -> bool {
 fn port(text: &str) -> Result<String, String> {
     match text.trim() {
         "" => {
-            Err("name a port, such as /dev/ttyUSB0, or leave --port out to have it found"
+            Err("name a port, such as /dev/ttyUSB0, or leave --serial out to have it found"
                 .to_owned())
         }
         _ => Ok(text.to_owned()),
@@ -150,7 +154,7 @@ pub fn run(args: Args, global: &Global) -> anyhow::Result<Exit> {
     } else {
         images::read(&args.image)?
     };
-    let port = match &args.port {
+    let port = match &args.serial {
         Some(port) => port.clone(),
         None => {
             let adapters = esp8266::adapters().map_err(failed)?;
@@ -160,7 +164,7 @@ pub fn run(args: Args, global: &Global) -> anyhow::Result<Exit> {
     let asked = confirm(&args, &port)?;
     let mut progress = Bar::new(global);
     if !asked {
-        progress.note(WIRED);
+        progress.note(&format!("note: {WIRED}"));
     }
     let report = work(&args, &port, &regions, &mut progress).map_err(failed)?;
     drop(progress);

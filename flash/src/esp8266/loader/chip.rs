@@ -43,7 +43,7 @@ pub fn check(magic: u32) -> Result<()> {
     Err(Error::new(
         Kind::WrongChip,
         what,
-        "plug in the ESP8266, or name its port with --port; nothing was changed on this one",
+        "plug in the ESP8266, or name its port with --serial; nothing was changed on this one",
     ))
 }
 

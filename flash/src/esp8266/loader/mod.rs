@@ -369,7 +369,7 @@ impl<P: Port> Loader<P> {
                 "no ESP8266 answers on this port",
                 format!(
                     "hold its FLASH button (GPIO0 to ground), tap RESET, and try again; {HOLD}; if that does \
-                     not help, try another cable, check TX, RX and power, or name another port with --port"
+                     not help, try another cable, check TX, RX and power, or name another port with --serial"
                 ),
             ),
             Fault::Refused(op, reason) => Error::new(

@@ -75,7 +75,7 @@ fn open_error(path: &str, error: serialport::Error) -> Error {
         ErrorKind::Io(io::ErrorKind::NotFound) => (
             Kind::NotFound,
             format!("there is no port {path}"),
-            "check the cable, or name another port with --port".to_owned(),
+            "check the cable, or name another port with --serial".to_owned(),
         ),
         ErrorKind::Io(io::ErrorKind::PermissionDenied) => {
             return not_allowed(path).from_source(error);
@@ -86,13 +86,30 @@ fn open_error(path: &str, error: serialport::Error) -> Error {
             format!("{path} is used by another program"),
             "close the terminal program or monitor that has it open, and try again".to_owned(),
         ),
+        _ if error.description == NO_TERMINAL || is_other_file(path) => (
+            Kind::Other,
+            format!("{path} is not a serial port"),
+            "name the board's serial port with --serial, such as /dev/ttyUSB0".to_owned(),
+        ),
         _ => (
             Kind::Other,
             format!("{path} cannot be opened as a serial port: {error}"),
-            "check the path and the cable, or name another port with --port".to_owned(),
+            "check the path and the cable, or name another port with --serial".to_owned(),
         ),
     };
     Error::new(kind, cause, remedy).from_source(error)
+}
+
+/// The library's words for a device that has no speed, such as /dev/null.
+const NO_TERMINAL: &str = "Not a typewriter";
+
+/// Returns true for a file that is not a device: a regular one, a folder, a pipe.
+fn is_other_file(path: &str) -> bool {
+    #[cfg(unix)]
+    let is_device = std::os::unix::fs::FileTypeExt::is_char_device;
+    #[cfg(not(unix))]
+    let is_device = |_: &std::fs::FileType| true;
+    std::fs::metadata(path).is_ok_and(|file| !is_device(&file.file_type()))
 }
 
 impl Port for Serial {
@@ -143,20 +160,33 @@ mod tests {
     #[test]
     fn what_keeps_a_port_closed_is_told_apart() {
         let cases = [
-            (ErrorKind::Io(io::ErrorKind::NotFound), Kind::NotFound, "--port"),
+            (ErrorKind::Io(io::ErrorKind::NotFound), Kind::NotFound, "--serial"),
             (
                 ErrorKind::Io(io::ErrorKind::PermissionDenied),
                 Kind::Permission,
                 "usermod -aG dialout",
             ),
             (ErrorKind::NoDevice, Kind::Busy, "close"),
-            (ErrorKind::Unknown, Kind::Other, "--port"),
+            (ErrorKind::Unknown, Kind::Other, "--serial"),
         ];
         for (kind, expected, remedy) in cases {
             let error = open_error("/dev/ttyUSB7", serialport::Error::new(kind, "no"));
             assert_eq!(error.kind(), expected);
             assert!(error.cause().contains("/dev/ttyUSB7"), "{error}");
             assert!(error.remedy().contains(remedy), "{error}");
+        }
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn what_is_not_a_serial_port_is_called_so() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("code.bin");
+        std::fs::write(&file, "").unwrap();
+        for path in ["/dev/null", folder.path().to_str().unwrap(), file.to_str().unwrap()] {
+            let error = Serial::open(path).unwrap_err();
+            assert_eq!(error.cause(), format!("{path} is not a serial port"));
+            assert!(std::error::Error::source(&error).is_some(), "for -v");
         }
     }
 }

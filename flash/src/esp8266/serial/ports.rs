@@ -56,7 +56,7 @@ pub fn adapters() -> Result<Vec<Adapter>> {
         Error::new(
             Kind::Other,
             format!("the system does not list its serial ports: {error}"),
-            "name the port with --port",
+            "name the port with --serial",
         )
         .from_source(error)
     })?;
@@ -91,7 +91,7 @@ pub fn only(adapters: &[Adapter]) -> Result<&Adapter> {
         [] => Err(Error::new(
             Kind::NotFound,
             "no USB serial adapter of a known kind is plugged in",
-            "plug the board in with a cable that carries data, or name its port with --port",
+            "plug the board in with a cable that carries data, or name its port with --serial",
         )),
         several => {
             let list: Vec<_> =
@@ -99,7 +99,7 @@ pub fn only(adapters: &[Adapter]) -> Result<&Adapter> {
             Err(Error::new(
                 Kind::NotFound,
                 format!("there are {} serial adapters: {}", list.len(), list.join(", ")),
-                format!("name the one to use, for example with --port {}", several[0].path),
+                format!("name the one to use, for example with --serial {}", several[0].path),
             ))
         }
     }
@@ -124,7 +124,7 @@ mod tests {
             two.cause(),
             "there are 2 serial adapters: /dev/ttyUSB0 (CH340), /dev/ttyUSB1 (CH340)"
         );
-        assert!(two.remedy().contains("--port /dev/ttyUSB0"));
+        assert!(two.remedy().contains("--serial /dev/ttyUSB0"));
     }
 
     #[test]
