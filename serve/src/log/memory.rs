@@ -12,9 +12,6 @@ use super::model::{
 /// Events that are kept.
 const EVENTS: usize = 10_000;
 
-/// Bytes that a line counts for beside its text.
-const LINE: usize = 96;
-
 /// A log that ends with the process. Clones share their contents, so that one can be opened again.
 #[derive(Debug, Clone)]
 pub struct Memory(Arc<Mutex<Contents>>);
@@ -23,13 +20,14 @@ pub struct Memory(Arc<Mutex<Contents>>);
 struct Contents {
     name: LogName,
     lines: VecDeque<Line>,
-    bytes: usize,
+    bytes: u64,
     next: u64,
     sessions: BTreeMap<Arc<str>, SessionRow>,
     outbox: BTreeMap<(Arc<str>, u64), OutboxRow>,
     keys: Vec<KeyRow>,
     cursors: BTreeMap<(Arc<str>, Arc<str>), u64>,
     events: VecDeque<EventRow>,
+    next_event: u64,
     alive_ms: u64,
 }
 
@@ -46,6 +44,7 @@ impl Memory {
             keys: Vec::new(),
             cursors: BTreeMap::new(),
             events: VecDeque::new(),
+            next_event: 1,
             alive_ms: 0,
         })))
     }
@@ -74,9 +73,10 @@ impl Engine for Memory {
             name: contents.name.clone(),
             first: contents.first(),
             next: contents.next,
-            next_event: contents.events.back().map_or(1, |event| event.id + 1),
+            next_event: contents.next_event,
             sessions: contents.sessions.clone().into_iter().collect(),
             outbox: contents.outbox.values().cloned().collect(),
+            undetermined: Vec::new(),
             keys: contents.keys.clone(),
             cursors: (contents.cursors.iter())
                 .map(|((consumer, client), &offset)| Cursor {
@@ -96,7 +96,7 @@ impl Engine for Memory {
         }
         let next = contents.next;
         for line in commit.lines.iter().filter(|line| line.offset >= next) {
-            contents.bytes += line.text.len() + LINE;
+            contents.bytes += line.weight();
             contents.next = line.offset + 1;
             contents.lines.push_back(line.clone());
         }
@@ -122,10 +122,12 @@ impl Engine for Memory {
             contents.cursors.insert((Arc::clone(consumer), Arc::clone(client)), *offset);
         }
         contents.alive_ms = commit.alive_ms.unwrap_or(contents.alive_ms);
-        for event in &commit.events {
+        let next_event = contents.next_event;
+        for event in commit.events.iter().filter(|event| event.id >= next_event) {
             if contents.events.len() == EVENTS {
                 contents.events.pop_front();
             }
+            contents.next_event = event.id + 1;
             contents.events.push_back(event.clone());
         }
         Ok(())
@@ -140,12 +142,13 @@ impl Engine for Memory {
         while contents.lines.len() > 1
             && let Some(line) = contents.lines.front()
             && line.offset <= limit
-            && (line.at_ms < retention.before_ms || contents.bytes as u64 > retention.max_bytes)
+            && (line.at_ms < retention.before_ms || contents.bytes > retention.max_bytes)
         {
-            contents.bytes -= line.text.len() + LINE;
+            contents.bytes -= line.weight();
             contents.lines.pop_front();
         }
         contents.keys.retain(|key| key.at_ms >= retention.before_ms);
+        contents.events.retain(|event| event.at_ms >= retention.before_ms);
         Ok((contents.first(), false))
     }
 
@@ -153,10 +156,11 @@ impl Engine for Memory {
         let contents = &mut *self.lock();
         contents.remove_client(client);
         contents.cursors.retain(|(_, id), _| **id != *client);
+        contents.events.retain(|event| !event.is_of(client));
         let mut bytes = 0;
         contents.lines.retain(|line| {
             let stays = *line.client != *client;
-            bytes += if stays { line.text.len() + LINE } else { 0 };
+            bytes += if stays { line.weight() } else { 0 };
             stays
         });
         contents.bytes = bytes;

@@ -17,6 +17,8 @@ mod memory;
 mod model;
 mod outbox;
 mod ring;
+#[cfg(feature = "sqlite")]
+mod sqlite;
 mod writer;
 
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -32,6 +34,8 @@ pub use model::{
     Commit, Cursor, EventRow, KeyRow, Kind, Line, Loaded, LogName, OutboxRow, SessionRow,
 };
 use ring::Ring;
+#[cfg(feature = "sqlite")]
+pub use sqlite::Sqlite;
 use writer::{Request, Writer};
 
 /// Requests that wait for the writer; whoever brings more waits.

@@ -26,6 +26,16 @@ pub struct Line {
     pub text: Arc<str>,
 }
 
+impl Line {
+    /// Bytes that a line counts for beside its text.
+    pub(super) const OVERHEAD: u64 = 96;
+
+    /// Returns the bytes that the line counts for when the log is kept within its size.
+    pub(super) fn weight(&self) -> u64 {
+        self.text.len() as u64 + Self::OVERHEAD
+    }
+}
+
 /// The kind of a [`Line`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -100,6 +110,14 @@ pub struct EventRow {
     pub json: String,
 }
 
+impl EventRow {
+    /// Returns true if the event is one of this client.
+    pub(super) fn is_of(&self, client: &str) -> bool {
+        let event = serde_json::from_str::<serde_json::Value>(&self.json);
+        event.is_ok_and(|event| event["id"] == client)
+    }
+}
+
 /// Everything that becomes durable together, or not at all.
 #[derive(Debug, Clone, Default)]
 pub struct Commit {
@@ -111,6 +129,9 @@ pub struct Commit {
     pub sessions: Vec<(Arc<str>, SessionRow)>,
     /// Lines to clients that come in.
     pub outbox: Vec<OutboxRow>,
+    /// Undetermined lines that go, by client and row. One that is to be sent is among `outbox` at the same
+    /// time, with a new row.
+    pub released: Vec<(Arc<str>, u64)>,
     /// Lines to clients that go: for each client, up to and including this row.
     pub done: Vec<(Arc<str>, u64)>,
     /// Keys of requests.
@@ -132,6 +153,7 @@ impl Commit {
             && self.lines.is_empty()
             && self.sessions.is_empty()
             && self.outbox.is_empty()
+            && self.released.is_empty()
             && self.done.is_empty()
             && self.keys.is_empty()
             && self.cursors.is_empty()
@@ -156,6 +178,9 @@ pub struct Loaded {
     pub sessions: Vec<(Arc<str>, SessionRow)>,
     /// All lines to clients that are not done, in the order of their rows.
     pub outbox: Vec<OutboxRow>,
+    /// Lines to clients that a restore from a backup has brought: nobody knows whether they were sent. They are held
+    /// until someone has them sent or dropped, see [`Commit::released`]. Their rows count by themselves.
+    pub undetermined: Vec<OutboxRow>,
     /// Keys of requests.
     pub keys: Vec<KeyRow>,
     /// All cursors.

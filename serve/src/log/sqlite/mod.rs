@@ -1,0 +1,308 @@
+//! The log on disk: one SQLite file in a folder that belongs to one server at a time.
+//!
+//! Each commit is one transaction, and is on the disk when it returns (`synchronous=FULL`). The write-ahead log is
+//! never made shorter while the server runs: one that is overwritten commits several times as fast as one that
+//! grows.
+
+mod error;
+mod folder;
+mod identity;
+mod meta;
+mod network;
+mod reader;
+mod retain;
+mod schema;
+mod tables;
+
+use std::path::Path;
+use std::sync::Arc;
+
+use rusqlite::config::DbConfig;
+use rusqlite::{Connection, OpenFlags, Transaction, TransactionBehavior};
+
+use super::engine::{Engine, EngineError, Reader, Retention, Room};
+use super::model::{Commit, Loaded};
+use error::{from_io, from_sqlite, is_failed_write};
+use folder::Folder;
+use reader::Pool;
+
+/// Bytes that have to be free for lines to be taken: what is left is for cursors, deletion and a clean stop.
+const LEAST_FREE: u64 = 64 * 1024 * 1024;
+
+/// Statements that are kept prepared.
+const STATEMENTS: usize = 32;
+
+/// Cache of the writer, as SQLite counts: 8 MB.
+const CACHE: i64 = -8192;
+
+/// The engine that outlives the process. It has its folder for itself until it is dropped.
+#[derive(Debug)]
+pub struct Sqlite {
+    /// `None` after it could not be opened anew.
+    db: Option<Connection>,
+    folder: Folder,
+    pool: Arc<Pool>,
+    /// Offset of the next line.
+    next: u64,
+    /// Weight of all lines.
+    bytes: u64,
+    restored: bool,
+}
+
+impl Sqlite {
+    /// Opens the log in a folder, and makes both if they do not exist. An older schema is brought to that of today, after
+    /// a copy of the file was made beside it.
+    ///
+    /// # Errors
+    /// If another server uses the folder, it is on a network file system, its log is damaged or newer than this
+    /// program, or it cannot be written.
+    pub fn open(path: &Path) -> Result<Self, EngineError> {
+        let folder = Folder::take(path)?;
+        identity::set_foreign_wal_aside(&folder)?;
+        match Self::open_taken(folder) {
+            Err((EngineError::Full, folder)) if folder.give_up_reserve() => {
+                Self::open_taken(folder).map_err(|(error, _)| error)
+            }
+            other => other.map_err(|(error, _)| error),
+        }
+    }
+
+    fn open_taken(folder: Folder) -> Result<Self, (EngineError, Folder)> {
+        let path = folder.log();
+        let open = || {
+            if !path.exists() {
+                folder::create_private(&path)?;
+                folder::sync(folder.path())?;
+            }
+            let mut db = connect(&path)?;
+            if let Some(copy) = schema::migrate(&mut db, &path, schema::STEPS)? {
+                tracing::info!(
+                    "{} has a new schema; {} is as before",
+                    path.display(),
+                    copy.display()
+                );
+            }
+            let restored = identity::identify(&mut db, &folder)?;
+            let next = tables::next(&db).map_err(|e| from_sqlite(&path, &e))?;
+            let bytes = tables::weight(&db).map_err(|e| from_sqlite(&path, &e))?;
+            Ok((db, restored, next, bytes))
+        };
+        match open() {
+            Ok((db, restored, next, bytes)) => {
+                // Without it the disk is full already, which `room` says.
+                folder.make_reserve();
+                let pool = Arc::new(Pool::new(path));
+                Ok(Self { db: Some(db), folder, pool, next, bytes, restored })
+            }
+            Err(error) => Err((error, folder)),
+        }
+    }
+
+    /// Returns true if the log was restored from a backup since it was last open: its generation is a new one,
+    /// links begin anew, and lines that waited for boards are [undetermined](Loaded::undetermined).
+    pub fn is_restored(&self) -> bool {
+        self.restored
+    }
+
+    fn db(&mut self) -> Result<&mut Connection, EngineError> {
+        let folder = &self.folder;
+        self.db.as_mut().ok_or_else(|| EngineError::Io {
+            path: folder.log().display().to_string(),
+            why: "it could not be opened again".into(),
+        })
+    }
+
+    /// Does `work` as one transaction.
+    fn transact<T>(
+        &mut self,
+        work: impl FnOnce(&Transaction<'_>) -> rusqlite::Result<T>,
+    ) -> Result<T, EngineError> {
+        let path = self.folder.log();
+        let db = self.db()?;
+        let run = || {
+            let tx = db.transaction_with_behavior(TransactionBehavior::Immediate)?;
+            let value = work(&tx)?;
+            tx.commit()?;
+            Ok(value)
+        };
+        run().map_err(|error| match is_failed_write(&error) && self.folder.is_full() {
+            // Nothing was stored: the frame that makes a transaction count is the last to be written.
+            true => EngineError::Full,
+            false => from_sqlite(&path, &error),
+        })
+    }
+
+    /// Does `work` as one transaction, on what was set aside for a full disk if need be.
+    fn transact_at_any_price<T>(
+        &mut self,
+        work: impl Fn(&Transaction<'_>) -> rusqlite::Result<T>,
+    ) -> Result<T, EngineError> {
+        match self.transact(&work) {
+            Err(EngineError::Full) if self.folder.give_up_reserve() => self.transact(&work),
+            other => other,
+        }
+    }
+}
+
+/// Opens the file for the writer.
+fn connect(path: &Path) -> Result<Connection, EngineError> {
+    let open = || {
+        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let db = Connection::open_with_flags(path, flags)?;
+        let mode: String = db.query_row("PRAGMA journal_mode=WAL", [], |row| row.get(0))?;
+        db.pragma_update(None, "synchronous", "FULL")?;
+        // Apple's fsync waits for the disk's cache only if it is told to.
+        db.pragma_update(None, "fullfsync", true)?;
+        db.pragma_update(None, "checkpoint_fullfsync", true)?;
+        db.pragma_update(None, "wal_autocheckpoint", 1000)?;
+        db.pragma_update(None, "cache_size", CACHE)?;
+        db.pragma_update(None, "trusted_schema", false)?;
+        db.set_prepared_statement_cache_capacity(STATEMENTS);
+        Ok((db, mode))
+    };
+    let (db, mode) = open().map_err(|e| from_sqlite(path, &e))?;
+    match mode.as_str() {
+        "wal" => Ok(db),
+        other => Err(EngineError::Io {
+            path: path.display().to_string(),
+            why: format!("its file system has no write-ahead log (it offers \"{other}\")"),
+        }),
+    }
+}
+
+impl Engine for Sqlite {
+    fn load(&mut self) -> Result<Loaded, EngineError> {
+        let path = self.folder.log();
+        tables::load(self.db()?).map_err(|e| from_sqlite(&path, &e))
+    }
+
+    fn commit(&mut self, commit: &Commit) -> Result<(), EngineError> {
+        match commit.lines.last() {
+            Some(_) => self.transact(|tx| tables::store(tx, commit))?,
+            // The little that keeps what is there in order.
+            None => self.transact_at_any_price(|tx| tables::store(tx, commit))?,
+        }
+        // Some may have been there already, if it is the second attempt.
+        let new = commit.lines.iter().filter(|line| line.offset >= self.next);
+        self.bytes += new.map(|line| line.weight()).sum::<u64>();
+        if let Some(last) = commit.lines.last() {
+            self.next = self.next.max(last.offset + 1);
+        }
+        Ok(())
+    }
+
+    fn reopen(&mut self) -> Result<(), EngineError> {
+        let path = self.folder.log();
+        self.pool.close();
+        if let Some(db) = self.db.take() {
+            // What is in the write-ahead log is not trusted yet. An error changes nothing: it is opened anew below.
+            let _ = db.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true);
+            drop(db);
+        }
+        self.rewrite_wal()?;
+        let db = connect(&path)?;
+        let next = tables::next(&db).map_err(|e| from_sqlite(&path, &e))?;
+        if next < self.next {
+            return Err(EngineError::Damaged {
+                path: path.display().to_string(),
+                why: format!(
+                    "the disk has lost what it said to have written: lines {next} to {} are gone",
+                    self.next - 1
+                ),
+            });
+        }
+        self.bytes = tables::weight(&db).map_err(|e| from_sqlite(&path, &e))?;
+        self.next = next;
+        self.db = Some(db);
+        self.pool.open();
+        Ok(())
+    }
+
+    fn retain(&mut self, retention: Retention, limit: u64) -> Result<(u64, bool), EngineError> {
+        let (next, bytes) = (self.next, self.bytes);
+        let retained =
+            self.transact_at_any_price(|tx| retain::retain(tx, retention, limit, next, bytes))?;
+        self.bytes = self.bytes.saturating_sub(retained.bytes);
+        Ok((retained.first, retained.more))
+    }
+
+    fn purge(&mut self, client: &str) -> Result<(), EngineError> {
+        // Freed pages are overwritten: whoever asks for this wants the data to be gone.
+        let path = self.folder.log();
+        self.db()?
+            .pragma_update(None, "secure_delete", true)
+            .map_err(|e| from_sqlite(&path, &e))?;
+        let purged = self.purge_client(client);
+        self.db()?
+            .pragma_update(None, "secure_delete", false)
+            .map_err(|e| from_sqlite(&path, &e))?;
+        purged
+    }
+
+    fn is_durable(&self) -> bool {
+        true
+    }
+
+    fn room(&mut self) -> Room {
+        let Some(free) = self.folder.free() else { return Room::Enough };
+        let wal = std::fs::metadata(self.folder.wal()).map_or(0, |data| data.len());
+        let wanted = LEAST_FREE.max(2 * wal);
+        if free < wanted {
+            return Room::Short { free, wanted };
+        }
+        if free >= wanted + folder::RESERVE {
+            self.folder.make_reserve();
+        }
+        Room::Enough
+    }
+
+    fn backup(&mut self, path: &Path) -> Result<(), EngineError> {
+        let log = self.folder.log();
+        schema::copy_to(self.db()?, &log, path)
+    }
+
+    fn reader(&self) -> Arc<dyn Reader> {
+        Arc::clone(&self.pool) as Arc<dyn Reader>
+    }
+}
+
+impl Sqlite {
+    /// Writes the write-ahead log anew. After a failed `fsync` the system may take pages for written that never
+    /// reached the disk, and a second `fsync` says that all is well: only what is written again is safe.
+    /// Nobody may have the log open.
+    fn rewrite_wal(&self) -> Result<(), EngineError> {
+        let wal = self.folder.wal();
+        let new = self.folder.path().join("log.db-wal.new");
+        folder::remove(&new)?;
+        let mut from = match std::fs::File::open(&wal) {
+            Ok(file) => file,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
+            Err(error) => return Err(from_io(&wal, &error)),
+        };
+        let mut to = folder::create_private(&new)?;
+        std::io::copy(&mut from, &mut to).map_err(|e| from_io(&new, &e))?;
+        to.sync_all().map_err(|e| from_io(&new, &e))?;
+        std::fs::rename(&new, &wal).map_err(|e| from_io(&wal, &e))?;
+        // It describes the old file.
+        folder::remove(&self.folder.shm())?;
+        folder::sync(self.folder.path())
+    }
+
+    /// Removes a client piece by piece, its session last: after a purge that was cut short the client is still there
+    /// to be purged.
+    fn purge_client(&mut self, client: &str) -> Result<(), EngineError> {
+        let next = self.next;
+        let mut after = 0;
+        loop {
+            let bytes = self.bytes;
+            let piece = self
+                .transact_at_any_price(|tx| retain::purge_lines(tx, client, after, next, bytes))?;
+            self.bytes = self.bytes.saturating_sub(piece.bytes);
+            match piece.seen {
+                Some(seen) => after = seen,
+                None => break,
+            }
+        }
+        self.transact_at_any_price(|tx| retain::purge_rest(tx, client))
+    }
+}

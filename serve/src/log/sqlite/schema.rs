@@ -1,0 +1,104 @@
+//! The tables, and the way from older ones.
+
+use std::path::{Path, PathBuf};
+
+use rusqlite::{Connection, OpenFlags};
+
+use super::error::{damaged, from_sqlite};
+use super::{folder, identity};
+use crate::log::EngineError;
+
+/// Marks a file as a log of ours: "pblk".
+const APPLICATION: i64 = 0x7062_6c6b;
+
+/// The steps from an empty file to the tables of today. The number of a version is the number of
+/// steps before it; one that was released is never changed.
+pub(super) const STEPS: &[&str] = &[include_str!("1.sql")];
+
+/// Returns the version of the tables in an open file; 0 if it is empty.
+///
+/// # Errors
+/// If it cannot be read, is not a log, or is newer than `known`.
+pub(super) fn version(db: &Connection, path: &Path, known: usize) -> Result<usize, EngineError> {
+    let number = |pragma| db.pragma_query_value(None, pragma, |row| row.get::<_, i64>(0));
+    let read = || {
+        let tables: i64 =
+            db.query_row("SELECT count(*) FROM sqlite_master", [], |row| row.get(0))?;
+        Ok((tables, number("application_id")?, number("user_version")?))
+    };
+    let (tables, application, version) = read().map_err(|e| from_sqlite(path, &e))?;
+    if tables == 0 && version == 0 {
+        return Ok(0);
+    }
+    if application != APPLICATION || version < 1 {
+        return Err(damaged(path, "it is the database of another program"));
+    }
+    let found = u32::try_from(version).unwrap_or(u32::MAX);
+    match found as usize > known {
+        true => {
+            Err(EngineError::Newer { path: path.display().to_string(), found, known: known as u32 })
+        }
+        false => Ok(found as usize),
+    }
+}
+
+/// Brings the tables of an open file to the version of today, step by step. Each step is a transaction. What was there
+/// is copied before the first; returns the path of this copy.
+///
+/// # Errors
+/// If the file is not a log, is newer than `steps`, or cannot be written.
+pub(super) fn migrate(
+    db: &mut Connection,
+    path: &Path,
+    steps: &[&str],
+) -> Result<Option<PathBuf>, EngineError> {
+    let found = version(db, path, steps.len())?;
+    let mut copy = None;
+    if found > 0 && found < steps.len() {
+        let mut name = path.as_os_str().to_owned();
+        name.push(format!(".schema-{found}"));
+        let to = PathBuf::from(name);
+        // One of an attempt that was cut short says nothing more than the file itself.
+        folder::remove(&to)?;
+        copy_to(db, path, &to)?;
+        copy = Some(to);
+    }
+    for (at, step) in steps.iter().enumerate().skip(found) {
+        let apply = |db: &mut Connection| {
+            let step_in = db.transaction()?;
+            step_in.execute_batch(step)?;
+            step_in.pragma_update(None, "application_id", APPLICATION)?;
+            step_in.pragma_update(None, "user_version", at as i64 + 1)?;
+            step_in.commit()
+        };
+        apply(db).map_err(|e| from_sqlite(path, &e))?;
+    }
+    Ok(copy)
+}
+
+/// Writes a copy of an open file to `to`, which must not exist, and waits until it is on the disk. Put in the
+/// place of the log, the copy is known for what it is.
+///
+/// # Errors
+/// If it exists, or cannot be written.
+pub(super) fn copy_to(db: &Connection, path: &Path, to: &Path) -> Result<(), EngineError> {
+    folder::create_private(to)?;
+    let name = to.to_str().ok_or_else(|| EngineError::Io {
+        path: to.display().to_string(),
+        why: "the name of a copy has to be UTF-8".into(),
+    })?;
+    let copied = db
+        .execute("VACUUM INTO ?1", [name])
+        .map_err(|e| from_sqlite(path, &e))
+        .and_then(|_| {
+            let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+            let copy = Connection::open_with_flags(to, flags);
+            copy.and_then(|copy| identity::disown(&copy)).map_err(|e| from_sqlite(to, &e))
+        })
+        .and_then(|()| folder::sync(to));
+    if copied.is_err() {
+        // Half a copy is none. The first error is the one that counts.
+        let _ = folder::remove(to);
+    }
+    copied
+}

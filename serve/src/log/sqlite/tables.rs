@@ -1,0 +1,241 @@
+//! Values in tables.
+
+use std::sync::Arc;
+
+use pblink_server::Delivery;
+use rusqlite::types::{FromSql, FromSqlError, FromSqlResult, ToSqlOutput, Type, ValueRef};
+use rusqlite::{Connection, Row, ToSql, Transaction};
+
+use super::meta;
+use crate::log::{
+    Commit, Cursor, EventRow, KeyRow, Kind, Line, Loaded, LogName, OutboxRow, SessionRow,
+};
+
+/// The columns of a line, in the order that [`line`] reads.
+pub(super) const LINE: &str = "offset, client, epoch, seq, at_ms, kind, text";
+
+struct KindCode(Kind);
+
+impl ToSql for KindCode {
+    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
+        Ok(ToSqlOutput::from(match self.0 {
+            Kind::Line => 0_i64,
+            Kind::Report => 1,
+        }))
+    }
+}
+
+impl FromSql for KindCode {
+    fn column_result(value: ValueRef<'_>) -> FromSqlResult<Self> {
+        match value.as_i64()? {
+            0 => Ok(Self(Kind::Line)),
+            1 => Ok(Self(Kind::Report)),
+            other => Err(FromSqlError::OutOfRange(other)),
+        }
+    }
+}
+
+struct DeliveryCode(Delivery);
+
+impl ToSql for DeliveryCode {
+    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
+        Ok(ToSqlOutput::from(match self.0 {
+            Delivery::Guaranteed { ordered: true } => 0_i64,
+            Delivery::Guaranteed { ordered: false } => 1,
+            Delivery::BestEffort => 2,
+        }))
+    }
+}
+
+impl FromSql for DeliveryCode {
+    fn column_result(value: ValueRef<'_>) -> FromSqlResult<Self> {
+        match value.as_i64()? {
+            0 => Ok(Self(Delivery::Guaranteed { ordered: true })),
+            1 => Ok(Self(Delivery::Guaranteed { ordered: false })),
+            2 => Ok(Self(Delivery::BestEffort)),
+            other => Err(FromSqlError::OutOfRange(other)),
+        }
+    }
+}
+
+/// Returns the text in a column, without a copy in between.
+pub(super) fn text<'a>(row: &'a Row<'_>, column: usize) -> rusqlite::Result<&'a str> {
+    row.get_ref(column)?.as_str().map_err(|error| {
+        rusqlite::Error::FromSqlConversionFailure(column, Type::Text, Box::new(error))
+    })
+}
+
+fn shared(row: &Row<'_>, column: usize) -> rusqlite::Result<Arc<str>> {
+    text(row, column).map(Arc::from)
+}
+
+/// Reads a line from [`LINE`].
+pub(super) fn line(row: &Row<'_>) -> rusqlite::Result<Line> {
+    Ok(Line {
+        offset: row.get(0)?,
+        client: shared(row, 1)?,
+        epoch: row.get(2)?,
+        seq: row.get(3)?,
+        at_ms: row.get(4)?,
+        kind: row.get::<_, KindCode>(5)?.0,
+        text: shared(row, 6)?,
+    })
+}
+
+/// Reads an event from `id, at_ms, json`.
+pub(super) fn event(row: &Row<'_>) -> rusqlite::Result<EventRow> {
+    Ok(EventRow { id: row.get(0)?, at_ms: row.get(1)?, json: row.get(2)? })
+}
+
+/// Returns the offset of the next line. No offset is given twice, even if all lines are gone.
+pub(super) fn next(db: &Connection) -> rusqlite::Result<u64> {
+    let last: Option<u64> = db.query_row("SELECT max(offset) FROM lines", [], |row| row.get(0))?;
+    let stored = meta::get(db, "next")?.unwrap_or(1);
+    Ok(last.map_or(1, |last| last + 1).max(stored))
+}
+
+/// Returns the number of the next event.
+pub(super) fn next_event(db: &Connection) -> rusqlite::Result<u64> {
+    let last: Option<u64> = db.query_row("SELECT max(id) FROM events", [], |row| row.get(0))?;
+    let stored = meta::get(db, "next_event")?.unwrap_or(1);
+    Ok(last.map_or(1, |last| last + 1).max(stored))
+}
+
+/// Returns the weight of all lines, see [`Line::weight`].
+pub(super) fn weight(db: &Connection) -> rusqlite::Result<u64> {
+    let known: u64 = meta::get(db, "bytes")?.unwrap_or(0);
+    let counted: u64 = meta::get(db, "counted")?.unwrap_or(1);
+    let mut rest = db.prepare(
+        "SELECT coalesce(sum(octet_length(text)), 0), count(*) FROM lines WHERE offset >= ?1",
+    )?;
+    let (bytes, lines): (u64, u64) =
+        rest.query_row([counted], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    Ok(known + bytes + lines * Line::OVERHEAD)
+}
+
+/// Reads everything but lines and events.
+pub(super) fn load(db: &Connection) -> rusqlite::Result<Loaded> {
+    let next = next(db)?;
+    Ok(Loaded {
+        name: LogName {
+            id: meta::get(db, "id")?.unwrap_or_default(),
+            generation: meta::get(db, "generation")?.unwrap_or(1),
+        },
+        first: meta::get(db, "first")?.unwrap_or(1),
+        next,
+        next_event: next_event(db)?,
+        sessions: db
+            .prepare("SELECT client, state, epoch, seq, last_row FROM sessions ORDER BY client")?
+            .query_map([], |row| {
+                let session = SessionRow {
+                    state: row.get(1)?,
+                    epoch: row.get(2)?,
+                    seq: row.get(3)?,
+                    last_row: row.get(4)?,
+                };
+                Ok((shared(row, 0)?, session))
+            })?
+            .collect::<rusqlite::Result<_>>()?,
+        outbox: outbox(db, false)?,
+        undetermined: outbox(db, true)?,
+        keys: db
+            .prepare("SELECT client, key, row, at_ms FROM keys ORDER BY client, key")?
+            .query_map([], |row| {
+                let (client, key) = (shared(row, 0)?, shared(row, 1)?);
+                Ok(KeyRow { client, key, row: row.get(2)?, at_ms: row.get(3)? })
+            })?
+            .collect::<rusqlite::Result<_>>()?,
+        cursors: db
+            .prepare("SELECT consumer, client, offset FROM cursors ORDER BY consumer, client")?
+            .query_map([], |row| {
+                let (consumer, client) = (shared(row, 0)?, shared(row, 1)?);
+                Ok(Cursor { consumer, client, offset: row.get(2)? })
+            })?
+            .collect::<rusqlite::Result<_>>()?,
+        alive_ms: meta::get(db, "alive_ms")?.unwrap_or(0),
+    })
+}
+
+/// Returns lines to clients in the order of their rows: those that wait, or those that are held.
+pub(super) fn outbox(db: &Connection, held: bool) -> rusqlite::Result<Vec<OutboxRow>> {
+    db.prepare_cached(
+        "SELECT client, row, at_ms, text, delivery FROM outbox WHERE held = ?1 ORDER BY client, row",
+    )?
+    .query_map([held], |row| {
+        Ok(OutboxRow {
+            client: shared(row, 0)?,
+            row: row.get(1)?,
+            at_ms: row.get(2)?,
+            text: shared(row, 3)?,
+            delivery: row.get::<_, DeliveryCode>(4)?.0,
+        })
+    })?
+    .collect()
+}
+
+/// Stores a commit. The same one again changes nothing.
+pub(super) fn store(tx: &Transaction<'_>, commit: &Commit) -> rusqlite::Result<()> {
+    for client in &commit.forgotten {
+        forget(tx, client)?;
+    }
+    if !commit.lines.is_empty() {
+        let mut insert =
+            tx.prepare_cached("INSERT OR REPLACE INTO lines VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)")?;
+        for line in &commit.lines {
+            let Line { offset, client, epoch, seq, at_ms, kind, text } = line;
+            insert.execute((offset, client, epoch, seq, at_ms, KindCode(*kind), text))?;
+        }
+    }
+    let mut insert =
+        tx.prepare_cached("INSERT OR REPLACE INTO sessions VALUES (?1, ?2, ?3, ?4, ?5)")?;
+    for (client, SessionRow { state, epoch, seq, last_row }) in &commit.sessions {
+        insert.execute((client, state, epoch, seq, last_row))?;
+    }
+    let mut delete =
+        tx.prepare_cached("DELETE FROM outbox WHERE client = ?1 AND held = 1 AND row = ?2")?;
+    for key in &commit.released {
+        delete.execute((&key.0, key.1))?;
+    }
+    let mut insert =
+        tx.prepare_cached("INSERT OR REPLACE INTO outbox VALUES (?1, 0, ?2, ?3, ?4, ?5)")?;
+    for OutboxRow { client, row, at_ms, text, delivery } in &commit.outbox {
+        insert.execute((client, row, at_ms, text, DeliveryCode(*delivery)))?;
+    }
+    let mut delete =
+        tx.prepare_cached("DELETE FROM outbox WHERE client = ?1 AND held = 0 AND row <= ?2")?;
+    for done in &commit.done {
+        delete.execute((&done.0, done.1))?;
+    }
+    let mut insert = tx.prepare_cached("INSERT OR REPLACE INTO keys VALUES (?1, ?2, ?3, ?4)")?;
+    for KeyRow { client, key, row, at_ms } in &commit.keys {
+        insert.execute((client, key, row, at_ms))?;
+    }
+    let mut delete = tx.prepare_cached("DELETE FROM cursors WHERE consumer = ?1")?;
+    for consumer in &commit.removed {
+        delete.execute([consumer])?;
+    }
+    let mut insert = tx.prepare_cached("INSERT OR REPLACE INTO cursors VALUES (?1, ?2, ?3)")?;
+    for Cursor { consumer, client, offset } in &commit.cursors {
+        insert.execute((consumer, client, offset))?;
+    }
+    let mut insert = tx.prepare_cached("INSERT OR REPLACE INTO events VALUES (?1, ?2, ?3)")?;
+    for EventRow { id, at_ms, json } in &commit.events {
+        insert.execute((id, at_ms, json))?;
+    }
+    if let Some(alive_ms) = commit.alive_ms {
+        meta::set(tx, "alive_ms", alive_ms)?;
+    }
+    Ok(())
+}
+
+/// Removes what is kept of a client, beside its lines, cursors and lines that are held.
+pub(super) fn forget(tx: &Transaction<'_>, client: &str) -> rusqlite::Result<()> {
+    for delete in [
+        "DELETE FROM sessions WHERE client = ?1",
+        "DELETE FROM outbox WHERE client = ?1 AND held = 0",
+        "DELETE FROM keys WHERE client = ?1",
+    ] {
+        tx.prepare_cached(delete)?.execute([client])?;
+    }
+    Ok(())
+}
