@@ -5,9 +5,9 @@ mod monitor_fixture;
 use std::sync::Arc;
 use std::time::Duration;
 
-use monitor_fixture::{Feed, NASTY, info, link, screen, text};
+use monitor_fixture::{Fake, Feed, NASTY, info, link, screen, text};
 use pblink_cli::monitor::{Action, ExtraKey, Key, Model, Now, Tab, plain};
-use pblink_serve::control::Update;
+use pblink_serve::control::{Client, ControlServer, Update};
 use pblink_server::{Cause, Event, EventKind, Layer, LinkState, LinkStatus, Refusal, Report};
 use ratatui::buffer::Buffer;
 use ratatui::style::Color;
@@ -240,6 +240,55 @@ fn outages_whose_end_was_lost_do_not_stay_open() {
     feed.lose(&mut model, 7);
     let shown = text(&screen(&model, (80, 24)));
     assert!(shown.contains("unknown") && !shown.contains("now "), "{shown}");
+}
+
+#[test]
+fn an_outage_is_blamed_on_what_the_board_says_when_it_is_back() {
+    let mut model = Model::new(true, vec![]);
+    let mut feed = Feed::default();
+    let id = || "1".to_owned();
+    feed.happen(&mut model, NOON, report("1", 8, 41_234));
+    let began = EventKind::OutageBegan { id: id(), cause: Cause::Silent, layer: Layer::Wifi };
+    feed.happen(&mut model, NOON + 1_000, began);
+    let (peer, lasted_ms) = (String::new(), 4_000);
+    let ended = EventKind::OutageEnded { id: id(), peer, lasted_ms, connects: 2 };
+    feed.happen(&mut model, NOON + 5_000, ended);
+    press(&mut model, "3");
+    let shown = text(&screen(&model, (80, 24)));
+    assert!(shown.contains("WiFi") && !shown.contains("ESP8266"), "likely: {shown}");
+    feed.happen(&mut model, NOON + 6_000, report("1", 0, 41_234));
+    let shown = text(&screen(&model, (80, 24)));
+    assert!(shown.contains("ESP8266") && !shown.contains("WiFi"), "it had restarted: {shown}");
+}
+
+#[tokio::test]
+async fn a_monitor_that_is_started_late_shows_what_was_before() {
+    let fake = Fake::new(1, 4);
+    *fake.links.lock().unwrap() = vec![link("kitchen", LinkState::Up)];
+    let (id, peer) = ("kitchen".to_owned(), String::new());
+    fake.history.record(EventKind::OutageEnded { id, peer, lasted_ms: 192_000, connects: 2 });
+    fake.history.record(report("kitchen", 77, 41_234));
+    (0..100).for_each(|_| fake.note("pushes the others out of the events"));
+    let server = ControlServer::bind("127.0.0.1:0".parse().unwrap(), fake).await.unwrap();
+    let client = Client::connect(&server.address().to_string()).await.unwrap();
+    let mut updates = client.follow();
+    let mut model = Model::new(true, vec![]);
+    let mut seen = false;
+    let see = async {
+        while !seen {
+            let update = updates.recv().await.unwrap();
+            // It comes last.
+            seen = matches!(update, Update::Reports(_));
+            model.apply(update);
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(60), see).await.expect("the reports come");
+    press(&mut model, "3");
+    let shown = text(&screen(&model, (80, 24)));
+    assert!(shown.contains("kitchen") && shown.contains("3 min 12 s"), "{shown}");
+    press(&mut model, "2");
+    let shown = text(&screen(&model, (80, 24)));
+    assert!(shown.contains("77") && shown.contains("41.2 kB"), "{shown}");
 }
 
 #[test]

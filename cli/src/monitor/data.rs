@@ -10,7 +10,7 @@ use crate::output::events;
 /// Log entries kept.
 const LOG: usize = 2000;
 /// Outages kept: as many as a server keeps.
-const OUTAGES: usize = 20_000;
+const OUTAGES: usize = 50_000;
 /// Reports kept of one link: more than the widest terminal shows.
 const SAMPLES: usize = 240;
 /// Links whose reports are kept.

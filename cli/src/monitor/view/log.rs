@@ -60,7 +60,7 @@ fn said<'a>(entry: &'a LogEntry, model: &Model) -> &'a str {
 fn below(frame: &mut Frame, area: Rect, text: &str, theme: Theme) -> Rect {
     let width = usize::from(area.width.saturating_sub(2)).max(1);
     // Words are not split, so a line may take less than the width: one more line for that.
-    let lines = cells::text_width(&text).div_ceil(width) as u16 + 1;
+    let lines = cells::text_width(text).div_ceil(width) as u16 + 1;
     // The list keeps at least half of the room.
     let height = (lines + 1).min(area.height / 2);
     if height < 2 {

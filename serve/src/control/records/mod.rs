@@ -21,7 +21,7 @@ use room::{ALL, Room};
 /// ([`lose`](Self::lose)). Each change has a number, the *revision*, so that a reader can ask for what
 /// changed.
 ///
-/// Bounded: at most 200 outages and 240 reports of one link, and 20,000 outages and 500,000 reports in all. A
+/// Bounded: at most 200 outages and 240 reports of one link, and 50,000 outages and 500,000 reports in all. A
 /// link that has many loses its oldest before one that has few loses any. Once there are
 /// [expected](Self::expect) clients, all others share a quarter of that, so that strangers push none of the
 /// expected clients' records out.
@@ -200,7 +200,8 @@ impl Records {
 
     fn select<'a>(&'a self, filter: Filter<'a>) -> impl Iterator<Item = (&'a String, &'a Link)> {
         let one = filter.client.map(|id| self.links.get_key_value(id));
-        let all = one.is_none().then(|| self.links.iter());
+        // Most followers ask when nothing has changed.
+        let all = (one.is_none() && self.revision > filter.after).then(|| self.links.iter());
         (one.flatten().into_iter().chain(all.into_iter().flatten()))
             .filter(move |(_, link)| link.revision > filter.after)
     }

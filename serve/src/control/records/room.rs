@@ -14,7 +14,7 @@ pub(super) struct Room {
 }
 
 /// Room for all clients together. Links of expected clients come on top, as many as there are.
-pub(super) const ALL: Room = Room { links: 20_000, outages: 20_000, samples: 500_000 };
+pub(super) const ALL: Room = Room { links: 20_000, outages: 50_000, samples: 500_000 };
 
 /// Room for one client.
 pub(super) const OF_ONE: Room = Room { links: 1, outages: 200, samples: 240 };
