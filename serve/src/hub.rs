@@ -7,6 +7,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use pblink_server::{EventKind, LinkState, LinkStatus, Refusal, SavedSessions, Server};
 
 use crate::control::{EventStream, History, ServerInfo, Source};
+use crate::log::{Log, wall_ms};
 
 /// The server of this process. `demo` stops it and starts another; the history continues.
 #[derive(Debug)]
@@ -15,6 +16,7 @@ pub struct Hub {
     server: RwLock<Arc<Server>>,
     /// Refused connections of the servers before this one, in the order of [`Refusal::ALL`].
     refused: Mutex<[u64; Refusal::ALL.len()]>,
+    log: Option<Log>,
     listen: SocketAddr,
     timeout: Duration,
     app: String,
@@ -25,15 +27,30 @@ pub struct Hub {
 impl Hub {
     /// Creates a hub around `server`, which runs `app`. Must be called within a tokio runtime.
     pub fn new(server: Server, timeout: Duration, app: impl Into<String>) -> Arc<Self> {
+        Self::start(server, None, timeout, app.into())
+    }
+
+    /// Creates one with a log, to which the events go, too.
+    pub fn with_log(
+        server: Server,
+        log: Log,
+        timeout: Duration,
+        app: impl Into<String>,
+    ) -> Arc<Self> {
+        Self::start(server, Some(log), timeout, app.into())
+    }
+
+    fn start(server: Server, log: Option<Log>, timeout: Duration, app: String) -> Arc<Self> {
         let wall = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         let server = Arc::new(server);
         let hub = Arc::new(Self {
             history: History::default(),
             refused: Mutex::default(),
+            log,
             listen: server.local_addr(),
             server: RwLock::new(Arc::clone(&server)),
             timeout,
-            app: app.into(),
+            app,
             started: Instant::now(),
             started_at_ms: wall.as_millis() as u64,
         });
@@ -52,8 +69,14 @@ impl Hub {
         self.history.subscribe()
     }
 
+    /// Returns the log, if there is one.
+    pub fn log(&self) -> Option<&Log> {
+        self.log.as_ref()
+    }
+
     /// Adds an event of this process's own.
     pub fn record(&self, event: EventKind) {
+        self.keep(wall_ms(), &event);
         self.history.record(event);
     }
 
@@ -83,6 +106,12 @@ impl Hub {
         self.follow(server);
     }
 
+    fn keep(&self, at_ms: u64, event: &EventKind) {
+        if let Some(log) = &self.log {
+            log.event(at_ms, event);
+        }
+    }
+
     /// Puts the server's events into the history until it stops.
     fn follow(self: &Arc<Self>, server: Arc<Server>) {
         let mut events = server.events();
@@ -92,6 +121,7 @@ impl Hub {
             while let Some(notice) = events.recv().await {
                 match notice {
                     pblink_server::Notice::Event(event) => {
+                        hub.keep(event.at_ms, &event.kind);
                         hub.history.push(event);
                     }
                     pblink_server::Notice::Lost(lost) => {
@@ -129,6 +159,10 @@ impl Source for Hub {
 
     fn history(&self) -> &History {
         &self.history
+    }
+
+    fn log(&self) -> Option<&Log> {
+        self.log.as_ref()
     }
 
     fn refused(&self) -> Vec<(Refusal, u64)> {

@@ -11,10 +11,12 @@ use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use pblink_serve::consumers::{self, App, Passed};
 use pblink_serve::control::{self, ControlServer, Source};
 use pblink_serve::hub::Hub;
+use pblink_serve::log::{Keep, Log, Memory, Opened};
 use pblink_server::{BindError, SavedSessions, Server};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, timeout_at};
+use tokio_util::sync::CancellationToken;
 
 use crate::address::{Control, Listen};
 use crate::exit::{Exit, Failed};
@@ -109,7 +111,7 @@ async fn serve(args: Args, settings: Settings, global: &Global) -> anyhow::Resul
     // Before anything is announced: a signal that comes then is to find the way out.
     let mut signals = Signals::listen()?;
     survive_file_limit()?;
-    let (hub, app) = open(&args, &settings).await?;
+    let Station { hub, log, app } = open(&args, &settings).await?;
     let control = match args.control.map_or(settings.server.control, |control| control.0) {
         None => None,
         Some(address) => {
@@ -120,15 +122,21 @@ async fn serve(args: Args, settings: Settings, global: &Global) -> anyhow::Resul
     };
     greet(&hub, control.as_ref());
     let (passed, lines) = mpsc::channel(64);
-    tokio::spawn(consumers::run(hub.clone(), app, passed));
     let screen = args.screen && stdout().is_terminal() && stdin().is_terminal();
+    let ending = CancellationToken::new();
+    // Whoever looks at a terminal has seen enough; a file or a program wants every line.
+    let required = !log.is_durable() || !stdout().is_terminal();
+    let running = consumers::run(hub.clone(), log.clone(), app, required, passed, ending.clone());
+    tokio::spawn(running);
     let mut output = if screen {
         tokio::spawn(show(hub.clone(), lines, global.color.enabled(true)))
     } else {
         print(Feed::new(hub.events(), lines, args.json))?
     };
     let mut ended = None;
+    let mut failed = None;
     tokio::select! {
+        why = log.failed() => failed = Some(why),
         result = &mut output => ended = Some(result.map_err(std::io::Error::other).flatten()),
         asked = signals.next() => {
             if screen {
@@ -139,12 +147,16 @@ async fn serve(args: Args, settings: Settings, global: &Global) -> anyhow::Resul
             }
         }
     }
-    let ending = finish(&hub, control, output, ended);
+    let finishing = finish(&hub, &log, control, output, ended, &ending);
     let (saved, result) = tokio::select! {
-        done = ending => done,
+        done = finishing => done,
         _ = signals.next() => return Ok(Exit::Interrupted),
     };
-    report(&saved);
+    report(&saved, &log);
+    if let Some(why) = failed {
+        let what = format!("the log cannot be written: {why}; the server has stopped");
+        return Err(Failed::with(Exit::Failure, what));
+    }
     result.map(|()| Exit::Ok).map_err(|error| {
         let what = match error.kind() {
             std::io::ErrorKind::BrokenPipe => {
@@ -157,13 +169,22 @@ async fn serve(args: Args, settings: Settings, global: &Global) -> anyhow::Resul
     })
 }
 
-/// Starts the server.
-async fn open(args: &Args, settings: &Settings) -> anyhow::Result<(Arc<Hub>, App)> {
+/// A running server with its log.
+struct Station {
+    hub: Arc<Hub>,
+    log: Log,
+    app: App,
+}
+
+/// Opens the log, and starts the server with the sessions in it.
+async fn open(args: &Args, settings: &Settings) -> anyhow::Result<Station> {
     let config = &settings.server;
     let link_timeout = Duration::from_millis(args.timeout_ms.unwrap_or(config.timeout_ms).into());
     let app = args.app.unwrap_or(config.app);
     let (listen, clients) = reach::choose(args, settings);
+    let Opened { log, sessions, .. } = Log::open(Memory::new(""), Keep::default())?;
     let mut builder = Server::builder().listen(listen.address).timeout(link_timeout);
+    builder = builder.commits(true).restore_states(sessions);
     if !clients.is_empty() {
         builder =
             builder.expected(clients.iter().map(String::as_str)).allow_unknown(args.any_client);
@@ -179,7 +200,9 @@ async fn open(args: &Args, settings: &Settings) -> anyhow::Result<(Arc<Hub>, App
     if let Some(why) = listen.local_because {
         note(why);
     }
-    Ok((Hub::new(server, link_timeout, app.to_string()), app))
+    log.attach(server.clone()).await;
+    let hub = Hub::with_log(server, log.clone(), link_timeout, app.to_string());
+    Ok(Station { hub, log, app })
 }
 
 /// Prints on a thread of its own: a reader that hangs blocks it, and must hold up neither a connection nor
@@ -194,12 +217,16 @@ fn print(feed: Feed) -> std::io::Result<JoinHandle<std::io::Result<()>>> {
 /// left, and how the output ended.
 async fn finish(
     hub: &Hub,
+    log: &Log,
     control: Option<ControlServer>,
     output: JoinHandle<std::io::Result<()>>,
     ended: Option<std::io::Result<()>>,
+    ending: &CancellationToken,
 ) -> (SavedSessions, std::io::Result<()>) {
     let deadline = Instant::now() + PATIENCE;
     let saved = hub.stop_within(PATIENCE).await;
+    // Consumers end behind the last line.
+    ending.cancel();
     let result = match ended {
         Some(result) => result,
         // That the server has stopped is printed, too.
@@ -215,6 +242,7 @@ async fn finish(
             }
         },
     };
+    log.stop().await;
     if let Some(control) = control {
         control.shutdown().await;
     }
@@ -222,15 +250,21 @@ async fn finish(
 }
 
 /// Reports the lines that the server could not get rid of.
-fn report(saved: &SavedSessions) {
-    let lines = |n: usize| if n == 1 { "1 line".to_owned() } else { format!("{n} lines") };
-    if saved.unacked() > 0 {
-        warning(format_args!("{} to boards not acknowledged by them", lines(saved.unacked())));
+fn report(saved: &SavedSessions, log: &Log) {
+    let lines = |n: u64| if n == 1 { "1 line".to_owned() } else { format!("{n} lines") };
+    let waiting = log.status().waiting;
+    if waiting > 0 && log.is_durable() {
+        note(format_args!(
+            "{} to boards in the log: sent when the server runs again",
+            lines(waiting)
+        ));
+    } else if waiting > 0 {
+        warning(format_args!("{} to boards not acknowledged by them", lines(waiting)));
     }
     if saved.unread() > 0 {
         warning(format_args!(
             "{} from boards not taken: not acknowledged, the boards send them again",
-            lines(saved.unread())
+            lines(saved.unread() as u64)
         ));
     }
 }

@@ -34,7 +34,7 @@ pub(crate) fn write_event(event: &Event, as_json: bool, out: &mut impl Write) ->
 /// # Errors
 /// If `out` cannot be written.
 pub(crate) fn write_passed(passed: &Passed, as_json: bool, out: &mut impl Write) -> io::Result<()> {
-    let received = matches!(passed, Passed::Received(_));
+    let received = matches!(passed, Passed::Received { .. });
     if as_json {
         let kind = if received { "line_in" } else { "line_out" };
         let (id, line) = (passed.client(), passed.text());

@@ -1,57 +1,110 @@
 //! `demo`: what the seed's demo does.
 
-use std::sync::{Mutex, PoisonError};
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use pblink_server::Connection;
+use pblink_server::{Delivery, LinkState};
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
+use tokio::sync::oneshot::error::TryRecvError;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
 
-use super::{Passed, write};
+use super::{App, Passed, print};
+use crate::hub::Hub;
+use crate::log::{Line, Log, Outgoing, Sent};
 
 /// Pause between two lines of the demo: the seed's.
-const DEMO_EVERY: Duration = Duration::from_secs(5);
+const EVERY: Duration = Duration::from_secs(5);
 
-/// Sends a list of three every five seconds: a count, and the last two numbers of what the client sent. Ends
-/// when the server stops.
-///
-/// It reads while a line of its own is unacknowledged: a board that is away has sent its lines before it
-/// acknowledges ours.
-pub(super) async fn run(connection: Connection, passed: mpsc::Sender<Passed>) {
-    let latest = Mutex::new(json!([0, 0, 0]));
-    tokio::join!(read(&connection, &latest, &passed), send(&connection, &latest, &passed));
+/// Interval at which it looks for clients that are new.
+const LOOK: Duration = Duration::from_millis(250);
+
+/// The last list of three that each client sent.
+type Latest = Mutex<HashMap<Arc<str>, Value>>;
+
+/// Sends each client a list of three every five seconds: a count, and the last two numbers of what the client
+/// sent; and hands out all lines. A client gets the next list when it has acknowledged the last one. It is
+/// read meanwhile: a board that is away has sent its lines before it acknowledges ours.
+pub(super) async fn run(
+    hub: Arc<Hub>,
+    log: Log,
+    required: bool,
+    passed: mpsc::Sender<Passed>,
+    ending: CancellationToken,
+) {
+    let latest = Latest::default();
+    let read = print::run(
+        log.clone(),
+        App::Demo.name(),
+        required,
+        passed.clone(),
+        ending.clone(),
+        |line| note(&latest, line),
+    );
+    let write = async {
+        tokio::select! {
+            () = write(&hub, &log, &latest, &passed) => {}
+            () = ending.cancelled() => {}
+        }
+    };
+    tokio::join!(read, write);
 }
 
-async fn read(connection: &Connection, latest: &Mutex<Value>, passed: &mpsc::Sender<Passed>) {
-    while let Ok(line) = connection.recv().await {
-        match serde_json::from_str::<Value>(line.text()) {
-            Ok(list) if list.as_array().is_some_and(|list| list.len() == 3) => {
-                *latest.lock().unwrap_or_else(PoisonError::into_inner) = list;
-            }
-            _ => tracing::info!(id = connection.id(), "not a list of three: {}", line.text()),
+fn note(latest: &Latest, line: &Line) {
+    match serde_json::from_str::<Value>(&line.text) {
+        Ok(list) if list.as_array().is_some_and(|list| list.len() == 3) => {
+            let mut latest = latest.lock().unwrap_or_else(PoisonError::into_inner);
+            latest.insert(Arc::clone(&line.client), list);
         }
-        if passed.send(Passed::Received(line)).await.is_err() {
-            return;
-        }
+        _ => tracing::info!(id = &*line.client, "not a list of three: {}", line.text),
     }
 }
 
-async fn send(connection: &Connection, latest: &Mutex<Value>, passed: &mpsc::Sender<Passed>) {
-    let mut timer = tokio::time::interval(DEMO_EVERY);
-    timer.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-    for count in 0_u64.. {
-        timer.tick().await;
-        let mut data = latest.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        data[0] = count.into();
-        let line = data.to_string();
-        match write(connection, &line).await {
-            Some(true) => {
-                let sent = Passed::Sent { id: connection.id().to_owned(), line };
-                // Whoever prints may have ended; the board has its line.
-                let _ = passed.send(sent).await;
+/// The demo's side of one client.
+struct Turn {
+    count: u64,
+    at: Instant,
+    sent: Option<Sent>,
+}
+
+async fn write(hub: &Hub, log: &Log, latest: &Latest, passed: &mpsc::Sender<Passed>) {
+    let mut turns: HashMap<String, Turn> = HashMap::new();
+    let mut pace = tokio::time::interval(LOOK);
+    loop {
+        let now = pace.tick().await;
+        let links = hub.server().links();
+        // Strangers come and go.
+        turns.retain(|id, _| links.iter().any(|link| link.id == *id));
+        for link in links {
+            // One that never connected gets nothing that it would find old.
+            if link.state == LinkState::Waiting {
+                continue;
             }
-            Some(false) => {}
-            None => return,
+            let turn = turns.entry(link.id.clone());
+            let turn = turn.or_insert(Turn { count: 0, at: now, sent: None });
+            let waits = (turn.sent.as_mut())
+                .is_some_and(|sent| sent.done.try_recv() == Err(TryRecvError::Empty));
+            if waits || now < turn.at {
+                continue;
+            }
+            let mut data = {
+                let latest = latest.lock().unwrap_or_else(PoisonError::into_inner);
+                latest.get(&*link.id).cloned().unwrap_or_else(|| json!([0, 0, 0]))
+            };
+            data[0] = turn.count.into();
+            let line = data.to_string();
+            let (client, text) = (link.id.as_str().into(), line.as_str().into());
+            let outgoing = Outgoing { client, text, delivery: Delivery::ORDERED };
+            match log.send(vec![outgoing], None).await {
+                Ok(sent) => {
+                    (turn.count, turn.at, turn.sent) = (turn.count + 1, now + EVERY, Some(sent));
+                    // Whoever prints may have ended; the board gets its line.
+                    let _ = passed.send(Passed::Sent { id: link.id, line }).await;
+                }
+                Err(error) => tracing::warn!(id = link.id, "the demo's line was not sent: {error}"),
+            }
         }
     }
 }

@@ -1,19 +1,35 @@
 //! `echo`: each line goes back to whom it came from.
 
-use pblink_server::Connection;
+use std::time::Duration;
 
-use super::write;
+use pblink_server::Delivery;
 
-/// Returns each line, until the server stops.
-///
-/// A line is acknowledged when its client has acknowledged the returned one: a server that dies before has
-/// acknowledged nothing, and gets the line again. One that is too long to be returned is acknowledged, too.
-pub(super) async fn run(connection: Connection) {
-    while let Ok(line) = connection.recv().await {
-        if write(&connection, line.text()).await.is_none() {
-            return;
+use super::lanes::Lane;
+use crate::log::{Outgoing, SendError};
+
+/// Pause before a line is returned again to a client for which too many wait, or while the disk is full.
+const RETRY: Duration = Duration::from_millis(200);
+
+/// Returns each line of a client: the line is done in the commit that puts its echo into the client's outbox.
+pub(super) async fn run(lane: Lane) {
+    while let Some(line) = lane.next().await {
+        loop {
+            let (client, text) = (line.client.clone(), line.text.clone());
+            let echo = Outgoing { client, text, delivery: Delivery::ORDERED };
+            match lane.done(line.offset, vec![echo]).await {
+                Ok(()) => break,
+                Err(SendError::OutboxFull { .. } | SendError::DiskFull) => {
+                    tokio::time::sleep(RETRY).await;
+                }
+                Err(SendError::Stopped) => return,
+                Err(error) => {
+                    tracing::warn!(id = &*line.client, "a line cannot be returned: {error}");
+                    if lane.done(line.offset, Vec::new()).await.is_err() {
+                        return;
+                    }
+                    break;
+                }
+            }
         }
-        // A server that was shut down meanwhile acknowledges nothing: the client sends it again.
-        let _ = line.accept();
     }
 }

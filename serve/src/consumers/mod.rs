@@ -2,16 +2,20 @@
 
 mod demo;
 mod echo;
+mod lanes;
 mod print;
 
 use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
 
-use pblink_server::{Connection, Delivery, Received};
 use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
 
 use crate::hub::Hub;
+use crate::log::{From, Line, Log};
+
+pub use print::Printed;
 
 /// Application of `pblink serve`: its way to handle lines.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -73,9 +77,13 @@ impl FromStr for App {
 /// A line that passed between a client and its application, for whoever prints them.
 #[derive(Debug)]
 pub enum Passed {
-    /// From a client, which gets its acknowledgement by [`Received::accept`]. Dropped without that, it goes
-    /// back to its session.
-    Received(Received),
+    /// From a client: [`accept`](Self::accept) says that it is printed.
+    Received {
+        /// The line.
+        line: Line,
+        /// Whoever wants to know that it is printed.
+        printed: Option<Printed>,
+    },
     /// To a client.
     Sent {
         /// The client's id.
@@ -89,7 +97,7 @@ impl Passed {
     /// Returns the client's id.
     pub fn client(&self) -> &str {
         match self {
-            Self::Received(line) => line.client(),
+            Self::Received { line, .. } => &line.client,
             Self::Sent { id, .. } => id,
         }
     }
@@ -97,47 +105,33 @@ impl Passed {
     /// Returns the line.
     pub fn text(&self) -> &str {
         match self {
-            Self::Received(line) => line.text(),
+            Self::Received { line, .. } => &line.text,
             Self::Sent { line, .. } => line,
         }
     }
 
-    /// Acknowledges it if it is from a client: it need not be kept any longer.
+    /// Notes that it is printed, and all before it: a server that is started anew begins behind it.
     pub fn accept(self) {
-        if let Self::Received(line) = self {
-            // A server that was shut down meanwhile acknowledges nothing: the client sends it again.
-            let _ = line.accept();
+        if let Self::Received { line, printed: Some(printed) } = self {
+            printed.note(line.offset);
         }
     }
 }
 
-/// Runs `app` for each client of the hub's present server, and hands out the lines that pass (`echo` does
-/// not: its clients see them). A line from a client is acknowledged only when whoever takes `passed` accepts
-/// it. Ends when the server stops.
-pub async fn run(hub: Arc<Hub>, app: App, passed: mpsc::Sender<Passed>) {
-    let server = hub.server();
-    while let Ok(connection) = server.next_client().await {
-        tokio::spawn(serve(connection, app, passed.clone()));
-    }
-}
-
-/// Runs one client's application. It ends when the server stops: the errors say nothing else.
-async fn serve(connection: Connection, app: App, passed: mpsc::Sender<Passed>) {
+/// Runs `app` on the lines of the hub's log, and hands out the lines that pass (`echo` does not: its clients
+/// see them). Ends when the log has ended, or when `ending` is cancelled and all lines that are there were handed
+/// out. `required`: lines are kept until `print` has printed them.
+pub async fn run(
+    hub: Arc<Hub>,
+    log: Log,
+    app: App,
+    required: bool,
+    passed: mpsc::Sender<Passed>,
+    ending: CancellationToken,
+) {
     match app {
-        App::Print => print::run(connection, passed).await,
-        App::Echo => echo::run(connection).await,
-        App::Demo => demo::run(connection, passed).await,
-    }
-}
-
-/// Writes a line. True if it was sent; `None` when the server has stopped.
-async fn write(connection: &Connection, line: &str) -> Option<bool> {
-    match connection.write(line, Delivery::ORDERED).await {
-        Ok(()) => Some(true),
-        Err(pblink_server::WriteError::TooLong { .. }) => {
-            tracing::warn!(id = connection.id(), "a line is too long to be returned to a board");
-            Some(false)
-        }
-        Err(_) => None,
+        App::Print => print::run(log, app.name(), required, passed, ending, |_| {}).await,
+        App::Echo => lanes::run(log, app.name(), true, From::Now, ending, echo::run).await,
+        App::Demo => demo::run(hub, log, required, passed, ending).await,
     }
 }

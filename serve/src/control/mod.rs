@@ -47,6 +47,8 @@ use std::time::Duration;
 use pblink_server::{Event, EventKind, LinkStatus, Refusal};
 use serde::{Deserialize, Serialize};
 
+use crate::log::Log;
+
 /// Address on which the control API listens by default.
 pub const DEFAULT_ADDRESS: SocketAddr =
     SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 8124);
@@ -76,6 +78,11 @@ pub trait Source: Send + Sync + 'static {
 
     /// Returns the history: events, outages and reports.
     fn history(&self) -> &History;
+
+    /// Returns the log of lines, if there is one.
+    fn log(&self) -> Option<&Log> {
+        None
+    }
 
     /// Returns the number of refused connections, by reason.
     fn refused(&self) -> Vec<(Refusal, u64)> {

@@ -107,8 +107,8 @@ pub struct Status {
     pub held: Option<String>,
     /// The consumers, by name.
     pub consumers: Vec<ConsumerStatus>,
-    /// Lines to clients that are not done, by client.
-    pub outbox: Vec<(Arc<str>, usize)>,
+    /// Lines to clients that are not done.
+    pub waiting: u64,
 }
 
 /// A consumer and the place that it has reached.

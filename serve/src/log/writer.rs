@@ -1,6 +1,6 @@
 //! The writer: the one thread that commits.
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
@@ -113,6 +113,13 @@ struct Consumer {
     clients: BTreeMap<Arc<str>, u64>,
 }
 
+impl Consumer {
+    /// Returns true if it has all lines of this client up to this offset.
+    fn has(&self, client: &str, offset: u64) -> bool {
+        self.offset >= offset || self.clients.get(client).is_some_and(|&place| place >= offset)
+    }
+}
+
 /// Whom to answer when the commit is durable.
 enum Reply {
     Sent {
@@ -159,9 +166,9 @@ pub(super) struct Writer {
     next: u64,
     next_event: u64,
     pending: Pending,
-    /// Batches that are committed to an engine that does not keep them: accepted once each required consumer has
-    /// come to the offset.
-    unconsumed: VecDeque<(u64, Vec<Batch>)>,
+    /// Batches that are committed to an engine that does not keep them, with the offsets of their last lines:
+    /// accepted once each required consumer has come so far.
+    unconsumed: Vec<(u64, Batch)>,
     /// No line is taken until then.
     held: Option<Instant>,
     room_at: Instant,
@@ -199,6 +206,7 @@ impl Writer {
             }
         }
         let keys = loaded.keys.into_iter();
+        let status = Status { waiting: loaded.outbox.len() as u64, ..Status::default() };
         let now = Instant::now();
         Self {
             engine,
@@ -212,13 +220,13 @@ impl Writer {
             next: loaded.next,
             next_event: loaded.next_event,
             pending: Pending::default(),
-            unconsumed: VecDeque::new(),
+            unconsumed: Vec::new(),
             held: None,
             room_at: now,
             alive_at: now,
             retain_at: now + RETAIN,
             committed_at: None,
-            status: Status::default(),
+            status,
             stopping: Vec::new(),
             over: false,
         }
@@ -660,7 +668,9 @@ impl Writer {
         self.pending.urgent = true;
         self.commit()?;
         self.engine.purge(client)?;
-        self.clients.remove(client);
+        if let Some(client) = self.clients.remove(client) {
+            self.status.waiting -= client.outbox.len() as u64;
+        }
         self.keys.retain(|(id, _), _| **id != *client);
         for consumer in self.consumers.values_mut() {
             consumer.clients.remove(client);
@@ -764,6 +774,8 @@ impl Writer {
     /// Lets the commit count: everything below happens after it is durable.
     fn committed(&mut self, pending: Pending) {
         let Pending { commit, batches, replies, .. } = pending;
+        // Reports are nobody's work.
+        let ends = if self.engine.is_durable() { HashMap::new() } else { last_lines(&commit) };
         self.status.commits += 1;
         self.status.lines += commit.lines.len() as u64;
         for id in commit.forgotten {
@@ -783,6 +795,7 @@ impl Writer {
             drop(ring);
             self.shared.head.send_replace(head);
         }
+        self.status.waiting += commit.outbox.len() as u64;
         for row in &commit.outbox {
             self.clients.entry(Arc::clone(&row.client)).or_default().outbox.push(row);
         }
@@ -808,12 +821,16 @@ impl Writer {
         for batch in &batches {
             if let Some(client) = self.clients.get_mut(batch.client()) {
                 client.outbox.done(batch.done());
+                self.status.waiting = self.status.waiting.saturating_sub(batch.done() as u64);
             }
         }
         if self.engine.is_durable() {
             accept(batches);
-        } else if !batches.is_empty() {
-            self.unconsumed.push_back((self.next - 1, batches));
+        } else {
+            self.unconsumed.extend(batches.into_iter().map(|batch| {
+                let end = ends.get(batch.client()).copied().unwrap_or(0);
+                (end, batch)
+            }));
             self.accept_consumed();
         }
         for id in hungry {
@@ -823,15 +840,19 @@ impl Writer {
 
     /// Accepts what each required consumer has, if the engine does not keep it.
     fn accept_consumed(&mut self) {
-        let consumed = self.consumed();
-        while self.unconsumed.front().is_some_and(|(end, _)| *end <= consumed)
-            && let Some((_, batches)) = self.unconsumed.pop_front()
-        {
-            let ids: Vec<_> = batches.iter().map(|batch| batch.client().to_owned()).collect();
-            accept(batches);
-            for id in ids {
-                self.feed(&id);
-            }
+        let consumers = &self.consumers;
+        let is_consumed = |end: u64, client: &str| {
+            let mut required = consumers.values().filter(|consumer| consumer.required);
+            required.all(|consumer| consumer.has(client, end))
+        };
+        let batches: Vec<Batch> = (self.unconsumed)
+            .extract_if(.., |(end, batch)| is_consumed(*end, batch.client()))
+            .map(|(_, batch)| batch)
+            .collect();
+        let ids: Vec<_> = batches.iter().map(|batch| batch.client().to_owned()).collect();
+        accept(batches);
+        for id in ids {
+            self.feed(&id);
         }
     }
 
@@ -858,6 +879,12 @@ impl Writer {
             .collect();
         lock(&self.shared.status).clone_from(&self.status);
     }
+}
+
+/// Returns the offset of each client's last line, reports apart.
+fn last_lines(commit: &Commit) -> HashMap<Arc<str>, u64> {
+    let lines = commit.lines.iter().filter(|line| line.kind == Kind::Line);
+    lines.map(|line| (Arc::clone(&line.client), line.offset)).collect()
 }
 
 fn accept(batches: Vec<Batch>) {
