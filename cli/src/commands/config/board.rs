@@ -36,7 +36,7 @@ Examples:
 #[derive(Debug, clap::Args)]
 #[command(after_help = PUSH_EXAMPLES)]
 pub struct PushArgs {
-    /// The file to read. Default: ./pblink.toml.
+    /// Configuration file. Without it ./pblink.toml is used if it exists.
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
     /// The board's id, instead of board.id: for several boards with one pblink.toml.

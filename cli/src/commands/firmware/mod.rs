@@ -51,10 +51,10 @@ pub struct Args {
     /// Programs to build.
     #[arg(value_enum, default_value_t = Target::All)]
     pub target: Target,
-    /// The configuration file. Default: ./pblink.toml if it exists, else the built-in defaults.
+    /// Configuration file. Without it ./pblink.toml is used if it exists.
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
-    /// The board's id, instead of board.id.
+    /// The board's id, instead of board.id: for several boards with one pblink.toml.
     #[arg(long, value_name = "ID")]
     pub client: Option<String>,
     /// A file with nothing but the WiFi password; `-` is standard input. Without it:
