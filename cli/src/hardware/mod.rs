@@ -6,4 +6,5 @@ pub(crate) mod error;
 pub(crate) mod images;
 pub(crate) mod progress;
 pub(crate) mod sdk;
+pub mod settings_args;
 pub mod target;

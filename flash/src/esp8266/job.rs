@@ -104,7 +104,7 @@ impl<P: Port> Loader<P> {
                  erased",
             ));
         }
-        let reach = self.backend().reach();
+        let reach = self.backend().abilities().reach;
         if let Some(piece) = pieces.iter().find(|piece| piece.sectors().1 > reach) {
             return Err(Error::new(
                 Kind::Image,
@@ -122,7 +122,7 @@ impl<P: Port> Loader<P> {
         for piece in &pieces {
             // After erasing all, nothing is as it was.
             let same = job.erase == Erase::Needed
-                && self.backend().hashes()
+                && self.backend().abilities().hashes
                 && self.same(piece, progress)?;
             unchanged.push(same);
         }
@@ -147,7 +147,7 @@ impl<P: Port> Loader<P> {
         match verify {
             Verify::No => Verified::No,
             Verify::Full => Verified::Fully,
-            _ if self.backend().hashes() => Verified::Fully,
+            _ if self.backend().abilities().hashes => Verified::Fully,
             _ => Verified::Sampled,
         }
     }
@@ -175,7 +175,7 @@ impl<P: Port> Loader<P> {
             }
         }
         // Decided once: the stub may be lost while it erases, and the ROM does not erase what it writes.
-        let blank = job.erase == Erase::All || !self.backend().erases_what_it_writes();
+        let blank = job.erase == Erase::All || !self.backend().abilities().erases_what_it_writes;
         match job.erase {
             Erase::All => self.erase_all(progress)?,
             Erase::Needed => {
@@ -232,7 +232,7 @@ impl<P: Port> Loader<P> {
 
     fn erase_all(&mut self, progress: &mut dyn Progress) -> Result<()> {
         let size = self.device().flash_size;
-        let reach = size.min(self.backend().reach());
+        let reach = size.min(self.backend().abilities().reach);
         if reach < size {
             progress.note(&format!(
                 "the ROM loader erases the first {} of the {} of flash",
@@ -300,7 +300,7 @@ impl<P: Port> Loader<P> {
         let faults = self.all_faults;
         self.persist(progress, |loader, progress| {
             let (backend, connection) = (loader.backend(), &mut loader.connection);
-            if backend.erases_what_it_writes() {
+            if backend.abilities().erases_what_it_writes {
                 // Should the ROM continue instead, the content of flash is unknown by then.
                 (blank, safe) = (false, 0);
             } else if !blank {

@@ -1,7 +1,5 @@
 //! `pblink config push`, `pull` and `check --board`: the settings in the STM32's flash.
 
-use std::path::PathBuf;
-
 use pblink_flash::Progress;
 use pblink_flash::stm32::{Bus, Target, UsbBus, connect, read_settings, write_settings};
 use pblink_image::settings::Settings as BoardSettings;
@@ -13,6 +11,7 @@ use crate::global::Global;
 use crate::hardware::board::{Board, encoded, json, table};
 use crate::hardware::error::failed;
 use crate::hardware::progress::Bar;
+use crate::hardware::settings_args::SettingsArgs;
 use crate::hardware::target::Way;
 use crate::output::stdout::print;
 use crate::runtime;
@@ -36,16 +35,9 @@ Examples:
 #[derive(Debug, clap::Args)]
 #[command(after_help = PUSH_EXAMPLES)]
 pub struct PushArgs {
-    /// Configuration file. Without it ./pblink.toml is used if it exists.
-    #[arg(long, value_name = "FILE")]
-    pub config: Option<PathBuf>,
-    /// The board's id, instead of board.id: for several boards with one pblink.toml.
-    #[arg(long, value_name = "ID")]
-    pub client: Option<String>,
-    /// A file with nothing but the WiFi password; `-` is standard input. Without it:
-    /// PBLINK_WIFI_PASSWORD, else the file that wifi.secrets names.
-    #[arg(long, value_name = "FILE")]
-    pub password_file: Option<PathBuf>,
+    /// Settings that are written.
+    #[command(flatten)]
+    pub settings: SettingsArgs,
     /// Way to the board.
     #[command(flatten)]
     pub way: Way,
@@ -69,7 +61,7 @@ pub struct PullArgs {
 /// Runs `pblink config push`.
 pub(super) fn push(args: &PushArgs, global: &Global) -> anyhow::Result<Exit> {
     let settings = settings_of(args)?;
-    let password = settings.board_password(args.password_file.as_deref())?;
+    let password = args.settings.password(&settings)?;
     let online = online(&settings);
     let mut register = Register::beside(&settings)?;
     let mut progress = Bar::new(global);
@@ -88,7 +80,7 @@ struct Wanted<'a> {
 }
 
 fn settings_of(args: &PushArgs) -> anyhow::Result<Settings> {
-    let mut settings = Settings::load(args.config.as_deref())?;
+    let settings = args.settings.settings(None)?;
     if settings.file().is_none() {
         // The defaults are nobody's: they would take the network from a board that has it.
         return Err(Failed::with(
@@ -96,9 +88,6 @@ fn settings_of(args: &PushArgs) -> anyhow::Result<Settings> {
             "there is no pblink.toml here to write onto the board\n  `pblink config init` makes one; \
              --config names another",
         ));
-    }
-    if let Some(id) = &args.client {
-        settings.set_id(id)?;
     }
     Ok(settings)
 }

@@ -19,6 +19,7 @@ use pblink_image::stm32;
 
 use crate::exit::{Exit, Failed};
 use crate::global::Global;
+use crate::hardware::settings_args::SettingsArgs;
 use crate::hardware::{checkout, sdk};
 use crate::output::diagnostics::{note, say};
 use script::{Outcome, Script};
@@ -51,16 +52,9 @@ pub struct Args {
     /// Programs to build.
     #[arg(value_enum, default_value_t = Target::All)]
     pub target: Target,
-    /// Configuration file. Without it ./pblink.toml is used if it exists.
-    #[arg(long, value_name = "FILE")]
-    pub config: Option<PathBuf>,
-    /// The board's id, instead of board.id: for several boards with one pblink.toml.
-    #[arg(long, value_name = "ID")]
-    pub client: Option<String>,
-    /// A file with nothing but the WiFi password; `-` is standard input. Without it:
-    /// PBLINK_WIFI_PASSWORD, else the file that wifi.secrets names.
-    #[arg(long, value_name = "FILE")]
-    pub password_file: Option<PathBuf>,
+    /// Settings that are compiled in.
+    #[command(flatten)]
+    pub settings: SettingsArgs,
     /// The folder of an application, to be built instead of the demo. Its pblink.toml is used unless
     /// --config names another.
     #[arg(long, value_name = "DIR")]

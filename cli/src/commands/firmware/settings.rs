@@ -27,16 +27,12 @@ impl Compiled {
 /// Reads `pblink.toml` for a build.
 pub(super) fn read(args: &Args) -> anyhow::Result<Settings> {
     let of_app = args.app.as_deref().and_then(settings::default_file);
-    let mut settings = Settings::load(args.config.as_deref().or(of_app.as_deref()))?;
-    if let Some(id) = &args.client {
-        settings.set_id(id)?;
-    }
-    Ok(settings)
+    args.settings.settings(of_app.as_deref())
 }
 
 /// Compiles these settings for a board.
 pub(super) fn compile(settings: &Settings, args: &Args) -> anyhow::Result<Compiled> {
-    let password = settings.board_password(args.password_file.as_deref())?;
+    let password = args.settings.password(settings)?;
     let mut board = settings
         .board_settings(password.as_ref())
         .map_err(|why| Failed::with(Exit::Config, why.to_string()))?;
@@ -48,7 +44,7 @@ pub(super) fn compile(settings: &Settings, args: &Args) -> anyhow::Result<Compil
     board.config.password.clear();
     let public = encoded(&board)?;
     let source = settings.file().map_or("defaults".into(), |file| file.display().to_string());
-    let given = settings.file().is_some() || args.client.is_some() || has_password;
+    let given = settings.file().is_some() || args.settings.client.is_some() || has_password;
     Ok(Compiled {
         bytes: given.then_some(bytes),
         summary: Summary {

@@ -15,21 +15,25 @@ pub struct Part<'a> {
     pub bytes: &'a [u8],
 }
 
+/// The work that a loader is able to do.
+#[derive(Debug, Clone, Copy)]
+pub struct Abilities {
+    /// Bytes from the beginning of flash that it can erase and write.
+    pub reach: u32,
+    /// It erases the sectors that it writes. Otherwise they must be erased before.
+    pub erases_what_it_writes: bool,
+    /// It compares whole parts at once, and so every byte.
+    pub hashes: bool,
+    /// The speed of the line can be changed without a reset.
+    pub changes_baud: bool,
+}
+
 /// A loader that runs on the chip.
 ///
 /// All of it may be done again after a [`Fault`]; the caller gets the loader's attention in between.
 pub trait Backend<P: Port> {
-    /// Returns the number of bytes from the beginning of flash that it can erase and write.
-    fn reach(&self) -> u32;
-
-    /// Returns true if it erases the sectors that it writes. Otherwise they must be erased before.
-    fn erases_what_it_writes(&self) -> bool;
-
-    /// Returns true if it compares whole parts at once, and so every byte.
-    fn hashes(&self) -> bool;
-
-    /// Returns true if the speed of the line can be changed without a reset.
-    fn changes_baud(&self) -> bool;
+    /// Returns the work that it is able to do.
+    fn abilities(&self) -> Abilities;
 
     /// Connects the chip's SPI controller to the flash.
     fn attach(&self, connection: &mut Connection<P>) -> Result<(), Fault>;

@@ -272,7 +272,7 @@ impl<P: Port> Loader<P> {
                 }
             }
         }
-        if self.backend().changes_baud() && self.baud != wanted {
+        if self.backend().abilities().changes_baud && self.baud != wanted {
             self.change_baud(wanted, progress)?;
         }
         Ok(())
@@ -323,7 +323,8 @@ impl<P: Port> Loader<P> {
             }
         }
         let lower = LOWER.into_iter().find(|&lower| lower < self.baud);
-        let Some(lower) = lower.filter(|_| self.wires || self.backend().changes_baud()) else {
+        let Some(lower) = lower.filter(|_| self.wires || self.backend().abilities().changes_baud)
+        else {
             // The ROM keeps its speed until it is reset.
             return self.connection.barrier().map_err(|fault| self.explain(fault));
         };

@@ -3,7 +3,7 @@
 
 use std::io;
 
-use super::backend::{Backend, Part, per_megabyte};
+use super::backend::{Abilities, Backend, Part, per_megabyte};
 use super::spi::{self, Spi};
 use crate::esp8266::plan::{SECTOR, rom_erase_count};
 use crate::esp8266::serial::connection::{Connection, Fault, SHORT};
@@ -21,21 +21,14 @@ const UNKNOWN: u8 = 0x05;
 pub struct Rom;
 
 impl<P: Port> Backend<P> for Rom {
-    fn reach(&self) -> u32 {
-        // It takes every flash for one of 4 MB.
-        4 << 20
-    }
-
-    fn erases_what_it_writes(&self) -> bool {
-        false
-    }
-
-    fn hashes(&self) -> bool {
-        false
-    }
-
-    fn changes_baud(&self) -> bool {
-        false
+    fn abilities(&self) -> Abilities {
+        Abilities {
+            // It takes every flash for one of 4 MB.
+            reach: 4 << 20,
+            erases_what_it_writes: false,
+            hashes: false,
+            changes_baud: false,
+        }
     }
 
     /// Attaches the flash: this is part of the command that begins writing.

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use md5::{Digest, Md5};
 
-use super::backend::{Backend, Part, per_megabyte};
+use super::backend::{Abilities, Backend, Part, per_megabyte};
 use crate::esp8266::serial::connection::{Connection, Fault, SHORT};
 use crate::esp8266::serial::packet::{self, Op};
 use crate::esp8266::serial::port::Port;
@@ -93,21 +93,14 @@ pub fn start<P: Port>(connection: &mut Connection<P>, stub: &Stub) -> Result<(),
 pub struct Running;
 
 impl<P: Port> Backend<P> for Running {
-    fn reach(&self) -> u32 {
-        // As far as the numbers of its commands go.
-        u32::MAX
-    }
-
-    fn erases_what_it_writes(&self) -> bool {
-        true
-    }
-
-    fn hashes(&self) -> bool {
-        true
-    }
-
-    fn changes_baud(&self) -> bool {
-        true
+    fn abilities(&self) -> Abilities {
+        Abilities {
+            // As far as the numbers of its commands go.
+            reach: u32::MAX,
+            erases_what_it_writes: true,
+            hashes: true,
+            changes_baud: true,
+        }
     }
 
     /// Does nothing: the stub attaches the flash when it starts.

@@ -1,5 +1,7 @@
 //! The verbs on boards that are only software.
 
+use std::path::PathBuf;
+
 use clap::Parser;
 use pblink_fakes::stm32::{Bootloader, Chip, Debugger, Desk, Opens, SECTORS};
 use pblink_flash::Step;
@@ -84,7 +86,7 @@ fn push_online(
 ) -> (anyhow::Result<String>, Notes) {
     let args = push_args(words);
     let settings = settings_of(&args).unwrap();
-    let password = settings.board_password(args.password_file.as_deref()).unwrap();
+    let password = args.settings.password(&settings).unwrap();
     let online: Vec<_> = online.iter().map(|id| (*id).to_owned()).collect();
     let mut register = Register::beside(&settings).unwrap();
     let mut notes = Notes::default();
