@@ -3,10 +3,8 @@
 use std::fmt;
 use std::sync::Arc;
 
-use pblink_protocol::tcp::endpoint::Ticket;
-
 use crate::error::Closed;
-use crate::session::{Session, Tag};
+use crate::session::{Content, Session, Tag};
 use crate::state::SessionState;
 
 /// All lines of a client that were waiting, none acknowledged yet, and its session with them: see
@@ -21,32 +19,6 @@ pub struct Batch {
     content: Box<Content>,
     /// The session wants to know that it is given back.
     out: bool,
-}
-
-/// The part of a session that an owner commits.
-#[derive(Debug)]
-pub(crate) struct Content {
-    pub(crate) lines: Lines,
-    pub(crate) state: SessionState,
-    /// The oldest lines to the client, as far as it has acknowledged them.
-    pub(crate) done: Vec<Ticket>,
-    /// The endpoint had settled so often.
-    pub(crate) settled: u32,
-}
-
-/// Texts, one behind the other.
-#[derive(Debug, Default)]
-pub(crate) struct Lines {
-    text: String,
-    /// The end of each.
-    ends: Vec<(usize, Tag)>,
-}
-
-impl Lines {
-    pub(crate) fn push(&mut self, text: &str, tag: Tag) {
-        self.text.push_str(text);
-        self.ends.push((self.text.len(), tag));
-    }
 }
 
 /// A line of a [`Batch`].
@@ -75,7 +47,7 @@ impl Batch {
 
     /// Returns the number of lines.
     pub fn len(&self) -> usize {
-        self.content.lines.ends.len()
+        self.content.lines.len()
     }
 
     /// Returns true if there is no line, only a [state](Self::state) to be stored:
@@ -87,17 +59,15 @@ impl Batch {
 
     /// Returns the bytes of all lines together.
     pub fn bytes(&self) -> usize {
-        self.content.lines.text.len()
+        self.content.lines.bytes()
     }
 
     /// Returns the lines, in order.
     pub fn lines(&self) -> impl ExactSizeIterator<Item = BatchLine<'_>> {
-        let mut from = 0;
-        let lines = &self.content.lines;
-        lines.ends.iter().map(move |&(to, Tag { report, restarts })| {
-            let text = &lines.text[from..to];
-            from = to;
-            BatchLine { text, report, restarts }
+        self.content.lines.iter().map(|(text, Tag { report, restarts })| BatchLine {
+            text,
+            report,
+            restarts,
         })
     }
 

@@ -11,11 +11,11 @@ use pblink_protocol::layer::Layer;
 use pblink_protocol::tcp::endpoint::{Endpoint, Role, Ticket};
 use pblink_protocol::time::{Instant, earliest};
 
+use super::content::{Content, Lines};
 use super::inbox::Loan;
 use super::side::{Receiver, Side, Waiter};
 use super::transport::{Socket, Transport};
 use super::{Limits, Shared};
-use crate::batch::{Content, Lines};
 use crate::buffers::{LineBytes, Partial};
 use crate::event::{Cause, EventKind};
 use crate::state::SessionState;

@@ -4,6 +4,7 @@
 //! it. The task of the present connection and the tasks of the application meet here; whoever has
 //! something to send writes to the socket itself, which spares a change of tasks for each line.
 
+mod content;
 mod core;
 mod inbox;
 mod side;
@@ -21,11 +22,11 @@ use pblink_protocol::tcp::lobby::{Guest, Standing, Verdict};
 use pblink_protocol::time::Instant;
 use tokio::sync::{Notify, Semaphore};
 
+pub(crate) use self::content::Content;
 pub(crate) use self::core::Core;
 pub(crate) use self::inbox::{Loan, Tag};
 pub(crate) use self::task::run;
 pub(crate) use self::transport::{Incoming, Socket, read_now, split};
-use crate::batch::Content;
 use crate::budget::Budget;
 use crate::buffers::Scratch;
 use crate::bus::Bus;
