@@ -52,6 +52,10 @@ impl LineBuf for Partial {
             self.bytes = Vec::new();
         }
     }
+
+    fn limit(&self) -> usize {
+        self.max
+    }
 }
 
 /// Buffers of lines that are done. One pool for the process: an idle link then keeps none.

@@ -250,6 +250,8 @@ pub trait LineBuf: AsRef<[u8]> {
     fn append(&mut self, bytes: &[u8]) -> Result<(), Full>;
     /// Empties it.
     fn clear(&mut self);
+    /// Returns how many bytes it can hold, full or not.
+    fn limit(&self) -> usize;
 }
 
 /// A bounded buffer or queue has no room.
@@ -264,6 +266,10 @@ impl<const N: usize> LineBuf for heapless::Vec<u8, N> {
     fn clear(&mut self) {
         self.clear();
     }
+
+    fn limit(&self) -> usize {
+        N
+    }
 }
 
 /// A find of [`LineReader::feed`].
@@ -275,8 +281,8 @@ pub enum Found<'a> {
     TooLong,
 }
 
-/// Cuts a stream of bytes into lines. Every line goes through the buffer, so that its limit holds
-/// however the line is spread over segments.
+/// Cuts a stream of bytes into lines. The buffer's limit holds for every line, however it is spread over
+/// segments; only a line that comes in parts goes through the buffer.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
 pub struct LineReader<B> {
     partial: B,
@@ -295,11 +301,13 @@ impl<B: LineBuf> LineReader<B> {
     /// many bytes were used: all of them, unless `each` said stop.
     pub fn feed(&mut self, bytes: &[u8], mut each: impl FnMut(Found<'_>) -> bool) -> usize {
         let mut rest = bytes;
-        while let Some(end) = rest.iter().position(|&b| b == b'\n') {
+        while let Some(end) = newline(rest) {
             let (line, after) = (&rest[..end], &rest[end + 1..]);
             rest = after;
             let go_on = if core::mem::take(&mut self.skipping) {
                 true
+            } else if self.partial.as_ref().is_empty() && end <= self.partial.limit() {
+                each(Found::Line(line))
             } else {
                 let whole = self.partial.append(line).is_ok();
                 let go_on =
@@ -323,5 +331,45 @@ impl<B: LineBuf> LineReader<B> {
     pub fn reset(&mut self) {
         self.partial.clear();
         self.skipping = false;
+    }
+}
+
+/// Returns the place of the first newline. A word at a step: most of a server's bytes pass here.
+fn newline(bytes: &[u8]) -> Option<usize> {
+    const WORD: usize = size_of::<usize>();
+    const ONES: usize = usize::MAX / 255;
+    let (words, rest) = bytes.as_chunks::<WORD>();
+    for (n, word) in words.iter().enumerate() {
+        // A byte that is a newline becomes 0, and the lowest 0 byte is the lowest one whose high bit comes up here.
+        let word = usize::from_le_bytes(*word) ^ (ONES * b'\n' as usize);
+        let found = word.wrapping_sub(ONES) & !word & (ONES << 7);
+        if found != 0 {
+            return Some(n * WORD + found.trailing_zeros() as usize / 8);
+        }
+    }
+    let at = rest.iter().position(|&byte| byte == b'\n')?;
+    Some(words.len() * WORD + at)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::newline;
+
+    #[test]
+    fn the_first_newline_is_found_wherever_it_is_and_whatever_stands_around() {
+        for other in 0..=255 {
+            for len in 0..40 {
+                let mut bytes = [other; 40];
+                let first = (other == b'\n' && len > 0).then_some(0);
+                assert_eq!(newline(&bytes[..len]), first);
+                for at in 0..len {
+                    bytes[at] = b'\n';
+                    let first = if other == b'\n' { 0 } else { at };
+                    assert_eq!(newline(&bytes[..len]), Some(first), "{other} {len} {at}");
+                    bytes[at] = other;
+                }
+            }
+        }
+        assert_eq!(newline(b"\x0b\x0b\x0b\n\x0b\x0b\n\x0b"), Some(3));
     }
 }
