@@ -412,7 +412,7 @@ fn wrong_flags_and_files_are_named() {
     assert_eq!(output.status.code(), Some(2));
     assert!(stderr(&output).contains("is not the source folder of pblink"));
     assert!(run(&["--client", ""], 2).contains("the id of --client must be"));
-    assert!(run(&["--app", "none"], 2).contains("none is no application"));
+    assert!(run(&["--app", "none"], 2).contains("none is not an application"));
     assert!(run(&["esp8266", "--app", "none"], 2).contains("--app is for the STM32"));
     assert!(run(&["--config", "none.toml"], 3).contains("cannot read none.toml"));
     std::fs::write(folder.path().join("pblink.toml"), "[server]\nhost = 7\n").unwrap();

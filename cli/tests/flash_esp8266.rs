@@ -176,7 +176,7 @@ fn the_header_tells_the_size_that_the_program_wants() {
 }
 
 #[test]
-fn wrong_arguments_are_told_with_what_is_right() {
+fn wrong_arguments_are_reported_with_what_is_right() {
     let files = Files::new();
     let nowhere = files.path("ttyUSB9");
     for image in [files.path("missing.bin"), files.path("code.bin@zz")] {
@@ -252,7 +252,7 @@ fn what_is_no_program_is_refused() {
 }
 
 #[test]
-fn a_busy_port_is_told() {
+fn a_busy_port_is_reported() {
     let board = Board::with([]);
     let pty = board.pty();
     let _other = Serial::open(pty.path()).unwrap();
@@ -264,7 +264,7 @@ fn a_busy_port_is_told() {
 }
 
 #[test]
-fn a_port_without_permission_is_told_with_the_fix() {
+fn a_port_without_permission_is_reported_with_the_fix() {
     let board = Board::with([]);
     let pty = board.pty();
     let files = Files::new();
@@ -309,7 +309,7 @@ fn the_words_of_system_and_library_are_for_those_who_want_more() {
 }
 
 #[test]
-fn a_port_that_is_not_there_is_told() {
+fn a_port_that_is_not_there_is_reported() {
     let files = Files::new();
     let nowhere = files.path("ttyUSB9");
     let output = pblink(&nowhere).args(files.images()).args(YES).output().unwrap();
@@ -317,7 +317,7 @@ fn a_port_that_is_not_there_is_told() {
 }
 
 #[test]
-fn what_is_no_serial_port_is_told() {
+fn what_is_not_a_serial_port_is_reported() {
     let files = Files::new();
     let output = pblink(&files.path("code.bin")).args(files.images()).args(YES).output().unwrap();
     assert_failed(&output, 1, "is not a serial port", "--serial");

@@ -215,7 +215,7 @@ fn nothing_is_overwritten() {
     assert!(said.contains("kitchen exists and is not empty"), "{said}");
     assert!(said.contains("choose another name"), "{said}");
     let said = refused(folder.path(), &["hall"], 1);
-    assert!(said.contains("hall exists and is no folder"), "{said}");
+    assert!(said.contains("hall exists and is not a folder"), "{said}");
     assert_eq!(names(folder.path()), ["hall", "kitchen/mine.txt"]);
     // An empty folder is as good as none.
     std::fs::remove_file(app.join("mine.txt")).unwrap();

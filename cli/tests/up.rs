@@ -75,7 +75,7 @@ fn it_stops_at_the_step_that_fails_names_it_and_keeps_its_code() {
 }
 
 #[test]
-fn what_cannot_succeed_is_told_before_the_first_step() {
+fn what_cannot_succeed_is_reported_before_the_first_step() {
     let folder = tempfile::tempdir().unwrap();
     for (arguments, code, part) in [
         (&["--before", "nonsense", "--dry-run"][..], 2, "step esp8266"),

@@ -19,7 +19,7 @@ const MAX_IMAGE: u32 = 4 * 1024 * 1024;
 /// addresses.
 ///
 /// # Errors
-/// In words: it is no whole 32-bit ELF file, or its segments make no image.
+/// In words: it is not a whole 32-bit ELF file, or its segments do not make an image.
 pub fn flash(file: &[u8]) -> Result<Flash, String> {
     let file: ElfFile32<'_, Endianness> =
         ElfFile32::parse(file).map_err(|e| format!("it is no 32-bit ELF file ({e})"))?;

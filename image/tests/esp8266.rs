@@ -97,7 +97,7 @@ fn the_header_of_a_finished_image_can_be_changed_and_nothing_else() {
         }
     }
     for other in [&b"\xea0000000"[..], b"\xe9", b""] {
-        assert!(patch(&mut other.to_vec(), DIO).unwrap_err().cause().contains("no image"));
+        assert!(patch(&mut other.to_vec(), DIO).unwrap_err().cause().contains("not an image"));
         assert_eq!(parameters(other), None);
     }
     assert_eq!(parameters(&[0xe9, 1, 9, 0x20]), None);
@@ -110,7 +110,7 @@ fn what_the_chip_could_not_start_is_refused() {
         assert!(error.remedy().contains("pblink build esp8266"));
         error.cause().to_owned()
     };
-    assert!(refused(b"no ELF").contains("no whole ELF file"));
+    assert!(refused(b"no ELF").contains("not a whole ELF file"));
     assert!(refused(&elf(0, &[(NOBITS, 0x3ffe_8000, &[0; 4])])).contains("nothing to load"));
     let two = elf(0, &[(PROGBITS, 0x4021_0000, b"code"), (PROGBITS, 0x4022_0000, b"more")]);
     assert!(refused(&two).contains("more than one piece"));
@@ -119,7 +119,7 @@ fn what_the_chip_could_not_start_is_refused() {
     let far: Vec<_> = (0..17).map(|n| (PROGBITS, 0x3ffe_8000 + 8 * n, &b"data"[..])).collect();
     assert!(refused(&elf(0, &far)).contains("17 segments"));
     let mut whole = elf(0, &[(PROGBITS, 0x4010_0000, b"code")]);
-    assert!(refused(&whole[..whole.len() - 1]).contains("no whole ELF file"));
+    assert!(refused(&whole[..whole.len() - 1]).contains("not a whole ELF file"));
     whole[18] = 40; // ARM
     assert!(refused(&whole).contains("another chip"));
 }

@@ -86,7 +86,7 @@ impl Server {
 }
 
 struct Outcome {
-    doubled: usize,
+    duplicates: usize,
     lost: usize,
     left: usize,
     kills: u32,
@@ -168,7 +168,7 @@ fn run(seed: u64, commits: bool) -> Outcome {
     let there =
         |row: &u32| times.contains_key(row.to_string().as_str()) || store.rows.contains(row);
     Outcome {
-        doubled: times.values().filter(|&&n| n > 1).count(),
+        duplicates: times.values().filter(|&&n| n > 1).count(),
         lost: (0..store.next_row).filter(|row| !there(row)).count(),
         left: store.rows.len(),
         kills,
@@ -181,8 +181,8 @@ fn a_server_that_is_killed_loses_and_doubles_no_line() {
     let (mut kills, mut settled) = (0, 0);
     for seed in 0..60 {
         let outcome = run(seed, true);
-        let what = (outcome.doubled, outcome.lost, outcome.left);
-        assert_eq!(what, (0, 0, 0), "doubled, lost, left with seed {seed}");
+        let what = (outcome.duplicates, outcome.lost, outcome.left);
+        assert_eq!(what, (0, 0, 0), "duplicates, lost, left with seed {seed}");
         kills += outcome.kills;
         settled += outcome.settled;
     }
@@ -191,7 +191,7 @@ fn a_server_that_is_killed_loses_and_doubles_no_line() {
 
 /// The same seeds find an endpoint in which a line leaves before that is committed.
 #[test]
-fn lines_that_leave_before_the_commit_are_doubled_or_lost() {
-    let wrong = (0..60).map(|seed| run(seed, false)).map(|o| o.doubled + o.lost).sum::<usize>();
+fn lines_that_leave_before_the_commit_are_duplicated_or_lost() {
+    let wrong = (0..60).map(|seed| run(seed, false)).map(|o| o.duplicates + o.lost).sum::<usize>();
     assert!(wrong > 100, "{wrong}");
 }

@@ -96,15 +96,15 @@ fn crashes_lose_and_double_no_more_than_documented() {
         let lost = up - got.len();
         assert!(lost <= 2 * crashes, "failing seed {seed}: {lost} lost in {crashes} crashes");
         let mut got: Vec<usize> = w.app_got.iter().map(|l| number(l)).collect();
-        let doubled = got.len();
+        let duplicates = got.len();
         assert!(got.is_sorted(), "failing seed {seed}: {got:?}");
         got.dedup();
-        let doubled = doubled - got.len();
+        let duplicates = duplicates - got.len();
         assert_eq!(got, (0..down).collect::<Vec<_>>(), "failing seed {seed}");
-        assert!(doubled <= crashes, "failing seed {seed}: {doubled} doubled");
+        assert!(duplicates <= crashes, "failing seed {seed}: {duplicates} duplicates");
         total[0] += crashes;
         total[1] += lost;
-        total[2] += doubled;
+        total[2] += duplicates;
     }
     assert!(total[0] > 300 && total[1] > 0, "{total:?}");
 }

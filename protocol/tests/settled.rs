@@ -282,7 +282,7 @@ impl Pipe {
 }
 
 struct Outcome {
-    doubled: usize,
+    duplicates: usize,
     unacked: usize,
     delivered: usize,
     settled: u32,
@@ -371,7 +371,7 @@ fn slow_uplink(seed: u64, rule: Rule) -> Outcome {
         }
     }
     Outcome {
-        doubled: store.got.values().filter(|&&times| times > 1).count(),
+        duplicates: store.got.values().filter(|&&times| times > 1).count(),
         unacked: client.unacked(),
         delivered: store.got.len(),
         settled: server.stats().settled,
@@ -384,7 +384,7 @@ fn no_line_comes_twice_over_a_slow_uplink() {
     let (mut settled, mut delivered, mut again) = (0, 0, 0);
     for seed in 0..100 {
         let outcome = slow_uplink(seed, Rule::Keepalives);
-        assert_eq!((outcome.doubled, outcome.unacked), (0, 0), "seed {seed}");
+        assert_eq!((outcome.duplicates, outcome.unacked), (0, 0), "seed {seed}");
         settled += outcome.settled;
         delivered += outcome.delivered;
         again += outcome.retransmissions;
@@ -396,10 +396,10 @@ fn no_line_comes_twice_over_a_slow_uplink() {
 /// The same seeds find a rule that trusts the receiver's clock alone.
 #[test]
 fn elapsed_time_alone_doubles_lines() {
-    let doubled = |timeouts| {
-        (0..60).map(|seed| slow_uplink(seed, Rule::Elapsed(timeouts)).doubled).sum::<usize>()
+    let duplicates = |timeouts| {
+        (0..60).map(|seed| slow_uplink(seed, Rule::Elapsed(timeouts)).duplicates).sum::<usize>()
     };
     // More time makes it rarer, and no time is enough.
-    let (two, four) = (doubled(2), doubled(4));
+    let (two, four) = (duplicates(2), duplicates(4));
     assert!(two > 50 && four > 0, "{two} {four}");
 }

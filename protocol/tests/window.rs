@@ -273,13 +273,13 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 400, failure_persistence: None, ..Default::default() })]
 
     #[test]
-    fn nothing_is_doubled_or_dropped_with_distinct_texts(ops in prop::collection::vec(op(), 1..900)) {
+    fn nothing_is_duplicated_or_dropped_with_distinct_texts(ops in prop::collection::vec(op(), 1..900)) {
         run(&ops, 0)?;
     }
 
     /// Few different texts, as of a switch that says on and off.
     #[test]
-    fn nothing_is_doubled_or_dropped_with_equal_texts(
+    fn nothing_is_duplicated_or_dropped_with_equal_texts(
         ops in prop::collection::vec(op(), 1..900), texts in 1u64..4
     ) {
         run(&ops, texts)?;

@@ -164,7 +164,7 @@ fn fill(folder: &Path, files: &[File]) -> io::Result<()> {
 fn refuse_used(folder: &Path) -> anyhow::Result<()> {
     let Ok(found) = folder.symlink_metadata() else { return Ok(()) };
     let what = if !found.is_dir() {
-        "exists and is no folder"
+        "exists and is not a folder"
     } else if std::fs::read_dir(folder).is_ok_and(|mut entries| entries.next().is_none()) {
         return Ok(());
     } else {

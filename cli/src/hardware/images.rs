@@ -28,7 +28,7 @@ impl std::str::FromStr for Named {
             Some((path, address)) => match number(address) {
                 Some(address) => (path, address),
                 None if address.starts_with(|c: char| c.is_ascii_digit()) => {
-                    return Err(format!("{address} is no address; write it like 0x10000"));
+                    return Err(format!("{address} is not an address; write it like 0x10000"));
                 }
                 None => (text, 0),
             },
@@ -128,7 +128,7 @@ mod tests {
         assert_eq!(parse("me@home/a.bin"), named("me@home/a.bin", 0));
         assert_eq!(parse("me@home/a.bin@0x1000"), named("me@home/a.bin", 0x1000));
         assert!(parse("a.bin@0x").unwrap_err().contains("0x10000"));
-        assert!(parse("a.bin@99999999999").unwrap_err().contains("no address"));
+        assert!(parse("a.bin@99999999999").unwrap_err().contains("is not an address"));
         assert!(parse("@0x1000").unwrap_err().contains("file"));
     }
 }

@@ -415,7 +415,7 @@ pub(crate) fn read_text(path: &Path) -> anyhow::Result<String> {
         ErrorKind::IsADirectory => "it is a folder, not a file".to_owned(),
         ErrorKind::InvalidData => "it must be UTF-8 text".to_owned(),
         ErrorKind::FileTooLarge => {
-            format!("it is longer than {} MB, so it is no pblink.toml", MAX_FILE >> 20)
+            format!("it is longer than {} MB, so it is not a pblink.toml", MAX_FILE >> 20)
         }
         _ => error.to_string(),
     };

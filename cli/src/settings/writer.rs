@@ -91,7 +91,7 @@ pub(crate) fn replace_secrets(path: &Path, password: &Secret) -> io::Result<()> 
     match create_secrets(path, password) {
         Err(e) if e.kind() == io::ErrorKind::AlreadyExists => {
             // One wrong `wifi.secrets` must not cost the user another file.
-            let what = "it is no secrets file; correct `wifi.secrets`, or remove that file";
+            let what = "it is not a secrets file; correct `wifi.secrets`, or remove that file";
             let other = || io::Error::new(io::ErrorKind::InvalidInput, what);
             let mut old = String::new();
             let file = open_secrets(path)?;

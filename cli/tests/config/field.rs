@@ -198,7 +198,7 @@ fn a_secrets_file_is_a_regular_file_of_this_user_and_nothing_of_it_is_shown() {
     assert!(said.out.contains("must be a regular file"), "{said:?}");
     let args = ["config", "set", "wifi.password", "--password-file", "-"];
     let said = home.run(&args, &[], PASSWORD);
-    assert!(said.code == 3 && said.err.contains("is no secrets file"), "{said:?}");
+    assert!(said.code == 3 && said.err.contains("is not a secrets file"), "{said:?}");
     fs::remove_file(home.path(SECRETS)).unwrap();
 
     home.secrets(0o600);

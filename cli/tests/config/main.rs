@@ -292,7 +292,7 @@ fn set_does_not_take_another_file_for_the_secrets_file() {
         home.write("pblink.toml", &text);
         let said = home.run(&args, &[], PASSWORD);
         assert_eq!(said.code, 3, "{said:?}");
-        assert!(said.err.contains("is no secrets file"), "{said:?}");
+        assert!(said.err.contains("is not a secrets file"), "{said:?}");
         assert_eq!(home.read("pblink.toml"), text);
     }
     assert_eq!(home.read("notes.txt"), "buy milk\n");

@@ -261,7 +261,7 @@ mod tests {
 
     #[test]
     #[cfg(target_os = "linux")]
-    fn who_may_not_open_a_device_is_told_of_a_file_that_exists() {
+    fn who_may_not_open_a_device_is_reported_of_a_file_that_exists() {
         let error = not_allowed("DFU 0483:df11");
         assert_eq!(error.kind(), Kind::Permission);
         let name = error.remedy().split_whitespace().find(|word| word.ends_with(".rules"));

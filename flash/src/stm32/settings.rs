@@ -23,7 +23,7 @@ pub fn write_settings(
 ) -> Result<bool> {
     if let Err(why) = Settings::read(bytes) {
         let remedy = "make them from pblink.toml, with `pblink config push`";
-        return Err(Error::new(Kind::Image, format!("these are no settings: {why}"), remedy));
+        return Err(Error::new(Kind::Image, format!("these are not settings: {why}"), remedy));
     }
     let sector = sector(target)?;
     let mut wanted = bytes.to_vec();

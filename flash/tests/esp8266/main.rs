@@ -320,7 +320,7 @@ fn a_board_that_someone_else_resets_on_the_way_ends_in_advice() {
 }
 
 #[test]
-fn a_refused_command_is_told_with_its_reason() {
+fn a_refused_command_is_reported_with_its_reason() {
     for (connect, op) in [(rom(), 0x02), (rom(), 0x03), (with_stub(), 0xd1), (with_stub(), 0x11)] {
         let board = Board::with([Fault::Refuse(op, 6)]);
         let error = flash(&board, connect, &sdk_image()).unwrap_err();

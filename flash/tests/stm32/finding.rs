@@ -122,7 +122,7 @@ fn why_it_cannot_be_opened_is_passed_on() {
 }
 
 #[test]
-fn what_is_no_selector_is_told_so() {
+fn what_is_not_a_selector_is_refused() {
     for text in ["", "0483", "0483:", ":df11", "STLink", "0483:xyz", "10483:df11"] {
         assert!(text.parse::<Selector>().expect_err(text).contains("VID:PID"));
     }

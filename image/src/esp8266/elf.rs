@@ -185,7 +185,7 @@ impl Image {
 /// An [`Error`] if these bytes do not begin with the header of an image.
 pub fn patch(image: &mut [u8], flash: FlashParameters) -> Result<()> {
     if image.len() < 8 || image[0] != MAGIC {
-        return Err(bad("this is no image for the ESP8266's address 0"));
+        return Err(bad("this is not an image for the ESP8266's address 0"));
     }
     set_parameters(image, flash);
     Ok(())
@@ -212,7 +212,7 @@ fn set_parameters(image: &mut [u8], flash: FlashParameters) {
 
 /// Entry point, and what the sections with content hold, in the order of the file.
 fn sections(elf: &[u8]) -> Result<(u32, Vec<Segment>)> {
-    let broken = |e: object::Error| bad(format!("the program is no whole ELF file: {e}"));
+    let broken = |e: object::Error| bad(format!("the program is not a whole ELF file: {e}"));
     let file: ElfFile32<'_, Endianness> = ElfFile32::parse(elf).map_err(broken)?;
     let endian = file.endian();
     let header = file.elf_header();

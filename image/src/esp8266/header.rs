@@ -52,7 +52,7 @@ pub fn patch(image: &mut [u8], header: &Header, board: u32) {
     }
 }
 
-/// The size of flash that an image at address 0 wants, in bytes; `None` if it is no image.
+/// The size of flash that an image at address 0 wants, in bytes; `None` if it is not an image.
 pub fn wanted_size(image: &[u8]) -> Option<u32> {
     let [MAGIC, _, _, size, ..] = image else { return None };
     SIZES.iter().find(|known| known.0 == size >> 4).map(|known| known.1)

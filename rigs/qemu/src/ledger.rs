@@ -8,7 +8,7 @@ pub struct Account {
     /// The numbers of those that never arrived.
     pub lost: Vec<u32>,
     /// The numbers of those that arrived a second time, directly after the first.
-    pub doubled: Vec<u32>,
+    pub duplicates: Vec<u32>,
 }
 
 /// Compares what was received with the lines `0..count`.
@@ -20,7 +20,7 @@ pub fn account(count: u32, received: &[String]) -> Account {
     let mut next = 0;
     for text in received {
         if next > 0 && text.as_str() == numbered::line(next - 1).as_str() {
-            account.doubled.push(next - 1);
+            account.duplicates.push(next - 1);
             continue;
         }
         let found = (next..count).find(|&n| text.as_str() == numbered::line(n).as_str());
@@ -47,8 +47,8 @@ mod tests {
     }
 
     #[test]
-    fn losses_and_doubles_are_told() {
-        let expected = Account { lost: vec![0, 3, 5], doubled: vec![2, 2] };
+    fn losses_and_duplicates_are_reported() {
+        let expected = Account { lost: vec![0, 3, 5], duplicates: vec![2, 2] };
         assert_eq!(account(6, &lines(&[1, 2, 2, 2, 4])), expected);
     }
 

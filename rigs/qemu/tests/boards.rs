@@ -95,7 +95,7 @@ impl Link {
         let (account, resets) = self.finish().await;
         assert!(resets >= crashes, "{resets} resets after {crashes} crashes");
         assert!(account.lost.len() <= 2 * resets, "{account:?}, {resets} resets");
-        assert!(account.doubled.len() <= resets, "{account:?}, {resets} resets");
+        assert!(account.duplicates.len() <= resets, "{account:?}, {resets} resets");
         // What is missing has never reached the server, and what came twice was received once: nothing
         // was lost on the way back or duplicated on the way there.
         let received = self.server().received(ID);
@@ -153,7 +153,7 @@ async fn the_server_is_stopped_in_full_flow() {
     }
     let (account, resets) = link.finish().await;
     println!("the servers said that at most {lost} lines are lost");
-    assert!(account.lost.len() <= lost && account.doubled.len() <= 2, "{account:?}, {lost}");
+    assert!(account.lost.len() <= lost && account.duplicates.len() <= 2, "{account:?}, {lost}");
     assert_eq!(resets, 0);
 }
 
@@ -212,6 +212,6 @@ async fn the_stm32_loses_its_power() {
     link.recovered("STM32 without power", since).await;
     let (account, resets) = link.finish().await;
     assert!(account.lost.iter().all(|n| under_way.contains(n)), "{account:?}, {under_way:?}");
-    assert!(account.doubled.len() <= 1, "{account:?}");
+    assert!(account.duplicates.len() <= 1, "{account:?}");
     assert_eq!(resets, 0, "the new program finds the ESP8266 without a failure");
 }

@@ -56,7 +56,7 @@ fn ledger(name: &str, world: &World, crashes: u64) {
     let lost = (0..=40).filter(|n| !numbers.contains(n)).count() as u64;
     let extra = numbers.len() as u64 + lost - 41;
     assert!(lost <= 2 * crashes, "{name}: {lost} lost of {numbers:?}");
-    assert!(extra <= crashes, "{name}: {extra} doubled of {numbers:?}");
+    assert!(extra <= crashes, "{name}: {extra} duplicates of {numbers:?}");
     assert!(numbers.is_sorted(), "{name}: out of order: {numbers:?}");
     assert_eq!(world.server.ledger.invalid, 0, "{name}");
 }

@@ -223,7 +223,7 @@ fn damaged_settings_are_named() {
 }
 
 #[test]
-fn a_server_that_comes_late_is_told_and_found() {
+fn a_server_that_comes_late_is_reported_and_found() {
     let mut bench = Bench::new("demo", Some(&settings(LogLevel::Link)));
     bench.world().esp.faults.no_server = true;
     bench.until("it is told", 20_000, |w| w.console().contains("no server: check its address"));
@@ -237,7 +237,7 @@ fn a_server_that_comes_late_is_told_and_found() {
 }
 
 #[test]
-fn a_network_that_comes_late_is_told_and_found() {
+fn a_network_that_comes_late_is_reported_and_found() {
     let mut bench = Bench::new("demo", Some(&settings(LogLevel::Link)));
     bench.world().esp.faults.no_wifi = true;
     bench.until("it is told", 30_000, |w| w.console().contains("no WiFi: check SSID"));

@@ -424,7 +424,7 @@ mod tests {
     }
 
     #[test]
-    fn a_wrong_flag_is_told_before_any_question() {
+    fn a_wrong_flag_is_reported_before_any_question() {
         let (plan, shown) = talk(&Args { report_s: Some("often".into()), ..args() }, "");
         let error = plan.unwrap_err();
         assert_eq!(Exit::of(&error), Exit::Usage);

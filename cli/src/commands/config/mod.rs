@@ -71,8 +71,8 @@ pub enum Verb {
     Show(ShowArgs),
     /// Change one key; comments and layout stay, and nothing invalid is written.
     Set(SetArgs),
-    /// Report every mistake with its line, and with --board what differs on the board. Exit code 3 if
-    /// there is anything.
+    /// Report every mistake with its line, and with --board each difference on the board. Exit code 3
+    /// if there is one.
     Check(CheckArgs),
     /// Write the settings onto the STM32: only their own flash sector, the program stays.
     Push(board::PushArgs),
@@ -91,7 +91,7 @@ pub struct SchemaArgs {}
 #[derive(Debug, clap::Args)]
 #[command(after_help = SHOW_EXAMPLES)]
 pub struct ShowArgs {
-    /// The file to read. Default: ./pblink.toml if it exists, else the built-in defaults.
+    /// Configuration file. Without it ./pblink.toml is used if it exists.
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
     /// One JSON object instead of a table.
@@ -106,8 +106,7 @@ pub struct SetArgs {
     /// Section and name, as in server.port. `wifi.password` goes into the secrets file.
     pub key: String,
     /// The new value; a list takes several, with blanks or commas between them, or a JSON list; `[]`
-    /// empties it. None for wifi.password, which is asked for, since a command line can be seen by
-    /// others.
+    /// empties it. For wifi.password pblink asks instead, since others can see a command line.
     #[arg(allow_negative_numbers = true)]
     pub value: Vec<String>,
     /// The file to change.
@@ -122,10 +121,10 @@ pub struct SetArgs {
 #[derive(Debug, clap::Args)]
 #[command(after_help = CHECK_EXAMPLES)]
 pub struct CheckArgs {
-    /// The file to check. Default: ./pblink.toml if it exists, else the built-in defaults.
+    /// Configuration file. Without it ./pblink.toml is used if it exists.
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
-    /// Also compare the file with what is on the board.
+    /// Also compare the file with the settings on the board.
     #[arg(long)]
     pub board: bool,
     /// The board's id, instead of board.id.

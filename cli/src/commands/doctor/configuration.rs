@@ -1,4 +1,4 @@
-//! Is pblink.toml right?
+//! Checks of pblink.toml.
 
 use std::path::Path;
 

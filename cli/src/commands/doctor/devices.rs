@@ -186,7 +186,7 @@ mod tests {
     }
 
     #[test]
-    fn an_older_program_and_missing_settings_are_told() {
+    fn an_older_program_and_missing_settings_are_reported() {
         let old = String::from_utf8(identity::bytes("demo", "1.0.0").to_vec()).unwrap();
         let version = env!("CARGO_PKG_VERSION");
         let old = old.replace(&format!(" {version}\0"), " 0.0.1\0");

@@ -36,8 +36,8 @@ pub struct Args {
     /// Configuration file. Without it ./pblink.toml is used if it exists.
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
-    /// Also read the STM32's settings and version, and compare them with the file and this program. A
-    /// board that runs is restarted by it.
+    /// Also read the STM32's settings and version, and compare them with the file and this program. This
+    /// restarts a board that runs.
     #[arg(long)]
     pub board: bool,
     /// Way to it.

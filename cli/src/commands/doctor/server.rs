@@ -91,7 +91,7 @@ fn can_listen(group: &mut Group, settings: &Settings) {
             "pblink config set server.port 8123   or another one above 1023",
         ),
         Err(error) if error.kind() == ErrorKind::AddrNotAvailable => group.error(
-            format!("server.listen = {} is no address of this machine", listen.ip()),
+            format!("server.listen = {} is not an address of this machine", listen.ip()),
             "pblink config set server.listen 0.0.0.0   listens at all of them",
         ),
         Err(error) => group.error(

@@ -1,4 +1,4 @@
-//! Are the compilers and the SDK there that `pblink build` needs?
+//! Checks of the compilers and the SDK that `pblink build` needs.
 
 use std::path::Path;
 use std::process::{Command, Stdio};

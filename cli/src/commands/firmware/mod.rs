@@ -183,7 +183,7 @@ fn app_name(folder: &Path) -> anyhow::Result<String> {
         Failed::with(
             Exit::Usage,
             format!(
-                "{} is no application with Cargo.toml and build.sh; `pblink new NAME` makes one",
+                "{} is not an application with Cargo.toml and build.sh; `pblink new NAME` makes one",
                 folder.display()
             ),
         )

@@ -275,7 +275,7 @@ fn a_register_that_cannot_be_written_is_no_failure_of_the_push() {
 }
 
 #[test]
-fn what_keeps_settings_from_the_board_is_told_with_a_remedy_and_noted_nowhere() {
+fn what_keeps_settings_from_the_board_is_reported_with_a_remedy_and_noted_nowhere() {
     let (folder, config, _) = folder();
     let words = ["--config", config.to_str().unwrap()];
     let nobody = push_online(&mut Desk::default(), &words, &[]).0.unwrap_err();
