@@ -1,4 +1,49 @@
 //! The log on disk: what is committed is there, whatever happens to process, disk and file.
 
+#[path = "log_sqlite/copies.rs"]
+mod copies;
+#[path = "log_sqlite/crash.rs"]
+mod crash;
+#[path = "log_sqlite/faults.rs"]
+mod faults;
 #[path = "log_sqlite/model.rs"]
 mod model;
+#[path = "log_sqlite/open.rs"]
+mod open;
+#[path = "log_sqlite/retain.rs"]
+mod retain;
+
+use std::sync::Arc;
+
+use pblink_serve::log::{Commit, Kind, Line, OutboxRow, SessionRow};
+use pblink_server::Delivery;
+
+/// Returns a line of "kitchen" with this offset.
+fn line(offset: u64, text: impl Into<Arc<str>>) -> Line {
+    Line {
+        offset,
+        client: "kitchen".into(),
+        epoch: 1,
+        seq: offset,
+        at_ms: 1_000 * offset,
+        kind: Kind::Line,
+        text: text.into(),
+    }
+}
+
+/// Returns a commit of lines with these offsets.
+fn lines(offsets: std::ops::RangeInclusive<u64>) -> Commit {
+    let lines = offsets.map(|offset| line(offset, format!("line {offset}")));
+    Commit { lines: lines.collect(), ..Commit::default() }
+}
+
+/// Returns a line to "kitchen".
+fn row(row: u64) -> OutboxRow {
+    let text = format!("to kitchen {row}").into();
+    OutboxRow { client: "kitchen".into(), row, at_ms: 7, text, delivery: Delivery::ORDERED }
+}
+
+/// Returns the session of a client with this last row.
+fn session(state: &[u8], last_row: u64) -> SessionRow {
+    SessionRow { state: Some(state.to_vec()), epoch: 1, seq: 3, last_row }
+}

@@ -35,7 +35,7 @@ pub use model::{
 };
 use ring::Ring;
 #[cfg(feature = "sqlite")]
-pub use sqlite::Sqlite;
+pub use sqlite::{Report, Restored, Sqlite};
 use writer::{Request, Writer};
 
 /// Requests that wait for the writer; whoever brings more waits.

@@ -5,6 +5,7 @@ use std::path::Path;
 use rusqlite::ffi;
 use rusqlite::{Error, ErrorCode};
 
+use super::probe;
 use crate::log::EngineError;
 
 /// Returns an error of SQLite as one of the store at `path`.
@@ -15,26 +16,44 @@ pub(super) fn from_sqlite(path: &Path, error: &Error) -> EngineError {
         Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => {
             EngineError::Damaged { path, why: error.to_string() }
         }
-        _ => EngineError::Io { path, why: error.to_string() },
+        // SQLite's own words are few: "disk I/O error".
+        Some(_) => {
+            let code = error.sqlite_error().map_or(0, |error| error.extended_code);
+            EngineError::Io { path, why: format!("{error} (SQLite's code {code})") }
+        }
+        None => EngineError::Io { path, why: error.to_string() },
     }
 }
 
-/// Returns true if SQLite could not write for a reason that it does not give. With a quota instead of a full
-/// disk, this is what it says.
-pub(super) fn is_failed_write(error: &Error) -> bool {
-    error.sqlite_error().is_some_and(|error| error.extended_code == ffi::SQLITE_IOERR_WRITE)
+/// Returns an error of SQLite while it wrote the file at `path`. With a quota, its own words do not say that there is
+/// no room.
+pub(super) fn from_writing(path: &Path, error: &Error) -> EngineError {
+    let failed = error.sqlite_error();
+    let failed = failed.is_some_and(|error| error.extended_code == ffi::SQLITE_IOERR_WRITE);
+    // Nothing was stored then: the frame that makes a transaction count is the last to be written.
+    match failed && probe::is_full_beside(path) {
+        true => EngineError::Full,
+        false => from_sqlite(path, error),
+    }
 }
 
 /// Returns an error of the operating system as one of the store at `path`.
 pub(super) fn from_io(path: &Path, error: &std::io::Error) -> EngineError {
-    use std::io::ErrorKind::{QuotaExceeded, StorageFull};
-    match error.kind() {
-        StorageFull | QuotaExceeded => EngineError::Full,
-        _ => EngineError::Io { path: path.display().to_string(), why: error.to_string() },
+    match probe::is_full(error) {
+        true => EngineError::Full,
+        false => EngineError::Io { path: path.display().to_string(), why: error.to_string() },
     }
 }
 
 /// Returns that the contents of `path` are not what the log would have written.
 pub(super) fn damaged(path: &Path, why: impl Into<String>) -> EngineError {
     EngineError::Damaged { path: path.display().to_string(), why: why.into() }
+}
+
+/// Returns that the log at `path` is not open any more.
+pub(super) fn not_open(path: &Path) -> EngineError {
+    EngineError::Io {
+        path: path.display().to_string(),
+        why: "it could not be opened again after an error of its disk".into(),
+    }
 }

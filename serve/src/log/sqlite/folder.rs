@@ -23,7 +23,7 @@ pub(super) const RESERVE: u64 = 8 * 1024 * 1024;
 #[derive(Debug)]
 pub(super) struct Folder {
     path: PathBuf,
-    _lock: File,
+    lock: File,
 }
 
 impl Folder {
@@ -50,7 +50,7 @@ impl Folder {
             fs::set_permissions(&path, mode).map_err(|e| from_io(&path, &e))?;
         }
         let lock = lock(&path)?;
-        Ok(Self { path, _lock: lock })
+        Ok(Self { path, lock })
     }
 
     /// Returns the path of the folder.
@@ -103,20 +103,6 @@ impl Folder {
         fs::remove_file(self.reserve()).is_ok()
     }
 
-    /// Returns true if a few bytes cannot be written, because the disk or a quota is full.
-    pub(super) fn is_full(&self) -> bool {
-        let path = self.path.join("probe");
-        let write = || {
-            remove(&path)?;
-            let mut file = create_private(&path)?;
-            file.write_all(&[0; 64 * 1024]).map_err(|e| from_io(&path, &e))?;
-            file.sync_all().map_err(|e| from_io(&path, &e))
-        };
-        let full = matches!(write(), Err(EngineError::Full));
-        let _ = remove(&path);
-        full
-    }
-
     /// Returns the bytes that are free for this user, if that can be known.
     pub(super) fn free(&self) -> Option<u64> {
         let disk = rustix::fs::statvfs(&self.path).ok()?;
@@ -149,6 +135,14 @@ impl Folder {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
             Err(error) => Err(from_io(&path, &error)),
         }
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        // Closing is not enough: a child that is being started holds a copy of the file for a moment. An error
+        // leaves it to the end of the process.
+        let _ = self.lock.unlock();
     }
 }
 

@@ -9,13 +9,16 @@ use std::path::Path;
 
 use rusqlite::{Connection, OpenFlags, OptionalExtension, Transaction};
 
-use super::error::from_sqlite;
+use super::error::{from_sqlite, from_writing};
 use super::folder::{self, Folder};
 use super::meta;
 use crate::log::EngineError;
 
 /// The file beside the log.
 const FILE: &str = "nonce";
+
+/// The nonce of a copy, which no file beside a log knows.
+const COPY: &str = "copy";
 
 /// The contents of this file.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -56,9 +59,9 @@ pub(super) fn set_foreign_wal_aside(folder: &Folder) -> Result<(), EngineError> 
     if !std::fs::metadata(&wal).is_ok_and(|data| data.len() > 0) {
         return Ok(());
     }
-    let Some(beside) = Beside::read(folder)? else { return Ok(()) };
+    let beside = Beside::read(folder)?;
     match peek(&folder.log()) {
-        Some(nonce) if !beside.knows(&nonce) => {
+        Some(nonce) if nonce == COPY || beside.is_some_and(|beside| !beside.knows(&nonce)) => {
             let aside =
                 folder.path().join(format!("log.db-wal.replaced-{}", crate::log::wall_ms()));
             std::fs::rename(&wal, &aside).map_err(|e| super::error::from_io(&wal, &e))?;
@@ -130,7 +133,7 @@ pub(super) fn identify(db: &mut Connection, folder: &Folder) -> Result<bool, Eng
             Ok(row.get::<_, i64>(0)? == 0 && row.get::<_, i64>(1)? == row.get::<_, i64>(2)?)
         })
     };
-    if write(db).map_err(failed)? {
+    if write(db).map_err(|e| from_writing(&path, &e))? {
         Beside { generation, nonces: vec![nonce] }.write(folder)?;
     }
     if restored {
@@ -179,5 +182,5 @@ fn random(db: &Connection) -> rusqlite::Result<String> {
 /// # Errors
 /// If it cannot be written.
 pub(super) fn disown(db: &Connection) -> rusqlite::Result<()> {
-    meta::set(db, "nonce", "copy")
+    meta::set(db, "nonce", COPY)
 }

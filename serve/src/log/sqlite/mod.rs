@@ -4,11 +4,13 @@
 //! never made shorter while the server runs: one that is overwritten commits several times as fast as one that
 //! grows.
 
+mod admin;
 mod error;
 mod folder;
 mod identity;
 mod meta;
 mod network;
+mod probe;
 mod reader;
 mod retain;
 mod schema;
@@ -22,7 +24,8 @@ use rusqlite::{Connection, OpenFlags, Transaction, TransactionBehavior};
 
 use super::engine::{Engine, EngineError, Reader, Retention, Room};
 use super::model::{Commit, Loaded};
-use error::{from_io, from_sqlite, is_failed_write};
+pub use admin::{Report, Restored};
+use error::{damaged, from_io, from_sqlite, from_writing, not_open};
 use folder::Folder;
 use reader::Pool;
 
@@ -106,10 +109,7 @@ impl Sqlite {
 
     fn db(&mut self) -> Result<&mut Connection, EngineError> {
         let folder = &self.folder;
-        self.db.as_mut().ok_or_else(|| EngineError::Io {
-            path: folder.log().display().to_string(),
-            why: "it could not be opened again".into(),
-        })
+        self.db.as_mut().ok_or_else(|| not_open(&folder.log()))
     }
 
     /// Does `work` as one transaction.
@@ -125,11 +125,7 @@ impl Sqlite {
             tx.commit()?;
             Ok(value)
         };
-        run().map_err(|error| match is_failed_write(&error) && self.folder.is_full() {
-            // Nothing was stored: the frame that makes a transaction count is the last to be written.
-            true => EngineError::Full,
-            false => from_sqlite(&path, &error),
-        })
+        run().map_err(|e| from_writing(&path, &e))
     }
 
     /// Does `work` as one transaction, on what was set aside for a full disk if need be.
@@ -192,30 +188,13 @@ impl Engine for Sqlite {
     }
 
     fn reopen(&mut self) -> Result<(), EngineError> {
-        let path = self.folder.log();
         self.pool.close();
-        if let Some(db) = self.db.take() {
-            // What is in the write-ahead log is not trusted yet. An error changes nothing: it is opened anew below.
-            let _ = db.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true);
-            drop(db);
+        let opened = self.open_anew();
+        match &opened {
+            Ok(()) => self.pool.open(),
+            Err(_) => self.pool.shut(),
         }
-        self.rewrite_wal()?;
-        let db = connect(&path)?;
-        let next = tables::next(&db).map_err(|e| from_sqlite(&path, &e))?;
-        if next < self.next {
-            return Err(EngineError::Damaged {
-                path: path.display().to_string(),
-                why: format!(
-                    "the disk has lost what it said to have written: lines {next} to {} are gone",
-                    self.next - 1
-                ),
-            });
-        }
-        self.bytes = tables::weight(&db).map_err(|e| from_sqlite(&path, &e))?;
-        self.next = next;
-        self.db = Some(db);
-        self.pool.open();
-        Ok(())
+        opened
     }
 
     fn retain(&mut self, retention: Retention, limit: u64) -> Result<(u64, bool), EngineError> {
@@ -267,6 +246,30 @@ impl Engine for Sqlite {
 }
 
 impl Sqlite {
+    /// Opens the log anew, while nobody reads.
+    fn open_anew(&mut self) -> Result<(), EngineError> {
+        let path = self.folder.log();
+        if let Some(db) = self.db.take() {
+            // What is in the write-ahead log is not trusted yet. An error changes nothing: it is opened anew below.
+            let _ = db.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true);
+        }
+        match self.rewrite_wal() {
+            Err(EngineError::Full) if self.folder.give_up_reserve() => self.rewrite_wal()?,
+            other => other?,
+        }
+        let db = connect(&path)?;
+        let next = tables::next(&db).map_err(|e| from_sqlite(&path, &e))?;
+        if next < self.next {
+            let lost = format!("lines {next} to {} are gone", self.next - 1);
+            let why = format!("the disk has lost what it said to have written: {lost}");
+            return Err(damaged(&path, why));
+        }
+        self.bytes = tables::weight(&db).map_err(|e| from_sqlite(&path, &e))?;
+        self.next = next;
+        self.db = Some(db);
+        Ok(())
+    }
+
     /// Writes the write-ahead log anew. After a failed `fsync` the system may take pages for written that never
     /// reached the disk, and a second `fsync` says that all is well: only what is written again is safe.
     /// Nobody may have the log open.

@@ -5,7 +5,7 @@ use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
 use rusqlite::{Connection, OpenFlags};
 
-use super::error::from_sqlite;
+use super::error::{from_sqlite, not_open};
 use super::tables;
 use crate::log::{EngineError, EventRow, Line, Reader};
 
@@ -27,8 +27,17 @@ pub(super) struct Pool {
 struct State {
     idle: Vec<Connection>,
     busy: usize,
-    /// The log is being opened anew: nobody has it open.
-    closed: bool,
+    door: Door,
+}
+
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+enum Door {
+    #[default]
+    Open,
+    /// The log is being opened anew: readers wait.
+    Closed,
+    /// It could not be opened anew.
+    Shut,
 }
 
 impl Pool {
@@ -40,17 +49,27 @@ impl Pool {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Waits until nobody reads, and lets nobody begin.
+    /// Waits until nobody reads, and lets those wait who come then, until [`open`](Self::open) or
+    /// [`shut`](Self::shut).
     pub(super) fn close(&self) {
         let mut state = self.lock();
-        state.closed = true;
+        state.door = Door::Closed;
         let waited = self.changed.wait_while(state, |state| state.busy > 0);
         waited.unwrap_or_else(PoisonError::into_inner).idle.clear();
     }
 
-    /// Lets readers begin again.
+    /// Lets readers in again.
     pub(super) fn open(&self) {
-        self.lock().closed = false;
+        self.turn(Door::Open);
+    }
+
+    /// Sends readers away for good.
+    pub(super) fn shut(&self) {
+        self.turn(Door::Shut);
+    }
+
+    fn turn(&self, door: Door) {
+        self.lock().door = door;
         self.changed.notify_all();
     }
 
@@ -59,8 +78,16 @@ impl Pool {
         read: impl FnOnce(&Connection) -> rusqlite::Result<T>,
     ) -> Result<T, EngineError> {
         let state = self.lock();
-        let waited = self.changed.wait_while(state, |state| state.closed || state.busy == MOST);
+        let waits = |state: &mut State| match state.door {
+            Door::Open => state.busy == MOST,
+            Door::Closed => true,
+            Door::Shut => false,
+        };
+        let waited = self.changed.wait_while(state, waits);
         let mut state = waited.unwrap_or_else(PoisonError::into_inner);
+        if state.door == Door::Shut {
+            return Err(not_open(&self.path));
+        }
         state.busy += 1;
         let idle = state.idle.pop();
         drop(state);

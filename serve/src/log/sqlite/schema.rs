@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use rusqlite::{Connection, OpenFlags};
 
-use super::error::{damaged, from_sqlite};
+use super::error::{damaged, from_sqlite, from_writing};
 use super::{folder, identity};
 use crate::log::EngineError;
 
@@ -71,7 +71,7 @@ pub(super) fn migrate(
             step_in.pragma_update(None, "user_version", at as i64 + 1)?;
             step_in.commit()
         };
-        apply(db).map_err(|e| from_sqlite(path, &e))?;
+        apply(db).map_err(|e| from_writing(path, &e))?;
     }
     Ok(copy)
 }
@@ -89,7 +89,10 @@ pub(super) fn copy_to(db: &Connection, path: &Path, to: &Path) -> Result<(), Eng
     })?;
     let copied = db
         .execute("VACUUM INTO ?1", [name])
-        .map_err(|e| from_sqlite(path, &e))
+        .map_err(|e| match from_writing(to, &e) {
+            EngineError::Damaged { .. } => from_sqlite(path, &e),
+            other => other,
+        })
         .and_then(|_| {
             let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
             let copy = Connection::open_with_flags(to, flags);
@@ -101,4 +104,57 @@ pub(super) fn copy_to(db: &Connection, path: &Path, to: &Path) -> Result<(), Eng
         let _ = folder::remove(to);
     }
     copied
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LATER: &[&str] =
+        &[STEPS[0], "ALTER TABLE lines ADD COLUMN tag TEXT", "CREATE TABLE tags (a)"];
+
+    fn opened(path: &Path, steps: &[&str]) -> Result<(Connection, Option<PathBuf>), EngineError> {
+        let mut db = Connection::open(path).unwrap();
+        let copy = migrate(&mut db, path, steps)?;
+        Ok((db, copy))
+    }
+
+    #[test]
+    fn an_older_log_is_copied_and_brought_to_the_schema_of_today() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("log.db");
+        let (db, copy) = opened(&path, STEPS).unwrap();
+        assert_eq!(copy, None, "a new log needs no copy");
+        db.execute("INSERT INTO lines VALUES (1, 'kitchen', 1, 1, 5, 0, 'hello')", []).unwrap();
+        drop(db);
+        // A copy of an attempt that was killed.
+        std::fs::write(folder.path().join("log.db.schema-1"), "half").unwrap();
+        let (db, copy) = opened(&path, LATER).unwrap();
+        let all = "SELECT text, tag FROM lines, (SELECT count(*) FROM tags)";
+        let line = db.query_row(all, [], |row| Ok((row.get(0)?, row.get(1)?))).unwrap();
+        assert_eq!(line, ("hello".to_owned(), None::<String>));
+        drop(db);
+        let copy = copy.unwrap();
+        assert_eq!(copy, folder.path().join("log.db.schema-1"));
+        let old = Connection::open(copy).unwrap();
+        assert_eq!(version(&old, &path, 1).unwrap(), 1);
+        let text: String = old.query_row("SELECT text FROM lines", [], |row| row.get(0)).unwrap();
+        assert_eq!(text, "hello");
+        assert_eq!(opened(&path, LATER).unwrap().1, None, "once");
+        let newer = opened(&path, STEPS).unwrap_err();
+        assert!(matches!(newer, EngineError::Newer { found: 3, known: 1, .. }), "{newer:?}");
+    }
+
+    #[test]
+    fn a_step_that_fails_changes_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("log.db");
+        drop(opened(&path, STEPS).unwrap());
+        let bad = &[STEPS[0], "CREATE TABLE tags (a); INSERT INTO nowhere VALUES (1)"];
+        assert!(opened(&path, bad).is_err());
+        let (db, _) = opened(&path, STEPS).unwrap();
+        assert_eq!(version(&db, &path, 1).unwrap(), 1);
+        let tables = "SELECT count(*) FROM sqlite_master WHERE name = 'tags'";
+        assert_eq!(db.query_row(tables, [], |row| row.get::<_, u64>(0)).unwrap(), 0);
+    }
 }

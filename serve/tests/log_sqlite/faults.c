@@ -1,0 +1,70 @@
+/* Stands before the system's calls, and fails those on files of a log as the files in PBLINK_TEST_FAULTS say:
+ * full, quota: nothing grows; fsync: no fsync succeeds; fsync-once: the next one does not. */
+#define _GNU_SOURCE
+#include <dlfcn.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/types.h>
+#include <unistd.h>
+
+static int is_set(const char *name, int once) {
+    const char *folder = getenv("PBLINK_TEST_FAULTS");
+    char path[4096];
+    if (!folder) return 0;
+    snprintf(path, sizeof path, "%s/%s", folder, name);
+    return once ? unlink(path) == 0 : access(path, F_OK) == 0;
+}
+
+/* The log and what is beside it, but not the faults themselves, nor pipes. */
+static int is_ours(int fd) {
+    char link[64], path[4096];
+    snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
+    ssize_t len = readlink(link, path, sizeof path - 1);
+    if (len < 0) return 0;
+    path[len] = 0;
+    const char *names[] = {"/log.db", "/reserve", "/pblink-probe", "/nonce", "/backup"};
+    for (unsigned at = 0; at < sizeof names / sizeof *names; at++)
+        if (strstr(path, names[at])) return 1;
+    return 0;
+}
+
+static int fails_to_grow(int fd, off_t at, size_t len) {
+    int saved = errno;
+    int error = is_set("full", 0) ? ENOSPC : is_set("quota", 0) ? EDQUOT : 0;
+    struct stat data;
+    int fails = error && is_ours(fd) && fstat(fd, &data) == 0 && at + (off_t)len > data.st_size;
+    errno = fails ? error : saved;
+    return fails;
+}
+
+static int fails_to_sync(int fd) {
+    int saved = errno;
+    int fails = is_ours(fd) && (is_set("fsync-once", 1) || is_set("fsync", 0));
+    errno = fails ? EIO : saved;
+    return fails;
+}
+
+#define NEXT(name) ((__typeof__(&name))dlsym(RTLD_NEXT, #name))
+
+ssize_t write(int fd, const void *data, size_t len) {
+    int saved = errno;
+    off_t at = lseek(fd, 0, SEEK_CUR);
+    errno = saved;
+    if (at >= 0 && fails_to_grow(fd, at, len)) return -1;
+    return NEXT(write)(fd, data, len);
+}
+
+ssize_t pwrite(int fd, const void *data, size_t len, off_t at) {
+    return fails_to_grow(fd, at, len) ? -1 : NEXT(pwrite)(fd, data, len, at);
+}
+
+ssize_t pwrite64(int fd, const void *data, size_t len, off64_t at) {
+    return fails_to_grow(fd, at, len) ? -1 : NEXT(pwrite64)(fd, data, len, at);
+}
+
+int fsync(int fd) { return fails_to_sync(fd) ? -1 : NEXT(fsync)(fd); }
+
+int fdatasync(int fd) { return fails_to_sync(fd) ? -1 : NEXT(fdatasync)(fd); }
