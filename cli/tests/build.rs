@@ -400,6 +400,18 @@ fn a_script_that_makes_nothing_or_nonsense_is_an_error() {
 }
 
 #[test]
+fn quiet_shows_what_a_script_has_said_only_if_it_fails() {
+    let folder = sources("echo noise; exit 0", "echo noise; [ \"$1\" = check ] || exit 1");
+    let loud = stderr(&build(folder.path(), &["stm32", "--source", "."]));
+    assert!(loud.contains("noise\n") && loud.contains("building the program"), "{loud}");
+    // The error is that nothing was built.
+    let said = stderr(&build(folder.path(), &["stm32", "--source", ".", "--quiet"]));
+    assert!(said.starts_with("pblink: error: ") && !said.contains("noise"), "{said}");
+    let said = stderr(&build(folder.path(), &["esp8266", "--source", ".", "--quiet"]));
+    assert!(said.starts_with("noise\npblink: error: "), "{said}");
+}
+
+#[test]
 fn wrong_flags_and_files_are_named() {
     let folder = sources("exit 1", "exit 1");
     let run = |args: &[&str], code: i32| {
@@ -416,6 +428,6 @@ fn wrong_flags_and_files_are_named() {
     assert!(run(&["esp8266", "--app", "none"], 2).contains("--app is for the STM32"));
     assert!(run(&["--config", "none.toml"], 3).contains("cannot read none.toml"));
     std::fs::write(folder.path().join("pblink.toml"), "[server]\nhost = 7\n").unwrap();
-    let told = run(&[], 3);
-    assert!(told.contains("pblink.toml:2:") && told.contains("`server.host`"), "{told}");
+    let said = run(&[], 3);
+    assert!(said.contains("pblink.toml:2:") && said.contains("`server.host`"), "{said}");
 }

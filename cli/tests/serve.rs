@@ -194,8 +194,8 @@ fn diagnostics_that_nobody_reads_hold_nothing_up_and_are_counted() {
     client.write_all(b"00\n").unwrap();
     // Whoever reads again learns how much is missing.
     let mut said = BufReader::new(reader);
-    let (told, lost) = std::sync::mpsc::channel();
-    std::thread::spawn(move || told.send(line_with(&mut said, "warning: ")));
+    let (sender, lost) = std::sync::mpsc::channel();
+    std::thread::spawn(move || sender.send(line_with(&mut said, "warning: ")));
     let lost = loop {
         // Each connection is worth a diagnostic.
         drop(TcpStream::connect(&address));

@@ -203,9 +203,9 @@ mod tests {
         assert_eq!(piece.sectors(), (0xf000, 0x21000));
     }
 
-    /// Returns the number of sectors that the ROM erases when it is asked for `told`.
-    fn rom_erases(first: u32, told: u32) -> u32 {
-        told + told.min(16 - first % 16)
+    /// Returns the number of sectors that the ROM erases when it is asked for `asked`.
+    fn rom_erases(first: u32, asked: u32) -> u32 {
+        asked + asked.min(16 - first % 16)
     }
 
     #[test]
@@ -213,8 +213,8 @@ mod tests {
         for first in 0..40 {
             for count in 0..200 {
                 match rom_erase_count(first, count) {
-                    Some(told) => assert_eq!(rom_erases(first, told), count, "{first} {count}"),
-                    None => assert!((0..300).all(|told| rom_erases(first, told) != count)),
+                    Some(asked) => assert_eq!(rom_erases(first, asked), count, "{first} {count}"),
+                    None => assert!((0..300).all(|asked| rom_erases(first, asked) != count)),
                 }
             }
         }

@@ -226,7 +226,7 @@ fn damaged_settings_are_named() {
 fn a_server_that_comes_late_is_reported_and_found() {
     let mut bench = Bench::new("demo", Some(&settings(LogLevel::Link)));
     bench.world().esp.faults.no_server = true;
-    bench.until("it is told", 20_000, |w| w.console().contains("no server: check its address"));
+    bench.until("it is reported", 20_000, |w| w.console().contains("no server: check its address"));
     bench.run_ms(30_000);
     bench.world().esp.faults.no_server = false;
     bench.until("the lines arrive", 20_000, |w| w.server.ledger.got.len() >= 4);
@@ -240,7 +240,7 @@ fn a_server_that_comes_late_is_reported_and_found() {
 fn a_network_that_comes_late_is_reported_and_found() {
     let mut bench = Bench::new("demo", Some(&settings(LogLevel::Link)));
     bench.world().esp.faults.no_wifi = true;
-    bench.until("it is told", 30_000, |w| w.console().contains("no WiFi: check SSID"));
+    bench.until("it is reported", 30_000, |w| w.console().contains("no WiFi: check SSID"));
     bench.world().esp.faults.no_wifi = false;
     bench.until("the lines arrive", 30_000, |w| w.server.ledger.got.len() >= 4);
     healthy(&mut bench);

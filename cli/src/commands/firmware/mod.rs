@@ -92,7 +92,7 @@ struct Job {
 }
 
 /// Runs the verb.
-pub fn run(args: Args, _global: &Global) -> anyhow::Result<Exit> {
+pub fn run(args: Args, global: &Global) -> anyhow::Result<Exit> {
     let source = checkout::find(args.source.as_deref())?;
     let source =
         source.canonicalize().with_context(|| format!("cannot find {}", source.display()))?;
@@ -114,7 +114,7 @@ pub fn run(args: Args, _global: &Global) -> anyhow::Result<Exit> {
     if esp8266 {
         jobs.extend(esp8266_jobs(&source, sdk.as_deref()));
     }
-    build(&jobs)?;
+    build(&jobs, global.quiet)?;
 
     let mut manifest = Manifest::new(env!("CARGO_PKG_VERSION"));
     if let Some(compiled) = compiled {
@@ -212,20 +212,20 @@ fn esp8266_jobs(source: &Path, sdk: Option<&Path>) -> Vec<Job> {
 }
 
 /// Runs all scripts, after all of them have looked for their tools.
-fn build(jobs: &[Job]) -> anyhow::Result<()> {
+fn build(jobs: &[Job], quiet: bool) -> anyhow::Result<()> {
     let mut checked = None;
     let mut missing = false;
     for job in jobs {
         // Two programs of one board need the same.
         if checked != Some(job.board) {
-            missing |= job.script.check()? == Outcome::ToolsMissing;
+            missing |= job.script.check(quiet)? == Outcome::ToolsMissing;
             checked = Some(job.board);
         }
     }
     for Job { board, program, script, .. } in jobs {
         if !missing {
             say(format_args!("building the program of the {board} ({program})"));
-            missing = script.run()? == Outcome::ToolsMissing;
+            missing = script.run(quiet)? == Outcome::ToolsMissing;
         }
     }
     if missing {

@@ -1,5 +1,6 @@
 //! Running a firmware's `build.sh`, and showing that it is at work.
 
+use std::collections::VecDeque;
 use std::io::{BufRead, BufReader, IsTerminal, Write, stderr};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -22,6 +23,9 @@ pub(super) enum Outcome {
 /// The scripts' code for "a tool is missing".
 const TOOLS_MISSING: i32 = 3;
 
+/// Lines of a quiet script that are kept, to be shown if it fails.
+const KEPT: usize = 200;
+
 /// One run of a firmware's `build.sh`.
 #[derive(Debug, Clone)]
 pub(super) struct Script {
@@ -36,17 +40,18 @@ pub(super) struct Script {
 }
 
 impl Script {
-    /// Asks whether the tools are there; missing ones are named on stderr.
-    pub(super) fn check(&self) -> anyhow::Result<Outcome> {
-        self.start(&[&["check"], self.arguments].concat())
+    /// Checks for the tools; missing ones are named on stderr.
+    pub(super) fn check(&self, quiet: bool) -> anyhow::Result<Outcome> {
+        self.start(&[&["check"], self.arguments].concat(), quiet)
     }
 
-    /// Runs it. What it says goes to stderr; on a terminal the time goes on below it.
-    pub(super) fn run(&self) -> anyhow::Result<Outcome> {
-        self.start(self.arguments)
+    /// Runs it. Its words go to stderr, on a terminal with the time below them; if `quiet`, only the last ones,
+    /// and only if it fails.
+    pub(super) fn run(&self, quiet: bool) -> anyhow::Result<Outcome> {
+        self.start(self.arguments, quiet)
     }
 
-    fn start(&self, arguments: &[&str]) -> anyhow::Result<Outcome> {
+    fn start(&self, arguments: &[&str], quiet: bool) -> anyhow::Result<Outcome> {
         let script = self.folder.join("build.sh");
         let mut command = Command::new("sh");
         if self.private {
@@ -60,11 +65,11 @@ impl Script {
                 None => command.env_remove(name),
             };
         }
-        follow(command, &script)
+        follow(command, &script, quiet)
     }
 }
 
-fn follow(mut command: Command, script: &Path) -> anyhow::Result<Outcome> {
+fn follow(mut command: Command, script: &Path, quiet: bool) -> anyhow::Result<Outcome> {
     let mut child = command
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
@@ -89,9 +94,16 @@ fn follow(mut command: Command, script: &Path) -> anyhow::Result<Outcome> {
     // Only the two readers hold the channel open now.
     drop(lines);
     let started = Instant::now();
-    let terminal = stderr().is_terminal();
+    let terminal = stderr().is_terminal() && !quiet;
+    let mut kept = VecDeque::new();
     loop {
         match said.recv_timeout(Duration::from_secs(1)) {
+            Ok(line) if quiet => {
+                if kept.len() == KEPT {
+                    kept.pop_front();
+                }
+                kept.push_back(line);
+            }
             Ok(line) => {
                 let clear = if terminal { "\r\x1b[K" } else { "" };
                 let _ = writeln!(stderr(), "{clear}{line}");
@@ -108,6 +120,11 @@ fn follow(mut command: Command, script: &Path) -> anyhow::Result<Outcome> {
         let _ = write!(stderr(), "\r\x1b[K");
     }
     let status = child.wait().with_context(|| format!("lost sight of {}", script.display()))?;
+    if status.code() != Some(0) {
+        for line in kept {
+            let _ = writeln!(stderr(), "{line}");
+        }
+    }
     match status.code() {
         Some(0) => Ok(Outcome::Built),
         Some(TOOLS_MISSING) => Ok(Outcome::ToolsMissing),

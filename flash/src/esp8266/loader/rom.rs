@@ -44,13 +44,13 @@ impl<P: Port> Backend<P> for Rom {
     ) -> Result<(), Fault> {
         let (first, count) = (address / SECTOR, length / SECTOR);
         let blocks = |count: u32| count * SECTOR / BLOCK;
-        if let Some(told) = rom_erase_count(first, count) {
-            return begin(connection, told, blocks(count), address);
+        if let Some(asked) = rom_erase_count(first, count) {
+            return begin(connection, asked, blocks(count), address);
         }
         // The ROM cannot erase this number: all but the last sector by the ROM, and that by the
         // flash's own command.
-        let told = rom_erase_count(first, count - 1).unwrap_or(0);
-        begin(connection, told, blocks(count - 1), address)?;
+        let asked = rom_erase_count(first, count - 1).unwrap_or(0);
+        begin(connection, asked, blocks(count - 1), address)?;
         let mut spi = Spi::open(connection)?;
         spi.erase_sector(address + length - SECTOR)?;
         spi.close()
