@@ -47,7 +47,7 @@ fn compilers() -> MutexGuard<'static, ()> {
     COMPILERS.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Reports whether tools are missing: an error in CI, a message elsewhere.
+/// Returns true if tools are missing: an error in CI, a message elsewhere.
 fn skipped(output: &Output) -> bool {
     let said = stderr(output);
     let missing = output.status.code() == Some(3);

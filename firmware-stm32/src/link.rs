@@ -92,7 +92,7 @@ pub enum Status {
 }
 
 impl Status {
-    /// Returns whether lines flow: the reference's `status()`.
+    /// Returns true if lines flow: the reference's `status()`.
     pub const fn is_up(self) -> bool {
         matches!(self, Self::Up)
     }

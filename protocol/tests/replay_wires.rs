@@ -53,7 +53,7 @@ impl Exchange {
         self.entries.push(entry.clone());
     }
 
-    /// Returns whether the transfers that the headers ask for are complete, and `syn` has come down
+    /// Returns true if the transfers that the headers ask for are complete, and `syn` has come down
     /// after the last.
     fn is_complete(&self) -> bool {
         let wants = |transfers: &[Vec<u8>]| match transfers.first() {

@@ -193,7 +193,7 @@ impl Pair {
         self.program.options_mut().reads = reads;
     }
 
-    /// Returns how many of the lines that were written with qos the server has acknowledged.
+    /// Returns the number of lines written with qos that the server has acknowledged.
     pub fn acked(&self) -> u64 {
         self.acked_before
             + match &self.esp {
@@ -202,12 +202,12 @@ impl Pair {
             }
     }
 
-    /// Returns how often an injected fault has crashed or hung the ESP8266, or cut it off.
+    /// Returns the number of times that an injected fault has crashed or hung the ESP8266, or cut it off.
     pub fn crashes(&self) -> u32 {
         self.crashes
     }
 
-    /// Returns how often the STM32 has reset the ESP8266 after a failure.
+    /// Returns the number of times that the STM32 has reset the ESP8266 after a failure.
     pub fn resets(&self) -> u32 {
         self.app.resets()
     }
@@ -245,7 +245,7 @@ impl Pair {
         self.net_commands.pop_front()
     }
 
-    /// Returns whether bytes pass between ESP8266 and network at this time. While they do not, the owner
+    /// Returns true if bytes pass between ESP8266 and network at this time. While they do not, the owner
     /// keeps what arrives, as if it were lost in the air and repeated by TCP.
     pub fn is_on_air(&self) -> bool {
         self.network_back_at.is_none() && matches!(self.esp, Esp::Running(_))

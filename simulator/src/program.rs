@@ -63,7 +63,7 @@ impl Program {
         self.number
     }
 
-    /// Returns whether all lines are written.
+    /// Returns true if all lines are written.
     pub fn is_done(&self) -> bool {
         self.options.count.is_some_and(|count| self.number >= count)
     }

@@ -55,7 +55,7 @@ impl fmt::Display for PasswordSource {
     }
 }
 
-/// Reports whether someone who writes this key wants to give a password.
+/// Returns true if someone who writes this key wants to give a password.
 pub(crate) fn is_password_key(key: &str) -> bool {
     let leaf = key.rsplit('.').next().unwrap_or(key).to_ascii_lowercase();
     let leaf = leaf.strip_prefix("wifi_").unwrap_or(&leaf);

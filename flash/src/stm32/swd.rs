@@ -122,7 +122,7 @@ impl Swd {
         LinkError::Failed(whole(&error))
     }
 
-    /// Tells what the flash algorithm has refused from what did not get as far as that.
+    /// Distinguishes a refusal of the flash algorithm from a failure on the way to it.
     fn flash_failed(&self, error: FlashError) -> LinkError {
         match refused(&error) {
             true => LinkError::Refused(whole(&error)),

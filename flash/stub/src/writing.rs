@@ -183,7 +183,7 @@ impl Writing {
 struct Word([u8; 4]);
 
 /// Erases the sector `at`, or the whole block that begins there if no part of it is behind `end`.
-/// Returns how many sectors that were.
+/// Returns the number of sectors.
 pub(crate) fn erase_some<C: Chip>(chip: &mut C, at: u32, end: u32) -> Result<u32, FlashFault> {
     const PER_BLOCK: u32 = ERASE_BLOCK / SECTOR;
     if at.is_multiple_of(PER_BLOCK) && end - at >= PER_BLOCK {

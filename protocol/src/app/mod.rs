@@ -159,7 +159,7 @@ impl AppBase {
         self.supervisor.is_running()
     }
 
-    /// Returns how often the ESP8266 was reset because of a failure or on demand.
+    /// Returns the number of times that the ESP8266 was reset because of a failure or on demand.
     pub fn resets(&self) -> u32 {
         self.supervisor.resets()
     }

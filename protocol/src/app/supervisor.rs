@@ -98,7 +98,7 @@ impl Supervisor {
         self.server_up
     }
 
-    /// Returns how often the ESP8266 was reset because of a failure or on demand.
+    /// Returns the number of times that the ESP8266 was reset because of a failure or on demand.
     pub(super) fn resets(&self) -> u32 {
         self.resets
     }

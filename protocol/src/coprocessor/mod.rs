@@ -185,17 +185,17 @@ impl Coprocessor {
         self.endpoint.is_up()
     }
 
-    /// Returns how many lines from the STM32 the server has acknowledged.
+    /// Returns the number of lines from the STM32 that the server has acknowledged.
     pub fn acked(&self) -> u32 {
         self.to_host.acked
     }
 
-    /// Returns how many lines from the server were too long for this board. They are never acknowledged.
+    /// Returns the number of lines from the server that were too long for this board. They are never acknowledged.
     pub fn too_long(&self) -> u32 {
         self.to_host.too_long
     }
 
-    /// Returns how many lines from the STM32 were dropped: too long, not UTF-8, or without a known header.
+    /// Returns the number of lines from the STM32 that were dropped: too long, not UTF-8, or without a known header.
     /// Only a foreign STM32 program or a garbled bus sends such lines.
     pub fn dropped(&self) -> u32 {
         self.dropped

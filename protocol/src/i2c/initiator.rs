@@ -227,7 +227,7 @@ impl Initiator {
         matches!(self.state, State::Idle(_) | State::Step(..))
     }
 
-    /// Returns how many exchanges were completed since the program started.
+    /// Returns the number of exchanges that were completed since the program started.
     pub fn exchanges(&self) -> u32 {
         self.exchanges
     }

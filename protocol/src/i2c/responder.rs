@@ -126,7 +126,7 @@ impl Responder {
         self.state != State::Syncing
     }
 
-    /// Returns how many exchanges were given up because of a bus fault or a wait of more than a second.
+    /// Returns the number of exchanges that were given up because of a bus fault or a wait of more than a second.
     pub fn failures(&self) -> u32 {
         self.failures
     }

@@ -159,12 +159,12 @@ impl<B: LineBuf, L, const N: usize, S: Store<Line = L>> Endpoint<B, L, N, S> {
         &self.stats
     }
 
-    /// Returns whether there is a connection. It may be dead already: see [`outage`](Self::outage).
+    /// Returns true if there is a connection. It may be dead already: see [`outage`](Self::outage).
     pub fn is_connected(&self) -> bool {
         self.connection.is_some()
     }
 
-    /// Returns whether the peer has shown on this connection that it speaks the protocol: lines may flow.
+    /// Returns true if the peer has shown on this connection that it speaks the protocol: lines may flow.
     pub fn is_up(&self) -> bool {
         self.connection.as_ref().is_some_and(|c| match self.role {
             Role::Server => c.pause != Pause::UntilSignOfLife,
@@ -252,7 +252,7 @@ impl<B: LineBuf, L, const N: usize, S: Store<Line = L>> Endpoint<B, L, N, S> {
         self.outbox.len()
     }
 
-    /// Returns whether there are fewer than `N` lines, so that [`write`](Self::write) takes one if
+    /// Returns true if there are fewer than `N` lines, so that [`write`](Self::write) takes one if
     /// the store has room.
     pub fn has_room(&self) -> bool {
         self.outbox.len() < N
@@ -473,7 +473,7 @@ impl<B: LineBuf, L, const N: usize, S: Store<Line = L>> Endpoint<B, L, N, S> {
         self.window = window;
     }
 
-    /// Returns whether the connection is dead: nothing came for the time-out (a client that has not yet
+    /// Returns true if the connection is dead: nothing came for the time-out (a client that has not yet
     /// had a line waits twice as long, since the server may be busy). The owner closes it.
     pub fn outage(&self, now: Instant) -> bool {
         self.outage_at().is_some_and(|at| now >= at)

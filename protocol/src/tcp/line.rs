@@ -129,7 +129,7 @@ pub fn check_id(id: &str) -> Result<(), BadId> {
     }
 }
 
-/// Returns whether a character shows nothing, looks like an ordinary blank without being one, or
+/// Returns true if a character shows nothing, looks like an ordinary blank without being one, or
 /// changes the direction of the text around it. Two ids that differ in such characters look alike.
 /// The ordinary blank (U+0020) and control characters are not among them.
 pub const fn is_invisible(c: char) -> bool {
@@ -250,7 +250,7 @@ pub trait LineBuf: AsRef<[u8]> {
     fn append(&mut self, bytes: &[u8]) -> Result<(), Full>;
     /// Empties it.
     fn clear(&mut self);
-    /// Returns how many bytes it can hold, full or not.
+    /// Returns the number of bytes that it can hold, full or not.
     fn limit(&self) -> usize;
 }
 

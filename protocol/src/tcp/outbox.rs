@@ -293,7 +293,7 @@ impl<S: Store, const N: usize> Outbox<S, N> {
         used
     }
 
-    /// Returns whether `sent` bytes are the whole line.
+    /// Returns true if `sent` bytes are the whole line.
     pub(super) fn is_complete(&self, ticket: Ticket, sent: usize) -> bool {
         self.bytes(ticket).is_none_or(|(_, text)| sent >= text.len() + 3)
     }

@@ -129,7 +129,7 @@ impl Chip {
         self.stopped = true;
     }
 
-    /// Returns whether it [hangs](Self::hang).
+    /// Returns true if it [hangs](Self::hang).
     pub fn is_hung(&self) -> bool {
         self.stopped
     }

@@ -37,7 +37,7 @@ pub struct Seen {
 }
 
 impl Seen {
-    /// Returns how often the STM32 has reset the ESP8266 after a failure.
+    /// Returns the number of times that the STM32 has reset the ESP8266 after a failure.
     pub fn resets(&self) -> usize {
         self.hooks.iter().filter(|hook| matches!(hook, Hook::Reset(_))).count()
     }

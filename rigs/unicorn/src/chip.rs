@@ -200,7 +200,7 @@ impl Chip {
         }
     }
 
-    /// Returns whether USB's interrupt is enabled, waits, or will be raised.
+    /// Returns true if USB's interrupt is enabled, waits, or will be raised.
     pub fn usb_lives(&self) -> bool {
         self.usb_at.is_some() || self.system.knows(OTG_FS)
     }
@@ -229,7 +229,7 @@ impl Chip {
         self.output(SYN)
     }
 
-    /// Returns whether the reset wire is active (low).
+    /// Returns true if the reset wire is active (low).
     pub fn resets_esp(&self) -> bool {
         !self.output(RESET)
     }
@@ -273,12 +273,12 @@ impl Chip {
         all.into_iter().flatten().min()
     }
 
-    /// Returns whether the watchdog resets the chip now.
+    /// Returns true if the watchdog resets the chip now.
     pub fn bitten(&self) -> bool {
         self.watchdog.bites_at.is_some_and(|at| at <= self.cycles)
     }
 
-    /// Returns how often the watchdog was fed since the last reset.
+    /// Returns the number of times that the watchdog was fed since the last reset.
     pub fn feedings(&self) -> u64 {
         self.watchdog.feedings
     }

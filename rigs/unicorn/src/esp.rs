@@ -142,7 +142,7 @@ impl Esp {
         self.faults.ack_stuck.or(self.ack).unwrap_or(true)
     }
 
-    /// Returns whether its program runs.
+    /// Returns true if its program runs.
     pub fn runs(&self) -> bool {
         self.program.is_some() && !self.hung
     }

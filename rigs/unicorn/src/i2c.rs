@@ -156,7 +156,7 @@ impl Slave {
         self.on() && self.sr1 & ADDR != 0
     }
 
-    /// Returns whether the slave lets the clock of the next byte begin.
+    /// Returns true if the slave lets the clock of the next byte begin.
     fn ready(&mut self, master_reads: bool) -> bool {
         if !self.on() {
             return true;

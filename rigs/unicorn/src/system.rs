@@ -59,7 +59,7 @@ impl System {
         u64::from(self.vtor)
     }
 
-    /// Returns whether an interrupt is enabled, or waits.
+    /// Returns true if an interrupt is enabled, or waits.
     pub fn knows(&self, interrupt: u32) -> bool {
         self.is_enabled(interrupt) || self.pended.contains(&interrupt)
     }

@@ -175,7 +175,7 @@ impl World {
         self.server.stall(self.now + length);
     }
 
-    /// Returns how often a board has connected to the server.
+    /// Returns the number of times that a board has connected to the server.
     pub fn connects(&self, board: usize) -> u32 {
         self.server.connects(board)
     }
@@ -216,7 +216,7 @@ impl World {
     }
 
     /// Stops all programs' writing and lets time pass until everything has arrived, or `limit` is over.
-    /// Returns whether it has.
+    /// Returns true if it has.
     pub fn settle(&mut self, limit: Duration) -> bool {
         self.server.stop_writing();
         for board in &mut self.boards {

@@ -139,7 +139,7 @@ impl Server {
         self.sessions.iter_mut().for_each(|s| s.write_at = None);
     }
 
-    /// Returns how often a board has connected.
+    /// Returns the number of times that a board has connected.
     pub(super) fn connects(&self, board: usize) -> u32 {
         self.sessions[board].endpoint.stats().connects
     }

@@ -32,7 +32,7 @@ impl<D: Dialogue> Dialogue for &mut D {
     }
 }
 
-/// Reports whether there is someone to ask.
+/// Returns true if there is someone to ask.
 pub(super) fn on_terminal() -> bool {
     io::stdin().is_terminal() && io::stderr().is_terminal()
 }

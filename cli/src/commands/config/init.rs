@@ -264,7 +264,7 @@ fn refuse_existing(path: &Path) -> anyhow::Result<()> {
     ))
 }
 
-/// Reports whether something has that name, be it a symbolic link to nowhere.
+/// Returns true if something has that name, be it a symbolic link to nowhere.
 fn exists(path: &Path) -> bool {
     path.symlink_metadata().is_ok()
 }

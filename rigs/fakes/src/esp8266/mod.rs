@@ -125,7 +125,7 @@ impl Board {
         chip.reset(true);
     }
 
-    /// Returns whether a program would start after a reset: one whose checksum is right.
+    /// Returns true if a program would start after a reset: one whose checksum is right.
     pub fn would_start(&self) -> bool {
         boot::start(self.chip().flash.bytes()) == boot::Start::Program
     }

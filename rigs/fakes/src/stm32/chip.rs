@@ -93,18 +93,18 @@ impl Chip {
         self.0.borrow().erased.clone()
     }
 
-    /// Returns whether it was sent off into its program.
+    /// Returns true if it was sent off into its program.
     pub fn started(&self) -> bool {
         self.0.borrow().started
     }
 
-    /// Returns whether a program of its flash runs now. Only the state that a connection left is known: a
+    /// Returns true if a program of its flash runs now. Only the state that a connection left is known: a
     /// chip without any connection so far counts as halted.
     pub fn runs(&self) -> bool {
         self.0.borrow().running
     }
 
-    /// Returns whether a reset would start a program: the stack is in RAM, and the first instruction is
+    /// Returns true if a reset would start a program: the stack is in RAM, and the first instruction is
     /// Thumb code in flash.
     pub fn would_start(&self) -> bool {
         let word = |bytes: &[u8]| bytes.iter().rev().fold(0, |word, &b| (word << 8) | u32::from(b));
