@@ -16,11 +16,12 @@ use std::process::ExitCode;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use tracing::{Event, Level, Subscriber};
-use tracing_subscriber::EnvFilter;
-use tracing_subscriber::filter::LevelFilter;
+use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::fmt::format::Writer;
 use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields};
+use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::registry::LookupSpan;
+use tracing_subscriber::util::SubscriberInitExt;
 
 use crate::exit::{Exit, Failed};
 use crate::global::{Colour, Global};
@@ -100,20 +101,19 @@ pub(crate) fn start(global: &Global) -> anyhow::Result<()> {
         Err(std::env::VarError::NotUnicode(_)) => {
             return Err(Failed::with(Exit::Usage, format!("{FILTER} is not valid UTF-8")));
         }
-        _ => EnvFilter::new(match (global.quiet, global.verbose) {
-            (true, _) => "error",
-            (_, 0) => "warn",
-            (_, 1) => "info",
-            (_, 2) => "debug",
-            _ => "trace",
+        _ => Targets::new().with_default(match (global.quiet, global.verbose) {
+            (true, _) => LevelFilter::ERROR,
+            (_, 0) => LevelFilter::WARN,
+            (_, 1) => LevelFilter::INFO,
+            (_, 2) => LevelFilter::DEBUG,
+            _ => LevelFilter::TRACE,
         }),
     };
-    let _ = tracing_subscriber::fmt()
-        .with_env_filter(filter)
+    let layer = tracing_subscriber::fmt::layer()
         .with_ansi(colour())
         .event_format(Dress)
-        .with_writer(|| Output)
-        .try_init();
+        .with_writer(|| Output);
+    let _ = tracing_subscriber::registry().with(filter).with(layer).try_init();
     Ok(())
 }
 
@@ -139,20 +139,20 @@ const HELP: clap::error::ErrorKind =
 
 /// Returns the filter that `text` describes. `tracing_subscriber` takes any word for the name of a module, and then
 /// shows nothing: a word that is neither a level nor a path of modules is a mistake.
-fn filter(text: &str) -> Result<EnvFilter, String> {
-    for part in text.split(',').map(str::trim).filter(|part| !part.is_empty()) {
-        let (target, level) = part.rsplit_once('=').map_or((part, None), |(t, l)| (t, Some(l)));
+fn filter(text: &str) -> Result<Targets, String> {
+    let parts: Vec<_> = text.split(',').map(str::trim).filter(|part| !part.is_empty()).collect();
+    for part in &parts {
+        let (target, level) = part.rsplit_once('=').map_or((*part, None), |(t, l)| (t, Some(l)));
         let is_level = |word: &str| word.parse::<LevelFilter>().is_ok();
         let is_path = ["pblink", "tracing"].iter().any(|name| target.starts_with(name))
-            || target.contains("::")
-            || target.contains('[');
+            || target.contains("::");
         match level {
             Some(level) if !is_level(level) => return Err(format!("{level:?} is not a level")),
             None if !is_level(part) && !is_path => return Err(format!("{part:?} is not a level")),
             _ => {}
         }
     }
-    EnvFilter::try_new(text).map_err(|_| "its parts are LEVEL or MODULE=LEVEL".to_owned())
+    parts.join(",").parse::<Targets>().map_err(|_| "its parts are LEVEL or MODULE=LEVEL".to_owned())
 }
 
 fn quiet() -> bool {
@@ -235,6 +235,7 @@ mod tests {
             "pblink_server=debug,warn",
             "hyper::client=trace",
             "pblink_serve",
+            " info , ,hyper::client=off,",
         ] {
             assert!(filter(text).is_ok(), "{text}");
         }
