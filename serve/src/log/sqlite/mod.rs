@@ -208,13 +208,17 @@ impl Engine for Sqlite {
     fn purge(&mut self, client: &str) -> Result<(), EngineError> {
         // Freed pages are overwritten: whoever asks for this wants the data to be gone.
         let path = self.folder.log();
-        self.db()?
-            .pragma_update(None, "secure_delete", true)
-            .map_err(|e| from_sqlite(&path, &e))?;
+        let secure = |db: &Connection, secure| {
+            let set = db.pragma_update(None, "secure_delete", secure);
+            set.map_err(|e| from_sqlite(&path, &e))
+        };
+        secure(self.db()?, true)?;
         let purged = self.purge_client(client);
-        self.db()?
-            .pragma_update(None, "secure_delete", false)
-            .map_err(|e| from_sqlite(&path, &e))?;
+        let db = self.db()?;
+        secure(db, false)?;
+        // The write-ahead log has them, too. With a reader in the way it keeps them until it comes round to these
+        // pages again.
+        let _ = db.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()));
         purged
     }
 
