@@ -13,9 +13,10 @@ mod open;
 #[path = "log_sqlite/retain.rs"]
 mod retain;
 
+use std::path::Path;
 use std::sync::Arc;
 
-use pblink_serve::log::{Commit, Kind, Line, OutboxRow, SessionRow};
+use pblink_serve::log::{Commit, EngineError, Kind, Line, OutboxRow, SessionRow, Sqlite};
 use pblink_server::Delivery;
 
 /// Returns a line of "kitchen" with this offset.
@@ -46,4 +47,14 @@ fn row(row: u64) -> OutboxRow {
 /// Returns the session of a client with this last row.
 fn session(state: &[u8], last_row: u64) -> SessionRow {
     SessionRow { state: Some(state.to_vec()), epoch: 1, seq: 3, last_row }
+}
+
+/// Opens a log whose writer is ending.
+fn open_soon(folder: &Path) -> Sqlite {
+    loop {
+        match Sqlite::open(folder) {
+            Err(EngineError::InUse { .. }) => std::thread::yield_now(),
+            other => return other.unwrap(),
+        }
+    }
 }

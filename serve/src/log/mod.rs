@@ -461,6 +461,34 @@ impl Log {
         purged.unwrap_or_else(|| Err(stopped()))
     }
 
+    /// Returns the lines to clients that a restore from a backup has left: nobody knows whether they were sent.
+    pub async fn undetermined(&self) -> Vec<OutboxRow> {
+        self.ask(Request::Undetermined).await.unwrap_or_default()
+    }
+
+    /// Has the undetermined lines of a client, or of all, sent behind those that wait already. Returns their number
+    /// when that is durable.
+    ///
+    /// # Errors
+    /// All of them stay undetermined.
+    pub async fn send_undetermined(&self, client: Option<&str>) -> Result<usize, SendError> {
+        self.release(client, true).await
+    }
+
+    /// Drops the undetermined lines of a client, or of all. Returns their number when that is durable.
+    ///
+    /// # Errors
+    /// All of them stay undetermined.
+    pub async fn drop_undetermined(&self, client: Option<&str>) -> Result<usize, SendError> {
+        self.release(client, false).await
+    }
+
+    async fn release(&self, client: Option<&str>, send: bool) -> Result<usize, SendError> {
+        let client = client.map(Arc::from);
+        let released = self.ask(|reply| Request::Release { client, send, reply }).await;
+        released.unwrap_or(Err(SendError::Stopped))
+    }
+
     /// Writes a copy of the log to `path`, which must not exist, while it is in use.
     ///
     /// # Errors

@@ -1,5 +1,7 @@
 //! The writer: the one thread that commits.
 
+mod held;
+
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -75,6 +77,12 @@ pub(super) enum Request {
         client: Arc<str>,
         reply: oneshot::Sender<Result<(), EngineError>>,
     },
+    Undetermined(oneshot::Sender<Vec<OutboxRow>>),
+    Release {
+        client: Option<Arc<str>>,
+        send: bool,
+        reply: oneshot::Sender<Result<usize, SendError>>,
+    },
     Backup {
         path: std::path::PathBuf,
         reply: oneshot::Sender<Result<(), EngineError>>,
@@ -136,6 +144,11 @@ enum Reply {
         to: oneshot::Sender<Result<(), SendError>>,
     },
     Progress(oneshot::Sender<Result<(), SendError>>),
+    /// Lines that were undetermined.
+    Released {
+        rows: Vec<OutboxRow>,
+        to: held::Answer,
+    },
 }
 
 /// What the next commit holds, and who is concerned.
@@ -163,6 +176,8 @@ pub(super) struct Writer {
     clients: HashMap<Arc<str>, Client>,
     consumers: BTreeMap<Arc<str>, Consumer>,
     keys: HashMap<(Arc<str>, Arc<str>), KeyRow>,
+    /// Lines to clients that a restore has left, until someone decides.
+    undetermined: Vec<OutboxRow>,
     next: u64,
     next_event: u64,
     pending: Pending,
@@ -217,6 +232,7 @@ impl Writer {
             clients,
             consumers,
             keys: keys.map(|key| ((Arc::clone(&key.client), Arc::clone(&key.key)), key)).collect(),
+            undetermined: loaded.undetermined,
             next: loaded.next,
             next_event: loaded.next_event,
             pending: Pending::default(),
@@ -486,6 +502,10 @@ impl Writer {
                 self.pending.since.get_or_insert_with(Instant::now);
             }
             Request::Purge { client, reply } => drop(reply.send(self.purge(&client))),
+            Request::Undetermined(reply) => drop(reply.send(self.undetermined.clone())),
+            Request::Release { client, send, reply } => {
+                self.release(client.as_deref(), send, reply)
+            }
             Request::Backup { path, reply } => {
                 self.pending.urgent = true;
                 let done = self.commit().and_then(|()| self.engine.backup(&path));
@@ -672,6 +692,7 @@ impl Writer {
             self.status.waiting -= client.outbox.len() as u64;
         }
         self.keys.retain(|(id, _), _| **id != *client);
+        self.undetermined.retain(|row| *row.client != *client);
         for consumer in self.consumers.values_mut() {
             consumer.clients.remove(client);
         }
@@ -755,8 +776,12 @@ impl Writer {
         pending.urgent = false;
         let mut moved = Vec::new();
         // The newest first, so that the oldest place is the one that stays.
-        for reply in pending.replies.drain(..).rev() {
+        for reply in std::mem::take(&mut pending.replies).into_iter().rev() {
             match reply {
+                Reply::Released { rows, to } => {
+                    self.hold_again(pending, rows);
+                    drop(to.send(Err(SendError::DiskFull)));
+                }
                 Reply::Sent { to, .. } => drop(to.send(Err(SendError::DiskFull))),
                 Reply::Progress(to) => drop(to.send(Err(SendError::DiskFull))),
                 Reply::Step { consumer, offset, clients, to } => {
@@ -801,6 +826,7 @@ impl Writer {
         }
         for reply in replies {
             match reply {
+                Reply::Released { rows, to } => drop(to.send(Ok(rows.len()))),
                 Reply::Progress(to) | Reply::Step { to, .. } => drop(to.send(Ok(()))),
                 Reply::Sent { client, row, repeated, to } => {
                     let (done, waiting) = oneshot::channel();

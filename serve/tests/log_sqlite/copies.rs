@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use pblink_serve::log::{Commit, Engine, EngineError, KeyRow, Sqlite};
+use pblink_serve::log::{Commit, Engine, EngineError, Keep, KeyRow, Log, Outgoing, Sqlite};
 
 use crate::{lines, row, session};
 
@@ -185,6 +185,45 @@ fn undetermined_lines_are_sent_behind_others_or_dropped() {
     let mut log = assert_restored(&folder, 4);
     assert_eq!(log.drop_undetermined(None).unwrap(), 3);
     assert_eq!(log.undetermined().unwrap(), []);
+}
+
+#[test]
+fn a_server_has_undetermined_lines_sent_or_dropped() {
+    let above = tempfile::tempdir().unwrap();
+    let (folder, backup) = (above.path().join("state"), above.path().join("backup"));
+    drop(log_with_backup(&folder, &backup));
+    Sqlite::restore(&folder, &backup).unwrap();
+    let mut engine = assert_restored(&folder, 2);
+    let mut attic = row(1);
+    attic.client = "attic".into();
+    engine.commit(&Commit { outbox: vec![attic], ..Commit::default() }).unwrap();
+    drop(engine);
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
+    let before = runtime.block_on(async {
+        let log = Log::open(Sqlite::open(&folder).unwrap(), Keep::default()).unwrap().log;
+        let line = Outgoing {
+            client: "kitchen".into(),
+            text: "new".into(),
+            delivery: pblink_server::Delivery::ORDERED,
+        };
+        assert_eq!(log.send(vec![line], None).await.unwrap().row, 4);
+        let held = log.undetermined().await;
+        assert_eq!(log.drop_undetermined(Some("attic")).await.unwrap(), 0, "that one waits");
+        assert_eq!(log.undetermined().await, held);
+        assert_eq!(log.send_undetermined(Some("kitchen")).await.unwrap(), 3);
+        assert_eq!(log.undetermined().await, []);
+        log.stop().await;
+        held
+    });
+    drop(runtime);
+    assert_eq!(before, [row(1), row(2), row(3)]);
+    let mut engine = crate::open_soon(&folder);
+    let loaded = engine.load().unwrap();
+    let kitchen = loaded.outbox.iter().filter(|row| &*row.client == "kitchen");
+    let sent: Vec<_> = kitchen.map(|row| (row.row, &*row.text)).collect();
+    let old = ["to kitchen 1", "to kitchen 2", "to kitchen 3"];
+    assert_eq!(sent, [(4, "new"), (5, old[0]), (6, old[1]), (7, old[2])]);
+    assert_eq!(loaded.undetermined, []);
 }
 
 #[test]

@@ -16,7 +16,7 @@ use pblink_serve::log::{
 };
 use pblink_server::Delivery;
 
-use crate::{line, lines};
+use crate::{line, lines, open_soon};
 
 const LIBRARY: &str = include_str!("faults.c");
 
@@ -275,16 +275,6 @@ fn nothing_is_confirmed_by_a_disk_that_fails() {
     let loaded = open_soon(folder.path()).load().unwrap();
     let texts: Vec<_> = loaded.outbox.iter().map(|row| &*row.text).collect();
     assert!(texts == ["one", "two"] || texts == ["one", "two", "three"], "{texts:?}");
-}
-
-/// Opens a log whose writer is ending.
-fn open_soon(folder: &Path) -> Sqlite {
-    loop {
-        match Sqlite::open(folder) {
-            Err(EngineError::InUse { .. }) => std::thread::yield_now(),
-            other => return other.unwrap(),
-        }
-    }
 }
 
 #[test]
