@@ -45,6 +45,9 @@ fn a_backup_is_made_while_the_log_is_used_and_restored_when_it_is_not() {
     assert!(log.backup(&backup).is_err(), "an existing file is never overwritten");
     log.commit(&lines(6..=9)).unwrap();
     drop(log);
+    // What a restore that was killed has left is nobody's log.
+    fs::write(folder.join("log.db.restoring"), "half").unwrap();
+    assert_eq!(Sqlite::open(&folder).unwrap().load().unwrap().next, 10);
 
     let restored = Sqlite::restore(&folder, &backup).unwrap();
     assert_eq!((restored.report.lines, restored.report.next), (5, 6));
