@@ -12,6 +12,7 @@
 //! An engine that does not outlive the process ([`Memory`]) keeps nothing by itself: with it, a line is acknowledged
 //! when each required consumer has it.
 
+mod clients;
 mod engine;
 mod memory;
 mod model;
@@ -28,6 +29,8 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use pblink_server::{BadText, Delivery, EventKind, Server, SessionState};
 use tokio::sync::{mpsc, oneshot, watch};
 
+use clients::Clients;
+pub use clients::ClientLines;
 pub use engine::{Engine, EngineError, Reader, Retention, Room};
 pub use memory::Memory;
 pub use model::{
@@ -43,6 +46,9 @@ const REQUESTS: usize = 1024;
 
 /// Rows that one call looks at on the disk.
 const SCAN: usize = 10_000;
+
+/// Lines that are looked at for the last one of each client when a log was opened.
+const RECALL: u64 = 100_000;
 
 /// Limits of what the log keeps.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -84,6 +90,7 @@ struct Shared {
     ring: Mutex<Ring>,
     reader: Arc<dyn Reader>,
     status: Mutex<Status>,
+    clients: Mutex<Clients>,
     /// Why the writer has ended, once it has by itself.
     failed: watch::Sender<Option<String>>,
     /// Events that the writer had no time for.
@@ -285,6 +292,7 @@ impl Log {
             ring: Mutex::new(Ring::new(head)),
             reader: engine.reader(),
             status: Mutex::default(),
+            clients: Mutex::default(),
             failed: watch::Sender::new(None),
             events_lost: AtomicU64::new(0),
         });
@@ -324,6 +332,46 @@ impl Log {
     /// Returns the state of the log.
     pub fn status(&self) -> Status {
         lock(&self.shared.status).clone()
+    }
+
+    /// Returns what is known of a client's lines.
+    pub fn client(&self, id: &str) -> ClientLines {
+        lock(&self.shared.clients).get(id)
+    }
+
+    /// Looks for the last line of each client among the newest ones of a log that was opened: what came before
+    /// these 100,000 is not looked at. The server works meanwhile.
+    pub async fn recall(&self) {
+        let mut after = self.head().saturating_sub(RECALL).max(self.first() - 1);
+        while let Ok(page) = self.page(after, 1000, None).await
+            && page.seen > after
+        {
+            after = page.seen;
+            lock(&self.shared.clients).note_old(page.lines);
+            tokio::task::yield_now().await;
+        }
+    }
+
+    /// Returns the offset behind which the lines since this wall-clock time (ms) begin. Where the clock was set
+    /// back, it is one of several places.
+    ///
+    /// # Errors
+    /// If the store cannot be read.
+    pub async fn offset_at(&self, since_ms: u64) -> Result<u64, EngineError> {
+        let (mut low, mut high) = (self.first() - 1, self.head());
+        while low < high {
+            let middle = low.midpoint(high);
+            match self.page(middle, 1, None).await {
+                Ok(page) if page.lines.first().is_some_and(|line| line.at_ms < since_ms) => {
+                    low = middle + 1;
+                }
+                // Deleted meanwhile: it was older than what is there.
+                Err(PageError::Gone { first }) => low = (first - 1).min(high),
+                Err(PageError::Engine(error)) => return Err(error),
+                Ok(_) | Err(PageError::Beyond { .. }) => high = middle,
+            }
+        }
+        Ok(low)
     }
 
     /// Takes what clients of `server` send, and sends them what the log has for them, until it stops. It must

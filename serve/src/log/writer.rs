@@ -211,6 +211,7 @@ impl Writer {
             let client = clients.entry(Arc::clone(&row.client)).or_default();
             client.session.last_row = client.session.last_row.max(row.row);
             client.outbox.push(row);
+            lock(&shared.clients).note_waiting(&row.client, client.outbox.len());
         }
         let mut consumers: BTreeMap<Arc<str>, Consumer> = BTreeMap::new();
         for Cursor { consumer, client, offset } in loaded.cursors {
@@ -691,6 +692,7 @@ impl Writer {
         if let Some(client) = self.clients.remove(client) {
             self.status.waiting -= client.outbox.len() as u64;
         }
+        lock(&self.shared.clients).forget(client);
         self.keys.retain(|(id, _), _| **id != *client);
         self.undetermined.retain(|row| *row.client != *client);
         for consumer in self.consumers.values_mut() {
@@ -805,6 +807,7 @@ impl Writer {
         self.status.lines += commit.lines.len() as u64;
         for id in commit.forgotten {
             self.clients.remove(&id);
+            lock(&self.shared.clients).forget(&id);
         }
         for (id, session) in commit.sessions {
             let client = self.clients.entry(id).or_default();
@@ -813,6 +816,7 @@ impl Writer {
         if let Some(last) = commit.lines.last() {
             let head = last.offset;
             self.next = head + 1;
+            lock(&self.shared.clients).note_lines(&commit.lines);
             let mut ring = lock(&self.shared.ring);
             for line in commit.lines {
                 ring.push(line);
@@ -848,6 +852,12 @@ impl Writer {
             if let Some(client) = self.clients.get_mut(batch.client()) {
                 client.outbox.done(batch.done());
                 self.status.waiting = self.status.waiting.saturating_sub(batch.done() as u64);
+            }
+        }
+        {
+            let mut known = lock(&self.shared.clients);
+            for id in &hungry {
+                known.note_waiting(id, self.clients.get(id).map_or(0, |c| c.outbox.len()));
             }
         }
         if self.engine.is_durable() {
