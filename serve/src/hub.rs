@@ -56,6 +56,9 @@ impl Hub {
         });
         hub.history.expect(server.expected());
         hub.follow(server);
+        if let Some(log) = hub.log.clone() {
+            tokio::spawn(async move { log.recall().await });
+        }
         hub
     }
 

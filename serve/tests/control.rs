@@ -10,7 +10,7 @@ use eventsource_stream::{Event as Message, Eventsource};
 use fixture::{Fake, NASTY, link};
 use futures::{Stream, StreamExt};
 use pblink_serve::control::{
-    Client, ClientError, ControlServer, Notice, ServerInfo, Update, follow_source,
+    Access, Client, ClientError, ControlServer, Notice, ServerInfo, Update, follow_source,
 };
 use pblink_server::{Cause, Event, EventKind, Layer, LinkState, LinkStatus, Report};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -312,9 +312,13 @@ async fn a_web_page_cannot_read_a_local_api_through_its_own_host_name() {
     assert_eq!(raw(address, request).await, 403);
 
     let everywhere = "0.0.0.0:0".parse().unwrap();
-    let server = ControlServer::bind(everywhere, Fake::new(1, 1)).await.unwrap();
+    let access = Access { hosts: vec!["box.lan".into()], ..Access::default() };
+    let server = ControlServer::bind_with(everywhere, Fake::new(1, 1), access).await.unwrap();
     let address = SocketAddr::from(([127, 0, 0, 1], server.address().port()));
-    assert_eq!(raw(address, "GET /healthz HTTP/1.1\r\nHost: box.lan\r\n\r\n").await, 200);
+    for (host, status) in [("box.lan", 200), ("10.0.0.1:8124", 200), ("evil.example", 403)] {
+        let request = format!("GET /healthz HTTP/1.1\r\nHost: {host}\r\n\r\n");
+        assert_eq!(raw(address, &request).await, status, "{host}");
+    }
 }
 
 #[tokio::test]

@@ -5,6 +5,7 @@ use std::fmt::{Display, Write};
 use pblink_server::{Layer, LinkState, LinkStatus};
 
 use super::Source;
+use crate::log::Log;
 
 /// One family: name, type, help, and the value of a link if it has one.
 type Family = (&'static str, &'static str, &'static str, fn(&LinkStatus) -> Option<f64>);
@@ -95,6 +96,9 @@ pub fn metrics(source: &dyn Source) -> String {
     for (link, ms) in links.iter().zip(history.down_ms(links)) {
         sample(&mut out, name, &[("id", &link.id)], ms as f64 / 1e3);
     }
+    if let Some(log) = source.log() {
+        of_log(&mut out, log, links);
+    }
     let name = "pblink_link_down";
     family(&mut out, name, "gauge", "1 for a link that is down, with the layer that is down.");
     for link in links {
@@ -103,6 +107,45 @@ pub fn metrics(source: &dyn Source) -> String {
         }
     }
     out
+}
+
+/// Adds the log, what waits in it, and its consumers.
+fn of_log(out: &mut String, log: &Log, links: &[LinkStatus]) {
+    let status = log.status();
+    let held = u8::from(status.held.is_some());
+    for (name, kind, help, value) in [
+        (
+            "pblink_log_first_offset",
+            "gauge",
+            "Offset of the oldest line that is there.",
+            log.first(),
+        ),
+        ("pblink_log_head_offset", "gauge", "Offset of the newest line.", log.head()),
+        ("pblink_log_commits_total", "counter", "Commits since the start.", status.commits),
+        ("pblink_log_lines_total", "counter", "Lines that these have brought.", status.lines),
+        ("pblink_log_held", "gauge", "1 if lines have to wait at their boards.", held.into()),
+        ("pblink_log_waiting_lines", "gauge", "Lines to all clients, not done.", status.waiting),
+    ] {
+        family(out, name, kind, help);
+        sample(out, name, &[], value);
+    }
+    let name = "pblink_consumer_lag_lines";
+    family(out, name, "gauge", "Lines that the consumer has not consumed.");
+    for consumer in &status.consumers {
+        sample(out, name, &[("consumer", &consumer.name)], consumer.lag);
+    }
+    let name = "pblink_link_waiting_lines";
+    family(out, name, "gauge", "Lines to the client that it has not acknowledged.");
+    for link in links {
+        sample(out, name, &[("id", &link.id)], log.client(&link.id).waiting);
+    }
+    let name = "pblink_link_last_line_seconds";
+    family(out, name, "gauge", "Unix time of the last line from the client.");
+    for link in links {
+        if let Some(line) = log.client(&link.id).last {
+            sample(out, name, &[("id", &link.id)], line.at_ms as f64 / 1e3);
+        }
+    }
 }
 
 fn state_index(state: LinkState) -> u8 {

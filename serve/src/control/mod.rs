@@ -1,27 +1,32 @@
 //! The control API of `pblink serve`: HTTP and server-sent events on 127.0.0.1.
 //!
-//! `pblink monitor`, curl and other programs all read the same things here:
+//! `pblink monitor`, curl and other programs all read the same things here. `docs/API.md` has all of it:
 //!
 //! | path | answer |
 //! |---|---|
-//! | `/healthz` | `ok` |
+//! | `/healthz`, `/readyz` | `ok`; `readyz`: 503 while lines have to wait |
 //! | `/metrics` | Prometheus text format |
-//! | `/api/v1/server` | [`ServerInfo`] |
-//! | `/api/v1/links` | list of [`LinkStatus`] |
-//! | `/api/v1/links/{id}` | one [`LinkStatus`], or 404 |
+//! | `/api/v1/server` | [`ServerAnswer`] |
+//! | `/api/v1/links` | list of [`LinkInfo`] |
+//! | `/api/v1/links/{id}` | one [`LinkInfo`], or 404 |
+//! | `POST /api/v1/links/{id}/lines` | lines to a client: [`Accepted`] |
+//! | `/api/v1/lines?after=OFFSET&client=ID&limit=N&wait=30s` | [`LinePage`], CSV, or server-sent events |
+//! | `/api/v1/consumers`, `GET`, `PUT`, `DELETE /api/v1/consumers/{name}` | [`ConsumerList`], [`ConsumerInfo`] |
 //! | `/api/v1/events?since=SEQ` | server-sent events: history after `SEQ`, then live |
 //! | `/api/v1/outages?since=TIME&client=ID&after=REVISION` | [`OutageList`]; CSV for `Accept: text/csv` |
 //! | `/api/v1/reports?since=TIME&client=ID&after=REVISION` | [`ReportList`]; CSV for `Accept: text/csv` |
+//! | `/api/v1/session` | trades the token for a browser's cookie |
 //!
 //! `TIME` is a length back from now (`24h`), RFC 3339 (`2026-03-01T12:00:00Z`) or milliseconds since 1970. An
 //! outage that lasts has `ended`, `ended_ms` and `lasted_ms` null. `after` gives what is new or has changed
 //! since an answer with that `revision`; revisions, like events, start again with every run of the server.
 //!
-//! The API only reads. It knows the server through [`Source`], so that `serve`, `demo` and tests
+//! Reading is free on this machine; all else needs the [`Token`], see [`Access`]. The API knows the server through [`Source`], so that `serve`, `demo` and tests
 //! can each stand behind it. Events pass through a [`History`], which never makes the server wait:
 //! a reader that is too slow loses events and learns their number. Outages and reports are derived from them
 //! in the history itself ([`Records`]), so that all readers see the same, however late they come.
 
+mod answers;
 mod client;
 mod history;
 mod http;
@@ -29,16 +34,22 @@ mod local;
 mod metrics;
 mod records;
 mod times;
+mod token;
 
+pub use answers::{
+    Accepted, ConsumerInfo, ConsumerKind, ConsumerList, LastLine, Likely, LinePage, LineRecord,
+    LinkInfo, LogInfo, Observed, Refused, ServerAnswer, VERSION,
+};
 pub use client::{Client, ClientError};
 pub use history::{EventStream, History, Notice};
-pub use http::{BindError, ControlServer};
+pub use http::{Access, BindError, ControlServer, routes};
 pub use local::follow_source;
 pub use metrics::metrics;
 pub use records::{
     End, Filter, Finding, LinkReports, Outage, OutageList, Records, ReportList, Sample,
 };
 pub use times::Rfc3339;
+pub use token::{Token, TokenError};
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;

@@ -43,8 +43,23 @@ pub(super) fn since(text: &str, now_ms: u64) -> Option<u64> {
     length(text).map(|ms| now_ms.saturating_sub(ms)).or_else(|| rfc3339(text))
 }
 
+/// Returns a time as HTTP has it, `Sun, 01 Mar 2026 12:00:00 GMT`; `None` before 1970 and after 9999.
+pub(super) fn http_date(time: SystemTime) -> Option<String> {
+    const DAYS: [&str; 7] = ["Thu", "Fri", "Sat", "Sun", "Mon", "Tue", "Wed"];
+    const MONTHS: [&str; 12] =
+        ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
+    let s = time.duration_since(UNIX_EPOCH).ok()?.as_secs();
+    let (year, month, day) = date(s / 86_400);
+    if year > 9999 {
+        return None;
+    }
+    let (weekday, month) = (DAYS[(s / 86_400 % 7) as usize], MONTHS[month as usize - 1]);
+    let (hour, minute, second) = (s / 3600 % 24, s / 60 % 60, s % 60);
+    Some(format!("{weekday}, {day:02} {month} {year:04} {hour:02}:{minute:02}:{second:02} GMT"))
+}
+
 /// Reads a length of time in milliseconds.
-fn length(text: &str) -> Option<u64> {
+pub(super) fn length(text: &str) -> Option<u64> {
     let unit = text.find(|c: char| !c.is_ascii_digit())?;
     let (number, unit) = text.split_at(unit);
     let unit = match unit {
@@ -147,6 +162,17 @@ mod tests {
         ] {
             assert_eq!(Rfc3339(ms).to_string(), text);
         }
+    }
+
+    #[test]
+    fn the_date_of_an_answer_needs_a_clock_that_is_set() {
+        use std::time::Duration;
+        let at = |s| http_date(UNIX_EPOCH + Duration::from_secs(s));
+        assert_eq!(at(0).as_deref(), Some("Thu, 01 Jan 1970 00:00:00 GMT"));
+        assert_eq!(at(784_111_777).as_deref(), Some("Sun, 06 Nov 1994 08:49:37 GMT"));
+        assert_eq!(at(NOON / 1000).as_deref(), Some("Sun, 01 Mar 2026 12:00:00 GMT"));
+        assert_eq!(at(253_402_300_800), None);
+        assert_eq!(http_date(UNIX_EPOCH - Duration::from_secs(1)), None);
     }
 
     #[test]

@@ -29,13 +29,14 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use pblink_server::{BadText, Delivery, EventKind, Server, SessionState};
 use tokio::sync::{mpsc, oneshot, watch};
 
-use clients::Clients;
 pub use clients::ClientLines;
+use clients::Clients;
 pub use engine::{Engine, EngineError, Reader, Retention, Room};
 pub use memory::Memory;
 pub use model::{
     Commit, Cursor, EventRow, KeyRow, Kind, Line, Loaded, LogName, OutboxRow, SessionRow,
 };
+pub use outbox::{MAX_BYTES as MAX_WAITING_BYTES, MAX_LINES as MAX_WAITING};
 use ring::Ring;
 #[cfg(feature = "sqlite")]
 pub use sqlite::{Report, Restored, Sqlite};

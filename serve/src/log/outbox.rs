@@ -9,10 +9,10 @@ use tokio::sync::oneshot;
 use super::model::OutboxRow;
 
 /// Lines to one client that may wait.
-pub(super) const MAX_LINES: usize = 1000;
+pub const MAX_LINES: usize = 1000;
 
-/// Bytes of their texts.
-pub(super) const MAX_BYTES: usize = 256 * 1024;
+/// Bytes of their texts. One line always fits if none waits.
+pub const MAX_BYTES: usize = 256 * 1024;
 
 /// A line that is in the log.
 #[derive(Debug)]

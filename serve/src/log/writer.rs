@@ -485,7 +485,9 @@ impl Writer {
             Request::Sessions(reply) => drop(reply.send(self.sessions())),
             Request::Send { lines, key, reply } => self.on_send(lines, key, reply),
             Request::Register { consumer, required, from, reply } => {
-                drop(reply.send(self.register(consumer, required, from)));
+                let place = self.register(consumer, required, from);
+                self.publish();
+                drop(reply.send(place));
             }
             Request::Unregister { consumer, reply } => {
                 self.consumers.remove(&consumer);
@@ -493,6 +495,7 @@ impl Writer {
                 self.pending.commit.removed.push(consumer);
                 self.pending.since.get_or_insert_with(Instant::now);
                 self.accept_consumed();
+                self.publish();
                 let _ = reply.send(());
             }
             Request::Progress { progress, reply } => self.on_progress(progress, reply),

@@ -1,5 +1,7 @@
 //! A board by hand.
 
+#![allow(dead_code)] // Each test file uses a part.
+
 use std::time::Duration;
 
 use pblink_serve::log::{Engine, Keep, Log, Opened};

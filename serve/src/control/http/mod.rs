@@ -1,33 +1,38 @@
 //! The HTTP server of the control API.
 
+mod access;
+mod body;
+mod consumers;
+mod events;
+mod lines;
+mod listener;
+mod query;
 mod records;
+mod send;
+mod stream;
+mod table;
 
-use std::convert::Infallible;
 use std::io;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::extract::rejection::QueryRejection;
-use axum::extract::{Path, Query, Request, State};
-use axum::http::{HeaderMap, StatusCode, header};
-use axum::middleware::{Next, from_fn};
-use axum::response::sse::{self, KeepAlive, Sse};
+use axum::extract::{Path, Request, State};
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::middleware::{from_fn_with_state, map_response};
 use axum::response::{IntoResponse, Response};
-use axum::routing::get;
-use axum::serve::ListenerExt;
+use axum::routing::{MethodRouter, get, post};
 use axum::{Json, Router};
-use futures::{Stream, StreamExt};
-use serde::Deserialize;
-use serde_json::json;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
-use super::{EventStream, Notice, Source, metrics};
-
-/// Interval at which an event stream without events shows that it lives.
-const KEEP_ALIVE: Duration = Duration::from_secs(5);
+pub use self::access::Access;
+use self::access::Gate;
+use self::stream::{Frames, Streams};
+use super::answers::{LinkInfo, LogInfo, Refused, ServerAnswer, VERSION};
+use super::times::now_ms;
+use super::{Source, metrics};
 
 /// Time that a stop waits for connections whose peers do not take what is left.
 const GRACE: Duration = Duration::from_secs(1);
@@ -54,36 +59,95 @@ pub struct ControlServer {
     task: JoinHandle<()>,
 }
 
+/// What all requests share.
 #[derive(Clone)]
 struct Api {
     source: Arc<dyn Source>,
     stop: CancellationToken,
+    gate: Arc<Gate>,
+    streams: Streams,
+    event_frames: Arc<Frames>,
+    line_frames: Arc<Frames>,
+}
+
+/// Methods and paths, as the documentation has them.
+type Route = (&'static str, &'static [&'static str], fn() -> MethodRouter<Api>);
+
+/// All paths with their methods. The test of the documentation asks for each of them.
+const ROUTES: &[Route] = &[
+    ("/healthz", &["GET"], || get(|| async { "ok" })),
+    ("/readyz", &["GET"], || get(ready)),
+    ("/metrics", &["GET"], || get(show_metrics)),
+    ("/api/v1/server", &["GET"], || get(server)),
+    ("/api/v1/session", &["GET", "POST", "DELETE"], || {
+        get(access::show_session).post(access::open_session).delete(access::close_session)
+    }),
+    ("/api/v1/links", &["GET"], || get(links)),
+    ("/api/v1/links/{id}", &["GET"], || get(one_link)),
+    ("/api/v1/links/{id}/lines", &["POST"], || post(send::send)),
+    ("/api/v1/lines", &["GET"], || get(lines::lines)),
+    ("/api/v1/consumers", &["GET"], || get(consumers::list)),
+    ("/api/v1/consumers/{name}", &["GET", "PUT", "DELETE"], || {
+        get(consumers::show).put(consumers::put).delete(consumers::delete)
+    }),
+    ("/api/v1/outages", &["GET"], || get(records::outages)),
+    ("/api/v1/reports", &["GET"], || get(records::reports)),
+    ("/api/v1/events", &["GET"], || get(events::events)),
+];
+
+/// Returns all paths of the control API with their methods.
+pub fn routes() -> impl Iterator<Item = (&'static str, &'static [&'static str])> {
+    ROUTES.iter().map(|(path, methods, _)| (*path, *methods))
 }
 
 impl ControlServer {
-    /// Serves `source` at `address` (port 0: any free port).
+    /// Serves `source` at `address` (port 0: any free port), for reading on this machine only.
     ///
-    /// The API has no authentication, so any address that is not loopback must be the user's
-    /// explicit choice. On a loopback address requests must also name a loopback host: a web page
-    /// could otherwise read the API through a host name that it points at 127.0.0.1.
+    /// # Errors
+    /// If the address cannot be listened on.
     pub async fn bind(address: SocketAddr, source: Arc<dyn Source>) -> Result<Self, BindError> {
+        Self::bind_with(address, source, Access::default()).await
+    }
+
+    /// Serves `source` at `address` (port 0: any free port) to those who have access.
+    ///
+    /// At most 64 connections and 16 streams of events at a time, so that its descriptors never take those of
+    /// boards. On a loopback address requests must also name a loopback host: a web page could otherwise read the
+    /// API through a host name that it points at 127.0.0.1.
+    ///
+    /// # Errors
+    /// If the address cannot be listened on.
+    pub async fn bind_with(
+        address: SocketAddr,
+        source: Arc<dyn Source>,
+        access: Access,
+    ) -> Result<Self, BindError> {
         let refused = |error| BindError { address, error };
         let listener = TcpListener::bind(address).await.map_err(refused)?;
-        let address = listener.local_addr().map_err(refused)?;
+        Self::serve(listener, source, access).map_err(refused)
+    }
+
+    /// Serves `source` at a socket that listens already, as [`bind_with`](Self::bind_with).
+    ///
+    /// # Errors
+    /// If the socket does not know its address.
+    pub fn serve(
+        listener: TcpListener,
+        source: Arc<dyn Source>,
+        access: Access,
+    ) -> io::Result<Self> {
+        let address = listener.local_addr()?;
         let stop = CancellationToken::new();
-        let router =
-            router(Api { source, stop: stop.clone() }, address.ip().to_canonical().is_loopback());
-        // Events are small and should arrive when they happen.
-        let listener = listener.tap_io(|stream| {
-            let _ = stream.set_nodelay(true);
+        let loopback = address.ip().to_canonical().is_loopback();
+        let router = router(Api {
+            source,
+            stop: stop.clone(),
+            gate: Arc::new(Gate::new(access, loopback)),
+            streams: Streams::default(),
+            event_frames: Arc::default(),
+            line_frames: Arc::default(),
         });
-        let stopped = stop.clone().cancelled_owned();
-        let task = tokio::spawn(async move {
-            if let Err(error) = axum::serve(listener, router).with_graceful_shutdown(stopped).await
-            {
-                tracing::error!("the control API stopped: {error}");
-            }
-        });
+        let task = tokio::spawn(listener::serve(listener, router, stop.clone()));
         Ok(Self { address, stop: stop.drop_guard(), task })
     }
 
@@ -102,62 +166,46 @@ impl ControlServer {
     }
 }
 
-fn router(api: Api, loopback_only: bool) -> Router {
-    let router = Router::new()
-        .route("/healthz", get(|| async { "ok" }))
-        .route("/metrics", get(show_metrics))
-        .route(
-            "/api/v1/server",
-            get(|State(api): State<Api>| async move { Json(api.source.info()) }),
-        )
-        .route(
-            "/api/v1/links",
-            get(|State(api): State<Api>| async move { Json(api.source.links()) }),
-        )
-        .route("/api/v1/links/{id}", get(one_link))
-        .route("/api/v1/outages", get(records::outages))
-        .route("/api/v1/reports", get(records::reports))
-        .route("/api/v1/events", get(events))
-        .fallback(|| async { error(StatusCode::NOT_FOUND, "no such path; see /api/v1/server") })
-        .method_not_allowed_fallback(|| async {
-            error(StatusCode::METHOD_NOT_ALLOWED, "this API only reads: use GET")
-        })
-        .with_state(api);
-    if loopback_only { router.layer(from_fn(check_host)) } else { router }
+fn router(api: Api) -> Router {
+    let mut router = Router::new();
+    for (path, methods, handlers) in ROUTES {
+        let allowed = methods.join(" and ");
+        let refuse = move || {
+            let message = format!("this path only takes {allowed}");
+            async move { error(StatusCode::METHOD_NOT_ALLOWED, message) }
+        };
+        router = router.route(path, handlers().fallback(refuse));
+    }
+    router
+        .fallback(|| async { error(StatusCode::NOT_FOUND, "no such path; see docs/API.md") })
+        .layer(from_fn_with_state(api.clone(), access::check))
+        .layer(map_response(listener::add_date))
+        .with_state(api)
 }
 
+/// Returns an answer that refuses, with what is wrong and what to do.
 fn error(status: StatusCode, message: impl Into<String>) -> Response {
-    (status, Json(json!({ "error": message.into() }))).into_response()
+    let refused = Refused { error: message.into(), log: None, first: None, head: None };
+    (status, Json(refused)).into_response()
 }
 
-async fn check_host(request: Request, next: Next) -> Response {
-    // A request line may carry the whole URL; its host then counts, as HTTP says.
-    let host = request.uri().host().or_else(|| {
-        let host = request.headers().get(header::HOST)?.to_str().ok()?;
-        Some(without_port(host))
-    });
-    if host.is_some_and(is_loopback_name) {
-        next.run(request).await
-    } else {
-        error(
-            StatusCode::FORBIDDEN,
-            "this API is local: ask for it as localhost, 127.0.0.1 or [::1]",
-        )
+/// Returns the answer of a server without a log.
+fn no_log() -> Response {
+    error(StatusCode::NOT_IMPLEMENTED, "this server keeps no log of lines: `pblink serve` does")
+}
+
+/// Returns the answer of one that stops.
+fn stopping() -> Response {
+    let mut response = error(StatusCode::SERVICE_UNAVAILABLE, "the server is stopping");
+    response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+    response
+}
+
+async fn ready(State(api): State<Api>) -> Response {
+    match api.source.log().and_then(|log| log.status().held) {
+        Some(why) => error(StatusCode::SERVICE_UNAVAILABLE, why),
+        None => "ok".into_response(),
     }
-}
-
-fn without_port(host: &str) -> &str {
-    match host.rsplit_once(':') {
-        // "[::1]" has colons but no port.
-        Some((name, port)) if port.bytes().all(|b| b.is_ascii_digit()) => name,
-        _ => host,
-    }
-}
-
-fn is_loopback_name(host: &str) -> bool {
-    let bare = host.strip_prefix('[').and_then(|h| h.strip_suffix(']')).unwrap_or(host);
-    host.eq_ignore_ascii_case("localhost")
-        || bare.parse::<IpAddr>().is_ok_and(|ip| ip.to_canonical().is_loopback())
 }
 
 async fn show_metrics(State(api): State<Api>) -> Response {
@@ -165,73 +213,27 @@ async fn show_metrics(State(api): State<Api>) -> Response {
     ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], text).into_response()
 }
 
-async fn one_link(State(api): State<Api>, Path(id): Path<String>) -> Response {
-    match api.source.link(&id) {
-        Some(link) => Json(link).into_response(),
-        None => error(StatusCode::NOT_FOUND, format!("no link has the id {id:?}")),
-    }
-}
-
-#[derive(Deserialize)]
-struct Since {
-    since: Option<u64>,
-}
-
-async fn events(
-    State(api): State<Api>,
-    query: Result<Query<Since>, QueryRejection>,
-    headers: HeaderMap,
-) -> Response {
-    let Ok(Query(Since { since })) = query else {
-        return error(StatusCode::BAD_REQUEST, "`since` must be the number of an event");
-    };
-    // A browser's EventSource repeats its first URL when it reconnects, and adds this header: the
-    // header is the newer of the two.
-    let last = headers.get("last-event-id").and_then(|v| v.to_str().ok()?.trim().parse().ok());
-    let events = api.source.history().subscribe().after(last.or(since).unwrap_or(0));
-    // An open stream would otherwise hold up the server's stop for ever.
-    let stream = sse_stream(events).take_until(api.stop.cancelled_owned());
-    Sse::new(stream).keep_alive(KeepAlive::new().interval(KEEP_ALIVE)).into_response()
-}
-
-fn sse_stream(events: EventStream) -> impl Stream<Item = Result<sse::Event, Infallible>> {
-    futures::stream::unfold(events, async |mut events| {
-        let notice = events.next().await?;
-        Some((Ok(sse_event(&notice)), events))
+async fn server(State(api): State<Api>, request: Request) -> Json<ServerAnswer> {
+    let local = listener::peer(&request).is_some_and(|peer| peer.ip().to_canonical().is_loopback());
+    let token_file = api.gate.token_file().filter(|_| local);
+    Json(ServerAnswer {
+        program: "pblink".to_owned(),
+        api: VERSION,
+        info: api.source.info(),
+        log: api.source.log().map(LogInfo::of),
+        token_file: token_file.map(|path| path.display().to_string()),
     })
 }
 
-fn sse_event(notice: &Notice) -> sse::Event {
-    match notice {
-        Notice::Event(event) => {
-            // Strings and numbers always serialise; the kind's name is the JSON's own tag.
-            let data = serde_json::to_string(&**event).unwrap_or_default();
-            let kind = serde_json::to_value(&event.kind).unwrap_or_default();
-            sse::Event::default()
-                .id(event.seq.to_string())
-                .event(kind["event"].as_str().unwrap_or("event"))
-                .data(data)
-        }
-        Notice::Lagged(missed) => {
-            sse::Event::default().event("lagged").data(json!({ "missed": missed }).to_string())
-        }
-    }
+async fn links(State(api): State<Api>) -> Json<Vec<LinkInfo>> {
+    let now_ms = now_ms();
+    let links = api.source.links().into_iter();
+    Json(links.map(|link| LinkInfo::of(link, api.source.log(), now_ms)).collect())
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn only_loopback_hosts_pass() {
-        for host in ["localhost", "LOCALHOST:8124", "127.0.0.1", "127.1.2.3:80", "[::1]", "[::1]:9"]
-        {
-            assert!(is_loopback_name(without_port(host)), "{host}");
-        }
-        for host in
-            ["", "evil.example", "localhost.evil.example:8124", "10.0.0.1", "[::2]:80", "::"]
-        {
-            assert!(!is_loopback_name(without_port(host)), "{host}");
-        }
+async fn one_link(State(api): State<Api>, Path(id): Path<String>) -> Response {
+    match api.source.link(&id) {
+        Some(link) => Json(LinkInfo::of(link, api.source.log(), now_ms())).into_response(),
+        None => error(StatusCode::NOT_FOUND, format!("no link has the id {id:?}")),
     }
 }

@@ -1,0 +1,135 @@
+//! `POST /api/v1/links/{id}/lines`.
+
+use reqwest::Method;
+
+use crate::board::soon;
+use crate::{Rig, answer, hold};
+
+const LINES: &str = "/api/v1/links/a/lines";
+
+#[tokio::test]
+async fn each_line_of_a_text_is_sent_and_the_answer_waits_for_the_board() {
+    let rig = Rig::start().await;
+    let mut a = rig.board("a", &[]).await;
+    let post = answer(rig.request(Method::POST, &format!("{LINES}?wait=1min")).body("on\r\noff\n"));
+    let board = async {
+        a.expect(&["00on"]).await;
+        a.say("00").await;
+        a.expect(&["01off"]).await;
+        a.say("01").await;
+    };
+    let ((status, body), ()) = soon(async { tokio::join!(post, board) }).await;
+    let expected =
+        serde_json::json!({ "row": 2, "lines": 2, "repeated": false, "acknowledged": true });
+    assert_eq!((status.as_u16(), body), (200, expected));
+}
+
+#[tokio::test]
+async fn json_has_a_line_or_lines_and_a_delivery() {
+    let rig = Rig::start().await;
+    let mut a = rig.board("a", &[]).await;
+    for (body, row) in [
+        (r#"{"line":"x"}"#, 1),
+        (r#"{"line":"y","delivery":"unordered"}"#, 2),
+        (r#"{"lines":["1","2"],"delivery":"best_effort"}"#, 4),
+    ] {
+        let request = rig.request(Method::POST, LINES).header("Content-Type", "application/json");
+        let (status, answer) = answer(request.body(body)).await;
+        assert_eq!((status.as_u16(), &answer["row"]), (202, &row.into()), "{answer}");
+        assert_eq!(answer["acknowledged"], false);
+    }
+    a.expect(&["00x"]).await;
+    a.say("00").await;
+    a.expect(&["01y"]).await;
+    let (_, link) = rig.get("/api/v1/links/a").await;
+    assert!(link["waiting"].as_u64().unwrap() >= 3, "{link}");
+}
+
+#[tokio::test]
+async fn a_request_that_comes_again_with_its_key_sends_nothing_again() {
+    let rig = Rig::start().await;
+    let mut a = rig.board("a", &[]).await;
+    let request = || rig.request(Method::POST, LINES).header("Idempotency-Key", "k1").body("on");
+    let (status, first) = answer(request()).await;
+    assert_eq!((status.as_u16(), &first["repeated"]), (202, &false.into()));
+    let (status, again) = answer(request()).await;
+    assert_eq!(
+        (status.as_u16(), &again["repeated"], &again["row"]),
+        (202, &true.into(), &first["row"])
+    );
+    a.expect(&["00on"]).await;
+    a.say("00").await;
+    let waits = rig.request(Method::POST, &format!("{LINES}?wait=1min"));
+    let (status, done) = answer(waits.header("Idempotency-Key", "k1").body("on")).await;
+    assert_eq!((status.as_u16(), &done["acknowledged"]), (200, &true.into()));
+    let (_, other) = answer(rig.request(Method::POST, LINES).body("on")).await;
+    assert_eq!(other["row"], 2, "another request is another line");
+}
+
+#[tokio::test]
+async fn what_cannot_be_sent_says_why() {
+    let rig = Rig::start().await;
+    let _a = rig.board("a", &[]).await;
+    let json = "application/json";
+    let long = "x".repeat(1025);
+    let many = "x\n".repeat(1001);
+    let huge = "x".repeat(1 << 20) + "y";
+    for (path, kind, body, status, word) in [
+        ("/api/v1/links/nobody/lines", "text/plain", "x", 404, "no client \"nobody\""),
+        ("/api/v1/links/a%0Ab/lines", "text/plain", "x", 404, "no client's id"),
+        (LINES, "text/plain", "", 400, "no line"),
+        (LINES, "text/plain", "x\n\ny", 400, "empty line"),
+        (LINES, "text/plain", &long, 400, "1025 bytes"),
+        (LINES, json, "{\"line\":\"a\\nb\"}", 400, "newline"),
+        (LINES, json, "{\"lines\":[]}", 400, "no line"),
+        (LINES, json, "{\"line\":1}", 400, "JSON of a line"),
+        (LINES, json, "{}", 400, "send {\"line\""),
+        (LINES, json, "{\"line\":\"x\",\"delivery\":\"fast\"}", 400, "best_effort"),
+        (LINES, "text/plain", &many, 413, "at most 1000 lines"),
+        (LINES, "text/plain", &huge, 413, "1 MB"),
+    ] {
+        let request = rig.request(Method::POST, path).header("Content-Type", kind);
+        let (got, answer) = answer(request.body(body.to_owned())).await;
+        let start = &body[..body.len().min(20)];
+        assert_eq!(got, status, "{start}: {answer}");
+        assert!(answer["error"].as_str().unwrap().contains(word), "{start}: {answer}");
+    }
+    let request = rig.request(Method::POST, LINES).header("Idempotency-Key", "k".repeat(129));
+    assert_eq!(answer(request.body("x")).await.0, 400);
+    assert_eq!(rig.station.log.status().waiting, 0, "nothing of it is sent");
+}
+
+#[tokio::test]
+async fn a_full_outbox_asks_to_come_again() {
+    let rig = Rig::start().await;
+    let _a = rig.board("a", &[]).await;
+    hold(&rig).await;
+    let many = "x\n".repeat(1000);
+    assert_eq!(answer(rig.request(Method::POST, LINES).body(many)).await.0, 202);
+    let response = rig.request(Method::POST, LINES).body("one more").send().await.unwrap();
+    assert_eq!(
+        (response.status().as_u16(), response.headers()["retry-after"].as_bytes()),
+        (429, &b"1"[..])
+    );
+    let error: serde_json::Value = response.json().await.unwrap();
+    assert!(error["error"].as_str().unwrap().contains("1000 lines wait"), "{error}");
+}
+
+#[tokio::test]
+async fn a_server_that_stops_says_so() {
+    let rig = Rig::start().await;
+    let _a = rig.board("a", &[]).await;
+    soon(rig.station.log.stop()).await;
+    assert_eq!(answer(rig.request(Method::POST, LINES).body("x")).await.0, 503);
+    let (status, _) = rig.get("/api/v1/lines?wait=1min").await;
+    assert_eq!(status, 503);
+}
+
+#[tokio::test]
+async fn a_client_that_was_here_once_can_be_sent_to_although_it_is_away() {
+    let rig = Rig::start().await;
+    drop(rig.board("a", &["hello"]).await);
+    assert_eq!(answer(rig.request(Method::POST, LINES).body("later")).await.0, 202);
+    let mut a = rig.board("a", &[]).await;
+    a.expect(&["00later"]).await;
+}
