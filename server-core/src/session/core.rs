@@ -24,6 +24,16 @@ use crate::status::{LinkState, LinkStatus};
 /// Lines of one link that are waiting or unacknowledged; the next writer waits for room.
 pub(crate) const IN_FLIGHT: usize = 64;
 
+/// What was taken for a reader of lines.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Took {
+    Nothing,
+    /// Reports only: their acknowledgements wait.
+    Reports,
+    /// A line, and what reports were before it.
+    Line,
+}
+
 /// See the module's text.
 #[derive(Debug)]
 pub(crate) struct Core {
@@ -46,6 +56,8 @@ pub(crate) struct Core {
     pub(crate) connects: u64,
     /// It is, or was, among the newcomers.
     pub(crate) announced: bool,
+    /// It is from a store.
+    restored: bool,
     /// The owner of the server commits: see [`Builder::commits`](crate::Builder::commits).
     commits: bool,
     /// It is among the sessions that have something to commit.
@@ -74,6 +86,7 @@ impl Core {
             peer: None,
             connects: 0,
             announced: false,
+            restored: false,
             commits: limits.commits,
             queued: false,
             settled: 0,
@@ -169,14 +182,20 @@ impl Core {
 
     /// Returns since when the client is away, if it is and all its lines were taken.
     pub(super) fn idle_since(&self) -> Option<Instant> {
-        let away = matches!(self.link, LinkState::Down { .. }) && self.side.inbox.len() == 0;
+        let absent = match self.link {
+            LinkState::Down { .. } => true,
+            // Known from a store, and not seen since.
+            LinkState::Waiting => self.restored,
+            LinkState::Up => false,
+        };
+        let away = absent && self.side.inbox.len() == 0;
         // The owner's store has lines for it.
         let owed = self.commits && self.endpoint.unacked() > 0;
         (away && !owed).then_some(self.since)
     }
 
     pub(crate) fn is_worth_keeping(&self) -> bool {
-        self.connects > 0 || self.endpoint.unacked() > 0
+        self.connects > 0 || self.restored || self.endpoint.unacked() > 0
     }
 
     /// Looks at bytes that came in.
@@ -349,14 +368,16 @@ impl Core {
 
     /// Takes the oldest waiting line, and accepts it. Reports before it are accepted, too: the reader of
     /// lines has no use for them.
-    pub(crate) fn take_into(&mut self, line: &mut String) -> bool {
+    pub(crate) fn take_into(&mut self, line: &mut String) -> Took {
+        let mut took = Took::Nothing;
         while let Some(taken) = self.side.inbox.take_into(line) {
             self.endpoint.release(taken.receipt);
             if !taken.report {
-                return true;
+                return Took::Line;
             }
+            took = Took::Reports;
         }
-        false
+        took
     }
 
     /// Accepts a line that was lent. False if it is not known (any more).
@@ -408,6 +429,7 @@ impl Core {
 
     /// Takes what is known of the client from a store, before anything has happened.
     pub(crate) fn set_state(&mut self, state: SessionState) {
+        self.restored = true;
         let (window, next) = state.into_parts();
         self.endpoint.set_window(window);
         // Nothing was written yet.

@@ -24,6 +24,7 @@ use tokio::sync::{Notify, Semaphore};
 
 pub(crate) use self::content::Content;
 pub(crate) use self::core::Core;
+use self::core::Took;
 pub(crate) use self::inbox::{Loan, Tag};
 pub(crate) use self::task::run;
 pub(crate) use self::transport::{Incoming, Socket, read_now, split};
@@ -441,19 +442,20 @@ impl Session {
 
     /// Takes the oldest waiting line, and accepts it. `Ok(false)`: there is none yet.
     pub(crate) fn try_read(&self, line: &mut String) -> Result<bool, Closed> {
-        let caught_up = {
+        let (took, caught_up) = {
             let mut state = self.lock();
             let core = state.open()?;
-            if !core.take_into(line) {
+            let took = core.take_into(line);
+            if took == Took::Nothing {
                 return Ok(false);
             }
             core.settle(&self.shared);
-            core.has_caught_up()
+            (took, core.has_caught_up())
         };
         if caught_up {
             self.acknowledge();
         }
-        Ok(true)
+        Ok(took == Took::Line)
     }
 
     /// Sends acknowledgements that wait.
