@@ -1,0 +1,240 @@
+//! A board that writes all the time, through any number of connections, and keeps account.
+
+use std::collections::VecDeque;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use pblink_protocol::delivery::Delivery;
+use pblink_protocol::tcp::endpoint::{Disposition, Endpoint, Host, Receipt, Role, Ticket, Timing};
+use pblink_protocol::tcp::line::Mid;
+use pblink_protocol::time::Instant;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::time::{sleep, timeout};
+
+type End = Endpoint<heapless::Vec<u8, 256>, Vec<u8>, 64>;
+
+/// The link's time-out.
+pub const TIMEOUT: Duration = Duration::from_millis(1000);
+
+/// Pause between two tries to connect.
+const AGAIN: Duration = Duration::from_millis(20);
+
+/// Manners of a board.
+#[derive(Debug, Clone, Copy)]
+pub struct Manners {
+    /// Each line waits for the acknowledgement of those before it.
+    pub ordered: bool,
+    /// It receives as the published client does: a bitmap, and number 0 is always new.
+    pub published: bool,
+}
+
+/// A line that was written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Written {
+    pub text: String,
+    pub guaranteed: bool,
+    pub report: bool,
+}
+
+/// What a board has written, and what it was sent.
+#[derive(Debug)]
+pub struct Account {
+    pub id: String,
+    pub manners: Manners,
+    pub written: Vec<Written>,
+    pub received: Vec<String>,
+    pub connects: u32,
+}
+
+impl Account {
+    /// Returns true if a published client has taken number 0 for new twice: the wire allows no better.
+    pub fn had_first_twice(&self) -> bool {
+        self.manners.published && self.received.len() > 1 && self.received[0] == self.received[1]
+    }
+}
+
+pub struct Board {
+    end: End,
+    account: Account,
+    random: fastrand::Rng,
+    began: tokio::time::Instant,
+    next: u32,
+    /// The published client's receiver, and acknowledgements of it.
+    bitmap: [u8; 32],
+    acks: VecDeque<Mid>,
+    partial: Vec<u8>,
+}
+
+struct Received<'a>(&'a mut Vec<String>);
+
+impl Host<Vec<u8>> for Received<'_> {
+    fn deliver(&mut self, text: &str, _: Receipt) -> Disposition {
+        self.0.push(text.to_owned());
+        Disposition::Taken
+    }
+
+    fn acked(&mut self, _: Ticket, _: Option<Vec<u8>>, _: pblink_protocol::time::Duration) {}
+}
+
+impl Board {
+    pub fn new(id: String, manners: Manners, seed: u64) -> Self {
+        let span = pblink_protocol::time::Duration::from_millis(TIMEOUT.as_millis() as u64);
+        let account =
+            Account { id, manners, written: Vec::new(), received: Vec::new(), connects: 0 };
+        Self {
+            end: End::new(Role::Client, Timing::new(span), heapless::Vec::new()),
+            account,
+            random: fastrand::Rng::with_seed(seed),
+            began: tokio::time::Instant::now(),
+            next: 0,
+            bitmap: [0; 32],
+            acks: VecDeque::new(),
+            partial: Vec::new(),
+        }
+    }
+
+    fn now(&self) -> Instant {
+        Instant::from_micros(self.began.elapsed().as_micros() as u64)
+    }
+
+    /// Writes until `writing` ends, and then until all is acknowledged and every echo is here.
+    pub async fn run(mut self, server: SocketAddr, writing: Arc<AtomicBool>) -> Account {
+        while !self.is_done(&writing) {
+            match TcpStream::connect(server).await {
+                Ok(stream) => {
+                    // Each ends somehow: that is what this is about.
+                    let _ = self.talk(stream, &writing).await;
+                    self.end.on_disconnected();
+                    self.acks.clear();
+                    self.partial.clear();
+                }
+                Err(_) => sleep(AGAIN).await,
+            }
+        }
+        self.account
+    }
+
+    /// Lines that have an echo for certain.
+    fn echoes(&self) -> usize {
+        self.account.written.iter().filter(|line| line.guaranteed && !line.report).count()
+    }
+
+    fn is_done(&self, writing: &AtomicBool) -> bool {
+        let received = self.account.received.iter().filter(|text| !text.starts_with("best"));
+        !writing.load(Ordering::Relaxed)
+            && self.end.unacked() == 0
+            && self.acks.is_empty()
+            && received.count() >= self.echoes() + usize::from(self.account.had_first_twice())
+    }
+
+    async fn talk(&mut self, mut stream: TcpStream, writing: &AtomicBool) -> std::io::Result<()> {
+        stream.set_nodelay(true)?;
+        stream.write_all(format!("{}\n", self.account.id).as_bytes()).await?;
+        self.end.on_connected(self.now());
+        self.account.connects += 1;
+        let (mut input, mut output) = ([0; 4096], [0; 2048]);
+        loop {
+            if writing.load(Ordering::Relaxed) {
+                self.write_some();
+            } else if self.is_done(writing) {
+                return Ok(());
+            }
+            let now = self.now();
+            let mut bytes = Vec::new();
+            while let Some(mid) = self.acks.pop_front() {
+                bytes.extend(mid.digits());
+                bytes.push(b'\n');
+            }
+            loop {
+                let n = self.end.transmit(now, &mut output);
+                if n == 0 {
+                    break;
+                }
+                bytes.extend(&output[..n]);
+            }
+            stream.write_all(&bytes).await?;
+            if self.end.outage(now) {
+                return Ok(());
+            }
+            let pause = self
+                .end
+                .poll_at(now)
+                .map_or(TIMEOUT, |at| Duration::from_micros(at.since(now).as_micros()));
+            // It writes a little at a time.
+            match timeout(pause.min(Duration::from_millis(5)), stream.read(&mut input)).await {
+                Ok(Ok(0)) => return Ok(()),
+                Ok(Ok(n)) => self.on_bytes(&input[..n]),
+                Ok(Err(error)) => return Err(error),
+                Err(_) => {}
+            }
+        }
+    }
+
+    fn on_bytes(&mut self, bytes: &[u8]) {
+        let now = self.now();
+        if !self.account.manners.published {
+            self.end.on_bytes(now, bytes, &mut Received(&mut self.account.received));
+            return;
+        }
+        self.partial.extend(bytes);
+        while let Some(end) = self.partial.iter().position(|&byte| byte == b'\n') {
+            let line: Vec<u8> = self.partial.drain(..=end).collect();
+            let mid = (line.len() > 3).then(|| Mid::parse([line[0], line[1]])).flatten();
+            let Some(mid) = mid else {
+                self.end.on_bytes(now, &line, &mut Received(&mut self.account.received));
+                continue;
+            };
+            // The endpoint has to know that the server speaks.
+            self.end.on_bytes(now, b"\n", &mut Received(&mut self.account.received));
+            if self.is_new(mid) {
+                let text = String::from_utf8_lossy(&line[2..line.len() - 1]).into_owned();
+                self.account.received.push(text);
+            }
+            self.acks.push_back(mid);
+        }
+    }
+
+    /// As micropython-iot's client decides.
+    fn is_new(&mut self, mid: Mid) -> bool {
+        let byte = usize::from(mid.0 >> 3);
+        if mid.0 == 0 {
+            self.bitmap = [0; 32];
+        }
+        let new = self.bitmap[byte] & (1 << (mid.0 & 7)) == 0;
+        self.bitmap[byte] |= 1 << (mid.0 & 7);
+        self.bitmap[(byte + 16) & 31] = 0;
+        new
+    }
+
+    fn write_some(&mut self) {
+        for _ in 0..self.random.u8(0..6) {
+            if !self.end.has_room() {
+                return;
+            }
+            let n = self.next;
+            // A report is number 0 of every board.
+            let (text, guaranteed, report) = match (n, self.random.u8(0..10)) {
+                (0, _) => (r#"{"pblink":{"report":[1,1,30000]}}"#.to_owned(), true, true),
+                (_, 0) => (format!(r#"{{"pblink":{{"report":[1,{n},30000]}}}}"#), true, true),
+                (_, 1 | 2) => (format!("best effort {n}"), false, false),
+                // The first lines differ, so that one that comes twice is seen.
+                (20.., 3..6) => ("motion".to_owned(), true, false),
+                _ => (format!("line {n}"), true, false),
+            };
+            let delivery = match (guaranteed, self.account.manners.ordered) {
+                (false, _) => Delivery::BestEffort,
+                (true, true) => Delivery::ORDERED,
+                (true, false) => Delivery::UNORDERED,
+            };
+            let now = self.now();
+            if self.end.write(now, text.clone().into_bytes(), delivery).is_err() {
+                return;
+            }
+            self.next += 1;
+            self.account.written.push(Written { text, guaranteed, report });
+        }
+    }
+}

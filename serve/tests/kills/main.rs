@@ -1,0 +1,340 @@
+//! `kill -9` at random instants under load: nothing that was acknowledged is lost, nothing is doubled, in the log
+//! and at the boards. The server is a process of its own, with the log on disk and `echo` as its consumer.
+//!
+//! `PBLINK_KILLS` says how often (20), `PBLINK_SEED` which instants.
+
+mod board;
+
+use std::collections::HashMap;
+use std::io::{BufRead, BufReader, Write};
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use board::{Account, Board, Manners, TIMEOUT};
+use pblink_serve::consumers::{self, App};
+use pblink_serve::hub::Hub;
+use pblink_serve::log::{
+    Commit, Engine, EngineError, Keep, Kind, Line, Loaded, Log, Opened, Reader, Retention, Sqlite,
+};
+use pblink_server::Server;
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+
+/// Boards that write at a time.
+const BOARDS: u64 = 40;
+
+/// Nothing here takes this long unless it hangs.
+const HANGS: Duration = Duration::from_secs(300);
+
+/// The server of these tests is this program with this set: folder, address, fault.
+const SERVER: &str = "PBLINK_KILLS_SERVER";
+
+/// A fault that the test has to find.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Fault {
+    None,
+    /// Commits return before they are on the disk.
+    Eager,
+}
+
+/// An engine that says that it has stored what it will store a little later.
+struct Eager {
+    reader: Arc<dyn Reader>,
+    commits: std::sync::mpsc::SyncSender<Commit>,
+    loaded: Option<Loaded>,
+}
+
+impl Eager {
+    fn new(mut engine: Sqlite) -> Self {
+        let (reader, loaded) = (engine.reader(), engine.load().unwrap());
+        let (commits, receiver) = std::sync::mpsc::sync_channel::<Commit>(1000);
+        std::thread::spawn(move || {
+            while let Ok(commit) = receiver.recv() {
+                // As a disk that has a cache and does not say so.
+                std::thread::sleep(Duration::from_millis(2));
+                engine.commit(&commit).unwrap();
+            }
+        });
+        Self { reader, commits, loaded: Some(loaded) }
+    }
+}
+
+impl Engine for Eager {
+    fn load(&mut self) -> Result<Loaded, EngineError> {
+        Ok(self.loaded.take().unwrap())
+    }
+
+    fn commit(&mut self, commit: &Commit) -> Result<(), EngineError> {
+        self.commits.send(commit.clone()).unwrap();
+        Ok(())
+    }
+
+    fn reopen(&mut self) -> Result<(), EngineError> {
+        Ok(())
+    }
+
+    fn retain(&mut self, _: Retention, _: u64) -> Result<(u64, bool), EngineError> {
+        Ok((1, false))
+    }
+
+    fn purge(&mut self, _: &str) -> Result<(), EngineError> {
+        Ok(())
+    }
+
+    fn is_durable(&self) -> bool {
+        true
+    }
+
+    fn backup(&mut self, _: &Path) -> Result<(), EngineError> {
+        Ok(())
+    }
+
+    fn reader(&self) -> Arc<dyn Reader> {
+        Arc::clone(&self.reader)
+    }
+}
+
+/// The server's process: not a test, unless it is started as one.
+#[test]
+fn server() {
+    let Ok(what) = std::env::var(SERVER) else { return };
+    let [folder, address, fault] = what.split('|').collect::<Vec<_>>()[..] else {
+        panic!("{what}")
+    };
+    let engine = Sqlite::open(Path::new(folder)).unwrap();
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        let Opened { log, sessions, .. } = match fault {
+            "Eager" => Log::open(Eager::new(engine), Keep::default()),
+            _ => Log::open(engine, Keep::default()),
+        }
+        .unwrap();
+        let builder = Server::builder().timeout(TIMEOUT).commits(true).restore_states(sessions);
+        let server = builder.listen(address.parse().unwrap()).bind().await.unwrap();
+        // Before the first line: the consumer has its place.
+        let hub = Hub::with_log(server.clone(), log.clone(), TIMEOUT, "echo");
+        let (passed, _lines) = mpsc::channel(1);
+        let ending = CancellationToken::new();
+        let echo = consumers::run(hub, log.clone(), App::Echo, true, passed, ending.clone());
+        let echo = tokio::spawn(echo);
+        while log.status().consumers.iter().all(|consumer| !consumer.running) {
+            tokio::task::yield_now().await;
+        }
+        log.attach(server.clone()).await;
+        println!("\nlistening {}", server.local_addr());
+        std::io::stdout().flush().unwrap();
+        // It ends in order when its standard input does.
+        let ended = tokio::task::spawn_blocking(|| std::io::read_to_string(std::io::stdin()));
+        ended.await.unwrap().unwrap();
+        server.shutdown().await;
+        ending.cancel();
+        echo.await.unwrap();
+        log.stop().await;
+    });
+}
+
+/// A process of the server. It is killed when it is dropped.
+struct Process {
+    child: Child,
+    address: SocketAddr,
+}
+
+impl Process {
+    fn start(folder: &Path, address: SocketAddr, fault: Fault) -> Self {
+        let mut child = Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", "server", "--nocapture", "--test-threads=1"])
+            .env(SERVER, format!("{}|{address}|{fault:?}", folder.display()))
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        let listening = lines.find_map(|line| {
+            Some(line.ok()?.strip_prefix("listening ")?.parse().expect("an address"))
+        });
+        // Whatever else it says must not fill its pipe.
+        std::thread::spawn(move || lines.count());
+        Self { child, address: listening.expect("the server starts") }
+    }
+
+    fn kill(mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+
+    fn stop(mut self) {
+        drop(self.child.stdin.take());
+        assert!(self.child.wait().unwrap().success());
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        // It may have ended.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Result of a run.
+#[derive(Default, PartialEq, Eq)]
+struct Ledger {
+    /// Guaranteed lines that are not in the log, or have no echo.
+    lost: Vec<String>,
+    /// Lines that are there more often than they were written.
+    doubled: Vec<String>,
+    /// Boards whose ordered lines are not in order.
+    disordered: Vec<String>,
+}
+
+impl std::fmt::Debug for Ledger {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        for (what, names) in
+            [("lost", &self.lost), ("doubled", &self.doubled), ("in disorder", &self.disordered)]
+        {
+            write!(f, "{} {what} {:?}; ", names.len(), &names[..names.len().min(5)])?;
+        }
+        Ok(())
+    }
+}
+
+impl Ledger {
+    /// Compares what `account` has written with what came of it.
+    fn check(&mut self, what: &str, account: &Account, found: &[String], reports: bool) {
+        let mut left: HashMap<&str, (i64, bool)> = HashMap::new();
+        for line in account.written.iter().filter(|line| reports || !line.report) {
+            let entry = left.entry(&line.text).or_insert((0, line.guaranteed));
+            entry.0 += 1;
+        }
+        for text in found {
+            left.entry(text).or_insert((0, true)).0 -= 1;
+        }
+        // The echo with number 0 is always new for a published client.
+        let excuse = (!reports && account.had_first_twice()).then(|| found.first()).flatten();
+        for (text, (count, guaranteed)) in left {
+            let name = || format!("{what} {}: {text}", account.id);
+            if count > 0 && guaranteed {
+                self.lost.push(name());
+            } else if count < 0 && !(count == -1 && excuse.is_some_and(|first| first == text)) {
+                self.doubled.push(name());
+            }
+        }
+        if account.manners.ordered {
+            let wanted = account.written.iter().filter(|line| line.guaranteed);
+            let wanted = wanted.filter(|line| reports || !line.report).map(|line| &*line.text);
+            // A best-effort line may overtake those that are repeated.
+            let found = found.iter().map(|text| &**text).filter(|text| !text.starts_with("best"));
+            let in_order =
+                wanted.clone().eq(found.clone()) || excuse.is_some() && wanted.eq(found.skip(1));
+            if !in_order {
+                self.disordered.push(format!("{what} {}", account.id));
+            }
+        }
+    }
+}
+
+fn read(folder: &Path) -> Vec<Line> {
+    let mut engine = Sqlite::open(folder).unwrap();
+    engine.load().unwrap();
+    let reader = engine.reader();
+    let mut lines: Vec<Line> = Vec::new();
+    loop {
+        let after = lines.last().map_or(0, |line| line.offset);
+        let (more, _) = reader.lines(after, 10_000, 10_000, None).unwrap();
+        if more.is_empty() {
+            return lines;
+        }
+        lines.extend(more);
+    }
+}
+
+fn number(name: &str, default: u64) -> u64 {
+    std::env::var(name).map_or(default, |text| text.parse().expect("a number"))
+}
+
+/// Boards write while the server is killed this often.
+fn run(kills: u64, fault: Fault) -> Ledger {
+    let folder = tempfile::tempdir().unwrap();
+    let path: PathBuf = folder.path().join("state");
+    let seed = number("PBLINK_SEED", fastrand::u64(..));
+    println!("{kills} kills, PBLINK_SEED={seed}");
+    let mut random = fastrand::Rng::with_seed(seed);
+    let mut server = Process::start(&path, "127.0.0.1:0".parse().unwrap(), fault);
+    let address = server.address;
+    let writing = Arc::new(AtomicBool::new(true));
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
+    let boards: Vec<_> = (0..BOARDS)
+        .map(|n| {
+            let manners = Manners { ordered: n % 2 == 0, published: n % 5 == 0 };
+            let board = Board::new(format!("board {n}"), manners, seed ^ n);
+            runtime.spawn(board.run(address, Arc::clone(&writing)))
+        })
+        .collect();
+    for _ in 0..kills {
+        // The instant is the fault.
+        std::thread::sleep(Duration::from_millis(random.u64(50..600)));
+        server.kill();
+        server = Process::start(&path, address, fault);
+    }
+    writing.store(false, Ordering::Relaxed);
+    // A board that waits for what is lost waits for ever.
+    let deadline = tokio::time::Instant::now() + patience(fault);
+    let accounts: Vec<Account> = runtime.block_on(async {
+        let mut accounts = Vec::new();
+        for board in boards {
+            match tokio::time::timeout_at(deadline, board).await {
+                Ok(account) => accounts.push(account.unwrap()),
+                Err(_) if fault != Fault::None => {}
+                Err(_) => panic!("a board waits for ever"),
+            }
+        }
+        accounts
+    });
+    server.stop();
+    let mut by_client: HashMap<String, Vec<String>> = HashMap::new();
+    let mut last = 0;
+    for line in read(&path) {
+        assert_eq!(line.offset, last + 1, "offsets have no gaps");
+        last = line.offset;
+        assert_eq!(line.kind == Kind::Report, line.text.starts_with('{'));
+        by_client.entry(line.client.to_string()).or_default().push(line.text.to_string());
+    }
+    let mut ledger = Ledger::default();
+    for account in &accounts {
+        let found = by_client.remove(&account.id).unwrap_or_default();
+        ledger.check("log", account, &found, true);
+        ledger.check("board", account, &account.received, false);
+        if fault == Fault::None {
+            assert!(u64::from(account.connects) > kills / 2, "it was there most of the time");
+        }
+    }
+    let missing = BOARDS as usize - accounts.len();
+    ledger.lost.extend((0..missing).map(|_| "a board waits for ever".to_owned()));
+    let written: usize = accounts.iter().map(|account| account.written.len()).sum();
+    println!("{last} lines in the log, {written} written");
+    ledger
+}
+
+fn patience(fault: Fault) -> Duration {
+    match fault {
+        Fault::None => HANGS,
+        Fault::Eager => 3 * TIMEOUT,
+    }
+}
+
+#[test]
+fn kills_at_any_instant_lose_and_double_nothing() {
+    let ledger = run(number("PBLINK_KILLS", 20), Fault::None);
+    assert_eq!(ledger, Ledger::default());
+}
+
+#[test]
+fn a_server_that_acknowledges_before_its_commit_is_found_out() {
+    let ledger = run(number("PBLINK_KILLS", 20), Fault::Eager);
+    assert_ne!(ledger, Ledger::default(), "the fault was not found");
+    println!("found: {} lost, {} doubled", ledger.lost.len(), ledger.doubled.len());
+}
