@@ -2,7 +2,7 @@
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStderr, ChildStdout, Command, Stdio};
 use std::sync::OnceLock;
 
@@ -51,15 +51,16 @@ pub struct Serve {
 
 impl Serve {
     /// Starts `pblink serve` with the application `echo` for one client, on this port or, if that is 0,
-    /// on any. Silence for a second is an outage. Returns when it listens.
+    /// on any, with its log in this folder. Silence for a second is an outage. Returns when it listens.
     ///
     /// # Panics
     /// If it does not start.
-    pub async fn start(client: &str, port: u16) -> Self {
+    pub async fn start(client: &str, port: u16, state: &Path) -> Self {
         let listen = format!("127.0.0.1:{port}");
         let mut child = Command::new(block_in_place(program))
             .args(["serve", "--listen", &listen, "--client", client, "--timeout-ms", "1000"])
-            .args(["--app", "echo", "--control", "127.0.0.1:0", "--json"])
+            .args(["--app", "echo", "--control", "127.0.0.1:0", "--json", "--state"])
+            .arg(state)
             .current_dir(std::env::temp_dir())
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
@@ -125,21 +126,17 @@ impl Serve {
         self.child.kill().expect("our child");
     }
 
-    /// Stops it with SIGTERM. Returns the number of lines that it reports as left behind: not acknowledged
-    /// by the client, or not read by the application.
+    /// Stops it with SIGTERM.
     ///
     /// # Panics
     /// If it does not end well.
-    pub fn stop(mut self) -> usize {
+    pub fn stop(mut self) {
         let pid = self.child.id().to_string();
         let sent = Command::new("kill").args(["-TERM", &pid]).status();
         assert!(sent.is_ok_and(|status| status.success()), "kill -TERM {pid}");
         let status = block_in_place(|| self.child.wait()).expect("our child");
         let said = self.said.take().and_then(|said| said.join().ok()).unwrap_or_default();
         assert!(status.success(), "the server ended with {status}:\n{said}");
-        let left = said.lines().find(|line| line.contains("not acknowledged"));
-        let words = left.unwrap_or_default().split(|c: char| !c.is_ascii_digit());
-        words.filter_map(|word| word.parse::<usize>().ok()).sum()
     }
 }
 
