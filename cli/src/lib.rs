@@ -24,6 +24,7 @@ pub mod output;
 mod runtime;
 pub mod settings;
 mod signals;
+pub mod state;
 
 use std::process::ExitCode;
 

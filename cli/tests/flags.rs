@@ -10,6 +10,7 @@ use tempfile::TempDir;
 fn pblink(folder: &Path, args: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_pblink"));
     command.args(args).stdin(Stdio::null()).env_remove("PBLINK_LOG").current_dir(folder);
+    command.env("XDG_STATE_HOME", folder.join("state")).env_remove("STATE_DIRECTORY");
     command
 }
 

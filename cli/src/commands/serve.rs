@@ -3,7 +3,7 @@
 mod reach;
 
 use std::io::{IsTerminal, stdin, stdout};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use pblink_serve::consumers::{self, App, Passed};
 use pblink_serve::control::{self, ControlServer, Source};
 use pblink_serve::hub::Hub;
-use pblink_serve::log::{Keep, Log, Memory, Opened};
+use pblink_serve::log::{EngineError, Keep, Log, Memory, Opened};
 use pblink_server::{BindError, SavedSessions, Server};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
@@ -28,6 +28,7 @@ use crate::output::stdout::unbuffered;
 use crate::runtime;
 use crate::settings::{Settings, limits};
 use crate::signals::{Signal, Signals, survive_file_limit};
+use crate::state::State;
 
 /// Time that applications and printer have for what was acknowledged, once the server is to stop.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -51,12 +52,15 @@ Flags override pblink.toml, and that overrides the defaults. Without pblink.toml
 clients, it listens on 127.0.0.1 only, where no board can reach it: --listen, --any-client or a list of \
 clients in pblink.toml open it. What happens is printed line by line; `pblink monitor` shows it on a screen.
 
-ctrl-C, SIGTERM and SIGHUP stop the server cleanly: it waits for acknowledgements that are due, and up to \
-5 s for lines that are still to be printed. A second signal does not wait. A line is acknowledged to its \
-board when it is printed: if standard output is a pipe whose reader has gone away, the server stops; if its \
-disk is full, lines are held until there is room.
+A line is acknowledged to its board when it is in the log, a file in the folder that --state names: a server \
+that is killed at any moment loses none, and what was not printed is printed when it runs again. With \
+--state off it is acknowledged when it is printed. If standard output is a pipe whose reader has gone away, the \
+server stops; if a disk is full, lines wait until there is room.
 
-Exit codes: 0 stopped by a signal or by `q`, 1 standard output cannot be written, 2 wrong flags, 3 wrong \
+ctrl-C, SIGTERM and SIGHUP stop the server cleanly: it waits up to 5 s for lines that are still to be printed. \
+A second signal does not wait.
+
+Exit codes: 0 stopped by a signal or by `q`, 1 standard output or the log cannot be written, 2 wrong flags, 3 wrong \
 configuration, 4 the address cannot be listened on, 130 stopped by a second signal.")]
 pub struct Args {
     /// Configuration file. Without it ./pblink.toml is used if it exists.
@@ -83,6 +87,10 @@ pub struct Args {
     /// Address and port of the control API, for `pblink monitor` and other programs, or `off`.
     #[arg(long, value_name = "ADDR:PORT|off")]
     pub control: Option<Control>,
+    /// Folder of the log, or `off` to keep lines in memory only. Without it: what pblink.toml says, else
+    /// $XDG_STATE_HOME/pblink/PORT, or what systemd gives a service.
+    #[arg(long, value_name = "DIR|off")]
+    pub state: Option<State>,
     /// Show the screen of `pblink monitor` instead of printing; `q` stops the server. Without a terminal
     /// it prints.
     #[arg(long, conflicts_with = "json")]
@@ -182,7 +190,7 @@ async fn open(args: &Args, settings: &Settings) -> anyhow::Result<Station> {
     let link_timeout = Duration::from_millis(args.timeout_ms.unwrap_or(config.timeout_ms).into());
     let app = args.app.unwrap_or(config.app);
     let (listen, clients) = reach::choose(args, settings);
-    let Opened { log, sessions, .. } = Log::open(Memory::new(""), Keep::default())?;
+    let Opened { log, sessions, .. } = open_log(args, settings, listen.address.port())?;
     let mut builder = Server::builder().listen(listen.address).timeout(link_timeout);
     builder = builder.commits(true).restore_states(sessions);
     if !clients.is_empty() {
@@ -203,6 +211,52 @@ async fn open(args: &Args, settings: &Settings) -> anyhow::Result<Station> {
     log.attach(server.clone()).await;
     let hub = Hub::with_log(server, log.clone(), link_timeout, app.to_string());
     Ok(Station { hub, log, app })
+}
+
+/// Opens the log where flags and `pblink.toml` want it.
+fn open_log(args: &Args, settings: &Settings, port: u16) -> anyhow::Result<Opened> {
+    let state = args.state.as_ref().unwrap_or(&settings.server.state);
+    // A flag is meant as it is typed; a key, as the file's other paths, from where the file is.
+    let base = if args.state.is_some() { PathBuf::new() } else { settings.folder().into() };
+    let folder = match (state, port) {
+        (State::Usual, 0) => {
+            note(
+                "the system chooses the port, so that there is no folder for it: lines are kept in memory \
+                  only (--state DIR keeps them)",
+            );
+            None
+        }
+        _ => state.folder(port, &base)?,
+    };
+    let server = &settings.server;
+    let keep = Keep {
+        age: Duration::from_secs(u64::from(server.keep_days) * 24 * 3600),
+        bytes: u64::from(server.keep_mb) * 1_000_000,
+        commit_every: Duration::from_millis(server.commit_every_ms.into()),
+    };
+    let opened = match folder {
+        None => Log::open(Memory::new("memory"), keep),
+        Some(folder) => on_disk(&folder, keep),
+    };
+    opened.map_err(|error| Failed::with(Exit::Failure, error.to_string()))
+}
+
+#[cfg(feature = "sqlite")]
+fn on_disk(folder: &Path, keep: Keep) -> Result<Opened, EngineError> {
+    let engine = pblink_serve::log::Sqlite::open(folder)?;
+    say(format_args!("the log is in {}", folder.display()));
+    Log::open(engine, keep)
+}
+
+#[cfg(not(feature = "sqlite"))]
+fn on_disk(folder: &Path, _: Keep) -> Result<Opened, EngineError> {
+    Err(EngineError::Io {
+        path: folder.display().to_string(),
+        why:
+            "this pblink was built without the feature sqlite, and cannot keep a log on disk: use \
+              --state off"
+                .to_owned(),
+    })
 }
 
 /// Prints on a thread of its own: a reader that hangs blocks it, and must hold up neither a connection nor

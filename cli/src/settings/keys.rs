@@ -14,7 +14,7 @@ use crate::address::{Control, is_host, parse_ip};
 pub(crate) type Entry = Key<Settings>;
 
 /// All keys, in the order of the template.
-pub(crate) static KEYS: [Entry; 15] = [
+pub(crate) static KEYS: [Entry; 19] = [
     Key {
         path: "server.host",
         rule: Rule::Text,
@@ -68,6 +68,38 @@ pub(crate) static KEYS: [Entry; 15] = [
         allowed: "an IP address and port, such as \"127.0.0.1:8124\", or \"off\"",
         put: |s, _, v| set(&mut s.server.control, v.text()?.parse::<Control>().ok()?.0),
         get: |s| s.server.control.map_or("off".into(), |a| a.to_string().into()),
+    },
+    Key {
+        path: "server.state",
+        rule: Rule::Text,
+        allowed: "a folder for the log of lines, \"off\" (in memory only), or \"\" (the usual folder of this user \
+                  or service)",
+        put: |s, _, v| {
+            let text = v.text().filter(|text| !text.contains(char::is_control))?;
+            set(&mut s.server.state, text.parse().ok()?)
+        },
+        get: |s| s.server.state.to_string().into(),
+    },
+    Key {
+        path: "server.keep_days",
+        rule: Rule::Number(limits::KEEP_DAYS),
+        allowed: "",
+        put: |s, _, v| set(&mut s.server.keep_days, v.number()?),
+        get: |s| Value::Integer(s.server.keep_days.into()),
+    },
+    Key {
+        path: "server.keep_mb",
+        rule: Rule::Number(limits::KEEP_MB),
+        allowed: "",
+        put: |s, _, v| set(&mut s.server.keep_mb, v.number()?),
+        get: |s| Value::Integer(s.server.keep_mb.into()),
+    },
+    Key {
+        path: "server.commit_every_ms",
+        rule: Rule::Number(limits::COMMIT_EVERY),
+        allowed: "",
+        put: |s, _, v| set(&mut s.server.commit_every_ms, v.number()?),
+        get: |s| Value::Integer(s.server.commit_every_ms.into()),
     },
     Key {
         path: "wifi.ssid",

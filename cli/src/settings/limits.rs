@@ -31,6 +31,16 @@ pub(crate) const TIMEOUT: Limits = Limits {
 pub(crate) const REPORT: Limits =
     Limits { least: 0, most: 86_400, default: DEFAULT_REPORT_S, unit: Some(Unit::Seconds) };
 
+/// `server.keep_days`
+pub(crate) const KEEP_DAYS: Limits = Limits::number(1, 3650, 7);
+
+/// `server.keep_mb`
+pub(crate) const KEEP_MB: Limits = Limits::number(1, 1_000_000, 1000);
+
+/// `server.commit_every_ms`
+pub(crate) const COMMIT_EVERY: Limits =
+    Limits { least: 0, most: 10_000, default: 0, unit: Some(Unit::Milliseconds) };
+
 impl Limits {
     /// Returns the limits of a number that is not a time.
     pub(crate) const fn number(least: u32, most: u32, default: u32) -> Self {

@@ -40,6 +40,7 @@ pub use pblink_serve::consumers::App;
 
 use crate::address::host_port;
 use crate::exit::{Exit, Failed};
+use crate::state::State;
 
 pub(crate) use json_schema::text as json_schema;
 pub(crate) use keys::{Entry, KEYS, entry, log_name};
@@ -97,6 +98,14 @@ pub struct Server {
     pub app: App,
     /// Address of the control API; `None` is "off".
     pub control: Option<SocketAddr>,
+    /// Place of the log, as written.
+    pub state: State,
+    /// Days for which lines are kept.
+    pub keep_days: u32,
+    /// Megabytes of lines that are kept.
+    pub keep_mb: u32,
+    /// The least time between two commits of the log, in milliseconds.
+    pub commit_every_ms: u32,
 }
 
 /// `[wifi]`: the network that the ESP8266 joins. The password is apart: [`Settings::password`].
@@ -155,6 +164,10 @@ impl Default for Settings {
                 clients: vec![config.id.as_str().into()],
                 app: App::Print,
                 control: Some(pblink_serve::control::DEFAULT_ADDRESS),
+                state: State::Usual,
+                keep_days: limits::KEEP_DAYS.default,
+                keep_mb: limits::KEEP_MB.default,
+                commit_every_ms: limits::COMMIT_EVERY.default,
             },
             wifi: Wifi { ssid: config.ssid.as_str().into(), secrets: "pblink.secrets.toml".into() },
             board: Board {
@@ -253,7 +266,7 @@ impl Settings {
     }
 
     /// Returns the folder of `pblink.toml`.
-    fn folder(&self) -> &Path {
+    pub(crate) fn folder(&self) -> &Path {
         self.file.as_deref().and_then(Path::parent).unwrap_or(Path::new(""))
     }
 

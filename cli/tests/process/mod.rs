@@ -5,6 +5,7 @@
 use std::io::{BufRead, BufReader, Read};
 use std::path::Path;
 use std::process::{Child, ChildStdout, Command, Output, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use serde_json::Value;
 
@@ -17,9 +18,18 @@ pub fn pblink(args: &[&str]) -> Command {
         command.args(["--default-signal=HUP", PBLINK]);
     }
     command.args(args).stdin(Stdio::null()).env_remove("PBLINK_LOG");
-    // No pblink.toml is to be found here.
+    // No pblink.toml is to be found here, and no log of another server.
     command.current_dir(std::env::temp_dir());
+    command.env("XDG_STATE_HOME", state_home()).env_remove("STATE_DIRECTORY");
     command
+}
+
+/// Returns a folder for logs that no other server has used.
+fn state_home() -> std::path::PathBuf {
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    let n = NEXT.fetch_add(1, Ordering::Relaxed);
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("state");
+    folder.join(format!("{}-{n}", std::process::id()))
 }
 
 /// Copies the command, to be run from there. Another process does it: a file that this one has open for
