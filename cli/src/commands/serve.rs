@@ -11,7 +11,7 @@ use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use pblink_serve::consumers::{self, App, Passed};
 use pblink_serve::control::{self, ControlServer, Source};
 use pblink_serve::hub::Hub;
-use pblink_serve::log::{EngineError, Keep, Log, Memory, Opened};
+use pblink_serve::log::{self, EngineError, Keep, Log, Memory, Opened};
 use pblink_server::{BindError, SavedSessions, Server};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
@@ -135,7 +135,10 @@ async fn serve(args: Args, settings: Settings, global: &Global) -> anyhow::Resul
     // Whoever looks at a terminal has seen enough; a file or a program wants every line.
     let required = !log.is_durable() || !stdout().is_terminal();
     let running = consumers::run(hub.clone(), log.clone(), app, required, passed, ending.clone());
+    // Known before the first line comes: a line must not pass a consumer that is about to start.
+    log.register(app.name(), required, log::From::Now).await;
     tokio::spawn(running);
+    log.attach(Server::clone(&hub.server())).await;
     let mut output = if screen {
         tokio::spawn(show(hub.clone(), lines, global.color.enabled(true)))
     } else {
@@ -208,7 +211,6 @@ async fn open(args: &Args, settings: &Settings) -> anyhow::Result<Station> {
     if let Some(why) = listen.local_because {
         note(why);
     }
-    log.attach(server.clone()).await;
     let hub = Hub::with_log(server, log.clone(), link_timeout, app.to_string());
     Ok(Station { hub, log, app })
 }
