@@ -41,6 +41,34 @@ fn ordered_lines_arrive_exactly_once_in_order_through_any_outage() {
     }
 }
 
+/// A server that acknowledges what it has committed may be killed at any moment, among any other faults.
+#[test]
+fn ordered_lines_arrive_exactly_once_in_order_through_crashes_of_the_server() {
+    let mut crashes = 0;
+    for seed in 0..1000 {
+        let mut rng = Rng::with_seed(seed);
+        let boards = rng.usize(1..3);
+        // A good disk, a busy one, and one that stalls for longer than the time-out.
+        let commits = Duration::from_millis([5, 300, 5000][rng.usize(0..3)]);
+        let mut world = World::new(WorldOptions {
+            seed,
+            boards,
+            server_commits: Some(commits),
+            ..WorldOptions::default()
+        });
+        for _ in 0..rng.usize(1..4) {
+            hurt(&mut world, &mut rng, boards);
+            world.server_crash(Duration::from_millis(rng.u64(0..3000)));
+            crashes += 1;
+        }
+        let settled = world.settle(secs(1000));
+        let totals = world.totals();
+        assert!(settled && totals.is_clean(), "seed {seed}: {totals:?}");
+        assert!(totals.arrived > 0, "seed {seed}: nothing was written");
+    }
+    assert!(crashes > 1000, "{crashes} crashes");
+}
+
 /// The server's process is stopped and continued, again and again, among other faults. Its timers go off
 /// before its sockets are looked at.
 #[test]

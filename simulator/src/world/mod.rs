@@ -16,6 +16,7 @@
 
 mod network;
 mod server;
+mod store;
 
 use fastrand::Rng;
 use pblink_protocol::config::Config;
@@ -30,6 +31,7 @@ use crate::pair::{NetCommand, Pair, PairEvent, PairOptions};
 use crate::program::sequence_of;
 use network::{Arrival, Network};
 use server::Server;
+use store::Keeper;
 
 /// Properties of a world.
 #[derive(Debug, Clone)]
@@ -48,6 +50,9 @@ pub struct WorldOptions {
     pub server_writes: Option<Duration>,
     /// The delivery with which the server writes.
     pub server_delivery: Delivery,
+    /// The longest time of a commit of a server that keeps what it acknowledges, and so can [crash](World::server_crash);
+    /// `None` for one that acknowledges at once.
+    pub server_commits: Option<Duration>,
     /// The longest time that bytes travel. The shortest is half a millisecond.
     pub latency: Duration,
     /// Seconds between reports; 0 for none.
@@ -70,6 +75,7 @@ impl Default for WorldOptions {
             },
             server_writes: Some(Duration::from_millis(900)),
             server_delivery: Delivery::ORDERED,
+            server_commits: None,
             latency: Duration::from_millis(20),
             report_s: 10,
         }
@@ -127,6 +133,7 @@ impl World {
                 Timing::new(options.server_timeout.unwrap_or(options.timeout)),
                 options.server_writes,
                 options.server_delivery,
+                || Some(Keeper::new(options.server_commits?, rng.fork())),
             ),
             rng,
             options,
@@ -164,6 +171,17 @@ impl World {
     /// Stops the server program for this long. Its knowledge of its clients survives.
     pub fn server_outage(&mut self, length: Duration) {
         self.server.stop(self.now + length);
+        for connection in self.network.open() {
+            self.network.close_from_server(connection, self.now, &mut self.rng);
+        }
+    }
+
+    /// Kills the server's process, and starts it again after this long with what it has committed.
+    ///
+    /// # Panics
+    /// If the server does not [commit](WorldOptions::server_commits).
+    pub fn server_crash(&mut self, length: Duration) {
+        self.server.crash(self.now + length);
         for connection in self.network.open() {
             self.network.close_from_server(connection, self.now, &mut self.rng);
         }

@@ -9,6 +9,8 @@ use pblink_protocol::tcp::endpoint::{Disposition, Endpoint, Host, Receipt, Role,
 use pblink_protocol::tcp::lobby::{Guest, Standing, Verdict};
 use pblink_protocol::time::{Duration, Instant, earliest};
 
+use super::store::Keeper;
+
 /// Something for the world to do.
 #[derive(Debug)]
 pub(super) enum Action {
@@ -34,6 +36,8 @@ struct Session {
     connection: Option<usize>,
     write_at: Option<Instant>,
     number: u64,
+    /// It keeps what it acknowledges.
+    keeper: Option<Keeper>,
 }
 
 /// Something that the system has for the server's process, by the connection that it came by.
@@ -92,12 +96,13 @@ impl Server {
         timing: Timing,
         writes: Option<Duration>,
         delivery: Delivery,
+        mut keeper: impl FnMut() -> Option<Keeper>,
     ) -> Self {
-        let session = || Session {
-            endpoint: Endpoint::new(Role::Server, timing, heapless::Vec::new()),
-            connection: None,
-            write_at: None,
-            number: 0,
+        let session = || {
+            let keeper = keeper();
+            let mut endpoint = Endpoint::new(Role::Server, timing, heapless::Vec::new());
+            endpoint.set_commits(keeper.is_some());
+            Session { endpoint, connection: None, write_at: None, number: 0, keeper }
         };
         Self {
             timing,
@@ -121,6 +126,19 @@ impl Server {
         for session in &mut self.sessions {
             session.connection = None;
             session.endpoint.on_disconnected();
+        }
+    }
+
+    /// Kills the process: what is not committed is gone.
+    ///
+    /// # Panics
+    /// If the server does not commit.
+    pub(super) fn crash(&mut self, until: Instant) {
+        self.stop(until);
+        for session in &mut self.sessions {
+            session.endpoint = Endpoint::new(Role::Server, self.timing, heapless::Vec::new());
+            let keeper = session.keeper.as_mut().expect("a server that commits");
+            keeper.crash(&mut session.endpoint);
         }
     }
 
@@ -195,6 +213,10 @@ impl Server {
 
     fn receive(&mut self, now: Instant, board: usize, bytes: &[u8]) {
         let takes = self.deaf_until.is_none_or(|until| now >= until);
+        let session = &mut self.sessions[board];
+        if let Some(keeper) = session.keeper.as_mut().filter(|_| takes) {
+            return session.endpoint.on_bytes(now, bytes, keeper);
+        }
         let mut inbox = Inbox { board, actions: &mut self.actions, takes };
         self.sessions[board].endpoint.on_bytes(now, bytes, &mut inbox);
     }
@@ -294,11 +316,19 @@ impl Server {
         let session = &mut self.sessions[board];
         if session.write_at.is_some_and(|at| now >= at) && session.endpoint.has_room() {
             let text = format!("[{}, 0, 0]", session.number);
-            if session.endpoint.write(now, text.into_bytes(), self.delivery).is_ok() {
+            if let Some(keeper) = &mut session.keeper {
+                keeper.write();
+            } else if session.endpoint.write(now, text.into_bytes(), self.delivery).is_ok() {
                 self.actions.push(Action::Wrote(board, session.number));
                 session.number += 1;
             }
             session.write_at = self.writes.map(|every| now + every);
+        }
+        if let Some(keeper) = &mut session.keeper {
+            let durable = keeper.work(now, &mut session.endpoint, self.delivery);
+            let lines = durable.lines.into_iter();
+            self.actions.extend(lines.map(|text| Action::Received(Received { board, text })));
+            self.actions.extend(durable.rows.map(|number| Action::Wrote(board, number)));
         }
         let Some(connection) = session.connection else { return };
         if session.endpoint.outage(now) && self.read_socket(now, connection) {
@@ -344,7 +374,8 @@ impl Server {
         let guests = self.guests.values().map(|(guest, _)| guest.poll_at(now)).fold(None, earliest);
         self.sessions.iter().fold(guests, |at, session| {
             let write = session.write_at.filter(|_| session.endpoint.has_room());
-            earliest(at, earliest(write, session.endpoint.poll_at(now)))
+            let commit = session.keeper.as_ref().and_then(Keeper::next_at);
+            earliest(earliest(at, commit), earliest(write, session.endpoint.poll_at(now)))
         })
     }
 }
