@@ -1,24 +1,26 @@
 //! The writer: the one thread that commits.
 
+mod commit;
 mod held;
+mod pending;
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use pblink_protocol::MAX_TEXT;
-use pblink_protocol::tcp::line::check_text;
 use pblink_server::{Batch, Connection, Server, SessionState};
 use tokio::runtime::Handle;
 use tokio::sync::{mpsc, oneshot};
 
+use commit::feed;
+use pending::Pending;
+
 use super::engine::{Engine, EngineError, Retention, Room};
-use super::model::{Commit, Cursor, EventRow, KeyRow, Kind, Line, Loaded, OutboxRow, SessionRow};
+use super::model::{Cursor, EventRow, KeyRow, Loaded, OutboxRow, SessionRow};
 use super::outbox::Outbox;
 use super::{
-    ConsumerStatus, From, Keep, Outgoing, Place, Progress, SendError, Sent, Shared, Status, lock,
-    wall_ms,
+    From, Keep, Outgoing, Place, Progress, SendError, Sent, Shared, Status, lock, wall_ms,
 };
 
 /// Lines of one commit, about: the batch that reaches it is the last.
@@ -38,9 +40,6 @@ const ALIVE: Duration = Duration::from_secs(10);
 
 /// Interval at which old lines are looked for.
 const RETAIN: Duration = Duration::from_secs(60);
-
-/// Requests with a key that are remembered.
-const MAX_KEYS: usize = 100_000;
 
 /// Time for which they are.
 const KEY_AGE_MS: u64 = 24 * 3600 * 1000;
@@ -126,44 +125,6 @@ impl Consumer {
     fn has(&self, client: &str, offset: u64) -> bool {
         self.offset >= offset || self.clients.get(client).is_some_and(|&place| place >= offset)
     }
-}
-
-/// Whom to answer when the commit is durable.
-enum Reply {
-    Sent {
-        client: Arc<str>,
-        row: u64,
-        repeated: bool,
-        to: oneshot::Sender<Result<Sent, SendError>>,
-    },
-    /// A step with lines, and the consumer's place before it.
-    Step {
-        consumer: Arc<str>,
-        offset: u64,
-        clients: BTreeMap<Arc<str>, u64>,
-        to: oneshot::Sender<Result<(), SendError>>,
-    },
-    Progress(oneshot::Sender<Result<(), SendError>>),
-    /// Lines that were undetermined.
-    Released {
-        rows: Vec<OutboxRow>,
-        to: held::Answer,
-    },
-}
-
-/// What the next commit holds, and who is concerned.
-#[derive(Default)]
-struct Pending {
-    commit: Commit,
-    batches: Vec<Batch>,
-    bytes: usize,
-    /// Clients of which rows are added, with their number and bytes.
-    added: HashMap<Arc<str>, (usize, usize)>,
-    replies: Vec<Reply>,
-    /// A cursor or an event waits since then.
-    since: Option<Instant>,
-    /// Someone waits for it.
-    urgent: bool,
 }
 
 /// See the module's text.
@@ -444,40 +405,6 @@ impl Writer {
         required.map(|consumer| consumer.offset).min().unwrap_or(self.next - 1)
     }
 
-    /// Adds a client's lines and session to the commit.
-    fn add_batch(&mut self, batch: Batch) {
-        let at_ms = wall_ms();
-        let id: Arc<str> = match self.clients.get_key_value(batch.client()) {
-            Some((id, _)) => Arc::clone(id),
-            None => batch.client().into(),
-        };
-        let client = self.clients.entry(Arc::clone(&id)).or_default();
-        let mut session = client.session.clone();
-        for line in batch.lines() {
-            let epoch = client.base.max(1) + u64::from(line.restarts);
-            if epoch != session.epoch {
-                (session.epoch, session.seq) = (epoch, 0);
-            }
-            session.seq += 1;
-            self.pending.commit.lines.push(Line {
-                offset: self.next + self.pending.commit.lines.len() as u64,
-                client: Arc::clone(&id),
-                epoch,
-                seq: session.seq,
-                at_ms,
-                kind: if line.report { Kind::Report } else { Kind::Line },
-                text: line.text.into(),
-            });
-        }
-        session.state = Some(batch.state().encode());
-        if let Some(row) = client.outbox.last_of(batch.done()) {
-            self.pending.commit.done.push((Arc::clone(&id), row));
-        }
-        self.pending.commit.sessions.push((id, session));
-        self.pending.bytes += batch.bytes();
-        self.pending.batches.push(batch);
-    }
-
     fn on_request(&mut self, request: Request) -> Result<(), EngineError> {
         // Whoever asked may have gone away: no answer is looked after.
         match request {
@@ -564,130 +491,6 @@ impl Writer {
         Place { offset: consumer.offset, clients: clients.collect() }
     }
 
-    fn on_send(
-        &mut self,
-        lines: Vec<Outgoing>,
-        key: Option<Arc<str>>,
-        to: oneshot::Sender<Result<Sent, SendError>>,
-    ) {
-        let Some(client) = lines.first().map(|line| Arc::clone(&line.client)) else {
-            return;
-        };
-        if let Some(key) = &key
-            && let Some(known) = self.keys.get(&(Arc::clone(&client), Arc::clone(key)))
-        {
-            // Durable, or in the commit that comes next: the answer is given behind it.
-            let row = known.row;
-            self.pending.replies.push(Reply::Sent { client, row, repeated: true, to });
-            self.pending.urgent = true;
-            return;
-        }
-        match self.add_lines(&lines) {
-            Ok(row) => {
-                if let Some(key) = key
-                    && self.keys.len() < MAX_KEYS
-                {
-                    let known = KeyRow { client: Arc::clone(&client), key, row, at_ms: wall_ms() };
-                    self.pending.commit.keys.push(known.clone());
-                    self.keys.insert((Arc::clone(&client), Arc::clone(&known.key)), known);
-                }
-                self.pending.replies.push(Reply::Sent { client, row, repeated: false, to });
-                self.pending.urgent = true;
-            }
-            Err(error) => drop(to.send(Err(error))),
-        }
-    }
-
-    /// Adds lines to clients to the commit: all, or none. Returns the row of the last.
-    fn add_lines(&mut self, lines: &[Outgoing]) -> Result<u64, SendError> {
-        let mut added: HashMap<Arc<str>, (usize, usize)> = HashMap::new();
-        for line in lines {
-            check_text(&line.text)?;
-            if line.text.len() > MAX_TEXT {
-                return Err(SendError::TooLong { len: line.text.len(), max: MAX_TEXT });
-            }
-            let (count, bytes) = added.entry(Arc::clone(&line.client)).or_default();
-            (*count, *bytes) = (*count + 1, *bytes + line.text.len());
-        }
-        for (id, &(count, bytes)) in &added {
-            let (waiting, more) = self.pending.added.get(id).copied().unwrap_or_default();
-            let outbox = self.clients.get(id).map(|client| &client.outbox);
-            if !outbox.is_none_or(|outbox| outbox.fits(count + waiting, bytes + more)) {
-                let waiting = waiting + outbox.map_or(0, Outbox::len);
-                return Err(SendError::OutboxFull { client: id.to_string(), waiting });
-            }
-        }
-        let at_ms = wall_ms();
-        let mut last = 0;
-        for line in lines {
-            let client = self.clients.entry(Arc::clone(&line.client)).or_default();
-            client.session.last_row += 1;
-            last = client.session.last_row;
-            self.pending.commit.outbox.push(OutboxRow {
-                client: Arc::clone(&line.client),
-                row: last,
-                at_ms,
-                text: Arc::clone(&line.text),
-                delivery: line.delivery,
-            });
-        }
-        for (id, (count, bytes)) in added {
-            let sum = self.pending.added.entry(id).or_default();
-            (sum.0, sum.1) = (sum.0 + count, sum.1 + bytes);
-        }
-        Ok(last)
-    }
-
-    fn on_progress(
-        &mut self,
-        progress: Progress,
-        reply: Option<oneshot::Sender<Result<(), SendError>>>,
-    ) {
-        let Progress { consumer: name, offset, clients, outgoing } = progress;
-        if let Err(error) = self.add_lines(&outgoing) {
-            if let Some(reply) = reply {
-                drop(reply.send(Err(error)));
-            }
-            return;
-        }
-        let Some(consumer) = self.consumers.get_mut(&name) else { return };
-        if let Some(to) = reply {
-            self.pending.replies.push(match outgoing.is_empty() {
-                true => Reply::Progress(to),
-                false => Reply::Step {
-                    consumer: Arc::clone(&name),
-                    offset: consumer.offset,
-                    clients: consumer.clients.clone(),
-                    to,
-                },
-            });
-        }
-        consumer.offset = consumer.offset.max(offset);
-        for (client, offset) in clients {
-            consumer.clients.insert(client, offset);
-        }
-        let done = consumer.offset;
-        // A place that the whole log has passed says nothing any more.
-        consumer.clients.retain(|_, offset| *offset > done);
-        self.pending.since.get_or_insert_with(Instant::now);
-        self.pending.urgent |= !outgoing.is_empty();
-        self.note_place(&name);
-        self.accept_consumed();
-    }
-
-    /// Puts the place of a consumer into the commit.
-    fn note_place(&mut self, name: &Arc<str>) {
-        let Some(consumer) = self.consumers.get(name) else { return };
-        let clients = consumer.clients.iter().map(|(id, &offset)| (Arc::clone(id), offset));
-        let places = std::iter::once(("".into(), consumer.offset)).chain(clients);
-        let cursors = &mut self.pending.commit.cursors;
-        cursors.retain(|cursor| cursor.consumer != *name);
-        cursors.extend(places.map(|(client, offset)| {
-            let consumer = Arc::clone(name);
-            Cursor { consumer, client, offset }
-        }));
-    }
-
     fn purge(&mut self, client: &str) -> Result<(), EngineError> {
         self.pending.urgent = true;
         self.commit()?;
@@ -703,238 +506,5 @@ impl Writer {
         }
         lock(&self.shared.ring).clear();
         Ok(())
-    }
-
-    /// Makes durable what is pending, and lets all know who wait for it.
-    fn commit(&mut self) -> Result<(), EngineError> {
-        self.committed_at = Some(Instant::now());
-        let sessions = std::mem::take(&mut self.pending.commit.sessions);
-        // A client's last row belongs to the session as it is after this commit, too.
-        let rows = self.pending.added.keys().filter(|id| !sessions.iter().any(|(s, _)| s == *id));
-        let rows: Vec<_> =
-            rows.map(|id| (Arc::clone(id), self.clients[id].session.clone())).collect();
-        self.pending.commit.sessions = (sessions.into_iter())
-            .map(|(id, mut session)| {
-                session.last_row = self.clients[&id].session.last_row;
-                (id, session)
-            })
-            .chain(rows)
-            .collect();
-        let mut pending = std::mem::take(&mut self.pending);
-        match self.store(&pending.commit) {
-            Ok(()) => self.committed(pending),
-            Err(EngineError::Full) => {
-                let until = Instant::now() + RETRY;
-                self.held = Some(until);
-                self.room_at = until;
-                let why = "the log's disk is full: lines wait at their boards until there is room";
-                self.status.held = Some(why.to_owned());
-                tracing::error!("{why}");
-                let moved = self.give_back(&mut pending);
-                // Cursors and events can wait.
-                pending.since = Some(Instant::now());
-                self.pending = pending;
-                for consumer in moved {
-                    self.note_place(&consumer);
-                }
-            }
-            Err(error) => return Err(error),
-        }
-        self.publish();
-        Ok(())
-    }
-
-    fn store(&mut self, commit: &Commit) -> Result<(), EngineError> {
-        if commit.is_empty() {
-            return Ok(());
-        }
-        match self.engine.commit(commit) {
-            Ok(()) => Ok(()),
-            Err(EngineError::Full) => Err(EngineError::Full),
-            Err(error) => {
-                // Once may be chance. What was acknowledged is looked for before anything else is.
-                tracing::error!("the log was not written: {error}; opening it anew");
-                self.engine.reopen()?;
-                self.engine.commit(commit)
-            }
-        }
-    }
-
-    /// Takes lines out of a commit that had no room: they wait at their boards, and what was to be sent is
-    /// refused. Returns the consumers whose steps are undone with that.
-    fn give_back(&mut self, pending: &mut Pending) -> Vec<Arc<str>> {
-        let commit = &mut pending.commit;
-        commit.lines.clear();
-        commit.sessions.clear();
-        commit.done.clear();
-        pending.batches.clear();
-        pending.bytes = 0;
-        for row in commit.outbox.drain(..) {
-            if let Some(client) = self.clients.get_mut(&row.client) {
-                client.session.last_row = client.session.last_row.min(row.row - 1);
-            }
-        }
-        pending.added.clear();
-        for key in commit.keys.drain(..) {
-            self.keys.remove(&(key.client, key.key));
-        }
-        pending.urgent = false;
-        let mut moved = Vec::new();
-        // The newest first, so that the oldest place is the one that stays.
-        for reply in std::mem::take(&mut pending.replies).into_iter().rev() {
-            match reply {
-                Reply::Released { rows, to } => {
-                    self.hold_again(pending, rows);
-                    drop(to.send(Err(SendError::DiskFull)));
-                }
-                Reply::Sent { to, .. } => drop(to.send(Err(SendError::DiskFull))),
-                Reply::Progress(to) => drop(to.send(Err(SendError::DiskFull))),
-                Reply::Step { consumer, offset, clients, to } => {
-                    drop(to.send(Err(SendError::DiskFull)));
-                    if let Some(place) = self.consumers.get_mut(&consumer) {
-                        (place.offset, place.clients) = (offset, clients);
-                        moved.push(consumer);
-                    }
-                }
-            }
-        }
-        moved
-    }
-
-    /// Lets the commit count: everything below happens after it is durable.
-    fn committed(&mut self, pending: Pending) {
-        let Pending { commit, batches, replies, .. } = pending;
-        // Reports are nobody's work.
-        let ends = if self.engine.is_durable() { HashMap::new() } else { last_lines(&commit) };
-        self.status.commits += 1;
-        self.status.lines += commit.lines.len() as u64;
-        for id in commit.forgotten {
-            self.clients.remove(&id);
-            lock(&self.shared.clients).forget(&id);
-        }
-        for (id, session) in commit.sessions {
-            let client = self.clients.entry(id).or_default();
-            client.session = session;
-        }
-        if let Some(last) = commit.lines.last() {
-            let head = last.offset;
-            self.next = head + 1;
-            lock(&self.shared.clients).note_lines(&commit.lines);
-            let mut ring = lock(&self.shared.ring);
-            for line in commit.lines {
-                ring.push(line);
-            }
-            drop(ring);
-            self.shared.head.send_replace(head);
-        }
-        self.status.waiting += commit.outbox.len() as u64;
-        for row in &commit.outbox {
-            self.clients.entry(Arc::clone(&row.client)).or_default().outbox.push(row);
-        }
-        for reply in replies {
-            match reply {
-                Reply::Released { rows, to } => drop(to.send(Ok(rows.len()))),
-                Reply::Progress(to) | Reply::Step { to, .. } => drop(to.send(Ok(()))),
-                Reply::Sent { client, row, repeated, to } => {
-                    let (done, waiting) = oneshot::channel();
-                    self.clients.entry(client).or_default().outbox.wait(row, done);
-                    drop(to.send(Ok(Sent { row, repeated, done: waiting })));
-                }
-            }
-        }
-        let mut hungry: Vec<Arc<str>> = pending.added.into_keys().collect();
-        for batch in &batches {
-            if let Some((id, _)) = self.clients.get_key_value(batch.client())
-                && batch.done() > 0
-            {
-                hungry.push(Arc::clone(id));
-            }
-        }
-        // Rows that are done leave the session by `accept` below, whenever that is.
-        for batch in &batches {
-            if let Some(client) = self.clients.get_mut(batch.client()) {
-                client.outbox.done(batch.done());
-                self.status.waiting = self.status.waiting.saturating_sub(batch.done() as u64);
-            }
-        }
-        {
-            let mut known = lock(&self.shared.clients);
-            for id in &hungry {
-                known.note_waiting(id, self.clients.get(id).map_or(0, |c| c.outbox.len()));
-            }
-        }
-        if self.engine.is_durable() {
-            accept(batches);
-        } else {
-            self.unconsumed.extend(batches.into_iter().map(|batch| {
-                let end = ends.get(batch.client()).copied().unwrap_or(0);
-                (end, batch)
-            }));
-            self.accept_consumed();
-        }
-        for id in hungry {
-            self.feed(&id);
-        }
-    }
-
-    /// Accepts what each required consumer has, if the engine does not keep it.
-    fn accept_consumed(&mut self) {
-        let consumers = &self.consumers;
-        let is_consumed = |end: u64, client: &str| {
-            let mut required = consumers.values().filter(|consumer| consumer.required);
-            required.all(|consumer| consumer.has(client, end))
-        };
-        let batches: Vec<Batch> = (self.unconsumed)
-            .extract_if(.., |(end, batch)| is_consumed(*end, batch.client()))
-            .map(|(_, batch)| batch)
-            .collect();
-        let ids: Vec<_> = batches.iter().map(|batch| batch.client().to_owned()).collect();
-        accept(batches);
-        for id in ids {
-            self.feed(&id);
-        }
-    }
-
-    /// Gives the session of a client what waits for it.
-    fn feed(&mut self, id: &str) {
-        if let Some(client) = self.clients.get_mut(id)
-            && let Some(link) = self.server.as_ref().and_then(|server| server.link(id))
-        {
-            feed(&mut client.outbox, &link);
-        }
-    }
-
-    /// Shows the state to others.
-    fn publish(&mut self) {
-        let head = self.next - 1;
-        self.status.consumers = (self.consumers.iter())
-            .map(|(name, consumer)| ConsumerStatus {
-                name: Arc::clone(name),
-                required: consumer.required,
-                running: consumer.running,
-                offset: consumer.offset,
-                lag: head.saturating_sub(consumer.offset),
-            })
-            .collect();
-        lock(&self.shared.status).clone_from(&self.status);
-    }
-}
-
-/// Returns the offset of each client's last line, reports apart.
-fn last_lines(commit: &Commit) -> HashMap<Arc<str>, u64> {
-    let lines = commit.lines.iter().filter(|line| line.kind == Kind::Line);
-    lines.map(|line| (Arc::clone(&line.client), line.offset)).collect()
-}
-
-fn accept(batches: Vec<Batch>) {
-    for batch in batches {
-        // A server that stops meanwhile acknowledges nothing: what is committed is known when it comes again.
-        let _ = batch.accept();
-    }
-}
-
-fn feed(outbox: &mut Outbox, link: &Connection) {
-    if let Err(error) = outbox.feed(link) {
-        tracing::error!(id = link.id(), "a line of the log cannot be sent: {error}");
     }
 }

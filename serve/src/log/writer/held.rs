@@ -2,14 +2,10 @@
 
 use std::sync::Arc;
 
-use tokio::sync::oneshot;
-
-use super::{Pending, Reply, Writer};
+use super::Writer;
+use super::pending::{Answer, Pending, Reply};
+use crate::log::Outgoing;
 use crate::log::model::OutboxRow;
-use crate::log::{Outgoing, SendError};
-
-/// The answer to whoever has undetermined lines sent or dropped: their number.
-pub(super) type Answer = oneshot::Sender<Result<usize, SendError>>;
 
 impl Writer {
     /// Puts into the commit that the undetermined lines of a client, or of all, go, and that they are sent if

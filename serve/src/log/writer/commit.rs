@@ -1,0 +1,250 @@
+//! A commit, and what follows once it is durable.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Instant;
+
+use pblink_server::{Batch, Connection};
+use tokio::sync::oneshot;
+
+use super::pending::{Pending, Reply};
+use super::{RETRY, Writer};
+use crate::log::engine::EngineError;
+use crate::log::model::{Commit, Kind};
+use crate::log::outbox::Outbox;
+use crate::log::{ConsumerStatus, SendError, Sent, lock};
+
+impl Writer {
+    /// Makes durable what is pending, and lets all know who wait for it.
+    pub(super) fn commit(&mut self) -> Result<(), EngineError> {
+        self.committed_at = Some(Instant::now());
+        let sessions = std::mem::take(&mut self.pending.commit.sessions);
+        // A client's last row belongs to the session as it is after this commit, too.
+        let rows = self.pending.added.keys().filter(|id| !sessions.iter().any(|(s, _)| s == *id));
+        let rows: Vec<_> =
+            rows.map(|id| (Arc::clone(id), self.clients[id].session.clone())).collect();
+        self.pending.commit.sessions = (sessions.into_iter())
+            .map(|(id, mut session)| {
+                session.last_row = self.clients[&id].session.last_row;
+                (id, session)
+            })
+            .chain(rows)
+            .collect();
+        let mut pending = std::mem::take(&mut self.pending);
+        match self.store(&pending.commit) {
+            Ok(()) => self.committed(pending),
+            Err(EngineError::Full) => {
+                let until = Instant::now() + RETRY;
+                self.held = Some(until);
+                self.room_at = until;
+                let why = "the log's disk is full: lines wait at their boards until there is room";
+                self.status.held = Some(why.to_owned());
+                tracing::error!("{why}");
+                let moved = self.give_back(&mut pending);
+                // Cursors and events can wait.
+                pending.since = Some(Instant::now());
+                self.pending = pending;
+                for consumer in moved {
+                    self.note_place(&consumer);
+                }
+            }
+            Err(error) => return Err(error),
+        }
+        self.publish();
+        Ok(())
+    }
+
+    pub(super) fn store(&mut self, commit: &Commit) -> Result<(), EngineError> {
+        if commit.is_empty() {
+            return Ok(());
+        }
+        match self.engine.commit(commit) {
+            Ok(()) => Ok(()),
+            Err(EngineError::Full) => Err(EngineError::Full),
+            Err(error) => {
+                // Once may be chance. What was acknowledged is looked for before anything else is.
+                tracing::error!("the log was not written: {error}; opening it anew");
+                self.engine.reopen()?;
+                self.engine.commit(commit)
+            }
+        }
+    }
+
+    /// Takes lines out of a commit that had no room: they wait at their boards, and what was to be sent is
+    /// refused. Returns the consumers whose steps are undone with that.
+    pub(super) fn give_back(&mut self, pending: &mut Pending) -> Vec<Arc<str>> {
+        let commit = &mut pending.commit;
+        commit.lines.clear();
+        commit.sessions.clear();
+        commit.done.clear();
+        pending.batches.clear();
+        pending.bytes = 0;
+        for row in commit.outbox.drain(..) {
+            if let Some(client) = self.clients.get_mut(&row.client) {
+                client.session.last_row = client.session.last_row.min(row.row - 1);
+            }
+        }
+        pending.added.clear();
+        for key in commit.keys.drain(..) {
+            self.keys.remove(&(key.client, key.key));
+        }
+        pending.urgent = false;
+        let mut moved = Vec::new();
+        // The newest first, so that the oldest place is the one that stays.
+        for reply in std::mem::take(&mut pending.replies).into_iter().rev() {
+            match reply {
+                Reply::Released { rows, to } => {
+                    self.hold_again(pending, rows);
+                    drop(to.send(Err(SendError::DiskFull)));
+                }
+                Reply::Sent { to, .. } => drop(to.send(Err(SendError::DiskFull))),
+                Reply::Progress(to) => drop(to.send(Err(SendError::DiskFull))),
+                Reply::Step { consumer, offset, clients, to } => {
+                    drop(to.send(Err(SendError::DiskFull)));
+                    if let Some(place) = self.consumers.get_mut(&consumer) {
+                        (place.offset, place.clients) = (offset, clients);
+                        moved.push(consumer);
+                    }
+                }
+            }
+        }
+        moved
+    }
+
+    /// Lets the commit count: everything below happens after it is durable.
+    pub(super) fn committed(&mut self, pending: Pending) {
+        let Pending { commit, batches, replies, .. } = pending;
+        // Reports are nobody's work.
+        let ends = if self.engine.is_durable() { HashMap::new() } else { last_lines(&commit) };
+        self.status.commits += 1;
+        self.status.lines += commit.lines.len() as u64;
+        for id in commit.forgotten {
+            self.clients.remove(&id);
+            lock(&self.shared.clients).forget(&id);
+        }
+        for (id, session) in commit.sessions {
+            let client = self.clients.entry(id).or_default();
+            client.session = session;
+        }
+        if let Some(last) = commit.lines.last() {
+            let head = last.offset;
+            self.next = head + 1;
+            lock(&self.shared.clients).note_lines(&commit.lines);
+            let mut ring = lock(&self.shared.ring);
+            for line in commit.lines {
+                ring.push(line);
+            }
+            drop(ring);
+            self.shared.head.send_replace(head);
+        }
+        self.status.waiting += commit.outbox.len() as u64;
+        for row in &commit.outbox {
+            self.clients.entry(Arc::clone(&row.client)).or_default().outbox.push(row);
+        }
+        for reply in replies {
+            match reply {
+                Reply::Released { rows, to } => drop(to.send(Ok(rows.len()))),
+                Reply::Progress(to) | Reply::Step { to, .. } => drop(to.send(Ok(()))),
+                Reply::Sent { client, row, repeated, to } => {
+                    let (done, waiting) = oneshot::channel();
+                    self.clients.entry(client).or_default().outbox.wait(row, done);
+                    drop(to.send(Ok(Sent { row, repeated, done: waiting })));
+                }
+            }
+        }
+        let mut hungry: Vec<Arc<str>> = pending.added.into_keys().collect();
+        for batch in &batches {
+            if let Some((id, _)) = self.clients.get_key_value(batch.client())
+                && batch.done() > 0
+            {
+                hungry.push(Arc::clone(id));
+            }
+        }
+        // Rows that are done leave the session by `accept` below, whenever that is.
+        for batch in &batches {
+            if let Some(client) = self.clients.get_mut(batch.client()) {
+                client.outbox.done(batch.done());
+                self.status.waiting = self.status.waiting.saturating_sub(batch.done() as u64);
+            }
+        }
+        {
+            let mut known = lock(&self.shared.clients);
+            for id in &hungry {
+                known.note_waiting(id, self.clients.get(id).map_or(0, |c| c.outbox.len()));
+            }
+        }
+        if self.engine.is_durable() {
+            accept(batches);
+        } else {
+            self.unconsumed.extend(batches.into_iter().map(|batch| {
+                let end = ends.get(batch.client()).copied().unwrap_or(0);
+                (end, batch)
+            }));
+            self.accept_consumed();
+        }
+        for id in hungry {
+            self.feed(&id);
+        }
+    }
+
+    /// Accepts what each required consumer has, if the engine does not keep it.
+    pub(super) fn accept_consumed(&mut self) {
+        let consumers = &self.consumers;
+        let is_consumed = |end: u64, client: &str| {
+            let mut required = consumers.values().filter(|consumer| consumer.required);
+            required.all(|consumer| consumer.has(client, end))
+        };
+        let batches: Vec<Batch> = (self.unconsumed)
+            .extract_if(.., |(end, batch)| is_consumed(*end, batch.client()))
+            .map(|(_, batch)| batch)
+            .collect();
+        let ids: Vec<_> = batches.iter().map(|batch| batch.client().to_owned()).collect();
+        accept(batches);
+        for id in ids {
+            self.feed(&id);
+        }
+    }
+
+    /// Gives the session of a client what waits for it.
+    pub(super) fn feed(&mut self, id: &str) {
+        if let Some(client) = self.clients.get_mut(id)
+            && let Some(link) = self.server.as_ref().and_then(|server| server.link(id))
+        {
+            feed(&mut client.outbox, &link);
+        }
+    }
+
+    /// Shows the state to others.
+    pub(super) fn publish(&mut self) {
+        let head = self.next - 1;
+        self.status.consumers = (self.consumers.iter())
+            .map(|(name, consumer)| ConsumerStatus {
+                name: Arc::clone(name),
+                required: consumer.required,
+                running: consumer.running,
+                offset: consumer.offset,
+                lag: head.saturating_sub(consumer.offset),
+            })
+            .collect();
+        lock(&self.shared.status).clone_from(&self.status);
+    }
+}
+
+/// Returns the offset of each client's last line, reports apart.
+fn last_lines(commit: &Commit) -> HashMap<Arc<str>, u64> {
+    let lines = commit.lines.iter().filter(|line| line.kind == Kind::Line);
+    lines.map(|line| (Arc::clone(&line.client), line.offset)).collect()
+}
+
+fn accept(batches: Vec<Batch>) {
+    for batch in batches {
+        // A server that stops meanwhile acknowledges nothing: what is committed is known when it comes again.
+        let _ = batch.accept();
+    }
+}
+
+pub(super) fn feed(outbox: &mut Outbox, link: &Connection) {
+    if let Err(error) = outbox.feed(link) {
+        tracing::error!(id = link.id(), "a line of the log cannot be sent: {error}");
+    }
+}

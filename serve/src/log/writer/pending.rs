@@ -1,0 +1,219 @@
+//! What the next commit holds, and who is concerned.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+use std::time::Instant;
+
+use pblink_protocol::MAX_TEXT;
+use pblink_protocol::tcp::line::check_text;
+use pblink_server::Batch;
+use tokio::sync::oneshot;
+
+use super::Writer;
+use crate::log::model::{Commit, Cursor, KeyRow, Kind, Line, OutboxRow};
+use crate::log::outbox::Outbox;
+use crate::log::{Outgoing, Progress, SendError, Sent, wall_ms};
+
+/// Requests with a key that are remembered.
+const MAX_KEYS: usize = 100_000;
+
+/// The answer to whoever has undetermined lines sent or dropped: their number.
+pub(super) type Answer = oneshot::Sender<Result<usize, SendError>>;
+
+/// Whom to answer when the commit is durable.
+pub(super) enum Reply {
+    Sent {
+        client: Arc<str>,
+        row: u64,
+        repeated: bool,
+        to: oneshot::Sender<Result<Sent, SendError>>,
+    },
+    /// A step with lines, and the consumer's place before it.
+    Step {
+        consumer: Arc<str>,
+        offset: u64,
+        clients: BTreeMap<Arc<str>, u64>,
+        to: oneshot::Sender<Result<(), SendError>>,
+    },
+    Progress(oneshot::Sender<Result<(), SendError>>),
+    /// Lines that were undetermined.
+    Released {
+        rows: Vec<OutboxRow>,
+        to: Answer,
+    },
+}
+
+/// What the next commit holds, and who is concerned.
+#[derive(Default)]
+pub(super) struct Pending {
+    pub(super) commit: Commit,
+    pub(super) batches: Vec<Batch>,
+    pub(super) bytes: usize,
+    /// Clients of which rows are added, with their number and bytes.
+    pub(super) added: HashMap<Arc<str>, (usize, usize)>,
+    pub(super) replies: Vec<Reply>,
+    /// A cursor or an event waits since then.
+    pub(super) since: Option<Instant>,
+    /// Someone waits for it.
+    pub(super) urgent: bool,
+}
+
+impl Writer {
+    /// Adds a client's lines and session to the commit.
+    pub(super) fn add_batch(&mut self, batch: Batch) {
+        let at_ms = wall_ms();
+        let id: Arc<str> = match self.clients.get_key_value(batch.client()) {
+            Some((id, _)) => Arc::clone(id),
+            None => batch.client().into(),
+        };
+        let client = self.clients.entry(Arc::clone(&id)).or_default();
+        let mut session = client.session.clone();
+        for line in batch.lines() {
+            let epoch = client.base.max(1) + u64::from(line.restarts);
+            if epoch != session.epoch {
+                (session.epoch, session.seq) = (epoch, 0);
+            }
+            session.seq += 1;
+            self.pending.commit.lines.push(Line {
+                offset: self.next + self.pending.commit.lines.len() as u64,
+                client: Arc::clone(&id),
+                epoch,
+                seq: session.seq,
+                at_ms,
+                kind: if line.report { Kind::Report } else { Kind::Line },
+                text: line.text.into(),
+            });
+        }
+        session.state = Some(batch.state().encode());
+        if let Some(row) = client.outbox.last_of(batch.done()) {
+            self.pending.commit.done.push((Arc::clone(&id), row));
+        }
+        self.pending.commit.sessions.push((id, session));
+        self.pending.bytes += batch.bytes();
+        self.pending.batches.push(batch);
+    }
+
+    pub(super) fn on_send(
+        &mut self,
+        lines: Vec<Outgoing>,
+        key: Option<Arc<str>>,
+        to: oneshot::Sender<Result<Sent, SendError>>,
+    ) {
+        let Some(client) = lines.first().map(|line| Arc::clone(&line.client)) else {
+            return;
+        };
+        if let Some(key) = &key
+            && let Some(known) = self.keys.get(&(Arc::clone(&client), Arc::clone(key)))
+        {
+            // Durable, or in the commit that comes next: the answer is given behind it.
+            let row = known.row;
+            self.pending.replies.push(Reply::Sent { client, row, repeated: true, to });
+            self.pending.urgent = true;
+            return;
+        }
+        match self.add_lines(&lines) {
+            Ok(row) => {
+                if let Some(key) = key
+                    && self.keys.len() < MAX_KEYS
+                {
+                    let known = KeyRow { client: Arc::clone(&client), key, row, at_ms: wall_ms() };
+                    self.pending.commit.keys.push(known.clone());
+                    self.keys.insert((Arc::clone(&client), Arc::clone(&known.key)), known);
+                }
+                self.pending.replies.push(Reply::Sent { client, row, repeated: false, to });
+                self.pending.urgent = true;
+            }
+            Err(error) => drop(to.send(Err(error))),
+        }
+    }
+
+    /// Adds lines to clients to the commit: all, or none. Returns the row of the last.
+    pub(super) fn add_lines(&mut self, lines: &[Outgoing]) -> Result<u64, SendError> {
+        let mut added: HashMap<Arc<str>, (usize, usize)> = HashMap::new();
+        for line in lines {
+            check_text(&line.text)?;
+            if line.text.len() > MAX_TEXT {
+                return Err(SendError::TooLong { len: line.text.len(), max: MAX_TEXT });
+            }
+            let (count, bytes) = added.entry(Arc::clone(&line.client)).or_default();
+            (*count, *bytes) = (*count + 1, *bytes + line.text.len());
+        }
+        for (id, &(count, bytes)) in &added {
+            let (waiting, more) = self.pending.added.get(id).copied().unwrap_or_default();
+            let outbox = self.clients.get(id).map(|client| &client.outbox);
+            if !outbox.is_none_or(|outbox| outbox.fits(count + waiting, bytes + more)) {
+                let waiting = waiting + outbox.map_or(0, Outbox::len);
+                return Err(SendError::OutboxFull { client: id.to_string(), waiting });
+            }
+        }
+        let at_ms = wall_ms();
+        let mut last = 0;
+        for line in lines {
+            let client = self.clients.entry(Arc::clone(&line.client)).or_default();
+            client.session.last_row += 1;
+            last = client.session.last_row;
+            self.pending.commit.outbox.push(OutboxRow {
+                client: Arc::clone(&line.client),
+                row: last,
+                at_ms,
+                text: Arc::clone(&line.text),
+                delivery: line.delivery,
+            });
+        }
+        for (id, (count, bytes)) in added {
+            let sum = self.pending.added.entry(id).or_default();
+            (sum.0, sum.1) = (sum.0 + count, sum.1 + bytes);
+        }
+        Ok(last)
+    }
+
+    pub(super) fn on_progress(
+        &mut self,
+        progress: Progress,
+        reply: Option<oneshot::Sender<Result<(), SendError>>>,
+    ) {
+        let Progress { consumer: name, offset, clients, outgoing } = progress;
+        if let Err(error) = self.add_lines(&outgoing) {
+            if let Some(reply) = reply {
+                drop(reply.send(Err(error)));
+            }
+            return;
+        }
+        let Some(consumer) = self.consumers.get_mut(&name) else { return };
+        if let Some(to) = reply {
+            self.pending.replies.push(match outgoing.is_empty() {
+                true => Reply::Progress(to),
+                false => Reply::Step {
+                    consumer: Arc::clone(&name),
+                    offset: consumer.offset,
+                    clients: consumer.clients.clone(),
+                    to,
+                },
+            });
+        }
+        consumer.offset = consumer.offset.max(offset);
+        for (client, offset) in clients {
+            consumer.clients.insert(client, offset);
+        }
+        let done = consumer.offset;
+        // A place that the whole log has passed says nothing any more.
+        consumer.clients.retain(|_, offset| *offset > done);
+        self.pending.since.get_or_insert_with(Instant::now);
+        self.pending.urgent |= !outgoing.is_empty();
+        self.note_place(&name);
+        self.accept_consumed();
+    }
+
+    /// Puts the place of a consumer into the commit.
+    pub(super) fn note_place(&mut self, name: &Arc<str>) {
+        let Some(consumer) = self.consumers.get(name) else { return };
+        let clients = consumer.clients.iter().map(|(id, &offset)| (Arc::clone(id), offset));
+        let places = std::iter::once(("".into(), consumer.offset)).chain(clients);
+        let cursors = &mut self.pending.commit.cursors;
+        cursors.retain(|cursor| cursor.consumer != *name);
+        cursors.extend(places.map(|(client, offset)| {
+            let consumer = Arc::clone(name);
+            Cursor { consumer, client, offset }
+        }));
+    }
+}
