@@ -44,9 +44,10 @@ impl Workload {
 
     /// Returns the servers that do it. The first is the one that the others are compared with.
     pub const fn contenders(self) -> &'static [Contender] {
-        use Contender::{Library, Mosquitto, Raw};
+        use Contender::{Disk, Library, Memory, Mosquitto, Raw};
         match self {
-            Self::Flood | Self::Single | Self::Accept => &[Raw, Library, Mosquitto],
+            Self::Flood | Self::Single => &[Raw, Library, Memory, Disk, Mosquitto],
+            Self::Accept => &[Raw, Library, Mosquitto],
             Self::Down | Self::Idle => &[Raw, Library],
         }
     }

@@ -150,6 +150,8 @@ pub(super) struct Writer {
     room_at: Instant,
     alive_at: Instant,
     retain_at: Instant,
+    /// Bytes of lines that came since old ones were looked for.
+    grown: u64,
     committed_at: Option<Instant>,
     status: Status,
     stopping: Vec<oneshot::Sender<()>>,
@@ -203,6 +205,7 @@ impl Writer {
             room_at: now,
             alive_at: now,
             retain_at: now + RETAIN,
+            grown: 0,
             committed_at: None,
             status,
             stopping: Vec::new(),
@@ -357,8 +360,10 @@ impl Writer {
                 self.pending.since.get_or_insert(now);
             }
         }
-        if now >= self.retain_at {
+        // What comes quickly does not wait for the next round.
+        if now >= self.retain_at || self.grown > self.keep.bytes / 8 {
             self.retain_at = now + RETAIN;
+            self.grown = 0;
             self.retain()?;
         }
         Ok(())

@@ -360,11 +360,26 @@ async fn rows_of_a_board_that_begins_anew_have_another_epoch() {
     station.stop().await;
 }
 
+/// What comes quickly is not kept until the next round of deletion.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_log_that_grows_quickly_is_kept_within_its_bounds() {
+    let keep = Keep { bytes: 20_000, ..Keep::default() };
+    let station = Station::with(Memory::new("test"), keep, Duration::from_secs(1200)).await;
+    let mut board = Board::connect(&station, "1").await;
+    for n in 0..200 {
+        let mid = if n == 0 { 0 } else { 1 + (n - 1) % 255 };
+        board.say(&format!("{mid:02x}{n}{}", "x".repeat(1000))).await;
+        board.expect(&[&format!("{mid:02x}")]).await;
+    }
+    assert!(station.log.first() > 170, "the oldest line is {}", station.log.first());
+    station.stop().await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn pages_are_in_order_and_say_what_is_gone_and_what_never_was() {
     let disk = Disk::new();
     let keep = Keep { bytes: 0, ..Keep::default() };
-    let station = Station::with(disk.clone(), keep, Duration::from_secs(1200)).await;
+    let station = Station::start(disk.clone()).await;
     let mut boards = [Board::connect(&station, "1").await, Board::connect(&station, "2").await];
     for n in 0..6_u8 {
         let board = &mut boards[usize::from(n % 2)];

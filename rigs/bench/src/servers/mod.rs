@@ -1,6 +1,7 @@
 //! The servers that are compared.
 
 mod library;
+mod log;
 mod mosquitto;
 mod raw;
 
@@ -10,13 +11,17 @@ use std::net::SocketAddr;
 use crate::process::{Process, SERVER, open_many_files};
 use crate::wire::Wire;
 
-/// A server. What is to be compared next (a log in memory, a log on disk, `print`) gets a name here, and a file.
+/// A server. What is to be compared next gets a name here, and a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Contender {
     /// The simplest thing on bare tokio sockets.
     Raw,
     /// `pblink-server`, with an application that reads and accepts.
     Library,
+    /// `pblink serve` with its log in memory and no consumer.
+    Memory,
+    /// `pblink serve` with its log on disk, where temporary files are, and no consumer.
+    Disk,
     /// Another broker, if it is installed.
     Mosquitto,
 }
@@ -26,13 +31,15 @@ impl Contender {
         match self {
             Self::Raw => "raw",
             Self::Library => "library",
+            Self::Memory => "memory",
+            Self::Disk => "disk",
             Self::Mosquitto => "mosquitto",
         }
     }
 
     pub const fn wire(self) -> Wire {
         match self {
-            Self::Raw | Self::Library => Wire::Link,
+            Self::Raw | Self::Library | Self::Memory | Self::Disk => Wire::Link,
             Self::Mosquitto => Wire::Mqtt,
         }
     }
@@ -67,7 +74,7 @@ impl Server {
 
     /// Stops it. An error says that what was measured is not what was meant.
     pub fn finish(self) -> io::Result<()> {
-        if self.contender != Contender::Library {
+        if matches!(self.contender, Contender::Raw | Contender::Mosquitto) {
             return Ok(());
         }
         match self.process.finish()?.as_str() {
@@ -94,6 +101,8 @@ pub fn main(args: &[String]) -> io::Result<()> {
         match name.as_str() {
             "raw" => raw::run(writes, end).await,
             "library" => library::run(writes, end).await,
+            "memory" => log::run(None, end).await,
+            "disk" => log::run(Some(tempfile::tempdir()?), end).await,
             _ => Err(wrong()),
         }
     })

@@ -118,6 +118,7 @@ impl Writer {
         let ends = if self.engine.is_durable() { HashMap::new() } else { last_lines(&commit) };
         self.status.commits += 1;
         self.status.lines += commit.lines.len() as u64;
+        self.grown += pending.bytes as u64;
         for id in commit.forgotten {
             self.clients.remove(&id);
             lock(&self.shared.clients).forget(&id);
