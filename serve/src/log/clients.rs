@@ -1,4 +1,4 @@
-//! What is known of each client's lines: the last one from it, and how many wait for it.
+//! Knowledge of each client's lines: the last one from it, and how many wait for it.
 
 use std::collections::HashMap;
 use std::sync::Arc;

@@ -1,4 +1,4 @@
-//! What keeps the log: the trait, and its errors.
+//! The store of the log: its trait, and its errors.
 
 use std::sync::Arc;
 
@@ -75,7 +75,7 @@ pub struct Retention {
 pub enum Room {
     /// Lines can be taken.
     Enough,
-    /// What is left is needed for cursors, lines to boards and a clean stop: lines have to wait.
+    /// The rest is needed for cursors, lines to boards and a clean stop: lines have to wait.
     Short {
         /// Bytes that are free.
         free: u64,
@@ -156,7 +156,7 @@ pub enum EngineError {
     Damaged {
         /// The file.
         path: String,
-        /// What was found.
+        /// The finding.
         why: String,
     },
     /// Any other fault of disk or store.
@@ -164,7 +164,7 @@ pub enum EngineError {
     Io {
         /// The file or folder.
         path: String,
-        /// What happened.
+        /// The failure, in words.
         why: String,
     },
     /// The engine has no such function.

@@ -80,7 +80,7 @@ pub struct Log {
     requests: mpsc::Sender<Request>,
 }
 
-/// What handles and the writer share.
+/// Parts that handles and the writer share.
 struct Shared {
     name: LogName,
     durable: bool,

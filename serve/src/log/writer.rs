@@ -44,7 +44,7 @@ const RETAIN: Duration = Duration::from_secs(60);
 /// Time for which they are.
 const KEY_AGE_MS: u64 = 24 * 3600 * 1000;
 
-/// What others want of the writer.
+/// Request to the writer.
 #[derive(Debug)]
 pub(super) enum Request {
     Attach(Server),
@@ -90,7 +90,7 @@ pub(super) enum Request {
     Stop(oneshot::Sender<()>),
 }
 
-/// What the writer was woken by.
+/// Cause of the writer being woken.
 enum Wake {
     Batch(Batch),
     Client(Connection),

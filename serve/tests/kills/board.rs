@@ -39,7 +39,7 @@ pub struct Written {
     pub report: bool,
 }
 
-/// What a board has written, and what it was sent.
+/// Lines that a board has written and received.
 #[derive(Debug)]
 pub struct Account {
     pub id: String,

@@ -360,7 +360,7 @@ async fn rows_of_a_board_that_begins_anew_have_another_epoch() {
     station.stop().await;
 }
 
-/// What comes quickly is not kept until the next round of deletion.
+/// Lines that come quickly are not kept until the next round of deletion.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_log_that_grows_quickly_is_kept_within_its_bounds() {
     let keep = Keep { bytes: 20_000, ..Keep::default() };

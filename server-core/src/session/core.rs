@@ -24,7 +24,7 @@ use crate::status::{LinkState, LinkStatus};
 /// Lines of one link that are waiting or unacknowledged; the next writer waits for room.
 pub(crate) const IN_FLIGHT: usize = 64;
 
-/// What was taken for a reader of lines.
+/// Result of a read by whoever wants lines only.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Took {
     Nothing,

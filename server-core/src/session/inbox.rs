@@ -27,7 +27,7 @@ pub(crate) struct Inbox<R> {
     batch: Option<(usize, usize)>,
 }
 
-/// What is known of a line beside its text.
+/// Properties of a line beside its text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) struct Tag {
     /// It is a report of the ESP8266.

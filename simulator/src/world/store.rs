@@ -56,7 +56,7 @@ impl Host<Vec<u8>> for Keeper {
     }
 }
 
-/// What a commit has made durable.
+/// Data that a commit has made durable.
 #[derive(Debug, Default)]
 pub(super) struct Durable {
     pub(super) lines: Vec<String>,

@@ -1,4 +1,4 @@
-//! What `pblink serve` is made of: the server with its log, and no consumer.
+//! The server of `pblink serve` with its log, and no consumer.
 
 use std::io;
 

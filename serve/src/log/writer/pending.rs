@@ -1,4 +1,4 @@
-//! What the next commit holds, and who is concerned.
+//! Contents of the next commit, and who is concerned.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -43,7 +43,7 @@ pub(super) enum Reply {
     },
 }
 
-/// What the next commit holds, and who is concerned.
+/// Contents of the next commit, and who is concerned.
 #[derive(Default)]
 pub(super) struct Pending {
     pub(super) commit: Commit,
