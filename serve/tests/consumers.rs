@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use board::{Board, Station, soon};
 use engine::Disk;
-use pblink_serve::consumers::{self, App, Passed};
+use pblink_serve::consumers::{self, App, Consumer, Kind, Passed};
 use pblink_serve::hub::Hub;
 use pblink_serve::log::{Engine, Memory};
 use tokio::sync::mpsc;
@@ -33,7 +33,8 @@ impl Shop {
         let hub = Hub::with_log(server, log.clone(), Duration::from_secs(1200), app.to_string());
         let (passed, lines) = mpsc::channel(8);
         let ending = CancellationToken::new();
-        let run = consumers::run(hub, log, app, true, passed, ending.clone());
+        let consumer = Consumer::new(Kind::App(app), true);
+        let run = consumers::run(hub, log, vec![consumer], passed, ending.clone());
         let consumer = tokio::spawn(run);
         // It has its place before the first line comes.
         while station.log.status().consumers.iter().all(|consumer| !consumer.running) {

@@ -1,5 +1,6 @@
 //! `pblink serve`
 
+mod consumers;
 mod reach;
 
 use std::io::{IsTerminal, stdin, stdout};
@@ -8,10 +9,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
-use pblink_serve::consumers::{self, App, Passed};
+use pblink_serve::consumers::{App, Consumer, Passed};
 use pblink_serve::control::{self, ControlServer, Source};
 use pblink_serve::hub::Hub;
-use pblink_serve::log::{self, EngineError, Keep, Log, Memory, Opened};
+use pblink_serve::log::{EngineError, Keep, Log, Memory, Opened};
 use pblink_server::{BindError, SavedSessions, Server};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
@@ -33,6 +34,9 @@ use crate::state::State;
 /// Time that applications and printer have for what was acknowledged, once the server is to stop.
 const PATIENCE: Duration = Duration::from_secs(5);
 
+/// Time after which the last program of the user was ended, once there are no more lines.
+const PROGRAMS: Duration = Duration::from_secs(6);
+
 /// Time that the printer has for what is reported once the server has stopped.
 const LAST_WORDS: Duration = Duration::from_millis(500);
 
@@ -45,6 +49,8 @@ Examples:
                                                 serve this board, refuse others
   pblink serve --any-client                     print the lines of whoever connects
   pblink serve --app demo                       send each board a list of three every 5 s
+  pblink serve --exec 'python3 board.py'        run a program for each board
+  pblink serve --exec-all ./all.py --exec-ack   run one program for all boards, exactly once
   pblink serve --screen                         and show the links, as pblink monitor does
   pblink serve --json | jq 'select(.event == \"report\")'
 
@@ -57,8 +63,14 @@ that is killed at any moment loses none, and what was not printed is printed whe
 --state off it is acknowledged when it is printed. If standard output is a pipe whose reader has gone away, the \
 server stops; if a disk is full, lines wait until there is room.
 
+Programs of --exec are started by `sh -c` when their board has sent a line. They find its id in PBLINK_CLIENT, the \
+log's name in PBLINK_LOG_NAME, the control API's address in PBLINK_SERVER, and print lines for the board; their stderr \
+is reported. A line is done when the program has read it: what it had read and not worked on when it died is lost to \
+it, unless --exec-ack is given. One that ends is started again, after 1 s, later 60 s; a line on which it ends again and \
+again is never passed over, and only its board waits. docs/SERVER.md says more.
+
 ctrl-C, SIGTERM and SIGHUP stop the server cleanly: it waits up to 5 s for lines that are still to be printed. \
-A second signal does not wait.
+Programs get the rest of their lines, then the end of their input, SIGTERM after 2 s, SIGKILL after 5 s. A second signal does not wait.
 
 Exit codes: 0 stopped by a signal or by `q`, 1 standard output or the log cannot be written, 2 wrong flags, 3 wrong \
 configuration, 4 the address cannot be listened on, 130 stopped by a second signal.")]
@@ -84,6 +96,9 @@ pub struct Args {
     /// Application that takes the lines. Default: server.app of pblink.toml, else print.
     #[arg(long, value_parser = app_parser())]
     pub app: Option<App>,
+    /// Programs that take the lines.
+    #[command(flatten)]
+    pub program: consumers::ProgramArgs,
     /// Address and port of the control API, for `pblink monitor` and other programs, or `off`.
     #[arg(long, value_name = "ADDR:PORT|off")]
     pub control: Option<Control>,
@@ -119,7 +134,7 @@ async fn serve(args: Args, settings: Settings, global: &Global) -> anyhow::Resul
     // Before anything is announced: a signal that comes then is to find the way out.
     let mut signals = Signals::listen()?;
     survive_file_limit()?;
-    let Station { hub, log, app } = open(&args, &settings).await?;
+    let Station { hub, log, mut consumers } = open(&args, &settings).await?;
     let control = match args.control.map_or(settings.server.control, |control| control.0) {
         None => None,
         Some(address) => {
@@ -134,10 +149,14 @@ async fn serve(args: Args, settings: Settings, global: &Global) -> anyhow::Resul
     let ending = CancellationToken::new();
     // Whoever looks at a terminal has seen enough; a file or a program wants every line.
     let required = !log.is_durable() || !stdout().is_terminal();
-    let running = consumers::run(hub.clone(), log.clone(), app, required, passed, ending.clone());
+    consumers::complete(&mut consumers, required, control.as_ref().map(ControlServer::address));
     // Known before the first line comes: a line must not pass a consumer that is about to start.
-    log.register(app.name(), required, log::From::Now).await;
-    tokio::spawn(running);
+    for consumer in &consumers {
+        consumer.register(&log).await;
+    }
+    let running =
+        pblink_serve::consumers::run(hub.clone(), log.clone(), consumers, passed, ending.clone());
+    let running = tokio::spawn(running);
     log.attach(Server::clone(&hub.server())).await;
     let mut output = if screen {
         tokio::spawn(show(hub.clone(), lines, global.color.enabled(true)))
@@ -158,7 +177,7 @@ async fn serve(args: Args, settings: Settings, global: &Global) -> anyhow::Resul
             }
         }
     }
-    let finishing = finish(&hub, &log, control, output, ended, &ending);
+    let finishing = finish(&hub, &log, control, (output, running), ended, &ending);
     let (saved, result) = tokio::select! {
         done = finishing => done,
         _ = signals.next() => return Ok(Exit::Interrupted),
@@ -184,14 +203,14 @@ async fn serve(args: Args, settings: Settings, global: &Global) -> anyhow::Resul
 struct Station {
     hub: Arc<Hub>,
     log: Log,
-    app: App,
+    consumers: Vec<Consumer>,
 }
 
 /// Opens the log, and starts the server with the sessions in it.
 async fn open(args: &Args, settings: &Settings) -> anyhow::Result<Station> {
     let config = &settings.server;
     let link_timeout = Duration::from_millis(args.timeout_ms.unwrap_or(config.timeout_ms).into());
-    let app = args.app.unwrap_or(config.app);
+    let consumers = consumers::choose(args, settings);
     let (listen, clients) = reach::choose(args, settings);
     let Opened { log, sessions, .. } = open_log(args, settings, listen.address.port())?;
     let mut builder = Server::builder().listen(listen.address).timeout(link_timeout);
@@ -211,8 +230,8 @@ async fn open(args: &Args, settings: &Settings) -> anyhow::Result<Station> {
     if let Some(why) = listen.local_because {
         note(why);
     }
-    let hub = Hub::with_log(server, log.clone(), link_timeout, app.to_string());
-    Ok(Station { hub, log, app })
+    let hub = Hub::with_log(server, log.clone(), link_timeout, consumers::names(&consumers));
+    Ok(Station { hub, log, consumers })
 }
 
 /// Opens the log where flags and `pblink.toml` want it.
@@ -275,14 +294,15 @@ async fn finish(
     hub: &Hub,
     log: &Log,
     control: Option<ControlServer>,
-    output: JoinHandle<std::io::Result<()>>,
+    (output, running): (JoinHandle<std::io::Result<()>>, JoinHandle<()>),
     ended: Option<std::io::Result<()>>,
     ending: &CancellationToken,
 ) -> (SavedSessions, std::io::Result<()>) {
     let deadline = Instant::now() + PATIENCE;
     let saved = hub.stop_within(PATIENCE).await;
-    // Consumers end behind the last line.
+    // Consumers end behind the last line, and programs of the user within 5 s.
     ending.cancel();
+    let programs = Instant::now() + PROGRAMS;
     let result = match ended {
         Some(result) => result,
         // That the server has stopped is printed, too.
@@ -298,6 +318,8 @@ async fn finish(
             }
         },
     };
+    // Whoever is still not done goes on in the next server.
+    let _ = timeout_at(programs, running).await;
     log.stop().await;
     if let Some(control) = control {
         control.shutdown().await;

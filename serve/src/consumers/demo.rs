@@ -11,7 +11,7 @@ use tokio::sync::oneshot::error::TryRecvError;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use super::{App, Passed, print};
+use super::{Consumer, Passed, print};
 use crate::hub::Hub;
 use crate::log::{Line, Log, Outgoing, Sent};
 
@@ -30,22 +30,17 @@ type Latest = Mutex<HashMap<Arc<str>, Value>>;
 pub(super) async fn run(
     hub: Arc<Hub>,
     log: Log,
-    required: bool,
+    consumer: &Consumer,
     passed: mpsc::Sender<Passed>,
     ending: CancellationToken,
 ) {
     let latest = Latest::default();
-    let read = print::run(
-        log.clone(),
-        App::Demo.name(),
-        required,
-        passed.clone(),
-        ending.clone(),
-        |line| note(&latest, line),
-    );
+    let read = print::run(log.clone(), consumer, passed.clone(), ending.clone(), |line| {
+        note(&latest, line)
+    });
     let write = async {
         tokio::select! {
-            () = write(&hub, &log, &latest, &passed) => {}
+            () = write(&hub, &log, consumer, &latest, &passed) => {}
             () = ending.cancelled() => {}
         }
     };
@@ -69,7 +64,13 @@ struct Turn {
     sent: Option<Sent>,
 }
 
-async fn write(hub: &Hub, log: &Log, latest: &Latest, passed: &mpsc::Sender<Passed>) {
+async fn write(
+    hub: &Hub,
+    log: &Log,
+    consumer: &Consumer,
+    latest: &Latest,
+    passed: &mpsc::Sender<Passed>,
+) {
     let mut turns: HashMap<String, Turn> = HashMap::new();
     let mut pace = tokio::time::interval(LOOK);
     loop {
@@ -79,7 +80,7 @@ async fn write(hub: &Hub, log: &Log, latest: &Latest, passed: &mpsc::Sender<Pass
         turns.retain(|id, _| links.iter().any(|link| link.id == *id));
         for link in links {
             // One that never connected gets nothing that it would find old.
-            if link.state == LinkState::Waiting {
+            if link.state == LinkState::Waiting || !consumer.wants(&link.id) {
                 continue;
             }
             let turn = turns.entry(link.id.clone());

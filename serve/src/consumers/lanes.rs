@@ -10,7 +10,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
-use crate::log::{From, Kind, Line, Log, Outgoing, PageError, Progress, SendError};
+use super::Consumer;
+use crate::log::{Kind, Line, Log, Outgoing, PageError, Progress, SendError};
 
 /// Lines that a lane may be ahead of its worker before it is behind.
 const AHEAD: usize = 64;
@@ -46,6 +47,8 @@ struct Queue {
     lines: VecDeque<Line>,
     /// Offset of the last line that went to the worker or is in `lines`.
     taken: u64,
+    /// Lines that the worker has and that are not done.
+    held: VecDeque<u64>,
     /// The first line that is not done.
     open: Option<u64>,
     /// There are lines behind `taken` that are not in `lines`.
@@ -56,7 +59,8 @@ struct Queue {
 impl Queue {
     fn new(done: u64) -> Self {
         let changed = Arc::new(Notify::new());
-        Self { lines: VecDeque::new(), taken: done, open: None, behind: false, changed }
+        let (lines, held) = (VecDeque::new(), VecDeque::new());
+        Self { lines, taken: done, held, open: None, behind: false, changed }
     }
 }
 
@@ -87,21 +91,16 @@ pub(super) struct Lane {
 
 /// Runs a consumer with a worker for each client of which there is a line to consume. Ends when the log has
 /// ended, or when `ending` is cancelled and all lines that are there are done.
-pub(super) async fn run<F, W>(
-    log: Log,
-    name: &str,
-    required: bool,
-    from: From,
-    ending: CancellationToken,
-    worker: F,
-) where
+pub(super) async fn run<F, W>(log: Log, consumer: &Consumer, ending: CancellationToken, worker: F)
+where
     F: Fn(Lane) -> W,
     W: Future<Output = ()> + Send + 'static,
 {
-    let Some(place) = log.register(name, required, from).await else { return };
+    let Some(place) = consumer.register(&log).await else { return };
     let mut places: HashMap<_, _> = place.clients.into_iter().collect();
     let state = State { scanned: place.offset, ..State::default() };
-    let lanes = Arc::new(Lanes { name: name.to_owned(), log, state: Mutex::new(state), ending });
+    let name = consumer.name.clone();
+    let lanes = Arc::new(Lanes { name, log, state: Mutex::new(state), ending });
     let mut workers = tokio::task::JoinSet::new();
     let (mut scanned, mut noted) = (place.offset, place.offset);
     let mut pace = tokio::time::interval(NOTE);
@@ -115,7 +114,13 @@ pub(super) async fn run<F, W>(
         };
         let Some((lines, seen)) = page else { break };
         scanned = seen;
-        for line in lines.into_iter().filter(|line| line.kind == Kind::Line) {
+        let (lines, passed): (Vec<_>, Vec<_>) = lines
+            .into_iter()
+            .partition(|line| line.kind == Kind::Line && consumer.wants(&line.client));
+        if !lanes.log.is_durable() {
+            lanes.pass(passed).await;
+        }
+        for line in lines {
             let known = lanes.lock().lanes.contains_key(&line.client);
             if !known {
                 let client = Arc::clone(&line.client);
@@ -197,6 +202,18 @@ impl Lanes {
         }
     }
 
+    /// Notes that lines of others are nothing for this consumer. Without a store they wait for that.
+    async fn pass(&self, lines: Vec<Line>) {
+        let lines = lines.into_iter().filter(|line| line.kind == Kind::Line);
+        let places: HashMap<_, _> = lines.map(|line| (line.client, line.offset)).collect();
+        if !places.is_empty() {
+            let done = self.lock().done();
+            let places = places.into_iter().collect();
+            // An error: the log has ended.
+            let _ = self.log.progress(self.progress(done, places, Vec::new())).await;
+        }
+    }
+
     /// Notes how far all lanes have come together.
     async fn note(&self, noted: &mut u64) {
         let done = self.lock().done();
@@ -218,6 +235,16 @@ impl Lanes {
 }
 
 impl Lane {
+    /// Returns the client's id.
+    pub(super) fn client(&self) -> &Arc<str> {
+        &self.client
+    }
+
+    /// Returns the sign that there will be no more lines than those that are there.
+    pub(super) fn ending(&self) -> &CancellationToken {
+        &self.lanes.ending
+    }
+
     fn open(lanes: &Arc<Lanes>, client: Arc<str>, done: u64) -> Self {
         let queue = Queue::new(done);
         let changed = Arc::clone(&queue.changed);
@@ -233,6 +260,7 @@ impl Lane {
                 let (scanned, ended) = (state.scanned, state.ended);
                 let lane = state.lanes.get_mut(&self.client)?;
                 if let Some(line) = lane.lines.pop_front() {
+                    lane.held.push_back(line.offset);
                     return Some(line);
                 }
                 if !lane.behind && ended {
@@ -277,8 +305,8 @@ impl Lane {
         lane.behind = !caught_up;
     }
 
-    /// Notes that the line with this offset, the oldest that is not done, is done, with the lines that follow from
-    /// it; all of that is one commit.
+    /// Notes that the line with this offset is done, and all that the worker has had before it, with the lines that
+    /// follow from them; all of that is one commit.
     ///
     /// # Errors
     /// Nothing is noted then, and the same may be tried again.
@@ -288,12 +316,16 @@ impl Lane {
         let clients = vec![(Arc::clone(&self.client), offset)];
         self.lanes.log.progress(self.lanes.progress(whole, clients, outgoing)).await?;
         let state = &mut *self.lanes.lock();
-        let next = state.lanes.get(&self.client).and_then(|lane| match lane.lines.front() {
-            Some(line) => Some(line.offset),
+        let Some(lane) = state.lanes.get_mut(&self.client) else { return Ok(()) };
+        while lane.held.front().is_some_and(|&held| held <= offset) {
+            lane.held.pop_front();
+        }
+        let waiting = lane.lines.front().map(|line| line.offset);
+        let next = match lane.held.front().copied().or(waiting) {
             // Somewhere behind.
             None if lane.behind => Some(lane.taken.max(offset) + 1),
-            None => None,
-        });
+            next => next,
+        };
         state.set_open(&self.client, next);
         Ok(())
     }

@@ -1,7 +1,8 @@
-//! Consumers of the lines that boards send: `demo`, `echo` and `print`, one file each.
+//! Consumers of the lines that boards send: `demo`, `echo`, `exec` and `print`, one file or folder each.
 
 mod demo;
 mod echo;
+mod exec;
 mod lanes;
 mod print;
 
@@ -13,8 +14,9 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use crate::hub::Hub;
-use crate::log::{From, Line, Log};
+use crate::log::{From, Line, Log, Place};
 
+pub use exec::{Exec, Pace};
 pub use print::Printed;
 
 /// Application of `pblink serve`: its way to handle lines.
@@ -118,20 +120,87 @@ impl Passed {
     }
 }
 
-/// Runs `app` on the lines of the hub's log, and hands out the lines that pass (`echo` does not: its clients
-/// see them). Ends when the log has ended, or when `ending` is cancelled and all lines that are there were handed
-/// out. `required`: lines are kept until `print` has printed them.
+/// What a consumer does with lines.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Kind {
+    /// One of those that are built in.
+    App(App),
+    /// Programs of the user.
+    Exec(Exec),
+}
+
+/// A consumer of lines.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Consumer {
+    /// Its name, under which the log keeps its place.
+    pub name: String,
+    /// What it does.
+    pub kind: Kind,
+    /// The clients whose lines it takes; none: all.
+    pub clients: Vec<String>,
+    /// Lines are kept until it has them.
+    pub required: bool,
+    /// Where it begins if it is new.
+    pub from: From,
+}
+
+impl Consumer {
+    /// Returns one that takes the lines of all clients from now on, named for what it does.
+    pub fn new(kind: Kind, required: bool) -> Self {
+        let name = match &kind {
+            Kind::App(app) => app.name(),
+            Kind::Exec(Exec { all: true, .. }) => "exec-all",
+            Kind::Exec(_) => "exec",
+        };
+        let (name, clients) = (name.to_owned(), Vec::new());
+        Self { name, kind, clients, required, from: From::Now }
+    }
+
+    /// Takes its place in the log. Done before boards are served, lines that come before it [runs](run) are kept for
+    /// it. `None`: the log has ended.
+    pub async fn register(&self, log: &Log) -> Option<Place> {
+        log.register(&self.name, self.required, self.from).await
+    }
+
+    fn wants(&self, client: &str) -> bool {
+        self.clients.is_empty() || self.clients.iter().any(|id| id == client)
+    }
+}
+
+/// Runs consumers on the lines of the hub's log, and hands out the lines that pass (`echo` and `exec` do not: their
+/// clients see them). Ends when the log has ended, or when `ending` is cancelled and all lines that are there were
+/// handed out; programs of the user have a few seconds for them.
 pub async fn run(
     hub: Arc<Hub>,
     log: Log,
-    app: App,
-    required: bool,
+    consumers: Vec<Consumer>,
     passed: mpsc::Sender<Passed>,
     ending: CancellationToken,
 ) {
-    match app {
-        App::Print => print::run(log, app.name(), required, passed, ending, |_| {}).await,
-        App::Echo => lanes::run(log, app.name(), true, From::Now, ending, echo::run).await,
-        App::Demo => demo::run(hub, log, required, passed, ending).await,
+    let mut running = tokio::task::JoinSet::new();
+    for consumer in consumers {
+        let (hub, log, passed) = (Arc::clone(&hub), log.clone(), passed.clone());
+        let ending = ending.clone();
+        running.spawn(async move { run_one(hub, log, consumer, passed, ending).await });
+    }
+    drop(passed);
+    while running.join_next().await.is_some() {}
+}
+
+async fn run_one(
+    hub: Arc<Hub>,
+    log: Log,
+    consumer: Consumer,
+    passed: mpsc::Sender<Passed>,
+    ending: CancellationToken,
+) {
+    match &consumer.kind {
+        Kind::App(App::Print) => print::run(log, &consumer, passed, ending, |_| {}).await,
+        Kind::App(App::Echo) => lanes::run(log, &consumer, ending, echo::run).await,
+        Kind::App(App::Demo) => demo::run(hub, log, &consumer, passed, ending).await,
+        Kind::Exec(exec) => {
+            drop(passed);
+            exec::run(hub, log, &consumer, exec, ending).await;
+        }
     }
 }

@@ -5,26 +5,26 @@ use std::sync::Arc;
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
-use super::{Passed, lanes};
-use crate::log::{From, Kind, Line, Log, Progress};
+use super::{Consumer, Passed, lanes};
+use crate::log::{Kind, Line, Log, Progress};
 
 /// Hands out each line, to be accepted when it is printed, after `look` has seen it.
 pub(super) async fn run(
     log: Log,
-    name: &str,
-    required: bool,
+    consumer: &Consumer,
     passed: mpsc::Sender<Passed>,
     ending: CancellationToken,
     look: impl Fn(&Line),
 ) {
-    let Some(place) = log.register(name, required, From::Now).await else { return };
+    let Some(place) = consumer.register(&log).await else { return };
+    let name = &consumer.name;
     let printed = Printed::follow(&log, name, place.offset);
     let mut scanned = place.offset;
     while let Some((lines, seen)) = lanes::next_page(&log, name, scanned, &ending).await {
         scanned = seen;
         for line in lines {
             match line.kind {
-                Kind::Line => {
+                Kind::Line if consumer.wants(&line.client) => {
                     look(&line);
                     printed.hand(line.offset);
                     let line = Passed::Received { line, printed: Some(printed.clone()) };
@@ -32,7 +32,7 @@ pub(super) async fn run(
                         return;
                     }
                 }
-                Kind::Report => printed.skip(line.offset),
+                Kind::Line | Kind::Report => printed.skip(line.offset),
             }
         }
     }

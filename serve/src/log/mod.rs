@@ -14,6 +14,7 @@
 
 mod clients;
 mod engine;
+mod failing;
 mod memory;
 mod model;
 mod outbox;
@@ -32,6 +33,8 @@ use tokio::sync::{mpsc, oneshot, watch};
 pub use clients::ClientLines;
 use clients::Clients;
 pub use engine::{Engine, EngineError, Reader, Retention, Room};
+use failing::Failing;
+pub use failing::{SkipError, Skipped};
 pub use memory::Memory;
 pub use model::{
     Commit, Cursor, EventRow, KeyRow, Kind, Line, Loaded, LogName, OutboxRow, SessionRow,
@@ -92,6 +95,7 @@ struct Shared {
     reader: Arc<dyn Reader>,
     status: Mutex<Status>,
     clients: Mutex<Clients>,
+    failing: Failing,
     /// Why the writer has ended, once it has by itself.
     failed: watch::Sender<Option<String>>,
     /// Events that the writer had no time for.
@@ -132,6 +136,9 @@ pub struct ConsumerStatus {
     pub offset: u64,
     /// Lines behind that.
     pub lag: u64,
+    /// The line on which it fails again and again, since when and why, in words; only this line's client waits. See
+    /// [`Log::skip`].
+    pub failing: Option<String>,
 }
 
 /// A log that was opened, and the sessions in it.
@@ -294,6 +301,7 @@ impl Log {
             reader: engine.reader(),
             status: Mutex::default(),
             clients: Mutex::default(),
+            failing: Failing::default(),
             failed: watch::Sender::new(None),
             events_lost: AtomicU64::new(0),
         });
@@ -332,7 +340,11 @@ impl Log {
 
     /// Returns the state of the log.
     pub fn status(&self) -> Status {
-        lock(&self.shared.status).clone()
+        let mut status = lock(&self.shared.status).clone();
+        for consumer in &mut status.consumers {
+            consumer.failing = self.shared.failing.describe(&consumer.name);
+        }
+        status
     }
 
     /// Returns what is known of a client's lines.

@@ -15,7 +15,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use board::{Account, Board, Manners, TIMEOUT};
-use pblink_serve::consumers::{self, App};
+use pblink_serve::consumers::{self, App, Consumer};
 use pblink_serve::hub::Hub;
 use pblink_serve::log::{
     Commit, Engine, EngineError, Keep, Kind, Line, Loaded, Log, Opened, Reader, Retention, Sqlite,
@@ -119,7 +119,8 @@ fn server() {
         let hub = Hub::with_log(server.clone(), log.clone(), TIMEOUT, "echo");
         let (passed, _lines) = mpsc::channel(1);
         let ending = CancellationToken::new();
-        let echo = consumers::run(hub, log.clone(), App::Echo, true, passed, ending.clone());
+        let echo = vec![Consumer::new(consumers::Kind::App(App::Echo), true)];
+        let echo = consumers::run(hub, log.clone(), echo, passed, ending.clone());
         let echo = tokio::spawn(echo);
         while log.status().consumers.iter().all(|consumer| !consumer.running) {
             tokio::task::yield_now().await;

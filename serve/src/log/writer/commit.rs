@@ -225,6 +225,7 @@ impl Writer {
                 running: consumer.running,
                 offset: consumer.offset,
                 lag: head.saturating_sub(consumer.offset),
+                failing: None,
             })
             .collect();
         lock(&self.shared.status).clone_from(&self.status);
