@@ -32,6 +32,10 @@ fw:
 bench *ARGS:
     cargo run --release -p pblink-bench -- {{ ARGS }}
 
+# Kills a server under load this often, at random instants: the long form of a test.
+kills COUNT="200":
+    PBLINK_KILLS={{ COUNT }} cargo test -p pblink-serve --test kills -- --nocapture kills_at
+
 # Checks licences, advisories and sources of all dependencies (needs cargo-deny).
 deny:
     cargo deny check

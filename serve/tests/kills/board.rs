@@ -13,6 +13,7 @@ use pblink_protocol::time::Instant;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::{sleep, timeout};
+use tokio_util::sync::CancellationToken;
 
 type End = Endpoint<heapless::Vec<u8, 256>, Vec<u8>, 64>;
 
@@ -47,6 +48,10 @@ pub struct Account {
     pub written: Vec<Written>,
     pub received: Vec<String>,
     pub connects: u32,
+    /// It has seen all that it waited for.
+    pub finished: bool,
+    /// Lines without an acknowledgement.
+    pub unacked: usize,
 }
 
 impl Account {
@@ -82,8 +87,15 @@ impl Host<Vec<u8>> for Received<'_> {
 impl Board {
     pub fn new(id: String, manners: Manners, seed: u64) -> Self {
         let span = pblink_protocol::time::Duration::from_millis(TIMEOUT.as_millis() as u64);
-        let account =
-            Account { id, manners, written: Vec::new(), received: Vec::new(), connects: 0 };
+        let account = Account {
+            id,
+            manners,
+            written: Vec::new(),
+            received: Vec::new(),
+            connects: 0,
+            finished: false,
+            unacked: 0,
+        };
         Self {
             end: End::new(Role::Client, Timing::new(span), heapless::Vec::new()),
             account,
@@ -100,13 +112,26 @@ impl Board {
         Instant::from_micros(self.began.elapsed().as_micros() as u64)
     }
 
-    /// Writes until `writing` ends, and then until all is acknowledged and every echo is here.
-    pub async fn run(mut self, server: SocketAddr, writing: Arc<AtomicBool>) -> Account {
-        while !self.is_done(&writing) {
+    /// Writes until `writing` ends, and then waits until all is acknowledged and every echo is here, or for as
+    /// long as nobody tells it to `give_up`.
+    pub async fn run(
+        mut self,
+        server: SocketAddr,
+        writing: Arc<AtomicBool>,
+        give_up: CancellationToken,
+    ) -> Account {
+        let ended = give_up.run_until_cancelled_owned(self.work(server, &writing)).await;
+        self.account.finished = ended.is_some();
+        self.account.unacked = self.end.unacked();
+        self.account
+    }
+
+    async fn work(&mut self, server: SocketAddr, writing: &AtomicBool) {
+        while !self.is_done(writing) {
             match TcpStream::connect(server).await {
                 Ok(stream) => {
                     // Each ends somehow: that is what this is about.
-                    let _ = self.talk(stream, &writing).await;
+                    let _ = self.talk(stream, writing).await;
                     self.end.on_disconnected();
                     self.acks.clear();
                     self.partial.clear();
@@ -114,7 +139,6 @@ impl Board {
                 Err(_) => sleep(AGAIN).await,
             }
         }
-        self.account
     }
 
     /// Lines that have an echo for certain.
@@ -123,11 +147,13 @@ impl Board {
     }
 
     fn is_done(&self, writing: &AtomicBool) -> bool {
-        let received = self.account.received.iter().filter(|text| !text.starts_with("best"));
+        let best_effort = |text: &String| text.starts_with("best");
+        let received = self.account.received.iter().filter(|text| !best_effort(text));
+        let twice = self.account.had_first_twice() && !best_effort(&self.account.received[0]);
         !writing.load(Ordering::Relaxed)
             && self.end.unacked() == 0
             && self.acks.is_empty()
-            && received.count() >= self.echoes() + usize::from(self.account.had_first_twice())
+            && received.count() >= self.echoes() + usize::from(twice)
     }
 
     async fn talk(&mut self, mut stream: TcpStream, writing: &AtomicBool) -> std::io::Result<()> {

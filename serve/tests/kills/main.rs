@@ -267,12 +267,13 @@ fn run(kills: u64, fault: Fault) -> Ledger {
     let mut server = Process::start(&path, "127.0.0.1:0".parse().unwrap(), fault);
     let address = server.address;
     let writing = Arc::new(AtomicBool::new(true));
+    let give_up = CancellationToken::new();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
     let boards: Vec<_> = (0..BOARDS)
         .map(|n| {
             let manners = Manners { ordered: n % 2 == 0, published: n % 5 == 0 };
             let board = Board::new(format!("board {n}"), manners, seed ^ n);
-            runtime.spawn(board.run(address, Arc::clone(&writing)))
+            runtime.spawn(board.run(address, Arc::clone(&writing), give_up.clone()))
         })
         .collect();
     for _ in 0..kills {
@@ -282,18 +283,18 @@ fn run(kills: u64, fault: Fault) -> Ledger {
         server = Process::start(&path, address, fault);
     }
     writing.store(false, Ordering::Relaxed);
-    // A board that waits for what is lost waits for ever.
-    let deadline = tokio::time::Instant::now() + patience(fault);
     let accounts: Vec<Account> = runtime.block_on(async {
-        let mut accounts = Vec::new();
-        for board in boards {
-            match tokio::time::timeout_at(deadline, board).await {
-                Ok(account) => accounts.push(account.unwrap()),
-                Err(_) if fault != Fault::None => {}
-                Err(_) => panic!("a board waits for ever"),
+        let all = futures::future::join_all(boards);
+        tokio::pin!(all);
+        let accounts = match tokio::time::timeout(patience(fault), &mut all).await {
+            Ok(accounts) => accounts,
+            Err(_) => {
+                // A board that waits for what is lost waits for ever.
+                give_up.cancel();
+                all.await
             }
-        }
-        accounts
+        };
+        accounts.into_iter().map(Result::unwrap).collect()
     });
     server.stop();
     let mut by_client: HashMap<String, Vec<String>> = HashMap::new();
@@ -313,8 +314,10 @@ fn run(kills: u64, fault: Fault) -> Ledger {
             assert!(u64::from(account.connects) > kills / 2, "it was there most of the time");
         }
     }
-    let missing = BOARDS as usize - accounts.len();
-    ledger.lost.extend((0..missing).map(|_| "a board waits for ever".to_owned()));
+    for account in accounts.iter().filter(|account| !account.finished) {
+        let Account { id, manners, unacked, .. } = account;
+        ledger.lost.push(format!("{id} waits for ever, {unacked} unacknowledged, {manners:?}"));
+    }
     let written: usize = accounts.iter().map(|account| account.written.len()).sum();
     println!("{last} lines in the log, {written} written");
     ledger
