@@ -307,6 +307,39 @@ fn outages_of_two_runs_are_kept_apart() {
 }
 
 #[test]
+fn what_a_server_knows_of_its_earlier_run_is_not_shown_twice() {
+    let mut model = Model::new(true, vec![]);
+    let (id, began_ms) = ("kitchen".to_owned(), NOON + 5);
+    let began = EventKind::OutageBegan { id: id.clone(), cause: Cause::Silent, layer: Layer::Wifi };
+    let reports = [report("kitchen", 3, 41_000), report("kitchen", 0, 42_000)];
+    model.apply(Update::Server(info(1)));
+    model.apply(Update::Links(vec![link("kitchen", LinkState::Up)]));
+    let mut first = Feed::default();
+    reports.iter().for_each(|report| first.happen(&mut model, NOON, report.clone()));
+    first.happen(&mut model, began_ms, began.clone());
+
+    model.apply(Update::Server(info(2)));
+    model.apply(Update::Links(vec![link("kitchen", LinkState::Up)]));
+    let mut second = Feed::default();
+    reports.iter().for_each(|report| second.recall(NOON, report.clone()));
+    second.recall(began_ms, began);
+    let (lasted_ms, peer) = (60_000, String::new());
+    second.recall(NOON + 60_005, EventKind::OutageEnded { id, peer, lasted_ms, connects: 2 });
+    second.happen(&mut model, NOON + 70_000, report("kitchen", 1, 43_000));
+    press(&mut model, "3");
+    let shown = text(&screen(&model, (100, 24)));
+    assert_eq!(shown.matches("kitchen").count(), 1, "{shown}");
+    assert!(shown.contains("60 s") || shown.contains("1 min"), "{shown}");
+    press(&mut model, "1\n");
+    let shown = text(&screen(&model, (120, 40)));
+    let boots = shown.split("ESP boots").nth(1).unwrap().trim_start();
+    assert!(boots.starts_with("1 "), "{shown}");
+    let samples: Vec<u32> =
+        model.data().reports["kitchen"].samples.iter().map(|sample| sample.report.number).collect();
+    assert_eq!(samples, [3, 0, 1]);
+}
+
+#[test]
 fn boots_before_a_restart_of_the_server_still_count() {
     let mut model = Model::new(true, vec![]);
     for run in [1, 2] {

@@ -4,10 +4,16 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use pblink_server::{EventKind, LinkState, LinkStatus, Refusal, SavedSessions, Server};
+use pblink_server::{EventKind, Layer, LinkState, LinkStatus, Refusal, SavedSessions, Server};
+use tokio::task::JoinHandle;
 
-use crate::control::{EventStream, History, ServerInfo, Source};
-use crate::log::{Log, wall_ms};
+use crate::control::{EventStream, History, Outage, ServerInfo, Source, span_ms};
+use crate::log::{EngineError, Log, wall_ms};
+use crate::past::{self, Past, Recalled};
+
+/// Time that clients have to come back to a new server, before its predecessor's end is no longer the likely reason why
+/// they are away.
+const RETURN: Duration = Duration::from_secs(30);
 
 /// The server of this process. `demo` stops it and starts another; the history continues.
 #[derive(Debug)]
@@ -17,6 +23,9 @@ pub struct Hub {
     /// Refused connections of the servers before this one, in the order of [`Refusal::ALL`].
     refused: Mutex<[u64; Refusal::ALL.len()]>,
     log: Option<Log>,
+    recalled: Recalled,
+    /// Puts the present server's events into the history.
+    follower: Mutex<Option<JoinHandle<()>>>,
     listen: SocketAddr,
     timeout: Duration,
     app: String,
@@ -27,24 +36,52 @@ pub struct Hub {
 impl Hub {
     /// Creates a hub around `server`, which runs `app`. Must be called within a tokio runtime.
     pub fn new(server: Server, timeout: Duration, app: impl Into<String>) -> Arc<Self> {
-        Self::start(server, None, timeout, app.into())
+        Self::start(server, History::default(), Recalled::default(), None, (timeout, app.into()))
     }
 
-    /// Creates one with a log, to which the events go, too.
+    /// Creates one with a log, to which the events go, too. It knows nothing of what is in the log already, which is
+    /// for one that is new.
     pub fn with_log(
         server: Server,
         log: Log,
         timeout: Duration,
         app: impl Into<String>,
     ) -> Arc<Self> {
-        Self::start(server, Some(log), timeout, app.into())
+        let at = (timeout, app.into());
+        Self::start(server, History::default(), Recalled::default(), Some(log), at)
     }
 
-    fn start(server: Server, log: Option<Log>, timeout: Duration, app: String) -> Arc<Self> {
+    /// Creates one that goes on with a log: outages, reports and events of earlier servers are in its history, and the
+    /// time in which none was running is, too. To be called before the log is attached to the server.
+    ///
+    /// # Errors
+    /// If the log cannot be read.
+    pub async fn resume(
+        server: Server,
+        log: Log,
+        past: Past,
+        timeout: Duration,
+        app: impl Into<String>,
+    ) -> Result<Arc<Self>, EngineError> {
+        let history = History::default();
+        history.expect(server.expected());
+        let recalled = past::recall(&history, &log, past).await?;
+        Ok(Self::start(server, history, recalled, Some(log), (timeout, app.into())))
+    }
+
+    fn start(
+        server: Server,
+        history: History,
+        recalled: Recalled,
+        log: Option<Log>,
+        (timeout, app): (Duration, String),
+    ) -> Arc<Self> {
         let wall = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         let server = Arc::new(server);
         let hub = Arc::new(Self {
-            history: History::default(),
+            history,
+            recalled,
+            follower: Mutex::default(),
             refused: Mutex::default(),
             log,
             listen: server.local_addr(),
@@ -67,9 +104,9 @@ impl Hub {
         Arc::clone(&self.server.read().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Returns the events so far, then everything that follows.
+    /// Returns the events of this run so far, then everything that follows.
     pub fn events(&self) -> EventStream {
-        self.history.subscribe()
+        self.history.subscribe().after(self.recalled.last)
     }
 
     /// Returns the log, if there is one.
@@ -79,19 +116,31 @@ impl Hub {
 
     /// Adds an event of this process's own.
     pub fn record(&self, event: EventKind) {
-        self.keep(wall_ms(), &event);
-        self.history.record(event);
+        self.add(wall_ms(), event);
     }
 
     /// Stops the server and gives its sessions back. It continues to show the links as they were.
     pub async fn stop(&self) -> SavedSessions {
-        self.server().shutdown().await
+        let saved = self.server().shutdown().await;
+        self.hear_the_end().await;
+        saved
     }
 
     /// Stops the server, with at most `patience` for lines that applications have taken and not accepted, and
     /// for acknowledgements that are due. Gives its sessions back.
     pub async fn stop_within(&self, patience: Duration) -> SavedSessions {
-        self.server().shutdown_within(patience).await
+        let saved = self.server().shutdown_within(patience).await;
+        self.hear_the_end().await;
+        saved
+    }
+
+    /// Waits until the last event of a server that has stopped is in history and log.
+    async fn hear_the_end(&self) {
+        let follower = self.follower.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(follower) = follower {
+            // It ends with the server's events, or has panicked.
+            let _ = follower.await;
+        }
     }
 
     /// Puts `server` in the place of one that was stopped.
@@ -109,10 +158,28 @@ impl Hub {
         self.follow(server);
     }
 
-    fn keep(&self, at_ms: u64, event: &EventKind) {
-        if let Some(log) = &self.log {
-            log.event(at_ms, event);
+    /// Adds an event to history and log, under the same number.
+    fn add(&self, at_ms: u64, kind: EventKind) {
+        self.history.add_with(at_ms, kind, |event| {
+            if let Some(log) = &self.log {
+                log.event(event);
+            }
+        });
+    }
+
+    /// Adds to a link's status what earlier servers knew of it.
+    fn with_past(&self, mut link: LinkStatus) -> LinkStatus {
+        link.outages += self.recalled.outages.get(&link.id).copied().unwrap_or(0);
+        // It was up, or down, before this server began, and has not come back since.
+        if link.state == LinkState::Waiting
+            && let Some(Outage { began_ms, layer: Some(layer), cause: Some(cause), .. }) =
+                self.history.open_outage(&link.id)
+        {
+            let back = layer == Layer::Server && self.started.elapsed() > RETURN;
+            link.state = LinkState::Down { layer: if back { Layer::Wifi } else { layer }, cause };
+            link.since_ms = span_ms(began_ms, wall_ms());
         }
+        link
     }
 
     /// Puts the server's events into the history until it stops.
@@ -120,12 +187,11 @@ impl Hub {
         let mut events = server.events();
         let hub = Arc::clone(self);
         drop(server);
-        tokio::spawn(async move {
+        let follower = tokio::spawn(async move {
             while let Some(notice) = events.recv().await {
                 match notice {
                     pblink_server::Notice::Event(event) => {
-                        hub.keep(event.at_ms, &event.kind);
-                        hub.history.push(event);
+                        hub.add(event.at_ms, event.kind);
                     }
                     pblink_server::Notice::Lost(lost) => {
                         hub.history.lose(lost);
@@ -134,6 +200,7 @@ impl Hub {
                 }
             }
         });
+        *self.follower.lock().unwrap_or_else(PoisonError::into_inner) = Some(follower);
     }
 }
 
@@ -149,15 +216,16 @@ impl Source for Hub {
             uptime_ms: self.started.elapsed().as_millis() as u64,
             links_up: links.iter().filter(|link| link.state == LinkState::Up).count() as u64,
             links_total: links.len() as u64,
+            recalled: self.recalled.last,
         }
     }
 
     fn links(&self) -> Vec<LinkStatus> {
-        self.server().links()
+        self.server().links().into_iter().map(|link| self.with_past(link)).collect()
     }
 
     fn link(&self, id: &str) -> Option<LinkStatus> {
-        self.server().link(id).map(|link| link.status())
+        self.server().link(id).map(|link| self.with_past(link.status()))
     }
 
     fn history(&self) -> &History {

@@ -10,6 +10,9 @@ pub mod consumers;
 pub mod control;
 pub mod hub;
 pub mod log;
+mod past;
+
+pub use past::Past;
 
 /// The examples of the README, as tests.
 #[cfg(doctest)]

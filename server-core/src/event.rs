@@ -30,6 +30,16 @@ pub enum EventKind {
     },
     /// The server stopped.
     Stopped,
+    /// No server was running. The one that comes next says so, from what the last one has left.
+    ServerWasDown {
+        /// Wall clock of its begin, milliseconds since the Unix epoch.
+        began_ms: u64,
+        /// Its length in milliseconds.
+        lasted_ms: u64,
+        /// True if the last server was stopped, false if it ended otherwise: it was killed, or the machine lost its
+        /// power. The begin is then the last time at which it was known to be alive.
+        stopped: bool,
+    },
     /// A client connected for the first time.
     Connected {
         /// The client's id.
@@ -126,7 +136,10 @@ impl EventKind {
     /// Returns the id of the client that this event concerns, if it concerns one.
     pub fn id(&self) -> Option<&str> {
         match self {
-            Self::Listening { .. } | Self::Stopped | Self::Forgotten { .. } => None,
+            Self::Listening { .. }
+            | Self::Stopped
+            | Self::ServerWasDown { .. }
+            | Self::Forgotten { .. } => None,
             Self::Refused { id, .. } | Self::Note { id, .. } => id.as_deref(),
             Self::Connected { id, .. }
             | Self::OutageBegan { id, .. }
@@ -160,6 +173,8 @@ pub enum Cause {
     ClosedByApplication,
     /// The server is shutting down.
     Shutdown,
+    /// The server ended without being stopped: it was killed, or its machine lost the power.
+    ServerDied,
 }
 
 impl std::fmt::Display for Cause {
@@ -173,6 +188,7 @@ impl std::fmt::Display for Cause {
             Self::TakenOver => "client connected anew",
             Self::ClosedByApplication => "closed by the application",
             Self::Shutdown => "server shut down",
+            Self::ServerDied => "server was killed or lost its power",
         })
     }
 }

@@ -212,7 +212,7 @@ async fn open(args: &Args, settings: &Settings) -> anyhow::Result<Station> {
     let link_timeout = Duration::from_millis(args.timeout_ms.unwrap_or(config.timeout_ms).into());
     let consumers = consumers::choose(args, settings);
     let (listen, clients) = reach::choose(args, settings);
-    let Opened { log, sessions, .. } = open_log(args, settings, listen.address.port())?;
+    let Opened { log, sessions, past } = open_log(args, settings, listen.address.port())?;
     let mut builder = Server::builder().listen(listen.address).timeout(link_timeout);
     builder = builder.commits(true).restore_states(sessions);
     if !clients.is_empty() {
@@ -230,7 +230,9 @@ async fn open(args: &Args, settings: &Settings) -> anyhow::Result<Station> {
     if let Some(why) = listen.local_because {
         note(why);
     }
-    let hub = Hub::with_log(server, log.clone(), link_timeout, consumers::names(&consumers));
+    let app = consumers::names(&consumers);
+    let hub = Hub::resume(server, log.clone(), past, link_timeout, app).await;
+    let hub = hub.map_err(|error| Failed::with(Exit::Failure, error.to_string()))?;
     Ok(Station { hub, log, consumers })
 }
 

@@ -52,8 +52,10 @@ pub struct Reports {
     pub samples: VecDeque<Sample>,
     /// Number of times that the numbers began again: the ESP8266 had booted.
     pub boots: u64,
-    /// Those in earlier runs of the server.
+    /// Those in earlier runs of the server, of which this one knows nothing.
     earlier_boots: u64,
+    /// Nothing has come from this run of the server yet.
+    is_old: bool,
 }
 
 /// Look of an entry of the log.
@@ -110,6 +112,8 @@ pub struct Data {
     next_key: u64,
     /// Runs of the server that were seen to end.
     run: u64,
+    /// Outages of earlier runs, by client and begin: a server with a log on disk knows them, too.
+    earlier: HashMap<(String, u64), OutageKey>,
 }
 
 impl Default for Data {
@@ -126,6 +130,7 @@ impl Default for Data {
             server_at: 0,
             next_key: 0,
             run: 0,
+            earlier: HashMap::new(),
         }
     }
 }
@@ -200,8 +205,10 @@ impl Data {
             for outage in self.outages.values_mut().filter(|o| o.end == End::Open) {
                 outage.end = End::ServerRestarted;
             }
+            let outages = self.outages.iter();
+            self.earlier = outages.map(|(k, o)| ((o.client.clone(), o.began_ms), *k)).collect();
             for reports in self.reports.values_mut() {
-                reports.earlier_boots = reports.boots;
+                (reports.earlier_boots, reports.is_old) = (reports.boots, true);
             }
         } else if matches!(self.connection, Connection::Lost { .. }) {
             self.own("server reached again".into());
@@ -231,6 +238,11 @@ impl Data {
 
     fn outages(&mut self, outages: Vec<Outage>) {
         for outage in outages {
+            if !self.earlier.is_empty()
+                && let Some(known) = self.earlier.remove(&(outage.client.clone(), outage.began_ms))
+            {
+                self.outages.remove(&known);
+            }
             self.outages.insert((self.run, outage.number), outage);
         }
         while self.outages.len() > OUTAGES {
@@ -243,8 +255,17 @@ impl Data {
             return;
         }
         let reports = self.reports.entry(client).or_default();
+        let mut samples = &samples[..];
+        if std::mem::take(&mut reports.is_old)
+            && let Some(last) = reports.samples.back()
+            && let Some(known) = samples.iter().rposition(|sample| sample == last)
+        {
+            // The server knows them from its log, and their boots.
+            samples = &samples[known + 1..];
+            reports.earlier_boots = reports.earlier_boots.saturating_sub(boots);
+        }
         reports.boots = reports.earlier_boots.saturating_add(boots);
-        for sample in samples {
+        for sample in samples.iter().copied() {
             push(&mut reports.samples, sample, SAMPLES);
         }
     }

@@ -36,6 +36,13 @@ pub fn what(kind: &EventKind) -> String {
     let text = match kind {
         EventKind::Listening { address } => format!("server listens at {address}"),
         EventKind::Stopped => "server stopped".into(),
+        EventKind::ServerWasDown { lasted_ms, stopped: true, .. } => {
+            format!("no server was running for {}: it had been stopped", units::span(*lasted_ms))
+        }
+        EventKind::ServerWasDown { lasted_ms, stopped: false, .. } => {
+            let span = units::span(*lasted_ms);
+            format!("no server was running for about {span}: it had been killed, or lost its power")
+        }
         EventKind::Connected { peer, .. } => format!("connected from {peer}"),
         EventKind::OutageBegan { cause, layer, .. } => {
             format!("outage began, {} down ({cause})", layer_name(*layer))
@@ -128,6 +135,7 @@ pub fn cause_name(cause: Cause) -> &'static str {
         Cause::TakenOver => "taken over",
         Cause::ClosedByApplication => "app closed",
         Cause::Shutdown => "shutdown",
+        Cause::ServerDied => "killed",
         _ => "other",
     }
 }

@@ -32,6 +32,12 @@ impl Feed {
         self.give_records(model);
     }
 
+    /// Lets the server know something of an earlier run.
+    pub fn recall(&mut self, at_ms: u64, kind: EventKind) {
+        let seq = self.history.last() + 1;
+        self.history.recall(Event { seq, at_ms, kind });
+    }
+
     /// Gives the model what began or changed.
     fn give_records(&mut self, model: &mut Model) {
         let after = Filter { after: self.revision, ..Filter::default() };

@@ -196,7 +196,9 @@ impl Client {
         // A failed send means that the receiver is gone; `follow` then drops this future.
         let info = self.info().await?;
         if position.run != Some(info.started_at_ms) {
-            *position = Position { run: Some(info.started_at_ms), ..Position::default() };
+            // What this run knows of earlier ones was seen already. Later numbers are those of its own events.
+            let since = position.since.min(info.recalled);
+            *position = Position { run: Some(info.started_at_ms), since, ..Position::default() };
         }
         let mut items = Box::pin(self.events(position.since).await?);
         *pause = BACK_OFF.0;

@@ -1,12 +1,12 @@
 //! The last events, and the live ones after them without a gap.
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use pblink_server::{Event, EventKind, LinkStatus};
 use tokio::sync::broadcast;
 
-use super::records::{Filter, OutageList, Records, ReportList};
+use super::records::{Filter, Outage, OutageList, Records, ReportList};
 use super::times::now_ms;
 
 /// A bounded history of events with any number of live readers, and the [`Records`] of outages and reports
@@ -136,15 +136,48 @@ impl History {
         self.lock().records.is_stranger(id)
     }
 
+    /// Takes in an event of an earlier run, with its number. Only before the first event of this run: readers see
+    /// what this run has recalled as its past.
+    pub fn recall(&self, event: Event) {
+        let mut ring = self.lock();
+        ring.last = ring.last.max(event.seq);
+        let event = Arc::new(event);
+        ring.records.apply(&event);
+        ring.keep(event);
+    }
+
+    /// Lets the numbers go on behind this one.
+    pub fn continue_after(&self, seq: u64) {
+        let mut ring = self.lock();
+        ring.last = ring.last.max(seq);
+    }
+
+    /// Forgets all events, outages and reports of a client.
+    pub fn forget(&self, id: &str) {
+        let mut ring = self.lock();
+        let events = std::mem::take(&mut ring.events);
+        (ring.reports, ring.strangers, ring.others) = (0, 0, 0);
+        for event in events.into_iter().filter(|event| event.kind.id() != Some(id)) {
+            ring.keep(event);
+        }
+        ring.records.forget(id);
+    }
+
     /// Adds something that happened now. Returns its number.
     pub fn record(&self, kind: EventKind) -> u64 {
-        self.add(now_ms(), kind)
+        self.add(now_ms(), kind, |_| {})
+    }
+
+    /// Adds an event, and gives it to `keep` with its number. No two are in `keep` at a time: it must be quick.
+    /// Returns the number.
+    pub fn add_with(&self, at_ms: u64, kind: EventKind, keep: impl FnOnce(&Event)) -> u64 {
+        self.add(at_ms, kind, keep)
     }
 
     /// Adds an event that has a time already. It gets the next number of this history, which
     /// need not be the one that it came with. Returns its number.
     pub fn push(&self, event: Event) -> u64 {
-        self.add(event.at_ms, event.kind)
+        self.add(event.at_ms, event.kind, |_| {})
     }
 
     /// Reports to all readers that `count` events were lost before they came here, and leaves their numbers
@@ -176,6 +209,21 @@ impl History {
         ReportList { revision: ring.records.revision(), reports: ring.records.reports(filter) }
     }
 
+    /// Returns the outage of a link that lasts, and is known to.
+    pub fn open_outage(&self, id: &str) -> Option<Outage> {
+        self.lock().records.open(id).cloned()
+    }
+
+    /// Returns the number of outages of each link that had any.
+    pub(crate) fn outage_counts(&self) -> HashMap<String, u64> {
+        self.lock().records.counts()
+    }
+
+    /// Returns the number of the newest event.
+    pub fn last(&self) -> u64 {
+        self.lock().last
+    }
+
     /// Returns the number of outages that have begun.
     pub fn outage_count(&self) -> u64 {
         self.lock().records.outage_count()
@@ -199,10 +247,11 @@ impl History {
         }
     }
 
-    fn add(&self, at_ms: u64, kind: EventKind) -> u64 {
+    fn add(&self, at_ms: u64, kind: EventKind, keep: impl FnOnce(&Event)) -> u64 {
         let mut ring = self.lock();
         ring.last += 1;
         let event = Arc::new(Event { seq: ring.last, at_ms, kind });
+        keep(&event);
         ring.records.apply(&event);
         ring.keep(event.clone());
         // Without readers this fails, and that is fine. The lock is still held: readers see the order.

@@ -19,7 +19,8 @@
 //!
 //! `TIME` is a length back from now (`24h`), RFC 3339 (`2026-03-01T12:00:00Z`) or milliseconds since 1970. An
 //! outage that lasts has `ended`, `ended_ms` and `lasted_ms` null. `after` gives what is new or has changed
-//! since an answer with that `revision`; revisions, like events, start again with every run of the server.
+//! since an answer with that `revision`; revisions start again with every run of the server. With a log on disk it
+//! knows what happened in earlier runs, and the numbers of events go on.
 //!
 //! Reading is free on this machine; all else needs the [`Token`], see [`Access`]. The API knows the server through [`Source`], so that `serve`, `demo` and tests
 //! can each stand behind it. Events pass through a [`History`], which never makes the server wait:
@@ -49,6 +50,7 @@ pub use records::{
     End, Filter, Finding, LinkReports, Outage, OutageList, Records, ReportList, Sample,
 };
 pub use times::Rfc3339;
+pub(crate) use times::span_ms;
 pub use token::{Token, TokenError};
 
 use std::net::{Ipv4Addr, SocketAddr};
@@ -113,7 +115,8 @@ pub struct ServerInfo {
     /// The application that handles lines, such as `echo`.
     pub app: String,
     /// Wall clock of the start, milliseconds since the Unix epoch. It also distinguishes one run of the
-    /// server from the next: event numbers start again with every run.
+    /// server from the next: without a log on disk event numbers start again with every run, and with one those
+    /// of the last second before a kill may be given again.
     pub started_at_ms: u64,
     /// Time since the start, in milliseconds.
     pub uptime_ms: u64,
@@ -121,6 +124,10 @@ pub struct ServerInfo {
     pub links_up: u64,
     /// Links, expected ones that never connected included.
     pub links_total: u64,
+    /// Number of the newest event of an earlier run that this one knows from its log; 0 if it knows none. Whoever
+    /// has seen that one has only those that follow to ask for.
+    #[serde(default)]
+    pub recalled: u64,
 }
 
 /// Update for a follower. Updates come in order.

@@ -15,6 +15,18 @@ pub(super) fn now_ms() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_millis() as u64
 }
 
+/// The begin of 2020. A clock that shows an earlier time has not been set yet.
+const SET_MS: u64 = 1_577_836_800_000;
+
+/// Returns the time between two times of the wall clock, in milliseconds. 0 if nothing is known about it: the clock
+/// was set back, or it was set for the first time in between.
+pub(crate) fn span_ms(from_ms: u64, to_ms: u64) -> u64 {
+    match from_ms < SET_MS && to_ms >= SET_MS {
+        true => 0,
+        false => to_ms.saturating_sub(from_ms),
+    }
+}
+
 /// A wall-clock time, milliseconds since the Unix epoch, shown as RFC 3339 in UTC:
 /// `2026-03-01T12:00:00.000Z`. Times after the year 9999 are shown as its last millisecond.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -148,6 +160,14 @@ mod tests {
     use super::*;
 
     const NOON: u64 = 1_772_366_400_000;
+
+    #[test]
+    fn a_clock_that_was_set_meanwhile_says_nothing_about_the_time_that_passed() {
+        assert_eq!(span_ms(NOON, NOON + 5), 5);
+        assert_eq!(span_ms(600_000, 601_000), 1_000, "it is wrong, but it goes");
+        assert_eq!(span_ms(NOON, NOON - 5), 0);
+        assert_eq!(span_ms(600_000, NOON), 0, "set for the first time");
+    }
 
     #[test]
     fn times_are_rfc_3339() {

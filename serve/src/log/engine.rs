@@ -100,11 +100,11 @@ pub trait Reader: Send + Sync + 'static {
         client: Option<&str>,
     ) -> Result<(Vec<Line>, u64), EngineError>;
 
-    /// Returns the newest `limit` events since this wall-clock time (ms), in order.
+    /// Returns at most `limit` events with numbers above `after`, in order.
     ///
     /// # Errors
     /// If the store cannot be read.
-    fn events(&self, since_ms: u64, limit: usize) -> Result<Vec<EventRow>, EngineError>;
+    fn events(&self, after: u64, limit: usize) -> Result<Vec<EventRow>, EngineError>;
 }
 
 /// Why a store cannot do what it should.

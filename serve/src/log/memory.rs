@@ -204,11 +204,9 @@ impl Reader for Memory {
         Ok((found, seen))
     }
 
-    fn events(&self, since_ms: u64, limit: usize) -> Result<Vec<EventRow>, EngineError> {
+    fn events(&self, after: u64, limit: usize) -> Result<Vec<EventRow>, EngineError> {
         let contents = self.lock();
-        let from = contents.events.iter().position(|event| event.at_ms >= since_ms);
-        let events = contents.events.iter().skip(from.unwrap_or(contents.events.len()));
-        let skip = events.len().saturating_sub(limit);
-        Ok(events.skip(skip).cloned().collect())
+        let events = contents.events.iter().filter(|event| event.id > after);
+        Ok(events.take(limit).cloned().collect())
     }
 }

@@ -27,7 +27,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use pblink_server::{BadText, Delivery, EventKind, Server, SessionState};
+use pblink_server::{BadText, Delivery, Event, Server, SessionState};
 use tokio::sync::{mpsc, oneshot, watch};
 
 pub use clients::ClientLines;
@@ -45,11 +45,16 @@ use ring::Ring;
 pub use sqlite::{Report, Restored, Sqlite};
 use writer::{Request, Writer};
 
+use crate::past::Past;
+
 /// Requests that wait for the writer; whoever brings more waits.
 const REQUESTS: usize = 1024;
 
 /// Rows that one call looks at on the disk.
 const SCAN: usize = 10_000;
+
+/// Events that wait for the writer at most: more than a server of 10,000 links brings about at a time.
+const EVENTS: usize = 65_536;
 
 /// Lines that are looked at for the last one of each client when a log was opened.
 const RECALL: u64 = 100_000;
@@ -98,8 +103,8 @@ struct Shared {
     failing: Failing,
     /// Why the writer has ended, once it has by itself.
     failed: watch::Sender<Option<String>>,
-    /// Events that the writer had no time for.
-    events_lost: AtomicU64,
+    /// Events on their way to the writer.
+    events: Mutex<Vec<EventRow>>,
 }
 
 impl std::fmt::Debug for Shared {
@@ -148,8 +153,8 @@ pub struct Opened {
     pub log: Log,
     /// The sessions, for [`Builder::restore_states`](pblink_server::Builder::restore_states).
     pub sessions: Vec<(String, SessionState)>,
-    /// When a server was last known to be alive, in milliseconds since the Unix epoch; 0: never.
-    pub alive_ms: u64,
+    /// What the last server has left, for [`Hub::resume`](crate::hub::Hub::resume).
+    pub past: Past,
 }
 
 /// Some lines of the log, in order.
@@ -303,10 +308,11 @@ impl Log {
             clients: Mutex::default(),
             failing: Failing::default(),
             failed: watch::Sender::new(None),
-            events_lost: AtomicU64::new(0),
+            events: Mutex::default(),
         });
         let (requests, receiver) = mpsc::channel(REQUESTS);
-        let alive_ms = loaded.alive_ms;
+        let past =
+            Past { alive_ms: loaded.alive_ms, last_event: loaded.next_event.saturating_sub(1) };
         let writer = Writer::new(engine, loaded, keep, Arc::clone(&shared), receiver);
         let runtime = tokio::runtime::Handle::current();
         let spawned =
@@ -315,7 +321,7 @@ impl Log {
             path: "the log's thread".into(),
             why: error.to_string(),
         })?;
-        Ok(Opened { log: Self { shared, requests }, sessions, alive_ms })
+        Ok(Opened { log: Self { shared, requests }, sessions, past })
     }
 
     /// Returns the log's identity.
@@ -439,21 +445,26 @@ impl Log {
         done.unwrap_or(Err(SendError::Stopped))
     }
 
-    /// Notes an event, without waiting. Events that the log has no time for are counted and lost.
-    pub fn event(&self, at_ms: u64, kind: &EventKind) {
-        let Ok(json) = serde_json::to_string(kind) else { return };
-        if self.requests.try_send(Request::Event { at_ms, json }).is_err() {
-            self.shared.events_lost.fetch_add(1, Ordering::Relaxed);
+    /// Notes an event under its number, without waiting. Beyond 65,536 that wait for the disk it is lost.
+    pub fn event(&self, event: &Event) {
+        let Ok(json) = serde_json::to_string(&event.kind) else { return };
+        let mut events = lock(&self.shared.events);
+        match events.len() {
+            // The writer takes them with whatever wakes it: if there is no room for this, it is awake.
+            0 => drop(self.requests.try_send(Request::Events)),
+            EVENTS => return,
+            _ => {}
         }
+        events.push(EventRow { id: event.seq, at_ms: event.at_ms, json });
     }
 
-    /// Returns the newest `limit` events since this wall-clock time (ms).
+    /// Returns at most `limit` events with numbers above `after`, in order.
     ///
     /// # Errors
     /// If the store cannot be read.
-    pub async fn events(&self, since_ms: u64, limit: usize) -> Result<Vec<EventRow>, EngineError> {
+    pub async fn events(&self, after: u64, limit: usize) -> Result<Vec<EventRow>, EngineError> {
         let reader = Arc::clone(&self.shared.reader);
-        blocking(move || reader.events(since_ms, limit)).await
+        blocking(move || reader.events(after, limit)).await
     }
 
     /// Returns at most `limit` lines behind offset `after`, in order; with `client`, only of this one. It does not

@@ -17,7 +17,7 @@ use commit::feed;
 use pending::Pending;
 
 use super::engine::{Engine, EngineError, Retention, Room};
-use super::model::{Cursor, EventRow, KeyRow, Loaded, OutboxRow, SessionRow};
+use super::model::{Cursor, KeyRow, Loaded, OutboxRow, SessionRow};
 use super::outbox::Outbox;
 use super::{
     From, Keep, Outgoing, Place, Progress, SendError, Sent, Shared, Status, lock, wall_ms,
@@ -68,10 +68,8 @@ pub(super) enum Request {
         progress: Progress,
         reply: Option<oneshot::Sender<Result<(), SendError>>>,
     },
-    Event {
-        at_ms: u64,
-        json: String,
-    },
+    /// There are events to take.
+    Events,
     Purge {
         client: Arc<str>,
         reply: oneshot::Sender<Result<(), EngineError>>,
@@ -140,7 +138,6 @@ pub(super) struct Writer {
     /// Lines to clients that a restore has left, until someone decides.
     undetermined: Vec<OutboxRow>,
     next: u64,
-    next_event: u64,
     pending: Pending,
     /// Batches that are committed to an engine that does not keep them, with the offsets of their last lines:
     /// accepted once each required consumer has come so far.
@@ -198,7 +195,6 @@ impl Writer {
             keys: keys.map(|key| ((Arc::clone(&key.client), Arc::clone(&key.key)), key)).collect(),
             undetermined: loaded.undetermined,
             next: loaded.next,
-            next_event: loaded.next_event,
             pending: Pending::default(),
             unconsumed: Vec::new(),
             held: None,
@@ -238,6 +234,9 @@ impl Writer {
             if self.is_time() {
                 self.commit()?;
             }
+        }
+        if self.engine.is_durable() {
+            self.pending.commit.alive_ms = Some(wall_ms());
         }
         self.pending.urgent = true;
         self.commit()
@@ -302,6 +301,11 @@ impl Writer {
         while !self.over {
             let Ok(request) = self.requests.try_recv() else { break };
             self.on_request(request)?;
+        }
+        let events = std::mem::take(&mut *lock(&self.shared.events));
+        if !events.is_empty() {
+            self.pending.commit.events.extend(events);
+            self.pending.since.get_or_insert_with(Instant::now);
         }
         while self.held.is_none() && !self.is_full() {
             let Some(batch) = self.server.as_ref().and_then(Server::try_batch) else { break };
@@ -431,12 +435,8 @@ impl Writer {
                 let _ = reply.send(());
             }
             Request::Progress { progress, reply } => self.on_progress(progress, reply),
-            Request::Event { at_ms, json } => {
-                let id = self.next_event;
-                self.next_event += 1;
-                self.pending.commit.events.push(EventRow { id, at_ms, json });
-                self.pending.since.get_or_insert_with(Instant::now);
-            }
+            // Taken with what else is there.
+            Request::Events => {}
             Request::Purge { client, reply } => drop(reply.send(self.purge(&client))),
             Request::Undetermined(reply) => drop(reply.send(self.undetermined.clone())),
             Request::Release { client, send, reply } => {

@@ -136,11 +136,11 @@ fn assert_same_pages(disk: &dyn Reader, memory: &dyn Reader, writer: &mut Writer
             memory.lines(after, limit, scan, client).unwrap(),
             "{context}: {limit} of {scan} after {after} of {client:?}"
         );
-        let (since, limit) = (random.u64(..writer.now + 10), random.usize(..50));
+        let (after, limit) = (random.u64(..writer.next_event + 3), random.usize(..50));
         assert_eq!(
-            disk.events(since, limit).unwrap(),
-            memory.events(since, limit).unwrap(),
-            "{context}: {limit} since {since}"
+            disk.events(after, limit).unwrap(),
+            memory.events(after, limit).unwrap(),
+            "{context}: {limit} events after {after}"
         );
     }
     assert_eq!(

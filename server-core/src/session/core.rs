@@ -507,6 +507,6 @@ fn layer_of(cause: Cause) -> Layer {
         Cause::ClosedByPeer | Cause::Reset | Cause::SlowReader | Cause::LineTooLong => {
             Layer::Coprocessor
         }
-        Cause::ClosedByApplication | Cause::Shutdown => Layer::Server,
+        Cause::ClosedByApplication | Cause::Shutdown | Cause::ServerDied => Layer::Server,
     }
 }

@@ -165,6 +165,7 @@ mod tests {
             uptime_ms: 0,
             links_up: 1,
             links_total: 2,
+            recalled: 0,
         };
         let mut group = Group::new("server");
         agrees(&mut group, &Settings::default(), &info);

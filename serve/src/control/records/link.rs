@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 
 use pblink_server::{Cause, Layer, Report};
 
+use super::super::times::span_ms;
 use super::outage::{End, Finding, Outage};
 use super::report::Sample;
 
@@ -107,7 +108,7 @@ impl Link {
     /// Takes in that the client is there, on a server that did not know it was away.
     pub(super) fn on_connected(&mut self, at_ms: u64, revision: u64) {
         if let Some(open) = self.open(at_ms) {
-            let lasted_ms = at_ms.saturating_sub(open.item.began_ms);
+            let lasted_ms = span_ms(open.item.began_ms, at_ms);
             open.item.end = End::Reconnected(lasted_ms);
             open.revision = revision;
             self.ended_ms = self.ended_ms.saturating_add(lasted_ms);

@@ -10,7 +10,7 @@ pub use report::{LinkReports, ReportList, Sample};
 
 use std::collections::{HashMap, HashSet};
 
-use pblink_server::{Event, EventKind, LinkState, LinkStatus};
+use pblink_server::{Cause, Event, EventKind, Layer, LinkState, LinkStatus};
 
 use link::{Link, Numbers};
 use room::{ALL, Room};
@@ -29,6 +29,8 @@ use room::{ALL, Room};
 pub struct Records {
     links: HashMap<String, Link>,
     expected: HashSet<String>,
+    /// Clients that are connected, as far as events say: with the end of a server they all lose their links.
+    up: HashSet<String>,
     /// The room in all.
     all: Room,
     used_by_expected: Room,
@@ -62,6 +64,7 @@ impl Records {
         Self {
             links: HashMap::new(),
             expected: HashSet::new(),
+            up: HashSet::new(),
             all,
             used_by_expected: Room::default(),
             used_by_others: Room::default(),
@@ -97,12 +100,23 @@ impl Records {
     /// Takes in the next event.
     pub fn apply(&mut self, event: &Event) {
         let at_ms = event.at_ms;
+        self.note_up(&event.kind);
         match &event.kind {
             EventKind::OutageBegan { id, cause, layer } => {
                 self.outage(id, |link, new| link.on_begin(at_ms, (*layer, *cause), new));
             }
             EventKind::OutageEnded { id, lasted_ms, .. } => {
                 self.outage(id, |link, new| link.on_end(at_ms, *lasted_ms, new));
+            }
+            EventKind::ServerWasDown { began_ms, stopped, .. } => {
+                let cause = if *stopped { Cause::Shutdown } else { Cause::ServerDied };
+                let mut cut: Vec<String> = self.up.drain().collect();
+                cut.sort_unstable();
+                for id in cut {
+                    self.outage(&id, |link, new| {
+                        link.on_begin(*began_ms, (Layer::Server, cause), new)
+                    });
+                }
             }
             EventKind::Connected { id, .. } if self.links.contains_key(id) => {
                 self.change(id, |link, revision| link.on_connected(at_ms, revision));
@@ -112,6 +126,45 @@ impl Records {
                 self.change(id, |link, revision| link.on_report(sample, revision));
             }
             _ => {}
+        }
+    }
+
+    /// Notes who is connected: whoever was heard of since its link went down.
+    fn note_up(&mut self, kind: &EventKind) {
+        match kind {
+            EventKind::OutageBegan { id, .. } => drop(self.up.remove(id)),
+            EventKind::Connected { id, .. }
+            | EventKind::OutageEnded { id, .. }
+            | EventKind::Report { id, .. } => {
+                if !self.up.contains(id) {
+                    self.up.insert(id.clone());
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// Returns the outage of a link that lasts, and is known to.
+    pub fn open(&self, id: &str) -> Option<&Outage> {
+        let mut outages = self.links.get(id)?.outages.iter().rev().map(|dated| &dated.item);
+        outages.find(|outage| outage.end == End::Open)
+    }
+
+    /// Returns the number of outages of each link.
+    pub fn counts(&self) -> HashMap<String, u64> {
+        let counts = self.links.iter().map(|(id, link)| (id.clone(), link.outages.len() as u64));
+        counts.filter(|(_, count)| *count > 0).collect()
+    }
+
+    /// Forgets all of a client.
+    pub fn forget(&mut self, id: &str) {
+        self.up.remove(id);
+        if let Some(link) = self.links.remove(id) {
+            let used = match self.expected.contains(id) {
+                true => &mut self.used_by_expected,
+                false => &mut self.used_by_others,
+            };
+            *used -= Room::of(&link);
         }
     }
 

@@ -9,7 +9,7 @@ use super::super::times::Rfc3339;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(from = "Wire", into = "Wire")]
 pub struct Outage {
-    /// Counts up from 1 for as long as the server runs.
+    /// Counts up from 1 for as long as the server runs, beginning with those that it knows from its log.
     pub number: u64,
     /// The client's id.
     pub client: String,
@@ -78,6 +78,8 @@ impl Outage {
     /// Returns the layer that was down, as far as is known by now.
     pub fn blamed(&self) -> Option<Layer> {
         match (self.finding, self.layer) {
+            // That is certain, whatever happened to the board in the meantime.
+            (_, Some(Layer::Server)) => self.layer,
             (Some(Finding::Esp8266Restarted), _) => Some(Layer::Coprocessor),
             (Some(Finding::Esp8266KeptRunning), Some(Layer::Coprocessor)) => Some(Layer::Wifi),
             (_, layer) => layer,

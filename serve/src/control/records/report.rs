@@ -20,7 +20,7 @@ pub struct Sample {
 pub struct LinkReports {
     /// The client's id.
     pub client: String,
-    /// Number of times that the numbers began again since the server started: the ESP8266 had booted.
+    /// Number of times that the numbers began again as far back as the server knows: the ESP8266 had booted.
     pub boots: u64,
     /// The reports, oldest first.
     pub samples: Vec<Sample>,

@@ -156,6 +156,70 @@ fn a_clock_that_is_set_leaves_no_outage_open() {
     }
 }
 
+fn was_down(records: &mut Records, began_ms: u64, lasted_ms: u64, stopped: bool) {
+    let kind = EventKind::ServerWasDown { began_ms, lasted_ms, stopped };
+    apply(records, began_ms + lasted_ms, kind);
+}
+
+#[test]
+fn the_end_of_a_server_is_an_outage_of_each_link_that_was_up() {
+    let mut records = Records::default();
+    connected(&mut records, 1_000, "up");
+    connected(&mut records, 1_000, "down");
+    began(&mut records, 2_000, "down");
+    // One whose begin is not kept any more.
+    reported(&mut records, 3_000, "old", 1, 7);
+    was_down(&mut records, 10_000, 5_000, false);
+    let died = |client: &str| {
+        let outage = all(&records).into_iter().find(|outage| outage.client == client).unwrap();
+        (outage.began_ms, outage.end, outage.layer, outage.cause)
+    };
+    let open = (10_000, End::Open, Some(Layer::Server), Some(Cause::ServerDied));
+    assert_eq!((died("up"), died("old")), (open, open));
+    assert_eq!(died("down"), (2_000, End::Open, Some(Layer::Wifi), Some(Cause::Silent)));
+    assert_eq!(records.open("up").map(|outage| outage.began_ms), Some(10_000));
+    for id in ["up", "down", "old"] {
+        connected(&mut records, 16_000, id);
+    }
+    let end = |ms| End::Reconnected(ms);
+    assert_eq!(ends(&records), [(2_000, end(14_000)), (10_000, end(6_000)), (10_000, end(6_000))]);
+    assert_eq!(records.open("up"), None);
+    // A stop has said so for each link, and nothing is to be added.
+    for id in ["up", "down", "old"] {
+        began(&mut records, 20_000, id);
+    }
+    was_down(&mut records, 20_000, 5_000, true);
+    assert_eq!(records.outage_count(), 6);
+}
+
+#[test]
+fn a_server_that_was_down_is_to_blame_whatever_the_board_did_meanwhile() {
+    let mut records = Records::default();
+    reported(&mut records, 1_000, "1", 3, 8);
+    was_down(&mut records, 2_000, 500, false);
+    connected(&mut records, 3_000, "1");
+    reported(&mut records, 4_000, "1", 1, 0);
+    let outage = all(&records).pop().unwrap();
+    assert_eq!(outage.finding, Some(Finding::Esp8266Restarted));
+    assert_eq!(outage.blamed(), Some(Layer::Server));
+}
+
+#[test]
+fn a_client_that_is_forgotten_leaves_nothing_and_takes_no_room() {
+    let mut records = Records::default();
+    records.expect(["1"]);
+    for id in ["1", "2"] {
+        reported(&mut records, 1_000, id, 3, 8);
+        began(&mut records, 2_000, id);
+        ended(&mut records, 3_000, id, 1_000);
+        records.forget(id);
+    }
+    records.forget("3");
+    was_down(&mut records, 4_000, 1, false);
+    assert_eq!((all(&records), records.reports(Filter::default())), (vec![], vec![]));
+    assert_eq!((records.used_by_expected, records.used_by_others), Default::default());
+}
+
 #[test]
 fn two_begins_in_a_row_are_two_outages() {
     let mut records = Records::default();

@@ -153,17 +153,12 @@ impl Reader for Pool {
         })
     }
 
-    fn events(&self, since_ms: u64, limit: usize) -> Result<Vec<EventRow>, EngineError> {
+    fn events(&self, after: u64, limit: usize) -> Result<Vec<EventRow>, EngineError> {
         self.with(|db| {
-            // The order is the number: the clock may have been set back.
             let mut query = db.prepare_cached(
-                "SELECT id, at_ms, json FROM events
-                 WHERE id >= (SELECT min(id) FROM events WHERE at_ms >= ?1) ORDER BY id DESC LIMIT ?2",
+                "SELECT id, at_ms, json FROM events WHERE id > ?1 ORDER BY id LIMIT ?2",
             )?;
-            let rows = query.query_map((since_ms, bound(limit)), tables::event)?;
-            let mut events = rows.collect::<rusqlite::Result<Vec<_>>>()?;
-            events.reverse();
-            Ok(events)
+            query.query_map((after, bound(limit)), tables::event)?.collect()
         })
     }
 }
