@@ -20,7 +20,7 @@ use super::engine::{Engine, EngineError, Retention, Room};
 use super::model::{Cursor, KeyRow, Loaded, OutboxRow, SessionRow};
 use super::outbox::Outbox;
 use super::{
-    From, Keep, Outgoing, Place, Progress, SendError, Sent, Shared, Status, lock, wall_ms,
+    EVENTS, From, Keep, Outgoing, Place, Progress, SendError, Sent, Shared, Status, lock, wall_ms,
 };
 
 /// Lines of one commit, about: the batch that reaches it is the last.
@@ -302,8 +302,10 @@ impl Writer {
             let Ok(request) = self.requests.try_recv() else { break };
             self.on_request(request)?;
         }
-        let events = std::mem::take(&mut *lock(&self.shared.events));
-        if !events.is_empty() {
+        // On a full disk they have to wait, and there are bounds for that.
+        let waits = self.pending.commit.events.len() >= EVENTS;
+        let events = (!waits).then(|| std::mem::take(&mut *lock(&self.shared.events)));
+        if let Some(events) = events.filter(|events| !events.is_empty()) {
             self.pending.commit.events.extend(events);
             self.pending.since.get_or_insert_with(Instant::now);
         }
