@@ -108,7 +108,7 @@ fn server() {
     let engine = Sqlite::open(Path::new(folder)).unwrap();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
     runtime.block_on(async {
-        let Opened { log, sessions, .. } = match fault {
+        let Opened { log, sessions, past } = match fault {
             "Eager" => Log::open(Eager::new(engine), Keep::default()),
             _ => Log::open(engine, Keep::default()),
         }
@@ -116,7 +116,7 @@ fn server() {
         let builder = Server::builder().timeout(TIMEOUT).commits(true).restore_states(sessions);
         let server = builder.listen(address.parse().unwrap()).bind().await.unwrap();
         // Before the first line: the consumer has its place.
-        let hub = Hub::with_log(server.clone(), log.clone(), TIMEOUT, "echo");
+        let hub = Hub::resume(server.clone(), log.clone(), past, TIMEOUT, "echo").await.unwrap();
         let (passed, _lines) = mpsc::channel(1);
         let ending = CancellationToken::new();
         let echo = vec![Consumer::new(consumers::Kind::App(App::Echo), true)];

@@ -135,10 +135,10 @@ impl Records {
             EventKind::OutageBegan { id, .. } => drop(self.up.remove(id)),
             EventKind::Connected { id, .. }
             | EventKind::OutageEnded { id, .. }
-            | EventKind::Report { id, .. } => {
-                if !self.up.contains(id) {
-                    self.up.insert(id.clone());
-                }
+            | EventKind::Report { id, .. }
+                if !self.up.contains(id) =>
+            {
+                self.up.insert(id.clone());
             }
             _ => {}
         }
