@@ -6,7 +6,7 @@ use serde_json::{Map, Value as Json, json};
 use super::key::Rule;
 use super::limits::Limits;
 use super::writer::TEMPLATE;
-use super::{KEYS, Settings};
+use super::{Settings, keys};
 
 /// Returns the schema as a text, as it is kept in the templates' folder.
 pub(crate) fn text() -> String {
@@ -16,7 +16,7 @@ pub(crate) fn text() -> String {
 fn schema() -> Json {
     let defaults = Settings::default();
     let mut root = section();
-    for entry in &KEYS {
+    for entry in keys::all() {
         let mut value = of_rule(entry.rule);
         value.insert("default".to_owned(), entry.get(&defaults).to_json());
         if let Some(comment) = comment(TEMPLATE, entry.path) {
@@ -82,8 +82,13 @@ fn of_rule(rule: Rule) -> Map<String, Json> {
 /// Returns the comment above a key of a template.
 pub(super) fn comment(template: &str, path: &str) -> Option<String> {
     let (section, name) = path.rsplit_once('.')?;
-    let header = format!("[{section}]");
-    let mut lines = template.lines().skip_while(|line| line.trim() != header).skip(1);
+    // A list of sections is an example there, commented out.
+    let (header, mark) = match section.strip_suffix("[]") {
+        Some(section) => (format!("# [[{section}]]"), "# "),
+        None => (format!("[{section}]"), ""),
+    };
+    let lines = template.lines().skip_while(|line| line.trim() != header).skip(1);
+    let mut lines = lines.map_while(|line| line.strip_prefix(mark));
     let mut above: Vec<&str> = Vec::new();
     loop {
         let line = lines.next().filter(|line| !line.starts_with('['))?;
@@ -99,6 +104,7 @@ pub(super) fn comment(template: &str, path: &str) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::KEYS;
     use super::*;
 
     /// `INSTA_UPDATE=always` writes the file, as it writes snapshots.

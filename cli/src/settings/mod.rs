@@ -75,6 +75,8 @@ pub struct Settings {
     pub link: Link,
     /// `[build]`
     pub build: Build,
+    /// `[[consumer]]`, in the order of the file; none: [`Server::app`] is the only one.
+    pub consumers: Vec<Consumer>,
     /// The file that was read.
     file: Option<PathBuf>,
     /// Place of each key in the file: line and column, and the bytes of name and value.
@@ -106,6 +108,46 @@ pub struct Server {
     pub keep_mb: u32,
     /// The least time between two commits of the log, in milliseconds.
     pub commit_every_ms: u32,
+}
+
+/// `[[consumer]]`: a use of the lines.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Consumer {
+    /// The name under which the log keeps its place; empty: its kind.
+    pub name: String,
+    /// `print`, `echo`, `demo`, `exec` or `exec-all`.
+    pub kind: String,
+    /// The clients whose lines it takes; empty: all.
+    pub clients: Vec<String>,
+    /// Lines are kept until it has them.
+    pub required: bool,
+    /// The command of an exec, for `sh -c`.
+    pub command: String,
+    /// The program acknowledges lines.
+    pub ack: bool,
+    /// A new one begins with the oldest line.
+    pub from_oldest: bool,
+}
+
+impl Default for Consumer {
+    fn default() -> Self {
+        Self {
+            name: String::new(),
+            kind: "print".into(),
+            clients: Vec::new(),
+            required: true,
+            command: String::new(),
+            ack: false,
+            from_oldest: false,
+        }
+    }
+}
+
+impl Consumer {
+    /// Returns its name.
+    pub fn name(&self) -> &str {
+        if self.name.is_empty() { &self.kind } else { &self.name }
+    }
 }
 
 /// `[wifi]`: the network that the ESP8266 joins. The password is apart: [`Settings::password`].
@@ -178,6 +220,7 @@ impl Default for Settings {
             },
             link: Link { protocol: Protocol::Classic },
             build: Build { esp8266_sdk: PathBuf::new() },
+            consumers: Vec::new(),
             file: None,
             places: BTreeMap::new(),
         }
@@ -437,7 +480,7 @@ pub(crate) fn read_text(path: &Path) -> anyhow::Result<String> {
 
 /// Says that there is no such key, and which one was probably meant.
 pub(crate) fn unknown_key(given: &str) -> String {
-    names::Names::new(KEYS.iter().map(|key| key.path)).unknown_key(given)
+    names::Names::new(keys::all().map(|key| key.path)).unknown_key(given)
 }
 
 /// Returns one error of all problems.

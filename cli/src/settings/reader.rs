@@ -10,7 +10,7 @@ use super::names::{Names, shown};
 use super::problem::{Lines, Problem};
 use super::shape::{Found, Misplaced, Mistake, Shape};
 use super::value::Value;
-use super::{KEYS, Settings, is_password_key};
+use super::{Consumer, Settings, is_password_key, keys};
 
 /// The most problems that are reported of one file: with more, it is probably the wrong file.
 const MOST: usize = 50;
@@ -18,12 +18,12 @@ const MOST: usize = 50;
 /// Reads the text of `file`. With problems, the settings are what could be understood.
 pub(crate) fn read(file: &Path, text: &str) -> (Settings, Vec<Problem>) {
     let (document, errors) = DeTable::parse_recoverable(text);
-    let (found, misplaced) = Shape::of(KEYS.iter().map(|key| key.path)).walk(document.get_ref());
+    let (found, misplaced) = Shape::of(keys::all().map(|key| key.path)).walk(document.get_ref());
     let mut reader = Reader {
         file,
         text,
         lines: Lines::new(text),
-        names: Names::new(KEYS.iter().map(|key| key.path)),
+        names: Names::new(keys::all().map(|key| key.path)),
         wrong: misplaced.into_iter().map(|m| (m.span.start, Wrong::Misplaced(m))).collect(),
     };
     let mut settings = Settings { file: Some(file.to_owned()), ..Settings::default() };
@@ -46,6 +46,7 @@ pub(crate) fn read(file: &Path, text: &str) -> (Settings, Vec<Problem>) {
     if let Some(wrong_too) = shared_port(&settings) {
         wrong.push(wrong_too);
     }
+    wrong.extend(consumers(&settings));
     wrong.sort_by_key(|(at, _)| *at);
     let (count, whole) = (wrong.len(), settings.config_line_problem(None));
     let mut problems: Vec<_> =
@@ -73,6 +74,44 @@ fn shared_port(settings: &Settings) -> Option<(usize, Wrong)> {
     same.then(|| (span.start, Wrong::Value { shown: span.clone(), marked: span, message }))
 }
 
+/// Reports consumers whose keys do not agree, and names that several have.
+fn consumers(settings: &Settings) -> Vec<(usize, Wrong)> {
+    let mut names = BTreeSet::new();
+    let mut wrong = Vec::new();
+    for (n, consumer) in settings.consumers.iter().enumerate() {
+        let program = consumer.kind.starts_with("exec");
+        let name = consumer.name();
+        let (key, message) = if !names.insert(name) {
+            let message = format!(
+                "there are two consumers with the name {name:?}: give each a `name` of its own"
+            );
+            ("name", message)
+        } else if program && consumer.command.is_empty() {
+            ("kind", format!("the consumer {name:?} is a program: give its `command`"))
+        } else if !program && !consumer.command.is_empty() {
+            let message = format!(
+                "`command` is for the kinds exec and exec-all, and {name:?} is {}",
+                consumer.kind
+            );
+            ("command", message)
+        } else if !program && consumer.ack {
+            let message = format!(
+                "`ack` is for the kinds exec and exec-all, and {name:?} is {}",
+                consumer.kind
+            );
+            ("ack", message)
+        } else {
+            continue;
+        };
+        let element = format!("consumer[{n}]");
+        let places = [format!("{element}.{key}"), element];
+        let span = places.iter().find_map(|key| settings.places.get(key));
+        let span = span.map(|(_, span)| span.clone()).unwrap_or_default();
+        wrong.push((span.start, Wrong::Value { shown: span.clone(), marked: span, message }));
+    }
+    wrong
+}
+
 /// Something wrong, of which a problem can be made. There may be very many: what costs time is done
 /// only for those that are shown.
 enum Wrong {
@@ -97,13 +136,17 @@ impl Reader<'_> {
             Found::Element { path, span } => {
                 let place = self.lines.place(span.start);
                 settings.places.insert(path.clone(), (place, span.clone()));
+                if path.starts_with("consumer[") {
+                    settings.consumers.push(Consumer::default());
+                }
                 return;
             }
         };
         let shown = name.start..value.span().end;
         let place = self.lines.place(name.start);
         settings.places.insert(path.clone(), (place, shown.clone()));
-        if let Err(message) = KEYS[*key].apply_at(settings, at, &Value::from(value.get_ref())) {
+        let Some(key) = keys::all().nth(*key) else { return };
+        if let Err(message) = key.apply_at(settings, at, &Value::from(value.get_ref())) {
             self.wrong.push((name.start, Wrong::Value { shown, marked: value.span(), message }));
         }
     }

@@ -1,3 +1,4 @@
+use super::super::KEYS;
 use super::*;
 
 fn problems(text: &str) -> Vec<String> {
