@@ -7,9 +7,10 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use pblink_server::{EventKind, Layer, LinkState, LinkStatus, Refusal, SavedSessions, Server};
 use tokio::task::JoinHandle;
 
-use crate::control::{EventStream, History, Outage, ServerInfo, Source, span_ms};
+use crate::control::{EventStream, History, Outage, ServerInfo, Source};
 use crate::log::{EngineError, Log, wall_ms};
 use crate::past::{self, Past, Recalled};
+use crate::times::span_ms;
 
 /// Time that clients have to come back to a new server, before its predecessor's end is no longer the likely reason why
 /// they are away.

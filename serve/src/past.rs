@@ -4,8 +4,9 @@ use std::collections::HashMap;
 
 use pblink_server::{Event, EventKind};
 
-use crate::control::{History, span_ms};
+use crate::control::History;
 use crate::log::{EngineError, EventRow, Log, wall_ms};
+use crate::times::span_ms;
 
 /// The newest events that are read: as many as the log on disk keeps.
 const EVENTS: u64 = 200_000;

@@ -4,8 +4,8 @@ use pblink_server::{Cause, Layer, LinkState, LinkStatus};
 use serde::{Deserialize, Serialize};
 
 use super::ServerInfo;
-use super::times::Rfc3339;
 use crate::log::{Kind, Line, Log};
+use crate::times::Rfc3339;
 
 /// Version of the JSON. What is added does not raise it.
 pub const VERSION: u32 = 1;

@@ -7,7 +7,7 @@ use pblink_server::{Event, EventKind, LinkStatus};
 use tokio::sync::broadcast;
 
 use super::records::{Filter, Outage, OutageList, Records, ReportList};
-use super::times::now_ms;
+use crate::times::now_ms;
 
 /// A bounded history of events with any number of live readers, and the [`Records`] of outages and reports
 /// that these events make.

@@ -34,9 +34,9 @@ mod http;
 mod local;
 mod metrics;
 mod records;
-mod times;
 mod token;
 
+pub use crate::times::Rfc3339;
 pub use answers::{
     Accepted, ConsumerInfo, ConsumerKind, ConsumerList, LastLine, Likely, LinePage, LineRecord,
     LinkInfo, LogInfo, Observed, Refused, ServerAnswer, VERSION,
@@ -49,8 +49,6 @@ pub use metrics::metrics;
 pub use records::{
     End, Filter, Finding, LinkReports, Outage, OutageList, Records, ReportList, Sample,
 };
-pub use times::Rfc3339;
-pub(crate) use times::span_ms;
 pub use token::{Token, TokenError};
 
 use std::net::{Ipv4Addr, SocketAddr};

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::Notify;
 
 use super::{Log, wall_ms};
-use crate::control::Rfc3339;
+use crate::times::Rfc3339;
 
 /// The lines on which consumers fail, by consumer and client: one for each.
 #[derive(Debug, Default)]

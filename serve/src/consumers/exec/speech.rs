@@ -10,9 +10,9 @@ use serde_json::{Value, json};
 
 use super::MAX_JSON;
 use super::output::Printed;
-use crate::control::Rfc3339;
 use crate::hub::Hub;
 use crate::log::{Line, Outgoing};
+use crate::times::Rfc3339;
 
 /// Characters of a wrong line that its error repeats.
 const EXCERPT: usize = 100;

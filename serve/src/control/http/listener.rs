@@ -23,7 +23,7 @@ use tokio::task::JoinSet;
 use tokio::time::Sleep;
 use tokio_util::sync::CancellationToken;
 
-use super::super::times::http_date;
+use crate::times::http_date;
 
 /// Connections at a time. All the others belong to boards.
 pub(super) const CONNECTIONS: usize = 64;

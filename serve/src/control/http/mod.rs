@@ -33,8 +33,8 @@ pub use self::access::Access;
 use self::access::Gate;
 use self::stream::{Frames, Streams};
 use super::answers::{LinkInfo, LogInfo, Refused, ServerAnswer, VERSION};
-use super::times::now_ms;
 use super::{Source, metrics};
+use crate::times::now_ms;
 
 /// Time that a stop waits for connections whose peers do not take what is left.
 const GRACE: Duration = Duration::from_secs(1);

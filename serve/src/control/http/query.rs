@@ -7,8 +7,8 @@ use axum::extract::rejection::QueryRejection;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::Response;
 
-use super::super::times::{self, now_ms};
 use super::error;
+use crate::times::{self, now_ms};
 
 /// The parameters of a request as they came.
 pub(super) type Raw = Result<Query<Vec<(String, String)>>, QueryRejection>;

@@ -4,9 +4,9 @@ use std::collections::VecDeque;
 
 use pblink_server::{Cause, Layer, Report};
 
-use super::super::times::span_ms;
 use super::outage::{End, Finding, Outage};
 use super::report::Sample;
+use crate::times::span_ms;
 
 /// Greatest difference between two begins, in milliseconds, if they are the same outage after events were
 /// lost: one is an event's time, the other the time of a look less an age.

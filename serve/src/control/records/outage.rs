@@ -3,7 +3,7 @@
 use pblink_server::{Cause, Layer};
 use serde::{Deserialize, Serialize};
 
-use super::super::times::Rfc3339;
+use crate::times::Rfc3339;
 
 /// One outage of one link.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

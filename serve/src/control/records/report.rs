@@ -3,7 +3,7 @@
 use pblink_server::Report;
 use serde::{Deserialize, Serialize};
 
-use super::super::times::Rfc3339;
+use crate::times::Rfc3339;
 
 /// One report of an ESP8266.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]

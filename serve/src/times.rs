@@ -4,14 +4,14 @@ use std::fmt::{self, Display};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 /// The forms in which a request gives a time, for error messages.
-pub(super) const ACCEPTED: &str = "a length such as 90s, 15min, 24h or 7d, \
+pub(crate) const ACCEPTED: &str = "a length such as 90s, 15min, 24h or 7d, \
      a time such as 2026-03-01T12:00:00Z, or milliseconds since 1970";
 
 /// Milliseconds of a day.
 const DAY: u64 = 86_400_000;
 
 /// Returns the wall clock, milliseconds since the Unix epoch.
-pub(super) fn now_ms() -> u64 {
+pub(crate) fn now_ms() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_millis() as u64
 }
 
@@ -48,7 +48,7 @@ impl Display for Rfc3339 {
 
 /// Reads a point in the past, in milliseconds since the Unix epoch: see [`ACCEPTED`]. A length is counted
 /// back from `now_ms`.
-pub(super) fn since(text: &str, now_ms: u64) -> Option<u64> {
+pub(crate) fn since(text: &str, now_ms: u64) -> Option<u64> {
     if let Ok(ms) = text.parse() {
         return Some(ms);
     }
@@ -56,7 +56,7 @@ pub(super) fn since(text: &str, now_ms: u64) -> Option<u64> {
 }
 
 /// Returns a time as HTTP has it, `Sun, 01 Mar 2026 12:00:00 GMT`; `None` before 1970 and after 9999.
-pub(super) fn http_date(time: SystemTime) -> Option<String> {
+pub(crate) fn http_date(time: SystemTime) -> Option<String> {
     const DAYS: [&str; 7] = ["Thu", "Fri", "Sat", "Sun", "Mon", "Tue", "Wed"];
     const MONTHS: [&str; 12] =
         ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
@@ -71,7 +71,7 @@ pub(super) fn http_date(time: SystemTime) -> Option<String> {
 }
 
 /// Reads a length of time in milliseconds.
-pub(super) fn length(text: &str) -> Option<u64> {
+pub(crate) fn length(text: &str) -> Option<u64> {
     let unit = text.find(|c: char| !c.is_ascii_digit())?;
     let (number, unit) = text.split_at(unit);
     let unit = match unit {
