@@ -185,3 +185,53 @@ fn a_newer_log_and_a_damaged_one_are_refused_and_what_to_do_is_said() {
     std::fs::write(&file, whole).unwrap();
     Station::start(folder.path());
 }
+
+#[test]
+fn a_copy_is_made_while_the_server_runs_and_put_back_when_it_does_not() {
+    let folder = tempfile::tempdir().unwrap();
+    let (state, copy) = (folder.path().join("state"), folder.path().join("copy.db"));
+    let server = Station::start(&state);
+    let _board = server.board("kitchen", "hello");
+    let (state, copy) = (state.to_str().unwrap(), copy.to_str().unwrap());
+    let done = run(&["state", "backup", copy, "--state", state]);
+    assert_eq!(done.status.code(), Some(0), "{}", stderr(&done));
+    let again = run(&["state", "backup", copy, "--state", state]);
+    assert_eq!(again.status.code(), Some(1), "a copy is never overwritten: {}", stderr(&again));
+    let check = run(&["state", "check", "--json", "--state", state]);
+    let report: Value = serde_json::from_slice(&check.stdout).unwrap();
+    assert_eq!((check.status.code(), &report["lines"]), (Some(0), &1.into()), "{report}");
+    let pid = format!("process {}", server.child.id());
+    for verb in [&["restore", copy][..], &["purge", "kitchen", "--yes"]] {
+        let refused = run(&[&["state"], verb, &["--state", state]].concat());
+        let said = stderr(&refused);
+        assert_eq!(refused.status.code(), Some(1), "{verb:?}: {said}");
+        assert!(said.contains(&pid), "{verb:?}: {said}");
+    }
+    assert_eq!(server.end("-TERM"), Some(0));
+
+    let nowhere = folder.path().join("nowhere");
+    let missing =
+        run(&["state", "purge", "kitchen", "--yes", "--state", nowhere.to_str().unwrap()]);
+    assert_eq!(missing.status.code(), Some(1), "{}", stderr(&missing));
+    assert!(!nowhere.exists() && stderr(&missing).contains("no log"), "{}", stderr(&missing));
+    let asked = run(&["state", "purge", "kitchen", "--state", state]);
+    assert_eq!(asked.status.code(), Some(2), "{}", stderr(&asked));
+    assert!(stderr(&asked).contains("--yes"), "{}", stderr(&asked));
+    let lines = |wanted: u64| {
+        let check = run(&["state", "check", "--json", "--state", state]);
+        let report: Value = serde_json::from_slice(&check.stdout).unwrap();
+        assert_eq!((check.status.code(), &report["lines"]), (Some(0), &wanted.into()), "{report}");
+        report["generation"].as_u64().unwrap()
+    };
+    let purged = run(&["state", "purge", "kitchen", "--yes", "--state", state]);
+    assert_eq!(purged.status.code(), Some(0), "{}", stderr(&purged));
+    let before = lines(0);
+    let restored = run(&["state", "restore", copy, "--state", state]);
+    assert_eq!(restored.status.code(), Some(0), "{}", stderr(&restored));
+    assert_eq!(Station::start(Path::new(state)).end("-TERM"), Some(0));
+    assert_eq!(lines(1), before + 1, "it is another log for whoever has an offset");
+    for verb in [&["list"][..], &["send"], &["drop", "--yes"]] {
+        let done = run(&[&["outbox"], verb, &["--state", state]].concat());
+        assert_eq!((done.status.code(), &*done.stdout), (Some(0), &b""[..]), "{}", stderr(&done));
+    }
+}

@@ -10,6 +10,8 @@ pub mod monitor;
 pub mod new;
 pub mod serve;
 pub mod simulate;
+#[cfg(feature = "sqlite")]
+pub mod state;
 pub mod up;
 
 use clap::{Parser, Subcommand};
@@ -42,6 +44,12 @@ pub enum Command {
     Simulate(simulate::Args),
     /// Show links, reports and outages of a running server.
     Monitor(monitor::Args),
+    /// Back up, restore, check or clean the log of a server.
+    #[cfg(feature = "sqlite")]
+    State(state::Args),
+    /// Decide on lines to boards that a restore has left undetermined.
+    #[cfg(feature = "sqlite")]
+    Outbox(state::OutboxArgs),
     /// Build the firmwares of both boards.
     Build(firmware::Args),
     /// Put a program onto a board.
@@ -65,6 +73,10 @@ pub fn dispatch(cli: Cli) -> anyhow::Result<Exit> {
         Command::Serve(args) => serve::run(args, &cli.global),
         Command::Simulate(args) => simulate::run(args, &cli.global),
         Command::Monitor(args) => monitor::run(args, &cli.global),
+        #[cfg(feature = "sqlite")]
+        Command::State(args) => state::run(args),
+        #[cfg(feature = "sqlite")]
+        Command::Outbox(args) => state::outbox(args),
         Command::Build(args) => firmware::run(args, &cli.global),
         Command::Flash(args) => flash::run(args, &cli.global),
         Command::Doctor(args) => doctor::run(args, &cli.global),

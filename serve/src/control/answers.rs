@@ -4,7 +4,7 @@ use pblink_server::{Cause, Layer, LinkState, LinkStatus};
 use serde::{Deserialize, Serialize};
 
 use super::ServerInfo;
-use crate::log::{Kind, Line, Log};
+use crate::log::{Kind, Line, Log, OutboxRow};
 use crate::times::Rfc3339;
 
 /// Version of the JSON. What is added does not raise it.
@@ -227,6 +227,40 @@ pub struct ConsumerList {
     pub head: u64,
     /// The consumers, by name.
     pub consumers: Vec<ConsumerInfo>,
+}
+
+/// A line to a client that a restore from a backup has left: nobody knows whether it was sent.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HeldLine {
+    /// The client's id.
+    pub client: String,
+    /// Its place among all lines to this client.
+    pub row: u64,
+    /// Time of its arrival in the log, RFC 3339 in UTC.
+    pub time: String,
+    /// The same in milliseconds since the Unix epoch.
+    pub at_ms: u64,
+    /// The text.
+    pub text: String,
+}
+
+impl From<OutboxRow> for HeldLine {
+    fn from(row: OutboxRow) -> Self {
+        Self {
+            client: row.client.to_string(),
+            row: row.row,
+            time: Rfc3339(row.at_ms).to_string(),
+            at_ms: row.at_ms,
+            text: row.text.to_string(),
+        }
+    }
+}
+
+/// The outcome of a decision on undetermined lines.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Decided {
+    /// Lines that were sent, or dropped.
+    pub lines: u64,
 }
 
 /// The log at a glance.

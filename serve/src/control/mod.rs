@@ -9,6 +9,8 @@
 //! | `/api/v1/server` | [`ServerAnswer`] |
 //! | `/api/v1/links` | list of [`LinkInfo`] |
 //! | `/api/v1/links/{id}` | one [`LinkInfo`], or 404 |
+//! | `DELETE /api/v1/links/{id}` | all that is kept of a client that is not connected goes for good |
+//! | `/api/v1/outbox?client=ID` | lines that a restore has left undetermined: [`HeldLine`]; `POST` sends, `DELETE` drops them: [`Decided`] |
 //! | `POST /api/v1/links/{id}/lines` | lines to a client: [`Accepted`] |
 //! | `/api/v1/lines?after=OFFSET&client=ID&limit=N&wait=30s` | [`LinePage`], CSV, or server-sent events |
 //! | `/api/v1/consumers`, `GET`, `PUT`, `DELETE /api/v1/consumers/{name}` | [`ConsumerList`], [`ConsumerInfo`] |
@@ -38,8 +40,8 @@ mod token;
 
 pub use crate::times::Rfc3339;
 pub use answers::{
-    Accepted, ConsumerInfo, ConsumerKind, ConsumerList, LastLine, Likely, LinePage, LineRecord,
-    LinkInfo, LogInfo, Observed, Refused, ServerAnswer, VERSION,
+    Accepted, ConsumerInfo, ConsumerKind, ConsumerList, Decided, HeldLine, LastLine, Likely,
+    LinePage, LineRecord, LinkInfo, LogInfo, Observed, Refused, ServerAnswer, VERSION,
 };
 pub use client::{Client, ClientError};
 pub use history::{EventStream, History, Notice};

@@ -7,6 +7,8 @@ mod access;
 mod consumers;
 mod lines;
 mod send;
+#[cfg(feature = "sqlite")]
+mod state;
 
 use std::net::SocketAddr;
 use std::sync::Arc;

@@ -11,6 +11,7 @@ mod listener;
 mod query;
 mod records;
 mod send;
+mod state;
 mod stream;
 mod table;
 
@@ -85,8 +86,11 @@ const ROUTES: &[Route] = &[
         get(access::show_session).post(access::open_session).delete(access::close_session)
     }),
     ("/api/v1/links", &["GET"], || get(links)),
-    ("/api/v1/links/{id}", &["GET"], || get(one_link)),
+    ("/api/v1/links/{id}", &["GET", "DELETE"], || get(one_link).delete(state::purge)),
     ("/api/v1/links/{id}/lines", &["POST"], || post(send::send)),
+    ("/api/v1/outbox", &["GET", "POST", "DELETE"], || {
+        get(state::outbox).post(state::send).delete(state::discard)
+    }),
     ("/api/v1/lines", &["GET"], || get(lines::lines)),
     ("/api/v1/consumers", &["GET"], || get(consumers::list)),
     ("/api/v1/consumers/{name}", &["GET", "PUT", "DELETE"], || {

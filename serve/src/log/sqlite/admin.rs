@@ -88,6 +88,17 @@ impl Sqlite {
         report(&db, &path)
     }
 
+    /// Writes a copy of the log in a folder to `to`, which must not exist, also while a server uses it.
+    ///
+    /// # Errors
+    /// If there is no log, or it cannot be read, or the copy cannot be written.
+    pub fn copy(folder: &Path, to: &Path) -> Result<(), EngineError> {
+        let path = folder.join(FILE);
+        let db = read_only(&path)?;
+        schema::version(&db, &path, schema::STEPS.len())?;
+        schema::copy_to(&db, &path, to)
+    }
+
     /// Puts a backup in the place of the log in a folder, and keeps the file that it replaces. A server that opens it
     /// finds a new generation, links that begin anew, and undetermined lines. Whoever is killed
     /// meanwhile leaves either log, and never half of one.
