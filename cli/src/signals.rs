@@ -2,6 +2,7 @@
 
 use std::io;
 
+use futures::FutureExt;
 use tokio::signal::unix::{self, SignalKind, signal};
 
 /// Signal that came.
@@ -36,6 +37,14 @@ impl Signals {
         })
     }
 
+    /// Forgets the signals that a screen has taken for itself, and those by which a terminal that is closed says so
+    /// once more: what comes from now on is a second wish to end.
+    pub(crate) fn screen_has_ended(&mut self) {
+        // Its signal still ends nothing, but is not listened to any more.
+        self.hang_up = None;
+        while self.next().now_or_never().is_some() {}
+    }
+
     /// Waits for the next one. Dropping the future loses none.
     pub(crate) async fn next(&mut self) -> Signal {
         let hang_up = async {
@@ -50,6 +59,12 @@ impl Signals {
             _ = hang_up => Signal::HangUp,
         }
     }
+}
+
+/// Listens for the moments at which the process goes on after it was stopped, as by `fg` in a shell. Must be called
+/// within a tokio runtime.
+pub(crate) fn resumed() -> io::Result<unix::Signal> {
+    signal(SignalKind::from_raw(rustix::process::Signal::CONT.as_raw()))
 }
 
 /// Keeps a limit of the size of files (`ulimit -f`) from ending the process: writing then fails, as on a full

@@ -467,7 +467,8 @@ async fn without_a_terminal_each_event_is_one_line() {
         }
         drop(sender);
         let mut out = Vec::new();
-        plain::follow(updates, json, &mut out).await.unwrap();
+        let style = plain::Style { json, clock: || NOON, ..plain::Style::default() };
+        plain::follow(updates, &style, &mut out).await.unwrap();
         let out = String::from_utf8(out).unwrap();
         if json {
             let events: Vec<Event> =

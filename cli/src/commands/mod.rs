@@ -6,6 +6,7 @@ pub mod doctor;
 pub mod extras;
 pub mod firmware;
 pub mod flash;
+pub mod look;
 pub mod monitor;
 pub mod new;
 pub mod serve;

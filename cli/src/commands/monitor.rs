@@ -1,13 +1,14 @@
 //! `pblink monitor`
 
-use std::io::{IsTerminal, stdout};
+use std::io::stdout;
 use std::path::PathBuf;
 
 use pblink_serve::control::{Client, ClientError};
 
+use crate::commands::look::LookArgs;
 use crate::exit::{Exit, Failed};
 use crate::global::Global;
-use crate::monitor::{self, Options, plain};
+use crate::monitor::{self, Options, plain, takes_screens};
 use crate::output::diagnostics::screen_is_on;
 use crate::runtime;
 use crate::settings::Settings;
@@ -23,9 +24,12 @@ Examples:
 
 --connect overrides server.control of pblink.toml, and that overrides the default, 127.0.0.1:8124.
 
-Without a terminal on stdout, or with --json, it prints one event per line: what the server still
+Without a terminal on stdout, on one that cannot show screens (TERM is dumb or not set), or with --json, it prints one event per line: what the server still
 remembers, then what happens. If no server answers at the start, the exit code is 4; a server that
-goes away later is waited for.")]
+goes away later is waited for.
+
+Exit codes: 0 ended by `q`, a signal, a closed terminal or a reader that has seen enough, 2 wrong flags, 3 wrong \
+configuration, 4 no server.")]
 pub struct Args {
     /// Configuration file. Without it ./pblink.toml is used if it exists.
     #[arg(long, value_name = "FILE")]
@@ -36,6 +40,9 @@ pub struct Args {
     /// Print events as JSON, one per line.
     #[arg(long)]
     pub json: bool,
+    /// The look.
+    #[command(flatten)]
+    pub look: LookArgs,
 }
 
 /// Runs the verb.
@@ -58,13 +65,14 @@ async fn watch(args: Args, connect: &str, global: &Global) -> anyhow::Result<Exi
         ),
     })?;
     let updates = client.follow();
-    let terminal = stdout().is_terminal();
-    if args.json || !terminal {
-        plain::follow(updates, args.json, &mut stdout().lock()).await?;
+    if args.json || !takes_screens() {
+        let style =
+            plain::Style { json: args.json, zone: args.look.zone(), ..plain::Style::default() };
+        plain::follow(updates, &style, &mut stdout().lock()).await?;
     } else {
-        let colour = global.color.enabled(terminal);
+        let (colour, ascii, zone) = (global.color.enabled(true), args.look.ascii, args.look.zone());
         screen_is_on(true);
-        monitor::run(updates, Options { colour, ..Options::default() }).await?;
+        monitor::run(updates, Options { colour, ascii, zone, ..Options::default() }).await?;
     }
     Ok(Exit::Ok)
 }

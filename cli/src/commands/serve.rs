@@ -20,6 +20,7 @@ use tokio::time::{Instant, timeout_at};
 use tokio_util::sync::CancellationToken;
 
 use crate::address::{Control, Listen};
+use crate::commands::look::LookArgs;
 use crate::exit::{Exit, Failed};
 use crate::global::Global;
 use crate::monitor;
@@ -106,13 +107,16 @@ pub struct Args {
     /// $XDG_STATE_HOME/pblink/PORT, or what systemd gives a service.
     #[arg(long, value_name = "DIR|off")]
     pub state: Option<State>,
-    /// Show the screen of `pblink monitor` instead of printing; `q` stops the server. Without a terminal
-    /// it prints.
+    /// Show the screen of `pblink monitor` instead of printing; `q` stops the server, after a question. Without a
+    /// terminal, or on one that cannot show screens (TERM is dumb or not set), it prints.
     #[arg(long, conflicts_with = "json")]
     pub screen: bool,
     /// Print everything as JSON, one object per line.
     #[arg(long)]
     pub json: bool,
+    /// The look.
+    #[command(flatten)]
+    pub look: LookArgs,
 }
 
 /// Offers the apps by name, each with what it does.
@@ -145,7 +149,7 @@ async fn serve(args: Args, settings: Settings, global: &Global) -> anyhow::Resul
     };
     greet(&hub, control.as_ref());
     let (passed, lines) = mpsc::channel(64);
-    let screen = args.screen && stdout().is_terminal() && stdin().is_terminal();
+    let screen = args.screen && monitor::takes_screens() && stdin().is_terminal();
     let ending = CancellationToken::new();
     // Whoever looks at a terminal has seen enough; a file or a program wants every line.
     let required = !log.is_durable() || !stdout().is_terminal();
@@ -159,7 +163,14 @@ async fn serve(args: Args, settings: Settings, global: &Global) -> anyhow::Resul
     let running = tokio::spawn(running);
     log.attach(Server::clone(&hub.server())).await;
     let mut output = if screen {
-        tokio::spawn(show(hub.clone(), lines, global.color.enabled(true)))
+        let options = monitor::Options {
+            colour: global.color.enabled(true),
+            ascii: args.look.ascii,
+            zone: args.look.zone(),
+            ending: Some("Stop the server?".to_owned()),
+            ..monitor::Options::default()
+        };
+        tokio::spawn(show(hub.clone(), lines, options))
     } else {
         print(Feed::new(hub.events(), lines, args.json))?
     };
@@ -176,6 +187,9 @@ async fn serve(args: Args, settings: Settings, global: &Global) -> anyhow::Resul
                 newline();
             }
         }
+    }
+    if screen {
+        signals.screen_has_ended();
     }
     let finishing = finish(&hub, &log, control, (output, running), ended, &ending);
     let (saved, result) = tokio::select! {
@@ -353,7 +367,7 @@ fn report(saved: &SavedSessions, log: &Log) {
 async fn show(
     hub: Arc<Hub>,
     mut lines: mpsc::Receiver<Passed>,
-    colour: bool,
+    options: monitor::Options,
 ) -> std::io::Result<()> {
     // The applications wait for whoever takes their lines; the screen shows their number.
     tokio::spawn(async move {
@@ -363,7 +377,7 @@ async fn show(
     });
     screen_is_on(true);
     let updates = control::follow_source(hub);
-    let shown = monitor::run(updates, monitor::Options { colour, ..Default::default() }).await;
+    let shown = monitor::run(updates, options).await;
     screen_is_on(false);
     shown.map(|_| ())
 }

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, HashMap, VecDeque};
 use pblink_serve::control::{End, LinkReports, Outage, Sample, ServerInfo, Update};
 use pblink_server::{Event, EventKind, LinkState, LinkStatus};
 
+use super::order::id_order;
 use crate::output::events;
 
 /// Log entries kept.
@@ -141,7 +142,7 @@ impl Data {
         match update {
             Update::Server(info) => self.server(info),
             Update::Links(mut links) => {
-                links.sort_by(|a, b| order(&a.id).cmp(&order(&b.id)));
+                links.sort_by(|a, b| id_order(&a.id).cmp(&id_order(&b.id)));
                 self.links = links;
                 self.links_at = self.now.mono_ms;
             }
@@ -167,7 +168,7 @@ impl Data {
 
     /// Returns a link by its id.
     pub fn link(&self, id: &str) -> Option<&LinkStatus> {
-        let found = self.links.binary_search_by(|link| order(&link.id).cmp(&order(id)));
+        let found = self.links.binary_search_by(|link| id_order(&link.id).cmp(&id_order(id)));
         found.ok().map(|index| &self.links[index])
     }
 
@@ -290,10 +291,4 @@ fn push<T>(queue: &mut VecDeque<T>, item: T, limit: usize) {
         queue.pop_front();
     }
     queue.push_back(item);
-}
-
-/// Returns the sort key of an id. Ids are often numbers; 10 should follow 9. Other ids come after the numbers.
-fn order(id: &str) -> (bool, u64, &str) {
-    let number = id.parse().ok();
-    (number.is_none(), number.unwrap_or(0), id)
 }

@@ -5,12 +5,19 @@
 //! the same events as lines where there is none.
 
 mod data;
+mod filter;
+mod keys;
 mod model;
+mod order;
 pub mod plain;
 mod runner;
 mod terminal;
 pub mod view;
 
 pub use data::{Connection, Data, LogEntry, Now, OutageKey, Reports, Tone};
-pub use model::{Action, ExtraKey, Key, Model, Tab};
+pub use filter::{Pattern, States};
+pub use keys::{Action, ExtraKey, Key, Tab};
+pub use model::Model;
+pub use order::{LinkOrder, OutageOrder, Sorted};
 pub use runner::{End, Extra, Options, run};
+pub use terminal::takes_screens;

@@ -1,95 +1,24 @@
 //! The shown part of the data, and the effects of the keys on it.
 
-use pblink_serve::control::{Outage, Update};
+use pblink_serve::control::{End, Outage, Update};
+use pblink_server::LinkStatus;
 
 use super::data::{Data, LogEntry, Now, OutageKey};
+use super::filter::{Pattern, States};
+use super::keys::{Action, ExtraKey, Key, Tab};
+use super::order::{LinkOrder, OutageOrder, Sorted};
+use crate::output::{events, times::Zone};
 
-/// Longest filter.
-const FILTER: usize = 64;
-
-/// A key, independent of the terminal library.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Key {
-    /// A character.
-    Char(char),
-    /// A character with the control key.
-    Ctrl(char),
-    /// Enter.
-    Enter,
-    /// Escape.
-    Esc,
-    /// Tab.
-    Tab,
-    /// Tab with shift.
-    BackTab,
-    /// Backspace.
-    Backspace,
-    /// Arrow up.
-    Up,
-    /// Arrow down.
-    Down,
-    /// Page up.
-    PageUp,
-    /// Page down.
-    PageDown,
-    /// Home.
-    Home,
-    /// End.
-    End,
-}
-
-/// The runner's next action after a key.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Action {
-    /// Nothing but to draw.
-    None,
-    /// End the monitor.
-    Quit,
-    /// Hand an extra key to whoever asked for it.
-    Extra(char),
-}
-
-/// A key that the monitor does not know itself, such as "WiFi outage" in `pblink demo`.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ExtraKey {
-    /// The key. It takes precedence over the monitor's own keys, except while a filter is typed.
-    pub key: char,
-    /// One or two words for the footer.
-    pub label: String,
-    /// A short sentence for the help; 43 characters fit everywhere.
-    pub help: String,
-}
-
-/// The screens.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Tab {
-    /// The table of links.
-    Links,
-    /// Reports of the ESP8266s.
-    Reports,
-    /// Outages.
-    Outages,
-    /// The log.
-    Log,
-}
-
-impl Tab {
-    /// All of them, in order.
-    pub const ALL: [Self; 4] = [Self::Links, Self::Reports, Self::Outages, Self::Log];
-
-    /// Returns the name on the tab.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Links => "Links",
-            Self::Reports => "Reports",
-            Self::Outages => "Outages",
-            Self::Log => "Log",
-        }
-    }
-
-    fn step(self, by: usize) -> Self {
-        Self::ALL[(self as usize + by) % Self::ALL.len()]
-    }
+/// The meaning of the next key.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+enum Mode {
+    /// It is a command.
+    #[default]
+    Command,
+    /// It belongs to the filter.
+    Filter,
+    /// It answers whether to end.
+    Ending,
 }
 
 /// The state of the monitor.
@@ -99,8 +28,11 @@ pub struct Model {
     frozen: Option<Box<Data>>,
     tab: Tab,
     page: Option<String>,
-    filter: String,
-    editing: bool,
+    filter: Pattern,
+    states: States,
+    mode: Mode,
+    link_order: Sorted<LinkOrder>,
+    outage_order: Sorted<OutageOrder>,
     help: bool,
     rows: usize,
     /// Selected id on Links and Reports: `None` is the first row.
@@ -113,18 +45,25 @@ pub struct Model {
     page_pick: Option<u64>,
     extra: Vec<ExtraKey>,
     colour: bool,
+    ascii: bool,
+    zone: Zone,
+    /// Question before the end, for one that ends more than the screen.
+    ending: Option<String>,
 }
 
 impl Model {
-    /// Returns an empty model. Without `colour`, words, bold and reverse must do.
+    /// Returns an empty model. Without `colour`, symbols, words, bold and reverse must do. Times are in UTC.
     pub fn new(colour: bool, extra: Vec<ExtraKey>) -> Self {
         Self {
             live: Data::default(),
             frozen: None,
             tab: Tab::Links,
             page: None,
-            filter: String::new(),
-            editing: false,
+            filter: Pattern::default(),
+            states: States::default(),
+            mode: Mode::default(),
+            link_order: Sorted::default(),
+            outage_order: Sorted::default(),
             help: false,
             rows: 20,
             link_pick: None,
@@ -133,7 +72,28 @@ impl Model {
             page_pick: None,
             extra,
             colour,
+            ascii: false,
+            zone: Zone::utc(),
+            ending: None,
         }
+    }
+
+    /// Shows times in this zone.
+    #[must_use]
+    pub fn with_zone(self, zone: Zone) -> Self {
+        Self { zone, ..self }
+    }
+
+    /// Shows ASCII only, if so.
+    #[must_use]
+    pub fn with_ascii(self, ascii: bool) -> Self {
+        Self { ascii, ..self }
+    }
+
+    /// Asks this before `q` ends it.
+    #[must_use]
+    pub fn with_ending(self, ending: Option<String>) -> Self {
+        Self { ending, ..self }
     }
 
     /// Takes in what a follower learnt. A frozen view does not show it yet.
@@ -171,14 +131,54 @@ impl Model {
         self.page.as_deref()
     }
 
-    /// Returns the filter; empty shows all.
+    /// Returns the filter's text; empty shows all.
     pub fn filter(&self) -> &str {
+        self.filter.text()
+    }
+
+    /// Returns the filter.
+    pub fn pattern(&self) -> &Pattern {
         &self.filter
+    }
+
+    /// Returns the states that are shown.
+    pub fn states(&self) -> States {
+        self.states
+    }
+
+    /// Returns true if the filter or the state hides something.
+    pub fn is_filtered(&self) -> bool {
+        !self.filter.text().is_empty() || self.states != States::All
     }
 
     /// Returns true while the filter is being typed.
     pub fn is_editing(&self) -> bool {
-        self.editing
+        self.mode == Mode::Filter
+    }
+
+    /// Returns the question that the next key answers.
+    pub fn question(&self) -> Option<&str> {
+        self.ending.as_deref().filter(|_| self.mode == Mode::Ending)
+    }
+
+    /// Returns the order of the links.
+    pub fn link_order(&self) -> Sorted<LinkOrder> {
+        self.link_order
+    }
+
+    /// Returns the order of the outages.
+    pub fn outage_order(&self) -> Sorted<OutageOrder> {
+        self.outage_order
+    }
+
+    /// Returns true if only ASCII is shown.
+    pub fn ascii(&self) -> bool {
+        self.ascii
+    }
+
+    /// Formats a wall-clock time in the zone of the screen.
+    pub fn time(&self, at_ms: u64) -> String {
+        self.zone.time(at_ms, self.data().now.wall_ms)
     }
 
     /// Returns true if the help is open.
@@ -196,10 +196,22 @@ impl Model {
         self.colour
     }
 
-    /// Returns the indices of the links that the filter lets through.
+    /// Returns the indices of the links that the filter lets through, in their order.
     pub fn link_rows(&self) -> Vec<usize> {
         let links = &self.data().links;
-        (0..links.len()).filter(|i| self.passes(Some(&links[*i].id))).collect()
+        let shown = |link: &LinkStatus| {
+            let texts = [&*link.id, events::state_name(link.state)];
+            let peer = link.peer.as_deref();
+            self.states.has(link.state) && self.filter.finds(texts.into_iter().chain(peer))
+        };
+        let mut rows: Vec<_> = (0..links.len()).filter(|i| shown(&links[*i])).collect();
+        let order = self.link_order;
+        // Stable: the ids decide where the column does not.
+        rows.sort_by(|a, b| order.turn(order.by.compare(&links[*a], &links[*b])));
+        if order.by == LinkOrder::Id && order.reverse {
+            rows.reverse();
+        }
+        rows
     }
 
     /// Returns the indices of the links that the filter lets through and that have sent reports.
@@ -210,19 +222,42 @@ impl Model {
         rows
     }
 
-    /// Returns the outages that the filter lets through, newest first.
+    /// Returns the outages that the filter lets through, in their order: unless another was chosen, the newest
+    /// first.
     pub fn outage_rows(&self) -> Vec<(OutageKey, &Outage)> {
         let outages = self.data().outages.iter().rev().map(|(key, outage)| (*key, outage));
-        outages.filter(|(_, outage)| self.passes(Some(&outage.client))).collect()
+        let mut rows: Vec<_> = outages.filter(|(_, outage)| self.shows(outage)).collect();
+        let order = self.outage_order;
+        rows.sort_by(|(_, a), (_, b)| order.turn(order.by.compare(a, b)));
+        if order.by == OutageOrder::Began && order.reverse {
+            rows.reverse();
+        }
+        rows
     }
 
-    /// Returns the log entries that the filter lets through, oldest first; those of the open page's link
-    /// only, if a page is open.
+    fn shows(&self, outage: &Outage) -> bool {
+        let state = match self.states {
+            States::All => true,
+            States::Down => outage.end == End::Open,
+            States::Waiting => false,
+            States::Up => outage.end != End::Open,
+        };
+        if !state || self.filter.text().is_empty() {
+            return state;
+        }
+        let layer = outage.blamed().map(events::layer_name);
+        let cause = outage.cause.map(|cause| cause.to_string());
+        let texts = [Some(&*outage.client), layer, cause.as_deref()];
+        self.filter.finds(texts.into_iter().flatten())
+    }
+
+    /// Returns the log entries in which the filter is found, oldest first; those of the open page's link only,
+    /// if a page is open.
     pub fn log_rows(&self) -> Vec<&LogEntry> {
         let log = self.data().log.iter();
         match &self.page {
             Some(id) => log.filter(|entry| entry.id.as_ref() == Some(id)).collect(),
-            None => log.filter(|entry| self.passes(entry.id.as_deref())).collect(),
+            None => log.filter(|entry| self.filter.finds([&*entry.whole])).collect(),
         }
     }
 
@@ -266,12 +301,22 @@ impl Model {
 
     /// Does what the key says.
     pub fn key(&mut self, key: Key) -> Action {
-        if key == Key::Ctrl('c') {
-            return Action::Quit;
+        match key {
+            Key::Ctrl('c') => return Action::Quit,
+            Key::Ctrl('l') => return Action::Redraw,
+            _ => {}
         }
-        if self.editing {
-            self.edit(key);
-            return Action::None;
+        match self.mode {
+            Mode::Filter => {
+                self.edit(key);
+                return Action::None;
+            }
+            Mode::Ending => {
+                self.mode = Mode::Command;
+                let yes = matches!(key, Key::Char('y' | 'Y'));
+                return if yes { Action::Quit } else { Action::None };
+            }
+            Mode::Command => {}
         }
         if let Key::Char(c) = key
             && self.extra.iter().any(|extra| extra.key == c)
@@ -279,19 +324,34 @@ impl Model {
             return Action::Extra(c);
         }
         if key == Key::Char('q') {
-            return Action::Quit;
+            if self.ending.is_none() {
+                return Action::Quit;
+            }
+            self.mode = Mode::Ending;
+            return Action::None;
         }
         if self.help {
             self.help = false;
             return Action::None;
         }
+        self.command(key);
+        Action::None
+    }
+
+    fn command(&mut self, key: Key) {
         match key {
             Key::Char('?') => self.help = true,
             Key::Char('/') => {
                 // The filter works on lists, not on the page of one link.
                 self.page = None;
-                self.editing = true;
+                self.mode = Mode::Filter;
             }
+            Key::Char('d') => {
+                self.page = None;
+                self.states = self.states.next();
+            }
+            Key::Char('s') => self.sort(),
+            Key::Char('S') => self.reverse(),
             Key::Char('f') => {
                 self.frozen = match self.frozen {
                     Some(_) => None,
@@ -312,7 +372,10 @@ impl Model {
                 }
             }
             Key::Esc if self.page.is_some() => self.page = None,
-            Key::Esc => self.filter.clear(),
+            Key::Esc => {
+                self.filter.clear();
+                self.states = States::All;
+            }
             Key::Up | Key::Char('k') => self.walk(-1),
             Key::Down | Key::Char('j') => self.walk(1),
             Key::PageUp => self.walk(-(self.rows as isize)),
@@ -321,7 +384,30 @@ impl Model {
             Key::End | Key::Char('G') => self.walk(isize::MAX),
             _ => {}
         }
-        Action::None
+    }
+
+    /// Sorts the shown list by its next column.
+    fn sort(&mut self) {
+        match self.tab {
+            _ if self.page.is_some() => {}
+            Tab::Links | Tab::Reports => {
+                self.link_order = Sorted { by: self.link_order.by.next(), reverse: false };
+            }
+            Tab::Outages => {
+                self.outage_order = Sorted { by: self.outage_order.by.next(), reverse: false };
+            }
+            Tab::Log => {}
+        }
+    }
+
+    /// Turns the order of the shown list round.
+    fn reverse(&mut self) {
+        match self.tab {
+            _ if self.page.is_some() => {}
+            Tab::Links | Tab::Reports => self.link_order.reverse ^= true,
+            Tab::Outages => self.outage_order.reverse ^= true,
+            Tab::Log => {}
+        }
     }
 
     fn go(&mut self, tab: Tab) {
@@ -331,18 +417,14 @@ impl Model {
 
     fn edit(&mut self, key: Key) {
         match key {
-            Key::Enter => self.editing = false,
+            Key::Enter => self.mode = Mode::Command,
             Key::Esc => {
                 self.filter.clear();
-                self.editing = false;
+                self.mode = Mode::Command;
             }
-            Key::Backspace => {
-                self.filter.pop();
-            }
+            Key::Backspace => self.filter.pop(),
             Key::Ctrl('u') => self.filter.clear(),
-            Key::Char(c) if !c.is_control() && self.filter.len() + c.len_utf8() <= FILTER => {
-                self.filter.push(c);
-            }
+            Key::Char(c) => self.filter.push(c),
             _ => {}
         }
     }
@@ -377,11 +459,6 @@ impl Model {
 
     fn rows_of_links(&self) -> Vec<usize> {
         if self.tab == Tab::Reports { self.report_rows() } else { self.link_rows() }
-    }
-
-    fn passes(&self, id: Option<&str>) -> bool {
-        self.filter.is_empty()
-            || id.is_some_and(|id| id.to_lowercase().contains(&self.filter.to_lowercase()))
     }
 }
 

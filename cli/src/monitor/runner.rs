@@ -11,7 +11,8 @@ use tokio::time::Instant;
 
 use super::terminal::Screen;
 use super::{Action, ExtraKey, Key, Model, Now, view};
-use crate::signals::Signals;
+use crate::output::times::Zone;
+use crate::signals::{self, Signals};
 
 /// Pause between two frames when only data change: ten a second look alive and cost nothing.
 const DATA_FRAME: Duration = Duration::from_millis(100);
@@ -25,6 +26,12 @@ const AGE_FRAME: Duration = Duration::from_secs(1);
 pub struct Options {
     /// True to use colours.
     pub colour: bool,
+    /// True to show ASCII only.
+    pub ascii: bool,
+    /// The zone of the times.
+    pub zone: Zone,
+    /// Question before `q` ends it; `None`: `q` ends it at once.
+    pub ending: Option<String>,
     /// Keys that the monitor hands back.
     pub extra: Vec<ExtraKey>,
     /// Channel to which it hands them. When this is full or closed, the key has no effect.
@@ -45,7 +52,7 @@ pub struct Extra {
 pub enum End {
     /// The user pressed `q` or ctrl-C.
     Quit,
-    /// A signal asked the process to end.
+    /// A signal asked the process to end, or the terminal was closed.
     Signal,
     /// The updates ended.
     Updates,
@@ -56,11 +63,15 @@ pub enum End {
 /// The terminal is given back in every case: on return, on an error, on a panic, and when the
 /// future is dropped.
 pub async fn run(mut updates: mpsc::Receiver<Update>, options: Options) -> io::Result<End> {
-    let mut model = Model::new(options.colour, options.extra);
+    let mut model = Model::new(options.colour, options.extra)
+        .with_zone(options.zone)
+        .with_ascii(options.ascii)
+        .with_ending(options.ending);
     let started = Instant::now();
     // Before the terminal is taken: a signal in between must not leave it in raw mode.
     // In raw mode ctrl-C is a key, but `kill` and a closing terminal window are not.
     let mut signals = Signals::listen()?;
+    let mut resumed = signals::resumed()?;
     let mut screen = Screen::take(options.colour)?;
     let mut keys = EventStream::new();
     let mut drawn_at = started;
@@ -68,15 +79,24 @@ pub async fn run(mut updates: mpsc::Receiver<Update>, options: Options) -> io::R
     loop {
         tokio::select! {
             _ = signals.next() => return Ok(End::Signal),
+            Some(()) = resumed.recv() => {
+                if screen.retake().is_err() {
+                    return Ok(End::Signal);
+                }
+                draw_at = Instant::now();
+            }
             () = tokio::time::sleep_until(draw_at) => {
                 if !screen.is_taken() {
                     return Err(io::Error::other("the monitor ended because a part of it failed"));
                 }
                 model.tick(now(started));
-                screen.terminal.draw(|frame| {
+                let drawn = screen.terminal.draw(|frame| {
                     model.resize(frame.area().height);
                     view::draw(frame, &model);
-                })?;
+                });
+                if drawn.is_err() || screen.is_gone() {
+                    return Ok(End::Signal);
+                }
                 drawn_at = Instant::now();
                 draw_at = drawn_at + AGE_FRAME;
             }
@@ -87,13 +107,24 @@ pub async fn run(mut updates: mpsc::Receiver<Update>, options: Options) -> io::R
                 draw_at = draw_at.min(drawn_at + DATA_FRAME);
             }
             event = keys.next() => {
-                let Some(event) = event else { return Ok(End::Signal) };
+                let Some(Ok(event)) = event else { return Ok(End::Signal) };
                 draw_at = draw_at.min(drawn_at + KEY_FRAME);
-                let Event::Key(event) = event? else { continue };
+                let event = match event {
+                    Event::Key(event) => event,
+                    Event::Resize(..) => {
+                        screen.clear()?;
+                        continue;
+                    }
+                    _ => continue,
+                };
                 let Some(key) = translate(event) else { continue };
                 match model.key(key) {
                     Action::None => {}
                     Action::Quit => return Ok(End::Quit),
+                    Action::Redraw => {
+                        screen.clear()?;
+                        draw_at = Instant::now();
+                    }
                     Action::Extra(key) => {
                         if let Some(pressed) = &options.pressed {
                             let _ = pressed.try_send(Extra { key, link: model.selected_id() });

@@ -8,4 +8,5 @@ pub(crate) mod json;
 pub(crate) mod printer;
 mod stderr;
 pub(crate) mod stdout;
+pub mod times;
 pub mod units;

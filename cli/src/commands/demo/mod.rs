@@ -3,7 +3,7 @@
 mod ledgers;
 mod stage;
 
-use std::io::{IsTerminal, stdin, stdout};
+use std::io::{IsTerminal, stdin};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,9 +11,10 @@ use pblink_serve::control::{self, ControlServer, Notice, Source};
 use pblink_serve::hub::Hub;
 use tokio::sync::mpsc;
 
+use crate::commands::look::LookArgs;
 use crate::exit::Exit;
 use crate::global::Global;
-use crate::monitor::{self, ExtraKey, Options};
+use crate::monitor::{self, ExtraKey, Options, takes_screens};
 use crate::output::diagnostics::{newline, screen_is_on};
 use crate::output::printer::print_event;
 use crate::runtime;
@@ -31,7 +32,7 @@ Examples:
 
 Each board is simulated down to the wires between its two chips; the server and the TCP connections \
 to it are real. Every now and then the network or the server goes away. On a terminal, keys do the \
-same: w, c and s (? shows them). Without a terminal, or with --json, events are printed line by \
+same: w, c and r (? shows them). Without a terminal, on one that cannot show screens, or with --json, events are printed line by \
 line, and the demo ends after --for (30s if it is not given). The ledger at the end accounts for \
 every line.
 
@@ -51,6 +52,9 @@ pub struct Args {
     /// Print everything as JSON, one object per line; the ledger comes last.
     #[arg(long)]
     pub json: bool,
+    /// The look.
+    #[command(flatten)]
+    pub look: LookArgs,
 }
 
 /// Of `--boards`.
@@ -62,7 +66,7 @@ pub fn run(args: Args, global: &Global) -> anyhow::Result<Exit> {
 }
 
 async fn demo(args: Args, global: &Global) -> anyhow::Result<Exit> {
-    let screen = stdout().is_terminal() && stdin().is_terminal() && !args.json;
+    let screen = takes_screens() && stdin().is_terminal() && !args.json;
     let length = args.length.or((!screen).then_some(Duration::from_secs(30)));
     let mut signals = Signals::listen()?;
     let stage = Arc::new(Stage::open(args.boards).await?);
@@ -80,8 +84,14 @@ async fn demo(args: Args, global: &Global) -> anyhow::Result<Exit> {
         screen_is_on(true);
         let (pressed, keys) = mpsc::channel(4);
         let updates = control::follow_source(source);
-        let colour = global.color.enabled(true);
-        let options = Options { colour, extra: extra_keys(), pressed: Some(pressed) };
+        let options = Options {
+            colour: global.color.enabled(true),
+            ascii: args.look.ascii,
+            zone: args.look.zone(),
+            extra: extra_keys(),
+            pressed: Some(pressed),
+            ..Options::default()
+        };
         let acting = tokio::spawn(act(Arc::clone(&stage), keys));
         // Dropping the monitor's future restores the terminal.
         let shown = tokio::select! {
@@ -90,6 +100,7 @@ async fn demo(args: Args, global: &Global) -> anyhow::Result<Exit> {
         };
         acting.abort();
         screen_is_on(false);
+        signals.screen_has_ended();
         shown?;
         None
     } else {
@@ -135,9 +146,9 @@ async fn print(hub: Arc<Hub>, json: bool) {
 
 fn extra_keys() -> Vec<ExtraKey> {
     [
-        ('w', "WiFi outage", "this board loses its network for 5 s"),
+        ('w', "WiFi off", "this board loses its network for 5 s"),
         ('c', "crash", "the ESP8266 of this board crashes"),
-        ('s', "server restart", "the server is gone for 2 s"),
+        ('r', "restart", "the server is gone for 2 s"),
     ]
     .into_iter()
     .map(|(key, label, help)| ExtraKey { key, label: label.to_owned(), help: help.to_owned() })

@@ -9,14 +9,16 @@ use super::theme::Theme;
 use crate::monitor::model::Model;
 use crate::output::cells;
 
-const KEYS: [(&str, &str); 9] = [
+const KEYS: [(&str, &str); 11] = [
     ("Tab 1-4", "next view; shift-Tab: the one before"),
-    ("↑ ↓ j k", "select; PgUp, PgDn: a page"),
-    ("Home End g G", "first, last"),
+    ("↑ ↓ j k", "select; PgUp, PgDn: a page; Home, End"),
     ("Enter", "everything about one link"),
-    ("Esc", "back; clear the filter"),
-    ("/", "show only ids that contain a text"),
+    ("Esc", "back; show all again"),
+    ("/", "show only what fits a text or pattern (a|b)"),
+    ("d", "show only what is down, waiting, up, all"),
+    ("s S", "sort by the next column; S reverses"),
     ("f", "freeze the display; data go on"),
+    ("ctrl-L", "draw everything anew"),
     ("?", "this help"),
     ("q ctrl-C", "quit"),
 ];

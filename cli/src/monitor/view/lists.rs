@@ -7,10 +7,12 @@ use ratatui::layout::Rect;
 use ratatui::style::Style;
 
 use super::table::{self, Column};
-use super::theme::Theme;
+use super::theme::{Theme, symbol};
 use super::{Position, say};
 use crate::monitor::data::{Connection, Data, Reports};
+use crate::monitor::filter::States;
 use crate::monitor::model::Model;
+use crate::monitor::order::{LinkOrder, Sorted};
 use crate::output::{cells, events, units};
 
 /// A link with what else is known of it.
@@ -20,6 +22,7 @@ struct LinkRow<'a> {
     reports: Option<&'a Reports>,
     /// True if this is the present state, not the one before the server was lost.
     live: bool,
+    model: &'a Model,
 }
 
 impl LinkRow<'_> {
@@ -36,20 +39,22 @@ pub fn links(frame: &mut Frame, area: Rect, model: &Model, theme: Theme) -> Posi
         say(frame, area, &no_links(model), theme);
         return None;
     }
-    let rows: Vec<LinkRow> = indices.iter().map(|i| link_row(data, *i)).collect();
+    let rows: Vec<LinkRow> = indices.iter().map(|i| link_row(model, *i)).collect();
     let id = id_width(rows.iter().map(|row| &*row.link.id));
-    let columns = [
-        Column { title: "id", width: id.0, most: id.1, right: false, rank: 0, cell: link_id },
+    let mut columns = [
+        id_column(id),
         Column {
             // Without the server the state is unknown; this is the last known one.
             title: if live(data) { "state" } else { "was" },
-            width: 12,
-            most: 12,
+            sign: "",
+            width: 14,
+            most: 14,
             right: false,
             rank: 1,
             cell: |row, _, theme| {
                 let style = row.style(theme.state(row.link.state), theme);
-                (events::state_name(row.link.state).into(), style)
+                let state = row.link.state;
+                (format!("{} {}", symbol(state), events::state_name(state)), style)
             },
         },
         number("since", 6, 2, |row, _, theme| {
@@ -60,7 +65,7 @@ pub fn links(frame: &mut Frame, area: Rect, model: &Model, theme: Theme) -> Posi
         number("out", 6, 4, |row, _, theme| counter(row, row.link.lines_out, theme)),
         number("resent", 6, 8, |row, _, theme| counter(row, row.link.retransmissions, theme)),
         number("dup", 5, 9, |row, _, theme| counter(row, row.link.duplicates, theme)),
-        number("write→ack", 9, 5, |row, _, theme| {
+        number("write→ack", 10, 5, |row, _, theme| {
             (
                 row.link.write_ack_us.map_or("-".into(), units::micros),
                 row.style(Style::new(), theme),
@@ -71,6 +76,7 @@ pub fn links(frame: &mut Frame, area: Rect, model: &Model, theme: Theme) -> Posi
         }),
         Column {
             title: "free, trend",
+            sign: "",
             width: 11,
             most: 48,
             right: false,
@@ -78,15 +84,15 @@ pub fn links(frame: &mut Frame, area: Rect, model: &Model, theme: Theme) -> Posi
             cell: |row, width, theme| (trend(row.reports, width), row.style(Style::new(), theme)),
         },
     ];
+    sort_sign(model, &mut columns);
     table::draw(frame, area, &columns, &rows, Some(model.selected_link(&indices)), theme)
 }
 
 /// Draws the last reports, one row a link.
 pub fn reports(frame: &mut Frame, area: Rect, model: &Model, theme: Theme) -> Position {
-    let data = model.data();
     let indices = model.report_rows();
     if indices.is_empty() {
-        let sentence = if model.filter().is_empty() {
+        let sentence = if !model.is_filtered() {
             "No report yet. An ESP8266 reports its free memory every report interval.".into()
         } else {
             nothing_passes(model, "report")
@@ -94,11 +100,17 @@ pub fn reports(frame: &mut Frame, area: Rect, model: &Model, theme: Theme) -> Po
         say(frame, area, &sentence, theme);
         return None;
     }
-    let rows: Vec<LinkRow> = indices.iter().map(|i| link_row(data, *i)).collect();
+    let rows: Vec<LinkRow> = indices.iter().map(|i| link_row(model, *i)).collect();
     let id = id_width(rows.iter().map(|row| &*row.link.id));
-    let columns = [
-        Column { title: "id", width: id.0, most: id.1, right: false, rank: 0, cell: link_id },
-        number("last", 9, 1, |row, _, theme| report(row, theme, |r| events::time(r.at_ms))),
+    let last = rows.iter().filter_map(|row| row.reports?.samples.back());
+    let times = times_width(model, last.map(|sample| sample.at_ms));
+    let mut columns = [
+        id_column(id),
+        number("last", times, 1, |row, _, theme| {
+            let last = row.reports.and_then(|reports| reports.samples.back());
+            let time = last.map_or("-".into(), |sample| row.model.time(sample.at_ms));
+            (time, row.style(Style::new(), theme))
+        }),
         number("number", 6, 3, |row, _, theme| {
             report(row, theme, |r| units::count(r.report.number.into()))
         }),
@@ -118,6 +130,7 @@ pub fn reports(frame: &mut Frame, area: Rect, model: &Model, theme: Theme) -> Po
         }),
         Column {
             title: "free, trend",
+            sign: "",
             width: 11,
             most: 120,
             right: false,
@@ -125,6 +138,7 @@ pub fn reports(frame: &mut Frame, area: Rect, model: &Model, theme: Theme) -> Po
             cell: |row, width, theme| (trend(row.reports, width), row.style(Style::new(), theme)),
         },
     ];
+    sort_sign(model, &mut columns);
     table::draw(frame, area, &columns, &rows, Some(model.selected_link(&indices)), theme)
 }
 
@@ -132,13 +146,14 @@ pub fn reports(frame: &mut Frame, area: Rect, model: &Model, theme: Theme) -> Po
 pub struct OutageRow<'a> {
     outage: &'a Outage,
     open_for: Option<u64>,
+    model: &'a Model,
 }
 
 /// Draws all outages, newest first.
 pub fn outages(frame: &mut Frame, area: Rect, model: &Model, theme: Theme) -> Position {
     let outages = model.outage_rows();
     if outages.is_empty() {
-        let sentence = if model.filter().is_empty() {
+        let sentence = if !model.is_filtered() {
             "No outage so far.".into()
         } else {
             nothing_passes(model, "outage")
@@ -148,24 +163,25 @@ pub fn outages(frame: &mut Frame, area: Rect, model: &Model, theme: Theme) -> Po
     }
     let selected = model.selected_outage(&outages);
     let outages: Vec<&Outage> = outages.into_iter().map(|(_, outage)| outage).collect();
-    outage_table(frame, area, model.data(), &outages, Some(selected), true, theme)
+    outage_table(frame, area, model, &outages, Some(selected), true, theme)
 }
 
 /// Draws a table of outages, with or without the column of ids.
 pub fn outage_table(
     frame: &mut Frame,
     area: Rect,
-    data: &Data,
+    model: &Model,
     outages: &[&Outage],
     selected: Option<usize>,
     ids: bool,
     theme: Theme,
 ) -> Position {
-    let rows: Vec<_> = outages.iter().map(|outage| outage_row(data, outage)).collect();
+    let rows: Vec<_> = outages.iter().map(|outage| outage_row(model, outage)).collect();
     let id = id_width(outages.iter().map(|outage| &*outage.client));
+    let times = times_width(model, outages.iter().map(|outage| outage.began_ms));
     let mut columns = vec![
-        outage_column("began", 9, 9, 1, |row, _, _| {
-            (events::time(row.outage.began_ms), Style::new())
+        outage_column("began", times, times, 1, |row, _, _| {
+            (row.model.time(row.outage.began_ms), Style::new())
         }),
         outage_column("lasted", 11, 11, 2, |row, _, theme| match (row.outage.end, row.open_for) {
             (End::Reconnected(ms), _) => (units::span(ms), Style::new()),
@@ -191,16 +207,22 @@ pub fn outage_table(
             (events::id(&row.outage.client).into_owned(), Style::new())
         }));
     }
+    let order = model.outage_order();
+    let sorted = columns.iter_mut().filter(|column| column.title == order.by.title());
+    for column in sorted.filter(|_| ids && order != Sorted::default()) {
+        column.sign = order.sign();
+    }
     table::draw(frame, area, &columns, &rows, selected, theme)
 }
 
-fn outage_row<'a>(data: &Data, outage: &'a Outage) -> OutageRow<'a> {
+fn outage_row<'a>(model: &'a Model, outage: &'a Outage) -> OutageRow<'a> {
+    let data = model.data();
     // The server's own count of the outage; the clocks of two machines may differ.
     let open = (outage.end == End::Open).then(|| data.link(&outage.client)).flatten();
     let open_for = open
         .filter(|link| matches!(link.state, LinkState::Down { .. }))
         .map(|link| data.link_age(link));
-    OutageRow { outage, open_for }
+    OutageRow { outage, open_for, model }
 }
 
 fn outage_column<'a>(
@@ -210,7 +232,11 @@ fn outage_column<'a>(
     rank: u8,
     cell: fn(&OutageRow<'a>, usize, Theme) -> (String, Style),
 ) -> Column<OutageRow<'a>> {
-    Column { title, width, most, right: false, rank, cell }
+    Column { title, sign: "", width, most, right: false, rank, cell }
+}
+
+fn id_column<'a>((width, most): (usize, usize)) -> Column<LinkRow<'a>> {
+    Column { title: "id", sign: "", width, most, right: false, rank: 0, cell: link_id }
 }
 
 fn number<'a>(
@@ -219,20 +245,35 @@ fn number<'a>(
     rank: u8,
     cell: fn(&LinkRow<'a>, usize, Theme) -> (String, Style),
 ) -> Column<LinkRow<'a>> {
-    Column { title, width, most: width, right: true, rank, cell }
+    Column { title, sign: "", width, most: width, right: true, rank, cell }
 }
 
 fn live(data: &Data) -> bool {
     !matches!(data.connection, Connection::Lost { .. })
 }
 
-fn link_row(data: &Data, index: usize) -> LinkRow<'_> {
+fn link_row(model: &Model, index: usize) -> LinkRow<'_> {
+    let data = model.data();
     let link = &data.links[index];
     LinkRow {
         link,
         age: data.link_age(link),
         reports: data.reports.get(&link.id),
         live: live(data),
+        model,
+    }
+}
+
+/// Marks the column by which links are sorted.
+fn sort_sign(model: &Model, columns: &mut [Column<LinkRow>]) {
+    let order = model.link_order();
+    if order == Sorted::default() {
+        return;
+    }
+    // Without the server the column of states has another title.
+    let title = |title| if title == "was" { LinkOrder::State.title() } else { title };
+    for column in columns.iter_mut().filter(|column| title(column.title) == order.by.title()) {
+        column.sign = order.sign();
     }
 }
 
@@ -258,6 +299,17 @@ pub fn trend(reports: Option<&Reports>, cells: usize) -> String {
     })
 }
 
+/// Returns the cells that times need, at least those of a time of today.
+fn times_width(model: &Model, times: impl Iterator<Item = u64>) -> usize {
+    // A date is there in the oldest or in the newest, if it is in any.
+    let ends = times.fold(None, |ends: Option<(u64, u64)>, at_ms| {
+        let (oldest, newest) = ends.unwrap_or((at_ms, at_ms));
+        Some((oldest.min(at_ms), newest.max(at_ms)))
+    });
+    let (oldest, newest) = ends.unwrap_or((model.data().now.wall_ms, model.data().now.wall_ms));
+    model.time(oldest).len().max(model.time(newest).len())
+}
+
 /// Returns the cells that ids need and can use: as much as the longest, within limits.
 fn id_width<'a>(ids: impl Iterator<Item = &'a str>) -> (usize, usize) {
     let longest = ids.map(|id| cells::text_width(&events::id(id))).max().unwrap_or(0);
@@ -265,7 +317,7 @@ fn id_width<'a>(ids: impl Iterator<Item = &'a str>) -> (usize, usize) {
 }
 
 fn no_links(model: &Model) -> String {
-    if !model.filter().is_empty() {
+    if model.is_filtered() {
         return nothing_passes(model, "link");
     }
     match &model.data().server {
@@ -279,5 +331,14 @@ fn no_links(model: &Model) -> String {
 
 /// Explains why a filtered list is empty.
 pub fn nothing_passes(model: &Model, what: &str) -> String {
-    format!("No {what} with an id that contains “{}”. Esc clears the filter.", model.filter())
+    let state = match model.states() {
+        States::All => String::new(),
+        states => format!(" in state {}", states.name()),
+    };
+    let with = match (model.filter(), what) {
+        ("", _) => String::new(),
+        (text, "report") => format!(" with an id that contains “{text}”"),
+        (text, _) => format!(" that contains “{text}”"),
+    };
+    format!("No {what}{state}{with}. Esc clears the filter.")
 }

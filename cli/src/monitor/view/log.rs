@@ -2,22 +2,21 @@
 
 use ratatui::Frame;
 use ratatui::layout::Rect;
-use ratatui::style::Style;
 use ratatui::text::{Line, Span};
 use ratatui::widgets::{Paragraph, Wrap};
 
 use super::lists::nothing_passes;
-use super::theme::Theme;
+use super::theme::{Theme, mark};
 use super::{Position, put, say, table};
 use crate::monitor::data::LogEntry;
 use crate::monitor::model::Model;
-use crate::output::{cells, events};
+use crate::output::cells;
 
 /// Draws the log, newest at the bottom. A selected entry that is cut is shown in full below.
 pub fn draw(frame: &mut Frame, area: Rect, model: &Model, theme: Theme) -> Position {
     let rows = model.log_rows();
     let Some(last) = rows.len().checked_sub(1) else {
-        let filtered = !model.filter().is_empty() && model.page().is_none();
+        let filtered = model.is_filtered() && model.page().is_none();
         let sentence =
             if filtered { nothing_passes(model, "event") } else { "No event so far.".into() };
         say(frame, area, &sentence, theme);
@@ -25,7 +24,10 @@ pub fn draw(frame: &mut Frame, area: Rect, model: &Model, theme: Theme) -> Posit
     };
     let picked = model.selected_log(&rows);
     let selected = picked.unwrap_or(last);
-    let room = usize::from(area.width).saturating_sub(2 + 10);
+    // The widest time that is there: those of today need no date.
+    let times = rows.first().map_or(0, |oldest| model.time(oldest.at_ms).len());
+    let times = times.max(model.time(rows[last].at_ms).len());
+    let room = usize::from(area.width).saturating_sub(2 + times + 3);
     let full = picked.map(|i| said(rows[i], model)).filter(|text| cells::text_width(text) > room);
     let area = match full {
         Some(full) => below(frame, area, full, theme),
@@ -36,16 +38,16 @@ pub fn draw(frame: &mut Frame, area: Rect, model: &Model, theme: Theme) -> Posit
         let entry = rows[i];
         let y = area.y + line as u16;
         let spans = vec![
-            Span::styled(events::time(entry.at_ms), theme.dim()),
+            Span::styled(cells::fit(&model.time(entry.at_ms), times, true), theme.dim()),
+            Span::raw(" "),
+            Span::styled(mark(entry.tone), theme.tone(entry.tone)),
             Span::raw(" "),
             Span::styled(cells::fit(said(entry, model), room, false), theme.tone(entry.tone)),
         ];
         let buffer = frame.buffer_mut();
         buffer.set_line(area.x + 1, y, &Line::from(spans), area.width.saturating_sub(2));
         if picked == Some(i) {
-            let row = Rect { y, height: 1, ..area };
-            buffer.set_style(row, Style::reset());
-            buffer.set_style(row, theme.selected());
+            buffer.set_style(Rect { y, height: 1, ..area }, theme.cursor());
         }
     }
     (range.len() < rows.len()).then_some((selected + 1, rows.len()))

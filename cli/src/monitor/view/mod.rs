@@ -1,6 +1,8 @@
 //! Drawing the model. Every screen fits its area: columns and panels that find no room are left
 //! out in a fixed order, so that the most telling ones stay.
 
+mod ascii;
+mod footer;
 mod help;
 mod lists;
 mod log;
@@ -16,7 +18,9 @@ use ratatui::text::{Line, Span};
 use ratatui::widgets::{Paragraph, Wrap};
 
 use super::data::Connection;
-use super::model::{Model, Tab};
+use super::filter::States;
+use super::keys::Tab;
+use super::model::Model;
 use crate::output::{cells, events, units};
 use theme::Theme;
 
@@ -34,6 +38,9 @@ pub fn draw(frame: &mut Frame, model: &Model) {
         let (width, height) = SMALLEST;
         let text = format!("too small: pblink needs {width}×{height} (q quits)");
         frame.render_widget(Paragraph::new(text).wrap(Wrap { trim: true }), area);
+        if model.ascii() {
+            ascii::reduce(frame.buffer_mut());
+        }
         return;
     }
     let [head, tabs, body, foot] = Layout::vertical([
@@ -55,9 +62,12 @@ pub fn draw(frame: &mut Frame, model: &Model) {
     };
     header(frame.buffer_mut(), head, model, theme);
     tab_line(frame.buffer_mut(), tabs, model, position, theme);
-    footer(frame.buffer_mut(), foot, model, theme);
+    footer::draw(frame.buffer_mut(), foot, model, theme);
     if model.help_is_open() {
         help::draw(frame, body, model, theme);
+    }
+    if model.ascii() {
+        ascii::reduce(frame.buffer_mut());
     }
 }
 
@@ -65,11 +75,11 @@ pub fn draw(frame: &mut Frame, model: &Model) {
 fn header(buffer: &mut Buffer, area: Rect, model: &Model, theme: Theme) {
     let data = model.data();
     let state = match &data.connection {
-        Connection::Connecting => Span::styled("connecting…", theme.warning()),
-        Connection::Live => Span::styled("live", theme.good()),
+        Connection::Connecting => Span::styled("○ connecting…", theme.warning()),
+        Connection::Live => Span::styled("● live", theme.good()),
         Connection::Lost { since, .. } => {
             let age = units::age(data.now.mono_ms.saturating_sub(*since));
-            Span::styled(format!(" no server for {age} "), theme.alarm())
+            Span::styled(format!(" ✗ no server for {age} "), theme.alarm())
         }
     };
     let mut room = usize::from(area.width).saturating_sub(cells::text_width(&state.content) + 2);
@@ -140,67 +150,14 @@ fn tab_line(buffer: &mut Buffer, area: Rect, model: &Model, position: Position, 
         let cells = cells::text_width(&filter).min(12);
         add(cells::fit(&filter, cells, false), theme.warning());
     }
+    if model.states() != States::All {
+        add(format!("only {}", model.states().name()), theme.warning());
+    }
     if let Some((row, rows)) = position {
         add(format!("{row}/{rows}"), theme.dim());
     }
     right.pop();
     put_right(buffer, area, right);
-}
-
-/// Draws the keys that fit, or the filter while it is typed.
-fn footer(buffer: &mut Buffer, area: Rect, model: &Model, theme: Theme) {
-    if model.is_editing() {
-        let hint = "  Enter keeps it, Esc clears it";
-        let room = usize::from(area.width).saturating_sub(cells::text_width(hint) + 4);
-        // The end of a long filter is where the user types.
-        let mut filter = model.filter();
-        while cells::text_width(filter) > room {
-            filter = &filter[filter.chars().next().map_or(0, char::len_utf8)..];
-        }
-        let spans = vec![
-            Span::styled("/", theme.heading()),
-            Span::raw(filter.to_owned()),
-            Span::styled(" ", theme.selected()),
-            Span::styled(hint, theme.dim()),
-        ];
-        return put(buffer, area, spans);
-    }
-    let mut keys: Vec<(String, &str)> = Vec::new();
-    let mut key = |key: &str, label| keys.push((key.to_owned(), label));
-    if model.help_is_open() {
-        key("any key", "closes the help");
-    } else if model.page().is_some() {
-        key("Esc", "back");
-    } else if !model.filter().is_empty() {
-        key("Esc", "clear filter");
-    }
-    key("q", "quit");
-    key("?", "help");
-    let extra: Vec<_> = model.extra().iter().map(|e| (e.key.to_string(), &*e.label)).collect();
-    keys.extend(extra);
-    let mut key = |key: &str, label| keys.push((key.to_owned(), label));
-    key("f", if model.is_frozen() { "unfreeze" } else { "freeze" });
-    key("/", "filter");
-    if model.page().is_none() {
-        key("Enter", "one link");
-    }
-    key("Tab", "next view");
-    key("↑↓", if model.page().is_some() { "log" } else { "select" });
-
-    let mut room = usize::from(area.width).saturating_sub(2);
-    let mut spans: Vec<Span> = Vec::new();
-    for (key, label) in keys {
-        let gap = if spans.is_empty() { "" } else { "   " };
-        let width = gap.len() + cells::text_width(&key) + 1 + cells::text_width(label);
-        let Some(rest) = room.checked_sub(width) else {
-            continue;
-        };
-        room = rest;
-        spans.push(Span::raw(gap));
-        spans.push(Span::styled(key, theme.key()));
-        spans.push(Span::raw(format!(" {label}")));
-    }
-    put(buffer, area, spans);
 }
 
 /// Puts a line into an area's first row, one cell in from its left.

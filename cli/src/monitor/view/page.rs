@@ -6,7 +6,7 @@ use ratatui::Frame;
 use ratatui::layout::Rect;
 use ratatui::text::Span;
 
-use super::theme::Theme;
+use super::theme::{Theme, symbol};
 use super::{Position, lists, log, put, say};
 use crate::monitor::data::Data;
 use crate::monitor::model::Model;
@@ -40,7 +40,7 @@ pub fn draw(frame: &mut Frame, area: Rect, model: &Model, theme: Theme) -> Posit
         let open = if open { ", one open" } else { "" };
         rule(frame, take(&mut rest, 1), &format!("Outages: {}{open}", outages.len()), theme);
         let area = take(&mut rest, height);
-        lists::outage_table(frame, area, data, &outages, None, false, theme);
+        lists::outage_table(frame, area, model, &outages, None, false, theme);
     }
     if rest.height < 2 {
         return None;
@@ -55,7 +55,7 @@ fn title(frame: &mut Frame, area: Rect, data: &Data, link: &LinkStatus, theme: T
     let mut spans = vec![
         Span::styled(format!("Link {}", events::id(&link.id)), theme.heading()),
         Span::raw("  "),
-        Span::styled(format!("{state} for {age}"), theme.state(link.state)),
+        Span::styled(format!("{} {state} for {age}", symbol(link.state)), theme.state(link.state)),
     ];
     if let Some(peer) = &link.peer {
         spans.push(Span::styled(format!("  {}", events::clean(peer)), theme.dim()));

@@ -14,6 +14,8 @@ use crate::output::cells;
 /// One column of rows of type `R`.
 pub struct Column<R> {
     pub title: &'static str,
+    /// `▼` or `▲` behind the title, if the rows are in its order.
+    pub sign: &'static str,
     /// Cells that it needs.
     pub width: usize,
     /// Cells that it can use when there is room.
@@ -39,9 +41,10 @@ pub fn draw<R>(
     let shown: Vec<_> = columns.iter().zip(widths).filter_map(|(c, w)| Some((c, w?))).collect();
     let buffer = frame.buffer_mut();
 
-    let titles = shown
-        .iter()
-        .map(|(column, width)| (cells::fit(column.title, *width, column.right), theme.heading()));
+    let titles = shown.iter().map(|(column, width)| {
+        let title = format!("{}{}", column.title, column.sign);
+        (cells::fit(&title, *width, column.right), theme.heading())
+    });
     buffer.set_line(area.x + 1, area.y, &joined(titles), area.width.saturating_sub(2));
 
     let body = Rect { y: area.y + 1, height: area.height.saturating_sub(1), ..area };
@@ -55,10 +58,7 @@ pub fn draw<R>(
         });
         buffer.set_line(body.x + 1, y, &joined(cells), body.width.saturating_sub(2));
         if selected == Some(first + line) {
-            // Plain reverse: a reversed red or green would be a block of colour.
-            let row = Rect { y, height: 1, ..body };
-            buffer.set_style(row, Style::reset());
-            buffer.set_style(row, theme.selected());
+            buffer.set_style(Rect { y, height: 1, ..body }, theme.cursor());
         }
     }
     let hidden = range.len() < rows.len();

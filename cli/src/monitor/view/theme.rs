@@ -1,4 +1,6 @@
-//! Styles by meaning. The colours are the terminal's own sixteen, so they suit its background.
+//! Styles by meaning. The colours are the terminal's own, and only those that can be read on light and on dark
+//! backgrounds: yellow and cyan vanish on white, blue on black, and "bright black" is the background itself in
+//! some schemes. Symbols stand beside them, for those who see no colours.
 
 use pblink_server::LinkState;
 use ratatui::style::{Color, Modifier, Style};
@@ -29,11 +31,11 @@ impl Theme {
     }
 
     pub fn warning(self) -> Style {
-        self.coloured(Color::Yellow)
+        self.coloured(Color::Magenta)
     }
 
     pub fn dim(self) -> Style {
-        self.coloured(Color::DarkGray)
+        Style::new().add_modifier(Modifier::DIM)
     }
 
     pub fn heading(self) -> Style {
@@ -41,16 +43,21 @@ impl Theme {
     }
 
     pub fn key(self) -> Style {
-        self.coloured(Color::Cyan).add_modifier(Modifier::BOLD)
+        Style::new().add_modifier(Modifier::BOLD)
     }
 
     pub fn selected(self) -> Style {
         Style::new().add_modifier(Modifier::REVERSED)
     }
 
+    /// Returns what the row under the cursor adds to its cells: they keep their colours, and none is dim.
+    pub fn cursor(self) -> Style {
+        Style::new().add_modifier(Modifier::REVERSED).remove_modifier(Modifier::DIM)
+    }
+
     /// Returns the style of what must not be overlooked: the screen does not show the present state.
     pub fn alarm(self) -> Style {
-        self.coloured(Color::Yellow).add_modifier(Modifier::REVERSED | Modifier::BOLD)
+        self.warning().add_modifier(Modifier::REVERSED | Modifier::BOLD)
     }
 
     pub fn state(self, state: LinkState) -> Style {
@@ -69,5 +76,25 @@ impl Theme {
             Tone::Warning => self.warning(),
             Tone::Own => self.heading(),
         }
+    }
+}
+
+/// Returns the symbol of a state.
+pub fn symbol(state: LinkState) -> &'static str {
+    match state {
+        LinkState::Up => "●",
+        LinkState::Waiting => "○",
+        LinkState::Down { .. } => "✗",
+    }
+}
+
+/// Returns the symbol of a tone: one cell, a blank where there is nothing to say.
+pub fn mark(tone: Tone) -> &'static str {
+    match tone {
+        Tone::Plain => " ",
+        Tone::Good => "+",
+        Tone::Bad => "✗",
+        Tone::Warning => "!",
+        Tone::Own => "·",
     }
 }

@@ -1,0 +1,145 @@
+//! The order of rows.
+
+use std::cmp::{Ordering, Reverse};
+
+use pblink_serve::control::{End, Outage};
+use pblink_server::{LinkState, LinkStatus};
+
+/// The column by which links are sorted.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum LinkOrder {
+    /// Ids, numbers by value.
+    #[default]
+    Id,
+    /// Down first, then waiting, then up.
+    State,
+    /// The latest change first.
+    Since,
+    /// The most lines from the client first.
+    In,
+    /// The most lines to the client first.
+    Out,
+    /// The slowest acknowledgement first.
+    WriteAck,
+    /// The least free memory first.
+    Free,
+}
+
+impl LinkOrder {
+    const ALL: [Self; 7] =
+        [Self::Id, Self::State, Self::Since, Self::In, Self::Out, Self::WriteAck, Self::Free];
+
+    /// Returns the next one, the first after the last.
+    pub(super) fn next(self) -> Self {
+        Self::ALL[(self as usize + 1) % Self::ALL.len()]
+    }
+
+    /// Returns the title of its column.
+    pub fn title(self) -> &'static str {
+        match self {
+            Self::Id => "id",
+            Self::State => "state",
+            Self::Since => "since",
+            Self::In => "in",
+            Self::Out => "out",
+            Self::WriteAck => "write→ack",
+            Self::Free => "free",
+        }
+    }
+
+    /// Compares two links; those that are equal are in the order of their ids.
+    pub(super) fn compare(self, a: &LinkStatus, b: &LinkStatus) -> Ordering {
+        match self {
+            Self::Id => Ordering::Equal,
+            Self::State => rank(a.state).cmp(&rank(b.state)),
+            Self::Since => a.since_ms.cmp(&b.since_ms),
+            Self::In => b.lines_in.cmp(&a.lines_in),
+            Self::Out => b.lines_out.cmp(&a.lines_out),
+            Self::WriteAck => b.write_ack_us.cmp(&a.write_ack_us),
+            Self::Free => known(a.mem_free).cmp(&known(b.mem_free)),
+        }
+    }
+}
+
+fn rank(state: LinkState) -> u8 {
+    match state {
+        LinkState::Down { .. } => 0,
+        LinkState::Waiting => 1,
+        LinkState::Up => 2,
+    }
+}
+
+/// What is not known comes last.
+fn known(value: Option<u64>) -> (bool, Option<u64>) {
+    (value.is_none(), value)
+}
+
+/// The column by which outages are sorted.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum OutageOrder {
+    /// The newest first.
+    #[default]
+    Began,
+    /// Open ones first, then the longest.
+    Lasted,
+    /// Ids.
+    Id,
+}
+
+impl OutageOrder {
+    const ALL: [Self; 3] = [Self::Began, Self::Lasted, Self::Id];
+
+    /// Returns the next one, the first after the last.
+    pub(super) fn next(self) -> Self {
+        Self::ALL[(self as usize + 1) % Self::ALL.len()]
+    }
+
+    /// Returns the title of its column.
+    pub fn title(self) -> &'static str {
+        match self {
+            Self::Began => "began",
+            Self::Lasted => "lasted",
+            Self::Id => "id",
+        }
+    }
+
+    /// Compares two outages; those that are equal stay with the newest first.
+    pub(super) fn compare(self, a: &Outage, b: &Outage) -> Ordering {
+        match self {
+            Self::Began => Ordering::Equal,
+            Self::Lasted => length(a).cmp(&length(b)),
+            Self::Id => id_order(&a.client).cmp(&id_order(&b.client)),
+        }
+    }
+}
+
+fn length(outage: &Outage) -> Reverse<(bool, Option<u64>)> {
+    Reverse((outage.end == End::Open, outage.lasted_ms()))
+}
+
+/// An order, and whether it is reversed.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Sorted<O> {
+    /// The column.
+    pub by: O,
+    /// True if the rows are the other way round.
+    pub reverse: bool,
+}
+
+impl<O> Sorted<O> {
+    /// Returns the order of two rows whose order by the column is this.
+    pub(super) fn turn(&self, order: Ordering) -> Ordering {
+        if self.reverse { order.reverse() } else { order }
+    }
+
+    /// Returns the sign beside the title of the column.
+    pub fn sign(&self) -> &'static str {
+        if self.reverse { "▲" } else { "▼" }
+    }
+}
+
+/// Returns the sort key of an id. Ids are often numbers; 10 should follow 9. Other ids come after the numbers.
+pub(super) fn id_order(id: &str) -> (bool, u64, &str) {
+    let number = id.parse().ok();
+    (number.is_none(), number.unwrap_or(0), id)
+}
