@@ -62,6 +62,14 @@ fn model(colour: bool) -> Model {
     tick(&mut model, 0);
     model.apply(Update::Server(info(1)));
     model.apply(Update::Links(links()));
+    model.apply(Update::LastLines(vec![
+        ("1".into(), monitor_fixture::last_line(4_000, "temperature 21.5")),
+        (
+            "10".into(),
+            monitor_fixture::last_line(14_000, "two\nlines\x1b[2J and a rather long rest of it"),
+        ),
+        ("厨房灯".into(), monitor_fixture::last_line(7_000_000, "开")),
+    ]));
     let id = |id: &str| id.to_owned();
     let peer = || "192.168.1.20:50123".to_owned();
     let events = [
@@ -132,7 +140,9 @@ fn press(model: &mut Model, keys: &str) {
 #[test]
 fn every_tab_fits_every_size() {
     let mut model = model(true);
-    for (key, name) in [("1", "links"), ("2", "reports"), ("3", "outages"), ("4", "log")] {
+    for (key, name) in
+        [("1", "links"), ("2", "reports"), ("3", "outages"), ("4", "log"), ("5", "day")]
+    {
         press(&mut model, key);
         snapshot(name, &model);
     }
@@ -429,12 +439,12 @@ fn the_log_follows_its_end_unless_a_line_is_selected() {
 #[test]
 fn keys_switch_quit_and_go_back() {
     let mut model = model(true);
-    for tab in [Tab::Reports, Tab::Outages, Tab::Log, Tab::Links] {
+    for tab in [Tab::Reports, Tab::Outages, Tab::Log, Tab::Day, Tab::Links] {
         model.key(Key::Tab);
         assert_eq!(model.tab(), tab);
     }
     model.key(Key::BackTab);
-    assert_eq!(model.tab(), Tab::Log);
+    assert_eq!(model.tab(), Tab::Day);
     press(&mut model, "3\n");
     assert_eq!(model.page(), Some("10"), "the newest outage's link");
     press(&mut model, "\x1b");

@@ -90,9 +90,13 @@ impl Dice {
         if self.roll(20) == 0 {
             return feed.lose(model, 1);
         }
-        model.apply(match self.roll(6) {
+        model.apply(match self.roll(7) {
             0 => Update::Server(info(self.roll(2))),
             1 => Update::Missed(self.number()),
+            3 => Update::LastLines(vec![(
+                self.id(),
+                monitor_fixture::last_line(self.number(), NASTY),
+            )]),
             2 => Update::Lost { reason: NASTY.into(), retry_in: Duration::ZERO },
             _ => Update::Links((0..self.roll(60)).map(|_| self.link()).collect()),
         });
@@ -102,7 +106,8 @@ impl Dice {
         use Key::*;
         let named = [Enter, Esc, Tab, BackTab, Backspace, Up, Down, PageUp, PageDown, Home, End];
         let named = self.pick(&named);
-        let typed = Char(self.pick(&['1', '2', '3', '4', '/', 'f', '?', 'j', 'k', 'g', 'G', '房']));
+        let typed = "12345/f?jkgGsSdej(房".chars().collect::<Vec<_>>();
+        let typed = Char(self.pick(&typed));
         self.pick(&[named, typed, Ctrl('u')])
     }
 }

@@ -35,6 +35,8 @@ fn model() -> Model {
     model.tick(Now { mono_ms: 1_000_000, wall_ms: NOON + 60_000 });
     model.apply(Update::Server(info(1)));
     model.apply(Update::Links(links()));
+    let last = |age_ms| monitor_fixture::last_line(age_ms, "text");
+    model.apply(Update::LastLines(vec![("1".into(), last(1_000)), ("10".into(), last(60_000))]));
     let mut feed = Feed::default();
     let began = |id: &str| EventKind::OutageBegan {
         id: id.into(),
@@ -78,7 +80,9 @@ fn ids(model: &Model) -> Vec<String> {
 
 #[test]
 fn only_colours_that_hold_on_light_and_dark_are_used() {
-    for keys in ["1", "2", "3", "4", "f", "\n", "?", "/k", "/zzz\n", "4kk", "3j", "d", "s"] {
+    for keys in
+        ["1", "2", "3", "4", "5", "e", "f", "\n", "?", "/k", "/zzz\n", "4kk", "3j", "d", "s"]
+    {
         let mut model = model();
         press(&mut model, keys);
         for cell in &screen(&model, (120, 40)).content {
@@ -114,7 +118,7 @@ fn without_colours_a_symbol_stands_beside_each_state() {
 #[test]
 fn ascii_means_that_there_is_nothing_else() {
     let lamp = link("厨房灯 µ", LinkState::Up);
-    for keys in ["1", "2", "3", "4", "\n", "?", "/“k", "4k", "d", "s"] {
+    for keys in ["1", "2", "3", "4", "5", "e", "\n", "?", "/“k", "4k", "d", "s"] {
         let mut model = model().with_ascii(true);
         model.apply(Update::Links([links(), vec![lamp.clone()]].concat()));
         press(&mut model, keys);
@@ -148,6 +152,7 @@ fn links_are_sorted_by_each_column_in_turn_and_the_other_way_round() {
         ("id", "1 2 3 10"),
         ("state", "2 3 1 10"),
         ("since", "2 10 1 3"),
+        ("last", "10 1 2 3"),
         ("in", "2 10 1 3"),
         ("out", "1 2 3 10"),
         ("write→ack", "1 2 3 10"),

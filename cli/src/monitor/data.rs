@@ -2,10 +2,12 @@
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 
-use pblink_serve::control::{End, LinkReports, Outage, Sample, ServerInfo, Update};
-use pblink_server::{Event, EventKind, LinkState, LinkStatus};
+use pblink_serve::control::{End, LastLine, LinkReports, Outage, Sample, ServerInfo, Update};
+use pblink_server::{Cause, Event, EventKind, Layer, LinkState, LinkStatus};
 
+use super::groups::{self, Group};
 use super::order::id_order;
+use super::rates::Rates;
 use crate::output::events;
 
 /// Log entries kept.
@@ -89,6 +91,17 @@ pub struct LogEntry {
     pub whole: String,
     /// Its look.
     pub tone: Tone,
+    /// Cause and layer, if it is the begin of an outage.
+    pub began: Option<(Cause, Layer)>,
+    /// The links, if it concerns several that went down together.
+    pub group: Option<Box<Group>>,
+}
+
+impl LogEntry {
+    /// Returns true if it concerns this link.
+    pub fn is_of(&self, id: &str) -> bool {
+        self.id.as_deref() == Some(id) || self.group.as_ref().is_some_and(|group| group.has(id))
+    }
 }
 
 /// All that the monitor knows.
@@ -100,6 +113,8 @@ pub struct Data {
     pub connection: Connection,
     /// The links, in the order of their ids: numbers by value, then the rest.
     pub links: Vec<LinkStatus>,
+    /// Lines per second and acknowledgement times.
+    pub rates: Rates,
     /// Reports by id.
     pub reports: HashMap<String, Reports>,
     /// Outages, as the server knows them.
@@ -108,6 +123,8 @@ pub struct Data {
     pub log: VecDeque<LogEntry>,
     /// The time of what is shown.
     pub now: Now,
+    last_lines: HashMap<String, LastLine>,
+    last_lines_at: u64,
     links_at: u64,
     server_at: u64,
     next_key: u64,
@@ -123,7 +140,10 @@ impl Default for Data {
             server: None,
             connection: Connection::Connecting,
             links: Vec::new(),
+            rates: Rates::default(),
             reports: HashMap::new(),
+            last_lines: HashMap::new(),
+            last_lines_at: 0,
             outages: BTreeMap::new(),
             log: VecDeque::new(),
             now: Now::default(),
@@ -143,8 +163,13 @@ impl Data {
             Update::Server(info) => self.server(info),
             Update::Links(mut links) => {
                 links.sort_by(|a, b| id_order(&a.id).cmp(&id_order(&b.id)));
+                self.rates.look(&links, self.now.mono_ms);
                 self.links = links;
                 self.links_at = self.now.mono_ms;
+            }
+            Update::LastLines(lines) => {
+                self.last_lines = lines.into_iter().collect();
+                self.last_lines_at = self.now.mono_ms;
             }
             Update::Outages(outages) => self.outages(outages),
             Update::Reports(reports) => reports.into_iter().for_each(|of_one| self.report(of_one)),
@@ -180,6 +205,12 @@ impl Data {
     /// Returns the time that the link has been in its state, in milliseconds.
     pub fn link_age(&self, link: &LinkStatus) -> u64 {
         link.since_ms.saturating_add(self.stale(self.links_at))
+    }
+
+    /// Returns the last line of a link, and its age in milliseconds.
+    pub fn last_line(&self, id: &str) -> Option<(&LastLine, u64)> {
+        let last = self.last_lines.get(id)?;
+        Some((last, last.age_ms.saturating_add(self.stale(self.last_lines_at))))
     }
 
     /// Returns the time that the server has been running, in milliseconds.
@@ -229,11 +260,31 @@ impl Data {
             EventKind::QueueFull { .. } => Tone::Warning,
             _ => Tone::Plain,
         };
+        match &event.kind {
+            EventKind::OutageBegan { id, cause, layer }
+                if groups::begin(&mut self.log, event.at_ms, id, (*cause, *layer)) =>
+            {
+                return;
+            }
+            EventKind::OutageEnded { id, lasted_ms, .. }
+                if groups::end(&mut self.log, id, *lasted_ms) =>
+            {
+                return;
+            }
+            _ => {}
+        }
+        let began = match &event.kind {
+            EventKind::OutageBegan { cause, layer, .. } => Some((*cause, *layer)),
+            _ => None,
+        };
         let id = event.kind.id().map(str::to_owned);
         // Reports have a screen of their own; here they would drown everything else.
         if !matches!(event.kind, EventKind::Report { .. }) {
             let whole = events::describe(&event.kind);
             self.log(event.at_ms, id, (events::what(&event.kind), whole), tone);
+            if let Some(entry) = self.log.back_mut() {
+                entry.began = began;
+            }
         }
     }
 
@@ -276,7 +327,8 @@ impl Data {
     }
 
     fn log(&mut self, at_ms: u64, id: Option<String>, (text, whole): (String, String), tone: Tone) {
-        let entry = LogEntry { key: self.key(), at_ms, id, text, whole, tone };
+        let entry =
+            LogEntry { key: self.key(), at_ms, id, text, whole, tone, began: None, group: None };
         push(&mut self.log, entry, LOG);
     }
 

@@ -1,5 +1,7 @@
 //! Keys and what follows from them, independent of the terminal library.
 
+use super::export::Export;
+
 /// A key, independent of the terminal library.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Key {
@@ -40,6 +42,8 @@ pub enum Action {
     Quit,
     /// Hand an extra key to whoever asked for it.
     Extra(char),
+    /// Write a file into the present folder, and say so.
+    Export(Box<Export>),
     /// Draw everything anew: something else has written on the terminal.
     Redraw,
 }
@@ -67,11 +71,13 @@ pub enum Tab {
     Outages,
     /// The log.
     Log,
+    /// The last 24 hours of each link.
+    Day,
 }
 
 impl Tab {
     /// All of them, in order.
-    pub const ALL: [Self; 4] = [Self::Links, Self::Reports, Self::Outages, Self::Log];
+    pub const ALL: [Self; 5] = [Self::Links, Self::Reports, Self::Outages, Self::Log, Self::Day];
 
     /// Returns the name on the tab.
     pub fn name(self) -> &'static str {
@@ -80,6 +86,7 @@ impl Tab {
             Self::Reports => "Reports",
             Self::Outages => "Outages",
             Self::Log => "Log",
+            Self::Day => "24 h",
         }
     }
 

@@ -5,19 +5,27 @@
 //! the same events as lines where there is none.
 
 mod data;
+mod export;
 mod filter;
+mod groups;
 mod keys;
 mod model;
 mod order;
 pub mod plain;
+mod rates;
 mod runner;
 mod terminal;
+mod timeline;
 pub mod view;
 
 pub use data::{Connection, Data, LogEntry, Now, OutageKey, Reports, Tone};
+pub use export::{Export, Form};
 pub use filter::{Pattern, States};
+pub use groups::Group;
 pub use keys::{Action, ExtraKey, Key, Tab};
 pub use model::Model;
-pub use order::{LinkOrder, OutageOrder, Sorted};
+pub use order::{DayOrder, LinkOrder, OutageOrder, Sorted};
+pub use rates::{Rate, Rates};
 pub use runner::{End, Extra, Options, run};
 pub use terminal::takes_screens;
+pub use timeline::Day;

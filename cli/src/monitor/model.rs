@@ -1,12 +1,15 @@
 //! The shown part of the data, and the effects of the keys on it.
 
-use pblink_serve::control::{End, Outage, Update};
-use pblink_server::LinkStatus;
+use std::collections::HashMap;
 
-use super::data::{Data, LogEntry, Now, OutageKey};
+use pblink_serve::control::{End, Outage, Update};
+
+use super::data::{Data, LogEntry, Now, OutageKey, Tone};
+use super::export::{self, Form};
 use super::filter::{Pattern, States};
 use super::keys::{Action, ExtraKey, Key, Tab};
-use super::order::{LinkOrder, OutageOrder, Sorted};
+use super::order::{DayOrder, LinkOrder, OutageOrder, Sorted};
+use super::timeline::Day;
 use crate::output::{events, times::Zone};
 
 /// The meaning of the next key.
@@ -19,6 +22,8 @@ enum Mode {
     Filter,
     /// It answers whether to end.
     Ending,
+    /// It says in which form to export.
+    Exporting,
 }
 
 /// The state of the monitor.
@@ -33,6 +38,9 @@ pub struct Model {
     mode: Mode,
     link_order: Sorted<LinkOrder>,
     outage_order: Sorted<OutageOrder>,
+    day_order: Sorted<DayOrder>,
+    /// The outcome of the last action, until the next key.
+    notice: Option<(String, Tone)>,
     help: bool,
     rows: usize,
     /// Selected id on Links and Reports: `None` is the first row.
@@ -64,6 +72,8 @@ impl Model {
             mode: Mode::default(),
             link_order: Sorted::default(),
             outage_order: Sorted::default(),
+            day_order: Sorted::default(),
+            notice: None,
             help: false,
             rows: 20,
             link_pick: None,
@@ -156,9 +166,60 @@ impl Model {
         self.mode == Mode::Filter
     }
 
-    /// Returns the question that the next key answers.
-    pub fn question(&self) -> Option<&str> {
-        self.ending.as_deref().filter(|_| self.mode == Mode::Ending)
+    /// Returns the question that the next key answers, and the answers.
+    pub fn question(&self) -> Option<(String, &'static [(&'static str, &'static str)])> {
+        match self.mode {
+            Mode::Ending => self.ending.clone().map(|question| (question, &[("y", "yes")][..])),
+            Mode::Exporting => {
+                let question = format!("Write {} to a file?", export::name(self));
+                Some((question, &[("j", "JSON"), ("c", "CSV")]))
+            }
+            Mode::Command | Mode::Filter => None,
+        }
+    }
+
+    /// Returns the outcome of the last action.
+    pub fn notice(&self) -> Option<(&str, Tone)> {
+        self.notice.as_ref().map(|(text, tone)| (&**text, *tone))
+    }
+
+    /// Shows the outcome of an action until the next key.
+    pub fn tell(&mut self, text: String, tone: Tone) {
+        self.notice = Some((text, tone));
+    }
+
+    /// Returns the time for the name of a file.
+    pub(super) fn stamp(&self) -> String {
+        self.zone.stamp(self.data().now.wall_ms)
+    }
+
+    /// Returns the order of the days.
+    pub fn day_order(&self) -> Sorted<DayOrder> {
+        self.day_order
+    }
+
+    /// Returns the last 24 hours of the links that the filter lets through, in their order.
+    pub fn day_rows(&self) -> Vec<(usize, Day)> {
+        let data = self.data();
+        let mut outages: HashMap<&str, Vec<&Outage>> = HashMap::new();
+        for outage in data.outages.values() {
+            outages.entry(&outage.client).or_default().push(outage);
+        }
+        // Nothing is known of the time before the server ran, but outages.
+        let now_ms = data.now.wall_ms;
+        let since_ms = data.uptime().map_or(now_ms, |uptime| now_ms.saturating_sub(uptime));
+        let mut links: Vec<usize> = (0..data.links.len()).filter(|i| self.shows_link(*i)).collect();
+        if self.day_order.by == DayOrder::Id && self.day_order.reverse {
+            links.reverse();
+        }
+        let day = |i: usize| {
+            let outages = outages.get(&*data.links[i].id).into_iter().flatten().copied();
+            (i, Day::new(outages, since_ms, now_ms))
+        };
+        let mut rows: Vec<_> = links.into_iter().map(day).collect();
+        let order = self.day_order;
+        rows.sort_by(|(_, a), (_, b)| order.turn(order.by.compare(a, b)));
+        rows
     }
 
     /// Returns the order of the links.
@@ -199,19 +260,22 @@ impl Model {
     /// Returns the indices of the links that the filter lets through, in their order.
     pub fn link_rows(&self) -> Vec<usize> {
         let links = &self.data().links;
-        let shown = |link: &LinkStatus| {
-            let texts = [&*link.id, events::state_name(link.state)];
-            let peer = link.peer.as_deref();
-            self.states.has(link.state) && self.filter.finds(texts.into_iter().chain(peer))
-        };
-        let mut rows: Vec<_> = (0..links.len()).filter(|i| shown(&links[*i])).collect();
+        let mut rows: Vec<_> = (0..links.len()).filter(|i| self.shows_link(*i)).collect();
         let order = self.link_order;
         // Stable: the ids decide where the column does not.
-        rows.sort_by(|a, b| order.turn(order.by.compare(&links[*a], &links[*b])));
+        rows.sort_by(|a, b| order.turn(order.by.compare(self.data(), &links[*a], &links[*b])));
         if order.by == LinkOrder::Id && order.reverse {
             rows.reverse();
         }
         rows
+    }
+
+    fn shows_link(&self, index: usize) -> bool {
+        let link = &self.data().links[index];
+        let texts = [&*link.id, events::state_name(link.state)];
+        let last = self.data().last_line(&link.id).map(|(line, _)| &*line.text);
+        let more = link.peer.as_deref().into_iter().chain(last);
+        self.states.has(link.state) && self.filter.finds(texts.into_iter().chain(more))
     }
 
     /// Returns the indices of the links that the filter lets through and that have sent reports.
@@ -256,7 +320,7 @@ impl Model {
     pub fn log_rows(&self) -> Vec<&LogEntry> {
         let log = self.data().log.iter();
         match &self.page {
-            Some(id) => log.filter(|entry| entry.id.as_ref() == Some(id)).collect(),
+            Some(id) => log.filter(|entry| entry.is_of(id)).collect(),
             None => log.filter(|entry| self.filter.finds([&*entry.whole])).collect(),
         }
     }
@@ -284,7 +348,7 @@ impl Model {
             return self.page.clone();
         }
         match self.tab {
-            Tab::Links | Tab::Reports => {
+            Tab::Links | Tab::Reports | Tab::Day => {
                 let rows = self.rows_of_links();
                 rows.get(self.selected_link(&rows)).map(|i| self.data().links[*i].id.clone())
             }
@@ -306,7 +370,17 @@ impl Model {
             Key::Ctrl('l') => return Action::Redraw,
             _ => {}
         }
+        self.notice = None;
         match self.mode {
+            Mode::Exporting => {
+                self.mode = Mode::Command;
+                let form = match key {
+                    Key::Char('j') => Form::Json,
+                    Key::Char('c') => Form::Csv,
+                    _ => return Action::None,
+                };
+                return Action::Export(Box::new(export::export(self, form)));
+            }
             Mode::Filter => {
                 self.edit(key);
                 return Action::None;
@@ -350,6 +424,7 @@ impl Model {
                 self.page = None;
                 self.states = self.states.next();
             }
+            Key::Char('e') => self.mode = Mode::Exporting,
             Key::Char('s') => self.sort(),
             Key::Char('S') => self.reverse(),
             Key::Char('f') => {
@@ -358,7 +433,7 @@ impl Model {
                     None => Some(Box::new(self.live.clone())),
                 }
             }
-            Key::Char(c @ '1'..='4') => self.go(Tab::ALL[c as usize - '1' as usize]),
+            Key::Char(c @ '1'..='5') => self.go(Tab::ALL[c as usize - '1' as usize]),
             Key::Tab => self.go(self.tab.step(1)),
             Key::BackTab => self.go(self.tab.step(Tab::ALL.len() - 1)),
             Key::Enter => {
@@ -396,6 +471,9 @@ impl Model {
             Tab::Outages => {
                 self.outage_order = Sorted { by: self.outage_order.by.next(), reverse: false };
             }
+            Tab::Day => {
+                self.day_order = Sorted { by: self.day_order.by.next(), reverse: false };
+            }
             Tab::Log => {}
         }
     }
@@ -406,6 +484,7 @@ impl Model {
             _ if self.page.is_some() => {}
             Tab::Links | Tab::Reports => self.link_order.reverse ^= true,
             Tab::Outages => self.outage_order.reverse ^= true,
+            Tab::Day => self.day_order.reverse ^= true,
             Tab::Log => {}
         }
     }
@@ -458,7 +537,11 @@ impl Model {
     }
 
     fn rows_of_links(&self) -> Vec<usize> {
-        if self.tab == Tab::Reports { self.report_rows() } else { self.link_rows() }
+        match self.tab {
+            Tab::Reports => self.report_rows(),
+            Tab::Day => self.day_rows().into_iter().map(|(i, _)| i).collect(),
+            _ => self.link_rows(),
+        }
     }
 }
 

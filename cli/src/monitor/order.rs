@@ -5,6 +5,9 @@ use std::cmp::{Ordering, Reverse};
 use pblink_serve::control::{End, Outage};
 use pblink_server::{LinkState, LinkStatus};
 
+use super::data::Data;
+use super::timeline::Day;
+
 /// The column by which links are sorted.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum LinkOrder {
@@ -15,6 +18,8 @@ pub enum LinkOrder {
     State,
     /// The latest change first.
     Since,
+    /// The longest without a line first.
+    Last,
     /// The most lines from the client first.
     In,
     /// The most lines to the client first.
@@ -26,8 +31,16 @@ pub enum LinkOrder {
 }
 
 impl LinkOrder {
-    const ALL: [Self; 7] =
-        [Self::Id, Self::State, Self::Since, Self::In, Self::Out, Self::WriteAck, Self::Free];
+    const ALL: [Self; 8] = [
+        Self::Id,
+        Self::State,
+        Self::Since,
+        Self::Last,
+        Self::In,
+        Self::Out,
+        Self::WriteAck,
+        Self::Free,
+    ];
 
     /// Returns the next one, the first after the last.
     pub(super) fn next(self) -> Self {
@@ -40,6 +53,7 @@ impl LinkOrder {
             Self::Id => "id",
             Self::State => "state",
             Self::Since => "since",
+            Self::Last => "last",
             Self::In => "in",
             Self::Out => "out",
             Self::WriteAck => "write→ack",
@@ -48,11 +62,16 @@ impl LinkOrder {
     }
 
     /// Compares two links; those that are equal are in the order of their ids.
-    pub(super) fn compare(self, a: &LinkStatus, b: &LinkStatus) -> Ordering {
+    pub(super) fn compare(self, data: &Data, a: &LinkStatus, b: &LinkStatus) -> Ordering {
         match self {
             Self::Id => Ordering::Equal,
             Self::State => rank(a.state).cmp(&rank(b.state)),
             Self::Since => a.since_ms.cmp(&b.since_ms),
+            Self::Last => {
+                let silent = |link: &LinkStatus| data.last_line(&link.id).map(|(_, age)| age);
+                let order = |age: Option<u64>| (age.is_none(), age.map(Reverse));
+                order(silent(a)).cmp(&order(silent(b)))
+            }
             Self::In => b.lines_in.cmp(&a.lines_in),
             Self::Out => b.lines_out.cmp(&a.lines_out),
             Self::WriteAck => b.write_ack_us.cmp(&a.write_ack_us),
@@ -115,6 +134,49 @@ impl OutageOrder {
 
 fn length(outage: &Outage) -> Reverse<(bool, Option<u64>)> {
     Reverse((outage.end == End::Open, outage.lasted_ms()))
+}
+
+/// The column by which days are sorted.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum DayOrder {
+    /// Ids.
+    #[default]
+    Id,
+    /// The longest time down first.
+    Down,
+    /// The longest outage first.
+    Longest,
+    /// The most outages first.
+    Outages,
+}
+
+impl DayOrder {
+    const ALL: [Self; 4] = [Self::Id, Self::Down, Self::Longest, Self::Outages];
+
+    /// Returns the next one, the first after the last.
+    pub(super) fn next(self) -> Self {
+        Self::ALL[(self as usize + 1) % Self::ALL.len()]
+    }
+
+    /// Returns the title of its column.
+    pub fn title(self) -> &'static str {
+        match self {
+            Self::Id => "id",
+            Self::Down => "down",
+            Self::Longest => "longest",
+            Self::Outages => "outages",
+        }
+    }
+
+    /// Compares two days; those that are equal are in the order of their ids.
+    pub(super) fn compare(self, a: &Day, b: &Day) -> Ordering {
+        match self {
+            Self::Id => Ordering::Equal,
+            Self::Down => b.down_ms.cmp(&a.down_ms),
+            Self::Longest => b.longest_ms.cmp(&a.longest_ms),
+            Self::Outages => b.outages.cmp(&a.outages),
+        }
+    }
 }
 
 /// An order, and whether it is reversed.

@@ -64,7 +64,7 @@ pub async fn follow(
                 }
                 lost = false;
             }
-            Update::Links(_) | Update::Outages(_) | Update::Reports(_) => {}
+            Update::Links(_) | Update::LastLines(_) | Update::Outages(_) | Update::Reports(_) => {}
         }
     }
     Ok(())

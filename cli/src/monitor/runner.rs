@@ -1,6 +1,6 @@
 //! The loop between terminal, clock, updates and model.
 
-use std::io;
+use std::io::{self, Write};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use crossterm::event::{Event, EventStream, KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
@@ -10,7 +10,7 @@ use tokio::sync::mpsc;
 use tokio::time::Instant;
 
 use super::terminal::Screen;
-use super::{Action, ExtraKey, Key, Model, Now, view};
+use super::{Action, Export, ExtraKey, Key, Model, Now, Tone, view};
 use crate::output::times::Zone;
 use crate::signals::{self, Signals};
 
@@ -121,6 +121,17 @@ pub async fn run(mut updates: mpsc::Receiver<Update>, options: Options) -> io::R
                 match model.key(key) {
                     Action::None => {}
                     Action::Quit => return Ok(End::Quit),
+                    Action::Export(export) => match write(&export) {
+                        Ok(name) => {
+                            let rows = export.rows;
+                            let rows = if rows == 1 { "1 row".into() } else { format!("{rows} rows") };
+                            model.tell(format!("wrote {name} ({rows})"), Tone::Good);
+                        }
+                        Err(error) => {
+                            let name = format!("{}.{}", export.stem, export.ending);
+                            model.tell(format!("cannot write {name}: {error}"), Tone::Bad);
+                        }
+                    },
                     Action::Redraw => {
                         screen.clear()?;
                         draw_at = Instant::now();
@@ -132,6 +143,20 @@ pub async fn run(mut updates: mpsc::Receiver<Update>, options: Options) -> io::R
                     }
                 }
             }
+        }
+    }
+}
+
+/// Writes a file into the present folder; none that is there is touched. Returns its name.
+fn write(export: &Export) -> io::Result<String> {
+    let mut n = 1;
+    loop {
+        let number = if n == 1 { String::new() } else { format!("-{n}") };
+        let name = format!("{}{number}.{}", export.stem, export.ending);
+        match std::fs::File::create_new(&name) {
+            Ok(mut file) => return file.write_all(export.text.as_bytes()).map(|()| name),
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists && n < 100 => n += 1,
+            Err(error) => return Err(error),
         }
     }
 }

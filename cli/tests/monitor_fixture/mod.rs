@@ -8,7 +8,7 @@ mod servers;
 use std::sync::Arc;
 
 use pblink_cli::monitor::{Model, view};
-use pblink_serve::control::{Filter, History, Update};
+use pblink_serve::control::{Filter, History, LastLine, Update};
 use pblink_server::{Event, EventKind};
 use ratatui::Terminal;
 use ratatui::backend::TestBackend;
@@ -53,6 +53,11 @@ impl Feed {
         model.apply(Update::Missed(count));
         self.give_records(model);
     }
+}
+
+/// Returns a line that came this long ago.
+pub fn last_line(age_ms: u64, text: &str) -> LastLine {
+    LastLine { offset: 7, time: String::new(), at_ms: 0, age_ms, text: text.into() }
 }
 
 /// Returns the screen of a size.

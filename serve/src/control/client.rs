@@ -15,7 +15,9 @@ use serde::de::DeserializeOwned;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
-use super::{OutageList, POLL, POLL_SOON, QUEUE, ReportList, ServerInfo, Update, changes_state};
+use super::{
+    LinkInfo, OutageList, POLL, POLL_SOON, QUEUE, ReportList, ServerInfo, Update, changes_state,
+};
 
 /// Limit for an answer that is not a stream.
 const REQUEST: Duration = Duration::from_secs(5);
@@ -233,7 +235,7 @@ impl Client {
         updates: &mpsc::Sender<Update>,
         position: &mut Position,
     ) -> Result<(), ClientError> {
-        let links = self.links().await?;
+        let infos: Vec<LinkInfo> = self.get("/api/v1/links").await?;
         let after = |revision: u64| [("after", revision.to_string())];
         let outages: OutageList = self.ask("/api/v1/outages", &after(position.outages)).await?;
         let reports: ReportList = self.ask("/api/v1/reports", &after(position.reports)).await?;
@@ -244,7 +246,12 @@ impl Client {
         }
         (position.outages, position.reports) = (outages.revision, reports.revision);
         let _ = updates.send(Update::Server(info)).await;
+        let last =
+            infos.iter().filter_map(|info| Some((info.status.id.clone(), info.last_line.clone()?)));
+        let last = last.collect();
+        let links = infos.into_iter().map(|info| info.status).collect();
         let _ = updates.send(Update::Links(links)).await;
+        let _ = updates.send(Update::LastLines(last)).await;
         if !outages.outages.is_empty() {
             let _ = updates.send(Update::Outages(outages.outages)).await;
         }

@@ -5,7 +5,11 @@ use std::sync::Arc;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
+use pblink_server::LinkStatus;
+
+use super::answers::{LastLine, LinkInfo};
 use super::{Filter, Notice, POLL, POLL_SOON, QUEUE, Source, Update, changes_state};
+use crate::times::now_ms;
 
 /// Follows `source` until the receiver is dropped: the same updates as a [`super::Client`] gives,
 /// without HTTP in between. Must be called within a tokio runtime.
@@ -31,7 +35,10 @@ async fn follow(
             () = updates.closed() => return Ok(()),
             () = tokio::time::sleep_until(poll_at) => {
                 updates.send(Update::Server(source.info())).await?;
-                updates.send(Update::Links(source.links())).await?;
+                let links = source.links();
+                let last = last_lines(source, &links);
+                updates.send(Update::Links(links)).await?;
+                updates.send(Update::LastLines(last)).await?;
                 let new = history.outages(Filter { after: outages, ..Filter::default() });
                 outages = new.revision;
                 if !new.outages.is_empty() {
@@ -56,4 +63,12 @@ async fn follow(
             }
         }
     }
+}
+
+fn last_lines(source: &dyn Source, links: &[LinkStatus]) -> Vec<(String, LastLine)> {
+    let (log, now_ms) = (source.log(), now_ms());
+    let of = |link: &LinkStatus| {
+        Some((link.id.clone(), LinkInfo::of(link.clone(), log, now_ms).last_line?))
+    };
+    links.iter().filter_map(of).collect()
 }

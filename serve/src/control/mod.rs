@@ -137,6 +137,8 @@ pub enum Update {
     Server(ServerInfo),
     /// All links, about once a second.
     Links(Vec<LinkStatus>),
+    /// The last line of each client that has sent one, by id, right after the links.
+    LastLines(Vec<(String, LastLine)>),
     /// Outages that began or changed: all that the server knows after the first connect to one of its runs, then
     /// about once a second those that are new or have changed.
     Outages(Vec<Outage>),

@@ -5,23 +5,27 @@ use ratatui::layout::Rect;
 use ratatui::text::Span;
 
 use super::put;
-use super::theme::Theme;
+use super::theme::{Theme, mark};
 use crate::monitor::filter::States;
 use crate::monitor::keys::Tab;
 use crate::monitor::model::Model;
-use crate::output::cells;
+use crate::output::{cells, events};
 
 /// Draws the keys that fit, the filter while it is typed, or a question.
 pub fn draw(buffer: &mut Buffer, area: Rect, model: &Model, theme: Theme) {
-    if let Some(question) = model.question() {
-        let spans = vec![
-            Span::styled(format!("{question} "), theme.warning()),
-            Span::styled("y", theme.key()),
-            Span::raw(" yes   "),
-            Span::styled("any other key", theme.key()),
-            Span::raw(" no"),
-        ];
+    if let Some((question, answers)) = model.question() {
+        let mut spans = vec![Span::styled(format!("{question}  "), theme.warning())];
+        for (key, label) in answers {
+            spans.push(Span::styled(*key, theme.key()));
+            spans.push(Span::raw(format!(" {label}  ")));
+        }
+        spans.push(Span::styled("any other key", theme.key()));
+        spans.push(Span::raw(" no"));
         return put(buffer, area, spans);
+    }
+    if let Some((text, tone)) = model.notice() {
+        let text = format!("{} {}", mark(tone), events::clean(text));
+        return put(buffer, area, vec![Span::styled(text, theme.tone(tone))]);
     }
     if model.is_editing() {
         let hint = match model.pattern().is_literal() {
@@ -97,6 +101,7 @@ fn keys(model: &Model) -> Vec<(String, String)> {
     if !model.is_frozen() {
         key("f", "freeze");
     }
+    key("e", "export");
     key("↑↓", if in_list { "select" } else { "log" });
     keys
 }

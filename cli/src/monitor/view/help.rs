@@ -9,8 +9,8 @@ use super::theme::Theme;
 use crate::monitor::model::Model;
 use crate::output::cells;
 
-const KEYS: [(&str, &str); 11] = [
-    ("Tab 1-4", "next view; shift-Tab: the one before"),
+const KEYS: [(&str, &str); 12] = [
+    ("Tab 1-5", "next view; shift-Tab: the one before"),
     ("↑ ↓ j k", "select; PgUp, PgDn: a page; Home, End"),
     ("Enter", "everything about one link"),
     ("Esc", "back; show all again"),
@@ -18,13 +18,15 @@ const KEYS: [(&str, &str); 11] = [
     ("d", "show only what is down, waiting, up, all"),
     ("s S", "sort by the next column; S reverses"),
     ("f", "freeze the display; data go on"),
+    ("e", "write what is shown to a file, JSON or CSV"),
     ("ctrl-L", "draw everything anew"),
     ("?", "this help"),
     ("q ctrl-C", "quit"),
 ];
 
-const WORDS: [(&str, &str); 6] = [
+const WORDS: [(&str, &str); 7] = [
     ("conn", "how often the client has connected"),
+    ("last", "time since the last line came"),
     ("in, out", "lines from and to the client, each counted once"),
     ("resent", "lines sent again: no acknowledgement came"),
     ("dup", "lines that came again: acknowledged, dropped"),

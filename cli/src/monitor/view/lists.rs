@@ -47,6 +47,7 @@ pub fn links(frame: &mut Frame, area: Rect, model: &Model, theme: Theme) -> Posi
             // Without the server the state is unknown; this is the last known one.
             title: if live(data) { "state" } else { "was" },
             sign: "",
+            end: "",
             width: 14,
             most: 14,
             right: false,
@@ -60,27 +61,46 @@ pub fn links(frame: &mut Frame, area: Rect, model: &Model, theme: Theme) -> Posi
         number("since", 6, 2, |row, _, theme| {
             (units::age(row.age), row.style(Style::new(), theme))
         }),
-        number("conn", 5, 7, |row, _, theme| counter(row, row.link.connects, theme)),
-        number("in", 6, 3, |row, _, theme| counter(row, row.link.lines_in, theme)),
-        number("out", 6, 4, |row, _, theme| counter(row, row.link.lines_out, theme)),
-        number("resent", 6, 8, |row, _, theme| counter(row, row.link.retransmissions, theme)),
-        number("dup", 5, 9, |row, _, theme| counter(row, row.link.duplicates, theme)),
-        number("write→ack", 10, 5, |row, _, theme| {
+        number("last", 6, 3, |row, _, theme| {
+            let age = row.model.data().last_line(&row.link.id).map(|(_, age)| units::age(age));
+            (age.unwrap_or_else(|| "-".into()), row.style(Style::new(), theme))
+        }),
+        number("conn", 5, 9, |row, _, theme| counter(row, row.link.connects, theme)),
+        number("in", 6, 4, |row, _, theme| counter(row, row.link.lines_in, theme)),
+        number("out", 6, 5, |row, _, theme| counter(row, row.link.lines_out, theme)),
+        number("resent", 6, 10, |row, _, theme| counter(row, row.link.retransmissions, theme)),
+        number("dup", 5, 11, |row, _, theme| counter(row, row.link.duplicates, theme)),
+        Column {
+            title: "last line",
+            sign: "",
+            end: "",
+            width: 12,
+            most: 60,
+            right: false,
+            rank: 6,
+            cell: |row, _, theme| {
+                let last = row.model.data().last_line(&row.link.id);
+                let text = last.map_or("", |(line, _)| &line.text);
+                (events::clean(text).into_owned(), row.style(Style::new(), theme))
+            },
+        },
+        number("write→ack", 10, 7, |row, _, theme| {
             (
                 row.link.write_ack_us.map_or("-".into(), units::micros),
                 row.style(Style::new(), theme),
             )
         }),
-        number("free", 8, 6, |row, _, theme| {
+        number("free", 8, 8, |row, _, theme| {
             (row.link.mem_free.map_or("-".into(), units::bytes), row.style(Style::new(), theme))
         }),
         Column {
             title: "free, trend",
             sign: "",
+            end: "",
             width: 11,
-            most: 48,
+            most: 24,
             right: false,
-            rank: 10,
+            rank: 12,
             cell: |row, width, theme| (trend(row.reports, width), row.style(Style::new(), theme)),
         },
     ];
@@ -131,6 +151,7 @@ pub fn reports(frame: &mut Frame, area: Rect, model: &Model, theme: Theme) -> Po
         Column {
             title: "free, trend",
             sign: "",
+            end: "",
             width: 11,
             most: 120,
             right: false,
@@ -232,11 +253,11 @@ fn outage_column<'a>(
     rank: u8,
     cell: fn(&OutageRow<'a>, usize, Theme) -> (String, Style),
 ) -> Column<OutageRow<'a>> {
-    Column { title, sign: "", width, most, right: false, rank, cell }
+    Column { title, sign: "", end: "", width, most, right: false, rank, cell }
 }
 
 fn id_column<'a>((width, most): (usize, usize)) -> Column<LinkRow<'a>> {
-    Column { title: "id", sign: "", width, most, right: false, rank: 0, cell: link_id }
+    Column { title: "id", sign: "", end: "", width, most, right: false, rank: 0, cell: link_id }
 }
 
 fn number<'a>(
@@ -245,7 +266,7 @@ fn number<'a>(
     rank: u8,
     cell: fn(&LinkRow<'a>, usize, Theme) -> (String, Style),
 ) -> Column<LinkRow<'a>> {
-    Column { title, sign: "", width, most: width, right: true, rank, cell }
+    Column { title, sign: "", end: "", width, most: width, right: true, rank, cell }
 }
 
 fn live(data: &Data) -> bool {
@@ -274,6 +295,8 @@ fn sort_sign(model: &Model, columns: &mut [Column<LinkRow>]) {
     let title = |title| if title == "was" { LinkOrder::State.title() } else { title };
     for column in columns.iter_mut().filter(|column| title(column.title) == order.by.title()) {
         column.sign = order.sign();
+        // Whoever sorts by it wants to see it.
+        column.rank = 0;
     }
 }
 
@@ -311,12 +334,13 @@ fn times_width(model: &Model, times: impl Iterator<Item = u64>) -> usize {
 }
 
 /// Returns the cells that ids need and can use: as much as the longest, within limits.
-fn id_width<'a>(ids: impl Iterator<Item = &'a str>) -> (usize, usize) {
+pub fn id_width<'a>(ids: impl Iterator<Item = &'a str>) -> (usize, usize) {
     let longest = ids.map(|id| cells::text_width(&events::id(id))).max().unwrap_or(0);
     (longest.clamp(4, 12), longest.clamp(4, 24))
 }
 
-fn no_links(model: &Model) -> String {
+/// Explains why there is no link.
+pub fn no_links(model: &Model) -> String {
     if model.is_filtered() {
         return nothing_passes(model, "link");
     }

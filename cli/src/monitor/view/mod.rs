@@ -2,6 +2,7 @@
 //! out in a fixed order, so that the most telling ones stay.
 
 mod ascii;
+mod day;
 mod footer;
 mod help;
 mod lists;
@@ -58,6 +59,7 @@ pub fn draw(frame: &mut Frame, model: &Model) {
             Tab::Reports => lists::reports(frame, body, model, theme),
             Tab::Outages => lists::outages(frame, body, model, theme),
             Tab::Log => log::draw(frame, body, model, theme),
+            Tab::Day => day::draw(frame, body, model, theme),
         }
     };
     header(frame.buffer_mut(), head, model, theme);

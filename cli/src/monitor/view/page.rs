@@ -1,6 +1,6 @@
 //! One link: everything about it.
 
-use pblink_serve::control::{End, Outage};
+use pblink_serve::control::{End, Outage, Sample};
 use pblink_server::LinkStatus;
 use ratatui::Frame;
 use ratatui::layout::Rect;
@@ -10,6 +10,7 @@ use super::theme::{Theme, symbol};
 use super::{Position, lists, log, put, say};
 use crate::monitor::data::Data;
 use crate::monitor::model::Model;
+use crate::monitor::rates::Rate;
 use crate::output::{cells, events, units};
 
 /// Cells of a label with its value and a gap.
@@ -27,8 +28,17 @@ pub fn draw(frame: &mut Frame, area: Rect, model: &Model, theme: Theme) -> Posit
     };
     let mut rest = area;
     title(frame, take(&mut rest, 1), data, link, theme);
+    if let Some((last, age)) = data.last_line(id)
+        && rest.height > 8
+    {
+        let spans = vec![
+            Span::styled(format!("last line {} ago  ", units::age(age)), theme.dim()),
+            Span::raw(events::clean(&last.text).into_owned()),
+        ];
+        put(frame.buffer_mut(), take(&mut rest, 1), spans);
+    }
     counters(frame, &mut rest, data, link, theme);
-    memory(frame, &mut rest, data, link, theme);
+    charts(frame, &mut rest, data, link, theme);
 
     let outages: Vec<&Outage> = data.outages.values().rev().filter(|o| o.client == id).collect();
     // The log needs three lines of its own; an outage takes one, and one for the headings.
@@ -99,21 +109,49 @@ fn counters(frame: &mut Frame, rest: &mut Rect, data: &Data, link: &LinkStatus, 
     }
 }
 
-fn memory(frame: &mut Frame, rest: &mut Rect, data: &Data, link: &LinkStatus, theme: Theme) {
-    let Some(reports) = data.reports.get(&link.id) else {
-        return;
+/// Draws rows of bars, each between its lowest and its highest value, and the time that they span.
+fn charts(frame: &mut Frame, rest: &mut Rect, data: &Data, link: &LinkStatus, theme: Theme) {
+    if let Some(reports) = data.reports.get(&link.id) {
+        let free = reports.samples.iter().map(|sample| sample.report.mem_free.into());
+        let time = |sample: Option<&Sample>| sample.map_or(0, |sample| sample.at_ms);
+        let span = time(reports.samples.back()).saturating_sub(time(reports.samples.front()));
+        chart(frame, rest, ("free memory", units::bytes), free, span, theme);
+    }
+    let rates = data.rates.of(&link.id);
+    let span = |first: Option<&Rate>, last: Option<&Rate>| {
+        last.map_or(0, |rate| rate.at_ms).saturating_sub(first.map_or(0, |rate| rate.at_ms))
     };
-    if rest.height < 5 {
+    let span = span(rates.clone().next(), rates.clone().last());
+    let known = rates.clone().filter_map(|rate| rate.write_ack_us).collect::<Vec<_>>();
+    chart(frame, rest, ("write→ack", units::micros), known.into_iter(), span, theme);
+    let per_second = |tenths| format!("{}.{}/s", tenths / 10, tenths % 10);
+    chart(frame, rest, ("lines", per_second), rates.map(|rate| rate.tenths), span, theme);
+}
+
+fn chart(
+    frame: &mut Frame,
+    rest: &mut Rect,
+    (label, unit): (&str, fn(u64) -> String),
+    values: impl ExactSizeIterator<Item = u64> + Clone,
+    span_ms: u64,
+    theme: Theme,
+) {
+    let room = usize::from(rest.width).saturating_sub(2 + 13 + 10 + 10 + 16);
+    if rest.height < 5 || values.len() < 2 || room < 8 {
         return;
     }
-    let all = reports.samples.iter().map(|sample| sample.report.mem_free.into());
-    let (low, high) = (all.clone().min().unwrap_or(0), all.max().unwrap_or(0));
-    let range = format!("  {} to {}", units::bytes(low), units::bytes(high));
-    let room = usize::from(rest.width).saturating_sub(2 + 12 + cells::text_width(&range));
+    // Scale and axis are those of the bars that are shown.
+    let all = values.len();
+    let shown = values.skip(all.saturating_sub(room));
+    let span_ms = span_ms / (all as u64 - 1).max(1) * (shown.len() as u64 - 1);
+    let (low, high) = (shown.clone().min().unwrap_or(0), shown.clone().max().unwrap_or(0));
     let spans = vec![
-        Span::styled(cells::fit("free, trend", 12, false), theme.dim()),
-        Span::raw(lists::trend(Some(reports), room)),
-        Span::styled(range, theme.dim()),
+        Span::styled(cells::fit(label, 12, false), theme.dim()),
+        Span::raw(cells::fit(&unit(low), 10, true)),
+        Span::raw(" "),
+        Span::raw(cells::sparkline(shown, room)),
+        Span::raw(format!(" {}", unit(high))),
+        Span::styled(format!("  in {}", units::span(span_ms)), theme.dim()),
     ];
     put(frame.buffer_mut(), take(rest, 1), spans);
 }

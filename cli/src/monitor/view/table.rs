@@ -16,6 +16,8 @@ pub struct Column<R> {
     pub title: &'static str,
     /// `▼` or `▲` behind the title, if the rows are in its order.
     pub sign: &'static str,
+    /// Text at the right end of the title's cells, if there is room.
+    pub end: &'static str,
     /// Cells that it needs.
     pub width: usize,
     /// Cells that it can use when there is room.
@@ -43,6 +45,11 @@ pub fn draw<R>(
 
     let titles = shown.iter().map(|(column, width)| {
         let title = format!("{}{}", column.title, column.sign);
+        let (begin, end) = (cells::text_width(&title), cells::text_width(column.end));
+        if end > 0 && begin + end < *width {
+            let title = cells::fit(&title, *width - end, false) + column.end;
+            return (title, theme.heading());
+        }
         (cells::fit(&title, *width, column.right), theme.heading())
     });
     buffer.set_line(area.x + 1, area.y, &joined(titles), area.width.saturating_sub(2));
