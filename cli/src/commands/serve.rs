@@ -167,6 +167,7 @@ async fn serve(args: Args, settings: Settings, global: &Global) -> anyhow::Resul
             colour: global.color.enabled(true),
             ascii: args.look.ascii,
             zone: args.look.zone(),
+            lines: Some(Arc::new(log.clone())),
             ending: Some("Stop the server?".to_owned()),
             ..monitor::Options::default()
         };

@@ -44,6 +44,13 @@ pub enum Action {
     Extra(char),
     /// Write a file into the present folder, and say so.
     Export(Box<Export>),
+    /// Send a line to a link.
+    Send {
+        /// The link.
+        client: String,
+        /// The line.
+        text: String,
+    },
     /// Draw everything anew: something else has written on the terminal.
     Redraw,
 }

@@ -1,6 +1,7 @@
 //! The loop between terminal, clock, updates and model.
 
 use std::io::{self, Write};
+use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use crossterm::event::{Event, EventStream, KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
@@ -9,6 +10,7 @@ use pblink_serve::control::Update;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
+use super::passing::{self, Lines, Seen};
 use super::terminal::Screen;
 use super::{Action, Export, ExtraKey, Key, Model, Now, Tone, view};
 use crate::output::times::Zone;
@@ -22,8 +24,10 @@ const KEY_FRAME: Duration = Duration::from_millis(15);
 const AGE_FRAME: Duration = Duration::from_secs(1);
 
 /// Options of the monitor: its look, and the keys that it hands back.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub struct Options {
+    /// The lines of links, if they are to be had.
+    pub lines: Option<Arc<dyn Lines>>,
     /// True to use colours.
     pub colour: bool,
     /// True to show ASCII only.
@@ -66,7 +70,10 @@ pub async fn run(mut updates: mpsc::Receiver<Update>, options: Options) -> io::R
     let mut model = Model::new(options.colour, options.extra)
         .with_zone(options.zone)
         .with_ascii(options.ascii)
+        .with_lines(options.lines.is_some())
         .with_ending(options.ending);
+    let mut watcher: Option<Watcher> = None;
+    let (sent, mut outcomes) = mpsc::channel(8);
     let started = Instant::now();
     // Before the terminal is taken: a signal in between must not leave it in raw mode.
     // In raw mode ctrl-C is a key, but `kill` and a closing terminal window are not.
@@ -77,7 +84,20 @@ pub async fn run(mut updates: mpsc::Receiver<Update>, options: Options) -> io::R
     let mut drawn_at = started;
     let mut draw_at = started;
     loop {
+        let wanted = model.wants_lines_of();
+        if watcher.as_ref().map(|watcher| &*watcher.client) != wanted {
+            let lines = options.lines.as_ref();
+            watcher = lines.zip(wanted).map(|(lines, client)| Watcher::start(lines, client));
+        }
         tokio::select! {
+            Some(seen) = Watcher::next(&mut watcher) => {
+                model.see(seen);
+                draw_at = draw_at.min(drawn_at + DATA_FRAME);
+            }
+            Some((text, tone)) = outcomes.recv() => {
+                model.tell(text, tone);
+                draw_at = draw_at.min(drawn_at + KEY_FRAME);
+            }
             _ = signals.next() => return Ok(End::Signal),
             Some(()) = resumed.recv() => {
                 if screen.retake().is_err() {
@@ -132,6 +152,11 @@ pub async fn run(mut updates: mpsc::Receiver<Update>, options: Options) -> io::R
                             model.tell(format!("cannot write {name}: {error}"), Tone::Bad);
                         }
                     },
+                    Action::Send { client, text } => {
+                        if let Some(lines) = options.lines.clone() {
+                            tokio::spawn(send(lines, client, text, sent.clone()));
+                        }
+                    }
                     Action::Redraw => {
                         screen.clear()?;
                         draw_at = Instant::now();
@@ -145,6 +170,46 @@ pub async fn run(mut updates: mpsc::Receiver<Update>, options: Options) -> io::R
             }
         }
     }
+}
+
+/// A task that follows the lines of one link. It ends when this is dropped.
+struct Watcher {
+    client: String,
+    seen: mpsc::Receiver<Seen>,
+}
+
+impl Watcher {
+    fn start(lines: &Arc<dyn Lines>, client: &str) -> Self {
+        let (to, seen) = mpsc::channel(8);
+        tokio::spawn(passing::watch(Arc::clone(lines), client.to_owned(), to));
+        Self { client: client.to_owned(), seen }
+    }
+
+    async fn next(watcher: &mut Option<Self>) -> Option<Seen> {
+        match watcher {
+            Some(watcher) => watcher.seen.recv().await,
+            None => None,
+        }
+    }
+}
+
+/// Sends a line, and reports what became of it.
+async fn send(
+    lines: Arc<dyn Lines>,
+    client: String,
+    text: String,
+    outcome: mpsc::Sender<(String, Tone)>,
+) {
+    let id = client.clone();
+    let told = match lines.send(client, text).await {
+        Ok(true) => (format!("{id} has acknowledged the line"), Tone::Good),
+        Ok(false) => {
+            (format!("the line waits for {id}, which has not acknowledged it yet"), Tone::Warning)
+        }
+        Err(why) => (format!("not sent to {id}: {why}"), Tone::Bad),
+    };
+    // An error: the screen has ended.
+    let _ = outcome.send(told).await;
 }
 
 /// Writes a file into the present folder; none that is there is touched. Returns its name.

@@ -34,6 +34,10 @@ pub fn draw(buffer: &mut Buffer, area: Rect, model: &Model, theme: Theme) {
         };
         return typed(buffer, area, ("/", model.filter(), hint), theme);
     }
+    if let Some((client, text)) = model.writing() {
+        let sign = format!("line to {}: ", events::id(client));
+        return typed(buffer, area, (&sign, text, "  Enter sends it, Esc does not"), theme);
+    }
     let keys = keys(model);
     let gap = 2;
     let mut room = usize::from(area.width);
@@ -91,6 +95,10 @@ fn keys(model: &Model) -> Vec<(String, String)> {
     if model.is_frozen() {
         key("f", "unfreeze");
     }
+    if model.has_lines() && !in_list {
+        key("l", if model.only_lines() { "all" } else { "lines" });
+        key("m", "send");
+    }
     for extra in model.extra() {
         key(&extra.key.to_string(), &extra.label);
     }
@@ -102,6 +110,9 @@ fn keys(model: &Model) -> Vec<(String, String)> {
         key("f", "freeze");
     }
     key("e", "export");
+    if model.has_lines() && in_list {
+        key("m", "send");
+    }
     key("↑↓", if in_list { "select" } else { "log" });
     keys
 }

@@ -9,10 +9,12 @@ use super::theme::Theme;
 use crate::monitor::model::Model;
 use crate::output::cells;
 
-const KEYS: [(&str, &str); 12] = [
+const KEYS: [(&str, &str); 14] = [
     ("Tab 1-5", "next view; shift-Tab: the one before"),
     ("↑ ↓ j k", "select; PgUp, PgDn: a page; Home, End"),
     ("Enter", "everything about one link"),
+    ("l", "on a link's page: its lines only, all again"),
+    ("m", "send a line to the link, after a question"),
     ("Esc", "back; show all again"),
     ("/", "show only what fits a text or pattern (a|b)"),
     ("d", "show only what is down, waiting, up, all"),

@@ -8,6 +8,7 @@ mod help;
 mod lists;
 mod log;
 mod page;
+mod passing;
 mod table;
 mod theme;
 

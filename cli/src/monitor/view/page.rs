@@ -7,7 +7,7 @@ use ratatui::layout::Rect;
 use ratatui::text::Span;
 
 use super::theme::{Theme, symbol};
-use super::{Position, lists, log, put, say};
+use super::{Position, lists, log, passing, put, say};
 use crate::monitor::data::Data;
 use crate::monitor::model::Model;
 use crate::monitor::rates::Rate;
@@ -28,6 +28,11 @@ pub fn draw(frame: &mut Frame, area: Rect, model: &Model, theme: Theme) -> Posit
     };
     let mut rest = area;
     title(frame, take(&mut rest, 1), data, link, theme);
+    if model.only_lines() {
+        rule(frame, take(&mut rest, 1), "Lines", theme);
+        passing::draw(frame, rest, model, theme);
+        return None;
+    }
     if let Some((last, age)) = data.last_line(id)
         && rest.height > 8
     {
@@ -54,6 +59,11 @@ pub fn draw(frame: &mut Frame, area: Rect, model: &Model, theme: Theme) -> Posit
     }
     if rest.height < 2 {
         return None;
+    }
+    if model.has_lines() && rest.height >= 10 {
+        let height = rest.height / 2;
+        rule(frame, take(&mut rest, 1), "Lines", theme);
+        passing::draw(frame, take(&mut rest, height - 1), model, theme);
     }
     rule(frame, take(&mut rest, 1), "Log", theme);
     log::draw(frame, rest, model, theme)
