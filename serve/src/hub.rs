@@ -8,8 +8,8 @@ use pblink_server::{EventKind, Layer, LinkState, LinkStatus, Refusal, SavedSessi
 use tokio::task::JoinHandle;
 
 use crate::control::{EventStream, History, Outage, ServerInfo, Source};
-use crate::log::{EngineError, Log, wall_ms};
-use crate::past::{self, Past, Recalled};
+use crate::log::{EngineError, Log, Past, wall_ms};
+use crate::past::{self, Recalled};
 use crate::times::span_ms;
 
 /// Time that clients have to come back to a new server, before its predecessor's end is no longer the likely reason why

@@ -13,7 +13,7 @@ pub mod log;
 mod past;
 mod times;
 
-pub use past::Past;
+pub use log::Past;
 
 /// The examples of the README, as tests.
 #[cfg(doctest)]

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use pblink_server::{Event, EventKind};
 
 use crate::control::History;
-use crate::log::{EngineError, EventRow, Log, wall_ms};
+use crate::log::{EngineError, EventRow, Log, Past, wall_ms};
 use crate::times::span_ms;
 
 /// The newest events that are read: as many as the log on disk keeps.
@@ -13,15 +13,6 @@ const EVENTS: u64 = 200_000;
 
 /// Events that are read at a time.
 const PAGE: usize = 1000;
-
-/// The marks of the last server in a log that was opened.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Past {
-    /// When a server was last known to be alive, in milliseconds since the Unix epoch; 0: never.
-    pub alive_ms: u64,
-    /// Number of the newest event in the log; 0: there never was one.
-    pub last_event: u64,
-}
 
 /// The state of the history after a recall.
 #[derive(Debug, Default)]

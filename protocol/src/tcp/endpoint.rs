@@ -206,9 +206,8 @@ impl<B: LineBuf, L, const N: usize, S: Store<Line = L>> Endpoint<B, L, N, S> {
 
     /// Chooses when an acknowledged line leaves: at once (false, as at first), or (true) only by
     /// [`done`](Self::done), for an owner that keeps its lines in a store and has to commit first that
-    /// one is acknowledged. Until then the line counts as unacknowledged in every respect: it is repeated
-    /// each time-out, what is ordered waits for it, nothing follows number 0, and numbers go at most 100
-    /// beyond its own. Best-effort lines are repeated like all others then: the store cannot know whether
+    /// one is acknowledged. Until then it is repeated each time-out, nothing follows number 0, and numbers go
+    /// at most 100 beyond its own; ordered lines follow it, since the peer has it. Best-effort lines are repeated like all others then: the store cannot know whether
     /// they were sent. To be chosen before the first line is sent.
     pub fn set_commits(&mut self, commits: bool) {
         self.outbox.set_keeps(commits);

@@ -266,7 +266,9 @@ impl<S: Store, const N: usize> Outbox<S, N> {
                     break;
                 }
             };
-            unacked |= self.is_guaranteed(slot);
+            // The peer has an acknowledged line, so that those behind it come in order, whenever the owner is
+            // done with it.
+            unacked |= self.is_guaranteed(slot) && !slot.acked;
             oldest = oldest.or(slot.state.mid());
             if earliest.is_none_or(|(_, e)| due < e) {
                 earliest = Some((at, due));

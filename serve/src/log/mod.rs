@@ -37,15 +37,13 @@ use failing::Failing;
 pub use failing::{SkipError, Skipped};
 pub use memory::Memory;
 pub use model::{
-    Commit, Cursor, EventRow, KeyRow, Kind, Line, Loaded, LogName, OutboxRow, SessionRow,
+    Commit, Cursor, EventRow, KeyRow, Kind, Line, Loaded, LogName, OutboxRow, Past, SessionRow,
 };
 pub use outbox::{MAX_BYTES as MAX_WAITING_BYTES, MAX_LINES as MAX_WAITING};
 use ring::Ring;
 #[cfg(feature = "sqlite")]
 pub use sqlite::{Report, Restored, Sqlite};
 use writer::{Request, Writer};
-
-use crate::past::Past;
 
 /// Requests that wait for the writer; whoever brings more waits.
 const REQUESTS: usize = 1024;

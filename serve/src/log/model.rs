@@ -189,6 +189,15 @@ pub struct Loaded {
     pub alive_ms: u64,
 }
 
+/// The marks of the last server in a log that was opened.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Past {
+    /// When a server was last known to be alive, in milliseconds since the Unix epoch; 0: never.
+    pub alive_ms: u64,
+    /// Number of the newest event in the log; 0: there never was one.
+    pub last_event: u64,
+}
+
 /// The identity of a log: offsets of another one mean nothing here.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct LogName {
