@@ -6,6 +6,7 @@ mod board;
 #[path = "log/engine.rs"]
 mod engine;
 
+use std::collections::VecDeque;
 use std::pin::pin;
 use std::time::Duration;
 
@@ -183,9 +184,17 @@ async fn a_board_that_acknowledges_nothing_holds_up_no_other_and_catches_up() {
     let shop = Shop::open(disk.clone(), App::Echo).await;
     // More than its outbox takes: its lane is stuck.
     let mut silent = Board::connect(&shop.station, "silent").await;
+    let mut early = VecDeque::new();
     for n in 0..LINES {
         silent.say(&format!("{:02x}{n}", number(n))).await;
-        while silent.hear().await.unwrap() != format!("{:02x}", number(n)) {}
+        loop {
+            let heard = silent.hear().await.unwrap();
+            if heard == format!("{:02x}", number(n)) {
+                break;
+            }
+            // An echo that is not repeated for a long time.
+            early.push_back(heard);
+        }
     }
     let mut lively = Board::connect(&shop.station, "lively").await;
     for n in 0..200 {
@@ -202,7 +211,10 @@ async fn a_board_that_acknowledges_nothing_holds_up_no_other_and_catches_up() {
     }
     let mut next = 0;
     while next < LINES {
-        let Some(line) = silent.hear().await else { panic!("the server cut it") };
+        let line = match early.pop_front() {
+            Some(line) => line,
+            None => silent.hear().await.expect("the server cut it"),
+        };
         if line.len() > 2 {
             let (id, text) = line.split_at(2);
             silent.say(id).await;
