@@ -493,3 +493,33 @@ async fn the_client_speaks_its_own_words_and_not_those_of_its_libraries() {
     let error = Client::connect(&address).await.unwrap_err();
     assert_eq!(error.reason(), "connection refused");
 }
+
+/// Starts a server that never ends its answer, and counts what was taken of it.
+async fn endless(head: &'static str) -> String {
+    let listener = tokio::net::TcpListener::bind(anywhere()).await.unwrap();
+    let address = listener.local_addr().unwrap().to_string();
+    tokio::spawn(async move {
+        while let Ok((mut peer, _)) = listener.accept().await {
+            tokio::spawn(async move {
+                let _ = peer.read(&mut [0; 4096]).await;
+                let _ = peer.write_all(head.as_bytes()).await;
+                while peer.write_all(&[b' '; 65_536]).await.is_ok() {}
+            });
+        }
+    });
+    address
+}
+
+#[tokio::test]
+async fn an_answer_without_end_is_not_waited_for() {
+    for head in [
+        "HTTP/1.1 200 OK\r\n\r\n",
+        "HTTP/1.1 200 OK\r\nContent-Length: 2200000000\r\n\r\n",
+        "HTTP/1.1 500 Oh\r\n\r\n",
+    ] {
+        let error = Client::connect(&endless(head).await).await.unwrap_err();
+        assert!(matches!(error, ClientError::NotPblink { .. }), "{head}: {error}");
+    }
+    // Nor a head without end.
+    Client::connect(&endless("HTTP/1.1 200 OK\r\nX: ").await).await.unwrap_err();
+}

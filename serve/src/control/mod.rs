@@ -43,7 +43,7 @@ pub use answers::{
     Accepted, ConsumerInfo, ConsumerKind, ConsumerList, Decided, HeldLine, LastLine, Likely,
     LinePage, LineRecord, LinkInfo, LogInfo, Observed, Refused, ServerAnswer, VERSION,
 };
-pub use client::{Client, ClientError};
+pub use client::{Client, ClientError, LineQuery, Outgoing};
 pub use history::{EventStream, History, Notice};
 pub use http::{Access, BindError, ControlServer, routes};
 pub use local::follow_source;

@@ -1,4 +1,8 @@
-//! The control API's client side, as `pblink monitor` uses it.
+//! The control API's client side, as `pblink monitor` and other verbs use it.
+
+mod answer;
+mod lines;
+mod sse;
 
 use std::convert::Infallible;
 use std::error::Error as _;
@@ -6,18 +10,29 @@ use std::io::{self, ErrorKind};
 use std::sync::Arc;
 use std::time::Duration;
 
-use eventsource_stream::Eventsource;
-use futures::{Stream, StreamExt};
+use futures::{Stream, StreamExt, TryStreamExt};
 use pblink_server::{Event, LinkStatus};
-use reqwest::Url;
+use reqwest::{Method, RequestBuilder, Response, Url};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
+use self::answer::{Broken, read};
+use self::sse::{Cutter, Message};
+use super::answers::{Refused, ServerAnswer};
+use super::token::Token;
 use super::{
     LinkInfo, OutageList, POLL, POLL_SOON, QUEUE, ReportList, ServerInfo, Update, changes_state,
 };
+
+pub use lines::{LineQuery, Outgoing};
+
+/// The most bytes of an answer about one thing, and of one that refuses.
+const SMALL: usize = 1 << 20;
+
+/// The most bytes of a list: half a million reports are 50 MB.
+const LIST: usize = 128 << 20;
 
 /// Limit for an answer that is not a stream.
 const REQUEST: Duration = Duration::from_secs(5);
@@ -50,6 +65,14 @@ pub enum ClientError {
         /// The fault in its answer.
         reason: String,
     },
+    /// The server answers, and refuses.
+    #[error("{message}")]
+    Refused {
+        /// HTTP status.
+        status: u16,
+        /// What is wrong, and what to do, in the server's words.
+        message: String,
+    },
     /// An event stream ended.
     #[error("the server ended the event stream")]
     Ended,
@@ -60,6 +83,7 @@ impl ClientError {
     pub fn reason(&self) -> String {
         match self {
             Self::Unreachable { reason, .. } | Self::NotPblink { reason, .. } => reason.clone(),
+            Self::Refused { message, .. } => message.clone(),
             Self::Url(_) => "no valid address".into(),
             Self::Ended => "the server closed the connection".into(),
         }
@@ -71,6 +95,7 @@ impl ClientError {
 pub struct Client {
     base: Url,
     http: reqwest::Client,
+    token: Option<Token>,
 }
 
 /// Item of the event stream. An event of a newer server that this version does not know has a
@@ -98,10 +123,38 @@ struct Position {
 
 impl Client {
     /// Connects to the server at `url` (`http://` may be left out) and checks that it is one.
+    ///
+    /// # Errors
+    /// If it cannot be reached, or is something else.
     pub async fn connect(url: &str) -> Result<Self, ClientError> {
-        let client = Self::new(url)?;
-        client.info().await?;
-        Ok(client)
+        Self::connect_with(url, None).await.map(|(client, _)| client)
+    }
+
+    /// Connects as [`connect`](Self::connect), with a token if it has one, and returns how the server describes
+    /// itself.
+    ///
+    /// # Errors
+    /// As there; [`ClientError::Refused`] if the token is not the server's.
+    pub async fn connect_with(
+        url: &str,
+        token: Option<Token>,
+    ) -> Result<(Self, ServerAnswer), ClientError> {
+        let mut client = Self::new(url)?;
+        client.token = token;
+        let url = client.path("/api/v1/server");
+        let request = client.request(Method::GET, url).timeout(REQUEST);
+        let server: ServerAnswer = client.answer(request, SMALL).await?;
+        if server.program != "pblink" {
+            let reason = "it says that it is another program".to_owned();
+            return Err(ClientError::NotPblink { url: client.base.clone(), reason });
+        }
+        Ok((client, server))
+    }
+
+    /// Sends this token from now on.
+    #[must_use]
+    pub fn with_token(self, token: Token) -> Self {
+        Self { token: Some(token), ..self }
     }
 
     fn new(url: &str) -> Result<Self, ClientError> {
@@ -122,7 +175,7 @@ impl Client {
                 url: base.clone(),
                 reason: innermost(&error),
             })?;
-        Ok(Self { base, http })
+        Ok(Self { base, http, token: None })
     }
 
     /// Returns the address of the server.
@@ -267,19 +320,24 @@ impl Client {
     ) -> Result<impl Stream<Item = Result<Item, ClientError>> + use<>, ClientError> {
         let mut url = self.path("/api/v1/events");
         url.query_pairs_mut().append_pair("since", &since.to_string());
-        let response = self.http.get(url).send().await.map_err(|error| self.unreachable(&error))?;
-        let response = response.error_for_status().map_err(|error| self.not_pblink(&error))?;
+        let sent = self.request(Method::GET, url).send().await;
+        let response = self.check(sent.map_err(|error| self.unreachable(&error))?).await?;
         let client = self.clone();
-        Ok(response.bytes_stream().eventsource().map(move |message| match message {
-            Ok(message) => client.item(&message),
-            Err(eventsource_stream::EventStreamError::Transport(error)) => {
-                Err(client.unreachable(&error))
+        let state = (response.bytes_stream(), Cutter::default());
+        Ok(futures::stream::try_unfold(state, move |(mut bytes, mut cutter)| {
+            let client = client.clone();
+            async move {
+                let Some(piece) = bytes.next().await else { return Ok(None) };
+                let piece = piece.map_err(|error| client.unreachable(&error))?;
+                let messages = cutter.push(&piece).map_err(|error| client.not_pblink(&error))?;
+                let items: Vec<_> = messages.iter().map(|message| client.item(message)).collect();
+                Ok(Some((futures::stream::iter(items), (bytes, cutter))))
             }
-            Err(error) => Err(client.not_pblink(&error)),
-        }))
+        })
+        .try_flatten())
     }
 
-    fn item(&self, message: &eventsource_stream::Event) -> Result<Item, ClientError> {
+    fn item(&self, message: &Message) -> Result<Item, ClientError> {
         if message.event == "lagged" {
             let lagged: Lagged =
                 serde_json::from_str(&message.data).map_err(|error| self.not_pblink(&error))?;
@@ -305,12 +363,46 @@ impl Client {
         if !query.is_empty() {
             url.query_pairs_mut().extend_pairs(query);
         }
-        let request = self.http.get(url).timeout(REQUEST);
+        self.answer(self.request(Method::GET, url).timeout(REQUEST), LIST).await
+    }
+
+    fn request(&self, method: Method, url: Url) -> RequestBuilder {
+        let request = self.http.request(method, url);
+        match &self.token {
+            Some(token) => request.bearer_auth(token.as_str()),
+            None => request,
+        }
+    }
+
+    /// Sends a request, and reads an answer of at most `max` bytes.
+    async fn answer<T: DeserializeOwned>(
+        &self,
+        request: RequestBuilder,
+        max: usize,
+    ) -> Result<T, ClientError> {
         let response = request.send().await.map_err(|error| self.unreachable(&error))?;
-        let response = response.error_for_status().map_err(|error| self.not_pblink(&error))?;
+        let response = self.check(response).await?;
         // Its bytes first: one that breaks off is not one of another program.
-        let answer = response.bytes().await.map_err(|error| self.unreachable(&error))?;
+        let answer = self.body(response, max).await?;
         serde_json::from_slice(&answer).map_err(|error| self.not_pblink(&error))
+    }
+
+    async fn body(&self, response: Response, max: usize) -> Result<Vec<u8>, ClientError> {
+        read(response, max).await.map_err(|broken| match &broken {
+            Broken::Cut(error) => self.unreachable(error),
+            Broken::TooLong(_) => self.not_pblink(&broken),
+        })
+    }
+
+    /// Passes an answer on, unless it refuses.
+    async fn check(&self, response: Response) -> Result<Response, ClientError> {
+        let Err(error) = response.error_for_status_ref() else { return Ok(response) };
+        let status = response.status().as_u16();
+        let body = self.body(response, SMALL).await?;
+        match serde_json::from_slice::<Refused>(&body) {
+            Ok(refused) => Err(ClientError::Refused { status, message: refused.error }),
+            Err(_) => Err(self.not_pblink(&error)),
+        }
     }
 
     fn path(&self, path: &str) -> Url {
