@@ -18,6 +18,10 @@ pub enum Exit {
     Network = 4,
     /// The ledger is not clean: lines were lost, duplicated or reordered.
     Lines = 5,
+    /// A link is down.
+    Down = 6,
+    /// Lines were not acknowledged in time: the server delivers them later.
+    Late = 7,
     /// Interrupted by the user before it was done (128 + SIGINT).
     Interrupted = 130,
 }

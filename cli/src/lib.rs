@@ -15,6 +15,7 @@ compile_error!(
 pub mod address;
 pub mod boards;
 pub mod commands;
+mod descriptors;
 mod duration;
 pub mod exit;
 pub mod global;
@@ -22,6 +23,7 @@ pub mod hardware;
 pub mod monitor;
 pub mod output;
 mod runtime;
+pub mod server;
 pub mod settings;
 mod signals;
 pub mod state;

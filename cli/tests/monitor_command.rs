@@ -30,7 +30,7 @@ async fn without_a_server_it_fails_with_code_4_and_says_what_to_do() {
     let output = monitor(&["--connect", &url]).output().unwrap();
     let said = String::from_utf8(output.stderr).unwrap();
     assert_eq!(output.status.code(), Some(4), "{said}");
-    assert!(said.contains("pblink serve") && said.contains("--connect"), "{said}");
+    assert!(said.contains("pblink serve") && said.contains("--url"), "{said}");
     assert!(output.stdout.is_empty(), "stdout is for results");
 }
 

@@ -6,13 +6,18 @@ pub mod doctor;
 pub mod extras;
 pub mod firmware;
 pub mod flash;
+pub mod history;
 pub mod look;
 pub mod monitor;
 pub mod new;
+pub mod outages;
+pub mod send;
 pub mod serve;
 pub mod simulate;
 #[cfg(feature = "sqlite")]
 pub mod state;
+pub mod status;
+pub mod tail;
 pub mod up;
 
 use clap::{Parser, Subcommand};
@@ -51,6 +56,16 @@ pub enum Command {
     /// Decide on lines to boards that a restore has left undetermined.
     #[cfg(feature = "sqlite")]
     Outbox(state::OutboxArgs),
+    /// Send lines to a board, and wait for its acknowledgement.
+    Send(send::Args),
+    /// Print the lines of boards, from the server's log on.
+    Tail(tail::Args),
+    /// Print the state of each link in one line.
+    Status(status::Args),
+    /// Print the outages of links.
+    Outages(outages::Args),
+    /// Print what happened to one link, in order.
+    History(history::Args),
     /// Build the firmwares of both boards.
     Build(firmware::Args),
     /// Put a program onto a board.
@@ -78,6 +93,11 @@ pub fn dispatch(cli: Cli) -> anyhow::Result<Exit> {
         Command::State(args) => state::run(args),
         #[cfg(feature = "sqlite")]
         Command::Outbox(args) => state::outbox(args),
+        Command::Send(args) => send::run(args),
+        Command::Tail(args) => tail::run(args),
+        Command::Status(args) => status::run(args),
+        Command::Outages(args) => outages::run(args),
+        Command::History(args) => history::run(args),
         Command::Build(args) => firmware::run(args, &cli.global),
         Command::Flash(args) => flash::run(args, &cli.global),
         Command::Doctor(args) => doctor::run(args, &cli.global),

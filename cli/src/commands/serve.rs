@@ -1,5 +1,6 @@
 //! `pblink serve`
 
+mod api;
 mod consumers;
 mod reach;
 
@@ -21,6 +22,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::address::{Control, Listen};
 use crate::commands::look::LookArgs;
+use crate::descriptors;
 use crate::exit::{Exit, Failed};
 use crate::global::Global;
 use crate::monitor;
@@ -34,6 +36,9 @@ use crate::state::State;
 
 /// Time that applications and printer have for what was acknowledged, once the server is to stop.
 const PATIENCE: Duration = Duration::from_secs(5);
+
+/// Connections that boards may have, if the system has descriptors for them.
+const MAX_CONNECTIONS: usize = 32 * 1024;
 
 /// Time after which the last program of the user was ended, once there are no more lines.
 const PROGRAMS: Duration = Duration::from_secs(6);
@@ -107,6 +112,10 @@ pub struct Args {
     /// $XDG_STATE_HOME/pblink/PORT, or what systemd gives a service.
     #[arg(long, value_name = "DIR|off")]
     pub state: Option<State>,
+    /// File with the token of the control API; made if it is not there. Default: PBLINK_TOKEN, then
+    /// `control.token_file` of pblink.toml, then a file in the state folder, or $XDG_RUNTIME_DIR/pblink.
+    #[arg(long, value_name = "FILE")]
+    pub token_file: Option<PathBuf>,
     /// Show the screen of `pblink monitor` instead of printing; `q` stops the server, after a question. Without a
     /// terminal, or on one that cannot show screens (TERM is dumb or not set), it prints.
     #[arg(long, conflicts_with = "json")]
@@ -138,15 +147,9 @@ async fn serve(args: Args, settings: Settings, global: &Global) -> anyhow::Resul
     // Before anything is announced: a signal that comes then is to find the way out.
     let mut signals = Signals::listen()?;
     survive_file_limit()?;
-    let Station { hub, log, mut consumers } = open(&args, &settings).await?;
-    let control = match args.control.map_or(settings.server.control, |control| control.0) {
-        None => None,
-        Some(address) => {
-            let source: Arc<dyn Source> = hub.clone();
-            let control = ControlServer::bind(address, source).await;
-            Some(control.map_err(|e| Failed::with(Exit::Network, e.to_string()))?)
-        }
-    };
+    let descriptors = descriptors::raise();
+    let Station { hub, log, mut consumers, state } = open(&args, &settings, descriptors).await?;
+    let control = api::start(&args, &settings, &hub, state.as_deref()).await?;
     greet(&hub, control.as_ref());
     let (passed, lines) = mpsc::channel(64);
     let screen = args.screen && monitor::takes_screens() && stdin().is_terminal();
@@ -219,17 +222,21 @@ struct Station {
     hub: Arc<Hub>,
     log: Log,
     consumers: Vec<Consumer>,
+    /// The folder of the log, if it is on disk.
+    state: Option<PathBuf>,
 }
 
 /// Opens the log, and starts the server with the sessions in it.
-async fn open(args: &Args, settings: &Settings) -> anyhow::Result<Station> {
+async fn open(args: &Args, settings: &Settings, descriptors: u64) -> anyhow::Result<Station> {
     let config = &settings.server;
     let link_timeout = Duration::from_millis(args.timeout_ms.unwrap_or(config.timeout_ms).into());
     let consumers = consumers::choose(args, settings);
     let (listen, clients) = reach::choose(args, settings);
-    let Opened { log, sessions, past } = open_log(args, settings, listen.address.port())?;
+    let (opened, state) = open_log(args, settings, listen.address.port())?;
+    let Opened { log, sessions, past } = opened;
     let mut builder = Server::builder().listen(listen.address).timeout(link_timeout);
     builder = builder.commits(true).restore_states(sessions);
+    builder = builder.max_connections(descriptors::for_boards(descriptors).min(MAX_CONNECTIONS));
     if !clients.is_empty() {
         builder =
             builder.expected(clients.iter().map(String::as_str)).allow_unknown(args.any_client);
@@ -248,11 +255,15 @@ async fn open(args: &Args, settings: &Settings) -> anyhow::Result<Station> {
     let app = consumers::names(&consumers);
     let hub = Hub::resume(server, log.clone(), past, link_timeout, app).await;
     let hub = hub.map_err(|error| Failed::with(Exit::Failure, error.to_string()))?;
-    Ok(Station { hub, log, consumers })
+    Ok(Station { hub, log, consumers, state })
 }
 
 /// Opens the log where flags and `pblink.toml` want it.
-fn open_log(args: &Args, settings: &Settings, port: u16) -> anyhow::Result<Opened> {
+fn open_log(
+    args: &Args,
+    settings: &Settings,
+    port: u16,
+) -> anyhow::Result<(Opened, Option<PathBuf>)> {
     let state = args.state.as_ref().unwrap_or(&settings.server.state);
     // A flag is meant as it is typed; a key, as the file's other paths, from where the file is.
     let base = if args.state.is_some() { PathBuf::new() } else { settings.folder().into() };
@@ -272,11 +283,18 @@ fn open_log(args: &Args, settings: &Settings, port: u16) -> anyhow::Result<Opene
         bytes: u64::from(server.keep_mb) * 1_000_000,
         commit_every: Duration::from_millis(server.commit_every_ms.into()),
     };
-    let opened = match folder {
-        None => Log::open(Memory::new("memory"), keep),
-        Some(folder) => on_disk(&folder, keep),
+    let opened = match &folder {
+        None => Log::open(Memory::new(run_id()), keep),
+        Some(folder) => on_disk(folder, keep),
     };
-    opened.map_err(|error| Failed::with(Exit::Failure, error.to_string()))
+    let opened = opened.map_err(|error| Failed::with(Exit::Failure, error.to_string()))?;
+    Ok((opened, folder))
+}
+
+/// Returns a name that no other run has: offsets of a log in memory mean nothing to the next one.
+fn run_id() -> String {
+    use std::hash::{BuildHasher, Hasher, RandomState};
+    format!("{:016x}", RandomState::new().build_hasher().finish())
 }
 
 #[cfg(feature = "sqlite")]
@@ -394,7 +412,9 @@ fn greet(hub: &Hub, control: Option<&ControlServer>) {
         let address = control.address();
         say(format_args!("control API at http://{address}/ ; `pblink monitor` shows the links"));
         if !address.ip().is_loopback() {
-            warning("the control API has no password, and others can reach it");
+            note(
+                "others can reach the control API: they need its token, which goes over the network unencrypted",
+            );
         }
     }
 }

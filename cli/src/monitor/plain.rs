@@ -6,7 +6,7 @@ use pblink_serve::control::Update;
 use tokio::sync::mpsc;
 
 use crate::output::times::{Zone, wall_ms};
-use crate::output::{events, json};
+use crate::output::{envelope, events};
 
 /// The look of the lines.
 #[derive(Debug, Clone)]
@@ -39,7 +39,7 @@ pub async fn follow(
         match update {
             Update::Event(event) => {
                 let line = match style.json {
-                    true => json::line(&*event)?,
+                    true => envelope::event(&event)?,
                     false => {
                         let time = style.zone.time(event.at_ms, (style.clock)());
                         format!("{time} {}", events::describe(&event.kind))

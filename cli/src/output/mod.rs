@@ -2,6 +2,7 @@
 
 pub mod cells;
 pub(crate) mod diagnostics;
+pub(crate) mod envelope;
 pub mod events;
 pub(crate) mod feed;
 pub(crate) mod json;

@@ -5,7 +5,7 @@ use std::io::{self, Write, stdout};
 use pblink_serve::consumers::Passed;
 use pblink_server::Event;
 
-use super::{events, json};
+use super::{envelope, events};
 
 /// Prints an event on stdout, as JSON if `as_json`, and flushes it.
 ///
@@ -23,7 +23,7 @@ pub(crate) fn print_event(event: &Event, as_json: bool) -> io::Result<()> {
 /// If `out` cannot be written.
 pub(crate) fn write_event(event: &Event, as_json: bool, out: &mut impl Write) -> io::Result<()> {
     if as_json {
-        writeln!(out, "{}", json::line(event)?)
+        writeln!(out, "{}", envelope::event(event)?)
     } else {
         writeln!(out, "{}", events::line(event))
     }
@@ -34,14 +34,10 @@ pub(crate) fn write_event(event: &Event, as_json: bool, out: &mut impl Write) ->
 /// # Errors
 /// If `out` cannot be written.
 pub(crate) fn write_passed(passed: &Passed, as_json: bool, out: &mut impl Write) -> io::Result<()> {
-    let received = matches!(passed, Passed::Received { .. });
     if as_json {
-        let kind = if received { "line_in" } else { "line_out" };
-        let (id, line) = (passed.client(), passed.text());
-        let object = serde_json::json!({ "event": kind, "id": id, "line": line });
-        writeln!(out, "{}", json::line(&object)?)
+        writeln!(out, "{}", envelope::passed(passed)?)
     } else {
-        let arrow = if received { "→" } else { "←" };
+        let arrow = if matches!(passed, Passed::Received { .. }) { "→" } else { "←" };
         writeln!(out, "{} {arrow} {}", events::id(passed.client()), events::clean(passed.text()))
     }
 }

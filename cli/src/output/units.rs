@@ -47,6 +47,11 @@ pub fn count(n: u64) -> String {
     }
 }
 
+/// Counts lines: `1 line`, `3 lines`.
+pub fn lines(n: u64) -> String {
+    if n == 1 { "1 line".to_owned() } else { format!("{n} lines") }
+}
+
 fn prefixed(n: u64) -> String {
     let (unit, prefix) = match n {
         0..1_000_000 => (1000, 'k'),

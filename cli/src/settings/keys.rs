@@ -14,7 +14,7 @@ use crate::address::{Control, is_host, parse_ip};
 pub(crate) type Entry = Key<Settings>;
 
 /// All keys, in the order of the template.
-pub(crate) static KEYS: [Entry; 19] = [
+pub(crate) static KEYS: [Entry; 21] = [
     Key {
         path: "server.host",
         rule: Rule::Text,
@@ -100,6 +100,23 @@ pub(crate) static KEYS: [Entry; 19] = [
         allowed: "",
         put: |s, _, v| set(&mut s.server.commit_every_ms, v.number()?),
         get: |s| Value::Integer(s.server.commit_every_ms.into()),
+    },
+    Key {
+        path: "control.token_file",
+        rule: Rule::Text,
+        allowed: "the path of the file with the token; \"\" is one in the state folder",
+        put: |s, _, v| {
+            let path = v.text().filter(|t| !t.contains(char::is_control))?;
+            set(&mut s.control.token_file, path.into())
+        },
+        get: |s| s.control.token_file.display().to_string().into(),
+    },
+    Key {
+        path: "control.hosts",
+        rule: Rule::Ids,
+        allowed: "a list of different host names of this machine, such as [\"pi.local\"]",
+        put: |s, _, v| set(&mut s.control.hosts, hosts(v)?),
+        get: |s| Value::List(s.control.hosts.iter().map(|h| h.as_str().into()).collect()),
     },
     Key {
         path: "wifi.ssid",
@@ -289,6 +306,18 @@ fn ids(value: &Value) -> Option<Vec<String>> {
         Some(id.to_owned())
     });
     ids.collect()
+}
+
+fn hosts(value: &Value) -> Option<Vec<String>> {
+    let Value::List(list) = value else {
+        return None;
+    };
+    let mut known = std::collections::BTreeSet::new();
+    let hosts = list.iter().map(|value| {
+        let host = value.text().filter(|host| is_host(host) && known.insert(*host))?;
+        Some(host.to_owned())
+    });
+    hosts.collect()
 }
 
 #[cfg(test)]

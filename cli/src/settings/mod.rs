@@ -67,6 +67,8 @@ pub const CONFIG_LINE_MAX: usize = pblink_protocol::i2c::MAX_PAYLOAD;
 pub struct Settings {
     /// `[server]`
     pub server: Server,
+    /// `[control]`
+    pub control: Control,
     /// `[wifi]`
     pub wifi: Wifi,
     /// `[board]`
@@ -150,6 +152,16 @@ impl Consumer {
     }
 }
 
+/// `[control]`: who may use the control API, whose address is in `[server]`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Control {
+    /// The file with the token as written, empty for the one in the state folder; [`Settings::token_path`]
+    /// resolves it.
+    pub token_file: PathBuf,
+    /// Names of hosts that are answered, beside this machine's for itself and addresses.
+    pub hosts: Vec<String>,
+}
+
 /// `[wifi]`: the network that the ESP8266 joins. The password is apart: [`Settings::password`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Wifi {
@@ -211,6 +223,7 @@ impl Default for Settings {
                 keep_mb: limits::KEEP_MB.default,
                 commit_every_ms: limits::COMMIT_EVERY.default,
             },
+            control: Control { token_file: PathBuf::new(), hosts: Vec::new() },
             wifi: Wifi { ssid: config.ssid.as_str().into(), secrets: "pblink.secrets.toml".into() },
             board: Board {
                 id: config.id.as_str().into(),
@@ -283,7 +296,7 @@ impl Settings {
                 Exit::Config,
                 format!(
                     "`server.control` is \"off\" in {file}, so that nothing can reach the server; give it \
-                     an address, or name one with --connect"
+                     an address, or name one with --url"
                 ),
             ));
         };
@@ -294,6 +307,12 @@ impl Settings {
             _ => {}
         }
         Ok(format!("http://{address}"))
+    }
+
+    /// Returns the file with the control API's token, if one is named: relative to the folder of `pblink.toml`.
+    pub fn token_path(&self) -> Option<PathBuf> {
+        let file = &self.control.token_file;
+        (!file.as_os_str().is_empty()).then(|| self.folder().join(file))
     }
 
     /// Returns the secrets file: relative to the folder of `pblink.toml`.
@@ -424,8 +443,8 @@ impl Settings {
             && !control.ip().is_loopback()
         {
             notes.push(format!(
-                "`server.control` = {control} has no password: whoever reaches that address can \
-                 watch and disturb the server"
+                "`server.control` = {control} can be reached by others: they need the token of `pblink serve`, \
+                 which goes over the network unencrypted"
             ));
         }
         notes

@@ -120,7 +120,9 @@ mod tests {
             names().unknown_key("server.colour").contains("the keys of [server] are host, port")
         );
         assert!(
-            names().unknown_key("colour").contains("the sections are server, wifi, board, link")
+            names()
+                .unknown_key("colour")
+                .contains("the sections are server, control, wifi, board, link")
         );
     }
 

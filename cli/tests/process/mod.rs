@@ -18,6 +18,8 @@ pub fn pblink(args: &[&str]) -> Command {
         command.args(["--default-signal=HUP", PBLINK]);
     }
     command.args(args).stdin(Stdio::null()).env_remove("PBLINK_LOG");
+    // Where a server in memory keeps its token.
+    command.env("XDG_RUNTIME_DIR", env!("CARGO_TARGET_TMPDIR")).env_remove("PBLINK_TOKEN");
     // No pblink.toml is to be found here, and no log of another server.
     command.current_dir(std::env::temp_dir());
     command.env("XDG_STATE_HOME", state_home()).env_remove("STATE_DIRECTORY");

@@ -1,6 +1,6 @@
 //! The answers of the control API about lines, links, consumers and the server.
 
-use pblink_server::{Cause, Layer, LinkState, LinkStatus};
+use pblink_server::{Cause, Event, Layer, LinkState, LinkStatus};
 use serde::{Deserialize, Serialize};
 
 use super::ServerInfo;
@@ -189,6 +189,13 @@ fn likely(layer: Layer) -> Likely {
         Layer::Wifi => Likely::WifiOrPower,
         Layer::Server => Likely::Server,
     }
+}
+
+/// Events of the past.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EventList {
+    /// The events, oldest first. They are numbered over all runs of a server whose log outlives it.
+    pub events: Vec<Event>,
 }
 
 /// A consumer of the log.

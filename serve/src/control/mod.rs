@@ -40,8 +40,8 @@ mod token;
 
 pub use crate::times::Rfc3339;
 pub use answers::{
-    Accepted, ConsumerInfo, ConsumerKind, ConsumerList, Decided, HeldLine, LastLine, Likely,
-    LinePage, LineRecord, LinkInfo, LogInfo, Observed, Refused, ServerAnswer, VERSION,
+    Accepted, ConsumerInfo, ConsumerKind, ConsumerList, Decided, EventList, HeldLine, LastLine,
+    Likely, LinePage, LineRecord, LinkInfo, LogInfo, Observed, Refused, ServerAnswer, VERSION,
 };
 pub use client::{Client, ClientError, LineQuery, Outgoing};
 pub use history::{EventStream, History, Notice};

@@ -5,8 +5,11 @@ use std::time::Duration;
 use reqwest::Method;
 use serde_json::json;
 
-use super::super::answers::{Accepted, ConsumerList, LinePage, LinkInfo};
-use super::{Client, ClientError, LIST, REQUEST, SMALL};
+use super::super::answers::{Accepted, ConsumerList, EventList, LinePage, LinkInfo};
+use super::{Client, ClientError, LIST, REQUEST, SMALL, selection};
+
+/// The longest wait of one request: a server that is silent for longer counts as gone.
+const WAIT: Duration = Duration::from_secs(10);
 
 /// A selection of lines.
 #[derive(Debug, Clone, Default)]
@@ -23,7 +26,7 @@ pub struct LineQuery<'a> {
     pub log: Option<&'a str>,
     /// The most lines; at most 1000.
     pub limit: usize,
-    /// The longest wait for a line.
+    /// The longest wait for a line, at most 10 s.
     pub wait: Duration,
 }
 
@@ -38,7 +41,7 @@ pub struct Outgoing<'a> {
     pub delivery: &'a str,
     /// A request with the same key within a day sends nothing again.
     pub key: &'a str,
-    /// The longest wait for the client's acknowledgement.
+    /// The longest wait for the client's acknowledgement, at most 10 s.
     pub wait: Duration,
 }
 
@@ -48,6 +51,7 @@ impl Client {
     /// # Errors
     /// [`ClientError::Refused`] with status 410 if lines were deleted, 409 if the place is one of another log.
     pub async fn lines(&self, query: &LineQuery<'_>) -> Result<LinePage, ClientError> {
+        let wait = query.wait.min(WAIT);
         let mut pairs = vec![("limit", query.limit.to_string())];
         let mut add = |key, value: Option<String>| pairs.extend(value.map(|value| (key, value)));
         match query.end {
@@ -59,10 +63,10 @@ impl Client {
         }
         add("client", query.client.map(str::to_owned));
         add("log", query.log.map(str::to_owned));
-        add("wait", (!query.wait.is_zero()).then(|| format!("{}ms", query.wait.as_millis())));
+        add("wait", (!wait.is_zero()).then(|| format!("{}ms", wait.as_millis())));
         let mut url = self.path("/api/v1/lines");
         url.query_pairs_mut().extend_pairs(&pairs);
-        let request = self.request(Method::GET, url).timeout(query.wait + REQUEST);
+        let request = self.request(Method::GET, url).timeout(wait + REQUEST);
         self.answer(request, LIST).await
     }
 
@@ -76,11 +80,11 @@ impl Client {
         if let Ok(mut path) = url.path_segments_mut() {
             path.push(outgoing.client).push("lines");
         }
-        let wait = format!("{}ms", outgoing.wait.as_millis());
-        url.query_pairs_mut().append_pair("wait", &wait);
+        let wait = outgoing.wait.min(WAIT);
+        url.query_pairs_mut().append_pair("wait", &format!("{}ms", wait.as_millis()));
         let body = json!({ "lines": outgoing.lines, "delivery": outgoing.delivery });
         let request = self.request(Method::POST, url).header("Idempotency-Key", outgoing.key);
-        self.answer(request.json(&body).timeout(outgoing.wait + REQUEST), SMALL).await
+        self.answer(request.json(&body).timeout(wait + REQUEST), SMALL).await
     }
 
     /// Returns all links with their last lines.
@@ -101,6 +105,35 @@ impl Client {
             path.push(id);
         }
         self.answer(self.request(Method::GET, url).timeout(REQUEST), SMALL).await
+    }
+
+    /// Returns the events of a client since `from`, as [`outages`](Self::outages) has it: those of earlier runs too, if
+    /// the server's log outlives it.
+    ///
+    /// # Errors
+    /// If the server cannot be reached, or `from` is no time.
+    pub async fn events_of(&self, client: &str, from: &str) -> Result<EventList, ClientError> {
+        let mut url = self.path("/api/v1/events");
+        url.query_pairs_mut().extend_pairs([("client", client), ("from", from)]);
+        let request = self.request(Method::GET, url).header("Accept", "application/json");
+        self.answer(request.timeout(REQUEST), LIST).await
+    }
+
+    /// Returns outages as CSV with a heading, as [`outages`](Self::outages).
+    ///
+    /// # Errors
+    /// If the server cannot be reached, or `since` is no time.
+    pub async fn outages_csv(
+        &self,
+        since: Option<&str>,
+        client: Option<&str>,
+    ) -> Result<Vec<u8>, ClientError> {
+        let mut url = self.path("/api/v1/outages");
+        url.query_pairs_mut().extend_pairs(selection(since, client));
+        let request = self.request(Method::GET, url).header("Accept", "text/csv").timeout(REQUEST);
+        let response = request.send().await.map_err(|error| self.unreachable(&error))?;
+        let response = self.check(response).await?;
+        self.body(response, LIST).await
     }
 
     /// Returns the consumers of the log.

@@ -1,18 +1,31 @@
-//! Events as a stream.
+//! Events as a stream, or those that are there.
 
+use axum::Json;
 use axum::body::Bytes;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
-use axum::response::Response;
+use axum::response::{IntoResponse, Response};
+use futures::FutureExt;
+use pblink_server::Event;
 use serde_json::json;
 
 use super::super::Notice;
-use super::query::{Parameters, Raw};
+use super::super::answers::EventList;
+use super::query::{Form, Parameters, Raw, form};
 use super::stream::{KEEP_ALIVE, frame, respond};
-use super::{Api, error};
+use super::{Api, error, unreadable};
+use crate::log::EventRow;
 
-/// Answers with the history, and then what happens.
+/// The most events of one answer.
+const MOST: u64 = 10_000;
+
+/// Answers with the history, and then what happens; with what was, for those who want JSON.
 pub(super) async fn events(State(api): State<Api>, raw: Raw, headers: HeaderMap) -> Response {
+    if form(&headers, &[Form::Json, Form::Stream]) == Some(Form::Json) {
+        return match list(&api, raw).await {
+            Ok(response) | Err(response) => response,
+        };
+    }
     let since = match Parameters::new(raw, &["since"])
         .and_then(|parameters| parameters.number("since", "the number of an event"))
     {
@@ -36,6 +49,42 @@ pub(super) async fn events(State(api): State<Api>, raw: Raw, headers: HeaderMap)
         Some((frame, (events, api)))
     });
     respond(&api, permit, frames)
+}
+
+/// Answers with events of the past, those of earlier runs of the server included if its log outlives it.
+async fn list(api: &Api, raw: Raw) -> Result<Response, Response> {
+    let parameters = Parameters::new(raw, &["from", "client", "limit"])?;
+    let from_ms = parameters.time("from")?.unwrap_or(0);
+    let limit = parameters.number("limit", "a number from 1 to 10000")?.unwrap_or(MOST);
+    let limit = limit.clamp(1, MOST) as usize;
+    let mut events = match api.source.log() {
+        Some(log) => {
+            let rows = log.events(from_ms, MOST as usize).await;
+            let rows = rows.map_err(|error| unreadable(&error))?;
+            let event = |row: EventRow| {
+                // A kind that this version does not know is left out.
+                let kind = serde_json::from_str(&row.json).ok()?;
+                Some(Event { seq: row.id, at_ms: row.at_ms, kind })
+            };
+            rows.into_iter().filter_map(event).collect::<Vec<_>>()
+        }
+        None => {
+            let mut past = api.source.history().subscribe();
+            let mut events = Vec::new();
+            while let Some(Some(notice)) = past.next().now_or_never() {
+                if let Notice::Event(event) = notice {
+                    events.push((*event).clone());
+                }
+            }
+            events.retain(|event| event.at_ms >= from_ms);
+            events
+        }
+    };
+    if let Some(client) = parameters.get("client") {
+        events.retain(|event| event.kind.id() == Some(client));
+    }
+    let events = events.split_off(events.len().saturating_sub(limit));
+    Ok(Json(EventList { events }).into_response())
 }
 
 /// Returns the number of the last event that the reader has. A browser's EventSource repeats its first URL when it

@@ -16,7 +16,7 @@ use super::events::last_event_id;
 use super::query::{Form, Parameters, Raw, form};
 use super::stream::{KEEP_ALIVE, frame, respond};
 use super::table::{csv, row};
-use super::{Api, error};
+use super::{Api, error, unreadable};
 use crate::log::{Kind, Line, Log, PageError};
 
 /// Lines of an answer, unless it asks for another number.
@@ -280,8 +280,4 @@ fn offsets(log: &Log, status: StatusCode, error: String) -> Response {
     let name = Some(log.name().to_string());
     let refused = Refused { error, log: name, first: Some(log.first()), head: Some(log.head()) };
     (status, Json(refused)).into_response()
-}
-
-fn unreadable(why: &dyn std::fmt::Display) -> Response {
-    error(StatusCode::INTERNAL_SERVER_ERROR, format!("the log cannot be read: {why}"))
 }

@@ -200,6 +200,11 @@ fn no_log() -> Response {
     error(StatusCode::NOT_IMPLEMENTED, "this server keeps no log of lines: `pblink serve` does")
 }
 
+/// Returns the answer of one whose log cannot be read.
+fn unreadable(why: &dyn std::fmt::Display) -> Response {
+    error(StatusCode::INTERNAL_SERVER_ERROR, format!("the log cannot be read: {why}"))
+}
+
 /// Returns the answer of one that stops.
 fn stopping() -> Response {
     let mut response = error(StatusCode::SERVICE_UNAVAILABLE, "the server is stopping");
