@@ -158,7 +158,7 @@ fn monitor_takes_the_address_from_the_configuration() {
     let mut said = String::new();
     output.stderr.as_slice().read_to_string(&mut said).unwrap();
     assert_eq!(output.status.code(), Some(3), "{said}");
-    assert!(said.contains("\"off\" in off.toml") && said.contains("--connect"), "{said}");
+    assert!(said.contains("\"off\" in off.toml") && said.contains("--url"), "{said}");
 }
 
 #[test]

@@ -60,6 +60,15 @@ fn help_of_the_verbs_of_the_link() {
 }
 
 #[test]
+fn help_of_the_verbs_that_speak_to_a_server() {
+    check_help(&["send"]);
+    check_help(&["tail"]);
+    check_help(&["status"]);
+    check_help(&["outages"]);
+    check_help(&["history"]);
+}
+
+#[test]
 fn help_of_building_and_flashing() {
     check_help(&["build"]);
     check_help(&["flash"]);
