@@ -255,3 +255,31 @@ async fn metrics_show_the_log_and_its_consumers() {
     let ready = rig.http.get(rig.url("/readyz")).send().await.unwrap();
     assert_eq!(ready.status(), 200);
 }
+
+#[tokio::test]
+async fn events_of_the_past_are_a_list_for_those_who_want_json() {
+    let rig = Rig::start().await;
+    let _a = rig.board("a", &["one"]).await;
+    let _b = rig.board("b", &["two"]).await;
+    let ask = async |query: &str| {
+        let request = rig.http.get(rig.url(&format!("/api/v1/events?{query}")));
+        crate::answer(request.header("Accept", "application/json")).await
+    };
+    let list = soon(async {
+        loop {
+            let (status, body) = ask("client=b&from=1h").await;
+            assert_eq!(status, 200, "{body}");
+            let list = body["events"].as_array().unwrap().clone();
+            // They reach the log within a second.
+            if !list.is_empty() {
+                return list;
+            }
+        }
+    })
+    .await;
+    assert!(list.iter().all(|event| event["id"] == "b"), "{list:?}");
+    let (_, one) = ask("limit=1").await;
+    assert_eq!(one["events"].as_array().unwrap().len(), 1);
+    let (status, body) = ask("from=then").await;
+    assert_eq!(status, 400, "{body}");
+}

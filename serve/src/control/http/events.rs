@@ -1,5 +1,7 @@
 //! Events as a stream, or those that are there.
 
+use std::collections::VecDeque;
+
 use axum::Json;
 use axum::body::Bytes;
 use axum::extract::State;
@@ -15,6 +17,9 @@ use super::query::{Form, Parameters, Raw, form};
 use super::stream::{KEEP_ALIVE, frame, respond};
 use super::{Api, error, unreadable};
 use crate::log::EventRow;
+
+/// Events that are read from the log at once.
+const PAGE: usize = 1000;
 
 /// The most events of one answer.
 const MOST: u64 = 10_000;
@@ -57,33 +62,45 @@ async fn list(api: &Api, raw: Raw) -> Result<Response, Response> {
     let from_ms = parameters.time("from")?.unwrap_or(0);
     let limit = parameters.number("limit", "a number from 1 to 10000")?.unwrap_or(MOST);
     let limit = limit.clamp(1, MOST) as usize;
-    let mut events = match api.source.log() {
+    let client = parameters.get("client");
+    let fits = |event: &Event| {
+        event.at_ms >= from_ms && client.is_none_or(|client| event.kind.id() == Some(client))
+    };
+    // The newest that fit.
+    let mut events = VecDeque::new();
+    let mut keep = |event: Event| {
+        if fits(&event) {
+            if events.len() == limit {
+                events.pop_front();
+            }
+            events.push_back(event);
+        }
+    };
+    match api.source.log() {
         Some(log) => {
-            let rows = log.events(from_ms, MOST as usize).await;
-            let rows = rows.map_err(|error| unreadable(&error))?;
-            let event = |row: EventRow| {
-                // A kind that this version does not know is left out.
-                let kind = serde_json::from_str(&row.json).ok()?;
-                Some(Event { seq: row.id, at_ms: row.at_ms, kind })
-            };
-            rows.into_iter().filter_map(event).collect::<Vec<_>>()
+            let mut after = 0;
+            loop {
+                let rows = log.events(after, PAGE).await.map_err(|error| unreadable(&error))?;
+                let Some(last) = rows.last() else { break };
+                after = last.id;
+                for EventRow { id: seq, at_ms, json } in rows {
+                    // A kind that this version does not know is left out.
+                    if let Ok(kind) = serde_json::from_str(&json) {
+                        keep(Event { seq, at_ms, kind });
+                    }
+                }
+            }
         }
         None => {
             let mut past = api.source.history().subscribe();
-            let mut events = Vec::new();
             while let Some(Some(notice)) = past.next().now_or_never() {
                 if let Notice::Event(event) = notice {
-                    events.push((*event).clone());
+                    keep((*event).clone());
                 }
             }
-            events.retain(|event| event.at_ms >= from_ms);
-            events
         }
-    };
-    if let Some(client) = parameters.get("client") {
-        events.retain(|event| event.kind.id() == Some(client));
     }
-    let events = events.split_off(events.len().saturating_sub(limit));
+    let events = events.into();
     Ok(Json(EventList { events }).into_response())
 }
 
