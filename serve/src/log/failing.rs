@@ -8,9 +8,12 @@ use tokio::sync::Notify;
 use super::{Log, wall_ms};
 use crate::times::Rfc3339;
 
+/// Faults by consumer and client.
+type Faults = BTreeMap<(Arc<str>, Arc<str>), Fault>;
+
 /// The lines on which consumers fail, by consumer and client: one for each.
 #[derive(Debug, Default)]
-pub(super) struct Failing(Mutex<BTreeMap<(Arc<str>, Arc<str>), Fault>>);
+pub(super) struct Failing(Mutex<Faults>);
 
 #[derive(Debug)]
 struct Fault {
@@ -68,7 +71,7 @@ fn list(clients: &[String]) -> String {
 }
 
 impl Failing {
-    fn lock(&self) -> MutexGuard<'_, BTreeMap<(Arc<str>, Arc<str>), Fault>> {
+    fn lock(&self) -> MutexGuard<'_, Faults> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
