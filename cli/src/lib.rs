@@ -20,6 +20,7 @@ mod duration;
 pub mod exit;
 pub mod global;
 pub mod hardware;
+mod look;
 pub mod monitor;
 pub mod output;
 mod runtime;

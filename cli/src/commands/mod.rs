@@ -7,7 +7,6 @@ pub mod extras;
 pub mod firmware;
 pub mod flash;
 pub mod history;
-pub mod look;
 pub mod monitor;
 pub mod new;
 pub mod outages;

@@ -2,9 +2,9 @@
 
 use std::io::stdout;
 
-use crate::commands::look::LookArgs;
 use crate::exit::Exit;
 use crate::global::Global;
+use crate::look::LookArgs;
 use crate::monitor::{self, Options, plain, takes_screens};
 use crate::output::diagnostics::screen_is_on;
 use crate::runtime;

@@ -21,10 +21,10 @@ use tokio::time::{Instant, timeout_at};
 use tokio_util::sync::CancellationToken;
 
 use crate::address::{Control, Listen};
-use crate::commands::look::LookArgs;
 use crate::descriptors;
 use crate::exit::{Exit, Failed};
 use crate::global::Global;
+use crate::look::LookArgs;
 use crate::monitor;
 use crate::output::diagnostics::{newline, note, say, screen_is_on, warning};
 use crate::output::feed::Feed;

@@ -3,10 +3,11 @@
 use std::collections::{BTreeMap, HashMap, VecDeque};
 
 use pblink_serve::control::{End, LastLine, LinkReports, Outage, Sample, ServerInfo, Update};
-use pblink_server::{Cause, Event, EventKind, Layer, LinkState, LinkStatus};
+use pblink_server::{Event, EventKind, LinkState, LinkStatus};
 
-use super::groups::{self, Group};
-use super::order::id_order;
+use super::entry::{LogEntry, Tone};
+use super::groups;
+use super::ids::id_order;
 use super::rates::Rates;
 use crate::output::events;
 
@@ -59,42 +60,6 @@ pub struct Reports {
     earlier_boots: u64,
     /// Nothing has come from this run of the server yet.
     is_old: bool,
-}
-
-/// Look of an entry of the log.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Tone {
-    /// As it is.
-    Plain,
-    /// Something works again.
-    Good,
-    /// Something is down.
-    Bad,
-    /// Something that should not be.
-    Warning,
-    /// The monitor's own words.
-    Own,
-}
-
-/// One line of the log.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct LogEntry {
-    /// Counts up, so that a selection holds while new ones come.
-    pub key: u64,
-    /// Wall clock.
-    pub at_ms: u64,
-    /// The client's id, if it concerns one.
-    pub id: Option<String>,
-    /// The text without the id, safe to show.
-    pub text: String,
-    /// The text with the id, safe to show.
-    pub whole: String,
-    /// Its look.
-    pub tone: Tone,
-    /// Cause and layer, if it is the begin of an outage.
-    pub began: Option<(Cause, Layer)>,
-    /// The links, if it concerns several that went down together.
-    pub group: Option<Box<Group>>,
 }
 
 impl LogEntry {

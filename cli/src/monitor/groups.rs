@@ -4,24 +4,13 @@ use std::collections::{BTreeSet, VecDeque};
 
 use pblink_server::{Cause, Layer};
 
-use super::data::{LogEntry, Tone};
+use super::entry::{Group, LogEntry, Tone};
 use crate::output::{events, units};
 
 /// Outages with the same cause that begin within this time are one, in milliseconds.
 const TOGETHER_MS: u64 = 2000;
 /// Fewer links are no group.
 const SMALLEST: usize = 3;
-
-/// Links that went down together.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Group {
-    cause: Cause,
-    layer: Layer,
-    links: BTreeSet<String>,
-    /// Those that are still down.
-    down: BTreeSet<String>,
-    longest_ms: u64,
-}
 
 impl Group {
     fn new(cause: Cause, layer: Layer) -> Self {

@@ -1,6 +1,6 @@
 //! Keys and what follows from them, independent of the terminal library.
 
-use super::export::Export;
+use super::file::Export;
 
 /// A key, independent of the terminal library.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

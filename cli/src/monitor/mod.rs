@@ -5,9 +5,11 @@
 //! the same events as lines where there is none.
 
 mod data;
-mod export;
+mod entry;
+mod file;
 mod filter;
 mod groups;
+mod ids;
 mod keys;
 mod model;
 mod order;
@@ -19,10 +21,10 @@ mod terminal;
 mod timeline;
 pub mod view;
 
-pub use data::{Connection, Data, LogEntry, Now, OutageKey, Reports, Tone};
-pub use export::{Export, Form};
+pub use data::{Connection, Data, Now, OutageKey, Reports};
+pub use entry::{Group, LogEntry, Tone};
+pub use file::{Export, Form};
 pub use filter::{Pattern, States};
-pub use groups::Group;
 pub use keys::{Action, ExtraKey, Key, Tab};
 pub use model::Model;
 pub use order::{DayOrder, LinkOrder, OutageOrder, Sorted};

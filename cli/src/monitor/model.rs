@@ -2,14 +2,15 @@
 
 use pblink_serve::control::Update;
 
-use super::data::{Data, Now, OutageKey, Tone};
-use super::export;
+use super::data::{Data, Now, OutageKey};
+use super::entry::Tone;
 use super::filter::{Pattern, States};
 use super::keys::{ExtraKey, Tab};
 use super::order::{DayOrder, LinkOrder, OutageOrder, Sorted};
 use super::passing::{Seen, Watched};
 use crate::output::{events, times::Zone};
 
+mod export;
 mod press;
 mod rows;
 

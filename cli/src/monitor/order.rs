@@ -6,6 +6,7 @@ use pblink_serve::control::{End, Outage};
 use pblink_server::{LinkState, LinkStatus};
 
 use super::data::Data;
+use super::ids::id_order;
 use super::timeline::Day;
 
 /// The column by which links are sorted.
@@ -198,10 +199,4 @@ impl<O> Sorted<O> {
     pub fn sign(&self) -> &'static str {
         if self.reverse { "▲" } else { "▼" }
     }
-}
-
-/// Returns the sort key of an id. Ids are often numbers; 10 should follow 9. Other ids come after the numbers.
-pub(super) fn id_order(id: &str) -> (bool, u64, &str) {
-    let number = id.parse().ok();
-    (number.is_none(), number.unwrap_or(0), id)
 }

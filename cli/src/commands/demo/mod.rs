@@ -11,9 +11,9 @@ use pblink_serve::control::{self, ControlServer, Notice, Source};
 use pblink_serve::hub::Hub;
 use tokio::sync::mpsc;
 
-use crate::commands::look::LookArgs;
 use crate::exit::Exit;
 use crate::global::Global;
+use crate::look::LookArgs;
 use crate::monitor::{self, ExtraKey, Options, takes_screens};
 use crate::output::diagnostics::{newline, screen_is_on};
 use crate::output::printer::print_event;

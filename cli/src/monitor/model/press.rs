@@ -1,7 +1,7 @@
 //! The effects of the keys.
 
-use super::{LINE, Mode, Model};
-use crate::monitor::export::{self, Form};
+use super::{LINE, Mode, Model, export};
+use crate::monitor::file::Form;
 use crate::monitor::filter::States;
 use crate::monitor::keys::{Action, Key, Tab};
 use crate::monitor::order::Sorted;

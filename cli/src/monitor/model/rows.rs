@@ -5,7 +5,8 @@ use std::collections::HashMap;
 use pblink_serve::control::{End, Outage};
 
 use super::Model;
-use crate::monitor::data::{LogEntry, OutageKey};
+use crate::monitor::data::OutageKey;
+use crate::monitor::entry::LogEntry;
 use crate::monitor::filter::States;
 use crate::monitor::keys::Tab;
 use crate::monitor::order::{DayOrder, LinkOrder, OutageOrder};

@@ -8,7 +8,7 @@ use ratatui::widgets::{Paragraph, Wrap};
 use super::lists::nothing_passes;
 use super::theme::{Theme, mark};
 use super::{Position, put, say, table};
-use crate::monitor::data::LogEntry;
+use crate::monitor::entry::LogEntry;
 use crate::monitor::model::Model;
 use crate::output::cells;
 

@@ -5,7 +5,7 @@
 use pblink_server::LinkState;
 use ratatui::style::{Color, Modifier, Style};
 
-use crate::monitor::data::Tone;
+use crate::monitor::entry::Tone;
 
 /// Styles of the screen, with or without colours.
 #[derive(Debug, Clone, Copy)]

@@ -3,30 +3,9 @@
 use pblink_serve::control::Rfc3339;
 use serde_json::{Map, Value, json};
 
-use super::keys::Tab;
-use super::model::Model;
-
-/// The form of an export.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Form {
-    /// A list of objects.
-    Json,
-    /// A table with a heading.
-    Csv,
-}
-
-/// A file that the user wants.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Export {
-    /// Its name, without the ending: `pblink-links-20260301-120000`.
-    pub stem: String,
-    /// Its ending.
-    pub ending: &'static str,
-    /// Rows in it.
-    pub rows: usize,
-    /// Its contents.
-    pub text: String,
-}
+use super::Model;
+use crate::monitor::file::{Export, Form};
+use crate::monitor::keys::Tab;
 
 /// Returns the rows that the screen shows, those included for which it has no room.
 pub(super) fn export(model: &Model, form: Form) -> Export {
@@ -60,7 +39,7 @@ fn rows(model: &Model) -> (&'static str, Vec<Value>) {
     let value = |row: &dyn erased::Row| row.value();
     let log = || {
         let entries = model.log_rows().into_iter();
-        let row = |entry: &super::LogEntry| {
+        let row = |entry: &crate::monitor::LogEntry| {
             let time = Rfc3339(entry.at_ms).to_string();
             json!({ "time": time, "at_ms": entry.at_ms, "id": entry.id, "text": entry.whole })
         };
