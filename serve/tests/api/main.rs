@@ -5,6 +5,7 @@ mod board;
 
 mod access;
 mod consumers;
+mod documented;
 mod lines;
 mod send;
 #[cfg(feature = "sqlite")]

@@ -47,10 +47,10 @@ impl Writer {
                 for consumer in moved {
                     self.note_place(&consumer);
                 }
+                self.publish();
             }
             Err(error) => return Err(error),
         }
-        self.publish();
         Ok(())
     }
 
@@ -142,17 +142,6 @@ impl Writer {
         for row in &commit.outbox {
             self.clients.entry(Arc::clone(&row.client)).or_default().outbox.push(row);
         }
-        for reply in replies {
-            match reply {
-                Reply::Released { rows, to } => drop(to.send(Ok(rows.len()))),
-                Reply::Progress(to) | Reply::Step { to, .. } => drop(to.send(Ok(()))),
-                Reply::Sent { client, row, repeated, to } => {
-                    let (done, waiting) = oneshot::channel();
-                    self.clients.entry(client).or_default().outbox.wait(row, done);
-                    drop(to.send(Ok(Sent { row, repeated, done: waiting })));
-                }
-            }
-        }
         let mut hungry: Vec<Arc<str>> = pending.added.into_keys().collect();
         for batch in &batches {
             if let Some((id, _)) = self.clients.get_key_value(batch.client())
@@ -172,6 +161,19 @@ impl Writer {
             let mut known = lock(&self.shared.clients);
             for id in &hungry {
                 known.note_waiting(id, self.clients.get(id).map_or(0, |c| c.outbox.len()));
+            }
+        }
+        // Whoever gets an answer and looks sees what it is about.
+        self.publish();
+        for reply in replies {
+            match reply {
+                Reply::Released { rows, to } => drop(to.send(Ok(rows.len()))),
+                Reply::Progress(to) | Reply::Step { to, .. } => drop(to.send(Ok(()))),
+                Reply::Sent { client, row, repeated, to } => {
+                    let (done, waiting) = oneshot::channel();
+                    self.clients.entry(client).or_default().outbox.wait(row, done);
+                    drop(to.send(Ok(Sent { row, repeated, done: waiting })));
+                }
             }
         }
         if self.engine.is_durable() {
