@@ -19,6 +19,10 @@ pub(super) async fn run(lane: Lane) {
             match lane.done(line.offset, vec![echo]).await {
                 Ok(()) => break,
                 Err(SendError::OutboxFull { .. } | SendError::DiskFull) => {
+                    // A server that stops does not wait for a board: the line is not done, and comes again.
+                    if lane.ending().is_cancelled() {
+                        return;
+                    }
                     tokio::time::sleep(RETRY).await;
                 }
                 Err(SendError::Stopped) => return,

@@ -296,7 +296,11 @@ fn run(kills: u64, fault: Fault) -> Ledger {
         };
         accounts.into_iter().map(Result::unwrap).collect()
     });
-    server.stop();
+    match fault {
+        Fault::None => server.stop(),
+        // What such a server has lost, it may wait for.
+        Fault::Eager => server.kill(),
+    }
     let mut by_client: HashMap<String, Vec<String>> = HashMap::new();
     let mut last = 0;
     for line in read(&path) {
