@@ -1,4 +1,4 @@
-//! What was: last lines, the last 24 hours, curves, outages of many links, and files of all that.
+//! The past on the screen: last lines, the last 24 hours, curves, outages of many links, and files of all that.
 
 mod monitor_fixture;
 

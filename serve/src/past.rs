@@ -1,4 +1,4 @@
-//! What earlier servers have left in the log: their events, and the time in which none was running.
+//! The past in the log: events of earlier servers, and the time in which none was running.
 
 use std::collections::HashMap;
 
@@ -23,7 +23,7 @@ pub(crate) struct Recalled {
     pub outages: HashMap<String, u64>,
 }
 
-/// What the events say about the end of the last server.
+/// End of the last server, from the events.
 #[derive(Debug, Default)]
 struct Ended {
     any: bool,

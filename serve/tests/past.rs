@@ -1,4 +1,4 @@
-//! What happened before a server was started again: its history comes out of the log.
+//! The history of earlier runs comes out of the log.
 #![cfg(feature = "sqlite")]
 
 use std::path::Path;

@@ -1,4 +1,4 @@
-//! What the user wants to see: a pattern and a state.
+//! The choice of rows: a pattern and a state.
 
 use pblink_server::LinkState;
 use regex::{Regex, RegexBuilder};

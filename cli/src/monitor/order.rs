@@ -89,7 +89,7 @@ fn rank(state: LinkState) -> u8 {
     }
 }
 
-/// What is not known comes last.
+/// Unknown values come last.
 fn known(value: Option<u64>) -> (bool, Option<u64>) {
     (value.is_none(), value)
 }

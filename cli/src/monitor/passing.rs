@@ -113,7 +113,7 @@ impl Watched {
     }
 }
 
-/// What a watcher has seen: the link, and its lines or why there are none.
+/// View of a watcher: the link, and its lines or why there are none.
 pub type Seen = (String, Result<Vec<Passed>, String>);
 
 /// Follows the lines of a link until the receiver is dropped.

@@ -14,7 +14,7 @@ workloads: flood single down accept idle; without one, all of them
   --seconds S   for so long each time (default 2)
   --clients N   instead of 100, and of 10000 idle ones";
 
-/// What is to be measured, and how.
+/// Choice of measurements.
 #[derive(Debug)]
 pub struct Options {
     pub workloads: Vec<Workload>,

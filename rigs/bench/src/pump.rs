@@ -12,7 +12,7 @@ use tokio::net::TcpStream;
 use crate::histogram::Histogram;
 use crate::wire::{Acks, Ring, Wire};
 
-/// What all connections of a process have done.
+/// Work of all connections of a process.
 #[derive(Debug, Default)]
 pub struct Totals {
     /// Lines acknowledged, or connections made.

@@ -1,4 +1,4 @@
-//! What the clients say: the link's lines, or MQTT 3.1.1 with QoS 1. All of it is made beforehand, so that a client
+//! The clients' words: the link's lines, or MQTT 3.1.1 with QoS 1. All of it is made beforehand, so that a client
 //! only copies bytes.
 
 use std::io::Write;

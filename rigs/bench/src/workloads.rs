@@ -95,7 +95,7 @@ impl Workload {
     }
 }
 
-/// What was done within some time.
+/// Work done within some time.
 struct Work {
     count: f64,
     elapsed: f64,

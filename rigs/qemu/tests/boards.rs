@@ -153,7 +153,7 @@ async fn the_server_is_stopped_in_full_flow() {
     link.finish_exactly_once().await;
 }
 
-/// What was acknowledged is in the log, and so are the lines that follow from it.
+/// Acknowledged lines are in the log, and so are the lines that follow from it.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_server_is_killed_in_full_flow() {
     let Some(mut link) = Link::start(false).await else { return };

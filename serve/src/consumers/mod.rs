@@ -120,7 +120,7 @@ impl Passed {
     }
 }
 
-/// What a consumer does with lines.
+/// Use that a consumer makes of lines.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Kind {
     /// One of those that are built in.
@@ -134,7 +134,7 @@ pub enum Kind {
 pub struct Consumer {
     /// Its name, under which the log keeps its place.
     pub name: String,
-    /// What it does.
+    /// Its use of lines.
     pub kind: Kind,
     /// The clients whose lines it takes; none: all.
     pub clients: Vec<String>,

@@ -80,9 +80,9 @@ pub struct LinkInfo {
     /// State and counters.
     #[serde(flatten)]
     pub status: LinkStatus,
-    /// What the server knows: it sees TCP only.
+    /// State as the server knows it: it sees TCP only.
     pub observed: Observed,
-    /// What is likely down: a guess, corrected by what the board reports when it is back.
+    /// Layer that is likely down: a guess, corrected by what the board reports when it is back.
     pub likely: Option<Likely>,
     /// Lines to the client that it has not acknowledged, those included that are not sent yet.
     pub waiting: u64,
@@ -105,7 +105,7 @@ pub struct LastLine {
     pub text: String,
 }
 
-/// What the server has seen of a link.
+/// State of a link as the server has seen it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
@@ -129,7 +129,7 @@ pub enum Observed {
     Other,
 }
 
-/// What is likely down.
+/// Layer that is likely down.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
@@ -324,7 +324,7 @@ pub struct ServerAnswer {
 /// A refusal of the control API.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Refused {
-    /// What is wrong, and what to do.
+    /// The mistake, and its remedy.
     pub error: String,
     /// The log's name, where offsets are concerned.
     #[serde(default, skip_serializing_if = "Option::is_none")]

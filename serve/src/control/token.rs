@@ -30,7 +30,7 @@ pub enum TokenError {
     File {
         /// The file.
         path: String,
-        /// What is wrong, and what to do.
+        /// The mistake, and its remedy.
         why: String,
     },
 }

@@ -151,7 +151,7 @@ pub struct Opened {
     pub log: Log,
     /// The sessions, for [`Builder::restore_states`](pblink_server::Builder::restore_states).
     pub sessions: Vec<(String, SessionState)>,
-    /// What the last server has left, for [`Hub::resume`](crate::hub::Hub::resume).
+    /// Marks that the last server has left, for [`Hub::resume`](crate::hub::Hub::resume).
     pub past: Past,
 }
 

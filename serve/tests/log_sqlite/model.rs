@@ -13,7 +13,7 @@ use pblink_server::Delivery;
 const CLIENTS: [&str; 5] = ["kitchen", "attic", "ünïcödé", "a\0b", "x"];
 const CONSUMERS: [&str; 3] = ["print", "mqtt", "exec"];
 
-/// What the writer knows: where offsets, rows and events go on.
+/// Places that the writer knows: where offsets, rows and events go on.
 struct Writer {
     random: Rng,
     next: u64,

@@ -1,4 +1,4 @@
-//! What is deleted, and what is never.
+//! Deletion: of what is old, and never of more.
 
 use pblink_serve::log::{Commit, Engine, EventRow, KeyRow, Retention, Sqlite};
 

@@ -53,7 +53,7 @@ pub struct Args {
     /// The folder.
     #[command(flatten)]
     pub folder: FolderArgs,
-    /// What to do.
+    /// The action.
     #[command(subcommand)]
     pub what: What,
 }

@@ -24,7 +24,7 @@ pub struct OutboxArgs {
     /// The folder.
     #[command(flatten)]
     pub folder: FolderArgs,
-    /// What to do.
+    /// The action.
     #[command(subcommand)]
     pub what: What,
 }

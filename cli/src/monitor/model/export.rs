@@ -1,4 +1,4 @@
-//! What is on the screen, as JSON or CSV.
+//! The rows of the screen, as JSON or CSV.
 
 use pblink_serve::control::Rfc3339;
 use serde_json::{Map, Value, json};

@@ -124,7 +124,7 @@ struct All {
     lost: u64,
 }
 
-/// How the life of a program has ended.
+/// End of a program's life.
 enum End {
     Over,
     Ended(String),

@@ -30,7 +30,7 @@ const MAX_STDERR: usize = 1000;
 const STDERR_LINES: u32 = 50;
 const STDERR_EVERY: Duration = Duration::from_millis(100);
 
-/// What a program is told by its environment and its diagnostics are called.
+/// Names of a program: in its environment, and in its diagnostics.
 #[derive(Debug, Clone)]
 pub(super) struct Launch {
     /// For `sh -c`.
@@ -81,7 +81,7 @@ impl Drop for Group {
 #[derive(Debug)]
 pub(super) struct Input {
     pipe: pipe::Sender,
-    /// What is to be written next.
+    /// Bytes to be written next.
     rest: Vec<u8>,
     written: u64,
 }

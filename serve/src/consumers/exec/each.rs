@@ -20,7 +20,7 @@ const AHEAD: usize = 64;
 /// Lines of a program that are put into the log at once.
 const BATCH: usize = 64;
 
-/// How the life of a program has ended.
+/// End of a program's life.
 #[derive(Debug)]
 enum End {
     /// There are no more lines, or the log has ended.

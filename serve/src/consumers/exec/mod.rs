@@ -101,7 +101,7 @@ impl Exec {
     }
 }
 
-/// What the programs of one consumer have in common.
+/// Parts that the programs of one consumer share.
 #[derive(Debug)]
 struct Shop {
     launch: Launch,

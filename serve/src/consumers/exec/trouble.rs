@@ -30,7 +30,7 @@ pub(super) struct Trouble {
     skip: Option<Arc<Notify>>,
 }
 
-/// What to do with a line.
+/// Next step with a line.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Turn {
     /// Try it.

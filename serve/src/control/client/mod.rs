@@ -70,7 +70,7 @@ pub enum ClientError {
     Refused {
         /// HTTP status.
         status: u16,
-        /// What is wrong, and what to do, in the server's words.
+        /// The mistake and its remedy, in the server's words.
         message: String,
     },
     /// An event stream ended.

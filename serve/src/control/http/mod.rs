@@ -62,7 +62,7 @@ pub struct ControlServer {
     task: JoinHandle<()>,
 }
 
-/// What all requests share.
+/// Parts that all requests share.
 #[derive(Clone)]
 struct Api {
     source: Arc<dyn Source>,

@@ -1,4 +1,4 @@
-//! What people decide on the log of a running server: a client goes for good, and lines that a restore has left
+//! Decisions on the log of a running server: a client goes for good, and lines that a restore has left
 //! undetermined are sent or dropped.
 
 use axum::Json;

@@ -21,7 +21,7 @@ pub struct Outage {
     pub layer: Option<Layer>,
     /// Why the server thought so; `None` if the begin was not seen.
     pub cause: Option<Cause>,
-    /// What the board's first report after the outage has shown.
+    /// Finding from the board's first report after the outage.
     pub finding: Option<Finding>,
 }
 

@@ -1,4 +1,4 @@
-//! What people do with a log beside running a server on it: look at it, put a backup in its place, and decide on
+//! Work on a log beside running a server on it: to look at it, put a backup in its place, and decide on
 //! lines that a restore has left undetermined.
 
 use std::path::{Path, PathBuf};
