@@ -59,13 +59,7 @@ impl Shop {
 
 /// Waits until the log knows that a consumer has come to this offset.
 async fn consumed(station: &Station, offset: u64) {
-    soon(async {
-        while station.log.status().consumers.iter().any(|consumer| consumer.offset < offset) {
-            // The writer shows it with its next commit.
-            tokio::time::sleep(Duration::from_millis(10)).await;
-        }
-    })
-    .await;
+    soon(station.log.wait_for(|status| status.consumers.iter().all(|c| c.offset >= offset))).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

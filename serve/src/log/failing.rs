@@ -144,12 +144,18 @@ impl Log {
             (fault.offset, fault.since_ms, fault.skip) = (offset, wall_ms(), false);
         }
         fault.why = why;
-        Arc::clone(&fault.changed)
+        let changed = Arc::clone(&fault.changed);
+        drop(faults);
+        self.shared.status.send_modify(|_| {});
+        changed
     }
 
     /// Notes that a consumer does not fail on a line of this client any more.
     pub(crate) fn works(&self, consumer: &Arc<str>, client: &Arc<str>) {
-        self.shared.failing.lock().remove(&(Arc::clone(consumer), Arc::clone(client)));
+        let fault = self.shared.failing.lock().remove(&(Arc::clone(consumer), Arc::clone(client)));
+        if fault.is_some() {
+            self.shared.status.send_modify(|_| {});
+        }
     }
 
     /// Returns true, once, if a line is to be passed over.
@@ -159,6 +165,8 @@ impl Log {
         let asked = faults.get(&key).is_some_and(|fault| fault.skip && fault.offset == offset);
         if asked {
             faults.remove(&key);
+            drop(faults);
+            self.shared.status.send_modify(|_| {});
         }
         asked
     }

@@ -96,7 +96,8 @@ struct Shared {
     head: watch::Sender<u64>,
     ring: Mutex<Ring>,
     reader: Arc<dyn Reader>,
-    status: Mutex<Status>,
+    /// Changed with each commit, and with what is known of failing consumers.
+    status: watch::Sender<Status>,
     clients: Mutex<Clients>,
     failing: Failing,
     /// Why the writer has ended, once it has by itself.
@@ -302,7 +303,7 @@ impl Log {
             head: watch::Sender::new(head),
             ring: Mutex::new(Ring::new(head)),
             reader: engine.reader(),
-            status: Mutex::default(),
+            status: watch::Sender::default(),
             clients: Mutex::default(),
             failing: Failing::default(),
             failed: watch::Sender::new(None),
@@ -344,11 +345,29 @@ impl Log {
 
     /// Returns the state of the log.
     pub fn status(&self) -> Status {
-        let mut status = lock(&self.shared.status).clone();
+        let mut status = self.shared.status.borrow().clone();
         for consumer in &mut status.consumers {
             consumer.failing = self.shared.failing.describe(&consumer.name);
         }
         status
+    }
+
+    /// Waits until the state is as `wanted`, and returns it. The state that it has when the log ends is the last.
+    pub async fn wait_for(&self, wanted: impl Fn(&Status) -> bool) -> Status {
+        let mut changes = self.shared.status.subscribe();
+        let mut failed = self.shared.failed.subscribe();
+        loop {
+            changes.mark_unchanged();
+            let status = self.status();
+            if wanted(&status) || self.shared.failed.borrow().is_some() {
+                return status;
+            }
+            tokio::select! {
+                // An error is impossible: `self` holds the sender.
+                _ = changes.changed() => {}
+                _ = failed.changed() => {}
+            }
+        }
     }
 
     /// Returns what is known of a client's lines.

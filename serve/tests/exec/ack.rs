@@ -4,8 +4,9 @@ use pblink_serve::consumers::Exec;
 use tempfile::tempdir;
 
 use crate::board::Board;
+use crate::board::soon;
 use crate::engine::Disk;
-use crate::shop::{Pen, Shop, eventually, program};
+use crate::shop::{Pen, Shop, program};
 
 const DONE: &str = r#"echo '{"pblink":"done"}'"#;
 
@@ -118,7 +119,7 @@ async fn an_acknowledgement_waits_for_room_in_the_outbox() {
     let mut board = Board::connect(&shop.station, "1").await;
     board.say("00first").await;
     board.say("01second").await;
-    eventually(|| (shop.station.log.status().waiting == 600).then_some(())).await;
+    soon(shop.station.log.wait_for(|status| status.waiting == 600)).await;
     shop.until(|status| status.offset == 1).await;
     drop(board);
     let mut board = Pen::connect(&shop, "1").await;

@@ -4,7 +4,7 @@ use pblink_serve::consumers::Exec;
 use pblink_serve::log::Memory;
 use tempfile::{TempDir, tempdir};
 
-use crate::board::Board;
+use crate::board::{Board, soon};
 use crate::engine::Disk;
 use crate::shop::{Pen, Shop, eventually, file, program};
 
@@ -93,7 +93,7 @@ for l in lines():
     for (error, expected) in errors.lines().zip(expected) {
         assert!(error.contains(expected), "{error:?} is not {expected:?}");
     }
-    eventually(|| (shop.station.log.status().waiting == 1000).then_some(())).await;
+    soon(shop.station.log.wait_for(|status| status.waiting == 1000)).await;
     shop.close().await;
 }
 

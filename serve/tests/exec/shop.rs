@@ -58,7 +58,9 @@ impl Shop {
 
     /// Waits for this.
     pub async fn until(&self, is_so: impl Fn(&ConsumerStatus) -> bool) -> ConsumerStatus {
-        eventually(|| Some(self.status()).filter(&is_so)).await
+        let mut status =
+            soon(self.station.log.wait_for(|status| is_so(&status.consumers[0]))).await;
+        status.consumers.remove(0)
     }
 
     /// Stops as `serve` does.
@@ -77,13 +79,13 @@ impl Shop {
     }
 }
 
-/// Waits until there is something. Files and states give no sign.
+/// Waits until there is something that gives no sign: a file, or the end of a process.
 pub async fn eventually<T>(mut look: impl FnMut() -> Option<T>) -> T {
     soon(async {
         loop {
             match look() {
                 Some(found) => return found,
-                None => tokio::time::sleep(Duration::from_millis(5)).await,
+                None => tokio::task::yield_now().await,
             }
         }
     })

@@ -230,7 +230,7 @@ impl Writer {
                 failing: None,
             })
             .collect();
-        lock(&self.shared.status).clone_from(&self.status);
+        self.shared.status.send_modify(|status| status.clone_from(&self.status));
     }
 }
 
