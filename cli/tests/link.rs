@@ -226,11 +226,14 @@ fn a_server_that_was_stopped_and_goes_on_takes_no_living_link_for_dead() {
     let mut client = TcpStream::connect(&serve.address).unwrap();
     client.write_all(b"1\n\n").unwrap();
     serve.wait_for("connected");
+    // Another server with the same time-out shows when it has passed.
+    let mut witness = Serve::start(&["--app", "log", "--timeout-ms", "2000"]);
     let mut answers = BufReader::new(client.try_clone().unwrap()).lines();
     for n in 0..2 {
         serve.signal("-STOP");
-        // Longer than its time-out.
-        std::thread::sleep(std::time::Duration::from_millis(2200));
+        let mut silent = TcpStream::connect(&witness.address).unwrap();
+        silent.write_all(b"1\n\n").unwrap();
+        witness.wait_for("outage_began");
         client.write_all(b"\n").unwrap();
         serve.signal("-CONT");
         client.write_all(format!("0{n}alive\n").as_bytes()).unwrap();

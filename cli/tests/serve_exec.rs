@@ -4,8 +4,8 @@ mod process;
 
 use std::io::{BufRead, BufReader, Write};
 use std::net::TcpStream;
-use std::path::Path;
-use std::time::Duration;
+use std::path::PathBuf;
+use std::process::Command;
 
 use process::{Serve, output, stderr};
 
@@ -33,18 +33,10 @@ impl Board {
     }
 }
 
-/// Waits for a file that a program writes in one go.
-fn file(path: &Path) -> String {
-    for _ in 0..6000 {
-        if let Ok(text) = std::fs::read_to_string(path)
-            && text.ends_with('\n')
-        {
-            return text;
-        }
-        // A file gives no sign.
-        std::thread::sleep(Duration::from_millis(10));
-    }
-    panic!("no {}", path.display());
+/// Makes a pipe with a name, and returns its path.
+fn pipe(path: PathBuf) -> PathBuf {
+    assert!(Command::new("mkfifo").arg(&path).status().unwrap().success());
+    path
 }
 
 #[test]
@@ -85,6 +77,7 @@ fn stderr_without_end_is_bounded() {
 fn a_server_that_is_killed_leaves_no_program() {
     let folder = tempfile::tempdir().unwrap();
     let path = |name: &str| folder.path().join(name);
+    let begin = pipe(path("begin"));
     let text = format!(
         "echo begin >'{}'; cat >/dev/null; echo end >'{}'",
         path("begin").display(),
@@ -93,12 +86,13 @@ fn a_server_that_is_killed_leaves_no_program() {
     let serve = Serve::start(&["--any-client", "--exec", &text]);
     let mut board = Board::connect(&serve.address, "1");
     board.say("00x");
-    file(&path("begin"));
+    assert_eq!(std::fs::read_to_string(begin).unwrap(), "begin\n");
     assert!(!path("end").exists());
+    let end = pipe(path("end"));
     serve.signal("-KILL");
     assert_eq!(serve.end().0, None);
     // It has seen the end of its input.
-    assert_eq!(file(&path("end")), "end\n");
+    assert_eq!(std::fs::read_to_string(end).unwrap(), "end\n");
 }
 
 #[test]
