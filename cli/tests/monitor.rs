@@ -5,7 +5,7 @@ mod monitor_fixture;
 use std::sync::Arc;
 use std::time::Duration;
 
-use monitor_fixture::{Fake, Feed, NASTY, info, link, screen, text};
+use monitor_fixture::{Fake, Feed, NASTY, info, link, press, screen, text};
 use pblink_cli::monitor::{Action, ExtraKey, Key, Model, Now, Tab, plain};
 use pblink_serve::control::{Client, ControlServer, Update};
 use pblink_server::{Cause, Event, EventKind, Layer, LinkState, LinkStatus, Refusal, Report};
@@ -125,16 +125,6 @@ fn model(colour: bool) -> Model {
 
 fn tick(model: &mut Model, ms: u64) {
     model.tick(Now { mono_ms: 1_000_000 + ms, wall_ms: NOON + 60_000 + ms });
-}
-
-fn press(model: &mut Model, keys: &str) {
-    for c in keys.chars() {
-        model.key(match c {
-            '\n' => Key::Enter,
-            '\x1b' => Key::Esc,
-            c => Key::Char(c),
-        });
-    }
 }
 
 #[test]

@@ -6,8 +6,8 @@ use std::sync::{Arc, Mutex};
 
 use futures::FutureExt;
 use futures::future::BoxFuture;
-use monitor_fixture::{NASTY, info, link, screen, text};
-use pblink_cli::monitor::{Action, Key, Lines, Model, Now, Passage, Passed, watch};
+use monitor_fixture::{NASTY, info, link, press, screen, text};
+use pblink_cli::monitor::{Action, Lines, Model, Now, Passage, Passed, watch};
 use pblink_serve::control::Update;
 use pblink_server::LinkState;
 use tokio::sync::mpsc;
@@ -21,18 +21,6 @@ fn model() -> Model {
     model.apply(Update::Server(info(1)));
     model.apply(Update::Links(["1", "2"].map(|id| link(id, LinkState::Up)).into()));
     model
-}
-
-fn press(model: &mut Model, keys: &str) -> Action {
-    let mut last = Action::None;
-    for c in keys.chars() {
-        last = model.key(match c {
-            '\n' => Key::Enter,
-            '\x1b' => Key::Esc,
-            c => Key::Char(c),
-        });
-    }
-    last
 }
 
 fn shown(model: &Model) -> String {

@@ -4,7 +4,7 @@ mod monitor_fixture;
 
 use std::sync::Arc;
 
-use monitor_fixture::{Feed, info, link, screen, text};
+use monitor_fixture::{Feed, info, link, press, screen, text};
 use pblink_cli::monitor::{Action, ExtraKey, Key, Model, Now, Tab};
 use pblink_cli::output::times::Zone;
 use pblink_serve::control::Update;
@@ -55,16 +55,6 @@ fn model() -> Model {
     feed.happen(&mut model, NOON + 4_000, ended("10", 4_000));
     feed.happen(&mut model, NOON + 51_000, began("2"));
     model
-}
-
-fn press(model: &mut Model, keys: &str) {
-    for c in keys.chars() {
-        model.key(match c {
-            '\n' => Key::Enter,
-            '\x1b' => Key::Esc,
-            c => Key::Char(c),
-        });
-    }
 }
 
 fn shown(model: &Model) -> String {

@@ -2,7 +2,7 @@
 
 mod monitor_fixture;
 
-use monitor_fixture::{Feed, NASTY, info, last_line, link, screen, text};
+use monitor_fixture::{Feed, NASTY, info, last_line, link, press, screen, text};
 use pblink_cli::monitor::{Action, Export, Key, Model, Now, Tone};
 use pblink_serve::control::Update;
 use pblink_server::{Cause, EventKind, Layer, LinkState};
@@ -20,14 +20,6 @@ fn model(ids: &[&str]) -> Model {
 
 fn at(model: &mut Model, ms: u64) {
     model.tick(Now { mono_ms: 1_000_000 + ms, wall_ms: NOON + ms });
-}
-
-fn press(model: &mut Model, keys: &str) -> Action {
-    let mut last = Action::None;
-    for c in keys.chars() {
-        last = model.key(if c == '\n' { Key::Enter } else { Key::Char(c) });
-    }
-    last
 }
 
 fn shown(model: &Model) -> String {

@@ -4,10 +4,9 @@ mod fixture;
 
 use std::collections::{HashMap, HashSet};
 use std::net::SocketAddr;
-use std::time::Duration;
 
 use eventsource_stream::{Event as Message, Eventsource};
-use fixture::{Fake, NASTY, link};
+use fixture::{Fake, HANGS, NASTY, link, until};
 use futures::{Stream, StreamExt};
 use pblink_serve::control::{
     Access, Client, ClientError, ControlServer, Notice, ServerInfo, Update, follow_source,
@@ -15,10 +14,6 @@ use pblink_serve::control::{
 use pblink_server::{Cause, Event, EventKind, Layer, LinkState, LinkStatus, Report};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
-use tokio::sync::mpsc;
-
-/// Far longer than anything here takes: reached only when something hangs.
-const HANGS: Duration = Duration::from_secs(60);
 
 fn anywhere() -> SocketAddr {
     "127.0.0.1:0".parse().unwrap()
@@ -355,22 +350,6 @@ async fn a_bound_address_is_an_error_that_says_what_to_do() {
     let server = ControlServer::bind(anywhere(), Fake::new(1, 1)).await.unwrap();
     let error = ControlServer::bind(server.address(), Fake::new(1, 1)).await.unwrap_err();
     assert!(error.to_string().contains("--control ADDR:PORT"), "{error}");
-}
-
-/// Waits for the next update that `want` picks; others (polls) are passed over.
-async fn until<T>(
-    updates: &mut mpsc::Receiver<Update>,
-    mut want: impl FnMut(Update) -> Option<T>,
-) -> T {
-    let find = async {
-        loop {
-            let update = updates.recv().await.expect("the follower goes on");
-            if let Some(found) = want(update) {
-                return found;
-            }
-        }
-    };
-    tokio::time::timeout(HANGS, find).await.expect("an update comes")
 }
 
 fn seq(update: Update) -> Option<u64> {

@@ -7,7 +7,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use fixture::{Fake, NASTY, link};
+use fixture::{Fake, HANGS, NASTY, link, until};
 use pblink_serve::control::{
     Client, ControlServer, End, Filter, LinkReports, Notice, Outage, OutageList, ReportList,
     Source, Update, follow_source,
@@ -17,10 +17,6 @@ use pblink_server::{Cause, Event, EventKind, Layer, LinkState, Refusal, Report, 
 use serde_json::{Value, json};
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
-use tokio::sync::mpsc;
-
-/// Far longer than anything here takes: reached only when something hangs.
-const HANGS: Duration = Duration::from_secs(60);
 
 /// 2026-03-01 12:00:00 UTC.
 const NOON: u64 = 1_772_366_400_000;
@@ -204,22 +200,6 @@ async fn who_asks_for_csv_gets_a_table() {
     assert_eq!(response.text().await.unwrap(), expected);
     let response = get(&server, "/api/v1/reports", "application/json, text/csv").await;
     assert_eq!(response.headers()["content-type"], "application/json");
-}
-
-/// Waits for the next update that `want` picks; others are passed over.
-async fn until<T>(
-    updates: &mut mpsc::Receiver<Update>,
-    mut want: impl FnMut(Update) -> Option<T>,
-) -> T {
-    let find = async {
-        loop {
-            let update = updates.recv().await.expect("the follower goes on");
-            if let Some(found) = want(update) {
-                return found;
-            }
-        }
-    };
-    tokio::time::timeout(HANGS, find).await.expect("an update comes")
 }
 
 fn outages(update: Update) -> Option<Vec<(String, End)>> {

@@ -7,7 +7,7 @@ mod servers;
 
 use std::sync::Arc;
 
-use pblink_cli::monitor::{Model, view};
+use pblink_cli::monitor::{Action, Key, Model, view};
 use pblink_serve::control::{Filter, History, LastLine, Update};
 use pblink_server::{Event, EventKind};
 use ratatui::Terminal;
@@ -83,4 +83,17 @@ pub fn text(buffer: &Buffer) -> String {
         out.push('\n');
     }
     out
+}
+
+/// Presses these keys, one after the other; a newline is Enter. Returns what follows from the last.
+pub fn press(model: &mut Model, keys: &str) -> Action {
+    let mut last = Action::None;
+    for c in keys.chars() {
+        last = model.key(match c {
+            '\n' => Key::Enter,
+            '\x1b' => Key::Esc,
+            c => Key::Char(c),
+        });
+    }
+    last
 }

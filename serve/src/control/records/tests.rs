@@ -409,44 +409,32 @@ fn more_links_than_outages_leave_the_newest() {
     check_use(&records);
 }
 
-/// Small, seeded, good enough to choose with.
-struct Dice(u64);
-
-impl Dice {
-    fn roll(&mut self, sides: u64) -> u64 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        (self.0 >> 11) % sides
-    }
-}
-
 #[test]
 fn a_reader_of_changes_knows_what_a_reader_of_all_knows() {
     for seed in 1..=300_u64 {
-        let mut dice = Dice(0x9E37_79B9_7F4A_7C15_u64.wrapping_mul(seed));
+        let mut dice = fastrand::Rng::with_seed(seed);
         let mut records = Records::with_room(Room { links: 8, outages: 40, samples: 60 });
         records.expect((0..seed % 4).map(|n| n.to_string()));
         let (mut outages, mut samples) = (HashMap::new(), HashSet::new());
         let (mut after, mut now) = (0, 1_000_000);
         for _ in 0..400 {
-            now += dice.roll(3_000);
-            let id = dice.roll(12).to_string();
-            match dice.roll(20) {
+            now += dice.u64(..3_000);
+            let id = dice.u64(..12).to_string();
+            match dice.u64(..20) {
                 0..5 => began(&mut records, now, &id),
-                5..10 => ended(&mut records, now, &id, dice.roll(9_000)),
+                5..10 => ended(&mut records, now, &id, dice.u64(..9_000)),
                 10..12 => connected(&mut records, now, &id),
                 12..18 => {
-                    reported(&mut records, now, &id, dice.roll(9) as u32, dice.roll(9) as u32);
+                    reported(&mut records, now, &id, dice.u64(..9) as u32, dice.u64(..9) as u32);
                 }
                 18 => records.lose(),
-                _ => records.see(now, &[status(&id, WIFI, dice.roll(9_000))]),
+                _ => records.see(now, &[status(&id, WIFI, dice.u64(..9_000))]),
             }
             check_use(&records);
             assert!(records.links.values().all(|link| {
                 link.outages.iter().filter(|o| o.item.end == End::Open).count() <= 2
             }));
-            if dice.roll(4) == 0 {
+            if dice.u64(..4) == 0 {
                 let changed = Filter { after, ..Filter::default() };
                 after = records.revision();
                 outages.extend(records.outages(changed).into_iter().map(|o| (o.number, o)));
