@@ -12,11 +12,13 @@
 //! An engine that does not outlive the process ([`Memory`]) keeps nothing by itself: with it, a line is acknowledged
 //! when each required consumer has it.
 
+mod calls;
 mod clients;
 mod engine;
 mod failing;
 mod memory;
 mod model;
+mod open;
 mod outbox;
 mod ring;
 #[cfg(feature = "sqlite")]
@@ -25,11 +27,14 @@ mod writer;
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{SystemTime, UNIX_EPOCH};
 
-use pblink_server::{BadText, Delivery, Event, Server, SessionState};
+use pblink_server::{Event, Server, SessionState};
 use tokio::sync::{mpsc, oneshot, watch};
 
+pub use calls::{
+    ConsumerStatus, From, Outgoing, Page, PageError, Place, Progress, SendError, Sent, Status,
+};
 pub use clients::ClientLines;
 use clients::Clients;
 pub use engine::{Engine, EngineError, Reader, Retention, Room};
@@ -39,11 +44,12 @@ pub use memory::Memory;
 pub use model::{
     Commit, Cursor, EventRow, KeyRow, Kind, Line, Loaded, LogName, OutboxRow, Past, SessionRow,
 };
+pub use open::{Keep, Opened};
 pub use outbox::{MAX_BYTES as MAX_WAITING_BYTES, MAX_LINES as MAX_WAITING};
 use ring::Ring;
 #[cfg(feature = "sqlite")]
 pub use sqlite::{Report, Restored, Sqlite};
-use writer::{Request, Writer};
+use writer::Request;
 
 /// Requests that wait for the writer; whoever brings more waits.
 const REQUESTS: usize = 1024;
@@ -56,27 +62,6 @@ const EVENTS: usize = 65_536;
 
 /// Lines that are looked at for the last one of each client when a log was opened.
 const RECALL: u64 = 100_000;
-
-/// Limits of what the log keeps.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Keep {
-    /// Lines and events that are older are deleted. Default 7 days.
-    pub age: Duration,
-    /// Bytes of lines that stay. Default 1 GB.
-    pub bytes: u64,
-    /// The least time between two commits, which spares an SD card and costs latency. Default 0.
-    pub commit_every: Duration,
-}
-
-impl Default for Keep {
-    fn default() -> Self {
-        Self {
-            age: Duration::from_secs(7 * 24 * 3600),
-            bytes: 1_000_000_000,
-            commit_every: Duration::ZERO,
-        }
-    }
-}
 
 /// A handle to the log. Clones are handles to the same log. The writer ends with the last one, or by
 /// [`stop`](Self::stop).
@@ -112,217 +97,7 @@ impl std::fmt::Debug for Shared {
     }
 }
 
-/// The state of the log, for people and metrics.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Status {
-    /// Commits so far.
-    pub commits: u64,
-    /// Lines that these have brought.
-    pub lines: u64,
-    /// Why lines have to wait, if they have to.
-    pub held: Option<String>,
-    /// The consumers, by name.
-    pub consumers: Vec<ConsumerStatus>,
-    /// Lines to clients that are not done.
-    pub waiting: u64,
-}
-
-/// A consumer and the place that it has reached.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ConsumerStatus {
-    /// Its name.
-    pub name: Arc<str>,
-    /// Lines are kept until it has them.
-    pub required: bool,
-    /// It runs in this process.
-    pub running: bool,
-    /// Offset of the last line of the unbroken row of those that it has consumed.
-    pub offset: u64,
-    /// Lines behind that.
-    pub lag: u64,
-    /// The line on which it fails again and again, since when and why, in words; only this line's client waits. See
-    /// [`Log::skip`].
-    pub failing: Option<String>,
-}
-
-/// A log that was opened, and the sessions in it.
-#[derive(Debug)]
-pub struct Opened {
-    /// The log.
-    pub log: Log,
-    /// The sessions, for [`Builder::restore_states`](pblink_server::Builder::restore_states).
-    pub sessions: Vec<(String, SessionState)>,
-    /// Marks that the last server has left, for [`Hub::resume`](crate::hub::Hub::resume).
-    pub past: Past,
-}
-
-/// Some lines of the log, in order.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Page {
-    /// The lines.
-    pub lines: Vec<Line>,
-    /// There is no line up to this offset that belongs here and is not in `lines`: where to go on.
-    pub seen: u64,
-}
-
-/// Why there is no page.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum PageError {
-    /// Lines behind this offset were deleted.
-    #[error("lines up to offset {} were deleted by retention; the oldest that is there is {first}", first - 1)]
-    Gone {
-        /// The oldest line that is there.
-        first: u64,
-    },
-    /// The log has not come so far: the offset is of another log, or of one that was restored from a backup.
-    #[error("offset {after} is beyond the end of this log ({head}): it belongs to another one")]
-    Beyond {
-        /// The offset that was asked for.
-        after: u64,
-        /// The newest line's.
-        head: u64,
-    },
-    /// The store cannot be read.
-    #[error(transparent)]
-    Engine(#[from] EngineError),
-}
-
-/// Why a line is not in the log, and will not be sent.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum SendError {
-    /// It cannot be sent as one line.
-    #[error(transparent)]
-    Text(#[from] BadText),
-    /// It is longer than a client takes.
-    #[error("the line has {len} bytes, and at most {max} can be sent: split it")]
-    TooLong {
-        /// Its length in bytes.
-        len: usize,
-        /// The limit in bytes.
-        max: usize,
-    },
-    /// As many lines wait for this client as may.
-    #[error(
-        "{waiting} lines wait for \"{client}\" already: send again when it has acknowledged some"
-    )]
-    OutboxFull {
-        /// The client's id.
-        client: String,
-        /// Lines that wait.
-        waiting: usize,
-    },
-    /// The disk has no room for it.
-    #[error("the disk of the log is full: free some space, and send again")]
-    DiskFull,
-    /// The server is stopping, or its log has failed.
-    #[error("the server is stopping")]
-    Stopped,
-}
-
-/// Lines to clients that are in the log.
-#[derive(Debug)]
-pub struct Sent {
-    /// Row of the last line, among all lines to this client.
-    pub row: u64,
-    /// The key was known: the lines are those of an earlier request, and were not added again.
-    pub repeated: bool,
-    /// Ready when the client has acknowledged the last line, and the log knows it. An error: the server stops;
-    /// the next one delivers the lines.
-    pub done: oneshot::Receiver<()>,
-}
-
-/// A line to be put into the log for a client.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Outgoing {
-    /// The client's id.
-    pub client: Arc<str>,
-    /// The text, without a newline.
-    pub text: Arc<str>,
-    /// Its promise.
-    pub delivery: Delivery,
-}
-
-/// A step of a consumer, which becomes durable as a whole.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Progress {
-    /// The consumer's name.
-    pub consumer: Arc<str>,
-    /// All lines of all clients up to here are consumed.
-    pub offset: u64,
-    /// Lines of these clients are consumed up to there, ahead of `offset`.
-    pub clients: Vec<(Arc<str>, u64)>,
-    /// Lines to clients that follow from the lines that were consumed.
-    pub outgoing: Vec<Outgoing>,
-}
-
-/// Where a new consumer begins.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum From {
-    /// With the lines that come from now on.
-    #[default]
-    Now,
-    /// With the oldest line of the log.
-    Oldest,
-}
-
-/// The place of a consumer that has registered.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Place {
-    /// All lines up to here are consumed.
-    pub offset: u64,
-    /// Lines of these clients are consumed up to there.
-    pub clients: Vec<(Arc<str>, u64)>,
-}
-
 impl Log {
-    /// Opens the log in `engine`, and starts its writer on a thread of its own. Must be called within a tokio
-    /// runtime.
-    ///
-    /// # Errors
-    /// If the store cannot be read.
-    pub fn open(engine: impl Engine, keep: Keep) -> Result<Opened, EngineError> {
-        let mut engine: Box<dyn Engine> = Box::new(engine);
-        let loaded = engine.load()?;
-        let mut sessions = Vec::new();
-        for (client, row) in &loaded.sessions {
-            if let Some(bytes) = &row.state {
-                let state = SessionState::decode(bytes).map_err(|why| EngineError::Damaged {
-                    path: format!("the session of \"{}\"", client.escape_debug()),
-                    why: why.to_string(),
-                })?;
-                sessions.push((client.to_string(), state));
-            }
-        }
-        let head = loaded.next - 1;
-        let shared = Arc::new(Shared {
-            name: loaded.name.clone(),
-            durable: engine.is_durable(),
-            first: AtomicU64::new(loaded.first),
-            head: watch::Sender::new(head),
-            ring: Mutex::new(Ring::new(head)),
-            reader: engine.reader(),
-            status: watch::Sender::default(),
-            clients: Mutex::default(),
-            failing: Failing::default(),
-            failed: watch::Sender::new(None),
-            events: Mutex::default(),
-        });
-        let (requests, receiver) = mpsc::channel(REQUESTS);
-        let past =
-            Past { alive_ms: loaded.alive_ms, last_event: loaded.next_event.saturating_sub(1) };
-        let writer = Writer::new(engine, loaded, keep, Arc::clone(&shared), receiver);
-        let runtime = tokio::runtime::Handle::current();
-        let spawned =
-            std::thread::Builder::new().name("log".into()).spawn(move || writer.run(&runtime));
-        spawned.map_err(|error| EngineError::Io {
-            path: "the log's thread".into(),
-            why: error.to_string(),
-        })?;
-        Ok(Opened { log: Self { shared, requests }, sessions, past })
-    }
-
     /// Returns the log's identity.
     pub fn name(&self) -> &LogName {
         &self.shared.name

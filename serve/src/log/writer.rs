@@ -1,8 +1,10 @@
 //! The writer: the one thread that commits.
 
+mod chores;
 mod commit;
 mod held;
 mod pending;
+mod request;
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -15,13 +17,12 @@ use tokio::sync::{mpsc, oneshot};
 
 use commit::feed;
 use pending::Pending;
+pub(super) use request::Request;
 
-use super::engine::{Engine, EngineError, Retention, Room};
+use super::engine::{Engine, EngineError};
 use super::model::{Cursor, KeyRow, Loaded, OutboxRow, SessionRow};
 use super::outbox::Outbox;
-use super::{
-    EVENTS, From, Keep, Outgoing, Place, Progress, SendError, Sent, Shared, Status, lock, wall_ms,
-};
+use super::{EVENTS, From, Keep, Place, Shared, Status, lock, wall_ms};
 
 /// Lines of one commit, about: the batch that reaches it is the last.
 const MAX_LINES: usize = 4096;
@@ -43,50 +44,6 @@ const RETAIN: Duration = Duration::from_secs(60);
 
 /// Time for which they are.
 const KEY_AGE_MS: u64 = 24 * 3600 * 1000;
-
-/// Request to the writer.
-#[derive(Debug)]
-pub(super) enum Request {
-    Attach(Server),
-    Sessions(oneshot::Sender<Vec<(String, SessionState)>>),
-    Send {
-        lines: Vec<Outgoing>,
-        key: Option<Arc<str>>,
-        reply: oneshot::Sender<Result<Sent, SendError>>,
-    },
-    Register {
-        consumer: Arc<str>,
-        required: bool,
-        from: From,
-        reply: oneshot::Sender<Place>,
-    },
-    Unregister {
-        consumer: Arc<str>,
-        reply: oneshot::Sender<()>,
-    },
-    Progress {
-        progress: Progress,
-        reply: Option<oneshot::Sender<Result<(), SendError>>>,
-    },
-    /// There are events to take.
-    Events,
-    Purge {
-        client: Arc<str>,
-        reply: oneshot::Sender<Result<(), EngineError>>,
-    },
-    Undetermined(oneshot::Sender<Vec<OutboxRow>>),
-    Release {
-        client: Option<Arc<str>>,
-        send: bool,
-        reply: oneshot::Sender<Result<usize, SendError>>,
-    },
-    Backup {
-        path: std::path::PathBuf,
-        reply: oneshot::Sender<Result<(), EngineError>>,
-    },
-    Retain(oneshot::Sender<()>),
-    Stop(oneshot::Sender<()>),
-}
 
 /// Cause of the writer being woken.
 enum Wake {
@@ -338,127 +295,10 @@ impl Writer {
         wanted && !early
     }
 
-    /// Looks at the room on the disk, marks that the server is alive, and deletes old lines, each in its time.
-    fn chores(&mut self) -> Result<(), EngineError> {
-        let now = Instant::now();
-        if now >= self.room_at {
-            self.room_at = now + RETRY;
-            self.held = match self.engine.room() {
-                Room::Enough => None,
-                Room::Short { free, wanted } => {
-                    let (free, wanted) = (free / 1_000_000, wanted / 1_000_000);
-                    self.status.held = Some(format!(
-                        "{free} MB are free on the log's disk, and {wanted} MB have to be: lines wait at \
-                         their boards until there is room"
-                    ));
-                    Some(now + RETRY)
-                }
-            };
-            if self.held.is_none() {
-                self.status.held = None;
-            }
-            self.publish();
-        }
-        if now >= self.alive_at {
-            self.alive_at = now + ALIVE;
-            if self.engine.is_durable() {
-                self.pending.commit.alive_ms = Some(wall_ms());
-                self.pending.since.get_or_insert(now);
-            }
-        }
-        // What comes quickly does not wait for the next round.
-        if now >= self.retain_at || self.grown > self.keep.bytes / 8 {
-            self.retain_at = now + RETAIN;
-            self.grown = 0;
-            self.retain()?;
-        }
-        Ok(())
-    }
-
-    fn retain(&mut self) -> Result<(), EngineError> {
-        if self.pending.since.is_some() {
-            // A place that is not durable must not cost lines.
-            self.commit()?;
-            if self.pending.since.is_some() {
-                return Ok(());
-            }
-        }
-        let now_ms = wall_ms();
-        self.keys.retain(|_, key| key.at_ms + KEY_AGE_MS > now_ms);
-        let retention = Retention {
-            before_ms: now_ms.saturating_sub(self.keep.age.as_millis() as u64),
-            max_bytes: self.keep.bytes,
-        };
-        let limit = self.consumed();
-        match self.engine.retain(retention, limit) {
-            Ok((first, more)) => {
-                if first > self.shared.first.swap(first, Ordering::AcqRel) && first < self.next {
-                    // The ring may hold lines that are gone; nobody must see them come back.
-                    lock(&self.shared.ring).clear();
-                }
-                if more {
-                    self.retain_at = Instant::now();
-                }
-                Ok(())
-            }
-            // Deleting needs room, too; it is tried again.
-            Err(EngineError::Full) => Ok(()),
-            Err(error) => {
-                tracing::warn!("old lines were not deleted: {error}");
-                self.engine.reopen()
-            }
-        }
-    }
-
     /// Returns the offset up to which each required consumer has all lines.
     fn consumed(&self) -> u64 {
         let required = self.consumers.values().filter(|consumer| consumer.required);
         required.map(|consumer| consumer.offset).min().unwrap_or(self.next - 1)
-    }
-
-    fn on_request(&mut self, request: Request) -> Result<(), EngineError> {
-        // Whoever asked may have gone away: no answer is looked after.
-        match request {
-            Request::Attach(server) => self.attach(server),
-            Request::Sessions(reply) => drop(reply.send(self.sessions())),
-            Request::Send { lines, key, reply } => self.on_send(lines, key, reply),
-            Request::Register { consumer, required, from, reply } => {
-                let place = self.register(consumer, required, from);
-                self.publish();
-                drop(reply.send(place));
-            }
-            Request::Unregister { consumer, reply } => {
-                self.consumers.remove(&consumer);
-                self.pending.commit.cursors.retain(|cursor| cursor.consumer != consumer);
-                self.pending.commit.removed.push(consumer);
-                self.pending.since.get_or_insert_with(Instant::now);
-                self.accept_consumed();
-                self.publish();
-                let _ = reply.send(());
-            }
-            Request::Progress { progress, reply } => self.on_progress(progress, reply),
-            // Taken with what else is there.
-            Request::Events => {}
-            Request::Purge { client, reply } => drop(reply.send(self.purge(&client))),
-            Request::Undetermined(reply) => drop(reply.send(self.undetermined.clone())),
-            Request::Release { client, send, reply } => {
-                self.release(client.as_deref(), send, reply)
-            }
-            Request::Backup { path, reply } => {
-                self.pending.urgent = true;
-                let done = self.commit().and_then(|()| self.engine.backup(&path));
-                drop(reply.send(done));
-            }
-            Request::Retain(reply) => {
-                self.retain()?;
-                let _ = reply.send(());
-            }
-            Request::Stop(reply) => {
-                self.stopping.push(reply);
-                self.over = true;
-            }
-        }
-        Ok(())
     }
 
     fn attach(&mut self, server: Server) {

@@ -1,0 +1,162 @@
+//! Values of the log's calls: its state, pages of lines, lines to clients, steps of consumers.
+
+use std::sync::Arc;
+
+use pblink_server::{BadText, Delivery};
+use tokio::sync::oneshot;
+
+use super::engine::EngineError;
+use super::model::Line;
+
+/// The state of the log, for people and metrics.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Status {
+    /// Commits so far.
+    pub commits: u64,
+    /// Lines that these have brought.
+    pub lines: u64,
+    /// Why lines have to wait, if they have to.
+    pub held: Option<String>,
+    /// The consumers, by name.
+    pub consumers: Vec<ConsumerStatus>,
+    /// Lines to clients that are not done.
+    pub waiting: u64,
+}
+
+/// A consumer and the place that it has reached.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ConsumerStatus {
+    /// Its name.
+    pub name: Arc<str>,
+    /// Lines are kept until it has them.
+    pub required: bool,
+    /// It runs in this process.
+    pub running: bool,
+    /// Offset of the last line of the unbroken row of those that it has consumed.
+    pub offset: u64,
+    /// Lines behind that.
+    pub lag: u64,
+    /// The line on which it fails again and again, since when and why, in words; only this line's client waits. See
+    /// [`Log::skip`].
+    pub failing: Option<String>,
+}
+
+/// Some lines of the log, in order.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Page {
+    /// The lines.
+    pub lines: Vec<Line>,
+    /// There is no line up to this offset that belongs here and is not in `lines`: where to go on.
+    pub seen: u64,
+}
+
+/// Why there is no page.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum PageError {
+    /// Lines behind this offset were deleted.
+    #[error("lines up to offset {} were deleted by retention; the oldest that is there is {first}", first - 1)]
+    Gone {
+        /// The oldest line that is there.
+        first: u64,
+    },
+    /// The log has not come so far: the offset is of another log, or of one that was restored from a backup.
+    #[error("offset {after} is beyond the end of this log ({head}): it belongs to another one")]
+    Beyond {
+        /// The offset that was asked for.
+        after: u64,
+        /// The newest line's.
+        head: u64,
+    },
+    /// The store cannot be read.
+    #[error(transparent)]
+    Engine(#[from] EngineError),
+}
+
+/// Why a line is not in the log, and will not be sent.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum SendError {
+    /// It cannot be sent as one line.
+    #[error(transparent)]
+    Text(#[from] BadText),
+    /// It is longer than a client takes.
+    #[error("the line has {len} bytes, and at most {max} can be sent: split it")]
+    TooLong {
+        /// Its length in bytes.
+        len: usize,
+        /// The limit in bytes.
+        max: usize,
+    },
+    /// As many lines wait for this client as may.
+    #[error(
+        "{waiting} lines wait for \"{client}\" already: send again when it has acknowledged some"
+    )]
+    OutboxFull {
+        /// The client's id.
+        client: String,
+        /// Lines that wait.
+        waiting: usize,
+    },
+    /// The disk has no room for it.
+    #[error("the disk of the log is full: free some space, and send again")]
+    DiskFull,
+    /// The server is stopping, or its log has failed.
+    #[error("the server is stopping")]
+    Stopped,
+}
+
+/// Lines to clients that are in the log.
+#[derive(Debug)]
+pub struct Sent {
+    /// Row of the last line, among all lines to this client.
+    pub row: u64,
+    /// The key was known: the lines are those of an earlier request, and were not added again.
+    pub repeated: bool,
+    /// Ready when the client has acknowledged the last line, and the log knows it. An error: the server stops;
+    /// the next one delivers the lines.
+    pub done: oneshot::Receiver<()>,
+}
+
+/// A line to be put into the log for a client.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Outgoing {
+    /// The client's id.
+    pub client: Arc<str>,
+    /// The text, without a newline.
+    pub text: Arc<str>,
+    /// Its promise.
+    pub delivery: Delivery,
+}
+
+/// A step of a consumer, which becomes durable as a whole.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Progress {
+    /// The consumer's name.
+    pub consumer: Arc<str>,
+    /// All lines of all clients up to here are consumed.
+    pub offset: u64,
+    /// Lines of these clients are consumed up to there, ahead of `offset`.
+    pub clients: Vec<(Arc<str>, u64)>,
+    /// Lines to clients that follow from the lines that were consumed.
+    pub outgoing: Vec<Outgoing>,
+}
+
+/// Where a new consumer begins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum From {
+    /// With the lines that come from now on.
+    #[default]
+    Now,
+    /// With the oldest line of the log.
+    Oldest,
+}
+
+/// The place of a consumer that has registered.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Place {
+    /// All lines up to here are consumed.
+    pub offset: u64,
+    /// Lines of these clients are consumed up to there.
+    pub clients: Vec<(Arc<str>, u64)>,
+}

@@ -1,0 +1,95 @@
+//! A log that is opened: what it finds, and the limits that it keeps.
+
+use std::sync::atomic::AtomicU64;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use pblink_server::SessionState;
+use tokio::sync::{mpsc, watch};
+
+use super::engine::{Engine, EngineError};
+use super::failing::Failing;
+use super::model::Past;
+use super::ring::Ring;
+use super::writer::Writer;
+use super::{Log, REQUESTS, Shared};
+
+/// Limits of what the log keeps.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Keep {
+    /// Lines and events that are older are deleted. Default 7 days.
+    pub age: Duration,
+    /// Bytes of lines that stay. Default 1 GB.
+    pub bytes: u64,
+    /// The least time between two commits, which spares an SD card and costs latency. Default 0.
+    pub commit_every: Duration,
+}
+
+impl Default for Keep {
+    fn default() -> Self {
+        Self {
+            age: Duration::from_secs(7 * 24 * 3600),
+            bytes: 1_000_000_000,
+            commit_every: Duration::ZERO,
+        }
+    }
+}
+
+/// A log that was opened, and the sessions in it.
+#[derive(Debug)]
+pub struct Opened {
+    /// The log.
+    pub log: Log,
+    /// The sessions, for [`Builder::restore_states`](pblink_server::Builder::restore_states).
+    pub sessions: Vec<(String, SessionState)>,
+    /// Marks that the last server has left, for [`Hub::resume`](crate::hub::Hub::resume).
+    pub past: Past,
+}
+
+impl Log {
+    /// Opens the log in `engine`, and starts its writer on a thread of its own. Must be called within a tokio
+    /// runtime.
+    ///
+    /// # Errors
+    /// If the store cannot be read.
+    pub fn open(engine: impl Engine, keep: Keep) -> Result<Opened, EngineError> {
+        let mut engine: Box<dyn Engine> = Box::new(engine);
+        let loaded = engine.load()?;
+        let mut sessions = Vec::new();
+        for (client, row) in &loaded.sessions {
+            if let Some(bytes) = &row.state {
+                let state = SessionState::decode(bytes).map_err(|why| EngineError::Damaged {
+                    path: format!("the session of \"{}\"", client.escape_debug()),
+                    why: why.to_string(),
+                })?;
+                sessions.push((client.to_string(), state));
+            }
+        }
+        let head = loaded.next - 1;
+        let shared = Arc::new(Shared {
+            name: loaded.name.clone(),
+            durable: engine.is_durable(),
+            first: AtomicU64::new(loaded.first),
+            head: watch::Sender::new(head),
+            ring: Mutex::new(Ring::new(head)),
+            reader: engine.reader(),
+            status: watch::Sender::default(),
+            clients: Mutex::default(),
+            failing: Failing::default(),
+            failed: watch::Sender::new(None),
+            events: Mutex::default(),
+        });
+        let (requests, receiver) = mpsc::channel(REQUESTS);
+        let past =
+            Past { alive_ms: loaded.alive_ms, last_event: loaded.next_event.saturating_sub(1) };
+        let writer = Writer::new(engine, loaded, keep, Arc::clone(&shared), receiver);
+        let runtime = tokio::runtime::Handle::current();
+        let spawned =
+            std::thread::Builder::new().name("log".into()).spawn(move || writer.run(&runtime));
+        spawned.map_err(|error| EngineError::Io {
+            path: "the log's thread".into(),
+            why: error.to_string(),
+        })?;
+        Ok(Opened { log: Self { shared, requests }, sessions, past })
+    }
+}
