@@ -1,12 +1,34 @@
-//! Values of the log's calls: its state, pages of lines, lines to clients, steps of consumers.
+//! Values of the log's calls: its limits, its state, pages of lines, lines to clients, steps of consumers.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use pblink_server::{BadText, Delivery};
 use tokio::sync::oneshot;
 
 use super::engine::EngineError;
 use super::model::Line;
+
+/// Limits of what the log keeps.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Keep {
+    /// Lines and events that are older are deleted. Default 7 days.
+    pub age: Duration,
+    /// Bytes of lines that stay. Default 1 GB.
+    pub bytes: u64,
+    /// The least time between two commits, which spares an SD card and costs latency. Default 0.
+    pub commit_every: Duration,
+}
+
+impl Default for Keep {
+    fn default() -> Self {
+        Self {
+            age: Duration::from_secs(7 * 24 * 3600),
+            bytes: 1_000_000_000,
+            commit_every: Duration::ZERO,
+        }
+    }
+}
 
 /// The state of the log, for people and metrics.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

@@ -33,7 +33,7 @@ use pblink_server::{Event, Server, SessionState};
 use tokio::sync::{mpsc, oneshot, watch};
 
 pub use calls::{
-    ConsumerStatus, From, Outgoing, Page, PageError, Place, Progress, SendError, Sent, Status,
+    ConsumerStatus, From, Keep, Outgoing, Page, PageError, Place, Progress, SendError, Sent, Status,
 };
 pub use clients::ClientLines;
 use clients::Clients;
@@ -44,7 +44,7 @@ pub use memory::Memory;
 pub use model::{
     Commit, Cursor, EventRow, KeyRow, Kind, Line, Loaded, LogName, OutboxRow, Past, SessionRow,
 };
-pub use open::{Keep, Opened};
+pub use open::Opened;
 pub use outbox::{MAX_BYTES as MAX_WAITING_BYTES, MAX_LINES as MAX_WAITING};
 use ring::Ring;
 #[cfg(feature = "sqlite")]

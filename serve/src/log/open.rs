@@ -1,39 +1,18 @@
-//! A log that is opened: what it finds, and the limits that it keeps.
+//! A log that is opened, and what is in it.
 
 use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
 
 use pblink_server::SessionState;
 use tokio::sync::{mpsc, watch};
 
+use super::calls::Keep;
 use super::engine::{Engine, EngineError};
 use super::failing::Failing;
 use super::model::Past;
 use super::ring::Ring;
 use super::writer::Writer;
 use super::{Log, REQUESTS, Shared};
-
-/// Limits of what the log keeps.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Keep {
-    /// Lines and events that are older are deleted. Default 7 days.
-    pub age: Duration,
-    /// Bytes of lines that stay. Default 1 GB.
-    pub bytes: u64,
-    /// The least time between two commits, which spares an SD card and costs latency. Default 0.
-    pub commit_every: Duration,
-}
-
-impl Default for Keep {
-    fn default() -> Self {
-        Self {
-            age: Duration::from_secs(7 * 24 * 3600),
-            bytes: 1_000_000_000,
-            commit_every: Duration::ZERO,
-        }
-    }
-}
 
 /// A log that was opened, and the sessions in it.
 #[derive(Debug)]
