@@ -1,6 +1,7 @@
 //! The blocks of docs/SERVER.md, run in order as a reader pastes them.
 
-use std::net::TcpListener;
+mod process;
+
 use std::path::Path;
 use std::process::{Command, Stdio};
 
@@ -8,12 +9,6 @@ use std::process::{Command, Stdio};
 fn blocks(guide: &str) -> Vec<&str> {
     let blocks = guide.split("```sh\n").skip(1);
     blocks.map(|rest| rest.split("```").next().expect("a block ends")).collect()
-}
-
-/// Returns a port that nobody listens on at the moment.
-fn free_port() -> String {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    listener.local_addr().unwrap().port().to_string()
 }
 
 #[test]
@@ -26,7 +21,7 @@ fn the_guide_does_what_it_says() {
     std::os::unix::fs::symlink(repository.join("examples"), folder.path().join("examples"))
         .unwrap();
     // Other tests use ports, too.
-    let (boards, control) = (free_port(), free_port());
+    let (boards, control) = (process::free_port().to_string(), process::free_port().to_string());
     let script =
         blocks.join("\necho \"== next\"\n").replace("8123", &boards).replace("8124", &control);
     // Readers have the usual port, which verbs try by themselves.

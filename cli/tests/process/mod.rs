@@ -34,6 +34,12 @@ fn state_home() -> std::path::PathBuf {
     folder.join(format!("{}-{n}", std::process::id()))
 }
 
+/// Returns a port that nobody listens on at the moment.
+pub fn free_port() -> u16 {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    listener.local_addr().unwrap().port()
+}
+
 /// Copies the command, to be run from there. Another process does it: a file that this one has open for
 /// writing is open in the children of its other threads, too, until they run their programs, and a file
 /// that is open for writing cannot be run ("text file busy").
@@ -67,7 +73,10 @@ pub struct Serve {
 
 impl Serve {
     pub fn start(args: &[&str]) -> Self {
-        let mut all = vec!["serve", "--listen", "127.0.0.1:0", "--json"];
+        let mut all = vec!["serve", "--json"];
+        if !args.contains(&"--listen") {
+            all.extend(["--listen", "127.0.0.1:0"]);
+        }
         if !args.contains(&"--control") {
             all.extend(["--control", "off"]);
         }
