@@ -2,18 +2,18 @@
 //!
 //! Everything here runs under the session's lock and never waits.
 
+mod taking;
+mod writing;
+
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::task::Waker;
 
-use pblink_protocol::delivery::Delivery;
 use pblink_protocol::layer::Layer;
-use pblink_protocol::tcp::endpoint::{Endpoint, Role, Ticket};
+use pblink_protocol::tcp::endpoint::{Endpoint, Role};
 use pblink_protocol::time::{Instant, earliest};
 
-use super::content::{Content, Lines};
-use super::inbox::Loan;
-use super::side::{Receiver, Side, Waiter};
+use super::side::{Receiver, Side};
 use super::transport::{Socket, Transport};
 use super::{Limits, Shared};
 use crate::buffers::{LineBytes, Partial};
@@ -309,122 +309,6 @@ impl Core {
         // The owner has the lines to the client in its store, and need not wait for them.
         let sent = self.commits || self.endpoint.unacked() == 0;
         self.transport.is_none() || (sent && self.blocked_since().is_none())
-    }
-
-    /// Adds a line to those to send.
-    pub(crate) fn push(&mut self, now: Instant, text: &str, delivery: Delivery) -> Option<Ticket> {
-        let ticket = (self.endpoint.write(now, LineBytes::copy_of(text), delivery)).ok()?;
-        self.held += 1;
-        Some(ticket)
-    }
-
-    /// Returns the number of places in the queue of written lines that have become free since the last call.
-    pub(crate) fn take_freed(&mut self) -> usize {
-        let used = self.endpoint.unacked();
-        let freed = self.held.saturating_sub(used);
-        self.held = used;
-        freed
-    }
-
-    pub(crate) fn wait_for(&mut self, ticket: Ticket, best_effort: bool, waker: &Waker) {
-        match self.side.waiters.iter_mut().find(|w| w.ticket == ticket) {
-            Some(waiter) => waiter.waker.clone_from(waker),
-            None => {
-                self.side.best_effort_waiters += usize::from(best_effort);
-                self.side.waiters.push(Waiter { ticket, best_effort, waker: waker.clone() });
-            }
-        }
-    }
-
-    pub(crate) fn forget(&mut self, ticket: Ticket) {
-        self.side.remove(ticket);
-    }
-
-    /// Wakes those whose lines are done without an acknowledgement.
-    pub(crate) fn wake_best_effort(&mut self, wakes: &mut Vec<Waker>) {
-        if self.side.best_effort_waiters == 0 {
-            return;
-        }
-        let mut at = 0;
-        while let Some(waiter) = self.side.waiters.get(at) {
-            if waiter.best_effort && !self.endpoint.is_pending(waiter.ticket) {
-                self.side.best_effort_waiters -= 1;
-                wakes.push(self.side.waiters.swap_remove(at).waker);
-            } else {
-                at += 1;
-            }
-        }
-    }
-
-    /// Returns the tickets that someone waits for; all are woken.
-    pub(crate) fn pending(&mut self, wakes: &mut Vec<Waker>) -> Vec<Ticket> {
-        self.side.best_effort_waiters = 0;
-        let waiters = std::mem::take(&mut self.side.waiters);
-        let pending = |w: &Waiter| self.endpoint.is_pending(w.ticket).then_some(w.ticket);
-        let tickets = waiters.iter().filter_map(pending).collect();
-        wakes.extend(waiters.into_iter().map(|w| w.waker));
-        tickets
-    }
-
-    /// Takes the oldest waiting line, and accepts it. Reports before it are accepted, too: the reader of
-    /// lines has no use for them.
-    pub(crate) fn take_into(&mut self, line: &mut String) -> Took {
-        let mut took = Took::Nothing;
-        while let Some(taken) = self.side.inbox.take_into(line) {
-            self.endpoint.release(taken.receipt);
-            if !taken.report {
-                return Took::Line;
-            }
-            took = Took::Reports;
-        }
-        took
-    }
-
-    /// Accepts a line that was lent. False if it is not known (any more).
-    pub(crate) fn accept(&mut self, loan: Loan) -> bool {
-        let receipt = self.side.inbox.accept(loan);
-        receipt.map(|receipt| self.endpoint.release(receipt)).is_some()
-    }
-
-    /// Returns true if an owner that commits has something to commit, and has no batch of this
-    /// session already.
-    pub(crate) fn is_due(&self) -> bool {
-        self.commits
-            && !self.closing
-            && !self.side.inbox.is_out()
-            && (self.side.inbox.len() > 0
-                || self.endpoint.acked_oldest().next().is_some()
-                || self.endpoint.stats().settled != self.settled)
-    }
-
-    /// Lends all waiting lines as a batch, with the knowledge of the client at this moment. `None`: there
-    /// is nothing to store, or the application has lines already.
-    pub(crate) fn take_batch(&mut self) -> Option<Content> {
-        if !(self.is_due() || self.side.inbox.is_waiting()) {
-            return None;
-        }
-        let mut lines = Lines::default();
-        if !self.side.inbox.lend_all(|text, tag| lines.push(text, tag)) {
-            return None;
-        }
-        let done: Vec<_> = match self.commits {
-            true => self.endpoint.acked_oldest().collect(),
-            false => Vec::new(),
-        };
-        let settled = self.endpoint.stats().settled;
-        let next = self.endpoint.first_number_after(done.len());
-        let state = SessionState::new(self.endpoint.window().clone(), next);
-        Some(Content { lines, state, done, settled })
-    }
-
-    /// Accepts all lines of the batch that is out, and removes those to the client that are done.
-    pub(crate) fn accept_batch(&mut self, content: &Content) {
-        let endpoint = &mut self.endpoint;
-        self.side.inbox.accept_batch(|receipt| endpoint.release(receipt));
-        for &ticket in &content.done {
-            endpoint.done(ticket);
-        }
-        self.settled = content.settled;
     }
 
     /// Takes what is known of the client from a store, before anything has happened.

@@ -4,6 +4,7 @@
 //! it. The task of the present connection and the tasks of the application meet here; whoever has
 //! something to send writes to the socket itself, which spares a change of tasks for each line.
 
+mod application;
 mod content;
 mod core;
 mod inbox;
@@ -14,9 +15,8 @@ mod transport;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
-use std::task::{Context, Poll, Waker, ready};
+use std::task::{Context, Poll, ready};
 
-use pblink_protocol::delivery::Delivery;
 use pblink_protocol::tcp::endpoint::{Ticket, Timing};
 use pblink_protocol::tcp::lobby::{Guest, Standing, Verdict};
 use pblink_protocol::time::Instant;
@@ -24,14 +24,13 @@ use tokio::sync::{Notify, Semaphore};
 
 pub(crate) use self::content::Content;
 pub(crate) use self::core::Core;
-use self::core::Took;
 pub(crate) use self::inbox::{Loan, Tag};
 pub(crate) use self::task::run;
 pub(crate) use self::transport::{Incoming, Socket, read_now, split};
 use crate::budget::Budget;
 use crate::buffers::Scratch;
 use crate::bus::Bus;
-use crate::error::{Closed, WriteError};
+use crate::error::Closed;
 use crate::event::Cause;
 use crate::queue::Sessions;
 use crate::state::SessionState;
@@ -365,186 +364,6 @@ impl Session {
             self.changed.notify_waiters();
             Admission::Attached
         })
-    }
-
-    /// Puts a line into the queue, for which the caller has a permit of `room`, and sends it if that
-    /// is possible. `None`: it is done already.
-    pub(crate) fn submit(
-        &self,
-        text: &str,
-        delivery: Delivery,
-    ) -> Result<Option<Ticket>, WriteError> {
-        self.with(|state, scratch, now| {
-            let (core, ticket) = Self::push(state, scratch, now, text, delivery)?;
-            if !core.endpoint.is_pending(ticket) {
-                return Ok(None);
-            }
-            // From here on a shutdown knows that someone wants to hear of this line.
-            core.wait_for(ticket, !delivery.is_guaranteed(), Waker::noop());
-            Ok(Some(ticket))
-        })
-    }
-
-    /// Does the same for a line that nobody waits for.
-    pub(crate) fn post(&self, text: &str, delivery: Delivery) -> Result<(), WriteError> {
-        self.with(|state, scratch, now| Self::push(state, scratch, now, text, delivery).map(|_| ()))
-    }
-
-    fn push<'a>(
-        state: &'a mut State,
-        scratch: &mut Scratch,
-        now: Instant,
-        text: &str,
-        delivery: Delivery,
-    ) -> Result<(&'a mut Core, Ticket), WriteError> {
-        let State::Live(core) = state else {
-            return Err(WriteError::Closed);
-        };
-        let ticket = core.push(now, text, delivery).ok_or(WriteError::Closed)?;
-        // One line goes out from here, at once. When there are several, the connection's task
-        // sends them together: a call to the system costs more than all the rest.
-        if core.endpoint.unacked() == 1 {
-            core.flush(now, &mut scratch.out);
-        }
-        core.call_for_attention(now);
-        Ok((core, ticket))
-    }
-
-    /// Waits for a line to be acknowledged (`best_effort`: sent).
-    pub(crate) fn poll_done(
-        &self,
-        ticket: Ticket,
-        best_effort: bool,
-        cx: &mut Context<'_>,
-    ) -> Poll<Result<(), WriteError>> {
-        match &mut *self.lock() {
-            State::Over { kept, forgotten, .. } if kept.contains(&ticket) => {
-                let error = if *forgotten { WriteError::Forgotten } else { WriteError::Kept };
-                Poll::Ready(Err(error))
-            }
-            State::Live(core) if core.endpoint.is_pending(ticket) => {
-                core.wait_for(ticket, best_effort, cx.waker());
-                Poll::Pending
-            }
-            State::Live(_) | State::Over { .. } => Poll::Ready(Ok(())),
-        }
-    }
-
-    /// Cancels a line that nobody waits for any more. If it was never sent, it never will be.
-    pub(crate) fn cancel(&self, ticket: Ticket) {
-        self.with(|state, _, _| {
-            if let State::Live(core) = state {
-                core.forget(ticket);
-                core.endpoint.cancel(ticket);
-            }
-        });
-    }
-
-    /// Takes the oldest waiting line, and accepts it. `Ok(false)`: there is none yet.
-    pub(crate) fn try_read(&self, line: &mut String) -> Result<bool, Closed> {
-        let (took, caught_up) = {
-            let mut state = self.lock();
-            let core = state.open()?;
-            let took = core.take_into(line);
-            if took == Took::Nothing {
-                return Ok(false);
-            }
-            core.settle(&self.shared);
-            (took, core.has_caught_up())
-        };
-        if caught_up {
-            self.acknowledge();
-        }
-        Ok(took == Took::Line)
-    }
-
-    /// Sends acknowledgements that wait.
-    fn acknowledge(&self) {
-        self.with(|state, scratch, now| {
-            if let State::Live(core) = state {
-                core.acknowledge(now, &mut scratch.out);
-            }
-        });
-    }
-
-    /// Lends the oldest waiting line: its loan, its text, and whether it is a report.
-    pub(crate) fn try_lend(&self) -> Result<Option<(Loan, Arc<str>, bool)>, Closed> {
-        Ok(self.lock().open()?.side.inbox.lend())
-    }
-
-    /// Wakes another reader if a line waits.
-    pub(crate) fn pass_on(&self) {
-        let waits = matches!(&*self.lock(), State::Live(core) if core.side.inbox.is_waiting());
-        if waits {
-            self.lines.notify_one();
-        }
-    }
-
-    /// Accepts a line that was lent.
-    pub(crate) fn accept(&self, loan: Loan) -> Result<(), Closed> {
-        self.with(|state, scratch, now| {
-            let State::Live(core) = state else {
-                return Err(Closed);
-            };
-            if core.accept(loan) && core.has_caught_up() {
-                core.acknowledge(now, &mut scratch.out);
-            }
-            Ok(())
-        })
-    }
-
-    /// Puts a line that was lent back: it waits again.
-    pub(crate) fn give_back(&self, loan: Loan) {
-        self.with(|state, _, _| {
-            if let State::Live(core) = state {
-                core.side.inbox.give_back(loan);
-            }
-        });
-        self.pass_on();
-    }
-
-    /// Lends all waiting lines as a batch. `None`: there is nothing to store, or the application has some
-    /// already.
-    pub(crate) fn take_batch(&self) -> Result<Option<Content>, Closed> {
-        let mut state = self.lock();
-        let core = state.open()?;
-        core.queued = false;
-        Ok(core.take_batch())
-    }
-
-    /// Accepts all lines of the batch with this content.
-    pub(crate) fn accept_batch(&self, content: &Content) -> Result<(), Closed> {
-        let accepted = self.with(|state, scratch, now| {
-            let State::Live(core) = state else {
-                return Err(Closed);
-            };
-            core.accept_batch(content);
-            core.acknowledge(now, &mut scratch.out);
-            Ok(())
-        });
-        // What has come meanwhile.
-        self.pass_on();
-        accepted
-    }
-
-    /// Puts the lines of the batch back: they wait again.
-    pub(crate) fn give_batch_back(&self) {
-        self.with(|state, _, _| {
-            if let State::Live(core) = state {
-                core.side.inbox.give_batch_back();
-            }
-        });
-        self.pass_on();
-    }
-
-    /// Hands out no more lines: the server is about to stop.
-    pub(crate) fn close_reading(&self) {
-        self.with(|state, _, _| {
-            if let State::Live(core) = state {
-                core.closing = true;
-            }
-        });
-        self.lines.notify_waiters();
     }
 
     /// Looks at the session as it is. `None` once the server was shut down.
