@@ -9,10 +9,12 @@
 //!
 //! A line costs no allocation, and one copy into the caller's buffer.
 
+mod rest;
 mod stored;
 
 use core::marker::PhantomData;
 
+pub use self::rest::Rest;
 use super::connection::{Connection, Pause, Sending};
 use super::held::Held;
 pub use super::held::Receipt;

@@ -83,6 +83,17 @@ impl<S: Store, const N: usize> Outbox<S, N> {
         free
     }
 
+    /// Returns the ticket of the next line.
+    pub(super) const fn next_ticket(&self) -> Ticket {
+        Ticket(self.next_ticket)
+    }
+
+    /// Goes on in the place of another that was empty.
+    pub(super) fn resume(&mut self, next_mid: Mid, next_ticket: Ticket) {
+        self.next_mid = next_mid;
+        self.next_ticket = next_ticket.0;
+    }
+
     /// Returns the number that the oldest line has or will have.
     pub(super) fn first(&self) -> Mid {
         self.first_after(0)
