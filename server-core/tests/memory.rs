@@ -35,8 +35,8 @@ static ALLOCATOR: Counting = Counting;
 /// Lines that each client sends, 1,000 bytes each.
 const LINES: usize = 120;
 
-/// Bytes that a client that is gone may leave behind: its window, its place for lines to it, its status.
-const LEFT: usize = 12 * 1024;
+/// Bytes that a client that is gone may leave behind: its window (1.1 KB), its status, its name.
+const LEFT: usize = 2560;
 
 /// Clients come, send much, and go. Their lines are accepted while they are here, or later.
 async fn visit(server: &Server, ids: std::ops::Range<usize>) -> usize {

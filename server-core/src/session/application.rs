@@ -72,7 +72,7 @@ impl Session {
                 core.wait_for(ticket, best_effort, cx.waker());
                 Poll::Pending
             }
-            State::Live(_) | State::Over { .. } => Poll::Ready(Ok(())),
+            State::Live(_) | State::Asleep(_) | State::Over { .. } => Poll::Ready(Ok(())),
         }
     }
 

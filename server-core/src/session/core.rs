@@ -2,6 +2,7 @@
 //!
 //! Everything here runs under the session's lock and never waits.
 
+mod asleep;
 mod taking;
 mod writing;
 
@@ -13,6 +14,8 @@ use pblink_protocol::layer::Layer;
 use pblink_protocol::tcp::endpoint::{Endpoint, Role};
 use pblink_protocol::time::{Instant, earliest};
 
+use self::asleep::Numbers;
+pub(crate) use self::asleep::Packed;
 use super::side::{Receiver, Side};
 use super::transport::{Socket, Transport};
 use super::{Limits, Shared};
@@ -34,10 +37,13 @@ pub(crate) enum Took {
     Line,
 }
 
-/// See the module's text.
+/// The endpoint of a client that is here.
+pub(crate) type End = Endpoint<Partial, LineBytes, IN_FLIGHT>;
+
+/// See the module's text. `E`: the endpoint, or what is left of it while the client is away.
 #[derive(Debug)]
-pub(crate) struct Core {
-    pub(crate) endpoint: Endpoint<Partial, LineBytes, IN_FLIGHT>,
+pub(crate) struct Core<E = End> {
+    pub(crate) endpoint: E,
     pub(crate) side: Side,
     pub(crate) transport: Option<Transport>,
     /// Places in the queue of written lines that are taken, as far as the semaphore knows.
@@ -69,11 +75,8 @@ pub(crate) struct Core {
 
 impl Core {
     pub(crate) fn new(limits: &Limits, now: Instant) -> Self {
-        let partial = Partial::new(limits.max_line);
-        let mut endpoint = Endpoint::new(Role::Server, limits.timing, partial);
-        endpoint.set_commits(limits.commits);
         Self {
-            endpoint,
+            endpoint: Self::endpoint(limits),
             side: Side::default(),
             transport: None,
             held: 0,
@@ -92,6 +95,13 @@ impl Core {
             settled: 0,
             outages: 0,
         }
+    }
+
+    fn endpoint(limits: &Limits) -> End {
+        let partial = Partial::new(limits.max_line);
+        let mut endpoint = Endpoint::new(Role::Server, limits.timing, partial);
+        endpoint.set_commits(limits.commits);
+        endpoint
     }
 
     pub(crate) fn is_up(&self) -> bool {
@@ -178,20 +188,6 @@ impl Core {
         self.announced = false;
         self.queued = false;
         self.held = 0;
-    }
-
-    /// Returns since when the client is away, if it is and all its lines were taken.
-    pub(super) fn idle_since(&self) -> Option<Instant> {
-        let absent = match self.link {
-            LinkState::Down { .. } => true,
-            // Known from a store, and not seen since.
-            LinkState::Waiting => self.restored,
-            LinkState::Up => false,
-        };
-        let away = absent && self.side.inbox.len() == 0;
-        // The owner's store has lines for it.
-        let owed = self.commits && self.endpoint.unacked() > 0;
-        (away && !owed).then_some(self.since)
     }
 
     pub(crate) fn is_worth_keeping(&self) -> bool {
@@ -357,6 +353,22 @@ impl Core {
         if cost == 0 && self.transport.is_none() {
             side.shrink();
         }
+    }
+}
+
+impl<E: Numbers> Core<E> {
+    /// Returns since when the client is away, if it is and all its lines were taken.
+    pub(super) fn idle_since(&self) -> Option<Instant> {
+        let absent = match self.link {
+            LinkState::Down { .. } => true,
+            // Known from a store, and not seen since.
+            LinkState::Waiting => self.restored,
+            LinkState::Up => false,
+        };
+        let away = absent && self.side.inbox.len() == 0;
+        // The owner's store has lines for it.
+        let owed = self.commits && self.endpoint.unacked() > 0;
+        (away && !owed).then_some(self.since)
     }
 
     pub(crate) fn status(&self, id: &str, now: Instant) -> LinkStatus {

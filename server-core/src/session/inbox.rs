@@ -244,6 +244,13 @@ impl<R> Inbox<R> {
         }
     }
 
+    /// Gives back all memory, when it is empty.
+    pub(crate) fn give_memory_back(&mut self) {
+        self.ring = VecDeque::new();
+        self.heads = VecDeque::new();
+        self.lent = VecDeque::new();
+    }
+
     /// Bytes of memory that it keeps, apart from lent texts.
     #[cfg(test)]
     fn memory(&self) -> usize {

@@ -9,6 +9,7 @@ mod content;
 mod core;
 mod inbox;
 mod side;
+mod state;
 mod task;
 mod transport;
 
@@ -17,7 +18,7 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::task::{Context, Poll, ready};
 
-use pblink_protocol::tcp::endpoint::{Ticket, Timing};
+use pblink_protocol::tcp::endpoint::Timing;
 use pblink_protocol::tcp::lobby::{Guest, Standing, Verdict};
 use pblink_protocol::time::Instant;
 use tokio::sync::{Notify, Semaphore};
@@ -25,6 +26,7 @@ use tokio::sync::{Notify, Semaphore};
 pub(crate) use self::content::Content;
 pub(crate) use self::core::Core;
 pub(crate) use self::inbox::{Loan, Tag};
+use self::state::{Awake, State};
 pub(crate) use self::task::run;
 pub(crate) use self::transport::{Incoming, Socket, read_now, split};
 use crate::budget::Budget;
@@ -91,29 +93,6 @@ pub(crate) struct Session {
     state: Mutex<State>,
     /// This session, for queues that must not keep it alive.
     me: Weak<Self>,
-}
-
-#[derive(Debug)]
-enum State {
-    Live(Box<Core>),
-    /// The server was shut down.
-    Over {
-        /// Lines that were not acknowledged by then, of those that someone waits for.
-        kept: Vec<Ticket>,
-        /// Not the server is over, but this client was forgotten.
-        forgotten: bool,
-        status: Box<LinkStatus>,
-    },
-}
-
-impl State {
-    /// Returns the session, if lines of it may be handed out.
-    fn open(&mut self) -> Result<&mut Core, Closed> {
-        match self {
-            Self::Live(core) if !core.closing => Ok(core),
-            Self::Live(_) | Self::Over { .. } => Err(Closed),
-        }
-    }
 }
 
 /// The next step of the connection's task.
@@ -191,7 +170,12 @@ impl Session {
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, State> {
+    fn lock(&self) -> Awake<'_> {
+        Awake::new(self.lock_as_it_is(), &self.shared.limits)
+    }
+
+    /// Locks the session without waking it up.
+    fn lock_as_it_is(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -246,7 +230,7 @@ impl Session {
                 }
                 self.go_on(core, scratch, now, matches!(input, Input::Timer))
             }
-            State::Live(_) | State::Over { .. } => Turn::Over,
+            _ => Turn::Over,
         })
     }
 
@@ -263,7 +247,7 @@ impl Session {
                 ready!(incoming.poll(cx, |read| self.took(core, scratch, now, read)));
                 Poll::Ready(self.go_on(core, scratch, now, false))
             }
-            State::Live(_) | State::Over { .. } => Poll::Ready(Turn::Over),
+            _ => Poll::Ready(Turn::Over),
         })
     }
 
@@ -370,22 +354,25 @@ impl Session {
     pub(crate) fn look<R>(&self, f: impl FnOnce(&Core) -> R) -> Option<R> {
         match &*self.lock() {
             State::Live(core) => Some(f(core)),
-            State::Over { .. } => None,
+            State::Asleep(_) | State::Over { .. } => None,
         }
     }
 
     /// Returns since when the client is away, if it is, and nothing of it would be lost with the
     /// session.
     pub(crate) fn idle_since(&self) -> Option<Instant> {
-        match &*self.lock() {
+        match &*self.lock_as_it_is() {
             State::Live(core) => core.idle_since(),
+            State::Asleep(core) => core.idle_since(),
             State::Over { .. } => None,
         }
     }
 
     pub(crate) fn status(&self) -> LinkStatus {
-        match &*self.lock() {
-            State::Live(core) => core.status(&self.id, self.shared.clock.now()),
+        let now = self.shared.clock.now();
+        match &*self.lock_as_it_is() {
+            State::Live(core) => core.status(&self.id, now),
+            State::Asleep(core) => core.status(&self.id, now),
             State::Over { status, .. } => LinkStatus::clone(status),
         }
     }
@@ -448,7 +435,7 @@ impl Session {
                     core.park();
                     Some(core)
                 }
-                State::Over { .. } => None,
+                State::Asleep(_) | State::Over { .. } => None,
             }
         });
         self.lines.notify_waiters();

@@ -56,6 +56,17 @@ impl Side {
         Some(waiter.waker)
     }
 
+    /// Returns true while lines are in it, or someone waits.
+    pub(super) fn is_in_use(&self) -> bool {
+        self.inbox.len() > 0 || self.inbox.is_out() || !self.waiters.is_empty()
+    }
+
+    /// Gives back all memory, when nothing [is in use](Self::is_in_use).
+    pub(super) fn give_memory_back(&mut self) {
+        self.inbox.give_memory_back();
+        self.waiters = Vec::new();
+    }
+
     pub(super) fn shrink(&mut self) {
         self.inbox.shrink();
         if self.waiters.is_empty() {
