@@ -1,17 +1,57 @@
 //! The same questions to the host, the lx106 and the Cortex-M4: three back ends of the compiler, the same
-//! answers.
+//! answers. The lx106 is asked twice: in QEMU, and in our interpreter, which runs the chip's program elsewhere.
 #![cfg(unix)]
 
 use std::path::Path;
 
-use pblink_emulated_board::frame::{from_board, to_board};
+use pblink_emulated_board::frame::{self, from_board, to_board};
 use pblink_emulated_board::questions::{answer, ask};
 use pblink_emulation::chip::{Chip, Core};
 use pblink_emulation::image;
+use pblink_lx106::elf::Elf;
+use pblink_lx106::simulator::Simulator;
 
-/// Two boards that answer, at the same time.
+/// An image for the lx106 that answers, in our interpreter.
+struct Interpreter(Simulator);
+
+impl Interpreter {
+    fn start(image: &Path) -> Self {
+        let elf = std::fs::read(image).expect("the image");
+        let mut chip = Self(Simulator::new(&Elf::read(&elf).expect("an image for Xtensa")));
+        assert_eq!(chip.frame().0, from_board::BOOT);
+        chip.emit(to_board::SYN, &[&[0]]);
+        chip
+    }
+
+    fn emit(&mut self, kind: u8, parts: &[&[u8]]) {
+        let content = parts.concat();
+        self.0.input.extend(frame::header(kind, content.len()));
+        self.0.input.extend(content);
+    }
+
+    /// Returns the next frame. It reads as it likes: there is no UART in between.
+    fn frame(&mut self) -> (u8, Vec<u8>) {
+        let mut found = None;
+        let run = self.0.run(|output| {
+            while found.is_none()
+                && let Some((kind, content, len)) = frame::first(output).expect("in step")
+            {
+                if kind != from_board::MORE {
+                    found = Some((kind, content.to_vec()));
+                }
+                output.drain(..len);
+            }
+            found.is_some()
+        });
+        run.unwrap_or_else(|fault| panic!("{fault}"));
+        found.expect("it has run until there was one")
+    }
+}
+
+/// Boards that answer, at the same time.
 struct Oracle {
     chips: [(Core, Chip); 2],
+    interpreter: Interpreter,
     asked: usize,
 }
 
@@ -24,7 +64,8 @@ impl Oracle {
             assert_eq!(chip.frame().await.expect("it runs").kind, from_board::BOOT);
         }
         lx106.emit(to_board::SYN, &[&[0]]);
-        Some(Self { chips: [(Core::Lx106, lx106), (Core::CortexM4, cortex)], asked: 0 })
+        let chips = [(Core::Lx106, lx106), (Core::CortexM4, cortex)];
+        Some(Self { chips, interpreter: Interpreter::start(&images.esp8266), asked: 0 })
     }
 
     /// Asks all, and compares. Returns the answer.
@@ -33,6 +74,15 @@ impl Oracle {
             chip.emit(to_board::CASE, &[&[question], input]);
         }
         let expected = answer(question, input);
+        self.interpreter.emit(to_board::CASE, &[&[question], input]);
+        let (kind, content) = self.interpreter.frame();
+        assert_eq!(
+            (kind, String::from_utf8_lossy(&content)),
+            (from_board::ANSWER, String::from_utf8_lossy(&expected)),
+            "the interpreter was asked {:?} {:?}",
+            char::from(question),
+            String::from_utf8_lossy(input)
+        );
         for (core, chip) in &mut self.chips {
             let frame = chip.frame().await.expect("it runs");
             assert_eq!(
