@@ -198,44 +198,6 @@ pub struct EventList {
     pub events: Vec<Event>,
 }
 
-/// A consumer of the log.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ConsumerInfo {
-    /// Its name.
-    pub name: String,
-    /// `http`: it keeps its cursor here by `PUT`. `server`: it is a part of the server.
-    pub kind: ConsumerKind,
-    /// Lines are kept until it has them.
-    pub required: bool,
-    /// It runs in the server.
-    pub running: bool,
-    /// Offset of the last line that it has consumed.
-    pub offset: u64,
-    /// Lines behind that.
-    pub lag: u64,
-}
-
-/// The kind of a consumer.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum ConsumerKind {
-    /// A program somewhere, with its cursor here.
-    Http,
-    /// A part of the server.
-    Server,
-}
-
-/// All consumers.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ConsumerList {
-    /// The log's name.
-    pub log: String,
-    /// Offset of the newest line.
-    pub head: u64,
-    /// The consumers, by name.
-    pub consumers: Vec<ConsumerInfo>,
-}
-
 /// A line to a client that a restore from a backup has left: nobody knows whether it was sent.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct HeldLine {

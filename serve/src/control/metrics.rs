@@ -134,6 +134,26 @@ fn of_log(out: &mut String, log: &Log, links: &[LinkStatus]) {
     for consumer in &status.consumers {
         sample(out, name, &[("consumer", &consumer.name)], consumer.lag);
     }
+    let name = "pblink_consumer_failing_clients";
+    family(out, name, "gauge", "Clients whose lines wait, as the consumer fails at one.");
+    for consumer in &status.consumers {
+        sample(out, name, &[("consumer", &consumer.name)], consumer.failing_clients);
+    }
+    let failing = status.consumers.iter().filter_map(|consumer| {
+        let oldest = consumer.failing.iter().min_by_key(|line| line.since_ms)?;
+        Some((&consumer.name, oldest))
+    });
+    let failing: Vec<_> = failing.collect();
+    let name = "pblink_consumer_failing_offset";
+    family(out, name, "gauge", "Offset of the line at which the consumer fails longest.");
+    for (consumer, line) in &failing {
+        sample(out, name, &[("consumer", consumer)], line.offset);
+    }
+    let name = "pblink_consumer_failing_since_seconds";
+    family(out, name, "gauge", "Unix time since which it does.");
+    for (consumer, line) in &failing {
+        sample(out, name, &[("consumer", consumer)], line.since_ms as f64 / 1e3);
+    }
     let name = "pblink_link_waiting_lines";
     family(out, name, "gauge", "Lines to the client that it has not acknowledged.");
     for link in links {

@@ -14,6 +14,8 @@
 //! | `POST /api/v1/links/{id}/lines` | lines to a client: [`Accepted`] |
 //! | `/api/v1/lines?after=OFFSET&client=ID&limit=N&wait=30s` | [`LinePage`], CSV, or server-sent events |
 //! | `/api/v1/consumers`, `GET`, `PUT`, `DELETE /api/v1/consumers/{name}` | [`ConsumerList`], [`ConsumerInfo`] |
+//! | `POST /api/v1/consumers/{name}/skip?client=ID` | passes over the line at which a consumer fails: [`Passed`] |
+//! | `POST /api/v1/consumers/{name}/rename?to=NAME` | gives it another name: [`ConsumerInfo`] |
 //! | `/api/v1/events?since=SEQ` | server-sent events: history after `SEQ`, then live |
 //! | `/api/v1/outages?since=TIME&client=ID&after=REVISION` | [`OutageList`]; CSV for `Accept: text/csv` |
 //! | `/api/v1/reports?since=TIME&client=ID&after=REVISION` | [`ReportList`]; CSV for `Accept: text/csv` |
@@ -31,6 +33,7 @@
 
 mod answers;
 mod client;
+mod consumer;
 mod history;
 mod http;
 mod local;
@@ -40,10 +43,11 @@ mod token;
 
 pub use crate::times::Rfc3339;
 pub use answers::{
-    Accepted, ConsumerInfo, ConsumerKind, ConsumerList, Decided, EventList, HeldLine, LastLine,
-    Likely, LinePage, LineRecord, LinkInfo, LogInfo, Observed, Refused, ServerAnswer, VERSION,
+    Accepted, Decided, EventList, HeldLine, LastLine, Likely, LinePage, LineRecord, LinkInfo,
+    LogInfo, Observed, Refused, ServerAnswer, VERSION,
 };
 pub use client::{Client, ClientError, LineQuery, Outgoing};
+pub use consumer::{ConsumerInfo, ConsumerKind, ConsumerList, Failing, Passed};
 pub use history::{EventStream, History, Notice};
 pub use http::{Access, BindError, ControlServer, routes};
 pub use local::follow_source;

@@ -1,5 +1,6 @@
 //! Values of the log's calls: its limits, its state, pages of lines, lines to clients, steps of consumers.
 
+use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,6 +9,7 @@ use tokio::sync::oneshot;
 
 use super::engine::EngineError;
 use super::model::Line;
+use crate::times::Rfc3339;
 
 /// Limits of what the log keeps.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -58,9 +60,67 @@ pub struct ConsumerStatus {
     pub offset: u64,
     /// Lines behind that.
     pub lag: u64,
-    /// The line on which it fails again and again, since when and why, in words; only this line's client waits. See
-    /// [`Log::skip`].
-    pub failing: Option<String>,
+    /// Lines on which it fails again and again, one for each client, by client; at most 100 of them. See
+    /// [`Log::skip`](super::Log::skip).
+    pub failing: Vec<FailingLine>,
+    /// Clients that wait because of such a line.
+    pub failing_clients: u64,
+}
+
+/// A line on which a consumer fails again and again. Only the lines of its client wait.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FailingLine {
+    /// The client's id.
+    pub client: Arc<str>,
+    /// The line's offset.
+    pub offset: u64,
+    /// Wall clock at which it began, in milliseconds since the Unix epoch.
+    pub since_ms: u64,
+    /// The failure, in words.
+    pub why: String,
+}
+
+impl fmt::Display for FailingLine {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { client, offset, since_ms, why } = self;
+        let (client, since) = (client.escape_debug(), Rfc3339(*since_ms));
+        write!(f, "fails at {offset}, a line of \"{client}\", since {since}: {why}")
+    }
+}
+
+/// Why a consumer is not renamed or removed.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ConsumerError {
+    /// No consumer has this name.
+    #[error("there is no consumer \"{}\"", .0.escape_debug())]
+    Unknown(String),
+    /// Another one has the new name.
+    #[error(
+        "there is a consumer \"{}\" already, which has come to offset {offset}: remove that one first, or choose \
+         another name", .name.escape_debug()
+    )]
+    Taken {
+        /// The name.
+        name: String,
+        /// The other one's place.
+        offset: u64,
+    },
+    /// It runs in this process.
+    #[error(
+        "consumer \"{}\" is a part of the server that runs: stop the server first, and change its configuration",
+        .0.escape_debug()
+    )]
+    Running(String),
+    /// The disk has no room.
+    #[error("the disk of the log is full: free some space; it is done as soon as there is room")]
+    DiskFull,
+    /// The server is stopping, or its log has failed.
+    #[error("the server is stopping")]
+    Stopped,
+    /// The store cannot be read or written.
+    #[error(transparent)]
+    Engine(#[from] EngineError),
 }
 
 /// Some lines of the log, in order.
@@ -172,6 +232,18 @@ pub enum From {
     Now,
     /// With the oldest line of the log.
     Oldest,
+}
+
+/// Relation of a consumer to this process.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Role {
+    /// It runs here.
+    Here {
+        /// Lines are kept until it has them.
+        required: bool,
+    },
+    /// It runs elsewhere, and has only its place here. It holds nothing back.
+    Elsewhere,
 }
 
 /// The place of a consumer that has registered.

@@ -5,8 +5,11 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::Notify;
 
+use super::calls::FailingLine;
 use super::{Log, wall_ms};
-use crate::times::Rfc3339;
+
+/// Lines of one consumer that are named.
+const SHOWN: usize = 100;
 
 /// Faults by consumer and client.
 type Faults = BTreeMap<(Arc<str>, Arc<str>), Fault>;
@@ -75,17 +78,17 @@ impl Failing {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Returns where a consumer fails, in words.
-    pub(super) fn describe(&self, consumer: &str) -> Option<String> {
+    /// Returns the lines on which a consumer fails, the first ones, and the number of all.
+    pub(super) fn of(&self, consumer: &str) -> (Vec<FailingLine>, u64) {
         let faults = self.lock();
-        let mut faults = faults.iter().filter(|((name, _), _)| **name == *consumer);
-        let ((_, client), Fault { offset, since_ms, why, .. }) = faults.next()?;
-        let more = match faults.count() {
-            0 => String::new(),
-            n => format!("; and on lines of {n} more"),
+        let faults = faults.iter().filter(|((name, _), _)| **name == *consumer);
+        let line = |((_, client), fault): (&(_, Arc<str>), &Fault)| FailingLine {
+            client: Arc::clone(client),
+            offset: fault.offset,
+            since_ms: fault.since_ms,
+            why: fault.why.clone(),
         };
-        let (client, since) = (client.escape_debug(), Rfc3339(*since_ms));
-        Some(format!("fails at {offset}, a line of \"{client}\", since {since}: {why}{more}"))
+        (faults.clone().take(SHOWN).map(line).collect(), faults.count() as u64)
     }
 }
 

@@ -33,7 +33,8 @@ use pblink_server::{Event, Server, SessionState};
 use tokio::sync::{mpsc, oneshot, watch};
 
 pub use calls::{
-    ConsumerStatus, From, Keep, Outgoing, Page, PageError, Place, Progress, SendError, Sent, Status,
+    ConsumerError, ConsumerStatus, FailingLine, From, Keep, Outgoing, Page, PageError, Place,
+    Progress, Role, SendError, Sent, Status,
 };
 pub use clients::ClientLines;
 use clients::Clients;
@@ -122,7 +123,7 @@ impl Log {
     pub fn status(&self) -> Status {
         let mut status = self.shared.status.borrow().clone();
         for consumer in &mut status.consumers {
-            consumer.failing = self.shared.failing.describe(&consumer.name);
+            (consumer.failing, consumer.failing_clients) = self.shared.failing.of(&consumer.name);
         }
         status
     }
@@ -213,14 +214,34 @@ impl Log {
 
     /// Registers a consumer that starts to run, and returns its place.
     pub async fn register(&self, consumer: &str, required: bool, from: From) -> Option<Place> {
-        let consumer = consumer.into();
-        self.ask(|reply| Request::Register { consumer, required, from, reply }).await
+        let (consumer, role) = (consumer.into(), Role::Here { required });
+        self.ask(|reply| Request::Register { consumer, role, from, reply }).await
     }
 
-    /// Removes a consumer: it holds nothing back any more.
-    pub async fn unregister(&self, consumer: &str) {
+    /// Returns the place of a consumer that runs elsewhere, and makes it if there is none.
+    pub async fn register_elsewhere(&self, consumer: &str, from: From) -> Option<Place> {
+        let (consumer, role) = (consumer.into(), Role::Elsewhere);
+        self.ask(|reply| Request::Register { consumer, role, from, reply }).await
+    }
+
+    /// Removes a consumer: it holds nothing back any more. Returns when that is durable.
+    ///
+    /// # Errors
+    /// If there is none, or the disk has no room for that now.
+    pub async fn unregister(&self, consumer: &str) -> Result<(), ConsumerError> {
         let consumer = consumer.into();
-        self.ask(|reply| Request::Unregister { consumer, reply }).await;
+        let done = self.ask(|reply| Request::Unregister { consumer, reply }).await;
+        done.unwrap_or(Err(ConsumerError::Stopped))
+    }
+
+    /// Gives a consumer that does not run here another name; it keeps its place. Returns when that is durable.
+    ///
+    /// # Errors
+    /// If there is none, it runs here, the name is taken, or the disk has no room for that now.
+    pub async fn rename(&self, consumer: &str, to: &str) -> Result<(), ConsumerError> {
+        let (consumer, to) = (consumer.into(), to.into());
+        let done = self.ask(|reply| Request::Rename { consumer, to, reply }).await;
+        done.unwrap_or(Err(ConsumerError::Stopped))
     }
 
     /// Notes the step of a consumer. With lines to clients it returns when all is durable; otherwise at

@@ -2,13 +2,13 @@
 
 mod chores;
 mod commit;
+mod consumers;
 mod held;
 mod pending;
 mod request;
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use pblink_server::{Batch, Connection, Server, SessionState};
@@ -16,13 +16,14 @@ use tokio::runtime::Handle;
 use tokio::sync::{mpsc, oneshot};
 
 use commit::feed;
+use consumers::Consumer;
 use pending::Pending;
 pub(super) use request::Request;
 
 use super::engine::{Engine, EngineError};
 use super::model::{Cursor, KeyRow, Loaded, OutboxRow, SessionRow};
 use super::outbox::Outbox;
-use super::{EVENTS, From, Keep, Place, Shared, Status, lock, wall_ms};
+use super::{EVENTS, Keep, Shared, Status, lock, wall_ms};
 
 /// Lines of one commit, about: the batch that reaches it is the last.
 const MAX_LINES: usize = 4096;
@@ -64,22 +65,6 @@ struct Client {
     /// The epoch of lines without a restart since the present server began.
     base: u64,
     outbox: Outbox,
-}
-
-#[derive(Debug, Default)]
-struct Consumer {
-    required: bool,
-    running: bool,
-    offset: u64,
-    /// Ahead of `offset`.
-    clients: BTreeMap<Arc<str>, u64>,
-}
-
-impl Consumer {
-    /// Returns true if it has all lines of this client up to this offset.
-    fn has(&self, client: &str, offset: u64) -> bool {
-        self.offset >= offset || self.clients.get(client).is_some_and(|&place| place >= offset)
-    }
 }
 
 /// See the module's text.
@@ -141,7 +126,7 @@ impl Writer {
         let keys = loaded.keys.into_iter();
         let status = Status { waiting: loaded.outbox.len() as u64, ..Status::default() };
         let now = Instant::now();
-        Self {
+        let mut writer = Self {
             engine,
             keep,
             shared,
@@ -163,7 +148,10 @@ impl Writer {
             status,
             stopping: Vec::new(),
             over: false,
-        }
+        };
+        // Whoever asks first sees the consumers of earlier runs.
+        writer.publish();
+        writer
     }
 
     /// Runs until it is stopped, or the store fails for good.
@@ -295,12 +283,6 @@ impl Writer {
         wanted && !early
     }
 
-    /// Returns the offset up to which each required consumer has all lines.
-    fn consumed(&self) -> u64 {
-        let required = self.consumers.values().filter(|consumer| consumer.required);
-        required.map(|consumer| consumer.offset).min().unwrap_or(self.next - 1)
-    }
-
     fn attach(&mut self, server: Server) {
         for client in self.clients.values_mut() {
             client.base = client.session.epoch.max(1);
@@ -315,27 +297,6 @@ impl Writer {
             Some((id.to_string(), state))
         });
         states.collect()
-    }
-
-    fn register(&mut self, name: Arc<str>, required: bool, from: From) -> Place {
-        let head = self.next - 1;
-        let first = self.shared.first.load(Ordering::Acquire);
-        let new = !self.consumers.contains_key(&name);
-        let consumer = self.consumers.entry(Arc::clone(&name)).or_default();
-        (consumer.required, consumer.running) = (required, true);
-        if new {
-            consumer.offset = match from {
-                From::Now => head,
-                From::Oldest => first - 1,
-            };
-            let cursor = Cursor { consumer: name, client: "".into(), offset: consumer.offset };
-            self.pending.commit.cursors.push(cursor);
-            self.pending.since.get_or_insert_with(Instant::now);
-        }
-        // One that is not required may have fallen behind what is kept.
-        consumer.offset = consumer.offset.max(first - 1);
-        let clients = consumer.clients.iter().map(|(id, &offset)| (Arc::clone(id), offset));
-        Place { offset: consumer.offset, clients: clients.collect() }
     }
 
     fn purge(&mut self, client: &str) -> Result<(), EngineError> {

@@ -30,6 +30,8 @@ struct Control {
     commits: usize,
     reopened: usize,
     short: bool,
+    /// There is no room for anything at all.
+    crammed: bool,
 }
 
 /// See the module's text. Clones are the same store.
@@ -65,6 +67,11 @@ impl Disk {
 
     pub fn set_short(&self, short: bool) {
         self.change(|control| control.short = short);
+    }
+
+    /// Lets every commit fail for want of room, whatever is in it; or no longer.
+    pub fn cram(&self, crammed: bool) {
+        self.change(|control| control.crammed = crammed);
     }
 
     /// Waits until a commit waits.
@@ -127,6 +134,7 @@ impl Engine for Disk {
             control.waiting -= 1;
             control.commits += 1;
             match commit.lines.is_empty() && commit.outbox.is_empty() {
+                _ if control.crammed => Some(Fault::Full),
                 true => None,
                 false => control.faults.pop_front().or(control.always),
             }

@@ -1,6 +1,7 @@
 //! The log and its writer, with real sockets and an engine whose faults can be chosen.
 
 mod board;
+mod consumers;
 mod engine;
 
 use std::pin::pin;
@@ -294,7 +295,7 @@ async fn without_a_store_a_line_is_acknowledged_when_each_required_consumer_has_
     beyond(&station.log, 2).await;
     station.log.progress(step("slow", 2, vec![])).await.unwrap();
     // One that is removed holds nothing back.
-    station.log.unregister("quick").await;
+    station.log.unregister("quick").await.unwrap();
     board.expect(&["01"]).await;
     station.stop().await;
 }

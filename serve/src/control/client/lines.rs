@@ -5,7 +5,7 @@ use std::time::Duration;
 use reqwest::Method;
 use serde_json::json;
 
-use super::super::answers::{Accepted, ConsumerList, EventList, LinePage, LinkInfo};
+use super::super::answers::{Accepted, EventList, LinePage, LinkInfo};
 use super::{Client, ClientError, LIST, REQUEST, SMALL, selection};
 
 /// The longest wait of one request: a server that is silent for longer counts as gone.
@@ -134,13 +134,5 @@ impl Client {
         let response = request.send().await.map_err(|error| self.unreachable(&error))?;
         let response = self.check(response).await?;
         self.body(response, LIST).await
-    }
-
-    /// Returns the consumers of the log.
-    ///
-    /// # Errors
-    /// If the server cannot be reached, or has no log.
-    pub async fn consumers(&self) -> Result<ConsumerList, ClientError> {
-        self.get("/api/v1/consumers").await
     }
 }

@@ -1,6 +1,7 @@
 //! The control API's client side, as `pblink monitor` and other verbs use it.
 
 mod answer;
+mod decisions;
 mod lines;
 mod sse;
 
@@ -164,18 +165,7 @@ impl Client {
         if base.scheme() != "http" || !base.has_host() {
             return Err(invalid());
         }
-        let http = reqwest::Client::builder()
-            // The server is on this machine, or as near: a proxy is never on the way.
-            .no_proxy()
-            .redirect(reqwest::redirect::Policy::none())
-            .connect_timeout(REQUEST)
-            .read_timeout(SILENCE)
-            .build()
-            .map_err(|error| ClientError::Unreachable {
-                url: base.clone(),
-                reason: innermost(&error),
-            })?;
-        Ok(Self { base, http, token: None })
+        Ok(Self { http: http(&base, SILENCE)?, base, token: None })
     }
 
     /// Returns the address of the server.
@@ -440,6 +430,21 @@ impl Client {
     fn report(&self, error: &dyn std::error::Error) {
         tracing::info!("{}: {}", self.base, innermost(error));
     }
+}
+
+/// Makes a client whose answers may be silent for this long.
+fn http(base: &Url, silence: Duration) -> Result<reqwest::Client, ClientError> {
+    let builder = reqwest::Client::builder()
+        // The server is on this machine, or as near: a proxy is never on the way.
+        .no_proxy()
+        .redirect(reqwest::redirect::Policy::none())
+        .connect_timeout(REQUEST)
+        .read_timeout(silence);
+    let failed = |error: reqwest::Error| ClientError::Unreachable {
+        url: base.clone(),
+        reason: innermost(&error),
+    };
+    builder.build().map_err(failed)
 }
 
 fn selection(since: Option<&str>, client: Option<&str>) -> Vec<(&'static str, String)> {

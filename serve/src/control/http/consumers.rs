@@ -7,20 +7,15 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
 
-use super::super::answers::{ConsumerInfo, ConsumerKind, ConsumerList};
+use super::super::consumer::{ConsumerInfo, ConsumerKind, ConsumerList, Passed};
 use super::access::MayWrite;
 use super::body::read_body;
+use super::query::{Parameters, Raw};
 use super::{Api, error};
-use crate::log::{ConsumerStatus, From, Log, Progress};
+use crate::log::{ConsumerError, From, Log, Progress, SkipError};
 
-/// The beginning of the names of those that come by HTTP: no part of the server has such a name.
-const PREFIX: &str = "http:";
-
-/// Their number.
+/// The most that come by HTTP.
 const MOST: usize = 100;
-
-/// The longest name in bytes.
-const NAME: usize = 64;
 
 /// A request as JSON.
 #[derive(Deserialize)]
@@ -34,7 +29,7 @@ struct Place {
 /// Answers with all consumers.
 pub(super) async fn list(State(api): State<Api>) -> Response {
     let Some(log) = api.source.log() else { return super::no_log() };
-    let consumers = log.status().consumers.iter().map(info).collect();
+    let consumers = log.status().consumers.iter().map(ConsumerInfo::of).collect();
     let (name, head) = (log.name().to_string(), log.head());
     Json(ConsumerList { log: name, head, consumers }).into_response()
 }
@@ -43,7 +38,7 @@ pub(super) async fn list(State(api): State<Api>) -> Response {
 pub(super) async fn show(State(api): State<Api>, Path(name): Path<String>) -> Response {
     let Some(log) = api.source.log() else { return super::no_log() };
     match find(log, &name) {
-        Some(consumer) => Json(info(&consumer)).into_response(),
+        Some(consumer) => Json(consumer).into_response(),
         None => missing(&name),
     }
 }
@@ -70,10 +65,7 @@ pub(super) async fn put(
 
 async fn place(api: &Api, name: &str, body: Body) -> Result<Response, Response> {
     let log = api.source.log().ok_or_else(super::no_log)?;
-    let fits = |b: u8| b.is_ascii_alphanumeric() || b"_.-".contains(&b);
-    if !(1..=NAME).contains(&name.len()) || !name.bytes().all(fits) {
-        return Err(bad("a consumer's name has 1 to 64 letters, digits and the signs _ . -"));
-    }
+    ConsumerInfo::check_name(name).map_err(bad)?;
     let form =
         "send {\"offset\": N}, or {\"from\": \"oldest\"} or {\"from\": \"now\"} for a new one";
     let body = read_body(body).await?;
@@ -97,7 +89,7 @@ async fn place(api: &Api, name: &str, body: Body) -> Result<Response, Response> 
         _ => return Err(bad(form)),
     };
     let status = log.status().consumers;
-    let full = format!("{PREFIX}{name}");
+    let full = ConsumerInfo::key(ConsumerKind::Http, name);
     let known = status.iter().find(|consumer| *consumer.name == *full);
     if let Some(offset) = place.offset
         && let Some(known) = known.filter(|known| known.offset > offset)
@@ -108,7 +100,7 @@ async fn place(api: &Api, name: &str, body: Body) -> Result<Response, Response> 
         );
         return Err(error(StatusCode::CONFLICT, message));
     }
-    let http = status.iter().filter(|consumer| consumer.name.starts_with(PREFIX)).count();
+    let http = status.iter().filter(|c| ConsumerInfo::of(c).kind == ConsumerKind::Http).count();
     if known.is_none() && http >= MOST {
         let message =
             format!("there are {MOST} consumers already: DELETE one that is not needed any more");
@@ -130,13 +122,15 @@ async fn place(api: &Api, name: &str, body: Body) -> Result<Response, Response> 
         running: false,
         offset: at,
         lag: log.head().saturating_sub(at),
+        failing: Vec::new(),
+        failing_clients: 0,
     };
     let status = if new { StatusCode::CREATED } else { StatusCode::OK };
     Ok((status, Json(answer)).into_response())
 }
 
 async fn register(log: &Log, name: &str, from: From) -> Result<u64, Response> {
-    let place = log.register(name, false, from).await;
+    let place = log.register_elsewhere(name, from).await;
     place.map(|place| place.offset).ok_or_else(super::stopping)
 }
 
@@ -148,32 +142,81 @@ pub(super) async fn delete(
 ) -> Response {
     let Some(log) = api.source.log() else { return super::no_log() };
     let Some(consumer) = find(log, &name) else { return missing(&name) };
-    if consumer.running && !consumer.name.starts_with(PREFIX) {
+    if consumer.running {
         let message =
             format!("{name} is a part of the server that runs: it goes with its configuration");
         return error(StatusCode::CONFLICT, message);
     }
-    log.unregister(&consumer.name).await;
-    StatusCode::NO_CONTENT.into_response()
+    match log.unregister(&ConsumerInfo::key(consumer.kind, &consumer.name)).await {
+        Ok(()) => StatusCode::NO_CONTENT.into_response(),
+        Err(why) => refuse(&name, &why),
+    }
 }
 
-/// Returns the consumer of this name: one that comes by HTTP before a part of the server.
-fn find(log: &Log, name: &str) -> Option<ConsumerStatus> {
-    let consumers = log.status().consumers;
-    let by_http = |c: &&ConsumerStatus| c.name.strip_prefix(PREFIX) == Some(name);
-    let by_name = |c: &&ConsumerStatus| *c.name == *name;
-    consumers.iter().find(by_http).or_else(|| consumers.iter().find(by_name)).cloned()
+/// Gives a consumer another name.
+pub(super) async fn rename(
+    _: MayWrite,
+    State(api): State<Api>,
+    Path(name): Path<String>,
+    raw: Raw,
+) -> Response {
+    let Some(log) = api.source.log() else { return super::no_log() };
+    let parameters = match Parameters::new(raw, &["to"]) {
+        Ok(parameters) => parameters,
+        Err(response) => return response,
+    };
+    let Some(to) = parameters.get("to") else { return bad("give the new name: `to`") };
+    if let Err(rule) = ConsumerInfo::check_name(to) {
+        return bad(rule);
+    }
+    let Some(consumer) = find(log, &name) else { return missing(&name) };
+    let key = |name| ConsumerInfo::key(consumer.kind, name);
+    match log.rename(&key(&consumer.name), &key(to)).await {
+        Ok(()) => Json(ConsumerInfo { name: to.to_owned(), ..consumer }).into_response(),
+        Err(why) => refuse(&name, &why),
+    }
 }
 
-fn info(consumer: &ConsumerStatus) -> ConsumerInfo {
-    let http = consumer.name.strip_prefix(PREFIX);
-    ConsumerInfo {
-        name: http.unwrap_or(&consumer.name).to_owned(),
-        kind: if http.is_some() { ConsumerKind::Http } else { ConsumerKind::Server },
-        required: consumer.required,
-        running: consumer.running && http.is_none(),
-        offset: consumer.offset,
-        lag: consumer.lag,
+/// Passes over the line at which a consumer fails.
+pub(super) async fn skip(
+    _: MayWrite,
+    State(api): State<Api>,
+    Path(name): Path<String>,
+    raw: Raw,
+) -> Response {
+    let Some(log) = api.source.log() else { return super::no_log() };
+    let parameters = match Parameters::new(raw, &["client"]) {
+        Ok(parameters) => parameters,
+        Err(response) => return response,
+    };
+    match log.skip(&name, parameters.get("client")) {
+        Ok(skipped) => {
+            let client = skipped.client.to_string();
+            Json(Passed { consumer: name, client, offset: skipped.offset }).into_response()
+        }
+        // Nothing of this server works for one that comes by HTTP.
+        Err(SkipError::Unknown(_)) if find(log, &name).is_none() => missing(&name),
+        Err(SkipError::Unknown(_)) => error(
+            StatusCode::CONFLICT,
+            format!("{name} runs elsewhere: it passes over a line by itself, with PUT"),
+        ),
+        Err(why) => error(StatusCode::CONFLICT, why.to_string()),
+    }
+}
+
+fn find(log: &Log, name: &str) -> Option<ConsumerInfo> {
+    ConsumerInfo::find(&log.status().consumers, name)
+}
+
+fn refuse(name: &str, why: &ConsumerError) -> Response {
+    match why {
+        ConsumerError::Unknown(_) => missing(name),
+        ConsumerError::Taken { .. } | ConsumerError::Running(_) => {
+            error(StatusCode::CONFLICT, why.to_string())
+        }
+        ConsumerError::DiskFull => error(StatusCode::INSUFFICIENT_STORAGE, why.to_string()),
+        ConsumerError::Stopped => super::stopping(),
+        ConsumerError::Engine(_) => error(StatusCode::INTERNAL_SERVER_ERROR, why.to_string()),
     }
 }
 

@@ -96,6 +96,8 @@ const ROUTES: &[Route] = &[
     ("/api/v1/consumers/{name}", &["GET", "PUT", "DELETE"], || {
         get(consumers::show).put(consumers::put).delete(consumers::delete)
     }),
+    ("/api/v1/consumers/{name}/skip", &["POST"], || post(consumers::skip)),
+    ("/api/v1/consumers/{name}/rename", &["POST"], || post(consumers::rename)),
     ("/api/v1/outages", &["GET"], || get(records::outages)),
     ("/api/v1/reports", &["GET"], || get(records::reports)),
     ("/api/v1/events", &["GET"], || get(events::events)),

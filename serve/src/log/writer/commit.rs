@@ -12,7 +12,7 @@ use super::{RETRY, Writer};
 use crate::log::engine::EngineError;
 use crate::log::model::{Commit, Kind};
 use crate::log::outbox::Outbox;
-use crate::log::{ConsumerStatus, SendError, Sent, lock};
+use crate::log::{ConsumerError, ConsumerStatus, SendError, Sent, lock};
 
 impl Writer {
     /// Makes durable what is pending, and lets all know who wait for it.
@@ -99,6 +99,8 @@ impl Writer {
                 }
                 Reply::Sent { to, .. } => drop(to.send(Err(SendError::DiskFull))),
                 Reply::Progress(to) => drop(to.send(Err(SendError::DiskFull))),
+                // It stays in the commit: a cursor needs little room.
+                Reply::Consumer(to) => drop(to.send(Err(ConsumerError::DiskFull))),
                 Reply::Step { consumer, offset, clients, to } => {
                     drop(to.send(Err(SendError::DiskFull)));
                     if let Some(place) = self.consumers.get_mut(&consumer) {
@@ -169,6 +171,7 @@ impl Writer {
             match reply {
                 Reply::Released { rows, to } => drop(to.send(Ok(rows.len()))),
                 Reply::Progress(to) | Reply::Step { to, .. } => drop(to.send(Ok(()))),
+                Reply::Consumer(to) => drop(to.send(Ok(()))),
                 Reply::Sent { client, row, repeated, to } => {
                     let (done, waiting) = oneshot::channel();
                     self.clients.entry(client).or_default().outbox.wait(row, done);
@@ -227,7 +230,8 @@ impl Writer {
                 running: consumer.running,
                 offset: consumer.offset,
                 lag: head.saturating_sub(consumer.offset),
-                failing: None,
+                failing: Vec::new(),
+                failing_clients: 0,
             })
             .collect();
         self.shared.status.send_modify(|status| status.clone_from(&self.status));

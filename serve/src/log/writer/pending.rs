@@ -10,9 +10,9 @@ use pblink_server::Batch;
 use tokio::sync::oneshot;
 
 use super::Writer;
-use crate::log::model::{Commit, Cursor, KeyRow, Kind, Line, OutboxRow};
+use crate::log::model::{Commit, KeyRow, Kind, Line, OutboxRow};
 use crate::log::outbox::Outbox;
-use crate::log::{Outgoing, Progress, SendError, Sent, wall_ms};
+use crate::log::{ConsumerError, Outgoing, Progress, SendError, Sent, wall_ms};
 
 /// Requests with a key that are remembered.
 const MAX_KEYS: usize = 100_000;
@@ -36,6 +36,8 @@ pub(super) enum Reply {
         to: oneshot::Sender<Result<(), SendError>>,
     },
     Progress(oneshot::Sender<Result<(), SendError>>),
+    /// A consumer that goes, or has another name.
+    Consumer(oneshot::Sender<Result<(), ConsumerError>>),
     /// Lines that were undetermined.
     Released {
         rows: Vec<OutboxRow>,
@@ -202,18 +204,5 @@ impl Writer {
         self.pending.urgent |= !outgoing.is_empty();
         self.note_place(&name);
         self.accept_consumed();
-    }
-
-    /// Puts the place of a consumer into the commit.
-    pub(super) fn note_place(&mut self, name: &Arc<str>) {
-        let Some(consumer) = self.consumers.get(name) else { return };
-        let clients = consumer.clients.iter().map(|(id, &offset)| (Arc::clone(id), offset));
-        let places = std::iter::once(("".into(), consumer.offset)).chain(clients);
-        let cursors = &mut self.pending.commit.cursors;
-        cursors.retain(|cursor| cursor.consumer != *name);
-        cursors.extend(places.map(|(client, offset)| {
-            let consumer = Arc::clone(name);
-            Cursor { consumer, client, offset }
-        }));
     }
 }

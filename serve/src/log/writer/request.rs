@@ -1,7 +1,6 @@
 //! Requests of the log's handles to the writer.
 
 use std::sync::Arc;
-use std::time::Instant;
 
 use pblink_server::{Server, SessionState};
 use tokio::sync::oneshot;
@@ -9,7 +8,7 @@ use tokio::sync::oneshot;
 use super::Writer;
 use crate::log::engine::EngineError;
 use crate::log::model::OutboxRow;
-use crate::log::{From, Outgoing, Place, Progress, SendError, Sent};
+use crate::log::{ConsumerError, From, Outgoing, Place, Progress, Role, SendError, Sent};
 
 /// Request to the writer.
 #[derive(Debug)]
@@ -23,13 +22,18 @@ pub(in crate::log) enum Request {
     },
     Register {
         consumer: Arc<str>,
-        required: bool,
+        role: Role,
         from: From,
         reply: oneshot::Sender<Place>,
     },
     Unregister {
         consumer: Arc<str>,
-        reply: oneshot::Sender<()>,
+        reply: oneshot::Sender<Result<(), ConsumerError>>,
+    },
+    Rename {
+        consumer: Arc<str>,
+        to: Arc<str>,
+        reply: oneshot::Sender<Result<(), ConsumerError>>,
     },
     Progress {
         progress: Progress,
@@ -62,20 +66,13 @@ impl Writer {
             Request::Attach(server) => self.attach(server),
             Request::Sessions(reply) => drop(reply.send(self.sessions())),
             Request::Send { lines, key, reply } => self.on_send(lines, key, reply),
-            Request::Register { consumer, required, from, reply } => {
-                let place = self.register(consumer, required, from);
+            Request::Register { consumer, role, from, reply } => {
+                let place = self.register(consumer, role, from);
                 self.publish();
                 drop(reply.send(place));
             }
-            Request::Unregister { consumer, reply } => {
-                self.consumers.remove(&consumer);
-                self.pending.commit.cursors.retain(|cursor| cursor.consumer != consumer);
-                self.pending.commit.removed.push(consumer);
-                self.pending.since.get_or_insert_with(Instant::now);
-                self.accept_consumed();
-                self.publish();
-                let _ = reply.send(());
-            }
+            Request::Unregister { consumer, reply } => self.unregister(consumer, reply),
+            Request::Rename { consumer, to, reply } => self.rename(consumer, to, reply),
             Request::Progress { progress, reply } => self.on_progress(progress, reply),
             // Taken with what else is there.
             Request::Events => {}
