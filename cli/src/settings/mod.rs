@@ -6,6 +6,7 @@
 //! | module | what is in it |
 //! |---|---|
 //! | `keys` | the keys of `pblink.toml`: one table for reading, `config`, the template and the schema |
+//! | `sections` | the sections, as the tools use them |
 //! | `limits` | ranges and defaults of numbers, for keys and flags |
 //! | `key`, `value` | what a key allows; values in files, on command lines, in messages |
 //! | `shape`, `names` | what may stand where in a file; "did you mean" |
@@ -22,18 +23,18 @@ mod names;
 mod problem;
 mod reader;
 mod secrets;
+mod sections;
 mod shape;
 mod value;
 mod writer;
 
 use std::collections::BTreeMap;
-use std::fmt;
 use std::io::{ErrorKind, Read};
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
-use pblink_image::settings::{LogLevel, Settings as BoardSettings};
+use pblink_image::settings::Settings as BoardSettings;
 use pblink_protocol::config::{Config, ConfigError};
 use pblink_protocol::tcp::line::BadId;
 pub use pblink_serve::consumers::App;
@@ -48,6 +49,7 @@ pub(crate) use problem::{Place, Problem};
 pub(crate) use reader::read;
 pub use secrets::{PASSWORD_ENV, PasswordSource, Secret};
 pub(crate) use secrets::{check_password, find as find_password, is_password_key, read_password};
+pub use sections::{Board, Build, Consumer, Control, Link, Protocol, Server, Wifi};
 pub(crate) use value::Value;
 pub(crate) use writer::{
     create_new, create_secrets, filled_template, put, replace, replace_secrets, with_value,
@@ -83,126 +85,6 @@ pub struct Settings {
     file: Option<PathBuf>,
     /// Place of each key in the file: line and column, and the bytes of name and value.
     places: BTreeMap<String, (Place, Range<usize>)>,
-}
-
-/// `[server]`: what boards and `pblink serve` must agree on, and what the server does.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Server {
-    /// The address that boards connect to: an IP address or a host name.
-    pub host: String,
-    /// The TCP port, never 0.
-    pub port: u16,
-    /// The address that the server binds.
-    pub listen: IpAddr,
-    /// Milliseconds without data after which a link counts as down: 100 to 60000.
-    pub timeout_ms: u32,
-    /// The ids of the boards that the server expects; empty means any.
-    pub clients: Vec<String>,
-    /// The server's use of lines.
-    pub app: App,
-    /// Address of the control API; `None` is "off".
-    pub control: Option<SocketAddr>,
-    /// Place of the log, as written.
-    pub state: State,
-    /// Days for which lines are kept.
-    pub keep_days: u32,
-    /// Megabytes of lines that are kept.
-    pub keep_mb: u32,
-    /// The least time between two commits of the log, in milliseconds.
-    pub commit_every_ms: u32,
-}
-
-/// `[[consumer]]`: a use of the lines.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Consumer {
-    /// The name under which the log keeps its place; empty: its kind.
-    pub name: String,
-    /// `print`, `echo`, `demo`, `exec` or `exec-all`.
-    pub kind: String,
-    /// The clients whose lines it takes; empty: all.
-    pub clients: Vec<String>,
-    /// Lines are kept until it has them.
-    pub required: bool,
-    /// The command of an exec, for `sh -c`.
-    pub command: String,
-    /// The program acknowledges lines.
-    pub ack: bool,
-    /// A new one begins with the oldest line.
-    pub from_oldest: bool,
-}
-
-impl Default for Consumer {
-    fn default() -> Self {
-        Self {
-            name: String::new(),
-            kind: "print".into(),
-            clients: Vec::new(),
-            required: true,
-            command: String::new(),
-            ack: false,
-            from_oldest: false,
-        }
-    }
-}
-
-impl Consumer {
-    /// Returns its name.
-    pub fn name(&self) -> &str {
-        if self.name.is_empty() { &self.kind } else { &self.name }
-    }
-}
-
-/// `[control]`: who may use the control API, whose address is in `[server]`.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Control {
-    /// The file with the token as written, empty for the one in the state folder; [`Settings::token_path`]
-    /// resolves it.
-    pub token_file: PathBuf,
-    /// Names of hosts that are answered, beside this machine's for itself and addresses.
-    pub hosts: Vec<String>,
-}
-
-/// `[wifi]`: the network that the ESP8266 joins. The password is apart: [`Settings::password`].
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Wifi {
-    /// At most 32 bytes; empty means the network that the ESP8266 remembers.
-    pub ssid: String,
-    /// The secrets file as written; [`Settings::secrets_path`] resolves it.
-    pub secrets: PathBuf,
-}
-
-/// `[board]`
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Board {
-    /// The id by which the server knows the board: not empty, nothing invisible in it.
-    pub id: String,
-    /// Seconds between reports of the ESP8266: 0 (never) to 86400.
-    pub report_s: u32,
-    /// True if the board passes reports on to the server.
-    pub forward_reports: bool,
-    /// The messages that the board's console shows.
-    pub log: LogLevel,
-}
-
-/// `[link]`
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Link {
-    /// The protocol between both ends.
-    pub protocol: Protocol,
-}
-
-/// `[build]`: what `pblink build` needs.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Build {
-    /// The folder of the ESP8266_NONOS_SDK as written, empty for none; [`Settings::sdk_path`] resolves it.
-    pub esp8266_sdk: PathBuf,
-}
-
-/// The protocol between both ends of a link.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Protocol {
-    /// As the published micropython-iot code does.
-    Classic,
 }
 
 /// The settings of a board that was given none, and for the rest the defaults of the server.
@@ -521,14 +403,6 @@ pub(crate) fn shell_word(path: &Path) -> String {
         text
     } else {
         format!("'{}'", text.replace('\'', r"'\''"))
-    }
-}
-
-impl fmt::Display for Protocol {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Classic => "classic",
-        })
     }
 }
 

@@ -1,0 +1,138 @@
+//! The sections of `pblink.toml`.
+
+use std::fmt;
+use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
+
+use pblink_image::settings::LogLevel;
+use pblink_serve::consumers::App;
+
+use crate::state::State;
+
+/// `[server]`: what boards and `pblink serve` must agree on, and what the server does.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Server {
+    /// The address that boards connect to: an IP address or a host name.
+    pub host: String,
+    /// The TCP port, never 0.
+    pub port: u16,
+    /// The address that the server binds.
+    pub listen: IpAddr,
+    /// Milliseconds without data after which a link counts as down: 100 to 60000.
+    pub timeout_ms: u32,
+    /// The ids of the boards that the server expects; empty means any.
+    pub clients: Vec<String>,
+    /// The server's use of lines.
+    pub app: App,
+    /// Address of the control API; `None` is "off".
+    pub control: Option<SocketAddr>,
+    /// Place of the log, as written.
+    pub state: State,
+    /// Days for which lines are kept.
+    pub keep_days: u32,
+    /// Megabytes of lines that are kept.
+    pub keep_mb: u32,
+    /// The least time between two commits of the log, in milliseconds.
+    pub commit_every_ms: u32,
+}
+
+/// `[[consumer]]`: a use of the lines.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Consumer {
+    /// The name under which the log keeps its place; empty: its kind.
+    pub name: String,
+    /// `print`, `echo`, `demo`, `exec` or `exec-all`.
+    pub kind: String,
+    /// The clients whose lines it takes; empty: all.
+    pub clients: Vec<String>,
+    /// Lines are kept until it has them.
+    pub required: bool,
+    /// The command of an exec, for `sh -c`.
+    pub command: String,
+    /// The program acknowledges lines.
+    pub ack: bool,
+    /// A new one begins with the oldest line.
+    pub from_oldest: bool,
+}
+
+impl Default for Consumer {
+    fn default() -> Self {
+        Self {
+            name: String::new(),
+            kind: "print".into(),
+            clients: Vec::new(),
+            required: true,
+            command: String::new(),
+            ack: false,
+            from_oldest: false,
+        }
+    }
+}
+
+impl Consumer {
+    /// Returns its name.
+    pub fn name(&self) -> &str {
+        if self.name.is_empty() { &self.kind } else { &self.name }
+    }
+}
+
+/// `[control]`: who may use the control API, whose address is in `[server]`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Control {
+    /// The file with the token as written, empty for the one in the state folder; [`Settings::token_path`]
+    /// resolves it.
+    pub token_file: PathBuf,
+    /// Names of hosts that are answered, beside this machine's for itself and addresses.
+    pub hosts: Vec<String>,
+}
+
+/// `[wifi]`: the network that the ESP8266 joins. The password is apart: [`Settings::password`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Wifi {
+    /// At most 32 bytes; empty means the network that the ESP8266 remembers.
+    pub ssid: String,
+    /// The secrets file as written; [`Settings::secrets_path`] resolves it.
+    pub secrets: PathBuf,
+}
+
+/// `[board]`
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Board {
+    /// The id by which the server knows the board: not empty, nothing invisible in it.
+    pub id: String,
+    /// Seconds between reports of the ESP8266: 0 (never) to 86400.
+    pub report_s: u32,
+    /// True if the board passes reports on to the server.
+    pub forward_reports: bool,
+    /// The messages that the board's console shows.
+    pub log: LogLevel,
+}
+
+/// `[link]`
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Link {
+    /// The protocol between both ends.
+    pub protocol: Protocol,
+}
+
+/// `[build]`: what `pblink build` needs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Build {
+    /// The folder of the ESP8266_NONOS_SDK as written, empty for none; [`Settings::sdk_path`] resolves it.
+    pub esp8266_sdk: PathBuf,
+}
+
+/// The protocol between both ends of a link.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Protocol {
+    /// As the published micropython-iot code does.
+    Classic,
+}
+
+impl fmt::Display for Protocol {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Classic => "classic",
+        })
+    }
+}
