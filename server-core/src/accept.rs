@@ -12,7 +12,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, watch};
 use tokio::time::{sleep, sleep_until};
 
-use crate::event::Refusal;
+use crate::event::{Cause, Refusal};
 use crate::registry::Inner;
 use crate::session::{self, Admission, Clock, Session, Socket};
 use crate::sources::Place;
@@ -146,6 +146,11 @@ async fn serve(
             _ = stop.wait_for(|&stop| stop) => return,
         };
         match admitted {
+            // The list of clients may have changed since it was looked at.
+            Admission::Attached if !inner.is_welcome(&id) => {
+                session.end(Cause::NotExpected);
+                return;
+            }
             Admission::Attached => break session,
             Admission::Duplicate => return refuse(&inner, Some(id), peer, Refusal::Duplicate),
             // It was forgotten just now, to make room for another. Or the server is shut down.

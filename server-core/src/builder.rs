@@ -7,12 +7,13 @@ use std::time::Duration;
 
 use pblink_protocol::config::DEFAULT_PORT;
 use pblink_protocol::tcp::endpoint::Timing;
-use pblink_protocol::tcp::line::{BadId, check_id};
+use pblink_protocol::tcp::line::check_id;
 use pblink_protocol::{MAX_TEXT, time};
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::net::TcpListener;
 
-use crate::registry::{SavedSessions, Setup};
+use crate::error::BindError;
+use crate::registry::{Guests, SavedSessions, Setup};
 use crate::server::Server;
 use crate::session::Limits;
 use crate::state::SessionState;
@@ -23,49 +24,6 @@ const BACKLOG: i32 = 1024;
 /// Bytes that the system may keep for a client that does not read. With its usual buffers of megabytes a
 /// slow reader would stay unnoticed for hours, and ten thousand of them would cost gigabytes.
 const SEND_BUFFER: usize = 64 * 1024;
-
-/// Why a server could not be started.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum BindError {
-    /// The address cannot be listened on.
-    #[error("cannot listen on {address}: {source}{}", hint(.source))]
-    Listen {
-        /// The address.
-        address: SocketAddr,
-        /// The error of the system.
-        source: io::Error,
-    },
-    /// An expected id is not a valid one.
-    #[error("\"{}\" cannot be a client's id: {why}", .id.escape_debug())]
-    BadId {
-        /// The id.
-        id: String,
-        /// The fault in it.
-        why: BadId,
-    },
-    /// The time-out is out of range.
-    #[error("the time-out is {0:?}; it must be between 50 ms and 1 hour")]
-    Timeout(Duration),
-    /// A limit is zero, or larger than 16 MiB (lengths) or 2²⁴ (counts).
-    #[error("{0} must be between 1 and 16777216")]
-    Limit(&'static str),
-    /// The saved sessions come from a server with another time-out or `max_line`, or are for one that
-    /// [commits](Builder::commits).
-    #[error(
-        "the saved sessions have another time-out or max_line than this server, or this one commits: use          the same values, and restore one that commits from its store"
-    )]
-    Restore,
-}
-
-fn hint(source: &io::Error) -> &'static str {
-    match source.kind() {
-        io::ErrorKind::AddrInUse => "; another program uses this port: stop it, or take another",
-        io::ErrorKind::PermissionDenied => "; ports below 1024 need privileges: take a higher one",
-        io::ErrorKind::AddrNotAvailable => "; this machine has no such address",
-        _ => "",
-    }
-}
 
 /// Sets up a server: see [`Server::builder`].
 #[derive(Debug)]
@@ -314,8 +272,10 @@ impl Builder {
         }
         Ok(Setup {
             limits,
-            expected: self.expected.clone(),
-            allow_unknown: self.allow_unknown || self.expected.is_none(),
+            guests: Guests {
+                expected: self.expected.clone().unwrap_or_default(),
+                allow_unknown: self.allow_unknown || self.expected.is_none(),
+            },
             max_connections: self.max_connections,
             max_pending: self.max_pending,
             max_per_address: self.max_per_address,

@@ -1,6 +1,53 @@
-//! Why reading or writing ends without a line.
+//! Why a server does not start, and why reading or writing ends without a line.
 
-use pblink_protocol::tcp::line::BadText;
+use std::io;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use pblink_protocol::tcp::line::{BadId, BadText};
+
+/// Why a server could not be started.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum BindError {
+    /// The address cannot be listened on.
+    #[error("cannot listen on {address}: {source}{}", hint(.source))]
+    Listen {
+        /// The address.
+        address: SocketAddr,
+        /// The error of the system.
+        source: io::Error,
+    },
+    /// An expected id is not a valid one.
+    #[error("\"{}\" cannot be a client's id: {why}", .id.escape_debug())]
+    BadId {
+        /// The id.
+        id: String,
+        /// The fault in it.
+        why: BadId,
+    },
+    /// The time-out is out of range.
+    #[error("the time-out is {0:?}; it must be between 50 ms and 1 hour")]
+    Timeout(Duration),
+    /// A limit is zero, or larger than 16 MiB (lengths) or 2²⁴ (counts).
+    #[error("{0} must be between 1 and 16777216")]
+    Limit(&'static str),
+    /// The saved sessions come from a server with another time-out or `max_line`, or are for one that
+    /// [commits](Builder::commits).
+    #[error(
+        "the saved sessions have another time-out or max_line than this server, or this one commits: use          the same values, and restore one that commits from its store"
+    )]
+    Restore,
+}
+
+fn hint(source: &io::Error) -> &'static str {
+    match source.kind() {
+        io::ErrorKind::AddrInUse => "; another program uses this port: stop it, or take another",
+        io::ErrorKind::PermissionDenied => "; ports below 1024 need privileges: take a higher one",
+        io::ErrorKind::AddrNotAvailable => "; this machine has no such address",
+        _ => "",
+    }
+}
 
 /// This link will not come back. Either the server was shut down: unread and unacknowledged lines are in
 /// the [`SavedSessions`](crate::SavedSessions) that the shutdown returned. Or it has forgotten a client

@@ -171,6 +171,8 @@ pub enum Cause {
     TakenOver,
     /// The application closed the connection.
     ClosedByApplication,
+    /// The client is not expected any more: [`Server::set_expected`](crate::Server::set_expected).
+    NotExpected,
     /// The server is shutting down.
     Shutdown,
     /// The server ended without being stopped: it was killed, or its machine lost the power.
@@ -187,6 +189,7 @@ impl std::fmt::Display for Cause {
             Self::LineTooLong => "line too long",
             Self::TakenOver => "client connected anew",
             Self::ClosedByApplication => "closed by the application",
+            Self::NotExpected => "no longer in the list of clients",
             Self::Shutdown => "server shut down",
             Self::ServerDied => "server was killed or lost its power",
         })

@@ -106,10 +106,10 @@ mod state;
 mod status;
 
 pub use batch::{Batch, BatchLine};
-pub use builder::{BindError, Builder};
+pub use builder::Builder;
 pub use bus::{Events, Notice};
 pub use connection::Connection;
-pub use error::{Closed, WriteError};
+pub use error::{BindError, Closed, WriteError};
 pub use event::{Cause, Event, EventKind, Refusal};
 pub use pblink_protocol::delivery::Delivery;
 pub use pblink_protocol::layer::Layer;

@@ -2,12 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard};
 
 use pblink_protocol::time::Instant;
 use tokio::sync::Semaphore;
 
-use crate::event::{EventKind, Refusal};
+use crate::event::{Cause, EventKind, Refusal};
 use crate::refusals::Refusals;
 use crate::session::{Clock, Core, Limits, Session, Shared};
 use crate::sources::Sources;
@@ -19,11 +19,17 @@ const FORGET: usize = 16;
 #[derive(Debug)]
 pub(crate) struct Setup {
     pub(crate) limits: Limits,
-    pub(crate) expected: Option<BTreeSet<String>>,
-    pub(crate) allow_unknown: bool,
+    pub(crate) guests: Guests,
     pub(crate) max_connections: usize,
     pub(crate) max_pending: usize,
     pub(crate) max_per_address: usize,
+}
+
+/// The clients that may connect.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Guests {
+    pub(crate) expected: BTreeSet<String>,
+    pub(crate) allow_unknown: bool,
 }
 
 /// The part of a server that handles and tasks share.
@@ -38,7 +44,9 @@ pub(crate) struct Inner {
     /// Those of them that no session has yet.
     pub(crate) pending: Arc<Sources>,
     pub(crate) refusals: Refusals,
-    pub(crate) setup: Setup,
+    /// Nothing else is locked while this is.
+    pub(crate) guests: RwLock<Guests>,
+    pub(crate) max_connections: usize,
     pub(crate) address: SocketAddr,
 }
 
@@ -122,12 +130,45 @@ impl Inner {
         }
     }
 
+    fn guests(&self) -> RwLockReadGuard<'_, Guests> {
+        self.guests.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Returns the ids of the clients that are expected.
+    pub(crate) fn expected(&self) -> BTreeSet<String> {
+        self.guests().expected.clone()
+    }
+
     fn is_expected(&self, id: &str) -> bool {
-        self.setup.expected.as_ref().is_some_and(|expected| expected.contains(id))
+        self.guests().expected.contains(id)
     }
 
     pub(crate) fn is_welcome(&self, id: &str) -> bool {
-        self.setup.allow_unknown || self.is_expected(id)
+        let guests = self.guests();
+        guests.allow_unknown || guests.expected.contains(id)
+    }
+
+    /// Takes other guests, and closes the links of those that are not welcome any more.
+    pub(crate) fn set_guests(&self, guests: Guests) {
+        *self.guests.write().unwrap_or_else(PoisonError::into_inner) = guests;
+        // Whoever is being admitted at this moment looks once more when it is connected.
+        for session in self.sessions() {
+            if !self.is_welcome(&session.id) {
+                session.end(Cause::NotExpected);
+            }
+        }
+        let mut registry = self.registry();
+        let expected = self.expected();
+        let Registry { sessions, wanted, .. } = &mut *registry;
+        // Known only because they were expected.
+        sessions.retain(|id, session| {
+            expected.contains(id) || wanted.contains(id) || !session.forget_unseen()
+        });
+        for id in expected {
+            if !registry.sessions.contains_key(&id) {
+                self.insert(&mut registry, &id);
+            }
+        }
     }
 
     /// Makes room for another client: forgets strangers that are not connected, those that went first

@@ -1,9 +1,11 @@
 //! The server: how it starts and stops, and the way to its links.
 
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, RwLock};
 use std::time::Duration;
 
+use pblink_protocol::tcp::line::check_id;
 use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, watch};
 use tokio::time::{Instant, timeout, timeout_at};
@@ -13,11 +15,11 @@ use crate::batch::Batch;
 use crate::budget::Budget;
 use crate::bus::{Bus, Events};
 use crate::connection::Connection;
-use crate::error::Closed;
+use crate::error::{BindError, Closed};
 use crate::event::{EventKind, Refusal};
 use crate::queue::Sessions;
 use crate::refusals::Refusals;
-use crate::registry::{Inner, Registry, SavedSessions, Setup};
+use crate::registry::{Guests, Inner, Registry, SavedSessions, Setup};
 use crate::session::{Clock, Core, Session, Shared};
 use crate::sources::Sources;
 use crate::state::SessionState;
@@ -82,12 +84,13 @@ impl Server {
             present: Sources::new(setup.max_per_address),
             pending: Sources::new(setup.max_pending),
             refusals: Refusals::default(),
-            setup,
+            guests: RwLock::new(setup.guests),
+            max_connections: setup.max_connections,
             address,
         });
         // Expected clients show in the list of links before they have connected.
-        for id in inner.setup.expected.iter().flatten() {
-            inner.session(id);
+        for id in inner.expected() {
+            inner.session(&id);
         }
         let address = address.to_string();
         inner.shared.bus.publish(EventKind::Listening { address });
@@ -211,7 +214,7 @@ impl Server {
     /// # Errors
     /// [`Closed`] if the server is shut down first.
     pub async fn wait_expected(&self) -> Result<(), Closed> {
-        self.wait_all(self.inner.setup.expected.iter().flatten()).await
+        self.wait_all(self.inner.expected()).await
     }
 
     /// Returns the status of all links, sorted by id.
@@ -220,8 +223,30 @@ impl Server {
     }
 
     /// Returns the ids of the [expected](crate::Builder::expected) clients, sorted; none if no list was given.
-    pub fn expected(&self) -> impl Iterator<Item = &str> {
-        self.inner.setup.expected.iter().flatten().map(String::as_str)
+    pub fn expected(&self) -> Vec<String> {
+        self.inner.expected().into_iter().collect()
+    }
+
+    /// Sets anew the ids of the [expected](crate::Builder::expected) clients, and whether
+    /// [others](crate::Builder::allow_unknown) may connect. Links of clients that may stay are not touched.
+    ///
+    /// Those of clients that may not are closed with [`Cause::NotExpected`](crate::Cause::NotExpected), and their next connections
+    /// are refused. Their sessions are kept: lines to them wait, and lines from them can be read. A client that is
+    /// expected later continues where it was.
+    ///
+    /// # Errors
+    /// If one of these cannot be an id; then nothing changes.
+    pub fn set_expected<I>(&self, ids: I, allow_unknown: bool) -> Result<(), BindError>
+    where
+        I: IntoIterator,
+        I::Item: Into<String>,
+    {
+        let expected: BTreeSet<String> = ids.into_iter().map(Into::into).collect();
+        for id in &expected {
+            check_id(id).map_err(|why| BindError::BadId { id: id.clone(), why })?;
+        }
+        self.inner.set_guests(Guests { expected, allow_unknown });
+        Ok(())
     }
 
     /// Returns how many connections were refused for this reason since the server was started.
@@ -296,7 +321,7 @@ impl Server {
         }
         // The listener's and every connection's task hold a permit. They end by themselves within a quarter of the
         // time-out.
-        let all = self.inner.setup.max_connections as u32 + 1;
+        let all = self.inner.max_connections as u32 + 1;
         let _ = timeout(self.time_out(), self.inner.connections.acquire_many(all)).await;
         self.inner.stopped();
         std::mem::take(&mut self.inner.registry().saved)

@@ -403,6 +403,8 @@ fn layer_of(cause: Cause) -> Layer {
         Cause::ClosedByPeer | Cause::Reset | Cause::SlowReader | Cause::LineTooLong => {
             Layer::Coprocessor
         }
-        Cause::ClosedByApplication | Cause::Shutdown | Cause::ServerDied => Layer::Server,
+        Cause::ClosedByApplication | Cause::NotExpected | Cause::Shutdown | Cause::ServerDied => {
+            Layer::Server
+        }
     }
 }

@@ -405,25 +405,36 @@ impl Session {
     /// continue.
     pub(crate) fn finish(&self) -> Option<Box<Core>> {
         self.room.close();
-        self.over(false)
+        self.over(None::<fn(&Core) -> bool>)
     }
 
     /// Forgets this client, since the server needs room, unless it is back or something of it would
     /// be lost. Reports whether it was forgotten.
     pub(crate) fn forget(&self) -> bool {
-        let forgotten = self.over(true).is_some();
+        self.forget_if(|core| core.idle_since().is_some())
+    }
+
+    /// Forgets this client if it has never been here, and nothing waits for it. Reports whether it was forgotten.
+    pub(crate) fn forget_unseen(&self) -> bool {
+        self.forget_if(|core| !core.is_up() && !core.is_worth_keeping())
+    }
+
+    fn forget_if(&self, idle: impl FnOnce(&Core) -> bool) -> bool {
+        let forgotten = self.over(Some(idle)).is_some();
         if forgotten {
             self.room.close();
         }
         forgotten
     }
 
-    fn over(&self, forgotten: bool) -> Option<Box<Core>> {
+    /// Ends the session. `idle`: only if this is true of it, since the client is forgotten.
+    fn over(&self, idle: Option<impl FnOnce(&Core) -> bool>) -> Option<Box<Core>> {
+        let forgotten = idle.is_some();
         let core = self.with(|state, scratch, now| {
             let State::Live(core) = state else {
                 return None;
             };
-            if forgotten && core.idle_since().is_none() {
+            if idle.is_some_and(|idle| !idle(core)) {
                 return None;
             }
             core.detach(Cause::Shutdown, now, &self.id, &self.shared);
