@@ -4,7 +4,9 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use pblink_server::{EventKind, Layer, LinkState, LinkStatus, Refusal, SavedSessions, Server};
+use pblink_server::{
+    BindError, EventKind, Layer, LinkState, LinkStatus, Refusal, SavedSessions, Server,
+};
 use tokio::task::JoinHandle;
 
 use crate::control::{EventStream, History, Outage, ServerInfo, Source};
@@ -157,6 +159,16 @@ impl Hub {
             *place = Arc::clone(&server);
         }
         self.follow(server);
+    }
+
+    /// Sets anew which clients are expected, and whether others may connect: see [`Server::set_expected`].
+    ///
+    /// # Errors
+    /// If one of these cannot be an id; then nothing changes.
+    pub fn set_expected(&self, ids: &[String], allow_unknown: bool) -> Result<(), BindError> {
+        self.server().set_expected(ids, allow_unknown)?;
+        self.history.expect(ids);
+        Ok(())
     }
 
     /// Adds an event to history and log, under the same number.

@@ -175,9 +175,11 @@ fn observed(cause: Cause) -> Observed {
         Cause::ClosedByPeer => Observed::ClosedByOtherSide,
         Cause::Reset => Observed::Reset,
         Cause::SlowReader => Observed::NotReading,
-        Cause::LineTooLong | Cause::TakenOver | Cause::ClosedByApplication | Cause::Shutdown => {
-            Observed::ClosedHere
-        }
+        Cause::LineTooLong
+        | Cause::TakenOver
+        | Cause::ClosedByApplication
+        | Cause::NotExpected
+        | Cause::Shutdown => Observed::ClosedHere,
         _ => Observed::Other,
     }
 }

@@ -115,7 +115,8 @@ impl History {
         Self { ring: Mutex::new(ring), live: broadcast::Sender::new(capacity) }
     }
 
-    /// Adds clients that are expected. All others are strangers from then on, and have only a part of the room.
+    /// Sets the clients that are expected. All others are strangers from then on, and have only a part of the room;
+    /// if none is expected, nobody is a stranger.
     pub fn expect<I>(&self, ids: I)
     where
         I: IntoIterator,

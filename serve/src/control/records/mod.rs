@@ -73,22 +73,18 @@ impl Records {
         }
     }
 
-    /// Adds clients whose records are to be kept before those of others.
+    /// Sets the clients whose records are to be kept before those of others, in the place of those set before.
     pub fn expect<I>(&mut self, ids: I)
     where
         I: IntoIterator,
         I::Item: Into<String>,
     {
-        for id in ids {
-            let id = id.into();
-            if let Some(link) = self.links.get(&id)
-                && !self.expected.contains(&id)
-            {
-                let used = Room::of(link);
-                self.used_by_others -= used;
-                self.used_by_expected += used;
-            }
-            self.expected.insert(id);
+        self.expected = ids.into_iter().map(Into::into).collect();
+        (self.used_by_expected, self.used_by_others) = Default::default();
+        for (id, link) in &self.links {
+            let expected = self.expected.contains(id);
+            let used = if expected { &mut self.used_by_expected } else { &mut self.used_by_others };
+            *used += Room::of(link);
         }
     }
 

@@ -395,6 +395,23 @@ fn strangers_push_out_nothing_of_expected_clients() {
 }
 
 #[test]
+fn who_is_not_expected_any_more_is_a_stranger_and_keeps_what_fits() {
+    let mut records = small();
+    records.expect(["1", "2"]);
+    for n in 0..100 {
+        ended(&mut records, n, "1", 1);
+        ended(&mut records, n, "2", 1);
+    }
+    records.expect(["2"]);
+    check_use(&records);
+    assert!(records.is_stranger("1") && !records.is_stranger("2"));
+    assert_eq!((count(&records, "1"), count(&records, "2")), (100, 100));
+    records.expect([""; 0]);
+    check_use(&records);
+    assert!(!records.is_stranger("1"));
+}
+
+#[test]
 fn more_links_than_outages_leave_the_newest() {
     let mut records = small();
     let ids: Vec<String> = (0..1_000).map(|n| n.to_string()).collect();
