@@ -1,4 +1,5 @@
-//! Signals that ask the process to end: ctrl-C (SIGINT), SIGTERM and SIGHUP.
+//! Signals that ask the process to end: ctrl-C (SIGINT), SIGTERM and SIGHUP. `serve` takes the last one as a wish to
+//! read its settings again, unless its terminal was closed.
 
 use std::io;
 
@@ -12,7 +13,7 @@ pub(crate) enum Signal {
     Interrupt,
     /// Somebody wants this process to end.
     Terminate,
-    /// The terminal is gone.
+    /// The terminal is gone, or somebody has sent the signal that says so.
     HangUp,
 }
 
@@ -58,6 +59,28 @@ impl Signals {
             _ = self.terminate.recv() => Signal::Terminate,
             _ = hang_up => Signal::HangUp,
         }
+    }
+}
+
+/// The terminal that the process was started in, if any.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Terminal {
+    had: bool,
+}
+
+impl Terminal {
+    /// Returns the present one.
+    pub(crate) fn at_start() -> Self {
+        Self { had: Self::is_there() }
+    }
+
+    /// Returns true if there was one, and it was closed.
+    pub(crate) fn is_gone(self) -> bool {
+        self.had && !Self::is_there()
+    }
+
+    fn is_there() -> bool {
+        std::fs::File::open("/dev/tty").is_ok()
     }
 }
 

@@ -27,6 +27,11 @@ struct Terminal {
 
 impl Terminal {
     fn run(term: Option<&str>, args: &[&str]) -> Self {
+        Self::run_into(None, term, args)
+    }
+
+    /// Runs one whose results go elsewhere.
+    fn run_into(stdout: Option<Stdio>, term: Option<&str>, args: &[&str]) -> Self {
         let master =
             openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC).unwrap();
         grantpt(&master).unwrap();
@@ -39,7 +44,11 @@ impl Terminal {
         // It gets the terminal as its own.
         let mut command = Command::new("setsid");
         command.arg("--ctty").arg(pblink.get_program()).args(pblink.get_args());
-        command.stdin(open()).stdout(open()).stderr(open()).env_remove("NO_COLOR");
+        command
+            .stdin(open())
+            .stdout(stdout.unwrap_or_else(open))
+            .stderr(open())
+            .env_remove("NO_COLOR");
         command.current_dir(pblink.get_current_dir().unwrap());
         match term {
             Some(term) => command.env("TERM", term),
@@ -121,6 +130,21 @@ fn a_terminal_that_is_closed_stops_the_server_cleanly() {
     let mut terminal = Terminal::run(Some("xterm"), &serve("off"));
     terminal.expect("Outages");
     assert_eq!(terminal.close().code(), Some(0));
+}
+
+/// Both are the same signal.
+#[test]
+fn a_server_without_a_screen_reads_its_settings_again_or_stops_when_its_terminal_is_closed() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("out");
+    let out = Some(Stdio::from(File::create(&path).unwrap()));
+    let args = [&SERVE[..1], &SERVE[2..], &["--control", "off"]].concat();
+    let mut terminal = Terminal::run_into(out, Some("xterm"), &args);
+    terminal.expect("serving boards at");
+    terminal.signal("-HUP");
+    terminal.expect("there is no pblink.toml");
+    assert_eq!(terminal.close().code(), Some(0));
+    assert!(std::fs::read_to_string(&path).unwrap().ends_with("server stopped\n"));
 }
 
 #[test]

@@ -9,6 +9,7 @@ use crate::monitor::{self, Options, plain, takes_screens};
 use crate::output::diagnostics::screen_is_on;
 use crate::runtime;
 use crate::server::ServerArgs;
+use crate::signals::Signals;
 
 /// Arguments of `pblink monitor`.
 #[derive(Debug, clap::Args)]
@@ -45,12 +46,19 @@ pub fn run(args: Args, global: &Global) -> anyhow::Result<Exit> {
 }
 
 async fn watch(args: Args, global: &Global) -> anyhow::Result<Exit> {
+    let mut signals = Signals::listen()?;
     let (client, _) = args.server.connect().await?;
     let updates = client.follow();
     if args.json || !takes_screens() {
         let style =
             plain::Style { json: args.json, zone: args.look.zone(), ..plain::Style::default() };
-        plain::follow(updates, &style, &mut stdout().lock()).await?;
+        // A reader that hangs holds up this task, and must not hold up the end.
+        let printing =
+            tokio::spawn(async move { plain::follow(updates, &style, &mut stdout()).await });
+        tokio::select! {
+            printed = printing => printed??,
+            _ = signals.next() => {}
+        }
     } else {
         let (colour, ascii, zone) = (global.color.enabled(true), args.look.ascii, args.look.zone());
         screen_is_on(true);

@@ -3,6 +3,7 @@
 mod api;
 mod consumers;
 mod reach;
+mod reload;
 
 use std::io::{IsTerminal, stdin, stdout};
 use std::path::{Path, PathBuf};
@@ -26,13 +27,14 @@ use crate::exit::{Exit, Failed};
 use crate::global::Global;
 use crate::look::LookArgs;
 use crate::monitor;
-use crate::output::diagnostics::{newline, note, say, screen_is_on, warning};
+use crate::output::diagnostics::{newline, note, say, screen_is_on, set_level, warning};
 use crate::output::feed::Feed;
 use crate::output::stdout::unbuffered;
 use crate::runtime;
 use crate::settings::{Settings, limits};
-use crate::signals::{Signal, Signals, survive_file_limit};
+use crate::signals::{Signal, Signals, Terminal, survive_file_limit};
 use crate::state::State;
+use reload::Running;
 
 /// Time that applications and printer have for what was acknowledged, once the server is to stop.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -75,8 +77,13 @@ is reported. A line is done when the program has read it: what it had read and n
 it, unless --exec-ack is given. One that ends is started again, after 1 s, later 60 s; a line on which it ends again and \
 again is never passed over, and only its board waits. docs/SERVER.md says more.
 
-ctrl-C, SIGTERM and SIGHUP stop the server cleanly: it waits up to 5 s for lines that are still to be printed. \
-Programs get the rest of their lines, then the end of their input, SIGTERM after 2 s, SIGKILL after 5 s. A second signal does not wait.
+ctrl-C and SIGTERM stop the server cleanly, and so does a terminal that is closed: it waits up to 5 s for lines that are \
+still to be printed. Programs get the rest of their lines, then the end of their input, SIGTERM after 2 s, SIGKILL after 5 s. \
+A second signal does not wait.
+
+SIGHUP makes it read pblink.toml again (with --screen it stops). server.clients and server.log take effect at once: links of \
+clients that are not listed any more are closed, all others stay. Other keys that have changed are named in a warning; they need a \
+new start. A file with a mistake changes nothing.
 
 Exit codes: 0 stopped by a signal or by `q`, 1 standard output or the log cannot be written, 2 wrong flags, 3 wrong \
 configuration, 4 the address cannot be listened on, 130 stopped by a second signal.")]
@@ -146,6 +153,8 @@ pub fn run(args: Args, global: &Global) -> anyhow::Result<Exit> {
 async fn serve(args: Args, settings: Settings, global: &Global) -> anyhow::Result<Exit> {
     // Before anything is announced: a signal that comes then is to find the way out.
     let mut signals = Signals::listen()?;
+    let terminal = Terminal::at_start();
+    set_level(settings.server.log);
     survive_file_limit()?;
     let descriptors = descriptors::raise();
     let Station { hub, log, mut consumers, state } = open(&args, &settings, descriptors).await?;
@@ -180,17 +189,25 @@ async fn serve(args: Args, settings: Settings, global: &Global) -> anyhow::Resul
     };
     let mut ended = None;
     let mut failed = None;
-    tokio::select! {
-        why = log.failed() => failed = Some(why),
-        result = &mut output => ended = Some(result.map_err(std::io::Error::other).flatten()),
-        asked = signals.next() => {
-            if screen {
-                // The same signal ends it, and it gives the terminal back.
-                ended = Some((&mut output).await.map_err(std::io::Error::other).flatten());
-            } else if asked == Signal::Interrupt {
-                newline();
-            }
+    let mut running_with = Running::new(&args, settings, hub.clone());
+    loop {
+        tokio::select! {
+            why = log.failed() => failed = Some(why),
+            result = &mut output => ended = Some(result.map_err(std::io::Error::other).flatten()),
+            asked = signals.next() => match asked {
+                // The same signal ends the screen, and it gives the terminal back.
+                _ if screen => {
+                    ended = Some((&mut output).await.map_err(std::io::Error::other).flatten());
+                }
+                Signal::HangUp if !terminal.is_gone() => {
+                    running_with.reload();
+                    continue;
+                }
+                Signal::Interrupt => newline(),
+                Signal::HangUp | Signal::Terminate => {}
+            },
         }
+        break;
     }
     if screen {
         signals.screen_has_ended();

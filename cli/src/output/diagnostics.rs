@@ -13,6 +13,7 @@
 use std::fmt::{self, Display};
 use std::io::{self, IsTerminal, Write};
 use std::process::ExitCode;
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use tracing::{Event, Level, Subscriber};
@@ -20,7 +21,8 @@ use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::fmt::format::Writer;
 use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields};
 use tracing_subscriber::layer::SubscriberExt;
-use tracing_subscriber::registry::LookupSpan;
+use tracing_subscriber::registry::{LookupSpan, Registry};
+use tracing_subscriber::reload;
 use tracing_subscriber::util::SubscriberInitExt;
 
 use crate::exit::{Exit, Failed};
@@ -34,6 +36,8 @@ const FILTER: &str = "PBLINK_LOG";
 static SCREEN: AtomicBool = AtomicBool::new(false);
 /// Only errors are wanted.
 static QUIET: AtomicBool = AtomicBool::new(false);
+/// The filter of what libraries report, if neither flags nor `PBLINK_LOG` have set it.
+static FILTERED: OnceLock<reload::Handle<Targets, Registry>> = OnceLock::new();
 /// True if labels are coloured.
 static COLOUR: AtomicBool = AtomicBool::new(false);
 
@@ -88,33 +92,52 @@ pub(crate) fn screen_is_on(on: bool) {
 pub(crate) fn start(global: &Global) -> anyhow::Result<()> {
     QUIET.store(global.quiet, Ordering::Relaxed);
     COLOUR.store(global.color.enabled(io::stderr().is_terminal()), Ordering::Relaxed);
-    let filter = match std::env::var(FILTER) {
-        Ok(text) if !text.trim().is_empty() => filter(&text).map_err(|why| {
-            Failed::with(
-                Exit::Usage,
-                format!(
-                    "{FILTER}={text:?} is not a filter: {why}\n  use error, warn, info, debug, trace or \
-                     off, or parts such as pblink_server=debug,warn"
-                ),
-            )
-        })?,
+    let (filter, is_free) = match std::env::var(FILTER) {
+        Ok(text) if !text.trim().is_empty() => {
+            let filter = filter(&text).map_err(|why| {
+                Failed::with(
+                    Exit::Usage,
+                    format!(
+                        "{FILTER}={text:?} is not a filter: {why}\n  use error, warn, info, debug, trace or \
+                         off, or parts such as pblink_server=debug,warn"
+                    ),
+                )
+            })?;
+            (filter, false)
+        }
         Err(std::env::VarError::NotUnicode(_)) => {
             return Err(Failed::with(Exit::Usage, format!("{FILTER} is not valid UTF-8")));
         }
-        _ => Targets::new().with_default(match (global.quiet, global.verbose) {
-            (true, _) => LevelFilter::ERROR,
-            (_, 0) => LevelFilter::WARN,
-            (_, 1) => LevelFilter::INFO,
-            (_, 2) => LevelFilter::DEBUG,
-            _ => LevelFilter::TRACE,
-        }),
+        _ => {
+            let level = match (global.quiet, global.verbose) {
+                (true, _) => LevelFilter::ERROR,
+                (_, 0) => LevelFilter::WARN,
+                (_, 1) => LevelFilter::INFO,
+                (_, 2) => LevelFilter::DEBUG,
+                _ => LevelFilter::TRACE,
+            };
+            (Targets::new().with_default(level), !global.quiet && global.verbose == 0)
+        }
     };
+    let (filter, handle) = reload::Layer::new(filter);
+    if is_free {
+        let _ = FILTERED.set(handle);
+    }
     let layer = tracing_subscriber::fmt::layer()
         .with_ansi(colour())
         .event_format(Dress)
         .with_writer(|| Output);
     let _ = tracing_subscriber::registry().with(filter).with(layer).try_init();
     Ok(())
+}
+
+/// Sets what is reported: from `level` on. Flags and `PBLINK_LOG` take precedence.
+pub(crate) fn set_level(level: Level) {
+    if let Some(filtered) = FILTERED.get() {
+        QUIET.store(level == Level::ERROR, Ordering::Relaxed);
+        // An error: there is no subscriber any more, and nothing to report.
+        let _ = filtered.reload(Targets::new().with_default(level));
+    }
 }
 
 /// Reports a command line that clap did not take, or prints the help or version that was asked for.

@@ -134,6 +134,7 @@ pub fn cause_name(cause: Cause) -> &'static str {
         Cause::LineTooLong => "line too long",
         Cause::TakenOver => "taken over",
         Cause::ClosedByApplication => "app closed",
+        Cause::NotExpected => "not listed",
         Cause::Shutdown => "shutdown",
         Cause::ServerDied => "killed",
         _ => "other",

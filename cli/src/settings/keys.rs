@@ -14,7 +14,7 @@ use crate::address::{Control, is_host, parse_ip};
 pub(crate) type Entry = Key<Settings>;
 
 /// All keys, in the order of the template.
-pub(crate) static KEYS: [Entry; 21] = [
+pub(crate) static KEYS: [Entry; 22] = [
     Key {
         path: "server.host",
         rule: Rule::Text,
@@ -61,6 +61,13 @@ pub(crate) static KEYS: [Entry; 21] = [
         allowed: "",
         put: |s, _, v| set(&mut s.server.app, v.text()?.parse().ok()?),
         get: |s| s.server.app.to_string().into(),
+    },
+    Key {
+        path: "server.log",
+        rule: Rule::Choice(&["error", "warn", "info", "debug", "trace"], &[]),
+        allowed: "",
+        put: |s, _, v| set(&mut s.server.log, v.text()?.parse().ok()?),
+        get: |s| s.server.log.as_str().to_ascii_lowercase().into(),
     },
     Key {
         path: "server.control",

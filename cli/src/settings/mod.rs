@@ -38,6 +38,7 @@ use pblink_image::settings::Settings as BoardSettings;
 use pblink_protocol::config::{Config, ConfigError};
 use pblink_protocol::tcp::line::BadId;
 pub use pblink_serve::consumers::App;
+use tracing::Level;
 
 use crate::address::host_port;
 use crate::exit::{Exit, Failed};
@@ -99,6 +100,7 @@ impl Default for Settings {
                 timeout_ms: config.timeout_ms,
                 clients: vec![config.id.as_str().into()],
                 app: App::Print,
+                log: Level::WARN,
                 control: Some(pblink_serve::control::DEFAULT_ADDRESS),
                 state: State::Usual,
                 keep_days: limits::KEEP_DAYS.default,

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 
 use pblink_image::settings::LogLevel;
 use pblink_serve::consumers::App;
+use tracing::Level;
 
 use crate::state::State;
 
@@ -24,6 +25,8 @@ pub struct Server {
     pub clients: Vec<String>,
     /// The server's use of lines.
     pub app: App,
+    /// The least level of what the server reports on stderr.
+    pub log: Level,
     /// Address of the control API; `None` is "off".
     pub control: Option<SocketAddr>,
     /// Place of the log, as written.

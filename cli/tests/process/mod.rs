@@ -58,7 +58,11 @@ pub fn stderr(output: &Output) -> String {
 /// Returns the ledger: the last line of `--json`.
 pub fn ledger(output: &Output) -> Value {
     let stdout = String::from_utf8_lossy(&output.stdout);
-    let last = stdout.lines().last().unwrap_or_default();
+    ledger_of(stdout.lines().last().unwrap_or_default())
+}
+
+/// Returns the ledger in a line.
+pub fn ledger_of(last: &str) -> Value {
     let ledger: Value = serde_json::from_str(last).unwrap_or_else(|e| panic!("{e}: {last}"));
     assert_eq!(ledger["event"], "ledger");
     ledger

@@ -1,0 +1,118 @@
+//! SIGHUP: `pblink.toml` is read once more, and what can change while the server runs does.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use pblink_serve::control::Source;
+use pblink_serve::hub::Hub;
+use pblink_server::EventKind;
+
+use super::{Args, reach};
+use crate::exit::{Exit, Failed};
+use crate::output::diagnostics::{self, error, note, say, warning};
+use crate::settings::{DEFAULT_FILE, KEYS, Settings};
+
+/// Keys of `[server]` that take effect at once, and one that does not concern the server.
+const AT_ONCE: [&str; 3] = ["server.clients", "server.log", "server.host"];
+
+/// The settings with which the server runs.
+pub(super) struct Running<'a> {
+    args: &'a Args,
+    settings: Settings,
+    hub: Arc<Hub>,
+}
+
+impl<'a> Running<'a> {
+    pub(super) fn new(args: &'a Args, settings: Settings, hub: Arc<Hub>) -> Self {
+        Self { args, settings, hub }
+    }
+
+    /// Reads the file once more. A file with a fault changes nothing.
+    pub(super) fn reload(&mut self) {
+        if let Err(why) = self.try_reload() {
+            error(format_args!("{why:#}"));
+            note("nothing has changed: the server goes on as before");
+        }
+    }
+
+    fn try_reload(&mut self) -> anyhow::Result<()> {
+        let named = self.args.config.as_deref().or(self.settings.file());
+        let new = Settings::load(named)?;
+        let Some(file) = new.file().map(|file| file.display().to_string()) else {
+            note(format_args!("there is no {DEFAULT_FILE} that could be read again"));
+            return Ok(());
+        };
+        let (was, _) = reach::choose(self.args, &self.settings);
+        let (wanted, clients) = reach::choose(self.args, &new);
+        let listens: Option<SocketAddr> = self.hub.info().listen.parse().ok();
+        let here = listens.is_some_and(|address| address.ip().is_loopback());
+        if wanted.local_because.is_some() && !here {
+            let what = format!(
+                "{file}: `server.clients` is empty, and the server can be reached from other machines: anybody could \
+                 connect; list clients, or start it again"
+            );
+            return Err(Failed::with(Exit::Config, what));
+        }
+        let anybody = self.args.any_client || clients.is_empty();
+        self.hub.set_expected(clients, anybody)?;
+        let expects = match (clients.len(), anybody) {
+            (0, _) => "any client may connect".to_owned(),
+            (1, false) => "1 client is expected".to_owned(),
+            (1, true) => "1 client is expected, others may connect".to_owned(),
+            (n, false) => format!("{n} clients are expected"),
+            (n, true) => format!("{n} clients are expected, others may connect"),
+        };
+        diagnostics::set_level(new.server.log);
+        let fixed = self.fixed(&new);
+        if !fixed.is_empty() {
+            let (is, them) = if fixed.len() == 1 { ("is", "it") } else { ("are", "them") };
+            let fixed = fixed.join(", ");
+            warning(format_args!(
+                "{file}: {fixed} {is} not what the server was started with, and cannot change while it runs: start it \
+                 again to use {them}"
+            ));
+        } else if wanted.address.ip() != was.address.ip() {
+            warning(format_args!(
+                "{file}: clients are listed now, but the server was started for this machine only: start it again to \
+                 let others connect"
+            ));
+        }
+        let text = format!("{file} was read again: {expects}");
+        say(&text);
+        self.hub.record(EventKind::Note { id: None, text });
+        // Everything else stays as the server was started.
+        if self.settings.file().is_some() {
+            self.settings.server.clients = new.server.clients;
+        }
+        Ok(())
+    }
+
+    /// Returns the keys that have another value than the one with which the server runs, and keep that.
+    fn fixed(&self, new: &Settings) -> Vec<String> {
+        let of_server = |path: &str| path.starts_with("server.") || path.starts_with("control.");
+        let fixed = KEYS.iter().filter(|key| of_server(key.path) && !AT_ONCE.contains(&key.path));
+        let changed = fixed.filter(|key| {
+            key.get(&self.settings) != key.get(new) && !overridden(self.args, key.path)
+        });
+        let mut names: Vec<_> = changed.map(|key| format!("`{}`", key.path)).collect();
+        if self.settings.consumers != new.consumers && !overridden(self.args, "server.app") {
+            names.push("`[[consumer]]`".to_owned());
+        }
+        names
+    }
+}
+
+/// Returns true if a flag decides, whatever the key says.
+fn overridden(args: &Args, key: &str) -> bool {
+    match key {
+        "server.listen" | "server.port" => args.listen.is_some(),
+        "server.timeout_ms" => args.timeout_ms.is_some(),
+        "server.app" => {
+            args.app.is_some() || args.program.exec.is_some() || args.program.exec_all.is_some()
+        }
+        "server.control" => args.control.is_some(),
+        "server.state" => args.state.is_some(),
+        "control.token_file" => args.token_file.is_some(),
+        _ => false,
+    }
+}
