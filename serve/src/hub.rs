@@ -10,7 +10,7 @@ use pblink_server::{
 use tokio::task::JoinHandle;
 
 use crate::control::{EventStream, History, Outage, ServerInfo, Source};
-use crate::log::{EngineError, Log, Past, wall_ms};
+use crate::log::{ClockStep, EngineError, Log, Past, wall_ms};
 use crate::past::{self, Recalled};
 use crate::times::span_ms;
 
@@ -97,6 +97,7 @@ impl Hub {
         hub.history.expect(server.expected());
         hub.follow(server);
         if let Some(log) = hub.log.clone() {
+            hub.follow_clock(&log);
             tokio::spawn(async move { log.recall().await });
         }
         hub
@@ -193,6 +194,17 @@ impl Hub {
             link.since_ms = span_ms(began_ms, wall_ms());
         }
         link
+    }
+
+    /// Puts steps of the wall clock into the history until the log ends.
+    fn follow_clock(self: &Arc<Self>, log: &Log) {
+        let (hub, steps) = (Arc::downgrade(self), log.clock_steps());
+        tokio::spawn(async move {
+            while let Some(ClockStep { from_ms, to_ms }) = steps.next().await {
+                let Some(hub) = hub.upgrade() else { return };
+                hub.add(to_ms, EventKind::ClockStepped { from_ms, to_ms });
+            }
+        });
     }
 
     /// Puts the server's events into the history until it stops.

@@ -40,6 +40,13 @@ pub enum EventKind {
         /// power. The begin is then the last time at which it was known to be alive.
         stopped: bool,
     },
+    /// The wall clock was set by more than a minute: times before and after it do not compare.
+    ClockStepped {
+        /// The time that it should have been, milliseconds since the Unix epoch.
+        from_ms: u64,
+        /// The time that it was instead.
+        to_ms: u64,
+    },
     /// A client connected for the first time.
     Connected {
         /// The client's id.
@@ -139,6 +146,7 @@ impl EventKind {
             Self::Listening { .. }
             | Self::Stopped
             | Self::ServerWasDown { .. }
+            | Self::ClockStepped { .. }
             | Self::Forgotten { .. } => None,
             Self::Refused { id, .. } | Self::Note { id, .. } => id.as_deref(),
             Self::Connected { id, .. }

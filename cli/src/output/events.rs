@@ -43,6 +43,11 @@ pub fn what(kind: &EventKind) -> String {
             let span = units::span(*lasted_ms);
             format!("no server was running for about {span}: it had been killed, or lost its power")
         }
+        EventKind::ClockStepped { from_ms, to_ms } => {
+            let span = units::span(to_ms.abs_diff(*from_ms));
+            let way = if to_ms > from_ms { "forward" } else { "back" };
+            format!("the clock was set {way} by {span}: nothing is deleted for its age for an hour")
+        }
         EventKind::Connected { peer, .. } => format!("connected from {peer}"),
         EventKind::OutageBegan { cause, layer, .. } => {
             format!("outage began, {} down ({cause})", layer_name(*layer))

@@ -29,6 +29,7 @@ struct Contents {
     events: VecDeque<EventRow>,
     next_event: u64,
     alive_ms: u64,
+    hold_ms: u64,
 }
 
 impl Memory {
@@ -46,6 +47,7 @@ impl Memory {
             events: VecDeque::new(),
             next_event: 1,
             alive_ms: 0,
+            hold_ms: 0,
         })))
     }
 
@@ -86,6 +88,7 @@ impl Engine for Memory {
                 })
                 .collect(),
             alive_ms: contents.alive_ms,
+            hold_ms: contents.hold_ms,
         })
     }
 
@@ -122,6 +125,7 @@ impl Engine for Memory {
             contents.cursors.insert((Arc::clone(consumer), Arc::clone(client)), *offset);
         }
         contents.alive_ms = commit.alive_ms.unwrap_or(contents.alive_ms);
+        contents.hold_ms = commit.hold_ms.unwrap_or(contents.hold_ms);
         let next_event = contents.next_event;
         for event in commit.events.iter().filter(|event| event.id >= next_event) {
             if contents.events.len() == EVENTS {

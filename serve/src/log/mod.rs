@@ -14,6 +14,7 @@
 
 mod calls;
 mod clients;
+mod clock;
 mod engine;
 mod failing;
 mod memory;
@@ -23,11 +24,11 @@ mod outbox;
 mod ring;
 #[cfg(feature = "sqlite")]
 mod sqlite;
+mod steps;
 mod writer;
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use pblink_server::{Event, Server, SessionState};
 use tokio::sync::{mpsc, oneshot, watch};
@@ -38,6 +39,8 @@ pub use calls::{
 };
 pub use clients::ClientLines;
 use clients::Clients;
+pub(crate) use clock::wall_ms;
+pub use clock::{Clock, System};
 pub use engine::{Engine, EngineError, Reader, Retention, Room};
 use failing::Failing;
 pub use failing::{SkipError, Skipped};
@@ -50,6 +53,8 @@ pub use outbox::{MAX_BYTES as MAX_WAITING_BYTES, MAX_LINES as MAX_WAITING};
 use ring::Ring;
 #[cfg(feature = "sqlite")]
 pub use sqlite::{Report, Restored, Sqlite};
+pub use steps::ClockStep;
+use steps::Steps;
 use writer::Request;
 
 /// Requests that wait for the writer; whoever brings more waits.
@@ -90,11 +95,28 @@ struct Shared {
     failed: watch::Sender<Option<String>>,
     /// Events on their way to the writer.
     events: Mutex<Vec<EventRow>>,
+    /// Steps of the wall clock.
+    steps: Steps,
 }
 
 impl std::fmt::Debug for Shared {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Log").field("name", &self.name).finish_non_exhaustive()
+    }
+}
+
+/// Reports the steps of the wall clock. It is no handle that keeps the log open.
+#[derive(Debug)]
+pub struct ClockSteps(Arc<Shared>);
+
+impl ClockSteps {
+    /// Waits for the next step. `None`: the log has ended.
+    pub async fn next(&self) -> Option<ClockStep> {
+        let mut failed = self.0.failed.subscribe();
+        tokio::select! {
+            step = self.0.steps.next() => Some(step),
+            _ = failed.wait_for(Option::is_some) => None,
+        }
     }
 }
 
@@ -336,6 +358,11 @@ impl Log {
         }
     }
 
+    /// Returns what reports the steps of the wall clock. For one task: each step comes once.
+    pub fn clock_steps(&self) -> ClockSteps {
+        ClockSteps(Arc::clone(&self.shared))
+    }
+
     /// Removes the lines, session, outbox and cursors of a client, which should not be connected.
     ///
     /// # Errors
@@ -416,9 +443,4 @@ async fn blocking<T: Send + 'static>(
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// Returns the wall clock in milliseconds since the Unix epoch; 0 before it.
-pub(crate) fn wall_ms() -> u64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.as_millis() as u64)
 }

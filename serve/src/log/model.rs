@@ -144,6 +144,8 @@ pub struct Commit {
     pub events: Vec<EventRow>,
     /// Wall clock (ms since the Unix epoch) at which the server was alive.
     pub alive_ms: Option<u64>,
+    /// Rest of the time, in milliseconds, for which nothing is deleted for its age.
+    pub hold_ms: Option<u64>,
 }
 
 impl Commit {
@@ -160,6 +162,7 @@ impl Commit {
             && self.removed.is_empty()
             && self.events.is_empty()
             && self.alive_ms.is_none()
+            && self.hold_ms.is_none()
     }
 }
 
@@ -187,6 +190,8 @@ pub struct Loaded {
     pub cursors: Vec<Cursor>,
     /// Wall clock (ms since the Unix epoch) at which a server was last known to be alive; 0: never.
     pub alive_ms: u64,
+    /// Rest of the time, in milliseconds, for which nothing was to be deleted for its age.
+    pub hold_ms: u64,
 }
 
 /// The marks of the last server in a log that was opened.

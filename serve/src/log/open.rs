@@ -7,10 +7,12 @@ use pblink_server::SessionState;
 use tokio::sync::{mpsc, watch};
 
 use super::calls::Keep;
+use super::clock::{Clock, System};
 use super::engine::{Engine, EngineError};
 use super::failing::Failing;
 use super::model::Past;
 use super::ring::Ring;
+use super::steps::{Marks, Steps};
 use super::writer::Writer;
 use super::{Log, REQUESTS, Shared};
 
@@ -32,6 +34,18 @@ impl Log {
     /// # Errors
     /// If the store cannot be read.
     pub fn open(engine: impl Engine, keep: Keep) -> Result<Opened, EngineError> {
+        Self::open_with(engine, keep, Arc::new(System))
+    }
+
+    /// Opens the log in `engine` with these clocks, for tests: see [`open`](Self::open).
+    ///
+    /// # Errors
+    /// If the store cannot be read.
+    pub fn open_with(
+        engine: impl Engine,
+        keep: Keep,
+        clock: Arc<dyn Clock>,
+    ) -> Result<Opened, EngineError> {
         let mut engine: Box<dyn Engine> = Box::new(engine);
         let loaded = engine.load()?;
         let mut sessions = Vec::new();
@@ -57,11 +71,18 @@ impl Log {
             failing: Failing::default(),
             failed: watch::Sender::new(None),
             events: Mutex::default(),
+            steps: Steps::default(),
         });
         let (requests, receiver) = mpsc::channel(REQUESTS);
         let past =
             Past { alive_ms: loaded.alive_ms, last_event: loaded.next_event.saturating_sub(1) };
-        let writer = Writer::new(engine, loaded, keep, Arc::clone(&shared), receiver);
+        // The newest line always stays, so it is there if there ever was one.
+        let newest = shared.reader.lines(head.saturating_sub(1), 1, 1, None)?.0;
+        let newest_ms = newest.first().map_or(0, |line| line.at_ms);
+        let (alive_ms, hold_ms) = (loaded.alive_ms, loaded.hold_ms);
+        let marks = Marks { alive_ms, newest_ms, hold_ms };
+        let writer =
+            Writer::new(engine, loaded, (keep, clock, marks), Arc::clone(&shared), receiver);
         let runtime = tokio::runtime::Handle::current();
         let spawned =
             std::thread::Builder::new().name("log".into()).spawn(move || writer.run(&runtime));

@@ -20,10 +20,12 @@ use consumers::Consumer;
 use pending::Pending;
 pub(super) use request::Request;
 
+use super::clock::Clock;
 use super::engine::{Engine, EngineError};
 use super::model::{Cursor, KeyRow, Loaded, OutboxRow, SessionRow};
 use super::outbox::Outbox;
-use super::{EVENTS, Keep, Shared, Status, lock, wall_ms};
+use super::steps::{Marks, Watch};
+use super::{EVENTS, Keep, Shared, Status, lock};
 
 /// Lines of one commit, about: the batch that reaches it is the last.
 const MAX_LINES: usize = 4096;
@@ -71,6 +73,10 @@ struct Client {
 pub(super) struct Writer {
     engine: Box<dyn Engine>,
     keep: Keep,
+    clock: Arc<dyn Clock>,
+    watch: Watch,
+    /// The log says that nothing is deleted for its age.
+    hold_noted: bool,
     shared: Arc<Shared>,
     requests: mpsc::Receiver<Request>,
     server: Option<Server>,
@@ -101,7 +107,7 @@ impl Writer {
     pub(super) fn new(
         engine: Box<dyn Engine>,
         loaded: Loaded,
-        keep: Keep,
+        (keep, clock, marks): (Keep, Arc<dyn Clock>, Marks),
         shared: Arc<Shared>,
         requests: mpsc::Receiver<Request>,
     ) -> Self {
@@ -126,9 +132,16 @@ impl Writer {
         let keys = loaded.keys.into_iter();
         let status = Status { waiting: loaded.outbox.len() as u64, ..Status::default() };
         let now = Instant::now();
+        let (watch, step) = Watch::new(clock.passed(), clock.wall_ms(), marks);
+        if let Some(step) = step {
+            chores::announce(&shared, step);
+        }
         let mut writer = Self {
             engine,
             keep,
+            clock,
+            watch,
+            hold_noted: marks.hold_ms > 0,
             shared,
             requests,
             server: None,
@@ -181,7 +194,7 @@ impl Writer {
             }
         }
         if self.engine.is_durable() {
-            self.pending.commit.alive_ms = Some(wall_ms());
+            self.pending.commit.alive_ms = Some(self.clock.wall_ms());
         }
         self.pending.urgent = true;
         self.commit()

@@ -153,6 +153,7 @@ pub(super) fn load(db: &Connection) -> rusqlite::Result<Loaded> {
             })?
             .collect::<rusqlite::Result<_>>()?,
         alive_ms: meta::get(db, "alive_ms")?.unwrap_or(0),
+        hold_ms: meta::get(db, "hold_ms")?.unwrap_or(0),
     })
 }
 
@@ -224,6 +225,9 @@ pub(super) fn store(tx: &Transaction<'_>, commit: &Commit) -> rusqlite::Result<(
     }
     if let Some(alive_ms) = commit.alive_ms {
         meta::set(tx, "alive_ms", alive_ms)?;
+    }
+    if let Some(hold_ms) = commit.hold_ms {
+        meta::set(tx, "hold_ms", hold_ms)?;
     }
     Ok(())
 }

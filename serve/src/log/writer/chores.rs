@@ -5,11 +5,14 @@ use std::time::Instant;
 
 use super::{ALIVE, KEY_AGE_MS, RETAIN, RETRY, Writer};
 use crate::log::engine::{EngineError, Retention, Room};
-use crate::log::{lock, wall_ms};
+use crate::log::steps::ClockStep;
+use crate::log::{Shared, lock};
+use crate::times::Rfc3339;
 
 impl Writer {
     /// Looks at the room on the disk, marks that the server is alive, and deletes old lines, each in its time.
     pub(super) fn chores(&mut self) -> Result<(), EngineError> {
+        self.look_at_clock();
         let now = Instant::now();
         if now >= self.room_at {
             self.room_at = now + RETRY;
@@ -32,7 +35,8 @@ impl Writer {
         if now >= self.alive_at {
             self.alive_at = now + ALIVE;
             if self.engine.is_durable() {
-                self.pending.commit.alive_ms = Some(wall_ms());
+                self.pending.commit.alive_ms = Some(self.clock.wall_ms());
+                self.note_hold();
                 self.pending.since.get_or_insert(now);
             }
         }
@@ -53,10 +57,18 @@ impl Writer {
                 return Ok(());
             }
         }
-        let now_ms = wall_ms();
-        self.keys.retain(|_, key| key.at_ms + KEY_AGE_MS > now_ms);
+        // After the commit, which may have waited for the disk.
+        self.look_at_clock();
+        let now_ms = self.clock.wall_ms();
+        let held = !self.watch.hold().is_zero();
+        if !held {
+            self.keys.retain(|_, key| key.at_ms + KEY_AGE_MS > now_ms);
+        }
         let retention = Retention {
-            before_ms: now_ms.saturating_sub(self.keep.age.as_millis() as u64),
+            before_ms: match held {
+                true => 0,
+                false => now_ms.saturating_sub(self.keep.age.as_millis() as u64),
+            },
             max_bytes: self.keep.bytes,
         };
         let limit = self.consumed();
@@ -79,4 +91,39 @@ impl Writer {
             }
         }
     }
+
+    /// Compares both clocks. After a step nothing is deleted for its age for an hour, and a restart does not
+    /// change that.
+    fn look_at_clock(&mut self) {
+        let (passed, wall_ms) = (self.clock.passed(), self.clock.wall_ms());
+        if let Some(step) = self.watch.look(passed, wall_ms) {
+            announce(&self.shared, step);
+            self.note_hold();
+            // The mark of before would look like a step at the next start.
+            self.alive_at = Instant::now();
+        }
+    }
+
+    /// Puts into the commit for how long nothing is to be deleted for its age.
+    fn note_hold(&mut self) {
+        let hold = self.watch.hold();
+        if hold.is_zero() && !self.hold_noted {
+            return;
+        }
+        self.hold_noted = !hold.is_zero();
+        self.pending.commit.hold_ms = Some(hold.as_millis() as u64);
+        self.pending.since.get_or_insert_with(Instant::now);
+    }
+}
+
+/// Lets all know that the wall clock was set.
+pub(super) fn announce(shared: &Shared, step: ClockStep) {
+    let ClockStep { from_ms, to_ms } = step;
+    tracing::warn!(
+        "the wall clock was set by {} s (from {} to {}): nothing is deleted for its age within the next hour",
+        (to_ms as i64 - from_ms as i64) / 1000,
+        Rfc3339(from_ms),
+        Rfc3339(to_ms)
+    );
+    shared.steps.push(step);
 }

@@ -12,7 +12,7 @@ use tokio::sync::oneshot;
 use super::Writer;
 use crate::log::model::{Commit, KeyRow, Kind, Line, OutboxRow};
 use crate::log::outbox::Outbox;
-use crate::log::{ConsumerError, Outgoing, Progress, SendError, Sent, wall_ms};
+use crate::log::{ConsumerError, Outgoing, Progress, SendError, Sent};
 
 /// Requests with a key that are remembered.
 const MAX_KEYS: usize = 100_000;
@@ -63,7 +63,7 @@ pub(super) struct Pending {
 impl Writer {
     /// Adds a client's lines and session to the commit.
     pub(super) fn add_batch(&mut self, batch: Batch) {
-        let at_ms = wall_ms();
+        let at_ms = self.clock.wall_ms();
         let id: Arc<str> = match self.clients.get_key_value(batch.client()) {
             Some((id, _)) => Arc::clone(id),
             None => batch.client().into(),
@@ -118,7 +118,12 @@ impl Writer {
                 if let Some(key) = key
                     && self.keys.len() < MAX_KEYS
                 {
-                    let known = KeyRow { client: Arc::clone(&client), key, row, at_ms: wall_ms() };
+                    let known = KeyRow {
+                        client: Arc::clone(&client),
+                        key,
+                        row,
+                        at_ms: self.clock.wall_ms(),
+                    };
                     self.pending.commit.keys.push(known.clone());
                     self.keys.insert((Arc::clone(&client), Arc::clone(&known.key)), known);
                 }
@@ -148,7 +153,7 @@ impl Writer {
                 return Err(SendError::OutboxFull { client: id.to_string(), waiting });
             }
         }
-        let at_ms = wall_ms();
+        let at_ms = self.clock.wall_ms();
         let mut last = 0;
         for line in lines {
             let client = self.clients.entry(Arc::clone(&line.client)).or_default();
