@@ -174,9 +174,9 @@ impl Hub {
 
     /// Adds an event to history and log, under the same number.
     fn add(&self, at_ms: u64, kind: EventKind) {
-        self.history.add_with(at_ms, kind, |event| {
+        self.history.add_with(at_ms, kind, |event, class| {
             if let Some(log) = &self.log {
-                log.event(event);
+                log.event(event, class);
             }
         });
     }

@@ -8,9 +8,6 @@ use crate::control::History;
 use crate::log::{EngineError, EventRow, Log, Past, wall_ms};
 use crate::times::span_ms;
 
-/// The newest events that are read: as many as the log on disk keeps.
-const EVENTS: u64 = 200_000;
-
 /// Events that are read at a time.
 const PAGE: usize = 1000;
 
@@ -44,12 +41,13 @@ pub(crate) async fn recall(
     past: Past,
 ) -> Result<Recalled, EngineError> {
     let mut ended = Ended::default();
-    let mut after = past.last_event.saturating_sub(EVENTS);
+    // All that the log keeps: an outage of last week is behind many reports.
+    let mut after = 0;
     loop {
         let rows = log.events(after, PAGE).await?;
         let Some(last) = rows.last() else { break };
         after = last.id;
-        for EventRow { id, at_ms, json } in rows {
+        for EventRow { id, at_ms, json, .. } in rows {
             // A kind that only a newer server knows has to wait until that one reads it again.
             let Ok(kind) = serde_json::from_str(&json) else { continue };
             ended.take(at_ms, &kind);
@@ -61,7 +59,11 @@ pub(crate) async fn recall(
     let last = history.last();
     let now_ms = wall_ms();
     if let Some(absence) = ended.absence(past.alive_ms, now_ms) {
-        history.add_with(now_ms, absence, |event| log.event(event));
+        history.add_with(now_ms, absence, |event, class| log.event(event, class));
+    }
+    for (id, why) in past.damaged {
+        let kind = EventKind::SessionDamaged { id, why };
+        history.add_with(now_ms, kind, |event, class| log.event(event, class));
     }
     Ok(Recalled { last, outages: history.outage_counts() })
 }

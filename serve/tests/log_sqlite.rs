@@ -6,6 +6,8 @@ mod clock;
 mod copies;
 #[path = "log_sqlite/crash.rs"]
 mod crash;
+#[path = "log_sqlite/damage.rs"]
+mod damage;
 #[path = "log_sqlite/faults.rs"]
 mod faults;
 #[path = "log_sqlite/model.rs"]

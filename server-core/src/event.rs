@@ -47,6 +47,14 @@ pub enum EventKind {
         /// The time that it was instead.
         to_ms: u64,
     },
+    /// The session of a client could not be read from the store: its link began anew. A line that was under way may come
+    /// twice.
+    SessionDamaged {
+        /// The client's id.
+        id: String,
+        /// What is wrong with it.
+        why: String,
+    },
     /// A client connected for the first time.
     Connected {
         /// The client's id.
@@ -149,7 +157,8 @@ impl EventKind {
             | Self::ClockStepped { .. }
             | Self::Forgotten { .. } => None,
             Self::Refused { id, .. } | Self::Note { id, .. } => id.as_deref(),
-            Self::Connected { id, .. }
+            Self::SessionDamaged { id, .. }
+            | Self::Connected { id, .. }
             | Self::OutageBegan { id, .. }
             | Self::OutageEnded { id, .. }
             | Self::InvalidLine { id, .. }

@@ -48,6 +48,9 @@ pub fn what(kind: &EventKind) -> String {
             let way = if to_ms > from_ms { "forward" } else { "back" };
             format!("the clock was set {way} by {span}: nothing is deleted for its age for an hour")
         }
+        EventKind::SessionDamaged { why, .. } => {
+            format!("session in the log cannot be read ({why}): the link begins anew")
+        }
         EventKind::Connected { peer, .. } => format!("connected from {peer}"),
         EventKind::OutageBegan { cause, layer, .. } => {
             format!("outage began, {} down ({cause})", layer_name(*layer))

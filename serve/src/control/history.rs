@@ -7,6 +7,7 @@ use pblink_server::{Event, EventKind, LinkStatus};
 use tokio::sync::broadcast;
 
 use super::records::{Filter, Outage, OutageList, Records, ReportList};
+use crate::log::EventClass;
 use crate::times::now_ms;
 
 /// A bounded history of events with any number of live readers, and the [`Records`] of outages and reports
@@ -31,7 +32,7 @@ enum Live {
 #[derive(Debug)]
 struct Ring {
     events: VecDeque<Arc<Event>>,
-    /// Numbers of events of each [`Class`].
+    /// Numbers of events of each [`EventClass`].
     reports: usize,
     strangers: usize,
     others: usize,
@@ -41,23 +42,14 @@ struct Ring {
     records: Records,
 }
 
-/// Kind of an event where room is short.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Class {
-    /// A hundred boards that report would push an outage out within minutes: reports have half of the room.
-    Report,
-    /// Whoever finds the port could push out everything: strangers have a quarter.
-    Stranger,
-    Other,
-}
-
 impl Ring {
     fn keep(&mut self, event: Arc<Event>) {
         if self.events.len() == self.capacity {
+            // Reports have half of the room, strangers a quarter.
             let full = if self.strangers > self.capacity / 4 {
-                Some(Class::Stranger)
+                Some(EventClass::Stranger)
             } else if self.reports > self.capacity / 2 {
-                Some(Class::Report)
+                Some(EventClass::Report)
             } else {
                 None
             };
@@ -71,21 +63,23 @@ impl Ring {
         self.events.push_back(event);
     }
 
-    fn class(&self, event: &Event) -> Class {
+    fn class(&self, event: &Event) -> EventClass {
         match &event.kind {
-            EventKind::Refused { .. } | EventKind::Forgotten { .. } => Class::Stranger,
-            kind if kind.id().is_some_and(|id| self.records.is_stranger(id)) => Class::Stranger,
-            EventKind::Report { .. } => Class::Report,
-            _ => Class::Other,
+            EventKind::Refused { .. } | EventKind::Forgotten { .. } => EventClass::Stranger,
+            kind if kind.id().is_some_and(|id| self.records.is_stranger(id)) => {
+                EventClass::Stranger
+            }
+            EventKind::Report { .. } => EventClass::Report,
+            _ => EventClass::Other,
         }
     }
 
     /// Returns the number of events of this one's class.
     fn count(&mut self, event: &Event) -> &mut usize {
         match self.class(event) {
-            Class::Report => &mut self.reports,
-            Class::Stranger => &mut self.strangers,
-            Class::Other => &mut self.others,
+            EventClass::Report => &mut self.reports,
+            EventClass::Stranger => &mut self.strangers,
+            EventClass::Other => &mut self.others,
         }
     }
 }
@@ -166,19 +160,24 @@ impl History {
 
     /// Adds something that happened now. Returns its number.
     pub fn record(&self, kind: EventKind) -> u64 {
-        self.add(now_ms(), kind, |_| {})
+        self.add(now_ms(), kind, |_, _| {})
     }
 
-    /// Adds an event, and gives it to `keep` with its number. No two are in `keep` at a time: it must be quick.
+    /// Adds an event, and gives it to `keep` with its number and class. No two are in `keep` at a time: it must be quick.
     /// Returns the number.
-    pub fn add_with(&self, at_ms: u64, kind: EventKind, keep: impl FnOnce(&Event)) -> u64 {
+    pub fn add_with(
+        &self,
+        at_ms: u64,
+        kind: EventKind,
+        keep: impl FnOnce(&Event, EventClass),
+    ) -> u64 {
         self.add(at_ms, kind, keep)
     }
 
     /// Adds an event that has a time already. It gets the next number of this history, which
     /// need not be the one that it came with. Returns its number.
     pub fn push(&self, event: Event) -> u64 {
-        self.add(event.at_ms, event.kind, |_| {})
+        self.add(event.at_ms, event.kind, |_, _| {})
     }
 
     /// Reports to all readers that `count` events were lost before they came here, and leaves their numbers
@@ -248,11 +247,11 @@ impl History {
         }
     }
 
-    fn add(&self, at_ms: u64, kind: EventKind, keep: impl FnOnce(&Event)) -> u64 {
+    fn add(&self, at_ms: u64, kind: EventKind, keep: impl FnOnce(&Event, EventClass)) -> u64 {
         let mut ring = self.lock();
         ring.last += 1;
         let event = Arc::new(Event { seq: ring.last, at_ms, kind });
-        keep(&event);
+        keep(&event, ring.class(&event));
         ring.records.apply(&event);
         ring.keep(event.clone());
         // Without readers this fails, and that is fine. The lock is still held: readers see the order.

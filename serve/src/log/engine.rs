@@ -159,6 +159,17 @@ pub enum EngineError {
         /// The finding.
         why: String,
     },
+    /// The folder, or a file in it, may not be used by this user.
+    #[error(
+        "{path} cannot be used by this user ({why}): give it to the user that runs the server, or choose another \
+         folder with --state"
+    )]
+    Denied {
+        /// The file or folder.
+        path: String,
+        /// The failure, in words, and whom it belongs to.
+        why: String,
+    },
     /// Any other fault of disk or store.
     #[error("{path}: {why}")]
     Io {

@@ -6,11 +6,16 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::engine::{Engine, EngineError, Reader, Retention};
 use super::model::{
-    Commit, Cursor, EventRow, KeyRow, Line, Loaded, LogName, OutboxRow, SessionRow,
+    Commit, Cursor, EventClass, EventRow, KeyRow, Line, Loaded, LogName, OutboxRow, SessionRow,
 };
 
-/// Events that are kept.
-const EVENTS: usize = 10_000;
+/// Events of each class that are kept.
+const fn most(class: EventClass) -> usize {
+    match class {
+        EventClass::Other | EventClass::Report => 10_000,
+        EventClass::Stranger => 2_500,
+    }
+}
 
 /// A log that ends with the process. Clones share their contents, so that one can be opened again.
 #[derive(Debug, Clone)]
@@ -128,8 +133,14 @@ impl Engine for Memory {
         contents.hold_ms = commit.hold_ms.unwrap_or(contents.hold_ms);
         let next_event = contents.next_event;
         for event in commit.events.iter().filter(|event| event.id >= next_event) {
-            if contents.events.len() == EVENTS {
-                contents.events.pop_front();
+            let of_class = |known: &EventRow| known.class == event.class;
+            // Nothing is counted as long as there is room for all.
+            if contents.events.len() >= most(event.class)
+                && contents.events.iter().filter(|known| of_class(known)).count()
+                    >= most(event.class)
+                && let Some(oldest) = contents.events.iter().position(of_class)
+            {
+                contents.events.remove(oldest);
             }
             contents.next_event = event.id + 1;
             contents.events.push_back(event.clone());

@@ -46,7 +46,8 @@ use failing::Failing;
 pub use failing::{SkipError, Skipped};
 pub use memory::Memory;
 pub use model::{
-    Commit, Cursor, EventRow, KeyRow, Kind, Line, Loaded, LogName, OutboxRow, Past, SessionRow,
+    Commit, Cursor, EventClass, EventRow, KeyRow, Kind, Line, Loaded, LogName, OutboxRow, Past,
+    SessionRow,
 };
 pub use open::Opened;
 pub use outbox::{MAX_BYTES as MAX_WAITING_BYTES, MAX_LINES as MAX_WAITING};
@@ -280,17 +281,23 @@ impl Log {
         done.unwrap_or(Err(SendError::Stopped))
     }
 
-    /// Notes an event under its number, without waiting. Beyond 65,536 that wait for the disk it is lost.
-    pub fn event(&self, event: &Event) {
+    /// Notes an event under its number, without waiting. Of 65,536 that wait for the disk at most half may be reports, and
+    /// a quarter of strangers; what is more is lost.
+    pub fn event(&self, event: &Event, class: EventClass) {
         let Ok(json) = serde_json::to_string(&event.kind) else { return };
+        let most = match class {
+            EventClass::Other => EVENTS,
+            EventClass::Report => EVENTS / 2,
+            EventClass::Stranger => EVENTS / 4,
+        };
         let mut events = lock(&self.shared.events);
         match events.len() {
             // The writer takes them with whatever wakes it: if there is no room for this, it is awake.
             0 => drop(self.requests.try_send(Request::Events)),
-            EVENTS => return,
+            waiting if waiting >= most => return,
             _ => {}
         }
-        events.push(EventRow { id: event.seq, at_ms: event.at_ms, json });
+        events.push(EventRow { id: event.seq, at_ms: event.at_ms, json, class });
     }
 
     /// Returns at most `limit` events with numbers above `after`, in order.

@@ -108,6 +108,20 @@ pub struct EventRow {
     pub at_ms: u64,
     /// The event as JSON, without its number.
     pub json: String,
+    /// Its class: each has a limit of its own.
+    pub class: EventClass,
+}
+
+/// The kind of an event where room is short.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum EventClass {
+    /// What happens to links and server. Kept for as long as retention says.
+    #[default]
+    Other,
+    /// A hundred boards that report would push an outage out within hours.
+    Report,
+    /// Whoever finds the port could push out everything.
+    Stranger,
 }
 
 impl EventRow {
@@ -195,12 +209,14 @@ pub struct Loaded {
 }
 
 /// The marks of the last server in a log that was opened.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Past {
     /// When a server was last known to be alive, in milliseconds since the Unix epoch; 0: never.
     pub alive_ms: u64,
     /// Number of the newest event in the log; 0: there never was one.
     pub last_event: u64,
+    /// Clients whose sessions could not be read, with the reason: their links begin anew.
+    pub damaged: Vec<(String, String)>,
 }
 
 /// The identity of a log: offsets of another one mean nothing here.

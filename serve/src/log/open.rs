@@ -47,15 +47,22 @@ impl Log {
         clock: Arc<dyn Clock>,
     ) -> Result<Opened, EngineError> {
         let mut engine: Box<dyn Engine> = Box::new(engine);
-        let loaded = engine.load()?;
-        let mut sessions = Vec::new();
-        for (client, row) in &loaded.sessions {
-            if let Some(bytes) = &row.state {
-                let state = SessionState::decode(bytes).map_err(|why| EngineError::Damaged {
-                    path: format!("the session of \"{}\"", client.escape_debug()),
-                    why: why.to_string(),
-                })?;
-                sessions.push((client.to_string(), state));
+        let mut loaded = engine.load()?;
+        let (mut sessions, mut damaged) = (Vec::new(), Vec::new());
+        for (client, row) in &mut loaded.sessions {
+            match row.state.as_deref().map(SessionState::decode) {
+                None => {}
+                Some(Ok(state)) => sessions.push((client.to_string(), state)),
+                Some(Err(why)) => {
+                    tracing::error!(
+                        "the session of \"{}\" in the log is damaged ({why}): its link begins anew, and lines \
+                         that were under way may come twice; all others go on. `pblink state check` says whether \
+                         there is more",
+                        client.escape_debug()
+                    );
+                    row.state = None;
+                    damaged.push((client.to_string(), why.to_string()));
+                }
             }
         }
         let head = loaded.next - 1;
@@ -74,15 +81,19 @@ impl Log {
             steps: Steps::default(),
         });
         let (requests, receiver) = mpsc::channel(REQUESTS);
-        let past =
-            Past { alive_ms: loaded.alive_ms, last_event: loaded.next_event.saturating_sub(1) };
+        let past = Past {
+            alive_ms: loaded.alive_ms,
+            last_event: loaded.next_event.saturating_sub(1),
+            damaged,
+        };
         // The newest line always stays, so it is there if there ever was one.
         let newest = shared.reader.lines(head.saturating_sub(1), 1, 1, None)?.0;
         let newest_ms = newest.first().map_or(0, |line| line.at_ms);
         let (alive_ms, hold_ms) = (loaded.alive_ms, loaded.hold_ms);
         let marks = Marks { alive_ms, newest_ms, hold_ms };
-        let writer =
+        let mut writer =
             Writer::new(engine, loaded, (keep, clock, marks), Arc::clone(&shared), receiver);
+        writer.renew(past.damaged.iter().map(|(client, _)| &**client));
         let runtime = tokio::runtime::Handle::current();
         let spawned =
             std::thread::Builder::new().name("log".into()).spawn(move || writer.run(&runtime));

@@ -167,6 +167,16 @@ impl Writer {
         writer
     }
 
+    /// Stores sessions as they are: what was stored of them could not be read.
+    pub(super) fn renew<'a>(&mut self, ids: impl Iterator<Item = &'a str>) {
+        for id in ids {
+            if let Some((id, client)) = self.clients.get_key_value(id) {
+                self.pending.commit.sessions.push((Arc::clone(id), client.session.clone()));
+                self.pending.since.get_or_insert_with(Instant::now);
+            }
+        }
+    }
+
     /// Runs until it is stopped, or the store fails for good.
     pub(super) fn run(mut self, runtime: &Handle) {
         let result = self.work(runtime);

@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use fastrand::Rng;
 use pblink_serve::log::{
-    Commit, Cursor, Engine, EventRow, KeyRow, Kind, Line, Loaded, Memory, OutboxRow, Reader,
-    Retention, SessionRow, Sqlite,
+    Commit, Cursor, Engine, EventClass, EventRow, KeyRow, Kind, Line, Loaded, Memory, OutboxRow,
+    Reader, Retention, SessionRow, Sqlite,
 };
 use pblink_server::Delivery;
 
@@ -104,7 +104,12 @@ impl Writer {
                 .replace("\"id\":1", "\"id\":\"attic\",\"n\":1");
             // The clock may be set back.
             let at_ms = self.now.saturating_sub(self.random.u64(..3000));
-            commit.events.push(EventRow { id: self.next_event, at_ms, json });
+            commit.events.push(EventRow {
+                id: self.next_event,
+                at_ms,
+                json,
+                class: EventClass::default(),
+            });
             self.next_event += 1;
         }
         if self.random.bool() {

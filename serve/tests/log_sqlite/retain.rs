@@ -1,6 +1,6 @@
 //! Deletion: of what is old, and never of more.
 
-use pblink_serve::log::{Commit, Engine, EventRow, KeyRow, Retention, Sqlite};
+use pblink_serve::log::{Commit, Engine, EventClass, EventRow, KeyRow, Retention, Sqlite};
 
 use crate::{line, lines, row, session};
 
@@ -66,7 +66,8 @@ fn lines_go_by_age_or_by_size_whichever_comes_first() {
 fn old_events_and_keys_go_and_no_number_comes_again() {
     let folder = tempfile::tempdir().unwrap();
     let mut log = Sqlite::open(folder.path()).unwrap();
-    let event = |id| EventRow { id, at_ms: id * 10, json: r#"{"event":"stopped"}"#.into() };
+    let json = r#"{"event":"stopped"}"#;
+    let event = |id| EventRow { id, at_ms: id * 10, json: json.into(), class: EventClass::Other };
     let key = |n: u64| KeyRow {
         client: "kitchen".into(),
         key: n.to_string().into(),
@@ -89,6 +90,30 @@ fn old_events_and_keys_go_and_no_number_comes_again() {
 }
 
 #[test]
+fn neither_reports_nor_strangers_push_an_outage_out() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut log = Sqlite::open(folder.path()).unwrap();
+    let event = |id, class| {
+        let name = ["outage_began", "report", "refused"][class as usize];
+        EventRow { id, at_ms: 5, json: format!(r#"{{"event":"{name}","id":"kitchen"}}"#), class }
+    };
+    let mut commit = Commit::default();
+    commit.events.push(event(1, EventClass::Other));
+    commit.events.extend((2..=200_010).map(|id| event(id, EventClass::Report)));
+    commit.events.extend((200_011..=250_020).map(|id| event(id, EventClass::Stranger)));
+    log.commit(&commit).unwrap();
+    while log.retain(Retention { before_ms: 5, max_bytes: 1 }, 0).unwrap().1 {}
+    let found = log.reader().events(0, 300_000).unwrap();
+    let count = |class| found.iter().filter(|event| event.class == class).count();
+    assert_eq!(found[0], event(1, EventClass::Other));
+    assert_eq!((count(EventClass::Report), count(EventClass::Stranger)), (200_000, 50_000));
+    assert_eq!(found[1].id, 11, "the newest stay");
+    while log.retain(Retention { before_ms: 6, max_bytes: 1 }, 0).unwrap().1 {}
+    assert_eq!(log.reader().events(0, 10).unwrap(), [], "and all go with their age");
+    assert_eq!(log.load().unwrap().next_event, 250_021);
+}
+
+#[test]
 fn a_purge_leaves_nothing_of_a_client_in_the_files() {
     let folder = tempfile::tempdir().unwrap();
     let mut log = Sqlite::open(folder.path()).unwrap();
@@ -98,7 +123,7 @@ fn a_purge_leaves_nothing_of_a_client_in_the_files() {
         (line.client, line.text) = ("attic".into(), format!("{secret} {}", line.offset).into());
     }
     let json = format!(r#"{{"event":"invalid_line","id":"attic","start":"{secret}"}}"#);
-    commit.events = vec![EventRow { id: 1, at_ms: 5, json }];
+    commit.events = vec![EventRow { id: 1, at_ms: 5, json, class: EventClass::Other }];
     commit.sessions = ["attic", "kitchen"].map(|id| (id.into(), session(&[1], 0))).into();
     let mut to = row(1);
     (to.client, to.text) = ("attic".into(), secret.into());

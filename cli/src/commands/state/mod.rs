@@ -261,9 +261,12 @@ fn describe(report: &Report) -> String {
             client.escape_debug()
         ));
     }
-    line(match report.is_sound() {
-        true => format_args!("the log is sound"),
-        false => {
+    line(match (report.is_sound(), report.problems.is_empty()) {
+        (true, _) => format_args!("the log is sound"),
+        (false, true) => format_args!(
+            "the log is NOT sound: the links of these clients begin anew when a server starts, all others go on"
+        ),
+        (false, false) => {
             format_args!("the log is NOT sound: restore a backup with `pblink state restore FILE`")
         }
     });

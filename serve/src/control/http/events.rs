@@ -83,7 +83,7 @@ async fn list(api: &Api, raw: Raw) -> Result<Response, Response> {
                 let rows = log.events(after, PAGE).await.map_err(|error| unreadable(&error))?;
                 let Some(last) = rows.last() else { break };
                 after = last.id;
-                for EventRow { id: seq, at_ms, json } in rows {
+                for EventRow { id: seq, at_ms, json, .. } in rows {
                     // A kind that this version does not know is left out.
                     if let Ok(kind) = serde_json::from_str(&json) {
                         keep(Event { seq, at_ms, kind });

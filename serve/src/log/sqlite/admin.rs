@@ -30,8 +30,8 @@ pub struct Report {
     pub generation: u64,
     /// Damage of the file, and numbers that contradict each other.
     pub problems: Vec<String>,
-    /// Clients whose sessions cannot be read, with the reason. A server does not start with them; a restore empties
-    /// all sessions.
+    /// Clients whose sessions cannot be read, with the reason. Their links begin anew with the next
+    /// server.
     pub bad_sessions: Vec<(String, String)>,
     /// Lines that are there.
     pub lines: u64,

@@ -1,7 +1,7 @@
 //! The folder of a log: who may use it, and which file system it is on.
 
 use std::fs::{self, File, OpenOptions};
-use std::io::{Read, Write};
+use std::io::{Read, Seek, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
@@ -24,6 +24,8 @@ pub(super) const RESERVE: u64 = 8 * 1024 * 1024;
 pub(super) struct Folder {
     path: PathBuf,
     lock: File,
+    /// Whoever had it before has not ended in order.
+    was_killed: bool,
 }
 
 impl Folder {
@@ -49,8 +51,19 @@ impl Folder {
             let mode = fs::Permissions::from_mode(PRIVATE_FOLDER);
             fs::set_permissions(&path, mode).map_err(|e| from_io(&path, &e))?;
         }
-        let lock = lock(&path)?;
-        Ok(Self { path, lock })
+        let (lock, was_killed) = lock(&path)?;
+        Ok(Self { path, lock, was_killed })
+    }
+
+    /// Returns true if the process that had the folder before has not ended in order.
+    pub(super) fn was_killed(&self) -> bool {
+        self.was_killed
+    }
+
+    /// Notes that this process ends in order. To be called before its files are closed.
+    pub(super) fn end(&self) {
+        // An error costs a warning at the next start at most.
+        let _ = self.lock.set_len(0);
     }
 
     /// Returns the path of the folder.
@@ -140,6 +153,7 @@ impl Folder {
 
 impl Drop for Folder {
     fn drop(&mut self) {
+        self.end();
         // Closing is not enough: a child that is being started holds a copy of the file for a moment. An error
         // leaves it to the end of the process.
         let _ = self.lock.unlock();
@@ -155,8 +169,9 @@ fn is_ours(path: &Path) -> Result<bool, EngineError> {
     Ok(entries.next().is_none())
 }
 
-/// Locks a folder for this process, and writes down which one it is.
-fn lock(path: &Path) -> Result<File, EngineError> {
+/// Locks a folder for this process, and writes down which one it is. Returns true, too, if the number of another was
+/// left there: it did not end in order.
+fn lock(path: &Path) -> Result<(File, bool), EngineError> {
     let name = path.join("lock");
     let mut file = OpenOptions::new()
         .read(true)
@@ -177,9 +192,14 @@ fn lock(path: &Path) -> Result<File, EngineError> {
         }
         Err(fs::TryLockError::Error(error)) => return Err(from_io(&name, &error)),
     }
+    let mut left = [0];
+    let was_killed = file.read(&mut left).is_ok_and(|bytes| bytes > 0);
     // The number helps people only: a full disk must not keep a server from starting.
-    let _ = file.set_len(0).and_then(|()| writeln!(file, "{}", std::process::id()));
-    Ok(file)
+    let _ = file
+        .set_len(0)
+        .and_then(|()| file.rewind())
+        .and_then(|()| writeln!(file, "{}", std::process::id()));
+    Ok((file, was_killed))
 }
 
 /// Makes an empty file that only this user can read.

@@ -60,23 +60,53 @@ pub(super) fn set_foreign_wal_aside(folder: &Folder) -> Result<(), EngineError> 
         return Ok(());
     }
     let beside = Beside::read(folder)?;
+    if is_empty(&folder.log()) && beside.is_some() {
+        return set_wal_aside(folder, "is gone");
+    }
     match peek(&folder.log()) {
         Some(nonce) if nonce == COPY || beside.is_some_and(|beside| !beside.knows(&nonce)) => {
-            let aside =
-                folder.path().join(format!("log.db-wal.replaced-{}", crate::log::wall_ms()));
-            std::fs::rename(&wal, &aside).map_err(|e| super::error::from_io(&wal, &e))?;
-            folder::remove(&folder.shm())?;
-            folder::sync(folder.path())?;
-            tracing::warn!(
-                "{} was replaced while changes to the one before waited in {}; these were put aside as {}",
-                folder.log().display(),
-                wal.display(),
-                aside.display()
-            );
-            Ok(())
+            set_wal_aside(folder, "was replaced")
         }
         _ => Ok(()),
     }
+}
+
+/// Puts the write-ahead log aside: the log that it belongs to is not there.
+fn set_wal_aside(folder: &Folder, what: &str) -> Result<(), EngineError> {
+    let wal = folder.wal();
+    let aside = folder.path().join(format!("log.db-wal.replaced-{}", crate::log::wall_ms()));
+    std::fs::rename(&wal, &aside).map_err(|e| super::error::from_io(&wal, &e))?;
+    folder::remove(&folder.shm())?;
+    folder::sync(folder.path())?;
+    tracing::warn!(
+        "{} {what} while changes to the one before waited in {}; these were put aside as {}",
+        folder.log().display(),
+        wal.display(),
+        aside.display()
+    );
+    Ok(())
+}
+
+/// Returns true if there is no such file, or nothing in it.
+fn is_empty(path: &Path) -> bool {
+    std::fs::metadata(path).map_or(true, |data| data.len() == 0)
+}
+
+/// Refuses a log of which nothing is left: it would begin anew without a word. One that was moved away may.
+///
+/// # Errors
+/// If there was a log, and its file is empty.
+pub(super) fn refuse_empty(folder: &Folder) -> Result<(), EngineError> {
+    let log = folder.log();
+    match log.exists() && is_empty(&log) && Beside::read(folder)?.is_some() {
+        true => Err(super::error::damaged(&log, "it is empty")),
+        false => Ok(()),
+    }
+}
+
+/// Returns true if there is a log that had a server, and no write-ahead log beside it.
+pub(super) fn is_wal_missing(folder: &Folder) -> bool {
+    !is_empty(&folder.log()) && folder.path().join(FILE).exists() && !folder.wal().exists()
 }
 
 /// Returns the nonce in the file itself, without what is in its write-ahead log.

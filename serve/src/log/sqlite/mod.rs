@@ -50,6 +50,14 @@ pub struct Sqlite {
     /// Weight of all lines.
     bytes: u64,
     restored: bool,
+    wal_missing: bool,
+}
+
+impl Drop for Sqlite {
+    fn drop(&mut self) {
+        // Before the file is closed, which removes its write-ahead log.
+        self.folder.end();
+    }
 }
 
 impl Sqlite {
@@ -62,12 +70,25 @@ impl Sqlite {
     pub fn open(path: &Path) -> Result<Self, EngineError> {
         let folder = Folder::take(path)?;
         identity::set_foreign_wal_aside(&folder)?;
-        match Self::open_taken(folder) {
+        identity::refuse_empty(&folder)?;
+        let wal_missing = folder.was_killed() && identity::is_wal_missing(&folder);
+        if wal_missing {
+            tracing::error!(
+                "the last server was killed, and {} is not there, where it kept its last lines: if it was deleted, \
+                 these lines are lost; `pblink state restore` puts a backup in the log's place",
+                folder.wal().display()
+            );
+        }
+        let opened = match Self::open_taken(folder) {
             Err((EngineError::Full, folder)) if folder.give_up_reserve() => {
                 Self::open_taken(folder).map_err(|(error, _)| error)
             }
             other => other.map_err(|(error, _)| error),
-        }
+        };
+        opened.map(|mut log| {
+            log.wal_missing = wal_missing;
+            log
+        })
     }
 
     fn open_taken(folder: Folder) -> Result<Self, (EngineError, Folder)> {
@@ -95,7 +116,7 @@ impl Sqlite {
                 // Without it the disk is full already, which `room` says.
                 folder.make_reserve();
                 let pool = Arc::new(Pool::new(path));
-                Ok(Self { db: Some(db), folder, pool, next, bytes, restored })
+                Ok(Self { db: Some(db), folder, pool, next, bytes, restored, wal_missing: false })
             }
             Err(error) => Err((error, folder)),
         }
@@ -105,6 +126,12 @@ impl Sqlite {
     /// links begin anew, and lines that waited for boards are [undetermined](Loaded::undetermined).
     pub fn is_restored(&self) -> bool {
         self.restored
+    }
+
+    /// Returns true if the last server was killed and its write-ahead log is not there, as if someone had deleted it: the
+    /// last lines may be lost.
+    pub fn is_wal_missing(&self) -> bool {
+        self.wal_missing
     }
 
     fn db(&mut self) -> Result<&mut Connection, EngineError> {

@@ -155,9 +155,10 @@ impl Reader for Pool {
 
     fn events(&self, after: u64, limit: usize) -> Result<Vec<EventRow>, EngineError> {
         self.with(|db| {
-            let mut query = db.prepare_cached(
-                "SELECT id, at_ms, json FROM events WHERE id > ?1 ORDER BY id LIMIT ?2",
-            )?;
+            let mut query = db.prepare_cached(&format!(
+                "SELECT {} FROM events WHERE id > ?1 ORDER BY id LIMIT ?2",
+                tables::EVENT
+            ))?;
             query.query_map((after, bound(limit)), tables::event)?.collect()
         })
     }

@@ -3,7 +3,7 @@
 use rusqlite::{OptionalExtension, Transaction};
 
 use super::{meta, tables};
-use crate::log::{Line, Retention};
+use crate::log::{EventClass, Line, Retention};
 
 /// Rows of a table that one call deletes at most.
 const PIECE: usize = 5000;
@@ -11,8 +11,10 @@ const PIECE: usize = 5000;
 /// Rows that a purge looks at in one transaction.
 const LOOK: u64 = 50_000;
 
-/// The newest events that are kept whatever their age, at most.
-const EVENTS: u64 = 200_000;
+/// The newest events of each class that are kept, at most. The last is out of reach of all but links that flap without
+/// end: what happens to links is kept for as long as retention says.
+const EVENTS: [(EventClass, u64); 3] =
+    [(EventClass::Report, 200_000), (EventClass::Stranger, 50_000), (EventClass::Other, 1_000_000)];
 
 /// Lines after which their weight is stored even if none is deleted, so that opening the log need not count them.
 const COUNT: u64 = 100_000;
@@ -74,13 +76,23 @@ pub(super) fn retain(
 
 /// Deletes a piece of the events and keys that are older. Returns true if there are more.
 fn retain_rest(tx: &Transaction<'_>, before_ms: u64) -> rusqlite::Result<bool> {
-    let old = "SELECT id FROM events WHERE at_ms < ?1 OR id <= (SELECT max(id) FROM events) - ?2";
-    let mut more = false;
-    if tx.prepare_cached(old)?.exists((before_ms, EVENTS))? {
-        note_event(tx)?;
-        let delete = format!("DELETE FROM events WHERE id IN ({old} ORDER BY id LIMIT ?3)");
-        let deleted = tx.prepare_cached(&delete)?.execute((before_ms, EVENTS, PIECE as i64))?;
-        more |= deleted == PIECE;
+    let mut more = delete_events(tx, "at_ms < ?1", before_ms)?;
+    for (class, most) in EVENTS {
+        // The newest one that is too much.
+        let oldest: Option<u64> = tx
+            .prepare_cached(
+                "SELECT id FROM events WHERE class = ?1 ORDER BY id DESC LIMIT 1 OFFSET ?2",
+            )?
+            .query_row((tables::ClassCode(class), most), |row| row.get(0))
+            .optional()?;
+        if let Some(oldest) = oldest {
+            let class = match class {
+                EventClass::Other => "class = 0 AND id <= ?1",
+                EventClass::Report => "class = 1 AND id <= ?1",
+                EventClass::Stranger => "class = 2 AND id <= ?1",
+            };
+            more |= delete_events(tx, class, oldest)?;
+        }
     }
     let deleted = tx
         .prepare_cached(
@@ -89,6 +101,18 @@ fn retain_rest(tx: &Transaction<'_>, before_ms: u64) -> rusqlite::Result<bool> {
         )?
         .execute((before_ms, PIECE as i64))?;
     Ok(more || deleted == PIECE)
+}
+
+/// Deletes a piece of the events that fulfil a condition on a number. Returns true if there may be more.
+fn delete_events(tx: &Transaction<'_>, of: &str, number: u64) -> rusqlite::Result<bool> {
+    if !tx.prepare_cached(&format!("SELECT 1 FROM events WHERE {of}"))?.exists([number])? {
+        return Ok(false);
+    }
+    note_event(tx)?;
+    let delete = format!(
+        "DELETE FROM events WHERE id IN (SELECT id FROM events WHERE {of} ORDER BY id LIMIT ?2)"
+    );
+    Ok(tx.prepare_cached(&delete)?.execute((number, PIECE as i64))? == PIECE)
 }
 
 /// Notes first and next offset, and the weight of the lines, all as of now. Returns the first offset.

@@ -13,7 +13,7 @@ const APPLICATION: i64 = 0x7062_6c6b;
 
 /// The steps from an empty file to the tables of today. The number of a version is the number of
 /// steps before it; one that was released is never changed.
-pub(super) const STEPS: &[&str] = &[include_str!("1.sql")];
+pub(super) const STEPS: &[&str] = &[include_str!("1.sql"), include_str!("2.sql")];
 
 /// Returns the version of the tables in an open file; 0 if it is empty.
 ///
@@ -110,6 +110,8 @@ pub(super) fn copy_to(db: &Connection, path: &Path, to: &Path) -> Result<(), Eng
 mod tests {
     use super::*;
 
+    const FIRST: &[&str] = &[STEPS[0]];
+
     const LATER: &[&str] =
         &[STEPS[0], "ALTER TABLE lines ADD COLUMN tag TEXT", "CREATE TABLE tags (a)"];
 
@@ -123,7 +125,7 @@ mod tests {
     fn an_older_log_is_copied_and_brought_to_the_schema_of_today() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("log.db");
-        let (db, copy) = opened(&path, STEPS).unwrap();
+        let (db, copy) = opened(&path, FIRST).unwrap();
         assert_eq!(copy, None, "a new log needs no copy");
         db.execute("INSERT INTO lines VALUES (1, 'kitchen', 1, 1, 5, 0, 'hello')", []).unwrap();
         drop(db);
@@ -141,7 +143,7 @@ mod tests {
         let text: String = old.query_row("SELECT text FROM lines", [], |row| row.get(0)).unwrap();
         assert_eq!(text, "hello");
         assert_eq!(opened(&path, LATER).unwrap().1, None, "once");
-        let newer = opened(&path, STEPS).unwrap_err();
+        let newer = opened(&path, FIRST).unwrap_err();
         assert!(matches!(newer, EngineError::Newer { found: 3, known: 1, .. }), "{newer:?}");
     }
 
@@ -149,12 +151,32 @@ mod tests {
     fn a_step_that_fails_changes_nothing() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("log.db");
-        drop(opened(&path, STEPS).unwrap());
+        drop(opened(&path, FIRST).unwrap());
         let bad = &[STEPS[0], "CREATE TABLE tags (a); INSERT INTO nowhere VALUES (1)"];
         assert!(opened(&path, bad).is_err());
-        let (db, _) = opened(&path, STEPS).unwrap();
+        let (db, _) = opened(&path, FIRST).unwrap();
         assert_eq!(version(&db, &path, 1).unwrap(), 1);
         let tables = "SELECT count(*) FROM sqlite_master WHERE name = 'tags'";
         assert_eq!(db.query_row(tables, [], |row| row.get::<_, u64>(0)).unwrap(), 0);
+    }
+
+    #[test]
+    fn events_of_the_first_schema_get_their_classes() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("log.db");
+        let (db, _) = opened(&path, FIRST).unwrap();
+        let kinds = ["report", "outage_began", "refused", "forgotten", "connected"];
+        for (id, kind) in kinds.into_iter().enumerate() {
+            let json = format!(r#"{{"event":"{kind}","id":"kitchen"}}"#);
+            db.execute("INSERT INTO events VALUES (?1, 5, ?2)", (id as i64, json)).unwrap();
+        }
+        db.execute("INSERT INTO events VALUES (9, 5, 'no JSON')", []).unwrap();
+        drop(db);
+        let (db, copy) = opened(&path, STEPS).unwrap();
+        assert!(copy.is_some());
+        let mut classes = db.prepare("SELECT class FROM events ORDER BY id").unwrap();
+        let classes = classes.query_map([], |row| row.get::<_, i64>(0)).unwrap();
+        let classes: Vec<_> = classes.map(Result::unwrap).collect();
+        assert_eq!(classes, [1, 0, 2, 2, 0, 0]);
     }
 }

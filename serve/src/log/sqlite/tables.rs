@@ -8,7 +8,8 @@ use rusqlite::{Connection, Row, ToSql, Transaction};
 
 use super::meta;
 use crate::log::{
-    Commit, Cursor, EventRow, KeyRow, Kind, Line, Loaded, LogName, OutboxRow, SessionRow,
+    Commit, Cursor, EventClass, EventRow, KeyRow, Kind, Line, Loaded, LogName, OutboxRow,
+    SessionRow,
 };
 
 /// The columns of a line, in the order that [`line`] reads.
@@ -30,6 +31,29 @@ impl FromSql for KindCode {
         match value.as_i64()? {
             0 => Ok(Self(Kind::Line)),
             1 => Ok(Self(Kind::Report)),
+            other => Err(FromSqlError::OutOfRange(other)),
+        }
+    }
+}
+
+pub(super) struct ClassCode(pub(super) EventClass);
+
+impl ToSql for ClassCode {
+    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
+        Ok(ToSqlOutput::from(match self.0 {
+            EventClass::Other => 0_i64,
+            EventClass::Report => 1,
+            EventClass::Stranger => 2,
+        }))
+    }
+}
+
+impl FromSql for ClassCode {
+    fn column_result(value: ValueRef<'_>) -> FromSqlResult<Self> {
+        match value.as_i64()? {
+            0 => Ok(Self(EventClass::Other)),
+            1 => Ok(Self(EventClass::Report)),
+            2 => Ok(Self(EventClass::Stranger)),
             other => Err(FromSqlError::OutOfRange(other)),
         }
     }
@@ -82,9 +106,13 @@ pub(super) fn line(row: &Row<'_>) -> rusqlite::Result<Line> {
     })
 }
 
-/// Reads an event from `id, at_ms, json`.
+/// The columns of an event, in the order that [`event`] reads.
+pub(super) const EVENT: &str = "id, at_ms, json, class";
+
+/// Reads an event from [`EVENT`].
 pub(super) fn event(row: &Row<'_>) -> rusqlite::Result<EventRow> {
-    Ok(EventRow { id: row.get(0)?, at_ms: row.get(1)?, json: row.get(2)? })
+    let class = row.get::<_, ClassCode>(3)?.0;
+    Ok(EventRow { id: row.get(0)?, at_ms: row.get(1)?, json: row.get(2)?, class })
 }
 
 /// Returns the offset of the next line. No offset is given twice, even if all lines are gone.
@@ -219,9 +247,9 @@ pub(super) fn store(tx: &Transaction<'_>, commit: &Commit) -> rusqlite::Result<(
     for Cursor { consumer, client, offset } in &commit.cursors {
         insert.execute((consumer, client, offset))?;
     }
-    let mut insert = tx.prepare_cached("INSERT OR REPLACE INTO events VALUES (?1, ?2, ?3)")?;
-    for EventRow { id, at_ms, json } in &commit.events {
-        insert.execute((id, at_ms, json))?;
+    let mut insert = tx.prepare_cached("INSERT OR REPLACE INTO events VALUES (?1, ?2, ?3, ?4)")?;
+    for EventRow { id, at_ms, json, class } in &commit.events {
+        insert.execute((id, at_ms, json, ClassCode(*class)))?;
     }
     if let Some(alive_ms) = commit.alive_ms {
         meta::set(tx, "alive_ms", alive_ms)?;
