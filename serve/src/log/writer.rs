@@ -204,7 +204,7 @@ impl Writer {
             }
         }
         if self.engine.is_durable() {
-            self.pending.commit.alive_ms = Some(self.clock.wall_ms());
+            self.note_alive();
         }
         self.pending.urgent = true;
         self.commit()

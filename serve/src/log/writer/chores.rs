@@ -35,9 +35,7 @@ impl Writer {
         if now >= self.alive_at {
             self.alive_at = now + ALIVE;
             if self.engine.is_durable() {
-                self.pending.commit.alive_ms = Some(self.clock.wall_ms());
-                self.note_hold();
-                self.pending.since.get_or_insert(now);
+                self.note_alive();
             }
         }
         // What comes quickly does not wait for the next round.
@@ -90,6 +88,15 @@ impl Writer {
                 self.engine.reopen()
             }
         }
+    }
+
+    /// Puts the mark that the server is alive into the commit, and for how long nothing is to be deleted for its age: the
+    /// next server goes on from both.
+    pub(super) fn note_alive(&mut self) {
+        self.look_at_clock();
+        self.pending.commit.alive_ms = Some(self.clock.wall_ms());
+        self.note_hold();
+        self.pending.since.get_or_insert_with(Instant::now);
     }
 
     /// Compares both clocks. After a step nothing is deleted for its age for an hour, and a restart does not
