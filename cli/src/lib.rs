@@ -18,6 +18,8 @@ pub mod commands;
 mod descriptors;
 mod duration;
 pub mod exit;
+#[cfg(feature = "sqlite")]
+mod folder;
 pub mod global;
 pub mod hardware;
 mod look;

@@ -1,7 +1,7 @@
 //! `pblink outbox`
 
-use super::{FolderArgs, confirm, open, patiently};
 use crate::exit::Exit;
+use crate::folder::{FolderArgs, confirm, open, patiently};
 use crate::output::diagnostics::say;
 use crate::output::stdout::print;
 
