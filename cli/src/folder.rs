@@ -1,65 +1,16 @@
-//! The folder of a server's log, for the verbs that work on it.
+//! What verbs on the folder of a server's log do alike: be patient, and ask.
 
 use std::io::{IsTerminal, Write, stderr, stdin};
-use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::Context;
-use pblink_serve::log::{EngineError, Sqlite};
+use pblink_serve::log::EngineError;
 
 use crate::exit::{Exit, Failed};
 use crate::output::diagnostics::{prompt, say};
-use crate::settings::Settings;
-use crate::state::State;
 
 /// Time after which a user wants to know that something goes on.
 const LONG: Duration = Duration::from_secs(1);
-
-/// The folder that a verb is about.
-#[derive(Debug, Clone, clap::Args)]
-pub struct FolderArgs {
-    /// Configuration file. Without it ./pblink.toml is used if it exists.
-    #[arg(long, value_name = "FILE", global = true)]
-    pub config: Option<PathBuf>,
-    /// Folder of the log. Without it: what pblink.toml says, else $XDG_STATE_HOME/pblink/PORT.
-    #[arg(long, value_name = "DIR", global = true)]
-    pub state: Option<State>,
-}
-
-impl FolderArgs {
-    /// Returns the folder of the log.
-    ///
-    /// # Errors
-    /// If the configuration is wrong, or says that there is none.
-    pub(crate) fn find(&self) -> anyhow::Result<PathBuf> {
-        let settings = Settings::load(self.config.as_deref())?;
-        let server = &settings.server;
-        let folder = match &self.state {
-            Some(state) => state.folder(server.port, &PathBuf::new())?,
-            None => server.state.folder(server.port, settings.folder())?,
-        };
-        folder.ok_or_else(|| {
-            Failed::with(
-                Exit::Usage,
-                "lines are kept in memory only (server.state is \"off\"): name a folder with --state DIR",
-            )
-        })
-    }
-}
-
-/// Opens the log in a folder, which must be there.
-///
-/// # Errors
-/// If there is none, or a server uses it, or it is damaged.
-pub(crate) fn open(folder: &Path) -> anyhow::Result<Sqlite> {
-    // The engine would make one.
-    if !folder.join("log.db").exists() {
-        let folder = folder.display();
-        let why = format!("there is no log in {folder}: name its folder with --state DIR");
-        return Err(Failed::with(Exit::Failure, why));
-    }
-    patiently("opening the log", || Sqlite::open(folder))
-}
 
 /// Does something that may take long, and says so then.
 ///

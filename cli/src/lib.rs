@@ -22,6 +22,7 @@ pub mod exit;
 mod folder;
 pub mod global;
 pub mod hardware;
+mod log_place;
 mod look;
 pub mod monitor;
 pub mod output;

@@ -33,6 +33,16 @@ impl ServerArgs {
     /// [`Exit::Network`] if there is none, [`Exit::Config`] for a token that cannot be used, [`Exit::Usage`] for a
     /// wrong address.
     pub(crate) async fn connect(&self) -> anyhow::Result<(Client, ServerAnswer)> {
+        self.reach().await?.map_err(|error| to_error(&error))
+    }
+
+    /// Connects to the server, for those who can do without one.
+    ///
+    /// # Errors
+    /// [`Exit::Config`] for a token that cannot be used, or if the server has no control API.
+    pub(crate) async fn reach(
+        &self,
+    ) -> anyhow::Result<Result<(Client, ServerAnswer), ClientError>> {
         let settings = match (&self.url, &self.config) {
             // An address is enough; a configuration that is wrong does not matter then.
             (Some(_), None) => None,
@@ -45,7 +55,10 @@ impl ServerArgs {
         };
         let token = self.token(settings.as_ref())?;
         let given = token.is_some();
-        let (client, server) = Client::connect_with(&url, token).await.map_err(|e| to_error(&e))?;
+        let (client, server) = match Client::connect_with(&url, token).await {
+            Ok(connected) => connected,
+            Err(error) => return Ok(Err(error)),
+        };
         let client = match &server.token_file {
             Some(file) if !given => match Token::read_made(Path::new(file)) {
                 Some(token) => client.with_token(token),
@@ -53,7 +66,7 @@ impl ServerArgs {
             },
             _ => client,
         };
-        Ok((client, server))
+        Ok(Ok((client, server)))
     }
 
     /// Returns the token that the user has named.

@@ -69,6 +69,27 @@ fn help_of_the_verbs_that_speak_to_a_server() {
 }
 
 #[test]
+fn help_of_the_verbs_on_consumers() {
+    check_help(&["consumers"]);
+    for verb in ["list", "rm", "rename", "skip"] {
+        check_help(&["consumers", verb]);
+    }
+}
+
+#[test]
+#[cfg(feature = "sqlite")]
+fn help_of_the_verbs_on_a_log() {
+    check_help(&["state"]);
+    for verb in ["backup", "restore", "check", "purge"] {
+        check_help(&["state", verb]);
+    }
+    check_help(&["outbox"]);
+    for verb in ["list", "send", "drop"] {
+        check_help(&["outbox", verb]);
+    }
+}
+
+#[test]
 fn help_of_building_and_flashing() {
     check_help(&["build"]);
     check_help(&["flash"]);

@@ -1,5 +1,7 @@
 //! The log on disk: what is committed is there, whatever happens to process, disk and file.
 
+#[path = "log_sqlite/beside.rs"]
+mod beside;
 #[path = "log_sqlite/clock.rs"]
 mod clock;
 #[path = "log_sqlite/copies.rs"]

@@ -1,6 +1,7 @@
 //! The verbs, one file each. Only this file knows all of them: a verb never uses another verb.
 
 pub mod config;
+pub mod consumers;
 pub mod demo;
 pub mod doctor;
 pub mod extras;
@@ -52,9 +53,11 @@ pub enum Command {
     /// Back up, restore, check or clean the log of a server.
     #[cfg(feature = "sqlite")]
     State(state::Args),
-    /// Decide on lines to boards that a restore has left undetermined.
+    /// List lines that wait for boards, and decide on those that a restore has left undetermined.
     #[cfg(feature = "sqlite")]
     Outbox(state::OutboxArgs),
+    /// List, rename and remove the consumers of lines; pass over a line on which one fails.
+    Consumers(consumers::Args),
     /// Send lines to a board, and wait for its acknowledgement.
     Send(send::Args),
     /// Print the lines of boards, from the server's log on.
@@ -92,6 +95,7 @@ pub fn dispatch(cli: Cli) -> anyhow::Result<Exit> {
         Command::State(args) => state::run(args),
         #[cfg(feature = "sqlite")]
         Command::Outbox(args) => state::outbox(args),
+        Command::Consumers(args) => consumers::run(args),
         Command::Send(args) => send::run(args),
         Command::Tail(args) => tail::run(args),
         Command::Status(args) => status::run(args),

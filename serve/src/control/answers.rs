@@ -1,6 +1,6 @@
 //! The answers of the control API about lines, links, consumers and the server.
 
-use pblink_server::{Cause, Event, Layer, LinkState, LinkStatus};
+use pblink_server::{Cause, Delivery, Event, Layer, LinkState, LinkStatus};
 use serde::{Deserialize, Serialize};
 
 use super::ServerInfo;
@@ -222,6 +222,45 @@ impl From<OutboxRow> for HeldLine {
             row: row.row,
             time: Rfc3339(row.at_ms).to_string(),
             at_ms: row.at_ms,
+            text: row.text.to_string(),
+        }
+    }
+}
+
+/// A line that waits for a client.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WaitingLine {
+    /// The client's id.
+    pub client: String,
+    /// Its place among all lines to this client; undetermined ones are counted by themselves.
+    pub row: u64,
+    /// Time of its arrival in the log, RFC 3339 in UTC.
+    pub time: String,
+    /// The same in milliseconds since the Unix epoch.
+    pub at_ms: u64,
+    /// `guaranteed`, `unordered` or `best_effort`.
+    pub delivery: String,
+    /// A restore from a backup has left it: it is held until someone has it sent or dropped.
+    pub undetermined: bool,
+    /// The text.
+    pub text: String,
+}
+
+impl WaitingLine {
+    /// Returns what is shown of a line.
+    pub fn of(row: &OutboxRow, undetermined: bool) -> Self {
+        let delivery = match row.delivery {
+            Delivery::Guaranteed { ordered: true } => "guaranteed",
+            Delivery::Guaranteed { ordered: false } => "unordered",
+            Delivery::BestEffort => "best_effort",
+        };
+        Self {
+            client: row.client.to_string(),
+            row: row.row,
+            time: Rfc3339(row.at_ms).to_string(),
+            at_ms: row.at_ms,
+            delivery: delivery.to_owned(),
+            undetermined,
             text: row.text.to_string(),
         }
     }

@@ -12,6 +12,7 @@
 //! | `DELETE /api/v1/links/{id}` | all that is kept of a client that is not connected goes for good |
 //! | `/api/v1/outbox?client=ID` | lines that a restore has left undetermined: [`HeldLine`]; `POST` sends, `DELETE` drops them: [`Decided`] |
 //! | `POST /api/v1/links/{id}/lines` | lines to a client: [`Accepted`] |
+//! | `GET /api/v1/links/{id}/lines` | those that wait for it: [`WaitingLine`] |
 //! | `/api/v1/lines?after=OFFSET&client=ID&limit=N&wait=30s` | [`LinePage`], CSV, or server-sent events |
 //! | `/api/v1/consumers`, `GET`, `PUT`, `DELETE /api/v1/consumers/{name}` | [`ConsumerList`], [`ConsumerInfo`] |
 //! | `POST /api/v1/consumers/{name}/skip?client=ID` | passes over the line at which a consumer fails: [`Passed`] |
@@ -44,7 +45,7 @@ mod token;
 pub use crate::times::Rfc3339;
 pub use answers::{
     Accepted, Decided, EventList, HeldLine, LastLine, Likely, LinePage, LineRecord, LinkInfo,
-    LogInfo, Observed, Refused, ServerAnswer, VERSION,
+    LogInfo, Observed, Refused, ServerAnswer, VERSION, WaitingLine,
 };
 pub use client::{Client, ClientError, LineQuery, Outgoing};
 pub use consumer::{ConsumerInfo, ConsumerKind, ConsumerList, Failing, Passed};

@@ -53,7 +53,7 @@ pub use open::Opened;
 pub use outbox::{MAX_BYTES as MAX_WAITING_BYTES, MAX_LINES as MAX_WAITING};
 use ring::Ring;
 #[cfg(feature = "sqlite")]
-pub use sqlite::{Report, Restored, Sqlite};
+pub use sqlite::{Report, Restored, Sqlite, Waiting};
 pub use steps::ClockStep;
 use steps::Steps;
 use writer::Request;
@@ -378,6 +378,12 @@ impl Log {
         let client = client.into();
         let purged = self.ask(|reply| Request::Purge { client, reply }).await;
         purged.unwrap_or_else(|| Err(stopped()))
+    }
+
+    /// Returns the lines that wait for a client: those that are sent and not acknowledged first.
+    pub async fn waiting(&self, client: &str) -> Vec<OutboxRow> {
+        let client = client.into();
+        self.ask(|reply| Request::Waiting { client, reply }).await.unwrap_or_default()
     }
 
     /// Returns the lines to clients that a restore from a backup has left: nobody knows whether they were sent.

@@ -18,6 +18,7 @@ pub const MAX_BYTES: usize = 256 * 1024;
 #[derive(Debug)]
 struct Row {
     row: u64,
+    at_ms: u64,
     text: Arc<str>,
     delivery: Delivery,
     /// Those who want to know when it is done.
@@ -43,12 +44,24 @@ impl Outbox {
         self.rows.len()
     }
 
+    /// Returns all rows, which are those of `client`.
+    pub(super) fn rows(&self, client: &Arc<str>) -> Vec<OutboxRow> {
+        let row = |row: &Row| OutboxRow {
+            client: Arc::clone(client),
+            row: row.row,
+            at_ms: row.at_ms,
+            text: Arc::clone(&row.text),
+            delivery: row.delivery,
+        };
+        self.rows.iter().map(row).collect()
+    }
+
     /// Adds a row that is committed.
     pub(super) fn push(&mut self, row: &OutboxRow) {
         self.bytes += row.text.len();
-        let OutboxRow { row, text, delivery, .. } = row;
-        let (row, text, delivery) = (*row, Arc::clone(text), *delivery);
-        self.rows.push_back(Row { row, text, delivery, done: Vec::new() });
+        let OutboxRow { row, at_ms, text, delivery, .. } = row;
+        let (row, at_ms, text, delivery) = (*row, *at_ms, Arc::clone(text), *delivery);
+        self.rows.push_back(Row { row, at_ms, text, delivery, done: Vec::new() });
     }
 
     /// Notes that the session is a new one: it has no row.

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use pblink_serve::control::{
     Accepted, ConsumerInfo, ConsumerList, Decided, EventList, HeldLine, LinePage, LinkInfo,
-    OutageList, Passed, Refused, ReportList, ServerAnswer, routes,
+    OutageList, Passed, Refused, ReportList, ServerAnswer, WaitingLine, routes,
 };
 use reqwest::Method;
 use serde::Serialize;
@@ -135,6 +135,7 @@ fn the_examples_are_what_the_servers_types_read_and_write() {
                 ("Consumer", _) => same::<ConsumerInfo>(example),
                 ("ConsumerList", _) => same::<ConsumerList>(example),
                 ("Passed", _) => same::<Passed>(example),
+                ("WaitingLine", _) => same::<Vec<WaitingLine>>(example),
                 ("HeldLine", _) => same::<Vec<HeldLine>>(example),
                 ("Decided", _) => same::<Decided>(example),
                 ("OutageList", _) => same::<OutageList>(example),

@@ -133,3 +133,27 @@ async fn a_client_that_was_here_once_can_be_sent_to_although_it_is_away() {
     let mut a = rig.board("a", &[]).await;
     a.expect(&["00later"]).await;
 }
+
+#[tokio::test]
+async fn lines_that_wait_for_a_client_are_listed_until_it_has_acknowledged_them() {
+    let rig = Rig::start().await;
+    let mut a = rig.board("a", &[]).await;
+    answer(rig.request(Method::POST, &format!("{LINES}?delivery=best_effort")).body("on")).await;
+    let done = rig.request(Method::POST, &format!("{LINES}?wait=1min")).body("off");
+    let board = async {
+        a.expect(&["00on"]).await;
+        let (_, lines) = rig.get(LINES).await;
+        let first = &lines[0];
+        assert_eq!((&first["client"], &first["row"]), (&"a".into(), &1.into()), "{lines}");
+        assert_eq!((&first["text"], &first["undetermined"]), (&"on".into(), &false.into()));
+        assert_eq!(first["delivery"], "best_effort");
+        assert!(first["at_ms"].as_u64().unwrap() > 0, "{lines}");
+        a.say("00").await;
+        a.expect(&["01off"]).await;
+        a.say("01").await;
+    };
+    soon(async { tokio::join!(answer(done), board) }).await;
+    assert_eq!(rig.get(LINES).await, (reqwest::StatusCode::OK, serde_json::json!([])));
+    let (status, said) = rig.get("/api/v1/links/nobody/lines").await;
+    assert!(status == 404 && said["error"].as_str().unwrap().contains("nobody"), "{said}");
+}

@@ -47,10 +47,21 @@ async fn lines_that_a_restore_has_left_are_sent_or_dropped_by_decision_only() {
     let (_, held) = rig.get("/api/v1/outbox?client=kitchen").await;
     let texts: Vec<_> = held.as_array().unwrap().iter().map(|line| &line["text"]).collect();
     assert_eq!(texts, ["line 1", "line 2"]);
+    let waiting = async || {
+        let (_, lines) = rig.get("/api/v1/links/kitchen/lines").await;
+        let lines = lines.as_array().unwrap().iter();
+        let line = |line: &Value| (line["row"].as_u64().unwrap(), line["undetermined"] == true);
+        lines.map(line).collect::<Vec<_>>()
+    };
+    let sent = answer(rig.request(Method::POST, "/api/v1/links/kitchen/lines").body("new")).await;
+    // Nobody expects this client, and it has not connected.
+    assert_eq!(sent.0, StatusCode::NOT_FOUND);
+    assert_eq!(waiting().await, [(1, true), (2, true)]);
     let (status, _) = answer(rig.http.post(rig.url("/api/v1/outbox"))).await;
     assert_eq!(status, StatusCode::UNAUTHORIZED, "it needs the token");
     let sent = answer(rig.request(Method::POST, "/api/v1/outbox?client=kitchen")).await;
     assert_eq!(sent, (StatusCode::OK, serde_json::json!({ "lines": 2 })));
+    assert_eq!(waiting().await, [(1, false), (2, false)]);
     let (_, links) = rig.get("/api/v1/server").await;
     assert_eq!(links["log"]["waiting"], 2);
     let dropped = answer(rig.request(Method::DELETE, "/api/v1/outbox")).await;

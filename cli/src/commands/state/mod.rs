@@ -8,9 +8,12 @@ use anyhow::Context;
 use pblink_serve::log::{Engine, Report, Sqlite};
 
 use crate::exit::Exit;
-use crate::folder::{FolderArgs, confirm, open, patiently};
+use crate::folder::{confirm, patiently};
+use crate::log_place::{FolderArgs, Place, ReachArgs, find};
 use crate::output::diagnostics::{note, say};
 use crate::output::stdout::print;
+use crate::runtime;
+use crate::server::to_error;
 
 pub use outbox::OutboxArgs;
 pub(crate) use outbox::run as outbox;
@@ -30,7 +33,10 @@ After a restore the log has a new name, so that programs with an offset of the o
 lines to boards that were in the copy are held until `pblink outbox send` or `pblink outbox drop` decides: nobody knows \
 whether they were sent.
 
-Exit codes: 0 done and sound, 1 not done, or the log is not sound, 2 wrong flags, 3 wrong configuration."
+`purge` is done by the server, if one runs.
+
+Exit codes: 0 done and sound, 1 not done, or the log is not sound, 2 wrong flags, 3 wrong configuration, no token or a wrong \
+one, 4 no server answers, and there is no log in its folder."
 )]
 pub struct Args {
     /// The folder.
@@ -45,36 +51,64 @@ pub struct Args {
 #[derive(Debug, clap::Subcommand)]
 pub enum What {
     /// Write a copy of the log, also while the server runs.
+    #[command(after_help = BACKUP)]
     Backup {
         /// The copy, which must not exist.
         file: PathBuf,
     },
     /// Put a copy in the place of the log. What was there is kept beside it.
+    #[command(after_help = RESTORE)]
     Restore {
         /// The copy.
         file: PathBuf,
     },
     /// Read all of the log, and report its contents and whether it is sound; also while the server runs.
+    #[command(after_help = CHECK)]
     Check {
         /// Print the report as JSON.
         #[arg(long)]
         json: bool,
     },
-    /// Remove lines, session, events and all else that is kept of a client.
+    /// Remove lines, session, events and all else that is kept of a client, at the server that runs or in the folder.
+    #[command(after_help = PURGE)]
     Purge {
         /// The client's id.
         id: String,
         /// Do not ask.
         #[arg(long)]
         yes: bool,
+        /// The server.
+        #[command(flatten)]
+        reach: ReachArgs,
     },
 }
 
+const BACKUP: &str = "\
+Examples:
+  pblink state backup /media/usb/pblink.db";
+
+const RESTORE: &str = "\
+Examples:
+  pblink state restore /media/usb/pblink.db";
+
+const CHECK: &str = "\
+Examples:
+  pblink state check
+  pblink state check --json | jq .lines";
+
+const PURGE: &str = "\
+Examples:
+  pblink state purge kitchen
+  pblink state purge kitchen --yes --url http://127.0.0.1:8124
+
+A client that is connected is not removed: it would be there again at once.";
+
 /// Runs the verb.
 pub fn run(args: Args) -> anyhow::Result<Exit> {
-    let folder = args.folder.find()?;
-    match args.what {
+    let Args { folder: place, what } = args;
+    match what {
         What::Backup { file } => {
+            let folder = place.find()?;
             // SQLite takes a name that is relative from another place.
             let file = std::path::absolute(&file).context("there is no working folder")?;
             patiently("copying the log", || Sqlite::copy(&folder, &file))?;
@@ -82,6 +116,7 @@ pub fn run(args: Args) -> anyhow::Result<Exit> {
             Ok(Exit::Ok)
         }
         What::Restore { file } => {
+            let folder = place.find()?;
             let restored = patiently("checking and copying", || Sqlite::restore(&folder, &file))?;
             say(format_args!(
                 "the log in {} is that of {}: {} lines, the newest is {}",
@@ -97,12 +132,13 @@ pub fn run(args: Args) -> anyhow::Result<Exit> {
             if held > 0 {
                 note(format_args!(
                     "{held} lines to boards are held, as nobody knows whether they were sent: see \
-                     `pblink outbox list`, once a server has opened the log"
+                     `pblink outbox list`"
                 ));
             }
             Ok(Exit::Ok)
         }
         What::Check { json } => {
+            let folder = place.find()?;
             let report = patiently("reading the log", || Sqlite::check(&folder))?;
             let text = match json {
                 true => serde_json::to_string(&report)? + "\n",
@@ -111,17 +147,24 @@ pub fn run(args: Args) -> anyhow::Result<Exit> {
             print(text.as_bytes())?;
             Ok(if report.is_sound() { Exit::Ok } else { Exit::Failure })
         }
-        What::Purge { id, yes } => {
-            confirm(
-                yes,
-                &format!("remove all that is kept of \"{}\" for good", id.escape_debug()),
-            )?;
-            let mut log = open(&folder)?;
-            let purged = patiently("removing lines", move || log.purge(&id).map(|()| id));
-            say(format_args!("nothing is kept of \"{}\"", purged?.escape_debug()));
-            Ok(Exit::Ok)
+        What::Purge { id, yes, reach } => {
+            let what = format!("remove all that is kept of \"{}\" for good", id.escape_debug());
+            confirm(yes, &what)?;
+            runtime::block_on(purge(&place, &reach, &id))?
         }
     }
+}
+
+async fn purge(folder: &FolderArgs, reach: &ReachArgs, id: &str) -> anyhow::Result<Exit> {
+    match find(folder, reach).await? {
+        Place::Server(client) => client.purge(id).await.map_err(|error| to_error(&error))?,
+        Place::Folder(folder) => {
+            let mut log = folder.open()?;
+            patiently("removing lines", move || log.purge(id))?;
+        }
+    }
+    say(format_args!("nothing is kept of \"{}\"", id.escape_debug()));
+    Ok(Exit::Ok)
 }
 
 fn describe(report: &Report) -> String {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use reqwest::{Method, RequestBuilder, Url};
 
-use super::super::answers::{Decided, HeldLine};
+use super::super::answers::{Decided, HeldLine, WaitingLine};
 use super::super::consumer::{ConsumerInfo, ConsumerList, Passed};
 use super::{Client, ClientError, LIST, REQUEST, SMALL, http};
 
@@ -55,6 +55,15 @@ impl Client {
         let patient = Self { http: http(&self.base, PURGE)?, ..self.clone() };
         let request = patient.request(Method::DELETE, self.below("/api/v1/links", &[id]));
         patient.done(request.timeout(PURGE)).await
+    }
+
+    /// Returns the lines that wait for a client, undetermined ones before the others.
+    ///
+    /// # Errors
+    /// [`ClientError::Refused`] with status 404 if there is no such client.
+    pub async fn waiting(&self, id: &str) -> Result<Vec<WaitingLine>, ClientError> {
+        let url = self.below("/api/v1/links", &[id, "lines"]);
+        self.answer(self.short(Method::GET, url), LIST).await
     }
 
     /// Returns lines to clients that a restore has left undetermined.

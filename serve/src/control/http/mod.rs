@@ -87,7 +87,7 @@ const ROUTES: &[Route] = &[
     }),
     ("/api/v1/links", &["GET"], || get(links)),
     ("/api/v1/links/{id}", &["GET", "DELETE"], || get(one_link).delete(state::purge)),
-    ("/api/v1/links/{id}/lines", &["POST"], || post(send::send)),
+    ("/api/v1/links/{id}/lines", &["GET", "POST"], || get(state::waiting).post(send::send)),
     ("/api/v1/outbox", &["GET", "POST", "DELETE"], || {
         get(state::outbox).post(state::send).delete(state::discard)
     }),

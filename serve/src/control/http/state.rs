@@ -1,5 +1,5 @@
-//! Decisions on the log of a running server: a client goes for good, and lines that a restore has left
-//! undetermined are sent or dropped.
+//! Lines that wait for clients, and decisions on the log of a running server: a client goes for good, and lines that a
+//! restore has left undetermined are sent or dropped.
 
 use axum::Json;
 use axum::extract::{Path, State};
@@ -7,7 +7,7 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use pblink_server::LinkState;
 
-use super::super::answers::{Decided, HeldLine};
+use super::super::answers::{Decided, HeldLine, WaitingLine};
 use super::access::MayWrite;
 use super::query::{Parameters, Raw};
 use super::{Api, error};
@@ -37,6 +37,23 @@ pub(super) async fn purge(
         Err(why @ EngineError::NotKept(_)) => error(StatusCode::NOT_IMPLEMENTED, why.to_string()),
         Err(why) => error(StatusCode::INTERNAL_SERVER_ERROR, why.to_string()),
     }
+}
+
+/// Answers with the lines that wait for a client, undetermined ones before the others.
+pub(super) async fn waiting(State(api): State<Api>, Path(id): Path<String>, raw: Raw) -> Response {
+    if let Err(response) = Parameters::new(raw, &[]) {
+        return response;
+    }
+    let Some(log) = api.source.log() else { return super::no_log() };
+    let mut held = log.undetermined().await;
+    held.retain(|row| *row.client == *id);
+    let waiting = log.waiting(&id).await;
+    if held.is_empty() && waiting.is_empty() && api.source.link(&id).is_none() {
+        return error(StatusCode::NOT_FOUND, format!("no link has the id {id:?}"));
+    }
+    let lines = held.iter().map(|row| WaitingLine::of(row, true));
+    let lines = lines.chain(waiting.iter().map(|row| WaitingLine::of(row, false)));
+    Json(lines.collect::<Vec<_>>()).into_response()
 }
 
 /// Answers with the lines that are undetermined.

@@ -211,7 +211,11 @@ fn keep(folder: &Folder) -> Result<PathBuf, EngineError> {
     Ok(name(""))
 }
 
-fn read_only(path: &Path) -> Result<Connection, EngineError> {
+/// Opens a log for reading only.
+///
+/// # Errors
+/// If there is none, or it cannot be opened.
+pub(super) fn read_only(path: &Path) -> Result<Connection, EngineError> {
     if let Err(error) = std::fs::metadata(path) {
         return Err(from_io(path, &error));
     }

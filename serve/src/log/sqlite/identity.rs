@@ -31,12 +31,13 @@ struct Beside {
 
 impl Beside {
     fn read(folder: &Folder) -> Result<Option<Self>, EngineError> {
-        let text = folder.read(FILE)?;
-        Ok(text.map(|text| {
-            let mut words = text.split_whitespace();
-            let generation = words.next().and_then(|word| word.parse().ok()).unwrap_or(0);
-            Self { generation, nonces: words.map(str::to_owned).collect() }
-        }))
+        Ok(folder.read(FILE)?.as_deref().map(Self::parse))
+    }
+
+    fn parse(text: &str) -> Self {
+        let mut words = text.split_whitespace();
+        let generation = words.next().and_then(|word| word.parse().ok()).unwrap_or(0);
+        Self { generation, nonces: words.map(str::to_owned).collect() }
     }
 
     fn write(&self, folder: &Folder) -> Result<(), EngineError> {
@@ -120,6 +121,18 @@ fn peek(path: &Path) -> Option<String> {
     let db = Connection::open_with_flags(format!("file:{name}?immutable=1"), flags).ok()?;
     let query = "SELECT value FROM meta WHERE name = 'nonce'";
     db.query_row(query, [], |row| row.get(0)).ok()
+}
+
+/// Returns true if an open log was put into its folder since a server had that open: the next one holds what it would have
+/// sent. The folder is not changed, and may be in use.
+///
+/// # Errors
+/// If the log cannot be read.
+pub(super) fn is_foreign(db: &Connection, folder: &Path) -> rusqlite::Result<bool> {
+    let nonce: Option<String> = meta::get(db, "nonce")?;
+    // Without the file nothing is known.
+    let beside = std::fs::read_to_string(folder.join(FILE)).unwrap_or_default();
+    Ok(nonce.is_some_and(|nonce| !Beside::parse(&beside).knows(&nonce)))
 }
 
 /// Gives an open log a new nonce, and an identity if it has none. Returns true if it was restored from a backup.

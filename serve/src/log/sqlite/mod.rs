@@ -5,6 +5,7 @@
 //! grows.
 
 mod admin;
+mod beside;
 mod error;
 mod folder;
 mod identity;
@@ -25,6 +26,7 @@ use rusqlite::{Connection, OpenFlags, Transaction, TransactionBehavior};
 use super::engine::{Engine, EngineError, Reader, Retention, Room};
 use super::model::{Commit, Loaded};
 pub use admin::{Report, Restored};
+pub use beside::Waiting;
 use error::{damaged, from_io, from_sqlite, from_writing, not_open};
 use folder::Folder;
 use reader::Pool;

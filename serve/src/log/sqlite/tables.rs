@@ -173,16 +173,20 @@ pub(super) fn load(db: &Connection) -> rusqlite::Result<Loaded> {
                 Ok(KeyRow { client, key, row: row.get(2)?, at_ms: row.get(3)? })
             })?
             .collect::<rusqlite::Result<_>>()?,
-        cursors: db
-            .prepare("SELECT consumer, client, offset FROM cursors ORDER BY consumer, client")?
-            .query_map([], |row| {
-                let (consumer, client) = (shared(row, 0)?, shared(row, 1)?);
-                Ok(Cursor { consumer, client, offset: row.get(2)? })
-            })?
-            .collect::<rusqlite::Result<_>>()?,
+        cursors: cursors(db)?,
         alive_ms: meta::get(db, "alive_ms")?.unwrap_or(0),
         hold_ms: meta::get(db, "hold_ms")?.unwrap_or(0),
     })
+}
+
+/// Returns the places of all consumers.
+pub(super) fn cursors(db: &Connection) -> rusqlite::Result<Vec<Cursor>> {
+    db.prepare("SELECT consumer, client, offset FROM cursors ORDER BY consumer, client")?
+        .query_map([], |row| {
+            let (consumer, client) = (shared(row, 0)?, shared(row, 1)?);
+            Ok(Cursor { consumer, client, offset: row.get(2)? })
+        })?
+        .collect()
 }
 
 /// Returns lines to clients in the order of their rows: those that wait, or those that are held.

@@ -46,6 +46,11 @@ pub(in crate::log) enum Request {
         reply: oneshot::Sender<Result<(), EngineError>>,
     },
     Undetermined(oneshot::Sender<Vec<OutboxRow>>),
+    /// The lines that wait for a client.
+    Waiting {
+        client: Arc<str>,
+        reply: oneshot::Sender<Vec<OutboxRow>>,
+    },
     Release {
         client: Option<Arc<str>>,
         send: bool,
@@ -78,6 +83,10 @@ impl Writer {
             Request::Events => {}
             Request::Purge { client, reply } => drop(reply.send(self.purge(&client))),
             Request::Undetermined(reply) => drop(reply.send(self.undetermined.clone())),
+            Request::Waiting { client, reply } => {
+                let known = self.clients.get(&client);
+                drop(reply.send(known.map_or_else(Vec::new, |known| known.outbox.rows(&client))));
+            }
             Request::Release { client, send, reply } => {
                 self.release(client.as_deref(), send, reply)
             }
