@@ -1,7 +1,9 @@
 //! An endpoint that rests whenever it can, beside one that never does: nobody can tell them apart.
 
 use pblink_protocol::delivery::Delivery;
-use pblink_protocol::tcp::endpoint::{Disposition, Endpoint, Host, Receipt, Role, Ticket, Timing};
+use pblink_protocol::tcp::endpoint::{
+    Disposition, Endpoint, Host, Receipt, Rest, Role, Ticket, Timing,
+};
 use pblink_protocol::time::{Duration, Instant};
 use proptest::prelude::*;
 
@@ -36,13 +38,38 @@ impl Host<Vec<u8>> for Owner {
 
 struct Twin {
     end: End,
+    /// One that has seen other things, and rests.
+    other: End,
     owner: Owner,
     rested: usize,
 }
 
 impl Twin {
     fn new(commits: bool) -> Self {
-        Self { end: fresh(commits), owner: Owner::default(), rested: 0 }
+        let mut twin =
+            Self { end: fresh(commits), other: fresh(commits), owner: Owner::default(), rested: 0 };
+        for step in [
+            Step::Connect,
+            Step::Message { mid: 0, text: 'x', later: true },
+            Step::Message { mid: 7, text: 'x', later: true },
+            Step::Message { mid: 7, text: 'y', later: true },
+            Step::Bytes(b"08z".to_vec()),
+            Step::Write(Delivery::ORDERED),
+            Step::Disconnect,
+            Step::Release,
+            Step::Connect,
+            Step::Bytes(b"\n".to_vec()),
+        ] {
+            twin.step(Instant::ZERO, &step, commits);
+        }
+        let later = Instant::ZERO + Duration::from_millis(300);
+        for step in [Step::Send, Step::Bytes(b"00\n".to_vec()), Step::Done, Step::Disconnect] {
+            twin.step(later, &step, commits);
+        }
+        assert!(twin.end.rest().is_some(), "{:?}", twin.end);
+        std::mem::swap(&mut twin.end, &mut twin.other);
+        twin.owner = Owner::default();
+        twin
     }
 
     fn step(&mut self, now: Instant, step: &Step, commits: bool) -> Vec<u8> {
@@ -90,8 +117,13 @@ impl Twin {
         }
         assert_eq!(rest.stats(), self.end.stats());
         let window = self.end.window().clone();
-        self.end = fresh(commits);
-        self.end.resume(rest, window);
+        // In a new one, or in one that another peer has left.
+        if self.rested.is_multiple_of(2) {
+            self.end = fresh(commits);
+        } else {
+            std::mem::swap(&mut self.end, &mut self.other);
+        }
+        self.end.resume(rest, (!window.is_empty()).then_some(&window));
         assert_eq!(self.end.rest(), Some(rest));
         self.rested += 1;
     }
@@ -143,7 +175,7 @@ proptest! {
         let (mut rests, mut never) = (Twin::new(commits), Twin::new(commits));
         let mut now = Instant::ZERO;
         for (step, ms) in steps {
-            now = now + Duration::from_millis(ms);
+            now += Duration::from_millis(ms);
             let sent = rests.step(now, &step, commits);
             prop_assert_eq!(sent, never.step(now, &step, commits), "{:?}", step);
             prop_assert_eq!(&rests.owner.seen, &never.owner.seen);
@@ -154,6 +186,11 @@ proptest! {
             rests.rest(commits);
         }
     }
+}
+
+#[test]
+fn a_new_endpoint_rests() {
+    assert_eq!(fresh(false).rest(), Some(Rest::NEW));
 }
 
 #[test]

@@ -1,16 +1,20 @@
 //! From an accepted socket to a link: the hello, and whether it is welcome.
 
+use std::future::poll_fn;
 use std::io;
 use std::net::SocketAddr;
 use std::ops::Range;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
-use std::time::Duration;
+use std::task::Poll;
 
 use pblink_protocol::tcp::line::{BadId, Escaped, MAX_ID};
 use pblink_protocol::tcp::lobby::{self, Guest};
+use pblink_protocol::time::{Duration, Instant};
+use tokio::io::AsyncReadExt;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, watch};
-use tokio::time::{sleep, sleep_until};
+use tokio::time::{Sleep, sleep, sleep_until};
 
 use crate::event::{Cause, Refusal};
 use crate::registry::Inner;
@@ -20,9 +24,12 @@ use crate::sources::Place;
 /// Room for the longest hello and what an ESP8266 sends along with it.
 const HELLO_BUFFER: usize = 2 * MAX_ID;
 
+/// Connections that are accepted in one go before anything else is looked at.
+const BURST: usize = 64;
+
 /// After an error of `accept` the server waits this long, then twice as long, up to the limit.
-const BACK_OFF: Duration = Duration::from_millis(10);
-const MAX_BACK_OFF: Duration = Duration::from_secs(1);
+const BACK_OFF: std::time::Duration = std::time::Duration::from_millis(10);
+const MAX_BACK_OFF: std::time::Duration = std::time::Duration::from_secs(1);
 
 /// Accepts connections until the server stops.
 pub(crate) async fn accept(
@@ -31,11 +38,24 @@ pub(crate) async fn accept(
     mut stop: watch::Receiver<bool>,
 ) {
     let mut back_off = BACK_OFF;
+    let mut burst = 0;
     loop {
-        let accepted = tokio::select! {
-            accepted = listener.accept() => accepted,
-            () = counted(&inner) => continue,
-            _ = stop.wait_for(|&stop| stop) => return,
+        // Those that wait already first, without preparing for anything else.
+        let at_once = match burst < BURST {
+            true => poll_fn(|cx| Poll::Ready(listener.poll_accept(cx))).await,
+            false => Poll::Pending,
+        };
+        burst += 1;
+        let accepted = match at_once {
+            Poll::Ready(accepted) => accepted,
+            Poll::Pending => {
+                burst = 0;
+                tokio::select! {
+                    accepted = listener.accept() => accepted,
+                    () = counted(&inner) => continue,
+                    _ = stop.wait_for(|&stop| stop) => return,
+                }
+            }
         };
         match accepted {
             Ok((stream, peer)) => {
@@ -103,7 +123,8 @@ fn welcome(stream: TcpStream, peer: SocketAddr, inner: &Arc<Inner>, stop: &watch
     };
     let (inner, stop) = (Arc::clone(inner), stop.clone());
     let places = Places { _connection: permit, _present: present };
-    tokio::spawn(serve(stream, peer, inner, stop, places, pending));
+    // In a box: what is spawned is moved seven times before it runs.
+    tokio::spawn(Box::pin(serve(stream, peer, inner, stop, places, pending)));
 }
 
 /// The places that a connection takes up.
@@ -114,7 +135,7 @@ struct Places {
 }
 
 async fn serve(
-    stream: TcpStream,
+    mut stream: TcpStream,
     peer: SocketAddr,
     inner: Arc<Inner>,
     mut stop: watch::Receiver<bool>,
@@ -125,8 +146,13 @@ async fn serve(
     let clock = inner.shared.clock;
     let mut guest = Guest::new(clock.now(), inner.shared.limits.timing);
     let mut buffer = [0; HELLO_BUFFER];
+    // One for hello and session. It is set to no later than the session needs, since a timer that is postponed
+    // costs next to nothing, and one that is set for the first time a lock and often a call to the system.
+    let pace = inner.shared.limits.timing.keepalive();
+    let mut timer = pin!(sleep_until(clock.at(next_look(&guest, clock.now(), pace))));
     let greeted = tokio::select! {
-        greeted = greet(&stream, &mut guest, &mut buffer, clock) => greeted,
+        biased;
+        greeted = greet(&mut stream, &mut guest, &mut buffer, timer.as_mut(), (clock, pace)) => greeted,
         _ = stop.wait_for(|&stop| stop) => return,
     };
     let first = match greeted {
@@ -134,14 +160,15 @@ async fn serve(
         Err(reason) => return refuse(&inner, shown_hello(&guest, reason), peer, reason),
     };
     let (socket, incoming) = session::split(stream);
-    let id = guest.id().unwrap_or_default().to_owned();
     let mut again = true;
     let session = loop {
-        let session = match inner.session_of_client(&id) {
+        let id = guest.id().unwrap_or_default();
+        let session = match inner.session_of_client(id) {
             Ok(session) => session,
-            Err(reason) => return refuse(&inner, Some(id), peer, reason),
+            Err(reason) => return refuse(&inner, Some(id.to_owned()), peer, reason),
         };
         let admitted = tokio::select! {
+            biased;
             admitted = admit(&session, &mut guest, &socket, peer) => admitted,
             _ = stop.wait_for(|&stop| stop) => return,
         };
@@ -152,7 +179,9 @@ async fn serve(
                 return;
             }
             Admission::Attached => break session,
-            Admission::Duplicate => return refuse(&inner, Some(id), peer, Refusal::Duplicate),
+            Admission::Duplicate => {
+                return refuse(&inner, Some(session.id.clone()), peer, Refusal::Duplicate);
+            }
             // It was forgotten just now, to make room for another. Or the server is shut down.
             Admission::Over if std::mem::take(&mut again) => {}
             Admission::Wait(_) | Admission::Over => return,
@@ -160,26 +189,31 @@ async fn serve(
     };
     drop(stop);
     drop(pending);
-    session::run(&session, socket, incoming, &buffer[first]).await;
+    session::run(&session, socket, incoming, &buffer[first], timer).await;
 }
 
-/// Reads the hello. Returns where the bytes of the session are that came along with it.
+/// Reads the hello. Returns where the bytes of the session are that came along with it. `timer` goes off within the
+/// pace at which it is looked at.
 async fn greet(
-    stream: &TcpStream,
+    stream: &mut TcpStream,
     guest: &mut Guest,
     buffer: &mut [u8; HELLO_BUFFER],
-    clock: Clock,
+    mut timer: Pin<&mut Sleep>,
+    (clock, pace): (Clock, Duration),
 ) -> Result<Range<usize>, Refusal> {
     let mut len = 0;
     loop {
         // The lobby refuses a hello of more than half the buffer, so there is room.
         let room = &mut buffer[len..];
-        let now = clock.now();
-        let deadline = clock.at(guest.poll_at(now).unwrap_or(now));
         let read = tokio::select! {
             biased;
-            ready = stream.readable() => ready.and_then(|()| stream.try_read(room)),
-            () = sleep_until(deadline) => session::read_now(stream, room),
+            read = stream.read(room) => read,
+            () = &mut timer => {
+                let now = clock.now();
+                timer.as_mut().reset(clock.at(next_look(guest, now, pace)));
+                // A hello that is too late has to be missing, too.
+                session::read_now(stream, room)
+            }
         };
         let n = match read {
             Ok(0) => return Err(Refusal::ClosedEarly),
@@ -196,6 +230,11 @@ async fn greet(
             return Ok(read.start + hello..len);
         }
     }
+}
+
+/// Returns when the timer of a connection without a hello is to go off.
+fn next_look(guest: &Guest, now: Instant, pace: Duration) -> Instant {
+    guest.poll_at(now).unwrap_or(now).min(now + pace)
 }
 
 /// Waits until it is clear whether an older connection with this id is dead.

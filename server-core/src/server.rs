@@ -20,7 +20,7 @@ use crate::event::{EventKind, Refusal};
 use crate::queue::Sessions;
 use crate::refusals::Refusals;
 use crate::registry::{Guests, Inner, Registry, SavedSessions, Setup};
-use crate::session::{Clock, Core, Session, Shared};
+use crate::session::{Clock, Core, Session, Shared, Spare};
 use crate::sources::Sources;
 use crate::state::SessionState;
 use crate::status::LinkStatus;
@@ -62,6 +62,7 @@ impl Server {
             newcomers: Sessions::new(),
             due: Sessions::new(),
             inboxes: Budget::new(setup.limits.queue_total),
+            spare: Spare::default(),
             clock: restore.origin.map_or(Clock(Instant::now()), |(clock, _)| clock),
         });
         let mut registry = Registry::default();

@@ -1,6 +1,6 @@
 //! Limits for each source address, so that no single machine uses up what is there for all.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv6Addr};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -18,7 +18,7 @@ pub(crate) fn source(address: IpAddr) -> IpAddr {
 pub(crate) struct Sources {
     max: usize,
     /// No entry for a source without a place. Whoever has a place is a connection: these are bounded.
-    taken: Mutex<HashMap<IpAddr, usize>>,
+    taken: Mutex<BTreeMap<IpAddr, usize>>,
 }
 
 /// A place, until it is dropped.
@@ -33,7 +33,7 @@ impl Sources {
         Arc::new(Self { max, taken: Mutex::default() })
     }
 
-    fn taken(&self) -> MutexGuard<'_, HashMap<IpAddr, usize>> {
+    fn taken(&self) -> MutexGuard<'_, BTreeMap<IpAddr, usize>> {
         self.taken.lock().unwrap_or_else(PoisonError::into_inner)
     }
 

@@ -114,13 +114,15 @@ pub fn parse_hello(line: &[u8]) -> Result<&str, BadId> {
 /// - [`BadId::Invisible`]: a character that [cannot be seen](is_invisible);
 /// - [`BadId::OuterBlank`]: a blank at its beginning or end.
 pub fn check_id(id: &str) -> Result<(), BadId> {
+    // As nearly all ids are.
+    let plain = id.bytes().all(|byte| matches!(byte, b' '..=b'~'));
     if id.is_empty() {
         Err(BadId::Empty)
     } else if id.len() > MAX_ID {
         Err(BadId::TooLong)
-    } else if id.chars().any(char::is_control) {
+    } else if !plain && id.chars().any(char::is_control) {
         Err(BadId::Control)
-    } else if id.chars().any(is_invisible) {
+    } else if !plain && id.chars().any(is_invisible) {
         Err(BadId::Invisible)
     } else if id.starts_with(' ') || id.ends_with(' ') {
         Err(BadId::OuterBlank)

@@ -24,7 +24,7 @@ use pblink_protocol::time::Instant;
 use tokio::sync::{Notify, Semaphore};
 
 pub(crate) use self::content::Content;
-pub(crate) use self::core::Core;
+pub(crate) use self::core::{Core, Spare};
 pub(crate) use self::inbox::{Loan, Tag};
 use self::state::{Awake, State};
 pub(crate) use self::task::run;
@@ -48,6 +48,8 @@ pub(crate) struct Shared {
     pub(crate) due: Sessions<Session>,
     /// The budget of the inboxes of all sessions together.
     pub(crate) inboxes: Budget,
+    /// Memory for sessions that wake up.
+    pub(crate) spare: Spare,
     pub(crate) clock: Clock,
 }
 
@@ -129,8 +131,8 @@ pub(crate) enum Admission {
 
 impl Session {
     pub(crate) fn new(id: String, shared: Arc<Shared>) -> Arc<Self> {
-        let core = Core::new(&shared.limits, shared.clock.now());
-        Self::restore(id, shared, Box::new(core))
+        let core = Core::unknown(&shared.limits, shared.clock.now());
+        Self::make(id, shared, State::Asleep(Box::new(core)))
     }
 
     /// Returns a session from a store.
@@ -142,15 +144,7 @@ impl Session {
 
     /// Returns a session that was saved by [`finish`](Self::finish).
     pub(crate) fn restore(id: String, shared: Arc<Shared>, core: Box<Core>) -> Arc<Self> {
-        let session = Arc::new_cyclic(|me| Self {
-            id,
-            shared,
-            room: Semaphore::new(self::core::IN_FLIGHT),
-            lines: Notify::new(),
-            changed: Notify::new(),
-            state: Mutex::new(State::Live(core)),
-            me: Weak::clone(me),
-        });
+        let session = Self::make(id, shared, State::Live(core));
         session.with(|state, _, _| {
             if let State::Live(core) = state {
                 let waiting = core.endpoint.unacked();
@@ -159,6 +153,18 @@ impl Session {
             }
         });
         session
+    }
+
+    fn make(id: String, shared: Arc<Shared>, state: State) -> Arc<Self> {
+        Arc::new_cyclic(|me| Self {
+            id,
+            shared,
+            room: Semaphore::new(self::core::IN_FLIGHT),
+            lines: Notify::new(),
+            changed: Notify::new(),
+            state: Mutex::new(state),
+            me: Weak::clone(me),
+        })
     }
 
     /// Puts the session among those that nobody has taken on, unless it was there before.
@@ -171,7 +177,7 @@ impl Session {
     }
 
     fn lock(&self) -> Awake<'_> {
-        Awake::new(self.lock_as_it_is(), &self.shared.limits)
+        Awake::new(self.lock_as_it_is(), &self.shared)
     }
 
     /// Locks the session without waking it up.

@@ -5,8 +5,8 @@ use std::sync::MutexGuard;
 
 use pblink_protocol::tcp::endpoint::Ticket;
 
-use super::Limits;
-use super::core::{Core, Packed};
+use super::Shared;
+use super::core::{Core, Packed, Spare};
 use crate::error::Closed;
 use crate::status::LinkStatus;
 
@@ -36,16 +36,18 @@ impl State {
 }
 
 /// A session that is locked and awake. With the lock it falls asleep, if it can.
-pub(super) struct Awake<'a>(MutexGuard<'a, State>);
+pub(super) struct Awake<'a> {
+    state: MutexGuard<'a, State>,
+    spare: &'a Spare,
+}
 
 impl<'a> Awake<'a> {
     /// Wakes a session up that is locked.
-    pub(super) fn new(mut state: MutexGuard<'a, State>, limits: &Limits) -> Self {
+    pub(super) fn new(mut state: MutexGuard<'a, State>, shared: &'a Shared) -> Self {
         if let State::Asleep(core) = &mut *state {
-            let awake = core.awake(limits);
-            *state = State::Live(Box::new(awake));
+            *state = State::Live(core.awake(&shared.limits, &shared.spare));
         }
-        Self(state)
+        Self { state, spare: &shared.spare }
     }
 }
 
@@ -53,22 +55,24 @@ impl Deref for Awake<'_> {
     type Target = State;
 
     fn deref(&self) -> &State {
-        &self.0
+        &self.state
     }
 }
 
 impl DerefMut for Awake<'_> {
     fn deref_mut(&mut self) -> &mut State {
-        &mut self.0
+        &mut self.state
     }
 }
 
 impl Drop for Awake<'_> {
     fn drop(&mut self) {
-        if let State::Live(core) = &mut *self.0
+        if let State::Live(core) = &mut *self.state
             && let Some(asleep) = core.asleep()
+            && let State::Live(core) =
+                std::mem::replace(&mut *self.state, State::Asleep(Box::new(asleep)))
         {
-            *self.0 = State::Asleep(Box::new(asleep));
+            self.spare.put(core);
         }
     }
 }

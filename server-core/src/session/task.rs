@@ -1,13 +1,13 @@
 //! The task of one connection: waits for the socket, the timer and the session.
 
 use std::future::poll_fn;
-use std::pin::pin;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::task::ready;
 use std::time::Duration;
 
 use tokio::task::yield_now;
-use tokio::time::sleep_until;
+use tokio::time::Sleep;
 
 use super::transport::{Incoming, Socket};
 use super::{Input, Session, Turn};
@@ -15,15 +15,16 @@ use super::{Input, Session, Turn};
 /// The time for which a closed connection waits for its client to close, too.
 const MAX_LINGER: Duration = Duration::from_millis(500);
 
-/// Serves an attached connection until it is over. `first` came together with the hello.
+/// Serves an attached connection until it is over. `first` came together with the hello, and `timer` is one that
+/// may be used.
 pub(crate) async fn run(
     session: &Session,
     socket: Arc<Socket>,
     mut incoming: Incoming,
     first: &[u8],
+    mut timer: Pin<&mut Sleep>,
 ) {
     let clock = session.shared.clock;
-    let mut timer = pin!(sleep_until(clock.at(clock.now())));
     let mut turn = session.turn(&socket, Input::Bytes(first));
     while let Turn::Go { deadline, blocked } = turn {
         if incoming.had_its_turn() {
@@ -49,8 +50,6 @@ pub(crate) async fn run(
             () = socket.writable(), if blocked => session.turn(&socket, Input::Other),
         };
     }
-    // The write half is closed, so the client will close, too.
-    drop(socket);
     let quarter = Duration::from_micros(session.shared.limits.timing.timeout.part(4).as_micros());
-    incoming.linger(quarter.min(MAX_LINGER)).await;
+    incoming.close(socket, quarter.min(MAX_LINGER)).await;
 }

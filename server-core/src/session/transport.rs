@@ -31,7 +31,10 @@ pub(crate) struct Socket {
 /// Parts a connection: what the session shares, and what only its task reads.
 pub(crate) fn split(stream: TcpStream) -> (Arc<Socket>, Incoming) {
     let (read, half) = stream.into_split();
-    (Arc::new(Socket { half, work: Notify::new() }), Incoming { half: read, burst: 0 })
+    (
+        Arc::new(Socket { half, work: Notify::new() }),
+        Incoming { half: read, burst: 0, ended: false },
+    )
 }
 
 /// Reads what the socket holds at this moment, without waiting.
@@ -91,6 +94,8 @@ pub(crate) struct Incoming {
     half: OwnedReadHalf,
     /// Bytes that were read without a pause.
     burst: usize,
+    /// The client has closed the connection, or it is broken.
+    ended: bool,
 }
 
 /// A client that has brought this many bytes in one go lets the others have their turn.
@@ -126,14 +131,23 @@ impl Incoming {
             let mut buffer = ReadBuf::new(buffer);
             let read = ready!(Pin::new(&mut self.half).poll_read(cx, &mut buffer));
             self.burst += buffer.filled().len();
+            self.ended |= read.is_err() || buffer.filled().is_empty();
             Poll::Ready(each(read.map(|()| buffer.filled())))
         })
     }
 
-    /// Waits for the client to close, at most for `patience`, and throws away what it sends until
-    /// then: closing a socket with unread bytes resets it, and the client could lose the last
-    /// acknowledgements.
-    pub(super) async fn linger(mut self, patience: Duration) {
+    /// Closes the connection: the writing half first, if nobody else has `socket`. Waits for the client to close, at
+    /// most for `patience`, and throws away what it sends until then: closing a socket with unread bytes resets it,
+    /// and the client could lose the last acknowledgements.
+    pub(super) async fn close(mut self, socket: Arc<Socket>, patience: Duration) {
+        if self.ended {
+            // Nothing is unread, and closing both halves at once spares two calls to the system.
+            if let Some(socket) = Arc::into_inner(socket) {
+                socket.half.forget();
+            }
+            return;
+        }
+        drop(socket);
         let rest = std::future::poll_fn(|cx| {
             let more = |read: io::Result<&[u8]>| read.is_ok_and(|bytes| !bytes.is_empty());
             while ready!(self.poll(cx, more)) {}
@@ -156,12 +170,12 @@ pub(crate) struct Transport {
     /// The connection's task knows that it has to wait until the socket takes bytes.
     told_blocked: bool,
     broken: bool,
-    /// When the connection's task looks again by itself.
-    armed: Instant,
+    /// When the connection's task looks again by itself. `None`: it has not asked yet.
+    armed: Option<Instant>,
 }
 
 impl Transport {
-    pub(super) fn new(socket: Arc<Socket>, now: Instant) -> Self {
+    pub(super) fn new(socket: Arc<Socket>) -> Self {
         Self {
             socket,
             unsent: Vec::new(),
@@ -169,7 +183,7 @@ impl Transport {
             blocked_since: None,
             told_blocked: false,
             broken: false,
-            armed: now,
+            armed: None,
         }
     }
 
@@ -261,10 +275,8 @@ impl Transport {
         self.told_blocked = self.blocked_since.is_some();
         // A later deadline is looked at when the earlier one fires: re-arming a timer for every
         // line costs more than one wake-up in a quarter of the time-out.
-        let deadline = deadline.filter(|&at| fired || at < self.armed);
-        if let Some(at) = deadline {
-            self.armed = at;
-        }
+        let deadline = deadline.filter(|&at| fired || self.is_earlier(at));
+        self.armed = deadline.or(self.armed);
         (deadline, self.told_blocked)
     }
 
@@ -272,7 +284,12 @@ impl Transport {
     pub(super) fn wants_attention(&self, deadline: Option<Instant>) -> bool {
         self.broken
             || self.blocked_since.is_some() && !self.told_blocked
-            || deadline.is_some_and(|at| at < self.armed)
+            || deadline.is_some_and(|at| self.is_earlier(at))
+    }
+
+    /// Returns true for a time at which the connection's task would come too late.
+    fn is_earlier(&self, at: Instant) -> bool {
+        self.armed.is_none_or(|armed| at < armed)
     }
 
     /// Gives back memory that an idle connection does not need.

@@ -1,6 +1,6 @@
 //! The little that is left of an endpoint while its peer is away, for owners of many.
 
-use super::{Endpoint, LineBuf, Mid, Stats, Store, Ticket, Window};
+use super::{Endpoint, Held, LineBuf, Mid, Stats, Store, Ticket, Window};
 
 /// The state of an endpoint without a connection and without a line, apart from its window: see
 /// [`Endpoint::rest`].
@@ -12,6 +12,9 @@ pub struct Rest {
 }
 
 impl Rest {
+    /// The state of an endpoint that has seen nothing yet.
+    pub const NEW: Self = Self { next: Mid(0), ticket: Ticket(0), stats: Stats::NONE };
+
     /// Counters of the endpoint.
     pub fn stats(&self) -> &Stats {
         &self.stats
@@ -32,9 +35,15 @@ impl<B: LineBuf, L, const N: usize, S: Store<Line = L>> Endpoint<B, L, N, S> {
     }
 
     /// Goes on in the place of an endpoint that [rests](Self::rest). To be called on a new one that was made
-    /// and set up in the same way.
-    pub fn resume(&mut self, rest: Rest, window: Window) {
-        self.set_window(window);
+    /// and set up in the same way, or on one that rests itself: what that one knew is gone.
+    pub fn resume(&mut self, rest: Rest, window: Option<&Window>) {
+        self.on_disconnected();
+        match window {
+            Some(window) => self.window.clone_from(window),
+            None => self.window = Window::new(),
+        }
+        self.window.reconnected();
+        self.held = Held::new();
         self.outbox.resume(rest.next, rest.ticket);
         self.stats = rest.stats;
     }

@@ -1,10 +1,39 @@
 //! The session of a client that is away, without the memory that only traffic needs.
 
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
 use pblink_protocol::tcp::endpoint::{Rest, Stats};
 use pblink_protocol::tcp::window::Window;
+use pblink_protocol::time::Instant;
 
 use super::{Core, End};
 use crate::session::Limits;
+
+/// Memory of sessions that fell asleep, for the next ones that wake up: to make and to free it for each connection
+/// costs more than all else that a session does about one.
+#[derive(Debug, Default)]
+pub(crate) struct Spare(Mutex<Vec<Box<Core>>>);
+
+/// The most of it: 400 KB.
+const MAX_SPARE: usize = 64;
+
+impl Spare {
+    /// Takes the memory of a session whose [`asleep`](Core::asleep) was taken out.
+    pub(crate) fn put(&self, core: Box<Core>) {
+        let mut spare = self.lock();
+        if spare.len() < MAX_SPARE {
+            spare.push(core);
+        }
+    }
+
+    fn take(&self) -> Option<Box<Core>> {
+        self.lock().pop()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Vec<Box<Core>>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
 
 /// An endpoint that rests. A server may know ten thousand clients that are away, and an [`End`] needs six kilobytes.
 #[derive(Debug)]
@@ -43,7 +72,7 @@ impl Numbers for Packed {
 
 impl Core {
     /// Returns this session asleep, if its client is away and nothing is under way in it. It takes over all that
-    /// there is: what stays behind is to be dropped.
+    /// there is: only its memory stays behind.
     pub(crate) fn asleep(&mut self) -> Option<Core<Packed>> {
         if self.transport.is_some() || self.side.is_in_use() {
             return None;
@@ -58,12 +87,55 @@ impl Core {
 }
 
 impl Core<Packed> {
+    /// Returns the session of a client that nothing is known of.
+    pub(crate) fn unknown(limits: &Limits, now: Instant) -> Self {
+        Self::with(Packed { rest: Rest::NEW, window: None }, limits, now)
+    }
+
     /// Returns this session awake, in the same way.
-    pub(crate) fn awake(&mut self, limits: &Limits) -> Core {
-        let mut endpoint = Core::endpoint(limits);
-        let Packed { rest, window } = &mut self.endpoint;
-        endpoint.resume(*rest, window.take().map(|window| *window).unwrap_or_default());
-        self.with_endpoint(endpoint)
+    pub(crate) fn awake(&mut self, limits: &Limits, spare: &Spare) -> Box<Core> {
+        let mut core = spare.take().unwrap_or_else(|| Box::new(Core::new(limits, Instant::ZERO)));
+        let Packed { rest, window } = &self.endpoint;
+        core.endpoint.resume(*rest, window.as_deref());
+        // All but the endpoint, which is where it is to be.
+        let Core {
+            endpoint: (),
+            side,
+            transport,
+            held,
+            told_acks,
+            closing,
+            rivals,
+            draining,
+            link,
+            since,
+            peer,
+            connects,
+            announced,
+            restored,
+            commits,
+            queued,
+            settled,
+            outages,
+        } = self.with_endpoint(());
+        core.side = side;
+        core.transport = transport;
+        core.held = held;
+        core.told_acks = told_acks;
+        core.closing = closing;
+        core.rivals = rivals;
+        core.draining = draining;
+        core.link = link;
+        core.since = since;
+        core.peer = peer;
+        core.connects = connects;
+        core.announced = announced;
+        core.restored = restored;
+        core.commits = commits;
+        core.queued = queued;
+        core.settled = settled;
+        core.outages = outages;
+        core
     }
 }
 
