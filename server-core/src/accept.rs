@@ -174,7 +174,7 @@ async fn serve(
         };
         match admitted {
             // The list of clients may have changed since it was looked at.
-            Admission::Attached if !inner.is_welcome(&id) => {
+            Admission::Attached if !inner.is_welcome(&session.id) => {
                 session.end(Cause::NotExpected);
                 return;
             }
