@@ -84,9 +84,10 @@ if [ "$board" != sdk ]; then
     link -Wl,--fatal-warnings -T emulator.ld -lgcc
 elif [ -z "${ESP8266_NONOS_SDK:-}" ]; then
     note="a check only, it cannot be flashed: set ESP8266_NONOS_SDK to the SDK's folder"
+    # Each at an address of its own, in the ROM, so that whoever runs it knows which is called.
     # shellcheck disable=SC2046 # a list
     link -Wl,--fatal-warnings -T sdk-check.ld \
-        $(sed -n 's/^\([A-Za-z_0-9]*\)  *.*/-Wl,--defsym=\1=0x40000000/p' sdk-symbols.txt)
+        $(awk '/^[A-Za-z_]/ { printf "-Wl,--defsym=%s=0x%x\n", $1, 1073745920 + 16 * n++ }' sdk-symbols.txt)
 else
     note="linked with the SDK, never tried on a chip"
     sdk=$ESP8266_NONOS_SDK

@@ -5,6 +5,7 @@
 //!  [elf] segments and symbols of an image
 //!  [core] registers and exceptions; [instructions] what each of them does
 //!  [memory] the chip's memories, and which accesses they allow
+//!  [esp8266] the chip's pins, and Espressif's SDK
 //!  [simulator] a console instead of the chip, as QEMU has it: to compare the two
 //! ```
 //!
@@ -16,6 +17,7 @@
 
 pub mod core;
 pub mod elf;
+pub mod esp8266;
 mod instructions;
 pub mod memory;
 pub mod simulator;
