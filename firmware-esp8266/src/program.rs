@@ -80,23 +80,30 @@ impl Program {
         loop {
             let now = self.clock.now(board.micros());
             let syn = board.syn();
+            let mut acted = false;
             if syn != self.syn {
                 self.syn = syn;
                 self.esp.exchange().on_syn(now, syn);
+                // Before anything else: the other board waits for the pin.
+                acted = self.exchange(board);
             }
-            self.esp.poll(now);
+            let polled = self.clock.now(board.micros());
+            self.esp.poll(polled);
+            acted |= self.exchange(board);
             self.log_changes(board);
-            let acted = self.exchange(board) | self.network(board) | self.transmit(board, now);
+            acted |= self.network(board) | self.transmit(board, polled);
             let now = self.clock.now(board.micros());
             self.esp.set_writable(!self.sending);
-            let next = self.esp.poll_at(now);
-            let soon = next.is_some_and(|at| now < at && at <= now + SPIN);
+            // What was due when this polled and still is cannot be done now. What has become due since then
+            // can.
+            let next = self.esp.poll_at(polled);
+            let soon = next.is_some_and(|at| polled < at && at <= now + SPIN);
             if now.since(started) >= BUDGET {
-                return if acted { Some(Duration::ZERO) } else { next.map(|at| pause(at, now)) };
+                return if acted { Some(Duration::ZERO) } else { next.map(|at| pause(at, polled, now)) };
             }
             // An edge that comes while this runs is seen at once.
             if !acted && !soon && board.syn() == self.syn {
-                return next.map(|at| pause(at, now));
+                return next.map(|at| pause(at, polled, now));
             }
         }
     }
@@ -110,6 +117,8 @@ impl Program {
             let result = match action {
                 ResponderAction::Ack(level) => {
                     board.set_ack(level);
+                    let now = self.clock.now(board.micros());
+                    self.esp.exchange().on_ack_set(now);
                     continue;
                 }
                 ResponderAction::Read(len) => {
@@ -198,6 +207,8 @@ impl Program {
     }
 }
 
-fn pause(at: Instant, now: Instant) -> Duration {
-    if at > now { at.since(now) } else { AGAIN }
+/// Returns the time from `now` until something that is due `at`; [`AGAIN`] if it was due already when all was
+/// done that could be, at `polled`.
+fn pause(at: Instant, polled: Instant, now: Instant) -> Duration {
+    if at <= polled { AGAIN } else { at.since(now) }
 }

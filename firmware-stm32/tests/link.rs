@@ -81,6 +81,7 @@ impl Sim {
                     (ResponderAction::Ack(level), armed) => {
                         self.armed = armed;
                         self.drive_ack(level);
+                        esp.exchange().on_ack_set(now);
                     }
                     (ResponderAction::Read(n), Armed::Tx(bytes)) if bytes.len() == n => {
                         esp.exchange().on_read(now, &bytes);

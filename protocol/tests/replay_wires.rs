@@ -202,7 +202,10 @@ fn our_responder_does_what_the_recorded_one_did() {
             machine.on_syn(now, level);
             loop {
                 match machine.next_action() {
-                    Some(ResponderAction::Ack(level)) => ack.push(level),
+                    Some(ResponderAction::Ack(level)) => {
+                        ack.push(level);
+                        machine.on_ack_set(now);
+                    }
                     Some(ResponderAction::Read(len)) => {
                         let bytes = &exchange.down[down.len()];
                         assert_eq!(len, bytes.len(), "exchange {n}");

@@ -535,6 +535,7 @@ impl Pair {
                 ResponderAction::Ack(level) => {
                     let latency = self.latency();
                     self.wires.drive(Wire::Ack, level, now, latency);
+                    esp.exchange().on_ack_set(now);
                 }
                 ResponderAction::Read(n) => self.begin_transfer(Err(n), now),
                 ResponderAction::Write => {

@@ -7,7 +7,7 @@ use crate::time::{Duration, Instant};
 /// An action of the owner on its pin or as I2C master. Actions are carried out in their order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum ResponderAction {
-    /// Set `ack`.
+    /// Set `ack`, then call [`Responder::on_ack_set`].
     Ack(bool),
     /// Read this many bytes from the slave, then call [`Responder::on_read`].
     Read(usize),
@@ -47,7 +47,9 @@ enum Step {
     AwaitPayload,
     /// 8: `ack` 1; waits for `syn` 0 after the payload.
     PayloadDone,
-    /// `ack` is low (pulse A or A') until then.
+    /// `ack` is to go low (pulse A or A').
+    PulseBegins,
+    /// `ack` is low until then.
     Pulse(Instant),
     /// 9: `ack` 1, request to send; waits for `syn` 1.
     Request,
@@ -172,6 +174,15 @@ impl Responder {
         self.advance(now);
     }
 
+    /// Takes the report that `ack` has the level of the last [`ResponderAction::Ack`] since `now`. Pulses are
+    /// counted from here: whatever the owner does before it moves the pin does not shorten them, and an
+    /// initiator that polls sees each.
+    pub fn on_ack_set(&mut self, now: Instant) {
+        if let State::Step(Step::PulseBegins, limit) = self.state {
+            self.state = State::Step(Step::Pulse(now + PULSE), limit);
+        }
+    }
+
     /// Takes the bytes of a [`ResponderAction::Read`].
     pub fn on_read(&mut self, now: Instant, bytes: &[u8]) {
         match self.state {
@@ -287,7 +298,7 @@ impl Responder {
 
     fn pulse(&mut self, now: Instant) {
         self.act(ResponderAction::Ack(false));
-        self.enter(Step::Pulse(now + PULSE), now);
+        self.enter(Step::PulseBegins, now);
     }
 
     /// Continues as far as the level of `syn` allows.

@@ -299,7 +299,12 @@ impl<S: Stm, E: Esp> Rig<S, E> {
 
     fn responder_action(&mut self, action: ResponderAction) {
         let transfer = match action {
-            ResponderAction::Ack(level) => return self.drive_ack(level),
+            ResponderAction::Ack(level) => {
+                self.drive_ack(level);
+                let now = self.now;
+                let esp = self.esp.as_mut().expect("it acts");
+                return esp.exchange().on_ack_set(now);
+            }
             _ if self.naks > 0 => {
                 self.naks -= 1;
                 Transfer::Nak

@@ -318,7 +318,10 @@ impl World {
         while let Some(action) = self.esp.exchange().next_action() {
             acted = true;
             match action {
-                ResponderAction::Ack(level) => self.app.exchange().on_ack(now, level),
+                ResponderAction::Ack(level) => {
+                    self.app.exchange().on_ack(now, level);
+                    self.esp.exchange().on_ack_set(now);
+                }
                 ResponderAction::Read(len) => match self.armed.take() {
                     Some(Ok(bytes)) if bytes.len() == len => {
                         self.note(fingerprint(&bytes));

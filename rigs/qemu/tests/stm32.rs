@@ -1,4 +1,4 @@
-//! The STM32's tests, which live in workspaces of their own: this runs them, so that one command runs
+//! The STM32's tests, and those of both chips' machine code on one bus, which live in workspaces of their own: this runs them, so that one command runs
 //! everything. They are not members of this workspace because the bench depends on unicorn-engine, which
 //! needs cmake and libclang, and is GPL-2.0.
 
@@ -39,13 +39,18 @@ fn cargo_test(manifest: &str) {
 
 /// Returns what is missing for the bench, with the commands that install it.
 fn missing() -> Option<String> {
-    let built = command("sh").arg("firmware-stm32/build.sh").output().expect("there is a shell");
-    let said = String::from_utf8_lossy(&built.stderr).into_owned();
     let mut missing = String::new();
-    match built.status.code() {
-        Some(0) => println!("{}", String::from_utf8_lossy(&built.stdout)),
-        Some(MISSING) => missing += &said,
-        _ => panic!("firmware-stm32/build.sh failed:\n{said}"),
+    // With or without the SDK on this machine: the same program.
+    for script in [&["firmware-stm32/build.sh"][..], &["firmware-esp8266/build.sh", "sdk"]] {
+        let mut build = command("sh");
+        build.args(script).env_remove("ESP8266_NONOS_SDK");
+        let built = build.output().expect("there is a shell");
+        let said = String::from_utf8_lossy(&built.stderr).into_owned();
+        match built.status.code() {
+            Some(0) => println!("{}", String::from_utf8_lossy(&built.stdout)),
+            Some(MISSING) => missing += &said,
+            _ => panic!("{} failed:\n{said}", script.join(" ")),
+        }
     }
     let cmake = Command::new("cmake").arg("--version").output().is_ok();
     let clang = ["/usr/lib", "/usr/lib64", "/usr/local/lib"].iter().any(|dir| has_libclang(dir, 3));

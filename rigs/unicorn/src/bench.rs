@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use pblink_stm32::settings::{MAX_SIZE, Settings};
 
 use crate::cpu::Cpu;
+use crate::esp_chip::{self, EspChip};
 use crate::rom::Left;
 pub use crate::world::World;
 
@@ -42,6 +43,13 @@ impl Bench {
     /// Makes the same board with any bytes at the beginning of the settings' sector.
     pub fn with_sector(name: &str, sector: &[u8]) -> Self {
         Self { cpu: Cpu::new(&image(name), sector) }
+    }
+
+    /// Makes a board with this image, wired to an ESP8266 that runs its own machine code.
+    pub fn with_esp_chip(name: &str, settings: &Settings) -> Self {
+        let mut bench = Self::new(name, Some(settings));
+        bench.world().esp_chip = Some(Box::new(EspChip::new(esp_chip::image())));
+        bench
     }
 
     /// Starts the program anew, as the boot loader in ROM does after flashing over USB.
@@ -82,7 +90,7 @@ impl Bench {
             assert!(
                 now < limit,
                 "not within {limit_ms} ms: {what}; {:?}; console:\n{}",
-                world.esp.traffic,
+                world.traffic(),
                 world.console()
             );
             self.cpu.run(now + 1000);

@@ -172,7 +172,8 @@ impl Cpu {
             }
             let sleeping = self.sleeping || self.frozen;
             let world = self.world();
-            let next = world.next_at().unwrap_or(u64::MAX).min(until * MHZ);
+            let asleep = sleeping.then_some(until * MHZ);
+            let next = world.next_at(asleep).unwrap_or(u64::MAX).min(until * MHZ);
             let next = due.map_or(next, |due| next.min(due));
             let cycles = &mut world.chip.cycles;
             if sleeping {

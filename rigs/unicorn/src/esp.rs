@@ -338,6 +338,9 @@ impl Esp {
             match action {
                 ResponderAction::Ack(level) => {
                     self.drive_ack(Some(level));
+                    if let Some(program) = &mut self.program {
+                        program.exchange().on_ack_set(at(now));
+                    }
                     if !level
                         && self.faults.no_pulse
                         && let Some(program) = &mut self.program

@@ -116,7 +116,8 @@ impl Slave {
         }
     }
 
-    fn on(&self) -> bool {
+    /// Returns true if the peripheral is enabled.
+    pub(crate) fn is_on(&self) -> bool {
         self.cr1 & PE != 0
     }
 
@@ -135,8 +136,8 @@ impl Slave {
     }
 
     /// Sends start and an address as the master. Returns whether the slave acknowledges it.
-    fn address(&mut self, address: u8, read: bool) -> bool {
-        if !self.on() {
+    pub(crate) fn address(&mut self, address: u8, read: bool) -> bool {
+        if !self.is_on() {
             return false;
         }
         self.sr2 |= BUSY;
@@ -153,12 +154,12 @@ impl Slave {
     }
 
     fn stretches(&self) -> bool {
-        self.on() && self.sr1 & ADDR != 0
+        self.is_on() && self.sr1 & ADDR != 0
     }
 
     /// Returns true if the slave lets the clock of the next byte begin.
-    fn ready(&mut self, master_reads: bool) -> bool {
-        if !self.on() {
+    pub(crate) fn ready(&mut self, master_reads: bool) -> bool {
+        if !self.is_on() {
             return true;
         }
         self.feed();
@@ -166,13 +167,13 @@ impl Slave {
     }
 
     /// Clocks one byte out of the slave, as the master. A slave that is off leaves SDA high.
-    fn clock_out(&mut self) -> u8 {
+    pub(crate) fn clock_out(&mut self) -> u8 {
         self.shifter.take().unwrap_or(0xff)
     }
 
     /// Notes that the master has acknowledged the byte, or not.
-    fn acknowledged(&mut self, yes: bool) {
-        if !self.on() {
+    pub(crate) fn acknowledged(&mut self, yes: bool) {
+        if !self.is_on() {
             return;
         }
         if !yes {
@@ -187,8 +188,8 @@ impl Slave {
 
     /// Clocks one byte in, as the master. `None` while SCL is held low, else whether it was
     /// acknowledged.
-    fn clock_in(&mut self, byte: u8) -> Option<bool> {
-        if !self.on() {
+    pub(crate) fn clock_in(&mut self, byte: u8) -> Option<bool> {
+        if !self.is_on() {
             return Some(false);
         }
         if self.dr_full {
@@ -204,8 +205,8 @@ impl Slave {
         Some(true)
     }
 
-    fn stop(&mut self) {
-        if !self.on() {
+    pub(crate) fn stop(&mut self) {
+        if !self.is_on() {
             return;
         }
         // §27.6.6: STOPF is set only while the slave would acknowledge, and not for a transmitter.
@@ -220,7 +221,7 @@ impl Slave {
 
     /// Sends a start or stop in the middle of a byte.
     pub fn misplaced(&mut self) {
-        if self.on() {
+        if self.is_on() {
             self.sr1 |= BERR;
         }
     }

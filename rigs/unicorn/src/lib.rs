@@ -5,7 +5,8 @@
 //!    registers: [system] NVIC, SysTick, VTOR; [chip] RCC, GPIO, EXTI, TIM2, USART2, IWDG;
 //!      [i2c] the I2C1 slave; [rom] what the boot loader leaves behind
 //!      wires, in virtual time
-//!    [esp] the ESP8266: `pblink_protocol`'s Coprocessor, as I2C master with faults
+//!    [esp] the ESP8266: `pblink_protocol`'s Coprocessor, as I2C master with faults; or
+//!    [esp_chip] its program as it is linked for the chip, on `pblink-lx106`, pin by pin: [bus] joins both
 //!      TCP, in virtual time
 //!    [server] the server: `pblink_protocol`'s Endpoint
 //! ```
@@ -14,10 +15,12 @@
 //! to the next event. What such a model cannot prove is listed in `docs/HARDWARE.md`.
 
 pub mod bench;
+pub mod bus;
 pub mod chip;
 pub mod cpu;
 pub mod elf;
 pub mod esp;
+pub mod esp_chip;
 pub mod i2c;
 pub mod rom;
 pub mod server;

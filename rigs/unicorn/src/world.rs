@@ -1,7 +1,8 @@
 //! Everything around the core: the chip's peripherals, the ESP8266 and the server.
 
 use crate::chip::{Chip, MHZ};
-use crate::esp::Esp;
+use crate::esp::{Esp, Traffic};
+use crate::esp_chip::EspChip;
 use crate::server::Server;
 use crate::stops::Stops;
 
@@ -10,8 +11,10 @@ use crate::stops::Stops;
 pub struct World {
     /// The chip's peripherals.
     pub chip: Chip,
-    /// The ESP8266.
+    /// The ESP8266 as a model.
     pub esp: Esp,
+    /// The ESP8266 as its own machine code, in the model's place.
+    pub esp_chip: Option<Box<EspChip>>,
     /// The server.
     pub server: Server,
     /// Interrupts are taken this many µs late, as if the program had masked them.
@@ -28,8 +31,16 @@ impl World {
     /// Carries levels and bytes over the wires until they rest.
     pub(crate) fn settle(&mut self) {
         let now = self.now();
-        let Self { chip, esp, server, .. } = self;
-        if std::mem::take(&mut chip.outputs_touched) {
+        let Self { chip, esp, esp_chip, server, .. } = self;
+        let touched = std::mem::take(&mut chip.outputs_touched);
+        if let Some(other) = esp_chip {
+            if touched {
+                other.outputs(chip);
+            }
+            other.settle(chip, server);
+            return;
+        }
+        if touched {
             esp.reset(chip.resets_esp(), server, now);
             esp.syn(chip.syn(), now);
         }
@@ -39,10 +50,22 @@ impl World {
         }
     }
 
-    /// Returns the time at which something happens next, in cycles.
-    pub(crate) fn next_at(&self) -> Option<u64> {
+    /// Returns the time at which something happens next, in cycles. If the core sleeps until `asleep` at the
+    /// latest, the ESP8266 may run ahead to it.
+    pub(crate) fn next_at(&mut self, asleep: Option<u64>) -> Option<u64> {
+        let own = self.chip.next_at();
+        if let Some(other) = &mut self.esp_chip {
+            let limit = asleep.map(|until| own.map_or(until, |own| own.min(until)));
+            let other = other.next_at(&self.server, limit);
+            return Some(own.map_or(other, |own| own.min(other)));
+        }
         let esp = self.esp.next_at(&self.server, self.now()).map(|us| us * MHZ);
-        [esp, self.chip.next_at()].into_iter().flatten().min()
+        [esp, own].into_iter().flatten().min()
+    }
+
+    /// Returns the traffic on the wires.
+    pub fn traffic(&self) -> Traffic {
+        self.esp_chip.as_ref().map_or(self.esp.traffic, |other| other.traffic)
     }
 
     /// Returns what was printed on the console.
