@@ -148,6 +148,47 @@ const fn once() -> u64 {
 }
 
 impl EventKind {
+    /// The names of all kinds, as `event` in their JSON.
+    pub const NAMES: [&'static str; 15] = [
+        "listening",
+        "stopped",
+        "server_was_down",
+        "clock_stepped",
+        "session_damaged",
+        "connected",
+        "outage_began",
+        "outage_ended",
+        "refused",
+        "forgotten",
+        "invalid_line",
+        "queue_full",
+        "report",
+        "board",
+        "note",
+    ];
+
+    /// Returns the name of its kind, as `event` in its JSON.
+    pub fn name(&self) -> &'static str {
+        let place = match self {
+            Self::Listening { .. } => 0,
+            Self::Stopped => 1,
+            Self::ServerWasDown { .. } => 2,
+            Self::ClockStepped { .. } => 3,
+            Self::SessionDamaged { .. } => 4,
+            Self::Connected { .. } => 5,
+            Self::OutageBegan { .. } => 6,
+            Self::OutageEnded { .. } => 7,
+            Self::Refused { .. } => 8,
+            Self::Forgotten { .. } => 9,
+            Self::InvalidLine { .. } => 10,
+            Self::QueueFull { .. } => 11,
+            Self::Report { .. } => 12,
+            Self::Board { .. } => 13,
+            Self::Note { .. } => 14,
+        };
+        Self::NAMES[place]
+    }
+
     /// Returns the id of the client that this event concerns, if it concerns one.
     pub fn id(&self) -> Option<&str> {
         match self {
@@ -272,7 +313,40 @@ impl std::fmt::Display for Refusal {
 
 #[cfg(test)]
 mod tests {
-    use super::Refusal;
+    use super::{Cause, EventKind, Layer, Refusal, Report};
+
+    #[test]
+    fn a_kind_has_the_name_of_its_json() {
+        let (id, peer) = ("1".to_owned(), "p".to_owned());
+        let report = Report { connects: 1, number: 1, mem_free: 1 };
+        let all = [
+            EventKind::Listening { address: peer.clone() },
+            EventKind::Stopped,
+            EventKind::ServerWasDown { began_ms: 1, lasted_ms: 1, stopped: true },
+            EventKind::ClockStepped { from_ms: 1, to_ms: 2 },
+            EventKind::SessionDamaged { id: id.clone(), why: peer.clone() },
+            EventKind::Connected { id: id.clone(), peer: peer.clone() },
+            EventKind::OutageBegan { id: id.clone(), cause: Cause::Silent, layer: Layer::Wifi },
+            EventKind::OutageEnded {
+                id: id.clone(),
+                peer: peer.clone(),
+                lasted_ms: 1,
+                connects: 2,
+            },
+            EventKind::Refused { id: None, peer, reason: Refusal::BadHello, times: 1 },
+            EventKind::Forgotten { clients: 1 },
+            EventKind::InvalidLine { id: id.clone(), start: "x".to_owned() },
+            EventKind::QueueFull { id: id.clone() },
+            EventKind::Report { id: id.clone(), report },
+            EventKind::Board { id, layer: Layer::Wifi, up: true, detail: "x".to_owned() },
+            EventKind::Note { id: None, text: "x".to_owned() },
+        ];
+        for (kind, name) in all.iter().zip(EventKind::NAMES) {
+            let json = serde_json::to_value(kind).expect("strings and numbers");
+            assert_eq!((kind.name(), json["event"].as_str()), (name, Some(name)));
+        }
+        assert_eq!(all.len(), EventKind::NAMES.len());
+    }
 
     #[test]
     fn all_refusals_are_listed() {

@@ -1,6 +1,6 @@
 //! `pblink history`
 
-use pblink_serve::control::{ClientError, Finding, LinkInfo, Outage, Rfc3339};
+use pblink_serve::control::{ClientError, EventQuery, Finding, LinkInfo, Outage, Rfc3339};
 use pblink_server::{Event, EventKind};
 
 use crate::exit::{Exit, Failed};
@@ -48,7 +48,9 @@ pub fn run(args: Args) -> anyhow::Result<Exit> {
             error => to_error(&error),
         };
         let link = client.link_info(&args.id).await.map_err(wrong)?;
-        let events = client.events_of(&args.id, &args.since).await.map_err(wrong)?.events;
+        let query =
+            EventQuery { from: Some(&args.since), client: Some(&args.id), ..EventQuery::default() };
+        let events = client.past_events(&query).await.map_err(wrong)?.events;
         let outages = client.outages(Some(&args.since), Some(&args.id)).await.map_err(wrong)?;
         timeline(&args, &events, &outages.outages, &link)
     })??;

@@ -3,14 +3,19 @@
 use std::io::{self, Write};
 
 use pblink_serve::control::Update;
+use pblink_server::{Event, EventKind};
 use tokio::sync::mpsc;
 
 use crate::output::times::{Zone, wall_ms};
 use crate::output::{envelope, events};
 
-/// The look of the lines.
+/// The look of the lines, and which there are.
 #[derive(Debug, Clone)]
 pub struct Style {
+    /// Only events of this client.
+    pub client: Option<String>,
+    /// Only events of these kinds, by name; none: all.
+    pub kinds: Vec<String>,
     /// JSON instead of words.
     pub json: bool,
     /// The zone of the times.
@@ -21,7 +26,36 @@ pub struct Style {
 
 impl Default for Style {
     fn default() -> Self {
-        Self { json: false, zone: Zone::utc(), clock: wall_ms }
+        Self { client: None, kinds: Vec::new(), json: false, zone: Zone::utc(), clock: wall_ms }
+    }
+}
+
+impl Style {
+    fn wants(&self, kind: &EventKind) -> bool {
+        self.client.as_deref().is_none_or(|client| kind.id() == Some(client))
+            && (self.kinds.is_empty() || self.kinds.iter().any(|name| name == kind.name()))
+    }
+
+    /// Writes an event, unless it is not wanted. Returns false if nobody reads.
+    ///
+    /// # Errors
+    /// If `out` cannot be written for another reason.
+    pub fn write(&self, event: &Event, out: &mut impl Write) -> io::Result<bool> {
+        if !self.wants(&event.kind) {
+            return Ok(true);
+        }
+        let line = match self.json {
+            true => envelope::event(event)?,
+            false => {
+                let time = self.zone.time(event.at_ms, (self.clock)());
+                format!("{time} {}", events::describe(&event.kind))
+            }
+        };
+        match writeln!(out, "{line}").and_then(|()| out.flush()) {
+            // `pblink monitor | head` has what it wanted.
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(false),
+            result => result.map(|()| true),
+        }
     }
 }
 
@@ -38,17 +72,8 @@ pub async fn follow(
     while let Some(update) = updates.recv().await {
         match update {
             Update::Event(event) => {
-                let line = match style.json {
-                    true => envelope::event(&event)?,
-                    false => {
-                        let time = style.zone.time(event.at_ms, (style.clock)());
-                        format!("{time} {}", events::describe(&event.kind))
-                    }
-                };
-                match writeln!(out, "{line}").and_then(|()| out.flush()) {
-                    // `pblink monitor | head` has what it wanted.
-                    Err(error) if error.kind() == io::ErrorKind::BrokenPipe => return Ok(()),
-                    result => result?,
+                if !style.write(&event, out)? {
+                    return Ok(());
                 }
             }
             Update::Missed(count) => tracing::warn!("{count} events were missed"),

@@ -196,6 +196,9 @@ fn likely(layer: Layer) -> Likely {
 /// Events of the past.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct EventList {
+    /// Number of the newest event that there is, whether it was asked for or not.
+    #[serde(default)]
+    pub last: u64,
     /// The events, oldest first. They are numbered over all runs of a server whose log outlives it.
     pub events: Vec<Event>,
 }

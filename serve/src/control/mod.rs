@@ -47,7 +47,7 @@ pub use answers::{
     Accepted, Decided, EventList, HeldLine, LastLine, Likely, LinePage, LineRecord, LinkInfo,
     LogInfo, Observed, Refused, ServerAnswer, VERSION, WaitingLine,
 };
-pub use client::{Client, ClientError, LineQuery, Outgoing};
+pub use client::{Client, ClientError, EventQuery, LineQuery, Outgoing};
 pub use consumer::{ConsumerInfo, ConsumerKind, ConsumerList, Failing, Passed};
 pub use history::{EventStream, History, Notice};
 pub use http::{Access, BindError, ControlServer, routes};

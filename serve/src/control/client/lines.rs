@@ -30,6 +30,17 @@ pub struct LineQuery<'a> {
     pub wait: Duration,
 }
 
+/// A selection of events.
+#[derive(Debug, Clone, Default)]
+pub struct EventQuery<'a> {
+    /// Only those since this time, as [`Client::outages`] has it.
+    pub from: Option<&'a str>,
+    /// Only those of this client.
+    pub client: Option<&'a str>,
+    /// Only those of these kinds ([`EventKind::NAMES`](pblink_server::EventKind::NAMES)); none: all.
+    pub kinds: &'a [String],
+}
+
 /// Lines for a client.
 #[derive(Debug, Clone)]
 pub struct Outgoing<'a> {
@@ -107,14 +118,21 @@ impl Client {
         self.answer(self.request(Method::GET, url).timeout(REQUEST), SMALL).await
     }
 
-    /// Returns the events of a client since `from`, as [`outages`](Self::outages) has it: those of earlier runs too, if
-    /// the server's log outlives it.
+    /// Returns the newest 10,000 events of a selection: those of earlier runs too, if the server's log outlives it.
     ///
     /// # Errors
     /// If the server cannot be reached, or `from` is no time.
-    pub async fn events_of(&self, client: &str, from: &str) -> Result<EventList, ClientError> {
+    pub async fn past_events(&self, query: &EventQuery<'_>) -> Result<EventList, ClientError> {
         let mut url = self.path("/api/v1/events");
-        url.query_pairs_mut().extend_pairs([("client", client), ("from", from)]);
+        {
+            let mut pairs = url.query_pairs_mut();
+            for (key, value) in [("client", query.client), ("from", query.from)] {
+                pairs.extend_pairs(value.map(|value| (key, value)));
+            }
+            if !query.kinds.is_empty() {
+                pairs.append_pair("kind", &query.kinds.join(","));
+            }
+        }
         let request = self.request(Method::GET, url).header("Accept", "application/json");
         self.answer(request.timeout(REQUEST), LIST).await
     }

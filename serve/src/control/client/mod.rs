@@ -27,7 +27,7 @@ use super::{
     LinkInfo, OutageList, POLL, POLL_SOON, QUEUE, ReportList, ServerInfo, Update, changes_state,
 };
 
-pub use lines::{LineQuery, Outgoing};
+pub use lines::{EventQuery, LineQuery, Outgoing};
 
 /// The most bytes of an answer about one thing, and of one that refuses.
 const SMALL: usize = 1 << 20;
@@ -205,18 +205,27 @@ impl Client {
     /// Follows the server until the receiver is dropped: reconnects when the server goes away,
     /// and continues with the first event that it has not seen. Must be called within a tokio runtime.
     pub fn follow(self) -> mpsc::Receiver<Update> {
+        self.follow_from(Position::default())
+    }
+
+    /// Follows as [`follow`](Self::follow), but for the events up to number `seen` of the run that `server` is in.
+    pub fn follow_after(self, server: &ServerInfo, seen: u64) -> mpsc::Receiver<Update> {
+        let run = Some(server.started_at_ms);
+        self.follow_from(Position { run, since: seen, ..Position::default() })
+    }
+
+    fn follow_from(self, position: Position) -> mpsc::Receiver<Update> {
         let (updates, receiver) = mpsc::channel(QUEUE);
         tokio::spawn(async move {
             tokio::select! {
                 () = updates.closed() => {}
-                () = self.keep_following(&updates) => {}
+                () = self.keep_following(position, &updates) => {}
             }
         });
         receiver
     }
 
-    async fn keep_following(&self, updates: &mpsc::Sender<Update>) {
-        let mut position = Position::default();
+    async fn keep_following(&self, mut position: Position, updates: &mpsc::Sender<Update>) {
         let mut pause = BACK_OFF.0;
         loop {
             let since = (position.run, position.since);

@@ -8,7 +8,7 @@ use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use futures::FutureExt;
-use pblink_server::Event;
+use pblink_server::{Event, EventKind};
 use serde_json::json;
 
 use super::super::Notice;
@@ -58,13 +58,16 @@ pub(super) async fn events(State(api): State<Api>, raw: Raw, headers: HeaderMap)
 
 /// Answers with events of the past, those of earlier runs of the server included if its log outlives it.
 async fn list(api: &Api, raw: Raw) -> Result<Response, Response> {
-    let parameters = Parameters::new(raw, &["from", "client", "limit"])?;
+    let parameters = Parameters::new(raw, &["from", "client", "kind", "limit"])?;
     let from_ms = parameters.time("from")?.unwrap_or(0);
     let limit = parameters.number("limit", "a number from 1 to 10000")?.unwrap_or(MOST);
     let limit = limit.clamp(1, MOST) as usize;
     let client = parameters.get("client");
+    let kinds = kinds(&parameters)?;
     let fits = |event: &Event| {
-        event.at_ms >= from_ms && client.is_none_or(|client| event.kind.id() == Some(client))
+        event.at_ms >= from_ms
+            && client.is_none_or(|client| event.kind.id() == Some(client))
+            && (kinds.is_empty() || kinds.contains(&event.kind.name()))
     };
     // The newest that fit.
     let mut events = VecDeque::new();
@@ -76,32 +79,51 @@ async fn list(api: &Api, raw: Raw) -> Result<Response, Response> {
             events.push_back(event);
         }
     };
-    match api.source.log() {
-        Some(log) => {
-            let mut after = 0;
-            loop {
-                let rows = log.events(after, PAGE).await.map_err(|error| unreadable(&error))?;
-                let Some(last) = rows.last() else { break };
-                after = last.id;
-                for EventRow { id: seq, at_ms, json, .. } in rows {
-                    // A kind that this version does not know is left out.
-                    if let Ok(kind) = serde_json::from_str(&json) {
-                        keep(Event { seq, at_ms, kind });
-                    }
-                }
-            }
-        }
-        None => {
-            let mut past = api.source.history().subscribe();
-            while let Some(Some(notice)) = past.next().now_or_never() {
-                if let Notice::Event(event) = notice {
-                    keep((*event).clone());
+    let mut after = 0;
+    if let Some(log) = api.source.log() {
+        loop {
+            let rows = log.events(after, PAGE).await.map_err(|error| unreadable(&error))?;
+            let Some(last) = rows.last() else { break };
+            after = last.id;
+            for EventRow { id: seq, at_ms, json, .. } in rows {
+                // A kind that this version does not know is left out.
+                if let Ok(kind) = serde_json::from_str(&json) {
+                    keep(Event { seq, at_ms, kind });
                 }
             }
         }
     }
+    // The newest are in the log with its next commit only.
+    let mut newest = api.source.history().subscribe();
+    while let Some(Some(notice)) = newest.next().now_or_never() {
+        match notice {
+            Notice::Event(event) if event.seq > after => {
+                after = event.seq;
+                keep((*event).clone());
+            }
+            Notice::Event(_) | Notice::Lagged(_) => {}
+        }
+    }
     let events = events.into();
-    Ok(Json(EventList { events }).into_response())
+    Ok(Json(EventList { last: after, events }).into_response())
+}
+
+/// Returns the kinds that are wanted; none: all.
+///
+/// # Errors
+/// The answer to one that there is not.
+fn kinds(parameters: &Parameters) -> Result<Vec<&str>, Response> {
+    let kinds: Vec<_> = parameters.get("kind").into_iter().flat_map(|k| k.split(',')).collect();
+    match kinds.iter().find(|kind| !EventKind::NAMES.contains(kind)) {
+        None => Ok(kinds),
+        Some(other) => {
+            let names = EventKind::NAMES.join(", ");
+            Err(error(
+                StatusCode::BAD_REQUEST,
+                format!("there is no kind {other:?}; give some of {names}"),
+            ))
+        }
+    }
 }
 
 /// Returns the number of the last event that the reader has. A browser's EventSource repeats its first URL when it
@@ -129,8 +151,7 @@ fn frame_of(api: &Api, notice: &Notice) -> Bytes {
         Notice::Event(event) => api.event_frames.get(event.seq, || {
             // Strings and numbers always serialise; the kind's name is the JSON's own tag.
             let data = serde_json::to_string(&**event).unwrap_or_default();
-            let kind = serde_json::to_value(&event.kind).unwrap_or_default();
-            frame(kind["event"].as_str().unwrap_or("event"), Some(event.seq), &data)
+            frame(event.kind.name(), Some(event.seq), &data)
         }),
         Notice::Lagged(missed) => {
             frame("lagged", None, &json!({ "missed": missed }).to_string()).into()
