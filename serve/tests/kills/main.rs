@@ -3,9 +3,9 @@
 //!
 //! `PBLINK_KILLS` says how often (20), `PBLINK_SEED` which instants.
 
-mod board;
+mod engines;
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::HashMap;
 use std::io::{BufRead, BufReader, Write};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -14,21 +14,18 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use board::{Account, Board, Manners, TIMEOUT};
+use engines::Eager;
 use pblink_serve::consumers::{self, App, Consumer};
 use pblink_serve::hub::Hub;
-use pblink_serve::log::{
-    Commit, Engine, EngineError, Keep, Kind, Line, Loaded, Log, Opened, Reader, Retention, Sqlite,
-};
+use pblink_serve::log::{Engine, Keep, Kind, Line, Log, Opened, Sqlite};
 use pblink_server::Server;
+use pblink_soak::board::{Account, Board, Manners, TIMEOUT};
+use pblink_soak::ledger::Ledger;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 /// Boards that write at a time.
 const BOARDS: u64 = 40;
-
-/// Commits that a disk with a cache is behind.
-const CACHE: usize = 8;
 
 /// Nothing here takes this long unless it hangs.
 const HANGS: Duration = Duration::from_secs(300);
@@ -42,66 +39,6 @@ enum Fault {
     None,
     /// Commits return before they are on the disk.
     Eager,
-}
-
-/// An engine that says that it has stored what it will store a little later.
-struct Eager {
-    reader: Arc<dyn Reader>,
-    commits: std::sync::mpsc::SyncSender<Commit>,
-    loaded: Option<Loaded>,
-}
-
-impl Eager {
-    fn new(mut engine: Sqlite) -> Self {
-        let (reader, loaded) = (engine.reader(), engine.load().unwrap());
-        let (commits, receiver) = std::sync::mpsc::sync_channel::<Commit>(1000);
-        std::thread::spawn(move || {
-            // As a disk that has a cache and does not say so: it is always some commits behind.
-            let mut cache = VecDeque::new();
-            while let Ok(commit) = receiver.recv() {
-                cache.push_back(commit);
-                if cache.len() > CACHE {
-                    engine.commit(&cache.pop_front().unwrap()).unwrap();
-                }
-            }
-        });
-        Self { reader, commits, loaded: Some(loaded) }
-    }
-}
-
-impl Engine for Eager {
-    fn load(&mut self) -> Result<Loaded, EngineError> {
-        Ok(self.loaded.take().unwrap())
-    }
-
-    fn commit(&mut self, commit: &Commit) -> Result<(), EngineError> {
-        self.commits.send(commit.clone()).unwrap();
-        Ok(())
-    }
-
-    fn reopen(&mut self) -> Result<(), EngineError> {
-        Ok(())
-    }
-
-    fn retain(&mut self, _: Retention, _: u64) -> Result<(u64, bool), EngineError> {
-        Ok((1, false))
-    }
-
-    fn purge(&mut self, _: &str) -> Result<(), EngineError> {
-        Ok(())
-    }
-
-    fn is_durable(&self) -> bool {
-        true
-    }
-
-    fn backup(&mut self, _: &Path) -> Result<(), EngineError> {
-        Ok(())
-    }
-
-    fn reader(&self) -> Arc<dyn Reader> {
-        Arc::clone(&self.reader)
-    }
 }
 
 /// The server's process: not a test, unless it is started as one.
@@ -184,63 +121,6 @@ impl Drop for Process {
         // It may have ended.
         let _ = self.child.kill();
         let _ = self.child.wait();
-    }
-}
-
-/// Result of a run.
-#[derive(Default, PartialEq, Eq)]
-struct Ledger {
-    /// Guaranteed lines that are not in the log, or have no echo.
-    lost: Vec<String>,
-    /// Lines that are there more often than they were written.
-    doubled: Vec<String>,
-    /// Boards whose ordered lines are not in order.
-    disordered: Vec<String>,
-}
-
-impl std::fmt::Debug for Ledger {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        for (what, names) in
-            [("lost", &self.lost), ("doubled", &self.doubled), ("in disorder", &self.disordered)]
-        {
-            write!(f, "{} {what} {:?}; ", names.len(), &names[..names.len().min(5)])?;
-        }
-        Ok(())
-    }
-}
-
-impl Ledger {
-    /// Compares what `account` has written with what came of it.
-    fn check(&mut self, what: &str, account: &Account, found: &[String], reports: bool) {
-        let mut left: HashMap<&str, (i64, bool)> = HashMap::new();
-        for line in account.written.iter().filter(|line| reports || !line.report) {
-            let entry = left.entry(&line.text).or_insert((0, line.guaranteed));
-            entry.0 += 1;
-        }
-        for text in found {
-            left.entry(text).or_insert((0, true)).0 -= 1;
-        }
-        // The echo with number 0 is always new for a published client.
-        let excuse = (!reports && account.had_first_twice()).then(|| found.first()).flatten();
-        for (text, (count, guaranteed)) in left {
-            let name = || format!("{what} {}: {text}", account.id);
-            if count > 0 && guaranteed {
-                self.lost.push(name());
-            } else if count < 0 && !(count == -1 && excuse.is_some_and(|first| first == text)) {
-                self.doubled.push(name());
-            }
-        }
-        if account.manners.ordered {
-            let wanted = account.written.iter().filter(|line| line.guaranteed);
-            let wanted = wanted.filter(|line| reports || !line.report).map(|line| &*line.text);
-            // A best-effort line may overtake those that are repeated.
-            let found = found.iter().map(|text| &**text).filter(|text| !text.starts_with("best"));
-            let in_order =
-                wanted.clone().eq(found.clone()) || excuse.is_some() && wanted.eq(found.skip(1));
-            if !in_order {
-                self.disordered.push(format!("{what} {}", account.id));
-            }
-        }
     }
 }
 

@@ -38,18 +38,26 @@ pub struct Manners {
 /// A line that was written.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Written {
+    /// The text.
     pub text: String,
+    /// It must arrive.
     pub guaranteed: bool,
+    /// It is a report of the ESP8266, which has no echo.
     pub report: bool,
 }
 
 /// Lines that a board has written and received.
 #[derive(Debug)]
 pub struct Account {
+    /// The board's id.
     pub id: String,
+    /// Its manners.
     pub manners: Manners,
+    /// Lines that it has written, in order.
     pub written: Vec<Written>,
+    /// Lines that it has received, in order.
     pub received: Vec<String>,
+    /// Connections that it has made.
     pub connects: u32,
     /// It has seen all that it waited for.
     pub finished: bool,
@@ -64,6 +72,7 @@ impl Account {
     }
 }
 
+/// A board.
 pub struct Board {
     end: End,
     account: Account,
@@ -90,6 +99,7 @@ impl Host<Vec<u8>> for Received<'_> {
 }
 
 impl Board {
+    /// Returns a board that has written nothing yet. The seed decides what it writes.
     pub fn new(id: String, manners: Manners, seed: u64) -> Self {
         let span = pblink_protocol::time::Duration::from_millis(TIMEOUT.as_millis() as u64);
         let account = Account {
