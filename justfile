@@ -36,6 +36,10 @@ bench *ARGS:
 kills COUNT="200":
     PBLINK_KILLS={{ COUNT }} cargo test -p pblink-serve --test kills -- --nocapture kills_at
 
+# Runs a real server under load, kills, halts and cuts for this many minutes, and accounts for every line.
+soak MINUTES="10" *ARGS:
+    cargo run --release -p pblink-soak -- --minutes {{ MINUTES }} {{ ARGS }}
+
 # Checks licences, advisories and sources of all dependencies (needs cargo-deny).
 deny:
     cargo deny check

@@ -304,7 +304,17 @@ fn open_log(
         None => Log::open(Memory::new(run_id()), keep),
         Some(folder) => on_disk(folder, keep),
     };
-    let opened = opened.map_err(|error| Failed::with(Exit::Failure, error.to_string()))?;
+    let opened = opened.map_err(|error| {
+        let what = match (&error, &folder) {
+            // A start needs little, and even what was set aside for it is used up.
+            (EngineError::Full, Some(folder)) => format!(
+                "the disk of the log in {} is full: free some space (64 MB, or lines wait), and start again",
+                folder.display()
+            ),
+            _ => error.to_string(),
+        };
+        Failed::with(Exit::Failure, what)
+    })?;
     Ok((opened, folder))
 }
 

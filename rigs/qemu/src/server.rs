@@ -2,41 +2,16 @@
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Child, ChildStderr, ChildStdout, Command, Stdio};
-use std::sync::OnceLock;
 
+use pblink_soak::process::program;
 use serde_json::Value;
 use tokio::sync::watch;
 use tokio::task::block_in_place;
 use tokio::time::timeout;
 
 use crate::rig::LIMIT;
-
-/// Returns the command's program, built if need be.
-///
-/// # Panics
-/// If the build fails.
-fn program() -> &'static PathBuf {
-    static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
-    PROGRAM.get_or_init(|| {
-        let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-        let output = Command::new(cargo)
-            .args(["build", "--quiet", "--package", "pblink", "--bin", "pblink"])
-            .arg("--message-format=json-render-diagnostics")
-            .current_dir(env!("CARGO_MANIFEST_DIR"))
-            .output()
-            .expect("cargo runs this test");
-        let said = String::from_utf8_lossy(&output.stderr);
-        assert!(output.status.success(), "`pblink` cannot be built:\n{said}");
-        let messages = String::from_utf8_lossy(&output.stdout);
-        let program = messages.lines().find_map(|line| {
-            let message: Value = serde_json::from_str(line).ok()?;
-            Some(PathBuf::from(message["executable"].as_str()?))
-        });
-        program.expect("cargo names the program")
-    })
-}
 
 /// A running server. It is killed when this is dropped.
 #[derive(Debug)]

@@ -33,6 +33,8 @@ pub struct Manners {
     pub ordered: bool,
     /// It receives as the published client does: a bitmap, and number 0 is always new.
     pub published: bool,
+    /// The server returns its lines.
+    pub echoed: bool,
 }
 
 /// A line that was written.
@@ -164,7 +166,8 @@ impl Board {
         !writing.load(Ordering::Relaxed)
             && self.end.unacked() == 0
             && self.acks.is_empty()
-            && received.count() >= self.echoes + usize::from(twice)
+            && (!self.account.manners.echoed
+                || received.count() >= self.echoes + usize::from(twice))
     }
 
     async fn talk(&mut self, mut stream: TcpStream, writing: &AtomicBool) -> std::io::Result<()> {
@@ -248,7 +251,8 @@ impl Board {
 
     fn write_some(&mut self) {
         // Echoes are slower than lines, and a backlog of minutes proves nothing more.
-        if self.echoes > self.account.received.len() + BEHIND {
+        let behind = self.account.manners.echoed.then_some(self.account.received.len() + BEHIND);
+        if behind.is_some_and(|most| self.echoes > most) {
             return;
         }
         for _ in 0..self.random.u8(0..6) {

@@ -3,8 +3,10 @@
 use std::collections::VecDeque;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
-use pblink_serve::log::{Commit, Engine, EngineError, Loaded, Reader, Retention, Sqlite};
+use pblink_serve::log::{Commit, Engine, EngineError, Loaded, Reader, Retention, Room, Sqlite};
+use pblink_soak::board::TIMEOUT;
 
 /// Commits that a disk with a cache is behind.
 const CACHE: usize = 8;
@@ -66,5 +68,67 @@ impl Engine for Eager {
 
     fn reader(&self) -> Arc<dyn Reader> {
         Arc::clone(&self.reader)
+    }
+}
+
+/// An engine whose disk stalls now and then, for longer than the link's time-out.
+pub struct Stalling(Sqlite, fastrand::Rng);
+
+impl Stalling {
+    pub fn new(engine: Sqlite) -> Self {
+        Self(engine, fastrand::Rng::new())
+    }
+
+    fn stall(&mut self) {
+        let most = 2 * TIMEOUT.as_millis() as u64;
+        std::thread::sleep(Duration::from_millis(self.1.u64(most / 2 + 100..most)));
+    }
+}
+
+impl Engine for Stalling {
+    fn load(&mut self) -> Result<Loaded, EngineError> {
+        self.0.load()
+    }
+
+    fn commit(&mut self, commit: &Commit) -> Result<(), EngineError> {
+        let stalls = !commit.lines.is_empty() && self.1.u8(..50) == 0;
+        // Before or behind the transaction: a kill finds it stored, or not.
+        let before = self.1.bool();
+        if stalls && before {
+            self.stall();
+        }
+        self.0.commit(commit)?;
+        if stalls && !before {
+            self.stall();
+        }
+        Ok(())
+    }
+
+    fn reopen(&mut self) -> Result<(), EngineError> {
+        self.0.reopen()
+    }
+
+    fn retain(&mut self, retention: Retention, limit: u64) -> Result<(u64, bool), EngineError> {
+        self.0.retain(retention, limit)
+    }
+
+    fn purge(&mut self, client: &str) -> Result<(), EngineError> {
+        self.0.purge(client)
+    }
+
+    fn is_durable(&self) -> bool {
+        true
+    }
+
+    fn room(&mut self) -> Room {
+        self.0.room()
+    }
+
+    fn backup(&mut self, path: &Path) -> Result<(), EngineError> {
+        self.0.backup(path)
+    }
+
+    fn reader(&self) -> Arc<dyn Reader> {
+        self.0.reader()
     }
 }

@@ -1,13 +1,13 @@
 //! Disks that are full, and disks that fail.
 //!
-//! Faults of the disk come from a small library that stands before the system's calls (`faults.c`): each such test
+//! Faults of the disk come from a small library that stands before the system's calls (`pblink_soak::faults`): each such test
 //! runs once more as a process of its own, with it.
 
 #![cfg(target_os = "linux")]
 
 use std::fs;
 use std::os::unix::fs::MetadataExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 use std::sync::Arc;
 
@@ -15,54 +15,20 @@ use pblink_serve::log::{
     Commit, Cursor, Engine, EngineError, Keep, Log, Outgoing, Retention, Room, SendError, Sqlite,
 };
 use pblink_server::Delivery;
+use pblink_soak::faults::{Disk, Faults};
 
 use crate::{line, lines, open_soon};
 
-const LIBRARY: &str = include_str!("faults.c");
-
-/// Names the folder whose files are the faults, in the process that has them.
-const FAULTS: &str = "PBLINK_TEST_FAULTS";
-
-/// The faults of this process.
-struct Faults(PathBuf);
-
-impl Faults {
-    fn set(&self, name: &str) {
-        fs::write(self.0.join(name), "").unwrap();
-    }
-
-    fn clear(&self, name: &str) {
-        fs::remove_file(self.0.join(name)).unwrap();
-    }
-
-    fn is_set(&self, name: &str) -> bool {
-        self.0.join(name).exists()
-    }
-}
-
 /// Runs the test with this name as a process with faults. Returns them in that process, and `None` when it is over.
 fn with_faults(name: &str) -> Option<Faults> {
-    if let Some(folder) = std::env::var_os(FAULTS) {
-        return Some(Faults(folder.into()));
+    if let Some(faults) = Faults::ours() {
+        return Some(faults);
     }
     let folder = tempfile::tempdir().unwrap();
-    let (source, library) = (folder.path().join("faults.c"), folder.path().join("faults.so"));
-    fs::write(&source, LIBRARY).unwrap();
-    // SQLite itself was built with it a moment ago.
-    let built = Command::new("cc")
-        .args(["-shared", "-fPIC", "-O1", "-Wall", "-Werror", "-o"])
-        .args([&library, &source])
-        .args(["-ldl"])
-        .status();
-    assert!(built.unwrap().success());
-    let faults = folder.path().join("faults");
-    fs::create_dir(&faults).unwrap();
-    let output = Command::new(std::env::current_exe().unwrap())
-        .args([&format!("faults::{name}"), "--exact", "--nocapture"])
-        .env("LD_PRELOAD", &library)
-        .env(FAULTS, &faults)
-        .output()
-        .unwrap();
+    let mut test = Command::new(std::env::current_exe().unwrap());
+    Faults::give(folder.path(), &mut test);
+    let output =
+        test.args([&format!("faults::{name}"), "--exact", "--nocapture"]).output().unwrap();
     let text = String::from_utf8_lossy(&output.stdout);
     assert!(
         output.status.success() && text.contains("1 passed"),
@@ -103,30 +69,6 @@ fn assert_holds(folder: &Path, log: &mut Sqlite, head: u64) {
     assert_eq!(Sqlite::check(folder).unwrap().problems, Vec::<String>::new());
 }
 
-/// A small disk, as long as the value lives.
-struct Disk(PathBuf);
-
-impl Disk {
-    fn mount(folder: &Path, megabytes: u64) -> Result<Self, String> {
-        let size = format!("size={megabytes}m");
-        let mount = Command::new("mount")
-            .args(["-t", "tmpfs", "-o", &size, "pblink-test"])
-            .arg(folder)
-            .output()
-            .map_err(|error| error.to_string())?;
-        match mount.status.success() {
-            true => Ok(Self(folder.to_owned())),
-            false => Err(String::from_utf8_lossy(&mount.stderr).trim().to_owned()),
-        }
-    }
-}
-
-impl Drop for Disk {
-    fn drop(&mut self) {
-        let _ = Command::new("umount").arg("-l").arg(&self.0).status();
-    }
-}
-
 #[test]
 fn a_full_disk_takes_no_lines_but_cursors_and_goes_on_when_there_is_room() {
     let mountpoint = tempfile::tempdir().unwrap();
@@ -140,8 +82,8 @@ fn a_full_disk_takes_no_lines_but_cursors_and_goes_on_when_there_is_room() {
             return;
         }
     };
-    let folder = disk.0.join("state");
-    let ballast = disk.0.join("ballast");
+    let folder = disk.path().join("state");
+    let ballast = disk.path().join("ballast");
     fs::write(&ballast, vec![1; 95 << 20]).unwrap();
     let mut log = Sqlite::open(&folder).unwrap();
     let reserve = folder.join("reserve");

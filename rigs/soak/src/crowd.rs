@@ -1,0 +1,106 @@
+//! Boards that write until they are told to stop, and the ledger over them.
+
+use std::collections::HashMap;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use tokio::runtime::Runtime;
+use tokio::task::JoinHandle;
+use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
+
+use crate::board::{Account, Board, Manners};
+use crate::ledger::Ledger;
+
+/// Boards at work.
+#[derive(Debug)]
+pub struct Crowd {
+    runtime: Runtime,
+    writing: Arc<AtomicBool>,
+    give_up: CancellationToken,
+    boards: Vec<JoinHandle<Account>>,
+}
+
+impl Crowd {
+    /// Lets this many boards write to a server. Every other one keeps the order of its lines, and every fifth receives as
+    /// the published client does.
+    ///
+    /// # Panics
+    /// If the system gives no threads.
+    pub fn start(server: SocketAddr, boards: u64, seed: u64) -> Self {
+        Self::with(server, boards, seed, true)
+    }
+
+    /// Lets boards write to a server that returns nothing.
+    ///
+    /// # Panics
+    /// If the system gives no threads.
+    pub fn without_echo(server: SocketAddr, boards: u64, seed: u64) -> Self {
+        Self::with(server, boards, seed, false)
+    }
+
+    fn with(server: SocketAddr, boards: u64, seed: u64, echoed: bool) -> Self {
+        let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+        let runtime = runtime.expect("threads");
+        let (writing, give_up) = (Arc::new(AtomicBool::new(true)), CancellationToken::new());
+        let boards = (0..boards)
+            .map(|n| {
+                let manners = Manners { ordered: n % 2 == 0, published: n % 5 == 0, echoed };
+                let board = Board::new(format!("board {n}"), manners, seed ^ n);
+                runtime.spawn(board.run(server, Arc::clone(&writing), give_up.clone()))
+            })
+            .collect();
+        Self { runtime, writing, give_up, boards }
+    }
+
+    /// Returns the runtime that the boards are on.
+    pub fn runtime(&self) -> &Runtime {
+        &self.runtime
+    }
+
+    /// Lets the boards write no more, and waits until each has seen all that it waits for, but not longer than
+    /// `patience`: a board that waits for what is lost waits for ever.
+    ///
+    /// # Panics
+    /// If a board has panicked.
+    pub fn finish(self, patience: Duration) -> Vec<Account> {
+        self.writing.store(false, Ordering::Relaxed);
+        let Self { runtime, give_up, boards, .. } = self;
+        runtime.block_on(async {
+            let all = futures::future::join_all(boards);
+            tokio::pin!(all);
+            let accounts = match timeout(patience, &mut all).await {
+                Ok(accounts) => accounts,
+                Err(_) => {
+                    give_up.cancel();
+                    all.await
+                }
+            };
+            accounts.into_iter().map(|account| account.expect("no board panics")).collect()
+        })
+    }
+}
+
+/// Compares what boards have written with the log and with what they have received. `log`: texts by client; without
+/// it, only their echoes count.
+pub fn judge(accounts: &[Account], log: Option<HashMap<String, Vec<String>>>) -> Ledger {
+    let mut ledger = Ledger::default();
+    let is_there = log.is_some();
+    let mut log = log.unwrap_or_default();
+    for account in accounts {
+        if is_there {
+            let found = log.remove(&account.id).unwrap_or_default();
+            ledger.check("log", account, &found, true);
+        }
+        if account.manners.echoed {
+            ledger.check("board", account, &account.received, false);
+        }
+        if !account.finished {
+            let Account { id, manners, unacked, .. } = account;
+            ledger.lost.push(format!("{id} waits for ever, {unacked} unacknowledged, {manners:?}"));
+        }
+    }
+    ledger
+}
