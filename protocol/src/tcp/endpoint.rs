@@ -18,7 +18,7 @@ pub use self::rest::Rest;
 use super::connection::{Connection, Pause, Sending};
 use super::held::Held;
 pub use super::held::Receipt;
-use super::line::{Found, Line, LineBuf, LineReader, Mid};
+use super::line::{Cut, Line, LineBuf, LineReader, Mid};
 pub use super::outbox::Ticket;
 use super::outbox::{Chosen, MAX_SPREAD, Outbox};
 pub use super::store::{Put, Store};
@@ -249,10 +249,11 @@ impl<B: LineBuf, L, const N: usize, S: Store<Line = L>> Endpoint<B, L, N, S> {
             connection.pause = Pause::Until(now + self.timing.write_pause);
         }
         let Self { reader, window, held, outbox, stats, role, timing, .. } = self;
-        reader.feed(bytes, |found| {
-            let line = match found {
-                Found::Line(line) => Line::parse(line),
-                Found::TooLong => {
+        reader.cut(bytes, |cut| {
+            let line = match cut {
+                Cut::Text(text) => Line::parse_text(text),
+                Cut::Bytes(bytes) => Line::parse(bytes),
+                Cut::TooLong => {
                     stats.invalid = stats.invalid.wrapping_add(1);
                     host.too_long();
                     return true;
@@ -307,7 +308,7 @@ impl<B: LineBuf, L, const N: usize, S: Store<Line = L>> Endpoint<B, L, N, S> {
                         return true;
                     }
                     stats.lines_in = stats.lines_in.wrapping_add(1);
-                    window.accept(mid, print);
+                    window.insert(mid, print);
                     let later = disposition == Disposition::Later;
                     held.delivered(receipt, later);
                     if later {

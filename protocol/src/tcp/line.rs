@@ -89,6 +89,20 @@ impl<'a> Line<'a> {
             _ => Self::Invalid(line),
         }
     }
+
+    /// Does the same for a line that is UTF-8 as a whole.
+    pub(super) fn parse_text(line: &'a str) -> Self {
+        match line.as_bytes() {
+            [] => Self::Keepalive,
+            // Two digits are followed by whole characters.
+            &[a, b, ..] => match (Mid::parse([a, b]), line.get(2..)) {
+                (Some(mid), Some("")) => Self::Ack(mid),
+                (Some(mid), Some(text)) => Self::Message { mid, text },
+                _ => Self::Invalid(line.as_bytes()),
+            },
+            line => Self::Invalid(line),
+        }
+    }
 }
 
 /// The longest id of a client, in bytes. The reference has no limit, and can be starved by a hello
@@ -283,6 +297,16 @@ pub enum Found<'a> {
     TooLong,
 }
 
+/// A find of [`LineReader::cut`].
+pub(super) enum Cut<'a> {
+    /// A whole line, without its `\n`.
+    Text(&'a str),
+    /// A whole line that may be text.
+    Bytes(&'a [u8]),
+    /// As [`Found::TooLong`].
+    TooLong,
+}
+
 /// Cuts a stream of bytes into lines. The buffer's limit holds for every line, however it is spread over
 /// segments; only a line that comes in parts goes through the buffer.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
@@ -302,29 +326,46 @@ impl<B: LineBuf> LineReader<B> {
     /// Takes `bytes` and hands each complete line to `each`, until `each` returns false. Returns how
     /// many bytes were used: all of them, unless `each` said stop.
     pub fn feed(&mut self, bytes: &[u8], mut each: impl FnMut(Found<'_>) -> bool) -> usize {
-        let mut rest = bytes;
-        while let Some(end) = newline(rest) {
-            let (line, after) = (&rest[..end], &rest[end + 1..]);
-            rest = after;
+        self.cut(bytes, |cut| {
+            each(match cut {
+                Cut::Text(text) => Found::Line(text.as_bytes()),
+                Cut::Bytes(line) => Found::Line(line),
+                Cut::TooLong => Found::TooLong,
+            })
+        })
+    }
+
+    /// Does the same, and says of most lines that they are UTF-8: many lines are looked at together for that, at a
+    /// sixth of the price.
+    pub(super) fn cut(&mut self, bytes: &[u8], mut each: impl FnMut(Cut<'_>) -> bool) -> usize {
+        // As far as they are text from the first byte on.
+        let text = core::str::from_utf8(bytes)
+            .or_else(|error| core::str::from_utf8(&bytes[..error.valid_up_to()]))
+            .unwrap_or_default();
+        let mut at = 0;
+        while let Some(len) = newline(&bytes[at..]) {
+            let (from, end) = (at, at + len);
+            at = end + 1;
             let go_on = if core::mem::take(&mut self.skipping) {
                 true
-            } else if self.partial.as_ref().is_empty() && end <= self.partial.limit() {
-                each(Found::Line(line))
+            } else if self.partial.as_ref().is_empty() && len <= self.partial.limit() {
+                each(text.get(from..end).map_or(Cut::Bytes(&bytes[from..end]), Cut::Text))
             } else {
-                let whole = self.partial.append(line).is_ok();
+                let whole = self.partial.append(&bytes[from..end]).is_ok();
                 let go_on =
-                    each(if whole { Found::Line(self.partial.as_ref()) } else { Found::TooLong });
+                    each(if whole { Cut::Bytes(self.partial.as_ref()) } else { Cut::TooLong });
                 self.partial.clear();
                 go_on
             };
             if !go_on {
-                return bytes.len() - rest.len();
+                return at;
             }
         }
+        let rest = &bytes[at..];
         if !rest.is_empty() && !self.skipping && self.partial.append(rest).is_err() {
             self.partial.clear();
             self.skipping = true;
-            each(Found::TooLong);
+            each(Cut::TooLong);
         }
         bytes.len()
     }
@@ -355,7 +396,43 @@ fn newline(bytes: &[u8]) -> Option<usize> {
 
 #[cfg(test)]
 mod tests {
-    use super::newline;
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        /// A line is the same whether it was recognised as text together with others or by itself.
+        #[test]
+        fn lines_that_are_looked_at_together_are_those_that_are_looked_at_one_by_one(
+            bytes in prop::collection::vec(prop::sample::select(b"\n\n001a \xc3\xa4\xe2\x82\xac\xff".to_vec()), 0..60),
+            cuts in prop::collection::vec(0..60usize, 0..4),
+        ) {
+            let mut reader = LineReader::new(heapless::Vec::<u8, 8>::new());
+            let mut rest = &bytes[..];
+            for cut in cuts.into_iter().chain([bytes.len()]) {
+                let (segment, after) = rest.split_at(cut.min(rest.len()));
+                rest = after;
+                let mut reference = reader.clone();
+                let mut lines = heapless::Vec::<heapless::Vec<u8, 8>, 64>::new();
+                reference.feed(segment, |found| {
+                    let Found::Line(line) = found else { return true };
+                    lines.push(heapless::Vec::from_slice(line).unwrap()).unwrap();
+                    true
+                });
+                let mut lines = lines.iter();
+                reader.cut(segment, |cut| {
+                    let line = match cut {
+                        Cut::Text(text) => Line::parse_text(text),
+                        Cut::Bytes(bytes) => Line::parse(bytes),
+                        Cut::TooLong => return true,
+                    };
+                    assert_eq!(line, Line::parse(lines.next().unwrap()));
+                    true
+                });
+                assert!(lines.next().is_none());
+            }
+        }
+    }
 
     #[test]
     fn the_first_newline_is_found_wherever_it_is_and_whatever_stands_around() {

@@ -102,6 +102,12 @@ impl Window {
         if self.judge(mid, fingerprint) == Verdict::Restarted {
             self.restart(mid);
         }
+        self.insert(mid, fingerprint);
+    }
+
+    /// Remembers a message that was judged and delivered; at [`Verdict::Restarted`] what was before it is
+    /// [forgotten](Self::restart) already.
+    pub(super) fn insert(&mut self, mid: Mid, fingerprint: u32) {
         if mid.0 == 0 {
             self.awaiting_zero = false;
             self.newest.get_or_insert(mid);

@@ -11,14 +11,15 @@ use crate::buffers::KEEP;
 /// Bytes that a line counts for beside its text: about the memory that is needed to remember it.
 const LINE: usize = 32;
 
-/// A queue of lines, each with its receipt `R`. Those that were never lent are in one ring of bytes: no
-/// allocation for each line.
+/// A queue of lines, each with its receipt `R`. Those that were never lent are in one text: no allocation for
+/// each line, and no second look at whether it is UTF-8.
 #[derive(Debug)]
 pub(crate) struct Inbox<R> {
-    /// The texts of `heads`, one behind the other.
-    ring: VecDeque<u8>,
+    /// The texts of `heads`, one behind the other, from `from` on.
+    texts: String,
+    from: usize,
     heads: VecDeque<Head<R>>,
-    /// Lines that are, or were, lent: older than all in the ring, in order.
+    /// Lines that are, or were, lent: older than all in `texts`, in order.
     lent: VecDeque<Lent<R>>,
     next_loan: u64,
     /// Bytes of the texts in `lent`.
@@ -68,7 +69,8 @@ pub(crate) struct Taken<R> {
 impl<R> Default for Inbox<R> {
     fn default() -> Self {
         Self {
-            ring: VecDeque::new(),
+            texts: String::new(),
+            from: 0,
             heads: VecDeque::new(),
             lent: VecDeque::new(),
             next_loan: 0,
@@ -86,7 +88,7 @@ impl<R> Inbox<R> {
 
     /// Returns the bytes that they count for.
     pub(crate) fn cost(&self) -> usize {
-        self.ring.len() + self.lent_bytes + self.len() * LINE
+        self.texts.len() - self.from + self.lent_bytes + self.len() * LINE
     }
 
     /// Returns the bytes that a line with this text counts for.
@@ -105,7 +107,7 @@ impl<R> Inbox<R> {
     }
 
     pub(crate) fn push(&mut self, text: &str, receipt: R, tag: Tag) {
-        self.ring.extend(text.as_bytes());
+        self.texts.push_str(text);
         self.heads.push_back(Head { receipt, len: text.len() as u32, tag });
     }
 
@@ -121,22 +123,28 @@ impl<R> Inbox<R> {
             return Some(Taken { receipt: lent.receipt, report: lent.tag.report });
         }
         let head = self.heads.pop_front()?;
-        let bytes = std::mem::take(line).into_bytes();
-        *line = self.pop_text(head.len as usize, bytes);
+        line.clear();
+        line.push_str(self.first_text(&head));
+        self.consume(head.len as usize);
         Some(Taken { receipt: head.receipt, report: head.tag.report })
     }
 
-    /// Takes the first text out of the ring, in the memory of `bytes`.
-    fn pop_text(&mut self, len: usize, mut bytes: Vec<u8>) -> String {
-        bytes.clear();
-        let (front, back) = self.ring.as_slices();
-        let head = len.min(front.len());
-        bytes.extend_from_slice(&front[..head]);
-        bytes.extend_from_slice(&back[..len - head]);
-        self.ring.drain(..len);
-        // It was a `str` when it was put in, so nothing is ever replaced here.
-        String::from_utf8(bytes)
-            .unwrap_or_else(|e| String::from_utf8_lossy(e.as_bytes()).into_owned())
+    /// Returns the first text, whose head this is.
+    fn first_text(&self, head: &Head<R>) -> &str {
+        &self.texts[self.from..self.from + head.len as usize]
+    }
+
+    /// Takes so many bytes of whole texts out.
+    fn consume(&mut self, bytes: usize) {
+        self.from += bytes;
+        if self.from == self.texts.len() {
+            self.texts.clear();
+            self.from = 0;
+        } else if self.from >= KEEP && self.from >= self.texts.len() / 2 {
+            // No more is moved than was taken out.
+            self.texts.drain(..self.from);
+            self.from = 0;
+        }
     }
 
     fn remove_lent(&mut self, at: usize) -> Option<Lent<R>> {
@@ -155,7 +163,8 @@ impl<R> Inbox<R> {
             return Some((lent.loan, Arc::clone(&lent.text), lent.tag.report));
         }
         let head = self.heads.pop_front()?;
-        let text: Arc<str> = self.pop_text(head.len as usize, Vec::new()).into();
+        let text: Arc<str> = self.first_text(&head).into();
+        self.consume(head.len as usize);
         let loan = Loan(self.next_loan);
         self.next_loan += 1;
         self.lent_bytes += text.len();
@@ -191,12 +200,10 @@ impl<R> Inbox<R> {
         for lent in &self.lent {
             each(&lent.text, lent.tag);
         }
-        let ring = &*self.ring.make_contiguous();
-        let mut from = 0;
+        let mut from = self.from;
         for head in &self.heads {
             let to = from + head.len as usize;
-            // They were `str`s when they were put in.
-            each(&String::from_utf8_lossy(&ring[from..to]), head.tag);
+            each(&self.texts[from..to], head.tag);
             from = to;
         }
         self.batch = Some((self.lent.len(), self.heads.len()));
@@ -215,7 +222,7 @@ impl<R> Inbox<R> {
             bytes += head.len as usize;
             each(head.receipt);
         }
-        self.ring.drain(..bytes);
+        self.consume(bytes);
     }
 
     /// Puts all lines of the batch back: they wait again.
@@ -233,8 +240,10 @@ impl<R> Inbox<R> {
 
     /// Gives back memory that an idle link does not need.
     pub(crate) fn shrink(&mut self) {
-        if self.ring.capacity() > KEEP {
-            self.ring.shrink_to(KEEP);
+        if self.texts.capacity() > KEEP {
+            self.texts.drain(..self.from);
+            self.from = 0;
+            self.texts.shrink_to(KEEP);
         }
         if self.heads.capacity() > KEEP / size_of::<Head<R>>() {
             self.heads.shrink_to(KEEP / size_of::<Head<R>>());
@@ -246,7 +255,8 @@ impl<R> Inbox<R> {
 
     /// Gives back all memory, when it is empty.
     pub(crate) fn give_memory_back(&mut self) {
-        self.ring = VecDeque::new();
+        self.texts = String::new();
+        self.from = 0;
         self.heads = VecDeque::new();
         self.lent = VecDeque::new();
     }
@@ -254,7 +264,7 @@ impl<R> Inbox<R> {
     /// Bytes of memory that it keeps, apart from lent texts.
     #[cfg(test)]
     fn memory(&self) -> usize {
-        self.ring.capacity()
+        self.texts.capacity()
             + self.heads.capacity() * size_of::<Head<R>>()
             + self.lent.capacity() * size_of::<Lent<R>>()
     }
@@ -288,7 +298,7 @@ mod tests {
     }
 
     #[test]
-    fn lines_come_out_as_they_went_in_while_the_ring_goes_round() {
+    fn lines_come_out_as_they_went_in_while_the_queue_moves_on() {
         let mut inbox = Inbox::default();
         let mut read = 0;
         for n in 0..500 {
@@ -306,7 +316,23 @@ mod tests {
         }
         assert_eq!((inbox.len(), inbox.cost(), inbox.is_waiting()), (0, 0, false));
         inbox.shrink();
+        assert!(inbox.texts.is_empty());
         assert!(inbox.memory() <= 4 * KEEP, "{}", inbox.memory());
+    }
+
+    #[test]
+    fn a_queue_that_is_never_empty_does_not_grow() {
+        let mut inbox = filled(100);
+        let most = 4 * (inbox.texts.len() + KEEP);
+        for n in 100..20_000 {
+            inbox.push(&text(n), n, tag(false));
+            expect(&mut inbox, n - 100);
+            assert!(inbox.texts.len() <= most, "{}", inbox.texts.len());
+        }
+        inbox.shrink();
+        for n in 19_900..20_000 {
+            expect(&mut inbox, n);
+        }
     }
 
     #[test]

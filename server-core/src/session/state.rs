@@ -67,7 +67,9 @@ impl DerefMut for Awake<'_> {
 
 impl Drop for Awake<'_> {
     fn drop(&mut self) {
+        // Nearly always it has a connection.
         if let State::Live(core) = &mut *self.state
+            && core.transport.is_none()
             && let Some(asleep) = core.asleep()
             && let State::Live(core) =
                 std::mem::replace(&mut *self.state, State::Asleep(Box::new(asleep)))
