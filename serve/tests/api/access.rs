@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 
 use pblink_serve::control::{Access, routes};
 use pblink_serve::log::Memory;
-use reqwest::Method;
+use reqwest::{Method, RequestBuilder};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
@@ -127,6 +127,79 @@ async fn a_browser_trades_the_token_for_a_cookie_that_writes_from_the_servers_ow
         "GET /api/v1/events HTTP/1.1\r\nHost: {address}\r\nOrigin: http://evil.example\r\n\r\n"
     );
     assert_eq!(raw(address, &request).await.0, 403);
+}
+
+/// Logs in, and returns status and cookie.
+async fn log_in(rig: &Rig, login: impl FnOnce(RequestBuilder) -> RequestBuilder) -> (u16, String) {
+    let request = login(rig.http.post(rig.url("/api/v1/session")));
+    let response = soon(request.send()).await.unwrap();
+    let cookie = response.headers().get("set-cookie").map_or("", |cookie| cookie.to_str().unwrap());
+    (response.status().as_u16(), cookie.split(';').next().unwrap().to_owned())
+}
+
+#[tokio::test]
+async fn a_session_is_opened_by_the_header_too_and_by_nothing_else() {
+    let rig = Rig::start().await;
+    for (body, status) in [
+        ("", 401),
+        (TOKEN, 401),
+        ("{\"token\":1}", 401),
+        ("{\"token\":\"a-token-for-these-tests\",\"more\":1}", 401),
+        ("{\"token\":\"a-token-for-these-tests\"}", 204),
+    ] {
+        let (got, cookie) = log_in(&rig, |request| request.body(body)).await;
+        assert_eq!((got, cookie.is_empty()), (status, status != 204), "{body}");
+    }
+    let (status, cookie) = log_in(&rig, |request| request.bearer_auth(TOKEN)).await;
+    assert_eq!(status, 204);
+    let own = format!("http://{}", rig.control.address());
+    let show = |cookie: &str, origin: &str| {
+        let request = rig.http.get(rig.url("/api/v1/session"));
+        answer(request.header("Cookie", cookie).header("Origin", origin))
+    };
+    let (status, body) = show(&cookie, &own).await;
+    assert_eq!((status.as_u16(), &body["may_write"]), (200, &true.into()));
+    assert_eq!(show("", &own).await.0, 401);
+    assert_eq!(show(&cookie, "https://evil.example").await.0, 403);
+}
+
+#[tokio::test]
+async fn the_oldest_session_ends_when_there_are_too_many() {
+    let rig = Rig::start().await;
+    let mut cookies = Vec::new();
+    for _ in 0..65 {
+        let (status, cookie) = log_in(&rig, |request| request.bearer_auth(TOKEN)).await;
+        assert_eq!(status, 204);
+        cookies.push(cookie);
+    }
+    let own = format!("http://{}", rig.control.address());
+    for (n, status) in [(0, 401), (1, 200), (64, 200)] {
+        let request = rig.http.get(rig.url("/api/v1/session"));
+        let request = request.header("Cookie", &cookies[n]).header("Origin", &own);
+        assert_eq!(answer(request).await.0, status, "{n}");
+    }
+}
+
+/// A proxy with TLS in front hands on the name by which it was asked.
+#[tokio::test]
+async fn a_page_behind_a_listed_name_writes_with_its_cookie_and_one_behind_another_does_not() {
+    let station = Station::start(Memory::new("abc")).await;
+    let access = Access { hosts: vec!["box.lan".into()], ..access() };
+    let rig = Rig::around(station, "127.0.0.1:0".parse().unwrap(), access).await;
+    let _a = rig.board("a", &[]).await;
+    let (_, cookie) = log_in(&rig, |request| request.bearer_auth(TOKEN)).await;
+    for (host, origin, status) in [
+        ("box.lan", "https://box.lan", 202),
+        ("BOX.lan:8124", "http://box.lan:8124", 202),
+        ("box.lan", "https://box.lan:444", 403),
+        ("box.lan", "https://evil.example", 403),
+        ("evil.example", "https://evil.example", 403),
+    ] {
+        let request = rig.http.post(rig.url("/api/v1/links/a/lines")).body("x");
+        let headers = [("Host", host), ("Origin", origin), ("Cookie", &cookie)];
+        let request = headers.into_iter().fold(request, |r, (name, value)| r.header(name, value));
+        assert_eq!(answer(request).await.0, status, "{host} {origin}");
+    }
 }
 
 #[tokio::test]
