@@ -51,7 +51,10 @@ impl Contender for Engined {
         if self.sessions {
             commit.sessions.extend((first..first + lines.min(CLIENTS)).map(|n| {
                 let state = Some(vec![n as u8; 300]);
-                (client(n), SessionRow { state, epoch: 1, seq: n, last_row: 0 })
+                (
+                    client(n),
+                    SessionRow { state, epoch: 1, seq: n, last_line: n, ..SessionRow::default() },
+                )
             }));
         }
         Ok(self.log.commit(&commit)?)

@@ -52,7 +52,8 @@ fn row(row: u64) -> OutboxRow {
 
 /// Returns the session of a client with this last row.
 fn session(state: &[u8], last_row: u64) -> SessionRow {
-    SessionRow { state: Some(state.to_vec()), epoch: 1, seq: 3, last_row }
+    let (last_line, last_line_ms) = (2, 2_000);
+    SessionRow { state: Some(state.to_vec()), epoch: 1, seq: 3, last_row, last_line, last_line_ms }
 }
 
 /// Opens a log whose writer is ending.

@@ -85,7 +85,7 @@ fn line(link: &LinkInfo, width: usize) -> String {
     let mut text = format!("{id:width$}  {state} for {since}{likely}");
     match &link.last_line {
         Some(last) => {
-            text += &format!("; {} ago: {}", units::age(last.age_ms), events::clean(&last.text));
+            text += &format!("; {} ago: {}", units::age(last.age_ms), events::clean(last.shown()));
         }
         None => text += "; no line yet",
     }

@@ -57,7 +57,7 @@ impl Feed {
 
 /// Returns a line that came this long ago.
 pub fn last_line(age_ms: u64, text: &str) -> LastLine {
-    LastLine { offset: 7, time: String::new(), at_ms: 0, age_ms, text: text.into() }
+    LastLine { offset: 7, time: String::new(), at_ms: 0, age_ms, text: Some(text.into()) }
 }
 
 /// Returns the screen of a size.

@@ -101,8 +101,15 @@ pub struct LastLine {
     pub at_ms: u64,
     /// Milliseconds since then.
     pub age_ms: u64,
-    /// The text.
-    pub text: String,
+    /// The text; null if the line was deleted before this run of the server.
+    pub text: Option<String>,
+}
+
+impl LastLine {
+    /// Returns the text, for people.
+    pub fn shown(&self) -> &str {
+        self.text.as_deref().unwrap_or("(deleted)")
+    }
 }
 
 /// State of a link as the server has seen it.
@@ -156,7 +163,7 @@ impl LinkInfo {
             time: Rfc3339(line.at_ms).to_string(),
             at_ms: line.at_ms,
             age_ms: now_ms.saturating_sub(line.at_ms),
-            text: line.text.to_string(),
+            text: line.text.as_deref().map(str::to_owned),
         });
         let (observed, likely) = match status.state {
             LinkState::Waiting => (Observed::NeverConnected, None),

@@ -180,6 +180,17 @@ pub enum SendError {
         /// Lines that wait.
         waiting: usize,
     },
+    /// The key came with other lines before.
+    #[error(
+        "the key \"{}\" came with other lines to \"{}\" within the last 24 h, and nothing is added: give these a key \
+         of their own", .key.escape_debug(), .client.escape_debug()
+    )]
+    KeyReused {
+        /// The client's id.
+        client: String,
+        /// The key.
+        key: String,
+    },
     /// The disk has no room for it.
     #[error("the disk of the log is full: free some space, and send again")]
     DiskFull,

@@ -37,8 +37,8 @@ pub use calls::{
     ConsumerError, ConsumerStatus, FailingLine, From, Keep, Outgoing, Page, PageError, Place,
     Progress, Role, SendError, Sent, Status,
 };
-pub use clients::ClientLines;
 use clients::Clients;
+pub use clients::{ClientLines, LastLine};
 pub(crate) use clock::wall_ms;
 pub use clock::{Clock, System};
 pub use engine::{Engine, EngineError, Reader, Retention, Room};
@@ -67,8 +67,8 @@ const SCAN: usize = 10_000;
 /// Events that wait for the writer at most: more than a server of 10,000 links brings about at a time.
 const EVENTS: usize = 65_536;
 
-/// Lines that are looked at for the last one of each client when a log was opened.
-const RECALL: u64 = 100_000;
+/// Lines of clients that are read at a time, before others have a turn.
+const RECALL: usize = 200;
 
 /// A handle to the log. Clones are handles to the same log. The writer ends with the last one, or by
 /// [`stop`](Self::stop).
@@ -174,16 +174,27 @@ impl Log {
         lock(&self.shared.clients).get(id)
     }
 
-    /// Looks for the last line of each client among the newest ones of a log that was opened: what came before
-    /// these 100,000 is not looked at. The server works meanwhile.
+    /// Reads the last line of each client of a log that was opened; their times are known before that. The server works
+    /// meanwhile.
     pub async fn recall(&self) {
-        let mut after = self.head().saturating_sub(RECALL).max(self.first() - 1);
-        while let Ok(page) = self.page(after, 1000, None).await
-            && page.seen > after
-        {
-            after = page.seen;
-            lock(&self.shared.clients).note_old(page.lines);
-            tokio::task::yield_now().await;
+        let offsets = lock(&self.shared.clients).untold();
+        for some in offsets.chunks(RECALL) {
+            let (reader, some) = (Arc::clone(&self.shared.reader), some.to_vec());
+            let found = blocking(move || {
+                let mut found = Vec::new();
+                for offset in some {
+                    // One that was deleted has another in its place.
+                    found.extend(reader.lines(offset - 1, 1, 1, None)?.0);
+                }
+                Ok(found)
+            });
+            match found.await {
+                Ok(lines) => lock(&self.shared.clients).note_old(lines),
+                Err(error) => {
+                    tracing::warn!("the last lines of clients cannot be read: {error}");
+                    return;
+                }
+            }
         }
     }
 
@@ -222,7 +233,7 @@ impl Log {
     }
 
     /// Puts lines to one client into the log, and sends them from there. Returns when they are durable.
-    /// `key`: a request with the same key for the same client within 24 h adds nothing.
+    /// `key`: the same request with the same key for the same client within 24 h adds nothing; another one is refused.
     ///
     /// # Errors
     /// None of the lines is in the log.

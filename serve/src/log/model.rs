@@ -58,6 +58,10 @@ pub struct SessionRow {
     pub seq: u64,
     /// The row number of the last line to it, done or not.
     pub last_row: u64,
+    /// The offset of the last line from it, reports apart; 0 if none is known. The line may have been deleted since.
+    pub last_line: u64,
+    /// Wall clock of its arrival, in milliseconds since the Unix epoch.
+    pub last_line_ms: u64,
 }
 
 /// A line to a client that is not done.
@@ -86,6 +90,8 @@ pub struct KeyRow {
     pub row: u64,
     /// Wall clock, in milliseconds since the Unix epoch.
     pub at_ms: u64,
+    /// A digest of the lines that came with it; 0: not known.
+    pub digest: i64,
 }
 
 /// The place that a consumer has reached.

@@ -80,6 +80,7 @@ impl Log {
             events: Mutex::default(),
             steps: Steps::default(),
         });
+        super::lock(&shared.clients).open(&loaded.sessions);
         let (requests, receiver) = mpsc::channel(REQUESTS);
         let past = Past {
             alive_ms: loaded.alive_ms,

@@ -2,6 +2,9 @@
 
 #[path = "../log/board.rs"]
 mod board;
+#[allow(dead_code, reason = "each test file uses its part")]
+#[path = "../log/engine.rs"]
+mod engine;
 
 mod access;
 mod consumers;

@@ -3,6 +3,7 @@
 use reqwest::Method;
 
 use crate::board::soon;
+use crate::engine::{Disk, Fault};
 use crate::{Rig, answer, hold};
 
 const LINES: &str = "/api/v1/links/a/lines";
@@ -64,6 +65,96 @@ async fn a_request_that_comes_again_with_its_key_sends_nothing_again() {
     assert_eq!((status.as_u16(), &done["acknowledged"]), (200, &true.into()));
     let (_, other) = answer(rig.request(Method::POST, LINES).body("on")).await;
     assert_eq!(other["row"], 2, "another request is another line");
+}
+
+#[tokio::test]
+async fn a_key_that_comes_again_with_other_lines_is_refused_and_nothing_is_added() {
+    let disk = Disk::new();
+    let rig = Rig::with(disk.clone()).await;
+    let _a = rig.board("a", &["I was here"]).await;
+    let _b = rig.board("b", &[]).await;
+    let post = |path: &str, body: &str| {
+        let request = rig.request(Method::POST, path).header("Idempotency-Key", "k1");
+        answer(request.body(body.to_owned()))
+    };
+    assert_eq!(post(LINES, "on\noff").await.0, 202);
+    let delivery = format!("{LINES}?delivery=unordered");
+    for (path, other) in [
+        (LINES, "on"),
+        (LINES, "off\non"),
+        (LINES, "onoff"),
+        (LINES, "on\noff\noff"),
+        (&delivery, "on\noff"),
+    ] {
+        let (status, said) = post(path, other).await;
+        assert_eq!(status, 422, "{path} {other}: {said}");
+        let said = said["error"].as_str().unwrap();
+        assert!(said.contains("\"k1\" came with other lines to \"a\""), "{said}");
+    }
+    assert_eq!(post(LINES, "on\noff").await.1["repeated"], true);
+    let (status, other) = post("/api/v1/links/b/lines", "on").await;
+    assert_eq!(
+        (status.as_u16(), &other["repeated"]),
+        (202, &false.into()),
+        "keys are each client's"
+    );
+    assert_eq!(rig.station.log.status().waiting, 3);
+    soon(rig.station.log.stop()).await;
+    // So it is in the next process.
+    let rig = Rig::with(disk).await;
+    let request = rig.request(Method::POST, LINES).header("Idempotency-Key", "k1");
+    assert_eq!(answer(request.body("on")).await.0, 422);
+    let request = rig.request(Method::POST, LINES).header("Idempotency-Key", "k1");
+    assert_eq!(answer(request.body("on\noff")).await.1["repeated"], true);
+}
+
+#[tokio::test]
+async fn on_a_full_disk_it_is_said_that_nothing_was_added() {
+    let disk = Disk::new();
+    let rig = Rig::with(disk.clone()).await;
+    let mut a = rig.board("a", &[]).await;
+    disk.fail([Fault::Full]);
+    let post = || {
+        let request = rig.request(Method::POST, LINES).header("Idempotency-Key", "k1");
+        request.body("on").send()
+    };
+    let response = soon(post()).await.unwrap();
+    assert_eq!(
+        (response.status().as_u16(), response.headers()["retry-after"].as_bytes()),
+        (507, &b"10"[..])
+    );
+    let said: serde_json::Value = response.json().await.unwrap();
+    assert!(said["error"].as_str().unwrap().contains("disk of the log is full"), "{said}");
+    let ready = rig.http.get(rig.url("/readyz")).send().await.unwrap();
+    assert_eq!(ready.status(), 503, "lines of boards wait, too");
+    assert_eq!(rig.get(LINES).await.1, serde_json::json!([]));
+    // There is room again, and the same request is a new one.
+    let response = soon(post()).await.unwrap();
+    assert_eq!(response.status(), 202);
+    assert_eq!(response.json::<serde_json::Value>().await.unwrap()["repeated"], false);
+    a.expect(&["00on"]).await;
+}
+
+/// The disk has some room left, which is for cursors and a clean stop: lines to boards still go into it.
+#[tokio::test]
+async fn on_a_disk_that_is_nearly_full_boards_wait_and_the_api_says_so() {
+    let disk = Disk::new();
+    disk.set_short(true);
+    let rig = Rig::with(disk.clone()).await;
+    soon(rig.station.log.wait_for(|status| status.held.is_some())).await;
+    let (status, said) = rig.get("/readyz").await;
+    assert_eq!(status, 503, "{said}");
+    let why = said["error"].as_str().unwrap();
+    assert!(why.contains("1 MB are free") && why.contains("64 MB have to be"), "{why}");
+    let (_, server) = rig.get("/api/v1/server").await;
+    assert_eq!(server["log"]["held"], why);
+    let mut a = rig.board("a", &[]).await;
+    a.say("00hello").await;
+    assert_eq!(answer(rig.request(Method::POST, LINES).body("on")).await.0, 202);
+    a.expect(&["00on"]).await;
+    assert_eq!(rig.station.log.head(), 0);
+    disk.set_short(false);
+    a.expect(&["00"]).await;
 }
 
 #[tokio::test]

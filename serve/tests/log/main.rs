@@ -3,6 +3,7 @@
 mod board;
 mod consumers;
 mod engine;
+mod last;
 
 use std::pin::pin;
 use std::time::Duration;

@@ -54,7 +54,7 @@ impl Set {
 fn old_lines(folder: &Path) {
     let mut log = Sqlite::open(folder).unwrap();
     let at = |offset, at_ms| pblink_serve::log::Line { at_ms, ..line(offset, "x") };
-    let key = KeyRow { client: "kitchen".into(), key: "k".into(), row: 1, at_ms: NOON };
+    let key = KeyRow { client: "kitchen".into(), key: "k".into(), row: 1, at_ms: NOON, digest: 0 };
     let commit = Commit {
         lines: vec![at(1, NOON - 8 * DAY), at(2, NOON - 6 * DAY), at(3, NOON)],
         outbox: vec![OutboxRow { at_ms: NOON, ..row(1) }],

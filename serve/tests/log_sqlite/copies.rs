@@ -10,7 +10,7 @@ use crate::{lines, row, session};
 /// Makes a log with five lines, a session and three lines to a board, and a backup of it.
 fn log_with_backup(folder: &Path, backup: &Path) -> Sqlite {
     let mut log = Sqlite::open(folder).unwrap();
-    let key = KeyRow { client: "kitchen".into(), key: "k".into(), row: 3, at_ms: 7 };
+    let key = KeyRow { client: "kitchen".into(), key: "k".into(), row: 3, at_ms: 7, digest: 5 };
     let commit = Commit {
         sessions: vec![("kitchen".into(), session(&[9; 45], 3))],
         outbox: vec![row(1), row(2), row(3)],
@@ -246,4 +246,28 @@ fn a_check_names_what_is_wrong() {
     let json = serde_json::to_value(&report).unwrap();
     assert_eq!(json["generation"], 1);
     assert!(Sqlite::check(&folder.path().join("none")).is_err());
+}
+
+#[test]
+fn a_backup_of_an_older_schema_is_put_back_with_what_it_has() {
+    let above = tempfile::tempdir().unwrap();
+    let (folder, backup) = (above.path().join("state"), above.path().join("backup"));
+    let first = include_str!("../../src/log/sqlite/1.sql");
+    let db = rusqlite::Connection::open(&backup).unwrap();
+    db.execute_batch(first).unwrap();
+    db.execute_batch("PRAGMA application_id = 0x70626c6b; PRAGMA user_version = 1").unwrap();
+    let rows = "INSERT INTO lines VALUES (1, 'kitchen', 1, 1, 5, 0, 'hello');
+                INSERT INTO sessions VALUES ('kitchen', NULL, 1, 1, 3);
+                INSERT INTO outbox VALUES ('kitchen', 0, 3, 7, 'light on', 0);
+                INSERT INTO meta VALUES ('id', 'old'), ('generation', 1), ('nonce', 'copy')";
+    db.execute_batch(rows).unwrap();
+    drop(db);
+    let restored = Sqlite::restore(&folder, &backup).unwrap();
+    let report = &restored.report;
+    assert_eq!((report.schema, report.lines, report.next, report.outbox), (1, 1, 2, 1));
+    let mut log = Sqlite::open(&folder).unwrap();
+    let loaded = log.load().unwrap();
+    assert_eq!((loaded.name.id.as_str(), loaded.name.generation), ("old", 2));
+    assert_eq!((loaded.sessions[0].1.last_line, loaded.sessions[0].1.last_line_ms), (1, 5));
+    assert_eq!(loaded.undetermined.len(), 1);
 }

@@ -81,7 +81,7 @@ fn commit(number: u64, random: &mut Rng) -> Commit {
         lines: (first..first + LINES).map(|offset| line(offset, text(random))).collect(),
         sessions: vec![(
             "kitchen".into(),
-            SessionRow { state: None, epoch: 1, seq: number, last_row: number },
+            SessionRow { epoch: 1, seq: number, last_row: number, ..SessionRow::default() },
         )],
         outbox: vec![row(number)],
         done: vec![("kitchen".into(), number - 1)],

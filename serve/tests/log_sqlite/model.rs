@@ -60,6 +60,8 @@ impl Writer {
                 epoch: self.random.u64(..9),
                 seq: self.random.u64(..9),
                 last_row: self.rows.get(client).copied().unwrap_or(0),
+                last_line: self.random.u64(..self.next),
+                last_line_ms: self.now,
             };
             commit.sessions.push((client.into(), session));
         }
@@ -82,7 +84,8 @@ impl Writer {
             if self.random.bool() {
                 self.keys += 1;
                 let key = format!("key {}", self.keys).into();
-                commit.keys.push(KeyRow { client: client.into(), key, row, at_ms: self.now });
+                let (client, at_ms, digest) = (client.into(), self.now, self.random.i64(..));
+                commit.keys.push(KeyRow { client, key, row, at_ms, digest });
             }
         }
         if self.random.bool() {

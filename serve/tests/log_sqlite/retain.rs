@@ -73,6 +73,7 @@ fn old_events_and_keys_go_and_no_number_comes_again() {
         key: n.to_string().into(),
         row: n,
         at_ms: n * 10,
+        digest: 5,
     };
     let commit = Commit {
         events: (1..=9).map(event).collect(),

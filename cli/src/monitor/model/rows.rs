@@ -30,7 +30,7 @@ impl Model {
     fn shows_link(&self, index: usize) -> bool {
         let link = &self.data().links[index];
         let texts = [&*link.id, events::state_name(link.state)];
-        let last = self.data().last_line(&link.id).map(|(line, _)| &*line.text);
+        let last = self.data().last_line(&link.id).map(|(line, _)| line.shown());
         let more = link.peer.as_deref().into_iter().chain(last);
         self.states.has(link.state) && self.filter.finds(texts.into_iter().chain(more))
     }

@@ -80,7 +80,7 @@ pub fn links(frame: &mut Frame, area: Rect, model: &Model, theme: Theme) -> Posi
             rank: 6,
             cell: |row, _, theme| {
                 let last = row.model.data().last_line(&row.link.id);
-                let text = last.map_or("", |(line, _)| &line.text);
+                let text = last.map_or("", |(line, _)| line.shown());
                 (events::clean(text).into_owned(), row.style(Style::new(), theme))
             },
         },

@@ -38,7 +38,7 @@ pub fn draw(frame: &mut Frame, area: Rect, model: &Model, theme: Theme) -> Posit
     {
         let spans = vec![
             Span::styled(format!("last line {} ago  ", units::age(age)), theme.dim()),
-            Span::raw(events::clean(&last.text).into_owned()),
+            Span::raw(events::clean(last.shown()).into_owned()),
         ];
         put(frame.buffer_mut(), take(&mut rest, 1), spans);
     }

@@ -160,6 +160,7 @@ fn refuse(why: &SendError) -> Response {
     let (status, retry) = match why {
         SendError::Text(_) | SendError::TooLong { .. } => (StatusCode::BAD_REQUEST, None),
         SendError::OutboxFull { .. } => (StatusCode::TOO_MANY_REQUESTS, Some(1)),
+        SendError::KeyReused { .. } => (StatusCode::UNPROCESSABLE_ENTITY, None),
         SendError::DiskFull => (StatusCode::INSUFFICIENT_STORAGE, Some(10)),
         SendError::Stopped => (StatusCode::SERVICE_UNAVAILABLE, Some(1)),
     };

@@ -13,7 +13,8 @@ const APPLICATION: i64 = 0x7062_6c6b;
 
 /// The steps from an empty file to the tables of today. The number of a version is the number of
 /// steps before it; one that was released is never changed.
-pub(super) const STEPS: &[&str] = &[include_str!("1.sql"), include_str!("2.sql")];
+pub(super) const STEPS: &[&str] =
+    &[include_str!("1.sql"), include_str!("2.sql"), include_str!("3.sql")];
 
 /// Returns the version of the tables in an open file; 0 if it is empty.
 ///
@@ -158,6 +159,33 @@ mod tests {
         assert_eq!(version(&db, &path, 1).unwrap(), 1);
         let tables = "SELECT count(*) FROM sqlite_master WHERE name = 'tags'";
         assert_eq!(db.query_row(tables, [], |row| row.get::<_, u64>(0)).unwrap(), 0);
+    }
+
+    #[test]
+    fn clients_of_an_older_schema_get_their_last_lines() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("log.db");
+        let (db, _) = opened(&path, &STEPS[..2]).unwrap();
+        for (offset, client, kind) in
+            [(1, "a", 0), (2, "b", 0), (3, "a", 0), (4, "a", 1), (5, "c", 1), (6, "gone", 0)]
+        {
+            let line = (offset, client, offset * 10, kind);
+            db.execute("INSERT INTO lines VALUES (?1, ?2, 1, 1, ?3, ?4, 'x')", line).unwrap();
+        }
+        for client in ["a", "b", "c", "d"] {
+            db.execute("INSERT INTO sessions VALUES (?1, NULL, 1, 1, 7)", [client]).unwrap();
+        }
+        db.execute("INSERT INTO keys VALUES ('a', 'k', 7, 5)", []).unwrap();
+        drop(db);
+        let (db, _) = opened(&path, STEPS).unwrap();
+        let mut all = db
+            .prepare("SELECT last_line, last_line_ms, last_row FROM sessions ORDER BY client")
+            .unwrap();
+        let last = all.query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?))).unwrap();
+        let last: Vec<(u64, u64, u64)> = last.map(Result::unwrap).collect();
+        assert_eq!(last, [(3, 30, 7), (2, 20, 7), (0, 0, 7), (0, 0, 7)]);
+        let digest: i64 = db.query_row("SELECT digest FROM keys", [], |row| row.get(0)).unwrap();
+        assert_eq!(digest, 0);
     }
 
     #[test]

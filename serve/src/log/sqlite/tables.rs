@@ -153,13 +153,18 @@ pub(super) fn load(db: &Connection) -> rusqlite::Result<Loaded> {
         next,
         next_event: next_event(db)?,
         sessions: db
-            .prepare("SELECT client, state, epoch, seq, last_row FROM sessions ORDER BY client")?
+            .prepare(
+                "SELECT client, state, epoch, seq, last_row, last_line, last_line_ms
+                 FROM sessions ORDER BY client",
+            )?
             .query_map([], |row| {
                 let session = SessionRow {
                     state: row.get(1)?,
                     epoch: row.get(2)?,
                     seq: row.get(3)?,
                     last_row: row.get(4)?,
+                    last_line: row.get(5)?,
+                    last_line_ms: row.get(6)?,
                 };
                 Ok((shared(row, 0)?, session))
             })?
@@ -167,10 +172,11 @@ pub(super) fn load(db: &Connection) -> rusqlite::Result<Loaded> {
         outbox: outbox(db, false)?,
         undetermined: outbox(db, true)?,
         keys: db
-            .prepare("SELECT client, key, row, at_ms FROM keys ORDER BY client, key")?
+            .prepare("SELECT client, key, row, at_ms, digest FROM keys ORDER BY client, key")?
             .query_map([], |row| {
                 let (client, key) = (shared(row, 0)?, shared(row, 1)?);
-                Ok(KeyRow { client, key, row: row.get(2)?, at_ms: row.get(3)? })
+                let (row, at_ms, digest) = (row.get(2)?, row.get(3)?, row.get(4)?);
+                Ok(KeyRow { client, key, row, at_ms, digest })
             })?
             .collect::<rusqlite::Result<_>>()?,
         cursors: cursors(db)?,
@@ -220,9 +226,10 @@ pub(super) fn store(tx: &Transaction<'_>, commit: &Commit) -> rusqlite::Result<(
         }
     }
     let mut insert =
-        tx.prepare_cached("INSERT OR REPLACE INTO sessions VALUES (?1, ?2, ?3, ?4, ?5)")?;
-    for (client, SessionRow { state, epoch, seq, last_row }) in &commit.sessions {
-        insert.execute((client, state, epoch, seq, last_row))?;
+        tx.prepare_cached("INSERT OR REPLACE INTO sessions VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)")?;
+    for (client, session) in &commit.sessions {
+        let SessionRow { state, epoch, seq, last_row, last_line, last_line_ms } = session;
+        insert.execute((client, state, epoch, seq, last_row, last_line, last_line_ms))?;
     }
     let mut delete =
         tx.prepare_cached("DELETE FROM outbox WHERE client = ?1 AND held = 1 AND row = ?2")?;
@@ -239,9 +246,10 @@ pub(super) fn store(tx: &Transaction<'_>, commit: &Commit) -> rusqlite::Result<(
     for done in &commit.done {
         delete.execute((&done.0, done.1))?;
     }
-    let mut insert = tx.prepare_cached("INSERT OR REPLACE INTO keys VALUES (?1, ?2, ?3, ?4)")?;
-    for KeyRow { client, key, row, at_ms } in &commit.keys {
-        insert.execute((client, key, row, at_ms))?;
+    let mut insert =
+        tx.prepare_cached("INSERT OR REPLACE INTO keys VALUES (?1, ?2, ?3, ?4, ?5)")?;
+    for KeyRow { client, key, row, at_ms, digest } in &commit.keys {
+        insert.execute((client, key, row, at_ms, digest))?;
     }
     let mut delete = tx.prepare_cached("DELETE FROM cursors WHERE consumer = ?1")?;
     for consumer in &commit.removed {

@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use pblink_protocol::MAX_TEXT;
 use pblink_protocol::tcp::line::check_text;
-use pblink_server::Batch;
+use pblink_server::{Batch, Delivery};
 use tokio::sync::oneshot;
 
 use super::Writer;
@@ -76,8 +76,12 @@ impl Writer {
                 (session.epoch, session.seq) = (epoch, 0);
             }
             session.seq += 1;
+            let offset = self.next + self.pending.commit.lines.len() as u64;
+            if !line.report {
+                (session.last_line, session.last_line_ms) = (offset, at_ms);
+            }
             self.pending.commit.lines.push(Line {
-                offset: self.next + self.pending.commit.lines.len() as u64,
+                offset,
                 client: Arc::clone(&id),
                 epoch,
                 seq: session.seq,
@@ -104,9 +108,14 @@ impl Writer {
         let Some(client) = lines.first().map(|line| Arc::clone(&line.client)) else {
             return;
         };
+        let digest = digest(&lines);
         if let Some(key) = &key
             && let Some(known) = self.keys.get(&(Arc::clone(&client), Arc::clone(key)))
         {
+            if known.digest != 0 && known.digest != digest {
+                let (client, key) = (client.to_string(), key.to_string());
+                return drop(to.send(Err(SendError::KeyReused { client, key })));
+            }
             // Durable, or in the commit that comes next: the answer is given behind it.
             let row = known.row;
             self.pending.replies.push(Reply::Sent { client, row, repeated: true, to });
@@ -123,6 +132,7 @@ impl Writer {
                         key,
                         row,
                         at_ms: self.clock.wall_ms(),
+                        digest,
                     };
                     self.pending.commit.keys.push(known.clone());
                     self.keys.insert((Arc::clone(&client), Arc::clone(&known.key)), known);
@@ -210,4 +220,25 @@ impl Writer {
         self.note_place(&name);
         self.accept_consumed();
     }
+}
+
+/// Returns a digest of lines and their promises: FNV-1a, 64 bits. Never 0. It is stored: it stays as it is.
+fn digest(lines: &[Outgoing]) -> i64 {
+    let mut hash = 0xcbf2_9ce4_8422_2325_u64;
+    let mut add = |bytes: &[u8]| {
+        for byte in bytes {
+            hash = (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3);
+        }
+    };
+    for Outgoing { text, delivery, .. } in lines {
+        add(&[match delivery {
+            Delivery::Guaranteed { ordered: true } => 0,
+            Delivery::Guaranteed { ordered: false } => 1,
+            Delivery::BestEffort => 2,
+        }]);
+        add(&(text.len() as u64).to_le_bytes());
+        add(text.as_bytes());
+    }
+    // 0 says that there is none.
+    (hash | 1) as i64
 }
