@@ -15,6 +15,9 @@ pub const BUDGET: Duration = Duration::from_millis(5);
 /// timer of the chip can follow.
 const SPIN: Duration = Duration::from_micros(300);
 
+/// Free memory below which the connection is closed, in bytes: two segments and what they need.
+const MIN_FREE: u32 = 4096;
+
 /// The time until something that is due but cannot be done is looked at again.
 const AGAIN: Duration = Duration::from_millis(1);
 
@@ -76,7 +79,11 @@ impl Program {
     /// called again at the latest; `None` for never, if nothing happens.
     pub fn run(&mut self, board: &mut impl Board) -> Option<Duration> {
         let started = self.clock.now(board.micros());
-        self.esp.set_mem_free(board.mem_free());
+        let free = board.mem_free();
+        self.esp.set_mem_free(free);
+        if free < MIN_FREE {
+            self.esp.on_low_memory(started);
+        }
         loop {
             let now = self.clock.now(board.micros());
             let syn = board.syn();
@@ -99,7 +106,11 @@ impl Program {
             let next = self.esp.poll_at(polled);
             let soon = next.is_some_and(|at| polled < at && at <= now + SPIN);
             if now.since(started) >= BUDGET {
-                return if acted { Some(Duration::ZERO) } else { next.map(|at| pause(at, polled, now)) };
+                return if acted {
+                    Some(Duration::ZERO)
+                } else {
+                    next.map(|at| pause(at, polled, now))
+                };
             }
             // An edge that comes while this runs is seen at once.
             if !acted && !soon && board.syn() == self.syn {

@@ -54,6 +54,7 @@ static CONNECTION: Task<raw::Connection> = Task::new(raw::Connection::UNUSED);
 static TCP: Task<raw::Tcp> = Task::new(raw::Tcp::UNUSED);
 /// Bytes that are being sent: the SDK may read them until it has reported that they were sent.
 static SENDING: Task<[u8; SEND]> = Task::new([0; SEND]);
+/// The server's address, in the network's order.
 static ADDRESS: Task<u32> = Task::new(0);
 
 /// A byte that callbacks and the interrupt use too. The core's atomics are calls of a library that is
@@ -87,8 +88,12 @@ static POSTED: Shared = Shared::new(0);
 static BUSY: Shared = Shared::new(0);
 /// Events that callbacks could not hand over while the program was in use: bits.
 static DEFERRED: Shared = Shared::new(0);
-/// State of the connection, as reported to the program: see `Phase`.
+/// State of the connection: see `Phase`.
 static PHASE: Shared = Shared::new(Phase::Closed as u8);
+/// 1: `ADDRESS` is the answer to a question that was given up.
+static FOUND: Shared = Shared::new(0);
+/// 1: the chip is in the network, with an address or without.
+static ASSOCIATED: Shared = Shared::new(0);
 
 // assembly.S
 unsafe extern "C" {
@@ -103,14 +108,20 @@ const FAILED: u8 = 4;
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Phase {
     Closed,
+    /// The name is being looked up.
+    Resolving,
     Connecting,
     Open,
+    /// Aborted: the SDK still has it, and calls back once more.
+    Closing,
 }
 
 fn phase() -> Phase {
     match PHASE.get() {
-        1 => Phase::Connecting,
-        2 => Phase::Open,
+        1 => Phase::Resolving,
+        2 => Phase::Connecting,
+        3 => Phase::Open,
+        4 => Phase::Closing,
         _ => Phase::Closed,
     }
 }
@@ -157,7 +168,9 @@ fn defer(what: u8) {
 fn failed() {
     let event = match phase() {
         Phase::Closed => return,
-        Phase::Connecting => Event::ConnectFailed,
+        // The end that was wanted.
+        Phase::Closing => return set_phase(Phase::Closed),
+        Phase::Resolving | Phase::Connecting => Event::ConnectFailed,
         Phase::Open => Event::Closed,
     };
     if report(event) {
@@ -203,9 +216,12 @@ extern "C" fn on_timer(_: *mut c_void) {
 
 extern "C" fn on_wifi(event: *const raw::SystemEvent) {
     // SAFETY: the SDK gives a valid pointer.
-    let (up, bit) = match unsafe { (*event).event } {
+    let event = unsafe { (*event).event };
+    ASSOCIATED.set(u8::from(matches!(event, raw::CONNECTED | raw::GOT_IP)));
+    let (up, bit) = match event {
         raw::GOT_IP => (true, WIFI_UP),
-        raw::DISCONNECTED => (false, WIFI_DOWN),
+        // Without an address the network is of no use: the next attempt begins from the start.
+        raw::DISCONNECTED | raw::DHCP_TIMEOUT => (false, WIFI_DOWN),
         _ => return,
     };
     if !report(Event::Wifi(up)) {
@@ -215,6 +231,7 @@ extern "C" fn on_wifi(event: *const raw::SystemEvent) {
 
 extern "C" fn on_connected(_: *mut c_void) {
     if phase() != Phase::Connecting {
+        abort();
         return;
     }
     // SAFETY: the connection is ours; these only note the callbacks.
@@ -258,23 +275,47 @@ extern "C" fn on_received(_: *mut c_void, bytes: *const u8, length: u16) {
 }
 
 extern "C" fn on_found(_: *const c_char, address: *const u32, _: *mut c_void) {
-    if phase() != Phase::Connecting {
-        return;
-    }
     // SAFETY: null if the name was not found.
-    match unsafe { address.as_ref() } {
-        Some(&address) if open(address) => {}
-        _ => failed(),
+    let address = unsafe { address.as_ref() }.copied();
+    match (phase(), address) {
+        // An answer to an earlier question does as well. The second finds that it is not needed.
+        (Phase::Resolving, Some(address)) if open(address) => {}
+        (Phase::Resolving, _) => failed(),
+        // Too late for this attempt, but the next need not ask: else a name server that takes a little
+        // longer than an attempt lasts would never be in time.
+        (Phase::Closed, Some(address)) => {
+            // SAFETY: nothing else uses it now.
+            unsafe { ADDRESS.get().write(address) };
+            FOUND.set(1);
+        }
+        _ => {}
     }
+}
+
+/// Gives the connection up, if the SDK has one of this structure, whatever its state.
+fn abort() {
+    // SAFETY: the structure is ours. What the SDK does not know, or has aborted already, is an error that is
+    // returned.
+    let known = unsafe { raw::espconn_abort(CONNECTION.get()) } != raw::ARG;
+    set_phase(if known { Phase::Closing } else { Phase::Closed });
 }
 
 /// Begins to connect to an address in the network's order. Returns whether that is possible.
 fn open(address: u32) -> bool {
+    set_phase(Phase::Connecting);
     // SAFETY: both structures are ours, and outlive the connection.
     unsafe {
         (*TCP.get()).remote_ip = address.to_le_bytes();
         (*TCP.get()).local_port = raw::espconn_port() as _;
         raw::espconn_connect(CONNECTION.get()) == raw::OK
+    }
+}
+
+/// Has a network with a password only be joined if it is protected: others may have the same name.
+fn protect(station: &mut raw::Station) {
+    if station.password[0] != 0 {
+        station.threshold.authmode = raw::WPA_PSK;
+        station.open_and_wep_mode_disable = true;
     }
 }
 
@@ -303,7 +344,11 @@ impl Board for Chip {
         let mut station = raw::Station::EMPTY;
         // SAFETY: plain calls; the SDK copies the structure.
         unsafe {
-            if raw::wifi_station_get_config_default(&mut station) && station.ssid[0] != 0 {
+            if ASSOCIATED.get() == 0
+                && raw::wifi_station_get_config_default(&mut station)
+                && station.ssid[0] != 0
+            {
+                protect(&mut station);
                 raw::wifi_station_disconnect();
                 raw::wifi_station_set_config_current(&station);
                 raw::wifi_station_connect();
@@ -312,9 +357,15 @@ impl Board for Chip {
     }
 
     fn join(&mut self, ssid: &str, password: &str) {
+        // In it already, and waiting for an address: to begin anew would only make that later. There is one
+        // configuration for each start, so it is the right network.
+        if ASSOCIATED.get() != 0 {
+            return;
+        }
         let (mut wanted, mut known) = (raw::Station::EMPTY, raw::Station::EMPTY);
         wanted.ssid[..ssid.len()].copy_from_slice(ssid.as_bytes());
         wanted.password[..password.len()].copy_from_slice(password.as_bytes());
+        protect(&mut wanted);
         // SAFETY: plain calls; the SDK copies the structure.
         unsafe {
             raw::wifi_station_disconnect();
@@ -332,9 +383,16 @@ impl Board for Chip {
     }
 
     fn connect(&mut self, server: &str, port: u16) {
+        // One that is still there would refuse the next.
+        abort();
+        if phase() != Phase::Closed {
+            // It is gone when the SDK has called back; the machine tries again by then.
+            set_phase(Phase::Connecting);
+            return defer(FAILED);
+        }
         let mut name = [0; MAX_SERVER + 1];
         name[..server.len()].copy_from_slice(server.as_bytes());
-        set_phase(Phase::Connecting);
+        set_phase(Phase::Resolving);
         // SAFETY: the structures are ours, and not in use: the last connection was aborted. Field by
         // field, as the SDK may look at them at any time.
         let begun = unsafe {
@@ -347,15 +405,21 @@ impl Board for Chip {
             raw::espconn_regist_connectcb(connection, on_connected);
             raw::espconn_regist_reconcb(connection, on_error);
             raw::espconn_regist_disconcb(connection, on_disconnected);
-            // Also takes an address for a name, and answers at once then.
-            match raw::espconn_gethostbyname(
-                connection,
-                name.as_ptr().cast(),
-                addr_of_mut!(*ADDRESS.get()),
-                on_found,
-            ) {
-                raw::OK => open(*ADDRESS.get()),
-                answer => answer == raw::IN_PROGRESS,
+            let found = FOUND.get() != 0;
+            FOUND.set(0);
+            if found {
+                open(*ADDRESS.get())
+            } else {
+                // Also takes an address for a name, and answers at once then.
+                match raw::espconn_gethostbyname(
+                    connection,
+                    name.as_ptr().cast(),
+                    addr_of_mut!(*ADDRESS.get()),
+                    on_found,
+                ) {
+                    raw::OK => open(*ADDRESS.get()),
+                    answer => answer == raw::IN_PROGRESS,
+                }
             }
         };
         if !begun {
@@ -364,12 +428,12 @@ impl Board for Chip {
     }
 
     fn disconnect(&mut self) {
-        if phase() != Phase::Closed {
-            // Before the call: what it calls back then is not reported.
-            set_phase(Phase::Closed);
+        match phase() {
+            Phase::Closed | Phase::Closing => {}
+            // An answer that comes now finds no question.
+            Phase::Resolving => set_phase(Phase::Closed),
             // At once, and so that the server learns of it.
-            // SAFETY: the connection is ours; one that is not open yet is an error that is returned.
-            unsafe { raw::espconn_abort(CONNECTION.get()) };
+            Phase::Connecting | Phase::Open => abort(),
         }
     }
 

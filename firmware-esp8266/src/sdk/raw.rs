@@ -82,16 +82,21 @@ pub(super) struct Station {
     bssid_set: u8,
     bssid: [u8; 6],
     /// `wifi_fast_scan_threshold_t`
-    threshold: Threshold,
-    open_and_wep_mode_disable: bool,
+    pub(super) threshold: Threshold,
+    /// An access point without protection, or with WEP, is passed over.
+    pub(super) open_and_wep_mode_disable: bool,
     all_channel_scan: bool,
 }
 
 #[repr(C)]
-struct Threshold {
+pub(super) struct Threshold {
     rssi: i8,
-    authmode: c_int,
+    /// The weakest protection that is accepted.
+    pub(super) authmode: c_int,
 }
+
+/// `AUTH_WPA_PSK`
+pub(super) const WPA_PSK: c_int = 2;
 
 impl Station {
     pub(super) const EMPTY: Self = Self {
@@ -120,10 +125,14 @@ pub(super) struct SystemEvent {
     pub(super) event: u32,
 }
 
+/// `EVENT_STAMODE_CONNECTED`
+pub(super) const CONNECTED: u32 = 0;
 /// `EVENT_STAMODE_DISCONNECTED`
 pub(super) const DISCONNECTED: u32 = 1;
 /// `EVENT_STAMODE_GOT_IP`
 pub(super) const GOT_IP: u32 = 3;
+/// `EVENT_STAMODE_DHCP_TIMEOUT`
+pub(super) const DHCP_TIMEOUT: u32 = 4;
 /// `STATION_MODE`
 pub(super) const STATION_MODE: u8 = 1;
 /// `NONE_SLEEP_T`
@@ -223,6 +232,8 @@ pub(super) const NO_DELAY: u8 = 0x02;
 pub(super) const OK: i8 = 0;
 /// `ESPCONN_INPROGRESS`
 pub(super) const IN_PROGRESS: i8 = -5;
+/// `ESPCONN_ARG`: also what is no connection.
+pub(super) const ARG: i8 = -12;
 
 type Callback = extern "C" fn(*mut c_void);
 

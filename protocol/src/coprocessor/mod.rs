@@ -38,10 +38,10 @@ const INBOX_BYTES: usize = 2 * (MAX_TEXT + 2);
 
 /// The time from one keepalive to the next.
 pub const KEEPALIVE: Duration = Duration::from_secs(2);
-/// The time that the remembered network is given before the configured one is tried.
-pub const REMEMBERED: Duration = Duration::from_secs(4);
-/// The time that an attempt to join is given.
+/// The time that the first attempt to join is given; it doubles up to [`MAX_JOIN`]. A DHCP server may be slow.
 pub const JOIN: Duration = Duration::from_secs(10);
+/// The longest time that an attempt to join is given.
+pub const MAX_JOIN: Duration = Duration::from_secs(40);
 /// `b` is sent when the network could not be joined for this long.
 pub const BAD_WIFI: Duration = Duration::from_secs(20);
 /// The first pause before the server is tried again; it doubles up to [`MAX_BACKOFF`].
@@ -52,9 +52,10 @@ pub const MAX_BACKOFF: Duration = Duration::from_secs(4);
 /// An action of the owner on WiFi or TCP.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Command {
-    /// Join the network that the chip remembers.
+    /// Join the network that the chip remembers: none is configured.
     JoinRemembered,
-    /// Join the network of [`Coprocessor::config`].
+    /// Join the network of [`Coprocessor::config`], if that is not under way: a chip that is in it and waits for its
+    /// address goes on.
     Join,
     /// Open a TCP connection to the server of [`Coprocessor::config`]. Close any other first.
     Connect,
@@ -95,6 +96,8 @@ pub struct Coprocessor {
     to_host: ToHost,
     commands: Fifo<Command, 4>,
     wifi: Wifi,
+    /// The time that the next attempt to join is given.
+    patience: Duration,
     /// `b` is due then.
     bad_wifi_at: Option<Instant>,
     tcp: Tcp,
@@ -142,6 +145,7 @@ impl Coprocessor {
             to_host: ToHost::new(),
             commands: Fifo::new(),
             wifi: Wifi::Off,
+            patience: JOIN,
             bad_wifi_at: None,
             tcp: Tcp::Waiting(Instant::ZERO),
             backoff: MIN_BACKOFF,
@@ -221,6 +225,7 @@ impl Coprocessor {
     pub fn on_wifi(&mut self, now: Instant, up: bool) {
         if up {
             self.wifi = Wifi::Up;
+            self.patience = JOIN;
             self.bad_wifi_at = None;
             if matches!(self.tcp, Tcp::Waiting(_)) {
                 self.backoff = MIN_BACKOFF;
@@ -254,6 +259,15 @@ impl Coprocessor {
             Tcp::Connected(_) => self.server_failed(now),
             Tcp::Connecting(_) => self.on_connect_failed(now),
             Tcp::Waiting(_) => {}
+        }
+    }
+
+    /// Takes the report that memory is nearly used up: a TCP stack without memory may drop what it has acknowledged,
+    /// and one line would be glued to another. A connection is closed, since a new one repeats all that is not
+    /// acknowledged by its line.
+    pub fn on_low_memory(&mut self, now: Instant) {
+        if matches!(self.tcp, Tcp::Connected(_)) {
+            self.lost(now);
         }
     }
 
@@ -384,8 +398,7 @@ impl Coprocessor {
         self.keepalive_at = Some(now);
         self.report_at = report_interval(config).map(|interval| now + interval);
         if self.wifi != Wifi::Up {
-            self.command(Command::JoinRemembered);
-            self.wifi = Wifi::Joining(now + REMEMBERED);
+            self.join(now);
             self.bad_wifi_at = Some(now + BAD_WIFI);
         }
         self.tcp = Tcp::Waiting(now);
@@ -480,7 +493,8 @@ impl Coprocessor {
     fn join(&mut self, now: Instant) {
         let known = self.config.as_ref().is_some_and(|config| !config.ssid.is_empty());
         self.command(if known { Command::Join } else { Command::JoinRemembered });
-        self.wifi = Wifi::Joining(now + JOIN);
+        self.wifi = Wifi::Joining(now + self.patience);
+        self.patience = self.patience.times(2).min(MAX_JOIN);
     }
 
     /// The server has closed the connection or is silent. One that did so before it ever answered (it

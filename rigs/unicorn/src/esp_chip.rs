@@ -25,8 +25,9 @@ const SYN: u32 = 5;
 /// Cycles of the ESP8266 in one of the STM32.
 const RATIO: u64 = MHZ / crate::chip::MHZ;
 
-/// Time on the way between chip and server, in µs.
+/// Time on the way between chip and server, in µs; and between two segments.
 const LATENCY: u64 = 2_000;
+const GAP: u64 = 3_000;
 
 /// Returns the program of the ESP8266 as it is linked for the chip.
 ///
@@ -84,6 +85,8 @@ pub struct EspChip {
     pub no_server: bool,
     /// What came from the server waits here for as long as this is so.
     pub silent: bool,
+    /// The most bytes of the server that arrive at once.
+    pub segment: usize,
     /// The traffic on the wires.
     pub traffic: Traffic,
     /// Reset the chip at this edge of SCL, counted from now on.
@@ -123,6 +126,7 @@ impl EspChip {
             to_chip: VecDeque::new(),
             no_server: false,
             silent: false,
+            segment: 1460,
             traffic: Traffic::default(),
             reset_at_edge: None,
             edges: 0,
@@ -306,8 +310,9 @@ impl EspChip {
         }
         if let Some(id) = self.connection {
             let bytes = server.transmit(now);
-            for segment in bytes.chunks(1460) {
-                self.to_chip.push_back((now + LATENCY, Back::Bytes(id, segment.to_vec())));
+            for (n, segment) in bytes.chunks(self.segment).enumerate() {
+                let at = now + LATENCY + n as u64 * GAP;
+                self.to_chip.push_back((at, Back::Bytes(id, segment.to_vec())));
             }
         }
         while !self.silent
@@ -321,6 +326,15 @@ impl EspChip {
                 Back::Bytes(id, bytes) => self.chip.receive(id, &bytes),
             }
         }
+    }
+
+    /// Returns the number of bytes that are on their way from the server to the chip.
+    pub fn bytes_are_coming(&self) -> usize {
+        let bytes = self.to_chip.iter().map(|(_, back)| match back {
+            Back::Bytes(_, bytes) => bytes.len(),
+            _ => 0,
+        });
+        bytes.sum()
     }
 
     /// The server closes the connection.

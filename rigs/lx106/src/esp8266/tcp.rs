@@ -119,6 +119,8 @@ pub struct Tcp {
     pub requests: VecDeque<Request>,
     /// Bytes that were acknowledged and dropped for want of memory.
     pub dropped: usize,
+    /// Bytes that the program was given.
+    pub received: usize,
     /// Lookups that were begun.
     pub lookups: u32,
     nodes: Vec<Node>,
@@ -243,6 +245,7 @@ impl Esp8266 {
                     self.tcp.dropped += bytes.len();
                     return Ok(());
                 }
+                self.tcp.received += bytes.len();
                 self.set_word(structure + STATE, STATE_READ);
                 self.core.memory.load(RECEIVED, &bytes);
                 let arguments = [RECEIVED, bytes.len() as u32];

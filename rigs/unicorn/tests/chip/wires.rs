@@ -1,32 +1,9 @@
-//! Both boards' machine code, pin by pin, in lock step: the STM32's release image and the ESP8266's program as it is
-//! linked for the chip. Build them first: `firmware-stm32/build.sh` and `firmware-esp8266/build.sh sdk`.
+//! Lines and pulses.
 
-use pblink_lx106::esp8266::wifi::AccessPoint;
-use pblink_stm32::settings::{LogLevel, Settings};
 use unicorn_bench::bench::Bench;
-use unicorn_bench::esp_chip::{EspChip, Wire};
+use unicorn_bench::esp_chip::Wire;
 
-fn settings() -> Settings {
-    let mut settings = Settings::built_in();
-    settings.config.id = heapless::String::try_from("bench").expect("short");
-    settings.config.server = heapless::String::try_from("192.168.0.42").expect("short");
-    settings.config.ssid = heapless::String::try_from("home").expect("short");
-    settings.config.password = heapless::String::try_from("secret password").expect("short");
-    settings.config.report_s = 0;
-    settings.log = LogLevel::Link;
-    settings
-}
-
-fn bench(name: &str) -> Bench {
-    let mut bench = Bench::with_esp_chip(name, &settings());
-    let home = AccessPoint { ssid: "home".into(), password: "secret password".into() };
-    esp(&mut bench).chip.wifi.points.push(home);
-    bench
-}
-
-fn esp(bench: &mut Bench) -> &mut EspChip {
-    bench.world().esp_chip.as_mut().expect("it runs its own code")
-}
+use crate::board::{bench, esp, settings};
 
 /// Texts of all lengths, 1 to 1024 bytes; each names its number where there is room.
 fn text(n: usize) -> String {
@@ -93,7 +70,7 @@ fn print(what: &str, bench: &mut Bench) {
 
 #[test]
 fn ten_thousand_exchanges() {
-    let mut bench = bench("echo");
+    let mut bench = bench("echo", &settings());
     let lines = echo(&mut bench, |bench, _| bench.world().traffic().exchanges >= 10_000);
     let world = bench.world();
     // One reset at start; registers used as the manual wants; no reset of the STM32.
@@ -109,7 +86,7 @@ fn ten_thousand_exchanges() {
 /// has nothing else to see them by. It missed one of 93 µs.
 #[test]
 fn every_pulse_of_ack_is_100_us_long() {
-    let mut bench = bench("echo");
+    let mut bench = bench("echo", &settings());
     esp(&mut bench).handshake = Some(Vec::new());
     echo(&mut bench, |_, sent| sent >= 64);
     let edges = esp(&mut bench).handshake.take().expect("they were wanted");

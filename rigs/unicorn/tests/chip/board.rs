@@ -1,0 +1,41 @@
+//! A board whose ESP8266 runs its own machine code, for tests.
+
+use pblink_lx106::esp8266::wifi::AccessPoint;
+use pblink_stm32::settings::{LogLevel, Settings};
+use unicorn_bench::bench::Bench;
+use unicorn_bench::esp_chip::EspChip;
+
+pub const PASSWORD: &str = "secret password";
+
+/// Settings that name a server by its address.
+pub fn settings() -> Settings {
+    with_server("192.168.0.42")
+}
+
+/// Settings with this server.
+pub fn with_server(server: &str) -> Settings {
+    let mut settings = Settings::built_in();
+    settings.config.id = heapless::String::try_from("bench").expect("short");
+    settings.config.server = heapless::String::try_from(server).expect("short");
+    settings.config.ssid = heapless::String::try_from("home").expect("short");
+    settings.config.password = heapless::String::try_from(PASSWORD).expect("short");
+    settings.config.report_s = 0;
+    settings.log = LogLevel::Link;
+    settings
+}
+
+/// A network of this name, and whether it is protected.
+pub fn network(ssid: &str, password: &str) -> AccessPoint {
+    AccessPoint { ssid: ssid.into(), password: password.into() }
+}
+
+/// A board with this program in the reach of its network.
+pub fn bench(name: &str, settings: &Settings) -> Bench {
+    let mut bench = Bench::with_esp_chip(name, settings);
+    esp(&mut bench).chip.wifi.points.push(network("home", PASSWORD));
+    bench
+}
+
+pub fn esp(bench: &mut Bench) -> &mut EspChip {
+    bench.world().esp_chip.as_mut().expect("it runs its own code")
+}

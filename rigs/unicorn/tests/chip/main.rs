@@ -1,0 +1,6 @@
+//! Both boards' machine code, pin by pin, in lock step: the STM32's release image and the ESP8266's program as it is
+//! linked for the chip. Build them first: `firmware-stm32/build.sh` and `firmware-esp8266/build.sh sdk`.
+
+mod board;
+mod network;
+mod wires;
