@@ -9,6 +9,11 @@ const RESERVED: u64 = 192;
 /// The least that is left for boards, whatever the limit is.
 const LEAST: u64 = 16;
 
+/// Returns the number of descriptors that this process, and what it starts, may have; `None`: no limit.
+pub(crate) fn soft() -> Option<u64> {
+    getrlimit(Resource::Nofile).current
+}
+
 /// Raises the number of descriptors that this process may have to the highest that it may give itself, and returns
 /// it.
 pub(crate) fn raise() -> u64 {

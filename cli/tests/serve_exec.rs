@@ -57,6 +57,23 @@ fn a_program_answers_its_board_and_its_stderr_is_reported() {
 }
 
 #[test]
+fn a_program_gets_the_descriptors_that_the_server_was_started_with() {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+
+    // More than any test here needs, and less than the server gives itself.
+    let Rlimit { maximum, .. } = getrlimit(Resource::Nofile);
+    let few = maximum.map_or(500, |most| most.min(500));
+    setrlimit(Resource::Nofile, Rlimit { current: Some(few), maximum }).unwrap();
+    let serve = Serve::start(&["--any-client", "--exec", "read -r l; ulimit -S -n; cat"]);
+    let mut board = Board::connect(&serve.address, "1");
+    board.say("00x");
+    board.expect(&format!("00{few}"));
+    board.say("00");
+    serve.signal("-TERM");
+    assert_eq!(serve.end().0, Some(0));
+}
+
+#[test]
 fn stderr_without_end_is_bounded() {
     let text = "i=0; while [ $i -lt 3000 ]; do i=$((i+1)); echo \"noise $i\" >&2; done; cat";
     let serve = Serve::start(&["--any-client", "--exec", text]);

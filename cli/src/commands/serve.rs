@@ -156,6 +156,7 @@ async fn serve(args: Args, settings: Settings, global: &Global) -> anyhow::Resul
     let terminal = Terminal::at_start();
     set_level(settings.server.log);
     survive_file_limit()?;
+    let inherited = descriptors::soft();
     let descriptors = descriptors::raise();
     let Station { hub, log, mut consumers, state } = open(&args, &settings, descriptors).await?;
     let control = api::start(&args, &settings, &hub, state.as_deref()).await?;
@@ -165,7 +166,8 @@ async fn serve(args: Args, settings: Settings, global: &Global) -> anyhow::Resul
     let ending = CancellationToken::new();
     // Whoever looks at a terminal has seen enough; a file or a program wants every line.
     let required = !log.is_durable() || !stdout().is_terminal();
-    consumers::complete(&mut consumers, required, control.as_ref().map(ControlServer::address));
+    let address = control.as_ref().map(ControlServer::address);
+    consumers::complete(&mut consumers, required, address, inherited);
     // Known before the first line comes: a line must not pass a consumer that is about to start.
     for consumer in &consumers {
         consumer.register(&log).await;

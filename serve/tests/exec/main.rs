@@ -12,3 +12,5 @@ mod ack;
 mod all;
 mod each;
 mod end;
+mod limits;
+mod several;

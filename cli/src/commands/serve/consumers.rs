@@ -60,13 +60,20 @@ fn of_section(section: &settings::Consumer) -> Consumer {
 }
 
 /// Adds what is known once the server runs. `printing`: lines are kept until they are printed. `control`: address of
-/// the control API, for programs.
-pub(super) fn complete(consumers: &mut [Consumer], printing: bool, control: Option<SocketAddr>) {
+/// the control API, for programs. `descriptors`: those that the server was started with, which programs get.
+pub(super) fn complete(
+    consumers: &mut [Consumer],
+    printing: bool,
+    control: Option<SocketAddr>,
+    descriptors: Option<u64>,
+) {
     for consumer in consumers {
         match &mut consumer.kind {
             Kind::App(App::Echo) => {}
             Kind::App(App::Print | App::Demo) => consumer.required &= printing,
-            Kind::Exec(exec) => exec.server = control.map(url),
+            Kind::Exec(exec) => {
+                (exec.server, exec.descriptors) = (control.map(url), descriptors);
+            }
         }
     }
 }

@@ -41,6 +41,8 @@ pub(super) struct Launch {
     pub(super) log: String,
     /// URL of the control API.
     pub(super) server: Option<String>,
+    /// Its soft limit of descriptors, unless that is the server's.
+    pub(super) descriptors: Option<u64>,
     /// The longest line that it may print, in bytes.
     pub(super) max_line: usize,
     /// See [`Pace`](super::Pace).
@@ -110,7 +112,12 @@ impl Launch {
     pub(super) fn start(&self, client: Option<&str>) -> io::Result<(Input, Mouth)> {
         let (reader, writer) = io::pipe()?;
         let mut command = Command::new("sh");
-        command.arg("-c").arg(&self.command).process_group(0).kill_on_drop(true);
+        // Between fork and exec only unsafe code could do it; the shell has to be there anyway.
+        let text = match self.descriptors {
+            Some(most) => format!("ulimit -S -n {most} 2>/dev/null\n{}", self.command),
+            None => self.command.clone(),
+        };
+        command.arg("-c").arg(text).process_group(0).kill_on_drop(true);
         command.stdin(reader).stdout(Stdio::piped()).stderr(Stdio::piped());
         command.env("PBLINK_CONSUMER", &*self.consumer).env("PBLINK_LOG_NAME", &self.log);
         match client {

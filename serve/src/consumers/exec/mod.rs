@@ -30,7 +30,7 @@ use child::Launch;
 use output::Printed;
 use trouble::Trouble;
 
-/// Programs of one consumer that run at a time: further clients wait.
+/// Programs of one consumer that run at a time, unless it is told otherwise.
 const CHILDREN: usize = 1000;
 
 /// Lines that a program may have printed since its last acknowledgement: as many as a client's outbox takes.
@@ -62,6 +62,11 @@ pub struct Exec {
     pub ack: bool,
     /// URL of the control API, for the program's environment.
     pub server: Option<String>,
+    /// Programs of this consumer that run at a time, if each client has one: further clients wait. Default 1000.
+    pub most: usize,
+    /// Descriptors that the program may have by itself, if the server has given itself more than it was started with:
+    /// programs that use `select`, or close each descriptor that they may have, would not bear that.
+    pub descriptors: Option<u64>,
     /// The times of its life.
     pub pace: Pace,
 }
@@ -97,7 +102,15 @@ impl Exec {
     /// Returns a program for each client, with the default times.
     pub fn new(command: impl Into<String>) -> Self {
         let command = command.into();
-        Self { command, all: false, ack: false, server: None, pace: Pace::default() }
+        Self {
+            command,
+            all: false,
+            ack: false,
+            server: None,
+            most: CHILDREN,
+            descriptors: None,
+            pace: Pace::default(),
+        }
     }
 }
 
@@ -130,10 +143,11 @@ pub(super) async fn run(
         consumer: consumer.name.as_str().into(),
         log: log.name().to_string(),
         server: exec.server.clone(),
+        descriptors: exec.descriptors,
         max_line: if exec.all { MAX_JSON } else { MAX_TEXT.max(ACK_BYTES) },
         pace: exec.pace.clone(),
     };
-    let children = Semaphore::new(CHILDREN);
+    let children = Semaphore::new(exec.most);
     let shop = Arc::new(Shop { launch, ack: exec.ack, log: log.clone(), children });
     if exec.all {
         all::run(hub, shop, consumer, ending).await;
