@@ -1,14 +1,20 @@
 //! Where a running server is, for the verbs that speak to it.
 
+use std::fmt::Display;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use pblink_serve::control::{Client, ClientError, ServerAnswer, Token};
 
 use crate::exit::{Exit, Failed};
+use crate::output::diagnostics::say;
 use crate::settings::Settings;
 
 /// The variable with the token of the control API.
 pub(crate) const TOKEN_ENV: &str = "PBLINK_TOKEN";
+
+/// Time after which it is said what is waited for.
+const SILENCE: Duration = Duration::from_secs(1);
 
 /// Flags of the verbs that speak to a running server.
 #[derive(Debug, Clone, clap::Args)]
@@ -55,7 +61,7 @@ impl ServerArgs {
         };
         let token = self.token(settings.as_ref())?;
         let given = token.is_some();
-        let (client, server) = match Client::connect_with(&url, token).await {
+        let (client, server) = match patiently(&url, Client::connect_with(&url, token)).await {
             Ok(connected) => connected,
             Err(error) => return Ok(Err(error)),
         };
@@ -82,6 +88,16 @@ impl ServerArgs {
         // The server may not have made it yet, or it is one for another user: it is then missed where it is needed.
         Ok(settings.and_then(Settings::token_path).and_then(|path| Token::read(&path).ok()))
     }
+}
+
+/// Waits for an answer of the server, and says so if it does not come at once.
+pub(crate) async fn patiently<T>(url: impl Display, answer: impl Future<Output = T>) -> T {
+    let mut answer = std::pin::pin!(answer);
+    if let Ok(answer) = tokio::time::timeout(SILENCE, &mut answer).await {
+        return answer;
+    }
+    say(format_args!("waiting for the server at {url} to answer"));
+    answer.await
 }
 
 /// Returns what a user can do about an error.

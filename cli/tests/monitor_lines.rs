@@ -75,6 +75,16 @@ fn a_line_is_sent_after_a_question() {
     assert_eq!(without.writing(), None, "there is no way to send");
 }
 
+#[test]
+fn whoever_may_not_send_is_told_why() {
+    let mut model = model().with_refusal(Some("a token is needed".to_owned()));
+    press(&mut model, "m");
+    assert_eq!(model.writing(), None);
+    assert!(shown(&model).contains("a token is needed"), "{}", shown(&model));
+    press(&mut model, "\n");
+    assert_eq!(model.wants_lines_of(), Some("1"), "reading is free");
+}
+
 /// Pages that a test has laid out, and the places that were asked for.
 struct Pages {
     pages: Mutex<Vec<Result<Passage, String>>>,

@@ -5,10 +5,12 @@
 mod process;
 
 use std::fs::{File, OpenOptions};
-use std::io::{Read, Write};
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
+use process::Serve;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 use rustix::termios::{LocalModes, OptionalActions, Winsize, tcgetattr, tcsetattr, tcsetwinsize};
@@ -50,6 +52,12 @@ impl Terminal {
             .stderr(open())
             .env_remove("NO_COLOR");
         command.current_dir(pblink.get_current_dir().unwrap());
+        for (name, value) in pblink.get_envs() {
+            match value {
+                Some(value) => command.env(name, value),
+                None => command.env_remove(name),
+            };
+        }
         match term {
             Some(term) => command.env("TERM", term),
             None => command.env_remove("TERM"),
@@ -159,6 +167,35 @@ fn a_terminal_that_is_closed_ends_the_monitor_cleanly() {
     assert_eq!(terminal.close().code(), Some(0));
     server.press("\x03");
     assert_eq!(server.end().0.code(), Some(0));
+}
+
+#[test]
+fn a_monitor_shows_the_lines_of_a_link_and_sends_it_one() {
+    let mut server =
+        Serve::start(&["--client", "1", "--timeout", "60s", "--control", "127.0.0.1:0"]);
+    let mut said = BufReader::new(server.child.stderr.take().unwrap());
+    let url = format!("http://{}", process::control_address(&mut said));
+    let mut board = TcpStream::connect(&server.address).unwrap();
+    board.set_read_timeout(Some(LIMIT)).unwrap();
+    board.write_all(b"1\n\n00before\n").unwrap();
+    server.wait_for("line_in");
+    let mut terminal = Terminal::run(Some("xterm"), &["monitor", "--url", &url]);
+    terminal.expect("Outages");
+    terminal.expect("before");
+    // The list has it as the last line; the page has it among those that pass.
+    terminal.press("\rl");
+    terminal.expect("before");
+    board.write_all(b"01after\n").unwrap();
+    terminal.expect("after");
+    terminal.press("mlamp\r");
+    terminal.expect("Send");
+    terminal.press("y");
+    let mut lines = BufReader::new(board.try_clone().unwrap()).lines().map(Result::unwrap);
+    lines.find(|line| line == "00lamp").unwrap();
+    board.write_all(b"00\n").unwrap();
+    terminal.expect("acknowledged");
+    terminal.press("q");
+    assert_eq!(terminal.end().0.code(), Some(0));
 }
 
 #[test]

@@ -253,9 +253,15 @@ fn tail_prints_what_is_there_and_what_comes() {
     attic.say("00cold");
     rig.serve.wait_for("line_in");
     rig.serve.wait_for("line_in");
-    let (code, out, err) = rig.run(&["tail", "--since", "1h", "--no-follow"]);
+    let (code, out, err) = rig.run(&["tail", "--since", "1h", "--no-follow", "--utc"]);
     assert_eq!((code, out.lines().count()), (Some(0), 2), "{out}{err}");
     assert!(out.contains("Z kitchen → hot\n"), "{out}");
+    // In a pipe a time is one word with its date, whatever day it is.
+    let mut local = rig.verb(&["tail", "--since", "1h", "--no-follow"]);
+    let out = local.env("TZ", "XYZ-3").output().unwrap().stdout;
+    let out = String::from_utf8(out).unwrap();
+    let time = out.split(' ').next().unwrap();
+    assert!(time.len() == 25 && time.ends_with("+03:00"), "{out}");
     let (_, out, _) = rig.run(&["tail", "attic", "--no-follow", "--json"]);
     let [line] = &json_lines(&out)[..] else { panic!("{out}") };
     assert_eq!(
@@ -339,7 +345,7 @@ fn outages_and_history_say_what_happened() {
     rig.serve.wait_for("outage_ended");
     again.write_all(b"00hello\n").unwrap();
     rig.serve.wait_for("line_in");
-    let (code, out, _) = rig.run(&["outages", "kitchen"]);
+    let (code, out, _) = rig.run(&["outages", "kitchen", "--utc"]);
     assert_eq!((code, out.lines().count()), (Some(0), 1), "{out}");
     assert!(out.contains("Z kitchen: lasted ") && out.contains("closed by the client"), "{out}");
     let (_, out, _) = rig.run(&["outages", "--json"]);
@@ -392,6 +398,25 @@ fn without_a_server_each_verb_fails_with_code_4_and_says_what_to_do() {
     }
     let wrong = output(&["status", "--url", "https://x"]);
     assert_eq!(wrong.status.code(), Some(2), "{}", stderr(&wrong));
+}
+
+#[test]
+fn a_server_that_does_not_answer_at_once_is_waited_for_and_the_verb_says_so() {
+    for verb in [&["status"][..], &["outages"], &["history", "1"], &["tail", "--no-follow"]] {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let all = [verb, &["--url", &url]].concat();
+        let mut child = pblink(&all).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+        let mut said = BufReader::new(child.stderr.take().unwrap()).lines().map(Result::unwrap);
+        let (connection, _) = listener.accept().unwrap();
+        assert_eq!(
+            said.next().unwrap(),
+            format!("pblink: waiting for the server at {url} to answer")
+        );
+        drop((connection, listener));
+        assert!(said.next().unwrap().contains("no server answers"), "{verb:?}");
+        assert_eq!(child.wait().unwrap().code(), Some(4), "{verb:?}");
+    }
 }
 
 #[test]

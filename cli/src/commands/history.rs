@@ -1,12 +1,13 @@
 //! `pblink history`
 
-use pblink_serve::control::{ClientError, EventQuery, Finding, LinkInfo, Outage, Rfc3339};
+use pblink_serve::control::{ClientError, EventQuery, Finding, LinkInfo, Outage};
 use pblink_server::{Event, EventKind};
 
 use crate::exit::{Exit, Failed};
+use crate::look::TimeArgs;
 use crate::output::{envelope, events, stdout, units};
 use crate::runtime;
-use crate::server::{ServerArgs, to_error};
+use crate::server::{ServerArgs, patiently, to_error};
 
 /// Arguments of `pblink history`.
 #[derive(Debug, clap::Args)]
@@ -17,7 +18,8 @@ Examples:
   pblink history kitchen --json > kitchen.jsonl
 
 One timeline of a link: connects, outages with their causes, reports of the ESP8266, and at the end the counts of lines. \
-With a log on disk it goes on from before the last start of the server. Times are UTC.
+With a log on disk it goes on from before the last start of the server. Times are local, with the date where it is not today, and \
+always with it where standard output is not a terminal.
 
 Exit codes: 0 done, 1 no link has this id, 2 wrong command line, 3 wrong configuration, 4 no server answers.")]
 pub struct Args {
@@ -35,6 +37,9 @@ pub struct Args {
     /// Print JSON, one object per line; the last one is a summary.
     #[arg(long)]
     pub json: bool,
+    /// The times.
+    #[command(flatten)]
+    pub times: TimeArgs,
 }
 
 /// Runs the verb.
@@ -47,12 +52,19 @@ pub fn run(args: Args) -> anyhow::Result<Exit> {
             }
             error => to_error(&error),
         };
-        let link = client.link_info(&args.id).await.map_err(wrong)?;
-        let query =
-            EventQuery { from: Some(&args.since), client: Some(&args.id), ..EventQuery::default() };
-        let events = client.past_events(&query).await.map_err(wrong)?.events;
-        let outages = client.outages(Some(&args.since), Some(&args.id)).await.map_err(wrong)?;
-        timeline(&args, &events, &outages.outages, &link)
+        let (link, events, outages) = patiently(client.url(), async {
+            let link = client.link_info(&args.id).await.map_err(wrong)?;
+            let query = EventQuery {
+                from: Some(&args.since),
+                client: Some(&args.id),
+                ..EventQuery::default()
+            };
+            let events = client.past_events(&query).await.map_err(wrong)?;
+            let outages = client.outages(Some(&args.since), Some(&args.id)).await.map_err(wrong)?;
+            anyhow::Ok((link, events, outages))
+        })
+        .await?;
+        timeline(&args, &events.events, &outages.outages, &link)
     })??;
     stdout::print(text.as_bytes())
 }
@@ -63,6 +75,7 @@ fn timeline(
     outages: &[Outage],
     link: &LinkInfo,
 ) -> anyhow::Result<String> {
+    let zone = args.times.zone_of_lines();
     let mut text = String::new();
     for event in events {
         if args.no_reports && matches!(event.kind, EventKind::Report { .. }) {
@@ -71,7 +84,7 @@ fn timeline(
         if args.json {
             text += &envelope::event(event)?;
         } else {
-            text += &format!("{} {}", Rfc3339(event.at_ms), events::what(&event.kind));
+            text += &format!("{} {}", zone.at(event.at_ms), events::what(&event.kind));
             text += finding(event, outages);
         }
         text.push('\n');

@@ -1,6 +1,7 @@
 //! `pblink monitor`
 
 use std::io::stdout;
+use std::sync::Arc;
 
 use clap::builder::PossibleValuesParser;
 use pblink_serve::control::{Client, ClientError, EventQuery, ServerAnswer};
@@ -9,7 +10,7 @@ use pblink_server::EventKind;
 use crate::exit::{Exit, Failed};
 use crate::global::Global;
 use crate::look::LookArgs;
-use crate::monitor::{self, Options, plain, takes_screens};
+use crate::monitor::{self, Lines, Options, RemoteLines, plain, takes_screens};
 use crate::output::diagnostics::{screen_is_on, warning};
 use crate::runtime;
 use crate::server::{ServerArgs, to_error};
@@ -32,6 +33,9 @@ Without a terminal on stdout, on one that cannot show screens (TERM is dumb or n
 --no-follow, --client and --event, it prints one event per line: what the server still remembers, then what happens. With \
 --since or --no-follow that includes earlier runs of a server whose log is on disk, at most the newest 10,000 events. If no \
 server answers at the start, the exit code is 4; a server that goes away later is waited for.
+
+The page of a link (Enter) shows its lines as they pass, and `m` sends it one, after a question. Sending needs the server's token, \
+which is found by itself where the server is one of the same user.
 
 Exit codes: 0 ended by `q`, a signal, a closed terminal, a reader that has seen enough, or --no-follow, 2 wrong flags, 3 wrong \
 configuration, 4 no server.")]
@@ -78,9 +82,11 @@ async fn watch(args: Args, global: &Global) -> anyhow::Result<Exit> {
             _ = signals.next() => {}
         }
     } else {
-        let (colour, ascii, zone) = (global.color.enabled(true), args.look.ascii, args.look.zone());
+        let (colour, ascii, zone) =
+            (global.color.enabled(true), args.look.ascii, args.look.times.zone());
         screen_is_on(true);
-        let options = Options { colour, ascii, zone, ..Options::default() };
+        let lines: Arc<dyn Lines> = Arc::new(RemoteLines::new(client.clone()));
+        let options = Options { colour, ascii, zone, lines: Some(lines), ..Options::default() };
         monitor::run(client.follow(), options).await?;
     }
     Ok(Exit::Ok)
@@ -95,7 +101,7 @@ impl Args {
 
 /// Prints events, line by line.
 async fn print(args: Args, client: Client, server: ServerAnswer) -> anyhow::Result<()> {
-    let zone = args.look.zone();
+    let zone = args.look.times.zone_of_lines();
     let (only, kinds) = (args.client.clone(), args.events.clone());
     let style =
         plain::Style { json: args.json, zone, client: only, kinds, ..plain::Style::default() };

@@ -1,11 +1,13 @@
 //! `pblink outages`
 
-use pblink_serve::control::{End, Outage, Rfc3339};
+use pblink_serve::control::{End, Outage};
 
 use crate::exit::{Exit, Failed};
+use crate::look::TimeArgs;
+use crate::output::times::Zone;
 use crate::output::{envelope, events, stdout, units};
 use crate::runtime;
-use crate::server::{ServerArgs, to_error};
+use crate::server::{ServerArgs, patiently, to_error};
 
 /// Arguments of `pblink outages`.
 #[derive(Debug, clap::Args)]
@@ -16,7 +18,8 @@ Examples:
   pblink outages --since 2026-03-01T00:00:00Z --csv > march.csv
   pblink outages --json | jq 'select(.lasted_ms > 60000)'
 
-Times are UTC. An outage that lasts has no end; the cause is what the server saw, the layer what is likely down.
+Times are local, with the date where it is not today, and always with it where standard output is not a terminal; JSON and CSV \
+have UTC. An outage that lasts has no end; the cause is what the server saw, the layer what is likely down.
 
 Exit codes: 0 done, also if there was none, 2 wrong command line, 3 wrong configuration, 4 no server answers.")]
 pub struct Args {
@@ -34,6 +37,9 @@ pub struct Args {
     /// Print CSV with a heading.
     #[arg(long)]
     pub csv: bool,
+    /// The times.
+    #[command(flatten)]
+    pub times: TimeArgs,
 }
 
 /// Runs the verb.
@@ -41,10 +47,12 @@ pub fn run(args: Args) -> anyhow::Result<Exit> {
     let outages = runtime::block_on(async {
         let (client, _) = args.server.connect().await?;
         if args.csv {
-            let csv = client.outages_csv(Some(&args.since), args.id.as_deref()).await;
+            let csv = client.outages_csv(Some(&args.since), args.id.as_deref());
+            let csv = patiently(client.url(), csv).await;
             return csv.map_err(|error| wrong(&error));
         }
-        let list = client.outages(Some(&args.since), args.id.as_deref()).await;
+        let list = client.outages(Some(&args.since), args.id.as_deref());
+        let list = patiently(client.url(), list).await;
         text(&args, &list.map_err(|error| wrong(&error))?.outages).map(String::into_bytes)
     })??;
     stdout::print(&outages)
@@ -61,9 +69,10 @@ fn wrong(error: &pblink_serve::control::ClientError) -> anyhow::Error {
 }
 
 fn text(args: &Args, outages: &[Outage]) -> anyhow::Result<String> {
+    let zone = args.times.zone_of_lines();
     let mut text = String::new();
     for outage in outages {
-        text += &if args.json { envelope::outage(outage)? } else { line(outage) };
+        text += &if args.json { envelope::outage(outage)? } else { line(outage, &zone) };
         text.push('\n');
     }
     if outages.is_empty() && !args.json {
@@ -73,7 +82,7 @@ fn text(args: &Args, outages: &[Outage]) -> anyhow::Result<String> {
 }
 
 /// Returns an outage in one line.
-pub(super) fn line(outage: &Outage) -> String {
+fn line(outage: &Outage, zone: &Zone) -> String {
     let lasted = match outage.end {
         End::Open => "lasts".to_owned(),
         End::Reconnected(ms) => format!("lasted {}", units::span(ms)),
@@ -87,7 +96,7 @@ pub(super) fn line(outage: &Outage) -> String {
     };
     format!(
         "{} {}: {lasted} ({cause}{likely})",
-        Rfc3339(outage.began_ms),
+        zone.at(outage.began_ms),
         events::id(&outage.client)
     )
 }

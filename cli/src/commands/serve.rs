@@ -29,6 +29,7 @@ use crate::look::LookArgs;
 use crate::monitor;
 use crate::output::diagnostics::{newline, note, say, screen_is_on, set_level, warning};
 use crate::output::feed::Feed;
+use crate::output::printer::Form;
 use crate::output::stdout::unbuffered;
 use crate::runtime;
 use crate::settings::{Settings, limits};
@@ -180,14 +181,15 @@ async fn serve(args: Args, settings: Settings, global: &Global) -> anyhow::Resul
         let options = monitor::Options {
             colour: global.color.enabled(true),
             ascii: args.look.ascii,
-            zone: args.look.zone(),
+            zone: args.look.times.zone(),
             lines: Some(Arc::new(log.clone())),
             ending: Some("Stop the server?".to_owned()),
             ..monitor::Options::default()
         };
         tokio::spawn(show(hub.clone(), lines, options))
     } else {
-        print(Feed::new(hub.events(), lines, args.json))?
+        let form = Form::new(args.json, &args.look.times);
+        print(Feed::new(hub.events(), lines, form))?
     };
     let mut ended = None;
     let mut failed = None;

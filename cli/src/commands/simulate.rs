@@ -19,10 +19,11 @@ use crate::boards::{self, Board};
 use crate::duration::{self, Unit};
 use crate::exit::{Exit, Failed};
 use crate::global::Global;
+use crate::look::TimeArgs;
 use crate::output::diagnostics::{newline, say};
+use crate::output::envelope;
 use crate::output::events::{self, clean};
-use crate::output::json;
-use crate::output::printer::print_event;
+use crate::output::printer::{Form, print_event};
 use crate::runtime;
 use crate::settings::Settings;
 use crate::settings::limits::{self, Limits};
@@ -84,6 +85,9 @@ pub struct Args {
     /// Print everything as JSON, one object per line; the ledger comes last.
     #[arg(long)]
     pub json: bool,
+    /// The times.
+    #[command(flatten)]
+    pub times: TimeArgs,
 }
 
 /// Of `--every`, in milliseconds.
@@ -99,8 +103,6 @@ const PADDING: Limits = Limits::number(0, 900, 0);
 /// The result of a run.
 #[derive(Debug, Serialize)]
 struct Summary {
-    event: &'static str,
-    id: String,
     /// Lines to the server; what is missing was never acknowledged.
     to_server: Totals,
     /// Lines that the server returned, if it returns lines.
@@ -204,7 +206,7 @@ async fn simulate(args: Args, settings: Settings) -> anyhow::Result<Exit> {
 struct Run {
     id: String,
     count: Option<u64>,
-    json: bool,
+    form: Form,
     written: u64,
     acked: u64,
     returned: Ledger,
@@ -221,7 +223,7 @@ impl Run {
         Self {
             id: client.to_owned(),
             count: args.count,
-            json: args.json,
+            form: Form::new(args.json, &args.times),
             written: 0,
             acked: 0,
             returned: Ledger::default(),
@@ -256,7 +258,7 @@ impl Run {
                     self.seq += 1;
                     let wall = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
                     let at_ms = wall.as_millis() as u64;
-                    let printed = print_event(&Event { seq: self.seq, at_ms, kind }, self.json);
+                    let printed = print_event(&Event { seq: self.seq, at_ms, kind }, &self.form);
                     self.closed |= printed.is_err();
                 }
                 if let live::Event::Down(down) = event {
@@ -271,14 +273,34 @@ impl Run {
     }
 
     fn print(&mut self, text: &str, event: &str, value: serde_json::Value) {
+        let object = match &self.form {
+            Form::Json => {
+                let mut object = serde_json::Map::new();
+                object.insert("value".to_owned(), value);
+                Some(self.wrap(event, object))
+            }
+            Form::Text(_) => None,
+        };
         let mut out = stdout().lock();
-        let printed = if self.json {
-            let object = serde_json::json!({ "event": event, "id": self.id, "value": value });
-            json::line(&object).map_err(Into::into).and_then(|line| writeln!(out, "{line}"))
+        let printed = if let Some(object) = object {
+            object.map_err(Into::into).and_then(|line| writeln!(out, "{line}"))
         } else {
             writeln!(out, "{} {text}", events::id(&self.id))
         };
         self.closed |= printed.and_then(|()| out.flush()).is_err();
+    }
+
+    /// Returns an object of this board as a line; it gets the next number.
+    fn wrap(
+        &mut self,
+        event: &str,
+        mut object: serde_json::Map<String, serde_json::Value>,
+    ) -> serde_json::Result<String> {
+        self.seq += 1;
+        object.insert("seq".to_owned(), self.seq.into());
+        // As programs know it from before the envelope.
+        object.insert("id".to_owned(), self.id.clone().into());
+        envelope::wrap(event, envelope::now_ms(), Some(self.id.clone()), object)
     }
 
     fn is_done(&self, interrupted: bool) -> bool {
@@ -288,7 +310,7 @@ impl Run {
     }
 
     /// Prints the ledger. Returns true if it is clean.
-    fn finish(self, resets: u32) -> bool {
+    fn finish(mut self, resets: u32) -> bool {
         let acked = self.acked.min(self.written);
         let to_server = Totals {
             written: self.written,
@@ -297,17 +319,13 @@ impl Run {
             ..Totals::default()
         };
         let returned = self.returns.then(|| self.returned.totals());
-        let summary = Summary {
-            event: "ledger",
-            id: self.id.clone(),
-            to_server,
-            returned,
-            other_lines: self.others,
-            resets,
-        };
+        let ledger = matches!(self.form, Form::Json).then(|| {
+            let summary = Summary { to_server, returned, other_lines: self.others, resets };
+            envelope::fields(&summary).and_then(|summary| self.wrap("ledger", summary))
+        });
         let mut out = stdout().lock();
-        let _ = if self.json {
-            writeln!(out, "{}", json::line(&summary).unwrap_or_default())
+        let _ = if let Some(ledger) = ledger {
+            writeln!(out, "{}", ledger.unwrap_or_default())
         } else {
             let clean = to_server.missing == 0;
             writeln!(

@@ -6,7 +6,7 @@ use pblink_server::LinkState;
 use crate::exit::Exit;
 use crate::output::{envelope, events, stdout, units};
 use crate::runtime;
-use crate::server::{ServerArgs, to_error};
+use crate::server::{ServerArgs, patiently, to_error};
 
 /// Arguments of `pblink status`.
 #[derive(Debug, clap::Args)]
@@ -36,11 +36,13 @@ pub struct Args {
 pub fn run(args: Args) -> anyhow::Result<Exit> {
     let links = runtime::block_on(async {
         let (client, _) = args.server.connect().await?;
-        let links = match &args.id {
-            Some(id) => client.link_info(id).await.map(|link| vec![link]),
-            None => client.link_infos().await,
-        };
-        links.map_err(|error| to_error(&error))
+        let links = patiently(client.url(), async {
+            match &args.id {
+                Some(id) => client.link_info(id).await.map(|link| vec![link]),
+                None => client.link_infos().await,
+            }
+        });
+        links.await.map_err(|error| to_error(&error))
     })??;
     let mut text = String::new();
     let width = links.iter().map(|link| events::id(&link.status.id).chars().count()).max();

@@ -6,11 +6,12 @@ use std::time::Duration;
 use pblink_serve::control::{Client, ClientError, LinePage, LineQuery};
 
 use crate::exit::{Exit, Failed};
+use crate::look::TimeArgs;
 use crate::output::diagnostics::warning;
 use crate::output::envelope;
 use crate::output::events;
 use crate::runtime;
-use crate::server::{ServerArgs, to_error};
+use crate::server::{ServerArgs, patiently, to_error};
 use crate::signals::{Signal, Signals};
 
 /// Arguments of `pblink tail`.
@@ -24,6 +25,8 @@ Examples:
 
 It reads the server's log and goes on where it was when the server is restarted. Lines that were deleted before they were \
 read are reported. Nothing is acknowledged or moved by it: any number of them may run.
+
+Times are local, with the date where it is not today, and always with it where standard output is not a terminal.
 
 Exit codes: 0 it is done (--no-follow, ctrl-C, nobody reads), 1 standard output cannot be written, 2 wrong command line, \
 3 wrong configuration, 4 no server answers at the start.")]
@@ -41,6 +44,9 @@ pub struct Args {
     /// Print JSON, one object per line.
     #[arg(long)]
     pub json: bool,
+    /// The times.
+    #[command(flatten)]
+    pub times: TimeArgs,
     /// End when all that is there is printed.
     #[arg(long)]
     pub no_follow: bool,
@@ -82,7 +88,14 @@ async fn tail(args: &Args, client: &Client) -> anyhow::Result<Exit> {
     let mut place = Place { after: None, log: None };
     let mut away = false;
     loop {
-        match client.lines(&query(args, &place)).await {
+        let query = query(args, &place);
+        let page = client.lines(&query);
+        // Later ones wait for lines.
+        let page = match query.wait.is_zero() {
+            true => patiently(client.url(), page).await,
+            false => page.await,
+        };
+        match page {
             Ok(page) => {
                 if std::mem::take(&mut away) {
                     warning("the server is reached again");
@@ -145,6 +158,7 @@ async fn oldest(client: &Client) -> Option<u64> {
 
 /// Prints lines; false: nobody reads them.
 fn print(args: &Args, page: &LinePage, out: &mut impl Write) -> anyhow::Result<bool> {
+    let zone = args.times.zone_of_lines();
     let mut text = String::new();
     for line in &page.lines {
         if !args.ids.is_empty() && !args.ids.contains(&line.client) {
@@ -153,7 +167,7 @@ fn print(args: &Args, page: &LinePage, out: &mut impl Write) -> anyhow::Result<b
         if args.json {
             text += &envelope::line(line)?;
         } else {
-            let (time, id) = (events::time(line.at_ms), events::id(&line.client));
+            let (time, id) = (zone.at(line.at_ms), events::id(&line.client));
             text += &format!("{time} {id} → {}", events::clean(&line.text));
         }
         text.push('\n');

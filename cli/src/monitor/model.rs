@@ -57,6 +57,8 @@ pub struct Model {
     only_lines: bool,
     /// True if there are lines to watch, and lines can be sent.
     has_lines: bool,
+    /// Why nobody may send lines, if that is so.
+    refusal: Option<String>,
     rows: usize,
     /// Selected id on Links and Reports: `None` is the first row.
     link_pick: Option<String>,
@@ -93,6 +95,7 @@ impl Model {
             watched: None,
             only_lines: false,
             has_lines: false,
+            refusal: None,
             rows: 20,
             link_pick: None,
             outage_pick: None,
@@ -116,6 +119,12 @@ impl Model {
     #[must_use]
     pub fn with_ascii(self, ascii: bool) -> Self {
         Self { ascii, ..self }
+    }
+
+    /// Takes the reason why nobody may send lines, if there is one.
+    #[must_use]
+    pub fn with_refusal(self, refusal: Option<String>) -> Self {
+        Self { refusal, ..self }
     }
 
     /// Offers the lines of links, if there are any to be had.

@@ -14,15 +14,15 @@ use tokio::time::timeout;
 /// Lines that are kept.
 const KEPT: usize = 500;
 /// Lines of the log, those of other links included, that are looked through for those that passed before.
-const BEFORE: u64 = 1000;
+pub(super) const BEFORE: u64 = 1000;
 /// Lines of one answer.
-const PAGE: usize = 200;
+pub(super) const PAGE: usize = 200;
 /// The longest wait for one.
-const WAIT: Duration = Duration::from_secs(10);
+pub(super) const WAIT: Duration = Duration::from_secs(10);
 /// Pause after an error.
 const PAUSE: Duration = Duration::from_secs(2);
 /// The longest wait for the acknowledgement of a line to a link.
-const ACKNOWLEDGE: Duration = Duration::from_secs(5);
+pub(super) const ACKNOWLEDGE: Duration = Duration::from_secs(5);
 
 /// A line of a link that is watched.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -49,6 +49,11 @@ pub trait Lines: Send + Sync {
 
     /// Puts a line for a client into the log, and waits a little for its acknowledgement. Returns true if it has come.
     fn send(&self, client: String, text: String) -> BoxFuture<'_, Result<bool, String>>;
+
+    /// Returns why nobody may send lines from here, if that is so, and the remedy.
+    fn refusal(&self) -> Option<String> {
+        None
+    }
 }
 
 impl Lines for Log {

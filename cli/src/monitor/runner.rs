@@ -71,6 +71,7 @@ pub async fn run(mut updates: mpsc::Receiver<Update>, options: Options) -> io::R
         .with_zone(options.zone)
         .with_ascii(options.ascii)
         .with_lines(options.lines.is_some())
+        .with_refusal(options.lines.as_ref().and_then(|lines| lines.refusal()))
         .with_ending(options.ending);
     let mut watcher: Option<Watcher> = None;
     let (sent, mut outcomes) = mpsc::channel(8);

@@ -6,17 +6,12 @@ use pblink_protocol::tcp::line::{Escaped, check_id};
 use pblink_server::{Cause, Event, EventKind, Layer, LinkState, Refusal, Report};
 
 use super::cells::width;
+use super::times::Zone;
 use super::units;
 
-/// Formats an event as one readable line: UTC time, then what happened.
-pub fn line(event: &Event) -> String {
-    format!("{} {}", time(event.at_ms), describe(&event.kind))
-}
-
-/// Formats a UTC time of day: `12:34:56Z`.
-pub fn time(at_ms: u64) -> String {
-    let s = at_ms / 1000 % 86400;
-    format!("{:02}:{:02}:{:02}Z", s / 3600, s / 60 % 60, s % 60)
+/// Formats an event as one readable line: its time, then what happened.
+pub fn line(event: &Event, zone: &Zone) -> String {
+    format!("{} {}", zone.at(event.at_ms), describe(&event.kind))
 }
 
 /// Describes an event and its client in one line that is safe to print.
@@ -230,6 +225,6 @@ mod tests {
     fn an_event_is_one_line() {
         let kind = EventKind::Note { id: Some("a\nb".into()), text: "x\ny".into() };
         let event = Event { seq: 1, at_ms: 1_700_000_000_000, kind };
-        assert_eq!(line(&event), r"22:13:20Z a\u{a}b: x�y");
+        assert_eq!(line(&event, &Zone::utc()), r"2023-11-14 22:13:20Z a\u{a}b: x�y");
     }
 }

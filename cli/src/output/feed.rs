@@ -12,7 +12,7 @@ use tokio::sync::mpsc;
 use tokio::time::sleep;
 
 use super::diagnostics::{note, warning};
-use super::printer::{write_event, write_passed};
+use super::printer::{Form, write_event, write_passed};
 
 /// Once this many bytes wait, they are written before more is taken.
 const BATCH: usize = 64 * 1024;
@@ -26,7 +26,7 @@ const SOON: Duration = Duration::from_millis(10);
 pub(crate) struct Feed {
     events: Option<EventStream>,
     lines: Option<mpsc::Receiver<Passed>>,
-    json: bool,
+    form: Form,
 }
 
 /// Something to print.
@@ -36,9 +36,9 @@ enum Item {
 }
 
 impl Feed {
-    /// Merges events until the server stops, and lines until all applications have ended; as JSON if `json`.
-    pub(crate) fn new(events: EventStream, lines: mpsc::Receiver<Passed>, json: bool) -> Self {
-        Self { events: Some(events), lines: Some(lines), json }
+    /// Merges events until the server stops, and lines until all applications have ended.
+    pub(crate) fn new(events: EventStream, lines: mpsc::Receiver<Passed>, form: Form) -> Self {
+        Self { events: Some(events), lines: Some(lines), form }
     }
 
     /// Prints until there is nothing more to come. What is there at a time is written with one call, and
@@ -91,14 +91,14 @@ impl Feed {
                 if event.kind == EventKind::Stopped {
                     self.events = None;
                 }
-                write_event(&event, self.json, batch)
+                write_event(&event, &self.form, batch)
             }
             Item::Notice(Notice::Lagged(n)) => {
                 warning(format_args!("{n} events were not printed: the output is read too slowly"));
                 Ok(())
             }
             Item::Line(line) => {
-                write_passed(&line, self.json, batch)?;
+                write_passed(&line, &self.form, batch)?;
                 lines.push(line);
                 Ok(())
             }
@@ -215,7 +215,10 @@ mod tests {
         }
         drop(passed);
         let mut out = Vec::new();
-        Feed::new(history.subscribe(), lines, false).print(&mut out).await.unwrap();
+        Feed::new(history.subscribe(), lines, Form::Text(crate::output::times::Zone::utc()))
+            .print(&mut out)
+            .await
+            .unwrap();
         let text = String::from_utf8(out).unwrap();
         assert!((0..3).all(|n| text.contains(&format!("1 ← line {n}\n"))), "{text}");
         assert_eq!(text.lines().count(), 4, "{text}");

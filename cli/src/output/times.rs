@@ -20,11 +20,13 @@ pub struct Zone {
     zone: TimeZone,
     /// `Z`, if it is UTC by choice.
     mark: &'static str,
+    /// Each time stands with its date and offset.
+    dates: bool,
 }
 
 impl Default for Zone {
     fn default() -> Self {
-        Self { zone: TimeZone::UTC, mark: "Z" }
+        Self { zone: TimeZone::UTC, mark: "Z", dates: false }
     }
 }
 
@@ -36,18 +38,35 @@ impl Zone {
 
     /// Returns the zone of this machine: what `TZ` says, else the system's setting, else UTC.
     pub fn local() -> Self {
-        Self { zone: TimeZone::system(), mark: "" }
+        Self { zone: TimeZone::system(), mark: "", dates: false }
     }
 
     /// Returns a zone by its rule in POSIX form, such as `CET-1CEST,M3.5.0,M10.5.0/3`; `None` if it is not a valid
     /// one.
     pub fn posix(rule: &str) -> Option<Self> {
-        Some(Self { zone: TimeZone::posix(rule).ok()?, mark: "" })
+        Some(Self { zone: TimeZone::posix(rule).ok()?, mark: "", dates: false })
+    }
+
+    /// Returns the same zone, each of whose times is shown with its date, as one word that sorts:
+    /// `2026-03-01T12:34:56+01:00`.
+    #[must_use]
+    pub fn with_dates(self, dates: bool) -> Self {
+        Self { dates, ..self }
+    }
+
+    /// Formats a time, in milliseconds since the Unix epoch, as [`time`](Self::time) does at this moment.
+    pub fn at(&self, at_ms: u64) -> String {
+        self.time(at_ms, wall_ms())
     }
 
     /// Formats a time, both in milliseconds since the Unix epoch: `12:34:56` if it is today, `Feb 28 12:34:56`
     /// if it is this year, else `2025-02-28 12:34:56`. In UTC a `Z` follows.
     pub fn time(&self, at_ms: u64, now_ms: u64) -> String {
+        if self.dates {
+            let form =
+                if self.mark.is_empty() { "%Y-%m-%dT%H:%M:%S%:z" } else { "%Y-%m-%dT%H:%M:%SZ" };
+            return self.zoned(at_ms).strftime(form).to_string();
+        }
         let (at, now) = (self.zoned(at_ms), self.zoned(now_ms));
         let (hour, minute, second) = (at.hour(), at.minute(), at.second());
         let time = format!("{hour:02}:{minute:02}:{second:02}{}", self.mark);
@@ -102,5 +121,8 @@ mod tests {
         assert_eq!(zone.time(midnight - 1, midnight), "Mar 01 23:59:59", "its midnight counts");
         assert_eq!(zone.stamp(midnight), "20260302-000000");
         assert_eq!(Zone::posix("nowhere"), None);
+        let zone = zone.with_dates(true);
+        assert_eq!(zone.time(NOON, NOON), "2026-03-01T13:00:00+01:00", "for files");
+        assert_eq!(Zone::utc().with_dates(true).time(summer, 0), "2026-06-29T12:00:00Z");
     }
 }

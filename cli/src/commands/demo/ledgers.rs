@@ -5,6 +5,8 @@ use std::io::{Write, stdout};
 
 use pblink_simulator::{Ledger, Totals, sequence_of};
 
+use crate::output::envelope;
+
 /// The accounts of one board.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Account {
@@ -40,16 +42,20 @@ impl Ledgers {
     }
 
     /// Prints the sums, and each board whose accounts are not clean (all, if there are few).
-    pub(super) fn print(&self, json: bool) {
+    /// With `seq` as JSON, of that number.
+    pub(super) fn print(&self, seq: Option<u64>) {
         let (to_server, to_board) = self.totals();
         let mut out = stdout().lock();
         // Whoever does not want to read the ledger need not.
-        let _ = if json {
+        let _ = if let Some(seq) = seq {
             let ledger = serde_json::json!({
-                "event": "ledger", "boards": self.0.len(), "clean": self.is_clean(),
+                "seq": seq, "boards": self.0.len(), "clean": self.is_clean(),
                 "to_server": to_server, "to_boards": to_board,
             });
-            writeln!(out, "{ledger}")
+            envelope::fields(&ledger)
+                .and_then(|ledger| envelope::wrap("ledger", envelope::now_ms(), None, ledger))
+                .map_err(Into::into)
+                .and_then(|ledger| writeln!(out, "{ledger}"))
         } else {
             self.write_table(&mut out, &to_server, &to_board)
         };

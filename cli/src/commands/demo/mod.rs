@@ -16,7 +16,7 @@ use crate::global::Global;
 use crate::look::LookArgs;
 use crate::monitor::{self, ExtraKey, Options, takes_screens};
 use crate::output::diagnostics::{newline, screen_is_on};
-use crate::output::printer::print_event;
+use crate::output::printer::{Form, print_event};
 use crate::runtime;
 use crate::settings::limits::Limits;
 use crate::signals::{Signal, Signals};
@@ -87,7 +87,7 @@ async fn demo(args: Args, global: &Global) -> anyhow::Result<Exit> {
         let options = Options {
             colour: global.color.enabled(true),
             ascii: args.look.ascii,
-            zone: args.look.zone(),
+            zone: args.look.times.zone(),
             extra: extra_keys(),
             pressed: Some(pressed),
             ..Options::default()
@@ -104,7 +104,8 @@ async fn demo(args: Args, global: &Global) -> anyhow::Result<Exit> {
         shown?;
         None
     } else {
-        let mut printer = tokio::spawn(print(Arc::clone(stage.hub()), args.json));
+        let mut printer =
+            tokio::spawn(print(Arc::clone(stage.hub()), Form::new(args.json, &args.look.times)));
         tokio::select! {
             () = end => Some(printer),
             asked = signals.next() => {
@@ -129,15 +130,16 @@ async fn demo(args: Args, global: &Global) -> anyhow::Result<Exit> {
     if let Some(control) = control {
         control.shutdown().await;
     }
-    ledgers.print(args.json);
+    // The next number after those of the events.
+    ledgers.print(args.json.then(|| stage.hub().history().last() + 1));
     Ok(if ledgers.is_clean() { Exit::Ok } else { Exit::Lines })
 }
 
-async fn print(hub: Arc<Hub>, json: bool) {
+async fn print(hub: Arc<Hub>, form: Form) {
     let mut events = hub.events();
     while let Some(notice) = events.next().await {
         if let Notice::Event(event) = notice
-            && print_event(&event, json).is_err()
+            && print_event(&event, &form).is_err()
         {
             return;
         }

@@ -1,6 +1,6 @@
 //! The effects of the keys.
 
-use super::{LINE, Mode, Model, export};
+use super::{LINE, Mode, Model, Tone, export};
 use crate::monitor::file::Form;
 use crate::monitor::filter::States;
 use crate::monitor::keys::{Action, Key, Tab};
@@ -80,7 +80,9 @@ impl Model {
             }
             Key::Char('l') if self.page.is_some() && self.has_lines => self.only_lines ^= true,
             Key::Char('m') if self.has_lines => {
-                if let Some(client) = self.selected_id() {
+                if let Some(why) = self.refusal.clone() {
+                    self.tell(why, Tone::Warning);
+                } else if let Some(client) = self.selected_id() {
                     self.mode = Mode::Writing { client, text: String::new() };
                 }
             }

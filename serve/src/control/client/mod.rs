@@ -158,6 +158,11 @@ impl Client {
         Self { token: Some(token), ..self }
     }
 
+    /// Returns true if it sends a token: without one it can only read.
+    pub fn has_token(&self) -> bool {
+        self.token.is_some()
+    }
+
     fn new(url: &str) -> Result<Self, ClientError> {
         let invalid = || ClientError::Url(url.to_owned());
         let full = if url.contains("://") { url.to_owned() } else { format!("http://{url}") };
