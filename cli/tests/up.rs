@@ -75,6 +75,32 @@ fn it_stops_at_the_step_that_fails_names_it_and_keeps_its_code() {
 }
 
 #[test]
+fn as_json_the_steps_have_the_envelope_of_all_others_and_nothing_else_is_on_stdout() {
+    let folder = tempfile::tempdir().unwrap();
+    let objects = |out: &str| -> Vec<serde_json::Value> {
+        out.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    };
+    let (code, out, said) = run(folder.path(), &["--dry-run", "--json", "--skip", "build"]);
+    assert_eq!((code, &*said), (Some(0), ""));
+    let plan = objects(&out);
+    assert_eq!(
+        (plan.len(), &plan[0]["v"], &plan[0]["event"]),
+        (5, &1.into(), &"step_planned".into())
+    );
+    assert_eq!((&plan[4]["seq"], &plan[4]["steps"]), (&5.into(), &5.into()));
+    assert_eq!(plan[4]["command"], serde_json::json!(["serve", "--json"]));
+    assert!(plan[0]["time"].as_str().unwrap().ends_with('Z') && plan[0]["at_ms"].is_u64());
+    // `doctor` finds something that is missing, and says so to people.
+    let (code, out, said) = run(folder.path(), &[&only(&["check"])[..], &["--json"]].concat());
+    let steps = objects(&out);
+    assert_eq!(steps.len(), 2, "{out}");
+    assert_eq!((&steps[0]["event"], &steps[0]["step"]), (&"step_began".into(), &"check".into()));
+    assert_eq!(steps[1]["event"], "step_ended");
+    assert_eq!(steps[1]["exit"].as_i64(), code.map(i64::from), "{said}");
+    assert!(said.contains("step 1 of 1"), "{said}");
+}
+
+#[test]
 fn what_cannot_succeed_is_reported_before_the_first_step() {
     let folder = tempfile::tempdir().unwrap();
     for (arguments, code, part) in [

@@ -4,7 +4,9 @@
 //! is done, and a user can do any step by hand.
 
 use std::io::{IsTerminal, stderr, stdin};
+use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
+use std::process::Stdio;
 
 use anyhow::Context;
 use clap::{Parser, ValueEnum};
@@ -16,6 +18,7 @@ use crate::exit::{Exit, Failed};
 use crate::global::Global;
 use crate::hardware::sdk;
 use crate::output::diagnostics::{note, say};
+use crate::output::envelope;
 use crate::output::stdout::print;
 use crate::runtime;
 use crate::settings::{Settings, shell_word};
@@ -70,6 +73,10 @@ pub struct Args {
     /// Do not ask before the ESP8266 is erased.
     #[arg(long)]
     pub yes: bool,
+    /// Print the steps as JSON, one object per line, and then what the server prints; it has no screen then. What other
+    /// steps print goes to standard error.
+    #[arg(long)]
+    pub json: bool,
 }
 
 impl Args {
@@ -121,7 +128,7 @@ impl Step {
             // Reading changes nothing.
             Self::Hold => vec!["config", "pull"],
             Self::Config => vec!["config", "push"],
-            Self::Serve => vec!["serve", "--screen"],
+            Self::Serve => vec!["serve", if args.json { "--json" } else { "--screen" }],
         }
         .into_iter()
         .map(str::to_owned)
@@ -197,9 +204,14 @@ pub fn run(args: Args, global: &Global) -> anyhow::Result<Exit> {
         );
     }
     if args.dry_run {
-        let lines =
-            plan.iter().map(|(step, words)| format!("{:<8} {}\n", step.name(), shown(words)));
-        return print(lines.collect::<String>().as_bytes());
+        let mut text = String::new();
+        for (n, (step, words)) in plan.iter().enumerate() {
+            text += &match args.json {
+                true => report("step_planned", n, &plan, words, None)?,
+                false => format!("{:<8} {}\n", step.name(), shown(words)),
+            };
+        }
+        return print(text.as_bytes());
     }
     foresee(&args, &plan)?;
     runtime::block_on(steps(&args, &plan, global))?
@@ -215,10 +227,20 @@ async fn steps(args: &Args, plan: &[(Step, Vec<String>)], global: &Global) -> an
         {
             say("a server runs already");
             words = vec!["monitor".to_owned(), "--connect".to_owned(), url];
+            words.extend(args.json.then(|| "--json".to_owned()));
         }
         let line = shown(&words);
         say(format_args!("step {} of {count}, {name}: {line}", n + 1));
-        match command(&words, global).await? {
+        if args.json {
+            print(report("step_began", n, plan, &words, None)?.as_bytes())?;
+        }
+        // Results of other steps are for people.
+        let aside = args.json && *step != Step::Serve;
+        let exit = command(&words, aside, global).await?;
+        if args.json {
+            print(report("step_ended", n, plan, &words, Some(exit))?.as_bytes())?;
+        }
+        match exit {
             Exit::Ok => {}
             Exit::Interrupted => return Ok(Exit::Interrupted),
             exit => {
@@ -231,6 +253,23 @@ async fn steps(args: &Args, plan: &[(Step, Vec<String>)], global: &Global) -> an
         }
     }
     Ok(Exit::Ok)
+}
+
+/// Returns what happens to the step of this index, as JSON in a line of its own.
+fn report(
+    event: &str,
+    n: usize,
+    plan: &[(Step, Vec<String>)],
+    words: &[String],
+    exit: Option<Exit>,
+) -> anyhow::Result<String> {
+    let mut fields = serde_json::Map::new();
+    fields.insert("step".to_owned(), plan[n].0.name().into());
+    fields.insert("seq".to_owned(), (n + 1).into());
+    fields.insert("steps".to_owned(), plan.len().into());
+    fields.insert("command".to_owned(), words.into());
+    fields.extend(exit.map(|exit| ("exit".to_owned(), (exit as u8).into())));
+    Ok(envelope::wrap(event, envelope::now_ms(), None, fields)? + "\n")
 }
 
 /// Checks that every step is a valid command line: a wrong flag in the last step is reported before the first one
@@ -290,12 +329,17 @@ async fn server(args: &Args) -> anyhow::Result<Option<String>> {
 }
 
 /// Runs a command line of this program, as a process of its own: so ctrl-C does in a step what it does
-/// in the verb alone.
-async fn command(words: &[String], global: &Global) -> anyhow::Result<Exit> {
+/// in the verb alone. `aside`: its results go to stderr.
+async fn command(words: &[String], aside: bool, global: &Global) -> anyhow::Result<Exit> {
     let program = std::env::current_exe().context("cannot find the file of this program")?;
+    let stdout = match aside {
+        true => stderr().as_fd().try_clone_to_owned()?.into(),
+        false => Stdio::inherit(),
+    };
     let mut child = tokio::process::Command::new(program)
         .args(global.words())
         .args(words)
+        .stdout(stdout)
         .spawn()
         .with_context(|| format!("cannot run `{}`", shown(words)))?;
     let mut signals = Signals::listen()?;
