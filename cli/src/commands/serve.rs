@@ -188,7 +188,7 @@ async fn serve(args: Args, settings: Settings, global: &Global) -> anyhow::Resul
         };
         tokio::spawn(show(hub.clone(), lines, options))
     } else {
-        let form = Form::new(args.json, &args.look.times);
+        let form = Form::new(args.json, args.look.times.zone_of_lines());
         print(Feed::new(hub.events(), lines, form))?
     };
     let mut ended = None;

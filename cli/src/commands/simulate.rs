@@ -223,7 +223,7 @@ impl Run {
         Self {
             id: client.to_owned(),
             count: args.count,
-            form: Form::new(args.json, &args.times),
+            form: Form::new(args.json, args.times.zone_of_lines()),
             written: 0,
             acked: 0,
             returned: Ledger::default(),

@@ -7,7 +7,6 @@ use pblink_server::Event;
 
 use super::times::Zone;
 use super::{envelope, events};
-use crate::look::TimeArgs;
 
 /// Form of what is printed.
 #[derive(Debug, Clone)]
@@ -19,9 +18,9 @@ pub(crate) enum Form {
 }
 
 impl Form {
-    /// Returns the form that flags ask for, for stdout.
-    pub(crate) fn new(json: bool, times: &TimeArgs) -> Self {
-        if json { Self::Json } else { Self::Text(times.zone_of_lines()) }
+    /// Returns the form that flags ask for; for people, with times in this zone.
+    pub(crate) fn new(json: bool, zone: Zone) -> Self {
+        if json { Self::Json } else { Self::Text(zone) }
     }
 }
 

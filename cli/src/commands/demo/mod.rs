@@ -104,8 +104,10 @@ async fn demo(args: Args, global: &Global) -> anyhow::Result<Exit> {
         shown?;
         None
     } else {
-        let mut printer =
-            tokio::spawn(print(Arc::clone(stage.hub()), Form::new(args.json, &args.look.times)));
+        let mut printer = tokio::spawn(print(
+            Arc::clone(stage.hub()),
+            Form::new(args.json, args.look.times.zone_of_lines()),
+        ));
         tokio::select! {
             () = end => Some(printer),
             asked = signals.next() => {
