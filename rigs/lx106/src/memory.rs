@@ -96,6 +96,11 @@ impl Memory {
         self.flash_off = !on;
     }
 
+    /// Returns true unless the flash is being erased or written.
+    pub fn flash_is_on(&self) -> bool {
+        !self.flash_off
+    }
+
     /// Copies bytes in, whatever the kind of the memory. Returns false if there is none.
     pub fn load(&mut self, address: u32, bytes: &[u8]) -> bool {
         match self.bytes_mut(address, bytes.len() as u32) {

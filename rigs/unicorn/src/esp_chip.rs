@@ -67,6 +67,19 @@ pub struct Edge {
     pub at: f64,
 }
 
+/// Wires that something else holds: a short, a broken cable.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Stuck {
+    /// The clock is held low.
+    pub scl: bool,
+    /// The data line is held low.
+    pub sda: bool,
+    /// The level of `syn` that the ESP8266 sees.
+    pub syn: Option<bool>,
+    /// The level of `ack` that the STM32 sees.
+    pub ack: Option<bool>,
+}
+
 /// The chip, its wires and its network.
 pub struct EspChip {
     /// The chip.
@@ -74,6 +87,7 @@ pub struct EspChip {
     /// The slave's side of the I2C bus.
     pub bus: Bus,
     in_reset: bool,
+    syn: bool,
     ack: bool,
     /// Edges of the handshake, if they are wanted.
     pub handshake: Option<Vec<Edge>>,
@@ -89,6 +103,8 @@ pub struct EspChip {
     pub segment: usize,
     /// The traffic on the wires.
     pub traffic: Traffic,
+    /// Wires that something else holds.
+    pub stuck: Stuck,
     /// Reset the chip at this edge of SCL, counted from now on.
     pub reset_at_edge: Option<u64>,
     /// Edges of SCL so far.
@@ -119,6 +135,7 @@ impl EspChip {
             chip,
             bus: Bus::default(),
             in_reset: false,
+            syn: true,
             ack: true,
             handshake: None,
             connection: None,
@@ -128,6 +145,7 @@ impl EspChip {
             silent: false,
             segment: 1460,
             traffic: Traffic::default(),
+            stuck: Stuck::default(),
             reset_at_edge: None,
             edges: 0,
         }
@@ -152,10 +170,10 @@ impl EspChip {
             }
         }
         let syn = stm32.syn();
-        if syn != self.chip.pins.outside(SYN) {
+        if syn != std::mem::replace(&mut self.syn, syn) {
             self.note(Wire::Syn, syn, (stm32.cycles * RATIO) as f64 / MHZ as f64);
         }
-        self.chip.pins.set_outside(SYN, syn);
+        self.chip.pins.set_outside(SYN, self.stuck.syn.unwrap_or(syn));
     }
 
     fn note(&mut self, wire: Wire, level: bool, at: f64) {
@@ -230,8 +248,8 @@ impl EspChip {
         self.bus.poll(&mut stm32.i2c, now);
         loop {
             self.chip.pins.touched = false;
-            self.chip.pins.set_outside(SCL, !self.bus.holds_scl);
-            self.chip.pins.set_outside(SDA, !self.bus.holds_sda);
+            self.chip.pins.set_outside(SCL, !(self.bus.holds_scl || self.stuck.scl));
+            self.chip.pins.set_outside(SDA, !(self.bus.holds_sda || self.stuck.sda));
             let levels = (self.chip.pins.level(SCL), self.chip.pins.level(SDA));
             let before = (self.bus.holds_scl, self.bus.holds_sda, self.bus.levels());
             if levels.0 != before.2.0 {
@@ -247,7 +265,8 @@ impl EspChip {
                 break;
             }
         }
-        let ack = self.chip.pins.level(ACK);
+        self.chip.pins.set_outside(SYN, self.stuck.syn.unwrap_or(self.syn));
+        let ack = self.stuck.ack.unwrap_or(self.chip.pins.level(ACK));
         if ack != self.ack {
             self.ack = ack;
             stm32.set_ack(ack);

@@ -111,8 +111,8 @@ pub struct Esp8266 {
     busy: Option<u64>,
     /// Free memory as the SDK reports it, in bytes.
     pub heap: u32,
-    /// Restarts by the program itself.
-    pub restarts: u32,
+    /// Interrupts that came while the flash was being written.
+    pub interrupts_without_flash: u32,
     elf: Elf,
 }
 
@@ -136,7 +136,7 @@ impl Esp8266 {
             doing: Doing::Idle,
             busy: None,
             heap: 26_000,
-            restarts: 0,
+            interrupts_without_flash: 0,
             elf,
         };
         for list in [&rom::FUNCTIONS[..], &sdk::FUNCTIONS, &wifi::FUNCTIONS, &tcp::FUNCTIONS] {
@@ -341,6 +341,7 @@ impl Esp8266 {
 
     fn interrupt(&mut self) -> Result<(), Fault> {
         let Some((handler, argument)) = self.sdk.isr else { return Ok(()) };
+        self.interrupts_without_flash += u32::from(!self.core.memory.flash_is_on());
         let core = &mut self.core;
         let running = matches!(self.doing, Doing::Running);
         let saved = Saved { a: core.a, pc: core.pc, sar: core.sar, ps: core.ps, running };
@@ -383,6 +384,11 @@ impl Esp8266 {
             Work::Tcp(due) => self.tcp_due(due)?,
         }
         Ok(())
+    }
+
+    /// Returns true while the flash is being erased or written.
+    pub fn is_writing(&self) -> bool {
+        !self.core.memory.flash_is_on()
     }
 
     /// Returns what was printed on the console.

@@ -27,9 +27,9 @@ pub(super) const FUNCTIONS: [(&str, Function); 11] = [
         }
         chip.wifi.remembered = Some(station);
         chip.wifi.writes += 1;
-        // Three sectors, of which the SDK erases one. The result is in place when it returns.
+        // The result is in place when it returns.
         chip.core.a[2] = 1;
-        Ok(Done::Writing(60_000 * MHZ))
+        Ok(Done::Writing(chip.wifi.write * MHZ))
     }),
     ("wifi_station_set_config_current", |chip| {
         chip.wifi.current = station(chip)?;
@@ -40,7 +40,7 @@ pub(super) const FUNCTIONS: [(&str, Function); 11] = [
     ("wifi_station_get_auto_connect", |chip| Ok(Done::Value(chip.wifi.auto_connect.into()))),
     ("wifi_station_set_auto_connect", |chip| {
         chip.wifi.auto_connect = chip.argument(0) & 0xff != 0;
-        Ok(Done::Writing(60_000 * MHZ))
+        Ok(Done::Writing(chip.wifi.write * MHZ))
     }),
     ("wifi_station_set_reconnect_policy", |chip| {
         chip.wifi.reconnects = chip.argument(0) & 0xff != 0;
@@ -158,6 +158,8 @@ pub struct Wifi {
     pub join: u64,
     /// Time until a DHCP server answers, in µs; `None` if none does.
     pub dhcp: Option<u64>,
+    /// Time to write to the flash, in µs: a sector is erased, and nothing can be read meanwhile.
+    pub write: u64,
     /// The network that the chip remembers in its flash.
     pub remembered: Option<Station>,
     /// Times that the remembered network was written.
@@ -178,6 +180,7 @@ impl Default for Wifi {
             points: Vec::new(),
             join: 1_500_000,
             dhcp: Some(500_000),
+            write: 60_000,
             remembered: None,
             writes: 0,
             joined: None,
@@ -202,6 +205,7 @@ impl Wifi {
             points: old.points,
             join: old.join,
             dhcp: old.dhcp,
+            write: old.write,
             remembered: old.remembered,
             writes: old.writes,
             auto_connect: old.auto_connect,

@@ -2,5 +2,6 @@
 //! linked for the chip. Build them first: `firmware-stm32/build.sh` and `firmware-esp8266/build.sh sdk`.
 
 mod board;
+mod faults;
 mod network;
 mod wires;
