@@ -207,6 +207,7 @@ fn without_a_terminal_nothing_is_asked_and_nothing_erased() {
     let before = board.flash();
     let output = run(&board, &files, &["--before", "no-reset", "--no-erase"]);
     assert!(output.status.success(), "{}", stderr(&output));
+    assert!(stderr(&output).contains("tap RESET once"), "{}", stderr(&output));
     assert!(board.flash()[..0x10000] != before[..0x10000]);
     assert!(board.flash()[0x80000..] == before[0x80000..]);
 }

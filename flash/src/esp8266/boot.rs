@@ -139,6 +139,12 @@ impl<P: Port> Loader<P> {
         if !boot.lines.is_empty() || boot.garbled {
             progress.end();
         }
+        if !self.wires {
+            progress.note(
+                "tap RESET once, with FLASH let go: the chip remembers from its last reset that GPIO0 was low, and a \
+                 restart by itself would end in the loader",
+            );
+        }
         Ok(boot)
     }
 

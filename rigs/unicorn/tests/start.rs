@@ -25,6 +25,8 @@ fn comes_up(name: &str, left: Left) {
     assert_eq!(world.esp.traffic.resets, 1, "{left:?}: {}", world.console());
     assert_eq!((world.chip.i2c.misuse, world.chip.unclocked), (0, 0));
     assert!(!world.chip.usb_lives(), "{left:?}: USB is switched off");
+    // DBGMCU_APB1_FZ: a core that a debugger has halted is not reset.
+    assert!(world.chip.read(0xe004_2008) & 1 << 12 != 0, "the watchdog bites in a debugger");
 }
 
 #[test]
