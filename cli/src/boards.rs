@@ -100,7 +100,7 @@ pub fn event(id: &str, event: &Event, was_down: Option<Layer>) -> Option<EventKi
         Event::Pair(PairEvent::PowerCycled) => {
             board(Layer::Coprocessor, false, "lost power".to_owned())
         }
-        Event::Pair(_) | Event::Here => None,
+        Event::Pair(_) | Event::Here | Event::Failed(_) => None,
     }
 }
 

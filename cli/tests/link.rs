@@ -177,6 +177,90 @@ fn whoever_reads_the_first_lines_only_ends_the_program() {
     }
 }
 
+/// Returns the first thing that a board says about its server.
+fn complaint(server: &str, client: &str) -> String {
+    let args = ["simulate", "--server", server, "--client", client, "--json"];
+    let mut child = pblink(&args).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+    let lines = BufReader::new(child.stdout.take().unwrap()).lines().map(Result::unwrap);
+    let mut events = lines.map(|line| serde_json::from_str::<serde_json::Value>(&line).unwrap());
+    let found = events.find(|event| event["event"] == "board" && event["layer"] == "server");
+    child.kill().unwrap();
+    child.wait().unwrap();
+    found.unwrap()["detail"].as_str().unwrap().to_owned()
+}
+
+#[test]
+fn a_board_says_why_it_does_not_reach_its_server() {
+    let closed = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let said = complaint(&closed.to_string(), "1");
+    assert_eq!(
+        said,
+        format!(
+            "cannot reach the server at {closed} (connection refused: nobody listens at this port); retrying"
+        )
+    );
+    let said = complaint("no-such-host.invalid:8123", "1");
+    assert_eq!(
+        said,
+        "cannot reach the server at no-such-host.invalid:8123 (no such name); retrying"
+    );
+    let serve = Serve::start(&["--client", "kitchen"]);
+    let said = complaint(&serve.address, "attic");
+    assert!(said.contains("refuses the id \"attic\" (not in its list of clients"), "{said}");
+    // One that is connected already is refused in the same way.
+    let mut first = TcpStream::connect(&serve.address).unwrap();
+    first.write_all(b"kitchen\n").unwrap();
+    // It answers each keepalive of the server.
+    let alive = std::thread::spawn(move || {
+        while first.read(&mut [0]).is_ok_and(|n| n > 0) && first.write_all(b"\n").is_ok() {}
+    });
+    let said = complaint(&serve.address, "kitchen");
+    assert!(said.contains("or connected already"), "{said}");
+    drop(serve);
+    alive.join().unwrap();
+}
+
+/// Case 7: only what is the same to the last byte is an echo.
+#[test]
+fn a_server_that_sends_lists_of_its_own_is_not_taken_for_one_that_returns_lines() {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap().to_string();
+    // As the published demo's server does: its own numbers, and what it has received last.
+    let server = std::thread::spawn(move || {
+        let (mut stream, _) = listener.accept().unwrap();
+        let mut lines = BufReader::new(stream.try_clone().unwrap()).lines();
+        lines.next().unwrap().unwrap();
+        stream.write_all(b"\n").unwrap();
+        let mut sent = 0;
+        while let Some(Ok(line)) = lines.next() {
+            let Some((id, text)) = line.split_at_checked(2).filter(|(_, text)| !text.is_empty())
+            else {
+                continue;
+            };
+            // Acknowledged, and answered by a list with the same number and another time.
+            let list = text.replacen(", ", ", 1", 1);
+            let answer = format!("{id}\n{sent:02x}{list}\n");
+            sent += 1;
+            if stream.write_all(answer.as_bytes()).is_err() {
+                return;
+            }
+        }
+    });
+    let output = output(&[
+        "simulate", "--server", &address, "--client", "1", "--every", "60", "--count", "10",
+        "--json",
+    ]);
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    let ledger = ledger(&output);
+    assert_eq!(
+        (&ledger["returned"], &ledger["to_server"]["arrived"]),
+        (&serde_json::Value::Null, &10.into())
+    );
+    assert!(ledger["other_lines"].as_u64() > Some(0), "{ledger}");
+    assert_eq!((&ledger["v"], &ledger["client"]), (&1.into(), &"1".into()));
+    server.join().unwrap();
+}
+
 #[test]
 fn lines_that_never_arrived_are_code_5() {
     // A port on which nobody listens: bound, but not accepting.
@@ -195,7 +279,7 @@ fn lines_that_never_arrived_are_code_5() {
 fn wrong_input_is_named_and_nothing_is_started() {
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let taken = taken.local_addr().unwrap().to_string();
-    let cases: [(&[&str], i32, &str); 12] = [
+    let cases: [(&[&str], i32, &str); 14] = [
         (&["serve", "--listen", "kitchen"], 2, "localhost:8123"),
         (&["serve", "--listen", "127.0.0.1:0", "--client", ""], 2, "the id is empty"),
         (&["serve", "--control", "on"], 2, "off"),
@@ -205,6 +289,8 @@ fn wrong_input_is_named_and_nothing_is_started() {
         (&["simulate", "--server", "here", "--client", "1"], 2, "HOST:PORT"),
         (&["simulate", "--server", "127.0.0.1:1", "--client", "a\nb"], 2, "control character"),
         (&["simulate", "--server", "http://pi:1", "--client", "1"], 2, "HOST:PORT"),
+        (&["simulate", "--server", "a b:1", "--client", "1"], 2, "HOST:PORT"),
+        (&["simulate", "--server", "::1:8123", "--client", "1"], 2, "[::1]:8123"),
         (&["simulate", "--timeout", "2 apples"], 2, "a time from 100ms to 1min, such as 2s"),
         (&["demo", "--for", "soon"], 2, "soon"),
         (&["demo", "--for", "banana"], 2, "500ms, 2s or 2min"),

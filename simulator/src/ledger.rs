@@ -1,14 +1,16 @@
 //! Accounts: every line that was written must arrive once, in order.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 
 use serde::Serialize;
 
 /// The accounts of one direction of one link. Lines are known by their numbers, which count up.
 #[derive(Debug, Clone, Default)]
 pub struct Ledger {
-    /// Written and not yet arrived.
-    outstanding: BTreeSet<u64>,
+    /// Written and not yet arrived, in runs of numbers: the first of each, and the one behind its last. So lines that
+    /// are accounted for take no room, nor do those that follow each other.
+    runs: BTreeMap<u64, u64>,
+    missing: u64,
     written: u64,
     arrived: u64,
     duplicated: u64,
@@ -58,12 +60,40 @@ impl Ledger {
     /// Line `number` was written. Numbers count up.
     pub fn wrote(&mut self, number: u64) {
         self.written += 1;
-        self.outstanding.insert(number);
+        let last = self.runs.last_entry();
+        match last {
+            Some(mut run) if *run.get() == number => *run.get_mut() = number + 1,
+            Some(run) if *run.get() > number => return,
+            _ => drop(self.runs.insert(number, number + 1)),
+        }
+        self.missing += 1;
+    }
+
+    /// Takes a number out of those that are outstanding. Returns true if it was one.
+    fn take(&mut self, number: u64) -> bool {
+        let Some((&first, &end)) = self.runs.range(..=number).next_back() else { return false };
+        if number >= end {
+            return false;
+        }
+        self.runs.remove(&first);
+        if first < number {
+            self.runs.insert(first, number);
+        }
+        if number + 1 < end {
+            self.runs.insert(number + 1, end);
+        }
+        self.missing -= 1;
+        true
+    }
+
+    /// Returns the number of runs of outstanding lines: all that it holds, whatever was written.
+    pub fn runs(&self) -> usize {
+        self.runs.len()
     }
 
     /// Line `number` arrived.
     pub fn got(&mut self, number: u64) {
-        if self.outstanding.remove(&number) {
+        if self.take(number) {
             self.arrived += 1;
             if self.newest.is_some_and(|newest| number < newest) {
                 self.reordered += 1;
@@ -83,7 +113,7 @@ impl Ledger {
 
     /// Returns the lines that have not arrived yet, oldest first.
     pub fn outstanding(&self) -> impl Iterator<Item = u64> + '_ {
-        self.outstanding.iter().copied()
+        self.runs.iter().flat_map(|(&first, &end)| first..end)
     }
 
     /// Returns the accounts so far.
@@ -91,7 +121,7 @@ impl Ledger {
         Totals {
             written: self.written,
             arrived: self.arrived,
-            missing: self.outstanding.len() as u64,
+            missing: self.missing,
             duplicated: self.duplicated,
             reordered: self.reordered,
             unknown: self.unknown,
@@ -121,5 +151,46 @@ mod tests {
         assert_eq!((totals.missing, totals.duplicated), (2, 1));
         assert_eq!((totals.reordered, totals.unknown), (1, 1));
         assert!(!totals.is_clean());
+    }
+
+    #[test]
+    fn lines_that_are_accounted_for_take_no_room_nor_do_those_in_a_row() {
+        let mut ledger = Ledger::default();
+        for n in 0..100_000 {
+            ledger.wrote(n);
+            // Five are on their way.
+            if n >= 5 {
+                ledger.got(n - 5);
+            }
+            assert!(ledger.runs() <= 1, "{n}");
+        }
+        assert_eq!(ledger.totals().missing, 5);
+        assert!(ledger.outstanding().eq(99_995..100_000));
+        // None of these ever arrives, as at a server that returns nothing.
+        (100_000..200_000).for_each(|n| ledger.wrote(n));
+        assert_eq!((ledger.runs(), ledger.totals().missing), (1, 100_005));
+        (100_000..100_010).step_by(2).for_each(|n| ledger.got(n));
+        assert_eq!(ledger.runs(), 6, "a run between each two holes");
+    }
+
+    #[test]
+    fn runs_count_as_single_lines_do() {
+        let (mut ledger, mut lines) = (Ledger::default(), std::collections::BTreeSet::new());
+        let (mut dice, mut written) = (1_u64, 0);
+        for _ in 0..20_000 {
+            dice = dice.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+            let throw = dice >> 33;
+            if throw % 2 == 0 {
+                ledger.wrote(written);
+                lines.insert(written);
+                written += 1;
+            } else {
+                let number = written.saturating_sub(throw / 2 % 40);
+                ledger.got(number);
+                lines.remove(&number);
+            }
+            assert_eq!(ledger.totals().missing, lines.len() as u64);
+        }
+        assert!(ledger.outstanding().eq(lines));
     }
 }

@@ -5,12 +5,13 @@
 //! is real: connections that open, close, break, or fall silent when the radio or the ESP8266 does.
 
 use std::future::Future;
+use std::io::ErrorKind;
 use std::pin::Pin;
 use std::time::Instant as StdInstant;
 
 use pblink_protocol::layer::Layer;
 use pblink_protocol::time::Instant;
-use tokio::net::TcpStream;
+use tokio::net::{TcpStream, lookup_host};
 use tokio::sync::mpsc;
 use tokio::time::{Duration, sleep_until, timeout};
 
@@ -35,8 +36,38 @@ pub enum Event {
     Pair(PairEvent),
     /// Another layer is down now, or none.
     Down(Option<Layer>),
+    /// A try to connect has failed; the ESP8266 tries again.
+    Failed(Failure),
     /// The answer to [`Command::Look`]: the pair itself is what there is to see.
     Here,
+}
+
+/// Why a try to connect has failed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Failure {
+    /// No name server knows the host.
+    UnknownName,
+    /// Nobody listens at the port.
+    ClosedPort,
+    /// There is no way to the address.
+    NoRoute,
+    /// Nothing answers.
+    NoAnswer,
+    /// The server has closed the connection before it said a word. A server refuses an id so.
+    Dismissed,
+    /// Something else, in the system's words.
+    Other(String),
+}
+
+impl From<std::io::Error> for Failure {
+    fn from(error: std::io::Error) -> Self {
+        match error.kind() {
+            ErrorKind::ConnectionRefused => Self::ClosedPort,
+            ErrorKind::HostUnreachable | ErrorKind::NetworkUnreachable => Self::NoRoute,
+            ErrorKind::TimedOut => Self::NoAnswer,
+            _ => Self::Other(error.to_string()),
+        }
+    }
 }
 
 /// The clock of a pair: real time since it was made, as the pair counts it.
@@ -64,19 +95,24 @@ impl Clock {
 /// silent rather than closed.
 const GHOST: Duration = Duration::from_secs(60);
 
-type Connecting = Pin<Box<dyn Future<Output = std::io::Result<TcpStream>> + Send>>;
+type Connecting = Pin<Box<dyn Future<Output = Result<TcpStream, Failure>> + Send>>;
 
 enum Socket {
     None,
     Connecting(Connecting),
-    Open(TcpStream),
+    Open {
+        stream: TcpStream,
+        /// The server has said something.
+        greeted: bool,
+    },
 }
 
 /// The reason for which a pair woke up.
 enum Wake {
     Time,
     Command(Option<Command>),
-    Connected(std::io::Result<TcpStream>),
+    Connected(Result<TcpStream, Failure>),
+    Failed(Failure),
     Readable,
     Writable,
 }
@@ -96,6 +132,11 @@ pub async fn run(
     loop {
         pair.advance(clock.now());
         while let Some(command) = pair.next_net_command() {
+            let gives_up = matches!(command, NetCommand::Close { .. });
+            let silent = matches!(socket, Socket::Connecting(_)) && pair.is_on_air();
+            if gives_up && silent && !report(&pair, Event::Failed(Failure::NoAnswer)) {
+                return pair;
+            }
             socket = command_socket(command, socket, &address);
         }
         let mut go_on = true;
@@ -109,9 +150,10 @@ pub async fn run(
         if !go_on {
             return pair;
         }
-        let Wake::Command(command) = wait(&mut pair, clock, &mut socket, &mut commands).await
-        else {
-            continue;
+        let command = match wait(&mut pair, clock, &mut socket, &mut commands).await {
+            Wake::Command(command) => command,
+            Wake::Failed(failure) if !report(&pair, Event::Failed(failure.clone())) => return pair,
+            _ => continue,
         };
         match command {
             Some(Command::Inject(fault)) => pair.inject(fault, clock.now()),
@@ -128,10 +170,8 @@ pub async fn run(
 
 fn command_socket(command: NetCommand, socket: Socket, address: &str) -> Socket {
     match (command, socket) {
-        (NetCommand::Connect, _) => {
-            Socket::Connecting(Box::pin(TcpStream::connect(address.to_owned())))
-        }
-        (NetCommand::Close { heard: false }, Socket::Open(stream)) => {
+        (NetCommand::Connect, _) => Socket::Connecting(Box::pin(connect(address.to_owned()))),
+        (NetCommand::Close { heard: false }, Socket::Open { stream, .. }) => {
             tokio::spawn(timeout(GHOST, haunt(stream)));
             Socket::None
         }
@@ -139,12 +179,24 @@ fn command_socket(command: NetCommand, socket: Socket, address: &str) -> Socket 
     }
 }
 
+async fn connect(address: String) -> Result<TcpStream, Failure> {
+    let addresses = lookup_host(address).await.map_err(|_| Failure::UnknownName)?;
+    let mut failure = Failure::UnknownName;
+    for address in addresses {
+        match TcpStream::connect(address).await {
+            Ok(stream) => return Ok(stream),
+            Err(error) => failure = error.into(),
+        }
+    }
+    Err(failure)
+}
+
 /// Keeps a connection until the server closes it.
 async fn haunt(stream: TcpStream) {
     let mut void = [0; 512];
     while stream.readable().await.is_ok() {
         match stream.try_read(&mut void) {
-            Err(e) if e.kind() == std::io::ErrorKind::WouldBlock => {}
+            Err(e) if e.kind() == ErrorKind::WouldBlock => {}
             Ok(0) | Err(_) => return,
             Ok(_) => {}
         }
@@ -159,7 +211,7 @@ async fn wait(
     commands: &mut mpsc::Receiver<Command>,
 ) -> Wake {
     let on_air = pair.is_on_air();
-    if let Socket::Open(stream) = &*socket
+    if let Socket::Open { stream, .. } = &*socket
         && on_air
         && !pair.outgoing().is_empty()
         && let Ok(n) = stream.try_write(pair.outgoing())
@@ -179,7 +231,7 @@ async fn wait(
             match &mut *socket {
                 // Without a network nothing is heard of the other end, also not that it is gone.
                 Socket::Connecting(connecting) if on_air => Wake::Connected(connecting.await),
-                Socket::Open(stream) if on_air => tokio::select! {
+                Socket::Open { stream, .. } if on_air => tokio::select! {
                     _ = stream.readable() => Wake::Readable,
                     _ = stream.writable(), if unsent => Wake::Writable,
                 },
@@ -199,30 +251,35 @@ async fn wait(
         Wake::Connected(Ok(stream)) => {
             // Lines are small, and their acknowledgements are waited for.
             let _ = stream.set_nodelay(true);
-            *socket = Socket::Open(stream);
+            *socket = Socket::Open { stream, greeted: false };
             pair.net_connected(now);
             Wake::Time
         }
-        Wake::Connected(Err(error)) => {
-            tracing::debug!(id = pair.id(), %error, "cannot connect");
+        Wake::Connected(Err(failure)) => {
+            tracing::debug!(id = pair.id(), ?failure, "cannot connect");
             *socket = Socket::None;
             pair.net_failed(now);
-            Wake::Time
+            Wake::Failed(failure)
         }
         Wake::Readable => {
             let mut bytes = [0; 4096];
-            let Socket::Open(stream) = &*socket else { return Wake::Time };
+            let Socket::Open { stream, greeted } = &mut *socket else { return Wake::Time };
             match stream.try_read(&mut bytes) {
-                Ok(0) => {
-                    *socket = Socket::None;
-                    pair.net_closed(now);
+                Ok(n) if n > 0 => {
+                    *greeted = true;
+                    pair.net_received(&bytes[..n], now);
                 }
-                Ok(n) => pair.net_received(&bytes[..n], now),
-                Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => {}
-                Err(error) => {
-                    tracing::debug!(id = pair.id(), %error, "connection lost");
+                Err(error) if error.kind() == ErrorKind::WouldBlock => {}
+                ended => {
+                    if let Err(error) = ended {
+                        tracing::debug!(id = pair.id(), %error, "connection lost");
+                    }
+                    let greeted = *greeted;
                     *socket = Socket::None;
                     pair.net_closed(now);
+                    if !greeted {
+                        return Wake::Failed(Failure::Dismissed);
+                    }
                 }
             }
             Wake::Time

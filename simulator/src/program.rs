@@ -19,6 +19,8 @@ pub struct ProgramOptions {
     pub padding: usize,
     /// True to read what the server sends. A program that does not read holds the link off.
     pub reads: bool,
+    /// True to remember the last thousand lines, for [`Program::echo_of`].
+    pub remembers: bool,
 }
 
 impl Default for ProgramOptions {
@@ -30,6 +32,7 @@ impl Default for ProgramOptions {
             delivery: Delivery::ORDERED,
             padding: 0,
             reads: true,
+            remembers: false,
         }
     }
 }
@@ -86,9 +89,11 @@ impl Program {
                 let number = self.number;
                 self.number += 1;
                 self.next_at = (self.next_at + self.options.every).max(now);
-                self.written.insert(number, text);
-                if self.written.len() > 1000 {
-                    self.written.pop_first();
+                if self.options.remembers {
+                    self.written.insert(number, text);
+                    if self.written.len() > 1000 {
+                        self.written.pop_first();
+                    }
                 }
                 Some(number)
             }
@@ -100,7 +105,14 @@ impl Program {
         }
     }
 
-    /// Returns the number of the line that `text` is an echo of, among the last thousand.
+    /// Returns the number of lines that it remembers.
+    pub fn remembered(&self) -> usize {
+        self.written.len()
+    }
+
+    /// Returns the number of the line that `text` is an echo of, among the last thousand. Only one that is the same to
+    /// the last byte is an echo: number, time and text. A program that does not
+    /// [remember](ProgramOptions::remembers) its lines knows none.
     pub fn echo_of(&self, text: &str) -> Option<u64> {
         let number = sequence_of(text)?;
         (self.written.get(&number).is_some_and(|line| line == text)).then_some(number)

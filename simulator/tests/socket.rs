@@ -72,4 +72,5 @@ fn lines_that_waited_for_the_socket_are_not_repeated_at_once() {
     let end = now + Duration::from_millis(1_000);
     let sent = live(&mut pair, &mut now, end, true);
     assert_eq!(messages(&sent), ["01", "02", "03", "04"]);
+    assert_eq!(pair.program().remembered(), 0, "nobody asked for it");
 }

@@ -1,13 +1,16 @@
 //! `pblink simulate`
 
+mod tries;
+
 use std::io::{Write, stdout};
 use std::path::PathBuf;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use pblink_protocol::app::AppEvent;
 use pblink_protocol::delivery::Delivery;
 use pblink_protocol::layer::Layer;
 use pblink_protocol::time::Duration as LinkDuration;
-use pblink_server::Event;
+use pblink_server::{Event, EventKind};
 use pblink_simulator::live::{self, Command};
 use pblink_simulator::{Ledger, PairEvent, PairOptions, ProgramOptions, Totals};
 use serde::Serialize;
@@ -24,10 +27,12 @@ use crate::output::diagnostics::{newline, say};
 use crate::output::envelope;
 use crate::output::events::{self, clean};
 use crate::output::printer::{Form, print_event};
+use crate::output::times::wall_ms;
 use crate::runtime;
 use crate::settings::Settings;
 use crate::settings::limits::{self, Limits};
 use crate::signals::{Signal, Signals};
+use tries::Tries;
 
 /// Arguments of `pblink simulate`.
 #[derive(Debug, clap::Args)]
@@ -41,6 +46,9 @@ The server may be `pblink serve` or any other that speaks the link, the publishe
 included. Each line is a list: its number, the board's clock in ms, and a text. The ledger at the \
 end accounts for all of them; if the server returns lines (`pblink serve --app echo`), for the \
 returned ones too.
+
+While it cannot reach the server, it says why and how often: a closed port, an unknown name and a refused id are told apart. \
+ctrl-C, SIGTERM and SIGHUP stop it, after up to 5 s for what is on its way.
 
 Flags override pblink.toml (server.host, server.port, server.timeout_ms, board.id), and that overrides \
 the defaults: 127.0.0.1:8123, 2s, 1.
@@ -130,6 +138,7 @@ async fn simulate(args: Args, settings: Settings) -> anyhow::Result<Exit> {
             delivery: if args.no_wait { Delivery::UNORDERED } else { Delivery::ORDERED },
             padding: args.padding.into(),
             reads: true,
+            remembers: true,
         },
         ..PairOptions::default()
     };
@@ -145,7 +154,7 @@ async fn simulate(args: Args, settings: Settings) -> anyhow::Result<Exit> {
     };
     let board = Board::start(client, &server, timeout_ms, args.report_s, options, report)
         .map_err(|e| Failed::with(Exit::Usage, e.to_string()))?;
-    let mut run = Run::new(client, &args);
+    let mut run = Run::new(&server, client, &args);
     let limit = args.limit.map(|limit| Instant::now() + limit);
     let mut patience: Option<Instant> = None;
     let mut interrupted = false;
@@ -213,13 +222,14 @@ struct Run {
     returns: bool,
     others: u64,
     down: Option<Layer>,
+    tries: Tries,
     seq: u64,
     /// Nobody reads what is printed.
     closed: bool,
 }
 
 impl Run {
-    fn new(client: &str, args: &Args) -> Self {
+    fn new(server: &str, client: &str, args: &Args) -> Self {
         Self {
             id: client.to_owned(),
             count: args.count,
@@ -230,6 +240,7 @@ impl Run {
             returns: false,
             others: 0,
             down: Some(Layer::Coprocessor),
+            tries: Tries::new(server, client),
             seq: 0,
             closed: false,
         }
@@ -253,19 +264,37 @@ impl Run {
                 }
                 self.print(&format!("← {}", clean(line)), "read", serde_json::json!(line));
             }
+            live::Event::Failed(failure) => {
+                if let Some(detail) = self.tries.on_failure(Instant::now(), failure.clone()) {
+                    let id = self.id.clone();
+                    self.print_event(EventKind::Board {
+                        id,
+                        layer: Layer::Server,
+                        up: false,
+                        detail,
+                    });
+                }
+            }
+            // Its reason was said already.
+            live::Event::Pair(PairEvent::App(AppEvent::BadServer)) => {}
             _ => {
                 if let Some(kind) = boards::event(&self.id, &event, self.down) {
-                    self.seq += 1;
-                    let wall = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-                    let at_ms = wall.as_millis() as u64;
-                    let printed = print_event(&Event { seq: self.seq, at_ms, kind }, &self.form);
-                    self.closed |= printed.is_err();
+                    self.print_event(kind);
                 }
                 if let live::Event::Down(down) = event {
                     self.down = down;
+                    if down.is_none() {
+                        self.tries.on_success();
+                    }
                 }
             }
         }
+    }
+
+    fn print_event(&mut self, kind: EventKind) {
+        self.seq += 1;
+        let printed = print_event(&Event { seq: self.seq, at_ms: wall_ms(), kind }, &self.form);
+        self.closed |= printed.is_err();
     }
 
     fn acked(&mut self, acked: u64) {
