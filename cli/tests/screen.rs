@@ -199,6 +199,23 @@ fn a_monitor_shows_the_lines_of_a_link_and_sends_it_one() {
 }
 
 #[test]
+fn the_demo_shows_the_lines_of_a_board_and_sends_it_one_that_its_ledger_does_not_mind() {
+    let mut terminal = Terminal::run(Some("xterm"), &["demo", "--calm", "--boards", "1"]);
+    terminal.expect("Outages");
+    terminal.press("\r");
+    // The board's lines are lists: number, time, and nothing more.
+    terminal.expect("Lines");
+    terminal.expect("\"\"]");
+    terminal.press("mlamp\r");
+    terminal.expect("Send");
+    terminal.press("y");
+    terminal.expect("acknowledged");
+    terminal.press("q");
+    let (status, shown) = terminal.end();
+    assert_eq!(status.code(), Some(0), "{shown}");
+}
+
+#[test]
 fn a_dumb_terminal_gets_lines() {
     for term in [Some("dumb"), Some(""), None] {
         let terminal = Terminal::run(term, &["demo", "--calm", "--for", "1s"]);

@@ -88,6 +88,7 @@ async fn demo(args: Args, global: &Global) -> anyhow::Result<Exit> {
             colour: global.color.enabled(true),
             ascii: args.look.ascii,
             zone: args.look.times.zone(),
+            lines: Some(Arc::new(stage.log().clone())),
             extra: extra_keys(),
             pressed: Some(pressed),
             ..Options::default()

@@ -5,21 +5,32 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use pblink_protocol::time::Duration as LinkDuration;
+use pblink_serve::consumers::{self, App, Consumer, Kind};
+use pblink_serve::control::Source;
 use pblink_serve::hub::Hub;
-use pblink_server::{Connection, Delivery, EventKind, Layer, Server, WriteError};
+use pblink_serve::log::{Keep, Log, Memory, Outgoing};
+use pblink_server::{Delivery, EventKind, Layer, LinkState, Server};
 use pblink_simulator::live::{Command, Event};
-use pblink_simulator::{Fault as BoardFault, Pair, PairEvent, PairOptions, ProgramOptions};
+use pblink_simulator::{
+    Fault as BoardFault, Pair, PairEvent, PairOptions, ProgramOptions, sequence_of,
+};
+use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep, timeout};
+use tokio_util::sync::CancellationToken;
 
 use super::ledgers::{Ledgers, got};
 use crate::boards::{self, Board};
 use crate::exit::{Exit, Failed};
 use crate::output::diagnostics::say;
+use crate::output::times::wall_ms;
 
 /// The link's time-out: the default.
 const TIMEOUT_MS: u32 = 2000;
 /// Between two lines of a board, and two lines to it.
 const EVERY: Duration = Duration::from_millis(1000);
+/// The most that the log keeps of lines that were read: for those who look at them.
+const KEEP: Keep =
+    Keep { age: Duration::from_secs(3600), bytes: 4_000_000, commit_every: Duration::ZERO };
 /// The longest wait for lines that are on their way at the end.
 const PATIENCE: Duration = Duration::from_secs(20);
 
@@ -41,9 +52,8 @@ pub(super) struct Stage {
     ids: Vec<String>,
     boards: Mutex<Vec<Board>>,
     ledgers: Arc<Mutex<Ledgers>>,
-    /// The numbers of the server's lines: the next one of each board, and whether it stands in the
-    /// ledger already because a server that stopped did not take it.
-    numbers: Mutex<Vec<(u64, bool)>>,
+    /// Lines from and to the boards, while one server follows another.
+    log: Log,
     /// Held while the server is down, so that it is stopped once only.
     restart: tokio::sync::Mutex<()>,
     writing: Arc<std::sync::atomic::AtomicBool>,
@@ -62,21 +72,50 @@ impl Stage {
         let server = server.map_err(|e| Failed::with(Exit::Network, e.to_string()))?;
         let address = server.local_addr();
         let timeout = Duration::from_millis(TIMEOUT_MS.into());
+        // Offsets of one demo mean nothing to the next.
+        let id = format!("demo-{}-{}", std::process::id(), wall_ms());
+        let log = Log::open(Memory::new(id), KEEP);
+        let log = log.map_err(|e| Failed::with(Exit::Failure, e.to_string()))?.log;
         let stage = Self {
-            hub: Hub::new(server, timeout, "demo"),
+            hub: Hub::with_log(server.clone(), log.clone(), timeout, "demo"),
+            log,
             address,
             boards: Mutex::default(),
             ledgers: Arc::default(),
-            numbers: Mutex::new(vec![(0, false); ids.len()]),
             restart: tokio::sync::Mutex::default(),
             writing: Arc::new(true.into()),
             ids,
         };
+        stage.read().await;
+        stage.log.attach(server).await;
         for n in 0..boards {
             let board = stage.start_board(n)?;
             lock(&stage.boards).push(board);
         }
         Ok(stage)
+    }
+
+    pub(super) fn log(&self) -> &Log {
+        &self.log
+    }
+
+    /// Starts the server's program, reading: what the boards have sent goes into the ledger.
+    async fn read(&self) {
+        let consumer = Consumer::new(Kind::App(App::Print), true);
+        // A line must not pass before it runs.
+        consumer.register(&self.log).await;
+        let (passed, mut lines) = mpsc::channel(64);
+        let (hub, log) = (Arc::clone(&self.hub), self.log.clone());
+        tokio::spawn(consumers::run(hub, log, vec![consumer], passed, CancellationToken::new()));
+        let ledgers = Arc::clone(&self.ledgers);
+        tokio::spawn(async move {
+            while let Some(line) = lines.recv().await {
+                if let Ok(board) = line.client().parse() {
+                    got(&mut lock(&ledgers).account(board).to_server, line.text());
+                }
+                line.accept();
+            }
+        });
     }
 
     pub(super) fn hub(&self) -> &Arc<Hub> {
@@ -103,13 +142,10 @@ impl Stage {
             .map_err(|e| Failed::with(Exit::Failure, e.to_string()))
     }
 
-    /// Starts the server's program for each client of the present server.
+    /// Starts the server's program, writing, for each board.
     fn start_apps(self: &Arc<Self>) {
-        for (n, id) in self.ids.iter().enumerate() {
-            // Expected clients have a link from the beginning.
-            let Some(connection) = self.hub.server().link(id) else { continue };
-            tokio::spawn(read(Arc::clone(self), n, connection.clone()));
-            tokio::spawn(write(Arc::clone(self), n, connection));
+        for n in 0..self.ids.len() {
+            tokio::spawn(write(Arc::clone(self), n));
         }
     }
 
@@ -143,12 +179,13 @@ impl Stage {
         let note =
             |text: &str| self.hub.record(EventKind::Note { id: None, text: text.to_owned() });
         note("demo: the server stops");
-        let saved = self.hub.stop().await;
+        self.hub.stop().await;
         sleep(length).await;
-        match builder(self.address, &self.ids).restore(saved).bind().await {
+        let sessions = self.log.sessions().await;
+        match builder(self.address, &self.ids).restore_states(sessions).bind().await {
             Ok(server) => {
-                self.hub.replace(server);
-                self.start_apps();
+                self.hub.replace(server.clone());
+                self.log.attach(server).await;
             }
             // Another program took the port meanwhile.
             Err(error) => note(&format!("demo: the server does not start again: {error}")),
@@ -182,6 +219,7 @@ fn builder(address: SocketAddr, ids: &[String]) -> pblink_server::Builder {
     Server::builder()
         .listen(address)
         .timeout(Duration::from_millis(TIMEOUT_MS.into()))
+        .commits(true)
         .expected(ids.iter().map(String::as_str))
 }
 
@@ -199,9 +237,11 @@ impl Watch {
             Event::Pair(PairEvent::Wrote(number)) => {
                 lock(ledgers).account(self.number).to_server.wrote(*number);
             }
-            Event::Pair(PairEvent::Read(line)) => {
+            // A line of another form is one that somebody has sent from the screen.
+            Event::Pair(PairEvent::Read(line)) if sequence_of(line).is_some() => {
                 got(&mut lock(ledgers).account(self.number).to_board, line);
             }
+            Event::Pair(PairEvent::Read(_)) => {}
             _ => {
                 // Starting is not a fault.
                 if self.was_up
@@ -218,43 +258,31 @@ impl Watch {
     }
 }
 
-/// Runs the server's program, reading: ends with its server.
-async fn read(stage: Arc<Stage>, n: usize, connection: Connection) {
-    let mut line = String::new();
-    while connection.read_line_into(&mut line).await.is_ok() {
-        got(&mut lock(&stage.ledgers).account(n as u16 + 1).to_server, &line);
-    }
-}
-
-/// Runs the server's program, writing: ends with its server.
-async fn write(stage: Arc<Stage>, n: usize, connection: Connection) {
+/// Runs the server's program, writing to one board. Each line is in the log, from which whatever server there is sends it;
+/// the next one follows its acknowledgement.
+async fn write(stage: Arc<Stage>, n: usize) {
     let mut timer = tokio::time::interval(EVERY);
     timer.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-    // An application writes to a client that it knows.
-    if connection.wait_up().await.is_err() {
-        return;
-    }
+    let id = &stage.ids[n];
+    let mut number = 0;
     loop {
         timer.tick().await;
-        let (number, entered) = lock(&stage.numbers)[n];
-        // A line that stands in the ledger is owed, also at the end.
-        if !entered && !stage.writing.load(std::sync::atomic::Ordering::Relaxed) {
+        if !stage.writing.load(std::sync::atomic::Ordering::Relaxed) {
             return;
         }
-        if !entered {
-            lock(&stage.ledgers).account(n as u16 + 1).to_board.wrote(number);
-            lock(&stage.numbers)[n].1 = true;
+        // It writes to a board that it knows.
+        if stage.hub.link(id).is_none_or(|link| link.state == LinkState::Waiting) {
+            continue;
         }
-        let line = format!("[{number}, 0, 0]");
-        let result = connection.write(&line, Delivery::ORDERED).await;
-        match result {
-            // "Kept": the saved sessions have it, and the next server delivers it.
-            Ok(()) | Err(WriteError::Kept) => lock(&stage.numbers)[n] = (number + 1, false),
-            Err(_) => return,
-        }
-        if result.is_err() {
+        lock(&stage.ledgers).account(n as u16 + 1).to_board.wrote(number);
+        let (client, text) = (id.as_str().into(), format!("[{number}, 0, 0]").into());
+        let line = Outgoing { client, text, delivery: Delivery::ORDERED };
+        // An error: the demo ends.
+        let Ok(sent) = stage.log.send(vec![line], None).await else { return };
+        if sent.done.await.is_err() {
             return;
         }
+        number += 1;
     }
 }
 
