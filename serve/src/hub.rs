@@ -9,9 +9,10 @@ use pblink_server::{
 };
 use tokio::task::JoinHandle;
 
-use crate::control::{EventStream, History, Outage, ServerInfo, Source};
+use crate::control::{EventStream, History, Outage, RefusedConnection, ServerInfo, Source};
 use crate::log::{ClockStep, EngineError, Log, Past, wall_ms};
 use crate::past::{self, Recalled};
+use crate::refused::LastRefused;
 use crate::times::span_ms;
 
 /// Time that clients have to come back to a new server, before its predecessor's end is no longer the likely reason why
@@ -25,6 +26,8 @@ pub struct Hub {
     server: RwLock<Arc<Server>>,
     /// Refused connections of the servers before this one, in the order of [`Refusal::ALL`].
     refused: Mutex<[u64; Refusal::ALL.len()]>,
+    /// Clients of links that are refused.
+    turned_away: LastRefused,
     log: Option<Log>,
     recalled: Recalled,
     /// Puts the present server's events into the history.
@@ -86,6 +89,7 @@ impl Hub {
             recalled,
             follower: Mutex::default(),
             refused: Mutex::default(),
+            turned_away: LastRefused::default(),
             log,
             listen: server.local_addr(),
             server: RwLock::new(Arc::clone(&server)),
@@ -216,6 +220,8 @@ impl Hub {
             while let Some(notice) = events.recv().await {
                 match notice {
                     pblink_server::Notice::Event(event) => {
+                        let is_link = |id: &str| hub.server().link(id).is_some();
+                        hub.turned_away.on_event(event.at_ms, &event.kind, is_link);
                         hub.add(event.at_ms, event.kind);
                     }
                     pblink_server::Notice::Lost(lost) => {
@@ -259,6 +265,10 @@ impl Source for Hub {
 
     fn log(&self) -> Option<&Log> {
         self.log.as_ref()
+    }
+
+    fn last_refused(&self, id: &str) -> Option<RefusedConnection> {
+        self.turned_away.get(id)
     }
 
     fn refused(&self) -> Vec<(Refusal, u64)> {

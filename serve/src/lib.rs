@@ -11,6 +11,7 @@ pub mod control;
 pub mod hub;
 pub mod log;
 mod past;
+mod refused;
 mod times;
 
 pub use log::Past;

@@ -1,6 +1,6 @@
 //! `pblink status`
 
-use pblink_serve::control::{Likely, LinkInfo, Observed};
+use pblink_serve::control::{Likely, LinkInfo, Observed, RefusedConnection};
 use pblink_server::LinkState;
 
 use crate::exit::Exit;
@@ -67,6 +67,7 @@ fn line(link: &LinkInfo, width: usize) -> String {
     let status = &link.status;
     let state = match link.observed {
         Observed::Up => "up",
+        Observed::Refused => "refused",
         Observed::NeverConnected => "never connected",
         Observed::NoSignal => "no signal",
         Observed::ClosedByOtherSide => "closed by the other side",
@@ -85,6 +86,9 @@ fn line(link: &LinkInfo, width: usize) -> String {
     let since = units::age(status.since_ms);
     let id = events::id(&status.id);
     let mut text = format!("{id:width$}  {state} for {since}{likely}");
+    if let Some(RefusedConnection { reason, peer, .. }) = &link.refused {
+        text += &format!("; the last try, from {}, was refused: {reason}", events::clean(peer));
+    }
     match &link.last_line {
         Some(last) => {
             text += &format!("; {} ago: {}", units::age(last.age_ms), events::clean(last.shown()));

@@ -1,9 +1,9 @@
 //! The answers of the control API about lines, links, consumers and the server.
 
-use pblink_server::{Cause, Delivery, Event, Layer, LinkState, LinkStatus};
+use pblink_server::{Cause, Delivery, Event, Layer, LinkState, LinkStatus, Refusal};
 use serde::{Deserialize, Serialize};
 
-use super::ServerInfo;
+use super::{ServerInfo, Source};
 use crate::log::{Kind, Line, Log, OutboxRow};
 use crate::times::Rfc3339;
 
@@ -82,12 +82,34 @@ pub struct LinkInfo {
     pub status: LinkStatus,
     /// State as the server knows it: it sees TCP only.
     pub observed: Observed,
+    /// The last connection with this id that the server has refused since it admitted one.
+    #[serde(default)]
+    pub refused: Option<RefusedConnection>,
     /// Layer that is likely down: a guess, corrected by what the board reports when it is back.
     pub likely: Option<Likely>,
     /// Lines to the client that it has not acknowledged, those included that are not sent yet.
     pub waiting: u64,
     /// The last line from it.
     pub last_line: Option<LastLine>,
+}
+
+/// A connection that the server has refused.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RefusedConnection {
+    /// The reason.
+    pub reason: Refusal,
+    /// Its address.
+    pub peer: String,
+    /// Time, RFC 3339 in UTC.
+    pub time: String,
+    /// The same in milliseconds since the Unix epoch.
+    pub at_ms: u64,
+}
+
+impl RefusedConnection {
+    pub(crate) fn new(reason: Refusal, peer: String, at_ms: u64) -> Self {
+        Self { reason, peer, time: Rfc3339(at_ms).to_string(), at_ms }
+    }
 }
 
 /// The last line of a client.
@@ -119,6 +141,8 @@ impl LastLine {
 pub enum Observed {
     /// Connected.
     Up,
+    /// Not connected, and its last try was refused.
+    Refused,
     /// Never connected.
     NeverConnected,
     /// Connected, and silent for longer than the time-out.
@@ -155,8 +179,9 @@ pub enum Likely {
 }
 
 impl LinkInfo {
-    /// Returns all about a link that a log and a clock add to its status.
-    pub fn of(status: LinkStatus, log: Option<&Log>, now_ms: u64) -> Self {
+    /// Returns all about a link that its source and a clock add to its status.
+    pub fn of(status: LinkStatus, source: &dyn Source, now_ms: u64) -> Self {
+        let (log, refused) = (source.log(), source.last_refused(&status.id));
         let lines = log.map(|log| log.client(&status.id)).unwrap_or_default();
         let last_line = lines.last.map(|line| LastLine {
             offset: line.offset,
@@ -166,13 +191,15 @@ impl LinkInfo {
             text: line.text.as_deref().map(str::to_owned),
         });
         let (observed, likely) = match status.state {
-            LinkState::Waiting => (Observed::NeverConnected, None),
             LinkState::Up => (Observed::Up, None),
+            // All layers of a board that is refused work.
+            _ if refused.is_some() => (Observed::Refused, None),
+            LinkState::Waiting => (Observed::NeverConnected, None),
             LinkState::Down { layer, cause } => (observed(cause), Some(likely(layer))),
         };
         // Without a log it is the session that has them.
         let waiting = if log.is_some() { lines.waiting as u64 } else { status.unacked };
-        Self { status, observed, likely, waiting, last_line }
+        Self { status, observed, refused, likely, waiting, last_line }
     }
 }
 

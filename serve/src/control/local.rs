@@ -66,9 +66,9 @@ async fn follow(
 }
 
 fn last_lines(source: &dyn Source, links: &[LinkStatus]) -> Vec<(String, LastLine)> {
-    let (log, now_ms) = (source.log(), now_ms());
+    let now_ms = now_ms();
     let of = |link: &LinkStatus| {
-        Some((link.id.clone(), LinkInfo::of(link.clone(), log, now_ms).last_line?))
+        Some((link.id.clone(), LinkInfo::of(link.clone(), source, now_ms).last_line?))
     };
     links.iter().filter_map(of).collect()
 }

@@ -45,7 +45,7 @@ mod token;
 pub use crate::times::Rfc3339;
 pub use answers::{
     Accepted, Decided, EventList, HeldLine, LastLine, Likely, LinePage, LineRecord, LinkInfo,
-    LogInfo, Observed, Refused, ServerAnswer, VERSION, WaitingLine,
+    LogInfo, Observed, Refused, RefusedConnection, ServerAnswer, VERSION, WaitingLine,
 };
 pub use client::{Client, ClientError, EventQuery, LineQuery, Outgoing};
 pub use consumer::{ConsumerInfo, ConsumerKind, ConsumerList, Failing, Passed};
@@ -99,6 +99,11 @@ pub trait Source: Send + Sync + 'static {
 
     /// Returns the log of lines, if there is one.
     fn log(&self) -> Option<&Log> {
+        None
+    }
+
+    /// Returns the last connection of a link's client that was refused, if none was admitted since.
+    fn last_refused(&self, _id: &str) -> Option<RefusedConnection> {
         None
     }
 

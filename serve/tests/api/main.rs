@@ -10,6 +10,7 @@ mod access;
 mod consumers;
 mod documented;
 mod lines;
+mod refused;
 mod send;
 #[cfg(feature = "sqlite")]
 mod state;

@@ -241,12 +241,12 @@ async fn server(State(api): State<Api>, request: Request) -> Json<ServerAnswer> 
 async fn links(State(api): State<Api>) -> Json<Vec<LinkInfo>> {
     let now_ms = now_ms();
     let links = api.source.links().into_iter();
-    Json(links.map(|link| LinkInfo::of(link, api.source.log(), now_ms)).collect())
+    Json(links.map(|link| LinkInfo::of(link, &*api.source, now_ms)).collect())
 }
 
 async fn one_link(State(api): State<Api>, Path(id): Path<String>) -> Response {
     match api.source.link(&id) {
-        Some(link) => Json(LinkInfo::of(link, api.source.log(), now_ms())).into_response(),
+        Some(link) => Json(LinkInfo::of(link, &*api.source, now_ms())).into_response(),
         None => error(StatusCode::NOT_FOUND, format!("no link has the id {id:?}")),
     }
 }
