@@ -83,10 +83,16 @@ pub struct Board {
     next: u32,
     /// Lines that have an echo for certain.
     echoes: usize,
+    /// Lines received of which the guaranteed ones are counted, and their number.
+    counted: (usize, usize),
     /// The published client's receiver, and acknowledgements of it.
     bitmap: [u8; 32],
     acks: VecDeque<Mid>,
     partial: Vec<u8>,
+}
+
+fn is_best_effort(text: &str) -> bool {
+    text.starts_with("best")
 }
 
 struct Received<'a>(&'a mut Vec<String>);
@@ -120,6 +126,7 @@ impl Board {
             began: tokio::time::Instant::now(),
             next: 0,
             echoes: 0,
+            counted: (0, 0),
             bitmap: [0; 32],
             acks: VecDeque::new(),
             partial: Vec::new(),
@@ -159,15 +166,21 @@ impl Board {
         }
     }
 
-    fn is_done(&self, writing: &AtomicBool) -> bool {
-        let best_effort = |text: &String| text.starts_with("best");
-        let received = self.account.received.iter().filter(|text| !best_effort(text));
-        let twice = self.account.had_first_twice() && !best_effort(&self.account.received[0]);
+    fn is_done(&mut self, writing: &AtomicBool) -> bool {
+        let twice = self.account.had_first_twice() && !is_best_effort(&self.account.received[0]);
         !writing.load(Ordering::Relaxed)
             && self.end.unacked() == 0
             && self.acks.is_empty()
-            && (!self.account.manners.echoed
-                || received.count() >= self.echoes + usize::from(twice))
+            && (!self.account.manners.echoed || self.heard() >= self.echoes + usize::from(twice))
+    }
+
+    /// Returns the number of echoes of lines that have one for certain. Others do not count: with each of them a board would
+    /// be allowed to be one further behind, for ever.
+    fn heard(&mut self) -> usize {
+        let new = &self.account.received[self.counted.0..];
+        self.counted.1 += new.iter().filter(|text| !is_best_effort(text)).count();
+        self.counted.0 = self.account.received.len();
+        self.counted.1
     }
 
     async fn talk(&mut self, mut stream: TcpStream, writing: &AtomicBool) -> std::io::Result<()> {
@@ -251,7 +264,7 @@ impl Board {
 
     fn write_some(&mut self) {
         // Echoes are slower than lines, and a backlog of minutes proves nothing more.
-        let behind = self.account.manners.echoed.then_some(self.account.received.len() + BEHIND);
+        let behind = self.account.manners.echoed.then_some(self.heard() + BEHIND);
         if behind.is_some_and(|most| self.echoes > most) {
             return;
         }

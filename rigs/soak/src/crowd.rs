@@ -90,16 +90,17 @@ pub fn judge(accounts: &[Account], log: Option<HashMap<String, Vec<String>>>) ->
     let is_there = log.is_some();
     let mut log = log.unwrap_or_default();
     for account in accounts {
+        // Named first: the echoes that it lacks follow from that, or are the reason.
+        if !account.finished {
+            let Account { id, manners, unacked, .. } = account;
+            ledger.lost.push(format!("{id} waits for ever, {unacked} unacknowledged, {manners:?}"));
+        }
         if is_there {
             let found = log.remove(&account.id).unwrap_or_default();
             ledger.check("log", account, &found, true);
         }
         if account.manners.echoed {
             ledger.check("board", account, &account.received, false);
-        }
-        if !account.finished {
-            let Account { id, manners, unacked, .. } = account;
-            ledger.lost.push(format!("{id} waits for ever, {unacked} unacknowledged, {manners:?}"));
         }
     }
     ledger

@@ -13,7 +13,7 @@ usage: pblink-soak [--minutes M] [--boards N] [--simulators N] [--seed S] [--max
   --boards N            boards that write as fast as their echoes come (default 12)
   --simulators N        `pblink simulate` processes beside them (default 2)
   --seed S              the faults and lines of an earlier run
-  --max-mb MB           memory that the server may use (default 192)
+  --max-mb MB           memory that the server may use (default 96)
   --max-descriptors N   descriptors that it may have (default 200 and 4 a board)
 
 Exit codes: 0 every line is there once and in order, 1 it is not, or the server grew, 2 wrong flags.";
@@ -24,7 +24,7 @@ fn parse(args: &[String]) -> Result<Options, String> {
         boards: 12,
         simulators: 2,
         seed: fastrand::u64(..),
-        most: Used { memory: 192 << 20, descriptors: 0 },
+        most: Used { memory: 96 << 20, descriptors: 0 },
         forgets: false,
     };
     let mut args = args.iter();

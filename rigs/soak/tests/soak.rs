@@ -13,7 +13,7 @@ fn options() -> Options {
         boards: 10,
         simulators: 1,
         seed: seed.unwrap_or_else(|_| fastrand::u64(..)),
-        most: Used { memory: 192 << 20, descriptors: 250 },
+        most: Used { memory: 96 << 20, descriptors: 250 },
         forgets: false,
     }
 }

@@ -16,7 +16,7 @@ use pblink_serve::consumers::{self, App, Consumer};
 use pblink_serve::hub::Hub;
 use pblink_serve::log::{Keep, Log, Opened, Sqlite};
 use pblink_server::Server;
-use pblink_soak::board::TIMEOUT;
+use pblink_soak::board::{Account, TIMEOUT};
 use pblink_soak::crowd::{self, Crowd};
 use pblink_soak::ledger::Ledger;
 use pblink_soak::store;
@@ -180,12 +180,24 @@ fn run(kills: u64, fault: Fault) -> Ledger {
         let written: usize = accounts.iter().map(|account| account.written.len()).sum();
         assert!((guaranteed..=written as u64).contains(&last), "{guaranteed} to {written}: {last}");
     }
+    assert_is_mixed(&accounts);
     for account in accounts.iter().filter(|_| fault == Fault::None) {
         assert!(u64::from(account.connects) > kills / 2, "it was there most of the time");
     }
     let written: usize = accounts.iter().map(|account| account.written.len()).sum();
     println!("{last} lines in the log, {written} written, {} s", began.elapsed().as_secs());
     ledger
+}
+
+/// What makes kills hard was there: equal texts, a report as number 0, best effort between lines that must arrive, and
+/// boards that receive as the published ones do.
+fn assert_is_mixed(accounts: &[Account]) {
+    let written = || accounts.iter().flat_map(|account| &account.written);
+    assert!(written().filter(|line| line.text == "motion").count() > 100, "equal texts");
+    assert!(written().filter(|line| !line.guaranteed).count() > 100, "best effort");
+    let begins = |account: &Account| account.written.first().is_some_and(|line| line.report);
+    assert!(accounts.iter().all(begins), "number 0 is a report");
+    assert!(accounts.iter().any(|account| account.manners.published && account.received.len() > 1));
 }
 
 fn patience(fault: Fault) -> Duration {
