@@ -87,13 +87,14 @@ fn healthy(bench: &mut Bench) {
     assert_eq!((world.chip.watchdog_resets, world.chip.own_resets), (0, 0));
 }
 
+/// Ten thousand pass with the ESP8266's own machine code: `tests/chip/`.
 #[test]
-fn ten_thousand_exchanges_both_ways() {
+fn thousands_of_exchanges_both_ways() {
     let mut bench = Bench::new("echo", Some(&settings(LogLevel::Link)));
-    let lines = echo(&mut bench, |bench, _| bench.world().esp.traffic.exchanges >= 10_000);
+    let lines = echo(&mut bench, |bench, _| bench.world().esp.traffic.exchanges >= 2_500);
     healthy(&mut bench);
     let traffic = bench.world().esp.traffic;
-    assert!(traffic.exchanges >= 10_000);
+    assert!(traffic.exchanges >= 2_500);
     // The slave is armed before `syn` rises: no address is ever refused.
     assert_eq!(traffic.naks, 0);
     assert!(traffic.up.0 >= lines as u64 && traffic.down.0 >= lines as u64, "{traffic:?}");
