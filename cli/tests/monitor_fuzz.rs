@@ -90,7 +90,10 @@ impl Dice {
         if self.roll(20) == 0 {
             return feed.lose(model, 1);
         }
-        model.apply(match self.roll(7) {
+        model.apply(match self.roll(8) {
+            4 => {
+                Update::Consumers(vec![monitor_fixture::failing(NASTY, &self.id(), self.number())])
+            }
             0 => Update::Server(info(self.roll(2))),
             1 => Update::Missed(self.number()),
             3 => Update::LastLines(vec![(

@@ -2,7 +2,9 @@
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 
-use pblink_serve::control::{End, LastLine, LinkReports, Outage, Sample, ServerInfo, Update};
+use pblink_serve::control::{
+    ConsumerInfo, End, LastLine, LinkReports, Outage, Sample, ServerInfo, Update,
+};
 use pblink_server::{Event, EventKind, LinkState, LinkStatus};
 
 use super::entry::{LogEntry, Tone};
@@ -88,6 +90,8 @@ pub struct Data {
     pub log: VecDeque<LogEntry>,
     /// The time of what is shown.
     pub now: Now,
+    /// The consumers of the server's log, by name.
+    pub consumers: Vec<ConsumerInfo>,
     last_lines: HashMap<String, LastLine>,
     last_lines_at: u64,
     links_at: u64,
@@ -107,6 +111,7 @@ impl Default for Data {
             links: Vec::new(),
             rates: Rates::default(),
             reports: HashMap::new(),
+            consumers: Vec::new(),
             last_lines: HashMap::new(),
             last_lines_at: 0,
             outages: BTreeMap::new(),
@@ -136,6 +141,7 @@ impl Data {
                 self.last_lines = lines.into_iter().collect();
                 self.last_lines_at = self.now.mono_ms;
             }
+            Update::Consumers(consumers) => self.consumers = consumers,
             Update::Outages(outages) => self.outages(outages),
             Update::Reports(reports) => reports.into_iter().for_each(|of_one| self.report(of_one)),
             Update::Event(event) => self.event(&event),

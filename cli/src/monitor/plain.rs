@@ -1,8 +1,9 @@
 //! Events as lines, for pipes and files.
 
+use std::collections::HashSet;
 use std::io::{self, Write};
 
-use pblink_serve::control::Update;
+use pblink_serve::control::{ConsumerInfo, Failing, Update};
 use pblink_server::{Event, EventKind};
 use tokio::sync::mpsc;
 
@@ -69,6 +70,7 @@ pub async fn follow(
     out: &mut impl Write,
 ) -> io::Result<()> {
     let mut lost = false;
+    let mut failing = HashSet::new();
     while let Some(update) = updates.recv().await {
         match update {
             Update::Event(event) => {
@@ -89,8 +91,67 @@ pub async fn follow(
                 }
                 lost = false;
             }
+            Update::Consumers(consumers) => {
+                news(&consumers, &mut failing).iter().for_each(|news| tracing::warn!("{news}"));
+            }
             Update::Links(_) | Update::LastLines(_) | Update::Outages(_) | Update::Reports(_) => {}
         }
     }
     Ok(())
+}
+
+/// A line on which a consumer fails: its name, and the line's offset.
+type FailsAt = (String, u64);
+
+/// Returns, in words, the lines on which consumers have begun to fail, and notes all on which they do.
+fn news(consumers: &[ConsumerInfo], known: &mut HashSet<FailsAt>) -> Vec<String> {
+    let mut news = Vec::new();
+    let mut all = HashSet::new();
+    for (consumer, line) in consumers.iter().flat_map(|c| c.failing.iter().map(move |l| (c, l))) {
+        let place = (consumer.name.clone(), line.offset);
+        if !known.contains(&place) {
+            let (name, client) = (events::clean(&consumer.name), events::id(&line.client));
+            let Failing { offset, since, why, .. } = line;
+            let why = events::clean(why);
+            news.push(format!(
+                "consumer {name} fails at {offset}, a line of {client}, since {since}: {why}"
+            ));
+        }
+        all.insert(place);
+    }
+    *known = all;
+    news
+}
+
+#[cfg(test)]
+mod tests {
+    use pblink_serve::control::ConsumerKind;
+
+    use super::*;
+
+    #[test]
+    fn a_line_on_which_a_consumer_fails_is_news_once_and_again_when_it_had_worked() {
+        let failing = |offset| Failing {
+            client: "kitchen".into(),
+            offset,
+            since: "noon".into(),
+            since_ms: 0,
+            why: "it ended".into(),
+        };
+        let exec = |offsets: &[u64]| ConsumerInfo {
+            name: "exec".into(),
+            kind: ConsumerKind::Server,
+            required: true,
+            running: true,
+            offset: 0,
+            lag: 9,
+            failing: offsets.iter().copied().map(failing).collect(),
+            failing_clients: offsets.len() as u64,
+        };
+        let mut known = HashSet::new();
+        let mut count = |offsets: &[u64]| news(&[exec(offsets)], &mut known).len();
+        assert_eq!([&[7][..], &[7], &[7, 9], &[], &[7]].map(&mut count), [1, 0, 1, 0, 1]);
+        let words = "consumer exec fails at 8, a line of kitchen, since noon: it ended";
+        assert_eq!(news(&[exec(&[8])], &mut known), [words]);
+    }
 }

@@ -8,7 +8,9 @@ mod servers;
 use std::sync::Arc;
 
 use pblink_cli::monitor::{Action, Key, Model, view};
-use pblink_serve::control::{Filter, History, LastLine, Update};
+use pblink_serve::control::{
+    ConsumerInfo, ConsumerKind, Failing, Filter, History, LastLine, Update,
+};
 use pblink_server::{Event, EventKind};
 use ratatui::Terminal;
 use ratatui::backend::TestBackend;
@@ -58,6 +60,27 @@ impl Feed {
 /// Returns a line that came this long ago.
 pub fn last_line(age_ms: u64, text: &str) -> LastLine {
     LastLine { offset: 7, time: String::new(), at_ms: 0, age_ms, text: Some(text.into()) }
+}
+
+/// Returns a consumer that fails on a line of a client.
+pub fn failing(name: &str, client: &str, since_ms: u64) -> ConsumerInfo {
+    let line = Failing {
+        client: client.into(),
+        offset: 17,
+        since: String::new(),
+        since_ms,
+        why: format!("the program ended with exit status: 7 {NASTY}"),
+    };
+    ConsumerInfo {
+        name: name.into(),
+        kind: ConsumerKind::Server,
+        required: true,
+        running: true,
+        offset: 16,
+        lag: 4,
+        failing: vec![line],
+        failing_clients: 1,
+    }
 }
 
 /// Returns the screen of a size.

@@ -8,7 +8,7 @@ use tokio::time::Instant;
 use pblink_server::LinkStatus;
 
 use super::answers::{LastLine, LinkInfo};
-use super::{Filter, Notice, POLL, POLL_SOON, QUEUE, Source, Update, changes_state};
+use super::{ConsumerInfo, Filter, Notice, POLL, POLL_SOON, QUEUE, Source, Update, changes_state};
 use crate::times::now_ms;
 
 /// Follows `source` until the receiver is dropped: the same updates as a [`super::Client`] gives,
@@ -39,6 +39,9 @@ async fn follow(
                 let last = last_lines(source, &links);
                 updates.send(Update::Links(links)).await?;
                 updates.send(Update::LastLines(last)).await?;
+                let consumers = source.log().map(|log| log.status().consumers).unwrap_or_default();
+                let consumers = consumers.iter().map(ConsumerInfo::of).collect();
+                updates.send(Update::Consumers(consumers)).await?;
                 let new = history.outages(Filter { after: outages, ..Filter::default() });
                 outages = new.revision;
                 if !new.outages.is_empty() {

@@ -149,6 +149,8 @@ pub enum Update {
     Links(Vec<LinkStatus>),
     /// The last line of each client that has sent one, by id, right after the links.
     LastLines(Vec<(String, LastLine)>),
+    /// The consumers of the log, right after the last lines; none if the server keeps no log.
+    Consumers(Vec<ConsumerInfo>),
     /// Outages that began or changed: all that the server knows after the first connect to one of its runs, then
     /// about once a second those that are new or have changed.
     Outages(Vec<Outage>),

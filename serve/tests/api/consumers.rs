@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use pblink_serve::consumers::{self, Consumer, Exec, Kind, Pace};
+use pblink_serve::control::{Client, Update, follow_source};
 use pblink_serve::log::From;
 use reqwest::Method;
 use serde_json::Value;
@@ -126,6 +127,19 @@ async fn the_line_at_which_a_consumer_fails_is_shown_and_passed_over_when_someon
     let _worse = rig.board("worse", &["three"]).await;
     let exec = fails_for(&rig, 2).await;
     assert_eq!((&exec["failing_clients"], &exec["failing"][1]["offset"]), (&2.into(), &3.into()));
+
+    // Whoever follows learns it, too.
+    let updates = Client::connect(&rig.url("/")).await.unwrap().follow();
+    for mut updates in [updates, follow_source(rig.hub.clone())] {
+        let failing = async {
+            loop {
+                if let Update::Consumers(consumers) = updates.recv().await.unwrap() {
+                    return consumers[0].failing.iter().map(|line| line.offset).collect::<Vec<_>>();
+                }
+            }
+        };
+        assert_eq!(soon(failing).await, [2, 3]);
+    }
 
     let metrics = rig.http.get(rig.url("/metrics")).send().await.unwrap().text().await.unwrap();
     for line in [

@@ -1,6 +1,7 @@
 //! Drawing the model. Every screen fits its area: columns and panels that find no room are left
 //! out in a fixed order, so that the most telling ones stay.
 
+mod alarm;
 mod ascii;
 mod day;
 mod footer;
@@ -45,9 +46,10 @@ pub fn draw(frame: &mut Frame, model: &Model) {
         }
         return;
     }
-    let [head, tabs, body, foot] = Layout::vertical([
+    let [head, tabs, alarm, body, foot] = Layout::vertical([
         Constraint::Length(1),
         Constraint::Length(1),
+        Constraint::Length(alarm::height(model)),
         Constraint::Min(1),
         Constraint::Length(1),
     ])
@@ -65,6 +67,7 @@ pub fn draw(frame: &mut Frame, model: &Model) {
     };
     header(frame.buffer_mut(), head, model, theme);
     tab_line(frame.buffer_mut(), tabs, model, position, theme);
+    alarm::draw(frame.buffer_mut(), alarm, model, theme);
     footer::draw(frame.buffer_mut(), foot, model, theme);
     if model.help_is_open() {
         help::draw(frame, body, model, theme);

@@ -20,6 +20,15 @@ impl Client {
         self.get("/api/v1/consumers").await
     }
 
+    /// Returns the consumers; none if the server keeps no log, or is of a time before consumers.
+    pub(super) async fn consumers_if_any(&self) -> Result<Vec<ConsumerInfo>, ClientError> {
+        match self.consumers().await {
+            Ok(list) => Ok(list.consumers),
+            Err(ClientError::Refused { status: 501 | 404, .. }) => Ok(Vec::new()),
+            Err(error) => Err(error),
+        }
+    }
+
     /// Removes a consumer that is no part of the running server.
     ///
     /// # Errors

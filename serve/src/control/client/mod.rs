@@ -296,6 +296,7 @@ impl Client {
         let after = |revision: u64| [("after", revision.to_string())];
         let outages: OutageList = self.ask("/api/v1/outages", &after(position.outages)).await?;
         let reports: ReportList = self.ask("/api/v1/reports", &after(position.reports)).await?;
+        let consumers = self.consumers_if_any().await?;
         // Last, so that answers of another run, which has revisions of its own, are not taken for this one's.
         let info = self.info().await?;
         if position.run != Some(info.started_at_ms) {
@@ -309,6 +310,7 @@ impl Client {
         let links = infos.into_iter().map(|info| info.status).collect();
         let _ = updates.send(Update::Links(links)).await;
         let _ = updates.send(Update::LastLines(last)).await;
+        let _ = updates.send(Update::Consumers(consumers)).await;
         if !outages.outages.is_empty() {
             let _ = updates.send(Update::Outages(outages.outages)).await;
         }

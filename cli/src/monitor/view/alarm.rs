@@ -1,0 +1,41 @@
+//! The line that says where consumers fail: on each screen, for as long as one does.
+
+use pblink_serve::control::{ConsumerInfo, Failing};
+use ratatui::buffer::Buffer;
+use ratatui::layout::Rect;
+use ratatui::text::Span;
+
+use super::put;
+use super::theme::Theme;
+use crate::monitor::model::Model;
+use crate::output::events;
+
+/// Returns the consumer and the line that fail longest, and the number of further ones.
+fn oldest(model: &Model) -> Option<(&ConsumerInfo, &Failing, u64)> {
+    let consumers = &model.data().consumers;
+    let failing = consumers.iter().flat_map(|c| c.failing.iter().map(move |line| (c, line)));
+    let (consumer, line) = failing.min_by_key(|(_, line)| line.since_ms)?;
+    let all: u64 = consumers.iter().map(|consumer| consumer.failing_clients).sum();
+    Some((consumer, line, all.saturating_sub(1)))
+}
+
+/// Returns the rows that it needs.
+pub fn height(model: &Model) -> u16 {
+    u16::from(oldest(model).is_some())
+}
+
+/// Draws it, if a consumer fails.
+pub fn draw(buffer: &mut Buffer, area: Rect, model: &Model, theme: Theme) {
+    let Some((consumer, line, more)) = oldest(model) else { return };
+    let (name, client) = (events::clean(&consumer.name), events::id(&line.client));
+    let since = model.time(line.since_ms);
+    let mut text = format!(" ✗ {name} fails at {}, a line of {client}, since {since}", line.offset);
+    if more > 0 {
+        text += &format!(", and {more} more");
+    }
+    let spans = vec![
+        Span::styled(format!("{text} "), theme.alarm()),
+        Span::raw(format!(" {}", events::clean(&line.why))),
+    ];
+    put(buffer, area, spans);
+}
