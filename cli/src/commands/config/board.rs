@@ -13,6 +13,7 @@ use crate::hardware::error::failed;
 use crate::hardware::progress::Bar;
 use crate::hardware::settings_args::SettingsArgs;
 use crate::hardware::target::Way;
+use crate::output::json::pretty;
 use crate::output::stdout::print;
 use crate::runtime;
 use crate::settings::{Secret, Settings};
@@ -139,7 +140,7 @@ fn push_to(
             "written": written,
             "settings": json(&board),
         });
-        format!("{all:#}\n")
+        pretty(&all)
     } else {
         let what = if written { "has its settings" } else { "had these settings already" };
         format!("the board {id} {what} ({found})\n")
@@ -169,7 +170,7 @@ fn pull_from(
             "settings": board.settings.as_ref().ok().map(json),
             "problem": board.settings.as_ref().err().map(ToString::to_string),
         });
-        return Ok(format!("{all:#}\n"));
+        return Ok(pretty(&all));
     }
     let program =
         board.program.map_or_else(|| "not known".to_owned(), |program| program.to_string());

@@ -12,6 +12,7 @@ use crate::exit::{Exit, Failed};
 use crate::global::Global;
 use crate::hardware::target::Way;
 use crate::output::diagnostics;
+use crate::output::json::pretty;
 use crate::output::stdout::print;
 use crate::settings::{self, DEFAULT_FILE, KEYS, PASSWORD_ENV, Settings};
 use dialogue::Terminal;
@@ -170,7 +171,7 @@ fn show(args: &ShowArgs) -> anyhow::Result<Exit> {
             "settings": keys,
             "password": { "set": found.is_some(), "source": found.map(|(_, s)| s.to_string()) },
         });
-        format!("{all:#}\n")
+        pretty(&all)
     } else {
         let mut text = String::new();
         for entry in &KEYS {

@@ -1,5 +1,6 @@
 //! Findings of the checks, and their presentation.
 
+use crate::output::json::pretty;
 use serde::Serialize;
 
 /// Severity of a finding.
@@ -99,7 +100,7 @@ pub(super) fn json(findings: &[Finding]) -> String {
         "warnings": count(Level::Warning),
         "findings": findings,
     });
-    format!("{all:#}\n")
+    pretty(&all)
 }
 
 #[cfg(test)]

@@ -22,6 +22,7 @@ use crate::global::Global;
 use crate::hardware::settings_args::SettingsArgs;
 use crate::hardware::{checkout, sdk};
 use crate::output::diagnostics::{note, say};
+use crate::output::json::line;
 use script::{Outcome, Script};
 use settings::Compiled;
 
@@ -132,7 +133,7 @@ pub fn run(args: Args, global: &Global) -> anyhow::Result<Exit> {
     manifest.write(&out)?;
     let mut stdout = std::io::stdout().lock();
     if args.json {
-        writeln!(stdout, "{}", serde_json::to_string(&manifest)?)?;
+        writeln!(stdout, "{}", line(&manifest)?)?;
     } else {
         table::print(&manifest, &out, &mut stdout)?;
     }

@@ -16,6 +16,7 @@ use crate::hardware::error::failed;
 use crate::hardware::images::{self, Named};
 use crate::hardware::progress::Bar;
 use crate::output::diagnostics::prompt;
+use crate::output::json::line;
 use crate::settings::limits::Limits;
 
 /// Arguments of `pblink flash esp8266`.
@@ -170,7 +171,7 @@ pub fn run(args: Args, global: &Global) -> anyhow::Result<Exit> {
     drop(progress);
     let mut out = std::io::stdout().lock();
     if args.json {
-        writeln!(out, "{}", report.json())?;
+        writeln!(out, "{}", line(&report.json())?)?;
     } else {
         report.print(&mut out)?;
     }

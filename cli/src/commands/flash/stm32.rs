@@ -16,6 +16,7 @@ use crate::hardware::error::failed;
 use crate::hardware::images;
 use crate::hardware::progress::{Bar, asking};
 use crate::hardware::target::Way;
+use crate::output::json::line;
 
 /// Arguments of `pblink flash stm32`.
 #[derive(Debug, Clone, clap::Args)]
@@ -97,13 +98,8 @@ pub fn work(
     let outcome = write_program(&mut *target, &images, progress).map_err(failed)?;
     args.way.start(&mut *target).map_err(failed)?;
     let report = Report::of(&found, &outcome, !args.way.no_start);
-    if args.json {
-        serde_json::to_writer(&mut *out, &report)?;
-        writeln!(out)
-    } else {
-        report.print(out)
-    }
-    .context("cannot print the result")?;
+    if args.json { writeln!(out, "{}", line(&report)?) } else { report.print(out) }
+        .context("cannot print the result")?;
     Ok(Exit::Ok)
 }
 

@@ -11,6 +11,7 @@ use crate::exit::Exit;
 use crate::folder::{confirm, patiently};
 use crate::log_place::{FolderArgs, Place, ReachArgs, find};
 use crate::output::diagnostics::{note, say};
+use crate::output::json::line;
 use crate::output::stdout::print;
 use crate::runtime;
 use crate::server::to_error;
@@ -141,7 +142,7 @@ pub fn run(args: Args) -> anyhow::Result<Exit> {
             let folder = place.find()?;
             let report = patiently("reading the log", || Sqlite::check(&folder))?;
             let text = match json {
-                true => serde_json::to_string(&report)? + "\n",
+                true => line(&report)? + "\n",
                 false => describe(&report),
             };
             print(text.as_bytes())?;

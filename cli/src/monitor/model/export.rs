@@ -6,13 +6,14 @@ use serde_json::{Map, Value, json};
 use super::Model;
 use crate::monitor::file::{Export, Form};
 use crate::monitor::keys::Tab;
+use crate::output::json::pretty;
 
 /// Returns the rows that the screen shows, those included for which it has no room.
 pub(super) fn export(model: &Model, form: Form) -> Export {
     let (name, rows) = rows(model);
     let stamp = model.stamp();
     let text = match form {
-        Form::Json => format!("{:#}\n", json!(rows)),
+        Form::Json => pretty(&json!(rows)),
         Form::Csv => csv(&rows),
     };
     let ending = match form {
