@@ -129,6 +129,28 @@ fn the_list_of_clients_and_the_level_take_effect_and_nobody_who_may_stay_is_drop
 }
 
 #[test]
+fn a_client_that_is_not_listed_any_more_is_no_reason_for_an_alarm() {
+    let text = "[server]\ntimeout_ms = \"60s\"\nclients = [\"1\", \"2\"]\n";
+    let mut rig = Rig::start(text, &["--control", "127.0.0.1:0"]);
+    let url = format!("http://{}", control_address(&mut rig.said));
+    let status = |args: &[&str]| {
+        let output = pblink(&[&["status", "--url", &url], args].concat()).output().unwrap();
+        (output.status.code(), String::from_utf8(output.stdout).unwrap())
+    };
+    let (mut stays, mut goes) = (rig.board("1"), rig.board("2"));
+    stays.say("00a");
+    goes.say("00b");
+    assert_eq!(status(&[]).0, Some(0));
+    rig.reload(&text.replace(", \"2\"", ""));
+    rig.wait_for("outage_began", "2");
+    rig.hear("1 client is expected");
+    let (code, out) = status(&[]);
+    assert!(code == Some(0) && out.contains("not expected"), "{code:?} {out}");
+    assert_eq!(status(&["2"]).0, Some(6), "whoever asks for it gets to know");
+    rig.stop();
+}
+
+#[test]
 fn a_file_with_a_fault_changes_nothing_and_the_server_goes_on() {
     let text = "[server]\nclients = [\"1\"]\ntimeout_ms = \"60s\"\n";
     let mut rig = Rig::start(text, &[]);

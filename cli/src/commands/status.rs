@@ -20,7 +20,8 @@ One line for each link: its state as the server sees it and for how long, what i
 lines that wait for the board.
 
 Exit codes: 0 all links are up, 1 no link has this id, 2 wrong command line, 3 wrong configuration, 4 no server answers, \
-6 a link is down, or was never up.")]
+6 a link is down, or was never up (of a client that is \
+not expected only if its id is given).")]
 pub struct Args {
     /// Id of a client; without it, all.
     pub id: Option<String>,
@@ -59,7 +60,9 @@ pub fn run(args: Args) -> anyhow::Result<Exit> {
         text.push_str("no links yet: no client is expected, and none has connected\n");
     }
     stdout::print(text.as_bytes())?;
-    let up = links.iter().all(|link| link.status.state == LinkState::Up);
+    // One that is not expected (any more) counts for those who ask for it.
+    let counts = |link: &&LinkInfo| link.expected || args.id.is_some();
+    let up = links.iter().filter(counts).all(|link| link.status.state == LinkState::Up);
     Ok(if up { Exit::Ok } else { Exit::Down })
 }
 
@@ -83,6 +86,7 @@ fn line(link: &LinkInfo, width: usize) -> String {
         Some(Likely::Server) => ", likely server",
         _ => "",
     };
+    let likely = if link.expected { likely } else { ", not expected" };
     let since = units::age(status.since_ms);
     let id = events::id(&status.id);
     let mut text = format!("{id:width$}  {state} for {since}{likely}");

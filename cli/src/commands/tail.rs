@@ -66,11 +66,14 @@ pub fn run(args: Args) -> anyhow::Result<Exit> {
     runtime::block_on(async {
         let mut signals = Signals::listen()?;
         let (client, _) = args.server.connect().await?;
+        let follows = !args.no_follow;
+        // A reader that hangs holds up this task, and must not hold up the end.
+        let tailing = tokio::spawn(async move { tail(&args, &client).await });
         tokio::select! {
-            done = tail(&args, &client) => done,
+            done = tailing => done?,
             asked = signals.next() => Ok(match asked {
                 // Whoever looks long enough ends it so.
-                Signal::Interrupt if !args.no_follow => Exit::Ok,
+                Signal::Interrupt if follows => Exit::Ok,
                 _ => Exit::Interrupted,
             }),
         }

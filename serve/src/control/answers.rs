@@ -80,6 +80,9 @@ pub struct LinkInfo {
     /// State and counters.
     #[serde(flatten)]
     pub status: LinkStatus,
+    /// False if clients are expected, and this one is not among them: it may be one that is not listed any more.
+    #[serde(default = "yes")]
+    pub expected: bool,
     /// State as the server knows it: it sees TCP only.
     pub observed: Observed,
     /// The last connection with this id that the server has refused since it admitted one.
@@ -110,6 +113,11 @@ impl RefusedConnection {
     pub(crate) fn new(reason: Refusal, peer: String, at_ms: u64) -> Self {
         Self { reason, peer, time: Rfc3339(at_ms).to_string(), at_ms }
     }
+}
+
+/// Returns the value of a field that an older server does not have.
+const fn yes() -> bool {
+    true
 }
 
 /// The last line of a client.
@@ -182,6 +190,7 @@ impl LinkInfo {
     /// Returns all about a link that its source and a clock add to its status.
     pub fn of(status: LinkStatus, source: &dyn Source, now_ms: u64) -> Self {
         let (log, refused) = (source.log(), source.last_refused(&status.id));
+        let expected = !source.history().is_stranger(&status.id);
         let lines = log.map(|log| log.client(&status.id)).unwrap_or_default();
         let last_line = lines.last.map(|line| LastLine {
             offset: line.offset,
@@ -199,7 +208,7 @@ impl LinkInfo {
         };
         // Without a log it is the session that has them.
         let waiting = if log.is_some() { lines.waiting as u64 } else { status.unacked };
-        Self { status, observed, refused, likely, waiting, last_line }
+        Self { status, expected, observed, refused, likely, waiting, last_line }
     }
 }
 
