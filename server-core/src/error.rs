@@ -35,7 +35,8 @@ pub enum BindError {
     /// The saved sessions come from a server with another time-out or `max_line`, or are for one that
     /// [commits](Builder::commits).
     #[error(
-        "the saved sessions have another time-out or max_line than this server, or this one commits: use          the same values, and restore one that commits from its store"
+        "the saved sessions have another time-out or max_line than this server, or this one commits: use \
+         the same values, and restore one that commits from its store"
     )]
     Restore,
 }
