@@ -11,6 +11,7 @@ use tokio::task::JoinHandle;
 
 use crate::control::{EventStream, History, Outage, RefusedConnection, ServerInfo, Source};
 use crate::log::{ClockStep, EngineError, Log, Past, wall_ms};
+use crate::memory;
 use crate::past::{self, Recalled};
 use crate::refused::LastRefused;
 use crate::times::span_ms;
@@ -100,6 +101,10 @@ impl Hub {
         });
         hub.history.expect(server.expected());
         hub.follow(server);
+        let weak = Arc::downgrade(&hub);
+        tokio::spawn(memory::follow(move || {
+            weak.upgrade().map(|hub: Arc<Self>| hub.server().connections())
+        }));
         if let Some(log) = hub.log.clone() {
             hub.follow_clock(&log);
             tokio::spawn(async move { log.recall().await });

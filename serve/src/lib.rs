@@ -10,6 +10,7 @@ pub mod consumers;
 pub mod control;
 pub mod hub;
 pub mod log;
+pub mod memory;
 mod past;
 mod refused;
 mod times;

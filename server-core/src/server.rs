@@ -255,6 +255,13 @@ impl Server {
         self.inner.refusals.total(reason)
     }
 
+    /// Returns the number of connections at this moment, those without a session included.
+    pub fn connections(&self) -> usize {
+        // One place is the listener's.
+        let places = self.inner.max_connections + 1;
+        (places - self.inner.connections.available_permits()).saturating_sub(1)
+    }
+
     /// Bytes of memory that the lines count for which have arrived and which no application has accepted:
     /// at most the builder's [`queue_total`](crate::Builder::queue_total), and one line for each client.
     pub fn queued_bytes(&self) -> usize {

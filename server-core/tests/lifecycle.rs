@@ -31,8 +31,15 @@ async fn more_clients_or_connections_than_allowed_are_refused() {
     let event = until(&mut events, is_refusal).await;
     let refused = matches!(event.kind, EventKind::Refused { reason: Refusal::TooMany, .. });
     assert!(refused, "{event:?}");
+    assert_eq!(server.connections(), 1);
     drop(first);
     until(&mut events, is_outage).await;
+    soon(async {
+        while server.connections() > 0 {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
 }
 
 #[tokio::test]
