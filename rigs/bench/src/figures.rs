@@ -35,8 +35,11 @@ pub fn series(rounds: &[Vec<Figure>], base: Option<(&'static str, &[Vec<Figure>]
         .iter()
         .map(|&(name, _)| {
             let values = of(rounds, name);
+            // Not all figures are those of all servers.
+            let base =
+                base.map(|(to, base)| (to, of(base, name))).filter(|base| !base.1.is_empty());
             let ratio = base.map(|(to, base)| {
-                let pairs = values.iter().zip(of(base, name));
+                let pairs = values.iter().zip(base);
                 let ratios: Vec<f64> = pairs.map(|(value, base)| value / base).collect();
                 let min = ratios.iter().copied().fold(f64::INFINITY, f64::min);
                 let max = ratios.iter().copied().fold(f64::NEG_INFINITY, f64::max);
@@ -59,9 +62,11 @@ mod tests {
     #[test]
     fn a_ratio_is_that_of_the_same_round() {
         let rounds = |values: &[f64]| values.iter().map(|&v| vec![("x", v)]).collect::<Vec<_>>();
-        let (slow, fast) = (rounds(&[1.0, 30.0, 5.0]), rounds(&[2.0, 40.0, 10.0]));
+        let (mut slow, fast) = (rounds(&[1.0, 30.0, 5.0]), rounds(&[2.0, 40.0, 10.0]));
+        slow.iter_mut().for_each(|round| round.push(("its own", 7.0)));
         let series = series(&slow, Some(("fast", &fast)));
-        assert_eq!((series[0].median, series.len()), (5.0, 1));
+        assert_eq!((series[0].median, series.len()), (5.0, 2));
+        assert!(series[1].ratio.is_none());
         let ratio = series[0].ratio.as_ref().unwrap();
         assert_eq!((ratio.median, ratio.min, ratio.max), (0.5, 0.5, 0.75));
     }

@@ -4,8 +4,10 @@
 //! time shown is the server's alone. Nothing is asserted: a loaded machine is slow.
 
 mod command;
+mod disk;
 mod figures;
 mod histogram;
+mod lines;
 mod load;
 mod process;
 mod pump;

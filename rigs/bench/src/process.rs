@@ -1,8 +1,12 @@
 //! Processes of a measurement: started from this program, talked with by lines, watched through `/proc`.
 
-use std::io::{self, BufRead, BufReader, Write};
+use std::io::{self, BufRead, BufReader, Read, Write};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
+
+use tempfile::TempDir;
 
 /// First argument of a process that serves.
 pub const SERVER: &str = "@server";
@@ -17,7 +21,10 @@ const TICK: Duration = Duration::from_millis(10);
 pub struct Process {
     child: Child,
     stdin: Option<ChildStdin>,
-    stdout: BufReader<ChildStdout>,
+    /// `None` while its lines are [counted](Self::count_bytes).
+    stdout: Option<BufReader<ChildStdout>>,
+    /// Deleted when it has ended.
+    folder: Option<TempDir>,
 }
 
 impl Process {
@@ -30,7 +37,29 @@ impl Process {
         let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?;
         let stdin = child.stdin.take();
         let stdout = child.stdout.take().ok_or(io::ErrorKind::BrokenPipe)?;
-        Ok(Self { child, stdin, stdout: BufReader::new(stdout) })
+        Ok(Self { child, stdin, stdout: Some(BufReader::new(stdout)), folder: None })
+    }
+
+    /// Deletes a folder of its own after its end.
+    pub fn with_folder(mut self, folder: TempDir) -> Self {
+        self.folder = Some(folder);
+        self
+    }
+
+    /// Reads what it prints from now on, as fast as it can, and counts this byte in it.
+    pub fn count_bytes(&mut self, wanted: u8) -> Arc<AtomicU64> {
+        let count = Arc::new(AtomicU64::new(0));
+        if let Some(mut stdout) = self.stdout.take() {
+            let count = Arc::clone(&count);
+            std::thread::spawn(move || {
+                let mut buffer = vec![0; 64 * 1024];
+                while let Ok(n @ 1..) = stdout.read(&mut buffer) {
+                    let found = buffer[..n].iter().filter(|&&byte| byte == wanted).count();
+                    count.fetch_add(found as u64, Ordering::Relaxed);
+                }
+            });
+        }
+        count
     }
 
     /// Says a line to it.
@@ -42,7 +71,8 @@ impl Process {
     /// Waits for its next line.
     pub fn hear(&mut self) -> io::Result<String> {
         let mut line = String::new();
-        if self.stdout.read_line(&mut line)? == 0 {
+        let stdout = self.stdout.as_mut().ok_or(io::ErrorKind::BrokenPipe)?;
+        if stdout.read_line(&mut line)? == 0 {
             return Err(io::Error::other("a process of the measurement has ended: see above"));
         }
         Ok(line.trim_end().to_owned())

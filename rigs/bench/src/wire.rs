@@ -43,6 +43,15 @@ impl Wire {
             }
         }
     }
+
+    /// Returns what a client says to stay alive.
+    pub fn keepalive(self) -> &'static [u8] {
+        match self {
+            Self::Link => b"\n",
+            // PINGREQ.
+            Self::Mqtt => b"\xc0\x00",
+        }
+    }
 }
 
 /// Lines with the numbers 1 to 255, over and over.

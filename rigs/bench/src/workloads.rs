@@ -1,12 +1,14 @@
 //! The workloads, and how one is measured.
 
 use std::io;
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
+use crate::disk::sync_times;
 use crate::figures::Figure;
 use crate::load::{Kind, Load, Mark, Shape};
 use crate::process::Process;
-use crate::servers::{Contender, Server};
+use crate::servers::{Contender, Server, Work as Job};
 
 /// Lines in flight where they are pipelined: as many as a link takes.
 const PIPELINE: usize = 64;
@@ -21,6 +23,10 @@ pub enum Workload {
     Flood,
     /// One client sends, one line in flight.
     Single,
+    /// 100 clients send 20,000 lines a second together.
+    Steady,
+    /// As `Flood`, and the server prints all lines.
+    Print,
     /// Lines to 100 clients, 64 in flight each.
     Down,
     /// Clients connect, and leave.
@@ -30,12 +36,22 @@ pub enum Workload {
 }
 
 impl Workload {
-    pub const ALL: [Self; 5] = [Self::Flood, Self::Single, Self::Down, Self::Accept, Self::Idle];
+    pub const ALL: [Self; 7] = [
+        Self::Flood,
+        Self::Single,
+        Self::Steady,
+        Self::Print,
+        Self::Down,
+        Self::Accept,
+        Self::Idle,
+    ];
 
     pub const fn name(self) -> &'static str {
         match self {
             Self::Flood => "flood",
             Self::Single => "single",
+            Self::Steady => "steady",
+            Self::Print => "print",
             Self::Down => "down",
             Self::Accept => "accept",
             Self::Idle => "idle",
@@ -44,18 +60,21 @@ impl Workload {
 
     /// Returns the servers that do it. The first is the one that the others are compared with.
     pub const fn contenders(self) -> &'static [Contender] {
-        use Contender::{Disk, Library, Memory, Mosquitto, Raw};
+        use Contender::{Disk, Library, Memory, Mosquitto, Raw, Serve, ServeDisk};
         match self {
-            Self::Flood | Self::Single => &[Raw, Library, Memory, Disk, Mosquitto],
+            Self::Print => &[Raw, Serve, ServeDisk],
+            Self::Flood | Self::Single | Self::Steady => &[Raw, Library, Memory, Disk, Mosquitto],
             Self::Accept => &[Raw, Library, Mosquitto],
-            Self::Down | Self::Idle => &[Raw, Library],
+            Self::Idle => &[Raw, Library, Memory, Mosquitto],
+            Self::Down => &[Raw, Library],
         }
     }
 
     fn shape(self, contender: Contender, clients: Option<usize>) -> Shape {
         let hundred = clients.unwrap_or(100);
         let (kind, clients, in_flight) = match self {
-            Self::Flood => (Kind::Send, hundred, PIPELINE),
+            Self::Flood | Self::Print => (Kind::Send, hundred, PIPELINE),
+            Self::Steady => (Kind::Steady, hundred, PIPELINE),
             Self::Single => (Kind::Send, 1, 1),
             Self::Down => (Kind::Answer, hundred, PIPELINE),
             Self::Accept => (Kind::Accept, AT_ONCE, 1),
@@ -72,22 +91,37 @@ impl Workload {
         time: Duration,
     ) -> io::Result<Option<Vec<Figure>>> {
         let shape = self.shape(contender, clients);
-        let writes = if self == Self::Down { PIPELINE } else { 0 };
-        let Some(server) = Server::start(contender, writes)? else { return Ok(None) };
+        let job = match self {
+            Self::Down => Job::Write(PIPELINE),
+            Self::Print => Job::Print,
+            _ => Job::Accept,
+        };
+        let sync = match (self, contender) {
+            (Self::Single | Self::Steady, Contender::Disk) => Some(sync_times(time / 4)?),
+            _ => None,
+        };
+        let Some(mut server) = Server::start(contender, job)? else { return Ok(None) };
         let figures = match self {
             Self::Idle => idle(&server, shape, time)?,
+            Self::Print => print(&mut server, shape, time)?,
             _ => {
                 let mut load = Load::start(shape, server.address)?;
                 // To find a rhythm.
                 std::thread::sleep(time / 4);
                 let work = work(&server.process, &mut load, time)?;
-                match self {
+                let mut figures = match self {
                     Self::Accept => vec![
                         ("cpu_us_per_connection", work.cpu * 1e6 / work.count),
                         ("connections_per_s", work.count / work.elapsed),
                     ],
                     _ => traffic(self, &work),
+                };
+                if let Some((p50, p99)) = sync {
+                    figures.push(("fdatasync_p50_us", p50));
+                    figures.push(("fdatasync_p99_us", p99));
+                    figures.push(("p50_by_fdatasync", work.end.p50_us / p50));
                 }
+                figures
             }
         };
         server.finish()?;
@@ -127,12 +161,42 @@ fn traffic(workload: Workload, work: &Work) -> Vec<Figure> {
         ("server_cpu_share", work.cpu / work.elapsed),
         ("load_cpu_share", work.load_cpu / work.elapsed),
     ];
+    // Less than a tick of the processes' clock.
+    if work.cpu == 0.0 {
+        figures.retain(|figure| figure.0 != "lines_per_cpu_s");
+    }
     if workload != Workload::Down {
         figures.push(("p50_us", work.end.p50_us));
         figures.push(("p99_us", work.end.p99_us));
     }
     figures
 }
+
+/// Lines that are printed, as far as their reader has them. `ahead`: lines that were printed and not acknowledged, at
+/// the end; more than are in flight would be lines that were printed twice.
+fn print(server: &mut Server, shape: Shape, time: Duration) -> io::Result<Vec<Figure>> {
+    // Which each line of the clients has once, and nothing else that is printed.
+    let printed = server.process.count_bytes(b'[');
+    let mut load = Load::start(shape, server.address)?;
+    // The first line of each client is not counted as one of those in flight.
+    let first = shape.clients as u64;
+    std::thread::sleep(time / 4);
+    let before = printed.load(Ordering::Relaxed);
+    let work = work(&server.process, &mut load, time)?;
+    let after = printed.load(Ordering::Relaxed);
+    let acknowledged = load.mark()?.count;
+    drop(load);
+    // What is left in the pipe.
+    std::thread::sleep(time / 4);
+    let ahead = printed.load(Ordering::Relaxed) as f64 - (acknowledged + first) as f64;
+    let mut figures = traffic(Workload::Print, &work);
+    figures.insert(0, ("printed_per_s", (after - before) as f64 / work.elapsed));
+    figures.push(("ahead", ahead));
+    Ok(figures)
+}
+
+/// The server looks each second whether there is memory to be given back.
+const LOOK: Duration = Duration::from_secs(3);
 
 /// Files that a server without clients has open, and a few more.
 const FEW_FILES: usize = 40;
@@ -155,7 +219,7 @@ fn idle(server: &Server, shape: Shape, time: Duration) -> io::Result<Vec<Figure>
     while process.files() > FEW_FILES && began.elapsed() < PATIENCE {
         std::thread::sleep(Duration::from_millis(50));
     }
-    std::thread::sleep(time);
+    std::thread::sleep(LOOK);
     let after = process.memory();
     Ok(vec![
         ("server_cpu_share", work.cpu / work.elapsed),

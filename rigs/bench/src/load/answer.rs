@@ -4,10 +4,11 @@ use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 
 use super::ready;
+use crate::lines::{Lines, acknowledge};
 use crate::pump::Totals;
 use crate::wire::Wire;
 
@@ -31,28 +32,14 @@ pub(super) async fn run(
 }
 
 async fn answer(mut stream: TcpStream, totals: Arc<Totals>) -> io::Result<()> {
-    let mut buffer = vec![0; 16 * 1024];
-    let mut len = 0;
+    let mut lines = Lines::new();
     let mut acks = Vec::new();
-    loop {
-        let n = stream.read(&mut buffer[len..]).await?;
-        if n == 0 {
-            return Ok(());
-        }
-        len += n;
-        let mut from = 0;
-        while let Some(end) = buffer[from..len].iter().position(|&b| b == b'\n') {
-            if end > 2 {
-                acks.extend([buffer[from], buffer[from + 1], b'\n']);
-            }
-            from += end + 1;
-        }
-        buffer.copy_within(from..len, 0);
-        len -= from;
+    while lines.read(&mut stream, |line| acknowledge(line, &mut acks)).await? {
         if !acks.is_empty() {
             stream.write_all(&acks).await?;
             totals.add(acks.len() / 3);
             acks.clear();
         }
     }
+    Ok(())
 }

@@ -16,7 +16,12 @@ const KEEPALIVE: Duration = Duration::from_millis(500);
 const SLICES: usize = 50;
 
 /// Keeps `clients` connections alive until stdin ends or says `leave`, which closes them.
-pub(super) fn run(address: SocketAddr, clients: usize, totals: &Totals) -> io::Result<()> {
+pub(super) fn run(
+    address: SocketAddr,
+    wire: Wire,
+    clients: usize,
+    totals: &Totals,
+) -> io::Result<()> {
     let (said, orders) = mpsc::channel();
     std::thread::spawn(move || {
         for line in io::stdin().lock().lines().map_while(Result::ok) {
@@ -42,7 +47,7 @@ pub(super) fn run(address: SocketAddr, clients: usize, totals: &Totals) -> io::R
         if !connected {
             let mut stream = TcpStream::connect(address)?;
             stream.set_nodelay(true)?;
-            stream.write_all(&Wire::Link.hello(streams.len()))?;
+            stream.write_all(&wire.hello(streams.len()))?;
             stream.set_nonblocking(true)?;
             streams.push(stream);
             connected = streams.len() == clients;
@@ -57,7 +62,7 @@ pub(super) fn run(address: SocketAddr, clients: usize, totals: &Totals) -> io::R
                 let mut buffer = [0; 64];
                 // What it says is of no interest, but has to be taken.
                 let _ = stream.read(&mut buffer);
-                let _ = stream.write(b"\n");
+                let _ = stream.write(wire.keepalive());
                 totals.add(1);
             }
         }

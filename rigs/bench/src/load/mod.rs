@@ -4,6 +4,7 @@ mod accept;
 mod answer;
 mod idle;
 mod send;
+mod steady;
 
 use std::io::{self, BufRead};
 use std::net::SocketAddr;
@@ -19,6 +20,8 @@ use crate::wire::Wire;
 pub enum Kind {
     /// Lines to the server, so many in flight.
     Send,
+    /// Lines to the server, at a fixed pace.
+    Steady,
     /// Lines from the server, acknowledged.
     Answer,
     /// Connections, one after the other.
@@ -28,11 +31,12 @@ pub enum Kind {
 }
 
 impl Kind {
-    const ALL: [Self; 4] = [Self::Send, Self::Answer, Self::Accept, Self::Idle];
+    const ALL: [Self; 5] = [Self::Send, Self::Steady, Self::Answer, Self::Accept, Self::Idle];
 
     fn name(self) -> &'static str {
         match self {
             Self::Send => "send",
+            Self::Steady => "steady",
             Self::Answer => "answer",
             Self::Accept => "accept",
             Self::Idle => "idle",
@@ -96,7 +100,7 @@ pub fn main(args: &[String]) -> io::Result<()> {
     open_many_files();
     let totals = Arc::new(Totals::default());
     if kind == Kind::Idle {
-        return idle::run(address, clients, &totals);
+        return idle::run(address, wire, clients, &totals);
     }
     let watched = Arc::clone(&totals);
     std::thread::spawn(move || {
@@ -107,6 +111,7 @@ pub fn main(args: &[String]) -> io::Result<()> {
     runtime.block_on(async {
         match kind {
             Kind::Send => send::run(address, wire, clients, in_flight, totals).await,
+            Kind::Steady => steady::run(address, wire, clients, totals).await,
             Kind::Answer => answer::run(address, clients, totals).await,
             Kind::Accept | Kind::Idle => accept::run(address, wire, clients, totals).await,
         }

@@ -19,6 +19,25 @@ pub(super) async fn run(
     totals: Arc<Totals>,
 ) -> io::Result<()> {
     let ring = Arc::new(Ring::new(wire, in_flight));
+    let streams = connect(address, wire, clients).await?;
+    let tasks: Vec<_> = streams
+        .into_iter()
+        .map(|stream| {
+            tokio::spawn(pump(stream, wire, Arc::clone(&ring), in_flight, Arc::clone(&totals)))
+        })
+        .collect();
+    for task in tasks {
+        task.await.map_err(io::Error::other)??;
+    }
+    Err(io::Error::other("the server closed all connections"))
+}
+
+/// Connects clients, and reports when all have been answered.
+pub(super) async fn connect(
+    address: SocketAddr,
+    wire: Wire,
+    clients: usize,
+) -> io::Result<Vec<TcpStream>> {
     let mut streams = Vec::new();
     for n in 0..clients {
         let mut stream = TcpStream::connect(address).await?;
@@ -38,14 +57,5 @@ pub(super) async fn run(
         streams.push(stream);
     }
     ready();
-    let tasks: Vec<_> = streams
-        .into_iter()
-        .map(|stream| {
-            tokio::spawn(pump(stream, wire, Arc::clone(&ring), in_flight, Arc::clone(&totals)))
-        })
-        .collect();
-    for task in tasks {
-        task.await.map_err(io::Error::other)??;
-    }
-    Err(io::Error::other("the server closed all connections"))
+    Ok(streams)
 }

@@ -3,6 +3,7 @@
 use std::io;
 
 use pblink_serve::log::{EngineError, Keep, Log, Memory, Opened, Sqlite};
+use pblink_serve::memory;
 use pblink_server::Server;
 use tempfile::TempDir;
 use tokio::task::JoinHandle;
@@ -20,6 +21,9 @@ pub(super) async fn run(folder: Option<TempDir>, end: JoinHandle<()>) -> io::Res
     let server = server.map_err(io::Error::other)?;
     log.attach(server.clone()).await;
     println!("{}", server.local_addr());
+    // As in `pblink serve`.
+    let watched = server.clone();
+    tokio::spawn(memory::follow(move || Some(watched.connections())));
     end.await.map_err(io::Error::other)?;
     println!("{}", server.links().iter().map(|link| link.duplicates).sum::<u64>());
     Ok(())

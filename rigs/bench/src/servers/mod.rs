@@ -3,13 +3,52 @@
 mod library;
 mod log;
 mod mosquitto;
+mod pblink;
 mod raw;
 
 use std::io::{self, BufRead};
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::time::{Duration, Instant};
 
 use crate::process::{Process, SERVER, open_many_files};
 use crate::wire::Wire;
+
+/// Work of a server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Work {
+    /// Accepts lines.
+    Accept,
+    /// Writes lines, so many to each client at a time.
+    Write(usize),
+    /// Accepts lines when they are printed.
+    Print,
+}
+
+impl Work {
+    const PRINT: &str = "print";
+
+    fn name(self) -> String {
+        match self {
+            Self::Print => Self::PRINT.to_owned(),
+            Self::Accept | Self::Write(_) => self.writes().to_string(),
+        }
+    }
+
+    fn parse(name: &str) -> Option<Self> {
+        match name {
+            Self::PRINT => Some(Self::Print),
+            "0" => Some(Self::Accept),
+            writes => writes.parse().ok().map(Self::Write),
+        }
+    }
+
+    fn writes(self) -> usize {
+        match self {
+            Self::Write(writes) => writes,
+            Self::Accept | Self::Print => 0,
+        }
+    }
+}
 
 /// A server. What is to be compared next gets a name here, and a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -22,6 +61,10 @@ pub enum Contender {
     Memory,
     /// `pblink serve` with its log on disk, where temporary files are, and no consumer.
     Disk,
+    /// The command itself, if it was built: its log in memory, and all lines printed.
+    Serve,
+    /// The same with its log on disk.
+    ServeDisk,
     /// Another broker, if it is installed.
     Mosquitto,
 }
@@ -33,14 +76,16 @@ impl Contender {
             Self::Library => "library",
             Self::Memory => "memory",
             Self::Disk => "disk",
+            Self::Serve => "pblink serve",
+            Self::ServeDisk => "pblink serve, disk",
             Self::Mosquitto => "mosquitto",
         }
     }
 
     pub const fn wire(self) -> Wire {
         match self {
-            Self::Raw | Self::Library | Self::Memory | Self::Disk => Wire::Link,
             Self::Mosquitto => Wire::Mqtt,
+            _ => Wire::Link,
         }
     }
 }
@@ -54,27 +99,26 @@ pub struct Server {
 }
 
 impl Server {
-    /// Starts it. `writes`: so many lines to each client are to be in flight; 0: it reads.
-    ///
-    /// Returns `None` if it is not installed.
-    pub fn start(contender: Contender, writes: usize) -> io::Result<Option<Self>> {
-        if contender == Contender::Mosquitto {
-            return Ok(mosquitto::start()?.map(|(process, address)| Self {
-                process,
-                address,
-                contender,
-            }));
-        }
-        let mut process =
-            Process::role(SERVER, &[contender.name().to_owned(), writes.to_string()])?;
-        let address = process.hear()?;
-        let address = address.parse().map_err(io::Error::other)?;
-        Ok(Some(Self { process, address, contender }))
+    /// Starts it. Returns `None` if it is not there.
+    pub fn start(contender: Contender, work: Work) -> io::Result<Option<Self>> {
+        let other = match contender {
+            Contender::Mosquitto => mosquitto::start()?,
+            Contender::Serve => pblink::start(false)?,
+            Contender::ServeDisk => pblink::start(true)?,
+            _ => {
+                let mut process =
+                    Process::role(SERVER, &[contender.name().to_owned(), work.name()])?;
+                let address = process.hear()?.parse().map_err(io::Error::other)?;
+                Some((process, address))
+            }
+        };
+        Ok(other.map(|(process, address)| Self { process, address, contender }))
     }
 
     /// Stops it. An error says that what was measured is not what was meant.
     pub fn finish(self) -> io::Result<()> {
-        if matches!(self.contender, Contender::Raw | Contender::Mosquitto) {
+        use Contender::{Disk, Library, Memory};
+        if !matches!(self.contender, Library | Memory | Disk) {
             return Ok(());
         }
         match self.process.finish()?.as_str() {
@@ -86,11 +130,11 @@ impl Server {
     }
 }
 
-/// Runs a server until stdin ends: `NAME WRITES`.
+/// Runs a server until stdin ends: `NAME WORK`.
 pub fn main(args: &[String]) -> io::Result<()> {
     let wrong = || io::Error::other("this role is for the benchmark itself");
-    let [name, writes] = args else { return Err(wrong()) };
-    let writes = writes.parse().map_err(|_| wrong())?;
+    let [name, work] = args else { return Err(wrong()) };
+    let work = Work::parse(work).ok_or_else(wrong)?;
     open_many_files();
     // As in `pblink serve`.
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
@@ -99,11 +143,31 @@ pub fn main(args: &[String]) -> io::Result<()> {
             io::stdin().lock().lines().map_while(Result::ok).for_each(drop);
         });
         match name.as_str() {
-            "raw" => raw::run(writes, end).await,
-            "library" => library::run(writes, end).await,
+            "raw" => raw::run(work, end).await,
+            "library" => library::run(work.writes(), end).await,
             "memory" => log::run(None, end).await,
             "disk" => log::run(Some(tempfile::tempdir()?), end).await,
             _ => Err(wrong()),
         }
     })
+}
+
+/// Returns a free port of this machine.
+fn free_address() -> io::Result<SocketAddr> {
+    TcpListener::bind("127.0.0.1:0")?.local_addr()
+}
+
+/// Longest time until a program listens.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Waits until a program listens.
+fn wait(address: SocketAddr) -> io::Result<()> {
+    let began = Instant::now();
+    while let Err(error) = TcpStream::connect(address) {
+        if began.elapsed() > PATIENCE {
+            return Err(error);
+        }
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    Ok(())
 }

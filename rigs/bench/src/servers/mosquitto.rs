@@ -1,18 +1,15 @@
 //! Mosquitto, as it comes, without persistence and without a log.
 
 use std::io::{self, ErrorKind};
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::SocketAddr;
 use std::process::{Command, Stdio};
-use std::time::{Duration, Instant};
 
+use super::{free_address, wait};
 use crate::process::Process;
-
-/// Longest time until it listens.
-const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Starts it on a free port. Returns `None` if it is not installed.
 pub(super) fn start() -> io::Result<Option<(Process, SocketAddr)>> {
-    let address = TcpListener::bind("127.0.0.1:0")?.local_addr()?;
+    let address = free_address()?;
     let settings = std::env::temp_dir().join(format!("pblink-bench-{}.conf", std::process::id()));
     std::fs::write(
         &settings,
@@ -37,15 +34,4 @@ pub(super) fn start() -> io::Result<Option<(Process, SocketAddr)>> {
     }
     let _ = std::fs::remove_file(&settings);
     Ok(None)
-}
-
-fn wait(address: SocketAddr) -> io::Result<()> {
-    let began = Instant::now();
-    while let Err(error) = TcpStream::connect(address) {
-        if began.elapsed() > PATIENCE {
-            return Err(error);
-        }
-        std::thread::sleep(Duration::from_millis(10));
-    }
-    Ok(())
 }

@@ -1,18 +1,21 @@
 //! The server that others are compared with: reads what is there, and acknowledges all of it with one write.
 
-use std::io;
+use std::io::{self, Write};
 use std::sync::Arc;
 
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::AsyncWriteExt;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
 
+use super::Work;
+use crate::lines::{Lines, acknowledge};
 use crate::pump::{Totals, pump};
 use crate::wire::{Ring, Wire};
 
-pub(super) async fn run(writes: usize, end: JoinHandle<()>) -> io::Result<()> {
+pub(super) async fn run(work: Work, end: JoinHandle<()>) -> io::Result<()> {
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     println!("{}", listener.local_addr()?);
+    let writes = work.writes();
     let ring = Arc::new(Ring::new(Wire::Link, writes.max(1)));
     tokio::spawn(async move {
         while let Ok((stream, _)) = listener.accept().await {
@@ -22,35 +25,37 @@ pub(super) async fn run(writes: usize, end: JoinHandle<()>) -> io::Result<()> {
                 let totals = Arc::new(Totals::default());
                 tokio::spawn(pump(stream, Wire::Link, Arc::clone(&ring), writes, totals));
             } else {
-                tokio::spawn(acknowledge(stream));
+                tokio::spawn(serve(stream, work == Work::Print));
             }
         }
     });
     end.await.map_err(io::Error::other)
 }
 
-async fn acknowledge(mut stream: TcpStream) -> io::Result<()> {
-    // As much as the server reads at a time.
-    let mut buffer = vec![0; 16 * 1024];
-    let (mut len, mut greeted) = (0, false);
-    let mut out = Vec::new();
+/// Acknowledges lines; `prints`: after it has written them to stdout.
+async fn serve(mut stream: TcpStream, prints: bool) -> io::Result<()> {
+    let mut lines = Lines::new();
+    let mut greeted = false;
+    let (mut out, mut texts) = (Vec::new(), Vec::new());
     loop {
-        let n = stream.read(&mut buffer[len..]).await?;
-        if n == 0 {
-            return Ok(());
-        }
-        len += n;
-        let mut from = 0;
-        while let Some(end) = buffer[from..len].iter().position(|&b| b == b'\n') {
+        let more = lines.read(&mut stream, |line| {
             if !std::mem::replace(&mut greeted, true) {
                 out.push(b'\n');
-            } else if end > 2 {
-                out.extend([buffer[from], buffer[from + 1], b'\n']);
+                return;
             }
-            from += end + 1;
+            acknowledge(line, &mut out);
+            if prints && line.len() > 2 {
+                texts.extend_from_slice(&line[2..]);
+                texts.push(b'\n');
+            }
+        });
+        if !more.await? {
+            return Ok(());
         }
-        buffer.copy_within(from..len, 0);
-        len -= from;
+        if !texts.is_empty() {
+            io::stdout().lock().write_all(&texts)?;
+            texts.clear();
+        }
         if !out.is_empty() {
             stream.write_all(&out).await?;
             out.clear();
