@@ -18,15 +18,16 @@ static int is_set(const char *name, int once) {
     return once ? unlink(path) == 0 : access(path, F_OK) == 0;
 }
 
-/* The log and what is beside it, but not the faults themselves, nor pipes. */
-static int is_ours(int fd) {
+/* The log and what is beside it, but not the faults themselves, nor pipes. What is set aside for a full disk is written
+ * whenever there is room: it must not be what uses a single failed fsync up. */
+static int is_ours(int fd, int reserve) {
     char link[64], path[4096];
     snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
     ssize_t len = readlink(link, path, sizeof path - 1);
     if (len < 0) return 0;
     path[len] = 0;
-    const char *names[] = {"/log.db", "/reserve", "/pblink-probe", "/nonce", "/backup"};
-    for (unsigned at = 0; at < sizeof names / sizeof *names; at++)
+    const char *names[] = {"/reserve", "/log.db", "/pblink-probe", "/nonce", "/backup"};
+    for (unsigned at = !reserve; at < sizeof names / sizeof *names; at++)
         if (strstr(path, names[at])) return 1;
     return 0;
 }
@@ -35,14 +36,14 @@ static int fails_to_grow(int fd, off_t at, size_t len) {
     int saved = errno;
     int error = is_set("full", 0) ? ENOSPC : is_set("quota", 0) ? EDQUOT : 0;
     struct stat data;
-    int fails = error && is_ours(fd) && fstat(fd, &data) == 0 && at + (off_t)len > data.st_size;
+    int fails = error && is_ours(fd, 1) && fstat(fd, &data) == 0 && at + (off_t)len > data.st_size;
     errno = fails ? error : saved;
     return fails;
 }
 
 static int fails_to_sync(int fd) {
     int saved = errno;
-    int fails = is_ours(fd) && (is_set("fsync-once", 1) || is_set("fsync", 0));
+    int fails = is_ours(fd, 0) && (is_set("fsync-once", 1) || is_set("fsync", 0));
     errno = fails ? EIO : saved;
     return fails;
 }
