@@ -56,3 +56,28 @@ fn many_lines_on_which_consumers_fail_are_counted() {
     model.apply(Update::Consumers(vec![many]));
     assert!(shown(&model).contains(", and 249 more"), "{}", shown(&model));
 }
+
+#[test]
+fn a_consumer_that_is_far_behind_is_named_as_long_as_it_is() {
+    let mut model = model();
+    let before = shown(&model);
+    let behind = |name: &str, lag| ConsumerInfo {
+        failing: vec![],
+        failing_clients: 0,
+        lag,
+        ..failing(name, "1", 0)
+    };
+    // Lines that are under way are no news, and what does not run here is not waited for.
+    let old = ConsumerInfo { running: false, ..behind("old", 5_000_000) };
+    model.apply(Update::Consumers(vec![behind("print", 999), old.clone()]));
+    assert_eq!(shown(&model), before);
+    model.apply(Update::Consumers(vec![behind("store", 1_000), behind("exec", 12_345), old]));
+    for key in ["2", "5", "1", "\n"] {
+        press(&mut model, key);
+        let words = "exec is 12345 lines behind, and 1 more are";
+        assert!(shown(&model).contains(words), "{key}: {}", shown(&model));
+    }
+    press(&mut model, "\x1b");
+    model.apply(Update::Consumers(vec![behind("store", 0), behind("exec", 3)]));
+    assert_eq!(shown(&model), before);
+}

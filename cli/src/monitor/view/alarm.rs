@@ -1,4 +1,4 @@
-//! The line that says where consumers fail: on each screen, for as long as one does.
+//! The line that says where consumers fail, or how far one is behind: on each screen, for as long as it does or is.
 
 use pblink_serve::control::{ConsumerInfo, Failing};
 use ratatui::buffer::Buffer;
@@ -8,7 +8,10 @@ use ratatui::text::Span;
 use super::put;
 use super::theme::Theme;
 use crate::monitor::model::Model;
-use crate::output::events;
+use crate::output::{events, units};
+
+/// Lines behind from which on it is said: with many lines a second some are always under way.
+const BEHIND: u64 = 1_000;
 
 /// Returns the consumer and the line that fail longest, and the number of further ones.
 fn oldest(model: &Model) -> Option<(&ConsumerInfo, &Failing, u64)> {
@@ -19,14 +22,31 @@ fn oldest(model: &Model) -> Option<(&ConsumerInfo, &Failing, u64)> {
     Some((consumer, line, all.saturating_sub(1)))
 }
 
-/// Returns the rows that it needs.
-pub fn height(model: &Model) -> u16 {
-    u16::from(oldest(model).is_some())
+/// Returns the consumer that is furthest behind, of those that run here, and the number of further ones.
+fn slowest(model: &Model) -> Option<(&ConsumerInfo, usize)> {
+    let consumers = &model.data().consumers;
+    let behind = || consumers.iter().filter(|c| c.running && c.lag >= BEHIND);
+    Some((behind().max_by_key(|c| c.lag)?, behind().count() - 1))
 }
 
-/// Draws it, if a consumer fails.
+/// Returns the rows that it needs.
+pub fn height(model: &Model) -> u16 {
+    u16::from(oldest(model).is_some() || slowest(model).is_some())
+}
+
+/// Draws it, if a consumer fails or is far behind.
 pub fn draw(buffer: &mut Buffer, area: Rect, model: &Model, theme: Theme) {
-    let Some((consumer, line, more)) = oldest(model) else { return };
+    let Some((consumer, line, more)) = oldest(model) else {
+        if let Some((consumer, more)) = slowest(model) {
+            let (name, lag) = (events::clean(&consumer.name), units::lines(consumer.lag));
+            let mut text = format!("   {name} is {lag} behind");
+            if more > 0 {
+                text += &format!(", and {more} more are");
+            }
+            put(buffer, area, vec![Span::raw(text)]);
+        }
+        return;
+    };
     let (name, client) = (events::clean(&consumer.name), events::id(&line.client));
     let since = model.time(line.since_ms);
     let mut text = format!(" ✗ {name} fails at {}, a line of {client}, since {since}", line.offset);
