@@ -33,7 +33,7 @@ pub enum BindError {
     #[error("{0} must be between 1 and 16777216")]
     Limit(&'static str),
     /// The saved sessions come from a server with another time-out or `max_line`, or are for one that
-    /// [commits](Builder::commits).
+    /// [commits](crate::Builder::commits).
     #[error(
         "the saved sessions have another time-out or max_line than this server, or this one commits: use \
          the same values, and restore one that commits from its store"

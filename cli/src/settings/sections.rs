@@ -82,19 +82,19 @@ impl Consumer {
 /// `[control]`: who may use the control API, whose address is in `[server]`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Control {
-    /// The file with the token as written, empty for the one in the state folder; [`Settings::token_path`]
+    /// The file with the token as written, empty for the one in the state folder; [`Settings::token_path`](super::Settings::token_path)
     /// resolves it.
     pub token_file: PathBuf,
     /// Names of hosts that are answered, beside this machine's for itself and addresses.
     pub hosts: Vec<String>,
 }
 
-/// `[wifi]`: the network that the ESP8266 joins. The password is apart: [`Settings::password`].
+/// `[wifi]`: the network that the ESP8266 joins. The password is apart: [`Settings::password`](super::Settings::password).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Wifi {
     /// At most 32 bytes; empty means the network that the ESP8266 remembers.
     pub ssid: String,
-    /// The secrets file as written; [`Settings::secrets_path`] resolves it.
+    /// The secrets file as written; [`Settings::secrets_path`](super::Settings::secrets_path) resolves it.
     pub secrets: PathBuf,
 }
 
@@ -121,7 +121,7 @@ pub struct Link {
 /// `[build]`: what `pblink build` needs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Build {
-    /// The folder of the ESP8266_NONOS_SDK as written, empty for none; [`Settings::sdk_path`] resolves it.
+    /// The folder of the ESP8266_NONOS_SDK as written, empty for none; [`Settings::sdk_path`](super::Settings::sdk_path) resolves it.
     pub esp8266_sdk: PathBuf,
 }
 
