@@ -2,8 +2,8 @@
 
 use std::collections::VecDeque;
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::Duration;
 
 use pblink_protocol::delivery::Delivery;
@@ -89,13 +89,37 @@ pub struct Board {
     bitmap: [u8; 32],
     acks: VecDeque<Mid>,
     partial: Vec<u8>,
+    passed: Arc<Passed>,
 }
 
 fn is_best_effort(text: &str) -> bool {
     text.starts_with("best")
 }
 
-struct Received<'a>(&'a mut Vec<String>);
+/// Lines that have passed between boards and server, to be waited for.
+#[derive(Debug, Default)]
+pub struct Passed {
+    count: Mutex<u64>,
+    more: Condvar,
+}
+
+impl Passed {
+    fn add(&self, lines: u64) {
+        *self.count.lock().unwrap_or_else(PoisonError::into_inner) += lines;
+        self.more.notify_all();
+    }
+
+    /// Waits until this many more have passed. Returns false if they have not within `patience`.
+    pub fn wait(&self, lines: u64, patience: Duration) -> bool {
+        let count = self.count.lock().unwrap_or_else(PoisonError::into_inner);
+        let wanted = *count + lines;
+        let waited = self.more.wait_timeout_while(count, patience, |count| *count < wanted);
+        !waited.unwrap_or_else(PoisonError::into_inner).1.timed_out()
+    }
+}
+
+/// Takes lines and acknowledgements, and counts the latter.
+struct Received<'a>(&'a mut Vec<String>, &'a mut u64);
 
 impl Host<Vec<u8>> for Received<'_> {
     fn deliver(&mut self, text: &str, _: Receipt) -> Disposition {
@@ -103,12 +127,15 @@ impl Host<Vec<u8>> for Received<'_> {
         Disposition::Taken
     }
 
-    fn acked(&mut self, _: Ticket, _: Option<Vec<u8>>, _: pblink_protocol::time::Duration) {}
+    fn acked(&mut self, _: Ticket, _: Option<Vec<u8>>, _: pblink_protocol::time::Duration) {
+        *self.1 += 1;
+    }
 }
 
 impl Board {
-    /// Returns a board that has written nothing yet. The seed decides what it writes.
-    pub fn new(id: String, manners: Manners, seed: u64) -> Self {
+    /// Returns a board that has written nothing yet. The seed decides what it writes; lines that pass are added to
+    /// `passed`.
+    pub fn new(id: String, manners: Manners, seed: u64, passed: Arc<Passed>) -> Self {
         let span = pblink_protocol::time::Duration::from_millis(TIMEOUT.as_millis() as u64);
         let account = Account {
             id,
@@ -130,6 +157,7 @@ impl Board {
             bitmap: [0; 32],
             acks: VecDeque::new(),
             partial: Vec::new(),
+            passed,
         }
     }
 
@@ -227,27 +255,46 @@ impl Board {
     }
 
     fn on_bytes(&mut self, bytes: &[u8]) {
-        let now = self.now();
-        if !self.account.manners.published {
-            self.end.on_bytes(now, bytes, &mut Received(&mut self.account.received));
-            return;
-        }
+        let before = self.account.received.len();
+        let acked = match self.account.manners.published {
+            true => self.on_bytes_as_published(bytes),
+            false => {
+                let (now, mut acked) = (self.now(), 0);
+                self.end.on_bytes(
+                    now,
+                    bytes,
+                    &mut Received(&mut self.account.received, &mut acked),
+                );
+                acked
+            }
+        };
+        self.passed.add(acked + (self.account.received.len() - before) as u64);
+    }
+
+    /// Returns the number of acknowledgements.
+    fn on_bytes_as_published(&mut self, bytes: &[u8]) -> u64 {
+        let (now, mut acked) = (self.now(), 0);
         self.partial.extend(bytes);
         while let Some(end) = self.partial.iter().position(|&byte| byte == b'\n') {
             let line: Vec<u8> = self.partial.drain(..=end).collect();
             let mid = (line.len() > 3).then(|| Mid::parse([line[0], line[1]])).flatten();
             let Some(mid) = mid else {
-                self.end.on_bytes(now, &line, &mut Received(&mut self.account.received));
+                self.end.on_bytes(
+                    now,
+                    &line,
+                    &mut Received(&mut self.account.received, &mut acked),
+                );
                 continue;
             };
             // The endpoint has to know that the server speaks.
-            self.end.on_bytes(now, b"\n", &mut Received(&mut self.account.received));
+            self.end.on_bytes(now, b"\n", &mut Received(&mut self.account.received, &mut acked));
             if self.is_new(mid) {
                 let text = String::from_utf8_lossy(&line[2..line.len() - 1]).into_owned();
                 self.account.received.push(text);
             }
             self.acks.push_back(mid);
         }
+        acked
     }
 
     /// As micropython-iot's client decides.

@@ -11,8 +11,11 @@ use tokio::task::JoinHandle;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
-use crate::board::{Account, Board, Manners};
+use crate::board::{Account, Board, Manners, Passed};
 use crate::ledger::Ledger;
+
+/// Nothing takes this long unless it hangs.
+const HANGS: Duration = Duration::from_secs(120);
 
 /// Boards at work.
 #[derive(Debug)]
@@ -20,6 +23,7 @@ pub struct Crowd {
     runtime: Runtime,
     writing: Arc<AtomicBool>,
     give_up: CancellationToken,
+    passed: Arc<Passed>,
     boards: Vec<JoinHandle<Account>>,
 }
 
@@ -44,15 +48,26 @@ impl Crowd {
     fn with(server: SocketAddr, boards: u64, seed: u64, echoed: bool) -> Self {
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
         let runtime = runtime.expect("threads");
+        let passed = Arc::<Passed>::default();
         let (writing, give_up) = (Arc::new(AtomicBool::new(true)), CancellationToken::new());
         let boards = (0..boards)
             .map(|n| {
                 let manners = Manners { ordered: n % 2 == 0, published: n % 5 == 0, echoed };
-                let board = Board::new(format!("board {n}"), manners, seed ^ n);
+                let board =
+                    Board::new(format!("board {n}"), manners, seed ^ n, Arc::clone(&passed));
                 runtime.spawn(board.run(server, Arc::clone(&writing), give_up.clone()))
             })
             .collect();
-        Self { runtime, writing, give_up, boards }
+        Self { runtime, writing, give_up, passed, boards }
+    }
+
+    /// Waits until this many more lines have passed: lines of boards that were acknowledged, and lines that boards have
+    /// received. So an instant in the traffic is chosen, whatever the speed of the machine.
+    ///
+    /// # Panics
+    /// If they do not within two minutes.
+    pub fn wait_for(&self, lines: u64) {
+        assert!(self.passed.wait(lines, HANGS), "{lines} lines do not pass");
     }
 
     /// Returns the runtime that the boards are on.

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{self, Receiver};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, OnceLock, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -44,12 +44,19 @@ pub fn program() -> &'static PathBuf {
     })
 }
 
+/// Words of a server on stderr, to be waited for.
+#[derive(Debug, Default)]
+struct Said {
+    words: Mutex<String>,
+    more: Condvar,
+}
+
 /// A running server. It is killed when this is dropped.
 #[derive(Debug)]
 pub struct Server {
     child: Child,
     address: SocketAddr,
-    said: Arc<Mutex<String>>,
+    said: Arc<Said>,
     ears: Option<(JoinHandle<()>, JoinHandle<()>)>,
 }
 
@@ -106,7 +113,7 @@ impl Server {
             .stderr(Stdio::piped());
         let mut child = more(&mut command).spawn().expect("the server starts");
         let (report, listening) = mpsc::channel();
-        let said = Arc::new(Mutex::new(String::new()));
+        let said = Arc::<Said>::default();
         let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
         let ears = (
             std::thread::spawn(move || {
@@ -124,10 +131,11 @@ impl Server {
                 let said = Arc::clone(&said);
                 move || {
                     hear(stderr.expect("a pipe"), |line| {
-                        let mut said = said.lock().unwrap_or_else(PoisonError::into_inner);
-                        if said.len() + line.len() < SAID {
-                            said.push_str(line);
-                            said.push('\n');
+                        let mut words = said.words.lock().unwrap_or_else(PoisonError::into_inner);
+                        if words.len() + line.len() < SAID {
+                            words.push_str(line);
+                            words.push('\n');
+                            said.more.notify_all();
                         }
                     })
                 }
@@ -155,7 +163,24 @@ impl Server {
 
     /// Returns what it has said on stderr so far, at most 64 KB.
     pub fn said(&self) -> String {
-        self.said.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.said.words.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Returns the number of times that it has said this on stderr so far.
+    pub fn times(&self, words: &str) -> usize {
+        self.said().matches(words).count()
+    }
+
+    /// Waits until it has said this more often than `before`.
+    ///
+    /// # Panics
+    /// If it has not within two minutes.
+    pub fn wait_for(&self, words: &str, before: usize) {
+        let said = self.said.words.lock().unwrap_or_else(PoisonError::into_inner);
+        let quiet = |said: &mut String| said.matches(words).count() <= before;
+        let waited = self.said.more.wait_timeout_while(said, HANGS, quiet);
+        let (said, waited) = waited.unwrap_or_else(PoisonError::into_inner);
+        assert!(!waited.timed_out(), "it never says \"{words}\":\n{said}");
     }
 
     /// Sends it a signal.

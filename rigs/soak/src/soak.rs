@@ -31,7 +31,7 @@ pub struct Options {
     pub simulators: usize,
     /// The faults and what the boards write.
     pub seed: u64,
-    /// What the server may use at most.
+    /// The most that the server may use.
     pub most: Used,
     /// A fault that has to be found: after a kill the log is as it was at an earlier one, as on a disk that forgets.
     pub forgets: bool,
@@ -42,7 +42,7 @@ pub struct Options {
 pub struct Outcome {
     /// The boards' ledger.
     pub ledger: Ledger,
-    /// What else is wrong, in words.
+    /// Anything else that is wrong, in words.
     pub problems: Vec<String>,
     /// Lines in the log.
     pub lines: usize,

@@ -6,7 +6,8 @@ use std::io::Read;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::process::{Command, Stdio};
-use std::time::{Duration, Instant};
+use std::sync::mpsc;
+use std::time::Duration;
 
 use fastrand::Rng;
 use pblink_soak::crowd::{self, Crowd};
@@ -17,6 +18,9 @@ use pblink_soak::store;
 use rustix::process::Signal;
 
 const BOARDS: u64 = 12;
+
+/// Words of a server whose disk is full, or nearly.
+const FULL: &str = "lines wait at";
 
 /// Nothing here takes this long unless it hangs.
 const HANGS: Duration = Duration::from_secs(120);
@@ -32,18 +36,9 @@ fn seed() -> u64 {
     seed
 }
 
-/// The instant is the fault.
-fn pause(random: &mut Rng) {
-    std::thread::sleep(Duration::from_millis(random.u64(100..600)));
-}
-
-/// Waits until this is so: it is looked at now and then.
-fn until(what: &str, is_so: impl Fn() -> bool) {
-    let began = Instant::now();
-    while !is_so() {
-        assert!(began.elapsed() < HANGS, "{what} never comes");
-        std::thread::sleep(Duration::from_millis(20));
-    }
+/// Lets some lines pass: the instant is the fault.
+fn traffic(crowd: &Crowd, random: &mut Rng) {
+    crowd.wait_for(random.u64(50..1500));
 }
 
 /// Returns true if the bytes for a full disk are set aside.
@@ -62,20 +57,19 @@ fn refused(state: &Path) -> String {
         .stderr(Stdio::piped())
         .spawn()
         .unwrap();
-    let began = Instant::now();
-    let status = loop {
-        match server.try_wait().unwrap() {
-            Some(status) => break status,
-            None if began.elapsed() > HANGS => {
-                server.kill().unwrap();
-                panic!("it has started");
-            }
-            None => std::thread::sleep(Duration::from_millis(20)),
-        }
+    // Its end is that of the pipe.
+    let mut stderr = server.stderr.take().unwrap();
+    let (said, ended) = mpsc::channel();
+    std::thread::spawn(move || {
+        let mut words = String::new();
+        stderr.read_to_string(&mut words).unwrap();
+        said.send(words)
+    });
+    let Ok(said) = ended.recv_timeout(HANGS) else {
+        server.kill().unwrap();
+        panic!("it has started");
     };
-    assert_eq!(status.code(), Some(1));
-    let mut said = String::new();
-    server.stderr.take().unwrap().read_to_string(&mut said).unwrap();
+    assert_eq!(server.wait().unwrap().code(), Some(1));
     said
 }
 
@@ -97,7 +91,7 @@ fn a_server_that_is_stopped_at_any_instant_loses_and_doubles_nothing() {
     let address = server.address();
     let crowd = Crowd::start(address, BOARDS, seed);
     for n in 0..8 {
-        pause(&mut random);
+        traffic(&crowd, &mut random);
         server.stop(if n % 2 == 0 { Signal::TERM } else { Signal::INT });
         server = Server::start(folder.path(), address);
     }
@@ -112,7 +106,7 @@ fn a_server_that_is_reloaded_all_the_time_goes_on() {
     let address = server.address();
     let crowd = Crowd::start(address, BOARDS, seed);
     for n in 0..12 {
-        pause(&mut random);
+        traffic(&crowd, &mut random);
         server.signal(Signal::HUP);
         if n % 4 == 3 {
             server.kill();
@@ -148,17 +142,20 @@ fn a_disk_that_is_full_and_freed_again_loses_and_doubles_nothing() {
         assert_eq!(full.unwrap_err().kind(), std::io::ErrorKind::StorageFull);
     };
     for round in 0..3 {
-        // What a start on a full disk needs is set aside while there is room.
-        until("the reserve", || has_reserve(&state));
-        pause(&mut random);
+        // The bytes that a start on a full disk needs are set aside while there is room.
+        while !has_reserve(&state) {
+            crowd.wait_for(100);
+        }
+        traffic(&crowd, &mut random);
+        let before = server.times(FULL);
         fill();
-        pause(&mut random);
-        pause(&mut random);
+        server.wait_for(FULL, before);
         assert_eq!(server.has_ended().unwrap(), None, "{}", server.said());
         if round > 0 {
             server.kill();
             server = Server::start(&state, address);
-            pause(&mut random);
+            // Boards are there again, and nothing of theirs can be kept.
+            server.wait_for(FULL, 0);
         }
         fs::remove_file(&ballast).unwrap();
     }
@@ -172,7 +169,7 @@ fn a_disk_that_is_full_and_freed_again_loses_and_doubles_nothing() {
     assert!(refused.contains(&state.display().to_string()), "{refused}");
     fs::remove_file(&ballast).unwrap();
     let server = Server::start(&state, address);
-    pause(&mut random);
+    traffic(&crowd, &mut random);
     judge(crowd, server, &state);
 }
 
@@ -193,15 +190,13 @@ fn a_disk_that_says_it_is_full_or_fails_once_loses_and_doubles_nothing() {
     let address = server.address();
     let crowd = Crowd::start(address, BOARDS, seed);
     for round in 0..4 {
-        pause(&mut random);
+        traffic(&crowd, &mut random);
         let faults = Faults::give(folder.path(), &mut Command::new("true"));
         let fault = if round % 2 == 0 { "full" } else { "quota" };
-        // What it has said in an earlier round does not count.
-        let said = |words: &str| server.said().matches(words).count();
-        let before = said("disk is full");
+        // Words of an earlier round do not count.
+        let before = server.times(FULL);
         faults.set(fault);
-        until("a full disk", || said("disk is full") > before);
-        pause(&mut random);
+        server.wait_for(FULL, before);
         assert_eq!(server.has_ended().unwrap(), None, "{}", server.said());
         if round > 1 {
             server.kill();
@@ -211,11 +206,10 @@ fn a_disk_that_says_it_is_full_or_fails_once_loses_and_doubles_nothing() {
             faults.clear(fault);
         }
         // A disk that fails once: the log is opened anew, and nothing counts before.
-        pause(&mut random);
-        let said = |words: &str| server.said().matches(words).count();
-        let before = said("opening it anew");
+        traffic(&crowd, &mut random);
+        let before = server.times("opening it anew");
         faults.set("fsync-once");
-        until("the fault", || said("opening it anew") > before);
+        server.wait_for("opening it anew", before);
     }
     judge(crowd, server, &state);
 }
@@ -241,7 +235,7 @@ fn count(texts: &[String]) -> HashMap<&str, usize> {
     counts
 }
 
-/// What came after the backup is in the file that was replaced, and what came after the restore in the new one: together
+/// Lines since the backup are in the file that was replaced, and lines since the restore in the new one: together
 /// they have every line, and neither has one more often than it was written.
 #[test]
 fn a_backup_that_is_restored_under_load_loses_nothing_and_doubles_nothing_in_either_log() {
@@ -252,13 +246,13 @@ fn a_backup_that_is_restored_under_load_loses_nothing_and_doubles_nothing_in_eit
     let server = start(anywhere());
     let address = server.address();
     let crowd = Crowd::without_echo(address, BOARDS, seed);
-    pause(&mut random);
+    traffic(&crowd, &mut random);
     state("backup", &path, &backup);
-    pause(&mut random);
+    traffic(&crowd, &mut random);
     server.kill();
     state("restore", &path, &backup);
     let server = start(address);
-    pause(&mut random);
+    traffic(&crowd, &mut random);
     let accounts = crowd.finish(HANGS);
     server.stop(Signal::TERM);
 

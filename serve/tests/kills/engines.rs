@@ -2,8 +2,7 @@
 
 use std::collections::VecDeque;
 use std::path::Path;
-use std::sync::Arc;
-use std::time::Duration;
+use std::sync::{Arc, Condvar, Mutex};
 
 use pblink_serve::log::{Commit, Engine, EngineError, Loaded, Reader, Retention, Room, Sqlite};
 use pblink_soak::board::TIMEOUT;
@@ -71,17 +70,38 @@ impl Engine for Eager {
     }
 }
 
-/// An engine whose disk stalls now and then, for longer than the link's time-out.
-pub struct Stalling(Sqlite, fastrand::Rng);
+/// Lines that boards have repeated: they do when an acknowledgement does not come within the link's time-out.
+#[derive(Default)]
+pub struct Repeated {
+    lines: Mutex<u64>,
+    more: Condvar,
+}
+
+impl Repeated {
+    /// Tells how many lines have been repeated by now.
+    pub fn tell(&self, lines: u64) {
+        *self.lines.lock().unwrap() = lines;
+        self.more.notify_all();
+    }
+
+    /// Waits until one more has been, but not for ever: it may be that no board is there.
+    fn wait(&self) {
+        let lines = self.lines.lock().unwrap();
+        let before = *lines;
+        drop(self.more.wait_timeout_while(lines, 5 * TIMEOUT, |now| *now <= before).unwrap());
+    }
+}
+
+/// An engine whose disk stalls now and then, for so long that a board repeats a line meanwhile.
+pub struct Stalling(Sqlite, fastrand::Rng, Arc<Repeated>);
 
 impl Stalling {
-    pub fn new(engine: Sqlite) -> Self {
-        Self(engine, fastrand::Rng::new())
+    pub fn new(engine: Sqlite, repeated: Arc<Repeated>) -> Self {
+        Self(engine, fastrand::Rng::new(), repeated)
     }
 
     fn stall(&mut self) {
-        let most = 2 * TIMEOUT.as_millis() as u64;
-        std::thread::sleep(Duration::from_millis(self.1.u64(most / 2 + 100..most)));
+        self.2.wait();
     }
 }
 

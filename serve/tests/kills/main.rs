@@ -9,12 +9,13 @@ use std::io::{BufRead, BufReader, Write};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
 use std::time::Duration;
 
-use engines::{Eager, Stalling};
+use engines::{Eager, Repeated, Stalling};
 use pblink_serve::consumers::{self, App, Consumer};
 use pblink_serve::hub::Hub;
-use pblink_serve::log::{Keep, Log, Opened, Sqlite};
+use pblink_serve::log::{Keep, Log, Opened, Sqlite, Status};
 use pblink_server::Server;
 use pblink_soak::board::{Account, TIMEOUT};
 use pblink_soak::crowd::{self, Crowd};
@@ -38,7 +39,7 @@ enum Fault {
     None,
     /// Commits return before they are on the disk.
     Eager,
-    /// No fault to be found: some commits last for longer than the link's time-out, so that boards connect anew meanwhile.
+    /// No fault to be found: some commits last for so long that boards repeat lines meanwhile, or connect to the next server.
     Stalls,
     /// No fault to be found: each line is deleted as soon as its consumer has it.
     Empties,
@@ -54,9 +55,10 @@ fn server() {
     let engine = Sqlite::open(Path::new(folder)).unwrap();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
     runtime.block_on(async {
+        let repeated = Arc::<Repeated>::default();
         let Opened { log, sessions, past } = match fault {
             "Eager" => Log::open(Eager::new(engine), Keep::default()),
-            "Stalls" => Log::open(Stalling::new(engine), Keep::default()),
+            "Stalls" => Log::open(Stalling::new(engine, Arc::clone(&repeated)), Keep::default()),
             "Empties" => Log::open(engine, Keep { bytes: 1, ..Keep::default() }),
             _ => Log::open(engine, Keep::default()),
         }
@@ -74,13 +76,23 @@ fn server() {
             tokio::task::yield_now().await;
         }
         log.attach(server.clone()).await;
+        let links = server.clone();
+        tokio::spawn(async move {
+            let mut looks = tokio::time::interval(Duration::from_millis(20));
+            loop {
+                looks.tick().await;
+                repeated.tell(links.links().iter().map(|link| link.duplicates).sum());
+            }
+        });
         if fault == "Empties" {
             let log = log.clone();
             tokio::spawn(async move {
+                let consumed = |status: &Status| status.consumers.iter().map(|c| c.offset).min();
                 loop {
+                    let before = consumed(&log.status());
                     log.retain_now().await;
                     // As often as there is something to delete.
-                    tokio::time::sleep(Duration::from_millis(10)).await;
+                    log.wait_for(|status| consumed(status) > before).await;
                 }
             });
         }
@@ -156,14 +168,13 @@ fn run(kills: u64, fault: Fault) -> Ledger {
     let crowd = Crowd::start(address, BOARDS, seed);
     for _ in 0..kills {
         // The instant is the fault.
-        let longest = if fault == Fault::Stalls { 2500 } else { 600 };
-        std::thread::sleep(Duration::from_millis(random.u64(50..longest)));
+        crowd.wait_for(random.u64(20..4000));
         server.kill();
         server = Process::start(&path, address, fault);
     }
     let accounts = crowd.finish(patience(fault));
     match fault {
-        // What such a server has lost, it may wait for.
+        // It may wait for lines that such a server has lost.
         Fault::Eager => server.kill(),
         _ => server.stop(),
     }
@@ -189,7 +200,7 @@ fn run(kills: u64, fault: Fault) -> Ledger {
     ledger
 }
 
-/// What makes kills hard was there: equal texts, a report as number 0, best effort between lines that must arrive, and
+/// Everything that makes kills hard was there: equal texts, a report as number 0, best effort between lines that must arrive, and
 /// boards that receive as the published ones do.
 fn assert_is_mixed(accounts: &[Account]) {
     let written = || accounts.iter().flat_map(|account| &account.written);

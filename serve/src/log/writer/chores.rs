@@ -20,15 +20,19 @@ impl Writer {
                 Room::Enough => None,
                 Room::Short { free, wanted } => {
                     let (free, wanted) = (free / 1_000_000, wanted / 1_000_000);
-                    self.status.held = Some(format!(
+                    let why = format!(
                         "{free} MB are free on the log's disk, and {wanted} MB have to be: lines wait at \
                          their boards until there is room"
-                    ));
+                    );
+                    if self.status.held.is_none() {
+                        tracing::warn!("{why}");
+                    }
+                    self.status.held = Some(why);
                     Some(now + RETRY)
                 }
             };
-            if self.held.is_none() {
-                self.status.held = None;
+            if self.held.is_none() && self.status.held.take().is_some() {
+                tracing::warn!("there is room on the log's disk again");
             }
             self.publish();
         }
@@ -38,7 +42,7 @@ impl Writer {
                 self.note_alive();
             }
         }
-        // What comes quickly does not wait for the next round.
+        // Lines that come quickly do not wait for the next round.
         if now >= self.retain_at || self.grown > self.keep.bytes / 8 {
             self.retain_at = now + RETAIN;
             self.grown = 0;
