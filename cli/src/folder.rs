@@ -1,4 +1,4 @@
-//! What verbs on the folder of a server's log do alike: be patient, and ask.
+//! Patience and questions, as all verbs on the folder of a server's log have them.
 
 use std::io::{IsTerminal, Write, stderr, stdin};
 use std::time::Duration;

@@ -119,7 +119,7 @@ fn the_list_of_clients_and_the_level_take_effect_and_nobody_who_may_stay_is_drop
     stays.say("01c");
     rig.board("3").say("00d");
     rig.hear("pblink: debug: pblink_server");
-    // What the server was not started with is said each time; who is listed again is there again.
+    // A change that needs a new start is said each time; who is listed again is there again.
     rig.reload(&new.replace("\"3\"", "\"2\"").replace("debug", "warn"));
     let said = rig.hear("start it again to use them");
     assert!(said.contains("`server.keep_days`"), "{said}");

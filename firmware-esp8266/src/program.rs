@@ -101,8 +101,8 @@ impl Program {
             acted |= self.network(board) | self.transmit(board, polled);
             let now = self.clock.now(board.micros());
             self.esp.set_writable(!self.sending);
-            // What was due when this polled and still is cannot be done now. What has become due since then
-            // can.
+            // An action that was due when this polled and still is cannot be done now. One that has become due
+            // since then can.
             let next = self.esp.poll_at(polled);
             let soon = next.is_some_and(|at| polled < at && at <= now + SPIN);
             if now.since(started) >= BUDGET {

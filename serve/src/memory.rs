@@ -1,6 +1,6 @@
 //! Memory goes back to the system when many clients are gone.
 //!
-//! What a connection needed is free then, but the C library keeps it for the next ones: ten thousand boards that were
+//! The memory of a connection is free then, but the C library keeps it for the next ones: ten thousand boards that were
 //! there once would cost 90 MB for as long as the server runs.
 
 use std::time::Duration;

@@ -52,7 +52,7 @@ pub enum EventKind {
     SessionDamaged {
         /// The client's id.
         id: String,
-        /// What is wrong with it.
+        /// Its fault, in words.
         why: String,
     },
     /// A client connected for the first time.

@@ -186,7 +186,7 @@ fn print(server: &mut Server, shape: Shape, time: Duration) -> io::Result<Vec<Fi
     let after = printed.load(Ordering::Relaxed);
     let acknowledged = load.mark()?.count;
     drop(load);
-    // What is left in the pipe.
+    // The rest, in the pipe.
     std::thread::sleep(time / 4);
     let ahead = printed.load(Ordering::Relaxed) as f64 - (acknowledged + first) as f64;
     let mut figures = traffic(Workload::Print, &work);

@@ -3,7 +3,7 @@
 use crate::Fault;
 use crate::memory::{Access, Memory, Registers};
 
-/// What an instruction asks of whoever runs the core.
+/// Request of an instruction to whoever runs the core.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Step {
     /// Nothing.
@@ -87,7 +87,7 @@ impl Core {
     /// Carries out one instruction.
     ///
     /// # Errors
-    /// What the core does not have, or its memory does not allow. Nothing has changed then but `pc`'s
+    /// Anything that the core does not have, or its memory does not allow. Nothing has changed then but `pc`'s
     /// past.
     pub fn step(&mut self, registers: &mut impl Registers) -> Result<Step, Fault> {
         let pc = self.pc;

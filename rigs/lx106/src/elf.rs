@@ -1,4 +1,4 @@
-//! What of an ELF file an image needs: its loadable segments, and its symbols.
+//! Loadable segments and symbols of an ELF file.
 
 use std::collections::HashMap;
 

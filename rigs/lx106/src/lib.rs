@@ -62,7 +62,7 @@ pub enum Fault {
     Other {
         /// Address of the instruction.
         pc: u32,
-        /// What happened.
+        /// The fault, in words.
         what: String,
     },
 }

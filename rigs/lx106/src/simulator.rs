@@ -42,7 +42,7 @@ impl Simulator {
     /// Runs until `done`, which is asked after each output.
     ///
     /// # Errors
-    /// What the core does not do; an image that ends, or says nothing for long.
+    /// Anything that the core does not do; an image that ends, or says nothing for long.
     pub fn run(&mut self, mut done: impl FnMut(&mut Vec<u8>) -> bool) -> Result<(), Fault> {
         for _ in 0..LIMIT {
             match self.core.step(&mut ())? {

@@ -35,9 +35,9 @@ pub struct Bus {
     pub holds_scl: bool,
     /// The slave pulls the data line down.
     pub holds_sda: bool,
-    /// Whether the transfer reads.
+    /// The transfer reads.
     reads: bool,
-    /// What passed since the last [`Bus::take_transfers`], one for each stop.
+    /// Transfers since the last [`Bus::take_transfers`], one for each stop.
     transfers: Vec<Passed>,
     passed: Passed,
     held_since: Option<u64>,

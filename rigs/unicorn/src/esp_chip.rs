@@ -97,7 +97,7 @@ pub struct EspChip {
     to_chip: VecDeque<(u64, Back)>,
     /// The server cannot be reached: attempts to connect are refused.
     pub no_server: bool,
-    /// What came from the server waits here for as long as this is so.
+    /// The server says nothing: its bytes wait here for as long as this is so.
     pub silent: bool,
     /// The most bytes of the server that arrive at once.
     pub segment: usize,

@@ -121,7 +121,7 @@ pub struct EventRow {
 /// The kind of an event where room is short.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub enum EventClass {
-    /// What happens to links and server. Kept for as long as retention says.
+    /// Events of links and server. Kept for as long as retention says.
     #[default]
     Other,
     /// A hundred boards that report would push an outage out within hours.

@@ -148,7 +148,7 @@ fn the_examples_are_what_the_servers_types_read_and_write() {
             if let Err(why) = checked {
                 panic!("{method} {path} {status}: {why}\n{example}");
             }
-            // What the example has is what the schema has.
+            // The example has the fields of the schema, and no others.
             if let (Some(schema), Some(example)) =
                 (document["components"]["schemas"].get(name), example.as_object())
             {

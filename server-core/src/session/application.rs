@@ -168,7 +168,7 @@ impl Session {
             core.acknowledge(now, &mut scratch.out);
             Ok(())
         });
-        // What has come meanwhile.
+        // Lines that have come meanwhile.
         self.pass_on();
         accepted
     }

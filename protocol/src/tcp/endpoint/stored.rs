@@ -1,4 +1,4 @@
-//! What an owner that keeps lines and windows in a store asks of an endpoint.
+//! Questions of an owner that keeps lines and windows in a store.
 
 use super::{Endpoint, LineBuf, Mid, Store, Ticket, Window};
 

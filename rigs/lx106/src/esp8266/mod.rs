@@ -45,7 +45,7 @@ const SDK_MEMORY: u32 = 0x3fff_c000;
 /// Bytes that an interrupt puts onto the stack.
 const FRAME: u32 = 256;
 
-/// What a call of the SDK gives back.
+/// Result of a call of the SDK.
 pub(crate) enum Done {
     /// This, at once.
     Value(u32),
@@ -260,7 +260,7 @@ impl Esp8266 {
     /// Runs until this time, or until a pin was touched.
     ///
     /// # Errors
-    /// What the chip does not do, or the SDK does not allow.
+    /// Anything that the chip does not do, or the SDK does not allow.
     pub fn run(&mut self, until: u64) -> Result<(), Fault> {
         while self.cycles < until && !self.pins.touched {
             self.turn(until)?;

@@ -81,7 +81,7 @@ pub(crate) struct Sdk {
     pub(super) timers: HashMap<u32, Timer>,
     pub(super) attached: Option<(u32, u32)>,
     pub(super) isr: Option<(u32, u32)>,
-    /// What was printed.
+    /// Everything that was printed.
     pub(super) console: Vec<u8>,
     /// The UART has sent all of it then.
     pub(super) console_until: u64,

@@ -77,11 +77,11 @@ struct Node {
     structure: u32,
     open: bool,
     closing: bool,
-    /// What is on its way: where it is, and what it was when it was given.
+    /// Bytes on their way: their place, and their values when they were given.
     sending: Option<(u32, Vec<u8>)>,
 }
 
-/// What the SDK's loop calls back.
+/// Events that the SDK's loop calls back.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Due {
     Connected(u32),
@@ -92,7 +92,7 @@ pub(crate) enum Due {
     Found { callback: u32, argument: u32, name: String },
 }
 
-/// What the chip wants of the network.
+/// Request of the chip to the network.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Request {
     /// A connection to this address.
@@ -115,7 +115,7 @@ pub enum Request {
 pub struct Tcp {
     /// Addresses by name, and the time until the answer comes, in µs. Other names do not exist.
     pub names: HashMap<String, (Option<[u8; 4]>, u64)>,
-    /// What the chip has asked for, oldest first.
+    /// Requests of the chip, oldest first.
     pub requests: VecDeque<Request>,
     /// Bytes that were acknowledged and dropped for want of memory.
     pub dropped: usize,

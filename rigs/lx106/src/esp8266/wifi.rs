@@ -254,7 +254,7 @@ impl Esp8266 {
         self.later(0, Work::Wifi(Due::Event(event)));
     }
 
-    /// What the reconnect policy does.
+    /// Applies the reconnect policy.
     fn retry(&mut self) {
         self.forget(|work| {
             matches!(work, Work::Wifi(Due::Scanned | Due::Address | Due::NoAddress))

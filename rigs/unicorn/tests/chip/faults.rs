@@ -13,7 +13,7 @@ fn comes_back(bench: &mut Bench, line: &str, limit_ms: u64) {
     });
 }
 
-/// What a crash of the ESP8266 may cost is documented: a line may be missing, or come twice. Nothing else: no line
+/// The cost of a crash of the ESP8266 is documented: a line may be missing, or come twice. Nothing else: no line
 /// is changed, none overtakes another, and the STM32 neither restarts nor misuses its bus.
 fn in_order(bench: &mut Bench) {
     let world = bench.world();

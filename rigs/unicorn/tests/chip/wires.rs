@@ -37,7 +37,7 @@ fn echo(bench: &mut Bench, mut done: impl FnMut(&mut Bench, usize) -> bool) -> u
         assert!(world.now() < 3_600_000_000, "{:?} {}", world.traffic(), world.console());
     }
     bench.until("everything comes back", 120_000, |w| w.server.ledger.got.len() >= sent);
-    // What would come twice would come now.
+    // A repetition would come now.
     bench.run_ms(5_000);
     let ledger = &bench.world().server.ledger;
     assert_eq!(ledger.got.len(), sent);
