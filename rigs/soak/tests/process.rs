@@ -22,6 +22,9 @@ const BOARDS: u64 = 12;
 /// Words of a server whose disk is full, or nearly.
 const FULL: &str = "lines wait at";
 
+/// Words of a server whose disk has room again.
+const ROOM: &str = "there is room on the log's disk again";
+
 /// Nothing here takes this long unless it hangs.
 const HANGS: Duration = Duration::from_secs(120);
 
@@ -157,7 +160,10 @@ fn a_disk_that_is_full_and_freed_again_loses_and_doubles_nothing() {
             // Boards are there again, and nothing of theirs can be kept.
             server.wait_for(FULL, 0);
         }
+        let before = server.times(ROOM);
         fs::remove_file(&ballast).unwrap();
+        // Until then it need not say once more that the disk is full.
+        server.wait_for(ROOM, before);
     }
     // Without it a start is refused with a remedy, and costs nothing.
     server.stop(Signal::TERM);
