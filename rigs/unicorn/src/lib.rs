@@ -4,7 +4,7 @@
 //!  release ELF on a Cortex-M4 (Unicorn)
 //!    registers: [system] NVIC, SysTick, VTOR; [chip] RCC, GPIO, EXTI, TIM2, USART2, IWDG;
 //!      [i2c] the I2C1 slave; [rom] what the boot loader leaves behind
-//!      wires, in virtual time
+//!      wires, in virtual time; [published]: micropython-iot's Pyboard in its place, without a core
 //!    [esp] the ESP8266: `pblink_protocol`'s Coprocessor, as I2C master with faults; or
 //!    [esp_chip] its program as it is linked for the chip, on `pblink-lx106`, pin by pin: [bus] joins both
 //!      TCP, in virtual time
@@ -22,6 +22,7 @@ pub mod elf;
 pub mod esp;
 pub mod esp_chip;
 pub mod i2c;
+pub mod published;
 pub mod rom;
 pub mod server;
 mod stops;

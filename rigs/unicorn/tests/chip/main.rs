@@ -4,4 +4,5 @@
 mod board;
 mod faults;
 mod network;
+mod published;
 mod wires;
