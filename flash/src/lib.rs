@@ -18,6 +18,7 @@ pub mod stm32;
 mod access;
 mod error;
 mod progress;
+mod serial;
 
 pub use error::{Error, Kind, Result};
 pub use pblink_image::Region;

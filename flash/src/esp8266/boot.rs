@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use super::loader::Loader;
-use super::serial::port::Port;
+use crate::serial::port::Port;
 use crate::{Error, Kind, Progress, Result, Step};
 
 /// The speed at which the chip's ROM speaks after a reset, with the usual crystal of 26 MHz. The

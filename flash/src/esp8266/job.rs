@@ -7,8 +7,8 @@ use super::loader::backend::Part;
 use super::plan::{self, BLOCK, Piece, SECTOR};
 use super::serial::connection::Fault;
 use super::serial::packet;
-use super::serial::port::Port;
 use super::shown::{Forward, Quiet};
+use crate::serial::port::Port;
 use crate::{Error, Kind, Progress, Region, Result, Step};
 
 /// The part of the flash that is erased before anything is written.

@@ -19,6 +19,8 @@ mod plan;
 mod serial;
 mod shown;
 
+pub use crate::serial::port::{Port, Serial};
+pub use crate::serial::ports::{Adapter, adapters, only};
 pub use boot::{BOOT_BAUD, Boot, Program};
 pub use job::{Erase, Flashed, Job, Verified, Verify};
 pub use loader::chip::Mac;
@@ -26,5 +28,3 @@ pub use loader::stub::Stub;
 pub use loader::{Before, Connect, Device, Loader};
 pub use pblink_image::esp8266::{FlashFrequency, FlashMode, Header, Size};
 pub use plan::size_text;
-pub use serial::port::{Port, Serial};
-pub use serial::ports::{Adapter, adapters, only};

@@ -4,7 +4,7 @@ use std::io;
 use std::time::Duration;
 
 use crate::esp8266::serial::connection::{Connection, Fault};
-use crate::esp8266::serial::port::Port;
+use crate::serial::port::Port;
 
 /// Bytes, and where in flash they belong or lie.
 #[derive(Debug, Clone, Copy)]

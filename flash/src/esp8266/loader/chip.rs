@@ -3,7 +3,7 @@
 use std::fmt;
 
 use crate::esp8266::serial::connection::{Connection, Fault};
-use crate::esp8266::serial::port::Port;
+use crate::serial::port::Port;
 use crate::{Error, Kind, Result};
 
 /// A word of the ROM that differs from chip to chip.

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use super::serial::connection::{Connection, Fault};
 use super::serial::packet;
-use super::serial::port::Port;
+use crate::serial::port::Port;
 use crate::{Error, Kind, Progress, Result};
 use backend::Backend;
 use chip::Mac;

@@ -8,7 +8,7 @@ use super::spi::{self, Spi};
 use crate::esp8266::plan::{SECTOR, rom_erase_count};
 use crate::esp8266::serial::connection::{Connection, Fault, SHORT};
 use crate::esp8266::serial::packet::{self, Op};
-use crate::esp8266::serial::port::Port;
+use crate::serial::port::Port;
 
 /// The size of a block that the ROM writes.
 const BLOCK: u32 = 1024;

@@ -4,7 +4,7 @@
 //! Registers: ESP8266 Technical Reference, appendix "SPI"; the same use of them as in Espressif's tool.
 
 use crate::esp8266::serial::connection::{Connection, Fault};
-use crate::esp8266::serial::port::Port;
+use crate::serial::port::Port;
 
 const BASE: u32 = 0x6000_0200;
 const COMMAND: u32 = BASE;

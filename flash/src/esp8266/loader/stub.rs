@@ -10,8 +10,8 @@ use md5::{Digest, Md5};
 use super::backend::{Abilities, Backend, Part, per_megabyte};
 use crate::esp8266::serial::connection::{Connection, Fault, SHORT};
 use crate::esp8266::serial::packet::{self, Op};
-use crate::esp8266::serial::port::Port;
 use crate::esp8266::serial::slip;
+use crate::serial::port::Port;
 
 /// A program for the chip's RAM that speaks the loader's protocol, and greets with `OHAI`.
 #[derive(Debug, Clone, PartialEq, Eq)]

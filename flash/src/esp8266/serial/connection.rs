@@ -5,8 +5,8 @@ use std::io;
 use std::time::{Duration, Instant};
 
 use super::packet::{self, Op, Reply};
-use super::port::Port;
 use super::slip::{Decoder, LONGEST};
+use crate::serial::port::Port;
 
 /// Time-out of a short command. The chip answers within milliseconds, adapters take some more.
 pub const SHORT: Duration = Duration::from_secs(1);

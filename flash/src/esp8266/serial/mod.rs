@@ -1,7 +1,5 @@
-//! The serial line to a loader: ports, frames, packets, and commands with their replies.
+//! The serial line to a loader: frames, packets, and commands with their replies.
 
 pub mod connection;
 pub mod packet;
-pub mod port;
-pub mod ports;
 pub mod slip;

@@ -1,0 +1,4 @@
+//! Serial ports of this machine: how they are found, opened and used.
+
+pub mod port;
+pub mod ports;
