@@ -39,6 +39,7 @@ fn config_help() {
     check_help(&["config", "check"]);
     check_help(&["config", "push"]);
     check_help(&["config", "pull"]);
+    check_help(&["config", "export"]);
     check_help(&["config", "schema"]);
 }
 

@@ -7,6 +7,11 @@ pub const PBLINK_TOML: &str = include_str!("../pblink.toml");
 /// The udev rules that let a user without root reach the boards on Linux.
 pub const UDEV_RULES: &str = include_str!("../69-pblink.rules");
 
+/// `config.py` of `pb_link`, the Pyboard's side of micropython-iot. In it stand numbers for `{{port}}`,
+/// `{{timeout_ms}}`, `{{report_s}}` and `{{bus}}`, names of pins for `{{scl}}` and `{{sda}}`, and Python's string
+/// literals for `{{host}}`, `{{ssid}}`, `{{password}}`, `{{syn}}`, `{{ack}}` and `{{reset}}`.
+pub const PB_LINK_CONFIG_PY: &str = include_str!("../pb_link_config.py.in");
+
 /// The application that `pblink new` makes: each constant is a file.
 ///
 /// `{{name}}` stands for the application's name in [`CARGO_TOML`](app::CARGO_TOML) and

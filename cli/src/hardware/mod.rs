@@ -4,6 +4,7 @@ pub(crate) mod board;
 pub(crate) mod checkout;
 pub(crate) mod error;
 pub(crate) mod images;
+pub(crate) mod micropython;
 pub(crate) mod progress;
 pub(crate) mod sdk;
 pub mod settings_args;

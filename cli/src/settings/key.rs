@@ -14,7 +14,7 @@ pub(crate) enum Rule {
     Choice(&'static [&'static str], &'static [(&'static str, &'static str)]),
     /// A text; further rules are the key's own.
     Text,
-    /// A list of different ids, or names of hosts.
+    /// A list of different ids, names of hosts, or pins.
     Ids,
 }
 

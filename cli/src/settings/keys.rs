@@ -7,14 +7,14 @@ use pblink_protocol::tcp::line::check_id;
 use super::key::{Key, Rule};
 use super::limits;
 use super::value::Value;
-use super::{App, Consumer, Protocol, Settings};
+use super::{App, Consumer, Pins, Protocol, Settings};
 use crate::address::{Control, is_host, parse_ip};
 
 /// A key of `pblink.toml`.
 pub(crate) type Entry = Key<Settings>;
 
 /// All keys, in the order of the template.
-pub(crate) static KEYS: [Entry; 22] = [
+pub(crate) static KEYS: [Entry; 23] = [
     Key {
         path: "server.host",
         rule: Rule::Text,
@@ -180,6 +180,15 @@ pub(crate) static KEYS: [Entry; 22] = [
             set(&mut s.board.log, level)
         },
         get: |s| log_name(s.board.log).into(),
+    },
+    Key {
+        path: "board.pins",
+        rule: Rule::Ids,
+        allowed: "a list of five different pins of the Pyboard, for scl, sda, syn, reset and ack, such as \
+                  [\"X9\", \"X10\", \"X11\", \"X12\", \"Y8\"]; scl and sda are X9 and X10, or Y9 and Y10, where \
+                  MicroPython has an I2C that can be a slave",
+        put: |s, _, v| set(&mut s.board.pins, Pins::read(v)?),
+        get: |s| s.board.pins.value(),
     },
     Key {
         path: "link.protocol",

@@ -7,6 +7,7 @@
 //! |---|---|
 //! | `keys` | the keys of `pblink.toml`: one table for reading, `config`, the template and the schema |
 //! | `sections` | the sections, as the tools use them |
+//! | `pins` | the pins of a board with MicroPython |
 //! | `limits` | ranges and defaults of numbers, for keys and flags |
 //! | `key`, `value` | what a key allows; values in files, on command lines, in messages |
 //! | `shape`, `names` | what may stand where in a file; "did you mean" |
@@ -20,6 +21,7 @@ mod key;
 mod keys;
 pub(crate) mod limits;
 mod names;
+mod pins;
 mod problem;
 mod reader;
 mod secrets;
@@ -46,6 +48,7 @@ use crate::state::State;
 
 pub(crate) use json_schema::text as json_schema;
 pub(crate) use keys::{Entry, KEYS, entry, log_name};
+pub use pins::Pins;
 pub(crate) use problem::{Place, Problem};
 pub(crate) use reader::read;
 pub use secrets::{PASSWORD_ENV, PasswordSource, Secret};
@@ -53,7 +56,8 @@ pub(crate) use secrets::{check_password, find as find_password, is_password_key,
 pub use sections::{Board, Build, Consumer, Control, Link, Protocol, Server, Wifi};
 pub(crate) use value::Value;
 pub(crate) use writer::{
-    create_new, create_secrets, filled_template, put, replace, replace_secrets, with_value,
+    create_new, create_secrets, filled_template, put, put_private, replace, replace_secrets,
+    with_value,
 };
 
 /// No file that pblink reads its settings from is longer, in bytes.
@@ -114,6 +118,7 @@ impl Default for Settings {
                 report_s: config.report_s,
                 forward_reports,
                 log,
+                pins: Pins::default(),
             },
             link: Link { protocol: Protocol::Classic },
             build: Build { esp8266_sdk: PathBuf::new() },
@@ -278,7 +283,8 @@ impl Settings {
     /// # Errors
     /// As [`board_config`](Self::board_config).
     pub fn board_settings(&self, password: Option<&Secret>) -> Result<BoardSettings, ConfigError> {
-        let Board { log, forward_reports, .. } = self.board;
+        let Board { log, forward_reports, .. } = &self.board;
+        let (log, forward_reports) = (*log, *forward_reports);
         Ok(BoardSettings { config: self.board_config(password)?, log, forward_reports })
     }
 

@@ -8,6 +8,7 @@ use pblink_image::settings::LogLevel;
 use pblink_serve::consumers::App;
 use tracing::Level;
 
+use super::Pins;
 use crate::state::State;
 
 /// `[server]`: what boards and `pblink serve` must agree on, and what the server does.
@@ -109,6 +110,8 @@ pub struct Board {
     pub forward_reports: bool,
     /// The messages that the board's console shows.
     pub log: LogLevel,
+    /// The pins of a board with MicroPython.
+    pub pins: Pins,
 }
 
 /// `[link]`

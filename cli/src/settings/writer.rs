@@ -162,6 +162,17 @@ pub(crate) fn put(path: &Path, text: &str) -> io::Result<()> {
     }
 }
 
+/// As [`put`], but whatever was there before, only its owner can read the file afterwards.
+///
+/// # Errors
+/// As [`replace`].
+pub(crate) fn put_private(path: &Path, text: &str) -> io::Result<()> {
+    match create(path, text, &private()) {
+        Err(e) if e.kind() == io::ErrorKind::AlreadyExists => swap(path, text, Mode::Private),
+        done => done,
+    }
+}
+
 /// The mode of a file that was replaced.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Mode {

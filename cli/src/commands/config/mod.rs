@@ -2,6 +2,7 @@
 
 pub(crate) mod board;
 mod dialogue;
+mod export;
 mod init;
 mod register;
 
@@ -79,6 +80,8 @@ pub enum Verb {
     Push(board::PushArgs),
     /// Show the settings that are on the STM32; never the password.
     Pull(board::PullArgs),
+    /// Write the settings as a file that another program reads: `config.py` of pb_link, for a board with MicroPython.
+    Export(export::Args),
     /// Print the JSON schema of pblink.toml, for editors.
     Schema(SchemaArgs),
 }
@@ -145,6 +148,7 @@ pub fn run(args: Args, global: &Global) -> anyhow::Result<Exit> {
         Verb::Check(args) => check(&args, global),
         Verb::Push(args) => board::push(&args, global),
         Verb::Pull(args) => board::pull(&args, global),
+        Verb::Export(args) => export::run(&args),
         Verb::Schema(SchemaArgs {}) => print(settings::json_schema().as_bytes()),
     }
 }
