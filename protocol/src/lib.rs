@@ -16,6 +16,7 @@
 //! | [`i2c::frame`] | the lines that both boards say to each other | STM32, ESP8266 |
 //! | [`delivery`] | the promise with which a line is sent | all |
 //! | [`config`] | the configuration, as it goes from STM32 to ESP8266 | both, tools |
+//! | [`mdns`] | questions for the address of a name that ends in `.local` | ESP8266 |
 //! | [`coprocessor`] | the program of the ESP8266 | ESP8266 |
 //! | [`app`] | the application base of the STM32 | STM32 |
 //! | [`report`] | the ESP8266's report about itself | all |
@@ -41,6 +42,7 @@ pub mod i2c;
 pub mod inband;
 mod json;
 pub mod layer;
+pub mod mdns;
 pub mod report;
 pub mod tcp;
 pub mod time;

@@ -9,6 +9,7 @@
 //! those that it holds: at most one that waits for its acknowledgement and one in the receive
 //! buffer if they are written with `wait`, else at most [`OUTBOX`] and one.
 
+mod host_name;
 mod to_host;
 
 use heapless::Vec;
@@ -24,6 +25,7 @@ use crate::report::Report;
 use crate::tcp::endpoint::{Endpoint, Role, Stats, Timing};
 use crate::tcp::packed::Packed;
 use crate::time::{Duration, Instant, earliest};
+pub use host_name::{MAX_HOST_NAME, host_name};
 use to_host::ToHost;
 
 /// Lines for the server that are sent and not yet acknowledged, or wait for the server: at most this
