@@ -32,14 +32,23 @@ pub trait Board {
     /// [`BusFault::NoAddress`] only if the slave did not acknowledge its address.
     fn i2c_write(&mut self, address: u8, bytes: &[u8]) -> Result<(), BusFault>;
 
+    /// Sets the name with which the chip asks DHCP servers for an address from now on: a host name of at most
+    /// [`MAX_HOST_NAME`](pblink_protocol::coprocessor::MAX_HOST_NAME) bytes.
+    fn set_host_name(&mut self, name: &str);
+
     /// Begins to join the network that the chip remembers.
     fn join_remembered(&mut self);
 
     /// Begins to join this network, and remembers it. The password may be empty.
     fn join(&mut self, ssid: &str, password: &str);
 
-    /// Begins to open a TCP connection. `server` is a name or an address. The answer is
-    /// [`Event::Connected`] or [`Event::ConnectFailed`].
+    /// Sends the first `len` bytes of the [buffer](Self::send_buffer), which is free again then, to the group of
+    /// multicast DNS ([`mdns::GROUP`](pblink_protocol::mdns::GROUP)) in one datagram, from a port that is not the
+    /// group's. What comes to that port is an [`Event::Answer`]. A datagram that cannot be sent is lost.
+    fn ask(&mut self, len: usize);
+
+    /// Begins to open a TCP connection. `server` is an address, or a name for the network's name server. The answer
+    /// is [`Event::Connected`] or [`Event::ConnectFailed`].
     fn connect(&mut self, server: &str, port: u16);
 
     /// Closes the TCP connection, or gives up opening it. No event of it may follow.
@@ -78,4 +87,6 @@ pub enum Event<'a> {
     Sent,
     /// Bytes arrived.
     Received(&'a [u8]),
+    /// A datagram came to the port from which [`Board::ask`] sends; from anyone.
+    Answer(&'a [u8]),
 }

@@ -234,12 +234,20 @@ impl Board for Emulator {
         self.answer().map(|_| ())
     }
 
+    /// Nobody gives out addresses here.
+    fn set_host_name(&mut self, _: &str) {}
+
     fn join_remembered(&mut self) {
         self.emit(from_board::JOIN, &[]);
     }
 
     fn join(&mut self, ssid: &str, password: &str) {
         self.emit(from_board::JOIN, &[ssid.as_bytes(), &[0], password.as_bytes()]);
+    }
+
+    fn ask(&mut self, len: usize) {
+        let bytes = self.sending;
+        self.emit(from_board::ASK, &[&bytes[..len]]);
     }
 
     fn connect(&mut self, server: &str, port: u16) {

@@ -1,8 +1,11 @@
 //! The main loop's body.
 
-use pblink_protocol::coprocessor::{Command, Coprocessor};
+use core::fmt::Write;
+
+use pblink_protocol::coprocessor::{Command, Coprocessor, host_name};
 use pblink_protocol::i2c::{ADDRESS, MAX_PAYLOAD, ResponderAction};
-use pblink_protocol::time::{Duration, Instant};
+use pblink_protocol::mdns::{Finder, is_local};
+use pblink_protocol::time::{Duration, Instant, earliest};
 
 use crate::board::{Board, Event};
 use crate::clock::Clock;
@@ -26,6 +29,8 @@ const AGAIN: Duration = Duration::from_millis(1);
 pub struct Program {
     esp: Coprocessor,
     clock: Clock,
+    /// Looks for a server whose name ends in `.local`.
+    finder: Finder,
     /// The level of `syn` that the machine knows.
     syn: bool,
     /// [`Event::Sent`] has not come yet.
@@ -41,6 +46,7 @@ impl Program {
         Self {
             esp: Coprocessor::idle(),
             clock: Clock::new(),
+            finder: Finder::new(),
             syn: true,
             sending: false,
             configured: false,
@@ -63,7 +69,12 @@ impl Program {
     pub fn event(&mut self, event: Event<'_>, micros: u32) {
         let now = self.clock.now(micros);
         match event {
-            Event::Wifi(up) => self.esp.on_wifi(now, up),
+            Event::Wifi(up) => {
+                if up {
+                    self.finder.on_network(now);
+                }
+                self.esp.on_wifi(now, up);
+            }
             Event::Connected => {
                 self.sending = false;
                 self.esp.on_connected(now);
@@ -72,6 +83,11 @@ impl Program {
             Event::Closed => self.esp.on_closed(now),
             Event::Sent => self.sending = false,
             Event::Received(bytes) => self.esp.on_bytes(now, bytes),
+            Event::Answer(bytes) => {
+                if let Some(config) = self.esp.config() {
+                    self.finder.on_message(bytes, &config.server);
+                }
+            }
         }
     }
 
@@ -98,12 +114,12 @@ impl Program {
             self.esp.poll(polled);
             acted |= self.exchange(board);
             self.log_changes(board);
-            acted |= self.network(board) | self.transmit(board, polled);
+            acted |= self.network(board) | self.find(board, polled) | self.transmit(board, polled);
             let now = self.clock.now(board.micros());
             self.esp.set_writable(!self.sending);
             // An action that was due when this polled and still is cannot be done now. One that has become due
             // since then can.
-            let next = self.esp.poll_at(polled);
+            let next = earliest(self.esp.poll_at(polled), self.finder.poll_at(polled));
             let soon = next.is_some_and(|at| polled < at && at <= now + SPIN);
             if now.since(started) >= BUDGET {
                 return if acted {
@@ -157,6 +173,11 @@ impl Program {
         let mut acted = false;
         while let Some(command) = self.esp.next_command() {
             acted = true;
+            if let (Command::Join | Command::JoinRemembered, Some(config)) =
+                (command, self.esp.config())
+            {
+                board.set_host_name(&host_name(&config.id));
+            }
             match (command, self.esp.config()) {
                 (Command::Join, Some(config)) => {
                     board.log(format_args!("wifi: joining \"{}\"", config.ssid));
@@ -169,16 +190,38 @@ impl Program {
                 (Command::Connect, Some(config)) => {
                     board.disconnect();
                     self.sending = false;
-                    board.log(format_args!("server: connecting {}:{}", config.server, config.port));
-                    board.connect(&config.server, config.port);
+                    if is_local(&config.server) {
+                        board.log(format_args!("server: looking for {}", config.server));
+                        self.finder.begin();
+                    } else {
+                        connect(board, &config.server, config.port);
+                    }
                 }
                 (Command::Disconnect | Command::Connect, _) => {
                     self.sending = false;
+                    self.finder.end();
                     board.disconnect();
                 }
             }
         }
         acted
+    }
+
+    /// Looks for the server, if its address is wanted. Returns whether there was anything to do.
+    fn find(&mut self, board: &mut impl Board, now: Instant) -> bool {
+        let Some(config) = self.esp.config() else { return false };
+        if let Some([a, b, c, d]) = self.finder.take(now) {
+            let mut address: heapless::String<15> = heapless::String::new();
+            let _ = write!(address, "{a}.{b}.{c}.{d}");
+            connect(board, &address, config.port);
+            return true;
+        }
+        // There is no connection whose bytes could be in it.
+        let question = self.finder.poll(now, &config.server, board.send_buffer());
+        question.is_some_and(|len| {
+            board.ask(len);
+            true
+        })
     }
 
     /// Sends, if nothing is on its way. Returns whether it did.
@@ -216,6 +259,11 @@ impl Program {
             board.log(format_args!("server: {}", if self.up { "up" } else { "down" }));
         }
     }
+}
+
+fn connect(board: &mut impl Board, server: &str, port: u16) {
+    board.log(format_args!("server: connecting {server}:{port}"));
+    board.connect(server, port);
 }
 
 /// Returns the time from `now` until something that is due `at`; [`AGAIN`] if it was due already when all was

@@ -9,6 +9,7 @@
 
 #![allow(unsafe_code, reason = "the boundary to the SDK")]
 
+mod names;
 mod pins;
 mod raw;
 mod start;
@@ -20,6 +21,7 @@ use core::mem::MaybeUninit;
 use core::ptr::addr_of_mut;
 
 use pblink_protocol::config::MAX_SERVER;
+use pblink_protocol::coprocessor::MAX_HOST_NAME;
 use pblink_protocol::i2c::BusFault;
 
 use crate::board::{Board, Event, SEND};
@@ -340,6 +342,13 @@ impl Board for Chip {
         self.bus.write(address, bytes)
     }
 
+    fn set_host_name(&mut self, name: &str) {
+        let mut text = [0; MAX_HOST_NAME + 1];
+        text[..name.len()].copy_from_slice(name.as_bytes());
+        // SAFETY: the text ends with a zero; the SDK copies it. Without memory for it the old name stays.
+        unsafe { raw::wifi_station_set_hostname(text.as_ptr().cast()) };
+    }
+
     fn join_remembered(&mut self) {
         let mut station = raw::Station::EMPTY;
         // SAFETY: plain calls; the SDK copies the structure.
@@ -382,6 +391,10 @@ impl Board for Chip {
         }
     }
 
+    fn ask(&mut self, len: usize) {
+        names::ask(SENDING.get().cast(), len);
+    }
+
     fn connect(&mut self, server: &str, port: u16) {
         // One that is still there would refuse the next.
         abort();
@@ -401,7 +414,7 @@ impl Board for Chip {
             connection.write(raw::Connection::UNUSED);
             (*TCP.get()).remote_port = i32::from(port);
             (*connection).kind = raw::TCP;
-            (*connection).tcp = TCP.get();
+            (*connection).proto = TCP.get().cast();
             raw::espconn_regist_connectcb(connection, on_connected);
             raw::espconn_regist_reconcb(connection, on_error);
             raw::espconn_regist_disconcb(connection, on_disconnected);

@@ -170,6 +170,7 @@ unsafe extern "C" {
     pub(super) fn wifi_station_get_auto_connect() -> u8;
     pub(super) fn wifi_station_set_auto_connect(set: u8) -> bool;
     pub(super) fn wifi_station_set_reconnect_policy(set: bool) -> bool;
+    pub(super) fn wifi_station_set_hostname(name: *const c_char) -> bool;
 }
 
 // ---- include/espconn.h, ip_addr.h ----
@@ -187,12 +188,22 @@ pub(super) struct Tcp {
     write_finish: *const c_void,
 }
 
+/// `esp_udp`
+#[repr(C)]
+pub(super) struct Udp {
+    pub(super) remote_port: c_int,
+    pub(super) local_port: c_int,
+    local_ip: [u8; 4],
+    pub(super) remote_ip: [u8; 4],
+}
+
 /// `struct espconn`
 #[repr(C)]
 pub(super) struct Connection {
     pub(super) kind: c_int,
     state: c_int,
-    pub(super) tcp: *mut Tcp,
+    /// A [`Tcp`] or a [`Udp`], as the kind says.
+    pub(super) proto: *mut c_void,
     receive_callback: *const c_void,
     sent_callback: *const c_void,
     link_count: u8,
@@ -212,11 +223,16 @@ impl Tcp {
     };
 }
 
+impl Udp {
+    pub(super) const UNUSED: Self =
+        Self { remote_port: 0, local_port: 0, local_ip: [0; 4], remote_ip: [0; 4] };
+}
+
 impl Connection {
     pub(super) const UNUSED: Self = Self {
         kind: 0,
         state: 0,
-        tcp: core::ptr::null_mut(),
+        proto: core::ptr::null_mut(),
         receive_callback: core::ptr::null(),
         sent_callback: core::ptr::null(),
         link_count: 0,
@@ -226,6 +242,8 @@ impl Connection {
 
 /// `ESPCONN_TCP`
 pub(super) const TCP: c_int = 0x10;
+/// `ESPCONN_UDP`
+pub(super) const UDP: c_int = 0x20;
 /// `ESPCONN_NODELAY`
 pub(super) const NO_DELAY: u8 = 0x02;
 /// `ESPCONN_OK`
@@ -241,6 +259,9 @@ unsafe extern "C" {
     pub(super) fn espconn_connect(connection: *mut Connection) -> i8;
     pub(super) fn espconn_abort(connection: *mut Connection) -> i8;
     pub(super) fn espconn_send(connection: *mut Connection, bytes: *const u8, length: u16) -> i8;
+    pub(super) fn espconn_create(connection: *mut Connection) -> i8;
+    pub(super) fn espconn_sendto(connection: *mut Connection, bytes: *const u8, length: u16)
+    -> i16;
     pub(super) fn espconn_set_opt(connection: *mut Connection, option: u8) -> i8;
     pub(super) fn espconn_port() -> u32;
     pub(super) fn espconn_regist_connectcb(connection: *mut Connection, callback: Callback) -> i8;

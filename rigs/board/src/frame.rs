@@ -47,6 +47,8 @@ pub mod from_board {
     pub const JOIN: u8 = b'J';
     /// Connect: number, port (two bytes, little-endian), server.
     pub const CONNECT: u8 = b'C';
+    /// A datagram to the group of multicast DNS.
+    pub const ASK: u8 = b'U';
     /// Close the connection: number.
     pub const CLOSE: u8 = b'X';
     /// Bytes to send: number, bytes. Answered by [`SENT`](super::to_board::SENT).

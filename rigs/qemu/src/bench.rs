@@ -304,6 +304,8 @@ impl Bench {
             (from_board::CLOSE, [_]) if present => self.network.close(),
             (from_board::SEND, [_, bytes @ ..]) if present => self.network.send(bytes),
             (from_board::TAKEN, [_]) if present => self.network.giving = false,
+            // This network has no neighbours.
+            (from_board::ASK, _) => {}
             (from_board::CLOSE | from_board::SEND | from_board::TAKEN, [_, ..]) => {}
             (from_board::LOG, text) => {
                 self.log(&format!("ESP8266: {}", String::from_utf8_lossy(text)));

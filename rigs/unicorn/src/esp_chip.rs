@@ -14,6 +14,7 @@ use pblink_lx106::esp8266::{Esp8266, MHZ};
 use crate::bus::Bus;
 use crate::chip::Chip;
 use crate::esp::Traffic;
+use crate::neighbours::{NEIGHBOUR, Neighbours};
 use crate::server::Server;
 
 /// Its pins, as micropython-iot wires them.
@@ -97,6 +98,8 @@ pub struct EspChip {
     to_chip: VecDeque<(u64, Back)>,
     /// The server cannot be reached: attempts to connect are refused.
     pub no_server: bool,
+    /// The computers on the network that know names which end in `.local`.
+    pub neighbours: Neighbours,
     /// The server says nothing: its bytes wait here for as long as this is so.
     pub silent: bool,
     /// The most bytes of the server that arrive at once.
@@ -142,6 +145,7 @@ impl EspChip {
             to_server: VecDeque::new(),
             to_chip: VecDeque::new(),
             no_server: false,
+            neighbours: Neighbours::default(),
             silent: false,
             segment: 1460,
             traffic: Traffic::default(),
@@ -288,8 +292,13 @@ impl EspChip {
     fn network_at(&self, server: &Server) -> Option<u64> {
         let back = self.to_chip.front().map(|(at, _)| *at).filter(|_| !self.silent);
         let asked = (!self.chip.tcp.requests.is_empty()).then_some(self.now());
+        let asked = asked.or((!self.chip.udp.sent.is_empty()).then_some(self.now()));
+        let answer = self.neighbours.next_at();
         let polled = server.poll_at(self.now()).filter(|_| self.connection.is_some());
-        [back, asked, polled, self.to_server.front().map(|(at, _)| *at)].into_iter().flatten().min()
+        [back, asked, answer, polled, self.to_server.front().map(|(at, _)| *at)]
+            .into_iter()
+            .flatten()
+            .min()
     }
 
     /// Moves bytes between chip and server.
@@ -326,6 +335,12 @@ impl EspChip {
                 Sent::Bytes(..) | Sent::Close(_) => {}
             }
             self.to_chip.extend(back.map(|back| (now + LATENCY, back)));
+        }
+        while let Some(datagram) = self.chip.udp.sent.pop_front() {
+            self.neighbours.hear(now, datagram);
+        }
+        while let Some((to, bytes)) = self.neighbours.speak(now) {
+            self.chip.receive_datagram(to, NEIGHBOUR, &bytes);
         }
         if let Some(id) = self.connection {
             let bytes = server.transmit(now);

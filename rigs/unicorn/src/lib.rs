@@ -22,6 +22,7 @@ pub mod elf;
 pub mod esp;
 pub mod esp_chip;
 pub mod i2c;
+pub mod neighbours;
 pub mod published;
 pub mod rom;
 pub mod server;

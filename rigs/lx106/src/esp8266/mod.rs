@@ -4,7 +4,7 @@
 //! ```text
 //!  program (ELF) on [core](crate::core)
 //!    registers: [pins] GPIO, IO_MUX, the console's divisor
-//!    calls: [sdk] tasks, timers, console; [wifi]; [tcp] espconn and names; [rom] memory and division
+//!    calls: [sdk] tasks, timers, console; [wifi]; [tcp] espconn and names; [udp]; [rom] memory and division
 //! ```
 //!
 //! Each call of the SDK is recognised by its address and made here; one that is not known is an error. The SDK calls back
@@ -17,6 +17,7 @@ pub mod pins;
 mod rom;
 mod sdk;
 pub mod tcp;
+pub mod udp;
 pub mod wifi;
 
 use std::collections::{BTreeMap, HashMap};
@@ -28,6 +29,7 @@ use crate::memory::{Kind, Memory};
 use pins::Pins;
 use sdk::Sdk;
 use tcp::Tcp;
+use udp::Udp;
 use wifi::Wifi;
 
 /// Cycles a µs.
@@ -70,6 +72,7 @@ pub(crate) enum Work {
     Timer(u32),
     Wifi(wifi::Due),
     Tcp(tcp::Due),
+    Udp(udp::Due),
 }
 
 /// Where the core is.
@@ -99,6 +102,8 @@ pub struct Esp8266 {
     pub wifi: Wifi,
     /// Connections and names.
     pub tcp: Tcp,
+    /// Datagrams.
+    pub udp: Udp,
     pub(crate) sdk: Sdk,
     /// The time.
     pub cycles: u64,
@@ -127,6 +132,7 @@ impl Esp8266 {
             pins: Pins::new(u32::MAX),
             wifi: Wifi::default(),
             tcp: Tcp::default(),
+            udp: Udp::default(),
             sdk: Sdk::default(),
             cycles: 0,
             functions: HashMap::new(),
@@ -139,7 +145,13 @@ impl Esp8266 {
             interrupts_without_flash: 0,
             elf,
         };
-        for list in [&rom::FUNCTIONS[..], &sdk::FUNCTIONS, &wifi::FUNCTIONS, &tcp::FUNCTIONS] {
+        for list in [
+            &rom::FUNCTIONS[..],
+            &sdk::FUNCTIONS,
+            &wifi::FUNCTIONS,
+            &tcp::FUNCTIONS,
+            &udp::FUNCTIONS,
+        ] {
             for (name, function) in list {
                 if let Some(&at) = chip.symbols.get(*name) {
                     chip.functions.insert(at, (name, *function));
@@ -160,6 +172,7 @@ impl Esp8266 {
         self.sdk = Sdk { console: std::mem::take(&mut self.sdk.console), ..Sdk::default() };
         self.wifi.reset();
         self.tcp.reset();
+        self.udp.reset();
     }
 
     /// Starts the program, `cause` being the SDK's reason of the reset (0 power, 6 the pin).
@@ -382,6 +395,7 @@ impl Esp8266 {
             Work::Timer(timer) => self.run_timer(timer)?,
             Work::Wifi(due) => self.wifi_due(due)?,
             Work::Tcp(due) => self.tcp_due(due)?,
+            Work::Udp(due) => self.udp_due(due)?,
         }
         Ok(())
     }

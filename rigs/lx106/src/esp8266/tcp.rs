@@ -29,12 +29,12 @@ pub(super) const FUNCTIONS: [(&str, Function); 11] = [
     ("espconn_gethostbyname", lookup),
 ];
 
-const OK: u32 = 0;
+pub(super) const OK: u32 = 0;
 const MEM: u32 = -1_i32 as u32;
-const RTE: u32 = -4_i32 as u32;
+pub(super) const RTE: u32 = -4_i32 as u32;
 const IN_PROGRESS: u32 = -5_i32 as u32;
-const ARG: u32 = -12_i32 as u32;
-const ISCONN: u32 = -15_i32 as u32;
+pub(super) const ARG: u32 = -12_i32 as u32;
+pub(super) const ISCONN: u32 = -15_i32 as u32;
 const MAXNUM: u32 = -7_i32 as u32;
 /// `ESPCONN_RST`, `ESPCONN_CONN`
 const RST: i8 = -9;
@@ -42,12 +42,12 @@ const RST: i8 = -9;
 /// `struct espconn`: places.
 const STATE: u32 = 4;
 const PROTO: u32 = 8;
-const RECEIVE_CALLBACK: u32 = 12;
+pub(super) const RECEIVE_CALLBACK: u32 = 12;
 const SENT_CALLBACK: u32 = 16;
 /// `esp_tcp`: places.
-const REMOTE_PORT: u32 = 0;
-const LOCAL_PORT: u32 = 4;
-const REMOTE_IP: u32 = 12;
+pub(super) const REMOTE_PORT: u32 = 0;
+pub(super) const LOCAL_PORT: u32 = 4;
+pub(super) const REMOTE_IP: u32 = 12;
 const CONNECT_CALLBACK: u32 = 16;
 const RECONNECT_CALLBACK: u32 = 20;
 const DISCONNECT_CALLBACK: u32 = 24;
@@ -153,18 +153,18 @@ impl Tcp {
 }
 
 impl Esp8266 {
-    fn word(&self, at: u32) -> Result<u32, Fault> {
+    pub(super) fn word(&self, at: u32) -> Result<u32, Fault> {
         let bytes = self.core.memory.bytes(at, 4).and_then(|bytes| bytes.try_into().ok());
         bytes
             .map(u32::from_le_bytes)
             .ok_or_else(|| self.fault(format!("no structure is at {at:#x}")))
     }
 
-    fn set_word(&mut self, at: u32, value: u32) {
+    pub(super) fn set_word(&mut self, at: u32, value: u32) {
         self.core.memory.load(at, &value.to_le_bytes());
     }
 
-    fn proto(&self, structure: u32) -> Result<u32, Fault> {
+    pub(super) fn proto(&self, structure: u32) -> Result<u32, Fault> {
         self.word(structure + PROTO)
     }
 
@@ -274,7 +274,7 @@ impl Esp8266 {
     }
 
     /// Calls what stands in the structure now.
-    fn call_back(
+    pub(super) fn call_back(
         &mut self,
         structure: u32,
         in_proto: Option<u32>,

@@ -3,7 +3,7 @@
 use super::{Done, Esp8266, Function, MHZ, SDK_MEMORY, Work};
 use crate::Fault;
 
-pub(super) const FUNCTIONS: [(&str, Function); 11] = [
+pub(super) const FUNCTIONS: [(&str, Function); 12] = [
     ("wifi_set_opmode_current", |chip| {
         chip.wifi.is_station = chip.argument(0) & 0xff == 1;
         Ok(Done::Value(1))
@@ -46,6 +46,7 @@ pub(super) const FUNCTIONS: [(&str, Function); 11] = [
         chip.wifi.reconnects = chip.argument(0) & 0xff != 0;
         Ok(Done::Value(1))
     }),
+    ("wifi_station_set_hostname", set_host_name),
 ];
 
 /// `EVENT_STAMODE_…`
@@ -131,6 +132,18 @@ fn station(chip: &Esp8266) -> Result<Station, Fault> {
     })
 }
 
+/// Copies the name, if it is not longer than 32 bytes and the chip is a station already.
+fn set_host_name(chip: &mut Esp8266) -> Result<Done, Fault> {
+    let name = chip.core.memory.text(chip.argument(0));
+    let name = name.map(|text| String::from_utf8_lossy(text).into_owned());
+    let name = name.ok_or_else(|| chip.fault("no host name is there"))?;
+    if name.len() > 32 || !chip.wifi.is_station {
+        return Ok(Done::Value(0));
+    }
+    chip.wifi.host_name = Some(name);
+    Ok(Done::Value(1))
+}
+
 /// Steps of joining that come by themselves.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Due {
@@ -166,6 +179,9 @@ pub struct Wifi {
     pub writes: u32,
     /// Name of the network that it is in, with an address.
     pub joined: Option<String>,
+    /// Host names with which it has asked for an address, oldest first.
+    pub asked_as: Vec<String>,
+    host_name: Option<String>,
     auto_connect: bool,
     reconnects: bool,
     is_station: bool,
@@ -184,6 +200,8 @@ impl Default for Wifi {
             remembered: None,
             writes: 0,
             joined: None,
+            asked_as: Vec::new(),
+            host_name: None,
             auto_connect: true,
             reconnects: false,
             is_station: false,
@@ -208,6 +226,7 @@ impl Wifi {
             write: old.write,
             remembered: old.remembered,
             writes: old.writes,
+            asked_as: old.asked_as,
             auto_connect: old.auto_connect,
             ..Self::default()
         };
@@ -273,6 +292,9 @@ impl Esp8266 {
                 if self.wifi.points.iter().any(|point| current.takes(point)) {
                     self.wifi.state = State::Associated;
                     self.event(CONNECTED);
+                    // Without a name from the program: one from the end of the station's hardware address.
+                    let name = self.wifi.host_name.clone();
+                    self.wifi.asked_as.push(name.unwrap_or_else(|| "ESP-0A0B0C".into()));
                     if let Some(dhcp) = self.wifi.dhcp {
                         self.later(dhcp * MHZ, Work::Wifi(Due::Address));
                     }

@@ -3,6 +3,7 @@
 
 mod board;
 mod faults;
+mod local_names;
 mod network;
 mod published;
 mod wires;

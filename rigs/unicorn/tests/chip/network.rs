@@ -7,7 +7,7 @@ use crate::board::{PASSWORD, bench, esp, network, settings, with_server};
 const ADDRESS: [u8; 4] = [192, 168, 0, 42];
 
 /// Lines pass both ways.
-fn lines_pass(bench: &mut unicorn_bench::bench::Bench, limit_ms: u64) {
+pub fn lines_pass(bench: &mut unicorn_bench::bench::Bench, limit_ms: u64) {
     let before = bench.world().server.ledger.got.len();
     for n in 0..5 {
         bench.world().server.write(&format!("line {n}"));
@@ -109,6 +109,29 @@ fn a_slow_dhcp_server_is_waited_for() {
         let mut bench = bench("echo", &settings());
         esp(&mut bench).chip.wifi.dhcp = Some(seconds * 1_000_000);
         lines_pass(&mut bench, 90_000);
+    }
+}
+
+/// A router shows which board is which.
+#[test]
+fn a_dhcp_server_learns_the_id_of_the_board() {
+    for (id, name) in [
+        ("bench", "pblink-bench"),
+        ("Küche (oben)", "pblink-K-che-oben"),
+        (&"x".repeat(64), "pblink-xxxxxxxxxxxxxxxxxxxxxxxxx"),
+    ] {
+        let mut settings = settings();
+        settings.config.id = heapless::String::try_from(id).expect("short");
+        let mut bench = bench("echo", &settings);
+        lines_pass(&mut bench, 30_000);
+        assert_eq!(esp(&mut bench).chip.wifi.asked_as, [name]);
+        // Also after it has lost the network.
+        esp(&mut bench).chip.lose_network();
+        bench.run_ms(20_000);
+        esp(&mut bench).chip.wifi.points.push(network("home", PASSWORD));
+        lines_pass(&mut bench, 60_000);
+        let asked = &esp(&mut bench).chip.wifi.asked_as;
+        assert!(asked.len() >= 2 && asked.iter().all(|asked| asked == name), "{asked:?}");
     }
 }
 
