@@ -211,9 +211,9 @@ impl Builder {
     }
 
     /// Goes on with sessions from a store: see [`Batch::state`](crate::Batch::state). Their clients are
-    /// handed out by [`Server::next_client`] at once. Lines to them that were not done have to be written
-    /// again, in their order, before anything else is. A session that is also
-    /// [restored](Self::restore) is taken from there.
+    /// handed out by [`Server::next_client`] at once. Lines to them that were not done have to be
+    /// [in them](SessionState::owe); what follows those has to be written again, in its order, before anything else is.
+    /// A session that is also [restored](Self::restore) is taken from there.
     pub fn restore_states<I>(mut self, states: I) -> Self
     where
         I: IntoIterator<Item = (String, SessionState)>,

@@ -1,7 +1,12 @@
 //! The state of a session as a value that a store can keep.
 
+use std::sync::Arc;
+
+use pblink_protocol::delivery::Delivery;
 use pblink_protocol::tcp::line::Mid;
 use pblink_protocol::tcp::window::{Window, fingerprint};
+
+use crate::session::IN_FLIGHT;
 
 /// The version that is written, and the only one that is read.
 const VERSION: u8 = 1;
@@ -18,7 +23,12 @@ const CHECK: usize = 4;
 pub struct SessionState {
     window: Window,
     next: Mid,
+    /// Never part of the bytes: the owner's store has each of them at its own place.
+    owed: Vec<Owed>,
 }
+
+/// A line to a client, and how it is delivered.
+pub(crate) type Owed = (Arc<str>, Delivery);
 
 /// Why bytes are not a [`SessionState`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -36,11 +46,24 @@ pub enum BadState {
 
 impl SessionState {
     pub(crate) fn new(window: Window, next: Mid) -> Self {
-        Self { window, next }
+        Self { window, next, owed: Vec::new() }
     }
 
-    pub(crate) fn into_parts(self) -> (Window, Mid) {
-        (self.window, self.next)
+    pub(crate) fn into_parts(self) -> (Window, Mid, Vec<Owed>) {
+        (self.window, self.next, self.owed)
+    }
+
+    /// Adds a line to the client that is not done: the oldest first, and each that may have been sent. The session
+    /// begins with them, so that they are there before its client is: to one that has heard nothing but keepalives for
+    /// some time, a line that it has already is a new one. Returns false, and does nothing, when as many are there as a
+    /// session sends before it waits for acknowledgements: no more than these can have been sent, and those that follow are
+    /// written as usual.
+    pub fn owe(&mut self, text: Arc<str>, delivery: Delivery) -> bool {
+        let room = self.owed.len() < IN_FLIGHT;
+        if room {
+            self.owed.push((text, delivery));
+        }
+        room
     }
 
     /// Returns the number of the oldest line to the client that is not done; without one, that of
@@ -74,7 +97,14 @@ impl SessionState {
             return Err(BadState::Damaged);
         }
         let window = Window::decode(&body[HEAD..]).map_err(|_| BadState::Damaged)?;
-        Ok(Self { window, next: Mid(body[1]) })
+        Ok(Self::new(window, Mid(body[1])))
+    }
+}
+
+/// The state of a client that nothing is known of.
+impl Default for SessionState {
+    fn default() -> Self {
+        Self::new(Window::new(), Mid(0))
     }
 }
 

@@ -97,6 +97,32 @@ async fn a_line_to_a_board_is_repeated_under_its_number_until_the_commit_that_it
     assert!(server.try_batch().is_none());
 }
 
+/// A client that hears only keepalives for some time forgets what it has received: lines that it may have must be there
+/// before it is, however long their owner takes to come.
+#[tokio::test]
+async fn a_restored_session_sends_what_it_owes_before_its_owner_has_done_anything() {
+    let mut state = SessionState::default();
+    for n in 0..64 {
+        assert!(state.owe(format!("{n}").into(), Delivery::UNORDERED));
+    }
+    assert!(!state.owe("65th".into(), Delivery::UNORDERED));
+    let server = start(owner().restore_states([("1".to_owned(), state)])).await;
+    let mut peer = Peer::hello(&server, "1").await;
+    peer.send("\n").await;
+    peer.expect(&["000"]).await;
+    // They count, and the owner goes on behind them.
+    let link = server.link("1").expect("it is known");
+    assert_eq!(link.status().unacked, 64);
+    assert_eq!(link.post("64", Delivery::UNORDERED), Err(WriteError::Full));
+    peer.send("00\n").await;
+    let done = batch(&server).await;
+    assert_eq!(done.done(), 1);
+    done.accept().unwrap();
+    link.post("64", Delivery::UNORDERED).unwrap();
+    let rest: Vec<_> = (1..=64).map(|n| format!("{n:02x}{n}")).collect();
+    peer.expect(&rest.iter().map(String::as_str).collect::<Vec<_>>()).await;
+}
+
 #[tokio::test]
 async fn a_session_has_room_for_64_lines_and_commits_make_room() {
     let server = start(owner().expected(["1"])).await;

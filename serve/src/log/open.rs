@@ -48,21 +48,17 @@ impl Log {
     ) -> Result<Opened, EngineError> {
         let mut engine: Box<dyn Engine> = Box::new(engine);
         let mut loaded = engine.load()?;
-        let (mut sessions, mut damaged) = (Vec::new(), Vec::new());
+        let mut damaged = Vec::new();
         for (client, row) in &mut loaded.sessions {
-            match row.state.as_deref().map(SessionState::decode) {
-                None => {}
-                Some(Ok(state)) => sessions.push((client.to_string(), state)),
-                Some(Err(why)) => {
-                    tracing::error!(
-                        "the session of \"{}\" in the log is damaged ({why}): its link begins anew, and lines \
-                         that were under way may come twice; all others go on. `pblink state check` says whether \
-                         there is more",
-                        client.escape_debug()
-                    );
-                    row.state = None;
-                    damaged.push((client.to_string(), why.to_string()));
-                }
+            if let Some(Err(why)) = row.state.as_deref().map(SessionState::decode) {
+                tracing::error!(
+                    "the session of \"{}\" in the log is damaged ({why}): its link begins anew, and lines \
+                     that were under way may come twice; all others go on. `pblink state check` says whether \
+                     there is more",
+                    client.escape_debug()
+                );
+                row.state = None;
+                damaged.push((client.to_string(), why.to_string()));
             }
         }
         let head = loaded.next - 1;
@@ -95,6 +91,7 @@ impl Log {
         let mut writer =
             Writer::new(engine, loaded, (keep, clock, marks), Arc::clone(&shared), receiver);
         writer.renew(past.damaged.iter().map(|(client, _)| &**client));
+        let sessions = writer.sessions();
         let runtime = tokio::runtime::Handle::current();
         let spawned =
             std::thread::Builder::new().name("log".into()).spawn(move || writer.run(&runtime));

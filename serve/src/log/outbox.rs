@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use pblink_server::{Connection, Delivery, WriteError};
+use pblink_server::{Connection, Delivery, SessionState, WriteError};
 use tokio::sync::oneshot;
 
 use super::model::OutboxRow;
@@ -67,6 +67,14 @@ impl Outbox {
     /// Notes that the session is a new one: it has no row.
     pub(super) fn restart(&mut self) {
         self.fed = 0;
+    }
+
+    /// Returns the state of the next session with the rows that this one may have sent.
+    pub(super) fn hand_over(&mut self, mut state: SessionState) -> SessionState {
+        let owed =
+            self.rows.iter().take_while(|row| state.owe(Arc::clone(&row.text), row.delivery));
+        self.fed = owed.count();
+        state
     }
 
     /// Gives the session as many rows as it takes.

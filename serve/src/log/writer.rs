@@ -309,15 +309,19 @@ impl Writer {
     fn attach(&mut self, server: Server) {
         for client in self.clients.values_mut() {
             client.base = client.session.epoch.max(1);
-            client.outbox.restart();
         }
         self.server = Some(server);
     }
 
-    fn sessions(&self) -> Vec<(String, SessionState)> {
-        let states = self.clients.iter().filter_map(|(id, client)| {
-            let state = SessionState::decode(client.session.state.as_deref()?).ok()?;
-            Some((id.to_string(), state))
+    /// Returns the sessions for the next server, with the lines that it owes to their clients.
+    pub(super) fn sessions(&mut self) -> Vec<(String, SessionState)> {
+        let states = self.clients.iter_mut().filter_map(|(id, client)| {
+            let state = match client.session.state.as_deref() {
+                Some(bytes) => SessionState::decode(bytes).ok()?,
+                None if client.outbox.len() == 0 => return None,
+                None => SessionState::default(),
+            };
+            Some((id.to_string(), client.outbox.hand_over(state)))
         });
         states.collect()
     }

@@ -15,6 +15,9 @@ pub async fn soon<F: Future>(future: F) -> F::Output {
     tokio::time::timeout(Duration::from_secs(60), future).await.expect("it hangs")
 }
 
+/// Time-out of links on which nothing is ever late.
+pub const PATIENT: Duration = Duration::from_secs(1200);
+
 /// A server with a log.
 pub struct Station {
     pub log: Log,
@@ -24,14 +27,20 @@ pub struct Station {
 impl Station {
     /// Starts both as `serve` does.
     pub async fn start(engine: impl Engine) -> Self {
-        Self::with(engine, Keep::default(), Duration::from_secs(1200)).await
+        Self::with(engine, Keep::default(), PATIENT).await
     }
 
     pub async fn with(engine: impl Engine, keep: Keep, timeout: Duration) -> Self {
+        let station = Self::bind(engine, keep, timeout).await;
+        station.log.attach(station.server.clone()).await;
+        station
+    }
+
+    /// Starts the server on what the log has, and goes no further: the log does not know it yet.
+    pub async fn bind(engine: impl Engine, keep: Keep, timeout: Duration) -> Self {
         let Opened { log, sessions, .. } = Log::open(engine, keep).unwrap();
         let builder = Server::builder().commits(true).restore_states(sessions).timeout(timeout);
         let server = builder.listen(([127, 0, 0, 1], 0).into()).bind().await.unwrap();
-        log.attach(server.clone()).await;
         Self { log, server }
     }
 

@@ -8,7 +8,7 @@ mod last;
 use std::pin::pin;
 use std::time::Duration;
 
-use board::{Board, Station, soon};
+use board::{Board, PATIENT, Station, soon};
 use engine::{Disk, Fault};
 use pblink_serve::log::{
     From, Keep, Kind, Log, Memory, Outgoing, PageError, Progress, SendError, Sent,
@@ -132,6 +132,41 @@ async fn a_line_to_a_board_keeps_its_number_and_text_through_crashes_until_it_is
     board.say("02").await;
     soon(second.done).await.unwrap();
     soon(third.done).await.unwrap();
+    station.stop().await;
+}
+
+/// A server that starts on a long history has boards before its log comes to it. Boards that have heard nothing but
+/// keepalives for some time have forgotten what they had, so a line that they may have has to be there when they are.
+#[tokio::test(flavor = "multi_thread")]
+async fn lines_that_may_have_been_sent_are_in_the_server_before_its_log_is() {
+    let disk = Disk::new();
+    let station = Station::start(disk.clone()).await;
+    let mut board = Board::connect(&station, "1").await;
+    board.say("00a").await;
+    board.expect(&["00"]).await;
+    for n in 0..70 {
+        send(&station.log, "1", &format!("{n}")).await.unwrap();
+    }
+    // It never was here, and has nothing but lines.
+    send(&station.log, "2", "x").await.unwrap();
+    board.expect(&["000"]).await;
+    let copy = Disk::new();
+    copy.restore(&disk.contents(), &disk);
+    let next = Station::bind(copy, Keep::default(), PATIENT).await;
+    let mut board = Board::connect(&next, "1").await;
+    board.expect(&["000"]).await;
+    let mut other = Board::connect(&next, "2").await;
+    other.say("").await;
+    other.expect(&["00x"]).await;
+    // The log goes on behind them.
+    next.log.attach(next.server.clone()).await;
+    board.say("00").await;
+    let rest: Vec<_> = (1..70).map(|n| format!("{n:02x}{n}")).collect();
+    for line in rest {
+        board.expect(&[&line]).await;
+        board.say(&line[..2]).await;
+    }
+    next.stop().await;
     station.stop().await;
 }
 

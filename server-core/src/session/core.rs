@@ -289,12 +289,16 @@ impl Core {
     }
 
     /// Takes what is known of the client from a store, before anything has happened.
-    pub(crate) fn set_state(&mut self, state: SessionState) {
+    pub(crate) fn set_state(&mut self, state: SessionState, now: Instant) {
         self.restored = true;
-        let (window, next) = state.into_parts();
+        let (window, next, owed) = state.into_parts();
         self.endpoint.set_window(window);
         // Nothing was written yet.
         let _ = self.endpoint.set_first_number(next);
+        for (text, delivery) in owed {
+            // There is room for as many as a state has.
+            let _ = self.push(now, &text, delivery);
+        }
     }
 
     /// Lines were accepted. True if their acknowledgements are to be sent from here, since the application

@@ -24,7 +24,7 @@ use pblink_protocol::time::Instant;
 use tokio::sync::{Notify, Semaphore};
 
 pub(crate) use self::content::Content;
-pub(crate) use self::core::{Core, Spare};
+pub(crate) use self::core::{Core, IN_FLIGHT, Spare};
 pub(crate) use self::inbox::{Loan, Tag};
 use self::state::{Awake, State};
 pub(crate) use self::task::run;
@@ -137,8 +137,9 @@ impl Session {
 
     /// Returns a session from a store.
     pub(crate) fn from_state(id: String, shared: Arc<Shared>, state: SessionState) -> Arc<Self> {
-        let mut core = Core::new(&shared.limits, shared.clock.now());
-        core.set_state(state);
+        let now = shared.clock.now();
+        let mut core = Core::new(&shared.limits, now);
+        core.set_state(state, now);
         Self::restore(id, shared, Box::new(core))
     }
 
@@ -159,7 +160,7 @@ impl Session {
         Arc::new_cyclic(|me| Self {
             id,
             shared,
-            room: Semaphore::new(self::core::IN_FLIGHT),
+            room: Semaphore::new(IN_FLIGHT),
             lines: Notify::new(),
             changed: Notify::new(),
             state: Mutex::new(state),
