@@ -5,6 +5,8 @@
 
 pub mod esp8266;
 mod esptool;
+mod pip;
+mod pty;
 pub mod stm32;
 
 pub use esptool::esptool;

@@ -8,7 +8,6 @@ mod chip;
 mod fault;
 mod flash;
 mod line;
-mod pty;
 mod registers;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -17,8 +16,8 @@ pub use boot::image;
 pub use chip::Running;
 pub use fault::Fault;
 pub use line::Line;
-pub use pty::Pty;
 
+pub use crate::pty::Pty;
 use chip::Chip;
 
 /// The word that the ESP8266 has at 0x40001000.
@@ -83,7 +82,13 @@ impl Board {
     /// # Panics
     /// If the system has none.
     pub fn pty(&self) -> Pty {
-        Pty::new(self.clone())
+        let board = self.clone();
+        Pty::new(Box::new(move |bytes, baud| {
+            let mut chip = board.chip();
+            chip.host_baud = baud;
+            chip.feed(bytes, baud);
+            (!chip.gone).then(|| std::mem::take(&mut chip.output))
+        }))
     }
 
     /// Returns the content of its flash.
