@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Installs what Debian 12 lacks for all tests: compilers for both boards, emulators, Python for esptool.
+# Installs what Debian 12 lacks for all tests: compilers for both boards, emulators, Python for esptool and MicroPython.
 # Needs root; does nothing if all of it is there. Rust itself comes from rustup.
 #
 # Example:   sudo rigs/install.sh

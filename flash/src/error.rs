@@ -34,6 +34,10 @@ pub enum Kind {
     Image,
     /// The chip refuses: a command failed, or its flash is protected.
     Refused,
+    /// There is no room left.
+    Full,
+    /// The board's interpreter is too old, or lacks something.
+    Version,
     /// Flash does not hold the bytes that were written.
     Verify,
     /// The user has cancelled it.

@@ -4,6 +4,7 @@
 //! |---|---|---|
 //! | ESP8266 | its ROM loader over a serial port | [`esp8266`] |
 //! | STM32 | a debug probe, or its own USB bootloader | [`stm32`] |
+//! | a board with MicroPython | its raw REPL over a serial port | [`micropython`] |
 //!
 //! Each way to a board is a small trait with the real thing and, in tests, a fake behind it. What has
 //! to hold for every way (check the chip first, erase no more than needed, read back, never leave half
@@ -13,6 +14,7 @@
 //! what is happening, and a failure is an [`Error`] with its cause and a remedy.
 
 pub mod esp8266;
+pub mod micropython;
 pub mod stm32;
 
 mod access;

@@ -5,6 +5,7 @@
 
 pub mod esp8266;
 mod esptool;
+pub mod micropython;
 mod pip;
 mod pty;
 pub mod stm32;
