@@ -180,9 +180,11 @@ impl Drop for Bar {
 fn watch_interrupts() {
     static ONCE: std::sync::Once = std::sync::Once::new();
     ONCE.call_once(|| {
-        std::thread::spawn(|| {
+        let (listens, wait) = std::sync::mpsc::channel();
+        std::thread::spawn(move || {
             let _ = runtime::block_on(async {
                 let Ok(mut signals) = Signals::listen() else { return };
+                let _ = listens.send(());
                 loop {
                     signals.next().await;
                     let asking = ASKING.load(Ordering::Relaxed);
@@ -195,5 +197,7 @@ fn watch_interrupts() {
                 }
             });
         });
+        // Until then a signal ends the program, whatever it has begun. Without signals nobody sends it.
+        let _ = wait.recv();
     });
 }
