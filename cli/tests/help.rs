@@ -96,6 +96,9 @@ fn help_of_building_and_flashing() {
     check_help(&["flash"]);
     check_help(&["flash", "esp8266"]);
     check_help(&["flash", "stm32"]);
+    check_help(&["micropython"]);
+    check_help(&["micropython", "install"]);
+    check_help(&["micropython", "run"]);
 }
 
 #[test]

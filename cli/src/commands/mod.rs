@@ -8,6 +8,7 @@ pub mod extras;
 pub mod firmware;
 pub mod flash;
 pub mod history;
+pub mod micropython;
 pub mod monitor;
 pub mod new;
 pub mod outages;
@@ -72,6 +73,8 @@ pub enum Command {
     Build(firmware::Args),
     /// Put a program onto a board.
     Flash(flash::Args),
+    /// Put micropython-iot onto a board that keeps its MicroPython, and run it there.
+    Micropython(micropython::Args),
     /// Check tools, configuration, server, ports and board; name a remedy for what is wrong.
     Doctor(doctor::Args),
     /// Make a folder with an application of your own for the STM32.
@@ -103,6 +106,7 @@ pub fn dispatch(cli: Cli) -> anyhow::Result<Exit> {
         Command::History(args) => history::run(args),
         Command::Build(args) => firmware::run(args, &cli.global),
         Command::Flash(args) => flash::run(args, &cli.global),
+        Command::Micropython(args) => micropython::run(args, &cli.global),
         Command::Doctor(args) => doctor::run(args, &cli.global),
         Command::Up(args) => up::run(args, &cli.global),
         Command::New(args) => new::run(args),
