@@ -32,6 +32,10 @@ fw:
 bench *ARGS:
     cargo run --release -p pblink-bench -- {{ ARGS }}
 
+# Measures the speed between the boards in the time of the bus, with both chips' machine code.
+wires:
+    cargo run --release --manifest-path rigs/unicorn/Cargo.toml --example speed
+
 # Kills a server under load this often, at random instants: the long form of a test.
 kills COUNT="200":
     PBLINK_KILLS={{ COUNT }} cargo test -p pblink-serve --test kills -- --nocapture kills_at

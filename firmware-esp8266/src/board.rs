@@ -12,10 +12,10 @@ pub trait Board {
     /// Returns the count of microseconds, which wraps at 2³².
     fn micros(&mut self) -> u32;
 
-    /// Returns the level of `syn`. An edge need only lead to a call of
-    /// [`Program::run`](crate::Program::run): no two edges follow each other without an answer in
-    /// between.
-    fn syn(&mut self) -> bool;
+    /// Returns the level of `syn`, and whether it has moved since the last call. An edge need only lead to a call
+    /// of [`Program::run`](crate::Program::run): two edges follow each other without an answer in between only
+    /// where one exchange ends and the next begins.
+    fn syn(&mut self) -> Syn;
 
     /// Sets `ack`.
     fn set_ack(&mut self, level: bool);
@@ -67,6 +67,15 @@ pub trait Board {
 
     /// Writes a line to the console. It is given no password.
     fn log(&mut self, line: fmt::Arguments<'_>);
+}
+
+/// The wire `syn`, as a board has seen it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Syn {
+    /// Its level.
+    pub level: bool,
+    /// It has moved since it was last looked at: there and back, if the level is the same.
+    pub moved: bool,
 }
 
 /// The most bytes that are sent at once: less than a TCP segment of any network.

@@ -14,7 +14,7 @@ use pblink_emulated_board::frame::{self, from_board, to_board};
 use pblink_protocol::i2c::BusFault;
 use pblink_protocol::time::Duration;
 
-use crate::board::{Board, Event, SEND};
+use crate::board::{Board, Event, SEND, Syn};
 use crate::program::Program;
 
 // emulator.S
@@ -56,6 +56,8 @@ struct Emulator {
     rest: u32,
     input: Vec<u8, 4096>,
     syn: bool,
+    /// Edges of `syn` have come since it was looked at.
+    moved: bool,
     transfer: u8,
     connection: u8,
     connected: bool,
@@ -76,6 +78,7 @@ impl Emulator {
             rest: 0,
             input: Vec::new(),
             syn: true,
+            moved: false,
             transfer: 0,
             connection: 0,
             connected: false,
@@ -128,6 +131,7 @@ impl Emulator {
             let frame = Frame { kind, content: content.iter().copied().collect() };
             if kind == to_board::SYN {
                 self.syn = content.first() == Some(&1);
+                self.moved = true;
             }
             let is_wanted = wanted(kind, content);
             if is_wanted || kind == to_board::SYN {
@@ -171,7 +175,6 @@ impl Emulator {
 
     /// Hands the program what has arrived. Returns whether there was anything.
     fn events(&mut self, program: &mut Program) -> bool {
-        let syn = self.syn;
         let mut any = false;
         while let Some(frame) = self.take(|kind, _| kind != to_board::I2C) {
             any = true;
@@ -200,7 +203,7 @@ impl Emulator {
             };
             program.event(event, micros);
         }
-        any || self.syn != syn
+        any || self.moved
     }
 }
 
@@ -209,10 +212,10 @@ impl Board for Emulator {
         self.time() as u32
     }
 
-    fn syn(&mut self) -> bool {
+    fn syn(&mut self) -> Syn {
         // Never wanted, but noted.
         let _ = self.take(|_, _| false);
-        self.syn
+        Syn { level: self.syn, moved: core::mem::take(&mut self.moved) }
     }
 
     fn set_ack(&mut self, level: bool) {
@@ -382,7 +385,7 @@ fn answer(board: &mut Emulator) -> ! {
 fn run(board: &mut Emulator) -> ! {
     // SAFETY: this function runs once, and is the only user.
     let program = unsafe { &mut *PROGRAM.0.get() };
-    program.start(board.syn());
+    program.start(board.syn().level);
     board.log(format_args!("pblink-esp8266 {} on the emulator", env!("CARGO_PKG_VERSION")));
     loop {
         let pause = program.run(board).unwrap_or(Duration::from_secs(1));

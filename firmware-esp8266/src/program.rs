@@ -7,7 +7,7 @@ use pblink_protocol::i2c::{ADDRESS, MAX_PAYLOAD, ResponderAction};
 use pblink_protocol::mdns::{Finder, is_local};
 use pblink_protocol::time::{Duration, Instant, earliest};
 
-use crate::board::{Board, Event};
+use crate::board::{Board, Event, Syn};
 use crate::clock::Clock;
 
 /// The longest time that [`Program::run`] works before it lets the WiFi stack run. A transfer
@@ -101,13 +101,9 @@ impl Program {
             self.esp.on_low_memory(started);
         }
         loop {
-            let now = self.clock.now(board.micros());
-            let syn = board.syn();
             let mut acted = false;
-            if syn != self.syn {
-                self.syn = syn;
-                self.esp.exchange().on_syn(now, syn);
-                // Before anything else: the other board waits for the pin.
+            // Before anything else: the other board waits for the pin.
+            if self.look(board) {
                 acted = self.exchange(board);
             }
             let polled = self.clock.now(board.micros());
@@ -128,11 +124,28 @@ impl Program {
                     next.map(|at| pause(at, polled, now))
                 };
             }
-            // An edge that comes while this runs is seen at once.
-            if !acted && !soon && board.syn() == self.syn {
-                return next.map(|at| pause(at, polled, now));
+            if !acted && !soon {
+                // An edge that comes while this runs is seen at once.
+                if !self.look(board) {
+                    return next.map(|at| pause(at, polled, now));
+                }
+                self.exchange(board);
             }
         }
+    }
+
+    /// Looks at `syn`. Returns whether there was anything new, of which the machine knows then.
+    fn look(&mut self, board: &mut impl Board) -> bool {
+        let Syn { level, moved } = board.syn();
+        let now = self.clock.now(board.micros());
+        if level != core::mem::replace(&mut self.syn, level) {
+            self.esp.exchange().on_syn(now, level);
+        } else if moved {
+            self.esp.exchange().on_syn_pulse(now);
+        } else {
+            return false;
+        }
+        true
     }
 
     /// Carries out what the wires' machine wants. Returns whether there was anything.

@@ -26,7 +26,7 @@ pub struct Options {
 
 impl Default for Options {
     fn default() -> Self {
-        Self { verbose: false, forward_reports: true, timing: InitiatorTiming::default() }
+        Self { verbose: false, forward_reports: true, timing: InitiatorTiming::adaptive() }
     }
 }
 

@@ -24,7 +24,7 @@ use pblink_protocol::config::MAX_SERVER;
 use pblink_protocol::coprocessor::MAX_HOST_NAME;
 use pblink_protocol::i2c::BusFault;
 
-use crate::board::{Board, Event, SEND};
+use crate::board::{Board, Event, SEND, Syn};
 use crate::i2c::Master;
 use crate::program::Program;
 
@@ -86,6 +86,9 @@ impl Shared {
 /// 1: the task has an event in its queue already. `assembly.S` uses it too.
 #[unsafe(export_name = "PBLINK_POSTED")]
 static POSTED: Shared = Shared::new(0);
+/// 1: `syn` has moved since it was looked at. `assembly.S` sets it.
+#[unsafe(export_name = "PBLINK_MOVED")]
+static MOVED: Shared = Shared::new(0);
 /// 1: the program is in use.
 static BUSY: Shared = Shared::new(0);
 /// Events that callbacks could not hand over while the program was in use: bits.
@@ -326,8 +329,19 @@ impl Board for Chip {
         micros()
     }
 
-    fn syn(&mut self) -> bool {
-        pins::syn()
+    fn syn(&mut self) -> Syn {
+        let mut moved = false;
+        // If the wire has moved again after its level was read, it is not known whether that is the level before
+        // or after: read again. A wire that never rests is left to the next call.
+        for _ in 0..8 {
+            moved |= MOVED.get() != 0;
+            MOVED.set(0);
+            let level = pins::syn();
+            if MOVED.get() == 0 {
+                return Syn { level, moved };
+            }
+        }
+        Syn { level: pins::syn(), moved: true }
     }
 
     fn set_ack(&mut self, level: bool) {

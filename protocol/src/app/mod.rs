@@ -316,9 +316,13 @@ impl AppBase {
 
     fn line(&mut self, now: Instant) {
         let event = match CoprocessorFrame::parse(self.assembler.line()) {
-            Ok(CoprocessorFrame::Line(text)) => return self.inbox.push(text),
+            Ok(CoprocessorFrame::Line(text)) => {
+                self.exchange.on_line(now);
+                return self.inbox.push(text);
+            }
             Ok(CoprocessorFrame::Keepalive) => return self.supervisor.on_keepalive(now),
             Ok(CoprocessorFrame::Server(up)) => {
+                self.exchange.expect_lines(up);
                 if !self.supervisor.on_server(up) {
                     return;
                 }

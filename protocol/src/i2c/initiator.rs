@@ -2,52 +2,10 @@
 
 use core::fmt;
 
+use super::pace::{InitiatorTiming, Pace};
 use super::{Header, MAX_PAYLOAD, Payload, WAIT};
 use crate::fifo::Fifo;
-use crate::time::{Duration, Instant};
-
-/// The initiator's times that are not fixed by the wire.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct InitiatorTiming {
-    /// The time for which the reset wire is active. 200 ms.
-    pub reset_pulse: Duration,
-    /// The time from one look at `ack` to the next while the ESP8266 boots. 100 ms.
-    pub boot_poll: Duration,
-    /// Reset again if the ESP8266 has not shown itself for this long. 10 s (MicroPython takes 3 s).
-    /// Twice as long after each reset that did not help, up to [`boot_limit_most`](Self::boot_limit_most),
-    /// until an exchange succeeds: an ESP8266 that is being flashed does not show itself either.
-    pub boot_limit: Duration,
-    /// The longest that `boot_limit` grows to. 120 s.
-    pub boot_limit_most: Duration,
-    /// From "both wires low" to the first exchange: a reference ESP8266 polls its wire every 100 ms
-    /// and needs time to arm its interrupt. 1 s.
-    pub settle: Duration,
-    /// From one exchange to the next when there is nothing to pass. 100 ms.
-    pub idle_poll: Duration,
-    /// The same while payloads flow. 20 ms leaves the ESP8266's WiFi stack most of its time.
-    pub busy_poll: Duration,
-}
-
-impl InitiatorTiming {
-    /// The reference's times, except that payloads flow faster.
-    pub const fn classic() -> Self {
-        Self {
-            reset_pulse: Duration::from_millis(200),
-            boot_poll: Duration::from_millis(100),
-            boot_limit: Duration::from_secs(10),
-            boot_limit_most: Duration::from_secs(120),
-            settle: Duration::from_secs(1),
-            idle_poll: Duration::from_millis(100),
-            busy_poll: Duration::from_millis(20),
-        }
-    }
-}
-
-impl Default for InitiatorTiming {
-    fn default() -> Self {
-        Self::classic()
-    }
-}
+use crate::time::Instant;
 
 /// An action of the owner on pins or I2C peripheral. Actions are carried out in their order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -161,6 +119,7 @@ pub struct Initiator {
     /// Resets in a row after which the responder did not show itself.
     no_boots: u32,
     ended: Instant,
+    pace: Pace,
     exchanges: u32,
 }
 
@@ -183,6 +142,7 @@ impl Initiator {
             busy: false,
             no_boots: 0,
             ended: Instant::ZERO,
+            pace: Pace::new(),
             exchanges: 0,
         }
     }
@@ -206,6 +166,7 @@ impl Initiator {
         self.sending = false;
         self.peer_free = true;
         self.busy = false;
+        self.pace.restart();
         self.actions.clear();
         self.act(InitiatorAction::Disarm);
         self.act(InitiatorAction::Syn(true));
@@ -262,6 +223,7 @@ impl Initiator {
             return 0;
         }
         let taken = self.tx.set(bytes);
+        self.pace.active(now);
         self.hurry(now);
         taken
     }
@@ -285,6 +247,19 @@ impl Initiator {
     /// Drops the first `n` received bytes.
     pub fn consume(&mut self, n: usize) {
         self.rx.consume(n);
+    }
+
+    /// Sets whether lines may come at any time. False after each reset: the ESP8266 has no server yet.
+    pub fn expect_lines(&mut self, lines: bool) {
+        self.pace.expect(lines);
+    }
+
+    /// Takes the report that a line has come, of which others may follow: pauses are short again.
+    pub fn on_line(&mut self, now: Instant) {
+        self.pace.active(now);
+        if self.timing.adaptive {
+            self.hurry(now);
+        }
     }
 
     /// Takes a change of `ack` to `level`. The owner reports every edge, in order, also those of a pulse
@@ -356,7 +331,12 @@ impl Initiator {
                 // after Synchronised): it does so between two polls.
                 self.begin(now);
             }
-            State::Step(_, limit) if now >= limit => self.fail(Failure::NoAnswer, now),
+            State::Step(step, limit) if now >= limit => {
+                if step == Step::SendHeader {
+                    self.pace.missed(now);
+                }
+                self.fail(Failure::NoAnswer, now);
+            }
             _ => {}
         }
     }
@@ -386,7 +366,8 @@ impl Initiator {
     /// Brings the next exchange forward, since there is something to pass.
     fn hurry(&mut self, now: Instant) {
         if let State::Idle(at) = self.state {
-            self.state = State::Idle(at.min((self.ended + self.timing.busy_poll).max(now)));
+            let pause = self.pace.pause(&self.timing, self.ended, true);
+            self.state = State::Idle(at.min((self.ended + pause).max(now)));
         }
     }
 
@@ -395,6 +376,7 @@ impl Initiator {
         let len = if self.sending { self.tx.as_slice().len() as u16 } else { 0 };
         self.header = Header { len, hold_off: !self.rx.is_empty() }.encode();
         self.busy = false;
+        self.pace.begin(now);
         self.arm(Step::SendHeader, InitiatorAction::ArmTx, now);
     }
 
@@ -463,9 +445,9 @@ impl Initiator {
         self.exchanges = self.exchanges.wrapping_add(1);
         self.no_boots = 0;
         self.ended = now;
+        self.pace.end(now, !self.busy);
         let busy = self.busy || (self.peer_free && !self.tx.is_empty());
-        let pause = if busy { self.timing.busy_poll } else { self.timing.idle_poll };
-        self.state = State::Idle(now + pause);
+        self.state = State::Idle(now + self.pace.pause(&self.timing, now, busy));
     }
 
     fn fail(&mut self, failure: Failure, now: Instant) {

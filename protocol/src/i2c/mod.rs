@@ -18,10 +18,12 @@
 
 pub mod frame;
 mod initiator;
+mod pace;
 pub(crate) mod payload;
 mod responder;
 
-pub use initiator::{Failure, Initiator, InitiatorAction, InitiatorEvent, InitiatorTiming};
+pub use initiator::{Failure, Initiator, InitiatorAction, InitiatorEvent};
+pub use pace::InitiatorTiming;
 pub use responder::{BusFault, Responder, ResponderAction};
 
 use heapless::Vec;

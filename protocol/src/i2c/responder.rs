@@ -174,6 +174,21 @@ impl Responder {
         self.advance(now);
     }
 
+    /// Takes the report that `syn` was low for a moment, and is high again. That is so when the owner was at
+    /// something else between two exchanges; at any other step nothing but a disturbance does it, and the level
+    /// counts.
+    pub fn on_syn_pulse(&mut self, now: Instant) {
+        let last = match self.state {
+            State::Step(Step::HeaderSent, _) => !self.sending,
+            State::Step(Step::PayloadSent, _) => true,
+            _ => false,
+        };
+        if last && self.syn {
+            self.on_syn(now, false);
+            self.on_syn(now, true);
+        }
+    }
+
     /// Takes the report that `ack` has the level of the last [`ResponderAction::Ack`] since `now`. Pulses are
     /// counted from here: whatever the owner does before it moves the pin does not shorten them, and an
     /// initiator that polls sees each.

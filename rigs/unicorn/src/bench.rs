@@ -78,6 +78,12 @@ impl Bench {
         self.cpu.run(until);
     }
 
+    /// Runs for this many µs of virtual time.
+    pub fn run_us(&mut self, us: u64) {
+        let until = self.world().now() + us;
+        self.cpu.run(until);
+    }
+
     /// Runs until `done`, which must be the case within `limit_ms` of virtual time.
     ///
     /// # Panics

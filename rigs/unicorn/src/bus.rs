@@ -40,6 +40,7 @@ pub struct Bus {
     /// Transfers since the last [`Bus::take_transfers`], one for each stop.
     transfers: Vec<Passed>,
     passed: Passed,
+    started: u64,
     held_since: Option<u64>,
     /// The longest time for which the clock was held, in cycles of the caller's clock.
     pub longest_hold: u64,
@@ -54,6 +55,8 @@ pub struct Passed {
     pub acknowledged: bool,
     /// Number of whole bytes behind the address.
     pub bytes: usize,
+    /// The time from start to stop, in cycles of the caller's clock.
+    pub cycles: u64,
 }
 
 impl Default for Bus {
@@ -67,6 +70,7 @@ impl Default for Bus {
             reads: false,
             transfers: Vec::new(),
             passed: Passed::default(),
+            started: 0,
             held_since: None,
             longest_hold: 0,
         }
@@ -93,7 +97,7 @@ impl Bus {
             return;
         }
         if was_scl && scl && was_sda != sda {
-            if sda { self.stop(slave) } else { self.start(slave) }
+            if sda { self.stop(slave, now) } else { self.start(slave, now) }
         } else if !was_scl && scl {
             self.risen(sda);
         } else if was_scl && !scl {
@@ -138,22 +142,24 @@ impl Bus {
         }
     }
 
-    fn start(&mut self, slave: &mut Slave) {
+    fn start(&mut self, slave: &mut Slave, now: u64) {
         if self.within_a_byte() {
             slave.misplaced();
         }
         self.holds_sda = false;
         self.phase = Phase::Taking { address: true, bits: 0, count: 0 };
         self.passed = Passed::default();
+        self.started = now;
     }
 
-    fn stop(&mut self, slave: &mut Slave) {
+    fn stop(&mut self, slave: &mut Slave, now: u64) {
         if self.within_a_byte() {
             slave.misplaced();
         }
         slave.stop();
         self.phase = Phase::Idle;
         self.holds_sda = false;
+        self.passed.cycles = now - self.started;
         self.transfers.push(std::mem::take(&mut self.passed));
     }
 
@@ -173,7 +179,7 @@ impl Bus {
             Phase::Taking { address: true, bits, count: 8 } => {
                 self.reads = bits & 1 != 0;
                 let mine = slave.address(bits >> 1, self.reads);
-                self.passed = Passed { reads: self.reads, acknowledged: mine, bytes: 0 };
+                self.passed = Passed { reads: self.reads, acknowledged: mine, ..Passed::default() };
                 self.holds_sda = mine;
                 self.phase = Phase::Acknowledging { acknowledged: mine, reads: self.reads };
             }

@@ -106,6 +106,8 @@ pub struct EspChip {
     pub segment: usize,
     /// The traffic on the wires.
     pub traffic: Traffic,
+    /// The time of one bit in the last long transfer, in µs.
+    pub bit: f64,
     /// Wires that something else holds.
     pub stuck: Stuck,
     /// Reset the chip at this edge of SCL, counted from now on.
@@ -149,6 +151,7 @@ impl EspChip {
             silent: false,
             segment: 1460,
             traffic: Traffic::default(),
+            bit: 0.0,
             stuck: Stuck::default(),
             reset_at_edge: None,
             edges: 0,
@@ -277,6 +280,11 @@ impl EspChip {
             self.note(Wire::Ack, ack, now as f64 / MHZ as f64);
         }
         for transfer in self.bus.take_transfers() {
+            if transfer.bytes > 100 {
+                // With the address; each byte has nine.
+                let bits = 9 * (transfer.bytes as u64 + 1);
+                self.bit = transfer.cycles as f64 / (bits * MHZ) as f64;
+            }
             let Traffic { naks, up, down, exchanges, .. } = &mut self.traffic;
             match (transfer.acknowledged, transfer.reads, transfer.bytes) {
                 (false, ..) => *naks += 1,

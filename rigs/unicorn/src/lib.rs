@@ -26,6 +26,7 @@ pub mod neighbours;
 pub mod published;
 pub mod rom;
 pub mod server;
+pub mod speed;
 mod stops;
 pub mod system;
 pub mod world;

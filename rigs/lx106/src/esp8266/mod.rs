@@ -114,6 +114,10 @@ pub struct Esp8266 {
     doing: Doing,
     /// The SDK works on a call until then.
     busy: Option<u64>,
+    /// The SDK works for itself until then: interrupts are served, the program is not called.
+    occupied: u64,
+    /// Cycles in which the program worked: its functions, the interrupt, and the SDK's on its behalf.
+    pub worked: u64,
     /// Free memory as the SDK reports it, in bytes.
     pub heap: u32,
     /// Interrupts that came while the flash was being written.
@@ -141,6 +145,8 @@ impl Esp8266 {
             sequence: 0,
             doing: Doing::Idle,
             busy: None,
+            occupied: 0,
+            worked: 0,
             heap: 26_000,
             interrupts_without_flash: 0,
             elf,
@@ -261,7 +267,9 @@ impl Esp8266 {
             _ if interrupt => Some(self.cycles),
             (Doing::Running, Some(until)) => Some(until),
             (Doing::Running | Doing::Interrupt(_), _) => Some(self.cycles),
-            (Doing::Idle, _) => self.agenda.keys().next().map(|key| key.0.max(self.cycles)),
+            (Doing::Idle, _) => {
+                self.agenda.keys().next().map(|key| key.0.max(self.cycles).max(self.occupied))
+            }
         }
     }
 
@@ -276,9 +284,19 @@ impl Esp8266 {
     /// Anything that the chip does not do, or the SDK does not allow.
     pub fn run(&mut self, until: u64) -> Result<(), Fault> {
         while self.cycles < until && !self.pins.touched {
+            let works = !matches!(self.doing, Doing::Idle) || self.interrupt_is_due();
+            let before = self.cycles;
             self.turn(until)?;
+            if works {
+                self.worked += self.cycles - before;
+            }
         }
         Ok(())
+    }
+
+    /// Has the SDK work for itself for this many µs, from when the program's function returns at the latest.
+    pub fn occupy(&mut self, us: u64) {
+        self.occupied = self.cycles + us * MHZ;
     }
 
     fn interrupt_is_due(&self) -> bool {
@@ -295,6 +313,7 @@ impl Esp8266 {
         }
         let waits = match (&self.doing, self.busy) {
             (Doing::Running, Some(end)) => Some(end),
+            (Doing::Idle, _) if self.occupied > self.cycles => Some(self.occupied),
             (Doing::Idle, _) => match self.agenda.first_key_value() {
                 Some((&(at, _), _)) if at <= self.cycles => return self.work(),
                 Some((&(at, _), _)) => Some(at),

@@ -39,3 +39,13 @@ pub fn bench(name: &str, settings: &Settings) -> Bench {
 pub fn esp(bench: &mut Bench) -> &mut EspChip {
     bench.world().esp_chip.as_mut().expect("it runs its own code")
 }
+
+/// A board whose server is up.
+pub fn ready(name: &str, log: LogLevel) -> Bench {
+    let mut settings = settings();
+    settings.log = log;
+    let mut bench = bench(name, &settings);
+    bench.world().server.write("ready");
+    bench.until("the link is up", 60_000, |w| w.server.unacked() == 0);
+    bench
+}

@@ -6,4 +6,5 @@ mod faults;
 mod local_names;
 mod network;
 mod published;
+mod speed;
 mod wires;
