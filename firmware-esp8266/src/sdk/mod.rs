@@ -12,6 +12,7 @@
 mod names;
 mod pins;
 mod raw;
+mod shared;
 mod start;
 
 use core::cell::UnsafeCell;
@@ -27,6 +28,7 @@ use pblink_protocol::i2c::BusFault;
 use crate::board::{Board, Event, SEND, Syn};
 use crate::i2c::Master;
 use crate::program::Program;
+use shared::Shared;
 
 /// Priority of our task: 0 to 2.
 const PRIORITY: u8 = 1;
@@ -58,30 +60,6 @@ static TCP: Task<raw::Tcp> = Task::new(raw::Tcp::UNUSED);
 static SENDING: Task<[u8; SEND]> = Task::new([0; SEND]);
 /// The server's address, in the network's order.
 static ADDRESS: Task<u32> = Task::new(0);
-
-/// A byte that callbacks and the interrupt use too. The core's atomics are calls of a library that is
-/// not there; single bytes are read and written at once anyway.
-#[repr(transparent)]
-struct Shared(UnsafeCell<u8>);
-
-// SAFETY: one core, and every access is a single instruction.
-unsafe impl Sync for Shared {}
-
-impl Shared {
-    const fn new(value: u8) -> Self {
-        Self(UnsafeCell::new(value))
-    }
-
-    fn get(&self) -> u8 {
-        // SAFETY: always valid.
-        unsafe { self.0.get().read_volatile() }
-    }
-
-    fn set(&self, value: u8) {
-        // SAFETY: always valid.
-        unsafe { self.0.get().write_volatile(value) }
-    }
-}
 
 /// 1: the task has an event in its queue already. `assembly.S` uses it too.
 #[unsafe(export_name = "PBLINK_POSTED")]
