@@ -1,6 +1,7 @@
 //! Flags as users write them, and what `pblink.toml` gives where there is no flag.
 
-use std::io::{BufRead, BufReader, Read};
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
@@ -168,5 +169,24 @@ fn monitor_and_simulate_refuse_a_configuration_that_is_wrong() {
         let output = pblink(folder.path(), args).output().unwrap();
         assert_eq!(output.status.code(), Some(3), "{args:?}");
         assert!(String::from_utf8_lossy(&output.stderr).contains("pblink.toml:2"), "{args:?}");
+    }
+}
+
+#[test]
+fn names_of_the_file_are_answered_by_the_control_api_and_others_are_not() {
+    let folder = folder("[server]\nclients = [\"1\"]\n[control]\nhosts = [\"box.lan\"]\n");
+    let args = ["--listen", "127.0.0.1:0", "--control", "127.0.0.1:0"];
+    let serve = Serve::start(folder.path(), &args);
+    let address = serve.word("http://");
+    let status = |host: &str| {
+        let mut stream = TcpStream::connect(&address).unwrap();
+        let request = format!("GET /healthz HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n");
+        stream.write_all(request.as_bytes()).unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        answer.lines().next().unwrap_or_default().to_owned()
+    };
+    for (host, answer) in [("box.lan", "200"), ("BOX.LAN:8124", "200"), ("evil.example", "403")] {
+        assert!(status(host).contains(answer), "{host}: {}", status(host));
     }
 }

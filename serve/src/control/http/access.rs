@@ -83,9 +83,10 @@ impl Gate {
             || (!self.loopback && bare(host).parse::<IpAddr>().is_ok())
     }
 
-    fn knows(&self, cookie: &str) -> bool {
+    /// Returns true if a cookie was given less than twelve hours ago, and forgets those that were given earlier.
+    fn knows(&self, cookie: &str, now: Instant) -> bool {
         let mut sessions = self.sessions.lock().unwrap_or_else(PoisonError::into_inner);
-        sessions.retain(|(_, since)| since.elapsed() < SESSION);
+        sessions.retain(|(_, since)| now.saturating_duration_since(*since) < SESSION);
         sessions.iter().any(|(known, _)| known == cookie)
     }
 
@@ -141,7 +142,7 @@ pub(super) async fn check(State(api): State<Api>, mut request: Request, next: Ne
         if origin.is_some_and(|origin| !is_origin_of(origin, host)) {
             return error(StatusCode::FORBIDDEN, "pages of other sites are not answered");
         }
-        if cookie(headers).is_some_and(|cookie| gate.knows(cookie)) {
+        if cookie(headers).is_some_and(|cookie| gate.knows(cookie, Instant::now())) {
             right = Right::Cookie(origin.is_some());
         }
         if !local && right == Right::None && !is_login(&request) {
@@ -312,5 +313,17 @@ mod tests {
         for origin in ["null", "http://localhost", "http://evil.example:8124", "localhost:8124"] {
             assert!(!is_origin_of(origin, "localhost:8124"), "{origin}");
         }
+    }
+
+    #[test]
+    fn a_cookie_ends_after_twelve_hours_whatever_the_browser_does() {
+        let (gate, given) = (Gate::new(Access::default(), true), Instant::now());
+        gate.sessions.lock().unwrap().push_back(("a".to_owned(), given));
+        let later = given + SESSION - Duration::from_secs(1);
+        assert!(gate.knows("a", later) && !gate.knows("b", later));
+        gate.sessions.lock().unwrap().push_back(("b".to_owned(), later));
+        let later = given + SESSION;
+        assert!(!gate.knows("a", later) && gate.knows("b", later));
+        assert_eq!(gate.sessions.lock().unwrap().len(), 1);
     }
 }
