@@ -31,6 +31,8 @@ const TRIES: u32 = 8;
 pub const LONGEST_ENTRY: u64 = TRIES as u64 * TRY.as_secs();
 /// Silence after which nothing of an earlier try is on its way any more.
 const SETTLED: Duration = Duration::from_millis(200);
+/// Time for an interpreter that begins anew: `boot.py` may take its time.
+const RESTART: Duration = Duration::from_secs(15);
 /// Time for an answer of the REPL itself, which has nothing to compute.
 const ANSWER: Duration = Duration::from_secs(5);
 /// Bytes that a board without raw paste takes at once, and the pause after them.
@@ -38,6 +40,8 @@ const PIECE: usize = 256;
 const PIECE_PAUSE: Duration = Duration::from_millis(10);
 /// Bytes of an error that are kept: its end, where the reason stands.
 const ERROR: usize = 4096;
+/// The error of a program that has restarted the interpreter.
+const EXIT: &[u8] = b"SystemExit";
 /// Bytes in which a greeting or prompt is searched.
 const TAIL: usize = 64;
 
@@ -150,7 +154,7 @@ impl Repl {
     pub fn on_restart(&mut self, now: Duration) {
         self.on_enter(now);
         self.out = vec![END];
-        self.state = State::Entering { tries: 0, at: now + ANSWER, asked: true };
+        self.state = State::Entering { tries: 0, at: now + RESTART, asked: true };
     }
 
     /// Runs code on a board that takes some. [`Event::Done`] follows, or a fault. `limit` is the longest silence.
@@ -165,7 +169,8 @@ impl Repl {
     }
 
     /// Runs code that may be silent as long as it likes, and that can be interrupted. As [`on_code`](Self::on_code),
-    /// but without raw paste: after that the port for Unix does not see interrupts.
+    /// but without raw paste: after that the port for Unix does not see interrupts. One that calls `sys.exit` restarts
+    /// the interpreter: [`on_enter`](Self::on_enter) or [`on_leave`](Self::on_leave) have to come next.
     pub fn on_program(&mut self, now: Duration, code: &str) {
         self.take(code, None);
         self.feed(now);
@@ -190,7 +195,7 @@ impl Repl {
     pub fn on_leave(&mut self, now: Duration) {
         self.tail.clear();
         self.out.extend([b'\r', FRIENDLY]);
-        self.state = State::Leaving { at: now + ANSWER };
+        self.state = State::Leaving { at: now + RESTART };
     }
 
     /// Takes what came from the board.
@@ -301,6 +306,16 @@ impl Repl {
         self.state = State::Running { at: self.limit.map(|limit| now + limit) };
     }
 
+    /// Reports the end of the code, behind its last output.
+    fn done(&mut self, output: &mut Vec<u8>) {
+        if !output.is_empty() {
+            self.events.push_back(Event::Output(mem::take(output)));
+        }
+        let mut error = mem::take(&mut self.error);
+        error.drain(..error.len().saturating_sub(ERROR));
+        self.events.push_back(Event::Done(error));
+    }
+
     fn ends_with(&self, words: &[u8]) -> bool {
         self.tail.ends_with(words)
     }
@@ -368,13 +383,16 @@ impl Repl {
                 }
             },
             State::Prompt { .. } if byte == b'>' => {
-                let error = mem::take(&mut self.error);
-                let start = error.len().saturating_sub(ERROR);
-                if !output.is_empty() {
-                    self.events.push_back(Event::Output(mem::take(output)));
-                }
-                self.events.push_back(Event::Done(error[start..].to_vec()));
+                self.done(output);
                 self.state = State::Ready;
+            }
+            // Instead of the prompt the first words of an interpreter that begins anew.
+            State::Prompt { .. } if self.limit.is_none() => {
+                if self.error.is_empty() {
+                    self.error.extend(EXIT);
+                }
+                self.done(output);
+                self.state = State::Off;
             }
             State::Prompt { .. } => self.fail(Fault::Garbled),
             State::Leaving { .. } => {

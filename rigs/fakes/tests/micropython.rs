@@ -182,3 +182,15 @@ fn a_program_runs_afresh_each_time_and_cleans_up_when_it_is_ended() {
     let Ended::Failed(error) = ended else { panic!("{ended:?}") };
     assert!(error.ends_with("ImportError: no module named 'nothing'"), "{error}");
 }
+
+#[test]
+fn a_program_that_exits_is_told_and_leaves_the_board_at_its_prompt() {
+    let Some(python) = micropython() else { return };
+    let board = Unix::start(python, FLASH, "");
+    let mut connected =
+        Board::connect(Serial::open(board.path()).unwrap(), "p", &mut Silent).unwrap();
+    let ended = connected.run("import sys\nsys.exit()", &mut |_| true, &mut Silent).unwrap();
+    assert_eq!(ended, Ended::Failed("SystemExit".to_owned()));
+    connected.leave().unwrap();
+    assert!(board.at_prompt());
+}

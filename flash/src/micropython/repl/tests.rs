@@ -213,6 +213,19 @@ fn a_program_goes_without_raw_paste_and_may_be_silent() {
 }
 
 #[test]
+fn a_program_that_exits_restarts_the_interpreter() {
+    let (mut repl, now) = ready();
+    repl.on_program(now, "import x");
+    repl.on_bytes(now, b"OKbye\x04\x04\r\nMPY: soft reboot\r\nraw REPL; CTRL-B to exit\r\n>");
+    assert_eq!(repl.event(), Some(Event::Output(b"bye".to_vec())));
+    assert_eq!(repl.event(), Some(Event::Done(EXIT.to_vec())));
+    assert_eq!((repl.event(), repl.poll_at()), (None, None));
+    repl.on_leave(now);
+    repl.on_bytes(now, b"\r\n>>> ");
+    assert_eq!(repl.event(), Some(Event::Left));
+}
+
+#[test]
 fn a_restart_ends_in_the_raw_repl_or_is_helped_there() {
     let (mut repl, mut now) = ready();
     repl.on_restart(now);
