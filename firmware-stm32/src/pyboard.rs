@@ -9,17 +9,18 @@
 //! | Y8 | PB15, EXTI 15 | ack | GPIO4 |
 //! | X3 | PA2, USART2 | console, 115200 baud, 8N1 | |
 //!
-//! The chip runs from its internal oscillator (HSI, 16 MHz), which is enough for a bus of 100 kHz and
-//! works with any crystal. The settings are in the last flash sector (11, at `0x080e_0000`).
+//! The chip runs at 84 MHz, made of its internal oscillator (HSI): that works with any crystal. The
+//! settings are in the last flash sector (11, at `0x080e_0000`).
 
 use embassy_stm32::gpio::Level;
-use embassy_stm32::{Config, bind_interrupts, peripherals};
+use embassy_stm32::{bind_interrupts, peripherals};
 use pblink_image::map;
 use pblink_protocol::time::Duration;
 
 use crate::built_in_settings;
 use crate::hardware::Hardware;
 use crate::settings::{MAX_SIZE, Settings, SettingsError};
+use crate::stm32::clock;
 use crate::stm32::console::{Console, ConsoleHandler};
 use crate::stm32::i2c::{ErrorHandler, EventHandler, I2cSlave};
 use crate::stm32::start;
@@ -54,7 +55,7 @@ impl Board {
     /// `embassy_stm32::init`.
     pub fn take() -> Self {
         start::take_over();
-        let p = embassy_stm32::init(Config::default());
+        let p = embassy_stm32::init(clock::config());
         let reset =
             Reset { pin: p.PC5.into(), active: Level::Low, pulse: Duration::from_millis(200) };
         let console = Console::new(p.USART2, p.PA2, 115_200, Interrupts);

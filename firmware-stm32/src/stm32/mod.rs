@@ -7,6 +7,7 @@
 //! | [`wires`] | GPIO, and EXTI for the edges of `ack` | 8, 12 |
 //! | [`console`] | USART, transmitter only | 30 |
 //! | [`watchdog`] | independent watchdog | 21 |
+//! | [`clock`] | RCC: 84 MHz from the internal oscillator | 7 |
 //! | [`start`] | what the boot loader leaves behind | 7, 12 |
 //!
 //! # Other pins
@@ -31,7 +32,7 @@
 //!
 //! fn hardware() -> Result<Board, WiringError> {
 //!     pblink_stm32::stm32::start::take_over();
-//!     let p = embassy_stm32::init(embassy_stm32::Config::default());
+//!     let p = embassy_stm32::init(pblink_stm32::stm32::clock::config());
 //!     let bus = I2cSlave::new(p.I2C2, p.PB10, p.PB11, Irqs);
 //!     // Through a transistor, so a high level resets.
 //!     let pulse = Duration::from_millis(200);
@@ -42,6 +43,7 @@
 //! }
 //! ```
 
+pub mod clock;
 pub mod console;
 pub mod i2c;
 pub mod start;

@@ -1,14 +1,13 @@
-//! The peripherals of the STM32F405 that the image uses, as registers (RM0090). Time is in cycles of
-//! 16 MHz: one instruction takes one.
+//! The peripherals of the STM32F405 that the image uses, as registers (RM0090). Time is in [ticks](MHZ); one
+//! instruction takes one cycle of the core.
 
 use std::collections::HashMap;
 
+use crate::clock::Clock;
+pub use crate::clock::MHZ;
 use crate::i2c::Slave;
 use crate::rom::{Left, ROM};
 use crate::system::System;
-
-/// Cycles a µs.
-pub const MHZ: u64 = 16;
 
 /// Numbers of the interrupts (RM0090 §12, table 62).
 const TIM2: u32 = 28;
@@ -35,7 +34,9 @@ struct Timer {
     psc: u64,
     arr: u64,
     ccr: [u64; 4],
-    /// Cycle at which the count was 0.
+    /// The length of a cycle of its clock.
+    unit: u64,
+    /// Time at which the count was 0.
     base: u64,
     /// The last tick for which the flags are set.
     seen: u64,
@@ -51,7 +52,7 @@ impl Timer {
     }
 
     fn ticks(&self, cycles: u64) -> u64 {
-        (cycles - self.base) / (self.psc + 1)
+        (cycles - self.base) / ((self.psc + 1) * self.unit)
     }
 
     /// Returns the first tick after `seen` at which flag `n` is set: 0 overflow, 1 to 4 compare.
@@ -79,7 +80,7 @@ impl Timer {
     fn next_at(&self) -> Option<u64> {
         let enabled = (0..5).filter(|n| self.dier & 1 << n != 0);
         let tick = enabled.map(|n| self.next(n)).min().filter(|_| self.running())?;
-        Some(self.base + tick * (self.psc + 1))
+        Some(self.base + tick * (self.psc + 1) * self.unit)
     }
 
     fn read(&self, offset: u64, cycles: u64) -> u32 {
@@ -141,6 +142,8 @@ pub struct Chip {
     pub cycles: u64,
     /// Registers without behaviour, by address.
     plain: HashMap<u64, u32>,
+    /// RCC.
+    pub clock: Clock,
     /// NVIC, SysTick, VTOR.
     pub system: System,
     exti_pending: u32,
@@ -180,15 +183,18 @@ impl Chip {
             outputs_touched: true,
             ..Self::default()
         };
+        self.system.set_cycle(self.clock.core);
         self.i2c.reset();
     }
 
     /// Brings the chip into the state in which the boot loader in ROM leaves it when it starts a program.
     pub(crate) fn leave_rom(&mut self, left: Left) {
         let now = self.cycles;
-        // Clock: the PLL, from the crystal. USB has its own.
-        self.plain.extend([(0x4002_3800, 0x0101_0081), (0x4002_3808, 2), (0x4002_3834, 1 << 7)]);
-        self.usb_at = Some(now + left.usb_after);
+        // USB has its clock.
+        self.clock.leave_rom();
+        self.clock.write(0x34, 1 << 7);
+        self.system.set_cycle(self.clock.core);
+        self.usb_at = Some(now + left.usb_after * self.clock.core);
         for (register, value) in [
             // VTOR; USB's interrupt; SysTick once in 1 ms of 60 MHz.
             (0xe000_ed08, ROM as u32),
@@ -294,7 +300,7 @@ impl Chip {
             0x4001_3800 => (0x44, 14),
             _ => return,
         };
-        if self.plain(0x4002_3800 + register) >> bit & 1 == 0 {
+        if self.clock.register(register) >> bit & 1 == 0 {
             self.unclocked += 1;
         }
     }
@@ -325,7 +331,7 @@ impl Chip {
             0x4001_3c00 if register == 0x14 => self.exti_pending,
             // PWR_CSR: regulator ready.
             0x4000_7000 if register == 4 => self.plain(address) | 1 << 14,
-            0x4002_3800 => self.read_rcc(address, register),
+            0x4002_3800 => self.clock.read(register),
             0xe000_e000 | 0xe000_ec00 => self.system.read(address),
             _ if address == ACK.0 + 0x10 => u32::from(self.ack) << ACK.1,
             // The inputs of the other ports: what the chip itself drives.
@@ -334,18 +340,36 @@ impl Chip {
         }
     }
 
-    /// RM0090 §7.3: what is switched on is ready at once.
-    fn read_rcc(&self, address: u64, register: u64) -> u32 {
-        let value = self.plain(address);
-        match register {
-            // After reset the internal oscillator runs.
-            0x00 => {
-                let on = if self.plain.contains_key(&address) { value } else { 0x81 };
-                on & !0x0202_0002 | (on & 0x0101_0001) << 1
+    /// Returns the speed of the console, in bits a second.
+    pub fn console_speed(&self) -> u64 {
+        self.clock.frequencies().apb1 * 1000 / u64::from(self.usart.brr.max(1))
+    }
+
+    fn write_rcc(&mut self, register: u64, value: u32) {
+        let before = self.clock.frequencies();
+        self.clock.write(register, value);
+        if before != self.clock.frequencies() {
+            self.system.set_cycle(self.clock.core);
+            if self.timer.running() || self.usart.cr1 != 0 || self.i2c.is_on() {
+                self.clock.fault.get_or_insert("clocks change under their users".into());
             }
-            0x08 => value & !0xc | (value & 3) << 2,
-            0x70 | 0x74 => value & !2 | (value & 1) << 1,
-            _ => value,
+        }
+        match register {
+            // AHB2RSTR: USB.
+            0x14 if value & 1 << 7 != 0 => self.usb_at = None,
+            // APB1RSTR: I2C1, USART2, TIM2.
+            0x20 => {
+                if value & 1 << 21 != 0 {
+                    self.i2c.reset();
+                }
+                if value & 1 << 17 != 0 {
+                    self.usart = Usart::default();
+                }
+                if value & 1 != 0 {
+                    self.timer = Timer::default();
+                }
+            }
+            _ => {}
         }
     }
 
@@ -356,19 +380,35 @@ impl Chip {
         match address & !0x3ff {
             0x4000_0000 => {
                 self.timer.update(self.cycles);
+                if !self.timer.running() {
+                    self.timer.unit = self.clock.timers();
+                }
                 self.timer.write(register, value, self.cycles);
             }
             0x4000_4400 => match register {
                 0x04 => {
                     self.console.push(value as u8);
                     // Ten bits of BRR cycles each.
-                    self.usart.ready_at = self.cycles + 10 * u64::from(self.usart.brr.max(1));
+                    let bit = u64::from(self.usart.brr.max(1)) * self.clock.apb1();
+                    self.usart.ready_at = self.cycles + 10 * bit;
                 }
                 0x08 => self.usart.brr = value,
                 0x0c => self.usart.cr1 = value,
                 _ => _ = self.plain.insert(address, value),
             },
-            0x4000_5400 => self.i2c.write(register, value),
+            0x4000_5400 => {
+                // §27.6.2: FREQ is the clock of APB1 in MHz.
+                if register == 4 && u64::from(value & 0x3f) * 1000 != self.clock.frequencies().apb1
+                {
+                    self.i2c.misuse += 1;
+                }
+                self.i2c.write(register, value);
+            }
+            0x4002_3800 => self.write_rcc(register, value),
+            0x4002_3c00 if register == 0 => {
+                self.plain.insert(address, value);
+                self.clock.set_latency(value & 7);
+            }
             0x4000_3000 => self.write_watchdog(register, value),
             0x4001_3c00 if register == 0x14 => self.exti_pending &= !value,
             0xe000_e000 | 0xe000_ec00 => self.system.write(address, value, self.cycles),
@@ -381,22 +421,6 @@ impl Chip {
                         let output = address - 4;
                         let level = self.plain(output) & !(value >> 16) | value & 0xffff;
                         self.plain.insert(output, level);
-                    }
-                }
-                // RCC_AHB2RSTR: USB.
-                if address == 0x4002_3814 && value & 1 << 7 != 0 {
-                    self.usb_at = None;
-                }
-                // RCC_APB1RSTR: I2C1, USART2, TIM2.
-                if address == 0x4002_3820 {
-                    if value & 1 << 21 != 0 {
-                        self.i2c.reset();
-                    }
-                    if value & 1 << 17 != 0 {
-                        self.usart = Usart::default();
-                    }
-                    if value & 1 != 0 {
-                        self.timer = Timer::default();
                     }
                 }
             }

@@ -175,14 +175,15 @@ impl Cpu {
             let asleep = sleeping.then_some(until * MHZ);
             let next = world.next_at(asleep).unwrap_or(u64::MAX).min(until * MHZ);
             let next = due.map_or(next, |due| next.min(due));
+            let core = world.chip.clock.core;
             let cycles = &mut world.chip.cycles;
             if sleeping {
-                *cycles = next.max(*cycles + 1);
+                *cycles = next.max(*cycles + core);
                 continue;
             }
             // What waits is looked at again when the core may have opened the door.
-            let deadline = if exception.is_some() { next.min(*cycles + 20) } else { next };
-            let deadline = deadline.max(*cycles + 4);
+            let deadline = if exception.is_some() { next.min(*cycles + 20 * core) } else { next };
+            let deadline = deadline.max(*cycles + 4 * core);
             self.go(deadline);
         }
     }
@@ -263,13 +264,16 @@ fn map_registers(uc: &mut Unicorn<'static, World>, base: u64, size: u64) {
         size,
         Some(move |uc: &mut Unicorn<'_, World>, offset: u64, size: usize| {
             let address = base + offset;
-            let word = uc.get_data_mut().chip.read(address & !3);
+            let world = uc.get_data_mut();
+            let word = world.chip.read(address & !3);
+            world.look_for_faults();
             let word = u64::from(word) >> (8 * (address & 3));
             word & (u64::MAX >> (64 - 8 * size.min(4)))
         }),
         Some(move |uc: &mut Unicorn<'_, World>, offset: u64, _: usize, value: u64| {
             let world = uc.get_data_mut();
             world.chip.write(base + offset, value as u32);
+            world.look_for_faults();
             // What follows from it is looked at before the next instruction.
             world.stops.now = true;
         }),
@@ -292,7 +296,7 @@ fn hook_instructions(uc: &mut Unicorn<'static, World>, flash: &[u8]) {
     let marks = marks(flash);
     uc.add_code_hook(1, 0, move |uc, address, _| {
         let world = uc.get_data_mut();
-        world.chip.cycles += 1;
+        world.chip.cycles += world.chip.clock.core;
         let stops = &mut world.stops;
         if stops.in_it > 0 {
             stops.in_it -= 1;
@@ -301,9 +305,10 @@ fn hook_instructions(uc: &mut Unicorn<'static, World>, flash: &[u8]) {
         let mark = address.checked_sub(FLASH).and_then(|at| marks.get(at as usize / 2)).copied();
         stops.wfe = mark == Some(WFE);
         stops.returned = mark.is_none();
-        if stops.returned {
-            stops.fault = rom::handler(address)
-                .map(|number| format!("the boot loader's handler of exception {number} runs"));
+        if stops.returned
+            && let Some(number) = rom::handler(address)
+        {
+            stops.fault = Some(format!("the boot loader's handler of exception {number} runs"));
         }
         if stops.wfe || stops.returned || stops.now || world.chip.cycles >= stops.deadline {
             stops.at = address;

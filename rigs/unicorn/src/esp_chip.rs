@@ -2,7 +2,7 @@
 //! STM32; and the network around it.
 //!
 //! Both cores run in lock step: whichever is behind in virtual time runs until it is about 1 µs ahead, or has touched a
-//! pin. The STM32 counts 16 MHz, the ESP8266 80.
+//! pin. The STM32 counts ticks of which 21 are a cycle of the ESP8266, 12.5 ns.
 
 use std::collections::VecDeque;
 use std::path::PathBuf;
@@ -23,8 +23,8 @@ const SDA: u32 = 2;
 const ACK: u32 = 4;
 const SYN: u32 = 5;
 
-/// Cycles of the ESP8266 in one of the STM32.
-const RATIO: u64 = MHZ / crate::chip::MHZ;
+/// The STM32's ticks in one cycle of the ESP8266.
+const TICKS: u64 = crate::chip::MHZ / MHZ;
 
 /// Time on the way between chip and server, in µs; and between two segments.
 const LATENCY: u64 = 2_000;
@@ -172,13 +172,13 @@ impl EspChip {
                 self.traffic.resets += 1;
                 self.chip.hold();
             } else {
-                self.chip.cycles = self.chip.cycles.max(stm32.cycles * RATIO);
+                self.chip.cycles = self.chip.cycles.max(stm32.cycles / TICKS);
                 start(&mut self.chip, 6);
             }
         }
         let syn = stm32.syn();
         if syn != std::mem::replace(&mut self.syn, syn) {
-            self.note(Wire::Syn, syn, (stm32.cycles * RATIO) as f64 / MHZ as f64);
+            self.note(Wire::Syn, syn, stm32.cycles as f64 / crate::chip::MHZ as f64);
         }
         self.chip.pins.set_outside(SYN, self.stuck.syn.unwrap_or(syn));
     }
@@ -197,7 +197,7 @@ impl EspChip {
 
     /// Brings the chip to the STM32's time, and levels over the wires.
     pub(crate) fn settle(&mut self, stm32: &mut Chip, server: &mut Server) {
-        let target = stm32.cycles * RATIO;
+        let target = stm32.cycles / TICKS;
         loop {
             self.wires(stm32);
             self.network(server);
@@ -225,7 +225,7 @@ impl EspChip {
         }
     }
 
-    /// Returns the time at which something happens, in the STM32's cycles, after running ahead to it. `limit` is
+    /// Returns the time at which something happens, in the STM32's ticks, after running ahead to it. `limit` is
     /// when the STM32 does something by itself, or now if it is not asleep.
     pub(crate) fn next_at(&mut self, server: &Server, limit: Option<u64>) -> u64 {
         if self.in_reset {
@@ -233,20 +233,20 @@ impl EspChip {
         }
         let network = self.network_at(server).map_or(u64::MAX, |at| at * MHZ);
         if let Some(limit) = limit {
-            let until = (limit * RATIO).min(network);
+            let until = (limit / TICKS).min(network);
             while self.chip.cycles < until && !self.chip.pins.touched && self.chip.is_running() {
                 self.run(until);
             }
         }
         if self.chip.pins.touched {
-            return self.chip.cycles.div_ceil(RATIO);
+            return self.chip.cycles * TICKS;
         }
         let own = if self.chip.is_running() {
             self.chip.cycles + MHZ
         } else {
             self.chip.next_at().unwrap_or(u64::MAX)
         };
-        own.min(network).div_ceil(RATIO)
+        own.min(network).saturating_mul(TICKS)
     }
 
     /// Carries levels until they rest.

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!  release ELF on a Cortex-M4 (Unicorn)
-//!    registers: [system] NVIC, SysTick, VTOR; [chip] RCC, GPIO, EXTI, TIM2, USART2, IWDG;
+//!    registers: [system] NVIC, SysTick, VTOR; [clock] RCC; [chip] GPIO, EXTI, TIM2, USART2, IWDG;
 //!      [i2c] the I2C1 slave; [rom] what the boot loader leaves behind
 //!      wires, in virtual time; [published]: micropython-iot's Pyboard in its place, without a core
 //!    [esp] the ESP8266: `pblink_protocol`'s Coprocessor, as I2C master with faults; or
@@ -11,12 +11,13 @@
 //!    [server] the server: `pblink_protocol`'s Endpoint
 //! ```
 //!
-//! Nothing here waits for real time: one instruction is one cycle of 16 MHz, and a sleeping chip skips
+//! Nothing here waits for real time: one instruction is one cycle of the core, and a sleeping chip skips
 //! to the next event. What such a model cannot prove is listed in `docs/HARDWARE.md`.
 
 pub mod bench;
 pub mod bus;
 pub mod chip;
+pub mod clock;
 pub mod cpu;
 pub mod elf;
 pub mod esp;

@@ -31,6 +31,8 @@ pub struct System {
 struct SysTick {
     csr: u32,
     load: u32,
+    /// The length of a cycle of the core.
+    cycle: u64,
     pending: bool,
     /// The cycle at which it reaches 0 next.
     at: u64,
@@ -38,7 +40,7 @@ struct SysTick {
 
 impl SysTick {
     fn period(&self) -> u64 {
-        u64::from(self.load) + 1
+        (u64::from(self.load) + 1) * self.cycle.max(1)
     }
 
     fn raises(&self) -> bool {
@@ -54,6 +56,11 @@ impl SysTick {
 }
 
 impl System {
+    /// Sets the length of a cycle of the core.
+    pub(crate) fn set_cycle(&mut self, ticks: u64) {
+        self.systick.cycle = ticks;
+    }
+
     /// Address of the vector table; 0 until a program has set it.
     pub fn vector_table(&self) -> u64 {
         u64::from(self.vtor)

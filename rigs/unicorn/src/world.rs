@@ -28,6 +28,14 @@ impl World {
         self.chip.cycles / MHZ
     }
 
+    /// Has the core stop at what the chip does not allow.
+    pub(crate) fn look_for_faults(&mut self) {
+        if let Some(fault) = self.chip.clock.fault.take() {
+            self.stops.fault = Some(fault);
+            self.stops.now = true;
+        }
+    }
+
     /// Carries levels and bytes over the wires until they rest.
     pub(crate) fn settle(&mut self) {
         let now = self.now();

@@ -4,6 +4,7 @@ use pblink_protocol::inband::Message;
 use pblink_protocol::report::Report;
 use pblink_stm32::settings::{LogLevel, Settings};
 use unicorn_bench::bench::Bench;
+use unicorn_bench::clock::Frequencies;
 
 fn settings(log: LogLevel) -> Settings {
     let mut settings = Settings::built_in();
@@ -103,6 +104,29 @@ fn thousands_of_exchanges_both_ways() {
     assert!(bench.world().chip.i2c.resets <= 4, "{}", bench.world().chip.i2c.resets);
     println!("{lines} lines returned");
     print("healthy", &mut bench);
+}
+
+/// 84 MHz, made of the internal oscillator, and what depends on it: a bus and a console at their speeds, a second of the
+/// time driver that is one, 48 MHz for the random number generator.
+#[test]
+fn the_clocks_are_what_the_drivers_take_them_for() {
+    let mut settings = settings(LogLevel::Lines);
+    settings.config.report_s = 0;
+    let mut bench = Bench::new("demo", Some(&settings));
+    bench.until("the server has a line", 60_000, |w| !w.server.ledger.got.is_empty());
+    let first = bench.world().now();
+    bench.until("another", 6_000, |w| w.server.ledger.got.len() >= 2);
+    let world = bench.world();
+    let wanted = Frequencies { core: 84_000, apb1: 42_000, timers: 84_000, pll48: Some(48_000) };
+    assert_eq!(world.chip.clock.frequencies(), wanted);
+    // The program waits for 5 s between two lines.
+    let second = (world.now() - first) as f64 / 5e6;
+    assert!((0.97..1.03).contains(&second), "{second}");
+    let console = world.chip.console_speed() as f64 / 115_200.0;
+    assert!((0.99..1.01).contains(&console), "{console}");
+    assert!(world.console().contains("sent [42, 1, 99]"), "{}", world.console());
+    assert!(world.chip.feedings() > 3);
+    healthy(&mut bench);
 }
 
 #[test]

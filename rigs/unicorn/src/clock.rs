@@ -1,0 +1,284 @@
+//! Reset and clock control (RM0090 §7), and the wait states of the flash (§3.5.1). What the manual does not allow, and
+//! what is not known here, is a fault of the program.
+
+use std::collections::HashMap;
+
+/// Ticks a µs: a number of which the periods of all clocks (16, 42, 60, 80, 84 MHz, …) are whole parts.
+pub const MHZ: u64 = 1680;
+
+/// Frequencies of the oscillators, in kHz: the internal one, and the Pyboard's crystal.
+const HSI: u64 = 16_000;
+const HSE: u64 = 12_000;
+
+const CR: u64 = 0x00;
+const PLLCFGR: u64 = 0x04;
+const CFGR: u64 = 0x08;
+/// Registers that are what was written: CIR; resets, enables, low power enables; BDCR and CSR, which have ready bits;
+/// SSCGR, PLLI2SCFGR.
+const PLAIN: [u64; 19] = [
+    0x0c, 0x10, 0x14, 0x18, 0x20, 0x24, 0x30, 0x34, 0x38, 0x40, 0x44, 0x50, 0x54, 0x58, 0x60, 0x64,
+    0x80, 0x84, 0x70,
+];
+const CSR: u64 = 0x74;
+/// DCKCFGR of the larger F42x. The F405 reserves it; the HAL writes its reset value, 0.
+const DCKCFGR: u64 = 0x8c;
+
+const PLL_ON: u32 = 1 << 24;
+/// HSION, HSEON, PLLON, PLLI2SON; each has its ready bit above it.
+const ON: u32 = 0x0501_0001;
+
+/// Frequencies in kHz.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Frequencies {
+    /// Of the core and the buses.
+    pub core: u64,
+    /// Of APB1.
+    pub apb1: u64,
+    /// Of the timers on APB1.
+    pub timers: u64,
+    /// For USB and the random number generator, if the PLL makes it.
+    pub pll48: Option<u64>,
+}
+
+impl Frequencies {
+    const RESET: Self = Self { core: HSI, apb1: HSI, timers: HSI, pll48: None };
+
+    /// Returns the length of one period in ticks.
+    fn ticks(khz: u64) -> u64 {
+        MHZ * 1000 / khz
+    }
+}
+
+/// The clocks.
+pub struct Clock {
+    cr: u32,
+    pllcfgr: u32,
+    cfgr: u32,
+    latency: u32,
+    plain: HashMap<u64, u32>,
+    now: Frequencies,
+    /// The length of a cycle of the core, in ticks.
+    pub core: u64,
+    /// What the program did that the manual does not allow.
+    pub fault: Option<String>,
+}
+
+impl Default for Clock {
+    fn default() -> Self {
+        Self {
+            cr: 0x83,
+            pllcfgr: 0x2400_3010,
+            cfgr: 0,
+            latency: 0,
+            plain: HashMap::new(),
+            now: Frequencies::RESET,
+            core: Frequencies::ticks(HSI),
+            fault: None,
+        }
+    }
+}
+
+impl Clock {
+    /// Returns the frequencies.
+    pub fn frequencies(&self) -> Frequencies {
+        self.now
+    }
+
+    /// Returns the length of a cycle of APB1, in ticks.
+    pub fn apb1(&self) -> u64 {
+        Frequencies::ticks(self.now.apb1)
+    }
+
+    /// Returns the length of a cycle of the timers, in ticks.
+    pub fn timers(&self) -> u64 {
+        Frequencies::ticks(self.now.timers)
+    }
+
+    /// Sets what the boot loader leaves: 60 MHz from the crystal.
+    pub(crate) fn leave_rom(&mut self) {
+        self.latency = 2;
+        for (register, value) in [
+            (CR, self.cr | 1 << 16),
+            // 12 MHz / 12 × 240 / 4; 48 MHz.
+            (PLLCFGR, 5 << 24 | 1 << 22 | 1 << 16 | 240 << 6 | 12),
+            (CR, self.cr | 1 << 16 | PLL_ON),
+            (CFGR, 4 << 10 | 2),
+        ] {
+            self.write(register, value);
+        }
+        assert_eq!((self.fault.take(), self.now.core), (None, 60_000));
+    }
+
+    fn refuse(&mut self, what: impl Into<String>) {
+        self.fault.get_or_insert(format!("clocks: {}", what.into()));
+    }
+
+    /// Reads a register.
+    pub(crate) fn read(&mut self, register: u64) -> u32 {
+        match register {
+            CR => self.cr | (self.cr & ON) << 1,
+            PLLCFGR => self.pllcfgr,
+            CFGR => self.cfgr | (self.cfgr & 3) << 2,
+            0x70 | CSR => {
+                let value = self.register(register);
+                value | (value & 1) << 1
+            }
+            DCKCFGR => 0,
+            _ if PLAIN.contains(&register) => self.register(register),
+            _ => {
+                self.refuse(format!("reads the register at {register:#x}, which is not known"));
+                0
+            }
+        }
+    }
+
+    /// Returns what was written to a register without behaviour.
+    pub(crate) fn register(&self, register: u64) -> u32 {
+        self.plain.get(&register).copied().unwrap_or(0)
+    }
+
+    /// Writes a register.
+    pub(crate) fn write(&mut self, register: u64, value: u32) {
+        match register {
+            CR => {
+                let before = std::mem::replace(&mut self.cr, value & !(ON << 1));
+                // One that nothing uses may lose its source: the HAL switches the crystal off first, then the PLL
+                // that the boot loader has left.
+                let starts = before & PLL_ON == 0;
+                if self.cr & PLL_ON != 0 && (starts || self.cfgr & 3 == 2) {
+                    self.check_pll();
+                }
+                self.switch();
+            }
+            // §7.3.2: written only while the PLL is off.
+            PLLCFGR if self.cr & PLL_ON != 0 && value != self.pllcfgr => {
+                self.refuse("the PLL is changed while it runs");
+            }
+            PLLCFGR => self.pllcfgr = value,
+            CFGR => {
+                self.cfgr = value & !0xc;
+                self.switch();
+            }
+            DCKCFGR if value == 0 => {}
+            CSR => _ = self.plain.insert(register, value),
+            _ if PLAIN.contains(&register) => _ = self.plain.insert(register, value),
+            _ => {
+                self.refuse(format!("writes the register at {register:#x}, which is not known"));
+            }
+        }
+    }
+
+    /// Sets the wait states of the flash.
+    pub(crate) fn set_latency(&mut self, states: u32) {
+        self.latency = states;
+        self.switch();
+    }
+
+    /// Returns the dividers of the PLL: M, N, P, Q.
+    fn dividers(&self) -> [u64; 4] {
+        let bits = |at: u32, mask: u32| u64::from(self.pllcfgr >> at & mask);
+        [bits(0, 0x3f), bits(6, 0x1ff), bits(16, 3) * 2 + 2, bits(24, 0xf)]
+    }
+
+    /// Returns the frequency of the PLL before its dividers P and Q.
+    fn vco(&self) -> u64 {
+        let [m, n, ..] = self.dividers();
+        let source = if self.pllcfgr & 1 << 22 != 0 { HSE } else { HSI };
+        source * n / m.max(1)
+    }
+
+    /// §7.3.2, and the data sheet's table of the PLL.
+    fn check_pll(&mut self) {
+        let [m, n, _, q] = self.dividers();
+        let (source, on) = if self.pllcfgr & 1 << 22 != 0 { (HSE, 1 << 16) } else { (HSI, 1) };
+        let input = source / m.max(1);
+        if self.cr & on == 0 {
+            self.refuse("the PLL has no source");
+        } else if m < 2 || !(50..=432).contains(&n) || q < 2 || !source.is_multiple_of(m) {
+            self.refuse(format!("PLL dividers {:?}", self.dividers()));
+        } else if !(950..=2_100).contains(&input) || !(100_000..=432_000).contains(&self.vco()) {
+            self.refuse(format!("a PLL of {input} and {} kHz", self.vco()));
+        } else if self.vco() / q > 48_000 {
+            self.refuse(format!("{} kHz for USB", self.vco() / q));
+        }
+    }
+
+    /// Computes what follows from the registers, and checks it.
+    fn switch(&mut self) {
+        let (source, on) = match self.cfgr & 3 {
+            0 => (HSI, 1),
+            1 => (HSE, 1 << 16),
+            2 => (self.vco() / self.dividers()[2], PLL_ON),
+            _ => return self.refuse("a source of the system clock that there is not"),
+        };
+        if self.cr & on == 0 {
+            return self.refuse("the source of the system clock is off");
+        }
+        let divider = |at: u32, first: u32, mask: u32| {
+            let bits = self.cfgr >> at & mask;
+            if bits < first { 1 } else { 2_u64 << (bits - first) }
+        };
+        let ahb = match divider(4, 8, 0xf) {
+            // There is no 32.
+            n @ 32.. => 2 * n,
+            n => n,
+        };
+        let (ppre1, ppre2) = (divider(10, 4, 7), divider(13, 4, 7));
+        let core = source / ahb;
+        let (apb1, apb2) = (core / ppre1, core / ppre2);
+        let timers = if ppre1 == 1 { apb1 } else { 2 * apb1 };
+        let pll48 = (self.cr & PLL_ON != 0).then(|| self.vco() / self.dividers()[3].max(1));
+        self.now = Frequencies { core, apb1, timers, pll48 };
+        self.core = Frequencies::ticks(core);
+        // Table 10, at 2.7 to 3.6 V.
+        if u64::from(self.latency) < (core - 1) / 30_000 {
+            self.refuse(format!("{core} kHz with {} wait states", self.latency));
+        } else if core > 168_000 || apb1 > 42_000 || apb2 > 84_000 {
+            self.refuse(format!("{core} kHz, APB1 {apb1}, APB2 {apb2}"));
+        } else if [core, apb1, timers].iter().any(|khz| !(MHZ * 1000).is_multiple_of(*khz)) {
+            self.refuse(format!("{core} kHz, which this bench cannot count"));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// 84 MHz from the internal oscillator, and 48.
+    const GOOD: u32 = 7 << 24 | 1 << 16 | 168 << 6 | 8;
+
+    /// Writes these registers, with two wait states, and returns the fault.
+    fn fault(writes: &[(u64, u32)]) -> Option<String> {
+        let mut clock = Clock::default();
+        clock.set_latency(2);
+        writes.iter().for_each(|&(register, value)| clock.write(register, value));
+        clock.fault
+    }
+
+    #[test]
+    fn what_the_manual_does_not_allow_is_a_fault() {
+        let on = (CR, 0x83 | PLL_ON);
+        // APB1 by two.
+        let switch = (CFGR, 4 << 10 | 2);
+        assert_eq!(fault(&[(PLLCFGR, GOOD), on, switch]), None);
+        for (what, writes) in [
+            ("not known", vec![(0x88, 0)]),
+            ("not known", vec![(DCKCFGR, 1)]),
+            ("while it runs", vec![(PLLCFGR, GOOD), on, (PLLCFGR, GOOD + 1)]),
+            ("is off", vec![(PLLCFGR, GOOD), switch]),
+            ("no source", vec![(PLLCFGR, GOOD | 1 << 22), on]),
+            ("dividers", vec![(PLLCFGR, GOOD & !0x3f), on]),
+            ("for USB", vec![(PLLCFGR, GOOD - (2 << 24)), on]),
+            // 16 MHz into the PLL, or 504 out of it.
+            ("dividers", vec![(PLLCFGR, GOOD - 7), on]),
+            ("a PLL of", vec![(PLLCFGR, GOOD + (84 << 6)), on]),
+            ("APB1 84000", vec![(PLLCFGR, GOOD), on, (CFGR, 2)]),
+            // 168 MHz.
+            ("wait states", vec![(PLLCFGR, GOOD & !(3 << 16)), on, switch]),
+        ] {
+            let fault = fault(&writes).unwrap_or_default();
+            assert!(fault.contains(what), "{what}: {fault}");
+        }
+    }
+}
