@@ -145,6 +145,16 @@ impl<P: Port> Board<P> {
         }
     }
 
+    /// Restarts the interpreter: nothing of an interrupted program is left, neither its timers nor its memory. Its main
+    /// program does not start.
+    ///
+    /// # Errors
+    /// As [`Board::connect`].
+    pub fn restart(&mut self, progress: &mut dyn Progress) -> Result<()> {
+        self.repl.on_restart(self.now());
+        self.ready(progress)
+    }
+
     /// Restarts the interpreter and runs code, which may take as long as it likes; `print` gets all that it prints, and
     /// returns false when nobody wants to read on. It is interrupted then, and when the user wishes.
     ///
@@ -156,8 +166,7 @@ impl<P: Port> Board<P> {
         print: &mut dyn FnMut(&[u8]) -> bool,
         progress: &mut dyn Progress,
     ) -> Result<Ended> {
-        self.repl.on_restart(self.now());
-        self.ready(progress)?;
+        self.restart(progress)?;
         self.repl.on_program(self.now(), code);
         let (mut interrupts, mut wanted, mut next) = (0, true, Duration::ZERO);
         loop {

@@ -66,7 +66,7 @@ pub fn check_folder(folder: &str) -> std::result::Result<(), String> {
         .to_owned())
 }
 
-/// Puts files onto a board that takes code. A file is written under another name, compared by its hash as the board
+/// Puts files onto a board that takes code; its interpreter is restarted first. A file is written under another name, compared by its hash as the board
 /// reads it back, and only then renamed: whatever happens, there is the old file or the new one. Files that are there
 /// already are left alone. [`Progress::cancelled`] is asked between all pieces.
 ///
@@ -79,6 +79,8 @@ pub fn install<P: Port>(
     job: &Job<'_>,
     progress: &mut dyn Progress,
 ) -> Result<Installed> {
+    // What an interrupted program has left may print, hold files open, and need memory.
+    board.restart(progress)?;
     let identity = board.identity()?;
     modules(board, job.needs, &identity)?;
     let place = Place::find(board, job.folder)?;

@@ -69,6 +69,7 @@ fn files_come_onto_the_board_whatever_it_can_and_does() {
         vec![],
         vec![Fault::NoPaste],
         vec![Fault::Program(1)],
+        vec![Fault::Timer],
         vec![Fault::Program(6), Fault::NoPaste],
         vec![Fault::Is("micropython 1.13.0 pyboard")],
     ] {

@@ -13,6 +13,8 @@ pub enum Fault {
     NoPaste,
     /// A program runs, and catches all interrupts but this one, counted from 1.
     Program(u32),
+    /// A timer of a program that was interrupted prints, until the interpreter is restarted.
+    Timer,
     /// A program runs, prints without end, and cannot be interrupted.
     Stubborn,
     /// Another Python runs on it, or another version.

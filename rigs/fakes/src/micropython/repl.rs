@@ -33,6 +33,7 @@ pub struct Chip {
     pub gone: bool,
     mode: Mode,
     line: Vec<u8>,
+    ticks: bool,
 }
 
 impl Chip {
@@ -43,12 +44,14 @@ impl Chip {
             _ => None,
         });
         let mode = mode.unwrap_or(Mode::Friendly);
+        let ticks = faults.contains(&Fault::Timer);
         Self {
             python: Python::new(faults),
             output: Vec::new(),
             gone: false,
             mode,
             line: Vec::new(),
+            ticks,
         }
     }
 
@@ -121,6 +124,7 @@ impl Chip {
                 self.say(b"OK\r\nMPY: soft reboot\r\n");
                 self.say(GREETING);
                 self.python.restart();
+                self.ticks = false;
             }
             (Mode::Raw, 4) => {
                 self.say(b"OK");
@@ -133,6 +137,9 @@ impl Chip {
             (Mode::Raw, byte) => self.line.push(byte),
             (Mode::Paste, byte) => {
                 self.line.push(byte);
+                if self.ticks {
+                    self.say(b"tick\r\n");
+                }
                 if self.line.len().is_multiple_of(WINDOW) {
                     self.say(&[1]);
                 }
