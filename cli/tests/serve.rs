@@ -283,6 +283,29 @@ fn without_a_configuration_it_prints_lines_of_this_machine_only_and_says_so() {
     assert_eq!(child.wait().unwrap().code(), Some(0));
 }
 
+/// Whether it is found is tested with the library: `serve/tests/announce.rs`.
+#[test]
+#[cfg(feature = "mdns")]
+fn a_server_that_others_reach_is_announced_unless_it_is_not_to_be() {
+    let said = |args: &[&str]| {
+        let serve = Serve::start(&[args, &["--any-client"]].concat());
+        serve.signal("-TERM");
+        let (code, said) = serve.end();
+        assert_eq!(code, Some(0), "{said}");
+        said
+    };
+    let port = free_port();
+    let listen = format!("0.0.0.0:{port}");
+    let open = said(&["--listen", &listen]);
+    let line = open.lines().find(|line| line.contains("_pblink._tcp")).expect(&open);
+    assert!(line.starts_with("pblink: announced on the network as "), "{line}");
+    assert!(line.contains(&format!("-{port} (")) && line.ends_with(".local"), "{line}");
+    let quiet = said(&["--listen", &listen, "--no-mdns"]);
+    assert!(!quiet.contains("announced"), "{quiet}");
+    let here = said(&["--listen", "127.0.0.1:0"]);
+    assert!(!here.contains("announced"), "{here}");
+}
+
 #[test]
 fn the_old_name_of_print_is_still_taken() {
     let mut serve = Serve::start(&["--any-client", "--app", "log"]);

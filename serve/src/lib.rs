@@ -6,6 +6,8 @@
 // They wait for whoever reads, and panic when nobody does: what is to be seen goes through events or `tracing`.
 #![deny(clippy::print_stdout, clippy::print_stderr)]
 
+#[cfg(feature = "mdns")]
+pub mod announce;
 pub mod consumers;
 pub mod control;
 pub mod hub;

@@ -1,5 +1,6 @@
 //! `pblink serve`
 
+mod announce;
 mod api;
 mod consumers;
 mod reach;
@@ -35,6 +36,7 @@ use crate::runtime;
 use crate::settings::{Settings, limits};
 use crate::signals::{Signal, Signals, Terminal, survive_file_limit};
 use crate::state::State;
+use announce::Announced;
 use reload::Running;
 
 /// Time that applications and printer have for what was acknowledged, once the server is to stop.
@@ -62,6 +64,9 @@ Examples:
   pblink serve --exec-all ./all.py --exec-ack   run one program for all boards, exactly once
   pblink serve --screen                         and show the links, as pblink monitor does
   pblink serve --json | jq 'select(.event == \"report\")'
+
+Unless it listens for this machine only, the server is announced on its network as _pblink._tcp, and this machine's \
+name with .local behind it can be server.host of boards with our firmware; --no-mdns stops that.
 
 Flags override pblink.toml, and that overrides the defaults. Without pblink.toml, or without a list of \
 clients, it listens on 127.0.0.1 only, where no board can reach it: --listen, --any-client or a list of \
@@ -116,6 +121,9 @@ pub struct Args {
     /// Address and port of the control API, for `pblink monitor` and other programs, or `off`.
     #[arg(long, value_name = "ADDR:PORT|off")]
     pub control: Option<Control>,
+    /// Do not announce the server on its network (as _pblink._tcp, by multicast DNS).
+    #[arg(long)]
+    pub no_mdns: bool,
     /// Folder of the log, or `off` to keep lines in memory only. Without it: what pblink.toml says, else
     /// $XDG_STATE_HOME/pblink/PORT, or what systemd gives a service.
     #[arg(long, value_name = "DIR|off")]
@@ -162,6 +170,7 @@ async fn serve(args: Args, settings: Settings, global: &Global) -> anyhow::Resul
     let Station { hub, log, mut consumers, state } = open(&args, &settings, descriptors).await?;
     let control = api::start(&args, &settings, &hub, state.as_deref()).await?;
     greet(&hub, control.as_ref());
+    let announcement = Announced::start(&args, &hub);
     let (passed, lines) = mpsc::channel(64);
     let screen = args.screen && monitor::takes_screens() && stdin().is_terminal();
     let ending = CancellationToken::new();
@@ -216,7 +225,11 @@ async fn serve(args: Args, settings: Settings, global: &Global) -> anyhow::Resul
     if screen {
         signals.screen_has_ended();
     }
-    let finishing = finish(&hub, &log, control, (output, running), ended, &ending);
+    // At once: nobody is to look for a server that is about to end.
+    let finishing = async {
+        let finishing = finish(&hub, &log, control, (output, running), ended, &ending);
+        tokio::join!(finishing, announcement.stop()).0
+    };
     let (saved, result) = tokio::select! {
         done = finishing => done,
         _ = signals.next() => return Ok(Exit::Interrupted),
