@@ -10,12 +10,10 @@ use core::fmt::{self, Write};
 use core::panic::PanicInfo;
 
 use heapless::Vec;
+use pblink_coprocessor_program::{Board, Event, Program, SEND, Syn};
 use pblink_emulated_board::frame::{self, from_board, to_board};
 use pblink_protocol::i2c::BusFault;
 use pblink_protocol::time::Duration;
-
-use crate::board::{Board, Event, SEND, Syn};
-use crate::program::Program;
 
 // emulator.S
 unsafe extern "C" {

@@ -1,12 +1,6 @@
-//! The fixed firmware of the ESP8266: everything but the hardware.
+//! The fixed firmware of the ESP8266.
 //!
-//! All decisions are made by [`pblink_protocol::coprocessor::Coprocessor`]. This crate carries its
-//! actions out on a [`Board`] and bounds the time that this takes, so that the chip's WiFi stack is
-//! never starved. A board's main loop is:
-//!
-//! 1. report to the [`Program`] each [`Event`] of the network, when it happens ([`Program::event`]);
-//! 2. after each event, each edge of `syn`, and when the time is up that it asked for, let it
-//!    [`run`](Program::run).
+//! The program itself is [`pblink_coprocessor_program`]: this crate has the boards on which it runs.
 //!
 //! | feature | board |
 //! |---|---|
@@ -17,15 +11,8 @@
 
 #![no_std]
 
-mod board;
-mod clock;
 #[cfg(all(any(feature = "emulator", feature = "vectors"), target_arch = "xtensa"))]
 mod emulator;
 pub mod i2c;
-mod program;
 #[cfg(all(feature = "sdk", target_arch = "xtensa"))]
 mod sdk;
-
-pub use board::{Board, Event, SEND};
-pub use clock::Clock;
-pub use program::{BUDGET, Program};

@@ -21,13 +21,12 @@ use core::fmt::{self, Write};
 use core::mem::MaybeUninit;
 use core::ptr::addr_of_mut;
 
+use pblink_coprocessor_program::{Board, Event, Program, SEND, Syn};
 use pblink_protocol::config::MAX_SERVER;
 use pblink_protocol::coprocessor::MAX_HOST_NAME;
 use pblink_protocol::i2c::BusFault;
 
-use crate::board::{Board, Event, SEND, Syn};
 use crate::i2c::Master;
-use crate::program::Program;
 use shared::Shared;
 
 /// Priority of our task: 0 to 2.

@@ -2,10 +2,10 @@
 
 use core::ffi::c_void;
 
+use pblink_coprocessor_program::Event;
 use pblink_protocol::mdns::{GROUP, PORT};
 
 use super::{Task, raw, report};
-use crate::board::Event;
 
 static SOCKET: Task<raw::Connection> = Task::new(raw::Connection::UNUSED);
 static UDP: Task<raw::Udp> = Task::new(raw::Udp::UNUSED);
