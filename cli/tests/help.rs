@@ -31,6 +31,14 @@ fn check_help(verb: &[&str]) {
 }
 
 #[test]
+fn help_of_the_command_has_its_verbs_in_groups() {
+    let help = text(&["--help"]);
+    insta::assert_snapshot!("pblink", help);
+    assert_eq!(text(&["help"]), help);
+    assert!(text(&["-h"]).contains("\nFleet:\n"));
+}
+
+#[test]
 fn config_help() {
     check_help(&["config"]);
     check_help(&["config", "init"]);

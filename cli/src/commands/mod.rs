@@ -7,6 +7,7 @@ pub mod doctor;
 pub mod extras;
 pub mod firmware;
 pub mod flash;
+mod groups;
 pub mod history;
 pub mod micropython;
 pub mod monitor;
@@ -28,7 +29,8 @@ use crate::global::Global;
 
 /// Boards without a network talk to your server, through an ESP8266.
 #[derive(Debug, Parser)]
-#[command(name = "pblink", version, propagate_version = true, arg_required_else_help = true)]
+#[command(name = "pblink", version, propagate_version = true, arg_required_else_help = true,
+    help_template = groups::template())]
 pub struct Cli {
     /// Flags of every verb.
     #[command(flatten)]
