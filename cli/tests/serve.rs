@@ -8,7 +8,7 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::process::{Child, Command, Stdio};
 
-use process::{Serve, output, pblink, stderr};
+use process::{Serve, free_port, output, pblink, stderr};
 
 /// Returns a client that says its id, and may say more.
 fn client(address: &str, first: &str) -> TcpStream {

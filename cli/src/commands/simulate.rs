@@ -29,8 +29,8 @@ use crate::output::events::{self, clean};
 use crate::output::printer::{Form, print_event};
 use crate::output::times::wall_ms;
 use crate::runtime;
-use crate::settings::Settings;
 use crate::settings::limits::{self, Limits};
+use crate::settings::{BoardArg, Settings};
 use crate::signals::{Signal, Signals};
 use tries::Tries;
 
@@ -62,8 +62,11 @@ pub struct Args {
     /// Address of the server.
     #[arg(long, value_name = "HOST:PORT", value_parser = parse_server)]
     pub server: Option<String>,
+    /// Which of several boards.
+    #[command(flatten)]
+    pub board: BoardArg,
     /// The id by which the server knows the board.
-    #[arg(long, value_name = "ID")]
+    #[arg(long, value_name = "ID", conflicts_with = "board")]
     pub client: Option<String>,
     /// Stop after this many lines. Default: go on until ctrl-C.
     #[arg(long, value_name = "K", value_parser = COUNT.parser_of::<u64>())]
@@ -122,7 +125,10 @@ struct Summary {
 
 /// Runs the verb.
 pub fn run(args: Args, _global: &Global) -> anyhow::Result<Exit> {
-    let settings = Settings::load(args.config.as_deref())?;
+    let mut settings = Settings::load(args.config.as_deref())?;
+    if args.client.is_none() {
+        settings.choose_board(args.board.board.as_deref())?;
+    }
     runtime::block_on(simulate(args, settings))?
 }
 

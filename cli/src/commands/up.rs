@@ -21,7 +21,7 @@ use crate::output::diagnostics::{note, say};
 use crate::output::envelope;
 use crate::output::stdout::print;
 use crate::runtime;
-use crate::settings::{Settings, shell_word};
+use crate::settings::{BoardArg, Settings, shell_word};
 use crate::signals::{Signal, Signals};
 
 /// Arguments of `pblink up`.
@@ -45,8 +45,11 @@ pub struct Args {
     /// Print the plan and do nothing.
     #[arg(long)]
     pub dry_run: bool,
+    /// Which of several boards.
+    #[command(flatten)]
+    pub board: BoardArg,
     /// The board's id. Default: `board.id` of the configuration.
-    #[arg(long, value_name = "ID")]
+    #[arg(long, value_name = "ID", conflicts_with = "board")]
     pub client: Option<String>,
     /// Serial port of the ESP8266. Default: the only adapter that is plugged in.
     #[arg(long, alias = "port", value_name = "PORT")]
@@ -144,6 +147,7 @@ impl Step {
             Self::Check | Self::Serve => add("--config", config.as_deref()),
             Self::Build => {
                 add("--config", config.as_deref());
+                add("--board", args.board.board.as_deref());
                 add("--client", args.client.as_deref());
                 add("--password-file", password.as_deref());
             }
@@ -155,6 +159,7 @@ impl Step {
             Self::Stm32 | Self::Hold | Self::Start => {}
             Self::Config => {
                 add("--config", config.as_deref());
+                add("--board", args.board.board.as_deref());
                 add("--client", args.client.as_deref());
                 add("--password-file", password.as_deref());
             }
@@ -197,6 +202,9 @@ pub fn run(args: Args, global: &Global) -> anyhow::Result<Exit> {
     let plan = plan(&args);
     check(&plan)?;
     let planned = |step| plan.iter().any(|(planned, _)| *planned == step);
+    if planned(Step::Build) || planned(Step::Config) {
+        one_board(&args)?;
+    }
     if planned(Step::Esp8266) && !planned(Step::Stm32) && !planned(Step::Hold) {
         note(
             "the STM32 is not held: if it is wired to the ESP8266 and runs a pblink program, it resets the \
@@ -215,6 +223,15 @@ pub fn run(args: Args, global: &Global) -> anyhow::Result<Exit> {
     }
     foresee(&args, &plan)?;
     runtime::block_on(steps(&args, &plan, global))?
+}
+
+/// Checks that it is clear which board is meant. A file with mistakes is for the steps to report.
+fn one_board(args: &Args) -> anyhow::Result<()> {
+    match (Settings::load(args.config.as_deref()), &args.client) {
+        (Err(_), _) => Ok(()),
+        (Ok(mut settings), Some(id)) => settings.choose_client(Some(id)),
+        (Ok(mut settings), None) => settings.choose_board(args.board.board.as_deref()),
+    }
 }
 
 /// Runs the steps, one after the other.

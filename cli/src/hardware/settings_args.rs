@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::settings::{Secret, Settings};
+use crate::settings::{BoardArg, Secret, Settings};
 
 /// Settings of a board: where they come from.
 #[derive(Debug, Clone, clap::Args)]
@@ -10,8 +10,11 @@ pub struct SettingsArgs {
     /// Configuration file. Without it ./pblink.toml is used if it exists.
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
-    /// The board's id, instead of board.id: for several boards with one pblink.toml.
-    #[arg(long, value_name = "ID")]
+    /// Which of several boards.
+    #[command(flatten)]
+    pub board: BoardArg,
+    /// The board's id, instead of board.id: for several boards with one `[board]`.
+    #[arg(long, value_name = "ID", conflicts_with = "board")]
     pub client: Option<String>,
     /// A file with nothing but the WiFi password; `-` is standard input. Without it:
     /// PBLINK_WIFI_PASSWORD, else the file that wifi.secrets names.
@@ -23,11 +26,12 @@ impl SettingsArgs {
     /// Reads the settings; `other` is the file where no flag names one.
     ///
     /// # Errors
-    /// If there are mistakes in the file, or the id is not valid.
+    /// If there are mistakes in the file, the id is not valid, or one of several boards has to be named.
     pub(crate) fn settings(&self, other: Option<&Path>) -> anyhow::Result<Settings> {
         let mut settings = Settings::load(self.config.as_deref().or(other))?;
-        if let Some(id) = &self.client {
-            settings.set_id(id)?;
+        match &self.client {
+            Some(id) => settings.choose_client(Some(id))?,
+            None => settings.choose_board(self.board.board.as_deref())?,
         }
         Ok(settings)
     }

@@ -5,6 +5,7 @@ use serde_json::{Map, Value as Json, json};
 
 use super::key::Rule;
 use super::limits::Limits;
+use super::shape::REPEATED;
 use super::writer::TEMPLATE;
 use super::{Settings, keys};
 
@@ -23,6 +24,10 @@ fn schema() -> Json {
             value.insert("description".to_owned(), comment.into());
         }
         insert(&mut root, entry.path, Json::Object(value));
+    }
+    for name in REPEATED {
+        let one = root["properties"][name].take();
+        root["properties"][name] = json!({ "anyOf": [one, { "type": "array", "items": one }] });
     }
     root.insert("$schema".to_owned(), "http://json-schema.org/draft-07/schema#".into());
     root.insert("title".to_owned(), "pblink.toml".into());
@@ -127,7 +132,9 @@ mod tests {
         let schema = schema();
         for entry in &KEYS {
             let (section, name) = entry.path.split_once('.').unwrap();
-            let key = &schema["properties"][section]["properties"][name];
+            let of = &schema["properties"][section];
+            let of = if REPEATED.contains(&section) { &of["anyOf"][0] } else { of };
+            let key = &of["properties"][name];
             assert!(
                 key["description"].as_str().is_some_and(|text| text.len() > 10),
                 "{}",

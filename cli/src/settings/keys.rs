@@ -7,14 +7,14 @@ use pblink_protocol::tcp::line::check_id;
 use super::key::{Key, Rule};
 use super::limits;
 use super::value::Value;
-use super::{App, Consumer, Pins, Protocol, Settings};
+use super::{App, Board, BoardKind, Consumer, CoprocessorKind, Pins, Protocol, Settings};
 use crate::address::{Control, is_host, parse_ip};
 
 /// A key of `pblink.toml`.
 pub(crate) type Entry = Key<Settings>;
 
 /// All keys, in the order of the template.
-pub(crate) static KEYS: [Entry; 23] = [
+pub(crate) static KEYS: [Entry; 25] = [
     Key {
         path: "server.host",
         rule: Rule::Text,
@@ -151,33 +151,52 @@ pub(crate) static KEYS: [Entry; 23] = [
         rule: Rule::Text,
         allowed: "an id: text of 1 to 64 bytes without invisible characters, and without blanks at its \
                   beginning and end",
-        put: |s, _, v| set(&mut s.board.id, v.text().filter(|t| check_id(t).is_ok())?.to_owned()),
+        put: |s, at, v| {
+            set(&mut board(s, at)?.id, v.text().filter(|t| check_id(t).is_ok())?.to_owned())
+        },
         get: |s| s.board.id.as_str().into(),
+    },
+    Key {
+        path: "board.kind",
+        rule: Rule::Choice(&BoardKind::NAMES, &[]),
+        allowed: "",
+        put: |s, at, v| match v.text()? {
+            "pyboard" => set(&mut board(s, at)?.kind, BoardKind::Pyboard),
+            _ => None,
+        },
+        get: |s| s.board.kind.name().into(),
+    },
+    Key {
+        path: "board.coprocessor",
+        rule: Rule::Choice(&CoprocessorKind::NAMES, &[]),
+        allowed: "",
+        put: |s, at, v| match v.text()? {
+            "esp8266" => set(&mut board(s, at)?.coprocessor, CoprocessorKind::Esp8266),
+            _ => None,
+        },
+        get: |s| s.board.coprocessor.name().into(),
     },
     Key {
         path: "board.report_s",
         rule: Rule::Number(limits::REPORT),
         allowed: "; 0 is never",
-        put: |s, _, v| set(&mut s.board.report_s, v.number()?),
+        put: |s, at, v| set(&mut board(s, at)?.report_s, v.number()?),
         get: |s| Value::Integer(s.board.report_s.into()),
     },
     Key {
         path: "board.forward_reports",
         rule: Rule::Bool,
         allowed: "",
-        put: |s, _, v| match v {
-            Value::Bool(forward) => set(&mut s.board.forward_reports, *forward),
-            _ => None,
-        },
+        put: |s, at, v| set(&mut board(s, at)?.forward_reports, flag(v)?),
         get: |s| Value::Bool(s.board.forward_reports),
     },
     Key {
         path: "board.log",
         rule: Rule::Choice(&["off", "errors", "link", "lines"], &[]),
         allowed: "",
-        put: |s, _, v| {
+        put: |s, at, v| {
             let (level, _) = LOG_LEVELS.into_iter().find(|(_, name)| v.text() == Some(name))?;
-            set(&mut s.board.log, level)
+            set(&mut board(s, at)?.log, level)
         },
         get: |s| log_name(s.board.log).into(),
     },
@@ -187,7 +206,7 @@ pub(crate) static KEYS: [Entry; 23] = [
         allowed: "a list of five different pins of the Pyboard, for scl, sda, syn, reset and ack, such as \
                   [\"X9\", \"X10\", \"X11\", \"X12\", \"Y8\"]; scl and sda are X9 and X10, or Y9 and Y10, where \
                   MicroPython has an I2C that can be a slave",
-        put: |s, _, v| set(&mut s.board.pins, Pins::read(v)?),
+        put: |s, at, v| set(&mut board(s, at)?.pins, Pins::read(v)?),
         get: |s| s.board.pins.value(),
     },
     Key {
@@ -271,6 +290,14 @@ pub(crate) static CONSUMER_KEYS: [Entry; 7] = [
         get: |_| "now".into(),
     },
 ];
+
+/// Returns the board that a key is one of: of `[board]`, or of the `[[board]]` of this number.
+fn board<'a>(settings: &'a mut Settings, at: &[usize]) -> Option<&'a mut Board> {
+    match at {
+        [] => Some(&mut settings.board),
+        [n, ..] => settings.boards.get_mut(*n),
+    }
+}
 
 /// Returns the consumer that a key is one of.
 fn consumer<'a>(settings: &'a mut Settings, at: &[usize]) -> Option<&'a mut Consumer> {

@@ -7,6 +7,7 @@
 //! |---|---|
 //! | `keys` | the keys of `pblink.toml`: one table for reading, `config`, the template and the schema |
 //! | `sections` | the sections, as the tools use them |
+//! | `boards` | which of several boards is meant |
 //! | `pins` | the pins of a board with MicroPython |
 //! | `limits` | ranges and defaults of numbers, for keys and flags |
 //! | `key`, `value` | what a key allows; values in files, on command lines, in messages |
@@ -16,6 +17,7 @@
 //! | `writer` | changes files without losing comments |
 //! | `json_schema` | the schema for editors |
 
+mod boards;
 mod json_schema;
 mod key;
 mod keys;
@@ -46,6 +48,8 @@ use crate::address::host_port;
 use crate::exit::{Exit, Failed};
 use crate::state::State;
 
+pub use boards::BoardArg;
+pub(crate) use boards::numbered;
 pub(crate) use json_schema::text as json_schema;
 pub(crate) use keys::{Entry, KEYS, entry, log_name};
 pub use pins::Pins;
@@ -53,11 +57,13 @@ pub(crate) use problem::{Place, Problem};
 pub(crate) use reader::read;
 pub use secrets::{PASSWORD_ENV, PasswordSource, Secret};
 pub(crate) use secrets::{check_password, find as find_password, is_password_key, read_password};
-pub use sections::{Board, Build, Consumer, Control, Link, Protocol, Server, Wifi};
+pub use sections::{
+    Board, BoardKind, Build, Consumer, Control, CoprocessorKind, Link, Protocol, Server, Wifi,
+};
 pub(crate) use value::Value;
 pub(crate) use writer::{
     create_new, create_secrets, filled_template, put, put_private, replace, replace_secrets,
-    with_value,
+    with_value_at,
 };
 
 /// No file that pblink reads its settings from is longer, in bytes.
@@ -78,8 +84,10 @@ pub struct Settings {
     pub control: Control,
     /// `[wifi]`
     pub wifi: Wifi,
-    /// `[board]`
+    /// `[board]`; of several `[[board]]` the one that was chosen, at first the first.
     pub board: Board,
+    /// `[[board]]`, in the order of the file; none for `[board]`.
+    boards: Vec<Board>,
     /// `[link]`
     pub link: Link,
     /// `[build]`
@@ -115,11 +123,14 @@ impl Default for Settings {
             wifi: Wifi { ssid: config.ssid.as_str().into(), secrets: "pblink.secrets.toml".into() },
             board: Board {
                 id: config.id.as_str().into(),
+                kind: BoardKind::Pyboard,
+                coprocessor: CoprocessorKind::Esp8266,
                 report_s: config.report_s,
                 forward_reports,
                 log,
                 pins: Pins::default(),
             },
+            boards: Vec::new(),
             link: Link { protocol: Protocol::Classic },
             build: Build { esp8266_sdk: PathBuf::new() },
             consumers: Vec::new(),
@@ -311,10 +322,14 @@ impl Settings {
                     .to_owned(),
             );
         }
-        if !self.server.clients.is_empty() && !self.server.clients.contains(&self.board.id) {
+        let listed = |board: &&Board| {
+            self.server.clients.is_empty() || self.server.clients.contains(&board.id)
+        };
+        for board in self.all_boards().iter().filter(|board| !listed(board)) {
+            let whose = if self.boards.is_empty() { "this board's id" } else { "the board" };
             notes.push(format!(
-                "`server.clients` does not list this board's id {:?}: the server will refuse it",
-                self.board.id
+                "`server.clients` does not list {whose} {:?}: the server will refuse it",
+                board.id
             ));
         }
         match self.server.host.parse::<IpAddr>() {

@@ -47,8 +47,10 @@ pub(crate) fn read(file: &Path, text: &str) -> (Settings, Vec<Problem>) {
         wrong.push(wrong_too);
     }
     wrong.extend(consumers(&settings));
+    wrong.extend(boards(&settings));
+    settings.choose(0);
     wrong.sort_by_key(|(at, _)| *at);
-    let (count, whole) = (wrong.len(), settings.config_line_problem(None));
+    let (count, whole) = (wrong.len(), settings.problems_of_boards());
     let mut problems: Vec<_> =
         wrong.into_iter().take(MOST).map(|(_, wrong)| reader.problem(wrong)).collect();
     problems.extend(whole);
@@ -112,6 +114,24 @@ fn consumers(settings: &Settings) -> Vec<(usize, Wrong)> {
     wrong
 }
 
+/// Reports boards with the same id.
+fn boards(settings: &Settings) -> Vec<(usize, Wrong)> {
+    let mut ids = BTreeSet::new();
+    let twice = settings.boards.iter().enumerate().filter(|(_, board)| !ids.insert(&board.id));
+    let wrong = twice.map(|(n, board)| {
+        let message = format!(
+            "there are two boards with the id {:?}: give each an `id` of its own",
+            board.id
+        );
+        let element = format!("board[{n}]");
+        let places = [format!("{element}.id"), element];
+        let span = places.iter().find_map(|key| settings.places.get(key));
+        let span = span.map(|(_, span)| span.clone()).unwrap_or_default();
+        (span.start, Wrong::Value { shown: span.clone(), marked: span, message })
+    });
+    wrong.collect()
+}
+
 /// Something wrong, of which a problem can be made. There may be very many: what costs time is done
 /// only for those that are shown.
 enum Wrong {
@@ -138,6 +158,8 @@ impl Reader<'_> {
                 settings.places.insert(path.clone(), (place, span.clone()));
                 if path.starts_with("consumer[") {
                     settings.consumers.push(Consumer::default());
+                } else if path.starts_with("board[") {
+                    settings.boards.push(Settings::default().board);
                 }
                 return;
             }

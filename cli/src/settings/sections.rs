@@ -99,11 +99,15 @@ pub struct Wifi {
     pub secrets: PathBuf,
 }
 
-/// `[board]`
+/// `[board]`, or one of several `[[board]]`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Board {
     /// The id by which the server knows the board: not empty, nothing invisible in it.
     pub id: String,
+    /// The board that its STM32 is on.
+    pub kind: BoardKind,
+    /// The chip that gives it a network.
+    pub coprocessor: CoprocessorKind,
     /// Seconds between reports of the ESP8266: 0 (never) to 86400.
     pub report_s: u32,
     /// True if the board passes reports on to the server.
@@ -112,6 +116,44 @@ pub struct Board {
     pub log: LogLevel,
     /// The pins of a board with MicroPython.
     pub pins: Pins,
+}
+
+/// The board that an STM32 is on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum BoardKind {
+    /// A Pyboard v1.x, with an STM32F405.
+    Pyboard,
+}
+
+impl BoardKind {
+    /// All kinds, with the names that `board.kind` has for them.
+    pub(super) const NAMES: [&str; 1] = ["pyboard"];
+
+    /// Returns the name that `board.kind` has for it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Pyboard => "pyboard",
+        }
+    }
+}
+
+/// The chip that gives a board its network.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CoprocessorKind {
+    /// An ESP8266, with our program or the published one.
+    Esp8266,
+}
+
+impl CoprocessorKind {
+    /// All kinds, with the names that `board.coprocessor` has for them.
+    pub(super) const NAMES: [&str; 1] = ["esp8266"];
+
+    /// Returns the name that `board.coprocessor` has for it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Esp8266 => "esp8266",
+        }
+    }
 }
 
 /// `[link]`

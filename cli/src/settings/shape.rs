@@ -12,6 +12,9 @@ use toml::de::{DeTable, DeValue};
 #[derive(Debug, Default)]
 pub(super) struct Shape(BTreeMap<&'static str, Node>);
 
+/// Sections of which there may also be several: `[board]`, or `[[board]]` for each of them.
+pub(super) const REPEATED: [&str; 1] = ["board"];
+
 #[derive(Debug)]
 enum Node {
     /// The key of this number.
@@ -19,6 +22,8 @@ enum Node {
     Section(Shape),
     /// `[[name]]`
     List(Shape),
+    /// `[name]` or `[[name]]`
+    Repeated(Shape),
 }
 
 /// Something that stands where a key allows it.
@@ -81,10 +86,11 @@ impl Shape {
                 };
                 let node = shape.0.entry(name).or_insert_with(|| match list {
                     true => Node::List(Self::default()),
+                    false if REPEATED.contains(&name) => Node::Repeated(Self::default()),
                     false => Node::Section(Self::default()),
                 });
                 shape = match node {
-                    Node::Section(inner) | Node::List(inner) => inner,
+                    Node::Section(inner) | Node::List(inner) | Node::Repeated(inner) => inner,
                     Node::Key(_) => unreachable!("{path}: a key cannot hold keys"),
                 };
             }
@@ -129,11 +135,10 @@ impl<'a> Walk<'a> {
                     name: name.span(),
                     value,
                 }),
-                (Some(Node::Section(inner)), DeValue::Table(table)) => {
+                (Some(Node::Section(inner) | Node::Repeated(inner)), DeValue::Table(table)) => {
                     self.table(inner, table, &path, &plain);
                 }
-                (Some(Node::Section(_)), _) => wrong(Mistake::NotASection),
-                (Some(Node::List(inner)), DeValue::Array(list))
+                (Some(Node::List(inner) | Node::Repeated(inner)), DeValue::Array(list))
                     if list.iter().all(|element| element.get_ref().is_table()) =>
                 {
                     for (n, element) in list.iter().enumerate() {
@@ -146,6 +151,7 @@ impl<'a> Walk<'a> {
                         self.at.pop();
                     }
                 }
+                (Some(Node::Section(_) | Node::Repeated(_)), _) => wrong(Mistake::NotASection),
                 (Some(Node::List(_)), _) => wrong(Mistake::NotAList),
                 (None, DeValue::Table(_)) => wrong(Mistake::UnknownSection),
                 (None, DeValue::Array(list))
@@ -163,8 +169,14 @@ impl<'a> Walk<'a> {
 mod tests {
     use super::*;
 
-    const PATHS: [&str; 5] =
-        ["server.port", "consumer[].name", "consumer[].filter[].client", "mqtt.url", "mqtt.tls.ca"];
+    const PATHS: [&str; 6] = [
+        "server.port",
+        "consumer[].name",
+        "consumer[].filter[].client",
+        "mqtt.url",
+        "mqtt.tls.ca",
+        "board.id",
+    ];
 
     /// Returns every key that is found, as `number path=value`, and everything that is misplaced.
     fn walk(text: &str) -> (Vec<String>, Vec<(Mistake, String)>) {
@@ -224,6 +236,20 @@ mod tests {
             "0 [] server.port=2",
         ];
         assert_eq!(found, expected);
+    }
+
+    #[test]
+    fn a_section_that_may_be_repeated_has_both_forms() {
+        let (found, misplaced) = walk("[board]\nid = \"a\"\n");
+        assert_eq!((found, misplaced), (vec!["5 [] board.id=\"a\"".to_owned()], vec![]));
+        let (found, misplaced) = walk("[[board]]\nid = \"a\"\n[[board]]\nid = \"b\"\nx = 1\n");
+        let expected =
+            ["+ board[0]", "5 [0] board[0].id=\"a\"", "+ board[1]", "5 [1] board[1].id=\"b\""];
+        assert_eq!(found, expected);
+        assert_eq!(misplaced, [(Mistake::UnknownKey, "board.x".to_owned())]);
+        for text in ["board = 1", "board = [1, {}]"] {
+            assert_eq!(walk(text).1, [(Mistake::NotASection, "board".to_owned())], "{text}");
+        }
     }
 
     #[test]

@@ -30,7 +30,11 @@ pub(crate) fn with_value(text: &str, entry: &Entry, value: &Value) -> Result<Str
     with_value_at(text, entry.path, value)
 }
 
-fn with_value_at(text: &str, path: &str, value: &Value) -> Result<String, String> {
+/// As [`with_value`], for a key with the number of the list's section that it stands in, as in `board[1].log`.
+///
+/// # Errors
+/// Also when there is no such section.
+pub(crate) fn with_value_at(text: &str, path: &str, value: &Value) -> Result<String, String> {
     let (mark, text) = match text.strip_prefix(BYTE_ORDER_MARK) {
         Some(text) => ("\u{feff}", text),
         None => ("", text),
@@ -42,6 +46,13 @@ fn with_value_at(text: &str, path: &str, value: &Value) -> Result<String, String
     let (sections, name) = path.rsplit_once('.').unwrap_or(("", path));
     let mut table: &mut dyn toml_edit::TableLike = document.as_table_mut();
     for section in sections.split('.').filter(|section| !section.is_empty()) {
+        // One of a list: `board[1]`.
+        if let Some((list, n)) = section.strip_suffix(']').and_then(|name| name.split_once('[')) {
+            let list = table.get_mut(list).and_then(Item::as_array_of_tables_mut);
+            let element = n.parse().ok().and_then(|n: usize| list?.get_mut(n));
+            table = element.ok_or_else(|| format!("there is no [[{section}]]"))?;
+            continue;
+        }
         table = table
             .entry(section)
             .or_insert_with(toml_edit::table)

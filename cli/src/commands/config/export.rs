@@ -8,7 +8,7 @@ use crate::exit::{Exit, Failed};
 use crate::hardware::micropython::{CONFIG_PY_MARK, config_py};
 use crate::output::diagnostics;
 use crate::output::stdout::print;
-use crate::settings::{self, Settings, shell_word};
+use crate::settings::{self, BoardArg, Settings, shell_word};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -33,6 +33,9 @@ pub struct Args {
     /// Replace the file also if it was not written by this verb.
     #[arg(long)]
     pub force: bool,
+    /// Which of several boards.
+    #[command(flatten)]
+    pub board: BoardArg,
     /// Configuration file. Without it ./pblink.toml is used if it exists.
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
@@ -51,7 +54,8 @@ pub enum Format {
 
 /// Runs `pblink config export`.
 pub(super) fn run(args: &Args) -> anyhow::Result<Exit> {
-    let settings = Settings::load(args.config.as_deref())?;
+    let mut settings = Settings::load(args.config.as_deref())?;
+    settings.choose_board(args.board.board.as_deref())?;
     let password = settings.board_password(args.password_file.as_deref())?;
     let config = settings
         .board_config(password.as_ref())

@@ -15,7 +15,7 @@ use crate::hardware::target::Way;
 use crate::output::diagnostics;
 use crate::output::json::pretty;
 use crate::output::stdout::print;
-use crate::settings::{self, DEFAULT_FILE, KEYS, PASSWORD_ENV, Settings};
+use crate::settings::{self, DEFAULT_FILE, Entry, KEYS, PASSWORD_ENV, Settings};
 use dialogue::Terminal;
 
 const EXAMPLES: &str = "\
@@ -128,9 +128,9 @@ pub struct CheckArgs {
     /// Configuration file. Without it ./pblink.toml is used if it exists.
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
-    /// Also compare the file with the settings on the board.
-    #[arg(long)]
-    pub board: bool,
+    /// Also compare the file with the settings on the board; of several boards (`[[board]]`) with those of this id.
+    #[arg(long, value_name = "ID", num_args = 0..=1)]
+    pub board: Option<Option<String>>,
     /// The board's id, instead of board.id.
     #[arg(long, value_name = "ID", requires = "board")]
     pub client: Option<String>,
@@ -158,10 +158,10 @@ fn show(args: &ShowArgs) -> anyhow::Result<Exit> {
     let password = settings.password_and_source(None);
     let text = if args.json {
         let mut keys = serde_json::Map::new();
-        for entry in &KEYS {
+        for (path, entry, settings) in rows(&settings) {
             let line = settings.line_of(entry.path);
             keys.insert(
-                entry.path.to_owned(),
+                path,
                 serde_json::json!({
                     "value": entry.get(&settings).to_json(),
                     "source": if line.is_some() { "file" } else { "default" },
@@ -178,13 +178,13 @@ fn show(args: &ShowArgs) -> anyhow::Result<Exit> {
         pretty(&all)
     } else {
         let mut text = String::new();
-        for entry in &KEYS {
+        for (path, entry, settings) in rows(&settings) {
             let source = match (settings.file(), settings.line_of(entry.path)) {
                 (Some(file), Some(line)) => format!("{}:{line}", file.display()),
                 _ => "default".to_owned(),
             };
             let value = format!("{:#}", entry.get(&settings));
-            writeln!(text, "{:<22} {value:<24} {source}", entry.path)?;
+            writeln!(text, "{path:<22} {value:<24} {source}")?;
         }
         let found = match &password {
             Ok(Some((_, source))) => format!("set (from {source})"),
@@ -196,6 +196,31 @@ fn show(args: &ShowArgs) -> anyhow::Result<Exit> {
     };
     print(text.as_bytes())?;
     password.map(|_| Exit::Ok)
+}
+
+/// Returns all keys with their paths, and the settings in which each has its value: those of a board once for each
+/// `[[board]]`.
+fn rows(settings: &Settings) -> Vec<(String, &'static Entry, Settings)> {
+    let boards = settings.for_each_board();
+    let mut rows = Vec::new();
+    for entries in KEYS.chunk_by(|a, b| is_of_board(a) == is_of_board(b)) {
+        let list = settings.has_list_of_boards() && entries.iter().all(is_of_board);
+        let times = if list { boards.len() } else { 1 };
+        for (n, settings) in boards.iter().enumerate().take(times) {
+            rows.extend(entries.iter().map(|entry| {
+                let path = match entry.path.strip_prefix("board.") {
+                    Some(name) if list => format!("board[{n}].{name}"),
+                    _ => entry.path.to_owned(),
+                };
+                (path, entry, settings.clone())
+            }));
+        }
+    }
+    rows
+}
+
+fn is_of_board(entry: &Entry) -> bool {
+    entry.path.starts_with("board.")
 }
 
 fn check(args: &CheckArgs, global: &Global) -> anyhow::Result<Exit> {
@@ -212,7 +237,8 @@ fn check(args: &CheckArgs, global: &Global) -> anyhow::Result<Exit> {
             let secret = found.as_ref().map(|(secret, _)| secret);
             has_password = secret.is_some();
             if problems.iter().all(|problem| problem.place.is_some()) {
-                problems.extend(settings.config_line_problem(secret));
+                let boards = settings.for_each_board();
+                problems.extend(boards.iter().filter_map(|s| s.config_line_problem(secret)));
             }
         }
         Err(error) => writeln!(report, "{error:#}")?,
@@ -231,11 +257,10 @@ fn check(args: &CheckArgs, global: &Global) -> anyhow::Result<Exit> {
         Some(_) => b"ok\n",
         None => b"ok: no pblink.toml here, the defaults apply\n".as_slice(),
     })?;
-    if !args.board {
-        return Ok(Exit::Ok);
-    }
-    if let Some(id) = &args.client {
-        settings.set_id(id)?;
+    let Some(id) = &args.board else { return Ok(Exit::Ok) };
+    match &args.client {
+        Some(id) => settings.choose_client(Some(id))?,
+        None => settings.choose_board(id.as_deref())?,
     }
     let password = settings.board_password(None)?;
     board::check(&settings, password.as_ref(), &args.way, global)
@@ -249,25 +274,42 @@ fn set(args: &SetArgs) -> anyhow::Result<Exit> {
     if args.password_file.is_some() {
         return Err(usage("--password-file goes with `pblink config set wifi.password`".into()));
     }
-    let entry =
-        settings::entry(&args.key).ok_or_else(|| usage(settings::unknown_key(&args.key)))?;
+    let numbered = settings::numbered(&args.key);
+    let key = numbered.as_ref().map_or(&args.key, |(_, key)| key);
+    let entry = settings::entry(key).ok_or_else(|| usage(settings::unknown_key(key)))?;
     let value = entry.value_of(&args.value).map_err(usage)?;
     entry.apply(&mut Settings::default(), &value).map_err(usage)?;
 
     let path = &args.config;
     let old = settings::read_text(path)?;
-    let new = settings::with_value(&old, entry, &value).unwrap_or_else(|_| old.clone());
+    let edited = settings::with_value_at(&old, &args.key, &value);
+    let new = edited.clone().unwrap_or_else(|_| old.clone());
     // Also reports what keeps the old text from being edited.
-    let (changed, problems) = settings::read(path, &new);
+    let (mut changed, problems) = settings::read(path, &new);
     if !problems.is_empty() {
         let error = settings::failed(&problems);
         return Err(error.context(format!("{} stays as it was", path.display())));
+    }
+    if let Err(why) = edited {
+        let boards = changed.all_boards().len();
+        return Err(usage(match is_of_board(entry) && changed.has_list_of_boards() {
+            true => format!(
+                "{} has a list of boards: write {}, with the number of a board from 0 to {}",
+                path.display(),
+                entry.path.replacen("board", "board[N]", 1),
+                boards - 1
+            ),
+            false => format!("{}: {why}", path.display()),
+        }));
+    }
+    if let Some((n, _)) = numbered {
+        changed = changed.for_each_board().swap_remove(n);
     }
     if new != old {
         settings::replace(path, &new).map_err(|e| cannot_write(path, &e))?;
     }
     let line = changed.line_of(entry.path).unwrap_or_default();
-    print(format!("{}:{line}: {} = {value:#}\n", path.display(), entry.path).as_bytes())
+    print(format!("{}:{line}: {} = {value:#}\n", path.display(), args.key).as_bytes())
 }
 
 fn set_password(args: &SetArgs) -> anyhow::Result<Exit> {
@@ -292,7 +334,8 @@ fn set_password(args: &SetArgs) -> anyhow::Result<Exit> {
         Some(file) => settings::read_password(file)?,
         None => dialogue::password(&mut Terminal, "WiFi password")?,
     };
-    if let Some(problem) = settings.config_line_problem(Some(&password)) {
+    let boards = settings.for_each_board();
+    if let Some(problem) = boards.iter().find_map(|s| s.config_line_problem(Some(&password))) {
         return Err(settings::failed(&[problem]));
     }
     let path = settings.secrets_path();

@@ -37,9 +37,9 @@ pub struct Args {
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
     /// Also read the STM32's settings and version, and compare them with the file and this program. This
-    /// restarts a board that runs.
-    #[arg(long)]
-    pub board: bool,
+    /// restarts a board that runs. Of several boards in the file (`[[board]]`) the one with this id.
+    #[arg(long, value_name = "ID", num_args = 0..=1)]
+    pub board: Option<Option<String>>,
     /// Way to it.
     #[command(flatten)]
     pub way: Way,
@@ -54,11 +54,12 @@ pub struct Args {
 
 /// Runs the verb.
 pub fn run(args: Args, global: &Global) -> anyhow::Result<Exit> {
-    let (settings, mut findings) = configuration::check(args.config.as_deref());
+    let (mut settings, mut findings) = configuration::check(args.config.as_deref());
     findings.extend(tools::check(&settings, args.source.as_deref()));
     findings.extend(runtime::block_on(server::check(&settings))?);
     findings.extend(devices::check());
-    if args.board {
+    if let Some(id) = &args.board {
+        settings.choose_board(id.as_deref())?;
         findings.extend(devices::board(&settings, &args.way, &mut UsbBus));
     }
     let colour = global.color.enabled(stdout().is_terminal());

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use pblink_image::manifest::{self, Summary, sha256};
 
-use super::Args;
+use super::{Args, Target};
 use crate::exit::{Exit, Failed};
 use crate::hardware::board::encoded;
 use crate::output::diagnostics;
@@ -27,6 +27,10 @@ impl Compiled {
 /// Reads `pblink.toml` for a build.
 pub(super) fn read(args: &Args) -> anyhow::Result<Settings> {
     let of_app = args.app.as_deref().and_then(settings::default_file);
+    if args.target == Target::Esp8266 {
+        // The same for all boards.
+        return Settings::load(args.settings.config.as_deref().or(of_app.as_deref()));
+    }
     args.settings.settings(of_app.as_deref())
 }
 

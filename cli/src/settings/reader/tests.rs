@@ -58,8 +58,8 @@ fn every_problem_is_reported_in_the_order_of_lines() {
         "ssid = { a = 1 }\n",
         "[sever]\n",
         "port = 1\n",
-        "[[board]]\n",
-        "id = \"1\"\n",
+        "[[build]]\n",
+        "esp8266_sdk = \"1\"\n",
     )).join("\n"), @r#"
     pblink.toml:1:1: unknown key `port`; did you mean `server.port`?
       1 | port …
@@ -97,8 +97,8 @@ fn every_problem_is_reported_in_the_order_of_lines() {
     pblink.toml:14:2: unknown section `sever`; did you mean `server`?
       14 | [sever]
          |  ^^^^^
-    pblink.toml:16:3: `board` is a section: write [board] on a line of its own
-      16 | [[board]]
+    pblink.toml:16:3: `build` is a section: write [build] on a line of its own
+      16 | [[build]]
          |   ^^^^^
     "#);
 }
