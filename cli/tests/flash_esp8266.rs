@@ -432,6 +432,37 @@ fn without_image_it_takes_what_was_built() {
     assert_eq!(board.erased(), before);
 }
 
+/// As a release has it: no sources, and no tool chain.
+#[test]
+fn the_folder_of_a_release_is_an_image() {
+    let (files, board) = (Files::new(), Board::with([]));
+    let release = built(&files).join("target/pblink");
+    let folder = release.to_str().unwrap();
+    let pty = board.pty();
+    let flash = |image: &str| {
+        let mut command = pblink(pty.path());
+        command.args(YES).args(["--image", image]).current_dir(files.folder.path());
+        command.output().unwrap()
+    };
+    let output = flash(folder);
+    assert!(output.status.success(), "{}", stderr(&output));
+    assert!(board.flash() == files.kept());
+
+    let before = board.erased();
+    let output = flash(&format!("{folder}@0x1000"));
+    assert_failed(&output, 1, "cannot read the image", "@0x10000");
+    std::fs::write(release.join("a.bin"), b"changed").unwrap();
+    assert_failed(
+        &flash(folder),
+        3,
+        "is not what the manifest says",
+        "pblink-esp8266-VERSION.tar.gz",
+    );
+    std::fs::remove_file(release.join("manifest.json")).unwrap();
+    assert_failed(&flash(folder), 3, "manifest.json is missing", "pblink-esp8266-VERSION.tar.gz");
+    assert_eq!(board.erased(), before);
+}
+
 #[test]
 fn what_was_built_has_to_greet() {
     let files = Files::new();

@@ -8,6 +8,7 @@ use pblink_flash::esp8266::{
     Size, Stub, Verified, Verify,
 };
 use pblink_flash::{Error, Kind, Progress, Region};
+use pblink_image::manifest::ESP8266;
 use serde_json::json;
 
 use crate::exit::{Exit, Failed};
@@ -25,6 +26,7 @@ use crate::settings::limits::Limits;
 Examples:
   pblink flash esp8266                                   what `pblink build` made
   pblink flash esp8266 --image firmware-combined.bin     any other program, at address 0
+  pblink flash esp8266 --image pblink-esp8266-0.1.0      a release of ours, unpacked
   pblink flash esp8266 --image 0x00000.bin --image 0x10000.bin@0x10000
   pblink flash esp8266 --serial /dev/ttyUSB1 --yes --json | jq .boot
 
@@ -48,9 +50,9 @@ pub struct Args {
     /// Bits per second. Default: a speed that is safe. On a bad line pblink retries at a lower one.
     #[arg(short, long, value_name = "N", value_parser = BAUD.parser())]
     pub baud: Option<u32>,
-    /// A file and its address in flash, 0 if none is given; may be repeated. Default: the program that
-    /// `pblink build` made.
-    #[arg(short, long, value_name = "FILE[@ADDR]")]
+    /// A file and its address in flash, 0 if none is given; may be repeated. Or the folder of a release, with its
+    /// manifest.json. Default: the program that `pblink build` made.
+    #[arg(short, long, value_name = "FILE[@ADDR]|DIR")]
     pub image: Vec<Named>,
     /// Way into the board's loader.
     #[arg(long, value_enum, default_value_t = How::DefaultReset, value_name = "HOW")]
@@ -151,9 +153,9 @@ fn port(text: &str) -> Result<String, String> {
 /// Runs the verb.
 pub fn run(args: Args, global: &Global) -> anyhow::Result<Exit> {
     let regions = if args.image.is_empty() {
-        images::built("esp8266", args.source.as_deref())?
+        images::built(ESP8266, args.source.as_deref())?
     } else {
-        images::read(&args.image)?
+        images::read(&args.image, ESP8266)?
     };
     let port = match &args.serial {
         Some(port) => port.clone(),
@@ -235,7 +237,7 @@ fn work(
         stub: Stub::builtin().filter(|_| !args.no_stub),
         flash_size: args.flash_size,
     };
-    let built = args.image.is_empty();
+    let built = args.image.is_empty() || images::has_folder(&args.image);
     let size = match args.header_size {
         Some(HeaderSize::Keep) => Size::Keep,
         Some(HeaderSize::Board) => Size::OfBoard,

@@ -40,7 +40,8 @@ pub struct Args {
     #[command(flatten)]
     pub way: Way,
     /// A program: an ELF file, or bytes for this address (0x08000000 if none is given). Repeat it for a
-    /// program in several files. Without it: what `pblink build` made.
+    /// program in several files. Without it: what `pblink build` made; where there are no sources, the demo that is
+    /// part of this program, in a release.
     #[arg(long, value_name = "FILE[@ADDR]")]
     pub image: Vec<String>,
     /// Do not ask before writing. Without a terminal it never asks.
