@@ -14,7 +14,7 @@ use crate::hardware::error::failed;
 use crate::hardware::micropython::config_py;
 use crate::hardware::progress::Bar;
 use crate::output::json::line;
-use crate::settings::Settings;
+use crate::settings::{BoardArg, Settings};
 
 /// Arguments of `pblink micropython install`.
 #[derive(Debug, clap::Args)]
@@ -43,6 +43,9 @@ pub struct Args {
     /// Way to the board.
     #[command(flatten)]
     pub board: BoardArgs,
+    /// Which of several boards.
+    #[command(flatten)]
+    pub which: BoardArg,
     /// Configuration file. Without it ./pblink.toml is used if it exists.
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
@@ -66,6 +69,7 @@ pub(super) fn run(args: &Args, global: &Global) -> anyhow::Result<Exit> {
              names another",
         ));
     }
+    settings.choose_board(args.which.board.as_deref())?;
     let password = settings.board_password(args.password_file.as_deref())?;
     let of_settings = |why: String| Failed::with(Exit::Config, why);
     let config =
