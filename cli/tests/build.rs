@@ -399,6 +399,18 @@ fn a_script_that_makes_nothing_or_nonsense_is_an_error() {
     assert!(!folder.path().join("target/pblink/manifest.json").exists());
 }
 
+/// Compilers, and build scripts of whoever, have no use for the password: the settings' file has it.
+#[test]
+fn the_password_is_not_in_the_environment_of_what_is_built() {
+    let script = "echo \"password: ${PBLINK_WIFI_PASSWORD-none}\" >&2; exit 0";
+    let folder = sources(script, script);
+    for board in ["stm32", "esp8266"] {
+        let mut build = verb(folder.path(), &[board, "--source", "."]);
+        let said = stderr(&build.env("PBLINK_WIFI_PASSWORD", "correct horse").output().unwrap());
+        assert!(said.contains("password: none") && !said.contains("correct"), "{said}");
+    }
+}
+
 #[test]
 fn quiet_shows_what_a_script_has_said_only_if_it_fails() {
     let folder = sources("echo noise; exit 0", "echo noise; [ \"$1\" = check ] || exit 1");

@@ -81,6 +81,14 @@ pub fn plan(regions: &[Region], flash_size: u32, header: &Header) -> Result<Vec<
                 )
             };
         }
+        if address == 0
+            && let Err(flaw) = pblink_image::esp8266::check(&region.bytes)
+        {
+            return image(
+                format!("{name} would not start: {flaw}"),
+                "download or build it again, for the ESP8266; nothing was erased",
+            );
+        }
         if region.end() > u64::from(flash_size) {
             return image(
                 format!(
@@ -141,11 +149,13 @@ pub fn rom_erase_count(first: u32, count: u32) -> Option<u32> {
 mod tests {
     use super::*;
 
+    /// Returns a region that is an image of one segment, if it is long enough, with whatever behind it.
     fn region(name: &str, address: u32, length: usize) -> Region {
-        let mut bytes = vec![0xe9; length];
-        if let Some(header) = bytes.get_mut(1..4) {
-            header.copy_from_slice(&[4, 0, 0x09]);
-        }
+        let mut bytes = vec![0xe9, 1, 0, 0x09, 0, 0, 0x10, 0x40, 0, 0, 0x10, 0x40, 4, 0, 0, 0];
+        bytes.resize(length.max(32), 0xe9);
+        bytes[16..32].fill(0);
+        bytes[31] = 0xef;
+        bytes.truncate(length);
         Region { name: name.to_owned(), address, bytes }
     }
 
@@ -181,6 +191,22 @@ mod tests {
         }
         let elf = [&b"\x7fELF"[..], &[0; 1 << 20]].concat();
         assert!(refused(&[file(&elf, 0)]).contains("is an ELF file"));
+    }
+
+    #[test]
+    fn what_the_chip_would_not_start_is_refused() {
+        let whole = region("a", 0, 4096);
+        let file = |bytes: &[u8]| Region { bytes: bytes.to_vec(), ..whole.clone() };
+        assert!(refused(&[file(&whole.bytes[..20])]).contains("a would not start: it is cut off"));
+        let mut damaged = whole.bytes.clone();
+        damaged[16] ^= 1;
+        assert!(refused(&[file(&damaged)]).contains("check sum"));
+        let mut other = whole.bytes.clone();
+        other[8..12].copy_from_slice(&0x3f40_0020_u32.to_le_bytes());
+        assert!(refused(&[file(&other)]).contains("another chip"));
+        // Elsewhere it is nobody's business.
+        let elsewhere = Region { address: 0x1000, ..file(&damaged) };
+        assert!(plan(&[elsewhere], 512 << 10, &Header::default()).is_ok());
     }
 
     #[test]

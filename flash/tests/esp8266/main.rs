@@ -411,7 +411,8 @@ fn samples_look_into_every_sector() {
         let board = Board::with((first..first + 4).map(Fault::ForgetBlock).collect::<Vec<_>>());
         let mut regions = combined();
         // No byte of it looks like an erased one.
-        regions[0].bytes[16..].iter_mut().for_each(|byte| *byte &= 0x7f);
+        let bytes: Vec<u8> = regions[0].bytes[16..].iter().map(|byte| byte & 0x7f).collect();
+        regions[0].bytes = image(&bytes);
         let job = Job { verify: Verify::Sampled, ..job() };
         let mut loader = Loader::connect(board.line(), rom(), &mut Silent).unwrap();
         loader.flash(&regions, &job, &mut Silent).unwrap();

@@ -1,9 +1,11 @@
 //! The images of the ESP8266: made of a linker's ELF file, and what stands in their headers.
 
+mod check;
 mod elf;
 pub mod header;
 mod layout;
 
+pub use check::{Flaw, check};
 pub use elf::{
     FlashFrequency, FlashMode, FlashParameters, FlashSize, Image, MAGIC, parameters, patch,
 };

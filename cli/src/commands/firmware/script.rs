@@ -59,6 +59,8 @@ impl Script {
             command.args(["-c", "umask 077 && exec sh \"$@\"", "sh"]);
         }
         command.arg(&script).args(arguments);
+        // Compilers, and build scripts of whoever, have no use for it.
+        command.env_remove(crate::settings::PASSWORD_ENV);
         for (name, value) in &self.variables {
             match value {
                 Some(value) => command.env(name, value),
