@@ -6,7 +6,8 @@ use pblink_protocol::delivery::Delivery;
 use pblink_protocol::tcp::line::Mid;
 use pblink_protocol::tcp::window::{Window, fingerprint};
 
-use crate::session::IN_FLIGHT;
+/// Lines of one link that are waiting or unacknowledged; the next writer waits for room.
+pub(crate) const IN_FLIGHT: usize = 64;
 
 /// The version that is written, and the only one that is read.
 const VERSION: u8 = 1;

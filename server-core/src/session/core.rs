@@ -21,11 +21,8 @@ use super::transport::{Socket, Transport};
 use super::{Limits, Shared};
 use crate::buffers::{LineBytes, Partial};
 use crate::event::{Cause, EventKind};
-use crate::state::SessionState;
+use crate::state::{IN_FLIGHT, SessionState};
 use crate::status::{LinkState, LinkStatus};
-
-/// Lines of one link that are waiting or unacknowledged; the next writer waits for room.
-pub(crate) const IN_FLIGHT: usize = 64;
 
 /// Result of a read by whoever wants lines only.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -24,7 +24,7 @@ use pblink_protocol::time::Instant;
 use tokio::sync::{Notify, Semaphore};
 
 pub(crate) use self::content::Content;
-pub(crate) use self::core::{Core, IN_FLIGHT, Spare};
+pub(crate) use self::core::{Core, Spare};
 pub(crate) use self::inbox::{Loan, Tag};
 use self::state::{Awake, State};
 pub(crate) use self::task::run;
@@ -35,7 +35,7 @@ use crate::bus::Bus;
 use crate::error::Closed;
 use crate::event::Cause;
 use crate::queue::Sessions;
-use crate::state::SessionState;
+use crate::state::{IN_FLIGHT, SessionState};
 use crate::status::LinkStatus;
 
 /// The part that all sessions of a server share.
