@@ -73,7 +73,7 @@ pub fn check(image: &[u8]) -> Result<(), Flaw> {
             return Err(Flaw::OtherChip { address });
         }
         at += 8;
-        let wanted = (at as u64 + u64::from(length) | 15) + 1;
+        let wanted = ((at as u64 + u64::from(length)) | 15) + 1;
         let bytes = image.get(at..at + length as usize).ok_or(Flaw::Cut { wanted, is })?;
         sum = bytes.iter().fold(sum, |sum, byte| sum ^ byte);
         at += length as usize;
