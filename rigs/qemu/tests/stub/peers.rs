@@ -82,8 +82,12 @@ fn our_own_loader_writes_verifies_and_reads() {
     assert!(loader.in_stub());
     assert_eq!(loader.device().flash_size as usize, SIZE);
     let region = |name: &str, address, bytes| Region { name: name.to_owned(), address, bytes };
-    // The first begins like a program that the chip starts.
-    let first = [&[0xe9, 1, 0, 0x40][..], &image(0x8000)].concat();
+    // The first is a program that the chip starts: one segment and its check sum.
+    let data = image(0x8000);
+    let mut first = vec![0xe9, 1, 0, 0x40, 0, 0, 0x10, 0x40, 0, 0, 0x10, 0x40, 0, 0x80, 0, 0];
+    first.extend(&data);
+    first.extend([0; 15]);
+    first.push(data.iter().fold(0xef, |sum, byte| sum ^ byte));
     let regions = [region("program", 0, first), region("code", 0x1_0000, image(0x8_0000))];
     let written = loader.flash(&regions, &Job::default(), &mut Silent).expect("no faults");
     assert!(written.iter().all(|region| region.written && region.verified == Verified::Fully));
