@@ -283,7 +283,7 @@ fn without_a_configuration_it_prints_lines_of_this_machine_only_and_says_so() {
     assert_eq!(child.wait().unwrap().code(), Some(0));
 }
 
-/// Whether it is found is tested with the library: `serve/tests/announce.rs`.
+/// That it is found is tested with the library: `serve/tests/announce.rs`.
 #[test]
 #[cfg(feature = "mdns")]
 fn a_server_that_others_reach_is_announced_unless_it_is_not_to_be() {

@@ -239,7 +239,7 @@ fn an_answer_ends_the_search_and_one_that_is_late_serves_the_next() {
     assert_eq!(finder.poll_at(at(800)), Some(at(800)));
     assert_eq!(finder.take(at(800)), Some(ADDRESS));
     assert_eq!((finder.take(at(800)), finder.poll_at(at(800))), (None, None));
-    // What comes again is not kept until the address may be another one.
+    // A repeated answer is not kept until the address may be another one.
     reply(&mut finder, id);
     reply(&mut finder, 0);
     finder.begin();

@@ -97,7 +97,7 @@ impl Announcement {
     pub async fn stop(self) {
         let Self { daemon, name, .. } = self;
         let ended = tokio::task::spawn_blocking(move || {
-            // What cannot be sent is not asked for again.
+            // An answer that cannot be sent is not asked for again.
             if let Ok(sent) = daemon.unregister(&format!("{name}.{SERVICE}")) {
                 let _ = sent.recv_timeout(GOODBYE);
             }

@@ -129,7 +129,7 @@ mod tests {
         assert_eq!((two.board.id.as_str(), two.board.report_s), ("b", 5));
         assert_eq!((two.line_of("board.report_s"), two.line_of("board.log")), (Some(8), None));
         assert_eq!(two.board_config(None).unwrap().id, "b");
-        // What the file does not give has its default, not the other board's value.
+        // A key that the file does not give has its default, not the other board's value.
         assert_eq!(two.board.log, Settings::default().board.log);
         two.choose_client(Some("a")).unwrap();
         assert_eq!((two.board.id.as_str(), two.line_of("board.log")), ("a", Some(5)));

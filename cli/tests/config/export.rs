@@ -20,7 +20,7 @@ fn the_file_of_pb_link_is_written_for_its_owner_alone_and_again() {
     assert!(text.contains("I2C(2, mode=I2C.SLAVE)") && text.contains("(Pin('X2'), 0, 200)"));
     assert_eq!(fs::metadata(home.path(CONFIG_PY)).unwrap().mode() & 0o7777, 0o600);
 
-    // What it has written itself it replaces, and closes to others.
+    // Its own file is replaced, and closed to others.
     fs::set_permissions(home.path(CONFIG_PY), fs::Permissions::from_mode(0o644)).unwrap();
     assert_eq!(home.config(&["set", "server.port", "9000"]).code, 0);
     assert_eq!(home.config(&["export"]).code, 0);

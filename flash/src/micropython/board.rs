@@ -16,14 +16,14 @@ const LOOK: Duration = Duration::from_millis(100);
 const WORK: Duration = Duration::from_secs(30);
 /// The most bytes of an answer: the longest is a line for each module.
 const ANSWER: usize = 64 << 10;
-/// How often a program that does not end is interrupted, and after which time again.
+/// Attempts to interrupt a program that does not end, and the time between two of them.
 const INTERRUPTS: u32 = 3;
 const PATIENCE: Duration = Duration::from_secs(5);
 
 /// The oldest MicroPython that `pb_link` runs on.
 pub const OLDEST: [u32; 3] = [1, 13, 0];
 
-/// What runs on a board.
+/// The interpreter of a board.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Identity {
     /// The version of MicroPython.

@@ -16,7 +16,7 @@ const PART: &str = ".part";
 /// Bytes of a file that go in one piece of code.
 const PIECE: usize = 384;
 
-/// What is to be done.
+/// Work to be done.
 #[derive(Debug, Clone)]
 pub struct Job<'a> {
     /// The files, in the order in which they are written.
@@ -40,10 +40,10 @@ pub struct Placed {
     pub written: bool,
 }
 
-/// What was done.
+/// Work that was done.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Installed {
-    /// What runs on the board.
+    /// The interpreter of the board.
     pub identity: Identity,
     /// The folder that the files are in.
     pub folder: String,
@@ -56,7 +56,7 @@ pub struct Installed {
 /// Checks that a text can be a folder on a board.
 ///
 /// # Errors
-/// What is wrong with it, in one sentence.
+/// The mistake in it, in one sentence.
 pub fn check_folder(folder: &str) -> std::result::Result<(), String> {
     let plain = |b: u8| b.is_ascii_alphanumeric() || b"_-./".contains(&b);
     if folder.starts_with('/') && (2..=200).contains(&folder.len()) && folder.bytes().all(plain) {
@@ -79,7 +79,7 @@ pub fn install<P: Port>(
     job: &Job<'_>,
     progress: &mut dyn Progress,
 ) -> Result<Installed> {
-    // What an interrupted program has left may print, hold files open, and need memory.
+    // Leftovers of an interrupted program may print, hold files open, and need memory.
     board.restart(progress)?;
     let identity = board.identity()?;
     modules(board, job.needs, &identity)?;

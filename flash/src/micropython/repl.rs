@@ -70,7 +70,7 @@ pub enum Fault {
     NoRepl,
     /// It has the friendly REPL only.
     NoRawRepl,
-    /// What came as an answer to code is not one.
+    /// Something came in place of an answer to code.
     Garbled,
     /// The code has neither printed anything nor ended in time.
     Late,

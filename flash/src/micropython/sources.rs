@@ -53,7 +53,7 @@ pub struct Sources {
     pub needs: Vec<Need>,
     /// The id that the program gives, if it is a literal there.
     pub client_id: Option<String>,
-    /// What the user may not expect, one sentence each.
+    /// Notes of things that the user may not expect, one sentence each.
     pub notes: Vec<String>,
 }
 
@@ -111,7 +111,7 @@ impl Sources {
         let needs = needs(&files)?;
         let program = files.get(PROGRAM).map(|bytes| String::from_utf8_lossy(bytes));
         let client_id = program.and_then(|program| python::client_id(&program));
-        // What is imported by others is there before them, should it be interrupted.
+        // A module is there before those that import it, should it be interrupted.
         let mut files: Vec<_> =
             files.into_iter().map(|(name, bytes)| File { name, bytes }).collect();
         files.sort_by_key(|file| (!file.name.starts_with(PRIMITIVES), file.name == PROGRAM));

@@ -40,7 +40,7 @@ fn our_program_has_to_greet() {
 
 #[test]
 fn a_board_that_finds_no_program_has_failed() {
-    // What is written is whole, and what is there then is not.
+    // The image is whole, and its copy in the flash is not.
     let (board, regions) = (Board::with([]), sdk_image());
     let at = regions[0].bytes.iter().rposition(|byte| byte & 1 == 1).unwrap();
     board.wear_out(at, 1);

@@ -13,7 +13,7 @@ pub const MAX_HOST_NAME: usize = 32;
 pub fn host_name(id: &str) -> String<MAX_HOST_NAME> {
     let mut name = String::new();
     let mut gap = true;
-    // What does not fit is cut off.
+    // The rest is cut off.
     let _ = name.push_str("pblink");
     for c in id.chars() {
         if !c.is_ascii_alphanumeric() {

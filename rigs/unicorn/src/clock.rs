@@ -59,7 +59,7 @@ pub struct Clock {
     now: Frequencies,
     /// The length of a cycle of the core, in ticks.
     pub core: u64,
-    /// What the program did that the manual does not allow.
+    /// The first thing that the program did and the manual does not allow.
     pub fault: Option<String>,
 }
 

@@ -8,7 +8,7 @@ use pblink_lx106::esp8266::udp::Datagram;
 /// Where their answers come from.
 pub(crate) const NEIGHBOUR: ([u8; 4], u16) = ([192, 168, 0, 42], 5353);
 
-/// What comes of a question with this id, asked from this name as labels: messages, and after how many µs.
+/// Answers to a question with this id, asked from this name as labels: messages, and after how many µs.
 type Answers = Box<dyn FnMut(&Question) -> Vec<(u64, Vec<u8>)>>;
 
 /// A question that was heard.
@@ -43,7 +43,7 @@ pub struct Neighbours {
     /// Every question so far.
     pub heard: Vec<Question>,
     answers: Option<Answers>,
-    /// What they are going to say: when, to which port.
+    /// Answers that are on their way: when, to which port.
     coming: VecDeque<(u64, u16, Vec<u8>)>,
 }
 

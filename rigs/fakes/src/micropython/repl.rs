@@ -12,7 +12,7 @@ const INTERRUPTED: &[u8] =
 /// The code that a board takes before it has room for more.
 const WINDOW: usize = 128;
 
-/// What the board does.
+/// State of the board's prompt.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Mode {
     /// A program that was there before; for so many interrupts.

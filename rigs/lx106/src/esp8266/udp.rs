@@ -32,7 +32,7 @@ pub struct Datagram {
     pub address: [u8; 4],
     /// The port that it goes to.
     pub port: u16,
-    /// What it says.
+    /// Its bytes.
     pub bytes: Vec<u8>,
 }
 
@@ -47,7 +47,7 @@ pub(crate) struct Due {
 /// Sockets. What is public is the test's to take.
 #[derive(Default)]
 pub struct Udp {
-    /// What the chip has sent, oldest first.
+    /// Datagrams that the chip has sent, oldest first.
     pub sent: VecDeque<Datagram>,
     /// Structures, and the ports that they have.
     sockets: Vec<(u32, u16)>,

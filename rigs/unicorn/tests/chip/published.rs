@@ -62,7 +62,7 @@ fn lines_pass(pace: Pace, lines: usize) {
         seen >= lines && board.world().server.ledger.got.len() >= lines
     };
     board.run(done).unwrap_or_else(|failed| panic!("{pace:?}: {failed:?}"));
-    // What would come twice would come now.
+    // A line that comes twice would come now.
     let end = board.exchanges + 50;
     board.run(|board| board.exchanges >= end).unwrap_or_else(|failed| panic!("{failed:?}"));
     let wanted: Vec<String> = (0..lines).map(text).collect();
