@@ -5,6 +5,7 @@
 
 pub mod esp8266;
 mod esptool;
+mod line;
 pub mod micropython;
 mod pip;
 mod pty;

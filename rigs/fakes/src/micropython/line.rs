@@ -6,6 +6,7 @@ use std::time::Duration;
 use pblink_flash::esp8266::Port;
 
 use super::Board;
+use crate::line;
 
 /// A port to a board.
 #[derive(Debug)]
@@ -25,12 +26,7 @@ impl Port for Line {
         if chip.gone {
             return Err(io::ErrorKind::BrokenPipe.into());
         }
-        // Not all at once, as on a real line.
-        let count = chip.output.len().min(buffer.len()).min(61);
-        for (place, byte) in buffer.iter_mut().zip(chip.output.drain(..count)) {
-            *place = byte;
-        }
-        Ok(count)
+        Ok(line::piece(&mut chip.output, buffer))
     }
 
     fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
