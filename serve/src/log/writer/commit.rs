@@ -40,6 +40,8 @@ impl Writer {
                 let why = "the log's disk is full: lines wait at their boards until there is room";
                 self.status.held = Some(why.to_owned());
                 tracing::error!("{why}");
+                // Whoever gets an answer and looks sees that the disk is full.
+                self.publish();
                 let moved = self.give_back(&mut pending);
                 // Cursors and events can wait.
                 pending.since = Some(Instant::now());
