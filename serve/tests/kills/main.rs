@@ -92,7 +92,11 @@ fn server() {
                     let before = consumed(&log.status());
                     log.retain_now().await;
                     // As often as there is something to delete.
-                    log.wait_for(|status| consumed(status) > before).await;
+                    let status = log.wait_for(|status| consumed(status) > before).await;
+                    if consumed(&status) <= before {
+                        // The log has ended.
+                        return;
+                    }
                 }
             });
         }
