@@ -60,11 +60,15 @@ impl Said {
         self.more.notify_all();
     }
 
-    fn wait_for(&self, wanted: impl Fn(&[u8]) -> bool) {
+    /// Waits until it is as `wanted`. Returns false, and reports what it has said, if that does not come.
+    fn comes(&self, wanted: impl Fn(&[u8]) -> bool) -> bool {
         let text = self.text.lock().unwrap_or_else(PoisonError::into_inner);
         let waited = self.more.wait_timeout_while(text, LONGEST, |text| !wanted(text));
         let (text, time) = waited.unwrap_or_else(PoisonError::into_inner);
-        assert!(!time.timed_out(), "it has only said {:?}", String::from_utf8_lossy(&text));
+        if time.timed_out() {
+            eprintln!("it has only said {:?}", String::from_utf8_lossy(&text));
+        }
+        !time.timed_out()
     }
 }
 
@@ -123,7 +127,8 @@ impl Unix {
             }
         }));
         // An interrupt would end it before it has begun.
-        said.wait_for(|text| text.windows(STARTED.len()).any(|word| word == STARTED));
+        let begun = |text: &[u8]| text.windows(STARTED.len()).any(|word| word == STARTED);
+        assert!(said.comes(begun), "MicroPython does not start");
         Self { python: python.to_owned(), folder, child, pty, left, said }
     }
 
@@ -137,10 +142,10 @@ impl Unix {
         self.left.store(bytes, Ordering::Relaxed);
     }
 
-    /// Returns true if a person finds the prompt `>>> `.
+    /// Waits for the prompt `>>> `, which a person finds; the last bytes of it may still be on their way. Returns false if
+    /// it does not come.
     pub fn at_prompt(&self) -> bool {
-        let text = self.said.text.lock().unwrap_or_else(PoisonError::into_inner);
-        text.ends_with(b">>> ")
+        self.said.comes(|text| text.ends_with(b">>> "))
     }
 
     /// Ends it, and returns the files on its disk, each as a path and the SHA-256 of its content.
