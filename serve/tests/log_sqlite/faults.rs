@@ -194,6 +194,50 @@ fn after_a_failed_fsync_the_log_is_written_anew_before_anything_counts() {
 }
 
 #[test]
+fn a_disk_that_is_full_when_the_log_is_opened_anew_is_waited_for() {
+    let Some(faults) = with_faults("a_disk_that_is_full_when_the_log_is_opened_anew_is_waited_for")
+    else {
+        return;
+    };
+    for fault in ["full", "quota"] {
+        let folder = tempfile::tempdir().unwrap();
+        let mut log = Sqlite::open(folder.path()).unwrap();
+        log.commit(&lines(1..=5)).unwrap();
+        faults.set("fsync-once");
+        assert!(matches!(log.commit(&lines(6..=9)), Err(EngineError::Io { .. })));
+        faults.set(fault);
+        let full = log.reopen();
+        assert!(matches!(full, Err(EngineError::Full)), "{fault}: {full:?}");
+        // No call before there is room says anything else.
+        let full = log.commit(&lines(6..=9));
+        assert!(matches!(full, Err(EngineError::Full)), "{fault}: {full:?}");
+        let full = log.retain(Retention { before_ms: 0, max_bytes: u64::MAX }, 0);
+        assert!(matches!(full, Err(EngineError::Full)), "{fault}: {full:?}");
+        let full = log.backup(&folder.path().join("backup"));
+        assert!(matches!(full, Err(EngineError::Full)), "{fault}: {full:?}");
+        // Whoever reads meanwhile waits, and is not sent away.
+        let reader = log.reader();
+        let reads = std::thread::spawn(move || reader.lines(0, 10, 10, None));
+        faults.clear(fault);
+        log.commit(&lines(6..=9)).unwrap();
+        let (found, _) = reads.join().unwrap().unwrap();
+        assert!(found.len() >= 5, "{}", found.len());
+        assert_holds(folder.path(), &mut log, 9);
+    }
+
+    // Nor does a reader keep a server from ending.
+    let folder = tempfile::tempdir().unwrap();
+    let mut log = Sqlite::open(folder.path()).unwrap();
+    log.commit(&lines(1..=5)).unwrap();
+    faults.set("full");
+    assert!(matches!(log.reopen(), Err(EngineError::Full)));
+    let reader = log.reader();
+    let reads = std::thread::spawn(move || reader.lines(0, 10, 10, None));
+    drop(log);
+    assert!(reads.join().unwrap().is_err());
+}
+
+#[test]
 fn nothing_is_confirmed_by_a_disk_that_fails() {
     let Some(faults) = with_faults("nothing_is_confirmed_by_a_disk_that_fails") else { return };
     let folder = tempfile::tempdir().unwrap();

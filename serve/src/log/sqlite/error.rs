@@ -44,8 +44,8 @@ pub(super) fn from_sqlite(path: &Path, error: &Error) -> EngineError {
 /// Returns an error of SQLite while it wrote the file at `path`. With a quota, its own words do not say that there is
 /// no room.
 pub(super) fn from_writing(path: &Path, error: &Error) -> EngineError {
-    let failed = error.sqlite_error();
-    let failed = failed.is_some_and(|error| error.extended_code == ffi::SQLITE_IOERR_WRITE);
+    let failed = error.sqlite_error().map_or(ffi::SQLITE_OK, |error| error.extended_code);
+    let failed = matches!(failed, ffi::SQLITE_IOERR_WRITE | ffi::SQLITE_IOERR_SHMSIZE);
     // Nothing was stored then: the frame that makes a transaction count is the last to be written.
     match failed && probe::is_full_beside(path) {
         true => EngineError::Full,

@@ -45,6 +45,8 @@ const CACHE: i64 = -8192;
 pub struct Sqlite {
     /// `None` after it could not be opened anew.
     db: Option<Connection>,
+    /// True if that was for want of room: it is tried again.
+    waits_for_room: bool,
     folder: Folder,
     pool: Arc<Pool>,
     /// Offset of the next line.
@@ -59,6 +61,9 @@ impl Drop for Sqlite {
     fn drop(&mut self) {
         // Before the file is closed, which removes its write-ahead log.
         self.folder.end();
+        if self.db.is_none() {
+            self.pool.shut();
+        }
     }
 }
 
@@ -118,7 +123,16 @@ impl Sqlite {
                 // Without it the disk is full already, which `room` says.
                 folder.make_reserve();
                 let pool = Arc::new(Pool::new(path));
-                Ok(Self { db: Some(db), folder, pool, next, bytes, restored, wal_missing: false })
+                Ok(Self {
+                    db: Some(db),
+                    waits_for_room: false,
+                    folder,
+                    pool,
+                    next,
+                    bytes,
+                    restored,
+                    wal_missing: false,
+                })
             }
             Err(error) => Err((error, folder)),
         }
@@ -136,7 +150,11 @@ impl Sqlite {
         self.wal_missing
     }
 
+    /// Returns the log, which is opened anew first if there was no room for that.
     fn db(&mut self) -> Result<&mut Connection, EngineError> {
+        if self.waits_for_room {
+            self.reopen()?;
+        }
         let folder = &self.folder;
         self.db.as_mut().ok_or_else(|| not_open(&folder.log()))
     }
@@ -185,7 +203,7 @@ fn connect(path: &Path) -> Result<Connection, EngineError> {
         db.set_prepared_statement_cache_capacity(STATEMENTS);
         Ok((db, mode))
     };
-    let (db, mode) = open().map_err(|e| from_sqlite(path, &e))?;
+    let (db, mode) = open().map_err(|e| from_writing(path, &e))?;
     match mode.as_str() {
         "wal" => Ok(db),
         other => Err(EngineError::Io {
@@ -219,8 +237,11 @@ impl Engine for Sqlite {
     fn reopen(&mut self) -> Result<(), EngineError> {
         self.pool.close();
         let opened = self.open_anew();
+        self.waits_for_room = matches!(opened, Err(EngineError::Full));
         match &opened {
             Ok(()) => self.pool.open(),
+            // Readers need room, too, and wait for it.
+            Err(EngineError::Full) => {}
             Err(_) => self.pool.shut(),
         }
         opened
@@ -286,11 +307,11 @@ impl Sqlite {
             // What is in the write-ahead log is not trusted yet. An error changes nothing: it is opened anew below.
             let _ = db.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true);
         }
-        match self.rewrite_wal() {
-            Err(EngineError::Full) if self.folder.give_up_reserve() => self.rewrite_wal()?,
+        let open = || self.rewrite_wal().and_then(|()| connect(&path));
+        let db = match open() {
+            Err(EngineError::Full) if self.folder.give_up_reserve() => open()?,
             other => other?,
-        }
-        let db = connect(&path)?;
+        };
         let next = tables::next(&db).map_err(|e| from_sqlite(&path, &e))?;
         if next < self.next {
             let lost = format!("lines {next} to {} are gone", self.next - 1);

@@ -89,7 +89,10 @@ impl Writer {
             Err(EngineError::Full) => Ok(()),
             Err(error) => {
                 tracing::warn!("old lines were not deleted: {error}");
-                self.engine.reopen()
+                match self.engine.reopen() {
+                    Err(EngineError::Full) => Ok(()),
+                    other => other,
+                }
             }
         }
     }
