@@ -4,7 +4,7 @@ use std::io::{self, BufRead, BufReader, Read, Write};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
@@ -15,6 +15,9 @@ pub const LOAD: &str = "@load";
 
 /// The kernel's clock ticks for user programs: 100 a second on every Linux.
 const TICK: Duration = Duration::from_millis(10);
+
+/// Time that a reader with a pace may be late and still keep it.
+const SLACK: Duration = Duration::from_millis(20);
 
 /// A process, which ends when this is dropped.
 #[derive(Debug)]
@@ -46,16 +49,24 @@ impl Process {
         self
     }
 
-    /// Reads what it prints from now on, as fast as it can, and counts this byte in it.
-    pub fn count_bytes(&mut self, wanted: u8) -> Arc<AtomicU64> {
+    /// Reads what it prints from now on, and counts this byte in it. `pace`: so many of them a second, if it prints that
+    /// many; otherwise as fast as it can.
+    pub fn count_bytes(&mut self, wanted: u8, pace: Option<u32>) -> Arc<AtomicU64> {
         let count = Arc::new(AtomicU64::new(0));
         if let Some(mut stdout) = self.stdout.take() {
             let count = Arc::clone(&count);
             std::thread::spawn(move || {
                 let mut buffer = vec![0; 64 * 1024];
+                let mut due = Instant::now();
                 while let Ok(n @ 1..) = stdout.read(&mut buffer) {
                     let found = buffer[..n].iter().filter(|&&byte| byte == wanted).count();
                     count.fetch_add(found as u64, Ordering::Relaxed);
+                    if let Some(pace) = pace {
+                        // Time that passed without lines is not made up for.
+                        due = due.max(Instant::now() - SLACK)
+                            + Duration::from_secs(1) / pace * found as u32;
+                        std::thread::sleep(due.saturating_duration_since(Instant::now()));
+                    }
                 }
             });
         }

@@ -16,6 +16,9 @@ const PIPELINE: usize = 64;
 /// Connections that are made at a time.
 const AT_ONCE: usize = 16;
 
+/// Lines a second of a program that reads what a server prints, and does a little with each.
+const PACE: u32 = 200_000;
+
 /// A kind of work.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Workload {
@@ -27,6 +30,8 @@ pub enum Workload {
     Steady,
     /// As `Flood`, and the server prints all lines.
     Print,
+    /// As `Print`, to a program that takes [`PACE`] lines a second.
+    Paced,
     /// Lines to 100 clients, 64 in flight each.
     Down,
     /// Clients connect, and leave.
@@ -36,11 +41,12 @@ pub enum Workload {
 }
 
 impl Workload {
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::Flood,
         Self::Single,
         Self::Steady,
         Self::Print,
+        Self::Paced,
         Self::Down,
         Self::Accept,
         Self::Idle,
@@ -52,6 +58,7 @@ impl Workload {
             Self::Single => "single",
             Self::Steady => "steady",
             Self::Print => "print",
+            Self::Paced => "paced",
             Self::Down => "down",
             Self::Accept => "accept",
             Self::Idle => "idle",
@@ -60,10 +67,11 @@ impl Workload {
 
     /// Returns the servers that do it. The first is the one that the others are compared with.
     pub const fn contenders(self) -> &'static [Contender] {
-        use Contender::{Disk, Library, Memory, Mosquitto, Raw, Serve, ServeDisk};
+        use Contender::{Disk, Library, Memory, Mosquitto, Raw, Reader, Serve, ServeDisk};
         match self {
-            Self::Print => &[Raw, Serve, ServeDisk],
-            Self::Flood | Self::Single | Self::Steady => &[Raw, Library, Memory, Disk, Mosquitto],
+            Self::Print | Self::Paced => &[Raw, Serve, ServeDisk],
+            Self::Flood => &[Raw, Reader, Library, Memory, Disk, Mosquitto],
+            Self::Single | Self::Steady => &[Raw, Library, Memory, Disk, Mosquitto],
             Self::Accept => &[Raw, Library, Mosquitto],
             Self::Idle => &[Raw, Library, Memory, Mosquitto],
             Self::Down => &[Raw, Library],
@@ -73,7 +81,7 @@ impl Workload {
     fn shape(self, contender: Contender, clients: Option<usize>) -> Shape {
         let hundred = clients.unwrap_or(100);
         let (kind, clients, in_flight) = match self {
-            Self::Flood | Self::Print => (Kind::Send, hundred, PIPELINE),
+            Self::Flood | Self::Print | Self::Paced => (Kind::Send, hundred, PIPELINE),
             Self::Steady => (Kind::Steady, hundred, PIPELINE),
             Self::Single => (Kind::Send, 1, 1),
             Self::Down => (Kind::Answer, hundred, PIPELINE),
@@ -93,7 +101,7 @@ impl Workload {
         let shape = self.shape(contender, clients);
         let job = match self {
             Self::Down => Job::Write(PIPELINE),
-            Self::Print => Job::Print,
+            Self::Print | Self::Paced => Job::Print,
             _ => Job::Accept,
         };
         let sync = match (self, contender) {
@@ -103,7 +111,8 @@ impl Workload {
         let Some(mut server) = Server::start(contender, job)? else { return Ok(None) };
         let figures = match self {
             Self::Idle => idle(&server, shape, time)?,
-            Self::Print => print(&mut server, shape, time)?,
+            Self::Print => print(&mut server, shape, time, None)?,
+            Self::Paced => print(&mut server, shape, time, Some(PACE))?,
             _ => {
                 let mut load = Load::start(shape, server.address)?;
                 // To find a rhythm.
@@ -174,9 +183,15 @@ fn traffic(workload: Workload, work: &Work) -> Vec<Figure> {
 
 /// Lines that are printed, as far as their reader has them. `ahead`: lines that were printed and not acknowledged, at
 /// the end; more than are in flight would be lines that were printed twice.
-fn print(server: &mut Server, shape: Shape, time: Duration) -> io::Result<Vec<Figure>> {
+/// `pace`: lines a second that the reader takes.
+fn print(
+    server: &mut Server,
+    shape: Shape,
+    time: Duration,
+    pace: Option<u32>,
+) -> io::Result<Vec<Figure>> {
     // Which each line of the clients has once, and nothing else that is printed.
-    let printed = server.process.count_bytes(b'[');
+    let printed = server.process.count_bytes(b'[', pace);
     let mut load = Load::start(shape, server.address)?;
     // The first line of each client is not counted as one of those in flight.
     let first = shape.clients as u64;

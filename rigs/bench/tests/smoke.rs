@@ -16,8 +16,9 @@ fn every_workload_counts_something_and_writes_json() {
     let report = std::fs::read_to_string(path).unwrap();
     let report: serde_json::Value = serde_json::from_str(&report).unwrap();
     let results = report["results"].as_array().unwrap();
-    for workload in ["flood", "single", "down", "accept", "idle"] {
-        for server in ["raw", "library"] {
+    let all = ["flood", "single", "down", "accept", "idle"].map(|w| (w, &["raw", "library"][..]));
+    for (workload, servers) in all.into_iter().chain([("flood", &["reader"][..])]) {
+        for &server in servers {
             let found = results.iter().find(|r| r["workload"] == workload && r["server"] == server);
             let figures =
                 found.expect("each server does each workload")["figures"].as_array().unwrap();

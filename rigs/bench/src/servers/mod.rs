@@ -5,6 +5,7 @@ mod log;
 mod mosquitto;
 mod pblink;
 mod raw;
+mod reader;
 
 use std::io::{self, BufRead};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -55,6 +56,8 @@ impl Work {
 pub enum Contender {
     /// The simplest thing on bare tokio sockets.
     Raw,
+    /// What one writes by hand, with tokio's own reader of lines.
+    Reader,
     /// `pblink-server`, with an application that reads and accepts.
     Library,
     /// `pblink serve` with its log in memory and no consumer.
@@ -73,6 +76,7 @@ impl Contender {
     pub const fn name(self) -> &'static str {
         match self {
             Self::Raw => "raw",
+            Self::Reader => "reader",
             Self::Library => "library",
             Self::Memory => "memory",
             Self::Disk => "disk",
@@ -144,6 +148,7 @@ pub fn main(args: &[String]) -> io::Result<()> {
         });
         match name.as_str() {
             "raw" => raw::run(work, end).await,
+            "reader" => reader::run(end).await,
             "library" => library::run(work.writes(), end).await,
             "memory" => log::run(None, end).await,
             "disk" => log::run(Some(tempfile::tempdir()?), end).await,
