@@ -2,8 +2,9 @@
 
 mod monitor_fixture;
 
-use std::io::{BufRead, BufReader};
-use std::process::{Command, Stdio};
+use std::io::{BufRead, BufReader, Lines};
+use std::process::{Child, ChildStdout, Command, Stdio};
+use std::sync::Arc;
 
 use monitor_fixture::Fake;
 use pblink_serve::control::ControlServer;
@@ -34,17 +35,30 @@ async fn without_a_server_it_fails_with_code_4_and_says_what_to_do() {
     assert!(output.stdout.is_empty(), "stdout is for results");
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn it_prints_events_as_they_happen_and_ends_when_nobody_reads() {
-    let _turn = ONE_AT_A_TIME.lock().await;
+/// Follows a server with one event, as JSON.
+async fn follow(
+    arguments: &[&str],
+) -> (Arc<Fake>, ControlServer, Child, Lines<BufReader<ChildStdout>>) {
     let fake = Fake::new(1, 100);
     fake.note("history");
     let address = "127.0.0.1:0".parse().unwrap();
     let server = ControlServer::bind(address, fake.clone()).await.unwrap();
     let url = server.address().to_string();
-    let mut child = monitor(&["--json", "--connect", &url]).stdout(Stdio::piped()).spawn().unwrap();
-    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
-    let mut next = || -> Event { serde_json::from_str(&lines.next().unwrap().unwrap()).unwrap() };
+    let arguments = [&["--json", "--connect", &url], arguments].concat();
+    let mut child = monitor(&arguments).stdout(Stdio::piped()).spawn().unwrap();
+    let lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    (fake, server, child, lines)
+}
+
+fn next(lines: &mut Lines<BufReader<ChildStdout>>) -> Event {
+    serde_json::from_str(&lines.next().unwrap().unwrap()).unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn it_prints_events_as_they_happen_and_ends_when_nobody_reads() {
+    let _turn = ONE_AT_A_TIME.lock().await;
+    let (fake, _server, child, mut lines) = follow(&[]).await;
+    let mut next = || next(&mut lines);
     assert_eq!(next().kind, monitor_fixture::note("history"));
     fake.note("live");
     assert_eq!(next().seq, 2);
@@ -112,15 +126,8 @@ async fn a_selection_of_what_was_is_printed_and_then_it_ends() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_was_goes_over_into_what_happens_without_a_gap_and_only_what_is_wanted() {
     let _turn = ONE_AT_A_TIME.lock().await;
-    let fake = Fake::new(1, 100);
-    fake.note("history");
-    let address = "127.0.0.1:0".parse().unwrap();
-    let server = ControlServer::bind(address, fake.clone()).await.unwrap();
-    let url = server.address().to_string();
-    let arguments = ["--json", "--since", "1h", "--event", "note", "--connect", &url];
-    let mut child = monitor(&arguments).stdout(Stdio::piped()).spawn().unwrap();
-    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
-    let mut next = || -> Event { serde_json::from_str(&lines.next().unwrap().unwrap()).unwrap() };
+    let (fake, _server, mut child, mut lines) = follow(&["--since", "1h", "--event", "note"]).await;
+    let mut next = || next(&mut lines);
     assert_eq!(next().kind, monitor_fixture::note("history"));
     fake.history.record(pblink_server::EventKind::Stopped);
     fake.note("live");

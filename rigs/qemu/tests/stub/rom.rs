@@ -52,7 +52,10 @@ pub fn start(bench: &Path, stub: Stub) -> (Core, Host) {
         // It ends with the core, or with the test.
         if let Err(error) = rom.serve(&pipes[0], &pipes[1]) {
             rom.board.with(|board| {
-                board.crash.get_or_insert_with(|| format!("the core has gone: {error}"));
+                // A stub that has ended its work takes the core with it.
+                if board.end.is_none() {
+                    board.crash.get_or_insert_with(|| format!("the core has gone: {error}"));
+                }
             });
         }
     });
