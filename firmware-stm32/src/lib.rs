@@ -63,6 +63,7 @@ mod link;
 mod runner;
 
 #[cfg(feature = "pyboard")]
+#[path = "board/pyboard.rs"]
 pub mod pyboard;
 #[cfg(feature = "stm32f405")]
 pub mod stm32;
