@@ -4,17 +4,36 @@ use std::env;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use pblink_image::map::{ALL, Map, MemoryX, PYBOARD};
+
 fn main() {
     println!("cargo:rerun-if-changed=build.rs");
     settings();
     if env::var("CARGO_CFG_TARGET_OS").as_deref() == Ok("none") {
         let out = PathBuf::from(env::var_os("OUT_DIR").expect("cargo sets it"));
-        let memory = pblink_image::map::MemoryX.to_string();
+        let memory = MemoryX(map()).to_string();
         fs::write(out.join("memory.x"), memory).expect("cargo's folder can be written to");
         println!("cargo:rustc-link-search={}", out.display());
         println!("cargo:rustc-link-arg-bins=-Tlink.x");
         // Sections need not begin at pages of 64 KB.
         println!("cargo:rustc-link-arg-bins=--nmagic");
+    }
+}
+
+/// Returns the memory of the board whose feature is on; without any, that of the Pyboard, whose chip is the emulator's.
+fn map() -> &'static Map {
+    let has = |name: &str| {
+        let name = name.to_uppercase().replace('-', "_");
+        env::var_os(format!("CARGO_FEATURE_{name}")).is_some()
+    };
+    let maps: Vec<_> = ALL.into_iter().filter(|map| has(map.board)).collect();
+    match maps[..] {
+        [] if has("board") => {
+            panic!("name the board by its feature, for example `--features pyboard`")
+        }
+        [] => &PYBOARD,
+        [map] => map,
+        _ => panic!("a program is for one board: give only one of its features"),
     }
 }
 

@@ -1,54 +1,63 @@
 #!/bin/sh
-# Builds the firmware of the STM32 and prints its sizes: ./build.sh [check] [release|examples|emulator|vectors]
+# Builds the firmware of the STM32 and prints its sizes: ./build.sh [check] [release|examples|emulator|vectors] [KIND]
 #
-#   release   the images for the Pyboard: demo and echo (default). Fails if one needs more than 64 KB of
+#   release   the images for a board: demo and echo (default). Fails if one needs more than 64 KB of
 #             flash or 16 KB of static RAM
 #   examples  the programs of examples/pyboard/
 #   emulator  the tests' program, for QEMU's STM32F405
 #   vectors   the program that answers the tests' questions, for the same
 #   check     in front of one of these: only whether the tools are there
 #
-# ELF files in target/thumbv7em-none-eabihf/release/, each with the name of its program.
+#   KIND      the board of release and examples: pyboard (default), black-pill, nucleo-f446; or all
 #
-# Example:   firmware-stm32/build.sh release
+# ELF files in target/thumbv7em-none-eabihf/release/, each with the name of its program; those for other boards than
+# the Pyboard in target/KIND/thumbv7em-none-eabihf/release/.
+#
+# Example:   firmware-stm32/build.sh release black-pill
 #
 # Exit status: 0 built, 3 a tool is missing (it is named with the line that installs it), else what failed.
 #
 # Uses rustup's target if it is there, else Debian's compiler and linker. Stack is what remains of RAM.
 set -eu
 cd "$(dirname "$0")"
+usage() { sed -n '2,22s/^# \{0,1\}//p' build.sh >&2; exit 2; }
 target=thumbv7em-none-eabihf
 flash_limit=$((64 * 1024))
 ram_limit=$((16 * 1024))
 check=
 [ "${1:-}" != check ] || { check=1; shift; }
 what=${1:-release}
+kinds=${2:-pyboard}
 case $what in
-release) names="demo echo" feature=pyboard ;;
-examples) names=sensor feature=pyboard ;;
-emulator | vectors) names=$what feature=emulator ;;
-*) sed -n '2,19s/^# \{0,1\}//p' build.sh >&2; exit 2 ;;
+release) names="demo echo" ;;
+examples) names=sensor ;;
+emulator | vectors) names=$what kinds=emulator ;;
+*) usage ;;
 esac
-features="--features $feature"
-for name in $names; do features="$features --bin $name"; done
+case $kinds in
+all) kinds="black-pill nucleo-f446 pyboard" ;;
+pyboard | black-pill | nucleo-f446 | emulator) ;;
+*) usage ;;
+esac
+programs=
+for name in $names; do programs="$programs --bin $name"; done
 
 has() { command -v "$1" >/dev/null 2>&1; }
 
 if has rustup && rustup target list --installed 2>/dev/null | grep -qx "$target"; then
     [ -z "$check" ] || exit 0
     echo "compiler: rustup, $(rustc --version)" >&2
-    # shellcheck disable=SC2086
-    cargo build --locked --release $features --target "$target"
+    build() { cargo build "$@"; }
 elif [ -x /usr/bin/cargo ] && [ -d "$(/usr/bin/rustc --print sysroot 2>/dev/null)/lib/rustlib/src/rust/library" ] \
     && has arm-none-eabi-ld; then
     [ -z "$check" ] || exit 0
     echo "compiler: Debian, $(/usr/bin/rustc --version)" >&2
     # `core` is built too. Only a nightly compiler does that; RUSTC_BOOTSTRAP lets this one do it.
-    # shellcheck disable=SC2086
-    RUSTC_BOOTSTRAP=1 RUSTC=/usr/bin/rustc /usr/bin/cargo build --locked --release $features --target "$target" \
-        -Zbuild-std=core,alloc \
-        --config "target.$target.linker='arm-none-eabi-ld'" \
-        --config "target.$target.rustflags=['-C', 'linker-flavor=ld']"
+    build() {
+        RUSTC_BOOTSTRAP=1 RUSTC=/usr/bin/rustc /usr/bin/cargo build "$@" -Zbuild-std=core,alloc \
+            --config "target.$target.linker='arm-none-eabi-ld'" \
+            --config "target.$target.rustflags=['-C', 'linker-flavor=ld']"
+    }
 else
     cat >&2 <<EOF
 missing: a Rust compiler for $target
@@ -73,14 +82,24 @@ sizes() {
                 if (word[at + 2] >= 536870912 && word[at + 2] < 537001984) ram += word[at + 5]
                 if (word[at + 3] < 536870912) flash += word[at + 4]
             }
-            printf "%-8s flash %6d bytes of at most %d, static RAM %6d bytes of at most %d\n", name, flash, fl, ram, rl
+            printf "%-18s flash %6d bytes of at most %d, static RAM %6d bytes of at most %d\n", name, flash, fl, ram, rl
             exit !(flash > 0 && flash <= fl && ram > 0 && ram <= rl)
         }'
 }
 
-for name in $names; do
-    if ! sizes "target/$target/release/$name" "$name" && [ "$what" = release ]; then
-        echo "build.sh: $name is too large: see what grew with 'arm-none-eabi-nm --size-sort'" >&2
-        exit 1
-    fi
+for kind in $kinds; do
+    folder=target
+    case $kind in pyboard | emulator) ;; *) folder=target/$kind ;; esac
+    # The programs have a folder for each kind; what they are made of is built once.
+    # shellcheck disable=SC2086
+    build --locked --release --features "$kind" $programs --target "$target" \
+        --target-dir "$folder" --config "build.build-dir='target'"
+    for name in $names; do
+        label=$name
+        [ "$folder" = target ] || label="$name ($kind)"
+        if ! sizes "$folder/$target/release/$name" "$label" && [ "$what" = release ]; then
+            echo "build.sh: $name is too large: see what grew with 'arm-none-eabi-nm --size-sort'" >&2
+            exit 1
+        fi
+    done
 done

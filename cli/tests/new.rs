@@ -94,7 +94,10 @@ fn the_files_are_there_and_have_the_name_in_them() {
     assert_eq!(read(app.join("pblink.toml")), read(source.join("templates/pblink.toml")));
     // The same chip as the firmware's, whose build.rs does more.
     let theirs = |file| read(source.join("firmware-stm32").join(file));
-    assert_eq!(read(app.join("memory.x")), pblink_image::map::MemoryX.to_string());
+    assert_eq!(
+        read(app.join("memory.x")),
+        pblink_image::map::MemoryX(&pblink_image::map::PYBOARD).to_string()
+    );
     let build = theirs("build.rs");
     // The firmware makes its `memory.x` where the application has a file.
     let shared = |line: &&str| line.starts_with("    ") && !line.contains("memory.x");

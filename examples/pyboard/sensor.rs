@@ -14,7 +14,7 @@ use core::fmt::Write;
 use embassy_executor::Spawner;
 use embassy_futures::select::{Either, select};
 use embassy_time::{Duration, Ticker};
-use pblink_stm32::pyboard::{Board, Bus};
+use pblink_stm32::board::{Board, Bus};
 use pblink_stm32::stm32::console::Console;
 use pblink_stm32::stm32::watchdog::Independent;
 use pblink_stm32::stm32::wires::AckSynReset;

@@ -14,8 +14,8 @@
 //! | this one | the link: [`Handle`], [`Runner`], [`Hooks`], [`Status`] |
 //! | [`hardware`] | what the link needs of a chip: [`SlaveBus`](hardware::SlaveBus), [`Wires`](hardware::Wires), [`Watchdog`](hardware::Watchdog) |
 //! | [`settings`] | what stands in a flash sector of its own: configuration and log level |
-//! | `stm32` | the drivers for the STM32F405 (feature `stm32f405`) |
-//! | `pyboard` | pins and peripherals of the Pyboard v1.x (feature `pyboard`) |
+//! | `stm32` | the drivers for the STM32F405, F411 and F446 (features `stm32f405`, `stm32f411`, `stm32f446`) |
+//! | `board` | pins and peripherals of the Pyboard v1.x, the Black Pill or the Nucleo-F446RE (features `pyboard`, `black-pill`, `nucleo-f446`) |
 //! | `emulator` | QEMU's STM32F405 as a board, for tests (feature `emulator`) |
 //!
 //! Without features the crate builds for the host, where its tests run. There is no allocation, and no
@@ -62,10 +62,9 @@ mod hooks;
 mod link;
 mod runner;
 
-#[cfg(feature = "pyboard")]
-#[path = "board/pyboard.rs"]
-pub mod pyboard;
-#[cfg(feature = "stm32f405")]
+#[cfg(feature = "board")]
+pub mod board;
+#[cfg(feature = "stm32")]
 pub mod stm32;
 
 pub use hooks::{Hooks, Silent};
@@ -79,8 +78,20 @@ pub use pblink_protocol::delivery::Delivery;
 pub use pblink_protocol::report::Report;
 pub use runner::{Link, Options, Runner, new};
 
-/// Puts the program's name and version where tools find them: `pblink doctor` then reports which program a
-/// board runs. Once per program, at the top level; the linker script must have a section for it, as
+/// The kind of board that programs are built for, as `board.kind` in `pblink.toml`.
+#[doc(hidden)]
+pub const KIND: &str = if cfg!(feature = "pyboard") {
+    "pyboard"
+} else if cfg!(feature = "black-pill") {
+    "black-pill"
+} else if cfg!(feature = "nucleo-f446") {
+    "nucleo-f446"
+} else {
+    "other"
+};
+
+/// Puts the program's name, its version and its kind of board where tools find them: `pblink doctor` then reports which
+/// program a board runs, and `pblink flash` puts it onto no other kind of board. Once per program, at the top level; the linker script must have a section for it, as
 /// `pblink_image::map::MemoryX` does. Without arguments it takes those of the cargo package.
 ///
 /// ```
@@ -98,7 +109,7 @@ macro_rules! identity {
             #[used]
             #[cfg_attr(target_os = "none", unsafe(link_section = ".pblink_identity"))]
             static IDENTITY: [u8; $crate::__identity::SIZE] =
-                $crate::__identity::bytes($name, $version);
+                $crate::__identity::bytes($name, $version, $crate::KIND);
         };
     };
 }

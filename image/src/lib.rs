@@ -2,7 +2,7 @@
 //!
 //! | module | contents | used by |
 //! |---|---|---|
-//! | [`map`] | the STM32's memory: sectors, program, settings; `memory.x` for the linker | STM32, tools |
+//! | [`map`] | the STM32s' memory, of each kind of board: sectors, program, settings; `memory.x` for the linker | STM32, tools |
 //! | [`settings`] | what the STM32 keeps in a sector of its own: configuration and log level | STM32, tools |
 //! | [`identity`] | the name and version of a program, where tools find them | STM32, tools |
 //! | `esp8266`, `stm32` | images, from the linker's ELF file (feature `make`) | tools |

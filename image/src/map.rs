@@ -1,7 +1,16 @@
-//! The memory of the STM32F405RG, and where program and settings lie in it (RM0090 §2.3 and table 5).
+//! The memories of the STM32s that programs of ours run on, and where program and settings lie in them.
 //!
 //! All that need an address take it from here: the firmware, the tools, the fakes of the tests, and
-//! the linker, by way of [`MemoryX`].
+//! the linker, by way of [`MemoryX`]. There is a [`Map`] for each kind of board.
+//!
+//! | kind | chip | flash | program | settings |
+//! |---|---|---|---|---|
+//! | [`PYBOARD`] | STM32F405RG | 1024 KB | sectors 0 to 10, 896 KB | sector 11 |
+//! | [`BLACK_PILL`] | STM32F411CE | 512 KB | sectors 0 to 5, 256 KB | sector 7 |
+//! | [`NUCLEO_F446`] | STM32F446RE | 512 KB | sectors 0 to 5, 256 KB | sector 7 |
+//!
+//! The smaller chips leave the sector below that of the settings free, for keys of a link to come: a program
+//! that fits today will fit then.
 
 use core::fmt;
 
@@ -21,59 +30,153 @@ impl Area {
     }
 }
 
-/// All of the flash.
-pub const FLASH: Area = Area { start: 0x0800_0000, size: 1 << 20 };
+/// The address of the flash, and so of every program: the chips start with the vector table there (RM0090 §2.4, boot
+/// from main flash).
+pub const START: u32 = 0x0800_0000;
 
-/// The RAM for data and stack: 112 + 16 KB in one piece, without the 64 KB of CCM.
-pub const RAM: Area = Area { start: 0x2000_0000, size: 128 << 10 };
+/// The RAM for data and stack, in one piece. The STM32F405 has 112 + 16 KB, and 64 KB of CCM that is not used; the
+/// STM32F411CE 128 KB (RM0383 §2.3); the STM32F446RE 112 + 16 KB (RM0390 §2.2).
+const RAM: Area = Area { start: 0x2000_0000, size: 128 << 10 };
 
-/// The sectors of the flash, in the order of their addresses: each can only be erased as a whole.
-pub const SECTORS: [Area; 12] = {
-    // Number and size of the sectors of one kind.
-    let kinds: [(usize, u32); 3] = [(4, 16 << 10), (1, 64 << 10), (7, 128 << 10)];
-    let mut sectors = [Area { start: 0, size: 0 }; 12];
-    let (mut start, mut number, mut kind) = (FLASH.start, 0, 0);
-    while kind < kinds.len() {
-        let (count, size) = kinds[kind];
-        let end = number + count;
-        while number < end {
-            sectors[number] = Area { start, size };
-            start += size;
-            number += 1;
-        }
-        kind += 1;
+/// The memory of a kind of board.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Map {
+    /// Name of the kind, as in `board.kind` of `pblink.toml`.
+    pub board: &'static str,
+    /// Name of the board, for people.
+    pub title: &'static str,
+    /// Name of the chip.
+    pub chip: &'static str,
+    /// Name of the chip with its package, as debug probes want it.
+    pub part: &'static str,
+    /// Device numbers that the chip may have in DBGMCU_IDCODE, bits 0 to 11.
+    pub devices: &'static [u32],
+    /// Chapter of the manual that has this map.
+    pub manual: &'static str,
+    /// The sectors of the flash, in the order of their addresses: each can only be erased as a whole.
+    pub sectors: &'static [Area],
+    /// The RAM for data and stack.
+    pub ram: Area,
+    /// The number of sectors that a program may use, from the first on.
+    program_sectors: usize,
+}
+
+/// Returns the sectors of a chip: 4 of 16 KB, 1 of 64 KB, the others of 128 KB.
+const fn sectors<const N: usize>() -> [Area; N] {
+    let mut sectors = [Area { start: 0, size: 0 }; N];
+    let (mut start, mut number) = (START, 0);
+    while number < N {
+        let size = match number {
+            0..4 => 16 << 10,
+            4 => 64 << 10,
+            _ => 128 << 10,
+        };
+        sectors[number] = Area { start, size };
+        start += size;
+        number += 1;
     }
-    assert!(start == FLASH.end());
     sectors
+}
+
+/// RM0090, table 5.
+static MEGABYTE: [Area; 12] = sectors();
+/// RM0383, table 4; RM0390, table 4.
+static HALF_MEGABYTE: [Area; 8] = sectors();
+
+/// The Pyboard v1.x.
+pub static PYBOARD: Map = Map {
+    board: "pyboard",
+    title: "Pyboard v1.x",
+    chip: "STM32F405RG",
+    part: "STM32F405RGTx",
+    // The STM32F405/407/415/417; their revision A says 0x411 (errata ES0182, "MCU device ID is incorrect").
+    devices: &[0x413, 0x411],
+    manual: "RM0090 §2.3",
+    sectors: &MEGABYTE,
+    ram: RAM,
+    program_sectors: 11,
 };
 
-/// The number of the settings' sector.
-pub const SETTINGS_SECTOR: usize = SECTORS.len() - 1;
+/// The Black Pill of WeAct, and others like it.
+pub static BLACK_PILL: Map = Map {
+    board: "black-pill",
+    title: "Black Pill",
+    chip: "STM32F411CE",
+    part: "STM32F411CEUx",
+    // RM0383 §23.6.1.
+    devices: &[0x431],
+    manual: "RM0383 §2.3",
+    sectors: &HALF_MEGABYTE,
+    ram: RAM,
+    program_sectors: 6,
+};
 
-/// The sector of the settings: new firmware keeps it, and new settings keep the firmware.
-pub const SETTINGS: Area = SECTORS[SETTINGS_SECTOR];
+/// The Nucleo-F446RE of ST.
+pub static NUCLEO_F446: Map = Map {
+    board: "nucleo-f446",
+    title: "Nucleo-F446RE",
+    chip: "STM32F446RE",
+    part: "STM32F446RETx",
+    // RM0390 §33.6.1.
+    devices: &[0x421],
+    manual: "RM0390 §2.2",
+    sectors: &HALF_MEGABYTE,
+    ram: RAM,
+    program_sectors: 6,
+};
 
-/// The flash that a program may use. The chip starts with the vector table at its beginning (RM0090
-/// §2.4, boot from main flash).
-pub const PROGRAM: Area = Area { start: FLASH.start, size: SETTINGS.start - FLASH.start };
+/// The maps of all kinds.
+pub static ALL: [&Map; 3] = [&PYBOARD, &BLACK_PILL, &NUCLEO_F446];
 
-const _: () = assert!(crate::settings::MAX_SIZE <= SETTINGS.size as usize);
+impl Map {
+    /// Returns the map of a kind of board, by the name that `pblink.toml` has for it.
+    pub fn named(board: &str) -> Option<&'static Self> {
+        ALL.into_iter().find(|map| map.board == board)
+    }
+
+    /// Returns all of the flash.
+    pub const fn flash(&self) -> Area {
+        self.area(self.sectors.len())
+    }
+
+    /// Returns the flash that a program may use.
+    pub const fn program(&self) -> Area {
+        self.area(self.program_sectors)
+    }
+
+    /// Returns the number of the settings' sector: the last one.
+    pub const fn settings_sector(&self) -> usize {
+        self.sectors.len() - 1
+    }
+
+    /// Returns the sector of the settings: new firmware keeps it, and new settings keep the firmware.
+    pub const fn settings(&self) -> Area {
+        self.sectors[self.settings_sector()]
+    }
+
+    /// Returns the first sectors, this many of them.
+    const fn area(&self, sectors: usize) -> Area {
+        let last = self.sectors[sectors - 1];
+        Area { start: START, size: last.end() - START }
+    }
+}
 
 /// The linker script `memory.x` that `cortex-m-rt` includes, as [`Display`](fmt::Display).
-#[derive(Debug, Clone, Copy, Default)]
-pub struct MemoryX;
+#[derive(Debug, Clone, Copy)]
+pub struct MemoryX(pub &'static Map);
 
 impl fmt::Display for MemoryX {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let map = self.0;
         let kb = |area: Area| area.size >> 10;
         write!(
             f,
             "\
-/* STM32F405RG (RM0090 §2.3): {flash} KB of flash, of which the last sector ({number}, {sector} KB at {settings:#010x})
-   holds the settings, and 112 + 16 KB of RAM in one piece. The 64 KB of CCM are not used. */
+/* {title}: {chip} ({manual}), {flash} KB of flash, of which the last sector ({number}, {sector} KB at {settings:#010x})
+   holds the settings, and {ram_length} KB of RAM in one piece. */
 MEMORY
 {{
-  FLASH : ORIGIN = {program:#010x}, LENGTH = {length}K
+  FLASH : ORIGIN = {START:#010x}, LENGTH = {length}K
   RAM   : ORIGIN = {ram:#010x}, LENGTH = {ram_length}K
 }}
 
@@ -84,14 +187,16 @@ SECTIONS
 }} INSERT AFTER .vector_table;
 _stext = ADDR(.pblink_identity) + SIZEOF(.pblink_identity);
 ",
-            flash = kb(FLASH),
-            number = SETTINGS_SECTOR,
-            sector = kb(SETTINGS),
-            settings = SETTINGS.start,
-            program = PROGRAM.start,
-            length = kb(PROGRAM),
-            ram = RAM.start,
-            ram_length = kb(RAM),
+            title = map.title,
+            chip = map.chip,
+            manual = map.manual,
+            flash = kb(map.flash()),
+            number = map.settings_sector(),
+            sector = kb(map.settings()),
+            settings = map.settings().start,
+            length = kb(map.program()),
+            ram = map.ram.start,
+            ram_length = kb(map.ram),
         )
     }
 }
@@ -119,22 +224,58 @@ mod tests {
             (0x080c_0000, 0x2_0000),
             (0x080e_0000, 0x2_0000),
         ];
-        assert_eq!(SECTORS.map(|sector| (sector.start, sector.size)), table);
-        assert_eq!((SETTINGS.start, SETTINGS.end()), (0x080e_0000, 0x0810_0000));
-        assert_eq!((PROGRAM.start, PROGRAM.size), (0x0800_0000, 896 << 10));
+        assert_eq!(MEGABYTE.map(|sector| (sector.start, sector.size)), table);
+        assert_eq!(HALF_MEGABYTE[..], MEGABYTE[..8]);
+        assert_eq!(
+            (PYBOARD.settings().start, PYBOARD.settings().end()),
+            (0x080e_0000, 0x0810_0000)
+        );
+        assert_eq!((PYBOARD.program().start, PYBOARD.program().size), (0x0800_0000, 896 << 10));
+        assert_eq!(PYBOARD.flash().size, 1 << 20);
+        for map in [&BLACK_PILL, &NUCLEO_F446] {
+            assert_eq!((map.settings().start, map.settings().end()), (0x0806_0000, 0x0808_0000));
+            assert_eq!((map.program().size, map.flash().size), (256 << 10, 512 << 10));
+        }
+    }
+
+    #[test]
+    fn maps_have_names_and_chips_of_their_own() {
+        for map in ALL {
+            assert_eq!(Map::named(map.board), Some(map));
+            assert!(map.part.starts_with(map.chip));
+            assert!(map.program().end() <= map.settings().start);
+            assert!(crate::settings::MAX_SIZE <= map.settings().size as usize);
+            // An STM32F405 of revision A has the number of the STM32F2: no map here has that one.
+            let others = ALL.into_iter().filter(|other| *other != map);
+            assert!(
+                others
+                    .into_iter()
+                    .all(|other| map.devices.iter().all(|id| !other.devices.contains(id)))
+            );
+        }
+        assert_eq!(Map::named("toaster"), None);
     }
 
     #[test]
     fn the_linker_script_has_these_addresses() {
-        let text = MemoryX.to_string();
-        for line in [
-            "/* STM32F405RG (RM0090 §2.3): 1024 KB of flash, of which the last sector (11, 128 KB at 0x080e0000)",
-            "  FLASH : ORIGIN = 0x08000000, LENGTH = 896K",
-            "  RAM   : ORIGIN = 0x20000000, LENGTH = 128K",
-            "  .pblink_identity : { KEEP(*(.pblink_identity)); . = ALIGN(4); } > FLASH",
-            "} INSERT AFTER .vector_table;",
+        let identity = "  .pblink_identity : { KEEP(*(.pblink_identity)); . = ALIGN(4); } > FLASH";
+        let ram = "  RAM   : ORIGIN = 0x20000000, LENGTH = 128K";
+        for (map, head, flash) in [
+            (
+                &PYBOARD,
+                "/* Pyboard v1.x: STM32F405RG (RM0090 §2.3), 1024 KB of flash, of which the last sector (11, 128 KB at 0x080e0000)",
+                "  FLASH : ORIGIN = 0x08000000, LENGTH = 896K",
+            ),
+            (
+                &BLACK_PILL,
+                "/* Black Pill: STM32F411CE (RM0383 §2.3), 512 KB of flash, of which the last sector (7, 128 KB at 0x08060000)",
+                "  FLASH : ORIGIN = 0x08000000, LENGTH = 256K",
+            ),
         ] {
-            assert!(text.lines().any(|found| found == line), "{line}\n{text}");
+            let text = MemoryX(map).to_string();
+            for line in [head, flash, ram, identity, "} INSERT AFTER .vector_table;"] {
+                assert!(text.lines().any(|found| found == line), "{line}\n{text}");
+            }
         }
     }
 }

@@ -4,7 +4,7 @@ use object::read::elf::{ElfFile32, ProgramHeader};
 use object::{Endianness, elf};
 use serde::{Deserialize, Serialize};
 
-use crate::map;
+use crate::map::Map;
 
 /// The part of its board's memories that a program takes.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -34,12 +34,6 @@ type Range = (&'static str, std::ops::Range<u32>, u32);
 
 const FLASH: &str = "flash";
 
-/// The last sector of the flash is for the settings.
-const STM32: [Range; 2] = [
-    (FLASH, map::FLASH.start..map::FLASH.end(), map::PROGRAM.size),
-    ("RAM", map::RAM.start..map::RAM.end(), map::RAM.size),
-];
-
 /// As in the SDK's `eagle.app.v6.ld`.
 const ESP8266: [Range; 3] = [
     (FLASH, 0x4020_0000..0x4030_0000, 0x5_c000),
@@ -48,12 +42,17 @@ const ESP8266: [Range; 3] = [
 ];
 
 impl Sizes {
-    /// Of a program for the STM32.
+    /// Of a program for the STM32 of this kind of board.
     ///
     /// # Errors
     /// In words: the file is no 32-bit ELF file.
-    pub fn of_stm32(program: &str, file: &[u8]) -> Result<Self, String> {
-        Self::of("stm32", program, file, &STM32)
+    pub fn of_stm32(map: &Map, program: &str, file: &[u8]) -> Result<Self, String> {
+        let flash = map.flash();
+        let ranges = [
+            (FLASH, flash.start..flash.end(), map.program().size),
+            ("RAM", map.ram.start..map.ram.end(), map.ram.size),
+        ];
+        Self::of("stm32", program, file, &ranges)
     }
 
     /// Of a program for the ESP8266. What is copied from flash into RAM at the start counts as RAM.

@@ -4,7 +4,7 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
-use pblink_image::map::MemoryX;
+use pblink_image::map::{MemoryX, PYBOARD};
 use pblink_templates::app;
 
 use crate::exit::{Exit, Failed};
@@ -103,7 +103,7 @@ fn files(name: &str, source: &Path, config: Option<&Path>) -> anyhow::Result<Vec
         ("Cargo.toml", manifest),
         // The versions that the firmware is tested with. Cargo adds the application at its first build.
         ("Cargo.lock", lock),
-        ("memory.x", MemoryX.to_string()),
+        ("memory.x", MemoryX(&PYBOARD).to_string()),
         ("build.rs", app::BUILD_RS.to_owned()),
         (BUILD_SH, app::BUILD_SH.to_owned()),
         ("src/main.rs", app::MAIN_RS.to_owned()),

@@ -4,7 +4,7 @@
 #![no_main]
 
 use embassy_executor::Spawner;
-use pblink_stm32::pyboard::{Board, Bus};
+use pblink_stm32::board::{Board, Bus};
 use pblink_stm32::settings::LogLevel;
 use pblink_stm32::stm32::console::Console;
 use pblink_stm32::stm32::watchdog::Independent;

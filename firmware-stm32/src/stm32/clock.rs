@@ -6,7 +6,9 @@ use embassy_stm32::rcc::{
 };
 
 /// Returns the configuration for `embassy_stm32::init`: core and APB2 84 MHz, APB1 42 MHz, timers 84 MHz, and 48 MHz for
-/// the random number generator, which works with no other. Bus, console and timers take their dividers from it.
+/// the random number generator, which works with no other; the STM32F411 and F446 have none. Bus, console and timers take
+/// their dividers from it. It is the same for all chips: within the limits of the F411 (100 MHz, APB1 50; RM0383 §6.2) and
+/// of the F446 (180 MHz, APB1 45; RM0390 §6.2), with the same wait states of the flash.
 ///
 /// The internal oscillator is good to 1 % at 25 °C and to 4 % from −10 to 85 °C; USB would want better.
 pub fn config() -> Config {

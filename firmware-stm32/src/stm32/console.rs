@@ -32,7 +32,10 @@ macro_rules! instance {
         }
     )*};
 }
-instance!(USART1, USART2, USART3, USART6);
+instance!(USART1, USART2, USART6);
+// The STM32F411 has none.
+#[cfg(not(feature = "stm32f411"))]
+instance!(USART3);
 
 struct Ring {
     bytes: heapless::Deque<u8, SIZE>,

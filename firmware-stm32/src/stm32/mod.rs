@@ -1,5 +1,6 @@
-//! The drivers for the STM32F405, straight on its registers. Sections are those of the reference
-//! manual RM0090 (STM32F405/415, F407/417, F427/437, F429/439), revision 19.
+//! The drivers for the STM32F405, F411 and F446, straight on their registers. Sections are those of the reference
+//! manual RM0090 (STM32F405/415, F407/417, F427/437, F429/439), revision 19. The peripherals that are used here are the
+//! same in RM0383 (STM32F411) and RM0390 (STM32F446).
 //!
 //! | module | peripheral | RM0090 |
 //! |---|---|---|

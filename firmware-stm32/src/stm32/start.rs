@@ -12,7 +12,8 @@
 use cortex_m::peripheral::{NVIC, SCB, SYST};
 use embassy_stm32::pac;
 
-/// Before RAM is initialised there must be no Rust: NVIC_ICER0 to 2 (82 interrupts) and STK_CTRL, PM0214
+/// Before RAM is initialised there must be no Rust: NVIC_ICER0 to 3 (82 interrupts; the
+/// STM32F446 has 97) and STK_CTRL, PM0214
 /// §4.3.3 and §4.5.1. Weak, so that an application can have a `#[pre_init]` of its own. It disables but
 /// does not mask: who does not call [`take_over`] finds interrupts as after a reset.
 #[cfg(target_arch = "arm")]
@@ -30,6 +31,7 @@ mod pre_init {
         "str r1, [r0]",
         "str r1, [r0, #4]",
         "str r1, [r0, #8]",
+        "str r1, [r0, #12]",
         "ldr r0, =0xe000e010",
         "movs r1, #0",
         "str r1, [r0]",
@@ -43,7 +45,7 @@ mod pre_init {
 
 /// Disables and forgets all interrupts, switches SysTick and USB off, and unmasks interrupts: as after a
 /// reset. Call it once, at the beginning of the program, before `embassy_stm32::init`;
-/// `pyboard::Board::take` does.
+/// `board::Board::take` does.
 pub fn take_over() {
     cortex_m::interrupt::disable();
     // SAFETY: these are the registers of the core; nothing else uses them yet, and nothing interrupts.

@@ -12,9 +12,7 @@ use embassy_stm32::gpio::{AnyPin, Flex, Level, Output, Pull, Speed};
 use embassy_stm32::interrupt::typelevel::{self, Binding, Handler, Interrupt};
 use embassy_stm32::pac::gpio::Gpio;
 use embassy_stm32::pac::gpio::vals::Idr;
-use embassy_stm32::pac::{
-    EXTI, GPIOA, GPIOB, GPIOC, GPIOD, GPIOE, GPIOF, GPIOG, GPIOH, GPIOI, SYSCFG,
-};
+use embassy_stm32::pac::{EXTI, GPIOA, SYSCFG};
 use embassy_sync::waitqueue::AtomicWaker;
 use pblink_protocol::time::Duration;
 
@@ -98,11 +96,15 @@ fn port_and_pin() -> (Gpio, usize, bool) {
     (port_registers((pin >> 4) as u8 & 0xf), pin as usize & 0xf, pin & INITIALLY_HIGH != 0)
 }
 
-/// The ports, in the order of their numbers, which are also those of SYSCFG_EXTICR (§9.3.3).
-const PORTS: [Gpio; 9] = [GPIOA, GPIOB, GPIOC, GPIOD, GPIOE, GPIOF, GPIOG, GPIOH, GPIOI];
-
+/// The ports stand one behind the other (§2.3), in the order of their numbers, which are also those of SYSCFG_EXTICR
+/// (§9.3.3). Which of them there are depends on the chip; `number` is that of a pin, so this one is there.
 fn port_registers(number: u8) -> Gpio {
-    PORTS[usize::from(number) % PORTS.len()]
+    const SIZE: usize = 0x400;
+    // SAFETY: the address of a port's registers, which are read and written one word at a time.
+    #[allow(unsafe_code)]
+    unsafe {
+        Gpio::from_ptr(GPIOA.as_ptr().byte_add(usize::from(number) * SIZE))
+    }
 }
 
 fn on_edge(line: u16) {

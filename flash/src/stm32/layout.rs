@@ -2,13 +2,13 @@
 
 use std::fmt;
 
-use pblink_image::map;
+use pblink_image::map::{self, Map};
 
 /// Address of the program: the chip starts with the vector table that is here.
-pub const PROGRAM: u32 = map::PROGRAM.start;
+pub const PROGRAM: u32 = map::START;
 
-/// Address of the settings' sector.
-pub const SETTINGS: u32 = map::SETTINGS.start;
+/// Address of the settings' sector of an STM32F405, and of larger chips.
+pub const SETTINGS: u32 = map::PYBOARD.settings().start;
 
 /// The smallest piece of flash that can be erased.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -66,9 +66,19 @@ impl Layout {
 
     /// Returns the STM32F405's 1 MB (RM0090, table 5).
     pub fn stm32f405() -> Self {
-        let groups = map::SECTORS.map(|sector| (sector.start, 1, sector.size));
+        Self::of_map(&map::PYBOARD)
+    }
+
+    /// Returns the flash of a board's chip.
+    pub fn of_map(map: &Map) -> Self {
+        let groups = map.sectors.iter().map(|sector| (sector.start, 1, sector.size));
         // They are constants: a test shows that they are in order.
         Self::of_groups(groups).unwrap_or(Self { sectors: Vec::new(), fixed: Vec::new() })
+    }
+
+    /// Returns true if the chip of this board has these sectors.
+    pub fn is_of(&self, map: &Map) -> bool {
+        self.sectors == Self::of_map(map).sectors
     }
 
     /// Reads the name of a DfuSe alternate setting (UM0424 §10.3.2), for example
@@ -141,9 +151,11 @@ impl Layout {
     }
 
     /// Returns the sector of the settings, if the chip has one that begins where the program looks
-    /// for them.
+    /// for them: the last one of the chips that we have a map of, else that of the STM32F405.
     pub fn settings(&self) -> Option<Sector> {
-        self.sector_of(SETTINGS).filter(|sector| sector.address == SETTINGS)
+        let map = map::ALL.into_iter().find(|map| self.is_of(map));
+        let start = map.map_or(SETTINGS, |map| map.settings().start);
+        self.sector_of(start).filter(|sector| sector.address == start)
     }
 }
 
@@ -160,6 +172,21 @@ mod tests {
         assert_eq!((layout.start(), layout.end()), (0x0800_0000, 0x0810_0000));
         assert_eq!(layout.sectors()[4], Sector { number: 4, address: 0x0801_0000, size: 64 << 10 });
         assert_eq!(layout.settings().map(|s| (s.number, s.size)), Some((11, 128 << 10)));
+    }
+
+    #[test]
+    fn smaller_chips_have_their_settings_in_their_last_sector() {
+        let name = "@Internal Flash  /0x08000000/04*016Kg,01*064Kg,03*128Kg";
+        let layout = Layout::of_alternate(name).expect("as the STM32F411 names it");
+        assert!(layout.is_of(&map::BLACK_PILL) && layout.is_of(&map::NUCLEO_F446));
+        assert!(!layout.is_of(&map::PYBOARD));
+        assert_eq!(layout.settings().map(|s| (s.number, s.address)), Some((7, 0x0806_0000)));
+        // One of 256 KB, and one of 2 MB: an STM32F401 and an STM32F427.
+        let none = Layout::of_alternate("@Flash/0x08000000/04*016Kg,01*064Kg,01*128Kg");
+        assert_eq!(none.expect("good").settings(), None);
+        let large = "@Flash/0x08000000/04*016Kg,01*064Kg,07*128Kg,04*016Kg,01*064Kg,07*128Kg";
+        let large = Layout::of_alternate(large).expect("good").settings();
+        assert_eq!(large.map(|s| (s.number, s.address)), Some((11, SETTINGS)));
     }
 
     #[test]

@@ -1,8 +1,9 @@
 //! The settings are written and read, and nothing else is touched.
 
-use pblink_fakes::stm32::{Chip, Debugger, Fault, START};
-use pblink_flash::stm32::{Layout, Probe, SETTINGS, read_settings, write_settings};
+use pblink_fakes::stm32::{Bootloader, Chip, Debugger, Fault, START};
+use pblink_flash::stm32::{Dfu, Layout, Probe, SETTINGS, Target, read_settings, write_settings};
 use pblink_flash::{Kind, Silent};
+use pblink_image::map::{BLACK_PILL, NUCLEO_F446};
 use pblink_image::settings::{LogLevel, MAX_SIZE, Settings, SettingsError};
 
 use super::{WAYS, Watch, Way, check_words, image};
@@ -120,16 +121,37 @@ fn protection_and_the_users_no_leave_the_old_ones() {
 
 #[test]
 fn a_chip_without_that_sector_has_no_place_for_them() {
-    // An STM32F405RE: half the flash.
-    let groups = [(START, 4, 16 << 10), (0x0801_0000, 1, 64 << 10), (0x0802_0000, 3, 128 << 10)];
+    // An STM32F401CC: a quarter of the flash.
+    let groups = [(START, 4, 16 << 10), (0x0801_0000, 1, 64 << 10), (0x0802_0000, 1, 128 << 10)];
     let layout = Layout::of_groups(groups).expect("in order");
     let debugger = Debugger::of(&Chip::new()).with_layout(layout);
-    let mut probe = Probe::new(debugger, "STM32F405RETx").expect("it is there");
+    let mut probe = Probe::new(debugger, "STM32F401CCUx").expect("it is there");
     for error in [
         write_settings(&mut probe, &bytes(LogLevel::Off), &mut Silent).expect_err("no sector"),
         read_settings(&mut probe).expect_err("no sector"),
     ] {
         assert_eq!(error.kind(), Kind::WrongChip);
         check_words(&error);
+    }
+}
+
+#[test]
+fn smaller_chips_keep_them_in_their_last_sector() {
+    for map in [&BLACK_PILL, &NUCLEO_F446] {
+        let program = image(256 << 10, 3);
+        let chip = Chip::of(map).with(START, &program);
+        let mut dfu = Dfu::new(Bootloader::of(&chip)).expect("it is there");
+        let mut probe = Probe::new(Debugger::of(&chip), map.part).expect("it is there");
+        let ways: [(&mut dyn Target, LogLevel); 2] =
+            [(&mut dfu, LogLevel::Off), (&mut probe, LogLevel::Lines)];
+        for (target, level) in ways {
+            let wanted = bytes(level);
+            assert!(write_settings(target, &wanted, &mut Silent).expect("there is a place"));
+            assert_eq!(chip.bytes(map.settings().start, wanted.len()), wanted);
+            let there = read_settings(target).expect("they were written");
+            assert_eq!(there[..wanted.len()], wanted);
+        }
+        assert_eq!(chip.erased(), [7, 7]);
+        assert_eq!(chip.bytes(START, program.len()), program);
     }
 }

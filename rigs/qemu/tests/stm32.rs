@@ -42,7 +42,9 @@ fn missing() -> Option<String> {
     let mut missing = String::new();
     // With the SDK in ESP8266_NONOS_SDK it is the program that goes onto the chip; without, the same code with the SDK's
     // functions left out. The bench makes them either way.
-    for script in [&["firmware-stm32/build.sh"][..], &["firmware-esp8266/build.sh", "sdk"]] {
+    for script in
+        [&["firmware-stm32/build.sh", "release", "all"][..], &["firmware-esp8266/build.sh", "sdk"]]
+    {
         let mut build = command("sh");
         build.args(script);
         let built = build.output().expect("there is a shell");

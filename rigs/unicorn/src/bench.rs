@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use pblink_stm32::settings::{MAX_SIZE, Settings};
 
+use crate::board::{Board, PYBOARD};
 use crate::cpu::Cpu;
 use crate::esp_chip::{self, EspChip};
 use crate::rom::Left;
@@ -14,40 +15,48 @@ pub struct Bench {
     cpu: Cpu,
 }
 
-/// Returns the release image of this name (`demo`, `echo`).
+/// Returns the release image of this name (`demo`, `echo`) for a board.
 ///
 /// # Panics
 /// If it has not been built; the message says how.
-pub fn image(name: &str) -> Vec<u8> {
-    let folder = std::env::var_os("PBLINK_STM32_IMAGES").map_or_else(
-        || {
-            PathBuf::from(env!("CARGO_MANIFEST_DIR"))
-                .join("../../firmware-stm32/target/thumbv7em-none-eabihf/release")
-        },
-        PathBuf::from,
-    );
-    let file = folder.join(name);
+pub fn image(board: &Board, name: &str) -> Vec<u8> {
+    let kind = board.map.board;
+    // The Pyboard's are not in a folder of their own.
+    let place = if kind == PYBOARD.map.board { "" } else { kind };
+    let file = match std::env::var_os("PBLINK_STM32_IMAGES") {
+        Some(folder) => PathBuf::from(folder).join(place).join(name),
+        None => PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+            .join("../../firmware-stm32/target")
+            .join(place)
+            .join("thumbv7em-none-eabihf/release")
+            .join(name),
+    };
     std::fs::read(&file).unwrap_or_else(|why| {
-        panic!("{}: {why}; build it with firmware-stm32/build.sh", file.display())
+        panic!("{}: {why}; build it with firmware-stm32/build.sh release {kind}", file.display())
     })
 }
 
 impl Bench {
-    /// Makes a board with this image, and settings in its flash, if any.
+    /// Makes a Pyboard with this image, and settings in its flash, if any.
     pub fn new(name: &str, settings: Option<&Settings>) -> Self {
+        Self::on(&PYBOARD, name, settings)
+    }
+
+    /// Makes a board of this kind with this image, and settings in its flash, if any.
+    pub fn on(board: &'static Board, name: &str, settings: Option<&Settings>) -> Self {
         let mut bytes = [0; MAX_SIZE];
         let len = settings.map_or(0, |s| s.write(&mut bytes).expect("good settings"));
-        Self::with_sector(name, &bytes[..len])
+        Self { cpu: Cpu::new(board, &image(board, name), &bytes[..len]) }
     }
 
-    /// Makes the same board with any bytes at the beginning of the settings' sector.
+    /// Makes a Pyboard with any bytes at the beginning of the settings' sector.
     pub fn with_sector(name: &str, sector: &[u8]) -> Self {
-        Self { cpu: Cpu::new(&image(name), sector) }
+        Self { cpu: Cpu::new(&PYBOARD, &image(&PYBOARD, name), sector) }
     }
 
-    /// Makes a board with this image, wired to an ESP8266 that runs its own machine code.
-    pub fn with_esp_chip(name: &str, settings: &Settings) -> Self {
-        let mut bench = Self::new(name, Some(settings));
+    /// Makes a board of this kind with this image, wired to an ESP8266 that runs its own machine code.
+    pub fn with_esp_chip(board: &'static Board, name: &str, settings: &Settings) -> Self {
+        let mut bench = Self::on(board, name, Some(settings));
         bench.world().esp_chip = Some(Box::new(EspChip::new(esp_chip::image())));
         bench
     }

@@ -1,8 +1,10 @@
-//! The peripherals of the STM32F405 that the image uses, as registers (RM0090). Time is in [ticks](MHZ); one
+//! The peripherals of the STM32F405, F411 and F446 that the image uses, as registers (RM0090; the other manuals have the
+//! same). Time is in [ticks](MHZ); one
 //! instruction takes one cycle of the core.
 
 use std::collections::HashMap;
 
+use crate::board::{Board, GPIOA, Pin};
 use crate::clock::Clock;
 pub use crate::clock::MHZ;
 use crate::i2c::Slave;
@@ -10,6 +12,7 @@ use crate::rom::{Left, ROM};
 use crate::system::System;
 
 /// Numbers of the interrupts (RM0090 §12, table 62).
+const EXTI9_5: u32 = 23;
 const TIM2: u32 = 28;
 const I2C1_EV: u32 = 31;
 const I2C1_ER: u32 = 32;
@@ -18,12 +21,7 @@ const EXTI15_10: u32 = 40;
 const OTG_FS: u32 = 67;
 
 /// Address at which the chip begins: flash is also at 0 then (RM0090 §2.4).
-pub(crate) const FLASH: u64 = pblink_image::map::FLASH.start as u64;
-
-const GPIOA: u64 = 0x4002_0000;
-const SYN: (u64, u32) = (GPIOA + 0x800, 4);
-const RESET: (u64, u32) = (GPIOA + 0x800, 5);
-const ACK: (u64, u32) = (GPIOA + 0x400, 15);
+pub(crate) const FLASH: u64 = pblink_image::map::START as u64;
 
 /// A timer (RM0090 §18), counting up for ever.
 #[derive(Default)]
@@ -138,6 +136,8 @@ struct Watchdog {
 /// The chip without its core.
 #[derive(Default)]
 pub struct Chip {
+    /// Chip and pins.
+    pub board: &'static Board,
     /// The time.
     pub cycles: u64,
     /// Registers without behaviour, by address.
@@ -169,10 +169,17 @@ pub struct Chip {
 }
 
 impl Chip {
+    /// Makes the chip of a board.
+    pub(crate) fn of(board: &'static Board) -> Self {
+        Self { board, clock: Clock::of(board), ..Self::default() }
+    }
+
     /// Everything but time, wires and what was counted is as after power-on.
     pub fn reset(&mut self) {
         let old = std::mem::take(self);
         *self = Self {
+            board: old.board,
+            clock: Clock::of(old.board),
             cycles: old.cycles,
             console: old.console,
             ack: old.ack,
@@ -225,28 +232,46 @@ impl Chip {
     }
 
     /// Returns the level of an output; what is not one is pulled up.
-    fn output(&self, (port, pin): (u64, u32)) -> bool {
-        let output = self.plain(port) >> (2 * pin) & 3 == 1;
-        !output || self.plain(port + 0x14) >> pin & 1 != 0
+    fn output(&self, Pin { port, number }: Pin) -> bool {
+        let output = self.plain(port) >> (2 * number) & 3 == 1;
+        !output || self.plain(port + 0x14) >> number & 1 != 0
+    }
+
+    /// Returns true if a pin is an output of this alternate function, open-drain or not (RM0090 §8.4).
+    fn alternate(&self, Pin { port, number }: Pin, function: u32, open_drain: bool) -> bool {
+        let selected =
+            self.plain(port + 0x20 + u64::from(number / 8 * 4)) >> (4 * (number % 8)) & 0xf;
+        let mode = self.plain(port) >> (2 * number) & 3;
+        let open = self.plain(port + 4) >> number & 1 != 0;
+        (mode, selected, open) == (2, function, open_drain)
+    }
+
+    /// Returns true if I2C1 is on its pins, both open-drain, and USART2 on its own.
+    pub fn is_wired(&self) -> bool {
+        let Board { scl, sda, console, .. } = *self.board;
+        [scl, sda].into_iter().all(|pin| self.alternate(pin, 4, true))
+            && self.alternate(console, 7, false)
     }
 
     /// Returns the level of `syn`.
     pub fn syn(&self) -> bool {
-        self.output(SYN)
+        self.output(self.board.syn)
     }
 
     /// Returns true if the reset wire is active (low).
     pub fn resets_esp(&self) -> bool {
-        !self.output(RESET)
+        !self.output(self.board.reset)
     }
 
     /// `ack` changes (RM0090 §12.2: both triggers, and SYSCFG selects the port).
     pub fn set_ack(&mut self, level: bool) {
         self.ack = level;
-        let selected = self.plain(0x4001_3814) >> 12 & 0xf == 1;
+        let Pin { number, .. } = self.board.ack;
+        let exticr = self.plain(0x4001_3808 + u64::from(number / 4 * 4));
+        let selected = exticr >> (4 * (number % 4)) & 0xf == self.board.ack.port_number();
         let trigger = if level { 0x4001_3c08 } else { 0x4001_3c0c };
-        if selected && self.plain(trigger) & 1 << ACK.1 != 0 {
-            self.exti_pending |= 1 << ACK.1;
+        if selected && self.plain(trigger) & 1 << number != 0 {
+            self.exti_pending |= 1 << number;
         }
     }
 
@@ -254,14 +279,15 @@ impl Chip {
     pub fn exception(&mut self) -> Option<u32> {
         self.timer.update(self.cycles);
         let [event, error] = self.i2c.interrupts();
-        let exti = self.exti_pending & self.plain(0x4001_3c00) & 0xfc00 != 0;
+        let exti = self.exti_pending & self.plain(0x4001_3c00);
         let usart = self.usart.cr1 & 1 << 7 != 0 && self.cycles >= self.usart.ready_at;
         let lines = [
+            (EXTI9_5, exti & 0x03e0 != 0),
             (TIM2, self.timer.interrupt()),
             (I2C1_EV, event),
             (I2C1_ER, error),
             (USART2, usart),
-            (EXTI15_10, exti),
+            (EXTI15_10, exti & 0xfc00 != 0),
         ];
         if self.usb_at.is_some_and(|at| at <= self.cycles) {
             self.system.pend(OTG_FS);
@@ -329,11 +355,12 @@ impl Chip {
                 _ => 0,
             },
             0x4001_3c00 if register == 0x14 => self.exti_pending,
-            // PWR_CSR: regulator ready.
-            0x4000_7000 if register == 4 => self.plain(address) | 1 << 14,
+            0x4000_7000 => self.clock.power.read(register),
             0x4002_3800 => self.clock.read(register),
             0xe000_e000 | 0xe000_ec00 => self.system.read(address),
-            _ if address == ACK.0 + 0x10 => u32::from(self.ack) << ACK.1,
+            _ if address == self.board.ack.port + 0x10 => {
+                u32::from(self.ack) << self.board.ack.number
+            }
             // The inputs of the other ports: what the chip itself drives.
             _ if address & !0x1fff == GPIOA && register == 0x10 => self.plain(address + 4),
             _ => self.plain(address),
@@ -405,6 +432,7 @@ impl Chip {
                 self.i2c.write(register, value);
             }
             0x4002_3800 => self.write_rcc(register, value),
+            0x4000_7000 => self.clock.write_power(register, value),
             0x4002_3c00 if register == 0 => {
                 self.plain.insert(address, value);
                 self.clock.set_latency(value & 7);

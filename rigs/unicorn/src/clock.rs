@@ -3,12 +3,14 @@
 
 use std::collections::HashMap;
 
+use crate::board::{Board, DCKCFGR, PYBOARD};
+use crate::power::Power;
+
 /// Ticks a µs: a number of which the periods of all clocks (16, 42, 60, 80, 84 MHz, …) are whole parts.
 pub const MHZ: u64 = 1680;
 
-/// Frequencies of the oscillators, in kHz: the internal one, and the Pyboard's crystal.
+/// Frequency of the internal oscillator, in kHz.
 const HSI: u64 = 16_000;
-const HSE: u64 = 12_000;
 
 const CR: u64 = 0x00;
 const PLLCFGR: u64 = 0x04;
@@ -20,12 +22,10 @@ const PLAIN: [u64; 19] = [
     0x80, 0x84, 0x70,
 ];
 const CSR: u64 = 0x74;
-/// DCKCFGR of the larger F42x. The F405 reserves it; the HAL writes its reset value, 0.
-const DCKCFGR: u64 = 0x8c;
 
 const PLL_ON: u32 = 1 << 24;
-/// HSION, HSEON, PLLON, PLLI2SON; each has its ready bit above it.
-const ON: u32 = 0x0501_0001;
+/// HSION, HSEON, PLLON, PLLI2SON, PLLSAION; each has its ready bit above it.
+const ON: u32 = 0x1501_0001;
 
 /// Frequencies in kHz.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -51,6 +51,9 @@ impl Frequencies {
 
 /// The clocks.
 pub struct Clock {
+    board: &'static Board,
+    /// The power controller.
+    pub(crate) power: Power,
     cr: u32,
     pllcfgr: u32,
     cfgr: u32,
@@ -65,7 +68,16 @@ pub struct Clock {
 
 impl Default for Clock {
     fn default() -> Self {
+        Self::of(&PYBOARD)
+    }
+}
+
+impl Clock {
+    /// Returns the clocks of a board after a reset.
+    pub fn of(board: &'static Board) -> Self {
         Self {
+            board,
+            power: Power::of(board),
             cr: 0x83,
             pllcfgr: 0x2400_3010,
             cfgr: 0,
@@ -76,9 +88,7 @@ impl Default for Clock {
             fault: None,
         }
     }
-}
 
-impl Clock {
     /// Returns the frequencies.
     pub fn frequencies(&self) -> Frequencies {
         self.now
@@ -97,10 +107,11 @@ impl Clock {
     /// Sets what the boot loader leaves: 60 MHz from the crystal.
     pub(crate) fn leave_rom(&mut self) {
         self.latency = 2;
+        let mhz = (self.board.crystal / 1000) as u32;
         for (register, value) in [
             (CR, self.cr | 1 << 16),
-            // 12 MHz / 12 × 240 / 4; 48 MHz.
-            (PLLCFGR, 5 << 24 | 1 << 22 | 1 << 16 | 240 << 6 | 12),
+            // 1 MHz × 240 / 4; 48 MHz.
+            (PLLCFGR, 5 << 24 | 1 << 22 | 1 << 16 | 240 << 6 | mhz),
             (CR, self.cr | 1 << 16 | PLL_ON),
             (CFGR, 4 << 10 | 2),
         ] {
@@ -123,8 +134,8 @@ impl Clock {
                 let value = self.register(register);
                 value | (value & 1) << 1
             }
+            _ if self.has(register) => self.register(register),
             DCKCFGR => 0,
-            _ if PLAIN.contains(&register) => self.register(register),
             _ => {
                 self.refuse(format!("reads the register at {register:#x}, which is not known"));
                 0
@@ -159,13 +170,25 @@ impl Clock {
                 self.cfgr = value & !0xc;
                 self.switch();
             }
-            DCKCFGR if value == 0 => {}
             CSR => _ = self.plain.insert(register, value),
-            _ if PLAIN.contains(&register) => _ = self.plain.insert(register, value),
+            _ if self.has(register) => _ = self.plain.insert(register, value),
+            DCKCFGR if value == 0 => {}
             _ => {
                 self.refuse(format!("writes the register at {register:#x}, which is not known"));
             }
         }
+    }
+
+    /// Returns true if the chip has this register, and it is what was written.
+    fn has(&self, register: u64) -> bool {
+        let of_all = PLAIN.contains(&register) && !self.board.less_rcc.contains(&register);
+        of_all || self.board.more_rcc.contains(&register)
+    }
+
+    /// Writes a register of the power controller.
+    pub(crate) fn write_power(&mut self, register: u64, value: u32) {
+        self.power.write(register, value, self.cr & PLL_ON != 0);
+        self.switch();
     }
 
     /// Sets the wait states of the flash.
@@ -183,14 +206,15 @@ impl Clock {
     /// Returns the frequency of the PLL before its dividers P and Q.
     fn vco(&self) -> u64 {
         let [m, n, ..] = self.dividers();
-        let source = if self.pllcfgr & 1 << 22 != 0 { HSE } else { HSI };
+        let source = if self.pllcfgr & 1 << 22 != 0 { self.board.crystal } else { HSI };
         source * n / m.max(1)
     }
 
     /// §7.3.2, and the data sheet's table of the PLL.
     fn check_pll(&mut self) {
         let [m, n, _, q] = self.dividers();
-        let (source, on) = if self.pllcfgr & 1 << 22 != 0 { (HSE, 1 << 16) } else { (HSI, 1) };
+        let crystal = self.board.crystal;
+        let (source, on) = if self.pllcfgr & 1 << 22 != 0 { (crystal, 1 << 16) } else { (HSI, 1) };
         let input = source / m.max(1);
         if self.cr & on == 0 {
             self.refuse("the PLL has no source");
@@ -207,7 +231,7 @@ impl Clock {
     fn switch(&mut self) {
         let (source, on) = match self.cfgr & 3 {
             0 => (HSI, 1),
-            1 => (HSE, 1 << 16),
+            1 => (self.board.crystal, 1 << 16),
             2 => (self.vco() / self.dividers()[2], PLL_ON),
             _ => return self.refuse("a source of the system clock that there is not"),
         };
@@ -230,11 +254,14 @@ impl Clock {
         let pll48 = (self.cr & PLL_ON != 0).then(|| self.vco() / self.dividers()[3].max(1));
         self.now = Frequencies { core, apb1, timers, pll48 };
         self.core = Frequencies::ticks(core);
-        // Table 10, at 2.7 to 3.6 V.
+        let most = self.board.limits;
+        // Table 10, at 2.7 to 3.6 V. The STM32F411 wants fewer above 30 MHz (RM0383, table 5), the F446 the same.
         if u64::from(self.latency) < (core - 1) / 30_000 {
             self.refuse(format!("{core} kHz with {} wait states", self.latency));
-        } else if core > 168_000 || apb1 > 42_000 || apb2 > 84_000 {
+        } else if core > most[0] || apb1 > most[1] || apb2 > most[2] {
             self.refuse(format!("{core} kHz, APB1 {apb1}, APB2 {apb2}"));
+        } else if core > self.power.limit() {
+            self.refuse(format!("{core} kHz, with a voltage for {} kHz", self.power.limit()));
         } else if [core, apb1, timers].iter().any(|khz| !(MHZ * 1000).is_multiple_of(*khz)) {
             self.refuse(format!("{core} kHz, which this bench cannot count"));
         }
@@ -244,13 +271,18 @@ impl Clock {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::board::{BLACK_PILL, NUCLEO_F446};
 
     /// 84 MHz from the internal oscillator, and 48.
     const GOOD: u32 = 7 << 24 | 1 << 16 | 168 << 6 | 8;
 
     /// Writes these registers, with two wait states, and returns the fault.
     fn fault(writes: &[(u64, u32)]) -> Option<String> {
-        let mut clock = Clock::default();
+        fault_on(&PYBOARD, writes)
+    }
+
+    fn fault_on(board: &'static Board, writes: &[(u64, u32)]) -> Option<String> {
+        let mut clock = Clock::of(board);
         clock.set_latency(2);
         writes.iter().for_each(|&(register, value)| clock.write(register, value));
         clock.fault
@@ -279,6 +311,47 @@ mod tests {
         ] {
             let fault = fault(&writes).unwrap_or_default();
             assert!(fault.contains(what), "{what}: {fault}");
+        }
+    }
+
+    #[test]
+    fn each_chip_has_limits_of_its_own() {
+        let (on, switch) = ((CR, 0x83 | PLL_ON), (CFGR, 4 << 10 | 2));
+        for board in crate::board::ALL {
+            assert_eq!(fault_on(board, &[(PLLCFGR, GOOD), on, switch]), None, "{}", board.map.chip);
+        }
+        // 96 MHz: 192 MHz / 2.
+        let faster = (PLLCFGR, 4 << 24 | 96 << 6 | 8);
+        let fault = |board, writes: &[(u64, u32)]| {
+            let mut clock = Clock::of(board);
+            clock.set_latency(5);
+            writes.iter().for_each(|&(register, value)| clock.write(register, value));
+            clock.fault.unwrap_or_default()
+        };
+        let fast = (PLLCFGR, 5 << 24 | 120 << 6 | 8);
+        assert_eq!(fault(&NUCLEO_F446, &[fast, on, (CFGR, 5 << 10 | 4 << 13 | 2)]), "");
+        assert!(fault(&BLACK_PILL, &[fast, on, (CFGR, 5 << 10 | 4 << 13 | 2)]).contains("120000"));
+        // APB2 as fast as the core is too fast for one, and the voltage after a reset too low for the other.
+        assert!(fault(&NUCLEO_F446, &[faster, on, (CFGR, 5 << 10 | 2)]).contains("APB2 96000"));
+        assert!(fault(&BLACK_PILL, &[faster, on, switch]).contains("a voltage for 84000 kHz"));
+        // The F411 has no AHB3, and what the F446 has of its own is not known to the others.
+        assert!(fault(&BLACK_PILL, &[(0x38, 1)]).contains("not known"));
+        assert!(fault(&BLACK_PILL, &[(0x94, 1)]).contains("not known"));
+        assert_eq!(fault(&NUCLEO_F446, &[(0x94, 1)]), "");
+    }
+
+    /// RM0383 §5.4.1: VOS can only be modified while the PLL is off.
+    #[test]
+    fn the_voltage_does_not_change_while_the_pll_runs() {
+        for (board, after) in [(&PYBOARD, 168_000), (&BLACK_PILL, 84_000)] {
+            let mut clock = Clock::of(board);
+            clock.write(PLLCFGR, GOOD);
+            clock.write(CR, 0x83 | PLL_ON);
+            clock.write_power(0, 3 << 14);
+            assert_eq!(clock.power.limit(), after);
+            clock.write(CR, 0x83);
+            clock.write_power(0, 3 << 14);
+            assert_eq!(clock.power.limit(), board.regulator.limits.into_iter().max().unwrap());
         }
     }
 }

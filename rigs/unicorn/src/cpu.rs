@@ -3,18 +3,15 @@
 //! Differences from a Cortex-M4: every instruction takes one cycle; all interrupts have one priority
 //! and do not nest; handlers run on the main stack without a handler mode (nothing in the image asks).
 
-use pblink_image::map;
 use unicorn_engine::{Arch, ArmCpuModel, Mode, Prot, RegisterARM as Reg, Unicorn};
 
-use crate::chip::{FLASH, MHZ};
+use crate::board::Board;
+use crate::chip::{Chip, FLASH, MHZ};
 use crate::elf;
 use crate::rom::{self, Left, ROM};
 use crate::stops::Stops;
 use crate::world::World;
 
-const FLASH_SIZE: u64 = map::FLASH.size as u64;
-const RAM: u64 = map::RAM.start as u64;
-const RAM_SIZE: u64 = map::RAM.size as u64;
 const PERIPHERALS: u64 = 0x4000_0000;
 const SYSTEM: u64 = 0xe000_0000;
 /// Address to which handlers return: one where the chip has no memory.
@@ -39,28 +36,31 @@ pub struct Cpu {
 }
 
 impl Cpu {
-    /// Loads an image. `settings` are the first bytes of flash sector 11.
+    /// Loads an image into the chip of a board. `settings` are the first bytes of its last flash sector.
     ///
     /// # Panics
     /// If the image is not one for this chip.
-    pub fn new(image: &[u8], settings: &[u8]) -> Self {
+    pub fn new(board: &'static Board, image: &[u8], settings: &[u8]) -> Self {
+        let (flash_size, ram) = (u64::from(board.map.flash().size), board.map.ram);
+        let world = World { chip: Chip::of(board), ..World::default() };
         let mode = Mode::THUMB | Mode::MCLASS;
-        let mut uc = Unicorn::new_with_data(Arch::ARM, mode, World::default()).expect("Unicorn");
+        let mut uc = Unicorn::new_with_data(Arch::ARM, mode, world).expect("Unicorn");
         uc.ctl_set_cpu_model(ArmCpuModel::CORTEX_M4 as i32).expect("Unicorn knows the Cortex-M4");
-        uc.mem_map(FLASH, FLASH_SIZE, Prot::READ | Prot::EXEC).expect("flash");
-        uc.mem_map(RAM, RAM_SIZE, Prot::READ | Prot::WRITE).expect("RAM");
+        uc.mem_map(FLASH, flash_size, Prot::READ | Prot::EXEC).expect("flash");
+        uc.mem_map(ram.start.into(), ram.size.into(), Prot::READ | Prot::WRITE).expect("RAM");
         uc.mem_map(RETURN, 0x1000, Prot::READ | Prot::EXEC).expect("return page");
         uc.mem_write(RETURN, &[0x00, 0xbf].repeat(0x800)).expect("it is mapped");
         uc.mem_map(ROM, rom::SIZE, Prot::READ | Prot::EXEC).expect("ROM");
         uc.mem_write(ROM, &rom::image()).expect("it is mapped");
-        let mut flash = vec![0xff; FLASH_SIZE as usize];
+        let mut flash = vec![0xff; flash_size as usize];
         for segment in elf::segments(image).expect("a 32-bit ARM executable") {
             let at = (u64::from(segment.address) - FLASH) as usize;
             flash[at..at + segment.bytes.len()].copy_from_slice(&segment.bytes);
         }
-        flash[0xe_0000..0xe_0000 + settings.len()].copy_from_slice(settings);
+        let at = (u64::from(board.map.settings().start) - FLASH) as usize;
+        flash[at..at + settings.len()].copy_from_slice(settings);
         uc.mem_write(FLASH, &flash).expect("it fits");
-        uc.mem_write(RAM, &vec![PAINT; RAM_SIZE as usize]).expect("it is mapped");
+        uc.mem_write(ram.start.into(), &vec![PAINT; ram.size as usize]).expect("it is mapped");
         map_registers(&mut uc, PERIPHERALS, 0x8_0000);
         map_registers(&mut uc, SYSTEM, 0x10_0000);
         hook_instructions(&mut uc, &flash);
@@ -89,7 +89,9 @@ impl Cpu {
 
     /// Bytes of stack that were used at most, since the image was loaded.
     pub fn stack_used(&self) -> u64 {
-        let ram = self.uc.mem_read_as_vec(RAM, RAM_SIZE as usize).expect("it is mapped");
+        let map = self.uc.get_data().chip.board.map.ram;
+        let ram =
+            self.uc.mem_read_as_vec(map.start.into(), map.size as usize).expect("it is mapped");
         // The stack grows down from the end of RAM: the longest run of paint is what it left.
         let (mut best, mut run, mut end) = (0, 0, 0);
         for (at, &byte) in ram.iter().enumerate() {
@@ -98,7 +100,7 @@ impl Cpu {
                 (best, end) = (run, at + 1);
             }
         }
-        self.stack_bottom - RAM - end as u64
+        self.stack_bottom - u64::from(map.start) - end as u64
     }
 
     pub(crate) fn freeze(&mut self, frozen: bool) {

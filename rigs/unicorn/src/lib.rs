@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!  release ELF on a Cortex-M4 (Unicorn)
-//!    registers: [system] NVIC, SysTick, VTOR; [clock] RCC; [chip] GPIO, EXTI, TIM2, USART2, IWDG;
+//!    of each [board]; registers: [system] NVIC, SysTick, VTOR; [clock] RCC, power; [chip] GPIO, EXTI, TIM2, USART2, IWDG;
 //!      [i2c] the I2C1 slave; [rom] what the boot loader leaves behind
 //!      wires, in virtual time; [published]: micropython-iot's Pyboard in its place, without a core
 //!    [esp] the ESP8266: `pblink_protocol`'s Coprocessor, as I2C master with faults; or
@@ -15,6 +15,7 @@
 //! to the next event. What such a model cannot prove is listed in `docs/HARDWARE.md`.
 
 pub mod bench;
+pub mod board;
 pub mod bus;
 pub mod chip;
 pub mod clock;
@@ -24,6 +25,7 @@ pub mod esp;
 pub mod esp_chip;
 pub mod i2c;
 pub mod neighbours;
+mod power;
 pub mod published;
 pub mod rom;
 pub mod server;

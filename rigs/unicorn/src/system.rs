@@ -19,7 +19,7 @@ const AIRCR: u64 = 0xd0c;
 pub struct System {
     /// Registers without behaviour, by offset.
     plain: HashMap<u64, u32>,
-    enabled: [u32; 3],
+    enabled: [u32; 4],
     pended: BTreeSet<u32>,
     vtor: u32,
     systick: SysTick,
@@ -112,8 +112,8 @@ impl System {
             LOAD => self.systick.load,
             VTOR => self.vtor,
             // ISER and ICER.
-            0x100..=0x108 | 0x180..=0x188 => self.enabled[(address as usize & 0xf) / 4],
-            0x200..=0x208 | 0x280..=0x288 => {
+            0x100..=0x10c | 0x180..=0x18c => self.enabled[(address as usize & 0xf) / 4],
+            0x200..=0x20c | 0x280..=0x28c => {
                 let word = (address as u32 & 0xf) / 4;
                 let bits = self.pended.iter().filter(|&&n| n / 32 == word);
                 bits.fold(0, |bits, n| bits | 1 << (n % 32))

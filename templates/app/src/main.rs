@@ -8,7 +8,7 @@ use core::fmt::Write;
 
 use embassy_executor::Spawner;
 use embassy_time::Timer;
-use pblink_stm32::pyboard::{Board, Bus};
+use pblink_stm32::board::{Board, Bus};
 use pblink_stm32::settings::LogLevel;
 use pblink_stm32::stm32::console::Console;
 use pblink_stm32::stm32::watchdog::Independent;

@@ -173,7 +173,7 @@ mod tests {
     fn a_board_that_agrees_and_one_that_does_not() {
         let mut settings = Settings::default();
         let bytes = encoded(&settings.board_settings(None).unwrap()).unwrap();
-        let program = identity::bytes("demo", "1.0.0");
+        let program = identity::bytes("demo", "1.0.0", "pyboard");
         let chip = Chip::new().with(SETTINGS, &bytes).with(PROGRAM + 0x188, &program);
         let found = findings(&chip, &settings);
         assert!(found.iter().all(|(level, _)| *level == Level::Ok), "{found:?}");
@@ -187,9 +187,9 @@ mod tests {
 
     #[test]
     fn an_older_program_and_missing_settings_are_reported() {
-        let old = String::from_utf8(identity::bytes("demo", "1.0.0").to_vec()).unwrap();
+        let old = String::from_utf8(identity::bytes("demo", "1.0.0", "pyboard").to_vec()).unwrap();
         let version = env!("CARGO_PKG_VERSION");
-        let old = old.replace(&format!(" {version}\0"), " 0.0.1\0");
+        let old = old.replace(&format!(" {version} "), " 0.0.1 ");
         let chip = Chip::new().with(PROGRAM + 0x188, old.as_bytes());
         let found = findings(&chip, &Settings::default());
         assert_eq!(found[0].0, Level::Warning);

@@ -14,6 +14,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Context;
 use pblink_image::esp8266::{self, FlashFrequency, FlashMode};
 use pblink_image::manifest::{ESP8266, Image, Manifest, Place, STM32};
+use pblink_image::map::PYBOARD;
 use pblink_image::sizes::Sizes;
 use pblink_image::stm32;
 
@@ -259,7 +260,7 @@ fn make_stm32(
     let file = (out, "stm32.bin");
     let image = Image::write(STM32, place, &flash.bytes, file, compiled.secret())?;
     manifest.images.push(image);
-    let sizes = Sizes::of_stm32(&job.program, &elf).map_err(|why| unusable(job, &why))?;
+    let sizes = Sizes::of_stm32(&PYBOARD, &job.program, &elf).map_err(|why| unusable(job, &why))?;
     manifest.sizes.push(sizes);
     Ok(())
 }

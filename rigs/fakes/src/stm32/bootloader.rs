@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use pblink_flash::stm32::{Alternate, DfuIo, IoError, request, state};
 
-use super::{Chip, Fault, Faults, SECTORS, START};
+use super::{Chip, Fault, Faults, START};
 
 /// The bootloader's way to count the addresses of blocks: AN3156 can be read both ways.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -50,8 +50,11 @@ impl Bootloader {
     /// Makes a chip that has just entered its bootloader.
     pub fn of(chip: &Chip) -> Self {
         chip.stop();
+        // 7 of 128 KB, or 3.
+        let large = chip.map().sectors.len() - 5;
+        let flash = format!("@Internal Flash  /0x08000000/04*016Kg,01*064Kg,{large:02}*128Kg");
         let names = [
-            "@Internal Flash  /0x08000000/04*016Kg,01*064Kg,07*128Kg",
+            &*flash,
             "@Option Bytes  /0x1FFFC000/01*016 e",
             "@OTP Memory /0x1FFF7800/01*512 e,01*016 e",
             "@Device Feature/0xFFFF0000/01*004 e",
@@ -139,7 +142,7 @@ impl Bootloader {
         match (command, data.len()) {
             (Some(0x21), 5) => {
                 let address = argument(&data);
-                let known = Chip::is_flash(address, 1) || address == OPTIONS;
+                let known = self.chip.is_flash(address, 1) || address == OPTIONS;
                 if known {
                     self.pointer = address;
                 }
@@ -147,7 +150,7 @@ impl Bootloader {
             }
             (Some(0x41), 5) => {
                 let address = argument(&data);
-                if !Chip::is_flash(address, 1) {
+                if !self.chip.is_flash(address, 1) {
                     return (Duration::ZERO, ERR_TARGET);
                 }
                 if self.chip.readout_protected() {
@@ -155,13 +158,14 @@ impl Bootloader {
                 }
                 // AN2662 §4.5.3: no error for sectors that are write-protected.
                 self.chip.erase(address, torn);
-                let sector = SECTORS.iter().find(|sector| address - sector.start < sector.size);
+                let sector = (self.chip.map().sectors.iter())
+                    .find(|sector| address - sector.start < sector.size);
                 let kilobytes = sector.map_or(0, |sector| u64::from(sector.size >> 10));
                 (Duration::from_millis(kilobytes * 10), OK)
             }
             (None, 2..=TRANSFER) => {
                 let address = self.address_of(block, data.len());
-                if !Chip::is_flash(address, data.len()) {
+                if !self.chip.is_flash(address, data.len()) {
                     return (Duration::ZERO, ERR_TARGET);
                 }
                 if self.chip.readout_protected() {
@@ -231,7 +235,7 @@ impl Bootloader {
         }
         if address == OPTIONS && out.len() == 16 {
             out.copy_from_slice(&self.chip.options());
-        } else if Chip::is_flash(address, out.len()) {
+        } else if self.chip.is_flash(address, out.len()) {
             out.copy_from_slice(&self.chip.bytes(address, out.len()));
         } else {
             return Err(self.error(ERR_TARGET));

@@ -3,16 +3,15 @@
 use std::cell::RefCell;
 use std::rc::Rc;
 
-use pblink_image::map::FLASH;
-pub use pblink_image::map::SECTORS;
+pub use pblink_image::map::START;
+use pblink_image::map::{Area, Map, PYBOARD};
 
-/// Address of the first byte of flash, where the chip starts.
-pub const START: u32 = FLASH.start;
-
-const SIZE: usize = FLASH.size as usize;
+/// The sectors of the flash of an STM32F405.
+pub const SECTORS: &[Area] = PYBOARD.sectors;
 
 #[derive(Debug, Clone)]
 struct Memory {
+    map: &'static Map,
     flash: Vec<u8>,
     protected: Vec<usize>,
     readout: bool,
@@ -34,10 +33,16 @@ impl Default for Chip {
 }
 
 impl Chip {
-    /// Makes a chip as it comes from the factory: all of its flash is erased.
+    /// Makes an STM32F405 as it comes from the factory: all of its flash is erased.
     pub fn new() -> Self {
+        Self::of(&PYBOARD)
+    }
+
+    /// Makes the chip of another board.
+    pub fn of(map: &'static Map) -> Self {
         Self(Rc::new(RefCell::new(Memory {
-            flash: vec![0xff; SIZE],
+            map,
+            flash: vec![0xff; map.flash().size as usize],
             protected: Vec::new(),
             readout: false,
             stuck: None,
@@ -82,6 +87,11 @@ impl Chip {
         self
     }
 
+    /// Returns the map of its memory.
+    pub fn map(&self) -> &'static Map {
+        self.0.borrow().map
+    }
+
     /// Returns the content of flash.
     pub fn bytes(&self, address: u32, length: usize) -> Vec<u8> {
         let at = (address - START) as usize;
@@ -110,13 +120,14 @@ impl Chip {
         let word = |bytes: &[u8]| bytes.iter().rev().fold(0, |word, &b| (word << 8) | u32::from(b));
         let head = self.bytes(START, 8);
         let (stack, reset) = (word(&head[..4]), word(&head[4..]));
-        let ram = (0x2000_0000..=0x2002_0000).contains(&stack);
-        ram && reset % 2 == 1 && (START..START + SIZE as u32).contains(&(reset - 1))
+        let map = self.map();
+        let ram = (map.ram.start..=map.ram.end()).contains(&stack);
+        ram && reset % 2 == 1 && (START..map.flash().end()).contains(&(reset - 1))
     }
 
-    pub(super) fn is_flash(address: u32, length: usize) -> bool {
+    pub(super) fn is_flash(&self, address: u32, length: usize) -> bool {
         let end = u64::from(address) + length as u64;
-        address >= START && end <= u64::from(START) + SIZE as u64
+        address >= START && end <= u64::from(self.map().flash().end())
     }
 
     pub(super) fn readout_protected(&self) -> bool {
@@ -140,12 +151,12 @@ impl Chip {
     /// Erases the sector that holds this address. `false`: it is protected. `torn`: the supply fails in the
     /// middle; what is erased by then is the end of the sector, which is the worst for a vector table.
     pub(super) fn erase(&self, address: u32, torn: bool) -> bool {
-        let Some(number) = sector_of(address) else { return false };
+        let Some(number) = self.sector_of(address) else { return false };
         let mut memory = self.0.borrow_mut();
         if memory.protected.contains(&number) {
             return false;
         }
-        let sector = SECTORS[number];
+        let sector = memory.map.sectors[number];
         let (start, size) = ((sector.start - START) as usize, sector.size as usize);
         let from = if torn { size / 2 } else { 0 };
         memory.flash[start + from..start + size].fill(0xff);
@@ -156,9 +167,11 @@ impl Chip {
 
     /// Clears bits. `false`: a sector is protected, and nothing was done. `torn`: the second half is missing.
     pub(super) fn program(&self, address: u32, bytes: &[u8], torn: bool) -> bool {
-        let mut memory = self.0.borrow_mut();
         let end = address + bytes.len() as u32 - 1;
-        let (Some(first), Some(last)) = (sector_of(address), sector_of(end)) else { return false };
+        let (Some(first), Some(last)) = (self.sector_of(address), self.sector_of(end)) else {
+            return false;
+        };
+        let mut memory = self.0.borrow_mut();
         if (first..=last).any(|sector| memory.protected.contains(&sector)) {
             return false;
         }
@@ -182,6 +195,11 @@ impl Chip {
         self.0.borrow_mut().running = running;
     }
 
+    fn sector_of(&self, address: u32) -> Option<usize> {
+        let sectors = self.map().sectors;
+        sectors.iter().position(|sector| (sector.start..sector.end()).contains(&address))
+    }
+
     /// Stops the program: the chip is in its bootloader, halted, or kept busy by a debugger.
     pub(super) fn stop(&self) {
         self.0.borrow_mut().running = false;
@@ -194,8 +212,4 @@ impl Memory {
             self.flash[(address - START) as usize] &= !bits;
         }
     }
-}
-
-fn sector_of(address: u32) -> Option<usize> {
-    SECTORS.iter().position(|sector| (sector.start..sector.end()).contains(&address))
 }

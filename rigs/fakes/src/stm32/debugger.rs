@@ -29,9 +29,9 @@ impl Debugger {
     pub fn of(chip: &Chip) -> Self {
         Self {
             chip: chip.clone(),
-            layout: Layout::stm32f405(),
-            // Revision 1 of an STM32F405 (RM0090 §38.6.1).
-            id: 0x1001_6413,
+            layout: Layout::of_map(chip.map()),
+            // Revision 1 of an STM32F405 (RM0090 §38.6.1), and of others.
+            id: 0x1001_6000 | chip.map().devices[0],
             faults: Faults::default(),
             halted: false,
         }
@@ -120,7 +120,7 @@ impl DebugLink for Debugger {
             self.faults.fault = None;
         }
         self.transfer(|chip, _| {
-            if chip.readout_protected() || !Chip::is_flash(address, out.len()) {
+            if chip.readout_protected() || !chip.is_flash(address, out.len()) {
                 return failed("a bus fault");
             }
             out.copy_from_slice(&chip.bytes(address, out.len()));

@@ -1,4 +1,4 @@
-//! An STM32F405, behind its USB bootloader or a debug probe.
+//! An STM32F405, or another STM32 that we have a map of, behind its USB bootloader or a debug probe.
 //!
 //! A [`Chip`] is what stays when a cable is pulled: its flash. A [`Bootloader`] or a [`Debugger`] is one
 //! connection with it, and counts its transfers, so that a test can let any of them go wrong. A [`Desk`]

@@ -3,6 +3,7 @@
 use pblink_lx106::esp8266::wifi::AccessPoint;
 use pblink_stm32::settings::{LogLevel, Settings};
 use unicorn_bench::bench::Bench;
+use unicorn_bench::board::{Board, PYBOARD};
 use unicorn_bench::esp_chip::EspChip;
 
 pub const PASSWORD: &str = "secret password";
@@ -29,9 +30,14 @@ pub fn network(ssid: &str, password: &str) -> AccessPoint {
     AccessPoint { ssid: ssid.into(), password: password.into() }
 }
 
-/// A board with this program in the reach of its network.
+/// A Pyboard with this program in the reach of its network.
 pub fn bench(name: &str, settings: &Settings) -> Bench {
-    let mut bench = Bench::with_esp_chip(name, settings);
+    bench_on(&PYBOARD, name, settings)
+}
+
+/// A board of this kind with this program in the reach of its network.
+pub fn bench_on(board: &'static Board, name: &str, settings: &Settings) -> Bench {
+    let mut bench = Bench::with_esp_chip(board, name, settings);
     esp(&mut bench).chip.wifi.points.push(network("home", PASSWORD));
     bench
 }

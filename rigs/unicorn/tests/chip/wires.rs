@@ -1,9 +1,10 @@
 //! Lines and pulses.
 
 use unicorn_bench::bench::Bench;
+use unicorn_bench::board::{BLACK_PILL, NUCLEO_F446};
 use unicorn_bench::esp_chip::Wire;
 
-use crate::board::{bench, esp, settings};
+use crate::board::{bench, bench_on, esp, settings};
 
 /// Texts of all lengths, 1 to 1024 bytes; each names its number where there is room.
 fn text(n: usize) -> String {
@@ -98,4 +99,16 @@ fn every_pulse_of_ack_is_100_us_long() {
     let (first, last) = (pulses[0], pulses[pulses.len() - 1]);
     println!("{} pulses of {first:.1} to {last:.1} µs", pulses.len());
     assert!(pulses.len() > 100 && first >= 100.0, "{first}");
+}
+
+/// The other boards have the same drivers on other pins: `tests/boards.rs` has more of them.
+#[test]
+fn lines_pass_on_the_pins_of_every_board() {
+    for board in [&BLACK_PILL, &NUCLEO_F446] {
+        let mut bench = bench_on(board, "echo", &settings());
+        echo(&mut bench, |_, sent| sent >= 40);
+        let chip = &bench.world().chip;
+        assert!(chip.is_wired(), "{}", board.map.board);
+        assert_eq!((chip.i2c.misuse, chip.unclocked, chip.watchdog_resets), (0, 0, 0));
+    }
 }

@@ -55,7 +55,7 @@ fn pull_args(words: &[&str]) -> PullArgs {
 fn program() -> Vec<u8> {
     let mut program = [0x2002_0000_u32.to_le_bytes(), (PROGRAM + 0x201).to_le_bytes()].concat();
     program.resize(0x188, 0xab);
-    program.extend(identity::bytes("demo", "1.2.3"));
+    program.extend(identity::bytes("demo", "1.2.3", "pyboard"));
     program
 }
 

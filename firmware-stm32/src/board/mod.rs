@@ -1,0 +1,96 @@
+//! The board that a program is built for: one of these, by its feature. All have the same I2C peripheral, and a program
+//! for one builds for the others.
+//!
+//! | feature | board | pins |
+//! |---|---|---|
+//! | `pyboard` | Pyboard v1.x, STM32F405RG | `src/board/pyboard.rs` |
+//! | `black-pill` | Black Pill, STM32F411CE | `src/board/black_pill.rs` |
+//! | `nucleo-f446` | Nucleo-F446RE, STM32F446RE | `src/board/nucleo_f446.rs` |
+//!
+//! The chip runs at 84 MHz, made of its internal oscillator (HSI): that works with any crystal, and with none. The
+//! settings are in the last flash sector.
+
+use embassy_stm32::gpio::{AnyPin, Level};
+use embassy_stm32::{Peri, peripherals};
+use pblink_image::map::Map;
+use pblink_protocol::time::Duration;
+
+use crate::built_in_settings;
+use crate::hardware::Hardware;
+use crate::settings::{MAX_SIZE, Settings, SettingsError};
+use crate::stm32::clock;
+use crate::stm32::console::Console;
+use crate::stm32::i2c::I2cSlave;
+use crate::stm32::start;
+use crate::stm32::watchdog::Independent;
+use crate::stm32::wires::{AckSynReset, Reset};
+
+#[cfg(feature = "black-pill")]
+#[path = "black_pill.rs"]
+mod kind;
+#[cfg(feature = "nucleo-f446")]
+#[path = "nucleo_f446.rs"]
+mod kind;
+#[cfg(feature = "pyboard")]
+#[path = "pyboard.rs"]
+mod kind;
+
+pub use kind::Interrupts;
+
+/// The bus of the board.
+pub type Bus = I2cSlave<'static, peripherals::I2C1>;
+
+/// The board, ready for [`crate::new`].
+pub struct Board {
+    /// Bus and wires.
+    pub hardware: Hardware<Bus, AckSynReset<'static>>,
+    /// The console.
+    pub console: Console,
+    /// The watchdog. It runs already: run a [`Runner`](crate::Runner) with it within 5 s.
+    pub watchdog: Independent<'static>,
+}
+
+/// The parts of the chip that a kind of board uses.
+struct Taken {
+    console: Console,
+    bus: Bus,
+    syn: Peri<'static, AnyPin>,
+    ack: Peri<'static, AnyPin>,
+    reset: Peri<'static, AnyPin>,
+    watchdog: Peri<'static, peripherals::IWDG>,
+}
+
+impl Board {
+    /// The memory of the board.
+    pub const MAP: &'static Map = kind::MAP;
+
+    /// Takes the whole chip, in whatever state a boot loader has left it. Call it once, at the beginning of the program: a second call panics, like
+    /// `embassy_stm32::init`.
+    pub fn take() -> Self {
+        start::take_over();
+        let Taken { console, bus, syn, ack, reset, watchdog } =
+            kind::take(embassy_stm32::init(clock::config()));
+        let reset = Reset { pin: reset, active: Level::Low, pulse: Duration::from_millis(200) };
+        // The pin of each board is served by its interrupt; the types of the pins do not say so.
+        let Ok(wires) = AckSynReset::new::<kind::Ack>(syn, ack, reset, Interrupts) else {
+            unreachable!()
+        };
+        let reset_pulse = wires.pulse();
+        let watchdog = Independent::start(watchdog);
+        Self { hardware: Hardware { bus, wires, reset_pulse }, console, watchdog }
+    }
+
+    /// Returns the settings from flash. Without any, or with damaged ones, the
+    /// [built-in](built_in_settings) ones, and why.
+    pub fn settings() -> (Settings, Option<SettingsError>) {
+        let place = Self::MAP.settings().start as *const u8;
+        // SAFETY: this is flash, always readable, aligned for bytes, and nothing writes to it while
+        // the program runs.
+        #[allow(unsafe_code)]
+        let sector = unsafe { core::slice::from_raw_parts(place, MAX_SIZE) };
+        match Settings::read(sector) {
+            Ok(settings) => (settings, None),
+            Err(why) => (built_in_settings(), Some(why)),
+        }
+    }
+}
