@@ -1,9 +1,12 @@
 //! Checks that a program is one for this chip, before anything is erased.
 
+use pblink_image::identity;
+use pblink_image::map::{Area, Map};
+
 use super::{Layout, PROGRAM, Sector};
 use crate::{Error, Kind, Region, Result};
 
-/// RAM that a stack may be in: SRAM of up to 512 KB and the 64 KB of CCM or ITCM/DTCM aliases that STM32F2,
+/// RAM that a stack may be in where the board is not known: SRAM of up to 512 KB and the 64 KB of CCM or ITCM/DTCM aliases that STM32F2,
 /// F4 and F7 have (RM0090 §2.3). The stack grows down, so its first address may be the end.
 const RAM: [std::ops::RangeInclusive<u32>; 2] =
     [0x2000_0004..=0x2008_0000, 0x1000_0004..=0x1001_0000];
@@ -40,7 +43,11 @@ pub(super) fn parts(layout: &Layout, images: &[Region]) -> Result<Vec<Part>> {
             ));
         }
     }
-    vector_table(first, &images)?;
+    let board = board_of(first);
+    if let Some(map) = board {
+        suits(layout, map, &images)?;
+    }
+    vector_table(first, &images, board.map(|map| map.ram))?;
 
     let mut parts: Vec<Part> = Vec::new();
     for image in images {
@@ -110,10 +117,50 @@ fn fits(layout: &Layout, image: &Region) -> Result<()> {
     Ok(())
 }
 
+/// Returns the map of the board that a program was built for, if the program names one that we have a map of.
+pub fn board_of(program: &Region) -> Option<&'static Map> {
+    let head = &program.bytes[..program.bytes.len().min(identity::WITHIN + identity::SIZE)];
+    identity::find(head)?.board.and_then(Map::named)
+}
+
+/// Checks that this can be the chip of the board that the program was built for.
+fn suits(layout: &Layout, map: &Map, images: &[&Region]) -> Result<()> {
+    let name = &images[0].name;
+    if !layout.is_of(map) {
+        let kb = (layout.end() - u64::from(layout.start())) >> 10;
+        let cause = format!(
+            "{name} was built for a {} with an {}, and the chip here is another one: it has {kb} KB of flash in {} \
+             sectors",
+            map.title,
+            map.chip,
+            layout.sectors().len()
+        );
+        let remedy =
+            "build it for the board that is connected, with `pblink build stm32 --kind KIND`";
+        return Err(Error::new(Kind::Image, cause, remedy));
+    }
+    let program = map.program();
+    match images.iter().find(|image| image.end() > u64::from(program.end())) {
+        None => Ok(()),
+        Some(image) => {
+            let cause = format!(
+                "{} ({} bytes at {:#010x}) is too large for a {}: a program may have {} KB",
+                image.name,
+                image.bytes.len(),
+                image.address,
+                map.title,
+                program.size >> 10
+            );
+            let remedy = "make it smaller; the flash behind it is for keys and settings";
+            Err(Error::new(Kind::Image, cause, remedy))
+        }
+    }
+}
+
 /// Checks the vector table. A Cortex-M starts with the stack pointer and the address of the first
 /// instruction (bit 0 set, for Thumb): if these make no sense, the image is for another chip or
 /// another address.
-fn vector_table(first: &Region, images: &[&Region]) -> Result<()> {
+fn vector_table(first: &Region, images: &[&Region], ram: Option<Area>) -> Result<()> {
     let refuse = |why: String| {
         let remedy =
             "check that it was built for the STM32 (`pblink build stm32`), and its address";
@@ -129,7 +176,11 @@ fn vector_table(first: &Region, images: &[&Region]) -> Result<()> {
         return Err(refuse("it is shorter than a vector table".to_owned()));
     };
     let stack = u32::from_le_bytes([s0, s1, s2, s3]);
-    if stack % 4 != 0 || !RAM.iter().any(|ram| ram.contains(&stack)) {
+    let in_ram = match ram {
+        Some(ram) => ram.start < stack && stack <= ram.end(),
+        None => RAM.iter().any(|ram| ram.contains(&stack)),
+    };
+    if stack % 4 != 0 || !in_ram {
         return Err(refuse(format!("its stack pointer, {stack:#010x}, is not in RAM")));
     }
     let reset = u32::from_le_bytes([r0, r1, r2, r3]);

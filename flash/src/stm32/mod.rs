@@ -9,7 +9,7 @@
 //!             └── Probe ── DebugLink ─ probe-rs            (or a fake probe)
 //! ```
 //!
-//! Made for the STM32F405 of the Pyboard v1.x. Chips whose flash behaves alike (STM32F2, F4, F7: sectors,
+//! Made for the boards that `pblink_image::map` knows; a program that names its board is written to no other. Chips whose flash behaves alike (STM32F2, F4, F7: sectors,
 //! bits that can be cleared at any time) take programs too, and settings if they have a sector where
 //! [`SETTINGS`] is.
 
@@ -24,6 +24,7 @@ mod settings;
 mod swd;
 mod usb;
 
+pub use check::board_of;
 pub use dfu::{Alternate, Dfu, DfuIo, IoError, request, state};
 pub use find::{Bus, Found, Selector, Via, Wanted, connect};
 pub use layout::{Layout, PROGRAM, SETTINGS, Sector};

@@ -1,5 +1,7 @@
 //! An STM32 behind a debug probe.
 
+use pblink_image::map::{self, Map};
+
 use super::{Layout, Protection, Sector, Target};
 use crate::{Error, Kind, Result};
 
@@ -8,9 +10,8 @@ pub const DBGMCU_IDCODE: u32 = 0xe004_2000;
 /// The register of the flash's option bytes (RM0090 §3.9.10).
 pub const FLASH_OPTCR: u32 = 0x4002_3c14;
 
-/// Chips that the name `STM32F405` stands for: 0x413 is the STM32F405/407/415/417; their revision A says
-/// 0x411 (errata ES0182, "MCU device ID is incorrect").
-const F405_IDS: [u32; 2] = [0x413, 0x411];
+/// The bit of the option bytes that makes write protection one against reading, too.
+const SPRMOD: u32 = 1 << 31;
 
 /// Why something failed below.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -76,23 +77,36 @@ pub struct Probe<L> {
     link: L,
 }
 
+/// Returns the name of a chip without its package: `STM32F405`.
+fn family(map: &Map) -> &'static str {
+    &map.chip[.."STM32F405".len()]
+}
+
 impl<L: DebugLink> Probe<L> {
-    /// Opens the chip behind `link`. `chip` is the name that the user gave: for an STM32F405,
-    /// this checks that it is one before anything else happens to it.
+    /// Opens the chip behind `link`. `chip` is the name that the user gave: for one that we have a map of,
+    /// this checks that it is that one before anything else happens to it.
     ///
     /// # Errors
     /// [`Kind::WrongChip`]; those of the link.
     pub fn new(link: L, chip: &str) -> Result<Self> {
         let mut this = Self { link };
-        if chip.to_ascii_uppercase().starts_with("STM32F405") {
+        let name = chip.to_ascii_uppercase();
+        // The family is enough: packages and sizes of flash have the same number.
+        if let Some(map) = map::ALL.into_iter().find(|map| name.starts_with(family(map))) {
             let doing = "asking the chip which one it is";
             let id = this.link.read_word(DBGMCU_IDCODE).map_err(|e| this.failed(e, doing))? & 0xfff;
-            if !F405_IDS.contains(&id) {
+            if !map.devices.contains(&id) {
+                let other = map::ALL.into_iter().find(|map| map.devices.contains(&id));
+                let other = other.map_or(String::new(), |map| format!(" of a {}", map.title));
                 let cause = format!(
-                    "{} found another chip: its id is {id:#05x}, not that of an STM32F405",
-                    this.link.name()
+                    "{} found another chip: its id is {id:#05x}{other}, not that of an {}",
+                    this.link.name(),
+                    family(map)
                 );
-                let remedy = "connect the probe to the Pyboard, or name your chip with --chip";
+                let remedy = format!(
+                    "connect the probe to the {}, or name your board with --kind, or your chip with --chip",
+                    map.title
+                );
                 return Err(Error::new(Kind::WrongChip, cause, remedy));
             }
         }
@@ -143,14 +157,19 @@ impl<L: DebugLink> Target for Probe<L> {
 
     fn protection(&mut self) -> Result<Protection> {
         // Other families have the option bytes elsewhere.
-        if self.layout().sectors().len() != Layout::stm32f405().sectors().len() {
+        if !map::ALL.into_iter().any(|map| self.layout().is_of(map)) {
             return Ok(Protection::default());
         }
+        let count = self.layout().sectors().len();
         let doing = "reading the option bytes";
         let options = self.link.read_word(FLASH_OPTCR).map_err(|e| self.failed(e, doing))?;
         // RM0090 §3.9.10: 0xaa is no protection, 0xcc one that no probe gets past, all else level 1.
         let readout = (options >> 8) & 0xff != 0xaa;
-        let sectors = (0..12).filter(|sector| options & (1 << (16 + sector)) == 0).collect();
+        // RM0383 and RM0390 §3.8.6: with SPRMOD, which the STM32F405 has not, the bits have the other sense, and keep
+        // sectors from being read, too.
+        let protected = u32::from(count < 12 && options & SPRMOD != 0);
+        let sectors =
+            (0..count).filter(|sector| options >> (16 + sector) & 1 == protected).collect();
         Ok(Protection { readout, sectors })
     }
 

@@ -84,11 +84,11 @@ pub fn read_settings(target: &mut dyn Target) -> Result<Vec<u8>> {
 fn sector(target: &dyn Target) -> Result<Sector> {
     target.layout().settings().ok_or_else(|| {
         let cause = format!(
-            "the chip has no flash sector at {SETTINGS:#010x}, where pblink keeps the settings: its \
-             flash ends at {:#010x}",
+            "the chip has no flash sector for the settings: its flash ends at {:#010x}, and they are at \
+             {SETTINGS:#010x}, or in the last sector of 512 KB",
             target.layout().end()
         );
-        Error::new(Kind::WrongChip, cause, "use a chip with 1 MB of flash, such as the STM32F405RG")
+        Error::new(Kind::WrongChip, cause, "use a board of a kind that pblink knows: pyboard, black-pill or nucleo-f446")
     })
 }
 

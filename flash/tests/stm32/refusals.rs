@@ -3,6 +3,8 @@
 use pblink_fakes::stm32::{Bootloader, Chip, Debugger, SECTORS, START};
 use pblink_flash::stm32::{Alternate, Dfu, Layout, Probe, SETTINGS, program};
 use pblink_flash::{Error, Kind, Region, Silent};
+use pblink_image::identity;
+use pblink_image::map::{ALL, BLACK_PILL, NUCLEO_F446, PYBOARD};
 
 use super::{WAYS, Watch, Way, check_words, image, region};
 
@@ -179,6 +181,18 @@ fn another_chip_on_the_probe_is_noticed_before_anything_else() {
     // Revision A of the right one, by its errata; and one that the user named.
     Probe::new(Debugger::of(&chip).with_id(0x2000_0411), "STM32F405RG").expect("it is one");
     Probe::new(Debugger::of(&chip).with_id(0x1000_6431), "STM32F411RETx").expect("as you say");
+    // Each chip that we have a map of is told from the others.
+    for (map, other) in
+        [(&BLACK_PILL, &NUCLEO_F446), (&NUCLEO_F446, &PYBOARD), (&PYBOARD, &BLACK_PILL)]
+    {
+        let chip = Chip::of(map);
+        Probe::new(Debugger::of(&chip), map.part).expect("it is that one");
+        let error = Probe::new(Debugger::of(&chip), other.part).expect_err("another chip");
+        assert_eq!(error.kind(), Kind::WrongChip);
+        assert!(error.cause().contains(map.title), "{error}");
+        assert!(error.remedy().contains(other.title), "{error}");
+        check_words(&error);
+    }
 }
 
 #[test]
@@ -202,4 +216,62 @@ fn a_small_chip_takes_a_program_that_fits() {
     program(&mut open().expect("still there"), &[region(START, &bytes)], &mut Silent)
         .expect("it fits");
     assert_eq!(chip.bytes(START, bytes.len()), bytes);
+}
+
+/// Returns a program that names its board.
+fn program_for(board: &str) -> Vec<u8> {
+    let mut bytes = image(2000, 15);
+    let identity = identity::bytes("demo", "1.0.0", board);
+    bytes[0x188..0x188 + identity.len()].copy_from_slice(&identity);
+    bytes
+}
+
+#[test]
+fn a_program_for_another_board_is_refused_before_anything_is_erased() {
+    for there in ALL {
+        for built in ALL {
+            let chip = Chip::of(there);
+            let images = [region(START, &program_for(built.board))];
+            let mut dfu = Dfu::new(Bootloader::of(&chip)).expect("it is there");
+            let done = program(&mut dfu, &images, &mut Silent);
+            // Over USB a chip says no more than how its flash is divided.
+            if there.sectors.len() == built.sectors.len() {
+                done.expect("it could be that board");
+                continue;
+            }
+            let error = done.expect_err("another chip");
+            assert_eq!(error.kind(), Kind::Image);
+            assert!(error.cause().contains(built.title), "{error}");
+            assert!(error.remedy().contains("--kind"), "{error}");
+            check_words(&error);
+            assert!(chip.erased().is_empty() && !chip.started());
+        }
+    }
+    // One of nobody's, and one of another's board, may be for any chip.
+    for board in ["other", "toaster"] {
+        let images = [region(START, &program_for(board))];
+        Way::Dfu.program(&Chip::new(), &images, &mut Watch::default()).expect("as you say");
+    }
+}
+
+#[test]
+fn a_program_for_a_known_board_has_its_limits() {
+    let chip = Chip::of(&BLACK_PILL);
+    let mut words = program_for("black-pill");
+    // CCM, which this chip has not; and more RAM than it has.
+    for stack in [0x1001_0000_u32, 0x2002_0004, 0x2008_0000] {
+        words[..4].copy_from_slice(&stack.to_le_bytes());
+        let mut dfu = Dfu::new(Bootloader::of(&chip)).expect("it is there");
+        let error = program(&mut dfu, &[region(START, &words)], &mut Silent).expect_err("no RAM");
+        assert!(error.cause().contains("stack pointer"), "{error}");
+    }
+    let mut large = program_for("black-pill");
+    large.resize((256 << 10) + 4, 0);
+    let mut dfu = Dfu::new(Bootloader::of(&chip)).expect("it is there");
+    let error = program(&mut dfu, &[region(START, &large)], &mut Silent).expect_err("too large");
+    assert!(error.cause().contains("256 KB"), "{error}");
+    check_words(&error);
+    assert!(chip.erased().is_empty());
+    large.truncate(256 << 10);
+    program(&mut dfu, &[region(START, &large)], &mut Silent).expect("it fits");
 }
