@@ -10,6 +10,7 @@ use pblink_cli::commands::{Cli, Command};
 use pblink_cli::exit::Exit;
 use pblink_fakes::stm32::{Bootloader, Chip, Debugger, Desk, Fault, Opens, START};
 use pblink_flash::{Kind, Progress, Silent, Step};
+use pblink_image::map::{BLACK_PILL, Map, NUCLEO_F446, PYBOARD};
 use sha2::{Digest, Sha256};
 
 const SIZE: usize = 200 << 10;
@@ -349,5 +350,77 @@ fn a_wrong_command_line_is_refused() {
             2,
             "{words:?}"
         );
+    }
+}
+
+/// Returns a program that names its board, in a file.
+fn program_for(folder: &Path, map: &Map) -> String {
+    let mut bytes = image(2000);
+    let identity = pblink_image::identity::bytes("demo", "1.0.0", map.board);
+    bytes[0x188..0x188 + identity.len()].copy_from_slice(&identity);
+    let path = folder.join(map.board);
+    fs::write(&path, bytes).expect("new");
+    text(&path).to_owned()
+}
+
+#[test]
+fn a_program_knows_its_board_and_gets_onto_no_other() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let all = [&PYBOARD, &BLACK_PILL, &NUCLEO_F446];
+    for built in all {
+        let file = program_for(folder.path(), built);
+        for there in all {
+            // The chip that a probe looks for is that of the program; no flag has to say so.
+            let chip = Chip::of(there);
+            let mut desk = Desk::default().with("A", debugger(&chip));
+            match flash(&["--image", &file], &mut desk) {
+                Ok(out) => assert!(built == there && out.contains("2000 bytes written"), "{out}"),
+                Err(error) => {
+                    assert!(built != there, "{error}");
+                    assert!(error.to_string().contains(there.title), "{error}");
+                    assert!(chip.erased().is_empty());
+                }
+            }
+            // Nor does one get by that says of the board what it is not.
+            let mut desk = Desk::default().with("A", bootloader(&chip));
+            let result = flash(&["--image", &file, "--kind", there.board], &mut desk);
+            assert_eq!(result.is_ok(), built == there, "{} on {}", built.board, there.board);
+            if let Err(error) = result {
+                let error = error.to_string();
+                assert!(error.contains(&format!("built for a {}", built.title)), "{error}");
+                assert!(error.contains("--kind"), "{error}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_device_that_is_not_of_the_kind_is_refused_whatever_the_program() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("anybodys.bin");
+    fs::write(&file, image(2000)).expect("new");
+    let chip = Chip::new();
+    for (kind, fits) in [("black-pill", false), ("pyboard", true)] {
+        let mut desk = Desk::default().with("A", bootloader(&chip));
+        let result = flash(&["--image", text(&file), "--kind", kind], &mut desk);
+        assert_eq!(result.is_ok(), fits, "{kind}");
+        if let Err(error) = result {
+            assert!(error.to_string().contains("is no Black Pill: it has 1024 KB"), "{error}");
+            assert!(chip.erased().is_empty());
+        }
+    }
+    let words = ["pblink", "flash", "stm32", "--kind", "pyboard", "--chip", "STM32F405RGTx"];
+    assert!(Cli::try_parse_from(words).is_err(), "one or the other");
+}
+
+#[test]
+fn who_waits_learns_how_each_board_gets_into_its_bootloader() {
+    let folder = tempfile::tempdir().expect("a folder");
+    for (map, word) in
+        [(&PYBOARD, "P1/DFU"), (&BLACK_PILL, "BOOT0"), (&NUCLEO_F446, "USB of the Nucleo")]
+    {
+        let file = program_for(folder.path(), map);
+        let error = flash(&["--image", &file, "--wait", "0"], &mut Desk::default()).unwrap_err();
+        assert!(error.to_string().contains(word), "{error}");
     }
 }

@@ -21,7 +21,7 @@ use crate::output::diagnostics::{note, say};
 use crate::output::envelope;
 use crate::output::stdout::print;
 use crate::runtime;
-use crate::settings::{BoardArg, Settings, shell_word};
+use crate::settings::{BoardArg, BoardKind, Settings, shell_word};
 use crate::signals::{Signal, Signals};
 
 /// Arguments of `pblink up`.
@@ -80,6 +80,9 @@ pub struct Args {
     /// steps print goes to standard error.
     #[arg(long)]
     pub json: bool,
+    /// Kind of the board by its settings, if it is not the usual one.
+    #[arg(skip)]
+    pub kind: Option<&'static str>,
 }
 
 impl Args {
@@ -168,6 +171,7 @@ impl Step {
             add("--via", args.via.as_deref());
             add("--probe", args.probe.as_deref());
             add("--wait", args.wait.as_deref());
+            add("--kind", args.kind);
         }
         if args.yes && matches!(self, Self::Esp8266 | Self::Stm32 | Self::Start) {
             words.push("--yes".to_owned());
@@ -198,12 +202,14 @@ fn shown(words: &[String]) -> String {
 }
 
 /// Runs the verb.
-pub fn run(args: Args, global: &Global) -> anyhow::Result<Exit> {
+pub fn run(mut args: Args, global: &Global) -> anyhow::Result<Exit> {
+    let kind = one_board(&args);
+    args.kind = kind.as_ref().ok().copied().flatten();
     let plan = plan(&args);
     check(&plan)?;
     let planned = |step| plan.iter().any(|(planned, _)| *planned == step);
     if planned(Step::Build) || planned(Step::Config) {
-        one_board(&args)?;
+        kind?;
     }
     if planned(Step::Esp8266) && !planned(Step::Stm32) && !planned(Step::Hold) {
         note(
@@ -225,13 +231,16 @@ pub fn run(args: Args, global: &Global) -> anyhow::Result<Exit> {
     runtime::block_on(steps(&args, &plan, global))?
 }
 
-/// Checks that it is clear which board is meant. A file with mistakes is for the steps to report.
-fn one_board(args: &Args) -> anyhow::Result<()> {
-    match (Settings::load(args.config.as_deref()), &args.client) {
-        (Err(_), _) => Ok(()),
-        (Ok(mut settings), Some(id)) => settings.choose_client(Some(id)),
-        (Ok(mut settings), None) => settings.choose_board(args.board.board.as_deref()),
+/// Checks that it is clear which board is meant, and returns its kind unless that is a Pyboard. A file with mistakes is for
+/// the steps to report.
+fn one_board(args: &Args) -> anyhow::Result<Option<&'static str>> {
+    let Ok(mut settings) = Settings::load(args.config.as_deref()) else { return Ok(None) };
+    match &args.client {
+        Some(id) => settings.choose_client(Some(id))?,
+        None => settings.choose_board(args.board.board.as_deref())?,
     }
+    let kind = settings.board.kind;
+    Ok((kind != BoardKind::Pyboard).then(|| kind.name()))
 }
 
 /// Runs the steps, one after the other.

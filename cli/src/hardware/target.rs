@@ -3,8 +3,10 @@
 use std::time::Duration;
 
 use pblink_flash::stm32::{Selector, Target, Via, Wanted};
+use pblink_image::map::Map;
 
 use crate::duration;
+use crate::settings::BoardKind;
 
 const HEADING: &str = "The way to the STM32";
 
@@ -18,9 +20,12 @@ pub struct Way {
     /// even these are not enough.
     #[arg(long, value_name = "VID:PID[:SERIAL]", help_heading = HEADING)]
     pub probe: Option<Selector>,
-    /// Chip that a probe looks for.
-    #[arg(long, value_name = "NAME", default_value = "STM32F405RGTx", help_heading = HEADING)]
-    pub chip: String,
+    /// Kind of board that is there. Without it: that of the program, or of pblink.toml.
+    #[arg(long, value_enum, value_name = "KIND", help_heading = HEADING)]
+    pub kind: Option<BoardKind>,
+    /// Chip that a probe looks for, if it is none of these kinds.
+    #[arg(long, value_name = "NAME", conflicts_with = "kind", help_heading = HEADING)]
+    pub chip: Option<String>,
     /// Longest wait for the probe or bootloader to appear; a plain number is seconds.
     #[arg(long, value_name = "TIME", default_value = "30s", value_parser = duration::parse_or_seconds,
         help_heading = HEADING)]
@@ -48,8 +53,9 @@ impl Way {
         if self.no_start { target.hold() } else { target.start() }
     }
 
-    /// Returns the device that is meant.
-    pub(crate) fn wanted(&self) -> Wanted {
+    /// Returns the device that is meant; `usual` is the board if no flag names another.
+    pub(crate) fn wanted(&self, usual: &'static Map) -> Wanted {
+        let part = self.kind.map_or(usual, BoardKind::map).part;
         Wanted {
             via: match self.via {
                 By::Auto => None,
@@ -57,7 +63,7 @@ impl Way {
                 By::Dfu => Some(Via::Dfu),
             },
             selector: self.probe.clone(),
-            chip: self.chip.clone(),
+            chip: self.chip.clone().unwrap_or_else(|| part.to_owned()),
             wait: self.wait,
         }
     }

@@ -163,7 +163,7 @@ mod tests {
         let said = said.join("\n");
         for part in [
             "pblink.toml:4:1: there are two boards with the id \"a\": give each an `id` of its own",
-            "`board.kind` must be \"pyboard\", not \"toaster\"",
+            "`board.kind` must be \"pyboard\", \"black-pill\" or \"nucleo-f446\", not \"toaster\"",
             "unknown key `board.colour`",
         ] {
             assert!(said.contains(part), "{part}:\n{said}");

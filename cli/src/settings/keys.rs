@@ -160,10 +160,7 @@ pub(crate) static KEYS: [Entry; 25] = [
         path: "board.kind",
         rule: Rule::Choice(&BoardKind::NAMES, &[]),
         allowed: "",
-        put: |s, at, v| match v.text()? {
-            "pyboard" => set(&mut board(s, at)?.kind, BoardKind::Pyboard),
-            _ => None,
-        },
+        put: |s, at, v| set(&mut board(s, at)?.kind, BoardKind::named(v.text()?)?),
         get: |s| s.board.kind.name().into(),
     },
     Key {

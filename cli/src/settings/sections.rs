@@ -4,6 +4,7 @@ use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 
+use pblink_image::map::{self, Map};
 use pblink_image::settings::LogLevel;
 use pblink_serve::consumers::App;
 use tracing::Level;
@@ -119,20 +120,38 @@ pub struct Board {
 }
 
 /// The board that an STM32 is on.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub enum BoardKind {
-    /// A Pyboard v1.x, with an STM32F405.
+    /// A Pyboard v1.x, with an STM32F405RG.
     Pyboard,
+    /// A Black Pill, with an STM32F411CE.
+    BlackPill,
+    /// A Nucleo-F446RE.
+    NucleoF446,
 }
 
 impl BoardKind {
     /// All kinds, with the names that `board.kind` has for them.
-    pub(super) const NAMES: [&str; 1] = ["pyboard"];
+    pub(super) const NAMES: [&str; 3] = ["pyboard", "black-pill", "nucleo-f446"];
 
     /// Returns the name that `board.kind` has for it.
     pub fn name(self) -> &'static str {
+        self.map().board
+    }
+
+    /// Returns the kind of this name.
+    pub(super) fn named(name: &str) -> Option<Self> {
+        [Self::Pyboard, Self::BlackPill, Self::NucleoF446]
+            .into_iter()
+            .find(|kind| kind.name() == name)
+    }
+
+    /// Returns the memory of its chip, and its names.
+    pub fn map(self) -> &'static Map {
         match self {
-            Self::Pyboard => "pyboard",
+            Self::Pyboard => &map::PYBOARD,
+            Self::BlackPill => &map::BLACK_PILL,
+            Self::NucleoF446 => &map::NUCLEO_F446,
         }
     }
 }

@@ -155,6 +155,8 @@ impl Wanted {
     fn how(&self) -> &'static str {
         match self.via {
             Some(Via::Probe) => HOW_PROBE,
+            _ if self.chip.starts_with("STM32F411") => HOW_BLACK_PILL,
+            _ if self.chip.starts_with("STM32F446") => HOW_NUCLEO,
             _ => HOW_DFU,
         }
     }
@@ -163,6 +165,9 @@ impl Wanted {
 /// Steps that bring a Pyboard into its bootloader.
 const HOW_DFU: &str = "to write over USB, connect the Pyboard's pin P1/DFU to the 3V3 beside it and press \
                        RST (or call pyb.bootloader() while MicroPython is on it), with its USB plugged in";
+const HOW_BLACK_PILL: &str = "to write over USB, hold the Black Pill's BOOT0, press NRST and let go of both, with its USB \
+                              plugged in";
+const HOW_NUCLEO: &str = "plug in the USB of the Nucleo, which is that of the debug probe on it";
 const HOW_PROBE: &str = if cfg!(feature = "probe") {
     "plug in the debug probe, or write over USB with --via dfu"
 } else {

@@ -2,6 +2,7 @@
 
 use pblink_flash::Progress;
 use pblink_flash::stm32::{Bus, Target, UsbBus, connect, read_settings, write_settings};
+use pblink_image::map::{self, Map};
 use pblink_image::settings::Settings as BoardSettings;
 use pblink_serve::control::Client;
 
@@ -109,7 +110,8 @@ fn push_to(
     for note in wanted.settings.notes(wanted.password.is_some()) {
         progress.note(&format!("note: {note}"));
     }
-    let (found, mut target) = connect(bus, &args.way.wanted(), progress).map_err(failed)?;
+    let usual = wanted.settings.board.kind.map();
+    let (found, mut target) = connect(bus, &args.way.wanted(usual), progress).map_err(failed)?;
     let id = board.config.id.as_str();
     let before = read_settings(&mut *target).map_err(failed)?;
     let before = BoardSettings::read(&before).ok().map(|settings| settings.config.id.to_string());
@@ -155,12 +157,23 @@ pub(super) fn pull(args: &PullArgs, global: &Global) -> anyhow::Result<Exit> {
     print(text.as_bytes())
 }
 
+/// Returns the kind of the boards in the pblink.toml that is here; a Pyboard without one, or where they differ.
+fn usual() -> &'static Map {
+    let kinds: Vec<_> = Settings::load(None).map_or(Vec::new(), |settings| {
+        settings.all_boards().iter().map(|board| board.kind).collect()
+    });
+    match kinds[..] {
+        [first, ..] if kinds.iter().all(|kind| *kind == first) => first.map(),
+        _ => &map::PYBOARD,
+    }
+}
+
 fn pull_from(
     bus: &mut dyn Bus,
     args: &PullArgs,
     progress: &mut dyn Progress,
 ) -> anyhow::Result<String> {
-    let (found, mut target) = connect(bus, &args.way.wanted(), progress).map_err(failed)?;
+    let (found, mut target) = connect(bus, &args.way.wanted(usual()), progress).map_err(failed)?;
     let board = Board::read(&mut *target).map_err(failed)?;
     leave(&args.way, &mut *target);
     if args.json {
@@ -209,7 +222,8 @@ fn check_on(
     let wanted = settings
         .board_settings(password)
         .map_err(|why| Failed::with(Exit::Config, why.to_string()))?;
-    let (found, mut target) = connect(bus, &way.wanted(), progress).map_err(failed)?;
+    let (found, mut target) =
+        connect(bus, &way.wanted(settings.board.kind.map()), progress).map_err(failed)?;
     let board = Board::read(&mut *target).map_err(failed)?;
     leave(way, &mut *target);
     let differences = board.differences(&wanted);

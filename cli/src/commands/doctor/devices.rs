@@ -64,11 +64,13 @@ fn outcome(group: &mut Group, what: &str, allowed: Result<()>) {
 /// Compares the board with pblink.toml.
 pub(super) fn board(settings: &Settings, way: &Way, bus: &mut dyn Bus) -> Vec<Finding> {
     let mut group = Group::new("board");
-    let read = connect(bus, &way.wanted(), &mut Silent).and_then(|(found, mut target)| {
-        let board = Board::read(&mut *target)?;
-        way.start(&mut *target)?;
-        Ok((found, board))
-    });
+    let read = connect(bus, &way.wanted(settings.board.kind.map()), &mut Silent).and_then(
+        |(found, mut target)| {
+            let board = Board::read(&mut *target)?;
+            way.start(&mut *target)?;
+            Ok((found, board))
+        },
+    );
     let (found, board) = match read {
         Ok(read) => read,
         Err(error) => {

@@ -13,8 +13,9 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use pblink_image::esp8266::{self, FlashFrequency, FlashMode};
+use pblink_image::identity;
 use pblink_image::manifest::{ESP8266, Image, Manifest, Place, STM32};
-use pblink_image::map::PYBOARD;
+use pblink_image::map::Map;
 use pblink_image::sizes::Sizes;
 use pblink_image::stm32;
 
@@ -24,6 +25,7 @@ use crate::hardware::settings_args::SettingsArgs;
 use crate::hardware::{checkout, sdk};
 use crate::output::diagnostics::{note, say};
 use crate::output::json::line;
+use crate::settings::{BoardKind, shell_word};
 use script::{Outcome, Script};
 use settings::Compiled;
 
@@ -34,6 +36,7 @@ Examples:
   pblink build                           both firmwares
   pblink build stm32 --client kitchen    the STM32's alone, for the board with this id
   pblink build stm32 --app kitchen       your application, made by `pblink new kitchen`
+  pblink build stm32 --kind black-pill   for another board than board.kind says
   pblink build --json | jq -r '.images[].file'
 
 What pblink.toml says is compiled into the STM32's program; it counts while the board's flash holds no \
@@ -45,7 +48,7 @@ the key build.esp8266_sdk. Without it, the image for the emulator is built, and 
 checked.
 
 Images and manifest.json (address, file, size, sha256, version, settings) go into target/pblink/ of the \
-source folder. Compilers that are missing are named with the line that installs them. The first build \
+source folder, or, where there is none, of the application. Compilers that are missing are named with the line that installs them. The first build \
 takes some minutes, since the core library is built too.
 
 Exit codes: 0 built, 1 it does not compile, 2 wrong flags, 3 a tool is missing, or the configuration or \
@@ -61,8 +64,10 @@ pub struct Args {
     /// --config names another.
     #[arg(long, value_name = "DIR")]
     pub app: Option<PathBuf>,
-    /// The folder with the sources of pblink. Without it: the folder around you that has them, or
-    /// the one that this program was built from.
+    /// Kind of board to build for. Without it: board.kind of pblink.toml. An application knows its own.
+    #[arg(long, value_enum, value_name = "KIND", conflicts_with = "app")]
+    pub kind: Option<BoardKind>,
+    /// The folder with the sources of pblink. Without it: the folder around you that has them.
     #[arg(long, value_name = "DIR")]
     pub source: Option<PathBuf>,
     /// Print the manifest as JSON instead of a table.
@@ -95,10 +100,17 @@ struct Job {
 
 /// Runs the verb.
 pub fn run(args: Args, global: &Global) -> anyhow::Result<Exit> {
-    let source = checkout::find(args.source.as_deref())?;
+    let (stm32, esp8266) = (args.target != Target::Esp8266, args.target != Target::Stm32);
+    let (source, alone) = match (checkout::find(args.source.as_deref()), &args.app) {
+        // An application has all that it needs in its own folder.
+        (Err(_), Some(app)) if !esp8266 && args.source.is_none() => {
+            app_name(app)?;
+            (app.clone(), true)
+        }
+        (found, _) => (found?, false),
+    };
     let source =
         source.canonicalize().with_context(|| format!("cannot find {}", source.display()))?;
-    let (stm32, esp8266) = (args.target != Target::Esp8266, args.target != Target::Stm32);
     if args.app.is_some() && !stm32 {
         return Err(Failed::with(Exit::Usage, "--app is for the STM32: build `stm32` or `all`"));
     }
@@ -111,7 +123,8 @@ pub fn run(args: Args, global: &Global) -> anyhow::Result<Exit> {
     let mut jobs = Vec::new();
     if let Some(compiled) = &compiled {
         let compiled_in = settings::hand_over(compiled, &out)?;
-        jobs.push(stm32_job(&source, args.app.as_deref(), compiled_in, compiled.secret())?);
+        let kind = args.kind.unwrap_or(settings.board.kind);
+        jobs.push(stm32_job(&source, args.app.as_deref(), kind, compiled_in, compiled.secret())?);
     }
     if esp8266 {
         jobs.extend(esp8266_jobs(&source, sdk.as_deref()));
@@ -120,7 +133,8 @@ pub fn run(args: Args, global: &Global) -> anyhow::Result<Exit> {
 
     let mut manifest = Manifest::new(env!("CARGO_PKG_VERSION"));
     if let Some(compiled) = compiled {
-        make_stm32(&jobs[0], &compiled, &out, &mut manifest)?;
+        let map = args.kind.unwrap_or(settings.board.kind).map();
+        make_stm32(&jobs[0], map, &compiled, &out, &mut manifest)?;
         manifest.config = Some(compiled.summary);
     } else {
         manifest.keep(STM32, &out);
@@ -138,6 +152,9 @@ pub fn run(args: Args, global: &Global) -> anyhow::Result<Exit> {
     } else {
         table::print(&manifest, &out, &mut stdout)?;
     }
+    if let Some(app) = args.app.as_ref().filter(|_| alone) {
+        note(format_args!("`cd {} && pblink flash stm32` writes it", shell_word(app)));
+    }
     if esp8266 && sdk.is_none() {
         note(format_args!(
             "the ESP8266's image is for the emulator, it cannot be flashed; for one that can, \
@@ -154,11 +171,13 @@ pub fn run(args: Args, global: &Global) -> anyhow::Result<Exit> {
 fn stm32_job(
     source: &Path,
     app: Option<&Path>,
+    kind: BoardKind,
     settings: Option<PathBuf>,
     private: bool,
 ) -> anyhow::Result<Job> {
     let release = Path::new("thumbv7em-none-eabihf/release");
     let mut variables = vec![("PBLINK_SETTINGS", settings)];
+    let mut arguments: &'static [&'static str] = &[];
     let (folder, target, program) = if let Some(app) = app {
         let name = app_name(app)?;
         // The script takes it from there, too.
@@ -167,10 +186,20 @@ fn stm32_job(
     } else {
         variables.push(("CARGO_TARGET_DIR", None));
         let folder = source.join(checkout::STM32);
-        (folder.clone(), folder.join("target"), "demo".to_owned())
+        let target = folder.join("target");
+        let target = match kind {
+            BoardKind::Pyboard => target,
+            kind => target.join(kind.name()),
+        };
+        arguments = match kind {
+            BoardKind::Pyboard => &["release", "pyboard"],
+            BoardKind::BlackPill => &["release", "black-pill"],
+            BoardKind::NucleoF446 => &["release", "nucleo-f446"],
+        };
+        (folder, target, "demo".to_owned())
     };
     let elf = target.join(release).join(&program);
-    let script = Script { folder, arguments: &[], variables, private };
+    let script = Script { folder, arguments, variables, private };
     Ok(Job { board: STM32, program, script, elf })
 }
 
@@ -248,19 +277,34 @@ fn unusable(job: &Job, why: &str) -> anyhow::Error {
     Failed::with(Exit::Failure, format!("{} cannot be flashed: {why}", job.elf.display()))
 }
 
+/// Makes the image of a program, which must be for the board of this map if it says for which one it is.
 fn make_stm32(
     job: &Job,
+    map: &Map,
     compiled: &Compiled,
     out: &Path,
     manifest: &mut Manifest,
 ) -> anyhow::Result<()> {
     let elf = read_elf(job)?;
     let flash = stm32::flash(&elf).map_err(|why| unusable(job, &why))?;
+    let head = &flash.bytes[..flash.bytes.len().min(identity::WITHIN + identity::SIZE)];
+    let built_for = identity::find(head).and_then(|found| found.board).and_then(Map::named);
+    if let Some(other) = built_for.filter(|other| *other != map) {
+        let message = format!(
+            "{} was built for a {}, and board.kind is {:?}: change it with `pblink config set board.kind {}`, or the \
+             features in the application's Cargo.toml, and its memory.x",
+            job.elf.display(),
+            other.title,
+            map.board,
+            other.board
+        );
+        return Err(Failed::with(Exit::Config, message));
+    }
     let place = Place::Flash(flash.address);
     let file = (out, "stm32.bin");
     let image = Image::write(STM32, place, &flash.bytes, file, compiled.secret())?;
     manifest.images.push(image);
-    let sizes = Sizes::of_stm32(&PYBOARD, &job.program, &elf).map_err(|why| unusable(job, &why))?;
+    let sizes = Sizes::of_stm32(map, &job.program, &elf).map_err(|why| unusable(job, &why))?;
     manifest.sizes.push(sizes);
     Ok(())
 }

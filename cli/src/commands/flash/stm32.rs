@@ -6,8 +6,11 @@ use std::io::{self, BufRead, IsTerminal, Write};
 use std::path::PathBuf;
 
 use anyhow::Context;
-use pblink_flash::stm32::{Bus, Found, Outcome, UsbBus, Via, connect, write_program};
-use pblink_flash::{Progress, Region};
+use pblink_flash::stm32::{
+    Bus, Found, Outcome, Target, UsbBus, Via, board_of, connect, write_program,
+};
+use pblink_flash::{Error, Kind, Progress, Region};
+use pblink_image::map::{Map, PYBOARD};
 use serde::Serialize;
 
 use crate::exit::{Exit, Failed};
@@ -17,6 +20,7 @@ use crate::hardware::images;
 use crate::hardware::progress::{Bar, asking};
 use crate::hardware::target::Way;
 use crate::output::json::line;
+use crate::settings::BoardKind;
 
 /// Arguments of `pblink flash stm32`.
 #[derive(Debug, Clone, clap::Args)]
@@ -27,7 +31,10 @@ Examples:
   pblink flash stm32 --probe 0483:374b:066CFF --image target/thumbv7em-none-eabihf/release/echo
   pblink flash stm32 --image vectors.bin --image program.bin@0x08020000
 
-A Pyboard enters its bootloader when its pin P1/DFU is connected to the 3V3 beside it and RST is pressed.
+A Pyboard enters its bootloader when its pin P1/DFU is connected to the 3V3 beside it and RST is pressed; a Black Pill \
+when BOOT0 is held while NRST is pressed. A Nucleo is written by the probe on it.
+
+A program that pblink has built knows its kind of board, and is put onto no other.
 
 Nothing is erased before the image was checked. Only the sectors that it needs are erased, and of these \
 only those that differ; the settings of the board stay. All of it is read back and compared, and a \
@@ -51,7 +58,7 @@ pub struct Args {
     #[arg(long)]
     pub json: bool,
     /// The folder with the sources of pblink, where `pblink build` left its image. Without it: the
-    /// folder around you that has them, or the one that this program was built from.
+    /// folder around you that has them.
     #[arg(long, value_name = "DIR")]
     pub source: Option<PathBuf>,
 }
@@ -92,7 +99,25 @@ pub fn work(
             files.iter().map(|file| image::read(file)).collect::<Result<_, _>>().map_err(failed)?
         }
     };
-    let (found, mut target) = connect(bus, &args.way.wanted(), progress).map_err(failed)?;
+    let built_for = images.iter().min_by_key(|image| image.address).and_then(board_of);
+    if let (Some(kind), Some(map)) = (args.way.kind, built_for)
+        && kind.map() != map
+    {
+        let kind = kind.map();
+        return Err(failed(Error::new(
+            Kind::Image,
+            format!("the program was built for a {}, not for a {}", map.title, kind.title),
+            format!(
+                "build it with `pblink build stm32 --kind {}`, or leave out --kind",
+                kind.board
+            ),
+        )));
+    }
+    let usual = built_for.unwrap_or(&PYBOARD);
+    let (found, mut target) = connect(bus, &args.way.wanted(usual), progress).map_err(failed)?;
+    if let Some(map) = args.way.kind.map(BoardKind::map) {
+        check_kind(&*target, map).map_err(failed)?;
+    }
     if !confirm(&question(&images, &found))? {
         return Err(Failed::with(Exit::Interrupted, "nothing was written"));
     }
@@ -102,6 +127,21 @@ pub fn work(
     if args.json { writeln!(out, "{}", line(&report)?) } else { report.print(out) }
         .context("cannot print the result")?;
     Ok(Exit::Ok)
+}
+
+/// Checks that the device can be a board of this kind, whatever the program says of itself.
+fn check_kind(target: &dyn Target, map: &Map) -> pblink_flash::Result<()> {
+    if target.layout().is_of(map) {
+        return Ok(());
+    }
+    let kb = (target.layout().end() - u64::from(target.layout().start())) >> 10;
+    let cause = format!(
+        "{} is no {}: it has {kb} KB of flash in {} sectors",
+        target.name(),
+        map.title,
+        target.layout().sectors().len()
+    );
+    Err(Error::new(Kind::WrongChip, cause, "name the board that is connected with --kind"))
 }
 
 fn question(images: &[Region], found: &Found) -> String {
