@@ -1,11 +1,46 @@
-//! Puts images of boards into the command: with the feature `embedded-images` those in the folder that the variable
+//! Puts images of boards and sources of applications into the command. Sources: those of the clone that it is built in, if
+//! it is one (`cli/src/hardware/sources.rs`). Images: with the feature `embedded-images` those in the folder that the variable
 //! PBLINK_EMBED names, as `pblink build` has left them. Without the variable there are none.
 
 use std::fmt::Write;
 use std::path::PathBuf;
 use std::{env, fs};
 
+// `list`, the files of the sources.
+include!("src/hardware/sources/list.rs");
+
 fn main() {
+    sources();
+    images();
+}
+
+/// Writes the list of all sources with their contents.
+fn sources() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    println!("cargo::rerun-if-changed=src/hardware/sources/list.rs");
+    let mut text = "/// The sources that applications are built with; empty if this was built without a clone.\n\
+                    static SOURCES: &[(&str, &str)] = &[\n"
+        .to_owned();
+    // A package of a registry has nothing around it.
+    if let Ok(root) = root.canonicalize()
+        && let Ok(files) = list(&root)
+        && files.iter().all(|file| root.join(file).is_file())
+    {
+        for (name, _) in CRATES {
+            println!("cargo::rerun-if-changed={}", root.join(name).display());
+        }
+        println!("cargo::rerun-if-changed={}", root.join("Cargo.toml").display());
+        for file in files {
+            let path = root.join(&file).display().to_string();
+            let _ = writeln!(text, "    ({file:?}, include_str!({path:?})),");
+        }
+    }
+    text += "];\n";
+    let out = PathBuf::from(env::var_os("OUT_DIR").expect("cargo sets it"));
+    fs::write(out.join("sources.rs"), text).expect("cargo has made the folder");
+}
+
+fn images() {
     println!("cargo::rerun-if-env-changed=PBLINK_EMBED");
     println!("cargo::rerun-if-changed=build.rs");
     let (mut manifest, mut files) = ("\"\"".to_owned(), String::new());

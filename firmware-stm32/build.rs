@@ -9,6 +9,10 @@ use pblink_image::map::{ALL, Map, MemoryX, PYBOARD};
 fn main() {
     println!("cargo:rerun-if-changed=build.rs");
     settings();
+    // Without its programs, as applications have this crate, nothing is linked here.
+    if !Path::new("src/bin").is_dir() {
+        return;
+    }
     if env::var("CARGO_CFG_TARGET_OS").as_deref() == Ok("none") {
         let out = PathBuf::from(env::var_os("OUT_DIR").expect("cargo sets it"));
         let memory = MemoryX(map()).to_string();

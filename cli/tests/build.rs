@@ -424,6 +424,25 @@ fn quiet_shows_what_a_script_has_said_only_if_it_fails() {
 }
 
 #[test]
+fn the_kind_of_board_is_the_scripts_business() {
+    // The check goes well; then it fails, but has said what it was to do.
+    let script = "[ \"$1\" != check ] || exit 0; echo \"$*\" > said; exit 1";
+    let folder = sources(script, "exit 0");
+    std::fs::write(folder.path().join("nucleo.toml"), "[board]\nkind = \"nucleo-f446\"\n").unwrap();
+    for (args, wanted) in [
+        (&["stm32"][..], "release pyboard"),
+        (&["stm32", "--kind", "black-pill"], "release black-pill"),
+        (&["stm32", "--config", "nucleo.toml"], "release nucleo-f446"),
+        (&["stm32", "--config", "nucleo.toml", "--kind", "pyboard"], "release pyboard"),
+    ] {
+        let output = build(folder.path(), &[args, &["--source", "."]].concat());
+        assert_eq!(output.status.code(), Some(1), "{}", stderr(&output));
+        let said = std::fs::read_to_string(folder.path().join("said")).unwrap();
+        assert_eq!(said.trim(), wanted, "{args:?}");
+    }
+}
+
+#[test]
 fn wrong_flags_and_files_are_named() {
     let folder = sources("exit 1", "exit 1");
     let run = |args: &[&str], code: i32| {
@@ -435,6 +454,11 @@ fn wrong_flags_and_files_are_named() {
     let output = build(empty.path(), &["--source", "."]);
     assert_eq!(output.status.code(), Some(2));
     assert!(stderr(&output).contains("is not the source folder of pblink"));
+    // Nowhere near any sources; those that it was compiled from are none that anybody has named.
+    let output = build(empty.path(), &["stm32"]);
+    assert_eq!(output.status.code(), Some(3));
+    assert!(stderr(&output).contains("the sources of the firmwares are not here"), "{output:?}");
+    assert_eq!(std::fs::read_dir(empty.path()).unwrap().count(), 0);
     assert!(run(&["--client", ""], 2).contains("the id of --client must be"));
     assert!(run(&["--app", "none"], 2).contains("none is not an application"));
     assert!(run(&["esp8266", "--app", "none"], 2).contains("--app is for the STM32"));

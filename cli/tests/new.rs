@@ -72,7 +72,12 @@ fn the_files_are_there_and_have_the_name_in_them() {
         "pblink.toml",
         "src/main.rs",
     ];
-    assert_eq!(names(&app), files);
+    let (theirs, own): (Vec<_>, Vec<_>) =
+        names(&app).into_iter().partition(|name| name.starts_with("pblink/"));
+    assert_eq!(own, files);
+    for file in ["protocol/src/lib.rs", "image/src/map.rs", "firmware-stm32/src/lib.rs"] {
+        assert!(theirs.contains(&format!("pblink/{file}")), "{file}");
+    }
     // Nothing is left beside it.
     assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
     for file in files {
@@ -84,7 +89,15 @@ fn the_files_are_there_and_have_the_name_in_them() {
     let source = source().canonicalize().unwrap();
     for (name, place) in [("pblink-stm32", "firmware-stm32"), ("pblink-protocol", "protocol")] {
         let path = manifest["dependencies"][name]["path"].as_str();
-        assert_eq!(path, source.join(place).to_str(), "{name}");
+        assert_eq!(path, Some(&*format!("pblink/{place}")), "{name}");
+        assert!(app.join(path.unwrap()).join("src/lib.rs").is_file(), "{name}");
+    }
+    // It builds elsewhere: no file names a place of this machine.
+    for file in names(&app) {
+        let text = read(app.join(&file));
+        for place in [&source, folder.path()] {
+            assert!(!text.contains(place.to_str().unwrap()), "{file} names {}", place.display());
+        }
     }
     assert!(read(app.join("README.md")).starts_with("# kitchen\n"));
     let ignored = read(app.join(".gitignore"));
@@ -166,6 +179,16 @@ fn what_it_makes_builds_as_it_is() {
     let image = std::fs::read(sources.path().join("target/pblink/stm32.bin")).unwrap();
     let line = b"[\"1\\n\",8123,\"10.7.7.7\"";
     assert!(image.windows(line.len()).any(|part| part == line), "the settings are not in it");
+    // Where there are no sources: the application is all that is needed.
+    let mut build = Command::new(env!("CARGO_BIN_EXE_pblink"));
+    build.args(["build", "stm32", "--app", "."]).current_dir(&app).env("CARGO_TARGET_DIR", &target);
+    let output = build.env_remove("PBLINK_WIFI_PASSWORD").output().unwrap();
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    assert_eq!(std::fs::read(app.join("target/pblink/stm32.bin")).unwrap(), image);
+    let mut flash = Command::new(env!("CARGO_BIN_EXE_pblink"));
+    flash.args(["flash", "stm32", "--via", "dfu", "--wait", "0", "--probe", "0001:0001"]);
+    let output = flash.current_dir(app.join("src")).output().unwrap();
+    assert_eq!(output.status.code(), Some(1), "it looks for a board: {output:?}");
     // Cargo has kept the versions of the firmware.
     let versions = |path: PathBuf| -> Vec<(String, String)> {
         let lock: toml::Table = read(path).parse().unwrap();
@@ -177,6 +200,51 @@ fn what_it_makes_builds_as_it_is() {
     for package in versions(app.join("Cargo.lock")) {
         assert!(package.0 == "new-app-test" || firmware.contains(&package), "{package:?}");
     }
+}
+
+/// Each kind of board has its own memory, chip and settings, and the program says which it is for.
+#[test]
+fn other_boards_get_a_program_of_their_own() {
+    let folder = tempfile::tempdir().unwrap();
+    let (app, said) = make(folder.path(), &["hall", "--board", "black-pill"]);
+    assert!(said.contains("an application for a Black Pill"), "{said}");
+    assert!(read(app.join("README.md")).contains("Black Pill (STM32F411CE)"));
+    assert!(read(app.join("memory.x")).contains("LENGTH = 256K"));
+    let toml: toml::Table = read(app.join("pblink.toml")).parse().unwrap();
+    assert_eq!(toml["board"]["kind"].as_str(), Some("black-pill"));
+    // The settings name one, too; both must agree.
+    std::fs::write(folder.path().join("my.toml"), "[board]\nkind = \"nucleo-f446\"\n").unwrap();
+    let (nucleo, _) = make(folder.path(), &["attic", "--config", "my.toml"]);
+    assert!(read(nucleo.join("Cargo.toml")).contains("features = [\"nucleo-f446\"]"));
+    let words = ["cellar", "--config", "my.toml", "--board", "pyboard"];
+    let said = refused(folder.path(), &words, 2);
+    assert!(
+        said.contains("--board is pyboard, but board.kind in my.toml is nucleo-f446"),
+        "{said}"
+    );
+
+    let target = source().join("firmware-stm32/target");
+    let build = |folder: &Path| {
+        let mut build = Command::new(env!("CARGO_BIN_EXE_pblink"));
+        build.args(["build", "stm32", "--app", "."]).current_dir(folder);
+        build.env("CARGO_TARGET_DIR", &target).env_remove("PBLINK_WIFI_PASSWORD").output().unwrap()
+    };
+    let output = build(&app);
+    if stderr(&output).contains("tools are missing") {
+        assert!(std::env::var_os("CI").is_none_or(|ci| ci.is_empty()), "{}", stderr(&output));
+        eprintln!("SKIPPED, this test needs more programs:\n{}", stderr(&output));
+        return;
+    }
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    let image = std::fs::read(app.join("target/pblink/stm32.bin")).unwrap();
+    let identity = pblink_image::identity::find(&image).unwrap();
+    assert_eq!((identity.app, identity.board), ("hall", Some("black-pill")));
+    // Settings for another board do not get into it.
+    let text = read(app.join("pblink.toml")).replace("\"black-pill\"\n", "\"pyboard\"\n");
+    std::fs::write(app.join("pblink.toml"), text).unwrap();
+    let output = build(&app);
+    assert_eq!(output.status.code(), Some(3), "{}", stderr(&output));
+    assert!(stderr(&output).contains("was built for a Black Pill"), "{}", stderr(&output));
 }
 
 /// Returns a folder that looks like pblink's sources; so the test's images do not lie among the
@@ -249,7 +317,7 @@ fn a_folder_without_sources_is_a_wrong_flag() {
         std::fs::write(folder.path().join(name).join("build.sh"), "").unwrap();
     }
     let said = refused(folder.path(), &["kitchen", "--source", "."], 3);
-    assert!(said.contains("Cargo.lock") && said.contains("clone"), "{said}");
+    assert!(said.contains("is the clone of pblink whole?"), "{said}");
     assert!(!folder.path().join("kitchen").exists());
 }
 

@@ -67,7 +67,11 @@ fn it_stops_at_the_step_that_fails_names_it_and_keeps_its_code() {
     assert!(said.contains("--skip esp8266"), "{said}");
     assert!(!said.contains("step 2"), "it does not go on: {said}");
 
-    // A configuration that cannot be right is code 3, as the step itself would say.
+    // A configuration that cannot be right is code 3, as the step itself would say, in a clone.
+    for name in ["firmware-stm32", "firmware-esp8266"] {
+        std::fs::create_dir(folder.path().join(name)).unwrap();
+        std::fs::write(folder.path().join(name).join("build.sh"), "").unwrap();
+    }
     std::fs::write(folder.path().join("pblink.toml"), "[server]\nport = 0\n").unwrap();
     let (code, _, said) = run(folder.path(), &only(&["build"]));
     assert_eq!(code, Some(3), "{said}");

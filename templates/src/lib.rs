@@ -14,11 +14,12 @@ pub const PB_LINK_CONFIG_PY: &str = include_str!("../pb_link_config.py.in");
 
 /// The application that `pblink new` makes: each constant is a file.
 ///
-/// `{{name}}` stands for the application's name in [`CARGO_TOML`](app::CARGO_TOML) and
-/// [`README`](app::README); `{{stm32}}` and `{{protocol}}` stand for paths, as TOML strings. The linker
-/// script `memory.x` is made from the memory map, and is not a template.
+/// In [`CARGO_TOML`](app::CARGO_TOML) and [`README`](app::README) `{{name}}` stands for the application's name, `{{board}}`,
+/// `{{title}}` and `{{chip}}` for the kind, the name and the chip of its board, `{{bootloader}}` for the way into its boot
+/// loader, `{{console}}` for the place of its console. The linker script `memory.x` is made from the memory map, and is not a
+/// template; nor are the sources of pblink, which lie in `pblink/`.
 pub mod app {
-    /// `Cargo.toml`, with `{{name}}`, `{{stm32}}` and `{{protocol}}`.
+    /// `Cargo.toml`, with `{{name}}`, `{{title}}` and `{{board}}`.
     pub const CARGO_TOML: &str = include_str!("../app/Cargo.toml.in");
     /// `build.rs`.
     pub const BUILD_RS: &str = include_str!("../app/build.rs");
@@ -28,6 +29,6 @@ pub mod app {
     pub const MAIN_RS: &str = include_str!("../app/src/main.rs");
     /// `.gitignore`.
     pub const GITIGNORE: &str = include_str!("../app/gitignore");
-    /// `README.md`, with `{{name}}`.
+    /// `README.md`, with all but `{{board}}`.
     pub const README: &str = include_str!("../app/README.md");
 }

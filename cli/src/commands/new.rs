@@ -3,33 +3,35 @@
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
-use anyhow::Context;
-use pblink_image::map::{MemoryX, PYBOARD};
+use pblink_image::map::MemoryX;
 use pblink_templates::app;
 
 use crate::exit::{Exit, Failed};
-use crate::hardware::checkout;
-use crate::settings::{self, Settings};
+use crate::hardware::sources;
+use crate::settings::{self, BoardKind, Settings};
 
 /// Arguments of `pblink new`.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
   pblink new kitchen                          the folder kitchen/, here
+  pblink new kitchen --board black-pill       for another board than the Pyboard
   pblink new kitchen --config pblink.toml     with a copy of these settings
   pblink build stm32 --app kitchen            builds it, with these settings
 
-The application is for a Pyboard v1.x. It sends a list every 5 s and prints what it receives; \
-comments mark the places for your own code. It uses the sources of pblink where they are now: see \
-its Cargo.toml. A WiFi password is not copied. README.md in the folder says how to flash it.
+The application sends a list every 5 s and prints what it receives; comments mark the places for your own \
+code. The parts of pblink that it is built with are in its folder pblink/: it names no place of this machine, and \
+builds on any other. A WiFi password is not copied. README.md in the folder says how to flash it.
 
 Exit codes: 0 made, 1 the folder has something in it or cannot be written, 2 wrong name or flags, \
 3 there are no sources, or the configuration is wrong.")]
 pub struct Args {
     /// The name of the application and of its folder: lower-case letters, digits, `-` and `_`.
     pub name: String,
-    /// The folder with the sources of pblink. Without it: the folder around you that has them, or
-    /// the one that this program was built from.
+    /// Kind of board. Without it: board.kind of the settings, which is the Pyboard unless they say otherwise.
+    #[arg(long, value_enum, value_name = "KIND")]
+    pub board: Option<BoardKind>,
+    /// The folder with the sources of pblink to copy. Without it: those that are part of this program.
     #[arg(long, value_name = "DIR")]
     pub source: Option<PathBuf>,
     /// The pblink.toml to copy. Without it: a new one, with the defaults.
@@ -41,7 +43,7 @@ pub struct Args {
 const BUILD_SH: &str = "build.sh";
 
 /// One file of the application: its path in the folder, and what is in it.
-type File = (&'static str, String);
+type File = (String, String);
 
 /// Runs the verb.
 pub fn run(args: Args) -> anyhow::Result<Exit> {
@@ -52,13 +54,10 @@ pub fn run(args: Args) -> anyhow::Result<Exit> {
     })?;
     let folder = Path::new(name);
     refuse_used(folder)?;
-    let source = checkout::find(args.source.as_deref())?;
-    let source =
-        source.canonicalize().with_context(|| format!("cannot find {}", source.display()))?;
-    let files = files(name, &source, args.config.as_deref())?;
+    let (files, kind) = files(&args)?;
     write(folder, &files)?;
     let mut out = io::stdout().lock();
-    writeln!(out, "made {name}/: an application that uses the sources in {}", source.display())?;
+    writeln!(out, "made {name}/: an application for a {}", kind.map().title)?;
     writeln!(out, "next: `pblink build stm32 --app {name}` builds it as it is")?;
     writeln!(out, "      YOUR CODE marks the places for yours in {name}/src/main.rs")?;
     writeln!(
@@ -68,60 +67,89 @@ pub fn run(args: Args) -> anyhow::Result<Exit> {
     Ok(Exit::Ok)
 }
 
-/// Returns all files of the application.
-fn files(name: &str, source: &Path, config: Option<&Path>) -> anyhow::Result<Vec<File>> {
-    let (toml, settings) = match config {
-        Some(path) => {
-            let text = settings::read_text(path)?;
-            let (settings, problems) = settings::read(path, &text);
-            if !problems.is_empty() {
-                return Err(settings::failed(&problems));
-            }
-            (text, settings)
-        }
-        None => (settings::filled_template(&Settings::default()), Settings::default()),
-    };
+/// Returns all files of the application, and the board that it is for.
+fn files(args: &Args) -> anyhow::Result<(Vec<File>, BoardKind)> {
+    let name = &args.name;
+    let (toml, settings) = settings(args)?;
+    let kind = settings.board.kind;
+    let map = kind.map();
     let mut ignored = app::GITIGNORE.to_owned();
     // The secrets file may have another name, which must stay out of version control too.
     let secrets = &settings.wifi.secrets;
     if secrets.is_relative() && *secrets != Settings::default().wifi.secrets {
         ignored += &format!("/{}\n", secrets.display());
     }
-    let stm32 = source.join(checkout::STM32);
-    let lock = stm32.join("Cargo.lock");
-    let lock = std::fs::read_to_string(&lock).map_err(|e| {
-        Failed::with(
-            Exit::Config,
-            format!("cannot read {}: {e}; is the clone of pblink whole?", lock.display()),
-        )
-    })?;
-    let manifest = app::CARGO_TOML
-        .replace("{{stm32}}", &quoted(&stm32)?)
-        .replace("{{protocol}}", &quoted(&source.join("protocol"))?)
-        .replace("{{name}}", name);
-    Ok(vec![
-        ("Cargo.toml", manifest),
-        // The versions that the firmware is tested with. Cargo adds the application at its first build.
-        ("Cargo.lock", lock),
-        ("memory.x", MemoryX(&PYBOARD).to_string()),
+    let mut files: Vec<File> = [
+        ("Cargo.toml", filled(app::CARGO_TOML, name, kind)),
+        ("memory.x", MemoryX(map).to_string()),
         ("build.rs", app::BUILD_RS.to_owned()),
         (BUILD_SH, app::BUILD_SH.to_owned()),
         ("src/main.rs", app::MAIN_RS.to_owned()),
         ("pblink.toml", toml),
         (".gitignore", ignored),
-        ("README.md", app::README.replace("{{name}}", name)),
-    ])
+        ("README.md", filled(app::README, name, kind)),
+    ]
+    .map(|(path, text)| (path.to_owned(), text))
+    .into();
+    for (path, text) in sources::for_application(args.source.as_deref())? {
+        // The versions that the firmware is tested with. Cargo adds the application at its first build.
+        files.push(match path.as_str() {
+            "firmware-stm32/Cargo.lock" => ("Cargo.lock".to_owned(), text),
+            _ => (format!("{}/{path}", sources::FOLDER), text),
+        });
+    }
+    Ok((files, kind))
 }
 
-/// Returns a path as a TOML string.
-fn quoted(path: &Path) -> anyhow::Result<String> {
-    let text = path.to_str().ok_or_else(|| {
-        Failed::with(
-            Exit::Failure,
-            format!("{} is not UTF-8, which Cargo.toml must be: rename it", path.display()),
-        )
-    })?;
-    Ok(toml_edit::Value::from(text).to_string())
+/// Returns the settings of the application, and the file that has them.
+fn settings(args: &Args) -> anyhow::Result<(String, Settings)> {
+    let Some(path) = &args.config else {
+        let mut settings = Settings::default();
+        settings.board.kind = args.board.unwrap_or(settings.board.kind);
+        return Ok((settings::filled_template(&settings), settings));
+    };
+    let text = settings::read_text(path)?;
+    let (settings, problems) = settings::read(path, &text);
+    if !problems.is_empty() {
+        return Err(settings::failed(&problems));
+    }
+    match args.board {
+        Some(kind) if kind != settings.board.kind => Err(Failed::with(
+            Exit::Usage,
+            format!(
+                "--board is {}, but board.kind in {} is {}: leave one of them out",
+                kind.name(),
+                path.display(),
+                settings.board.kind.name()
+            ),
+        )),
+        _ => Ok((text, settings)),
+    }
+}
+
+/// Fills a template.
+fn filled(template: &str, name: &str, kind: BoardKind) -> String {
+    let bootloader = match kind {
+        BoardKind::Pyboard => {
+            "with its pin P1/DFU (BOOT0) connected to the 3V3 beside it and RST pressed"
+        }
+        BoardKind::BlackPill => "with BOOT0 held while NRST is pressed",
+        BoardKind::NucleoF446 => {
+            "if you wire a USB connector to PA11 and PA12; as it is, only by its debug probe"
+        }
+    };
+    let console = match kind {
+        BoardKind::Pyboard => "X3",
+        BoardKind::BlackPill => "A2",
+        BoardKind::NucleoF446 => "the serial port of the debug probe",
+    };
+    template
+        .replace("{{name}}", name)
+        .replace("{{board}}", kind.name())
+        .replace("{{title}}", kind.map().title)
+        .replace("{{chip}}", kind.map().chip)
+        .replace("{{bootloader}}", bootloader)
+        .replace("{{console}}", console)
 }
 
 /// Makes the folder with all files, or nothing: they are written beside it first.
@@ -144,9 +172,10 @@ fn write(folder: &Path, files: &[File]) -> anyhow::Result<()> {
 }
 
 fn fill(folder: &Path, files: &[File]) -> io::Result<()> {
-    std::fs::create_dir(folder.join("src"))?;
     for (name, text) in files {
-        std::fs::write(folder.join(name), text)?;
+        let path = folder.join(name);
+        std::fs::create_dir_all(path.parent().unwrap_or(folder))?;
+        std::fs::write(path, text)?;
     }
     #[cfg(unix)]
     {
@@ -272,19 +301,12 @@ mod tests {
     }
 
     #[test]
-    fn paths_are_quoted_for_toml() {
-        let quoted = quoted(Path::new("/a \"b\"\\c")).unwrap();
-        let read: toml::Table = format!("path = {quoted}").parse().unwrap();
-        assert_eq!(read["path"].as_str(), Some("/a \"b\"\\c"));
-    }
-
-    #[test]
     fn a_folder_that_fills_up_meanwhile_stays_as_it_is_and_nothing_is_left_beside_it() {
         let place = tempfile::tempdir().unwrap();
         let folder = place.path().join("kitchen");
         std::fs::create_dir(&folder).unwrap();
         std::fs::write(folder.join("mine.txt"), "mine").unwrap();
-        let files = [("README.md", String::new()), (BUILD_SH, String::new())];
+        let files = ["README.md", BUILD_SH].map(|name| (name.to_owned(), String::new()));
         let error = write(&folder, &files).unwrap_err().to_string();
         assert!(error.contains("cannot make the folder"), "{error}");
         let names = |folder: &Path| -> Vec<_> {

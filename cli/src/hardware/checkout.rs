@@ -11,8 +11,8 @@ pub(crate) const STM32: &str = "firmware-stm32";
 /// The folder of the ESP8266's firmware, in the source folder.
 pub(crate) const ESP8266: &str = "firmware-esp8266";
 
-/// Returns the folder with the sources: the one that is named, else the first one around the current folder,
-/// else the one that this program was built from.
+/// Returns the folder with the sources: the one that is named, else the first one around the current folder. Never the one
+/// that this program was compiled in: nobody has said that it is to be used, and it may be gone.
 ///
 /// # Errors
 /// [`Exit::Usage`] if the named one is no such folder, [`Exit::Config`] if there is none.
@@ -33,14 +33,11 @@ pub(crate) fn find(named: Option<&Path>) -> anyhow::Result<PathBuf> {
         });
     }
     let here = std::env::current_dir().context("cannot find the current folder")?;
-    let built_from = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap_or(Path::new("/"));
-    here.ancestors().chain([built_from]).find(|folder| has(folder)).map(Path::to_owned).ok_or_else(
-        || {
-            Failed::with(
-                Exit::Config,
-                "the sources of the firmwares are not here: run this in a clone of pblink, or name \
+    here.ancestors().find(|folder| has(folder)).map(Path::to_owned).ok_or_else(|| {
+        Failed::with(
+            Exit::Config,
+            "the sources of the firmwares are not here: run this in a clone of pblink, or name \
                  one with --source DIR",
-            )
-        },
-    )
+        )
+    })
 }

@@ -79,19 +79,28 @@ pub(crate) fn has_folder(named: &[Named]) -> bool {
     named.iter().any(|named| named.path.is_dir())
 }
 
-/// Returns the files that `pblink build` made for a board, each compared with its hash. Where there are no sources,
-/// and so no place for what was built, those that are part of this program.
+/// Returns the files that `pblink build` made for a board, each compared with its hash. Where there are no sources: those
+/// of the application around the current folder, else those that are part of this program.
 ///
 /// # Errors
 /// [`Exit::Config`] if there are none, or they are not what was built.
 pub(crate) fn built(board: &str, source: Option<&Path>) -> anyhow::Result<Vec<Region>> {
-    match checkout::find(source) {
-        Ok(folder) => of_folder(&folder.join("target/pblink"), board, &how_to_get(board)),
-        Err(why) => {
-            let own = source.is_none().then(|| embedded(board, MANIFEST, FILES)).flatten();
-            own.ok_or(why)?
-        }
+    let why = match checkout::find(source) {
+        Ok(folder) => return of_folder(&folder.join("target/pblink"), board, &how_to_get(board)),
+        Err(why) if source.is_some() => return Err(why),
+        Err(why) => why,
+    };
+    match built_here() {
+        Some(folder) => of_folder(&folder, board, &how_to_get(board)),
+        None => embedded(board, MANIFEST, FILES).ok_or(why)?,
     }
+}
+
+/// Returns the folder with what was built of the application around the current folder.
+fn built_here() -> Option<PathBuf> {
+    let here = std::env::current_dir().ok()?;
+    let mut folders = here.ancestors().map(|folder| folder.join("target/pblink"));
+    folders.find(|folder| folder.join(FILE).is_file())
 }
 
 // `MANIFEST` and `FILES`: build.rs writes them, empty without the feature `embedded-images`.

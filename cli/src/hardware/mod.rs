@@ -8,4 +8,5 @@ pub(crate) mod micropython;
 pub(crate) mod progress;
 pub(crate) mod sdk;
 pub mod settings_args;
+pub(crate) mod sources;
 pub mod target;

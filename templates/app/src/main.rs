@@ -1,5 +1,5 @@
-//! An application for a Pyboard v1.x: sends a list to the server every 5 s, and prints what it
-//! receives on the console (X3, 115200 baud). `YOUR CODE` marks the places that wait for yours.
+//! An application with a pblink link: sends a list to the server every 5 s, and prints what it
+//! receives on the console (115200 baud). `YOUR CODE` marks the places that wait for yours.
 
 #![no_std]
 #![no_main]

@@ -43,8 +43,7 @@ pub struct Args {
     /// Way to it.
     #[command(flatten)]
     pub way: Way,
-    /// The folder with the sources of pblink. Without it: the folder around you that has them, or
-    /// the one that this program was built from.
+    /// The folder with the sources of pblink. Without it: the folder around you that has them.
     #[arg(long, value_name = "DIR")]
     pub source: Option<PathBuf>,
     /// Print the findings as one JSON object.
