@@ -80,6 +80,19 @@ fn without_a_configuration_it_says_so_and_how_to_write_one() {
     assert!(!text.contains('\x1b'), "no colours without a terminal: {text:?}");
 }
 
+/// An application of `pblink new` is built without a clone: only a compiler may be missing.
+#[test]
+fn in_the_folder_of_an_application_no_sources_are_missing() {
+    let folder = folder("");
+    has(&findings(folder.path(), "tools"), "error", "the sources of the firmwares are not here");
+    std::fs::create_dir_all(folder.path().join("pblink/firmware-stm32")).unwrap();
+    std::fs::write(folder.path().join("pblink/firmware-stm32/Cargo.toml"), "").unwrap();
+    std::fs::write(folder.path().join("build.sh"), "[ \"$1\" = check ]").unwrap();
+    let found = findings(folder.path(), "tools");
+    has(&found, "ok", "what builds the STM32's program is there");
+    assert_eq!(found.len(), 1, "{found:?}");
+}
+
 #[test]
 fn mistakes_of_the_configuration_are_named_with_their_lines() {
     let folder = folder("[server]\nport = 0\ntimeout_ms = 5\n");

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 use super::finding::{Finding, Group};
-use crate::hardware::{checkout, sdk};
+use crate::hardware::{checkout, sdk, sources};
 use crate::settings::Settings;
 
 /// The scripts' code for "a tool is missing".
@@ -15,6 +15,11 @@ pub(super) fn check(settings: &Settings, named: Option<&Path>) -> Vec<Finding> {
     let mut group = Group::new("tools");
     let source = match checkout::find(named) {
         Ok(source) => source,
+        // An application of `pblink new` has all that it needs, but a compiler.
+        Err(_) if named.is_none() && is_application(Path::new("")) => {
+            script(&mut group, "STM32", Path::new(""), &["check"], None);
+            return group.done();
+        }
         Err(error) => {
             group.error(
                 format!("{error:#}"),
@@ -54,6 +59,12 @@ pub(super) fn check(settings: &Settings, named: Option<&Path>) -> Vec<Finding> {
         }
     }
     group.done()
+}
+
+/// Returns true if the folder is one that `pblink new` has made.
+fn is_application(folder: &Path) -> bool {
+    let library = Path::new(sources::FOLDER).join(checkout::STM32).join("Cargo.toml");
+    [Path::new("build.sh"), &library].iter().all(|file| folder.join(file).is_file())
 }
 
 /// Adds one script's answer.
