@@ -185,6 +185,11 @@ fn what_it_makes_builds_as_it_is() {
     let output = build.env_remove("PBLINK_WIFI_PASSWORD").output().unwrap();
     assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
     assert_eq!(std::fs::read(app.join("target/pblink/stm32.bin")).unwrap(), image);
+    assert!(
+        stderr(&output).contains("note: `pblink flash stm32` writes it"),
+        "{}",
+        stderr(&output)
+    );
     let mut flash = Command::new(env!("CARGO_BIN_EXE_pblink"));
     flash.args(["flash", "stm32", "--via", "dfu", "--wait", "0", "--probe", "0001:0001"]);
     let output = flash.current_dir(app.join("src")).output().unwrap();

@@ -153,7 +153,10 @@ pub fn run(args: Args, global: &Global) -> anyhow::Result<Exit> {
         table::print(&manifest, &out, &mut stdout)?;
     }
     if let Some(app) = args.app.as_ref().filter(|_| alone) {
-        note(format_args!("`cd {} && pblink flash stm32` writes it", shell_word(app)));
+        // It looks for what was built around the current folder.
+        let there = std::env::current_dir().is_ok_and(|here| here.starts_with(&source));
+        let go = if there { String::new() } else { format!("cd {} && ", shell_word(app)) };
+        note(format_args!("`{go}pblink flash stm32` writes it"));
     }
     if esp8266 && sdk.is_none() {
         note(format_args!(
