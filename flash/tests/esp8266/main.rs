@@ -1,6 +1,8 @@
 //! Flashing an ESP8266 that is only software: what is in its flash afterwards, also when line, chip or
 //! cable fail.
 
+mod parts;
+mod refusals;
 mod start;
 
 use pblink_fakes::esp8266::{Board, Fault, Line, Options, image};
@@ -216,51 +218,6 @@ fn assert_untouched(board: &Board) {
 }
 
 #[test]
-fn another_chip_is_refused_before_anything_is_erased() {
-    let (board, error) = error(Options { magic: 0x00f0_1d83, ..Options::default() }, &sdk_image());
-    assert_eq!(error.kind(), Kind::WrongChip);
-    assert_eq!(error.cause(), "this is an ESP32, not an ESP8266");
-    assert_untouched(&board);
-}
-
-#[test]
-fn what_does_not_fit_is_refused_before_anything_is_erased() {
-    let small = || Options { flash_size: 512 << 10, ..Options::default() };
-    let (board, too_large) = error(small(), &combined());
-    assert_eq!(too_large.kind(), Kind::Image);
-    assert!(too_large.cause().contains("512 KB of flash"), "{too_large}");
-    assert_untouched(&board);
-
-    let mut overlapping = sdk_image();
-    overlapping[1].address = 0x9000;
-    let (board, overlap) = error(Options::default(), &overlapping);
-    assert_eq!(overlap.kind(), Kind::Image);
-    assert_untouched(&board);
-}
-
-#[test]
-fn what_cannot_start_is_refused_before_anything_is_erased() {
-    let mut elf = combined();
-    elf[0].bytes[..4].copy_from_slice(b"\x7fELF");
-    let (board, error) = error(Options::default(), &elf);
-    assert_eq!(error.kind(), Kind::Image);
-    assert!(error.cause().contains("is an ELF file"), "{error}");
-    assert!(error.remedy().contains("pblink build"), "{error}");
-    assert_untouched(&board);
-
-    // Without the program for address 0 the board would be left with none.
-    let code = sdk_image().split_off(1);
-    for connect in [rom(), with_stub()] {
-        let board = Board::with([]);
-        let error = flash(&board, connect, &code).unwrap_err();
-        assert_eq!(error.kind(), Kind::Image);
-        assert!(error.cause().contains("no program for address 0"), "{error}");
-        assert!(error.remedy().contains("--no-erase"), "{error}");
-        assert_untouched(&board);
-    }
-}
-
-#[test]
 fn a_small_flash_is_filled_to_its_end() {
     let mut regions = sdk_image();
     regions[1].bytes.truncate((512 << 10) - 0x10000);
@@ -290,43 +247,6 @@ fn a_flash_beyond_the_rom_s_reach_is_used_as_far_as_it_goes() {
     let board = Board::new(large());
     flash(&board, with_stub(), &far).unwrap();
     assert!(board.flash() == self::expected(&far, 9, 16 << 20));
-}
-
-#[test]
-fn nobody_at_the_other_end_ends_in_advice() {
-    for connect in [rom(), with_stub(), Connect { before: Before::NoReset, ..rom() }] {
-        let board = Board::with([Fault::Silent]);
-        let error = Loader::connect(board.line(), connect, &mut Silent).unwrap_err();
-        assert_eq!(error.kind(), Kind::NoAnswer);
-        assert!(error.remedy().contains("FLASH") && error.remedy().contains("RESET"), "{error}");
-        // The STM32 on its wires may be what keeps it from answering.
-        assert!(error.remedy().contains("pull its reset wire"), "{error}");
-    }
-}
-
-/// An STM32 that runs pulls the reset wire of an ESP8266 that does not answer on the other wires.
-#[test]
-fn a_board_that_someone_else_resets_on_the_way_ends_in_advice() {
-    for connect in [rom(), with_stub()] {
-        let board = Board::with([Fault::ResetAtBlock(5)]);
-        let connect = Connect { before: Before::NoReset, ..connect };
-        let error = flash(&board, connect, &sdk_image()).unwrap_err();
-        assert_eq!(error.kind(), Kind::NoAnswer);
-        assert!(error.cause().contains("no longer answers"), "{error}");
-        assert!(error.remedy().contains("pull its reset wire"), "{error}");
-        assert!(error.remedy().contains("hold the STM32"), "{error}");
-        assert!(!board.would_start());
-    }
-}
-
-#[test]
-fn a_refused_command_is_reported_with_its_reason() {
-    for (connect, op) in [(rom(), 0x02), (rom(), 0x03), (with_stub(), 0xd1), (with_stub(), 0x11)] {
-        let board = Board::with([Fault::Refuse(op, 6)]);
-        let error = flash(&board, connect, &sdk_image()).unwrap_err();
-        assert_eq!(error.kind(), Kind::Refused, "{op:#x}: {error}");
-        assert!(!error.remedy().is_empty() && !board.would_start());
-    }
 }
 
 #[test]
@@ -418,86 +338,6 @@ fn samples_look_into_every_sector() {
         loader.flash(&regions, &job, &mut Silent).unwrap();
         assert_eq!(board.flash(), expected(&regions, 4, 4 << 20));
     }
-}
-
-#[test]
-fn without_erasing_all_the_rest_stays_as_it_was() {
-    for connect in [rom(), with_stub()] {
-        let board = Board::with([]);
-        let before = board.flash();
-        let mut regions = sdk_image();
-        // An odd number of sectors, which the ROM cannot erase by itself.
-        regions[1].bytes.truncate(5 * 4096 - 100);
-        let job = Job { erase: Erase::Needed, ..job() };
-        flash_on(board.line(), connect, &regions, &job).unwrap();
-        let after = board.flash();
-        let expected = expected(&regions, 4, 4 << 20);
-        assert_eq!(after[..10 * 4096], expected[..10 * 4096]);
-        assert_eq!(after[10 * 4096..0x10000], before[10 * 4096..0x10000], "between the files");
-        assert_eq!(after[0x10000..0x15000], expected[0x10000..0x15000]);
-        assert_eq!(after[0x15000..], before[0x15000..], "behind them");
-    }
-}
-
-#[test]
-fn a_file_beside_the_program_leaves_it_alone() {
-    for connect in [rom(), with_stub()] {
-        let board = Board::with([]);
-        flash(&board, connect.clone(), &sdk_image()).unwrap();
-        let mut expected = board.flash();
-        let bytes: Vec<u8> = (0..30_000_u32).map(|at| (at >> 3) as u8).collect();
-        expected[0x30_0000..0x30_0000 + bytes.len()].copy_from_slice(&bytes);
-        let files = [Region { name: "files.bin".into(), address: 0x30_0000, bytes }];
-        let job = Job { erase: Erase::Needed, ..job() };
-        flash_on(board.line(), connect, &files, &job).unwrap();
-        assert!(board.flash() == expected && board.would_start());
-    }
-}
-
-#[test]
-fn what_is_unchanged_is_skipped() {
-    let board = Board::with([]);
-    let mut regions = sdk_image();
-    let job = Job { erase: Erase::Needed, ..job() };
-    flash_on(board.line(), with_stub(), &regions, &job).unwrap();
-    let blocks = board.blocks();
-    let (flashed, boot) = flash_on(board.line(), with_stub(), &regions, &job).unwrap();
-    assert!(flashed.iter().all(|part| !part.written && part.verified == Verified::Fully));
-    assert_eq!(board.blocks(), blocks, "nothing was sent");
-    assert!(boot.greeting.is_some());
-
-    regions[1].bytes[1000] ^= 1;
-    let (flashed, _) = flash_on(board.line(), with_stub(), &regions, &job).unwrap();
-    assert_eq!(flashed.iter().map(|part| part.written).collect::<Vec<_>>(), [false, true]);
-    assert_eq!(board.flash()[0x10000..0x80000], regions[1].bytes);
-    assert!(board.would_start());
-}
-
-#[test]
-fn a_program_that_is_there_does_not_start_while_its_code_is_replaced() {
-    let board = Board::with([]);
-    let mut regions = sdk_image();
-    let job = Job { erase: Erase::Needed, ..job() };
-    flash_on(board.line(), with_stub(), &regions, &job).unwrap();
-    regions[1].bytes[300_000] ^= 1;
-    // The user stops it in the middle.
-    struct Stop(bool);
-    impl Progress for Stop {
-        fn begin(&mut self, step: Step, _: &str, _: u64) {
-            self.0 |= step == Step::Write;
-        }
-        fn advance(&mut self, _: u64) {}
-        fn end(&mut self) {}
-        fn note(&mut self, _: &str) {}
-        fn cancelled(&self) -> bool {
-            self.0
-        }
-    }
-    let mut loader = Loader::connect(board.line(), with_stub(), &mut Silent).unwrap();
-    let error = loader.flash(&regions, &job, &mut Stop(false)).unwrap_err();
-    assert_eq!(error.kind(), Kind::Cancelled);
-    assert!(error.remedy().contains("no program that starts"), "{error}");
-    assert!(!board.would_start());
 }
 
 #[test]

@@ -1,6 +1,10 @@
 //! `pblink flash esp8266` as a process, with a board on a pseudo-terminal: what is in its flash
 //! afterwards, and what the user reads when it goes wrong.
 
+mod asking;
+mod built;
+mod ports;
+#[path = "../process/mod.rs"]
 mod process;
 
 use std::io::{BufRead, BufReader, Read, Write};
@@ -141,15 +145,6 @@ fn faults_on_the_way_change_nothing() {
 }
 
 #[test]
-fn a_port_without_reset_wires_is_no_obstacle() {
-    let (files, board) = (Files::new(), Board::with([]));
-    let output = run(&board, &files, &["--yes"]);
-    assert!(output.status.success(), "{}", stderr(&output));
-    assert!(stderr(&output).contains("cannot reset the board"), "{}", stderr(&output));
-    assert!(board.flash() == files.kept());
-}
-
-#[test]
 fn the_header_tells_the_size_that_the_program_wants() {
     let files = Files::new();
     // Two files as the SDK makes them keep what they say, unless the user says otherwise.
@@ -198,21 +193,6 @@ fn wrong_arguments_are_reported_with_what_is_right() {
 }
 
 #[test]
-fn without_a_terminal_nothing_is_asked_and_nothing_erased() {
-    let (files, board) = (Files::new(), Board::with([]));
-    let output = run(&board, &files, &["--before", "no-reset"]);
-    assert_failed(&output, 2, "no terminal to ask on", "--yes");
-    assert_untouched(&board);
-    // What keeps the rest needs no answer.
-    let before = board.flash();
-    let output = run(&board, &files, &["--before", "no-reset", "--no-erase"]);
-    assert!(output.status.success(), "{}", stderr(&output));
-    assert!(stderr(&output).contains("tap RESET once"), "{}", stderr(&output));
-    assert!(board.flash()[..0x10000] != before[..0x10000]);
-    assert!(board.flash()[0x80000..] == before[0x80000..]);
-}
-
-#[test]
 fn another_chip_is_named_and_left_alone() {
     let board = Board::new(Options { magic: 0x00f0_1d83, ..Options::default() });
     let output = run(&board, &Files::new(), &YES);
@@ -253,41 +233,6 @@ fn what_is_no_program_is_refused() {
 }
 
 #[test]
-fn a_busy_port_is_reported() {
-    let board = Board::with([]);
-    let pty = board.pty();
-    let _other = Serial::open(pty.path()).unwrap();
-    let files = Files::new();
-    let output = pblink(pty.path()).args(files.images()).args(YES).output().unwrap();
-    assert_failed(&output, 1, "is used by another program", "close");
-    assert!(stderr(&output).contains(pty.path()));
-    assert_untouched(&board);
-}
-
-#[test]
-fn a_port_without_permission_is_reported_with_the_fix() {
-    let board = Board::with([]);
-    let pty = board.pty();
-    let files = Files::new();
-    std::fs::set_permissions(pty.path(), std::fs::Permissions::from_mode(0o000)).unwrap();
-    let mut command = pblink(pty.path());
-    if std::fs::metadata("/proc/self").unwrap().uid() == 0 {
-        // Root may do everything: somebody else has to try, with a copy that he can reach.
-        let copy = files.folder.path().join("pblink");
-        process::copy_program(&copy);
-        for path in [files.folder.path(), &copy] {
-            std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o755)).unwrap();
-        }
-        command = Command::new(&copy);
-        // The old name of the flag.
-        command.args(["flash", "esp8266", "--port", pty.path()]).stdin(Stdio::null()).uid(65534);
-    }
-    let output = command.current_dir("/").args(files.images()).args(YES).output().unwrap();
-    assert_failed(&output, 1, "you may not open", "sudo usermod -aG dialout $USER");
-    assert_untouched(&board);
-}
-
-#[test]
 fn notes_wear_the_dress_of_diagnostics_and_quiet_leaves_only_errors() {
     let files = Files::new();
     let board = Board::with([]);
@@ -296,32 +241,6 @@ fn notes_wear_the_dress_of_diagnostics_and_quiet_leaves_only_errors() {
     let board = Board::with([]);
     let output = run(&board, &files, &[&YES[..], &["--quiet"]].concat());
     assert_eq!((output.status.code(), &*stderr(&output)), (Some(0), ""));
-}
-
-#[test]
-fn the_words_of_system_and_library_are_for_those_who_want_more() {
-    let files = Files::new();
-    let output = pblink("/dev/null").args(files.images()).args(YES).arg("-v").output().unwrap();
-    let said = stderr(&output);
-    assert!(said.contains("/dev/null is not a serial port\n"), "{said}");
-    assert!(said.contains("Not a typewriter"), "{said}");
-    let output = pblink("/dev/null").args(files.images()).args(YES).output().unwrap();
-    assert!(!stderr(&output).contains("typewriter"), "{}", stderr(&output));
-}
-
-#[test]
-fn a_port_that_is_not_there_is_reported() {
-    let files = Files::new();
-    let nowhere = files.path("ttyUSB9");
-    let output = pblink(&nowhere).args(files.images()).args(YES).output().unwrap();
-    assert_failed(&output, 1, "there is no port", "--serial");
-}
-
-#[test]
-fn what_is_not_a_serial_port_is_reported() {
-    let files = Files::new();
-    let output = pblink(&files.path("code.bin")).args(files.images()).args(YES).output().unwrap();
-    assert_failed(&output, 1, "is not a serial port", "--serial");
 }
 
 #[test]
@@ -374,157 +293,4 @@ fn control_c_stops_at_a_safe_place() {
     assert!(rest.iter().any(|line| line.contains("stopping at the next safe place")), "{rest:?}");
     assert!(rest.last().unwrap().contains("run the same command again"), "{rest:?}");
     assert!(!board.would_start());
-}
-
-/// Returns a folder of sources with what `pblink build` leaves.
-fn built(files: &Files) -> PathBuf {
-    let source = files.folder.path().join("sources");
-    for firmware in ["firmware-stm32", "firmware-esp8266"] {
-        std::fs::create_dir_all(source.join(firmware)).unwrap();
-        std::fs::write(source.join(firmware).join("build.sh"), "").unwrap();
-    }
-    let out = source.join("target/pblink");
-    std::fs::create_dir_all(&out).unwrap();
-    let mut images = Vec::new();
-    for (name, address, bytes) in
-        [("a.bin", "0x00000000", &files.program), ("b.bin", "0x00010000", &files.code)]
-    {
-        std::fs::write(out.join(name), bytes).unwrap();
-        images.push(serde_json::json!({
-            "board": "esp8266", "file": name, "address": address, "size": bytes.len(),
-            "sha256": sha256(&out.join(name)), "flashable": true, "new_in_later_versions": 1,
-        }));
-    }
-    images.push(serde_json::json!({
-        "board": "esp8266", "file": "emulator.elf", "address": null, "sha256": "", "flashable": false,
-    }));
-    let manifest = serde_json::json!({ "version": "0.1.0", "images": images });
-    std::fs::write(out.join("manifest.json"), manifest.to_string()).unwrap();
-    source
-}
-
-/// Computes the sum by another program than the one under test.
-fn sha256(path: &Path) -> String {
-    let output = Command::new("sha256sum").arg(path).output().unwrap();
-    String::from_utf8(output.stdout).unwrap().split(' ').next().unwrap().to_owned()
-}
-
-#[test]
-fn without_image_it_takes_what_was_built() {
-    let (files, board) = (Files::new(), Board::with([]));
-    let source = built(&files);
-    let pty = board.pty();
-    let flash = || pblink(pty.path()).args(YES).arg("--source").arg(&source).output().unwrap();
-    let output = flash();
-    assert!(output.status.success(), "{}", stderr(&output));
-    // What was built keeps the size that it was built for.
-    assert!(board.flash() == files.kept());
-
-    let before = board.erased();
-    std::fs::write(source.join("target/pblink/b.bin"), b"changed").unwrap();
-    let output = flash();
-    assert_eq!(output.status.code(), Some(3));
-    assert!(stderr(&output).contains("changed after it was built"), "{}", stderr(&output));
-    std::fs::remove_file(source.join("target/pblink/manifest.json")).unwrap();
-    let output = flash();
-    assert_eq!(output.status.code(), Some(3));
-    assert!(stderr(&output).contains("pblink build esp8266"), "{}", stderr(&output));
-    assert_eq!(board.erased(), before);
-}
-
-/// As a release has it: no sources, and no tool chain.
-#[test]
-fn the_folder_of_a_release_is_an_image() {
-    let (files, board) = (Files::new(), Board::with([]));
-    let release = built(&files).join("target/pblink");
-    let folder = release.to_str().unwrap();
-    let pty = board.pty();
-    let flash = |image: &str| {
-        let mut command = pblink(pty.path());
-        command.args(YES).args(["--image", image]).current_dir(files.folder.path());
-        command.output().unwrap()
-    };
-    let output = flash(folder);
-    assert!(output.status.success(), "{}", stderr(&output));
-    assert!(board.flash() == files.kept());
-
-    let before = board.erased();
-    let output = flash(&format!("{folder}@0x1000"));
-    assert_failed(&output, 1, "cannot read the image", "@0x10000");
-    std::fs::write(release.join("a.bin"), b"changed").unwrap();
-    assert_failed(
-        &flash(folder),
-        3,
-        "is not what the manifest says",
-        "pblink-esp8266-VERSION.tar.gz",
-    );
-    std::fs::remove_file(release.join("manifest.json")).unwrap();
-    assert_failed(&flash(folder), 3, "manifest.json is missing", "pblink-esp8266-VERSION.tar.gz");
-    assert_eq!(board.erased(), before);
-}
-
-#[test]
-fn what_was_built_has_to_greet() {
-    let files = Files::new();
-    let source = built(&files);
-    let says = b"Fatal exception 28\r\nepc1=0x4020abcd\r\n".repeat(3);
-    let board = Board::new(Options { says, ..Options::default() });
-    let pty = board.pty();
-    let output = pblink(pty.path()).args(YES).arg("--source").arg(&source).output().unwrap();
-    drop(pty);
-    board.repair();
-    assert_failed(&output, 1, "did not greet", "pblink build esp8266");
-    assert!(stderr(&output).contains("epc1=0x4020abcd"), "{}", stderr(&output));
-    // Another program may say what it likes.
-    let output = run(&board, &files, &YES);
-    assert!(output.status.success(), "{}", stderr(&output));
-}
-
-/// Runs it in a terminal of util-linux's `script`, and answers its question.
-fn in_terminal(pty: &str, files: &Files, answer: &str) -> (Option<i32>, String) {
-    let mut line = format!(
-        "'{}' flash esp8266 --serial {pty}",
-        assert_cmd::cargo::cargo_bin("pblink").display()
-    );
-    for argument in files.images().iter().map(String::as_str).chain(["--before", "no-reset"]) {
-        line += &format!(" '{argument}'");
-    }
-    let mut child = Command::new("script")
-        .args(["--quiet", "--return", "--command", &line, "/dev/null"])
-        .env("SHELL", "/bin/sh")
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .spawn()
-        .expect("`script` of util-linux runs");
-    let (mut keys, mut screen) = (child.stdin.take().unwrap(), child.stdout.take().unwrap());
-    let mut shown = Vec::new();
-    while !shown.ends_with(b"[y/N] ") {
-        let mut byte = [0];
-        assert_eq!(screen.read(&mut byte).unwrap(), 1, "{}", String::from_utf8_lossy(&shown));
-        shown.push(byte[0]);
-    }
-    keys.write_all(answer.as_bytes()).unwrap();
-    screen.read_to_end(&mut shown).unwrap();
-    (child.wait().unwrap().code(), String::from_utf8_lossy(&shown).into_owned())
-}
-
-#[test]
-fn on_a_terminal_it_asks_before_it_erases() {
-    let (files, board) = (Files::new(), Board::with([]));
-    let pty = board.pty();
-    for answer in ["n\n", "\n"] {
-        let (code, shown) = in_terminal(pty.path(), &files, answer);
-        assert_eq!(code, Some(130), "{shown}");
-        assert!(
-            shown.contains("files and passwords")
-                && shown.contains("pull the reset wire")
-                && shown.contains("before anything"),
-            "{shown}"
-        );
-        assert_untouched(&board);
-    }
-    let (code, shown) = in_terminal(pty.path(), &files, "y\n");
-    assert_eq!(code, Some(0), "{shown}");
-    assert!(board.flash() == files.kept());
-    assert!(shown.contains("left"), "time left, on a bar: {shown}");
 }
