@@ -92,6 +92,8 @@ mod tests {
         assert!(flash(&elf(&[])).unwrap_err().contains("nothing to load"));
         let overlap = elf(&[(0x0800_0000, b"code"), (0x0800_0002, b"data")]);
         assert!(flash(&overlap).unwrap_err().contains("overlap"));
+        let again = vec![(0x0800_0000, &b"code"[..]); 60_000];
+        assert!(flash(&elf(&again)).unwrap_err().contains("overlap"), "nothing is copied before");
         let far = elf(&[(0x0800_0000, b"code"), (0x2000_0000, b"data")]);
         assert!(flash(&far).unwrap_err().contains("too far apart"));
         let whole = elf(&[(0x0800_0000, b"code")]);

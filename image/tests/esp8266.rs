@@ -124,6 +124,25 @@ fn what_the_chip_could_not_start_is_refused() {
     assert!(refused(&whole).contains("another chip"));
 }
 
+/// The same bytes in tens of thousands of sections would be gigabytes of memory.
+#[test]
+fn sections_are_summed_up_before_any_is_copied() {
+    let mut file = elf(0x4010_0000, &vec![(PROGBITS, 0x4010_0000, &b""[..]); 60_000]);
+    let bytes = vec![7; 50_000];
+    let (table, at) = (file.len() - 40 * 60_002, file.len() as u32);
+    for section in 1..=60_000 {
+        let header = &mut file[table + 40 * section..][..40];
+        header[16..20].copy_from_slice(&at.to_le_bytes());
+        header[20..24].copy_from_slice(&50_000_u32.to_le_bytes());
+    }
+    file.extend(bytes);
+    let error = Image::from_elf(&file, DIO).unwrap_err();
+    assert!(error.cause().contains("sections have 3000000000 bytes in all"), "{error}");
+    // What a chip can hold is not too much.
+    let full = [(PROGBITS, 0x4010_0000, &[1; 0x8000][..]), (PROGBITS, 0x4021_0000, &[2; 0xd_0000])];
+    assert!(Image::from_elf(&elf(0x4010_0000, &full), DIO).is_ok());
+}
+
 /// Returns a program that registers the sectors of a flash of `size`.
 fn registering(size: FlashSize, irom: usize) -> Vec<u8> {
     let at = SystemSectors::of(size);

@@ -22,6 +22,8 @@ pub const MAGIC: u8 = 0xe9;
 const CHECKSUM: u8 = 0xef;
 /// The addresses at which the chip sees its flash.
 const FLASH_WINDOW: std::ops::Range<u32> = 0x4020_0000..0x4030_0000;
+/// More than the flash that the chip sees and its RAM together: sections with more in all lie over each other.
+const MAX_BYTES: u64 = 2 << 20;
 /// The ROM loader takes no more.
 const MAX_SEGMENTS: usize = 16;
 /// Memories of the chip. Sections that touch are one segment, unless they lie in different ones.
@@ -219,19 +221,29 @@ fn sections(elf: &[u8]) -> Result<(u32, Vec<Segment>)> {
     if header.e_machine(endian) != elf::EM_XTENSA || endian != Endianness::Little {
         return Err(bad("the program is for another chip than the ESP8266"));
     }
-    let mut segments = Vec::new();
-    for section in file.elf_section_table().iter() {
-        let loaded = matches!(
+    let loaded = |section: &&_| {
+        let section: &<elf::FileHeader32<Endianness> as FileHeader>::SectionHeader = section;
+        let kind = matches!(
             section.sh_type(endian),
             elf::SHT_PROGBITS | elf::SHT_INIT_ARRAY | elf::SHT_FINI_ARRAY | elf::SHT_PREINIT_ARRAY
         );
-        let address = section.sh_addr(endian);
-        if loaded && address != 0 && section.sh_size(endian) > 0 {
-            let mut bytes = section.data(endian, elf).map_err(broken)?.to_vec();
-            // The ROM loader copies words.
-            bytes.resize(bytes.len().next_multiple_of(4), 0);
-            segments.push(Segment { address, bytes });
-        }
+        kind && section.sh_addr(endian) != 0 && section.sh_size(endian) > 0
+    };
+    let table = file.elf_section_table();
+    // Before anything is copied: the same bytes of the file may be in any number of sections.
+    let sizes = table.iter().filter(loaded).map(|section| u64::from(section.sh_size(endian)));
+    let sum: u64 = sizes.sum();
+    if sum > MAX_BYTES {
+        return Err(bad(format!(
+            "the program's sections have {sum} bytes in all; the ESP8266 has memory for {MAX_BYTES} at most"
+        )));
+    }
+    let mut segments = Vec::new();
+    for section in table.iter().filter(loaded) {
+        let mut bytes = section.data(endian, elf).map_err(broken)?.to_vec();
+        // The ROM loader copies words.
+        bytes.resize(bytes.len().next_multiple_of(4), 0);
+        segments.push(Segment { address: section.sh_addr(endian), bytes });
     }
     if segments.is_empty() {
         return Err(bad("the program has nothing to load"));

@@ -77,16 +77,7 @@ impl SystemSectors {
     /// # Errors
     /// An [`Error`] if there is no table, or more than one.
     pub fn registered(files: &[Region]) -> Result<Self> {
-        let mut found = files.iter().flat_map(|file| {
-            // Words, of which those in RAM begin behind headers of whole words.
-            file.bytes
-                .chunks_exact(4)
-                .map(word)
-                .collect::<Vec<_>>()
-                .windows(9)
-                .filter_map(table)
-                .collect::<Vec<_>>()
-        });
+        let mut found = tables(files);
         match (found.next(), found.next()) {
             (Some(one), None) => Ok(one),
             (first, _) => Err(Error::new(
@@ -97,6 +88,11 @@ impl SystemSectors {
                 "build it again with `pblink build esp8266`, from unchanged sources",
             )),
         }
+    }
+
+    /// Returns true if a program registers places, once or more often.
+    pub(super) fn are_registered(files: &[Region]) -> bool {
+        tables(files).next().is_some()
     }
 
     /// Returns the flash size that the image's header must have; `None` if no size goes with these sectors.
@@ -134,6 +130,20 @@ impl SystemSectors {
 
 fn word(bytes: &[u8]) -> u32 {
     bytes.iter().rev().fold(0, |word, byte| word << 8 | u32::from(*byte))
+}
+
+/// Returns the tables of partitions among the words of files.
+fn tables(files: &[Region]) -> impl Iterator<Item = SystemSectors> {
+    files.iter().flat_map(|file| {
+        // Words, of which those in RAM begin behind headers of whole words.
+        file.bytes
+            .chunks_exact(4)
+            .map(word)
+            .collect::<Vec<_>>()
+            .windows(9)
+            .filter_map(table)
+            .collect::<Vec<_>>()
+    })
 }
 
 /// Three entries of a `partition_item_t`: kind, address, size.

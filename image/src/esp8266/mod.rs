@@ -4,10 +4,12 @@ mod check;
 mod elf;
 pub mod header;
 mod layout;
+mod sdk;
 
 pub use check::{Flaw, check};
 pub use elf::{
     FlashFrequency, FlashMode, FlashParameters, FlashSize, Image, MAGIC, parameters, patch,
 };
-pub use header::{Header, Size};
+pub use header::{FlashMap, Header, Size};
 pub use layout::{SystemSectors, regions};
+pub use sdk::SdkLayout;
