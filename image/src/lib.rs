@@ -6,6 +6,7 @@
 //! | [`settings`] | what the STM32 keeps in a sector of its own: configuration and log level | STM32, tools |
 //! | [`identity`] | the name and version of a program, where tools find them | STM32, tools |
 //! | `esp8266`, `stm32` | images, from the linker's ELF file (feature `make`) | tools |
+//! | `file` | formats of files that hold a program, but are not its bytes (feature `make`) | tools |
 //! | `manifest`, `sizes` | the list of what was built, and the memory it takes (feature `make`) | tools |
 
 #![cfg_attr(not(feature = "make"), no_std)]
@@ -16,6 +17,8 @@ pub mod settings;
 
 #[cfg(feature = "make")]
 pub mod esp8266;
+#[cfg(feature = "make")]
+pub mod file;
 #[cfg(feature = "make")]
 pub mod manifest;
 #[cfg(feature = "make")]
