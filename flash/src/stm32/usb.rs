@@ -1,7 +1,7 @@
 //! The USB: what is plugged in, and transfers with a bootloader.
 
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use nusb::transfer::{ControlIn, ControlOut, ControlType, Recipient, TransferError};
 use nusb::{DeviceInfo, ErrorKind, Interface, MaybeFuture};
@@ -132,6 +132,7 @@ struct UsbDfu {
     interface: Interface,
     alternates: Vec<Alternate>,
     transfer_size: usize,
+    opened: Instant,
 }
 
 impl UsbDfu {
@@ -185,7 +186,15 @@ impl UsbDfu {
         let interface = device.claim_interface(number).wait().map_err(failed)?;
         // AN3156 allows 2048; what does not say takes the least that DFU 1.1 allows.
         let transfer_size = transfer_size.unwrap_or(64);
-        Ok(Self { name: found.to_string(), device: info, interface, alternates, transfer_size })
+        let opened = Instant::now();
+        Ok(Self {
+            name: found.to_string(),
+            device: info,
+            interface,
+            alternates,
+            transfer_size,
+            opened,
+        })
     }
 
     fn failed(&self, error: TransferError) -> IoError {
@@ -257,5 +266,9 @@ impl DfuIo for UsbDfu {
 
     fn pause(&mut self, time: Duration) {
         std::thread::sleep(time);
+    }
+
+    fn now(&self) -> Duration {
+        self.opened.elapsed()
     }
 }

@@ -1,5 +1,7 @@
 //! Whatever goes wrong, and whenever: no half-written program starts, and trying again is enough.
 
+use std::time::Duration;
+
 use pblink_fakes::stm32::{Bootloader, Chip, Fault, START};
 use pblink_flash::stm32::{Dfu, SETTINGS, program};
 use pblink_flash::{Kind, Silent};
@@ -177,4 +179,25 @@ fn a_bootloader_that_never_gets_done_is_given_up() {
     assert_eq!(error.kind(), Kind::NoAnswer);
     check_words(&error);
     assert!(chip.erased().is_empty());
+}
+
+/// A device's wish is not ours: 24 bits of milliseconds are more than four hours.
+#[test]
+fn the_pause_that_a_bootloader_asks_for_ends_with_the_limit() {
+    let long = Duration::from_millis(0xff_ffff);
+    let cases: [fn(Bootloader, Duration) -> Bootloader; 2] = [
+        |b, pause| b.that_asks_for(pause),
+        // No pause, and each answer late: as long in the end.
+        |b, _| b.that_asks_for(Duration::ZERO).that_is_slow(Duration::from_secs(9)),
+    ];
+    for hangs in cases {
+        let chip = Chip::new();
+        let mut dfu = Dfu::new(hangs(Bootloader::of(&chip), long)).expect("it is idle");
+        let error = program(&mut dfu, &[region(START, &image(5000, 5))], &mut Silent);
+        let error = error.expect_err("it never gets done");
+        assert_eq!(error.kind(), Kind::NoAnswer, "{error}");
+        check_words(&error);
+        let time = dfu.io().time();
+        assert!(time < Duration::from_secs(90), "{time:?}");
+    }
 }

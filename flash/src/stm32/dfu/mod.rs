@@ -99,6 +99,9 @@ pub trait DfuIo {
 
     /// Lets time pass, since the device asked for it.
     fn pause(&mut self, time: Duration);
+
+    /// Returns the time since some moment in the past; it only grows.
+    fn now(&self) -> Duration;
 }
 
 const SET_ADDRESS: u8 = 0x21;
@@ -217,8 +220,8 @@ impl<I: DfuIo> Dfu<I> {
     /// Brings the device to idle, whatever state it is in.
     fn idle(&mut self, doing: &str) -> Result<()> {
         // Two requests do it from any state; a busy device needs some more.
-        let mut waited = Duration::ZERO;
-        while waited <= LIMIT {
+        let started = self.io.now();
+        loop {
             let status = self.status(doing)?;
             let request = match status.state {
                 state::IDLE => return Ok(()),
@@ -230,11 +233,24 @@ impl<I: DfuIo> Dfu<I> {
                 let answer = self.io.control_out(request, 0, &[]);
                 answer.map_err(|error| self.failed(error, doing))?;
             }
-            let poll = status.poll.max(MIN_POLL);
-            self.io.pause(poll);
-            waited += poll;
+            self.pause(status, started, LIMIT, doing)?;
         }
-        Err(self.failed(IoError::Timeout, doing))
+    }
+
+    /// Waits as long as the device asks for, but not longer than what is left of the limit: it may ask for 4.6 h.
+    fn pause(
+        &mut self,
+        status: Status,
+        started: Duration,
+        limit: Duration,
+        doing: &str,
+    ) -> Result<()> {
+        let left = limit.saturating_sub(self.io.now().saturating_sub(started));
+        if left.is_zero() {
+            return Err(self.failed(IoError::Timeout, doing));
+        }
+        self.io.pause(status.poll.max(MIN_POLL).min(left));
+        Ok(())
     }
 
     /// Downloads a block, lets the device carry it out, and waits for it.
@@ -244,21 +260,16 @@ impl<I: DfuIo> Dfu<I> {
             return Err(self.refused(doing));
         }
         sent.map_err(|error| self.failed(error, doing))?;
-        let mut waited = Duration::ZERO;
-        while waited <= limit {
+        let started = self.io.now();
+        loop {
             let status = self.status(doing)?;
             match status.state {
                 state::DNLOAD_IDLE | state::IDLE => return Ok(()),
                 state::ERROR => return Err(self.error(status.status, doing)),
-                _ => {
-                    // The chip takes no other request meanwhile (AN3156): asking earlier breaks it off.
-                    let poll = status.poll.max(MIN_POLL);
-                    self.io.pause(poll);
-                    waited += poll;
-                }
+                // The chip takes no other request meanwhile (AN3156): asking earlier breaks it off.
+                _ => self.pause(status, started, limit, doing)?,
             }
         }
-        Err(self.failed(IoError::Timeout, doing))
     }
 
     /// Returns the error of a device that refused a request, from its status.

@@ -42,8 +42,10 @@ pub struct Bootloader {
     outcome: u8,
     now: Duration,
     busy_until: Duration,
-    /// Never gets done with anything.
-    stuck: bool,
+    /// Never gets done with anything, and asks for this much time again and again.
+    stuck: Option<Duration>,
+    /// Time that each answer takes.
+    slow: Duration,
 }
 
 impl Bootloader {
@@ -74,7 +76,8 @@ impl Bootloader {
             outcome: OK,
             now: Duration::ZERO,
             busy_until: Duration::ZERO,
-            stuck: false,
+            stuck: None,
+            slow: Duration::ZERO,
         }
     }
 
@@ -109,8 +112,21 @@ impl Bootloader {
 
     /// Stays busy for ever with whatever is asked next.
     #[must_use]
-    pub fn that_hangs(mut self) -> Self {
-        self.stuck = true;
+    pub fn that_hangs(self) -> Self {
+        self.that_asks_for(Duration::from_millis(100))
+    }
+
+    /// Stays busy for ever, and asks for a pause of this length each time.
+    #[must_use]
+    pub fn that_asks_for(mut self, pause: Duration) -> Self {
+        self.stuck = Some(pause);
+        self
+    }
+
+    /// Takes this long for each answer.
+    #[must_use]
+    pub fn that_is_slow(mut self, answer: Duration) -> Self {
+        self.slow = answer;
         self
     }
 
@@ -197,7 +213,7 @@ impl Bootloader {
             }
             // DFU 1.1, §A.2.5: whoever does not wait gets an error.
             state::DNBUSY if self.now < self.busy_until => return Err(self.refuse()),
-            state::DNBUSY if self.stuck => poll = Duration::from_millis(100),
+            state::DNBUSY if self.stuck.is_some() => poll = self.stuck.unwrap_or_default(),
             state::DNBUSY if self.outcome == OK => self.state = state::DNLOAD_IDLE,
             state::DNBUSY => {
                 self.error(self.outcome);
@@ -298,6 +314,7 @@ impl DfuIo for Bootloader {
     }
 
     fn control_in(&mut self, request: u8, value: u16, out: &mut [u8]) -> Result<usize, IoError> {
+        self.now += self.slow;
         let fault = self.faults.next();
         match fault {
             Some(Fault::Vanish) => {
@@ -331,5 +348,9 @@ impl DfuIo for Bootloader {
 
     fn pause(&mut self, time: Duration) {
         self.now += time;
+    }
+
+    fn now(&self) -> Duration {
+        self.now
     }
 }
