@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use super::listening::{LISTEN, Listening};
 use super::loader::Loader;
 use crate::serial::port::Port;
 use crate::{Error, Kind, Progress, Result, Step};
@@ -11,13 +12,11 @@ use crate::{Error, Kind, Progress, Result, Step};
 pub const BOOT_BAUD: u32 = 74_880;
 
 /// Begins the line with which the firmware of pblink greets.
-const GREETING: &str = "pblink-esp8266";
+pub(super) const GREETING: &str = "pblink-esp8266";
 
-/// Time to listen.
-const LISTEN: Duration = Duration::from_secs(5);
-
-/// Time of silence after which a program of somebody else, that has said something, counts as done.
-const PAUSE: Duration = Duration::from_millis(1500);
+/// Restarts that are no coincidence any more: some programs restart once after they were flashed, to take over a
+/// setting.
+pub(super) const LOOP: u32 = 3;
 
 /// The origin of the program that starts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,16 +34,28 @@ pub struct Boot {
     pub lines: Vec<String>,
     /// The line of pblink's firmware.
     pub greeting: Option<String>,
+    /// Restarts after the start, each of which the ROM reports as `rst cause`.
+    pub restarts: u32,
     /// Much of it could not be read: the program speaks at another speed.
     pub garbled: bool,
     /// The reason why the listening ended early.
     pub cut: Option<String>,
 }
 
+/// Remedy for a program that restarts again and again.
+const RESTARTS: &str = "check the supply (3.3 V, 300 mA), and that the program is for this board: an ESP8285 and some \
+                        modules start with --flash-mode dout only, some programs with another --header-size only";
+
 impl Boot {
     /// Returns what may be wrong, if anything may be, in one sentence.
     pub fn warning(&self) -> Option<String> {
-        if self.greeting.is_some() {
+        if self.restarts >= LOOP {
+            Some(format!(
+                "the program restarts again and again ({} times so far): {}; {RESTARTS}",
+                self.restarts,
+                self.last_words()
+            ))
+        } else if self.greeting.is_some() {
             None
         } else if let Some(why) = &self.cut {
             Some(format!(
@@ -65,7 +76,17 @@ impl Boot {
     fn check(&self, program: Program, reset: bool) -> Result<()> {
         let heard = |text: &str| self.lines.iter().any(|line| line.contains(text));
         let failed = |cause: String, remedy: &str| Err(Error::new(Kind::Other, cause, remedy));
-        if self.greeting.is_some() {
+        let restarts = program == Program::Pblink && self.restarts >= LOOP;
+        if restarts && !heard("boot mode:(1,") {
+            failed(
+                format!(
+                    "all of it is in flash, but the program restarts again and again ({} times so far): {}",
+                    self.restarts,
+                    self.last_words()
+                ),
+                RESTARTS,
+            )
+        } else if self.greeting.is_some() {
             Ok(())
         } else if heard("boot mode:(1,") {
             failed(
@@ -76,7 +97,8 @@ impl Boot {
         } else if heard("ets_main.c") {
             failed(
                 "the board finds no program that starts in its flash".to_owned(),
-                "flash it again with --verify full, with a program for the ESP8266 at address 0",
+                "flash it again with --verify full, with a program for the ESP8266 at address 0; an ESP8285 and \
+                 some modules need --flash-mode dout",
             )
         } else if program == Program::Pblink && self.cut.is_none() && (reset || !self.garbled) {
             failed(
@@ -106,7 +128,8 @@ impl Boot {
         format!("the last it said was {:?}", last.iter().map(short).collect::<Vec<_>>().join(" / "))
     }
 
-    fn take(&mut self, bytes: &[u8]) {
+    /// Takes over the words; restarts are counted by [`Listening`].
+    pub(super) fn take(&mut self, bytes: &[u8]) {
         let readable = |byte: &u8| matches!(byte, b'\t' | b'\n' | b'\r' | b' '..=b'~');
         let strange = bytes.iter().filter(|byte| !readable(byte)).count();
         self.garbled = strange * 4 > bytes.len();
@@ -128,14 +151,14 @@ impl<P: Port> Loader<P> {
     ///
     /// # Errors
     /// [`Kind::Other`]: the board found no program that starts, started its loader again, or runs pblink's
-    /// firmware without a greeting, as one does that crashes at once.
+    /// firmware without a greeting, as one does that crashes at once, or restarts it again and again.
     pub fn boot(mut self, program: Program, progress: &mut dyn Progress) -> Result<Boot> {
         progress.begin(Step::Wait, "the program's first words", LISTEN.as_secs());
-        let boot = match self.leave() {
-            Ok(()) => self.listen(program, progress),
-            Err(error) => Boot { cut: Some(error.to_string()), ..Boot::default() },
+        let (boot, reset) = match self.leave() {
+            Ok(reset) => (self.listen(program, reset, progress), reset),
+            Err(error) => (Boot { cut: Some(error.to_string()), ..Boot::default() }, self.wires),
         };
-        boot.check(program, self.wires)?;
+        boot.check(program, reset)?;
         if !boot.lines.is_empty() || boot.garbled {
             progress.end();
         }
@@ -148,13 +171,15 @@ impl<P: Port> Loader<P> {
         Ok(boot)
     }
 
-    fn leave(&mut self) -> std::io::Result<()> {
+    /// Starts the program; returns true if by a reset.
+    fn leave(&mut self) -> std::io::Result<bool> {
         let port = &mut self.connection.port;
         if self.wires && port.set_lines(false, true).is_ok() {
             port.wait(Duration::from_millis(100));
             port.set_baud(BOOT_BAUD)?;
             port.drain()?;
-            return port.set_lines(false, false);
+            port.set_lines(false, false)?;
+            return Ok(true);
         }
         // Without wires the loader has to jump. A restart would not do: the chip would remember that
         // GPIO0 was low.
@@ -162,55 +187,32 @@ impl<P: Port> Loader<P> {
         let port = &mut self.connection.port;
         // The command has to leave at the old speed.
         port.wait(Duration::from_millis(20));
-        port.set_baud(BOOT_BAUD)
+        port.set_baud(BOOT_BAUD)?;
+        Ok(false)
     }
 
-    fn listen(&mut self, program: Program, progress: &mut dyn Progress) -> Boot {
-        /// A program that talks without end has said enough.
-        const ENOUGH: usize = 16384;
+    fn listen(&mut self, program: Program, reset: bool, progress: &mut dyn Progress) -> Boot {
         let port = &mut self.connection.port;
         let started = Instant::now();
-        let mut bytes = Vec::new();
-        // The end of the lines that were searched for the greeting.
-        let mut searched = 0_usize;
-        let mut boot = Boot::default();
+        let mut heard = Listening::new(program, reset);
         let mut cut = None;
         let mut buffer = [0; 1024];
-        while boot.greeting.is_none() {
+        while let Some(wait) = heard.wait(started.elapsed()) {
             if progress.cancelled() {
                 cut = Some("stopped".to_owned());
                 break;
             }
-            if bytes.len() > ENOUGH {
-                if program == Program::Other {
+            match port.read(&mut buffer, wait) {
+                Ok(0) => break,
+                Ok(count) => heard.on_bytes(started.elapsed(), &buffer[..count]),
+                Err(error) => {
+                    cut = Some(error.to_string());
                     break;
                 }
-                // Its greeting may still come; what is read over and over must not grow.
-                bytes.drain(..ENOUGH / 2);
-                searched = searched.saturating_sub(ENOUGH / 2);
             }
-            let left = LISTEN.saturating_sub(started.elapsed());
-            // What crashes at once may be silent for longer than a pause: a greeting is waited for.
-            let pause = program == Program::Other && !bytes.is_empty();
-            let wait = if pause { left.min(PAUSE) } else { left };
-            let count = if wait.is_zero() { Ok(0) } else { port.read(&mut buffer, wait) };
-            let count = count.unwrap_or_else(|error| {
-                cut = Some(error.to_string());
-                0
-            });
-            if count == 0 {
-                break;
-            }
-            bytes.extend(&buffer[..count]);
-            // Only whole lines, so that the greeting is not cut.
-            let whole = bytes.iter().rposition(|&byte| byte == b'\n').map_or(0, |at| at + 1);
-            let mut new = Boot::default();
-            new.take(&bytes[searched.min(whole)..whole]);
-            (boot.greeting, searched) = (new.greeting, whole);
             progress.advance(started.elapsed().as_secs().min(LISTEN.as_secs()));
         }
-        boot.take(&bytes);
-        Boot { cut, ..boot }
+        Boot { cut, ..heard.finish() }
     }
 }
 
@@ -242,6 +244,27 @@ mod tests {
         let cut = Boot { cut: Some("Broken pipe".to_owned()), ..heard(b"ets\n") };
         assert!(cut.warning().unwrap().contains("Broken pipe"));
         assert!(cut.check(Program::Pblink, true).is_ok());
+    }
+
+    #[test]
+    fn a_program_that_restarts_again_and_again_is_an_error_of_ours_and_a_warning_of_others() {
+        let words = b"rst cause:2, boot mode:(3,6)\nFatal exception 28\npblink-esp8266 0.1.0\n";
+        for (restarts, fails) in [(0, false), (2, false), (3, true), (40, true)] {
+            let boot = Boot { restarts, ..heard(words) };
+            let error = boot.check(Program::Pblink, true).err();
+            assert_eq!((error.is_some(), boot.warning().is_some()), (fails, fails), "{restarts}");
+            if let Some(error) = error {
+                let said = boot.warning().unwrap();
+                assert!(error.cause().contains("restarts again and again"), "{error}");
+                assert!(error.cause().contains("Fatal exception 28"), "{error}");
+                assert!(error.remedy().contains("--flash-mode dout"), "{error}");
+                assert!(
+                    said.contains("Fatal exception 28") && said.contains("--flash-mode"),
+                    "{said}"
+                );
+            }
+            assert!(boot.check(Program::Other, true).is_ok());
+        }
     }
 
     #[test]

@@ -14,6 +14,7 @@
 
 mod boot;
 mod job;
+mod listening;
 mod loader;
 mod plan;
 mod serial;

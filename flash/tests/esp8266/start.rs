@@ -39,6 +39,30 @@ fn our_program_has_to_greet() {
 }
 
 #[test]
+fn a_program_that_restarts_three_times_after_the_start_is_reported() {
+    let rom = " ets Jan  8 2013,rst cause:2, boot mode:(3,6)\r\n\r\n";
+    let crash = "Fatal exception 28 (LoadProhibitedCause):\r\nepc1=0x4020abcd\r\n";
+    for (times, loops) in [(2, false), (3, true), (9, true)] {
+        for greeting in ["", GREETING] {
+            let says = [greeting, crash, rom].concat().repeat(times) + greeting;
+            let board = Board::new(Options { says: says.into(), ..Options::default() });
+            let (_, boot) = flash(&board, self::rom(), &combined()).unwrap();
+            assert_eq!(boot.restarts >= 3, loops, "{boot:?}");
+            assert_eq!(boot.warning().is_some(), loops, "{boot:?}");
+            // One of ours has not started then, even if it has greeted each time.
+            let mut loader = Loader::connect(board.line(), self::rom(), &mut Silent).unwrap();
+            loader.flash(&sdk_image(), &job(), &mut Silent).unwrap();
+            let result = loader.boot(Program::Pblink, &mut Silent);
+            assert_eq!(result.is_err(), loops || greeting.is_empty(), "{result:?}");
+            if loops {
+                let error = result.unwrap_err();
+                assert!(error.cause().contains("restarts again and again"), "{error}");
+            }
+        }
+    }
+}
+
+#[test]
 fn a_board_that_finds_no_program_has_failed() {
     // The image is whole, and its copy in the flash is not.
     let (board, regions) = (Board::with([]), sdk_image());
