@@ -20,6 +20,7 @@ mod plan;
 mod serial;
 mod shown;
 
+pub use crate::serial::find::{FoundPort, Ports, SystemPorts, WantedPort, find};
 pub use crate::serial::port::{Port, Serial};
 pub use crate::serial::ports::{Adapter, adapters, only};
 pub use boot::{BOOT_BAUD, Boot, Program};

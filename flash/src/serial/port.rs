@@ -70,13 +70,18 @@ pub(super) fn not_allowed(path: &str) -> Error {
     )
 }
 
+/// Returns the error of a port that is not there.
+pub(super) fn missing(path: &str) -> Error {
+    Error::new(
+        Kind::NotFound,
+        format!("there is no port {path}"),
+        "check the cable, or name another port with --serial",
+    )
+}
+
 fn open_error(path: &str, error: serialport::Error) -> Error {
     let (kind, cause, remedy) = match error.kind() {
-        ErrorKind::Io(io::ErrorKind::NotFound) => (
-            Kind::NotFound,
-            format!("there is no port {path}"),
-            "check the cable, or name another port with --serial".to_owned(),
-        ),
+        ErrorKind::Io(io::ErrorKind::NotFound) => return missing(path).from_source(error),
         ErrorKind::Io(io::ErrorKind::PermissionDenied) => {
             return not_allowed(path).from_source(error);
         }

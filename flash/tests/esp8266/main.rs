@@ -1,6 +1,7 @@
 //! Flashing an ESP8266 that is only software: what is in its flash afterwards, also when line, chip or
 //! cable fail.
 
+mod finding;
 mod parts;
 mod refusals;
 mod start;

@@ -7,6 +7,7 @@ mod boot;
 mod chip;
 mod fault;
 mod flash;
+mod hub;
 mod line;
 mod registers;
 
@@ -15,6 +16,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 pub use boot::image;
 pub use chip::Running;
 pub use fault::Fault;
+pub use hub::Hub;
 pub use line::Line;
 
 pub use crate::pty::Pty;
