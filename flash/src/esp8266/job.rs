@@ -95,15 +95,7 @@ impl<P: Port> Loader<P> {
     ) -> Result<Vec<Flashed>> {
         let size = self.device().flash_size;
         let pieces = plan::plan(regions, size, &job.header)?;
-        if job.erase == Erase::All && pieces.first().is_none_or(|piece| piece.address != 0) {
-            return Err(Error::new(
-                Kind::Image,
-                "all of the flash would be erased, and there is no program for address 0: nothing would \
-                 start any more",
-                "add the program for address 0, or keep the one that is there with --no-erase; nothing was \
-                 erased",
-            ));
-        }
+        plan::startable(&pieces, job)?;
         let reach = self.backend().abilities().reach;
         if let Some(piece) = pieces.iter().find(|piece| piece.sectors().1 > reach) {
             return Err(Error::new(

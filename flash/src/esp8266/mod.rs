@@ -28,5 +28,5 @@ pub use job::{Erase, Flashed, Job, Verified, Verify};
 pub use loader::chip::Mac;
 pub use loader::stub::Stub;
 pub use loader::{Before, Connect, Device, Loader};
-pub use pblink_image::esp8266::{FlashFrequency, FlashMode, Header, Size};
-pub use plan::size_text;
+pub use pblink_image::esp8266::{FlashFrequency, FlashMap, FlashMode, Header, SdkLayout, Size};
+pub use plan::{check, size_text};

@@ -1,7 +1,8 @@
 //! The pieces to write and their addresses, checked before anything is erased.
 
-use pblink_image::esp8266::header::{self, Header};
+use pblink_image::esp8266::header::{self, Header, Size};
 
+use super::job::{Erase, Job};
 use crate::{Error, Kind, Region, Result};
 
 /// The unit of erasing.
@@ -44,6 +45,29 @@ impl Piece {
     }
 }
 
+/// The largest flash that a header knows.
+const LARGEST: u32 = 16 << 20;
+
+/// Checks what can be known of the regions without their board.
+///
+/// # Errors
+/// [`Kind::Image`]: those of [`Loader::flash`](super::Loader::flash) that do not depend on the board.
+pub fn check(regions: &[Region], job: &Job) -> Result<()> {
+    startable(&plan(regions, LARGEST, &job.header)?, job)
+}
+
+/// Checks that a program is left on the board.
+pub fn startable(pieces: &[Piece], job: &Job) -> Result<()> {
+    if job.erase == Erase::Needed || pieces.first().is_some_and(|piece| piece.address == 0) {
+        return Ok(());
+    }
+    Err(Error::new(
+        Kind::Image,
+        "all of the flash would be erased, and there is no program for address 0: nothing would start any more",
+        "add the program for address 0, or keep the one that is there with --no-erase; nothing was erased",
+    ))
+}
+
 /// Returns the regions as pieces, in the order of their addresses, with the header of the program
 /// written.
 ///
@@ -52,6 +76,13 @@ impl Piece {
 /// address 0 is not a program.
 pub fn plan(regions: &[Region], flash_size: u32, header: &Header) -> Result<Vec<Piece>> {
     let image = |cause: String, remedy: &str| Err(Error::new(Kind::Image, cause, remedy));
+    if header.is_asked_for() && regions.iter().all(|region| region.address != 0) {
+        return image(
+            "there is no program for address 0, in whose header the flash could be described"
+                .to_owned(),
+            "name that program, too, or leave out --header-size, --flash-mode and --flash-freq; nothing was erased",
+        );
+    }
     let mut sorted: Vec<_> = regions.iter().collect();
     sorted.sort_by_key(|region| region.address);
     let mut pieces: Vec<Piece> = Vec::with_capacity(sorted.len());
@@ -110,14 +141,22 @@ pub fn plan(regions: &[Region], flash_size: u32, header: &Header) -> Result<Vec<
         if address == 0 {
             header::patch(&mut bytes, header, flash_size);
             if let Some(wanted) = header::wanted_size(&bytes).filter(|&size| size > flash_size) {
-                return image(
-                    format!(
-                        "{name} was made for {} of flash, and this board has {}",
-                        size_text(wanted),
-                        size_text(flash_size)
+                let (wanted, board) = (size_text(wanted), size_text(flash_size));
+                let asked = matches!(header.size, Size::Bytes(_) | Size::Map(_));
+                return match asked {
+                    true => image(
+                        format!(
+                            "the header would speak of {wanted} of flash, and this board has {board}"
+                        ),
+                        "leave --header-size out, or give it the size of the board; nothing was erased",
                     ),
-                    "build it for this size of flash, or take a board with more; nothing was erased",
-                );
+                    false => image(
+                        format!(
+                            "{name} was made for {wanted} of flash, and this board has {board}"
+                        ),
+                        "build it for this size of flash, or take a board with more; nothing was erased",
+                    ),
+                };
             }
         }
         // Flash is written in words; what is not written is 0xff.
@@ -147,6 +186,8 @@ pub fn rom_erase_count(first: u32, count: u32) -> Option<u32> {
 
 #[cfg(test)]
 mod tests {
+    use pblink_image::esp8266::FlashMode;
+
     use super::*;
 
     /// Returns a region that is an image of one segment, if it is long enough, with whatever behind it.
@@ -207,6 +248,39 @@ mod tests {
         // Elsewhere it is nobody's business.
         let elsewhere = Region { address: 0x1000, ..file(&damaged) };
         assert!(plan(&[elsewhere], 512 << 10, &Header::default()).is_ok());
+    }
+
+    #[test]
+    fn a_header_that_the_user_asks_for_has_a_program_and_fits_the_board() {
+        let size =
+            |megabytes: u32| Header { size: Size::Bytes(megabytes << 20), ..Header::default() };
+        let why = |regions: &[Region], header: &Header| {
+            plan(regions, 4 << 20, header).unwrap_err().cause().to_owned()
+        };
+        let program = region("a", 0, 4096);
+        let large = why(&[program.clone()], &size(8));
+        assert_eq!(large, "the header would speak of 8 MB of flash, and this board has 4 MB");
+        let mode = Header { mode: Some(FlashMode::Dout), ..Header::default() };
+        for header in [size(1), mode] {
+            let none = why(&[region("b", 0x1000, 4096)], &header);
+            assert!(none.contains("no program for address 0"), "{none}");
+            assert!(plan(&[program.clone()], 4 << 20, &header).is_ok());
+        }
+        let usual = Header { size: Size::Usual, ..Header::default() };
+        assert!(plan(&[region("b", 0x1000, 4096)], 4 << 20, &usual).is_ok());
+    }
+
+    #[test]
+    fn what_depends_on_no_board_is_refused_without_one() {
+        let job = Job::default();
+        let part = region("b", 0x1000, 4096);
+        assert!(check(&[region("a", 0, 4096)], &job).is_ok());
+        assert!(check(&[region("a", 0, 20)], &job).unwrap_err().cause().contains("cut off"));
+        assert!(check(&[part.clone()], &job).unwrap_err().cause().contains("nothing would start"));
+        assert!(check(&[part], &Job { erase: Erase::Needed, ..job }).is_ok());
+        let mut large = region("a", 0, 100);
+        large.bytes[3] = 0x90;
+        assert!(check(&[large], &job).is_ok(), "perhaps the board has as much");
     }
 
     #[test]

@@ -22,27 +22,47 @@ pub(super) struct Part {
     pub(super) bytes: Vec<u8>,
 }
 
-/// Cuts a program into the sectors' shares, the first of which has the vector table.
-pub(super) fn parts(layout: &Layout, images: &[Region]) -> Result<Vec<Part>> {
+/// Checks what can be known of a program without its chip: it has a vector table that is plausible, and its files do
+/// not overlap.
+///
+/// # Errors
+/// [`Kind::Image`].
+pub fn check_program(images: &[Region]) -> Result<()> {
+    let (first, images) = in_order(images)?;
+    apart(&images)?;
+    vector_table(first, &images, board_of(first).map(|map| map.ram))
+}
+
+/// Returns the files of a program that have bytes, by their addresses, and the first of them.
+fn in_order(images: &[Region]) -> Result<(&Region, Vec<&Region>)> {
     let mut images: Vec<&Region> = images.iter().filter(|image| !image.bytes.is_empty()).collect();
     images.sort_by_key(|image| image.address);
-    let Some(first) = images.first() else {
-        let cause = "the image is empty";
-        return Err(Error::new(Kind::Image, cause, "build it again, with `pblink build stm32`"));
-    };
+    match images.first() {
+        Some(first) => Ok((first, images)),
+        None => {
+            let cause = "the image is empty";
+            Err(Error::new(Kind::Image, cause, "build it again, with `pblink build stm32`"))
+        }
+    }
+}
+
+fn apart(images: &[&Region]) -> Result<()> {
+    match images.windows(2).find(|two| two[0].end() > u64::from(two[1].address)) {
+        None => Ok(()),
+        Some(two) => {
+            let cause = format!("{} and {} overlap", two[0].name, two[1].name);
+            Err(Error::new(Kind::Image, cause, "give each its own address, as in FILE@ADDR"))
+        }
+    }
+}
+
+/// Cuts a program into the sectors' shares, the first of which has the vector table.
+pub(super) fn parts(layout: &Layout, images: &[Region]) -> Result<Vec<Part>> {
+    let (first, images) = in_order(images)?;
     for image in &images {
         fits(layout, image)?;
     }
-    for two in images.windows(2) {
-        if two[0].end() > u64::from(two[1].address) {
-            let cause = format!("{} and {} overlap", two[0].name, two[1].name);
-            return Err(Error::new(
-                Kind::Image,
-                cause,
-                "give each its own address, as in FILE@ADDR",
-            ));
-        }
-    }
+    apart(&images)?;
     let board = board_of(first);
     if let Some(map) = board {
         suits(layout, map, &images)?;

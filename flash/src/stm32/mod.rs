@@ -24,7 +24,7 @@ mod settings;
 mod swd;
 mod usb;
 
-pub use check::board_of;
+pub use check::{board_of, check_program};
 pub use dfu::{Alternate, Dfu, DfuIo, IoError, request, state};
 pub use find::{Bus, Found, Selector, Via, Wanted, connect};
 pub use layout::{Layout, PROGRAM, SETTINGS, Sector};

@@ -41,11 +41,10 @@ impl Size {
 }
 
 impl Header {
-    /// Returns true if the user asks for something, as against what happens by itself.
+    /// Returns true if something certain is to stand in it, which needs a program that has it.
     pub fn is_asked_for(&self) -> bool {
-        self.mode.is_some()
-            || self.frequency.is_some()
-            || matches!(self.size, Size::OfBoard | Size::Bytes(_) | Size::Map(_))
+        let size = matches!(self.size, Size::Bytes(_) | Size::Map(_));
+        size || self.mode.is_some() || self.frequency.is_some()
     }
 }
 
