@@ -258,13 +258,13 @@ mod tests {
             plan(regions, 4 << 20, header).unwrap_err().cause().to_owned()
         };
         let program = region("a", 0, 4096);
-        let large = why(&[program.clone()], &size(8));
+        let large = why(std::slice::from_ref(&program), &size(8));
         assert_eq!(large, "the header would speak of 8 MB of flash, and this board has 4 MB");
         let mode = Header { mode: Some(FlashMode::Dout), ..Header::default() };
         for header in [size(1), mode] {
             let none = why(&[region("b", 0x1000, 4096)], &header);
             assert!(none.contains("no program for address 0"), "{none}");
-            assert!(plan(&[program.clone()], 4 << 20, &header).is_ok());
+            assert!(plan(std::slice::from_ref(&program), 4 << 20, &header).is_ok());
         }
         let usual = Header { size: Size::Usual, ..Header::default() };
         assert!(plan(&[region("b", 0x1000, 4096)], 4 << 20, &usual).is_ok());
@@ -276,7 +276,12 @@ mod tests {
         let part = region("b", 0x1000, 4096);
         assert!(check(&[region("a", 0, 4096)], &job).is_ok());
         assert!(check(&[region("a", 0, 20)], &job).unwrap_err().cause().contains("cut off"));
-        assert!(check(&[part.clone()], &job).unwrap_err().cause().contains("nothing would start"));
+        assert!(
+            check(std::slice::from_ref(&part), &job)
+                .unwrap_err()
+                .cause()
+                .contains("nothing would start")
+        );
         assert!(check(&[part], &Job { erase: Erase::Needed, ..job }).is_ok());
         let mut large = region("a", 0, 100);
         large.bytes[3] = 0x90;
