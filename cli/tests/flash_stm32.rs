@@ -8,6 +8,7 @@ use clap::Parser;
 use pblink_cli::commands::flash::{Board, stm32};
 use pblink_cli::commands::{Cli, Command};
 use pblink_cli::exit::Exit;
+use pblink_cli::hardware::confirm::Consent;
 use pblink_fakes::stm32::{Bootloader, Chip, Debugger, Desk, Fault, Opens, START};
 use pblink_flash::{Kind, Progress, Silent, Step};
 use pblink_image::map::{BLACK_PILL, Map, NUCLEO_F446, PYBOARD};
@@ -49,7 +50,8 @@ fn run(
         assert!(question.starts_with("Write ") && question.ends_with('?'), "{question}");
         Ok(yes)
     };
-    let result = stm32::work(&args(words), desk, progress, &mut confirm, &mut out);
+    let consent = &mut Consent::Ask(&mut confirm);
+    let result = stm32::work(&args(words), desk, progress, consent, &mut out);
     assert!(questions <= 1);
     result.map(|exit| {
         assert_eq!(exit, Exit::Ok);
@@ -310,30 +312,73 @@ fn a_failure_says_what_happened_and_what_to_do() {
     assert_eq!(chip.bytes(START, SIZE), bytes);
 }
 
+/// One rule for both chips.
+#[test]
+fn where_nobody_can_be_asked_it_refuses_before_it_waits_and_a_flag_is_a_yes() {
+    let bytes = image(5000);
+    let source = source(&bytes, &sha256(&bytes));
+    let chip = Chip::new();
+    let mut desk = Desk::default().with_later("A", bootloader(&chip), Duration::from_secs(20));
+    let args = args(&["--source", text(source.path())]);
+    let mut out = Vec::new();
+    let error = stm32::work(&args, &mut desk, &mut Silent, &mut Consent::Nobody, &mut out)
+        .expect_err("nobody is there");
+    assert_eq!((Exit::of(&error), desk.time()), (Exit::Usage, Duration::ZERO));
+    assert!(error.to_string().contains("no terminal to ask on"), "{error}");
+    assert!(error.to_string().contains("--yes") && chip.erased().is_empty(), "{error}");
+    stm32::work(&args, &mut desk, &mut Silent, &mut Consent::Given, &mut out).expect("a yes");
+    assert!(chip.started());
+}
+
 #[test]
 fn without_a_terminal_nothing_is_asked() {
     let folder = tempfile::tempdir().expect("a folder");
     let file = folder.path().join("program.bin");
     fs::write(&file, image(5000)).expect("new");
-    // No device has this vendor, so whatever is plugged into this computer is left alone.
-    let output = assert_cmd::Command::cargo_bin("pblink")
-        .expect("it was built")
-        .args([
-            "flash",
-            "stm32",
-            "--probe",
-            "ffff:ffff:none",
-            "--wait",
-            "0",
-            "--image",
-            text(&file),
-        ])
-        .output()
-        .expect("it runs");
-    let stderr = String::from_utf8_lossy(&output.stderr);
-    assert_eq!(output.status.code(), Some(1), "{stderr}");
-    assert!(output.stdout.is_empty());
-    assert!(stderr.starts_with("pblink: ") && !stderr.contains("[Y/n]"), "{stderr}");
+    for (yes, code, refused) in [(&[][..], 2, true), (&["--yes"], 1, false)] {
+        // No device has this vendor, so whatever is plugged into this computer is left alone.
+        let words = ["--probe", "ffff:ffff:none", "--wait", "0", "--image", text(&file)];
+        let output = assert_cmd::Command::cargo_bin("pblink")
+            .expect("it was built")
+            .args(["flash", "stm32"])
+            .args(words)
+            .args(yes)
+            .output()
+            .expect("it runs");
+        let stderr = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(code), "{stderr}");
+        assert!(output.stdout.is_empty());
+        assert!(stderr.starts_with("pblink: ") && !stderr.contains("[Y/n]"), "{stderr}");
+        assert_eq!(stderr.contains("no terminal to ask on"), refused, "{stderr}");
+    }
+}
+
+#[test]
+fn a_file_that_is_no_program_is_refused_before_anything_is_waited_for() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let hex = b":020000040800F2\r\n:0400000000000220DA\r\n";
+    let cases: [(&str, &[u8], &str, &str); 8] = [
+        ("a.hex", hex, "an Intel HEX file", "--image a.bin@0x08000000"),
+        ("a.bin", hex, "an Intel HEX file", "objcopy -I ihex"),
+        ("a.uf2", b"UF2\n\x57\x51\x5d\x9e", "a UF2 file", "ELF file"),
+        ("a.bin.gz", &[0x1f, 0x8b, 8, 0, 0], "packed with gzip", "gunzip --keep"),
+        ("a.gz", &[0, 0, 2, 0x20], "the name of what is packed with gzip", "call it a.bin"),
+        ("a.dfu", b"DfuSe\x01", "a DfuSe file", "dfu-util"),
+        ("text.bin", b"hello, world", "its stack pointer", "pblink build stm32"),
+        ("empty.bin", b"", "the image is empty", "pblink build stm32"),
+    ];
+    for (name, bytes, cause, remedy) in cases {
+        let file = folder.path().join(name);
+        fs::write(&file, bytes).expect("new");
+        let chip = Chip::new();
+        let late = Duration::from_secs(20);
+        let mut desk = Desk::default().with_later("A", bootloader(&chip), late);
+        let error = flash(&["--image", text(&file)], &mut desk).expect_err(name);
+        let said = error.to_string();
+        assert!(said.contains(cause) && said.contains(remedy), "{said}");
+        assert_eq!(said.lines().count(), 2, "what happened, and what to do: {said}");
+        assert_eq!((Exit::of(&error), desk.time()), (Exit::Failure, Duration::ZERO), "{name}");
+    }
 }
 
 #[test]

@@ -3,7 +3,7 @@
 //! Each step is a command line of this program, so that the plan that `--dry-run` prints is just what
 //! is done, and a user can do any step by hand.
 
-use std::io::{IsTerminal, stderr, stdin};
+use std::io::stderr;
 use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
@@ -16,6 +16,7 @@ use rustix::process::{self, Pid, kill_process};
 use super::Cli;
 use crate::exit::{Exit, Failed};
 use crate::global::Global;
+use crate::hardware::confirm::has_terminal;
 use crate::hardware::sdk;
 use crate::output::diagnostics::{note, say};
 use crate::output::envelope;
@@ -66,14 +67,20 @@ pub struct Args {
     /// Probe or bootloader to use if there are several.
     #[arg(long, value_name = "VID:PID[:SERIAL]")]
     pub probe: Option<String>,
-    /// Longest wait for the probe or bootloader, such as `30s`; a plain number is seconds.
+    /// Wires by which the ESP8266 reads its flash: an ESP8285 needs dout. See pblink flash esp8266.
+    #[arg(long, value_name = "MODE")]
+    pub flash_mode: Option<String>,
+    /// Clock of the ESP8266's flash in MHz.
+    #[arg(long, value_name = "MHZ")]
+    pub flash_freq: Option<String>,
+    /// Longest wait for serial port, probe or bootloader, such as `30s`; a plain number is seconds.
     #[arg(long, value_name = "TIME")]
     pub wait: Option<String>,
     /// A file with nothing but the WiFi password. Without it: PBLINK_WIFI_PASSWORD, else the file that
     /// wifi.secrets names.
     #[arg(long, value_name = "FILE")]
     pub password_file: Option<PathBuf>,
-    /// Do not ask before the ESP8266 is erased.
+    /// Do not ask before the boards are written. Needed where there is no terminal to ask on.
     #[arg(long)]
     pub yes: bool,
     /// Print the steps as JSON, one object per line, and then what the server prints; it has no screen then. What other
@@ -157,6 +164,9 @@ impl Step {
             Self::Esp8266 => {
                 add("--serial", args.serial.as_deref());
                 add("--before", args.before.as_deref());
+                add("--flash-mode", args.flash_mode.as_deref());
+                add("--flash-freq", args.flash_freq.as_deref());
+                add("--wait", args.wait.as_deref());
                 args.esp8266_images.iter().for_each(|image| add("--image", Some(image)));
             }
             Self::Stm32 | Self::Hold | Self::Start => {}
@@ -316,12 +326,12 @@ fn check(plan: &[(Step, Vec<String>)]) -> anyhow::Result<()> {
 /// Reports what would certainly make a later step fail.
 fn foresee(args: &Args, plan: &[(Step, Vec<String>)]) -> anyhow::Result<()> {
     let does = |step| plan.iter().any(|(planned, _)| *planned == step);
-    let terminal = stdin().is_terminal() && stderr().is_terminal();
-    if does(Step::Esp8266) && !args.yes && !terminal {
+    let asks = |step: &Step| matches!(step, Step::Esp8266 | Step::Stm32 | Step::Start);
+    if !args.yes && !has_terminal() && plan.iter().any(|(step, _)| asks(step)) {
         return Err(Failed::with(
             Exit::Usage,
-            "all of the ESP8266's flash would be erased, and there is no terminal to ask on\n  add --yes \
-             to do it, or --skip esp8266",
+            "what is on the boards would be replaced, and there is no terminal to ask on\n  add --yes to do it, or \
+             --skip esp8266 and --skip stm32",
         ));
     }
     let built = does(Step::Build) && does(Step::Esp8266) && args.esp8266_images.is_empty();
@@ -399,100 +409,4 @@ async fn command(words: &[String], aside: bool, global: &Global) -> anyhow::Resu
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn args(words: &[&str]) -> Args {
-        let all = ["pblink", "up"].iter().chain(words);
-        match Cli::try_parse_from(all).unwrap().command {
-            super::super::Command::Up(args) => args,
-            other => panic!("{other:?}"),
-        }
-    }
-
-    fn lines(words: &[&str]) -> Vec<String> {
-        plan(&args(words)).iter().map(|(_, words)| shown(words)).collect()
-    }
-
-    #[test]
-    fn every_line_of_every_plan_is_a_command_line_of_this_program() {
-        let all = [
-            &["--yes"][..],
-            &["--config", "boards/a b.toml", "--client", "kitchen"],
-            &["--serial", "/dev/ttyUSB0", "--via", "dfu", "--esp8266-image", "fw.bin@0"],
-            &["--before", "no-reset"],
-            &["--skip", "config"],
-            &["--skip", "stm32"],
-        ];
-        for words in all {
-            for (_, line) in plan(&args(words)) {
-                let all = std::iter::once("pblink".to_owned()).chain(line.clone());
-                assert!(Cli::try_parse_from(all).is_ok(), "{line:?}");
-            }
-        }
-    }
-
-    #[test]
-    fn the_plan_has_all_steps_in_order_and_skips_what_is_to_be_skipped() {
-        let expected = [
-            "pblink doctor",
-            "pblink build all",
-            "pblink flash stm32 --yes --no-start",
-            "pblink flash esp8266 --yes",
-            "pblink config push",
-            "pblink serve --screen",
-        ];
-        assert_eq!(lines(&["--yes"]), expected);
-        let some = lines(&["--skip", "check", "--skip", "config", "--skip", "esp8266"]);
-        assert_eq!(some, ["pblink build all", "pblink flash stm32", "pblink serve --screen"]);
-    }
-
-    /// It would reset an ESP8266 that is being flashed.
-    #[test]
-    fn the_stm32_is_held_while_the_esp8266_is_flashed_and_started_in_the_end() {
-        let skip = ["--skip", "check", "--skip", "build", "--skip", "serve", "--via", "dfu"];
-        let with = |more: &[&str]| lines(&[&skip[..], more].concat());
-        assert_eq!(
-            with(&["--skip", "config"]),
-            [
-                "pblink flash stm32 --via dfu --no-start",
-                "pblink flash esp8266",
-                "pblink flash stm32 --via dfu",
-            ]
-        );
-        // Without the ESP8266 there is nothing to wait for; without the STM32 nothing to start but by its
-        // settings.
-        assert_eq!(
-            with(&["--skip", "config", "--skip", "esp8266"]),
-            ["pblink flash stm32 --via dfu"]
-        );
-        // One that is not flashed is held all the same, where it is to be reached anyway.
-        assert_eq!(
-            with(&["--skip", "stm32"]),
-            [
-                "pblink config pull --via dfu --no-start",
-                "pblink flash esp8266",
-                "pblink config push --via dfu",
-            ]
-        );
-        assert_eq!(
-            with(&["--skip", "stm32", "--skip", "hold"]),
-            ["pblink flash esp8266", "pblink config push --via dfu"]
-        );
-        assert_eq!(with(&["--skip", "stm32", "--skip", "config"]), ["pblink flash esp8266"]);
-        // Who wants it held gets it held.
-        assert_eq!(with(&["--skip", "config", "--skip", "start"]).len(), 2);
-    }
-
-    #[test]
-    fn what_is_said_of_the_boards_reaches_the_steps_that_need_it() {
-        let words =
-            ["--config", "a b.toml", "--client", "k", "--via", "probe", "--serial", "COM 3"];
-        let lines = lines(&words);
-        assert_eq!(lines[0], "pblink doctor --config 'a b.toml'");
-        assert_eq!(lines[1], "pblink build all --config 'a b.toml' --client k");
-        assert_eq!(lines[2], "pblink flash stm32 --via probe --no-start");
-        assert_eq!(lines[3], "pblink flash esp8266 --serial 'COM 3'");
-        assert_eq!(lines[4], "pblink config push --config 'a b.toml' --client k --via probe");
-    }
-}
+mod tests;

@@ -1,8 +1,10 @@
 //! Images to flash: files that the user names, or those that `pblink build` made.
 
+use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use pblink_flash::{Error, Kind, Region};
+use pblink_image::file;
 use pblink_image::manifest::{ESP8266, FILE, Image, Manifest, sha256};
 
 use super::checkout;
@@ -64,14 +66,27 @@ pub(crate) fn read(named: &[Named], board: &str) -> anyhow::Result<Vec<Region>> 
             regions.extend(of_folder(path, board, &how_to_get(board))?);
             continue;
         }
-        let bytes = std::fs::read(path).map_err(|error| {
+        let bytes = bytes(path).map_err(|error| {
             let cause = format!("cannot read the image {}: {error}", path.display());
             failed(Error::new(Kind::Image, cause, REMEDY).from_source(error))
         })?;
+        file::check(&path.to_string_lossy(), &bytes, *address == 0)
+            .map_err(|error| failed(error.into()))?;
         let name = path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned();
         regions.push(Region { name, address: *address, bytes });
     }
     Ok(regions)
+}
+
+/// Reads a file, unless it is longer than any program with all that a compiler adds to it.
+pub(crate) fn bytes(path: &Path) -> std::io::Result<Vec<u8>> {
+    const MOST: u64 = 256 << 20;
+    let mut bytes = Vec::new();
+    std::fs::File::open(path)?.take(MOST + 1).read_to_end(&mut bytes)?;
+    match bytes.len() as u64 > MOST {
+        true => Err(std::io::Error::other("it has more than 256 MB")),
+        false => Ok(bytes),
+    }
 }
 
 /// Returns true if a folder is among these: what is in it was made by `pblink build`.

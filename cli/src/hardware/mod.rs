@@ -2,6 +2,7 @@
 
 pub(crate) mod board;
 pub(crate) mod checkout;
+pub mod confirm;
 pub(crate) mod error;
 pub(crate) mod images;
 pub(crate) mod micropython;

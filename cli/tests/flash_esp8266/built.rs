@@ -105,3 +105,24 @@ fn what_was_built_has_to_greet() {
     let output = run(&board, &files, &YES);
     assert!(output.status.success(), "{}", stderr(&output));
 }
+
+#[test]
+fn a_program_that_restarts_again_and_again_is_a_warning_and_an_error_for_ours() {
+    let files = Files::new();
+    let source = built(&files);
+    let rom = b" ets Jan  8 2013,rst cause:2, boot mode:(3,6)\r\n\r\n";
+    let says = [GREETING.as_bytes(), b"Fatal exception 28\r\n", rom].concat().repeat(3);
+    let board = Board::new(Options { says, ..Options::default() });
+    let pty = board.pty();
+    let output = pblink(pty.path()).args(YES).arg("--source").arg(&source).output().unwrap();
+    drop(pty);
+    board.repair();
+    assert_failed(&output, 1, "restarts again and again (3 times so far)", "--flash-mode dout");
+    let output = run(&board, &files, &[&YES[..], &["--json"]].concat());
+    assert!(output.status.success(), "{}", stderr(&output));
+    assert!(stderr(&output).contains("warning: the program restarts"), "{}", stderr(&output));
+    let report: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(report["boot"]["restarts"], 3);
+    let warning = report["boot"]["warning"].as_str().unwrap();
+    assert!(warning.contains("restarts again and again") && warning.contains("dout"), "{warning}");
+}

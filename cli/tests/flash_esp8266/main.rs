@@ -13,7 +13,7 @@ use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
-use pblink_fakes::esp8266::{Board, Fault, Options, image};
+use pblink_fakes::esp8266::{Board, Fault, GREETING, Options, image};
 use pblink_flash::esp8266::Serial;
 
 /// Two files in a folder: a program for address 0, and code for 0x10000, 512 KB in all.
@@ -168,6 +168,73 @@ fn the_header_tells_the_size_that_the_program_wants() {
         assert!(output.status.success(), "{}", stderr(&output));
         assert_eq!(board.flash()[3], size, "{arguments:?}");
     }
+}
+
+/// Writes a program at 0 onto a board with this many megabytes, and returns the header that it has there.
+fn header(megabytes: usize, program: &[u8], arguments: &[&str]) -> ([u8; 4], String) {
+    let files = Files::new();
+    std::fs::write(files.path("a.bin"), program).unwrap();
+    std::fs::write(files.path("user1.bin"), [&[0xea, 4, 0, 0][..], &[7; 4000]].concat()).unwrap();
+    let user = files.path("user1.bin@0x1000");
+    let user: Vec<_> = match arguments.contains(&"user1") {
+        true => vec!["--image", &user],
+        false => Vec::new(),
+    };
+    let arguments: Vec<_> = arguments.iter().filter(|word| **word != "user1").collect();
+    let board = Board::new(Options { flash_size: megabytes << 20, ..Options::default() });
+    let pty = board.pty();
+    let mut command = pblink(pty.path());
+    command.args(["--image", &files.path("a.bin")]).args(user).args(YES).args(arguments);
+    let output = command.output().unwrap();
+    assert!(output.status.success(), "{}", stderr(&output));
+    (*board.flash().first_chunk().unwrap(), stderr(&output))
+}
+
+#[test]
+fn a_header_of_more_than_4_mb_has_to_be_asked_for() {
+    let program = image(&[7; 3000]);
+    let (usual, said) = header(16, &program, &[]);
+    assert_eq!(usual, [0xe9, 1, 0, 0x40]);
+    assert!(said.contains("note: the header names 4 MB of the board's 16 MB"), "{said}");
+    for (arguments, size) in [
+        (["--header-size", "board"], 0x90),
+        (["--header-size", "8MB"], 0x80),
+        (["--header-size", "4MB-c1"], 0x60),
+        (["--header-size", "1MB"], 0x20),
+    ] {
+        let (asked, said) = header(16, &program, &arguments);
+        assert_eq!(asked, [0xe9, 1, 0, size]);
+        assert!(!said.contains("the header names"), "{said}");
+    }
+}
+
+/// The one that the program was compiled for stands there: with another the SDK says "mismatch map", and stops.
+#[test]
+fn a_layout_of_the_sdk_keeps_its_header() {
+    let mut boot = image(&[7; 3000]);
+    boot[3] = 0x5f;
+    let (kept, said) = header(4, &boot, &["user1"]);
+    assert_eq!(kept, [0xe9, 1, 0, 0x5f]);
+    assert!(said.contains("boot.bin, and a program for it at 0x1000"), "{said}");
+    // The halves stay, too, where another size is wanted.
+    assert_eq!(header(4, &boot, &["user1", "--header-size", "board"]).0, [0xe9, 1, 0, 0x6f]);
+}
+
+#[test]
+fn mode_and_clock_of_the_flash_can_be_chosen() {
+    let program = image(&[7; 3000]);
+    for (arguments, header_is) in [
+        (&["--flash-mode", "dout"][..], [0xe9, 1, 3, 0x40]),
+        (&["--flash-mode", "qio", "--flash-freq", "80"], [0xe9, 1, 0, 0x4f]),
+        (&["--flash-freq", "26m", "user1"], [0xe9, 1, 0, 0x21]),
+    ] {
+        assert_eq!(header(4, &program, arguments).0, header_is, "{arguments:?}");
+    }
+    let files = Files::new();
+    let code = files.path("code.bin@0x10000");
+    let mut command = pblink(&files.path("ttyUSB9"));
+    command.args(["--image", &code, "--no-erase", "--flash-mode", "dout"]);
+    assert_failed(&command.output().unwrap(), 1, "no program for address 0", "--flash-mode");
 }
 
 #[test]

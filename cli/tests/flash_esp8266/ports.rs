@@ -61,7 +61,8 @@ fn the_words_of_system_and_library_are_for_those_who_want_more() {
 fn a_port_that_is_not_there_is_reported() {
     let files = Files::new();
     let nowhere = files.path("ttyUSB9");
-    let output = pblink(&nowhere).args(files.images()).args(YES).output().unwrap();
+    let mut command = pblink(&nowhere);
+    let output = command.args(files.images()).args(YES).args(["--wait", "0"]).output().unwrap();
     assert_failed(&output, 1, "there is no port", "--serial");
 }
 
@@ -70,4 +71,44 @@ fn what_is_not_a_serial_port_is_reported() {
     let files = Files::new();
     let output = pblink(&files.path("code.bin")).args(files.images()).args(YES).output().unwrap();
     assert_failed(&output, 1, "is not a serial port", "--serial");
+}
+
+#[test]
+fn a_port_that_comes_later_is_waited_for() {
+    let (files, board) = (Files::new(), Board::with([]));
+    let pty = board.pty();
+    let later = files.path("ttyUSB9");
+    let mut child = pblink(&later)
+        .args(files.images())
+        .args(YES)
+        .args(["--wait", "5min"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(child.stderr.take().unwrap()).lines().map(Result::unwrap);
+    let waits = format!("waiting for the port {later}");
+    assert!(lines.any(|line| line == waits), "it says what it waits for");
+    std::os::unix::fs::symlink(pty.path(), &later).unwrap();
+    let rest: Vec<_> = lines.collect();
+    assert_eq!(child.wait().unwrap().code(), Some(0), "{rest:?}");
+    assert!(board.flash() == files.kept());
+}
+
+#[test]
+fn a_file_that_is_no_program_is_refused_before_anything_is_waited_for() {
+    let files = Files::new();
+    let nowhere = files.path("ttyUSB9");
+    for (name, bytes, cause, remedy) in [
+        ("tasmota.bin.gz", &[0x1f, 0x8b, 8, 0][..], "packed with gzip", "gunzip --keep"),
+        ("a.hex", b":00000001FF\n", "an Intel HEX file", "objcopy"),
+        ("a.bin", b"hello, world", "no ESP8266 program", "nothing was erased"),
+        ("b.bin", &files.program[..5000], "it is cut off", "nothing was erased"),
+    ] {
+        std::fs::write(files.path(name), bytes).unwrap();
+        let mut command = pblink(&nowhere);
+        // It would wait longer than the test may.
+        command.args(["--wait", "1d", "--image", &files.path(name)]).args(YES);
+        assert_failed(&command.output().unwrap(), 1, cause, remedy);
+    }
 }

@@ -1,24 +1,30 @@
 //! `pblink flash esp8266`: a program onto the ESP8266, over its serial port.
 
-use std::io::{BufRead, IsTerminal, Write};
+mod header;
+mod report;
+
+use std::io::Write;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use pblink_flash::esp8266::{
-    self, Before, Boot, Connect, Device, Erase, Flashed, Header, Job, Loader, Program, Serial,
-    Size, Stub, Verified, Verify,
+    self, Before, Connect, Erase, Job, Loader, Program, Serial, Stub, SystemPorts, Verify,
+    WantedPort,
 };
 use pblink_flash::{Error, Kind, Progress, Region};
 use pblink_image::manifest::ESP8266;
-use serde_json::json;
 
-use crate::exit::{Exit, Failed};
+use crate::duration;
+use crate::exit::Exit;
 use crate::global::Global;
+use crate::hardware::confirm::{Consent, on_terminal};
 use crate::hardware::error::failed;
 use crate::hardware::images::{self, Named};
 use crate::hardware::progress::Bar;
-use crate::output::diagnostics::prompt;
 use crate::output::json::line;
 use crate::settings::limits::Limits;
+use header::{HeaderArgs, larger_board};
+use report::Report;
 
 /// Arguments of `pblink flash esp8266`.
 #[derive(Debug, clap::Args)]
@@ -29,6 +35,7 @@ Examples:
   pblink flash esp8266 --image pblink-esp8266-0.1.0      a release of ours, unpacked
   pblink flash esp8266 --image 0x00000.bin --image 0x10000.bin@0x10000
   pblink flash esp8266 --serial /dev/ttyUSB1 --yes --json | jq .boot
+  pblink flash esp8266 --image tasmota.bin --flash-mode dout     onto an ESP8285
 
 pblink checks the chip before it erases anything. It erases all of the flash, so that no old file or \
 password stays; --no-erase keeps the sectors that are not written. It reads back what it has written. It \
@@ -38,8 +45,8 @@ starts. Then it starts the board and shows its first words.
 A board without reset wires: hold its FLASH button (GPIO0 to ground), tap RESET, release FLASH, and run \
 this with --before no-reset.
 
-A program that `pblink build` made must greet within 5 s of its start, or flashing has failed. The silence \
-of another program is a warning.
+A program that `pblink build` made must greet within 5 s of its start and not restart again and again, or \
+flashing has failed. Silence and restarts of another program are a warning.
 
 Exit codes: 0 flashed, 1 it failed, 2 wrong flags, 3 there is nothing to flash, 130 stopped.")]
 pub struct Args {
@@ -47,6 +54,9 @@ pub struct Args {
     /// other ports are never touched.
     #[arg(long, alias = "port", short_alias = 'p', value_name = "PORT", value_parser = port)]
     pub serial: Option<String>,
+    /// Longest wait for the port to appear; a plain number is seconds.
+    #[arg(long, value_name = "TIME", default_value = "30s", value_parser = duration::parse_or_seconds)]
+    pub wait: Duration,
     /// Bits per second. Default: a speed that is safe. On a bad line pblink retries at a lower one.
     #[arg(short, long, value_name = "N", value_parser = BAUD.parser())]
     pub baud: Option<u32>,
@@ -66,19 +76,16 @@ pub struct Args {
     /// Amount that is read back. `auto` is everything if the loader can hash, else samples.
     #[arg(long, value_enum, default_value_t = Much::Auto, value_name = "HOW")]
     pub verify: Much,
-    /// Size of flash in the header of the program: the board's, as MicroPython wants it, or the one
-    /// in the file, as programs made with Espressif's SDK 3 want it. Default: `keep` for programs that
-    /// `pblink build` made and for those with a second file at 0x10000, as the SDK makes them, else
-    /// `board`.
-    #[arg(long, value_enum, value_name = "WHAT")]
-    pub header_size: Option<HeaderSize>,
+    /// Changes to the program's header.
+    #[command(flatten)]
+    pub header: HeaderArgs,
     /// Size of the board's flash, such as 512KB or 4MB, if the chip does not report it.
     #[arg(long, value_name = "SIZE", value_parser = size)]
     pub flash_size: Option<u32>,
     /// The folder with the sources of pblink, under which `pblink build` left its files.
     #[arg(long, value_name = "DIR")]
     pub source: Option<PathBuf>,
-    /// Do not ask before erasing. Needed where there is no terminal to ask on.
+    /// Do not ask before all is erased. Needed where there is no terminal to ask on.
     #[arg(short, long)]
     pub yes: bool,
     /// Print what was done as JSON.
@@ -111,15 +118,6 @@ pub enum Much {
     None,
 }
 
-/// Size of flash in the header of a program.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
-pub enum HeaderSize {
-    /// The one in its file.
-    Keep,
-    /// The board's.
-    Board,
-}
-
 fn size(text: &str) -> Result<u32, String> {
     let upper = text.to_ascii_uppercase();
     let (digits, shift) = match (upper.strip_suffix("KB"), upper.strip_suffix("MB")) {
@@ -130,14 +128,6 @@ fn size(text: &str) -> Result<u32, String> {
     let size = digits.parse().ok().and_then(|n: u32| n.checked_mul(1 << shift));
     size.filter(|size| size.is_power_of_two() && (1 << 18..=1 << 24).contains(size))
         .ok_or_else(|| "flash has 256KB to 16MB, a power of two".to_owned())
-}
-
-/// Returns true if files are as Espressif's SDK makes them: a program at 0, and its code in a file of its own. With SDK 3
-/// it only starts with the size of flash that it was compiled for.
-fn of_sdk(regions: &[Region]) -> bool {
-    /// Address at which its linker scripts put the code.
-    const CODE: u32 = 0x10000;
-    [0, CODE].iter().all(|&address| regions.iter().any(|region| region.address == address))
 }
 
 fn port(text: &str) -> Result<String, String> {
@@ -157,19 +147,38 @@ pub fn run(args: Args, global: &Global) -> anyhow::Result<Exit> {
     } else {
         images::read(&args.image, ESP8266)?
     };
-    let port = match &args.serial {
-        Some(port) => port.clone(),
-        None => {
-            let adapters = esp8266::adapters().map_err(failed)?;
-            esp8266::only(&adapters).map_err(failed)?.path.clone()
-        }
-    };
-    let asked = confirm(&args, &port)?;
+    // What is wrong with the files shows before anything is waited for.
+    let (job, note) = args.job(&regions);
+    esp8266::check(&regions, &job).map_err(failed)?;
+    let mut ask = |question: &str| on_terminal(question, false);
+    // What stays need not be asked for.
+    let mut consent = Consent::of(args.yes || args.no_erase, &mut ask);
+    consent.check(
+        "all of the board's flash would be erased",
+        ", or --no-erase to keep what is not written",
+    )?;
     let mut progress = Bar::new(global);
-    if !asked {
+    if let Some(note) = note {
+        progress.note(&format!("note: {note}"));
+    }
+    let wanted = WantedPort { path: args.serial.clone(), wait: args.wait };
+    let found = esp8266::find(&mut SystemPorts, &wanted, &mut progress).map_err(failed)?;
+    if !consent.asks() {
         progress.note(&format!("note: {WIRED}"));
     }
-    let report = work(&args, &port, &regions, &mut progress).map_err(failed)?;
+    let port = &found.path;
+    if !consent.ask(&format!(
+        "All of the flash of the ESP8266 on {port} will be erased, with all files and passwords that \
+         are on it.\n{WIRED}\nGo on?"
+    ))? {
+        return Err(failed(Error::new(
+            Kind::Cancelled,
+            "stopped before anything was changed",
+            "run the command again when you like",
+        )));
+    }
+    let open = found.open(&mut SystemPorts, &mut progress).map_err(failed)?;
+    let report = work(&args, (port, open), &regions, &job, &mut progress).map_err(failed)?;
     drop(progress);
     let mut out = std::io::stdout().lock();
     if args.json {
@@ -184,48 +193,34 @@ pub fn run(args: Args, global: &Global) -> anyhow::Result<Exit> {
 const WIRED: &str = "If an STM32 with a pblink program is wired to this ESP8266, it resets it while it is flashed: hold \
                      the STM32 in its bootloader (pblink config pull --no-start), or pull the reset wire.";
 
-/// Asks before all is erased; returns whether it has asked. Where nobody can be asked, --yes has to be there.
-fn confirm(args: &Args, port: &str) -> anyhow::Result<bool> {
-    if args.yes || args.no_erase {
-        return Ok(false);
+impl Args {
+    /// Returns true if `pblink build` made the program.
+    fn is_built(&self) -> bool {
+        self.image.is_empty() || images::has_folder(&self.image)
     }
-    if !std::io::stdin().is_terminal() || !std::io::stderr().is_terminal() {
-        return Err(Failed::with(
-            Exit::Usage,
-            "all of the board's flash would be erased, and there is no terminal to ask on\n  \
-             add --yes to do it, or --no-erase to keep what is not written",
-        ));
-    }
-    prompt(format_args!(
-        "All of the flash of the ESP8266 on {port} will be erased, with all files and passwords that \
-         are on it.\n{WIRED}\nGo on? [y/N] "
-    ));
-    let mut answer = String::new();
-    std::io::stdin().lock().read_line(&mut answer)?;
-    if matches!(answer.trim().to_lowercase().as_str(), "y" | "yes") {
-        return Ok(true);
-    }
-    Err(failed(Error::new(
-        Kind::Cancelled,
-        "stopped before anything was changed",
-        "run the command again when you like",
-    )))
-}
 
-/// Result of flashing an ESP8266.
-struct Report {
-    port: String,
-    device: Device,
-    loader: &'static str,
-    baud: u32,
-    flashed: Vec<Flashed>,
-    boot: Boot,
+    /// Returns what is to be done with these files, and a note about their header.
+    fn job(&self, regions: &[Region]) -> (Job, Option<String>) {
+        let (header, note) = self.header.header(regions, self.is_built());
+        let job = Job {
+            erase: if self.no_erase { Erase::Needed } else { Erase::All },
+            verify: match self.verify {
+                Much::Auto => Verify::Auto,
+                Much::Sampled => Verify::Sampled,
+                Much::Full => Verify::Full,
+                Much::None => Verify::No,
+            },
+            header,
+        };
+        (job, note)
+    }
 }
 
 fn work(
     args: &Args,
-    port: &str,
+    (path, port): (&str, Serial),
     regions: &[Region],
+    job: &Job,
     progress: &mut dyn Progress,
 ) -> pblink_flash::Result<Report> {
     let connect = Connect {
@@ -237,108 +232,26 @@ fn work(
         stub: Stub::builtin().filter(|_| !args.no_stub),
         flash_size: args.flash_size,
     };
-    let built = args.image.is_empty() || images::has_folder(&args.image);
-    let size = match args.header_size {
-        Some(HeaderSize::Keep) => Size::Keep,
-        Some(HeaderSize::Board) => Size::OfBoard,
-        None if built || of_sdk(regions) => Size::Keep,
-        None => Size::OfBoard,
-    };
-    let job = Job {
-        erase: if args.no_erase { Erase::Needed } else { Erase::All },
-        verify: match args.verify {
-            Much::Auto => Verify::Auto,
-            Much::Sampled => Verify::Sampled,
-            Much::Full => Verify::Full,
-            Much::None => Verify::No,
-        },
-        header: Header { size, ..Header::default() },
-    };
-    let mut loader = Loader::connect(Serial::open(port)?, connect, progress)?;
+    let mut loader = Loader::connect(port, connect, progress)?;
     let device = loader.device().clone();
     progress.note(&format!(
-        "{} {} with {} of flash on {port}",
+        "{} {} with {} of flash on {path}",
         device.chip,
         device.mac,
         esp8266::size_text(device.flash_size)
     ));
-    let flashed = loader.flash(regions, &job, progress)?;
+    if let Some(note) = larger_board(&job.header, device.flash_size) {
+        progress.note(&format!("note: {note}"));
+    }
+    let flashed = loader.flash(regions, job, progress)?;
     let (baud, in_stub) = (loader.baud(), loader.in_stub());
-    let boot = loader.boot(if built { Program::Pblink } else { Program::Other }, progress)?;
+    let program = if args.is_built() { Program::Pblink } else { Program::Other };
+    let boot = loader.boot(program, progress)?;
     if let Some(warning) = boot.warning() {
         progress.note(&format!("warning: {warning}"));
     }
     let loader = if in_stub { "stub" } else { "rom" };
-    Ok(Report { port: port.to_owned(), device, loader, baud, flashed, boot })
-}
-
-impl Report {
-    fn json(&self) -> serde_json::Value {
-        let regions: Vec<_> = self
-            .flashed
-            .iter()
-            .map(|part| {
-                json!({
-                    "name": part.name,
-                    "address": format!("{:#010x}", part.address),
-                    "bytes": part.length,
-                    "written": part.written,
-                    "verified": verified(part.verified).0,
-                })
-            })
-            .collect();
-        json!({
-            "port": self.port,
-            "chip": self.device.chip,
-            "mac": self.device.mac.to_string(),
-            "flash_id": format!("{:#08x}", self.device.flash_id),
-            "flash_size": self.device.flash_size,
-            "loader": self.loader,
-            "baud": self.baud,
-            "regions": regions,
-            "boot": {
-                "greeting": self.boot.greeting,
-                "lines": self.boot.lines,
-                "warning": self.boot.warning(),
-            },
-        })
-    }
-
-    fn print(&self, out: &mut impl Write) -> std::io::Result<()> {
-        for part in &self.flashed {
-            let done = if part.written { "written" } else { "unchanged" };
-            writeln!(
-                out,
-                "{:#010x}  {:<28} {:>8} bytes, {done}, {}",
-                part.address,
-                part.name,
-                part.length,
-                verified(part.verified).1
-            )?;
-        }
-        match &self.boot.greeting {
-            Some(greeting) => writeln!(out, "the board says: {greeting}"),
-            None => {
-                self.boot
-                    .lines
-                    .iter()
-                    .try_for_each(|line| writeln!(out, "the board says: {line}"))?;
-                if self.boot.garbled {
-                    writeln!(out, "(it speaks at another speed than {} baud)", esp8266::BOOT_BAUD)?;
-                }
-                Ok(())
-            }
-        }
-    }
-}
-
-/// Describes the verification in one word, and in a few.
-fn verified(verified: Verified) -> (&'static str, &'static str) {
-    match verified {
-        Verified::Fully => ("full", "every byte verified"),
-        Verified::Sampled => ("sampled", "64 bytes of every sector verified"),
-        Verified::No => ("no", "not verified"),
-    }
+    Ok(Report { port: path.to_owned(), device, loader, baud, flashed, boot })
 }
 
 #[cfg(test)]

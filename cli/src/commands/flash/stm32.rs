@@ -2,12 +2,12 @@
 
 mod image;
 
-use std::io::{self, BufRead, IsTerminal, Write};
+use std::io::{self, Write};
 use std::path::PathBuf;
 
 use anyhow::Context;
 use pblink_flash::stm32::{
-    Bus, Found, Outcome, Target, UsbBus, Via, board_of, connect, write_program,
+    Bus, Found, Outcome, Target, UsbBus, Via, board_of, check_program, connect, write_program,
 };
 use pblink_flash::{Error, Kind, Progress, Region};
 use pblink_image::map::{Map, PYBOARD};
@@ -15,9 +15,10 @@ use serde::Serialize;
 
 use crate::exit::{Exit, Failed};
 use crate::global::Global;
+use crate::hardware::confirm::{Consent, on_terminal};
 use crate::hardware::error::failed;
 use crate::hardware::images;
-use crate::hardware::progress::{Bar, asking};
+use crate::hardware::progress::Bar;
 use crate::hardware::target::Way;
 use crate::output::json::line;
 use crate::settings::BoardKind;
@@ -36,7 +37,7 @@ when BOOT0 is held while NRST is pressed. A Nucleo is written by the probe on it
 
 A program that pblink has built knows its kind of board, and is put onto no other.
 
-Nothing is erased before the image was checked. Only the sectors that it needs are erased, and of these \
+Nothing is waited for or erased before the image was checked. Only the sectors that it needs are erased, and of these \
 only those that differ; the settings of the board stay. All of it is read back and compared, and a \
 program that was written only in part does not start: just flash again.
 
@@ -51,7 +52,7 @@ pub struct Args {
     /// part of this program, in a release.
     #[arg(long, value_name = "FILE[@ADDR]")]
     pub image: Vec<String>,
-    /// Do not ask before writing. Without a terminal it never asks.
+    /// Do not ask before writing. Needed where there is no terminal to ask on.
     #[arg(short, long)]
     pub yes: bool,
     /// Print what was done as JSON.
@@ -66,23 +67,13 @@ pub struct Args {
 /// Runs the verb.
 pub fn run(args: Args, global: &Global) -> anyhow::Result<Exit> {
     let mut bar = Bar::new(global);
-    let ask = !args.yes && io::stdin().is_terminal() && io::stderr().is_terminal();
-    let mut confirm = |question: &str| if ask { asking(|| confirmed(question)) } else { Ok(true) };
-    work(&args, &mut UsbBus, &mut bar, &mut confirm, &mut io::stdout().lock())
+    let mut ask = |question: &str| on_terminal(question, true);
+    let mut consent = Consent::of(args.yes, &mut ask);
+    work(&args, &mut UsbBus, &mut bar, &mut consent, &mut io::stdout().lock())
 }
 
-/// Asks on the terminal; Enter means yes.
-fn confirmed(question: &str) -> io::Result<bool> {
-    write!(io::stderr(), "{question} [Y/n] ")?;
-    io::stderr().flush()?;
-    let mut answer = String::new();
-    // The end of the input is not a yes.
-    let length = io::stdin().lock().read_line(&mut answer)?;
-    Ok(length > 0 && matches!(answer.trim().to_ascii_lowercase().as_str(), "" | "y" | "yes"))
-}
-
-/// Runs the verb without the world around it: devices come from `bus`, `confirm` answers the question whether to
-/// go on, results go to `out`.
+/// Runs the verb without the world around it: devices come from `bus`, `consent` is asked
+/// whether to go on, results go to `out`.
 ///
 /// # Errors
 /// With the exit code of the verb.
@@ -90,7 +81,7 @@ pub fn work(
     args: &Args,
     bus: &mut dyn Bus,
     progress: &mut dyn Progress,
-    confirm: &mut dyn FnMut(&str) -> io::Result<bool>,
+    consent: &mut Consent<'_>,
     out: &mut dyn Write,
 ) -> anyhow::Result<Exit> {
     let images = match args.image.as_slice() {
@@ -113,12 +104,15 @@ pub fn work(
             ),
         )));
     }
+    // What is wrong with the files shows before anything is waited for.
+    check_program(&images).map_err(failed)?;
+    consent.check("the program on the board would be replaced", "")?;
     let usual = built_for.unwrap_or(&PYBOARD);
     let (found, mut target) = connect(bus, &args.way.wanted(usual), progress).map_err(failed)?;
     if let Some(map) = args.way.kind.map(BoardKind::map) {
         check_kind(&*target, map).map_err(failed)?;
     }
-    if !confirm(&question(&images, &found))? {
+    if !consent.ask(&question(&images, &found))? {
         return Err(Failed::with(Exit::Interrupted, "nothing was written"));
     }
     let outcome = write_program(&mut *target, &images, progress).map_err(failed)?;

@@ -1,13 +1,12 @@
 //! Images for the STM32, and their addresses.
 
-use std::fs;
 use std::path::Path;
 
 use pblink_flash::stm32::PROGRAM;
 use pblink_flash::{Error, Kind, Region, Result};
 use pblink_image::stm32;
 
-use crate::hardware::images::{REMEDY, number};
+use crate::hardware::images::{REMEDY, bytes, number};
 
 /// Reads a file that the user names, as `FILE` or `FILE@ADDR`.
 pub(super) fn read(text: &str) -> Result<Region> {
@@ -17,17 +16,11 @@ pub(super) fn read(text: &str) -> Result<Region> {
         _ => (text, None),
     };
     let name = Path::new(file).file_name().unwrap_or_default().to_string_lossy().into_owned();
-    let bytes = fs::read(file).map_err(|error| {
+    let bytes = bytes(Path::new(file)).map_err(|error| {
         let cause = format!("{file} cannot be read: {error}");
         Error::new(Kind::Image, cause, REMEDY).from_source(error)
     })?;
-    if bytes.starts_with(b"DfuSe") {
-        let cause = format!(
-            "{file} is a DfuSe file, as MicroPython publishes them, and not a program itself"
-        );
-        let remedy = "name an ELF or .bin file, or write it with `dfu-util -a 0 -D FILE`";
-        return Err(Error::new(Kind::Image, cause, remedy));
-    }
+    pblink_image::file::check(file, &bytes, at.is_none_or(|at| at == PROGRAM))?;
     if !bytes.starts_with(b"\x7fELF") {
         return Ok(Region { name, address: at.unwrap_or(PROGRAM), bytes });
     }

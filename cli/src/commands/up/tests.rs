@@ -1,0 +1,110 @@
+//! Tests of the plan.
+
+use super::*;
+
+fn args(words: &[&str]) -> Args {
+    let all = ["pblink", "up"].iter().chain(words);
+    match Cli::try_parse_from(all).unwrap().command {
+        super::super::Command::Up(args) => args,
+        other => panic!("{other:?}"),
+    }
+}
+
+fn lines(words: &[&str]) -> Vec<String> {
+    plan(&args(words)).iter().map(|(_, words)| shown(words)).collect()
+}
+
+#[test]
+fn every_line_of_every_plan_is_a_command_line_of_this_program() {
+    let all = [
+        &["--yes"][..],
+        &["--config", "boards/a b.toml", "--client", "kitchen"],
+        &["--serial", "/dev/ttyUSB0", "--via", "dfu", "--esp8266-image", "fw.bin@0"],
+        &["--before", "no-reset"],
+        &["--skip", "config"],
+        &["--skip", "stm32"],
+    ];
+    for words in all {
+        for (_, line) in plan(&args(words)) {
+            let all = std::iter::once("pblink".to_owned()).chain(line.clone());
+            assert!(Cli::try_parse_from(all).is_ok(), "{line:?}");
+        }
+    }
+}
+
+#[test]
+fn the_plan_has_all_steps_in_order_and_skips_what_is_to_be_skipped() {
+    let expected = [
+        "pblink doctor",
+        "pblink build all",
+        "pblink flash stm32 --yes --no-start",
+        "pblink flash esp8266 --yes",
+        "pblink config push",
+        "pblink serve --screen",
+    ];
+    assert_eq!(lines(&["--yes"]), expected);
+    let some = lines(&["--skip", "check", "--skip", "config", "--skip", "esp8266"]);
+    assert_eq!(some, ["pblink build all", "pblink flash stm32", "pblink serve --screen"]);
+}
+
+/// It would reset an ESP8266 that is being flashed.
+#[test]
+fn the_stm32_is_held_while_the_esp8266_is_flashed_and_started_in_the_end() {
+    let skip = ["--skip", "check", "--skip", "build", "--skip", "serve", "--via", "dfu"];
+    let with = |more: &[&str]| lines(&[&skip[..], more].concat());
+    assert_eq!(
+        with(&["--skip", "config"]),
+        [
+            "pblink flash stm32 --via dfu --no-start",
+            "pblink flash esp8266",
+            "pblink flash stm32 --via dfu",
+        ]
+    );
+    // Without the ESP8266 there is nothing to wait for; without the STM32 nothing to start but by its
+    // settings.
+    assert_eq!(with(&["--skip", "config", "--skip", "esp8266"]), ["pblink flash stm32 --via dfu"]);
+    // One that is not flashed is held all the same, where it is to be reached anyway.
+    assert_eq!(
+        with(&["--skip", "stm32"]),
+        [
+            "pblink config pull --via dfu --no-start",
+            "pblink flash esp8266",
+            "pblink config push --via dfu",
+        ]
+    );
+    assert_eq!(
+        with(&["--skip", "stm32", "--skip", "hold"]),
+        ["pblink flash esp8266", "pblink config push --via dfu"]
+    );
+    assert_eq!(with(&["--skip", "stm32", "--skip", "config"]), ["pblink flash esp8266"]);
+    // Who wants it held gets it held.
+    assert_eq!(with(&["--skip", "config", "--skip", "start"]).len(), 2);
+}
+
+#[test]
+fn what_is_said_of_the_boards_reaches_the_steps_that_need_it() {
+    let words = ["--config", "a b.toml", "--client", "k", "--via", "probe", "--serial", "COM 3"];
+    let lines = lines(&words);
+    assert_eq!(lines[0], "pblink doctor --config 'a b.toml'");
+    assert_eq!(lines[1], "pblink build all --config 'a b.toml' --client k");
+    assert_eq!(lines[2], "pblink flash stm32 --via probe --no-start");
+    assert_eq!(lines[3], "pblink flash esp8266 --serial 'COM 3'");
+    assert_eq!(lines[4], "pblink config push --config 'a b.toml' --client k --via probe");
+}
+
+#[test]
+fn what_the_esp8266_s_flash_needs_reaches_its_step_alone() {
+    let words = ["--flash-mode", "dout", "--flash-freq", "26", "--wait", "2min"];
+    let lines = lines(&[&words[..], &["--yes", "--skip", "check", "--skip", "build"]].concat());
+    assert_eq!(
+        lines,
+        [
+            "pblink flash stm32 --wait 2min --yes --no-start",
+            "pblink flash esp8266 --flash-mode dout --flash-freq 26 --wait 2min --yes",
+            "pblink config push --wait 2min",
+            "pblink serve --screen",
+        ]
+    );
+    let wrong = args(&["--flash-mode", "quad"]);
+    assert!(check(&plan(&wrong)).unwrap_err().to_string().contains("step esp8266"));
+}
