@@ -78,6 +78,29 @@ const ROUNDS: u32 = 3;
 /// The number of failures in a row without a byte of progress that ends the work.
 const STUCK: u32 = 12;
 
+/// The largest flash that a header knows.
+const LARGEST: u32 = 16 << 20;
+
+/// Checks what can be known of the regions without their board.
+///
+/// # Errors
+/// [`Kind::Image`]: those of [`Loader::flash`](Loader::flash) that do not depend on the board.
+pub fn check(regions: &[Region], job: &Job) -> Result<()> {
+    startable(&plan::plan(regions, LARGEST, &job.header)?, job)
+}
+
+/// Checks that a program is left on the board.
+fn startable(pieces: &[Piece], job: &Job) -> Result<()> {
+    if job.erase == Erase::Needed || pieces.first().is_some_and(|piece| piece.address == 0) {
+        return Ok(());
+    }
+    Err(Error::new(
+        Kind::Image,
+        "all of the flash would be erased, and there is no program for address 0: nothing would start any more",
+        "add the program for address 0, or keep the one that is there with --no-erase; nothing was erased",
+    ))
+}
+
 impl<P: Port> Loader<P> {
     /// Puts regions into flash. Everything that can be wrong with them is found before the first erase.
     ///
@@ -95,7 +118,7 @@ impl<P: Port> Loader<P> {
     ) -> Result<Vec<Flashed>> {
         let size = self.device().flash_size;
         let pieces = plan::plan(regions, size, &job.header)?;
-        plan::startable(&pieces, job)?;
+        startable(&pieces, job)?;
         let reach = self.backend().abilities().reach;
         if let Some(piece) = pieces.iter().find(|piece| piece.sectors().1 > reach) {
             return Err(Error::new(
@@ -420,4 +443,35 @@ impl<P: Port> Loader<P> {
 /// Returns the bytes of the sectors that this many bytes take, from the beginning of a sector on.
 fn whole_sectors(length: usize) -> u32 {
     (length as u32).next_multiple_of(SECTOR)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Returns an image of one segment, with the header of 512 KB of flash.
+    fn program() -> Region {
+        let mut bytes = vec![0xe9, 1, 0, 0x09, 0, 0, 0x10, 0x40, 0, 0, 0x10, 0x40, 4, 0, 0, 0];
+        bytes.resize(32, 0);
+        bytes[31] = 0xef;
+        Region { name: "a".to_owned(), address: 0, bytes }
+    }
+
+    #[test]
+    fn what_depends_on_no_board_is_refused_without_one() {
+        let job = Job::default();
+        let part = Region { address: 0x1000, ..program() };
+        let refused = |region: &Region| {
+            check(std::slice::from_ref(region), &job).map_err(|error| error.cause().to_owned())
+        };
+        assert_eq!(refused(&program()), Ok(()));
+        let mut cut = program();
+        cut.bytes.truncate(20);
+        assert!(refused(&cut).unwrap_err().contains("cut off"));
+        assert!(refused(&part).unwrap_err().contains("nothing would start"));
+        assert!(check(&[part], &Job { erase: Erase::Needed, ..job }).is_ok());
+        let mut large = program();
+        large.bytes[3] = 0x90;
+        assert_eq!(refused(&large), Ok(()), "perhaps the board has as much");
+    }
 }

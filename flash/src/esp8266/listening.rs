@@ -2,10 +2,7 @@
 
 use std::time::Duration;
 
-use super::boot::{Boot, GREETING, LOOP, Program};
-
-/// Time to listen.
-pub(super) const LISTEN: Duration = Duration::from_secs(5);
+use super::words::{Boot, GREETING, LISTEN, LOOP, Program};
 
 /// Time of silence after which a program that has said something counts as done: of somebody else, or one of ours that
 /// has greeted.

@@ -19,14 +19,15 @@ mod loader;
 mod plan;
 mod serial;
 mod shown;
+mod words;
 
 pub use crate::serial::find::{FoundPort, Ports, SystemPorts, WantedPort, find};
 pub use crate::serial::port::{Port, Serial};
 pub use crate::serial::ports::{Adapter, adapters, only};
-pub use boot::{BOOT_BAUD, Boot, Program};
-pub use job::{Erase, Flashed, Job, Verified, Verify};
+pub use job::{Erase, Flashed, Job, Verified, Verify, check};
 pub use loader::chip::Mac;
 pub use loader::stub::Stub;
 pub use loader::{Before, Connect, Device, Loader};
 pub use pblink_image::esp8266::{FlashFrequency, FlashMap, FlashMode, Header, SdkLayout, Size};
-pub use plan::{check, size_text};
+pub use plan::size_text;
+pub use words::{BOOT_BAUD, Boot, Program};

@@ -2,7 +2,6 @@
 
 use pblink_image::esp8266::header::{self, Header, Size};
 
-use super::job::{Erase, Job};
 use crate::{Error, Kind, Region, Result};
 
 /// The unit of erasing.
@@ -43,29 +42,6 @@ impl Piece {
             Some(part)
         })
     }
-}
-
-/// The largest flash that a header knows.
-const LARGEST: u32 = 16 << 20;
-
-/// Checks what can be known of the regions without their board.
-///
-/// # Errors
-/// [`Kind::Image`]: those of [`Loader::flash`](super::Loader::flash) that do not depend on the board.
-pub fn check(regions: &[Region], job: &Job) -> Result<()> {
-    startable(&plan(regions, LARGEST, &job.header)?, job)
-}
-
-/// Checks that a program is left on the board.
-pub fn startable(pieces: &[Piece], job: &Job) -> Result<()> {
-    if job.erase == Erase::Needed || pieces.first().is_some_and(|piece| piece.address == 0) {
-        return Ok(());
-    }
-    Err(Error::new(
-        Kind::Image,
-        "all of the flash would be erased, and there is no program for address 0: nothing would start any more",
-        "add the program for address 0, or keep the one that is there with --no-erase; nothing was erased",
-    ))
 }
 
 /// Returns the regions as pieces, in the order of their addresses, with the header of the program
@@ -268,24 +244,6 @@ mod tests {
         }
         let usual = Header { size: Size::Usual, ..Header::default() };
         assert!(plan(&[region("b", 0x1000, 4096)], 4 << 20, &usual).is_ok());
-    }
-
-    #[test]
-    fn what_depends_on_no_board_is_refused_without_one() {
-        let job = Job::default();
-        let part = region("b", 0x1000, 4096);
-        assert!(check(&[region("a", 0, 4096)], &job).is_ok());
-        assert!(check(&[region("a", 0, 20)], &job).unwrap_err().cause().contains("cut off"));
-        assert!(
-            check(std::slice::from_ref(&part), &job)
-                .unwrap_err()
-                .cause()
-                .contains("nothing would start")
-        );
-        assert!(check(&[part], &Job { erase: Erase::Needed, ..job }).is_ok());
-        let mut large = region("a", 0, 100);
-        large.bytes[3] = 0x90;
-        assert!(check(&[large], &job).is_ok(), "perhaps the board has as much");
     }
 
     #[test]
