@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::words::{Boot, GREETING, LISTEN, LOOP, Program};
+use super::words::{Boot, LISTEN, LOOP, Program};
 
 /// Time of silence after which a program that has said something counts as done: of somebody else, or one of ours that
 /// has greeted.
@@ -11,8 +11,12 @@ const PAUSE: Duration = Duration::from_millis(1500);
 /// Time to listen to a program that has restarted: three times, with a watchdog that bites after 3.2 s.
 const LISTEN_RESTARTED: Duration = Duration::from_secs(15);
 
-/// Time of silence after which a program that has restarted counts as done: longer than that watchdog.
+/// Time of silence after which a program that has restarted, or has not said a word of its own, counts as done: longer
+/// than that watchdog, by which a program that hangs restarts.
 const PAUSE_RESTARTED: Duration = Duration::from_secs(4);
+
+/// Beginnings of what the ROM itself says after a reset, while it loads the program.
+const OF_ROM: [&str; 6] = ["ets ", "load 0x", "ho ", "tail ", "chksum 0x", "csum 0x"];
 
 /// A program that talks without end has said enough.
 const ENOUGH: usize = 16384;
@@ -37,6 +41,8 @@ pub(super) struct Listening {
     /// Resets that the ROM has reported; the first is ours if `by_reset`.
     resets: u32,
     by_reset: bool,
+    /// The program has said something: not all is of the ROM.
+    spoke: bool,
     /// Time of the last byte.
     last: Duration,
 }
@@ -45,7 +51,8 @@ impl Listening {
     /// Returns one that has heard nothing. `by_reset`: the chip was reset, and not only sent to the program.
     pub(super) fn new(program: Program, by_reset: bool) -> Self {
         let (bytes, searched, greeting, resets) = (Vec::new(), 0, None, 0);
-        Self { program, bytes, searched, greeting, resets, by_reset, last: Duration::ZERO }
+        let (spoke, last) = (false, Duration::ZERO);
+        Self { program, bytes, searched, greeting, resets, by_reset, spoke, last }
     }
 
     /// Returns how long to wait for the next bytes at this time since the start; none: it was listened to for long enough.
@@ -62,7 +69,9 @@ impl Listening {
             return None;
         }
         let (whole, pause) = match restarts {
-            0 => (LISTEN, PAUSE),
+            // A prompt has no end of line.
+            0 if self.spoke || self.searched < self.bytes.len() => (LISTEN, PAUSE),
+            0 => (LISTEN, PAUSE_RESTARTED),
             _ => (LISTEN_RESTARTED, PAUSE_RESTARTED),
         };
         let end = if done { whole.min(self.last + pause) } else { whole };
@@ -82,11 +91,11 @@ impl Listening {
         let whole = self.bytes.iter().rposition(|&byte| byte == b'\n').map_or(0, |at| at + 1);
         let lines = &self.bytes[self.searched.min(whole)..whole];
         self.resets += resets(lines);
-        if self.greeting.is_none() {
-            let mut new = Boot::default();
-            new.take(lines);
-            self.greeting = new.lines.into_iter().find(|line| line.contains(GREETING));
-        }
+        let mut new = Boot::default();
+        new.take(lines);
+        let of_rom = |line: &String| OF_ROM.iter().any(|begins| line.starts_with(begins));
+        self.spoke |= new.garbled || !new.lines.iter().all(of_rom);
+        self.greeting = self.greeting.take().or(new.greeting);
         self.searched = self.searched.max(whole);
     }
 
@@ -164,6 +173,25 @@ mod tests {
         let words: Vec<_> = [(0, ROM), (1, ROM), (2, ROM)].into_iter().chain(often).collect();
         let (boot, when) = heard(Program::Other, true, &words);
         assert_eq!((boot.restarts, when), (2, ms(15_000)));
+    }
+
+    #[test]
+    fn a_program_that_hangs_without_a_word_is_waited_for_until_its_watchdog_bites() {
+        const LOADS: &[u8] =
+            b"load 0x40100000, len 2592, room 16\r\ntail 0\r\nchksum 0xf3\r\ncsum 0xf3\r\n";
+        let starts = [ROM, LOADS].concat();
+        let hangs: Vec<(u64, &[u8])> = (0..9).map(|n| (3200 * n, &starts[..])).collect();
+        let (boot, when) = heard(Program::Other, true, &hangs);
+        assert_eq!((boot.restarts, when), (3, ms(9600)));
+        // In pieces that end within a line, too.
+        let bytes: Vec<(u64, &[u8])> = starts.chunks(7).map(|piece| (1, piece)).collect();
+        assert_eq!(heard(Program::Other, true, &bytes).1, ms(4001));
+        // One that has nothing to say costs a little time, one that has something does not.
+        assert_eq!(heard(Program::Other, true, &hangs[..1]).1, ms(4000));
+        for word in [&b"hello\r\n"[..], b">>> ", b"\x80\xfe\x91\x00"] {
+            let (_, when) = heard(Program::Other, true, &[(0, &starts), (100, word)]);
+            assert_eq!(when, ms(1600), "{word:?}");
+        }
     }
 
     #[test]

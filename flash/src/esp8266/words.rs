@@ -12,7 +12,7 @@ pub const BOOT_BAUD: u32 = 74_880;
 pub(super) const LISTEN: Duration = Duration::from_secs(5);
 
 /// Begins the line with which the firmware of pblink greets.
-pub(super) const GREETING: &str = "pblink-esp8266";
+const GREETING: &str = "pblink-esp8266";
 
 /// Restarts that are no coincidence any more: some programs restart once after they were flashed, to take over a
 /// setting.
