@@ -191,7 +191,8 @@ fn what_it_makes_builds_as_it_is() {
         stderr(&output)
     );
     let mut flash = Command::new(env!("CARGO_BIN_EXE_pblink"));
-    flash.args(["flash", "stm32", "--via", "dfu", "--wait", "0", "--probe", "0001:0001"]);
+    flash.args(["flash", "stm32", "--yes", "--via", "dfu", "--wait", "0"]);
+    flash.args(["--probe", "0001:0001"]);
     let output = flash.current_dir(app.join("src")).output().unwrap();
     assert_eq!(output.status.code(), Some(1), "it looks for a board: {output:?}");
     // Cargo has kept the versions of the firmware.
