@@ -13,6 +13,7 @@
 //! | `key`, `value` | what a key allows; values in files, on command lines, in messages |
 //! | `shape`, `names` | what may stand where in a file; "did you mean" |
 //! | `reader`, `problem` | from a text to settings and problems, each shown with its line |
+//! | `remarks` | what is allowed but probably not meant |
 //! | `secrets` | the password, and whom it is kept from |
 //! | `writer` | changes files without losing comments |
 //! | `json_schema` | the schema for editors |
@@ -26,6 +27,7 @@ mod names;
 mod pins;
 mod problem;
 mod reader;
+mod remarks;
 mod secrets;
 mod sections;
 mod shape;
@@ -309,50 +311,6 @@ impl Settings {
             other => other.to_string(),
         };
         Some(Problem::of_file(self.file.as_deref().unwrap_or(Path::new(DEFAULT_FILE)), hint))
-    }
-
-    /// Returns notes on what is allowed but probably not meant; `password` says whether there is
-    /// one.
-    pub(crate) fn notes(&self, password: bool) -> Vec<String> {
-        let mut notes = Vec::new();
-        if !self.wifi.ssid.is_empty() && !password {
-            notes.push(
-                "`wifi.ssid` has no password: right only for an open network; `pblink config set \
-                 wifi.password` adds one"
-                    .to_owned(),
-            );
-        }
-        let listed = |board: &&Board| {
-            self.server.clients.is_empty() || self.server.clients.contains(&board.id)
-        };
-        for board in self.all_boards().iter().filter(|board| !listed(board)) {
-            let whose = if self.boards.is_empty() { "this board's id" } else { "the board" };
-            notes.push(format!(
-                "`server.clients` does not list {whose} {:?}: the server will refuse it",
-                board.id
-            ));
-        }
-        match self.server.host.parse::<IpAddr>() {
-            Ok(ip) if ip.is_loopback() => notes.push(
-                "`server.host` is this machine itself: simulated boards reach it, real ones do not"
-                    .to_owned(),
-            ),
-            Ok(IpAddr::V6(_)) => notes.push(
-                "`server.host` is an IPv6 address: simulated boards reach it, but the ESP8266 \
-                 speaks only IPv4"
-                    .to_owned(),
-            ),
-            _ => {}
-        }
-        if let Some(control) = self.server.control
-            && !control.ip().is_loopback()
-        {
-            notes.push(format!(
-                "`server.control` = {control} can be reached by others: they need the token of `pblink serve`, \
-                 which goes over the network unencrypted"
-            ));
-        }
-        notes
     }
 }
 
