@@ -175,7 +175,7 @@ mod tests {
         );
         let (_, problems) = read(Path::new("pblink.toml"), &text);
         assert_eq!(problems.len(), 1, "{problems:?}");
-        let notes = settings("[[board]]\n[[board]]\nid = \"b\"\n").notes(true);
+        let notes = settings("[[board]]\n[[board]]\nid = \"b\"\n").notes(None);
         assert_eq!(
             notes,
             ["`server.clients` does not list the board \"b\": the server will refuse it"]

@@ -1,51 +1,133 @@
 //! Remarks on settings that are allowed but probably not meant.
 
 use std::net::IpAddr;
+use std::path::Path;
 
-use super::{Board, Settings};
+use super::{Board, DEFAULT_FILE, Problem, Secret, Settings};
+
+/// Remark on settings that are valid by themselves.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Remark {
+    /// The key that it is about, as in `board[1].id`.
+    key: String,
+    /// True if it cannot work: the server refuses a board with these settings.
+    pub(crate) fatal: bool,
+    /// The fact and, behind the first colon, what follows from it.
+    pub(crate) message: String,
+}
+
+impl Remark {
+    fn note(key: &str, message: impl Into<String>) -> Self {
+        Self { key: key.to_owned(), fatal: false, message: message.into() }
+    }
+
+    /// Returns the remark as a problem, with the place of its key if the file gives it.
+    pub(crate) fn problem(&self, settings: &Settings) -> Problem {
+        let file = settings.file().unwrap_or(Path::new(DEFAULT_FILE));
+        let place = settings.places.get(&self.key).map(|(place, _)| *place);
+        Problem { place, ..Problem::of_file(file, &self.message) }
+    }
+}
 
 impl Settings {
-    /// Returns notes on what is allowed but probably not meant; `password` says whether there is
-    /// one.
-    pub(crate) fn notes(&self, password: bool) -> Vec<String> {
-        let mut notes = Vec::new();
-        if !self.wifi.ssid.is_empty() && !password {
-            notes.push(
+    /// Returns remarks on what is allowed but probably not meant, given the password, if there is one.
+    pub(crate) fn remarks(&self, password: Option<&Secret>) -> Vec<Remark> {
+        let mut remarks = Vec::new();
+        if !self.wifi.ssid.is_empty() && password.is_none() {
+            remarks.push(Remark::note(
+                "wifi.ssid",
                 "`wifi.ssid` has no password: right only for an open network; `pblink config set \
-                 wifi.password` adds one"
-                    .to_owned(),
-            );
-        }
-        let listed = |board: &&Board| {
-            self.server.clients.is_empty() || self.server.clients.contains(&board.id)
-        };
-        for board in self.all_boards().iter().filter(|board| !listed(board)) {
-            let whose = if self.boards.is_empty() { "this board's id" } else { "the board" };
-            notes.push(format!(
-                "`server.clients` does not list {whose} {:?}: the server will refuse it",
-                board.id
+                 wifi.password` adds one",
             ));
         }
+        remarks.extend(self.refused_boards());
         match self.server.host.parse::<IpAddr>() {
-            Ok(ip) if ip.is_loopback() => notes.push(
-                "`server.host` is this machine itself: simulated boards reach it, real ones do not"
-                    .to_owned(),
-            ),
-            Ok(IpAddr::V6(_)) => notes.push(
+            Ok(ip) if ip.is_loopback() => remarks.push(Remark::note(
+                "server.host",
+                "`server.host` is this machine itself: simulated boards reach it, real ones do not",
+            )),
+            Ok(IpAddr::V6(_)) => remarks.push(Remark::note(
+                "server.host",
                 "`server.host` is an IPv6 address: simulated boards reach it, but the ESP8266 \
-                 speaks only IPv4"
-                    .to_owned(),
-            ),
+                 speaks only IPv4",
+            )),
             _ => {}
         }
         if let Some(control) = self.server.control
             && !control.ip().is_loopback()
         {
-            notes.push(format!(
-                "`server.control` = {control} can be reached by others: they need the token of `pblink serve`, \
-                 which goes over the network unencrypted"
+            remarks.push(Remark::note(
+                "server.control",
+                format!(
+                    "`server.control` = {control} can be reached by others: they need the token of `pblink serve`, \
+                     which goes over the network unencrypted"
+                ),
             ));
         }
-        notes
+        remarks
+    }
+
+    /// Returns the texts of all [`remarks`](Self::remarks).
+    pub(crate) fn notes(&self, password: Option<&Secret>) -> Vec<String> {
+        self.remarks(password).into_iter().map(|remark| remark.message).collect()
+    }
+
+    /// Returns a remark for each board that the server refuses, since it is not in its list. That is fatal for a
+    /// board that somebody has named; a file for the server alone names none.
+    fn refused_boards(&self) -> Vec<Remark> {
+        let unnamed = &Self::default().board.id;
+        let listed = |board: &Board| {
+            self.server.clients.is_empty() || self.server.clients.contains(&board.id)
+        };
+        let boards = self.all_boards().iter().enumerate().filter(|(_, board)| !listed(board));
+        let remarks = boards.map(|(n, board)| {
+            let (key, whose) = match self.has_list_of_boards() {
+                true => (format!("board[{n}].id"), "the board"),
+                false => ("board.id".to_owned(), "this board's id"),
+            };
+            let message = format!(
+                "`server.clients` does not list {whose} {:?}: the server will refuse it",
+                board.id
+            );
+            let fatal = self.places.contains_key(&key) || board.id != *unnamed;
+            Remark { key, fatal, message }
+        });
+        remarks.collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::read;
+    use super::*;
+
+    fn remarks(text: &str) -> Vec<(bool, String)> {
+        let (settings, problems) = read(Path::new("pblink.toml"), text);
+        assert_eq!(problems, []);
+        let remarks = settings.remarks(None).into_iter();
+        remarks.map(|remark| (remark.fatal, remark.problem(&settings).to_string())).collect()
+    }
+
+    #[test]
+    fn a_board_that_the_server_refuses_is_fatal_and_one_that_nobody_has_named_is_not() {
+        let of =
+            |who: &str| format!("`server.clients` does not list {who}: the server will refuse it");
+        let clients = "[server]\nclients = [\"a\"]\n";
+        assert_eq!(
+            remarks(&format!("{clients}[board]\nid = \"1\"\n")),
+            [(true, format!("pblink.toml:4:1: {}", of("this board's id \"1\"")))]
+        );
+        assert_eq!(
+            remarks(&format!(
+                "{clients}[[board]]\nid = \"a\"\n[[board]]\nlog = \"off\"\nid = \"b\"\n"
+            )),
+            [(true, format!("pblink.toml:7:1: {}", of("the board \"b\"")))]
+        );
+        // A file for the server alone.
+        assert_eq!(
+            remarks(clients),
+            [(false, format!("pblink.toml: {}", of("this board's id \"1\"")))]
+        );
+        assert_eq!(remarks("[server]\nclients = []\n[board]\nid = \"b\"\n"), []);
     }
 }

@@ -45,7 +45,11 @@ fn all_boards_are_checked_and_shown() {
     let said = home.config(&["set", "server.clients", "kitchen"]);
     assert_eq!(said.code, 0, "{said:?}");
     let said = home.config(&["check"]);
-    assert!(said.err.contains("does not list the board \"attic\""), "{said:?}");
+    assert_eq!(said.code, 3, "{said:?}");
+    assert!(
+        said.out.contains("pblink.toml:10:1: `server.clients` does not list the board \"attic\""),
+        "{said:?}"
+    );
 }
 
 #[test]

@@ -107,7 +107,7 @@ fn push_to(
         .board_settings(wanted.password)
         .map_err(|why| Failed::with(Exit::Config, why.to_string()))?;
     let bytes = encoded(&board)?;
-    for note in wanted.settings.notes(wanted.password.is_some()) {
+    for note in wanted.settings.notes(wanted.password) {
         progress.note(&format!("note: {note}"));
     }
     let usual = wanted.settings.board.kind.map();

@@ -1,6 +1,7 @@
 //! `pblink config`
 
 pub(crate) mod board;
+mod check;
 mod dialogue;
 mod export;
 mod init;
@@ -11,7 +12,6 @@ use std::path::{Path, PathBuf};
 
 use crate::exit::{Exit, Failed};
 use crate::global::Global;
-use crate::hardware::target::Way;
 use crate::output::diagnostics;
 use crate::output::json::pretty;
 use crate::output::stdout::print;
@@ -49,12 +49,6 @@ Examples:
 The first line of pblink.toml names that file: an editor that knows TOML then shows what each key means
 and marks what is wrong.";
 
-const CHECK_EXAMPLES: &str = "\
-Examples:
-  pblink config check
-  pblink config check --board
-  pblink config check --config boards/kitchen.toml && pblink serve --config boards/kitchen.toml";
-
 /// Arguments of `pblink config`.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
@@ -74,8 +68,8 @@ pub enum Verb {
     /// Change one key; comments and layout stay, and nothing invalid is written.
     Set(SetArgs),
     /// Report every mistake with its line, and with --board each difference on the board. Exit code 3
-    /// if there is one.
-    Check(CheckArgs),
+    /// if there is one. Notes are on what is probably not meant: with --strict they are mistakes, too.
+    Check(check::Args),
     /// Write the settings onto the STM32: only their own flash sector, the program stays.
     Push(board::PushArgs),
     /// Show the settings that are on the STM32; never the password.
@@ -121,31 +115,13 @@ pub struct SetArgs {
     pub password_file: Option<PathBuf>,
 }
 
-/// Arguments of `pblink config check`.
-#[derive(Debug, clap::Args)]
-#[command(after_help = CHECK_EXAMPLES)]
-pub struct CheckArgs {
-    /// Configuration file. Without it ./pblink.toml is used if it exists.
-    #[arg(long, value_name = "FILE")]
-    pub config: Option<PathBuf>,
-    /// Also compare the file with the settings on the board; of several boards (`[[board]]`) with those of this id.
-    #[arg(long, value_name = "ID", num_args = 0..=1)]
-    pub board: Option<Option<String>>,
-    /// The board's id, instead of board.id.
-    #[arg(long, value_name = "ID", requires = "board")]
-    pub client: Option<String>,
-    /// Way to the board.
-    #[command(flatten)]
-    pub way: Way,
-}
-
 /// Runs the verb.
 pub fn run(args: Args, global: &Global) -> anyhow::Result<Exit> {
     match args.verb {
         Verb::Init(args) => init::run(args),
         Verb::Show(args) => show(&args),
         Verb::Set(args) => set(&args),
-        Verb::Check(args) => check(&args, global),
+        Verb::Check(args) => check::run(&args, global),
         Verb::Push(args) => board::push(&args, global),
         Verb::Pull(args) => board::pull(&args, global),
         Verb::Export(args) => export::run(&args),
@@ -221,49 +197,6 @@ fn rows(settings: &Settings) -> Vec<(String, &'static Entry, Settings)> {
 
 fn is_of_board(entry: &Entry) -> bool {
     entry.path.starts_with("board.")
-}
-
-fn check(args: &CheckArgs, global: &Global) -> anyhow::Result<Exit> {
-    let path = args.config.clone().or_else(|| settings::default_file(Path::new("")));
-    let (mut settings, mut problems) = match &path {
-        Some(path) => settings::read(path, &settings::read_text(path)?),
-        None => (Settings::default(), Vec::new()),
-    };
-    let password = settings::find_password(&settings, None);
-    let mut report = String::new();
-    let mut has_password = true;
-    match &password {
-        Ok(found) => {
-            let secret = found.as_ref().map(|(secret, _)| secret);
-            has_password = secret.is_some();
-            if problems.iter().all(|problem| problem.place.is_some()) {
-                let boards = settings.for_each_board();
-                problems.extend(boards.iter().filter_map(|s| s.config_line_problem(secret)));
-            }
-        }
-        Err(error) => writeln!(report, "{error:#}")?,
-    }
-    for problem in problems.iter().rev() {
-        report.insert_str(0, &format!("{problem}\n"));
-    }
-    if !report.is_empty() {
-        print(report.as_bytes())?;
-        return Ok(Exit::Config);
-    }
-    for note in settings.notes(has_password) {
-        diagnostics::note(note);
-    }
-    print(match path {
-        Some(_) => b"ok\n",
-        None => b"ok: no pblink.toml here, the defaults apply\n".as_slice(),
-    })?;
-    let Some(id) = &args.board else { return Ok(Exit::Ok) };
-    match &args.client {
-        Some(id) => settings.choose_client(Some(id))?,
-        None => settings.choose_board(id.as_deref())?,
-    }
-    let password = settings.board_password(None)?;
-    board::check(&settings, password.as_ref(), &args.way, global)
 }
 
 fn set(args: &SetArgs) -> anyhow::Result<Exit> {

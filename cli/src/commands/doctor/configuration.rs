@@ -39,9 +39,13 @@ pub(super) fn check(named: Option<&Path>) -> (Settings, Vec<Finding>) {
             Some(problem) => group.error(problem.to_string(), "shorten one of them"),
             None => group.ok(format!("{} has no mistakes", file.display())),
         }
-        for note in settings.notes(password.is_some()) {
-            let (what, remedy) = note.split_once(": ").unwrap_or((&note, ""));
-            group.warning(what, remedy);
+        for remark in settings.remarks(password.as_ref()) {
+            let note = &remark.message;
+            let (what, remedy) = note.split_once(": ").unwrap_or((note, ""));
+            match remark.fatal {
+                true => group.error(what, remedy),
+                false => group.warning(what, remedy),
+            }
         }
     }
     (settings, group.done())

@@ -41,7 +41,7 @@ pub(super) fn compile(settings: &Settings, args: &Args) -> anyhow::Result<Compil
         .board_settings(password.as_ref())
         .map_err(|why| Failed::with(Exit::Config, why.to_string()))?;
     let bytes = encoded(&board)?;
-    for note in settings.notes(password.is_some()) {
+    for note in settings.notes(password.as_ref()) {
         diagnostics::note(note);
     }
     let has_password = !board.config.password.is_empty();
