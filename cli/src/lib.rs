@@ -14,6 +14,7 @@ compile_error!(
 
 pub mod address;
 pub mod boards;
+mod child;
 pub mod commands;
 mod descriptors;
 mod duration;

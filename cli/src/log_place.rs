@@ -12,7 +12,7 @@ use crate::state::State;
 /// The folder that a verb is about.
 #[derive(Debug, Clone, clap::Args)]
 pub struct FolderArgs {
-    /// Configuration file. Without it ./pblink.toml is used if it exists.
+    /// Configuration file. Without it the one that `pblink config path` prints, if there is one.
     #[arg(long, value_name = "FILE", global = true)]
     pub config: Option<PathBuf>,
     /// Folder of the log. Without it: what pblink.toml says, else $XDG_STATE_HOME/pblink/PORT.

@@ -19,7 +19,7 @@ const SILENCE: Duration = Duration::from_secs(1);
 /// Flags of the verbs that speak to a running server.
 #[derive(Debug, Clone, clap::Args)]
 pub struct ServerArgs {
-    /// Configuration file. Without it ./pblink.toml is used if it exists.
+    /// Configuration file. Without it the one that `pblink config path` prints, if there is one.
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
     /// Address of the server's control API, such as `http://127.0.0.1:8124`. Default: `server.control` of the

@@ -43,7 +43,11 @@ fn config_help() {
     check_help(&["config"]);
     check_help(&["config", "init"]);
     check_help(&["config", "show"]);
+    check_help(&["config", "get"]);
     check_help(&["config", "set"]);
+    check_help(&["config", "unset"]);
+    check_help(&["config", "edit"]);
+    check_help(&["config", "path"]);
     check_help(&["config", "check"]);
     check_help(&["config", "push"]);
     check_help(&["config", "pull"]);

@@ -57,6 +57,16 @@ fn a_program_answers_its_board_and_its_stderr_is_reported() {
 }
 
 #[test]
+fn the_wifi_password_is_not_in_the_environment_of_a_program() {
+    let text = "read -r l; echo \"${PBLINK_WIFI_PASSWORD-none} ${OTHER-none}\"; cat";
+    let variables = [("PBLINK_WIFI_PASSWORD", "hunter2hunter2"), ("OTHER", "stays")];
+    let serve = Serve::start_with(&["--any-client", "--exec", text], &variables);
+    let mut board = Board::connect(&serve.address, "1");
+    board.say("00x");
+    board.expect("00none stays");
+}
+
+#[test]
 fn a_program_gets_the_descriptors_that_the_server_was_started_with() {
     use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 

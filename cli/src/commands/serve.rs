@@ -94,7 +94,7 @@ new start. A file with a mistake changes nothing.
 Exit codes: 0 stopped by a signal or by `q`, 1 standard output or the log cannot be written, 2 wrong flags, 3 wrong \
 configuration, 4 the address cannot be listened on, 130 stopped by a second signal.")]
 pub struct Args {
-    /// Configuration file. Without it ./pblink.toml is used if it exists.
+    /// Configuration file. Without it the one that `pblink config path` prints, if there is one.
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
     /// Address and port to listen on, such as `0.0.0.0:8123`, `localhost:8123` or `[::]:8123`; either

@@ -56,7 +56,7 @@ the defaults: 127.0.0.1:8123, 2s, 1.
 Exit codes: 0 all lines arrived once and in order, 2 wrong flags, 3 wrong configuration, 5 the ledger is not clean, \
 130 interrupted twice.")]
 pub struct Args {
-    /// Configuration file. Without it ./pblink.toml is used if it exists.
+    /// Configuration file. Without it the one that `pblink config path` prints, if there is one.
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
     /// Address of the server.

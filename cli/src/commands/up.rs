@@ -37,7 +37,7 @@ Examples:
 Before it starts, pblink reports steps that cannot succeed. It stops at the first step that fails, names it, \
 and ends with that step's exit code. The steps before it need not be done again: --skip leaves them out.")]
 pub struct Args {
-    /// Configuration file. Without it ./pblink.toml is used if it exists.
+    /// Configuration file. Without it the one that `pblink config path` prints, if there is one.
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
     /// A step to leave out; may be repeated.

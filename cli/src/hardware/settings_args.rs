@@ -7,7 +7,7 @@ use crate::settings::{BoardArg, Secret, Settings};
 /// Settings of a board: where they come from.
 #[derive(Debug, Clone, clap::Args)]
 pub struct SettingsArgs {
-    /// Configuration file. Without it ./pblink.toml is used if it exists.
+    /// Configuration file. Without it the one that `pblink config path` prints, if there is one.
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
     /// Which of several boards.

@@ -8,6 +8,8 @@
 //! | `keys` | the keys of `pblink.toml`: one table for reading, `config`, the template and the schema |
 //! | `sections` | the sections, as the tools use them |
 //! | `boards` | which of several boards is meant |
+//! | `files` | where a file is looked for |
+//! | `environment` | keys from variables |
 //! | `pins` | the pins of a board with MicroPython |
 //! | `limits` | ranges and defaults of numbers, for keys and flags |
 //! | `key`, `value` | what a key allows; values in files, on command lines, in messages |
@@ -19,6 +21,8 @@
 //! | `json_schema` | the schema for editors |
 
 mod boards;
+mod environment;
+mod files;
 mod json_schema;
 mod key;
 mod keys;
@@ -49,9 +53,12 @@ use tracing::Level;
 use crate::address::host_port;
 use crate::exit::{Exit, Failed};
 use crate::state::State;
+use environment::Environment;
 
 pub use boards::BoardArg;
 pub(crate) use boards::numbered;
+pub(crate) use environment::variable;
+pub(crate) use files::{candidates, default_file, search};
 pub(crate) use json_schema::text as json_schema;
 pub(crate) use keys::{Entry, KEYS, entry, log_name};
 pub use pins::Pins;
@@ -64,8 +71,8 @@ pub use sections::{
 };
 pub(crate) use value::Value;
 pub(crate) use writer::{
-    create_new, create_secrets, filled_template, put, put_private, replace, replace_secrets,
-    with_value_at,
+    create_new, create_private, create_secrets, filled_template, put, put_private, remove_secrets,
+    replace, replace_secrets, with_value_at, without_value_at,
 };
 
 /// No file that pblink reads its settings from is longer, in bytes.
@@ -100,6 +107,8 @@ pub struct Settings {
     file: Option<PathBuf>,
     /// Place of each key in the file: line and column, and the bytes of name and value.
     places: BTreeMap<String, (Place, Range<usize>)>,
+    /// Keys that the environment gives, and the variable of each.
+    variables: BTreeMap<&'static str, String>,
 }
 
 /// The settings of a board that was given none, and for the rest the defaults of the server.
@@ -138,20 +147,28 @@ impl Default for Settings {
             consumers: Vec::new(),
             file: None,
             places: BTreeMap::new(),
+            variables: BTreeMap::new(),
         }
     }
 }
 
 impl Settings {
-    /// Reads `path`, which must exist; without a path `./pblink.toml` if it exists, else defaults.
+    /// Reads `path`, which must exist; without a path the file that is found, if there is one. Variables of keys
+    /// override what it has.
     ///
     /// # Errors
     /// [`Exit::Config`] when the file cannot be read, or with its problems, each with its line.
     pub fn load(path: Option<&Path>) -> anyhow::Result<Self> {
-        let Some(path) = path.map(Path::to_owned).or_else(|| default_file(Path::new(""))) else {
-            return Ok(Self::default());
-        };
-        let (settings, problems) = read(&path, &read_text(&path)?);
+        let (settings, problems) = look(path)?;
+        if problems.is_empty() { Ok(settings) } else { Err(failed(&problems)) }
+    }
+
+    /// Reads `path`, which must exist, and nothing of the environment: for those who change the file.
+    ///
+    /// # Errors
+    /// As [`load`](Self::load).
+    pub(crate) fn load_file(path: &Path) -> anyhow::Result<Self> {
+        let (settings, problems) = read(path, &read_text(path)?);
         if problems.is_empty() { Ok(settings) } else { Err(failed(&problems)) }
     }
 
@@ -176,14 +193,31 @@ impl Settings {
         self.places.get(key).map(|(place, _)| place.line)
     }
 
+    /// Returns the variable that gives `key`, if one does.
+    pub(crate) fn variable_of(&self, key: &str) -> Option<&str> {
+        self.variables.get(key).map(String::as_str)
+    }
+
+    /// Returns true if file or environment give `key`.
+    pub(crate) fn is_given(&self, key: &str) -> bool {
+        self.variables.contains_key(key) || self.places.contains_key(key)
+    }
+
+    /// Returns true if the environment gives any key.
+    pub(crate) fn has_variables(&self) -> bool {
+        !self.variables.is_empty()
+    }
+
     /// Returns the server's address for a client on this machine or, when `server.host` is given,
     /// where boards look for it.
     pub(crate) fn server_address(&self) -> String {
         let here = self.server.listen;
-        match self.line_of("server.host") {
-            Some(_) => host_port(&self.server.host, self.server.port),
-            None if here.is_unspecified() => host_port("127.0.0.1", self.server.port),
-            None => host_port(&here.to_string(), self.server.port),
+        if self.is_given("server.host") {
+            host_port(&self.server.host, self.server.port)
+        } else if here.is_unspecified() {
+            host_port("127.0.0.1", self.server.port)
+        } else {
+            host_port(&here.to_string(), self.server.port)
         }
     }
 
@@ -322,14 +356,15 @@ fn text<const N: usize>(
     heapless::String::try_from(text).map_err(|_| error)
 }
 
-/// Returns the `pblink.toml` of a folder, if something is there: also what cannot be read, since
-/// continuing with defaults would admit anyone.
-pub(crate) fn default_file(folder: &Path) -> Option<PathBuf> {
-    let path = folder.join(DEFAULT_FILE);
-    match path.symlink_metadata() {
-        Err(error) if error.kind() == ErrorKind::NotFound => None,
-        _ => Some(path),
-    }
+/// Reads the configuration as all verbs do, from the file that is named or found, and from the environment: the settings
+/// as far as they could be understood, and the problems.
+///
+/// # Errors
+/// [`Exit::Config`] when the file cannot be read.
+pub(crate) fn look(named: Option<&Path>) -> anyhow::Result<(Settings, Vec<Problem>)> {
+    let path = named.map(Path::to_owned).or_else(files::search);
+    let text = path.as_deref().map(read_text).transpose()?.unwrap_or_default();
+    Ok(reader::read_in(path.as_deref(), &text, &Environment::of_process()))
 }
 
 /// Reads a configuration file.

@@ -6,17 +6,28 @@ use std::path::Path;
 
 use toml::de::DeTable;
 
+use super::environment::Environment;
 use super::names::{Names, shown};
 use super::problem::{Lines, Problem};
 use super::shape::{Found, Misplaced, Mistake, Shape};
 use super::value::Value;
-use super::{Consumer, Settings, is_password_key, keys};
+use super::{Consumer, DEFAULT_FILE, Settings, is_password_key, keys};
 
 /// The most problems that are reported of one file: with more, it is probably the wrong file.
 const MOST: usize = 50;
 
 /// Reads the text of `file`. With problems, the settings are what could be understood.
 pub(crate) fn read(file: &Path, text: &str) -> (Settings, Vec<Problem>) {
+    read_in(Some(file), text, &Environment::default())
+}
+
+/// As [`read`], with what the environment gives; without a file that is all.
+pub(super) fn read_in(
+    path: Option<&Path>,
+    text: &str,
+    environment: &Environment,
+) -> (Settings, Vec<Problem>) {
+    let file = path.unwrap_or(Path::new(DEFAULT_FILE));
     let (document, errors) = DeTable::parse_recoverable(text);
     let (found, misplaced) = Shape::of(keys::all().map(|key| key.path)).walk(document.get_ref());
     let mut reader = Reader {
@@ -26,10 +37,11 @@ pub(crate) fn read(file: &Path, text: &str) -> (Settings, Vec<Problem>) {
         names: Names::new(keys::all().map(|key| key.path)),
         wrong: misplaced.into_iter().map(|m| (m.span.start, Wrong::Misplaced(m))).collect(),
     };
-    let mut settings = Settings { file: Some(file.to_owned()), ..Settings::default() };
+    let mut settings = Settings { file: path.map(Path::to_owned), ..Settings::default() };
     for found in &found {
         reader.take(&mut settings, found);
     }
+    let mut of_variables = environment.apply(&mut settings);
     // What was understood of a line with a syntax error is a guess: only the error counts.
     let mut broken = BTreeSet::new();
     let mut syntax = Vec::new();
@@ -43,8 +55,18 @@ pub(crate) fn read(file: &Path, text: &str) -> (Settings, Vec<Problem>) {
     let mut wrong = std::mem::take(&mut reader.wrong);
     wrong.retain(|(at, _)| !broken.contains(&reader.lines.place(*at).line));
     wrong.extend(syntax);
-    if let Some(wrong_too) = shared_port(&settings) {
-        wrong.push(wrong_too);
+    if let Some((key, message)) = shared_port(&settings) {
+        match settings.variable_of(key) {
+            Some(variable) => of_variables.push(Problem::of_file(Path::new(variable), message)),
+            None => {
+                let span = settings.places.get(key).map(|(_, span)| span.clone());
+                let span = span.unwrap_or_default();
+                wrong.push((
+                    span.start,
+                    Wrong::Value { shown: span.clone(), marked: span, message },
+                ));
+            }
+        }
     }
     wrong.extend(consumers(&settings));
     wrong.extend(boards(&settings));
@@ -54,6 +76,7 @@ pub(crate) fn read(file: &Path, text: &str) -> (Settings, Vec<Problem>) {
     let mut problems: Vec<_> =
         wrong.into_iter().take(MOST).map(|(_, wrong)| reader.problem(wrong)).collect();
     problems.extend(whole);
+    problems.extend(of_variables);
     if count > MOST {
         let message = format!("{} problems more are not shown", count - MOST);
         problems.push(Problem::of_file(file, message));
@@ -61,19 +84,19 @@ pub(crate) fn read(file: &Path, text: &str) -> (Settings, Vec<Problem>) {
     (settings, problems)
 }
 
-/// Reports a port that is given for both boards and the control API: it cannot serve both.
-fn shared_port(settings: &Settings) -> Option<(usize, Wrong)> {
+/// Reports a port that is given for both boards and the control API: it cannot serve both. The key is the one that
+/// should be changed.
+fn shared_port(settings: &Settings) -> Option<(&'static str, String)> {
     let server = &settings.server;
     let control = server.control?;
     let same = control.port() == server.port
         && (control.ip() == server.listen || server.listen.is_unspecified());
-    let span = ["server.control", "server.port"]
-        .into_iter()
-        .find_map(|key| settings.places.get(key).map(|(_, span)| span.clone()))
-        .unwrap_or_default();
+    let keys = ["server.control", "server.port"];
+    let of_variable = keys.into_iter().find(|key| settings.variable_of(key).is_some());
+    let key = of_variable.or_else(|| keys.into_iter().find(|key| settings.is_given(key)));
     let message =
         "`server.control` has the port of `server.port`: give it one of its own".to_owned();
-    same.then(|| (span.start, Wrong::Value { shown: span.clone(), marked: span, message }))
+    same.then(|| (key.unwrap_or(keys[0]), message))
 }
 
 /// Reports consumers whose keys do not agree, and names that several have.

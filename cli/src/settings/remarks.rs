@@ -89,7 +89,7 @@ impl Settings {
                 "`server.clients` does not list {whose} {:?}: the server will refuse it",
                 board.id
             );
-            let fatal = self.places.contains_key(&key) || board.id != *unnamed;
+            let fatal = self.is_given(&key) || board.id != *unnamed;
             Remark { key, fatal, message }
         });
         remarks.collect()

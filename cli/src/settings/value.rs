@@ -45,6 +45,15 @@ impl Value {
         }
     }
 
+    /// Returns the value for programs: text as it is, a list with one value a line.
+    pub(crate) fn bare(&self) -> String {
+        match self {
+            Self::Text(text) | Self::Other(text) => text.clone(),
+            Self::List(list) => list.iter().map(Self::bare).collect::<Vec<_>>().join("\n"),
+            other => other.to_string(),
+        }
+    }
+
     /// Returns the value as one item of a list is typed.
     pub(crate) fn in_a_list(&self) -> String {
         let text = self.typed();

@@ -76,12 +76,69 @@ pub(crate) fn with_value_at(text: &str, path: &str, value: &Value) -> Result<Str
     Ok(format!("{mark}{}", if windows { new.replace('\n', "\r\n") } else { new }))
 }
 
+/// Returns `text`, from which `settings` were read, without one key: its line, or its place in an inline table. Comments
+/// above it stay. `None` if it does not give that key.
+pub(crate) fn without_value_at(
+    text: &str,
+    settings: &Settings,
+    path: &str,
+) -> Option<Result<String, String>> {
+    let span = settings.places.get(path)?.1.clone();
+    let start = text[..span.start].rfind('\n').map_or(0, |at| at + 1);
+    let end = text[span.end..].find('\n').map_or(text.len(), |at| span.end + at + 1);
+    let before = text[start..span.start].trim_start_matches(BYTE_ORDER_MARK);
+    let after = text[span.end..end].trim_start();
+    // A dotted key: `server.port = 1`.
+    let dotted = |c: char| c.is_alphanumeric() || "_-.\"' \t".contains(c);
+    if before.chars().all(dotted) && (after.is_empty() || after.starts_with('#')) {
+        let mark =
+            if text[start..].starts_with(BYTE_ORDER_MARK) { BYTE_ORDER_MARK.len_utf8() } else { 0 };
+        return Some(Ok(format!("{}{}", &text[..start + mark], &text[end..])));
+    }
+    Some(without_inline(text, path))
+}
+
+fn without_inline(text: &str, path: &str) -> Result<String, String> {
+    let mut document: DocumentMut =
+        text.parse().map_err(|e: toml_edit::TomlError| e.message().to_owned())?;
+    let (section, name) = path.rsplit_once('.').unwrap_or(("", path));
+    let (section, n) = match section.strip_suffix(']').and_then(|list| list.split_once('[')) {
+        Some((list, n)) => (list, n.parse::<usize>().ok()),
+        None => (section, None),
+    };
+    let item = document.get_mut(section).ok_or_else(|| format!("there is no `{section}`"))?;
+    let table = match n {
+        Some(n) => match item {
+            Item::ArrayOfTables(list) => {
+                list.get_mut(n).map(|table| table as &mut dyn toml_edit::TableLike)
+            }
+            Item::Value(list) => list
+                .as_array_mut()
+                .and_then(|list| list.get_mut(n))
+                .and_then(|table| table.as_inline_table_mut())
+                .map(|table| table as &mut dyn toml_edit::TableLike),
+            _ => None,
+        },
+        None => item.as_table_like_mut(),
+    };
+    table.and_then(|table| table.remove(name)).ok_or_else(|| format!("cannot remove `{path}`"))?;
+    Ok(document.to_string())
+}
+
 /// Creates a file that must not exist yet; leaves nothing behind when writing fails.
 ///
 /// # Errors
 /// `AlreadyExists` among others.
 pub(crate) fn create_new(path: &Path, text: &str) -> io::Result<()> {
     create(path, text, OpenOptions::new().write(true).create_new(true))
+}
+
+/// As [`create_new`], for its owner alone.
+///
+/// # Errors
+/// As [`create_new`].
+pub(crate) fn create_private(path: &Path, text: &str) -> io::Result<()> {
+    create(path, text, &private())
 }
 
 /// Creates the secrets file, which must not exist yet: from its first moment only the owner can
@@ -101,22 +158,36 @@ pub(crate) fn create_secrets(path: &Path, password: &Secret) -> io::Result<()> {
 pub(crate) fn replace_secrets(path: &Path, password: &Secret) -> io::Result<()> {
     match create_secrets(path, password) {
         Err(e) if e.kind() == io::ErrorKind::AlreadyExists => {
-            // One wrong `wifi.secrets` must not cost the user another file.
-            let what = "it is not a secrets file; correct `wifi.secrets`, or remove that file";
-            let other = || io::Error::new(io::ErrorKind::InvalidInput, what);
-            let mut old = String::new();
-            let file = open_secrets(path)?;
-            if !file.metadata()?.is_file() {
-                return Err(other());
-            }
-            file.take(super::MAX_FILE).read_to_string(&mut old).map_err(|_| other())?;
-            if !old.lines().all(is_of_secrets) {
-                return Err(other());
-            }
+            must_be_secrets(path)?;
             swap(path, &secrets_text(password), Mode::Private)
         }
         done => done,
     }
+}
+
+/// Removes the secrets file. Returns false if there is none.
+///
+/// # Errors
+/// As [`replace_secrets`].
+pub(crate) fn remove_secrets(path: &Path) -> io::Result<bool> {
+    match must_be_secrets(path) {
+        Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(false),
+        Err(e) => Err(e),
+        Ok(()) => std::fs::remove_file(path).map(|()| true),
+    }
+}
+
+/// Checks that a file is a secrets file: one wrong `wifi.secrets` must not cost the user another file.
+fn must_be_secrets(path: &Path) -> io::Result<()> {
+    let what = "it is not a secrets file; correct `wifi.secrets`, or remove that file";
+    let other = || io::Error::new(io::ErrorKind::InvalidInput, what);
+    let mut old = String::new();
+    let file = open_secrets(path)?;
+    if !file.metadata()?.is_file() {
+        return Err(other());
+    }
+    file.take(super::MAX_FILE).read_to_string(&mut old).map_err(|_| other())?;
+    if old.lines().all(is_of_secrets) { Ok(()) } else { Err(other()) }
 }
 
 /// Returns true for a line that may stand in a secrets file, be its value broken.

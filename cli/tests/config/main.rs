@@ -4,6 +4,7 @@
 mod boards;
 mod export;
 mod field;
+mod found;
 #[path = "../process/mod.rs"]
 mod process;
 #[cfg(target_os = "linux")]
@@ -68,6 +69,9 @@ impl Home {
             .current_dir(self.0.path())
             .env_remove("PBLINK_WIFI_PASSWORD")
             .env_remove("PBLINK_LOG")
+            .env_remove("PBLINK_CONFIG")
+            // No file of the user who runs the test is to be found.
+            .env("XDG_CONFIG_HOME", self.path("none"))
             .envs(env.iter().copied())
             .args(args)
             .write_stdin(stdin)

@@ -23,6 +23,7 @@ pub fn pblink(args: &[&str]) -> Command {
     // No pblink.toml is to be found here, and no log of another server.
     command.current_dir(std::env::temp_dir());
     command.env("XDG_STATE_HOME", state_home()).env_remove("STATE_DIRECTORY");
+    command.env("XDG_CONFIG_HOME", state_home()).env_remove("PBLINK_CONFIG");
     command
 }
 
@@ -77,6 +78,11 @@ pub struct Serve {
 
 impl Serve {
     pub fn start(args: &[&str]) -> Self {
+        Self::start_with(args, &[])
+    }
+
+    /// Starts it with these variables in its environment.
+    pub fn start_with(args: &[&str], variables: &[(&str, &str)]) -> Self {
         let mut all = vec!["serve", "--json"];
         if !args.contains(&"--listen") {
             all.extend(["--listen", "127.0.0.1:0"]);
@@ -85,7 +91,9 @@ impl Serve {
             all.extend(["--control", "off"]);
         }
         all.extend(args);
-        let mut child = pblink(&all).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let mut command = pblink(&all);
+        command.envs(variables.iter().copied()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().unwrap();
         let events = BufReader::new(child.stdout.take().unwrap()).lines();
         let mut serve = Self { child, events, address: String::new() };
         let listening = serve.wait_for("listening");

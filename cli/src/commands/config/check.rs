@@ -9,7 +9,7 @@ use crate::global::Global;
 use crate::hardware::target::Way;
 use crate::output::diagnostics;
 use crate::output::stdout::print;
-use crate::settings::{self, Settings};
+use crate::settings::{self, DEFAULT_FILE};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -25,7 +25,7 @@ A mistake is what cannot work: a value that is not allowed, or a board that the 
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub struct Args {
-    /// Configuration file. Without it ./pblink.toml is used if it exists.
+    /// Configuration file. Without it the one that `pblink config path` prints, if there is one.
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
     /// Take notes for mistakes: exit code 3 if there is one.
@@ -44,11 +44,7 @@ pub struct Args {
 
 /// Runs the verb.
 pub(super) fn run(args: &Args, global: &Global) -> anyhow::Result<Exit> {
-    let path = args.config.clone().or_else(|| settings::default_file(Path::new("")));
-    let (mut settings, mut problems) = match &path {
-        Some(path) => settings::read(path, &settings::read_text(path)?),
-        None => (Settings::default(), Vec::new()),
-    };
+    let (mut settings, mut problems) = settings::look(args.config.as_deref())?;
     if let (Some(id), true) = (&args.client, problems.is_empty()) {
         settings.choose_client(Some(id))?;
     }
@@ -82,10 +78,20 @@ pub(super) fn run(args: &Args, global: &Global) -> anyhow::Result<Exit> {
         print(report.as_bytes())?;
         return Ok(Exit::Config);
     }
-    print(match path {
-        Some(_) => b"ok\n",
-        None => b"ok: no pblink.toml here, the defaults apply\n".as_slice(),
-    })?;
+    print(
+        match settings.file() {
+            Some(file) if file == Path::new(DEFAULT_FILE) || args.config.is_some() => {
+                "ok\n".to_owned()
+            }
+            // Which one that is may be a surprise.
+            Some(file) => format!("ok: {}\n", file.display()),
+            None if settings.has_variables() => {
+                "ok: no pblink.toml here, only variables\n".to_owned()
+            }
+            None => "ok: no pblink.toml here, the defaults apply\n".to_owned(),
+        }
+        .as_bytes(),
+    )?;
     let Some(id) = &args.board else { return Ok(Exit::Ok) };
     if args.client.is_none() {
         settings.choose_board(id.as_deref())?;

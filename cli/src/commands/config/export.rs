@@ -36,7 +36,7 @@ pub struct Args {
     /// Which of several boards.
     #[command(flatten)]
     pub board: BoardArg,
-    /// Configuration file. Without it ./pblink.toml is used if it exists.
+    /// Configuration file. Without it the one that `pblink config path` prints, if there is one.
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
     /// A file with nothing but the WiFi password; `-` is standard input. Without it:

@@ -6,6 +6,7 @@ use std::process::{Command, Stdio};
 
 use super::cannot_write;
 use super::dialogue::{self, Dialogue, Terminal};
+use crate::child::without_secrets;
 use crate::exit::{Exit, Failed};
 use crate::output::stdout::print;
 use crate::settings::{self, DEFAULT_FILE, PASSWORD_ENV, Secret, Settings, Value, shell_word};
@@ -282,14 +283,10 @@ pub(super) fn git_hint(secrets: &Path) -> String {
     if !folder.ancestors().any(|ancestor| exists(&ancestor.join(".git"))) {
         return String::new();
     }
-    let ignored = Command::new("git")
-        .args(["check-ignore", "--quiet", "--"])
-        .arg(&absolute)
-        .current_dir(folder)
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .status();
+    let mut git = Command::new("git");
+    git.args(["check-ignore", "--quiet", "--"]).arg(&absolute).current_dir(folder);
+    git.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    let ignored = without_secrets(&mut git).status();
     if ignored.is_ok_and(|status| status.success()) {
         return String::new();
     }

@@ -3,9 +3,13 @@
 pub(crate) mod board;
 mod check;
 mod dialogue;
+mod edit;
 mod export;
+mod get;
 mod init;
+mod path;
 mod register;
+mod unset;
 
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
@@ -19,6 +23,9 @@ use crate::settings::{self, DEFAULT_FILE, Entry, KEYS, PASSWORD_ENV, Settings};
 use dialogue::Terminal;
 
 const EXAMPLES: &str = "\
+The file is the first of ./pblink.toml, $XDG_CONFIG_HOME/pblink/pblink.toml and /etc/pblink/pblink.toml, or the one
+that --config or PBLINK_CONFIG names. Variables override its keys: PBLINK_SERVER_PORT is server.port.
+
 The WiFi password never stands in pblink.toml. It is taken from --password-file, else from the
 environment variable PBLINK_WIFI_PASSWORD, else from the file that `wifi.secrets` names.
 
@@ -67,6 +74,14 @@ pub enum Verb {
     Show(ShowArgs),
     /// Change one key; comments and layout stay, and nothing invalid is written.
     Set(SetArgs),
+    /// Print one value, for scripts.
+    Get(get::Args),
+    /// Remove one key from the file: its default applies then. Comments stay.
+    Unset(unset::Args),
+    /// Open the file in your editor; a text with a mistake does not take its place.
+    Edit(edit::Args),
+    /// Print which file is used, and with --all where it is looked for.
+    Path(path::Args),
     /// Report every mistake with its line, and with --board each difference on the board. Exit code 3
     /// if there is one. Notes are on what is probably not meant: with --strict they are mistakes, too.
     Check(check::Args),
@@ -89,7 +104,7 @@ pub struct SchemaArgs {}
 #[derive(Debug, clap::Args)]
 #[command(after_help = SHOW_EXAMPLES)]
 pub struct ShowArgs {
-    /// Configuration file. Without it ./pblink.toml is used if it exists.
+    /// Configuration file. Without it the one that `pblink config path` prints, if there is one.
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
     /// One JSON object instead of a table.
@@ -107,9 +122,9 @@ pub struct SetArgs {
     /// empties it. For wifi.password pblink asks instead, since others can see a command line.
     #[arg(allow_negative_numbers = true)]
     pub value: Vec<String>,
-    /// The file to change.
-    #[arg(long, value_name = "FILE", default_value = DEFAULT_FILE)]
-    pub config: PathBuf,
+    /// The file to change. Without it the one that `pblink config path` prints.
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
     /// For wifi.password: the file that holds it; `-` is standard input.
     #[arg(long, value_name = "FILE")]
     pub password_file: Option<PathBuf>,
@@ -121,6 +136,10 @@ pub fn run(args: Args, global: &Global) -> anyhow::Result<Exit> {
         Verb::Init(args) => init::run(args),
         Verb::Show(args) => show(&args),
         Verb::Set(args) => set(&args),
+        Verb::Get(args) => get::run(&args),
+        Verb::Unset(args) => unset::run(&args),
+        Verb::Edit(args) => edit::run(&args),
+        Verb::Path(args) => path::run(&args),
         Verb::Check(args) => check::run(&args, global),
         Verb::Push(args) => board::push(&args, global),
         Verb::Pull(args) => board::pull(&args, global),
@@ -135,15 +154,19 @@ fn show(args: &ShowArgs) -> anyhow::Result<Exit> {
     let text = if args.json {
         let mut keys = serde_json::Map::new();
         for (path, entry, settings) in rows(&settings) {
-            let line = settings.line_of(entry.path);
-            keys.insert(
-                path,
-                serde_json::json!({
-                    "value": entry.get(&settings).to_json(),
+            let (line, variable) = (settings.line_of(entry.path), settings.variable_of(entry.path));
+            let value = entry.get(&settings).to_json();
+            let shown = match variable {
+                Some(variable) => serde_json::json!({
+                    "value": value, "source": "environment", "variable": variable, "line": null
+                }),
+                None => serde_json::json!({
+                    "value": value,
                     "source": if line.is_some() { "file" } else { "default" },
                     "line": line,
                 }),
-            );
+            };
+            keys.insert(path, shown);
         }
         let found = password.as_ref().ok().and_then(Option::as_ref);
         let all = serde_json::json!({
@@ -155,8 +178,10 @@ fn show(args: &ShowArgs) -> anyhow::Result<Exit> {
     } else {
         let mut text = String::new();
         for (path, entry, settings) in rows(&settings) {
-            let source = match (settings.file(), settings.line_of(entry.path)) {
-                (Some(file), Some(line)) => format!("{}:{line}", file.display()),
+            let at = settings.file().zip(settings.line_of(entry.path));
+            let source = match (settings.variable_of(entry.path), at) {
+                (Some(variable), _) => variable.to_owned(),
+                (None, Some((file, line))) => format!("{}:{line}", file.display()),
                 _ => "default".to_owned(),
             };
             let value = format!("{:#}", entry.get(&settings));
@@ -213,7 +238,7 @@ fn set(args: &SetArgs) -> anyhow::Result<Exit> {
     let value = entry.value_of(&args.value).map_err(usage)?;
     entry.apply(&mut Settings::default(), &value).map_err(usage)?;
 
-    let path = &args.config;
+    let path = &file_to_change(args.config.as_ref());
     let old = settings::read_text(path)?;
     let edited = settings::with_value_at(&old, &args.key, &value);
     let new = edited.clone().unwrap_or_else(|_| old.clone());
@@ -226,12 +251,7 @@ fn set(args: &SetArgs) -> anyhow::Result<Exit> {
     if let Err(why) = edited {
         let boards = changed.all_boards().len();
         return Err(usage(match is_of_board(entry) && changed.has_list_of_boards() {
-            true => format!(
-                "{} has a list of boards: write {}, with the number of a board from 0 to {}",
-                path.display(),
-                entry.path.replacen("board", "board[N]", 1),
-                boards - 1
-            ),
+            true => format!("{} has {}", path.display(), name_the_board(entry, boards)),
             false => format!("{}: {why}", path.display()),
         }));
     }
@@ -242,7 +262,30 @@ fn set(args: &SetArgs) -> anyhow::Result<Exit> {
         settings::replace(path, &new).map_err(|e| cannot_write(path, &e))?;
     }
     let line = changed.line_of(entry.path).unwrap_or_default();
+    note_override(entry);
     print(format!("{}:{line}: {} = {value:#}\n", path.display(), args.key).as_bytes())
+}
+
+/// Returns the file that a verb changes: the one that is named, else the one that is used, else one that is not there.
+fn file_to_change(named: Option<&PathBuf>) -> PathBuf {
+    named.cloned().or_else(settings::search).unwrap_or_else(|| DEFAULT_FILE.into())
+}
+
+/// Says how to name a key of one of several boards.
+fn name_the_board(entry: &Entry, boards: usize) -> String {
+    format!(
+        "a list of boards: write {}, with the number of a board from 0 to {}",
+        entry.path.replacen("board", "board[N]", 1),
+        boards.saturating_sub(1)
+    )
+}
+
+/// Says that the environment overrides what was changed in the file.
+fn note_override(entry: &Entry) {
+    let variable = settings::variable(entry.path);
+    if std::env::var_os(&variable).is_some_and(|value| !value.is_empty()) {
+        diagnostics::note(format_args!("{variable} is set and overrides the file"));
+    }
 }
 
 fn set_password(args: &SetArgs) -> anyhow::Result<Exit> {
@@ -262,7 +305,7 @@ fn set_password(args: &SetArgs) -> anyhow::Result<Exit> {
         ));
     }
     // Before asking: where the password goes depends on it.
-    let settings = Settings::load(Some(&args.config))?;
+    let settings = Settings::load_file(&file_to_change(args.config.as_ref()))?;
     let password = match &args.password_file {
         Some(file) => settings::read_password(file)?,
         None => dialogue::password(&mut Terminal, "WiFi password")?,

@@ -8,22 +8,23 @@ use crate::settings::{self, DEFAULT_FILE, Settings};
 /// Returns the settings, as far as they can be used, and the findings about them.
 pub(super) fn check(named: Option<&Path>) -> (Settings, Vec<Finding>) {
     let mut group = Group::new("configuration");
-    let file = named.map(Path::to_owned).or_else(|| settings::default_file(Path::new("")));
-    let Some(file) = file else {
-        group.warning(
-            format!("there is no {DEFAULT_FILE} here: the defaults apply"),
-            "pblink config init   writes one",
-        );
-        return (Settings::default(), group.done());
-    };
-    let text = match settings::read_text(&file) {
-        Ok(text) => text,
+    let (settings, problems) = match settings::look(named) {
+        Ok(looked) => looked,
         Err(error) => {
             group.error(format!("{error:#}"), "pblink config init   writes one");
             return (Settings::default(), group.done());
         }
     };
-    let (settings, problems) = settings::read(&file, &text);
+    let Some(file) = settings.file().map(Path::to_owned) else {
+        group.warning(
+            format!("there is no {DEFAULT_FILE} here: the defaults apply"),
+            "pblink config init   writes one",
+        );
+        for problem in &problems {
+            group.error(problem.to_string(), "correct the variable, or unset it");
+        }
+        return (settings, group.done());
+    };
     for problem in &problems {
         group.error(problem.to_string(), "pblink config check   after each change");
     }

@@ -33,7 +33,7 @@ what you want, `FAIL` is in the way of another verb.
 
 Exit codes: 0 nothing is in the way, 1 something is, 2 wrong flags.")]
 pub struct Args {
-    /// Configuration file. Without it ./pblink.toml is used if it exists.
+    /// Configuration file. Without it the one that `pblink config path` prints, if there is one.
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
     /// Also read the STM32's settings and version, and compare them with the file and this program. This

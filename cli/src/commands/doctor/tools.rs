@@ -4,6 +4,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 use super::finding::{Finding, Group};
+use crate::child::without_secrets;
 use crate::hardware::{checkout, sdk, sources};
 use crate::settings::Settings;
 
@@ -77,7 +78,7 @@ fn script(group: &mut Group, board: &str, folder: &Path, arguments: &[&str], sdk
         None => command.env_remove(sdk::VARIABLE),
     };
     let again = "see whether the sources are whole";
-    match command.output() {
+    match without_secrets(&mut command).output() {
         Ok(output) if output.status.success() => {
             group.ok(format!("what builds the {board}'s program is there"));
         }

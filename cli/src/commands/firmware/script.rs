@@ -60,7 +60,7 @@ impl Script {
         }
         command.arg(&script).args(arguments);
         // Compilers, and build scripts of whoever, have no use for it.
-        command.env_remove(crate::settings::PASSWORD_ENV);
+        crate::child::without_secrets(&mut command);
         for (name, value) in &self.variables {
             match value {
                 Some(value) => command.env(name, value),

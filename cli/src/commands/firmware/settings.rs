@@ -47,8 +47,12 @@ pub(super) fn compile(settings: &Settings, args: &Args) -> anyhow::Result<Compil
     let has_password = !board.config.password.is_empty();
     board.config.password.clear();
     let public = encoded(&board)?;
-    let source = settings.file().map_or("defaults".into(), |file| file.display().to_string());
-    let given = settings.file().is_some() || args.settings.client.is_some() || has_password;
+    let without = if settings.has_variables() { "environment" } else { "defaults" };
+    let source = settings.file().map_or(without.into(), |file| file.display().to_string());
+    let given = settings.file().is_some()
+        || settings.has_variables()
+        || args.settings.client.is_some()
+        || has_password;
     Ok(Compiled {
         bytes: given.then_some(bytes),
         summary: Summary {

@@ -19,7 +19,7 @@ pub(super) struct Reach {
 /// `--listen`, `--any-client`, a certain address in `server.listen`, or a list of clients in pblink.toml.
 pub(super) fn choose<'a>(args: &'a Args, settings: &'a Settings) -> (Reach, &'a [String]) {
     let config = &settings.server;
-    let file = settings.file().is_some();
+    let file = settings.file().is_some() || settings.is_given("server.clients");
     let clients: &[String] = match (&args.clients[..], file) {
         // Without a configuration nobody has said who is expected.
         ([], false) => &[],

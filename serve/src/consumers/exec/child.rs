@@ -119,6 +119,8 @@ impl Launch {
         };
         command.arg("-c").arg(text).process_group(0).kill_on_drop(true);
         command.stdin(reader).stdout(Stdio::piped()).stderr(Stdio::piped());
+        // It is for boards only. The server's own user may have set it for other verbs.
+        command.env_remove("PBLINK_WIFI_PASSWORD");
         command.env("PBLINK_CONSUMER", &*self.consumer).env("PBLINK_LOG_NAME", &self.log);
         match client {
             Some(client) => command.env("PBLINK_CLIENT", client),

@@ -1,0 +1,88 @@
+//! `pblink config unset`
+
+use std::path::PathBuf;
+
+use super::cannot_write;
+use crate::exit::{Exit, Failed};
+use crate::output::diagnostics;
+use crate::output::stdout::print;
+use crate::settings::{self, PASSWORD_ENV, Settings};
+
+const EXAMPLES: &str = "\
+Examples:
+  pblink config unset server.timeout_ms
+  pblink config unset 'board[1].log'
+  pblink config unset wifi.password";
+
+/// Arguments of `pblink config unset`.
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub struct Args {
+    /// Section and name, as in server.port. `wifi.password` removes the secrets file.
+    pub key: String,
+    /// The file to change. Without it the one that `pblink config path` prints.
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+}
+
+/// Runs the verb.
+pub(super) fn run(args: &Args) -> anyhow::Result<Exit> {
+    let path = super::file_to_change(args.config.as_ref());
+    if settings::is_password_key(&args.key) {
+        return unset_password(&path);
+    }
+    let usage = |message: String| Failed::with(Exit::Usage, message);
+    let numbered = settings::numbered(&args.key);
+    let key = numbered.as_ref().map_or(&args.key, |(_, key)| key);
+    let entry = settings::entry(key).ok_or_else(|| usage(settings::unknown_key(key)))?;
+    let old = settings::read_text(&path)?;
+    let (given, _) = settings::read(&path, &old);
+    if numbered.is_none() && super::is_of_board(entry) && given.has_list_of_boards() {
+        let boards = super::name_the_board(entry, given.all_boards().len());
+        return Err(usage(format!("{} has {boards}", path.display())));
+    }
+    let default = entry.get(&Settings::default());
+    let Some(new) = settings::without_value_at(&old, &given, &args.key) else {
+        return print(
+            format!("{} does not give {}: its default is {default:#}\n", path.display(), args.key)
+                .as_bytes(),
+        );
+    };
+    let new = new.map_err(|why| {
+        Failed::with(Exit::Config, format!("{}: {why}; it stays as it was", path.display()))
+    })?;
+    let (_, problems) = settings::read(&path, &new);
+    if !problems.is_empty() {
+        let error = settings::failed(&problems);
+        return Err(error.context(format!("{} stays as it was", path.display())));
+    }
+    settings::replace(&path, &new).map_err(|e| cannot_write(&path, &e))?;
+    super::note_override(entry);
+    print(
+        format!(
+            "{}: {} is not given any more: its default is {default:#}\n",
+            path.display(),
+            args.key
+        )
+        .as_bytes(),
+    )
+}
+
+/// Removes the secrets file, in which nothing else stands.
+fn unset_password(path: &std::path::Path) -> anyhow::Result<Exit> {
+    let secrets = Settings::load_file(path)?.secrets_path();
+    let removed = settings::remove_secrets(&secrets).map_err(|e| match e.kind() {
+        std::io::ErrorKind::InvalidInput => {
+            Failed::with(Exit::Config, format!("{}: {e}", secrets.display()))
+        }
+        _ => Failed::with(Exit::Failure, format!("cannot remove {}: {e}", secrets.display())),
+    })?;
+    if std::env::var_os(PASSWORD_ENV).is_some_and(|value| !value.is_empty()) {
+        diagnostics::note(format_args!("{PASSWORD_ENV} is set and has a password all the same"));
+    }
+    let text = match removed {
+        true => format!("removed {}, which held the WiFi password\n", secrets.display()),
+        false => format!("there is no {}\n", secrets.display()),
+    };
+    print(text.as_bytes())
+}
