@@ -225,6 +225,9 @@ mod tests {
             settings.config.ssid = heapless::String::try_from("net \"7\"").expect("short");
             settings.config.password = heapless::String::try_from("secret\\word").expect("short");
             assert_eq!(Settings::read(&written(&settings)), Ok(settings.clone()));
+            let key = "0123456789abcdef".repeat(4);
+            settings.config.password = heapless::String::try_from(&*key).expect("64 digits");
+            assert_eq!(Settings::read(&written(&settings)), Ok(settings.clone()));
         }
     }
 

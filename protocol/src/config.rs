@@ -33,6 +33,10 @@ pub const DEFAULT_REPORT_S: u32 = 10;
 /// The longest name of a network (SSID), in bytes.
 pub const MAX_SSID: usize = 32;
 
+/// The longest password of a network, in bytes: a key of 64 hex digits. The ESP8266 keeps it in 64 bytes, without a
+/// zero behind it.
+pub const MAX_PASSWORD: usize = 64;
+
 /// The longest server name or address, in bytes.
 pub const MAX_SERVER: usize = 160;
 
@@ -51,8 +55,8 @@ pub struct Config {
     pub report_s: u32,
     /// The network's name, at most 32 bytes. Empty: the network that the ESP8266 remembers.
     pub ssid: String<MAX_SSID>,
-    /// Its password: 8 to 63 bytes, or empty.
-    pub password: String<63>,
+    /// Its password: see [`is_password`], or empty.
+    pub password: String<MAX_PASSWORD>,
 }
 
 impl fmt::Debug for Config {
@@ -82,7 +86,7 @@ pub enum ConfigError {
     Timeout,
     /// The network's name is longer than 32 bytes.
     Ssid,
-    /// The password is neither empty nor 8 to 63 bytes long.
+    /// The password is neither empty nor one that [`is_password`] takes.
     Password,
     /// The line is longer than 200 bytes, which is all that passes at once.
     TooLong(usize),
@@ -102,7 +106,9 @@ impl fmt::Display for ConfigError {
                 write!(f, "the time-out must be {} to {} ms", TIMEOUT_MS.start(), TIMEOUT_MS.end())
             }
             Self::Ssid => f.write_str("the network's name (SSID) is longer than 32 bytes"),
-            Self::Password => f.write_str("the WiFi password must have 8 to 63 bytes, or none"),
+            Self::Password => f.write_str(
+                "the WiFi password must have 8 to 63 bytes, or be a key of 64 hex digits, or empty",
+            ),
             Self::TooLong(n) => write!(
                 f,
                 "id, server, SSID and password are too long together: the line for the ESP8266 has \
@@ -114,6 +120,16 @@ impl fmt::Display for ConfigError {
 }
 
 impl core::error::Error for ConfigError {}
+
+/// Returns true for what opens a protected network: a password of 8 to 63 bytes or, instead of it, the network's
+/// key (PSK) as 64 hex digits.
+pub fn is_password(text: &str) -> bool {
+    match text.len() {
+        8..MAX_PASSWORD => true,
+        MAX_PASSWORD => text.bytes().all(|byte| byte.is_ascii_hexdigit()),
+        _ => false,
+    }
+}
 
 /// The last element of the list.
 const MARKER: &str = "cfg";
@@ -147,7 +163,7 @@ impl Config {
     pub fn encode(&self, out: &mut [u8]) -> Result<usize, ConfigError> {
         check_id(&self.id).map_err(ConfigError::Id)?;
         self.check_values()?;
-        if !self.password.is_empty() && self.password.len() < 8 {
+        if !self.password.is_empty() && !is_password(&self.password) {
             return Err(ConfigError::Password);
         }
         let mut list = Writer::open(out);
@@ -167,7 +183,7 @@ impl Config {
         Ok(total)
     }
 
-    /// Reads the line, with or without its `\n`. A password that is too short passes: published boards
+    /// Reads the line, with or without its `\n`. A password that is none passes if it fits: published boards
     /// do not check it, and an ESP8266 that ignored the line would look dead. The network refuses it, and
     /// the ESP8266 reports that to the board. An id that looks like another one passes, too: the server
     /// refuses it.

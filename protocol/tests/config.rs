@@ -86,11 +86,15 @@ fn every_limit_is_checked_and_the_limit_itself_passes() {
         let want = if ok { Ok(()) } else { Err(ConfigError::Timeout) };
         assert_eq!(decoded, want, "a bad time-out must not reach the endpoint");
     }
-    for (len, ok) in [(0, true), (1, false), (7, false), (8, true), (63, true)] {
+    // A key has 64 digits, and no others are one.
+    let lengths = [(0, true), (1, false), (7, false), (8, true), (63, true), (64, false)];
+    let of_length = lengths.map(|(len, ok)| ("p".repeat(len), ok));
+    let keys = [("0a1B".repeat(16), true), ("0a1g".repeat(16), false), ("é".repeat(32), false)];
+    for (password, ok) in of_length.into_iter().chain(keys) {
         let mut c = base();
-        c.password = text(&"p".repeat(len));
+        c.password = text(&password);
         let want = if ok { Ok(()) } else { Err(ConfigError::Password) };
-        assert_eq!(c.check(), want, "{len}");
+        assert_eq!(c.check(), want, "{password}");
     }
     let mut c = base();
     c.ssid = text(&"s".repeat(32));
@@ -102,6 +106,18 @@ fn every_limit_is_checked_and_the_limit_itself_passes() {
 fn a_short_password_of_a_published_board_is_decoded() {
     let line = br#"["qos\n", 18491, "127.0.0.1", 2000, 10, "sim", "sim", "cfg"]"#;
     assert_eq!(Config::decode(line).unwrap().password, "sim");
+}
+
+/// A network's key instead of its password, as published boards send it, too: with 63 bytes the line was refused, and
+/// the board looked dead.
+#[test]
+fn a_key_of_64_hex_digits_reaches_the_esp8266_whole() {
+    let key = "0123456789abcdefABCDEF0123456789".repeat(2);
+    let line = format!(r#"["1\n", 8123, "192.168.0.42", 2000, 10, "Home", "{key}", "cfg"]"#);
+    assert_eq!(Config::decode(line.as_bytes()).unwrap().password, *key);
+    let mut c = config();
+    c.password = text(&key);
+    assert_eq!(Config::decode(encode(&c).unwrap().as_bytes()).unwrap(), c);
 }
 
 #[test]

@@ -273,7 +273,7 @@ impl Settings {
     ///
     /// # Errors
     /// [`Exit::Config`] when a source cannot be read, when others can read the secrets file, when
-    /// the password is not 8 to 63 bytes long, or when the line for the ESP8266 gets too long.
+    /// the password is neither 8 to 63 bytes long nor a key of 64 hex digits, or when the line for the ESP8266 gets too long.
     pub fn password(&self, password_file: Option<&Path>) -> anyhow::Result<Option<Secret>> {
         Ok(self.password_and_source(password_file)?.map(|(secret, _)| secret))
     }

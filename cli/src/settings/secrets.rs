@@ -5,6 +5,7 @@ use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
+use pblink_protocol::config::{MAX_PASSWORD, is_password};
 use toml::de::{DeTable, DeValue};
 
 use super::problem::{BYTE_ORDER_MARK, Lines};
@@ -68,8 +69,13 @@ pub(crate) fn is_password_key(key: &str) -> bool {
 /// # Errors
 /// A message that says what is allowed; the password is not in it.
 pub(crate) fn check_password(text: &str) -> Result<Secret, String> {
-    if !text.is_empty() && !(8..=63).contains(&text.len()) {
-        return Err(format!("a WiFi password has 8 to 63 bytes, this one has {}", text.len()));
+    if !text.is_empty() && !is_password(text) {
+        return Err(match text.len() {
+            MAX_PASSWORD => "a WiFi password has 8 to 63 bytes, or it is a key of 64 hex digits (0-9, a-f); this \
+                             one has 64 bytes, not all of them hex digits"
+                .to_owned(),
+            len => format!("a WiFi password has 8 to 63 bytes, this one has {len}"),
+        });
     }
     if text.contains(char::is_control) {
         return Err("the WiFi password has a control character, such as a tab or newline".into());
@@ -233,11 +239,13 @@ mod tests {
     }
 
     #[test]
-    fn passwords_have_8_to_63_bytes_or_none() {
-        for good in ["", "12345678", &"p".repeat(63), "with space", "éééé"] {
+    fn passwords_have_8_to_63_bytes_or_none_or_are_a_key() {
+        let key = "0123456789abCDEF".repeat(4);
+        for good in ["", "12345678", &"p".repeat(63), "with space", "éééé", &key] {
             assert_eq!(check_password(good).unwrap().expose(), good);
         }
-        for bad in ["1234567", &"p".repeat(64), "ééé", "tab\tinside", "12345678\n"] {
+        let longer = format!("{key}0");
+        for bad in ["1234567", &"p".repeat(64), &longer, "ééé", "tab\tinside", "12345678\n"] {
             let problem = check_password(bad).unwrap_err();
             assert!(!problem.contains(bad), "{problem}");
         }

@@ -162,6 +162,21 @@ fn an_open_network_of_the_same_name_is_not_joined() {
     assert_eq!(esp(&mut bench).chip.wifi.joined, None);
 }
 
+/// The SDK takes 64 digits without a zero behind them for the network's key.
+#[test]
+fn a_key_of_64_hex_digits_reaches_the_sdk_whole() {
+    let key = "0123456789abcdef".repeat(4);
+    let mut settings = settings();
+    settings.config.password = heapless::String::try_from(key.as_str()).expect("64 digits");
+    let mut bench = bench("echo", &settings);
+    esp(&mut bench).chip.wifi.points = vec![network("home", &key)];
+    lines_pass(&mut bench, 60_000);
+    // It is remembered as it is: the flash is written once.
+    esp(&mut bench).press_reset();
+    lines_pass(&mut bench, 60_000);
+    assert_eq!(esp(&mut bench).chip.wifi.writes, 1);
+}
+
 #[test]
 fn the_remembered_network_is_not_joined_when_another_is_configured() {
     let mut bench = bench("echo", &settings());
