@@ -8,6 +8,7 @@ use pblink_serve::log::EngineError;
 
 use crate::exit::{Exit, Failed};
 use crate::output::diagnostics::{prompt, say};
+use crate::typed::typed_line;
 
 /// Time after which a user wants to know that something goes on.
 const LONG: Duration = Duration::from_secs(1);
@@ -53,9 +54,8 @@ pub(crate) fn confirm(yes: bool, what: &str) -> anyhow::Result<()> {
     }
     prompt(format_args!("{what}? Type yes: "));
     stderr().flush().context("cannot ask")?;
-    let mut answer = String::new();
-    stdin().read_line(&mut answer).context("cannot read the answer")?;
-    match answer.trim() {
+    let answer = typed_line().context("cannot read the answer")?.unwrap_or_default();
+    match String::from_utf8_lossy(&answer).trim() {
         "yes" => Ok(()),
         _ => Err(Failed::with(Exit::Interrupted, "nothing was changed")),
     }

@@ -32,6 +32,7 @@ pub mod server;
 pub mod settings;
 mod signals;
 pub mod state;
+mod typed;
 
 use std::process::ExitCode;
 

@@ -3,11 +3,12 @@
 //! `--yes` gives it. Else the user is asked on the terminal; where there is none, the verb refuses before it waits for
 //! anything or touches a board.
 
-use std::io::{self, BufRead, IsTerminal};
+use std::io::{self, IsTerminal};
 
 use crate::exit::{Exit, Failed};
 use crate::hardware::progress::asking;
 use crate::output::diagnostics::prompt;
+use crate::typed::typed_line;
 
 /// The way to the user's consent.
 pub enum Consent<'a> {
@@ -72,14 +73,12 @@ pub(crate) fn has_terminal() -> bool {
 pub(crate) fn on_terminal(question: &str, enter: bool) -> io::Result<bool> {
     let choice = if enter { "[Y/n]" } else { "[y/N]" };
     prompt(format_args!("{question} {choice} "));
-    let mut answer = String::new();
     // The end of the input is not a yes.
-    let length = io::stdin().lock().read_line(&mut answer)?;
-    Ok(length > 0
-        && match answer.trim().to_lowercase().as_str() {
-            "" => enter,
-            answer => matches!(answer, "y" | "yes"),
-        })
+    let Some(answer) = typed_line()? else { return Ok(false) };
+    Ok(match String::from_utf8_lossy(&answer).trim().to_lowercase().as_str() {
+        "" => enter,
+        answer => matches!(answer, "y" | "yes"),
+    })
 }
 
 #[cfg(test)]

@@ -14,6 +14,8 @@ pub(crate) enum Rule {
     Choice(&'static [&'static str], &'static [(&'static str, &'static str)]),
     /// A text; further rules are the key's own.
     Text,
+    /// The same, but every blank of it counts, also where a user types it.
+    Verbatim,
     /// A list of different ids, names of hosts, or pins.
     Ids,
 }
@@ -86,16 +88,17 @@ impl<S> Key<S> {
             },
             Rule::Bool => word.parse().map_or_else(|_| text(), Value::Bool),
             Rule::Choice(_, former) => present(former, word).into(),
-            Rule::Text | Rule::Ids => text(),
+            Rule::Text | Rule::Verbatim | Rule::Ids => text(),
         })
     }
 
-    /// Returns the words of an answer: a list takes several, everything else is one.
+    /// Returns the words of an answer: a list takes several, everything else is one. Blanks alone are no answer.
     pub(crate) fn words(&self, answer: &str) -> Vec<String> {
-        match self.rule {
-            Rule::Ids => value::words(answer),
-            _ if answer.is_empty() => Vec::new(),
-            _ => vec![answer.to_owned()],
+        match (self.rule, answer.trim()) {
+            (Rule::Ids, _) => value::words(answer),
+            (_, "") => Vec::new(),
+            (Rule::Verbatim, _) => vec![answer.to_owned()],
+            (_, answer) => vec![answer.to_owned()],
         }
     }
 
@@ -104,7 +107,9 @@ impl<S> Key<S> {
             (Value::Text(text), Rule::Number(_)) if text.parse::<i64>().is_ok() => {
                 " (write it without quotes)"
             }
-            (Value::Integer(_), Rule::Text | Rule::Choice(..)) => " (write it with quotes)",
+            (Value::Integer(_), Rule::Text | Rule::Verbatim | Rule::Choice(..)) => {
+                " (write it with quotes)"
+            }
             _ => "",
         };
         format!("`{}` must be {}, not {value}{hint}", self.path, self.must_be())
@@ -120,7 +125,7 @@ impl<S> Key<S> {
                 if all.is_empty() { last } else { format!("{} or {last}", all.join(", ")) }
             }
             Rule::Bool => "true or false".to_owned(),
-            Rule::Text | Rule::Ids => self.allowed.to_owned(),
+            Rule::Text | Rule::Verbatim | Rule::Ids => self.allowed.to_owned(),
         }
     }
 }
@@ -142,7 +147,7 @@ impl Rule {
                 words.contains(&word).then(|| word.into())
             }
             (Self::Bool, Value::Bool(_))
-            | (Self::Text, Value::Text(_))
+            | (Self::Text | Self::Verbatim, Value::Text(_))
             | (Self::Ids, Value::List(_)) => Some(value.clone()),
             _ => None,
         }

@@ -127,7 +127,7 @@ pub(crate) static KEYS: [Entry; 25] = [
     },
     Key {
         path: "wifi.ssid",
-        rule: Rule::Text,
+        rule: Rule::Verbatim,
         allowed: "the network's name: text of at most 32 bytes without control characters; \"\" \
                   is the network that the ESP8266 remembers",
         put: |s, _, v| {

@@ -3,6 +3,8 @@
 use std::net::IpAddr;
 use std::path::Path;
 
+use pblink_protocol::tcp::line::{Escaped, is_invisible};
+
 use super::{Board, DEFAULT_FILE, Problem, Secret, Settings};
 
 /// Remark on settings that are valid by themselves.
@@ -40,6 +42,13 @@ impl Settings {
                  wifi.password` adds one",
             ));
         }
+        remarks.extend(self.odd_ssid().map(|message| Remark::note("wifi.ssid", message)));
+        if let Some(odd) = password.and_then(|password| oddity(password.expose())) {
+            remarks.push(Remark::note(
+                "wifi.secrets",
+                format!("the WiFi password {odd}: right only if it is meant"),
+            ));
+        }
         remarks.extend(self.refused_boards());
         match self.server.host.parse::<IpAddr>() {
             Ok(ip) if ip.is_loopback() => remarks.push(Remark::note(
@@ -65,6 +74,16 @@ impl Settings {
             ));
         }
         remarks
+    }
+
+    /// Returns a remark on a name of the network that does not look like what it is. Every byte of it counts: a phone
+    /// may well be called `Anna's phone ` with a blank at the end.
+    pub(crate) fn odd_ssid(&self) -> Option<String> {
+        let odd = oddity(&self.wifi.ssid)?;
+        Some(format!(
+            "`wifi.ssid` = \"{}\" {odd}: right only if the network has exactly this name",
+            Escaped(&self.wifi.ssid)
+        ))
     }
 
     /// Returns the texts of all [`remarks`](Self::remarks).
@@ -96,9 +115,22 @@ impl Settings {
     }
 }
 
+/// Says what cannot be seen in a text.
+fn oddity(text: &str) -> Option<&'static str> {
+    if text.chars().any(is_invisible) {
+        Some("has a character that cannot be seen")
+    } else if text.ends_with(' ') {
+        Some("has a blank at its end")
+    } else if text.starts_with(' ') {
+        Some("has a blank at its beginning")
+    } else {
+        None
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use super::super::read;
+    use super::super::{check_password, read};
     use super::*;
 
     fn remarks(text: &str) -> Vec<(bool, String)> {
@@ -129,5 +161,28 @@ mod tests {
             [(false, format!("pblink.toml: {}", of("this board's id \"1\"")))]
         );
         assert_eq!(remarks("[server]\nclients = []\n[board]\nid = \"b\"\n"), []);
+    }
+
+    #[test]
+    fn what_cannot_be_seen_in_a_name_or_password_is_pointed_out() {
+        for (name, shown, odd) in [
+            ("Home ", r"Home\u{20}", "has a blank at its end"),
+            (" Home", r"\u{20}Home", "has a blank at its beginning"),
+            ("Ho\u{200b}me", r"Ho\u{200b}me", "has a character that cannot be seen"),
+            ("Home\u{a0}", r"Home\u{a0}", "has a character that cannot be seen"),
+        ] {
+            let mut settings = Settings::default();
+            settings.wifi.ssid = name.to_owned();
+            let password = check_password("hunter2 hunter2").unwrap();
+            let expected = format!(
+                "`wifi.ssid` = \"{shown}\" {odd}: right only if the network has exactly this name"
+            );
+            assert_eq!(settings.notes(Some(&password)), [expected]);
+            settings.wifi.ssid = "My home".to_owned();
+            let password = check_password(&format!("hunter2{name}")).unwrap();
+            let notes = settings.notes(Some(&password));
+            assert_eq!(notes.len(), usize::from(!name.starts_with(' ')), "{notes:?}");
+            assert!(notes.iter().all(|note| note.contains(odd) && !note.contains("hunter2")));
+        }
     }
 }

@@ -63,8 +63,12 @@ impl Terminal {
     }
 
     fn press(&mut self, keys: &str) {
+        self.press_bytes(keys.as_bytes());
+    }
+
+    fn press_bytes(&mut self, keys: &[u8]) {
         let stdin = self.keys.as_mut().unwrap();
-        stdin.write_all(keys.as_bytes()).unwrap();
+        stdin.write_all(keys).unwrap();
         stdin.flush().unwrap();
     }
 
@@ -138,6 +142,33 @@ fn control_c_at_the_password_restores_the_terminal_and_writes_nothing() {
         assert!(text.contains(&format!("\n{mode}\r\n")), "{mode}: {text}");
     }
     assert_eq!(home.names(), [""; 0]);
+}
+
+/// A terminal with Latin-1 sends one byte for é.
+#[test]
+fn what_another_encoding_sends_is_asked_again_and_nothing_is_lost() {
+    let home = Home::new();
+    let mut terminal = Terminal::run(&home, &then_ask("$PBLINK config init"));
+    for (prompt, answer) in &TO_PASSWORD[..6] {
+        terminal.expect(prompt);
+        terminal.press(&format!("{answer}\n"));
+    }
+    terminal.expect("WiFi network (");
+    terminal.press_bytes(b"Caf\xe9\n");
+    terminal.expect("that is not UTF-8 text");
+    terminal.expect("WiFi network (");
+    terminal.press("Home \n");
+    terminal.expect("has a blank at its end");
+    terminal.expect("(empty = none): ");
+    terminal.press_bytes(b"hunter2\xff\n");
+    terminal.expect("that is not UTF-8 text");
+    terminal.expect("(empty = none): ");
+    terminal.press(&format!("{PASSWORD}\n"));
+    let text = terminal.finish();
+    assert!(text.contains("code=0\r\n") && !text.contains("hunter2"), "{text}");
+    let file = home.read("pblink.toml");
+    assert!(file.contains("host = \"10.0.0.7\"") && file.contains("ssid = \"Home \""), "{file}");
+    assert!(home.read(SECRETS).contains(PASSWORD));
 }
 
 #[test]

@@ -1,16 +1,22 @@
 //! Asking the user. Prompts go to stderr, so that stdout has results only.
 
-use std::io::{self, BufRead, IsTerminal, Write};
+use std::io::{self, IsTerminal, Write};
 
 use crate::exit::{Exit, Failed};
 use crate::output::diagnostics::{newline, prompt};
 use crate::runtime;
 use crate::settings::{Entry, Secret, Settings, check_password};
 use crate::signals::Signals;
+use crate::typed::typed_line;
+
+/// Remark on bytes that a terminal with another encoding sends.
+const NOT_TEXT: &str = "that is not UTF-8 text: your terminal has another encoding; answer again, with ASCII letters if \
+                        it cannot be changed";
 
 /// Someone who answers; in tests, a text.
 pub(super) trait Dialogue {
-    /// Shows `text` and reads a line without its newline. `None`: no more answers (ctrl-D).
+    /// Shows `text` and reads a line without its newline. `None`: no more answers (ctrl-D). A line that is not text
+    /// is `InvalidData`; the next one can be read all the same.
     fn ask(&mut self, text: &str) -> io::Result<Option<String>>;
     /// As [`ask`](Self::ask), without showing what is typed.
     fn ask_hidden(&mut self, text: &str) -> io::Result<Option<String>>;
@@ -53,8 +59,14 @@ pub(super) fn value(
         default => format!("{question} [{default}]: "),
     };
     loop {
-        let answer = dialogue.ask(&prompt)?.ok_or_else(stopped)?;
-        let words = entry.words(answer.trim());
+        let answer = match dialogue.ask(&prompt) {
+            Err(e) if e.kind() == io::ErrorKind::InvalidData => {
+                dialogue.say(NOT_TEXT)?;
+                continue;
+            }
+            answer => answer?.ok_or_else(stopped)?,
+        };
+        let words = entry.words(&answer);
         if words.is_empty() {
             return Ok(());
         }
@@ -76,6 +88,11 @@ pub(super) fn password(dialogue: &mut impl Dialogue, question: &str) -> anyhow::
             Err(e) if e.kind() == io::ErrorKind::Interrupted => return Err(stopped()),
             answer => answer?.ok_or_else(stopped)?,
         };
+        // rpassword's word for bytes that are none of UTF-8.
+        if answer.contains(char::REPLACEMENT_CHARACTER) {
+            dialogue.say(NOT_TEXT)?;
+            continue;
+        }
         match check_password(&answer) {
             Ok(secret) => return Ok(secret),
             Err(problem) => dialogue.say(&problem)?,
@@ -93,12 +110,12 @@ pub(super) struct Terminal;
 impl Dialogue for Terminal {
     fn ask(&mut self, text: &str) -> io::Result<Option<String>> {
         io::stderr().write_all(text.as_bytes())?;
-        let mut line = String::new();
-        if io::stdin().lock().read_line(&mut line)? == 0 {
+        let Some(line) = typed_line()? else {
             // The cursor stands behind the prompt.
             newline();
             return Ok(None);
-        }
+        };
+        let line = String::from_utf8(line).map_err(|_| io::ErrorKind::InvalidData)?;
         Ok(Some(line.trim_end_matches(['\r', '\n']).to_owned()))
     }
 
@@ -155,7 +172,10 @@ impl Dialogue for Script<'_> {
     fn ask(&mut self, text: &str) -> io::Result<Option<String>> {
         let answer = self.answers.next();
         self.shown += &format!("{text}{}\n", answer.unwrap_or("^D"));
-        Ok(answer.map(str::to_owned))
+        match answer {
+            Some("not text") => Err(io::ErrorKind::InvalidData.into()),
+            answer => Ok(answer.map(str::to_owned)),
+        }
     }
 
     fn ask_hidden(&mut self, text: &str) -> io::Result<Option<String>> {

@@ -8,6 +8,7 @@ use super::cannot_write;
 use super::dialogue::{self, Dialogue, Terminal};
 use crate::child::without_secrets;
 use crate::exit::{Exit, Failed};
+use crate::output::diagnostics;
 use crate::output::stdout::print;
 use crate::settings::{self, DEFAULT_FILE, PASSWORD_ENV, Secret, Settings, Value, shell_word};
 
@@ -168,6 +169,12 @@ fn plan(
         }
         if let (Some(dialogue), true) = (&mut dialogue, words.is_empty()) {
             dialogue::value(dialogue, &mut settings, entry, question)?;
+        }
+        if let (&"wifi.ssid", Some(note)) = (key, settings.odd_ssid()) {
+            match &mut dialogue {
+                Some(dialogue) => dialogue.say(&format!("note: {note}"))?,
+                None => diagnostics::note(note),
+            }
         }
     }
     // The default of one key must not clash with the choice for another.
@@ -366,6 +373,36 @@ mod tests {
         a WiFi password has 8 to 63 bytes, this one has 5
         WiFi password, not shown while you type (empty = none):
         "#);
+    }
+
+    #[test]
+    fn every_blank_of_the_networks_name_counts_and_is_pointed_out() {
+        for (answer, ssid) in [("Anna's phone ", "Anna's phone "), ("  Home", "  Home"), ("  ", "")]
+        {
+            let (plan, shown) =
+                talk(&args(), &format!(" 10.0.0.7 \n\n\n\n\n\n{answer}\nhunter2hunter2\n"));
+            let plan = plan.unwrap();
+            let (settings, _) = settings::read(&plan.path, &plan.text);
+            assert_eq!(
+                (settings.server.host.as_str(), settings.wifi.ssid.as_str()),
+                ("10.0.0.7", ssid)
+            );
+            assert_eq!(shown.contains("\nnote: `wifi.ssid` = "), !ssid.is_empty(), "{shown}");
+        }
+    }
+
+    #[test]
+    fn what_is_not_text_is_asked_again() {
+        let answers = "not text\n10.0.0.7\n\n\n\n\n\nnot text\nHome\nhunter2\u{fffd}hunter2\nhunter2hunter2\n";
+        let (plan, shown) = talk(&args(), answers);
+        let plan = plan.unwrap();
+        let (settings, _) = settings::read(&plan.path, &plan.text);
+        assert_eq!(
+            (settings.server.host.as_str(), settings.wifi.ssid.as_str()),
+            ("10.0.0.7", "Home")
+        );
+        assert_eq!(plan.password.as_ref().map(Secret::expose), Some("hunter2hunter2"));
+        assert_eq!(shown.matches("that is not UTF-8 text").count(), 3, "{shown}");
     }
 
     #[test]

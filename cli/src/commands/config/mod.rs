@@ -263,6 +263,9 @@ fn set(args: &SetArgs) -> anyhow::Result<Exit> {
     }
     let line = changed.line_of(entry.path).unwrap_or_default();
     note_override(entry);
+    if let ("wifi.ssid", Some(note)) = (entry.path, changed.odd_ssid()) {
+        diagnostics::note(note);
+    }
     print(format!("{}:{line}: {} = {value:#}\n", path.display(), args.key).as_bytes())
 }
 
