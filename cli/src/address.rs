@@ -1,6 +1,6 @@
 //! Addresses as users write them: for `--listen` and `--control`, and of a server.
 
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::str::FromStr;
 
 /// An address to listen on, of which either part may be left out.
@@ -27,6 +27,9 @@ impl FromStr for Listen {
 
     /// Reads `0.0.0.0:8123`, `[::]:8123`, `localhost:8123`, and either part alone.
     fn from_str(text: &str) -> Result<Self, String> {
+        if zone(text).is_some() {
+            return Err(NO_ZONE_HERE.to_owned());
+        }
         if let Ok(address) = text.parse::<SocketAddr>() {
             return Ok(Self { ip: Some(address.ip()), port: Some(address.port()) });
         }
@@ -71,26 +74,49 @@ impl FromStr for Control {
         if text == "off" {
             return Ok(Self(None));
         }
-        let listen: Listen = text.parse().map_err(|_| {
-            "write an IP address and a port, such as 127.0.0.1:8124, or only the port, such as 8124, \
+        let listen: Listen = text.parse().map_err(|why: String| match zone(text) {
+            Some(_) => why,
+            None => "write an IP address and a port, such as 127.0.0.1:8124, or only the port, such as 8124, \
              or off"
-                .to_owned()
+                .to_owned(),
         })?;
         Ok(Self(Some(listen.or(pblink_serve::control::DEFAULT_ADDRESS))))
     }
 }
 
-/// Checks the address of a server: `HOST:PORT`, with an IPv6 address in brackets.
+/// The remedy for an address to listen on that has a zone.
+pub(crate) const NO_ZONE_HERE: &str = "a server does not listen at an address with a zone; listen at [::], which includes all of them";
+
+/// Returns the zone in an address or in `[address]:port`: the interface behind the `%` of a link-local one.
+pub(crate) fn zone(text: &str) -> Option<&str> {
+    let text = text.strip_prefix('[').unwrap_or(text);
+    let (ip, zone) = text.split_once('%')?;
+    ip.parse::<Ipv6Addr>().ok()?;
+    Some(zone.split(']').next().unwrap_or(zone))
+}
+
+/// Checks the address of a server: `HOST:PORT`, with an IPv6 address in brackets. A link-local one may have a zone.
 ///
 /// # Errors
 /// The form, with examples.
 pub(crate) fn parse_server(text: &str) -> Result<String, String> {
-    let error = || "write HOST:PORT, such as 127.0.0.1:8123 or [::1]:8123".to_owned();
+    let error =
+        || "write HOST:PORT, such as 127.0.0.1:8123, [::1]:8123 or [fe80::1%eth0]:8123".to_owned();
     let (host, port) = text.rsplit_once(':').ok_or_else(error)?;
     let port = port.parse::<u16>().ok().filter(|port| *port > 0);
     let bare = host.strip_prefix('[').and_then(|host| host.strip_suffix(']'));
-    let fits = match bare {
-        Some(ip) => ip.parse::<std::net::Ipv6Addr>().is_ok(),
+    let fits = match bare.map(|bare| (bare, bare.split_once('%'))) {
+        Some((_, Some((ip, zone)))) => {
+            let ip = ip.parse::<Ipv6Addr>().map_err(|_| error())?;
+            if !ip.is_unicast_link_local() {
+                return Err(format!(
+                    "only a link-local address, such as fe80::1, has a zone, and {ip} is none"
+                ));
+            }
+            // No name of an interface is longer.
+            (1..16).contains(&zone.len()) && zone.bytes().all(|b| b.is_ascii_graphic() && b != b'/')
+        }
+        Some((ip, None)) => ip.parse::<Ipv6Addr>().is_ok(),
         None => !host.contains(':') && is_host(host),
     };
     if port.is_some() && fits { Ok(text.to_owned()) } else { Err(error()) }
@@ -152,6 +178,19 @@ mod tests {
     }
 
     #[test]
+    fn an_address_with_a_zone_is_no_place_to_listen_and_the_message_says_where() {
+        // The system would take the second one, and the bind would fail.
+        for text in ["[fe80::1%eth0]:8123", "[fe80::1%2]:8123", "fe80::1%eth0"] {
+            let why = [text.parse::<Listen>().unwrap_err(), text.parse::<Control>().unwrap_err()];
+            assert!(why.iter().all(|why| why.contains("listen at [::]")), "{why:?}");
+        }
+        assert_eq!(zone("[fe80::1%eth0]:1"), Some("eth0"));
+        for none in ["fe80::1", "a%b", "1.2.3.4%eth0"] {
+            assert_eq!(zone(none), None);
+        }
+    }
+
+    #[test]
     fn a_port_alone_keeps_the_control_api_on_this_machine() {
         let control = |text: &str| text.parse::<Control>().map(|control| control.0);
         assert_eq!(control("off"), Ok(None));
@@ -171,6 +210,20 @@ mod tests {
         {
             assert!(parse_server(wrong).is_err(), "{wrong}");
         }
+        for good in ["[fe80::1%eth0]:8123", "[fe80::1%2]:1", "[fe80::a:b%enp0s31f6.100]:1"] {
+            assert_eq!(parse_server(good).as_deref(), Ok(good));
+        }
+        for wrong in [
+            "[fe80::1%]:1",
+            "[fe80::1%a b]:1",
+            "fe80::1%eth0:1",
+            "[kitchen%eth0]:1",
+            "1.2.3.4%eth0:1",
+        ] {
+            assert!(parse_server(wrong).unwrap_err().contains("HOST:PORT"), "{wrong}");
+        }
+        let why = parse_server("[2001:db8::1%eth0]:1").unwrap_err();
+        assert!(why.contains("only a link-local address"), "{why}");
         assert_eq!(host_port("fe80::1", 1), "[fe80::1]:1");
         assert_eq!(host_port("pi", 1), "pi:1");
     }

@@ -103,7 +103,7 @@ pub(crate) async fn patiently<T>(url: impl Display, answer: impl Future<Output =
 /// Returns what a user can do about an error.
 pub(crate) fn to_error(error: &ClientError) -> anyhow::Error {
     match error {
-        ClientError::Url(_) => Failed::with(Exit::Usage, error.to_string()),
+        ClientError::Url(_) | ClientError::Zone(_) => Failed::with(Exit::Usage, error.to_string()),
         ClientError::Refused { status: 401 | 403, .. } => Failed::with(
             Exit::Config,
             format!("{error}; give its file with --token-file, or the token itself in {TOKEN_ENV}"),

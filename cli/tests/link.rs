@@ -221,6 +221,42 @@ fn a_board_says_why_it_does_not_reach_its_server() {
 }
 
 /// Case 7: only what is the same to the last byte is an echo.
+/// Returns a link-local address of this machine, with its zone.
+fn link_local() -> Option<String> {
+    let all = std::fs::read_to_string("/proc/net/if_inet6").ok()?;
+    all.lines().find_map(|line| {
+        let bits = u128::from_str_radix(line.get(..32)?, 16).ok()?;
+        let ip = std::net::Ipv6Addr::from_bits(bits);
+        let zone = line.split_whitespace().last()?;
+        ip.is_unicast_link_local().then(|| format!("{ip}%{zone}"))
+    })
+}
+
+#[test]
+fn a_server_is_reached_at_a_link_local_address_with_its_zone() {
+    let Some(here) = link_local() else {
+        return eprintln!("passed over: no interface has a link-local IPv6 address");
+    };
+    let mut serve = Serve::start(&["--any-client", "--listen", "[::]:0", "--control", "[::]:0"]);
+    let (_, port) = serve.address.rsplit_once(':').unwrap();
+    let server = format!("[{here}]:{port}");
+    let args = ["simulate", "--server", &server, "--client", "1", "--count", "3", "--every", "60"];
+    let simulate = output(&[&args[..], &["--for", "60s", "--json"]].concat());
+    assert_eq!(simulate.status.code(), Some(0), "{}", stderr(&simulate));
+    assert_eq!(ledger(&simulate)["to_server"]["arrived"], 3);
+    let mut said = BufReader::new(serve.child.stderr.take().unwrap());
+    let control = control_address(&mut said);
+    let (_, port) = control.rsplit_once(':').unwrap();
+    // From there a token is needed: the server itself says so.
+    let status = output(&["status", "--url", &format!("http://[{here}]:{port}")]);
+    assert!(status.status.code() == Some(3), "{}", stderr(&status));
+    assert!(stderr(&status).contains("token"), "{}", stderr(&status));
+
+    let (address, _) = here.split_once('%').unwrap();
+    let elsewhere = complaint(&format!("[{address}%no-such-if]:1"), "1");
+    assert!(elsewhere.contains("this machine has no interface no-such-if"), "{elsewhere}");
+}
+
 #[test]
 fn a_server_that_sends_lists_of_its_own_is_not_taken_for_one_that_returns_lines() {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();

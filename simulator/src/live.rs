@@ -6,6 +6,7 @@
 
 use std::future::Future;
 use std::io::ErrorKind;
+use std::net::SocketAddr;
 use std::pin::Pin;
 use std::time::Instant as StdInstant;
 
@@ -180,7 +181,7 @@ fn command_socket(command: NetCommand, socket: Socket, address: &str) -> Socket 
 }
 
 async fn connect(address: String) -> Result<TcpStream, Failure> {
-    let addresses = lookup_host(address).await.map_err(|_| Failure::UnknownName)?;
+    let addresses = look_up(&address).await.ok_or(Failure::UnknownName)?;
     let mut failure = Failure::UnknownName;
     for address in addresses {
         match TcpStream::connect(address).await {
@@ -189,6 +190,15 @@ async fn connect(address: String) -> Result<TcpStream, Failure> {
         }
     }
     Err(failure)
+}
+
+/// Looks `host:port` up. A link-local address may have a zone, as in `[fe80::1%eth0]:8123`: with that the system knows it
+/// only without the brackets.
+async fn look_up(address: &str) -> Option<Vec<SocketAddr>> {
+    let (host, port) = address.rsplit_once(':')?;
+    let bare = host.strip_prefix('[').and_then(|host| host.strip_suffix(']'));
+    let found = lookup_host((bare.unwrap_or(host), port.parse::<u16>().ok()?)).await.ok()?;
+    Some(found.collect())
 }
 
 /// Keeps a connection until the server closes it.

@@ -3,6 +3,7 @@
 
 use super::limits::Limits;
 use super::value::{self, Value};
+use crate::address::zone;
 
 /// The values that a key allows, as far as they can be checked without looking at other values.
 #[derive(Debug, Clone, Copy)]
@@ -107,6 +108,13 @@ impl<S> Key<S> {
             (Value::Text(text), Rule::Number(_)) if text.parse::<i64>().is_ok() => {
                 " (write it without quotes)"
             }
+            (Value::Text(text), Rule::Text) if zone(text).is_some() => match self.path {
+                "server.host" => {
+                    " (a zone means something on one machine only, and the ESP8266 speaks IPv4; simulated boards take \
+                     it: pblink simulate --server)"
+                }
+                _ => " (listen at \"::\", which includes addresses with a zone)",
+            },
             (Value::Integer(_), Rule::Text | Rule::Verbatim | Rule::Choice(..)) => {
                 " (write it with quotes)"
             }

@@ -385,6 +385,20 @@ mod tests {
     }
 
     #[test]
+    fn an_address_with_a_zone_is_refused_with_the_reason() {
+        let refused = |key: &str| {
+            let value = "fe80::1%eth0".into();
+            entry(key).unwrap().apply(&mut Settings::default(), &value).unwrap_err()
+        };
+        assert!(refused("server.host").ends_with("pblink simulate --server)"));
+        for key in ["server.listen", "server.control"] {
+            assert!(
+                refused(key).ends_with("(listen at \"::\", which includes addresses with a zone)")
+            );
+        }
+    }
+
+    #[test]
     fn limits_hold_at_both_ends() {
         let mut settings = Settings::default();
         let mut allowed = |key, value| entry(key).unwrap().apply(&mut settings, &value).is_ok();

@@ -5,6 +5,7 @@ use std::time::Duration;
 use pblink_simulator::live::Failure;
 use tokio::time::Instant;
 
+use crate::address::zone;
 use crate::output::events::id;
 
 /// Time between two reports of the same reason.
@@ -52,7 +53,10 @@ impl Tries {
     fn describe(&self, failure: &Failure) -> String {
         let Self { server, client, .. } = self;
         let why = match failure {
-            Failure::UnknownName => "no such name",
+            Failure::UnknownName => match zone(server) {
+                Some(zone) => &format!("this machine has no interface {}", id(zone)),
+                None => "no such name",
+            },
             Failure::ClosedPort => "connection refused: nobody listens at this port",
             Failure::NoRoute => "there is no way to that address",
             Failure::NoAnswer => "no answer",
@@ -91,6 +95,8 @@ mod tests {
         assert_eq!(name, "cannot reach the server at pi:1 (no such name); retrying");
         assert!(failed(13, Failure::Dismissed).unwrap().contains("it refuses the id \"a\""));
         tries.on_success();
+        let of_zone = Tries::new("[fe80::1%eth9]:1", "a").on_failure(start, Failure::UnknownName);
+        assert!(of_zone.unwrap().contains("(this machine has no interface eth9)"));
         let again = tries.on_failure(start + Duration::from_secs(14), Failure::Dismissed);
         assert!(again.unwrap().ends_with("; retrying"));
     }

@@ -6,7 +6,8 @@ use reqwest::{Method, RequestBuilder, Url};
 
 use super::super::answers::{Decided, HeldLine, WaitingLine};
 use super::super::consumer::{ConsumerInfo, ConsumerList, Passed};
-use super::{Client, ClientError, LIST, REQUEST, SMALL, http};
+use super::address::http;
+use super::{Client, ClientError, LIST, REQUEST, SMALL};
 
 /// Limit for a purge, which reads all of the log.
 const PURGE: Duration = Duration::from_secs(600);
@@ -61,7 +62,7 @@ impl Client {
     /// # Errors
     /// [`ClientError::Refused`] with status 409 if it is connected.
     pub async fn purge(&self, id: &str) -> Result<(), ClientError> {
-        let patient = Self { http: http(&self.base, PURGE)?, ..self.clone() };
+        let patient = Self { http: http(&self.base, self.zone.as_deref(), PURGE)?, ..self.clone() };
         let request = patient.request(Method::DELETE, self.below("/api/v1/links", &[id]));
         patient.done(request.timeout(PURGE)).await
     }

@@ -1,5 +1,6 @@
 //! The control API's client side, as `pblink monitor` and other verbs use it.
 
+mod address;
 mod answer;
 mod decisions;
 mod lines;
@@ -50,6 +51,9 @@ pub enum ClientError {
     /// The address is no URL that the control API can have.
     #[error("{0:?} is no address of a control API; write it as http://127.0.0.1:8124")]
     Url(String),
+    /// The zone of a link-local address is no name of an interface.
+    #[error("{0:?} does not name the interface; write the address as http://[fe80::1%eth0]:8124")]
+    Zone(String),
     /// Nothing answers.
     #[error("no server answers at {url} ({reason})")]
     Unreachable {
@@ -85,7 +89,7 @@ impl ClientError {
         match self {
             Self::Unreachable { reason, .. } | Self::NotPblink { reason, .. } => reason.clone(),
             Self::Refused { message, .. } => message.clone(),
-            Self::Url(_) => "no valid address".into(),
+            Self::Url(_) | Self::Zone(_) => "no valid address".into(),
             Self::Ended => "the server closed the connection".into(),
         }
     }
@@ -95,6 +99,8 @@ impl ClientError {
 #[derive(Debug, Clone)]
 pub struct Client {
     base: Url,
+    /// The interface to a link-local address.
+    zone: Option<String>,
     http: reqwest::Client,
     token: Option<Token>,
 }
@@ -164,13 +170,9 @@ impl Client {
     }
 
     fn new(url: &str) -> Result<Self, ClientError> {
-        let invalid = || ClientError::Url(url.to_owned());
-        let full = if url.contains("://") { url.to_owned() } else { format!("http://{url}") };
-        let base = Url::parse(&full).map_err(|_| invalid())?;
-        if base.scheme() != "http" || !base.has_host() {
-            return Err(invalid());
-        }
-        Ok(Self { http: http(&base, SILENCE)?, base, token: None })
+        let (base, zone) = address::parse(url)?;
+        let http = address::http(&base, zone.as_deref(), SILENCE)?;
+        Ok(Self { http, base, zone, token: None })
     }
 
     /// Returns the address of the server.
@@ -449,20 +451,6 @@ impl Client {
 }
 
 /// Makes a client whose answers may be silent for this long.
-fn http(base: &Url, silence: Duration) -> Result<reqwest::Client, ClientError> {
-    let builder = reqwest::Client::builder()
-        // The server is on this machine, or as near: a proxy is never on the way.
-        .no_proxy()
-        .redirect(reqwest::redirect::Policy::none())
-        .connect_timeout(REQUEST)
-        .read_timeout(silence);
-    let failed = |error: reqwest::Error| ClientError::Unreachable {
-        url: base.clone(),
-        reason: innermost(&error),
-    };
-    builder.build().map_err(failed)
-}
-
 fn selection(since: Option<&str>, client: Option<&str>) -> Vec<(&'static str, String)> {
     let parameters = [("since", since), ("client", client)];
     parameters.into_iter().filter_map(|(key, value)| Some((key, value?.to_owned()))).collect()
