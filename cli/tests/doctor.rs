@@ -148,6 +148,56 @@ fn a_port_that_another_program_has_is_an_error_and_a_free_one_is_not() {
 }
 
 #[test]
+fn a_control_port_that_another_program_has_is_an_error() {
+    let other = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = other.local_addr().unwrap().port();
+    // It answers nothing: whoever asks it is sent away at once.
+    std::thread::spawn(move || other.incoming().for_each(drop));
+    let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let folder = folder(&format!(
+        "[server]\nlisten = \"127.0.0.1\"\nport = {free}\ncontrol = \"127.0.0.1:{port}\"\n"
+    ));
+    let found = findings(folder.path(), "server");
+    has(&found, "ok: no server runs", &free.to_string());
+    has(&found, "error: another program listens at 127.0.0.1:", "server.control");
+}
+
+#[test]
+fn only_what_a_machine_is_for_is_checked() {
+    let folder =
+        folder("[server]\nlisten = \"127.0.0.1\"\nhost = \"127.0.0.1\"\ncontrol = \"off\"\n");
+    let groups = |only: &[&str]| -> Vec<String> {
+        // No compiler is there.
+        let mut command = Command::new(env!("CARGO_BIN_EXE_pblink"));
+        command.arg("doctor").args(only).arg("--json").current_dir(folder.path());
+        let output = command.env("PATH", folder.path()).output().unwrap();
+        let all: Value = serde_json::from_slice(&output.stdout).unwrap();
+        let groups = all["findings"].as_array().unwrap().iter();
+        let mut groups: Vec<_> = groups.map(|f| f["group"].as_str().unwrap().to_owned()).collect();
+        groups.dedup();
+        groups
+    };
+    assert_eq!(groups(&["--only", "server"]), ["configuration", "server"]);
+    assert_eq!(groups(&["--only", "build"]), ["configuration", "tools"]);
+    assert_eq!(groups(&["--only", "flash"]), ["configuration", "devices"]);
+    assert_eq!(groups(&["--only", "flash,server"]), ["configuration", "server", "devices"]);
+    assert_eq!(groups(&[]), ["configuration", "tools", "server", "devices"]);
+}
+
+#[test]
+fn a_machine_that_only_serves_is_well_without_compilers() {
+    let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let server = "[server]\nlisten = \"127.0.0.1\"\nhost = \"127.0.0.1\"\ncontrol = \"off\"\n";
+    let folder = folder(&format!("{server}port = {free}\n"));
+    let mut command = Command::new(env!("CARGO_BIN_EXE_pblink"));
+    command.args(["doctor", "--only", "server"]).current_dir(folder.path());
+    let output = command.env("PATH", folder.path()).output().unwrap();
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert_eq!(output.status.code(), Some(0), "{said}");
+    assert!(said.contains("nothing is in the way"), "{said}");
+}
+
+#[test]
 fn where_boards_will_look_for_the_server_is_checked() {
     // An address that is nobody's (RFC 5737).
     let elsewhere = folder("[server]\nhost = \"203.0.113.9\"\ncontrol = \"off\"\n");

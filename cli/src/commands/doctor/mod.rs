@@ -25,6 +25,8 @@ use finding::Level;
 #[command(after_help = "\
 Examples:
   pblink doctor
+  pblink doctor --only server          a machine that only serves: no compilers, no ports of boards
+  pblink doctor --only build,flash
   pblink doctor --board --via probe
   pblink doctor --json | jq -r '.findings[] | select(.level == \"error\") | .remedy'
 
@@ -36,6 +38,9 @@ pub struct Args {
     /// Configuration file. Without it the one that `pblink config path` prints, if there is one.
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
+    /// Check only what this machine is for; may be repeated, and takes several with commas between them.
+    #[arg(long, value_enum, value_name = "PURPOSE", value_delimiter = ',')]
+    pub only: Vec<Purpose>,
     /// Also read the STM32's settings and version, and compare them with the file and this program. This
     /// restarts a board that runs. Of several boards in the file (`[[board]]`) the one with this id.
     #[arg(long, value_name = "ID", num_args = 0..=1)]
@@ -51,12 +56,30 @@ pub struct Args {
     pub json: bool,
 }
 
+/// Purpose of a machine. The configuration is checked for each.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum Purpose {
+    /// Run the server: its ports, and that boards find it.
+    Server,
+    /// Build programs: sources, compilers, Espressif's SDK.
+    Build,
+    /// Flash boards: serial adapters, probes, bootloaders.
+    Flash,
+}
+
 /// Runs the verb.
 pub fn run(args: Args, global: &Global) -> anyhow::Result<Exit> {
+    let wanted = |purpose| args.only.is_empty() || args.only.contains(&purpose);
     let (mut settings, mut findings) = configuration::check(args.config.as_deref());
-    findings.extend(tools::check(&settings, args.source.as_deref()));
-    findings.extend(runtime::block_on(server::check(&settings))?);
-    findings.extend(devices::check());
+    if wanted(Purpose::Build) {
+        findings.extend(tools::check(&settings, args.source.as_deref()));
+    }
+    if wanted(Purpose::Server) {
+        findings.extend(runtime::block_on(server::check(&settings))?);
+    }
+    if wanted(Purpose::Flash) {
+        findings.extend(devices::check());
+    }
     if let Some(id) = &args.board {
         settings.choose_board(id.as_deref())?;
         findings.extend(devices::board(&settings, &args.way, &mut UsbBus));

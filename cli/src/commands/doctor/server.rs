@@ -18,7 +18,10 @@ pub(super) async fn check(settings: &Settings) -> Vec<Finding> {
     };
     match running {
         Some(info) => agrees(&mut group, settings, &info),
-        None => can_listen(&mut group, settings),
+        None => {
+            can_listen(&mut group, settings);
+            can_control(&mut group, settings);
+        }
     }
     address(&mut group, settings);
     group.done()
@@ -97,6 +100,28 @@ fn can_listen(group: &mut Group, settings: &Settings) {
         Err(error) => group.error(
             format!("cannot listen at {listen}: {error}"),
             "change server.listen or server.port",
+        ),
+    }
+}
+
+/// Checks that the control API could listen, where no server runs: without it `pblink serve` does not start.
+fn can_control(group: &mut Group, settings: &Settings) {
+    let Some(control) = settings.server.control else { return };
+    match TcpListener::bind(control) {
+        Ok(_) => group.ok(format!("its control API can listen at {control}")),
+        Err(error) if error.kind() == ErrorKind::AddrInUse => group.error(
+            format!(
+                "another program listens at {control}, where the control API is to be: it does not answer as a \
+                 pblink server"
+            ),
+            format!(
+                "`ss -ltnp sport = :{}` names it; stop it, or change server.control",
+                control.port()
+            ),
+        ),
+        Err(error) => group.error(
+            format!("the control API cannot listen at {control}: {error}"),
+            "pblink config set server.control 127.0.0.1:8124   or another one, or off",
         ),
     }
 }
