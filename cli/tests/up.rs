@@ -31,23 +31,112 @@ fn only<'a>(steps: &[&str]) -> Vec<&'a str> {
     others.flat_map(|step| ["--skip", step]).collect()
 }
 
+/// Returns the steps of a plan, without what is missing for them.
+fn steps(plan: &str) -> Vec<&str> {
+    plan.lines().filter_map(|line| line.split(' ').next()).filter(|step| !step.is_empty()).collect()
+}
+
+/// Returns what is missing for a step.
+fn missing(plan: &str, step: &str) -> Vec<String> {
+    let lines = plan.lines().skip_while(|line| line.split(' ').next() != Some(step)).skip(1);
+    let lines = lines.take_while(|line| line.starts_with(' '));
+    lines.filter_map(|line| line.trim().strip_prefix("missing: ").map(str::to_owned)).collect()
+}
+
+#[test]
+fn the_plan_says_for_each_step_what_is_missing() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name);
+    let dry = |arguments: &[&str]| {
+        let (code, plan, said) = run(folder.path(), &[&["--dry-run"], arguments].concat());
+        assert_eq!((code, said.as_str()), (Some(0), ""));
+        plan
+    };
+    let has = |missing: &[String], part: &str| missing.iter().any(|what| what.contains(part));
+    // A port that nobody has, an image that is not there, no configuration.
+    let esp = ["--serial", "/dev/no-such-port", "--esp8266-image", "none.bin"];
+    let plan = dry(&[&only(&["esp8266", "config", "serve"])[..], &esp].concat());
+    let of_esp = missing(&plan, "esp8266");
+    assert!(
+        has(&of_esp, "the serial port /dev/no-such-port") && has(&of_esp, "none.bin"),
+        "{plan}"
+    );
+    assert!(has(&missing(&plan, "config"), "pblink.toml"), "{plan}");
+
+    // All of that is there now.
+    let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let config = |control: &str| {
+        let text =
+            format!("[server]\nlisten = \"127.0.0.1\"\nport = {free}\ncontrol = \"{control}\"\n");
+        std::fs::write(path("pblink.toml"), text).unwrap();
+    };
+    config("off");
+    std::fs::write(path("none.bin"), image(&[7; 100])).unwrap();
+    let esp = ["--serial", "/dev/null", "--esp8266-image", "none.bin"];
+    let plan = dry(&[&only(&["esp8266", "config", "serve"])[..], &esp].concat());
+    assert_eq!(missing(&plan, "esp8266"), [""; 0], "{plan}");
+    assert_eq!(missing(&plan, "serve"), [""; 0], "{plan}");
+    assert!(!has(&missing(&plan, "config"), "pblink.toml"), "{plan}");
+
+    // Another program has a port; a password file is not there; the SDK is missing.
+    let other = TcpListener::bind("127.0.0.1:0").unwrap();
+    let taken = other.local_addr().unwrap();
+    std::thread::spawn(move || other.incoming().for_each(drop));
+    config(&taken.to_string());
+    let plan = dry(&[&only(&["config", "serve"])[..], &["--password-file", "gone"]].concat());
+    assert!(has(&missing(&plan, "serve"), &format!("{taken} is not free")), "{plan}");
+    assert!(has(&missing(&plan, "config"), "gone"), "{plan}");
+    let (code, out, _) =
+        run(folder.path(), &[&["--dry-run", "--json"], &only(&["serve"])[..]].concat());
+    let event: serde_json::Value = serde_json::from_str(&out).unwrap();
+    assert_eq!((code, event["missing"].as_array().map(Vec::len)), (Some(0), Some(1)), "{out}");
+
+    // A configuration with a mistake is missing for each step that reads it.
+    std::fs::write(path("pblink.toml"), "[server]\nport = 0\n").unwrap();
+    let plan = dry(&only(&["config", "serve"]));
+    for step in ["config", "serve"] {
+        assert!(has(&missing(&plan, step), "pblink.toml:2:8"), "{plan}");
+    }
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 2);
+}
+
+#[test]
+fn without_tools_and_sdk_the_plan_names_them() {
+    let folder = tempfile::tempdir().unwrap();
+    // No compiler is in there, only what runs a script.
+    for tool in ["sh", "dirname", "env"] {
+        let found = ["/bin", "/usr/bin"].map(|bin| Path::new(bin).join(tool));
+        let found = found.iter().find(|path| path.exists()).unwrap();
+        std::os::unix::fs::symlink(found, folder.path().join(tool)).unwrap();
+    }
+    let mut command =
+        up(folder.path(), &[&["--dry-run"], &only(&["build", "esp8266"])[..]].concat());
+    let output = command.env("PATH", folder.path()).env_remove("CARGO").output().unwrap();
+    let plan = String::from_utf8(output.stdout).unwrap();
+    assert_eq!(output.status.code(), Some(0), "{plan}");
+    assert!(!missing(&plan, "build").is_empty(), "{plan}");
+    let of_esp = missing(&plan, "esp8266");
+    assert!(of_esp.iter().any(|what| what.contains("Espressif's SDK")), "{plan}");
+}
+
 #[test]
 fn the_plan_is_printed_and_nothing_is_done() {
     let folder = tempfile::tempdir().unwrap();
     let (code, plan, said) = run(folder.path(), &["--dry-run", "--skip", "build"]);
     assert_eq!((code, said.as_str()), (Some(0), ""));
-    let steps: Vec<_> = plan.lines().filter_map(|line| line.split(' ').next()).collect();
+    let steps = steps(&plan);
     assert_eq!(steps, ["check", "stm32", "esp8266", "config", "serve"]);
     // The STM32 would reset an ESP8266 that is being flashed.
     assert!(plan.contains("stm32    pblink flash stm32 --no-start\n"), "{plan}");
     let (code, plan, _) = run(folder.path(), &["--dry-run", "--skip", "build", "--skip", "config"]);
-    let steps: Vec<_> = plan.lines().filter_map(|line| line.split(' ').next()).collect();
     assert_eq!(code, Some(0));
-    assert_eq!(steps, ["check", "stm32", "esp8266", "start", "serve"]);
+    assert_eq!(self::steps(&plan), ["check", "stm32", "esp8266", "start", "serve"]);
     assert!(plan.contains("check    pblink doctor\n"), "{plan}");
     // One that is not to be flashed is held, too; who leaves it alone is warned.
     let (_, plan, said) = run(folder.path(), &["--dry-run", "--skip", "stm32"]);
-    assert!(plan.contains("hold     pblink config pull --no-start\nesp8266 "), "{plan}");
+    let commands: String =
+        plan.split_inclusive('\n').filter(|line| !line.starts_with(' ')).collect();
+    assert!(commands.contains("hold     pblink config pull --no-start\nesp8266 "), "{plan}");
     assert_eq!(said, "");
     let alone = ["--dry-run", "--skip", "stm32", "--skip", "config"];
     let (_, plan, said) = run(folder.path(), &alone);

@@ -3,6 +3,8 @@
 //! Each step is a command line of this program, so that the plan that `--dry-run` prints is just what
 //! is done, and a user can do any step by hand.
 
+mod look;
+
 use std::io::stderr;
 use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
@@ -24,12 +26,13 @@ use crate::output::stdout::print;
 use crate::runtime;
 use crate::settings::{BoardArg, BoardKind, Settings, shell_word};
 use crate::signals::{Signal, Signals};
+use look::Look;
 
 /// Arguments of `pblink up`.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
-  pblink up --dry-run                 what would be done
+  pblink up --dry-run                 what would be done, and what is missing for it
   pblink up                           check, build, flash both, configure, serve and watch
   pblink up --skip check --skip build
   pblink up --esp8266-image firmware-combined.bin@0 --serial /dev/ttyUSB0
@@ -43,7 +46,7 @@ pub struct Args {
     /// A step to leave out; may be repeated.
     #[arg(long = "skip", value_enum, value_name = "STEP")]
     pub skip: Vec<Step>,
-    /// Print the plan and do nothing.
+    /// Print the plan with what is missing for each step, and do nothing: sources, tools, SDK, images, boards, ports.
     #[arg(long)]
     pub dry_run: bool,
     /// Which of several boards.
@@ -228,17 +231,29 @@ pub fn run(mut args: Args, global: &Global) -> anyhow::Result<Exit> {
         );
     }
     if args.dry_run {
-        let mut text = String::new();
-        for (n, (step, words)) in plan.iter().enumerate() {
-            text += &match args.json {
-                true => report("step_planned", n, &plan, words, None)?,
-                false => format!("{:<8} {}\n", step.name(), shown(words)),
-            };
-        }
-        return print(text.as_bytes());
+        return dry_run(&args, &plan);
     }
     foresee(&args, &plan)?;
     runtime::block_on(steps(&args, &plan, global))?
+}
+
+/// Prints the plan, and what is missing for each step.
+fn dry_run(args: &Args, plan: &[(Step, Vec<String>)]) -> anyhow::Result<Exit> {
+    let look = Look::new(args, plan);
+    let mut text = String::new();
+    for (n, (step, words)) in plan.iter().enumerate() {
+        let missing = runtime::block_on(look.missing(*step))?;
+        if args.json {
+            let fields = [("missing", missing.into())];
+            text += &report("step_planned", n, plan, words, fields)?;
+            continue;
+        }
+        text += &format!("{:<8} {}\n", step.name(), shown(words));
+        for what in missing {
+            text += &format!("{:<8} missing: {}\n", "", what.replace('\n', "\n                  "));
+        }
+    }
+    print(text.as_bytes())
 }
 
 /// Checks that it is clear which board is meant, and returns its kind unless that is a Pyboard. A file with mistakes is for
@@ -268,13 +283,14 @@ async fn steps(args: &Args, plan: &[(Step, Vec<String>)], global: &Global) -> an
         let line = shown(&words);
         say(format_args!("step {} of {count}, {name}: {line}", n + 1));
         if args.json {
-            print(report("step_began", n, plan, &words, None)?.as_bytes())?;
+            print(report("step_began", n, plan, &words, [])?.as_bytes())?;
         }
         // Results of other steps are for people.
         let aside = args.json && *step != Step::Serve;
         let exit = command(&words, aside, global).await?;
         if args.json {
-            print(report("step_ended", n, plan, &words, Some(exit))?.as_bytes())?;
+            let ended = [("exit", (exit as u8).into())];
+            print(report("step_ended", n, plan, &words, ended)?.as_bytes())?;
         }
         match exit {
             Exit::Ok => {}
@@ -297,14 +313,14 @@ fn report(
     n: usize,
     plan: &[(Step, Vec<String>)],
     words: &[String],
-    exit: Option<Exit>,
+    more: impl IntoIterator<Item = (&'static str, serde_json::Value)>,
 ) -> anyhow::Result<String> {
     let mut fields = serde_json::Map::new();
     fields.insert("step".to_owned(), plan[n].0.name().into());
     fields.insert("seq".to_owned(), (n + 1).into());
     fields.insert("steps".to_owned(), plan.len().into());
     fields.insert("command".to_owned(), words.into());
-    fields.extend(exit.map(|exit| ("exit".to_owned(), (exit as u8).into())));
+    fields.extend(more.into_iter().map(|(name, value)| (name.to_owned(), value)));
     Ok(envelope::wrap(event, envelope::now_ms(), None, fields)? + "\n")
 }
 

@@ -11,3 +11,4 @@ pub(crate) mod sdk;
 pub mod settings_args;
 pub(crate) mod sources;
 pub mod target;
+pub(crate) mod tools;
