@@ -126,11 +126,13 @@ mod tests {
         let name = core::str::from_utf8(&name).unwrap();
         let whole = bytes(name, "100.200.300", "nucleo-f446");
         assert_eq!(find(&whole).map(|found| found.app), Some(name));
+        // With the others at their shortest, 97 would.
+        bytes(core::str::from_utf8(&[b'a'; 97]).unwrap(), "1.0.0", "pyboard");
     }
 
     #[test]
     #[should_panic(expected = "too long")]
     fn a_name_that_does_not_fit_is_refused() {
-        bytes(core::str::from_utf8(&[b'a'; 97]).unwrap(), "1.0.0", "pyboard");
+        bytes(core::str::from_utf8(&[b'a'; 98]).unwrap(), "1.0.0", "pyboard");
     }
 }
