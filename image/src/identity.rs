@@ -34,7 +34,7 @@ pub struct Identity<'a> {
 /// use pblink_image::identity;
 ///
 /// const BYTES: [u8; identity::SIZE] = identity::bytes("demo", "1.2.3", "pyboard");
-/// let mut flash = [0xff; 512];
+/// let mut flash = [0xff; 1024];
 /// flash[0x188..0x188 + BYTES.len()].copy_from_slice(&BYTES);
 /// let found = identity::find(&flash).unwrap();
 /// assert_eq!((found.app, found.version, found.board), ("demo", "1.2.3", Some("pyboard")));
