@@ -40,8 +40,6 @@ impl Writer {
                 let why = "the log's disk is full: lines wait at their boards until there is room";
                 self.status.held = Some(why.to_owned());
                 tracing::error!("{why}");
-                // Whoever gets an answer and looks sees that the disk is full.
-                self.publish();
                 let moved = self.give_back(&mut pending);
                 // Cursors and events can wait.
                 pending.since = Some(Instant::now());
@@ -92,8 +90,19 @@ impl Writer {
         }
         pending.urgent = false;
         let mut moved = Vec::new();
+        let replies = std::mem::take(&mut pending.replies);
         // The newest first, so that the oldest place is the one that stays.
-        for reply in std::mem::take(&mut pending.replies).into_iter().rev() {
+        for reply in replies.iter().rev() {
+            if let Reply::Step { consumer, offset, clients, .. } = reply
+                && let Some(place) = self.consumers.get_mut(consumer)
+            {
+                (place.offset, place.clients) = (*offset, clients.clone());
+                moved.push(consumer.clone());
+            }
+        }
+        // Whoever gets an answer and looks sees that the disk is full, and that nothing was done.
+        self.publish();
+        for reply in replies.into_iter().rev() {
             match reply {
                 Reply::Released { rows, to } => {
                     self.hold_again(pending, rows);
@@ -103,13 +112,7 @@ impl Writer {
                 Reply::Progress(to) => drop(to.send(Err(SendError::DiskFull))),
                 // It stays in the commit: a cursor needs little room.
                 Reply::Consumer(to) => drop(to.send(Err(ConsumerError::DiskFull))),
-                Reply::Step { consumer, offset, clients, to } => {
-                    drop(to.send(Err(SendError::DiskFull)));
-                    if let Some(place) = self.consumers.get_mut(&consumer) {
-                        (place.offset, place.clients) = (offset, clients);
-                        moved.push(consumer);
-                    }
-                }
+                Reply::Step { to, .. } => drop(to.send(Err(SendError::DiskFull))),
             }
         }
         moved
