@@ -7,6 +7,7 @@
 
 mod common;
 
+use std::future::pending;
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpStream};
 use std::pin::pin;
@@ -16,6 +17,7 @@ use std::time::Duration;
 use common::{is_outage, is_ready, is_refusal, read, server, start, until};
 use pblink_server::{Cause, Delivery, EventKind, Refusal, Server};
 use socket2::{Domain, Socket, Type};
+use tokio::time::timeout;
 
 const TIMEOUT: Duration = Duration::from_secs(2);
 
@@ -50,12 +52,13 @@ async fn at_once<F: Future>(future: F) -> F::Output {
 /// Freezes the process for `length`, in which `meanwhile` happens.
 async fn stall(length: Duration, meanwhile: impl FnOnce()) {
     settle().await;
-    let mut goes_on = pin!(tokio::time::sleep(Duration::from_millis(1)));
+    // Of the clock that is held: it goes off when that is moved.
+    let mut goes_on = pin!(timeout(Duration::from_millis(1), pending::<()>()));
     assert!(!is_ready(goes_on.as_mut()).await);
     // Polled once it moves the clock, and nothing else.
     assert!(!is_ready(pin!(tokio::time::advance(length))).await);
     // The test continues before the tasks whose timers went off at the same time.
-    goes_on.await;
+    goes_on.await.expect_err("nothing else ends it");
     meanwhile();
     settle().await;
 }
