@@ -40,17 +40,15 @@ pub(super) fn run(args: &Args) -> anyhow::Result<Exit> {
                 .into(),
         ));
     }
-    let numbered = settings::numbered(&args.key);
-    let key = numbered.as_ref().map_or(&args.key, |(_, key)| key);
-    let entry = settings::entry(key).ok_or_else(|| usage(settings::unknown_key(key)))?;
+    let (entry, n) = super::named(&args.key)?;
     let settings = Settings::load(args.config.as_deref())?;
     let mut boards = settings.for_each_board();
     let several = settings.has_list_of_boards() && boards.len() > 1;
-    let n = match numbered {
-        Some((n, _)) if !settings.has_list_of_boards() || n >= boards.len() => {
+    let n = match n {
+        Some(n) if !settings.has_list_of_boards() || n >= boards.len() => {
             return Err(usage(format!("there is no [[board[{n}]]]")));
         }
-        Some((n, _)) => n,
+        Some(n) => n,
         None if several && super::is_of_board(entry) => {
             return Err(usage(format!("there is {}", super::name_the_board(entry, boards.len()))));
         }

@@ -220,6 +220,14 @@ fn rows(settings: &Settings) -> Vec<(String, &'static Entry, Settings)> {
     rows
 }
 
+/// Returns the key that an argument names, and the number of the board if it has one, as `board[1].log` has.
+fn named(argument: &str) -> anyhow::Result<(&'static Entry, Option<usize>)> {
+    let numbered = settings::numbered(argument);
+    let (key, n) = numbered.as_ref().map_or((argument, None), |(n, key)| (key, Some(*n)));
+    let unknown = || Failed::with(Exit::Usage, settings::unknown_key(key));
+    Ok((settings::entry(key).ok_or_else(unknown)?, n))
+}
+
 fn is_of_board(entry: &Entry) -> bool {
     entry.path.starts_with("board.")
 }
@@ -232,9 +240,7 @@ fn set(args: &SetArgs) -> anyhow::Result<Exit> {
     if args.password_file.is_some() {
         return Err(usage("--password-file goes with `pblink config set wifi.password`".into()));
     }
-    let numbered = settings::numbered(&args.key);
-    let key = numbered.as_ref().map_or(&args.key, |(_, key)| key);
-    let entry = settings::entry(key).ok_or_else(|| usage(settings::unknown_key(key)))?;
+    let (entry, n) = named(&args.key)?;
     let value = entry.value_of(&args.value).map_err(usage)?;
     entry.apply(&mut Settings::default(), &value).map_err(usage)?;
 
@@ -255,7 +261,7 @@ fn set(args: &SetArgs) -> anyhow::Result<Exit> {
             false => format!("{}: {why}", path.display()),
         }));
     }
-    if let Some((n, _)) = numbered {
+    if let Some(n) = n {
         changed = changed.for_each_board().swap_remove(n);
     }
     if new != old {

@@ -32,12 +32,10 @@ pub(super) fn run(args: &Args) -> anyhow::Result<Exit> {
         return unset_password(&path);
     }
     let usage = |message: String| Failed::with(Exit::Usage, message);
-    let numbered = settings::numbered(&args.key);
-    let key = numbered.as_ref().map_or(&args.key, |(_, key)| key);
-    let entry = settings::entry(key).ok_or_else(|| usage(settings::unknown_key(key)))?;
+    let (entry, n) = super::named(&args.key)?;
     let old = settings::read_text(&path)?;
     let (given, _) = settings::read(&path, &old);
-    if numbered.is_none() && super::is_of_board(entry) && given.has_list_of_boards() {
+    if n.is_none() && super::is_of_board(entry) && given.has_list_of_boards() {
         let boards = super::name_the_board(entry, given.all_boards().len());
         return Err(usage(format!("{} has {boards}", path.display())));
     }
