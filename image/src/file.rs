@@ -68,7 +68,7 @@ const FORMS: [Form; 11] = [
         is: |bytes| bytes.starts_with(&[0x1f, 0x8b, 8]),
         archive: true,
         remedy: |file, stem, _| match file.ends_with(".tgz") || stem.ends_with(".tar") {
-            true => format!("unpack it with `tar xzf {file}`, and name the program that was in it"),
+            true => unpack("tar xzf", file, WITHIN),
             false => unpack("gunzip --keep", file, stem),
         },
     },
@@ -98,32 +98,29 @@ const FORMS: [Form; 11] = [
         endings: &["zip"],
         is: |bytes| bytes.starts_with(b"PK\x03\x04"),
         archive: true,
-        remedy: |file, _, _| {
-            format!("unpack it with `unzip {file}`, and name the program that was in it")
-        },
+        remedy: |file, _, _| unpack("unzip", file, WITHIN),
     },
     Form {
         name: "a 7-Zip archive",
         endings: &["7z"],
         is: |bytes| bytes.starts_with(b"7z\xbc\xaf\x27\x1c"),
         archive: true,
-        remedy: |file, _, _| {
-            format!("unpack it with `7z x {file}`, and name the program that was in it")
-        },
+        remedy: |file, _, _| unpack("7z x", file, WITHIN),
     },
     Form {
         name: "a tar archive",
         endings: &["tar"],
         is: |bytes| bytes.get(257..262) == Some(b"ustar"),
         archive: true,
-        remedy: |file, _, _| {
-            format!("unpack it with `tar xf {file}`, and name the program that was in it")
-        },
+        remedy: |file, _, _| unpack("tar xf", file, WITHIN),
     },
 ];
 
-fn unpack(command: &str, file: &str, stem: &str) -> String {
-    format!("unpack it with `{command} {file}`, and name {stem}")
+/// The file to name after an archive of several was unpacked.
+const WITHIN: &str = "the program that was in it";
+
+fn unpack(command: &str, file: &str, then: &str) -> String {
+    format!("unpack it with `{command} {file}`, and name {then}")
 }
 
 /// Checks by contents, and where these tell nothing by its name, that a file is bytes for flash or an ELF file.
