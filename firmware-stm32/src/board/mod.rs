@@ -11,7 +11,7 @@
 //! settings are in the last flash sector.
 
 use embassy_stm32::gpio::{AnyPin, Level};
-use embassy_stm32::{Peri, peripherals};
+use embassy_stm32::{Peri, bind_interrupts, peripherals};
 use pblink_image::map::Map;
 use pblink_protocol::time::Duration;
 
@@ -19,11 +19,11 @@ use crate::built_in_settings;
 use crate::hardware::Hardware;
 use crate::settings::{MAX_SIZE, Settings, SettingsError};
 use crate::stm32::clock;
-use crate::stm32::console::Console;
-use crate::stm32::i2c::I2cSlave;
+use crate::stm32::console::{Console, ConsoleHandler};
+use crate::stm32::i2c::{ErrorHandler, EventHandler, I2cSlave};
 use crate::stm32::start;
 use crate::stm32::watchdog::Independent;
-use crate::stm32::wires::{AckSynReset, Reset};
+use crate::stm32::wires::{AckHandler, AckSynReset, Reset};
 
 #[cfg(feature = "black-pill")]
 #[path = "black_pill.rs"]
@@ -35,7 +35,18 @@ mod kind;
 #[path = "pyboard.rs"]
 mod kind;
 
-pub use kind::Interrupts;
+bind_interrupts!(
+    /// The interrupts that the board uses. Boards differ in that of `ack` only.
+    pub struct Interrupts {
+        I2C1_EV => EventHandler<peripherals::I2C1>;
+        I2C1_ER => ErrorHandler<peripherals::I2C1>;
+        #[cfg(feature = "pyboard")]
+        EXTI15_10 => AckHandler<kind::Ack>;
+        #[cfg(any(feature = "black-pill", feature = "nucleo-f446"))]
+        EXTI9_5 => AckHandler<kind::Ack>;
+        USART2 => ConsoleHandler<peripherals::USART2>;
+    }
+);
 
 /// The bus of the board.
 pub type Bus = I2cSlave<'static, peripherals::I2C1>;

@@ -11,24 +11,13 @@
 //!
 //! The settings are in the last flash sector (11, at `0x080e_0000`).
 
+use embassy_stm32::Peripherals;
 use embassy_stm32::interrupt::typelevel::EXTI15_10;
-use embassy_stm32::{Peripherals, bind_interrupts, peripherals};
 use pblink_image::map::{self, Map};
 
-use super::Taken;
-use crate::stm32::console::{Console, ConsoleHandler};
-use crate::stm32::i2c::{ErrorHandler, EventHandler, I2cSlave};
-use crate::stm32::wires::AckHandler;
-
-bind_interrupts!(
-    /// The interrupts that the board uses.
-    pub struct Interrupts {
-        I2C1_EV => EventHandler<peripherals::I2C1>;
-        I2C1_ER => ErrorHandler<peripherals::I2C1>;
-        EXTI15_10 => AckHandler<EXTI15_10>;
-        USART2 => ConsoleHandler<peripherals::USART2>;
-    }
-);
+use super::{Interrupts, Taken};
+use crate::stm32::console::Console;
+use crate::stm32::i2c::I2cSlave;
 
 /// The interrupt of `ack`.
 pub(super) type Ack = EXTI15_10;
