@@ -213,11 +213,13 @@ impl Writer {
     /// Waits for something to do.
     async fn wait(&mut self) -> Wake {
         let mut at = self.alive_at.min(self.retain_at);
-        if let Some(since) = self.pending.since {
-            at = at.min(since + LATER);
-        }
-        if !self.pending.batches.is_empty() || self.pending.urgent {
-            at = at.min(self.committed_at.map_or(at, |last| last + self.keep.commit_every));
+        if !self.is_stuck() {
+            if let Some(since) = self.pending.since {
+                at = at.min(since + LATER);
+            }
+            if !self.pending.batches.is_empty() || self.pending.urgent {
+                at = at.min(self.committed_at.map_or(at, |last| last + self.keep.commit_every));
+            }
         }
         at = self.held.map_or(at, |until| at.min(until));
         let batches = self.held.is_none() && !self.is_full();
@@ -303,7 +305,12 @@ impl Writer {
         let waited = self.pending.since.is_some_and(|since| now >= since + LATER);
         let wanted = self.pending.urgent || !self.pending.batches.is_empty() || waited;
         let early = self.committed_at.is_some_and(|last| now < last + self.keep.commit_every);
-        wanted && !early
+        wanted && !early && !self.is_stuck()
+    }
+
+    /// Returns true while the next commit can neither be done nor undone: all of it waits for room.
+    fn is_stuck(&self) -> bool {
+        self.pending.in_doubt && self.held.is_some()
     }
 
     fn attach(&mut self, server: Server) {
@@ -329,6 +336,10 @@ impl Writer {
     fn purge(&mut self, client: &str) -> Result<(), EngineError> {
         self.pending.urgent = true;
         self.commit()?;
+        if self.pending.in_doubt {
+            // Its lines would come back with that commit.
+            return Err(EngineError::Full);
+        }
         self.engine.purge(client)?;
         if let Some(client) = self.clients.remove(client) {
             self.status.waiting -= client.outbox.len() as u64;

@@ -264,6 +264,49 @@ async fn a_full_disk_acknowledges_nothing_and_goes_on_when_there_is_room() {
     assert_eq!((found.next, found.outbox.len(), found.cursors[0].offset), (3, 1, 1));
 }
 
+/// A commit that has failed may be in the store all the same: it is stored again as it is, or not at all.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_commit_whose_fate_is_not_known_stays_as_it_is_until_there_is_room() {
+    let disk = Disk::new();
+    let station = Station::start(disk.clone()).await;
+    let mut one = Board::connect(&station, "1").await;
+    let mut two = Board::connect(&station, "2").await;
+    for (board, text) in [(&mut one, "00a"), (&mut two, "00b")] {
+        board.say(text).await;
+        board.expect(&["00"]).await;
+    }
+    // Stored, but said to have failed; and then there is no room to do it again.
+    disk.fail([Fault::After]);
+    disk.always(Some(Fault::Full));
+    let log = station.log.clone();
+    let mut first = pin!(log.send(vec![line("3", "x")], None));
+    assert!(futures::poll!(first.as_mut()).is_pending());
+    soon(async {
+        while station.log.status().held.is_none() {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
+    // It was neither taken nor refused yet, and nothing comes before it.
+    assert_eq!(disk.contents().outbox.len(), 1);
+    assert!(futures::poll!(first.as_mut()).is_pending());
+    assert_eq!(send(&station.log, "3", "y").await.unwrap_err(), SendError::DiskFull);
+    one.say("01c").await;
+    two.say("01d").await;
+    disk.always(None);
+    assert_eq!(soon(first).await.unwrap().row, 1);
+    one.expect(&["01"]).await;
+    two.expect(&["01"]).await;
+    assert_eq!(send(&station.log, "3", "z").await.unwrap().row, 2);
+    assert_eq!(disk.reopened(), 1);
+    let rows: Vec<_> = disk.contents().outbox.into_iter().map(|row| row.text).collect();
+    assert_eq!(rows, ["x".into(), "z".into()]);
+    let mut texts = disk.texts();
+    texts.sort();
+    assert_eq!(texts, ["a", "b", "c", "d"]);
+    station.stop().await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn lines_wait_while_the_disk_has_little_room_and_cursors_do_not() {
     let disk = Disk::new();

@@ -61,9 +61,6 @@ impl Drop for Sqlite {
     fn drop(&mut self) {
         // Before the file is closed, which removes its write-ahead log.
         self.folder.end();
-        if self.db.is_none() {
-            self.pool.shut();
-        }
     }
 }
 
@@ -240,8 +237,8 @@ impl Engine for Sqlite {
         self.waits_for_room = matches!(opened, Err(EngineError::Full));
         match &opened {
             Ok(()) => self.pool.open(),
-            // Readers need room, too, and wait for it.
-            Err(EngineError::Full) => {}
+            // Readers would need room, too.
+            Err(EngineError::Full) => self.pool.refuse(),
             Err(_) => self.pool.shut(),
         }
         opened
@@ -336,10 +333,17 @@ impl Sqlite {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
             Err(error) => return Err(from_io(&wal, &error)),
         };
-        let mut to = folder::create_private(&new)?;
-        std::io::copy(&mut from, &mut to).map_err(|e| from_io(&new, &e))?;
-        to.sync_all().map_err(|e| from_io(&new, &e))?;
-        std::fs::rename(&new, &wal).map_err(|e| from_io(&wal, &e))?;
+        let mut copy = || {
+            let mut to = folder::create_private(&new)?;
+            std::io::copy(&mut from, &mut to).map_err(|e| from_io(&new, &e))?;
+            to.sync_all().map_err(|e| from_io(&new, &e))?;
+            std::fs::rename(&new, &wal).map_err(|e| from_io(&wal, &e))
+        };
+        if let Err(error) = copy() {
+            // On a full disk it would take the last room. That it cannot be removed says less than why it is of no use.
+            let _ = folder::remove(&new);
+            return Err(error);
+        }
         // It describes the old file.
         folder::remove(&self.folder.shm())?;
         folder::sync(self.folder.path())

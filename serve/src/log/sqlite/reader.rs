@@ -36,6 +36,8 @@ enum Door {
     Open,
     /// The log is being opened anew: readers wait.
     Closed,
+    /// There is no room to open it anew; that is tried again.
+    Full,
     /// It could not be opened anew.
     Shut,
 }
@@ -49,8 +51,8 @@ impl Pool {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Waits until nobody reads, and lets those wait who come then, until [`open`](Self::open) or
-    /// [`shut`](Self::shut).
+    /// Waits until nobody reads, and lets those wait who come then, until [`open`](Self::open),
+    /// [`refuse`](Self::refuse) or [`shut`](Self::shut).
     pub(super) fn close(&self) {
         let mut state = self.lock();
         state.door = Door::Closed;
@@ -61,6 +63,11 @@ impl Pool {
     /// Lets readers in again.
     pub(super) fn open(&self) {
         self.turn(Door::Open);
+    }
+
+    /// Sends readers away until the log is [open](Self::open) again.
+    pub(super) fn refuse(&self) {
+        self.turn(Door::Full);
     }
 
     /// Sends readers away for good.
@@ -81,12 +88,14 @@ impl Pool {
         let waits = |state: &mut State| match state.door {
             Door::Open => state.busy == MOST,
             Door::Closed => true,
-            Door::Shut => false,
+            Door::Full | Door::Shut => false,
         };
         let waited = self.changed.wait_while(state, waits);
         let mut state = waited.unwrap_or_else(PoisonError::into_inner);
-        if state.door == Door::Shut {
-            return Err(not_open(&self.path));
+        match state.door {
+            Door::Open | Door::Closed => {}
+            Door::Full => return Err(EngineError::Full),
+            Door::Shut => return Err(not_open(&self.path)),
         }
         state.busy += 1;
         let idle = state.idle.pop();

@@ -31,7 +31,7 @@ impl Writer {
             .chain(rows)
             .collect();
         let mut pending = std::mem::take(&mut self.pending);
-        match self.store(&pending.commit) {
+        match self.store(&mut pending) {
             Ok(()) => self.committed(pending),
             Err(EngineError::Full) => {
                 let until = Instant::now() + RETRY;
@@ -40,7 +40,10 @@ impl Writer {
                 let why = "the log's disk is full: lines wait at their boards until there is room";
                 self.status.held = Some(why.to_owned());
                 tracing::error!("{why}");
-                let moved = self.give_back(&mut pending);
+                let moved = match pending.in_doubt {
+                    true => Vec::new(),
+                    false => self.give_back(&mut pending),
+                };
                 // Cursors and events can wait.
                 pending.since = Some(Instant::now());
                 self.pending = pending;
@@ -54,18 +57,19 @@ impl Writer {
         Ok(())
     }
 
-    pub(super) fn store(&mut self, commit: &Commit) -> Result<(), EngineError> {
-        if commit.is_empty() {
+    fn store(&mut self, pending: &mut Pending) -> Result<(), EngineError> {
+        if pending.commit.is_empty() {
             return Ok(());
         }
-        match self.engine.commit(commit) {
+        match self.engine.commit(&pending.commit) {
             Ok(()) => Ok(()),
             Err(EngineError::Full) => Err(EngineError::Full),
             Err(error) => {
                 // Once may be chance. What was acknowledged is looked for before anything else is.
                 tracing::error!("the log was not written: {error}; opening it anew");
+                pending.in_doubt = true;
                 self.engine.reopen()?;
-                self.engine.commit(commit)
+                self.engine.commit(&pending.commit)
             }
         }
     }

@@ -58,6 +58,9 @@ pub(super) struct Pending {
     pub(super) since: Option<Instant>,
     /// Someone waits for it.
     pub(super) urgent: bool,
+    /// An attempt to commit it has failed, and it may be in the store all the same: nothing of it may be taken out or
+    /// changed, since another commit in its place would cover a part of it only.
+    pub(super) in_doubt: bool,
 }
 
 impl Writer {
@@ -146,6 +149,9 @@ impl Writer {
 
     /// Adds lines to clients to the commit: all, or none. Returns the row of the last.
     pub(super) fn add_lines(&mut self, lines: &[Outgoing]) -> Result<u64, SendError> {
+        if self.is_stuck() && !lines.is_empty() {
+            return Err(SendError::DiskFull);
+        }
         let mut added: HashMap<Arc<str>, (usize, usize)> = HashMap::new();
         for line in lines {
             check_text(&line.text)?;
