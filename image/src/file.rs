@@ -12,7 +12,7 @@ struct Form {
     is: fn(&[u8]) -> bool,
     /// Anything may be packed, not only a program.
     archive: bool,
-    /// Returns what to do with the file; `stem` is its name without the ending.
+    /// Returns what to do with the file; `stem` is its path without the ending.
     remedy: fn(file: &str, stem: &str, bytes: &[u8]) -> String,
 }
 
@@ -22,11 +22,12 @@ const FORMS: [Form; 11] = [
         endings: &["hex", "ihex", "ihx"],
         is: is_intel_hex,
         archive: false,
+        // Not {stem}.bin: that may be the file itself, under another name than is usual.
         remedy: |file, stem, bytes| {
             let at = hex_start(bytes).map_or("ADDR".to_owned(), |at| format!("{at:#010x}"));
             format!(
-                "make its bytes of it with `objcopy -I ihex -O binary {file} {stem}.bin`, and name those: --image \
-                 {stem}.bin@{at}"
+                "make its bytes of it with `objcopy -I ihex -O binary {file} {stem}.raw.bin`, and name those: --image \
+                 {stem}.raw.bin@{at}"
             )
         },
     },
@@ -37,8 +38,8 @@ const FORMS: [Form; 11] = [
         archive: false,
         remedy: |file, stem, _| {
             format!(
-                "make its bytes of it with `objcopy -I srec -O binary {file} {stem}.bin`, and name those with the \
-                 address at which they begin: --image {stem}.bin@ADDR"
+                "make its bytes of it with `objcopy -I srec -O binary {file} {stem}.raw.bin`, and name those with the \
+                 address at which they begin: --image {stem}.raw.bin@ADDR"
             )
         },
     },
@@ -67,7 +68,7 @@ const FORMS: [Form; 11] = [
         endings: &["gz", "tgz"],
         is: |bytes| bytes.starts_with(&[0x1f, 0x8b, 8]),
         archive: true,
-        remedy: |file, stem, _| match file.ends_with(".tgz") || stem.ends_with(".tar") {
+        remedy: |file, stem, _| match has_ending(file, "tgz") || has_ending(stem, "tar") {
             true => unpack("tar xzf", file, WITHIN),
             false => unpack("gunzip --keep", file, stem),
         },
@@ -123,14 +124,26 @@ fn unpack(command: &str, file: &str, then: &str) -> String {
     format!("unpack it with `{command} {file}`, and name {then}")
 }
 
+/// Returns the path without the ending of its name, and that ending, without its dot.
+fn split(file: &str) -> (&str, &str) {
+    let name = file.rfind(['/', '\\']).map_or(0, |at| at + 1);
+    match file[name..].rfind('.') {
+        Some(dot) => (&file[..name + dot], &file[name + dot + 1..]),
+        None => (file, ""),
+    }
+}
+
+fn has_ending(file: &str, ending: &str) -> bool {
+    split(file).1.eq_ignore_ascii_case(ending)
+}
+
 /// Checks by contents, and where these tell nothing by its name, that a file is bytes for flash or an ELF file.
 /// `starts`: the chip is to start from it. Elsewhere an archive may be what a program wants to find there.
 ///
 /// # Errors
 /// The format, and how to get the program out of it.
 pub fn check(file: &str, bytes: &[u8], starts: bool) -> Result<()> {
-    let name = file.rsplit(['/', '\\']).next().unwrap_or(file);
-    let (stem, ending) = name.rsplit_once('.').unwrap_or((name, ""));
+    let (stem, ending) = split(file);
     let counts = |form: &&Form| starts || !form.archive;
     if let Some(form) = FORMS.iter().filter(counts).find(|form| (form.is)(bytes)) {
         return Err(Error::new(
@@ -205,10 +218,11 @@ mod tests {
     #[test]
     fn each_format_is_known_by_its_contents_and_comes_with_its_way_out() {
         for (file, bytes, name, remedy) in [
-            ("a.bin", HEX, "an Intel HEX", "-I ihex -O binary a.bin a.bin`"),
-            ("in/b.hex", HEX, "an Intel HEX", "--image b.bin@0x08004000"),
-            ("b.hex", b":00000001FF", "an Intel HEX", "b.bin@ADDR"),
-            ("b.s19", b"S00600004844521B\n", "S-records", "-I srec -O binary b.s19 b.bin"),
+            ("a.bin", HEX, "an Intel HEX", "-I ihex -O binary a.bin a.raw.bin`, and"),
+            ("in/b.hex", HEX, "an Intel HEX", "--image in/b.raw.bin@0x08004000"),
+            ("b.hex", b":00000001FF", "an Intel HEX", "b.raw.bin@ADDR"),
+            ("b.s19", b"S00600004844521B\n", "S-records", "-I srec -O binary b.s19 b.raw.bin`"),
+            ("b.bin", b"S00600004844521B\n", "S-records", "--image b.raw.bin@ADDR"),
             ("b.uf2", b"UF2\n\x57\x51\x5d\x9e", "a UF2 file", "copied"),
             ("b.dfu", b"DfuSe\x01", "a DfuSe file", "dfu-util -a 0 -D b.dfu"),
             (
@@ -217,9 +231,18 @@ mod tests {
                 "packed with gzip",
                 "gunzip --keep b.bin.gz`, and name b.bin",
             ),
+            (
+                "in/v1.2/b.bin.gz",
+                b"\x1f\x8b\x08\0",
+                "packed with gzip",
+                "gunzip --keep in/v1.2/b.bin.gz`, and name in/v1.2/b.bin",
+            ),
             ("b.tar.gz", b"\x1f\x8b\x08\0", "packed with gzip", "tar xzf b.tar.gz"),
+            ("b.TGZ", b"\x1f\x8b\x08\0", "packed with gzip", "tar xzf b.TGZ"),
+            ("b.Tar.Gz", b"\x1f\x8b\x08\0", "packed with gzip", "tar xzf b.Tar.Gz"),
             ("b.zip", b"PK\x03\x04", "a ZIP archive", "unzip b.zip"),
             ("b.bin.xz", b"\xfd7zXZ\0", "packed with xz", "and name b.bin"),
+            ("in/b.bin.zst", b"\x28\xb5\x2f\xfd", "packed with zstd", "and name in/b.bin"),
         ] {
             let error = check(file, bytes, true).unwrap_err();
             assert!(error.cause().starts_with(file) && error.cause().contains(name), "{error}");
