@@ -450,7 +450,6 @@ impl Client {
     }
 }
 
-/// Makes a client whose answers may be silent for this long.
 fn selection(since: Option<&str>, client: Option<&str>) -> Vec<(&'static str, String)> {
     let parameters = [("since", since), ("client", client)];
     parameters.into_iter().filter_map(|(key, value)| Some((key, value?.to_owned()))).collect()
