@@ -91,8 +91,10 @@ pub const KIND: &str = if cfg!(feature = "pyboard") {
 };
 
 /// Puts the program's name, its version and its kind of board where tools find them: `pblink doctor` then reports which
-/// program a board runs, and `pblink flash` puts it onto no other kind of board. Once per program, at the top level; the linker script must have a section for it, as
-/// `pblink_image::map::MemoryX` does. Without arguments it takes those of the cargo package.
+/// program a board runs, and `pblink flash` refuses a chip with other flash sectors. Through a probe it also checks the
+/// device number; over USB a Black Pill and a Nucleo-F446RE cannot be told apart. Once per program, at the top level; the
+/// linker script must have a section for it, as `pblink_image::map::MemoryX` does. Without arguments it takes those of the
+/// cargo package.
 ///
 /// ```
 /// pblink_stm32::identity!("kitchen-light", "1.0.0");

@@ -9,9 +9,10 @@
 //!             └── Probe ── DebugLink ─ probe-rs            (or a fake probe)
 //! ```
 //!
-//! Made for the boards that `pblink_image::map` knows; a program that names its board is written to no other. Chips whose flash behaves alike (STM32F2, F4, F7: sectors,
-//! bits that can be cleared at any time) take programs too, and settings if they have a sector where
-//! [`SETTINGS`] is.
+//! Made for the boards that `pblink_image::map` knows. A program that names its board is refused by a chip with other flash
+//! sectors; a probe also checks the device number, while over USB a Black Pill and a Nucleo-F446RE cannot be told apart.
+//! Chips whose flash behaves alike (STM32F2, F4, F7: sectors, bits that can be cleared at any time) take programs too, and
+//! settings if they have a sector where [`SETTINGS`] is.
 
 mod check;
 mod dfu;

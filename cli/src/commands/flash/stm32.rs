@@ -35,7 +35,8 @@ Examples:
 A Pyboard enters its bootloader when its pin P1/DFU is connected to the 3V3 beside it and RST is pressed; a Black Pill \
 when BOOT0 is held while NRST is pressed. A Nucleo is written by the probe on it.
 
-A program that pblink has built knows its kind of board, and is put onto no other.
+A program that pblink has built knows its kind of board, and is not put onto a chip with other flash sectors. Through a \
+probe the device number is checked, too; over USB a Black Pill and a Nucleo-F446RE cannot be told apart.
 
 Nothing is waited for or erased before the image was checked. Only the sectors that it needs are erased, and of these \
 only those that differ; the settings of the board stay. All of it is read back and compared, and a \
