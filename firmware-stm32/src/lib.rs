@@ -80,15 +80,12 @@ pub use runner::{Link, Options, Runner, new};
 
 /// The kind of board that programs are built for, as `board.kind` in `pblink.toml`.
 #[doc(hidden)]
-pub const KIND: &str = if cfg!(feature = "pyboard") {
-    "pyboard"
-} else if cfg!(feature = "black-pill") {
-    "black-pill"
-} else if cfg!(feature = "nucleo-f446") {
-    "nucleo-f446"
-} else {
-    "other"
-};
+#[cfg(feature = "board")]
+pub const KIND: &str = board::Board::MAP.board;
+/// The kind of board that programs are built for, as `board.kind` in `pblink.toml`.
+#[doc(hidden)]
+#[cfg(not(feature = "board"))]
+pub const KIND: &str = "other";
 
 /// Puts the program's name, its version and its kind of board where tools find them: `pblink doctor` then reports which
 /// program a board runs, and `pblink flash` refuses a chip with other flash sectors. Through a probe it also checks the
