@@ -1,6 +1,6 @@
 //! The pieces to write and their addresses, checked before anything is erased.
 
-use pblink_image::esp8266::header::{self, Header, Size};
+use pblink_image::esp8266::header::{self, Header};
 
 use crate::{Error, Kind, Region, Result};
 
@@ -118,8 +118,7 @@ pub fn plan(regions: &[Region], flash_size: u32, header: &Header) -> Result<Vec<
             header::patch(&mut bytes, header, flash_size);
             if let Some(wanted) = header::wanted_size(&bytes).filter(|&size| size > flash_size) {
                 let (wanted, board) = (size_text(wanted), size_text(flash_size));
-                let asked = matches!(header.size, Size::Bytes(_) | Size::Map(_));
-                return match asked {
+                return match header.size.is_asked_for() {
                     true => image(
                         format!(
                             "the header would speak of {wanted} of flash, and this board has {board}"
@@ -163,6 +162,7 @@ pub fn rom_erase_count(first: u32, count: u32) -> Option<u32> {
 #[cfg(test)]
 mod tests {
     use pblink_image::esp8266::FlashMode;
+    use pblink_image::esp8266::header::Size;
 
     use super::*;
 
@@ -248,7 +248,7 @@ mod tests {
 
     #[test]
     fn what_fits_is_sorted_padded_and_has_its_header() {
-        let header = Header { size: header::Size::OfBoard, ..Header::default() };
+        let header = Header { size: Size::OfBoard, ..Header::default() };
         let regions = [region("b", 0x7f000, 4096), region("a", 0, 4095)];
         let pieces = plan(&regions, 512 << 10, &header).unwrap();
         assert_eq!((pieces[0].name.as_str(), pieces[0].bytes.len()), ("a", 4096));

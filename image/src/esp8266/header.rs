@@ -38,13 +38,17 @@ impl Size {
     /// The most bytes that [`Size::Usual`] writes. Espressif's SDK knows larger sizes only for programs that are made for
     /// them.
     pub const MOST: u32 = 4 << 20;
+
+    /// Returns true if it is a certain one, whatever the board has.
+    pub const fn is_asked_for(self) -> bool {
+        matches!(self, Self::Bytes(_) | Self::Map(_))
+    }
 }
 
 impl Header {
     /// Returns true if something certain is to stand in it, which needs a program that has it.
     pub fn is_asked_for(&self) -> bool {
-        let size = matches!(self.size, Size::Bytes(_) | Size::Map(_));
-        size || self.mode.is_some() || self.frequency.is_some()
+        self.size.is_asked_for() || self.mode.is_some() || self.frequency.is_some()
     }
 }
 
