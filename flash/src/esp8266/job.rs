@@ -78,15 +78,12 @@ const ROUNDS: u32 = 3;
 /// The number of failures in a row without a byte of progress that ends the work.
 const STUCK: u32 = 12;
 
-/// The largest flash that a header knows.
-const LARGEST: u32 = 16 << 20;
-
 /// Checks what can be known of the regions without their board.
 ///
 /// # Errors
 /// [`Kind::Image`]: those of [`Loader::flash`](Loader::flash) that do not depend on the board.
 pub fn check(regions: &[Region], job: &Job) -> Result<()> {
-    startable(&plan::plan(regions, LARGEST, &job.header)?, job)
+    startable(&plan::plan(regions, None, &job.header)?, job)
 }
 
 /// Checks that a program is left on the board.
@@ -117,7 +114,7 @@ impl<P: Port> Loader<P> {
         progress: &mut dyn Progress,
     ) -> Result<Vec<Flashed>> {
         let size = self.device().flash_size;
-        let pieces = plan::plan(regions, size, &job.header)?;
+        let pieces = plan::plan(regions, Some(size), &job.header)?;
         startable(&pieces, job)?;
         let reach = self.backend().abilities().reach;
         if let Some(piece) = pieces.iter().find(|piece| piece.sectors().1 > reach) {
@@ -473,5 +470,10 @@ mod tests {
         let mut large = program();
         large.bytes[3] = 0x90;
         assert_eq!(refused(&large), Ok(()), "perhaps the board has as much");
+        large.bytes.resize((16 << 20) + 1, 0);
+        assert_eq!(
+            refused(&large).unwrap_err(),
+            "a (16777217 bytes at 0x0) does not fit into 16 MB, the most that an ESP8266's header knows"
+        );
     }
 }

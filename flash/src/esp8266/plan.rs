@@ -10,6 +10,9 @@ pub const SECTOR: u32 = 4096;
 /// The unit in which work is repeated after an error, and the flash's larger unit of erasing.
 pub const BLOCK: u32 = 65536;
 
+/// The largest flash that a header knows.
+const LARGEST: u32 = 16 << 20;
+
 /// Bytes that are written in one go.
 #[derive(Debug, Clone)]
 pub struct Piece {
@@ -45,12 +48,13 @@ impl Piece {
 }
 
 /// Returns the regions as pieces, in the order of their addresses, with the header of the program
-/// written.
+/// written. `flash_size`: of the board, in bytes; `None`: it is not known yet, and may be the largest.
 ///
 /// # Errors
 /// [`Kind::Image`]: one is empty, does not begin at a sector, overlaps another, or does not fit; what is at
 /// address 0 is not a program.
-pub fn plan(regions: &[Region], flash_size: u32, header: &Header) -> Result<Vec<Piece>> {
+pub fn plan(regions: &[Region], flash_size: Option<u32>, header: &Header) -> Result<Vec<Piece>> {
+    let most = flash_size.unwrap_or(LARGEST);
     let image = |cause: String, remedy: &str| Err(Error::new(Kind::Image, cause, remedy));
     if header.is_asked_for() && regions.iter().all(|region| region.address != 0) {
         return image(
@@ -96,15 +100,20 @@ pub fn plan(regions: &[Region], flash_size: u32, header: &Header) -> Result<Vec<
                 "download or build it again, for the ESP8266; nothing was erased",
             );
         }
-        if region.end() > u64::from(flash_size) {
-            return image(
-                format!(
-                    "{name} ({} bytes at {address:#x}) does not fit into the {} of flash on this board",
-                    region.bytes.len(),
-                    size_text(flash_size)
+        if region.end() > u64::from(most) {
+            let (bytes, most) = (region.bytes.len(), size_text(most));
+            let (place, remedy) = match flash_size {
+                Some(_) => (
+                    format!("the {most} of flash on this board"),
+                    "take an image for this size of flash, or a board with more; nothing was erased",
                 ),
-                "take an image for this size of flash, or a board with more; nothing was erased",
-            );
+                None => (
+                    format!("{most}, the most that an ESP8266's header knows"),
+                    "check the file, and the address behind the @; nothing was erased",
+                ),
+            };
+            let cause = format!("{name} ({bytes} bytes at {address:#x}) does not fit into {place}");
+            return image(cause, remedy);
         }
         if let Some(before) = pieces.last().filter(|_| u64::from(address) < end) {
             return image(
@@ -115,9 +124,9 @@ pub fn plan(regions: &[Region], flash_size: u32, header: &Header) -> Result<Vec<
         end = region.end();
         let mut bytes = region.bytes.clone();
         if address == 0 {
-            header::patch(&mut bytes, header, flash_size);
-            if let Some(wanted) = header::wanted_size(&bytes).filter(|&size| size > flash_size) {
-                let (wanted, board) = (size_text(wanted), size_text(flash_size));
+            header::patch(&mut bytes, header, most);
+            if let Some(wanted) = header::wanted_size(&bytes).filter(|&size| size > most) {
+                let (wanted, board) = (size_text(wanted), size_text(most));
                 return match header.size.is_asked_for() {
                     true => image(
                         format!(
@@ -177,7 +186,7 @@ mod tests {
     }
 
     fn refused(regions: &[Region]) -> String {
-        let error = plan(regions, 512 << 10, &Header::default()).unwrap_err();
+        let error = plan(regions, Some(512 << 10), &Header::default()).unwrap_err();
         assert_eq!(error.kind(), Kind::Image);
         error.cause().to_owned()
     }
@@ -204,7 +213,7 @@ mod tests {
             [&b"PK\x03\x04some zip"[..], &[0xe9; 64], &[0xe9, 0, 0, 0, 0, 0, 0, 0], &[0xe9, 1]]
         {
             assert!(refused(&[file(bytes, 0)]).contains("no ESP8266 program"), "{bytes:?}");
-            assert!(plan(&[file(bytes, 0x1000)], 512 << 10, &Header::default()).is_ok());
+            assert!(plan(&[file(bytes, 0x1000)], Some(512 << 10), &Header::default()).is_ok());
         }
         let elf = [&b"\x7fELF"[..], &[0; 1 << 20]].concat();
         assert!(refused(&[file(&elf, 0)]).contains("is an ELF file"));
@@ -223,7 +232,7 @@ mod tests {
         assert!(refused(&[file(&other)]).contains("another chip"));
         // Elsewhere it is nobody's business.
         let elsewhere = Region { address: 0x1000, ..file(&damaged) };
-        assert!(plan(&[elsewhere], 512 << 10, &Header::default()).is_ok());
+        assert!(plan(&[elsewhere], Some(512 << 10), &Header::default()).is_ok());
     }
 
     #[test]
@@ -231,7 +240,7 @@ mod tests {
         let size =
             |megabytes: u32| Header { size: Size::Bytes(megabytes << 20), ..Header::default() };
         let why = |regions: &[Region], header: &Header| {
-            plan(regions, 4 << 20, header).unwrap_err().cause().to_owned()
+            plan(regions, Some(4 << 20), header).unwrap_err().cause().to_owned()
         };
         let program = region("a", 0, 4096);
         let large = why(std::slice::from_ref(&program), &size(8));
@@ -240,17 +249,17 @@ mod tests {
         for header in [size(1), mode] {
             let none = why(&[region("b", 0x1000, 4096)], &header);
             assert!(none.contains("no program for address 0"), "{none}");
-            assert!(plan(std::slice::from_ref(&program), 4 << 20, &header).is_ok());
+            assert!(plan(std::slice::from_ref(&program), Some(4 << 20), &header).is_ok());
         }
         let usual = Header { size: Size::Usual, ..Header::default() };
-        assert!(plan(&[region("b", 0x1000, 4096)], 4 << 20, &usual).is_ok());
+        assert!(plan(&[region("b", 0x1000, 4096)], Some(4 << 20), &usual).is_ok());
     }
 
     #[test]
     fn what_fits_is_sorted_padded_and_has_its_header() {
         let header = Header { size: Size::OfBoard, ..Header::default() };
         let regions = [region("b", 0x7f000, 4096), region("a", 0, 4095)];
-        let pieces = plan(&regions, 512 << 10, &header).unwrap();
+        let pieces = plan(&regions, Some(512 << 10), &header).unwrap();
         assert_eq!((pieces[0].name.as_str(), pieces[0].bytes.len()), ("a", 4096));
         assert_eq!(pieces[0].bytes[3], 0x09, "512 KB is 0 in the upper half");
         assert_eq!(pieces[0].bytes[4095], 0xff);
