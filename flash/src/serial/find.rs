@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::port::{Port, Serial, missing};
-use super::ports::{Adapter, adapters, only};
+use super::ports::{Adapter, adapters, none_known, only};
 use crate::{Error, Kind, Progress, Result, Step};
 
 /// The place to look for ports: this machine, or in tests something else.
@@ -42,8 +42,7 @@ impl Ports for SystemPorts {
     }
 
     fn is_there(&mut self, path: &str) -> bool {
-        // Ports of Windows are no files; opening one tells whether it is there.
-        cfg!(windows) || std::path::Path::new(path).exists()
+        std::path::Path::new(path).exists()
     }
 
     fn open(&mut self, path: &str) -> Result<Serial> {
@@ -94,10 +93,9 @@ impl WantedPort {
 
     /// Returns the error of a port that is not there.
     fn none(&self) -> Error {
-        match (&self.path, only(&[])) {
-            (Some(path), _) => missing(path),
-            (None, Err(error)) => error,
-            (None, Ok(adapter)) => missing(&adapter.path),
+        match &self.path {
+            Some(path) => missing(path),
+            None => none_known(),
         }
     }
 }

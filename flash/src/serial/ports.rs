@@ -96,11 +96,7 @@ fn known(vendor: u16, product: u16) -> Option<&'static str> {
 pub fn only(adapters: &[Adapter]) -> Result<&Adapter> {
     match adapters {
         [adapter] => Ok(adapter),
-        [] => Err(Error::new(
-            Kind::NotFound,
-            "no USB serial adapter of a known kind is plugged in",
-            "plug the board in with a cable that carries data, or name its port with --serial",
-        )),
+        [] => Err(none_known()),
         several => {
             let list: Vec<_> =
                 several.iter().map(|found| format!("{} ({})", found.path, found.name)).collect();
@@ -111,6 +107,15 @@ pub fn only(adapters: &[Adapter]) -> Result<&Adapter> {
             ))
         }
     }
+}
+
+/// Returns the error of a machine without an adapter.
+pub(super) fn none_known() -> Error {
+    Error::new(
+        Kind::NotFound,
+        "no USB serial adapter of a known kind is plugged in",
+        "plug the board in with a cable that carries data, or name its port with --serial",
+    )
 }
 
 #[cfg(test)]
