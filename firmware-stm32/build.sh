@@ -28,17 +28,14 @@ check=
 [ "${1:-}" != check ] || { check=1; shift; }
 what=${1:-release}
 kinds=${2:-pyboard}
+case $kinds in all | pyboard | black-pill | nucleo-f446) ;; *) usage ;; esac
 case $what in
 release) names="demo echo" ;;
 examples) names=sensor ;;
 emulator | vectors) names=$what kinds=emulator ;;
 *) usage ;;
 esac
-case $kinds in
-all) kinds="black-pill nucleo-f446 pyboard" ;;
-pyboard | black-pill | nucleo-f446 | emulator) ;;
-*) usage ;;
-esac
+[ "$kinds" != all ] || kinds="black-pill nucleo-f446 pyboard"
 programs=
 for name in $names; do programs="$programs --bin $name"; done
 
