@@ -55,13 +55,25 @@ fn bytes_are_where_they_are_documented_to_be() {
 }
 
 #[test]
-fn a_counter_or_text_that_is_too_long_is_not_sent() {
+fn what_no_one_could_read_is_not_sent() {
     let most = [0; MAX_FRAMES + TAG + 1];
     let out = &mut [0; 2 * MAX_UP];
     let sealed = |counter, sealed| Packet::Sealed { key: 0, counter, sealed };
     assert_eq!(sealed(MAX_COUNTER + 1, &most[..TAG]).encode(out), None);
     assert_eq!(sealed(0, &most).encode(out), None);
     assert!(sealed(0, &most[1..]).encode(out).is_some());
+    // Without a whole tag it would be no packet for its receiver.
+    assert_eq!(sealed(0, &most[..TAG - 1]).encode(out), None);
+    assert_eq!(sealed(0, &[]).encode(out), None);
+}
+
+#[test]
+fn a_line_too_short_for_a_sealed_packet_has_no_room() {
+    for characters in 0..=29 {
+        assert_eq!(room(characters), 0, "{characters}");
+    }
+    // Of four characters, the first alone has no whole byte.
+    assert_eq!([30, 31, 32, 33, 34].map(room), [1, 1, 2, 3, 4]);
 }
 
 #[test]

@@ -34,9 +34,10 @@ pub const MAX_COUNTER: u32 = 0xff_ffff;
 /// Key number and counter.
 const HEAD: usize = 4;
 
-/// Returns the bytes of frames for which a sealed packet of so many characters has room.
+/// Returns the bytes of frames for which a sealed packet of this many characters has room: 0, too, for a line that is
+/// shorter than any such packet. `characters`: at most a few hundred, as long as lines are.
 pub const fn room(characters: usize) -> usize {
-    (characters - 2) * 3 / 4 - HEAD - TAG
+    (characters.saturating_sub(2) * 3 / 4).saturating_sub(HEAD + TAG)
 }
 
 /// Bytes of frames in the longest packet.
@@ -154,8 +155,8 @@ impl<'a> Packet<'a> {
         packet.ok_or(NoPacket::Malformed)
     }
 
-    /// Writes the line into `out`, without a `\n`. `None` if it is longer than `out`, or its counter is greater than
-    /// [`MAX_COUNTER`]; [`MAX_UP`] characters are enough for what has been [sealed](Self::Sealed) of at most
+    /// Writes the line into `out`, without a `\n`. `None` if it is longer than `out`, its counter is greater than
+    /// [`MAX_COUNTER`], or what is sealed is shorter than its [`TAG`]; [`MAX_UP`] characters are enough for what has been [sealed](Self::Sealed) of at most
     /// [`MAX_FRAMES`] bytes.
     pub fn encode<'o>(&self, out: &'o mut [u8]) -> Option<&'o str> {
         let mut bytes = [0; MAX_BYTES];
@@ -164,6 +165,7 @@ impl<'a> Packet<'a> {
             Self::Challenge(challenge) => (b'c', put(&mut bytes, &[&challenge])?),
             Self::Hello(hello) => (b'h', put(&mut bytes, &[&hello.covered(), &hello.mac])?),
             Self::Reply { key, message } => (b'r', put(&mut bytes, &[&[key], &message])?),
+            Self::Sealed { sealed, .. } if sealed.len() < TAG => return None,
             Self::Sealed { key, counter, sealed } => {
                 let [0, a, b, c] = counter.to_be_bytes() else { return None };
                 (b't', put(&mut bytes, &[&[key, a, b, c], sealed])?)
