@@ -183,8 +183,8 @@ impl Config {
         Ok(total)
     }
 
-    /// Reads the line, with or without its `\n`. A password that is none passes if it fits: published boards
-    /// do not check it, and an ESP8266 that ignored the line would look dead. The network refuses it, and
+    /// Reads the line, with or without its `\n`. A password that is not a valid one passes if it has at most 64 bytes:
+    /// published boards do not check it, and an ESP8266 that ignored the line would look dead. The network refuses it, and
     /// the ESP8266 reports that to the board. An id that looks like another one passes, too: the server
     /// refuses it.
     ///

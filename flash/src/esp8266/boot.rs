@@ -9,8 +9,8 @@ use crate::serial::port::Port;
 use crate::{Progress, Result, Step};
 
 impl<P: Port> Loader<P> {
-    /// Leaves the loader, starts the program, and listens until pblink's firmware has greeted or, with
-    /// another program, nothing more comes. A port that fails meanwhile is not an error: [`Boot::cut`].
+    /// Leaves the loader, starts the program, and listens until pblink's firmware has greeted and not restarted for 1.5 s or,
+    /// with another program, nothing more comes. A port that fails meanwhile is not an error: [`Boot::cut`].
     ///
     /// # Errors
     /// [`Kind::Other`](crate::Kind::Other): the board found no program that starts, started its loader again, or runs pblink's

@@ -134,7 +134,7 @@ const MORE: u8 = 0x80;
 /// Bytes of the longest varint.
 const VARINT: usize = 10;
 
-/// Bytes around those of a piece, at most. A packet with room for more holds any piece that is as much shorter.
+/// The most bytes around those of a piece: a packet with room for N bytes holds any piece of N - OVERHEAD.
 pub const OVERHEAD: usize = 1 + 3 * VARINT + 1 + 1;
 
 impl Frame<'_> {
