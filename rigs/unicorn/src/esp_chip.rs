@@ -106,7 +106,7 @@ pub struct EspChip {
     pub segment: usize,
     /// The traffic on the wires.
     pub traffic: Traffic,
-    /// The time of one bit in the last long transfer, in µs.
+    /// The time of one bit in the last transfer of 16 bytes or more, in µs.
     pub bit: f64,
     /// Wires that something else holds.
     pub stuck: Stuck,
@@ -280,7 +280,7 @@ impl EspChip {
             self.note(Wire::Ack, ack, now as f64 / MHZ as f64);
         }
         for transfer in self.bus.take_transfers() {
-            if transfer.bytes > 100 {
+            if transfer.bytes >= 16 {
                 // With the address; each byte has nine.
                 let bits = 9 * (transfer.bytes as u64 + 1);
                 self.bit = transfer.cycles as f64 / (bits * MHZ) as f64;
