@@ -3,10 +3,10 @@
 
 use serde_json::{Map, Value as Json, json};
 
+use super::edits::TEMPLATE;
 use super::key::Rule;
 use super::limits::Limits;
 use super::shape::REPEATED;
-use super::writer::TEMPLATE;
 use super::{Settings, keys};
 
 /// Returns the schema as a text, as it is kept in the templates' folder.

@@ -17,10 +17,12 @@
 //! | `reader`, `problem` | from a text to settings and problems, each shown with its line |
 //! | `remarks` | what is allowed but probably not meant |
 //! | `secrets` | the password, and whom it is kept from |
-//! | `writer` | changes files without losing comments |
+//! | `edits` | changes the text of a file without losing comments |
+//! | `writer` | changes files in one step |
 //! | `json_schema` | the schema for editors |
 
 mod boards;
+mod edits;
 mod environment;
 mod files;
 mod json_schema;
@@ -57,6 +59,7 @@ use environment::Environment;
 
 pub use boards::BoardArg;
 pub(crate) use boards::numbered;
+pub(crate) use edits::{filled_template, with_value_at, without_value_at};
 pub(crate) use environment::variable;
 pub(crate) use files::{candidates, default_file, search};
 pub(crate) use json_schema::text as json_schema;
@@ -71,8 +74,8 @@ pub use sections::{
 };
 pub(crate) use value::Value;
 pub(crate) use writer::{
-    create_new, create_private, create_secrets, filled_template, put, put_private, remove_secrets,
-    replace, replace_secrets, with_value_at, without_value_at,
+    create_new, create_private, create_secrets, put, put_private, remove_secrets, replace,
+    replace_secrets,
 };
 
 /// No file that pblink reads its settings from is longer, in bytes.
@@ -431,7 +434,7 @@ mod tests {
         let settings = Settings::default();
         assert_eq!(settings.board_settings(None), Ok(BoardSettings::built_in()));
         // And so are those of the file that users begin with.
-        let (template, problems) = read(Path::new(DEFAULT_FILE), writer::TEMPLATE);
+        let (template, problems) = read(Path::new(DEFAULT_FILE), edits::TEMPLATE);
         assert_eq!(problems, []);
         assert_eq!(template.board_settings(None), Ok(BoardSettings::built_in()));
     }

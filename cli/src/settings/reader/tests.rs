@@ -8,7 +8,7 @@ fn problems(text: &str) -> Vec<String> {
 
 #[test]
 fn the_template_gives_the_defaults_and_comments_every_key() {
-    let text = super::super::writer::TEMPLATE;
+    let text = super::super::edits::TEMPLATE;
     let (mut settings, problems) = read(Path::new("pblink.toml"), text);
     assert_eq!(problems, []);
     for entry in &KEYS {
@@ -24,7 +24,7 @@ fn the_template_gives_the_defaults_and_comments_every_key() {
 #[test]
 fn the_template_names_the_limits_of_each_number() {
     use super::super::key::Rule;
-    let text = super::super::writer::TEMPLATE;
+    let text = super::super::edits::TEMPLATE;
     for entry in &KEYS {
         let Rule::Number(limits) = entry.rule else { continue };
         let about = super::super::json_schema::comment(text, entry.path).expect(entry.path);
