@@ -1,6 +1,6 @@
 //! Patience and questions, as all verbs on the folder of a server's log have them.
 
-use std::io::{IsTerminal, Write, stderr, stdin};
+use std::io::{Write, stderr};
 use std::time::Duration;
 
 use anyhow::Context;
@@ -8,7 +8,7 @@ use pblink_serve::log::EngineError;
 
 use crate::exit::{Exit, Failed};
 use crate::output::diagnostics::{prompt, say};
-use crate::typed::typed_line;
+use crate::typed::{has_terminal, typed_line};
 
 /// Time after which a user wants to know that something goes on.
 const LONG: Duration = Duration::from_secs(1);
@@ -48,7 +48,7 @@ pub(crate) fn confirm(yes: bool, what: &str) -> anyhow::Result<()> {
     if yes {
         return Ok(());
     }
-    if !(stdin().is_terminal() && stderr().is_terminal()) {
+    if !has_terminal() {
         let why = format!("this would {what}, and there is no terminal to ask on: add --yes");
         return Err(Failed::with(Exit::Usage, why));
     }

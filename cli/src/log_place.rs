@@ -30,7 +30,7 @@ impl FolderArgs {
         let server = &settings.server;
         let folder = match &self.state {
             Some(state) => state.folder(server.port, &PathBuf::new())?,
-            None => server.state.folder(server.port, settings.folder())?,
+            None => server.state.folder(server.port, settings.folder_of("server.state"))?,
         };
         folder.ok_or_else(|| {
             Failed::with(

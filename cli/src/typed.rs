@@ -1,9 +1,14 @@
 //! Lines that a user types.
 
-use std::io::{self, BufRead};
+use std::io::{self, BufRead, IsTerminal};
 
 /// The most bytes of a line; terminals hold less themselves.
 const LONGEST: u64 = 64 << 10;
+
+/// Returns true if there is a terminal on which questions are seen and answered.
+pub(crate) fn has_terminal() -> bool {
+    io::stdin().is_terminal() && io::stderr().is_terminal()
+}
 
 /// Reads a line, with its newline, as the bytes that the terminal sends: of one with another encoding these are no
 /// UTF-8, which must not cost the user all that was answered before. `None` at the end of the input.

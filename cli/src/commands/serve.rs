@@ -299,8 +299,9 @@ fn open_log(
     port: u16,
 ) -> anyhow::Result<(Opened, Option<PathBuf>)> {
     let state = args.state.as_ref().unwrap_or(&settings.server.state);
-    // A flag is meant as it is typed; a key, as the file's other paths, from where the file is.
-    let base = if args.state.is_some() { PathBuf::new() } else { settings.folder().into() };
+    // A flag is meant as it is typed, as a variable is.
+    let base =
+        if args.state.is_some() { Path::new("") } else { settings.folder_of("server.state") };
     let folder = match (state, port) {
         (State::Usual, 0) => {
             note(
@@ -309,7 +310,7 @@ fn open_log(
             );
             None
         }
-        _ => state.folder(port, &base)?,
+        _ => state.folder(port, base)?,
     };
     let server = &settings.server;
     let keep = Keep {

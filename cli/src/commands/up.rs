@@ -18,7 +18,6 @@ use rustix::process::{self, Pid, kill_process};
 use super::Cli;
 use crate::exit::{Exit, Failed};
 use crate::global::Global;
-use crate::hardware::confirm::has_terminal;
 use crate::hardware::sdk;
 use crate::output::diagnostics::{note, say};
 use crate::output::envelope;
@@ -26,6 +25,7 @@ use crate::output::stdout::print;
 use crate::runtime;
 use crate::settings::{BoardArg, BoardKind, Settings, shell_word};
 use crate::signals::{Signal, Signals};
+use crate::typed::has_terminal;
 use look::Look;
 
 /// Arguments of `pblink up`.

@@ -3,12 +3,12 @@
 //! `--yes` gives it. Else the user is asked on the terminal; where there is none, the verb refuses before it waits for
 //! anything or touches a board.
 
-use std::io::{self, IsTerminal};
+use std::io;
 
 use crate::exit::{Exit, Failed};
 use crate::hardware::progress::asking;
 use crate::output::diagnostics::prompt;
-use crate::typed::typed_line;
+use crate::typed::{has_terminal, typed_line};
 
 /// The way to the user's consent.
 pub enum Consent<'a> {
@@ -64,13 +64,8 @@ impl<'a> Consent<'a> {
     }
 }
 
-/// Returns true if there is a terminal on which questions are seen and answered.
-pub(crate) fn has_terminal() -> bool {
-    io::stdin().is_terminal() && io::stderr().is_terminal()
-}
-
-/// Asks on the terminal. `enter` is the meaning of an empty line.
-pub(crate) fn on_terminal(question: &str, enter: bool) -> io::Result<bool> {
+/// Asks on the terminal. `enter` is the meaning of an empty line; an answer that is neither yes nor no is a no.
+pub(crate) fn ask_yes_no(question: &str, enter: bool) -> io::Result<bool> {
     let choice = if enter { "[Y/n]" } else { "[y/N]" };
     prompt(format_args!("{question} {choice} "));
     // The end of the input is not a yes.

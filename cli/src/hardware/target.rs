@@ -20,7 +20,8 @@ pub struct Way {
     /// even these are not enough.
     #[arg(long, value_name = "VID:PID[:SERIAL]", help_heading = HEADING)]
     pub probe: Option<Selector>,
-    /// Kind of board that is there. Without it: that of the program, or of pblink.toml.
+    /// Kind of board that is there. Without it: the one that the program was built for, else a Pyboard; where
+    /// pblink.toml is read, its board.kind.
     #[arg(long, value_enum, value_name = "KIND", help_heading = HEADING)]
     pub kind: Option<BoardKind>,
     /// Chip that a probe looks for, if it is none of these kinds.

@@ -1,13 +1,13 @@
 //! Compilers and other tools: the build scripts know what they need, and are asked.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use super::sdk;
 use crate::child::without_secrets;
 
 /// The scripts' code for "a tool is missing".
-const TOOLS_MISSING: i32 = 3;
+pub(crate) const TOOLS_MISSING: i32 = 3;
 
 /// Answer of a build script.
 #[derive(Debug, PartialEq, Eq)]
@@ -20,16 +20,42 @@ pub(crate) enum Tools {
     Broken(String),
 }
 
+/// Readers of what a script makes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Readers {
+    /// Whoever the user's umask lets.
+    Usual,
+    /// The user alone: compiler and linker know nothing of a password in what they write.
+    Owner,
+}
+
+/// Returns the command that runs the script of this folder, to which arguments can be added. It gets no secrets:
+/// compilers, and build scripts of whoever, have no use for them.
+pub(crate) fn script(folder: &Path, readers: Readers) -> Command {
+    let mut command = Command::new("sh");
+    if readers == Readers::Owner {
+        command.args(["-c", "umask 077 && exec sh \"$@\"", "sh"]);
+    }
+    command.arg(path(folder));
+    without_secrets(&mut command);
+    command
+}
+
+/// Returns the path of the script of a folder.
+pub(crate) fn path(folder: &Path) -> PathBuf {
+    folder.join("build.sh")
+}
+
 /// Asks the script of this folder, with an SDK or without one.
 pub(crate) fn ask(folder: &Path, arguments: &[&str], sdk: Option<&Path>) -> Tools {
-    let script = folder.join("build.sh");
-    let mut command = Command::new("sh");
-    command.arg(&script).args(arguments).stdin(Stdio::null());
+    let mut command = script(folder, Readers::Usual);
+    command.args(arguments).stdin(Stdio::null());
+    let script = path(folder);
     match sdk {
         Some(sdk) => command.env(sdk::VARIABLE, sdk),
         None => command.env_remove(sdk::VARIABLE),
     };
-    match without_secrets(&mut command).output() {
+    match command.output() {
         Ok(output) if output.status.success() => Tools::Complete,
         Ok(output) if output.status.code() == Some(TOOLS_MISSING) => {
             Tools::Missing(missing(&String::from_utf8_lossy(&output.stderr)))

@@ -1,6 +1,6 @@
 //! Changes the text of `pblink.toml`: comments and layout stay.
 
-use toml_edit::{DocumentMut, Item};
+use toml_edit::{DocumentMut, Item, TableLike};
 
 use super::problem::BYTE_ORDER_MARK;
 use super::{Entry, Settings, Value};
@@ -29,6 +29,27 @@ pub(crate) fn with_value(text: &str, entry: &Entry, value: &Value) -> Result<Str
 /// # Errors
 /// Also when there is no such section.
 pub(crate) fn with_value_at(text: &str, path: &str, value: &Value) -> Result<String, String> {
+    edited(text, |document| {
+        let (table, name) = section_of(document, path, Missing::Added)?;
+        let mut new = value.to_toml();
+        match table.get_mut(name) {
+            Some(Item::Value(old)) => {
+                *new.decor_mut() = old.decor().clone();
+                *old = new;
+            }
+            _ => {
+                table.insert(name, Item::Value(new));
+            }
+        }
+        Ok(())
+    })
+}
+
+/// Changes a document; byte order mark and line ends stay.
+fn edited(
+    text: &str,
+    change: impl FnOnce(&mut DocumentMut) -> Result<(), String>,
+) -> Result<String, String> {
     let (mark, text) = match text.strip_prefix(BYTE_ORDER_MARK) {
         Some(text) => ("\u{feff}", text),
         None => ("", text),
@@ -37,15 +58,39 @@ pub(crate) fn with_value_at(text: &str, path: &str, value: &Value) -> Result<Str
         // Without the excerpt that `Display` adds: it could show a password.
         e.message().to_owned()
     })?;
+    change(&mut document)?;
+    let new = document.to_string();
+    // toml_edit ends every line with \n; an editor of Windows would see every line changed.
+    let windows =
+        text.contains("\r\n") && text.matches('\n').count() == text.matches("\r\n").count();
+    Ok(format!("{mark}{}", if windows { new.replace('\n', "\r\n") } else { new }))
+}
+
+/// Treatment of sections that are not there.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Missing {
+    Added,
+    Wrong,
+}
+
+/// Walks to the section of a key, and returns it with the key's name in it.
+fn section_of<'a, 'p>(
+    document: &'a mut DocumentMut,
+    path: &'p str,
+    missing: Missing,
+) -> Result<(&'a mut dyn TableLike, &'p str), String> {
     let (sections, name) = path.rsplit_once('.').unwrap_or(("", path));
-    let mut table: &mut dyn toml_edit::TableLike = document.as_table_mut();
+    let mut table: &mut dyn TableLike = document.as_table_mut();
     for section in sections.split('.').filter(|section| !section.is_empty()) {
         // One of a list: `board[1]`.
         if let Some((list, n)) = section.strip_suffix(']').and_then(|name| name.split_once('[')) {
-            let list = table.get_mut(list).and_then(Item::as_array_of_tables_mut);
-            let element = n.parse().ok().and_then(|n: usize| list?.get_mut(n));
+            let list = table.get_mut(list);
+            let element = n.parse().ok().and_then(|n| element(list?, n));
             table = element.ok_or_else(|| format!("there is no [[{section}]]"))?;
             continue;
+        }
+        if missing == Missing::Wrong && !table.contains_key(section) {
+            return Err(format!("there is no `{section}`"));
         }
         table = table
             .entry(section)
@@ -53,21 +98,16 @@ pub(crate) fn with_value_at(text: &str, path: &str, value: &Value) -> Result<Str
             .as_table_like_mut()
             .ok_or_else(|| format!("`{section}` must be a section"))?;
     }
-    let mut new = value.to_toml();
-    match table.get_mut(name) {
-        Some(Item::Value(old)) => {
-            *new.decor_mut() = old.decor().clone();
-            *old = new;
-        }
-        _ => {
-            table.insert(name, Item::Value(new));
-        }
+    Ok((table, name))
+}
+
+/// Returns a section of a list, be it one of `[[board]]` or of `board = [{…}]`.
+fn element(list: &mut Item, n: usize) -> Option<&mut dyn TableLike> {
+    match list {
+        Item::ArrayOfTables(list) => Some(list.get_mut(n)?),
+        Item::Value(list) => Some(list.as_array_mut()?.get_mut(n)?.as_inline_table_mut()?),
+        _ => None,
     }
-    let new = document.to_string();
-    // toml_edit ends every line with \n; an editor of Windows would see every line changed.
-    let windows =
-        text.contains("\r\n") && text.matches('\n').count() == text.matches("\r\n").count();
-    Ok(format!("{mark}{}", if windows { new.replace('\n', "\r\n") } else { new }))
 }
 
 /// Returns `text`, from which `settings` were read, without one key: its line, or its place in an inline table. Comments
@@ -89,39 +129,17 @@ pub(crate) fn without_value_at(
             if text[start..].starts_with(BYTE_ORDER_MARK) { BYTE_ORDER_MARK.len_utf8() } else { 0 };
         return Some(Ok(format!("{}{}", &text[..start + mark], &text[end..])));
     }
-    Some(without_inline(text, path))
-}
-
-fn without_inline(text: &str, path: &str) -> Result<String, String> {
-    let mut document: DocumentMut =
-        text.parse().map_err(|e: toml_edit::TomlError| e.message().to_owned())?;
-    let (section, name) = path.rsplit_once('.').unwrap_or(("", path));
-    let (section, n) = match section.strip_suffix(']').and_then(|list| list.split_once('[')) {
-        Some((list, n)) => (list, n.parse::<usize>().ok()),
-        None => (section, None),
-    };
-    let item = document.get_mut(section).ok_or_else(|| format!("there is no `{section}`"))?;
-    let table = match n {
-        Some(n) => match item {
-            Item::ArrayOfTables(list) => {
-                list.get_mut(n).map(|table| table as &mut dyn toml_edit::TableLike)
-            }
-            Item::Value(list) => list
-                .as_array_mut()
-                .and_then(|list| list.get_mut(n))
-                .and_then(|table| table.as_inline_table_mut())
-                .map(|table| table as &mut dyn toml_edit::TableLike),
-            _ => None,
-        },
-        None => item.as_table_like_mut(),
-    };
-    table.and_then(|table| table.remove(name)).ok_or_else(|| format!("cannot remove `{path}`"))?;
-    Ok(document.to_string())
+    Some(edited(text, |document| {
+        let (table, name) = section_of(document, path, Missing::Wrong)?;
+        table.remove(name).map(drop).ok_or_else(|| format!("cannot remove `{path}`"))
+    }))
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::entry;
+    use std::path::Path;
+
+    use super::super::{entry, read};
     use super::*;
 
     fn set(text: &str, key: &str, value: Value) -> String {
@@ -164,6 +182,26 @@ mod tests {
     fn line_ends_of_windows_and_a_byte_order_mark_stay() {
         let text = "\u{feff}# a\r\n[server]\r\nport = 1\r\n# b\r\n";
         assert_eq!(set(text, "server.port", Value::Integer(2)), text.replace('1', "2"));
+    }
+
+    #[test]
+    fn they_stay_too_when_a_key_of_an_inline_table_goes() {
+        let text = "\u{feff}# a\r\nserver = { port = 1, host = \"a\" }\r\n# b\r\n";
+        let (settings, problems) = read(Path::new("pblink.toml"), text);
+        assert_eq!(problems, []);
+        let new = without_value_at(text, &settings, "server.port").unwrap().unwrap();
+        assert_eq!(new.replace("{  host", "{ host"), text.replace("port = 1, ", ""));
+    }
+
+    #[test]
+    fn boards_in_an_inline_list_can_be_changed_as_well_as_cut() {
+        let text = "board = [{ id = \"a\", log = \"off\" }, { id = \"b\" }]\n";
+        let set = |path, value: &str| with_value_at(text, path, &value.into());
+        assert_eq!(set("board[0].log", "lines"), Ok(text.replace("off", "lines")));
+        let added = set("board[1].log", "all").unwrap();
+        assert!(added.contains("id = \"b\"") && added.contains("log = \"all\""), "{added}");
+        assert_eq!(added.lines().count(), 1, "{added}");
+        assert_eq!(set("board[2].log", "all"), Err("there is no [[board[2]]]".to_owned()));
     }
 
     #[test]

@@ -181,6 +181,28 @@ mod tests {
         assert_eq!((settings.board.id.as_str(), settings.all_boards()[0].id.as_str()), ("c", "c"));
     }
 
+    #[test]
+    fn a_path_in_a_variable_is_relative_to_the_current_folder_and_one_in_the_file_to_that_of_the_file()
+     {
+        let file = "[wifi]\nsecrets = \"w\"\n[control]\ntoken_file = \"t\"\n[build]\nesp8266_sdk = \"s\"\n";
+        let paths = |variables: &[(&str, &str)]| {
+            let all = variables.iter().map(|(name, value)| (name.into(), value.into()));
+            let (settings, problems) =
+                read_in(Some(Path::new("conf/pblink.toml")), file, &Environment::of(all));
+            assert_eq!(problems, []);
+            [Some(settings.secrets_path()), settings.token_path(), settings.sdk_path()]
+                .map(|path| path.unwrap().display().to_string())
+        };
+        assert_eq!(paths(&[]), ["conf/w", "conf/t", "conf/s"]);
+        let variables = [
+            ("PBLINK_WIFI_SECRETS", "a"),
+            ("PBLINK_CONTROL_TOKEN_FILE", "b"),
+            ("PBLINK_BUILD_ESP8266_SDK", "c"),
+        ];
+        assert_eq!(paths(&variables), ["a", "b", "c"]);
+        assert_eq!(paths(&variables[1..]), ["conf/w", "b", "c"]);
+    }
+
     /// Each container of a Kubernetes pod beside a service `pblink-server` has these.
     #[test]
     fn variables_of_a_service_of_that_name_are_nobodys() {

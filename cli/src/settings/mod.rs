@@ -87,6 +87,9 @@ pub const DEFAULT_FILE: &str = "pblink.toml";
 /// The ESP8266 takes its configuration as one payload: the most bytes of that line.
 pub const CONFIG_LINE_MAX: usize = pblink_protocol::i2c::MAX_PAYLOAD;
 
+/// The keys that make this line long.
+const LINE: [&str; 3] = ["server.host", "board.id", "wifi.ssid"];
+
 /// The settings of `pblink.toml`, defaults filled in.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Settings {
@@ -196,14 +199,15 @@ impl Settings {
         self.places.get(key).map(|(place, _)| place.line)
     }
 
-    /// Returns the variable that gives `key`, if one does.
+    /// Returns the variable that gives `key`, if one does; that of `board.log` is that of each `board[N].log`.
     pub(crate) fn variable_of(&self, key: &str) -> Option<&str> {
-        self.variables.get(key).map(String::as_str)
+        let of_each = numbered(key).map(|(_, path)| path);
+        self.variables.get(of_each.as_deref().unwrap_or(key)).map(String::as_str)
     }
 
     /// Returns true if file or environment give `key`.
     pub(crate) fn is_given(&self, key: &str) -> bool {
-        self.variables.contains_key(key) || self.places.contains_key(key)
+        self.variable_of(key).is_some() || self.places.contains_key(key)
     }
 
     /// Returns true if the environment gives any key.
@@ -248,27 +252,28 @@ impl Settings {
         Ok(format!("http://{address}"))
     }
 
-    /// Returns the file with the control API's token, if one is named: relative to the folder of `pblink.toml`.
+    /// Returns the file with the control API's token, if one is named.
     pub fn token_path(&self) -> Option<PathBuf> {
         let file = &self.control.token_file;
-        (!file.as_os_str().is_empty()).then(|| self.folder().join(file))
+        (!file.as_os_str().is_empty()).then(|| self.folder_of("control.token_file").join(file))
     }
 
-    /// Returns the secrets file: relative to the folder of `pblink.toml`.
+    /// Returns the secrets file.
     pub fn secrets_path(&self) -> PathBuf {
-        self.folder().join(&self.wifi.secrets)
+        self.folder_of("wifi.secrets").join(&self.wifi.secrets)
     }
 
-    /// Returns the folder of the ESP8266_NONOS_SDK, if one is named: relative to the folder of
-    /// `pblink.toml`.
+    /// Returns the folder of the ESP8266_NONOS_SDK, if one is named.
     pub fn sdk_path(&self) -> Option<PathBuf> {
         let sdk = &self.build.esp8266_sdk;
-        (!sdk.as_os_str().is_empty()).then(|| self.folder().join(sdk))
+        (!sdk.as_os_str().is_empty()).then(|| self.folder_of("build.esp8266_sdk").join(sdk))
     }
 
-    /// Returns the folder of `pblink.toml`.
-    pub(crate) fn folder(&self) -> &Path {
-        self.file.as_deref().and_then(Path::parent).unwrap_or(Path::new(""))
+    /// Returns the folder that a path in this key is relative to: that of the file which says it. A variable is
+    /// meant as it is typed, from the current folder.
+    pub(crate) fn folder_of(&self, key: &str) -> &Path {
+        let file = self.file.as_deref().filter(|_| !self.variables.contains_key(key));
+        file.and_then(Path::parent).unwrap_or(Path::new(""))
     }
 
     /// Returns the WiFi password: from `password_file`, else PBLINK_WIFI_PASSWORD, else the secrets
@@ -347,7 +352,15 @@ impl Settings {
             ),
             other => other.to_string(),
         };
-        Some(Problem::of_file(self.file.as_deref().unwrap_or(Path::new(DEFAULT_FILE)), hint))
+        // The file may be right by itself.
+        let variable = LINE.iter().find_map(|key| self.variable_of(key));
+        Some(Problem::of_file(self.origin(variable), hint))
+    }
+
+    /// Returns the origin of what is wrong: a variable, else the file.
+    fn origin<'a>(&'a self, variable: Option<&'a str>) -> &'a Path {
+        let file = || self.file.as_deref().unwrap_or(Path::new(DEFAULT_FILE));
+        variable.map_or_else(file, Path::new)
     }
 }
 

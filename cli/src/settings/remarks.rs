@@ -1,11 +1,10 @@
 //! Remarks on settings that are allowed but probably not meant.
 
 use std::net::IpAddr;
-use std::path::Path;
 
 use pblink_protocol::tcp::line::{Escaped, is_invisible};
 
-use super::{Board, DEFAULT_FILE, Problem, Secret, Settings};
+use super::{Board, Problem, Secret, Settings};
 
 /// Remark on settings that are valid by themselves.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -23,11 +22,12 @@ impl Remark {
         Self { key: key.to_owned(), fatal: false, message: message.into() }
     }
 
-    /// Returns the remark as a problem, with the place of its key if the file gives it.
+    /// Returns the remark as a problem: of the variable that gives its key, else with the place in the file.
     pub(crate) fn problem(&self, settings: &Settings) -> Problem {
-        let file = settings.file().unwrap_or(Path::new(DEFAULT_FILE));
+        let variable = settings.variable_of(&self.key);
         let place = settings.places.get(&self.key).map(|(place, _)| *place);
-        Problem { place, ..Problem::of_file(file, &self.message) }
+        let place = place.filter(|_| variable.is_none());
+        Problem { place, ..Problem::of_file(settings.origin(variable), &self.message) }
     }
 }
 
@@ -130,6 +130,10 @@ fn oddity(text: &str) -> Option<&'static str> {
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
+    use super::super::environment::Environment;
+    use super::super::reader::read_in;
     use super::super::{check_password, read};
     use super::*;
 
@@ -161,6 +165,46 @@ mod tests {
             [(false, format!("pblink.toml: {}", of("this board's id \"1\"")))]
         );
         assert_eq!(remarks("[server]\nclients = []\n[board]\nid = \"b\"\n"), []);
+    }
+
+    #[test]
+    fn what_a_variable_says_is_not_blamed_on_a_line_of_the_file() {
+        let of = |file: &str, id: &str| {
+            let variables = [("PBLINK_BOARD_ID".into(), id.into())].into_iter();
+            let (settings, problems) =
+                read_in(Some(Path::new("pblink.toml")), file, &Environment::of(variables));
+            let remarks: Vec<_> = settings
+                .remarks(None)
+                .iter()
+                .map(|r| (r.fatal, r.problem(&settings).to_string()))
+                .collect();
+            (remarks, problems.iter().map(Problem::to_string).collect::<Vec<_>>())
+        };
+        let refused = |who: &str| {
+            format!(
+                "PBLINK_BOARD_ID: `server.clients` does not list {who}: the server will refuse it"
+            )
+        };
+        let clients = "[server]\nclients = [\"a\"]\n";
+        assert_eq!(
+            of(&format!("{clients}[board]\nid = \"a\"\n"), "b").0,
+            [(true, refused("this board's id \"b\""))]
+        );
+        // The only one of a list; "1" is also what nobody has named.
+        for list in ["[[board]]\nid = \"a\"\n", "[[board]]\nreport_s = 1\n"] {
+            assert_eq!(
+                of(&format!("{clients}{list}"), "1").0,
+                [(true, refused("the board \"1\""))]
+            );
+        }
+        // A line that gets too long by it.
+        let host = "h".repeat(63);
+        let long = format!("[server]\nclients = []\nhost = \"{host}.{host}\"\n");
+        let (_, problems) = of(&long, &"i".repeat(64));
+        assert!(
+            problems.len() == 1 && problems[0].starts_with("PBLINK_BOARD_ID: the settings make"),
+            "{problems:?}"
+        );
     }
 
     #[test]

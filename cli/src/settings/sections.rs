@@ -4,6 +4,7 @@ use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 
+use clap::ValueEnum;
 use pblink_image::map::{self, Map};
 use pblink_image::settings::LogLevel;
 use pblink_serve::consumers::App;
@@ -141,9 +142,7 @@ impl BoardKind {
 
     /// Returns the kind of this name.
     pub(super) fn named(name: &str) -> Option<Self> {
-        [Self::Pyboard, Self::BlackPill, Self::NucleoF446]
-            .into_iter()
-            .find(|kind| kind.name() == name)
+        Self::value_variants().iter().copied().find(|kind| kind.name() == name)
     }
 
     /// Returns the memory of its chip, and its names.
@@ -201,5 +200,20 @@ impl fmt::Display for Protocol {
         f.write_str(match self {
             Self::Classic => "classic",
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_kind_of_board_has_one_name_for_flags_file_and_program() {
+        let kinds = BoardKind::value_variants();
+        let names = |of: fn(&BoardKind) -> String| Vec::from_iter(kinds.iter().map(of));
+        assert_eq!(names(|kind| kind.name().to_owned()), BoardKind::NAMES);
+        let flags = names(|kind| kind.to_possible_value().unwrap().get_name().to_owned());
+        assert_eq!(flags, BoardKind::NAMES);
+        assert!(kinds.iter().all(|kind| BoardKind::named(kind.name()) == Some(*kind)));
     }
 }

@@ -50,15 +50,28 @@ pub(crate) fn replace_secrets(path: &Path, password: &Secret) -> io::Result<()> 
     }
 }
 
-/// Removes the secrets file. Returns false if there is none.
+/// Removes the secrets file and, if `path` is a link to it, that link. Returns false if there is none.
 ///
 /// # Errors
-/// As [`replace_secrets`].
+/// As [`replace_secrets`], and for a link to nowhere: the file may be on a drive that is not there now.
 pub(crate) fn remove_secrets(path: &Path) -> io::Result<bool> {
-    match must_be_secrets(path) {
-        Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(false),
-        Err(e) => Err(e),
-        Ok(()) => std::fs::remove_file(path).map(|()| true),
+    match (must_be_secrets(path), path.read_link()) {
+        (Err(e), Ok(target)) if e.kind() == io::ErrorKind::NotFound => {
+            let target = target.display();
+            let what =
+                format!("it is a link to {target}, which does not exist; remove the link yourself");
+            Err(io::Error::new(e.kind(), what))
+        }
+        (Err(e), Err(_)) if e.kind() == io::ErrorKind::NotFound => Ok(false),
+        (Err(e), _) => Err(e),
+        (Ok(()), link) => {
+            // First the password: a link without it harms nobody.
+            std::fs::remove_file(path.canonicalize()?)?;
+            match link {
+                Ok(_) => std::fs::remove_file(path).map(|()| true),
+                Err(_) => Ok(true),
+            }
+        }
     }
 }
 
@@ -267,5 +280,20 @@ mod tests {
         std::os::unix::fs::symlink("elsewhere", &path).unwrap();
         put(&path, "text").unwrap_err();
         assert!(!folder.path().join("elsewhere").exists());
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn no_password_stays_behind_a_link_and_one_to_nowhere_is_not_called_absent() {
+        let folder = tempfile::tempdir().unwrap();
+        let (target, link) = (folder.path().join("target"), folder.path().join("link"));
+        std::os::unix::fs::symlink("target", &link).unwrap();
+        let dangling = remove_secrets(&link).unwrap_err();
+        assert!(dangling.to_string().contains("a link to target"), "{dangling}");
+        assert!(link.is_symlink());
+        std::fs::write(&target, "wifi_password = \"hunter2hunter2\"\n").unwrap();
+        assert!(remove_secrets(&link).unwrap());
+        assert!(!target.exists() && !link.is_symlink());
+        assert!(!remove_secrets(&link).unwrap());
     }
 }

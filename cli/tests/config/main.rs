@@ -6,6 +6,8 @@ mod check;
 mod export;
 mod field;
 mod found;
+#[cfg(target_os = "linux")]
+mod places;
 #[path = "../process/mod.rs"]
 mod process;
 #[cfg(target_os = "linux")]

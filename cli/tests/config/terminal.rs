@@ -203,3 +203,17 @@ fn set_asks_for_a_password_without_showing_it() {
     assert!(text.contains("code=0\r\n") && !text.contains("hunter2"), "{text}");
     assert!(home.read(SECRETS).contains(PASSWORD));
 }
+
+#[test]
+fn an_answer_of_another_encoding_to_edit_it_again_loses_nothing() {
+    let home = Home::new();
+    home.write("pblink.toml", "[server]\nport = 8123\n");
+    let line = "EDITOR='sed -i s/8123/90000/' VISUAL= $PBLINK config edit";
+    let mut terminal = Terminal::run(&home, &then_ask(line));
+    terminal.expect("Edit it again? [Y/n] ");
+    terminal.press_bytes(b"n\xe9\n");
+    let text = terminal.finish();
+    assert!(text.contains("code=3\r\n") && text.contains("what you wrote is in "), "{text}");
+    let copy = home.names().into_iter().find(|name| name.contains(".edit-")).expect("it is kept");
+    assert!(text.contains(&copy) && home.read(&copy).contains("90000"), "{text}");
+}

@@ -134,7 +134,8 @@ pub struct Wanted {
 }
 
 impl Wanted {
-    fn matches(&self, found: &Found) -> bool {
+    /// Returns true if this device is one that is meant.
+    pub fn matches(&self, found: &Found) -> bool {
         self.via.is_none_or(|via| via == found.via)
             && self.selector.as_ref().is_none_or(|selector| selector.matches(found))
     }
@@ -152,7 +153,8 @@ impl Wanted {
         }
     }
 
-    fn how(&self) -> &'static str {
+    /// Returns the steps that bring the device to where it is found, in words.
+    pub fn how(&self) -> &'static str {
         match self.via {
             Some(Via::Probe) => HOW_PROBE,
             _ if self.chip.starts_with("STM32F411") => HOW_BLACK_PILL,

@@ -28,7 +28,7 @@ pub struct Args {
     /// Configuration file. Without it the one that `pblink config path` prints, if there is one.
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
-    /// Take notes for mistakes: exit code 3 if there is one.
+    /// Count notes as mistakes: exit code 3 if there is one.
     #[arg(long)]
     pub strict: bool,
     /// Also compare the file with the settings on the board; of several boards (`[[board]]`) with those of this id.

@@ -1,6 +1,6 @@
 //! Asking the user. Prompts go to stderr, so that stdout has results only.
 
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, Write};
 
 use crate::exit::{Exit, Failed};
 use crate::output::diagnostics::{newline, prompt};
@@ -36,11 +36,6 @@ impl<D: Dialogue> Dialogue for &mut D {
     fn say(&mut self, text: &str) -> io::Result<()> {
         (**self).say(text)
     }
-}
-
-/// Returns true if there is someone to ask.
-pub(super) fn on_terminal() -> bool {
-    io::stdin().is_terminal() && io::stderr().is_terminal()
 }
 
 /// Asks for the value of a key until it is allowed; Enter takes the one that `settings` has.

@@ -6,14 +6,15 @@ use std::process::{Command, ExitStatus};
 use anyhow::Context;
 
 use super::cannot_write;
-use super::dialogue::{self, Dialogue, Terminal};
 use crate::child::without_secrets;
 use crate::exit::{Exit, Failed};
+use crate::hardware::confirm::ask_yes_no;
 use crate::output::diagnostics;
 use crate::output::stdout::print;
 use crate::runtime;
 use crate::settings;
 use crate::signals::Signals;
+use crate::typed::has_terminal;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -39,11 +40,10 @@ pub(super) fn run(args: &Args) -> anyhow::Result<Exit> {
     let copy = copy_of(&path);
     settings::create_private(&copy, &old).map_err(|e| cannot_write(&copy, &e))?;
     let kept = |why: String| {
+        let left =
+            if copy.exists() { "what you wrote is in" } else { "the editor has left nothing in" };
         let (path, copy) = (path.display(), settings::shell_word(&copy));
-        Failed::with(
-            Exit::Config,
-            format!("{why}\n  {path} stays as it was; what you wrote is in {copy}"),
-        )
+        Failed::with(Exit::Config, format!("{why}\n  {path} stays as it was; {left} {copy}"))
     };
     let new = loop {
         let status = edit(&copy)?;
@@ -60,7 +60,10 @@ pub(super) fn run(args: &Args) -> anyhow::Result<Exit> {
                 format!("{why}; {} stays as it was", path.display()),
             ));
         }
-        let new = settings::read_text(&copy)?;
+        if !copy.exists() {
+            return Err(kept("there is no text to check".to_owned()));
+        }
+        let new = settings::read_text(&copy).map_err(|error| kept(error.to_string()))?;
         if new == old {
             let _ = std::fs::remove_file(&copy);
             return print(format!("{}: nothing has changed\n", path.display()).as_bytes());
@@ -70,19 +73,20 @@ pub(super) fn run(args: &Args) -> anyhow::Result<Exit> {
             break new;
         }
         let wrong = settings::failed(&problems);
-        if !dialogue::on_terminal() {
+        if !has_terminal() {
             return Err(kept(wrong.to_string()));
         }
         diagnostics::error(format_args!("{wrong:#}"));
-        let answer = Terminal.ask("Edit it again? [Y/n] ")?;
-        if answer.is_none_or(|answer| answer.trim().to_ascii_lowercase().starts_with('n')) {
-            return Err(kept("there are mistakes in it".to_owned()));
+        match ask_yes_no("Edit it again?", true) {
+            Ok(true) => {}
+            Ok(false) => return Err(kept("there are mistakes in it".to_owned())),
+            Err(error) => return Err(kept(format!("cannot read the answer: {error}"))),
         }
     };
-    if settings::read_text(&path)? != old {
+    if settings::read_text(&path).map_err(|error| kept(error.to_string()))? != old {
         return Err(kept(format!("{} was changed meanwhile", path.display())));
     }
-    settings::replace(&path, &new).map_err(|e| cannot_write(&path, &e))?;
+    settings::replace(&path, &new).map_err(|e| kept(cannot_write(&path, &e).to_string()))?;
     let _ = std::fs::remove_file(&copy);
     print(format!("wrote {}\n", path.display()).as_bytes())
 }

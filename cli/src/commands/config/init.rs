@@ -11,6 +11,7 @@ use crate::exit::{Exit, Failed};
 use crate::output::diagnostics;
 use crate::output::stdout::print;
 use crate::settings::{self, DEFAULT_FILE, PASSWORD_ENV, Secret, Settings, Value, shell_word};
+use crate::typed::has_terminal;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -66,7 +67,7 @@ pub fn run(args: Args) -> anyhow::Result<Exit> {
     let start = defaults();
     // `--password-file -` takes stdin, so nobody can answer there.
     let stdin_taken = args.password_file.as_deref() == Some(Path::new("-"));
-    let dialogue = (!args.yes && !stdin_taken && dialogue::on_terminal()).then_some(Terminal);
+    let dialogue = (!args.yes && !stdin_taken && has_terminal()).then_some(Terminal);
     let secrets = folder_of(&args.path).join(&start.wifi.secrets);
     let plan = plan(&args, start, secrets, dialogue)?;
     write(&plan)

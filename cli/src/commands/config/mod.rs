@@ -20,6 +20,7 @@ use crate::output::diagnostics;
 use crate::output::json::pretty;
 use crate::output::stdout::print;
 use crate::settings::{self, DEFAULT_FILE, Entry, KEYS, PASSWORD_ENV, Settings};
+use crate::typed::has_terminal;
 use dialogue::Terminal;
 
 const EXAMPLES: &str = "\
@@ -306,7 +307,7 @@ fn set_password(args: &SetArgs) -> anyhow::Result<Exit> {
              it from a file (`-`: standard input)",
         ));
     }
-    if args.password_file.is_none() && !dialogue::on_terminal() {
+    if args.password_file.is_none() && !has_terminal() {
         return Err(Failed::with(
             Exit::Usage,
             "there is no terminal to ask for the password: give --password-file FILE (`-`: \

@@ -13,9 +13,9 @@ Examples:
   pblink config path --all
   $EDITOR \"$(pblink config path)\"
 
-One file is used, the first of: that of --config, that of PBLINK_CONFIG, ./pblink.toml, \
+One file is used, the first of: that of --config, that of PBLINK_CONFIG (also if it is not there), ./pblink.toml, \
 $XDG_CONFIG_HOME/pblink/pblink.toml (~/.config without that variable), /etc/pblink/pblink.toml. Flags override \
-variables of keys such as PBLINK_SERVER_PORT, and these the file. Exit code 3 if there is none.";
+variables of keys such as PBLINK_SERVER_PORT, and these the file. Exit code 3 if there is none, with --all and --json, too.";
 
 /// Arguments of `pblink config path`.
 #[derive(Debug, clap::Args)]
@@ -44,9 +44,8 @@ pub(super) fn run(args: &Args) -> anyhow::Result<Exit> {
         });
         let places = Vec::from_iter(places);
         let file = used.map(|n| &all[n].path);
-        return print(pretty(&serde_json::json!({ "file": file, "places": places })).as_bytes());
-    }
-    if args.all {
+        print(pretty(&serde_json::json!({ "file": file, "places": places })).as_bytes())?;
+    } else if args.all {
         let lines = all.iter().enumerate().map(|(n, place)| {
             let state = match used {
                 Some(used) if used == n => "used",
@@ -55,20 +54,22 @@ pub(super) fn run(args: &Args) -> anyhow::Result<Exit> {
             };
             format!("{:<50} {:<14} {state}\n", absolute(&place.path), place.of)
         });
-        return print(lines.collect::<String>().as_bytes());
+        print(lines.collect::<String>().as_bytes())?;
+    } else if let Some(used) = used {
+        print(format!("{}\n", absolute(&all[used].path)).as_bytes())?;
     }
-    let Some(used) = used else {
-        let places: Vec<_> = all.iter().map(|place| place.path.display().to_string()).collect();
-        return Err(Failed::with(
-            Exit::Config,
-            format!(
-                "there is no configuration file, the defaults apply; `pblink config init` writes one here; looked \
-                 for: {}",
-                places.join(", ")
-            ),
-        ));
-    };
-    print(format!("{}\n", absolute(&all[used].path)).as_bytes())
+    if used.is_some() {
+        return Ok(Exit::Ok);
+    }
+    let places: Vec<_> = all.iter().map(|place| place.path.display().to_string()).collect();
+    Err(Failed::with(
+        Exit::Config,
+        format!(
+            "there is no configuration file, the defaults apply; `pblink config init` writes one here; looked \
+             for: {}",
+            places.join(", ")
+        ),
+    ))
 }
 
 fn absolute(path: &Path) -> String {

@@ -37,7 +37,7 @@ fn report(
     match devices {
         Ok(found) if found.is_empty() => group.warning(
             "there is no debug probe, and no STM32 in its USB bootloader",
-            "`pblink flash stm32` waits for one, and says how to get a Pyboard into it",
+            "`pblink flash stm32` waits for one, and says how to get your kind of board into it",
         ),
         Ok(found) => {
             for device in found {
@@ -166,6 +166,9 @@ mod tests {
 
         let nothing = report(Ok(Vec::new()), Ok(Vec::new()), |_| Ok(()));
         assert!(nothing.iter().all(|finding| finding.level == Level::Warning));
+        // It may be for a Black Pill or a Nucleo.
+        let remedy = nothing[1].remedy.as_deref().unwrap();
+        assert!(remedy.contains("flash stm32") && !remedy.contains("Pyboard"), "{remedy}");
         let no_usb = || Error::new(Kind::Other, "no USB", "plug it in");
         let broken = report(Err(no_usb()), Err(no_usb()), |_| Ok(()));
         assert_eq!([broken[0].level, broken[1].level], [Level::Error, Level::Warning]);

@@ -180,7 +180,7 @@ fn stm32_job(
 ) -> anyhow::Result<Job> {
     let release = Path::new("thumbv7em-none-eabihf/release");
     let mut variables = vec![("PBLINK_SETTINGS", settings)];
-    let mut arguments: &'static [&'static str] = &[];
+    let mut arguments = Vec::new();
     let (folder, target, program) = if let Some(app) = app {
         let name = app_name(app)?;
         // The script takes it from there, too.
@@ -194,11 +194,7 @@ fn stm32_job(
             BoardKind::Pyboard => target,
             kind => target.join(kind.name()),
         };
-        arguments = match kind {
-            BoardKind::Pyboard => &["release", "pyboard"],
-            BoardKind::BlackPill => &["release", "black-pill"],
-            BoardKind::NucleoF446 => &["release", "nucleo-f446"],
-        };
+        arguments.extend(["release", kind.name()]);
         (folder, target, "demo".to_owned())
     };
     let elf = target.join(release).join(&program);
@@ -233,7 +229,7 @@ fn esp8266_jobs(source: &Path, sdk: Option<&Path>) -> Vec<Job> {
         elf: folder.join("target").join(arguments[0]).join("pblink-esp8266.elf"),
         script: Script {
             folder: folder.clone(),
-            arguments,
+            arguments: arguments.to_vec(),
             variables: vec![(sdk::VARIABLE, sdk.map(Path::to_owned))],
             private: false,
         },

@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use anyhow::Context;
 
 use crate::exit::{Exit, Failed};
+use crate::hardware::tools::{self, Readers, TOOLS_MISSING};
 
 /// End of a script that did not fail.
 #[derive(Debug, PartialEq, Eq)]
@@ -20,9 +21,6 @@ pub(super) enum Outcome {
     ToolsMissing,
 }
 
-/// The scripts' code for "a tool is missing".
-const TOOLS_MISSING: i32 = 3;
-
 /// Lines of a quiet script that are kept, to be shown if it fails.
 const KEPT: usize = 200;
 
@@ -32,7 +30,7 @@ pub(super) struct Script {
     /// Its folder.
     pub(super) folder: PathBuf,
     /// Its arguments.
-    pub(super) arguments: &'static [&'static str],
+    pub(super) arguments: Vec<&'static str>,
     /// Variables to set, or to take away: what happens to be set must not decide.
     pub(super) variables: Vec<(&'static str, Option<PathBuf>)>,
     /// True if only the owner may read what it makes.
@@ -42,32 +40,26 @@ pub(super) struct Script {
 impl Script {
     /// Checks for the tools; missing ones are named on stderr.
     pub(super) fn check(&self, quiet: bool) -> anyhow::Result<Outcome> {
-        self.start(&[&["check"], self.arguments].concat(), quiet)
+        self.start(&[&["check"], &self.arguments[..]].concat(), quiet)
     }
 
     /// Runs it. Its words go to stderr, on a terminal with the time below them; if `quiet`, only the last ones,
     /// and only if it fails.
     pub(super) fn run(&self, quiet: bool) -> anyhow::Result<Outcome> {
-        self.start(self.arguments, quiet)
+        self.start(&self.arguments, quiet)
     }
 
     fn start(&self, arguments: &[&str], quiet: bool) -> anyhow::Result<Outcome> {
-        let script = self.folder.join("build.sh");
-        let mut command = Command::new("sh");
-        if self.private {
-            // Compiler and linker know nothing of a password in what they write.
-            command.args(["-c", "umask 077 && exec sh \"$@\"", "sh"]);
-        }
-        command.arg(&script).args(arguments);
-        // Compilers, and build scripts of whoever, have no use for it.
-        crate::child::without_secrets(&mut command);
+        let readers = if self.private { Readers::Owner } else { Readers::Usual };
+        let mut command = tools::script(&self.folder, readers);
+        command.args(arguments);
         for (name, value) in &self.variables {
             match value {
                 Some(value) => command.env(name, value),
                 None => command.env_remove(name),
             };
         }
-        follow(command, &script, quiet)
+        follow(command, &tools::path(&self.folder), quiet)
     }
 }
 

@@ -17,7 +17,7 @@ use pblink_image::manifest::ESP8266;
 use crate::duration;
 use crate::exit::Exit;
 use crate::global::Global;
-use crate::hardware::confirm::{Consent, on_terminal};
+use crate::hardware::confirm::{Consent, ask_yes_no};
 use crate::hardware::error::failed;
 use crate::hardware::images::{self, Named};
 use crate::hardware::progress::Bar;
@@ -150,7 +150,7 @@ pub fn run(args: Args, global: &Global) -> anyhow::Result<Exit> {
     // What is wrong with the files shows before anything is waited for.
     let (job, note) = args.job(&regions);
     esp8266::check(&regions, &job).map_err(failed)?;
-    let mut ask = |question: &str| on_terminal(question, false);
+    let mut ask = |question: &str| ask_yes_no(question, false);
     // What stays need not be asked for.
     let mut consent = Consent::of(args.yes || args.no_erase, &mut ask);
     consent.check(

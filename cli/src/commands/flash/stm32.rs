@@ -15,7 +15,7 @@ use serde::Serialize;
 
 use crate::exit::{Exit, Failed};
 use crate::global::Global;
-use crate::hardware::confirm::{Consent, on_terminal};
+use crate::hardware::confirm::{Consent, ask_yes_no};
 use crate::hardware::error::failed;
 use crate::hardware::images;
 use crate::hardware::progress::Bar;
@@ -68,7 +68,7 @@ pub struct Args {
 /// Runs the verb.
 pub fn run(args: Args, global: &Global) -> anyhow::Result<Exit> {
     let mut bar = Bar::new(global);
-    let mut ask = |question: &str| on_terminal(question, true);
+    let mut ask = |question: &str| ask_yes_no(question, true);
     let mut consent = Consent::of(args.yes, &mut ask);
     work(&args, &mut UsbBus, &mut bar, &mut consent, &mut io::stdout().lock())
 }

@@ -19,9 +19,10 @@ pub(super) struct Reach {
 /// `--listen`, `--any-client`, a certain address in `server.listen`, or a list of clients in pblink.toml.
 pub(super) fn choose<'a>(args: &'a Args, settings: &'a Settings) -> (Reach, &'a [String]) {
     let config = &settings.server;
-    let file = settings.file().is_some() || settings.is_given("server.clients");
-    let clients: &[String] = match (&args.clients[..], file) {
-        // Without a configuration nobody has said who is expected.
+    // By a file, or by a variable that lists clients.
+    let configured = settings.file().is_some() || settings.is_given("server.clients");
+    let clients: &[String] = match (&args.clients[..], configured) {
+        // Nobody has said who is expected.
         ([], false) => &[],
         ([], true) => &config.clients,
         (named, _) => named,
@@ -29,7 +30,7 @@ pub(super) fn choose<'a>(args: &'a Args, settings: &'a Settings) -> (Reach, &'a 
     let listen = args.listen.unwrap_or_default();
     let local_because = if listen.has_ip() || args.any_client || !config.listen.is_unspecified() {
         None
-    } else if !file {
+    } else if !configured {
         Some(
             "there is no pblink.toml: only this machine can connect; `pblink config init` makes one, and \
              --listen 0.0.0.0:8123 lets others in",

@@ -1,11 +1,13 @@
-//! What is missing for the steps of a plan. Looks only: nothing is opened, written or waited for.
+//! Reports what is missing for the steps of a plan. Nothing is written, and no board or port is touched.
 
 use std::net::{SocketAddr, TcpListener};
 use std::path::Path;
+use std::time::Duration;
 
 use pblink_flash::esp8266;
-use pblink_flash::stm32::{Bus, Found, Selector, UsbBus, Via};
+use pblink_flash::stm32::{Bus, UsbBus, Via, Wanted};
 use pblink_image::manifest::ESP8266;
+use pblink_image::map::{Map, PYBOARD};
 
 use super::{Args, Step};
 use crate::hardware::images::{self, Named};
@@ -157,22 +159,13 @@ fn stm32(args: &Args) -> Option<String> {
         Ok(found) => found,
         Err(error) => return Some(format!("the STM32: {}\n{}", error.cause(), error.remedy())),
     };
-    let selector = args.probe.as_deref().and_then(|probe| probe.parse::<Selector>().ok());
-    let fits = |found: &&Found| {
-        let via = match args.via.as_deref() {
-            Some("probe") => found.via == Via::Probe,
-            Some("dfu") => found.via == Via::Dfu,
-            _ => true,
-        };
-        via && selector.as_ref().is_none_or(|selector| selector.matches(found))
-    };
-    let fitting: Vec<_> = found.iter().filter(fits).collect();
+    let wanted = wanted(args);
+    let fitting: Vec<_> = found.iter().filter(|found| wanted.matches(found)).collect();
     match fitting[..] {
-        [] => Some(
-            "a debug probe, or an STM32 in its USB bootloader\nplug it in; the step waits for it, and says how to \
-             get a Pyboard into its bootloader"
-                .to_owned(),
-        ),
+        [] => Some(format!(
+            "a debug probe, or an STM32 in its USB bootloader\nthe step waits for it: {}",
+            wanted.how()
+        )),
         [one] => {
             let error = UsbBus.may_open(one).err()?;
             Some(format!("leave to use the {one}: {}\n{}", error.cause(), error.remedy()))
@@ -181,6 +174,21 @@ fn stm32(args: &Args) -> Option<String> {
             "a choice: {} devices could be the STM32's\nname one with --probe VID:PID[:SERIAL] or --via",
             fitting.len()
         )),
+    }
+}
+
+/// Returns the device that the steps look for.
+pub(super) fn wanted(args: &Args) -> Wanted {
+    let kind = args.kind.and_then(Map::named).unwrap_or(&PYBOARD);
+    Wanted {
+        via: match args.via.as_deref() {
+            Some("probe") => Some(Via::Probe),
+            Some("dfu") => Some(Via::Dfu),
+            _ => None,
+        },
+        selector: args.probe.as_deref().and_then(|probe| probe.parse().ok()),
+        chip: kind.part.to_owned(),
+        wait: Duration::ZERO,
     }
 }
 

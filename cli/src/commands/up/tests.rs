@@ -108,3 +108,16 @@ fn what_the_esp8266_s_flash_needs_reaches_its_step_alone() {
     let wrong = args(&["--flash-mode", "quad"]);
     assert!(check(&plan(&wrong)).unwrap_err().to_string().contains("step esp8266"));
 }
+
+#[test]
+fn who_lacks_a_board_learns_how_his_own_gets_into_its_bootloader() {
+    for (kind, words) in [
+        (None, "P1/DFU"),
+        (Some("pyboard"), "P1/DFU"),
+        (Some("black-pill"), "Black Pill's BOOT0"),
+        (Some("nucleo-f446"), "USB of the Nucleo"),
+    ] {
+        let args = Args { kind, ..args(&[]) };
+        assert!(look::wanted(&args).how().contains(words), "{kind:?}");
+    }
+}
