@@ -358,7 +358,7 @@ fn a_file_that_is_no_program_is_refused_before_anything_is_waited_for() {
     let folder = tempfile::tempdir().expect("a folder");
     let hex = b":020000040800F2\r\n:0400000000000220DA\r\n";
     let cases: [(&str, &[u8], &str, &str); 8] = [
-        ("a.hex", hex, "an Intel HEX file", "--image a.bin@0x08000000"),
+        ("a.hex", hex, "an Intel HEX file", "a.raw.bin@0x08000000"),
         ("a.bin", hex, "an Intel HEX file", "objcopy -I ihex"),
         ("a.uf2", b"UF2\n\x57\x51\x5d\x9e", "a UF2 file", "ELF file"),
         ("a.bin.gz", &[0x1f, 0x8b, 8, 0, 0], "packed with gzip", "gunzip --keep"),
