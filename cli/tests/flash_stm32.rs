@@ -362,7 +362,7 @@ fn a_file_that_is_no_program_is_refused_before_anything_is_waited_for() {
         ("a.bin", hex, "an Intel HEX file", "objcopy -I ihex"),
         ("a.uf2", b"UF2\n\x57\x51\x5d\x9e", "a UF2 file", "ELF file"),
         ("a.bin.gz", &[0x1f, 0x8b, 8, 0, 0], "packed with gzip", "gunzip --keep"),
-        ("a.gz", &[0, 0, 2, 0x20], "the name of what is packed with gzip", "call it a.bin"),
+        ("a.gz", &[0, 0, 2, 0x20], "the name of what is packed with gzip", "/a.bin"),
         ("a.dfu", b"DfuSe\x01", "a DfuSe file", "dfu-util"),
         ("text.bin", b"hello, world", "its stack pointer", "pblink build stm32"),
         ("empty.bin", b"", "the image is empty", "pblink build stm32"),
