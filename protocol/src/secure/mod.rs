@@ -11,9 +11,11 @@
 //! |---|---|
 //! | [`packet`] | a line on the carrier: before and during the handshake, and sealed |
 //! | [`frame`] | the contents of a sealed packet: what the two sessions say to each other |
+//! | [`suite`] | what the machines ask of the cryptography |
 //!
-//! Both are codecs only: they hold no key and no state, and no byte of a stranger makes them panic or allocate. Nothing
-//! speaks them yet: the handshake and the sessions are still to be written.
+//! The codecs hold no key and no state, and no byte of a stranger makes them panic or allocate. Nothing speaks them yet: the
+//! sessions are still to be written.
 
 pub mod frame;
 pub mod packet;
+pub mod suite;
