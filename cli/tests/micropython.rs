@@ -240,6 +240,10 @@ fn wrong_folders_files_and_flags_are_told_before_a_board_is_looked_for() {
     let output = install("iot", "async");
     assert_code(&output, 3);
     assert!(stderr(&output).contains("pblink.toml:2:"), "{}", stderr(&output));
+    desk.write("pblink.toml", "[board]\nkind = \"black-pill\"\n");
+    let output = install("iot", "async");
+    assert_code(&output, 3);
+    assert!(stderr(&output).contains("pb_link runs on a Pyboard"), "{}", stderr(&output));
     std::fs::remove_file(desk.path("pblink.toml")).unwrap();
     let output = install("iot", "async");
     assert_code(&output, 3);

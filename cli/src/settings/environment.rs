@@ -131,6 +131,26 @@ mod tests {
     }
 
     #[test]
+    fn pins_from_a_variable_need_a_board_that_has_some() {
+        let pins = ("PBLINK_BOARD_PINS", "Y9,Y10,X1,X2,X3");
+        let small = "[[board]]\nid = \"b\"\nkind = \"black-pill\"\n";
+        let (_, said) =
+            read(&format!("{small}[[board]]\nid = \"c\"\nkind = \"black-pill\"\n"), &[pins]);
+        assert_eq!(said.len(), 1, "{said:?}");
+        assert!(
+            said[0].starts_with("PBLINK_BOARD_PINS: `board.pins` is for a Pyboard"),
+            "{said:?}"
+        );
+        let (settings, said) = read(&format!("[[board]]\nid = \"a\"\n{small}"), &[pins]);
+        assert_eq!((said, settings.board.pins.scl.as_str()), (Vec::new(), "Y9"));
+        // The kind may be the variable, too.
+        let kind = ("PBLINK_BOARD_KIND", "nucleo-f446");
+        let (_, said) =
+            read("[board]\npins = [\"Y9\", \"Y10\", \"X1\", \"X2\", \"X3\"]\n", &[kind]);
+        assert!(said[0].starts_with("pblink.toml:2:1: `board.pins`"), "{said:?}");
+    }
+
+    #[test]
     fn mistakes_name_the_variable() {
         let (_, problems) = read("", &[("PBLINK_SERVER_PROT", "1"), ("PBLINK_SERVER_PORT", "x")]);
         assert_eq!(

@@ -11,7 +11,7 @@ use super::names::{Names, shown};
 use super::problem::{Lines, Problem};
 use super::shape::{Found, Misplaced, Mistake, Shape};
 use super::value::Value;
-use super::{Consumer, DEFAULT_FILE, Settings, is_password_key, keys};
+use super::{Board, BoardKind, Consumer, DEFAULT_FILE, Pins, Settings, is_password_key, keys};
 
 /// The most problems that are reported of one file: with more, it is probably the wrong file.
 const MOST: usize = 50;
@@ -55,11 +55,12 @@ pub(super) fn read_in(
     let mut wrong = std::mem::take(&mut reader.wrong);
     wrong.retain(|(at, _)| !broken.contains(&reader.lines.place(*at).line));
     wrong.extend(syntax);
-    if let Some((key, message)) = shared_port(&settings) {
-        match settings.variable_of(key) {
+    let disagreements = shared_port(&settings).into_iter().chain(pins_of_others(&settings));
+    for (key, message) in disagreements {
+        match settings.variable_of(&key) {
             Some(variable) => of_variables.push(Problem::of_file(Path::new(variable), message)),
             None => {
-                let span = settings.places.get(key).map(|(_, span)| span.clone());
+                let span = settings.places.get(&key).map(|(_, span)| span.clone());
                 let span = span.unwrap_or_default();
                 wrong.push((
                     span.start,
@@ -86,7 +87,7 @@ pub(super) fn read_in(
 
 /// Reports a port that is given for both boards and the control API: it cannot serve both. The key is the one that
 /// should be changed.
-fn shared_port(settings: &Settings) -> Option<(&'static str, String)> {
+fn shared_port(settings: &Settings) -> Option<(String, String)> {
     let server = &settings.server;
     let control = server.control?;
     let same = control.port() == server.port
@@ -96,7 +97,34 @@ fn shared_port(settings: &Settings) -> Option<(&'static str, String)> {
     let key = of_variable.or_else(|| keys.into_iter().find(|key| settings.is_given(key)));
     let message =
         "`server.control` has the port of `server.port`: give it one of its own".to_owned();
-    same.then(|| (key.unwrap_or(keys[0]), message))
+    same.then(|| (key.unwrap_or(keys[0]).to_owned(), message))
+}
+
+/// Reports pins that were chosen for a board other than a Pyboard: no program would ever look at them. The usual ones stand
+/// in the file that `config init` writes, and mean nothing. Those of the environment are for all boards, and one Pyboard
+/// is enough.
+fn pins_of_others(settings: &Settings) -> Vec<(String, String)> {
+    let boards = settings.all_boards();
+    let everywhere = settings.variable_of("board.pins").is_some();
+    if everywhere && boards.iter().any(|board| board.kind == BoardKind::Pyboard) {
+        return Vec::new();
+    }
+    let key = |n| match settings.has_list_of_boards() && !everywhere {
+        true => format!("board[{n}].pins"),
+        false => "board.pins".to_owned(),
+    };
+    let other = |board: &Board| board.kind != BoardKind::Pyboard && board.pins != Pins::default();
+    let others = boards.iter().enumerate().filter(|(_, board)| other(board));
+    let wrong = others.map(|(n, board)| {
+        let message = format!(
+            "`board.pins` is for a Pyboard with MicroPython, and this board is a {} (`board.kind`), whose program has \
+             its pins in its source: take `pins` out, or set `kind` to \"pyboard\"",
+            board.kind.map().title
+        );
+        (key(n), message)
+    });
+    // One variable is one mistake.
+    wrong.take(if everywhere { 1 } else { boards.len() }).collect()
 }
 
 /// Reports consumers whose keys do not agree, and names that several have.

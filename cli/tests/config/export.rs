@@ -77,3 +77,30 @@ fn pins_that_the_board_does_not_have_are_refused_with_what_it_has() {
     assert!(said.err.contains("pblink.toml:2:8: `board.pins` must be"), "{said:?}");
     assert_eq!(home.names(), ["pblink.toml"]);
 }
+
+#[test]
+fn a_board_that_pb_link_does_not_run_on_is_refused() {
+    let home = Home::new();
+    home.init();
+    assert_eq!(home.config(&["set", "board.kind", "black-pill"]).code, 0);
+    let said = home.config(&["export"]);
+    assert_eq!((said.code, said.out.as_str()), (3, ""), "{said:?}");
+    assert!(
+        said.err.contains("is a Black Pill") && said.err.contains("board.kind pyboard"),
+        "{said:?}"
+    );
+    assert_eq!(home.names(), ["pblink.toml"]);
+    // Its pins are in its program.
+    let said = home.config(&["set", "board.pins", "Y9,Y10,X1,X2,X3"]);
+    assert_eq!(said.code, 3, "{said:?}");
+    assert!(
+        said.err.contains("is for a Pyboard") && said.err.contains("stays as it was"),
+        "{said:?}"
+    );
+    // And the other way round.
+    assert_eq!(home.config(&["set", "board.kind", "pyboard"]).code, 0);
+    assert_eq!(home.config(&["set", "board.pins", "Y9,Y10,X1,X2,X3"]).code, 0);
+    assert_eq!(home.config(&["set", "board.kind", "nucleo-f446"]).code, 3);
+    assert_eq!(home.config(&["unset", "board.pins"]).code, 0);
+    assert_eq!(home.config(&["set", "board.kind", "nucleo-f446"]).code, 0);
+}

@@ -61,7 +61,7 @@ pub(super) fn run(args: &Args) -> anyhow::Result<Exit> {
         .board_config(password.as_ref())
         .map_err(|why| Failed::with(Exit::Config, why.to_string()))?;
     let text = match args.format {
-        Format::Micropython => config_py(&config, &settings.board.pins),
+        Format::Micropython => config_py(&config, &settings.board)?,
     };
     if settings.file().is_none() {
         diagnostics::note("there is no pblink.toml here: the defaults are exported");

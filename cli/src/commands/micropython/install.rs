@@ -74,7 +74,7 @@ pub(super) fn run(args: &Args, global: &Global) -> anyhow::Result<Exit> {
     let of_settings = |why: String| Failed::with(Exit::Config, why);
     let config =
         settings.board_config(password.as_ref()).map_err(|why| of_settings(why.to_string()))?;
-    let config = config_py(&config, &settings.board.pins);
+    let config = config_py(&config, &settings.board)?;
     let sources = Sources::read(&args.source, &args.primitives, &config)
         .map_err(|error| of_settings(error.to_string()))?;
     let mut notes = sources.notes.iter().map(|note| format!("note: {note}")).collect::<Vec<_>>();

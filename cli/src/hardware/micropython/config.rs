@@ -5,15 +5,35 @@ use std::fmt::Write;
 use pblink_protocol::config::Config;
 use pblink_templates::PB_LINK_CONFIG_PY;
 
+use crate::exit::{Exit, Failed};
 use crate::output::cells::is_plain;
-use crate::settings::Pins;
+use crate::settings::{Board, BoardKind, Pins};
 
 /// The beginning of the file, by which a later run knows that it may replace it.
 pub(crate) const CONFIG_PY_MARK: &str = "# Configuration of pb_link, written by pblink";
 
-/// Returns the file for a board with this configuration and these pins. It does not hold the id, which stands in the
-/// user's program; it holds the password.
-pub(crate) fn config_py(config: &Config, pins: &Pins) -> String {
+/// Returns the file for this board with its configuration. It does not hold the id, which stands in the user's program;
+/// it holds the password.
+///
+/// # Errors
+/// [`Exit::Config`] if the board is none that pb_link runs on.
+pub(crate) fn config_py(config: &Config, board: &Board) -> anyhow::Result<String> {
+    match board.kind {
+        BoardKind::Pyboard => Ok(text(config, &board.pins)),
+        other => Err(Failed::with(
+            Exit::Config,
+            format!(
+                "pb_link runs on a Pyboard with MicroPython, and `board.kind` says that the board {:?} is a {}\n  set it \
+                 right with `pblink config set board.kind pyboard`; a {} gets its program from `pblink build stm32`",
+                board.id,
+                other.map().title,
+                other.map().title
+            ),
+        )),
+    }
+}
+
+fn text(config: &Config, pins: &Pins) -> String {
     let values = [
         ("port", config.port.to_string()),
         ("host", literal(&config.server)),
@@ -75,7 +95,7 @@ mod tests {
             reset: "X2".into(),
             ack: "X3".into(),
         };
-        let text = config_py(&settings.board_config(None).unwrap(), &settings.board.pins);
+        let text = config_py(&settings.board_config(None).unwrap(), &settings.board).unwrap();
         let code = |line: &str| line.split("  #").next().unwrap_or_default().trim().to_owned();
         let lines: Vec<_> = text.lines().map(code).collect();
         let list = lines.iter().position(|line| line == "config = [").unwrap();

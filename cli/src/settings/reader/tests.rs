@@ -237,3 +237,26 @@ fn a_configuration_too_long_for_the_esp8266_is_refused() {
         "pblink.toml: the settings make a line of 201 bytes for the ESP8266, which takes 200";
     assert!(problems[0].starts_with(start), "{problems:?}");
 }
+
+#[test]
+fn pins_that_no_program_would_look_at_are_a_mistake() {
+    let usual = "pins = [\"X9\", \"X10\", \"X11\", \"X12\", \"Y8\"]\n";
+    let pins = "pins = [\"Y9\", \"Y10\", \"X1\", \"X2\", \"X3\"]\n";
+    for kind in ["", "kind = \"pyboard\"\n"] {
+        assert_eq!(problems(&format!("[board]\n{kind}{pins}")), [""; 0]);
+    }
+    for (kind, title) in [("black-pill", "Black Pill"), ("nucleo-f446", "Nucleo-F446RE")] {
+        // As in the file that users begin with.
+        assert_eq!(problems(&format!("[board]\n{usual}kind = \"{kind}\"\n")), [""; 0]);
+        let said = problems(&format!("[board]\n{pins}kind = \"{kind}\"\n"));
+        assert_eq!(said.len(), 1, "{said:?}");
+        assert!(said[0].starts_with("pblink.toml:2:1: `board.pins` is for a Pyboard"), "{said:?}");
+        assert!(said[0].contains(&format!("this board is a {title}")), "{said:?}");
+    }
+    // Of several boards the one that they belong to counts.
+    let said = problems(&format!(
+        "[[board]]\nid = \"a\"\n{pins}[[board]]\nid = \"b\"\nkind = \"black-pill\"\n{pins}"
+    ));
+    assert_eq!(said.len(), 1, "{said:?}");
+    assert!(said[0].starts_with("pblink.toml:7:1: "), "{said:?}");
+}
