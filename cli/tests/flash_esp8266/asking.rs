@@ -8,9 +8,12 @@ fn without_a_terminal_nothing_is_asked_and_nothing_erased() {
     let output = run(&board, &files, &["--before", "no-reset"]);
     assert_failed(&output, 2, "no terminal to ask on", "--yes");
     assert_untouched(&board);
-    // What keeps the rest needs no answer.
-    let before = board.flash();
+    // The same where only a part is replaced, as on an STM32.
     let output = run(&board, &files, &["--before", "no-reset", "--no-erase"]);
+    assert_failed(&output, 2, "would be replaced, and there is no terminal to ask on", "--yes");
+    assert_untouched(&board);
+    let before = board.flash();
+    let output = run(&board, &files, &["--before", "no-reset", "--no-erase", "--yes"]);
     assert!(output.status.success(), "{}", stderr(&output));
     assert!(stderr(&output).contains("tap RESET once"), "{}", stderr(&output));
     assert!(board.flash()[..0x10000] != before[..0x10000]);
@@ -18,12 +21,19 @@ fn without_a_terminal_nothing_is_asked_and_nothing_erased() {
 }
 
 /// Runs it in a terminal of util-linux's `script`, and answers its question.
-fn in_terminal(pty: &str, files: &Files, answer: &str) -> (Option<i32>, String) {
+fn in_terminal(
+    pty: &str,
+    files: &Files,
+    arguments: &[&str],
+    answer: &str,
+) -> (Option<i32>, String) {
     let mut line = format!(
         "'{}' flash esp8266 --serial {pty}",
         assert_cmd::cargo::cargo_bin("pblink").display()
     );
-    for argument in files.images().iter().map(String::as_str).chain(["--before", "no-reset"]) {
+    let images = files.images();
+    let all = images.iter().map(String::as_str).chain(["--before", "no-reset"]);
+    for argument in all.chain(arguments.iter().copied()) {
         line += &format!(" '{argument}'");
     }
     let mut child = Command::new("script")
@@ -35,7 +45,7 @@ fn in_terminal(pty: &str, files: &Files, answer: &str) -> (Option<i32>, String) 
         .expect("`script` of util-linux runs");
     let (mut keys, mut screen) = (child.stdin.take().unwrap(), child.stdout.take().unwrap());
     let mut shown = Vec::new();
-    while !shown.ends_with(b"[y/N] ") {
+    while ![&b"[y/N] "[..], b"[Y/n] "].iter().any(|choice| shown.ends_with(choice)) {
         let mut byte = [0];
         assert_eq!(screen.read(&mut byte).unwrap(), 1, "{}", String::from_utf8_lossy(&shown));
         shown.push(byte[0]);
@@ -50,7 +60,7 @@ fn on_a_terminal_it_asks_before_it_erases() {
     let (files, board) = (Files::new(), Board::with([]));
     let pty = board.pty();
     for answer in ["n\n", "\n"] {
-        let (code, shown) = in_terminal(pty.path(), &files, answer);
+        let (code, shown) = in_terminal(pty.path(), &files, &[], answer);
         assert_eq!(code, Some(130), "{shown}");
         assert!(
             shown.contains("files and passwords")
@@ -60,8 +70,22 @@ fn on_a_terminal_it_asks_before_it_erases() {
         );
         assert_untouched(&board);
     }
-    let (code, shown) = in_terminal(pty.path(), &files, "y\n");
+    let (code, shown) = in_terminal(pty.path(), &files, &[], "y\n");
     assert_eq!(code, Some(0), "{shown}");
     assert!(board.flash() == files.kept());
     assert!(shown.contains("left"), "time left, on a bar: {shown}");
+}
+
+/// Nothing but the program is lost: the usual answer is yes, as on an STM32.
+#[test]
+fn on_a_terminal_it_asks_also_where_only_a_part_is_replaced() {
+    let (files, board) = (Files::new(), Board::with([]));
+    let pty = board.pty();
+    let (code, shown) = in_terminal(pty.path(), &files, &["--no-erase"], "n\n");
+    assert_eq!(code, Some(130), "{shown}");
+    assert!(shown.contains("program.bin, code.bin will be written"), "{shown}");
+    assert!(shown.contains("the rest of its flash stays") && shown.contains("[Y/n]"), "{shown}");
+    assert_untouched(&board);
+    let (code, shown) = in_terminal(pty.path(), &files, &["--no-erase"], "\n");
+    assert_eq!(code, Some(0), "{shown}");
 }

@@ -85,7 +85,7 @@ pub struct Args {
     /// The folder with the sources of pblink, under which `pblink build` left its files.
     #[arg(long, value_name = "DIR")]
     pub source: Option<PathBuf>,
-    /// Do not ask before all is erased. Needed where there is no terminal to ask on.
+    /// Do not ask before anything is erased. Needed where there is no terminal to ask on.
     #[arg(short, long)]
     pub yes: bool,
     /// Print what was done as JSON.
@@ -150,13 +150,16 @@ pub fn run(args: Args, global: &Global) -> anyhow::Result<Exit> {
     // What is wrong with the files shows before anything is waited for.
     let (job, note) = args.job(&regions);
     esp8266::check(&regions, &job).map_err(failed)?;
-    let mut ask = |question: &str| ask_yes_no(question, false);
-    // What stays need not be asked for.
-    let mut consent = Consent::of(args.yes || args.no_erase, &mut ask);
-    consent.check(
-        "all of the board's flash would be erased",
-        ", or --no-erase to keep what is not written",
-    )?;
+    // As on an STM32, to replace a program is what is expected of this verb; to lose files is not.
+    let mut ask = |question: &str| ask_yes_no(question, args.no_erase);
+    let mut consent = Consent::of(args.yes, &mut ask);
+    match args.no_erase {
+        false => consent.check(
+            "all of the board's flash would be erased",
+            ", and --no-erase to keep what is not written",
+        )?,
+        true => consent.check("what is on the board would be replaced", "")?,
+    }
     let mut progress = Bar::new(global);
     if let Some(note) = note {
         progress.note(&format!("note: {note}"));
@@ -167,10 +170,19 @@ pub fn run(args: Args, global: &Global) -> anyhow::Result<Exit> {
         progress.note(&format!("note: {WIRED}"));
     }
     let port = &found.path;
-    if !consent.ask(&format!(
-        "All of the flash of the ESP8266 on {port} will be erased, with all files and passwords that \
-         are on it.\n{WIRED}\nGo on?"
-    ))? {
+    let change = match args.no_erase {
+        false => format!(
+            "All of the flash of the ESP8266 on {port} will be erased, with all files and passwords that are on it."
+        ),
+        true => {
+            let names: Vec<_> = regions.iter().map(|region| region.name.as_str()).collect();
+            format!(
+                "{} will be written to the ESP8266 on {port}, in place of what is there; the rest of its flash stays.",
+                names.join(", ")
+            )
+        }
+    };
+    if !consent.ask(&format!("{change}\n{WIRED}\nGo on?"))? {
         return Err(failed(Error::new(
             Kind::Cancelled,
             "stopped before anything was changed",
