@@ -24,6 +24,7 @@ pub mod elf;
 pub mod esp;
 pub mod esp_chip;
 pub mod i2c;
+pub mod lines;
 pub mod neighbours;
 mod power;
 pub mod published;

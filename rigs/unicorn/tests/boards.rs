@@ -7,6 +7,7 @@ use unicorn_bench::bench::{Bench, image};
 use unicorn_bench::board::{ALL, BLACK_PILL, Board, NUCLEO_F446, PYBOARD};
 use unicorn_bench::clock::Frequencies;
 use unicorn_bench::cpu::Cpu;
+use unicorn_bench::lines::echo;
 use unicorn_bench::rom::{Left, ROM};
 
 fn settings() -> Settings {
@@ -41,40 +42,18 @@ fn healthy(board: &Board, bench: &mut Bench) {
     assert!(chip.feedings() > 0, "{kind}");
 }
 
-/// Sends lines; all come back, once and in order.
-fn echo(board: &Board, bench: &mut Bench, lines: usize) {
-    let mut sent = 0;
-    while sent < lines {
-        let world = bench.world();
-        while sent < lines && world.server.unacked() < 8 {
-            world.server.write(&line(sent));
-            sent += 1;
-        }
-        bench.run_ms(10);
-        let world = bench.world();
-        assert!(world.now() < 600_000_000, "{:?} {}", world.traffic(), world.console());
-    }
-    bench.until("everything comes back", 60_000, |w| w.server.ledger.got.len() >= lines);
-    bench.run_ms(2_000);
-    let kind = board.map.board;
-    let ledger = &bench.world().server.ledger;
-    let expected: Vec<String> = (0..lines).map(line).collect();
-    assert!(ledger.got == expected, "{kind}: {} lines came back", ledger.got.len());
-    assert_eq!((ledger.acked, ledger.invalid), (lines, 0), "{kind}");
-}
-
 #[test]
 fn lines_pass_both_ways_on_every_board() {
     for board in ALL {
         let mut bench = Bench::on(board, "echo", Some(&settings()));
-        echo(board, &mut bench, 200);
+        let lines = echo(&mut bench, line, |_, sent| sent >= 200);
         healthy(board, &mut bench);
         let (stack, world) = (bench.stack_used(), bench.world());
         assert_eq!(world.server.id, "bench", "the settings are in the last sector");
         assert_eq!(world.esp.traffic.resets, 1, "{}", world.console());
         assert_eq!(world.esp.traffic.naks, 0, "the slave is armed before `syn` rises");
         println!(
-            "{}: 200 lines returned in {} exchanges, stack {stack} bytes",
+            "{}: {lines} lines returned in {} exchanges, stack {stack} bytes",
             board.map.board, world.esp.traffic.exchanges
         );
     }

@@ -5,6 +5,7 @@ use pblink_protocol::report::Report;
 use pblink_stm32::settings::{LogLevel, Settings};
 use unicorn_bench::bench::Bench;
 use unicorn_bench::clock::Frequencies;
+use unicorn_bench::lines::{echo, healthy, print};
 
 fn settings(log: LogLevel) -> Settings {
     let mut settings = Settings::built_in();
@@ -35,64 +36,11 @@ fn text(n: usize) -> String {
     text
 }
 
-/// Prints how a run of the echo application ended, for people.
-fn print(what: &str, bench: &mut Bench) {
-    let stack = bench.stack_used();
-    let world = bench.world();
-    let traffic = world.esp.traffic;
-    println!(
-        "{what}: {} exchanges; payloads up {} ({} bytes), down {} ({} bytes); {} NAKs; {} resets; \
-         SCL held low for at most {} µs; {} s of virtual time; stack {stack} bytes",
-        traffic.exchanges,
-        traffic.up.0,
-        traffic.up.1,
-        traffic.down.0,
-        traffic.down.1,
-        traffic.naks,
-        traffic.resets,
-        traffic.stretched,
-        world.now() / 1_000_000,
-    );
-}
-
-/// Sends lines until `done`; all must come back, once, in order.
-fn echo(bench: &mut Bench, mut done: impl FnMut(&mut Bench, usize) -> bool) -> usize {
-    let mut sent = 0;
-    while !done(bench, sent) {
-        let world = bench.world();
-        while world.server.unacked() < 8 {
-            world.server.write(&text(sent));
-            sent += 1;
-        }
-        bench.run_ms(10);
-        let world = bench.world();
-        assert!(world.now() < 3_600_000_000, "{:?} {}", world.esp.traffic, world.console());
-    }
-    bench.until("everything comes back", 60_000, |w| w.server.ledger.got.len() >= sent);
-    // What would come twice would come now.
-    bench.run_ms(5_000);
-    let ledger = &bench.world().server.ledger;
-    assert_eq!(ledger.got.len(), sent);
-    for (n, line) in ledger.got.iter().enumerate() {
-        assert_eq!(*line, text(n));
-    }
-    assert_eq!((ledger.acked, ledger.invalid), (sent, 0));
-    sent
-}
-
-fn healthy(bench: &mut Bench) {
-    let world = bench.world();
-    // One reset at start; registers used as the manual wants; no reset of the chip.
-    assert_eq!(world.esp.traffic.resets, 1, "{}", world.console());
-    assert_eq!((world.chip.i2c.misuse, world.chip.unclocked), (0, 0));
-    assert_eq!((world.chip.watchdog_resets, world.chip.own_resets), (0, 0));
-}
-
 /// Ten thousand pass with the ESP8266's own machine code: `tests/chip/`.
 #[test]
 fn thousands_of_exchanges_both_ways() {
     let mut bench = Bench::new("echo", Some(&settings(LogLevel::Link)));
-    let lines = echo(&mut bench, |bench, _| bench.world().esp.traffic.exchanges >= 2_500);
+    let lines = echo(&mut bench, text, |world, _| world.esp.traffic.exchanges >= 2_500);
     healthy(&mut bench);
     let traffic = bench.world().esp.traffic;
     assert!(traffic.exchanges >= 2_500);
@@ -133,7 +81,7 @@ fn the_clocks_are_what_the_drivers_take_them_for() {
 fn pulses_that_are_over_at_once() {
     let mut bench = Bench::new("echo", Some(&settings(LogLevel::Link)));
     bench.world().esp.faults.no_pulse = true;
-    echo(&mut bench, |bench, _| bench.world().esp.traffic.exchanges >= 2_000);
+    echo(&mut bench, text, |world, _| world.esp.traffic.exchanges >= 2_000);
     healthy(&mut bench);
     print("pulses of 0 µs", &mut bench);
 }
@@ -144,7 +92,7 @@ fn a_fast_master() {
     // 400 kHz: the slave stretches the clock where it is not quick enough.
     bench.world().esp.faults.byte = 23;
     bench.world().esp.faults.no_pulse = true;
-    echo(&mut bench, |bench, _| bench.world().esp.traffic.exchanges >= 2_000);
+    echo(&mut bench, text, |world, _| world.esp.traffic.exchanges >= 2_000);
     healthy(&mut bench);
     print("400 kHz", &mut bench);
 }
@@ -154,7 +102,7 @@ fn a_master_that_is_always_faster() {
     let mut bench = Bench::new("echo", Some(&settings(LogLevel::Link)));
     // 1 µs a byte is beyond any bus: every single byte is stretched.
     bench.world().esp.faults.byte = 1;
-    echo(&mut bench, |bench, _| bench.world().esp.traffic.exchanges >= 1_000);
+    echo(&mut bench, text, |world, _| world.esp.traffic.exchanges >= 1_000);
     healthy(&mut bench);
     print("1 µs a byte", &mut bench);
 }
@@ -165,7 +113,7 @@ fn interrupts_that_come_late() {
     for late in [20, 100, 300, 1_000] {
         let mut bench = Bench::new("echo", Some(&settings(LogLevel::Link)));
         bench.world().late = late;
-        echo(&mut bench, |bench, _| bench.world().esp.traffic.exchanges >= 300);
+        echo(&mut bench, text, |world, _| world.esp.traffic.exchanges >= 300);
         healthy(&mut bench);
         print(&format!("interrupts {late} µs late"), &mut bench);
     }
@@ -176,7 +124,7 @@ fn a_slow_master() {
     let mut bench = Bench::new("echo", Some(&settings(LogLevel::Link)));
     bench.world().esp.faults.byte = 400;
     bench.world().esp.faults.lazy = 8_000;
-    echo(&mut bench, |bench, _| bench.world().esp.traffic.exchanges >= 500);
+    echo(&mut bench, text, |world, _| world.esp.traffic.exchanges >= 500);
     healthy(&mut bench);
     print("slow", &mut bench);
 }
@@ -185,8 +133,7 @@ fn a_slow_master() {
 fn a_master_that_addresses_others_first() {
     let mut bench = Bench::new("echo", Some(&settings(LogLevel::Link)));
     let mut last = 0;
-    echo(&mut bench, |bench, _| {
-        let world = bench.world();
+    echo(&mut bench, text, |world, _| {
         if world.esp.traffic.exchanges >= last + 7 {
             last = world.esp.traffic.exchanges;
             world.esp.faults.wrong_address = 3;

@@ -1,8 +1,8 @@
 //! Lines and pulses.
 
-use unicorn_bench::bench::Bench;
 use unicorn_bench::board::{BLACK_PILL, NUCLEO_F446};
 use unicorn_bench::esp_chip::Wire;
+use unicorn_bench::lines::{echo, healthy, print};
 
 use crate::board::{bench, bench_on, esp, settings};
 
@@ -24,61 +24,12 @@ fn text(n: usize) -> String {
     text
 }
 
-/// Sends lines until `done`; all must come back, once, in order.
-fn echo(bench: &mut Bench, mut done: impl FnMut(&mut Bench, usize) -> bool) -> usize {
-    let mut sent = 0;
-    while !done(bench, sent) {
-        let world = bench.world();
-        while world.server.unacked() < 8 {
-            world.server.write(&text(sent));
-            sent += 1;
-        }
-        bench.run_ms(10);
-        let world = bench.world();
-        assert!(world.now() < 3_600_000_000, "{:?} {}", world.traffic(), world.console());
-    }
-    bench.until("everything comes back", 120_000, |w| w.server.ledger.got.len() >= sent);
-    // A repetition would come now.
-    bench.run_ms(5_000);
-    let ledger = &bench.world().server.ledger;
-    assert_eq!(ledger.got.len(), sent);
-    for (n, line) in ledger.got.iter().enumerate() {
-        assert_eq!(*line, text(n));
-    }
-    assert_eq!((ledger.acked, ledger.invalid), (sent, 0));
-    sent
-}
-
-/// Prints how a run ended, for people.
-fn print(what: &str, bench: &mut Bench) {
-    let world = bench.world();
-    let (now, traffic) = (world.now(), world.traffic());
-    println!(
-        "{what}: {} exchanges; payloads up {} ({} bytes), down {} ({} bytes); {} NAKs; {} resets; \
-         SCL held low for at most {} µs; {} s of virtual time; stack of the ESP8266 {} bytes",
-        traffic.exchanges,
-        traffic.up.0,
-        traffic.up.1,
-        traffic.down.0,
-        traffic.down.1,
-        traffic.naks,
-        traffic.resets,
-        traffic.stretched,
-        now / 1_000_000,
-        esp(bench).chip.stack_used(),
-    );
-}
-
 #[test]
 fn ten_thousand_exchanges() {
     let mut bench = bench("echo", &settings());
-    let lines = echo(&mut bench, |bench, _| bench.world().traffic().exchanges >= 10_000);
-    let world = bench.world();
-    // One reset at start; registers used as the manual wants; no reset of the STM32.
-    assert_eq!(world.traffic().resets, 1, "{}", world.console());
-    assert_eq!((world.chip.i2c.misuse, world.chip.unclocked), (0, 0));
-    assert_eq!((world.chip.watchdog_resets, world.chip.own_resets), (0, 0));
-    assert_eq!(world.traffic().naks, 0);
+    let lines = echo(&mut bench, text, |world, _| world.traffic().exchanges >= 10_000);
+    healthy(&mut bench);
+    assert_eq!(bench.world().traffic().naks, 0);
     println!("{lines} lines returned");
     print("healthy", &mut bench);
 }
@@ -89,7 +40,7 @@ fn ten_thousand_exchanges() {
 fn every_pulse_of_ack_is_100_us_long() {
     let mut bench = bench("echo", &settings());
     esp(&mut bench).handshake = Some(Vec::new());
-    echo(&mut bench, |_, sent| sent >= 64);
+    echo(&mut bench, text, |_, sent| sent >= 64);
     let edges = esp(&mut bench).handshake.take().expect("they were wanted");
     let mut pulses: Vec<f64> = (edges.windows(2))
         .filter(|two| two.iter().all(|edge| edge.wire == Wire::Ack) && !two[0].level)
@@ -106,9 +57,8 @@ fn every_pulse_of_ack_is_100_us_long() {
 fn lines_pass_on_the_pins_of_every_board() {
     for board in [&BLACK_PILL, &NUCLEO_F446] {
         let mut bench = bench_on(board, "echo", &settings());
-        echo(&mut bench, |_, sent| sent >= 40);
-        let chip = &bench.world().chip;
-        assert!(chip.is_wired(), "{}", board.map.board);
-        assert_eq!((chip.i2c.misuse, chip.unclocked, chip.watchdog_resets), (0, 0, 0));
+        echo(&mut bench, text, |_, sent| sent >= 40);
+        healthy(&mut bench);
+        assert!(bench.world().chip.is_wired(), "{}", board.map.board);
     }
 }
