@@ -147,3 +147,36 @@ fn a_link_that_leads_nowhere_is_found() {
     assert!(paths(text).contains("a/b.rs"));
     assert!(!Path::new("y.md").exists());
 }
+
+/// Returns the rows of the tables under a heading, as their cells.
+fn rows(text: &str, heading: &str) -> Vec<Vec<String>> {
+    let section = text.split_once(&format!("\n## {heading}\n")).expect(heading).1;
+    let section = section.split("\n## ").next().unwrap_or_default();
+    let rows = section.lines().filter(|line| line.starts_with("| ")).skip(1);
+    rows.map(|row| row.trim_matches('|').split(" | ").map(|cell| cell.trim().to_owned()).collect())
+        .collect()
+}
+
+/// Returns why a row does not name a test that is there: the last cell has its file and its name.
+fn test_is_missing(row: &[String]) -> Option<String> {
+    let cell = row.last()?;
+    let names: Vec<_> = cell.split('`').skip(1).step_by(2).collect();
+    let Some(file) = names.iter().find(|name| name.ends_with(".rs")) else {
+        return Some(format!("no file of a test in: {cell}"));
+    };
+    let Ok(source) = std::fs::read_to_string(root().join(file)) else {
+        return Some(format!("there is no {file}"));
+    };
+    let mut tests = names.iter().filter(|name| source.contains(&format!("#[test]\nfn {name}(")));
+    tests.next().is_none().then(|| format!("no test of {file} in: {cell}"))
+}
+
+/// What was not proven may leave the list only with a test.
+#[test]
+fn what_is_settled_about_the_hardware_names_its_test() {
+    let paper = std::fs::read_to_string(root().join("docs/HARDWARE.md")).unwrap();
+    let rows = rows(&paper, "Settled");
+    assert!(rows.len() >= 9 && rows.iter().all(|row| row.len() == 3), "{rows:?}");
+    let missing: Vec<_> = rows.iter().filter_map(|row| test_is_missing(row)).collect();
+    assert!(missing.is_empty(), "{}", missing.join("\n"));
+}
