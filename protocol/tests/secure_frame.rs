@@ -40,7 +40,7 @@ fn bytes_are_as_documented() {
     let data = Data {
         seq: 128,
         prev: 127,
-        piece: Piece { index: 2, more: true },
+        piece: Piece { offset: 200, more: true },
         age_ms: 16_384,
         bytes: b"hi",
     };
@@ -50,7 +50,7 @@ fn bytes_are_as_documented() {
             Frame::Resume(resume),
             [&[1, 1, 2, 3, 4, 5, 6, 7, 8, 1][..], &[0; 8], &[0], &most, &[1]].concat(),
         ),
-        (Frame::Data(data), b"\x02\x80\x01\x7f\x82\x80\x80\x01\x02hi".to_vec()),
+        (Frame::Data(data), b"\x02\x80\x01\x7f\x91\x03\x80\x80\x01\x02hi".to_vec()),
         (Frame::Progress(PROGRESS), vec![3, 0xac, 2, 127, 8]),
         (Frame::Ping(PROGRESS), vec![4, 0xac, 2, 127, 8]),
         (Frame::Pong(PROGRESS), vec![5, 0xac, 2, 127, 8]),
@@ -66,7 +66,7 @@ fn bytes_are_as_documented() {
 #[test]
 fn a_packet_has_room_for_a_piece_beside_its_numbers() {
     let bytes = [b'x'; MAX_FRAMES - OVERHEAD];
-    let piece = Piece { index: Piece::MAX, more: true };
+    let piece = Piece { offset: Piece::MAX, more: true };
     let [seq, prev, age_ms] = [u64::MAX; 3];
     let longest = encode(Frame::Data(Data { seq, prev, piece, age_ms, bytes: &bytes }));
     assert_eq!(longest.len(), MAX_FRAMES);
@@ -75,7 +75,7 @@ fn a_packet_has_room_for_a_piece_beside_its_numbers() {
 #[test]
 fn what_the_wire_cannot_say_is_not_written() {
     let out = &mut [0; 600];
-    let piece = Piece { index: Piece::MAX + 1, more: false };
+    let piece = Piece { offset: Piece::MAX + 1, more: false };
     let data = Data { seq: 1, prev: 0, piece, age_ms: 0, bytes: b"" };
     assert_eq!(Frame::Data(data).encode(out), None);
     let long = Event { kind: 0, bytes: &[0; 256] };
@@ -114,7 +114,7 @@ fn frames_stand_one_behind_the_other_and_end_at_one_that_cannot_be_read() {
 }
 
 fn piece() -> impl Strategy<Value = Piece> {
-    (0..=Piece::MAX, any::<bool>()).prop_map(|(index, more)| Piece { index, more })
+    (0..=Piece::MAX, any::<bool>()).prop_map(|(offset, more)| Piece { offset, more })
 }
 
 fn progress() -> impl Strategy<Value = Progress> {

@@ -39,17 +39,17 @@ impl core::error::Error for WriteError {}
 
 /// Whole lines, each with its [`END`], in order.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-struct Lines {
-    bytes: Vec<u8, QUEUE>,
+struct Lines<const BYTES: usize> {
+    bytes: Vec<u8, BYTES>,
 }
 
-impl Lines {
+impl<const BYTES: usize> Lines<BYTES> {
     const fn new() -> Self {
         Self { bytes: Vec::new() }
     }
 
     fn fits(&self, len: usize) -> bool {
-        self.bytes.len() + len <= QUEUE
+        self.bytes.len() + len <= BYTES
     }
 
     /// Appends `len` bytes, which `write` writes into their place. False, and as before, if they do
@@ -80,7 +80,7 @@ impl Lines {
 /// between.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(super) struct Outbox {
-    lines: Lines,
+    lines: Lines<QUEUE>,
     /// A copy of the first line, or the configuration.
     passing: Outgoing<{ MAX_TEXT + 2 }>,
     /// Bytes of `lines` that `passing` is a copy of; 0 for the configuration.
@@ -154,22 +154,22 @@ impl Outbox {
 
 /// Lines from the server that the application has not read.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub(super) struct Inbox {
-    lines: Lines,
+pub(crate) struct Inbox<const BYTES: usize = QUEUE> {
+    lines: Lines<BYTES>,
 }
 
-impl Inbox {
-    pub(super) const fn new() -> Self {
+impl<const BYTES: usize> Inbox<BYTES> {
+    pub(crate) const fn new() -> Self {
         Self { lines: Lines::new() }
     }
 
     /// Returns true if there is room for a text of `len` bytes.
-    pub(super) fn fits(&self, len: usize) -> bool {
+    pub(crate) fn fits(&self, len: usize) -> bool {
         self.lines.fits(len + 1)
     }
 
     /// Appends a text, for which there is room.
-    pub(super) fn push(&mut self, text: &str) {
+    pub(crate) fn push(&mut self, text: &str) {
         let fits = self.lines.push_with(text.len() + 1, |place| {
             if let Some((end, place)) = place.split_last_mut() {
                 place.copy_from_slice(text.as_bytes());
@@ -180,7 +180,7 @@ impl Inbox {
     }
 
     /// Hands the first text to `take`, and drops it.
-    pub(super) fn pop<R>(&mut self, take: impl FnOnce(&str) -> R) -> Option<R> {
+    pub(crate) fn pop<R>(&mut self, take: impl FnOnce(&str) -> R) -> Option<R> {
         let line = self.lines.first()?;
         let len = line.len();
         // Checked when it was put in.

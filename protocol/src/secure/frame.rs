@@ -6,12 +6,14 @@
 //! | kind | frame | fields |
 //! |---|---|---|
 //! | 1 | [`Resume`] | epoch, first, peer's epoch or 0, received, done, fresh (1 byte, 0 or 1) |
-//! | 2 | [`Data`] | seq, prev, piece (1 byte; top bit: more follow), age in ms, length (1 byte), bytes |
+//! | 2 | [`Data`] | seq, prev, place, age in ms, length (1 byte), bytes |
 //! | 3 | [`Progress`] | received, done, credit (1 byte) |
 //! | 4, 5 | ping, pong | as 3 |
-//! | 6 | [`Datagram`] | number (1 byte), piece, length, bytes |
+//! | 6 | [`Datagram`] | number (1 byte), place, length, bytes |
 //! | 7 | [`Event`] | what happened (1 byte), length, bytes |
 //! | 8 | close | reason (1 byte) |
+//!
+//! The place of a [`Piece`] is one varint: twice the bytes of its line before it, and 1 if more follow.
 //!
 //! A frame that cannot be read ends its packet: nothing of it, or behind it, counts. Its sender was authenticated, so this
 //! is a fault of a program, or one of a newer version.
@@ -95,19 +97,22 @@ pub struct Datagram<'a> {
 }
 
 /// The place of a piece within its line.
+///
+/// Its bytes are counted, not its pieces: a line that is sent again may be cut at other places, since other frames share its
+/// packets, and a piece of one sending may follow one of another.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Piece {
-    /// Pieces before it, at most [`MAX`](Self::MAX).
-    pub index: u8,
+    /// Bytes of the line before it, at most [`MAX`](Self::MAX).
+    pub offset: u16,
     /// It is not the last one.
     pub more: bool,
 }
 
 impl Piece {
-    /// The greatest index.
-    pub const MAX: u8 = 0x7f;
+    /// The greatest offset.
+    pub const MAX: u16 = 0x7fff;
     /// The only piece of a line.
-    pub const WHOLE: Self = Self { index: 0, more: false };
+    pub const WHOLE: Self = Self { offset: 0, more: false };
 }
 
 /// Something that has happened to a board.
@@ -128,17 +133,20 @@ const DATAGRAM: u8 = 6;
 const EVENT: u8 = 7;
 const CLOSE: u8 = 8;
 
-/// The top bit of a piece's byte: more follow. In a varint, that another byte follows.
+/// The top bit of a byte of a varint: another one follows.
 const MORE: u8 = 0x80;
 
 /// Bytes of the longest varint.
 const VARINT: usize = 10;
 
 /// The most bytes around those of a piece: a packet with room for N bytes holds any piece of N - OVERHEAD.
-pub const OVERHEAD: usize = 1 + 3 * VARINT + 1 + 1;
+pub const OVERHEAD: usize = 1 + 3 * VARINT + PLACE + 1;
+
+/// Bytes of the longest place.
+const PLACE: usize = 3;
 
 impl Frame<'_> {
-    /// Writes the frame to the beginning of `out`, and returns its length. `None`: it has no room there, or bytes or index
+    /// Writes the frame to the beginning of `out`, and returns its length. `None`: it has no room there, or bytes or offset
     /// are beyond what the wire can say. `out` is undefined then.
     pub fn encode(&self, out: &mut [u8]) -> Option<usize> {
         let mut to = Writer { out, at: 0 };
@@ -235,9 +243,9 @@ impl Writer<'_> {
         self.byte(number as u8)
     }
 
-    fn piece(&mut self, Piece { index, more }: Piece) -> Option<()> {
-        (index <= Piece::MAX).then_some(())?;
-        self.byte(index | if more { MORE } else { 0 })
+    fn piece(&mut self, Piece { offset, more }: Piece) -> Option<()> {
+        (offset <= Piece::MAX).then_some(())?;
+        self.varint(u64::from(offset) << 1 | u64::from(more))
     }
 
     fn counted(&mut self, bytes: &[u8]) -> Option<()> {
@@ -329,8 +337,9 @@ impl<'a> Reader<'a> {
     }
 
     fn piece(&mut self) -> Option<Piece> {
-        let byte = self.byte()?;
-        Some(Piece { index: byte & !MORE, more: byte & MORE != 0 })
+        let place = self.varint()?;
+        let offset = u16::try_from(place >> 1).ok().filter(|&offset| offset <= Piece::MAX)?;
+        Some(Piece { offset, more: place & 1 != 0 })
     }
 
     fn counted(&mut self) -> Option<&'a [u8]> {

@@ -12,10 +12,16 @@
 //! | [`packet`] | a line on the carrier: before and during the handshake, and sealed |
 //! | [`frame`] | the contents of a sealed packet: what the two sessions say to each other |
 //! | [`suite`] | what the machines ask of the cryptography |
+//! | [`board`] | the board's end: handshake, proofs of life, session |
+//! | [`server`] | the server's end, for one id |
 //!
-//! The codecs hold no key and no state, and no byte of a stranger makes them panic or allocate. Nothing speaks them yet: the
-//! sessions are still to be written.
+//! No byte of a stranger makes any of them panic or allocate. Nothing speaks them yet.
 
+pub mod board;
 pub mod frame;
 pub mod packet;
+pub mod server;
+mod session;
 pub mod suite;
+
+pub use session::{Lines, MAX_WINDOW, Outgoing};

@@ -1,0 +1,324 @@
+//! Handshakes, proofs of life and packets: the state table of a board.
+
+use super::super::packet::Hello;
+use super::*;
+
+/// The part of a board's state that is about the way to the server.
+pub(super) struct Link<S: BoardSuite> {
+    pub(super) state: BoardState,
+    /// The ESP8266 has a server.
+    pub(super) carrier: bool,
+    pub(super) closed_until: Instant,
+    /// Keys that the server has proven to have.
+    pub(super) current: Option<Key<S::Keys>>,
+    /// Keys that it has not, yet.
+    pub(super) next: Option<Key<S::Keys>>,
+    /// Number of the last handshake's key.
+    number: u8,
+    pub(super) handshake: Option<Handshake<S::Handshake>>,
+    /// A hello to be sent.
+    hello: Option<Hello>,
+    /// The newest challenge.
+    pub(super) challenge: Option<[u8; 16]>,
+    /// A reply that nobody has looked at.
+    pub(super) reply: Option<[u8; 56]>,
+    /// No handshake begins before that.
+    pause_until: Instant,
+    pause: Duration,
+    /// Challenges that were asked for in vain.
+    asks: u32,
+    /// Proofs that were asked for in vain.
+    tries: u8,
+    /// Begin of the state, or the last repetition in it.
+    since: Instant,
+    /// What goes out next.
+    ask: bool,
+    prove: bool,
+    ping: bool,
+    pub(super) pong: bool,
+    /// The last valid packet, or the carrier's coming up.
+    pub(super) heard: Instant,
+    /// The last packet under a key of ours.
+    said: Instant,
+    /// Resets of the ESP8266 since something valid has come.
+    pub(super) watchdog: usize,
+    /// A challenge for a key that takes the place of a worn one is asked for then.
+    renew_at: Instant,
+}
+
+/// A handshake that waits for its reply.
+pub(super) struct Handshake<H> {
+    pub(super) key: u8,
+    state: H,
+    since: Instant,
+}
+
+impl<S: BoardSuite> Link<S> {
+    pub(super) const fn new() -> Self {
+        Self {
+            state: BoardState::Down,
+            carrier: false,
+            closed_until: Instant::ZERO,
+            current: None,
+            next: None,
+            number: 0,
+            handshake: None,
+            hello: None,
+            challenge: None,
+            reply: None,
+            pause_until: Instant::ZERO,
+            pause: FIRST_PAUSE,
+            asks: 0,
+            tries: 0,
+            since: Instant::ZERO,
+            ask: false,
+            prove: false,
+            ping: false,
+            pong: false,
+            heard: Instant::ZERO,
+            said: Instant::ZERO,
+            watchdog: 0,
+            renew_at: Instant::ZERO,
+        }
+    }
+
+    fn ask_again(&self) -> Duration {
+        if self.asks < ASKS { ASK_AGAIN } else { ASK_SLOWLY }
+    }
+
+    fn is_worn(&self, now: Instant, frames: u32, age: Duration) -> bool {
+        self.current.as_ref().is_some_and(|key| key.is_worn(now, frames, age))
+    }
+
+    fn forget_handshake(&mut self) {
+        self.handshake = None;
+        self.hello = None;
+        self.reply = None;
+    }
+
+    fn may_begin(&self, now: Instant) -> bool {
+        self.challenge.is_some()
+            && self.handshake.is_none()
+            && now >= self.pause_until
+            && matches!(self.state, BoardState::Greet | BoardState::Prove | BoardState::Up)
+    }
+}
+
+impl<S: BoardSuite, M: Memory> Board<S, M> {
+    /// Goes on with the keys that are there, or begins without.
+    pub(super) fn open(&mut self, now: Instant) {
+        self.link.asks = 0;
+        if now < self.link.closed_until {
+            return;
+        }
+        if self.link.current.is_some() || self.link.next.is_some() {
+            self.prove(now);
+        } else {
+            self.greet(now);
+        }
+    }
+
+    fn greet(&mut self, now: Instant) {
+        self.leave_up();
+        self.link.forget_handshake();
+        self.link.state = BoardState::Greet;
+        self.link.since = now;
+        self.link.ask = true;
+    }
+
+    fn prove(&mut self, now: Instant) {
+        self.leave_up();
+        self.link.state = BoardState::Prove;
+        self.link.since = now;
+        self.link.tries = 0;
+        self.link.prove = true;
+    }
+
+    fn leave_up(&mut self) {
+        if self.link.state == BoardState::Up {
+            self.events.push_newest(BoardEvent::Down);
+        }
+    }
+
+    /// Returns true if there is arithmetic on the curve to do: some tens of milliseconds on a chip, for which nobody should
+    /// wait on the wires.
+    pub fn wants_compute(&self, now: Instant) -> bool {
+        self.link.reply.is_some() || self.link.may_begin(now)
+    }
+
+    /// Does one half of a handshake's arithmetic, if there is one to do.
+    pub fn compute(&mut self, now: Instant) {
+        // Late by then, it would be a reply to what is forgotten.
+        self.poll(now);
+        if let (Some(reply), Some(handshake)) = (self.link.reply.take(), &self.link.handshake) {
+            let Some((keys, time)) = self.suite.finish(&handshake.state, &reply) else {
+                self.stats.bad_replies = self.stats.bad_replies.wrapping_add(1);
+                return;
+            };
+            self.link.next = Some(Key::new(handshake.key, keys, now));
+            self.link.forget_handshake();
+            self.link.pause = FIRST_PAUSE;
+            self.events.push_newest(BoardEvent::Time(time));
+            self.prove(now);
+        } else if self.link.may_begin(now)
+            && let Some(challenge) = self.link.challenge.take()
+        {
+            self.link.number = self.link.number.wrapping_add(1);
+            let (hello, state) = self.suite.hello(self.link.number, &challenge);
+            self.link.hello = Some(hello);
+            self.link.handshake = Some(Handshake { key: self.link.number, state, since: now });
+            self.link.pause_until = now + self.link.pause;
+            self.link.pause = self.link.pause.times(2).min(MAX_PAUSE);
+            if self.link.state == BoardState::Greet {
+                self.link.state = BoardState::Shake;
+            }
+        }
+    }
+
+    /// Does everything that is due at `now`.
+    pub fn poll(&mut self, now: Instant) {
+        if !self.link.carrier {
+            return;
+        }
+        if self.link.state == BoardState::Down {
+            return self.open(now);
+        }
+        if now >= self.watchdog_at() {
+            self.link.watchdog = (self.link.watchdog + 1).min(WATCHDOG.len() - 1);
+            self.events.push_newest(BoardEvent::ResetWanted);
+            return self.on_server(now, false);
+        }
+        if self.handshake_until().is_some_and(|at| now >= at) {
+            self.link.forget_handshake();
+            if self.link.state == BoardState::Shake {
+                self.greet(now);
+            }
+        }
+        if self.link.is_worn(now, STOP_FRAMES, STOP_AFTER) {
+            (self.link.current, self.link.next) = (None, None);
+            return self.greet(now);
+        }
+        match self.link.state {
+            BoardState::Greet if now >= self.link.since + self.link.ask_again() => {
+                self.link.asks = self.link.asks.saturating_add(1);
+                if self.link.asks == ASKS {
+                    self.events.push_newest(BoardEvent::NoAnswer);
+                }
+                self.greet(now);
+            }
+            BoardState::Prove if now >= self.link.since + PROVE_AGAIN => {
+                self.link.tries += 1;
+                if self.link.tries < PROOFS {
+                    self.link.since = now;
+                    self.link.prove = true;
+                } else {
+                    if self.link.current.is_some() {
+                        self.link.next = None;
+                    }
+                    self.greet(now);
+                }
+            }
+            BoardState::Up if now >= self.link.heard + SILENCE => self.prove(now),
+            BoardState::Up => {
+                self.sender.poll(now);
+                self.link.ping |= now >= self.link.said + IDLE;
+                if now >= self.link.renew_at && self.link.is_worn(now, REKEY_FRAMES, REKEY_AFTER) {
+                    self.link.ask = true;
+                    self.link.renew_at = now + ASK_SLOWLY;
+                }
+            }
+            BoardState::Down | BoardState::Greet | BoardState::Shake | BoardState::Prove => {}
+        }
+    }
+
+    /// Returns the time of the next poll, if nothing happens before. `None`: never by itself.
+    pub fn poll_at(&self, now: Instant) -> Option<Instant> {
+        let link = &self.link;
+        if !link.carrier {
+            return None;
+        }
+        let of_state = match link.state {
+            BoardState::Down => return Some(link.closed_until.max(now)),
+            BoardState::Greet => Some(link.since + link.ask_again()),
+            BoardState::Shake => None,
+            BoardState::Prove => Some(link.since + PROVE_AGAIN),
+            BoardState::Up => {
+                let soon = (link.heard + SILENCE).min(link.said + IDLE);
+                earliest(Some(soon), self.sender.timeout_at())
+            }
+        };
+        // A challenge waits for the end of the pause; a worn key is noticed with the next ping.
+        let compute = (link.challenge.is_some() && link.handshake.is_none())
+            .then_some(link.pause_until)
+            .filter(|&at| at > now);
+        let at = earliest(earliest(of_state, compute), self.handshake_until());
+        earliest(at, Some(self.watchdog_at())).map(|at| at.max(now))
+    }
+
+    fn watchdog_at(&self) -> Instant {
+        self.link.heard + WATCHDOG[self.link.watchdog]
+    }
+
+    fn handshake_until(&self) -> Option<Instant> {
+        self.link.handshake.as_ref().map(|handshake| handshake.since + REPLY_TIME)
+    }
+
+    /// Returns the next line for the carrier, without `\n`, in `out`: [`MAX_UP`] characters are enough. The owner asks when
+    /// the wires can take one, until there is none.
+    pub fn transmit<'o>(&mut self, now: Instant, out: &'o mut [u8]) -> Option<&'o str> {
+        self.poll(now);
+        if let Some(hello) = self.link.hello.take() {
+            return Packet::Hello(hello).encode(out);
+        }
+        if core::mem::take(&mut self.link.ask) && self.link.state != BoardState::Down {
+            return Packet::Ask(self.suite.random()).encode(out);
+        }
+        let mut frames = [0; MAX_FRAMES];
+        match self.link.state {
+            BoardState::Prove if core::mem::take(&mut self.link.prove) => {
+                let frame = match self.link.next {
+                    Some(_) => Frame::Resume(self.resume()),
+                    None => Frame::Ping(self.state_of_lines()),
+                };
+                let len = frame.encode(&mut frames)?;
+                let key = self.link.next.as_mut().or(self.link.current.as_mut())?;
+                self.link.said = now;
+                key.seal(&frames[..len], out)
+            }
+            BoardState::Up => {
+                let room = room(out.len().min(MAX_UP));
+                let len = self.fill(now, frames.get_mut(..room)?);
+                if len == 0 {
+                    return None;
+                }
+                self.link.said = now;
+                self.link.current.as_mut()?.seal(&frames[..len], out)
+            }
+            _ => None,
+        }
+    }
+
+    /// Fills a packet with all that is to be said, and returns its length.
+    fn fill(&mut self, now: Instant, out: &mut [u8]) -> usize {
+        let lines = self.state_of_lines();
+        let first = match (&mut self.link.pong, &mut self.link.ping) {
+            (pong @ true, _) => {
+                *pong = false;
+                Some(Frame::Pong(lines))
+            }
+            (_, ping @ true) => {
+                *ping = false;
+                Some(Frame::Ping(lines))
+            }
+            _ => self.unsaid.then_some(Frame::Progress(lines)),
+        };
+        let mut len = first.and_then(|frame| frame.encode(out)).unwrap_or(0);
+        self.unsaid &= len == 0;
+        while let Some((more, _)) =
+            self.sender.frame(now, self.window, &Kept(&self.memory), &mut out[len..])
+        {
+            len += more;
+        }
+        len
+    }
+}

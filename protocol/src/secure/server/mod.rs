@@ -1,0 +1,527 @@
+//! The server's end of the secure link, for one id.
+//!
+//! Several connections may claim an id: each is a [`Visitor`], and none gets anything but challenges until it has proven itself.
+//! The one from which the last valid packet came *carries*. Keys and the session outlive connections.
+//!
+//! ```text
+//!   Candidate ──~q, or ~t that no key opens──▶ ~c
+//!   Candidate ──~h that is authentic──▶ ~r, `next`
+//!   Candidate ──~t under `next`: RESUME──▶ resolve, commit ──▶ answer, Carrier
+//!   Candidate ──~t under `current`──▶ Carrier
+//! ```
+//!
+//! The owner has connections, store and clock: it hands over lines ([`on_line`](Server::on_line)), asks for those that are to be
+//! sent ([`transmit`](Server::transmit)), closes what is [overdue](Server::is_overdue), and commits what the machine asks for
+//! through its [`Desk`].
+
+mod resolve;
+
+pub use resolve::{Book, Known, Resolution, resolve};
+
+use super::frame::{Epoch, Frame, Frames, Progress, Resume};
+use super::packet::{Hello, MAX_BYTES, MAX_DOWN, MAX_FRAMES, NoPacket, Packet, room};
+use super::session::{
+    Key, Lines, MAX_WINDOW, Opened, Receiver, STOP_AFTER, STOP_FRAMES, Sender, Taken,
+};
+use super::suite::ServerSuite;
+use crate::time::{Duration, Instant, earliest};
+
+/// Time without a valid packet after which a visitor that does not carry is sent away.
+pub const VISIT: Duration = Duration::from_secs(10);
+/// Time without a valid packet after which a carrier is sent away.
+pub const SILENCE: Duration = Duration::from_secs(12);
+/// Pause between two challenges of one connection, and how many it gets.
+const CHALLENGE_PAUSE: Duration = Duration::from_secs(1);
+const CHALLENGES: u8 = 10;
+/// Silence of a board after which another one with its keys, or itself after a loss of power, takes its place.
+const RIVAL: Duration = Duration::from_secs(2);
+/// Time without a carrier after which keys are dropped.
+const KEEP_KEYS: Duration = Duration::from_secs(24 * 3600);
+/// Lines of the outbox, from its beginning, among which a server sends: see [`Server::mark`].
+pub const SENT_AHEAD: usize = 64;
+
+/// A connection that claims an id.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Visitor {
+    /// Tells it from all others of this process.
+    number: u64,
+    challenge: Option<[u8; 16]>,
+    /// A challenge is to be sent.
+    asks: bool,
+    challenged: Option<Instant>,
+    challenges: u8,
+    /// Its last valid packet, its arrival, or the loss of its place as carrier.
+    heard: Instant,
+}
+
+impl Visitor {
+    /// Makes a connection that has just claimed the id. `number` tells it from all others of this process.
+    pub const fn new(number: u64, now: Instant) -> Self {
+        Self { number, challenge: None, asks: false, challenged: None, challenges: 0, heard: now }
+    }
+}
+
+/// The owner of a session, which keeps and tells.
+pub trait Desk {
+    /// Takes a line: it is committed, and then reported with [`Server::on_committed`]. False: there is no room, and it comes
+    /// again.
+    fn deliver(&mut self, line: Received<'_>) -> bool;
+    /// A board says where it stands. The owner reads the [`Book`], [resolves](resolve) and commits in one transaction, behind
+    /// all lines that it has taken, and reports it with [`Server::on_resolved`].
+    fn resolve(&mut self, resume: Resume);
+    /// The board's application is done with its lines up to this number: they leave the outbox with the next commit.
+    fn done(&mut self, number: u64);
+    /// Something has happened.
+    fn event(&mut self, event: ServerEvent);
+}
+
+/// A line from a board.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Received<'a> {
+    /// The epoch of the board.
+    pub epoch: Epoch,
+    /// Its number in this epoch, from 1.
+    pub seq: u64,
+    /// Time since it was written, in ms.
+    pub age_ms: u64,
+    /// Its text.
+    pub text: &'a str,
+}
+
+/// What has happened to a link.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum ServerEvent {
+    /// The link is up, over this visitor.
+    Up(u64),
+    /// The link is down.
+    Down,
+    /// Another board uses the keys of one that lives.
+    TwoBoards,
+    /// A line came that cannot be one, and is passed over: the board's program is wrong.
+    Invalid,
+}
+
+/// Counters of lines that led to nothing. They wrap.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub struct ServerStats {
+    /// Lines of applications, or of kinds that are not known.
+    pub plain: u32,
+    /// Packets that are too old, forged, or under keys that are gone.
+    pub refused: u32,
+    /// Hellos that are not authentic, or serve no challenge.
+    pub bad_hellos: u32,
+}
+
+/// A hello whose answer has to be computed.
+#[derive(Debug, Clone, Copy)]
+struct Pending {
+    visitor: u64,
+    hello: Hello,
+    challenge: [u8; 16],
+}
+
+/// A board that waits for the commit of where it stands.
+#[derive(Debug, Clone, Copy)]
+struct Resolving {
+    visitor: u64,
+    key: u8,
+    resume: Resume,
+}
+
+/// The server's end of a session.
+pub struct Server<S: ServerSuite> {
+    suite: S,
+    current: Option<Key<S::Keys>>,
+    next: Option<Key<S::Keys>>,
+    pending: Option<Pending>,
+    reply: Option<(u64, u8, [u8; 56])>,
+    resolving: Option<Resolving>,
+    answer: Option<Resume>,
+    carrier: Option<u64>,
+    board: Option<Epoch>,
+    sender: Sender,
+    receiver: Receiver,
+    committed: u64,
+    mark: u64,
+    credit: u8,
+    unsaid: bool,
+    pong: bool,
+    /// The last valid packet of the board.
+    heard: Option<Instant>,
+    stats: ServerStats,
+}
+
+impl<S: ServerSuite> Server<S> {
+    /// Makes a session that has no keys yet. `mark`: the number of the 64th line in the outbox, or of the last one if there are
+    /// fewer; 0 if there is none, or the store knows no epoch of the board.
+    pub fn new(suite: S, mark: u64) -> Self {
+        Self {
+            suite,
+            current: None,
+            next: None,
+            pending: None,
+            reply: None,
+            resolving: None,
+            answer: None,
+            carrier: None,
+            board: None,
+            sender: Sender::new(),
+            receiver: Receiver::new(),
+            committed: 0,
+            mark,
+            credit: MAX_WINDOW as u8,
+            unsaid: false,
+            pong: false,
+            heard: None,
+            stats: ServerStats::default(),
+        }
+    }
+
+    /// Returns the greatest number of a line that this process may have sent, or that the board has said to have. A process
+    /// sends only among the first [`SENT_AHEAD`] lines of the outbox, so that the next one knows what this one may have sent.
+    pub const fn mark(&self) -> u64 {
+        self.mark
+    }
+
+    /// Returns the visitor that carries.
+    pub const fn carrier(&self) -> Option<u64> {
+        self.carrier
+    }
+
+    /// Returns the counters.
+    pub const fn stats(&self) -> ServerStats {
+        self.stats
+    }
+
+    /// Sets how many lines are taken ahead of what is acknowledged: 0 to 8.
+    pub fn set_credit(&mut self, lines: u8) {
+        self.unsaid |= self.credit != lines;
+        self.credit = lines.min(MAX_WINDOW as u8);
+    }
+
+    /// Drops all keys: the board has to prove itself anew. For keys that were replaced or revoked, and for a clock that has
+    /// stepped, as a machine's does that was restored from a snapshot and may have used the counters already.
+    pub fn drop_keys(&mut self, desk: &mut impl Desk) {
+        (self.current, self.next) = (None, None);
+        (self.pending, self.reply, self.resolving, self.answer) = (None, None, None, None);
+        self.down(desk);
+    }
+
+    /// Notes that a connection is gone.
+    pub fn on_closed(&mut self, visitor: &Visitor, desk: &mut impl Desk) {
+        let gone = |number: u64| number == visitor.number;
+        self.pending = self.pending.filter(|pending| !gone(pending.visitor));
+        self.reply = self.reply.filter(|reply| !gone(reply.0));
+        if self.carrier.is_some_and(gone) {
+            self.down(desk);
+        }
+    }
+
+    fn down(&mut self, desk: &mut impl Desk) {
+        self.answer = None;
+        if self.carrier.take().is_some() {
+            desk.event(ServerEvent::Down);
+        }
+    }
+
+    /// Takes a line from a connection, without its `\n`.
+    pub fn on_line(
+        &mut self,
+        now: Instant,
+        visitor: &mut Visitor,
+        line: &str,
+        desk: &mut impl Desk,
+    ) {
+        let mut buffer = [0; MAX_BYTES];
+        match Packet::decode(line, &mut buffer) {
+            Ok(Packet::Ask(_)) => visitor.asks = true,
+            Ok(Packet::Hello(hello)) => self.on_hello(visitor, hello),
+            Ok(Packet::Sealed { key, counter, sealed }) => {
+                self.on_sealed(now, visitor, (key, counter), sealed, desk);
+            }
+            Ok(Packet::Challenge(_) | Packet::Reply { .. }) | Err(NoPacket::Malformed) => {
+                self.refused();
+            }
+            Err(NoPacket::Plain | NoPacket::Unknown) => {
+                self.stats.plain = self.stats.plain.wrapping_add(1);
+            }
+        }
+    }
+
+    fn refused(&mut self) {
+        self.stats.refused = self.stats.refused.wrapping_add(1);
+    }
+
+    fn on_hello(&mut self, visitor: &mut Visitor, hello: Hello) {
+        // The same work with a challenge and without one.
+        let challenge = visitor.challenge.unwrap_or_default();
+        let authentic = self.suite.is_authentic(&hello, &challenge);
+        if !authentic || visitor.challenge.is_none() || self.pending.is_some() {
+            self.stats.bad_hellos = self.stats.bad_hellos.wrapping_add(1);
+            return;
+        }
+        // It has served its hello.
+        visitor.challenge = None;
+        self.pending = Some(Pending { visitor: visitor.number, hello, challenge });
+    }
+
+    /// Returns true if there is arithmetic on the curve to do, which takes about half a millisecond.
+    pub const fn wants_compute(&self) -> bool {
+        self.pending.is_some()
+    }
+
+    /// Does a handshake's arithmetic, if there is one to do. `now_ms`: wall clock, in ms since the Unix epoch.
+    pub fn compute(&mut self, now: Instant, now_ms: u64) {
+        let Some(Pending { visitor, hello, challenge }) = self.pending.take() else { return };
+        match self.suite.answer(&hello, &challenge, now_ms) {
+            Some((keys, message)) => {
+                // A handshake that nobody goes on with makes place; what was proven stays.
+                self.next = Some(Key::new(hello.key, keys, now));
+                self.resolving = None;
+                self.reply = Some((visitor, hello.key, message));
+            }
+            None => self.stats.bad_hellos = self.stats.bad_hellos.wrapping_add(1),
+        }
+    }
+
+    fn on_sealed(
+        &mut self,
+        now: Instant,
+        visitor: &mut Visitor,
+        id: (u8, u32),
+        sealed: &[u8],
+        desk: &mut impl Desk,
+    ) {
+        let mut frames = [0; MAX_FRAMES];
+        let fresh = self.next.as_mut().map(|key| key.open(id, sealed, &mut frames));
+        match fresh {
+            Some(Opened::Frames(len)) => {
+                match Frames::new(&frames[..len]).next() {
+                    Some(Ok(Frame::Resume(resume))) => {
+                        visitor.heard = now;
+                        self.on_resume(now, visitor, id.0, resume, desk);
+                    }
+                    _ => self.refused(),
+                }
+                return;
+            }
+            Some(Opened::Old) => return self.refused(),
+            Some(Opened::Foreign) | None => {}
+        }
+        match self.current.as_mut().map(|key| key.open(id, sealed, &mut frames)) {
+            Some(Opened::Frames(len)) => {
+                self.heard = Some(now);
+                visitor.heard = now;
+                self.carry(visitor.number, desk);
+                for frame in Frames::new(&frames[..len]) {
+                    match frame {
+                        Ok(Frame::Resume(resume)) => {
+                            self.on_resume(now, visitor, id.0, resume, desk);
+                        }
+                        // Where the board stands decides what its numbers mean.
+                        Ok(frame) if self.resolving.is_none() => self.on_frame(now, frame, desk),
+                        Ok(_) => {}
+                        Err(_) => self.refused(),
+                    }
+                }
+            }
+            Some(Opened::Old) => self.refused(),
+            // It may be a board whose keys this process does not have.
+            Some(Opened::Foreign) | None => {
+                self.refused();
+                visitor.asks = true;
+            }
+        }
+    }
+
+    /// Notes that this visitor is the one that carries.
+    fn carry(&mut self, visitor: u64, desk: &mut impl Desk) {
+        if self.carrier == Some(visitor) {
+            return;
+        }
+        self.down(desk);
+        self.carrier = Some(visitor);
+        // What the old one held is lost with it.
+        self.sender.go_back();
+        desk.event(ServerEvent::Up(visitor));
+    }
+
+    fn on_resume(
+        &mut self,
+        now: Instant,
+        visitor: &Visitor,
+        key: u8,
+        resume: Resume,
+        desk: &mut impl Desk,
+    ) {
+        let rival = self.board.is_some_and(|board| board != resume.epoch);
+        if rival && self.heard.is_some_and(|heard| now.since(heard) < RIVAL) {
+            // If the old one lives on, the new one is a copy. Else it asks again.
+            return desk.event(ServerEvent::TwoBoards);
+        }
+        // The board asks each second; one commit answers all. A newer question has newer numbers, which do no harm.
+        let same = |waiting: &Resolving| waiting.key == key && waiting.resume.epoch == resume.epoch;
+        if !self.resolving.as_ref().is_some_and(same) {
+            desk.resolve(resume);
+        }
+        self.resolving = Some(Resolving { visitor: visitor.number, key, resume });
+    }
+
+    /// Notes that a resolution is committed.
+    pub fn on_resolved(&mut self, now: Instant, resolution: &Resolution, desk: &mut impl Desk) {
+        // One that was asked for under keys that are gone was committed, and changes nothing here.
+        let Some(resolving) = self.resolving.take_if(|it| it.resume.epoch == resolution.board)
+        else {
+            return;
+        };
+        if self.next.as_ref().is_some_and(|next| next.number() == resolving.key) {
+            self.current = self.next.take();
+        }
+        self.heard = Some(now);
+        self.board = Some(resolution.board);
+        self.receiver.resume(resolution.received);
+        self.committed = resolution.received;
+        self.sender.resume(resolution.sent);
+        self.mark = self.mark.max(resolution.sent);
+        self.carry(resolving.visitor, desk);
+        self.answer = Some(resolution.answer);
+        self.unsaid = true;
+    }
+
+    /// Notes that lines of this board's epoch are committed, up to and including this one.
+    pub fn on_committed(&mut self, epoch: Epoch, seq: u64) {
+        if self.board == Some(epoch) && seq > self.committed {
+            self.committed = seq;
+            self.unsaid = true;
+        }
+    }
+
+    fn on_frame(&mut self, now: Instant, frame: Frame<'_>, desk: &mut impl Desk) {
+        match frame {
+            Frame::Data(data) => {
+                self.unsaid = true;
+                let Some(epoch) = self.board else { return };
+                let before = self.receiver.clone();
+                let ahead = self.receiver.received() - self.committed;
+                let room = ahead < u64::from(self.credit);
+                match self.receiver.on_data(&data, |_| room) {
+                    Taken::Line { seq, text } => {
+                        let line = Received { epoch, seq, age_ms: data.age_ms, text };
+                        if !desk.deliver(line) {
+                            self.receiver = before;
+                        }
+                    }
+                    Taken::Invalid { .. } => desk.event(ServerEvent::Invalid),
+                    Taken::Nothing => {}
+                }
+            }
+            Frame::Progress(progress) | Frame::Pong(progress) => self.progress(now, progress, desk),
+            Frame::Ping(progress) => {
+                self.progress(now, progress, desk);
+                self.pong = true;
+            }
+            Frame::Resume(_) | Frame::Datagram(_) | Frame::Event(_) | Frame::Close(_) => {}
+        }
+    }
+
+    fn progress(&mut self, now: Instant, progress: Progress, desk: &mut impl Desk) {
+        self.sender.on_progress(now, progress.received, progress.credit);
+        self.mark = self.mark.max(progress.received);
+        if progress.done > 0 {
+            desk.done(progress.done);
+        }
+    }
+
+    /// Does everything that is due at `now`.
+    pub fn poll(&mut self, now: Instant, desk: &mut impl Desk) {
+        self.sender.poll(now);
+        let worn = |key: &Key<S::Keys>| key.is_worn(now, STOP_FRAMES, STOP_AFTER);
+        let forgotten = self.heard.is_some_and(|heard| now.since(heard) >= KEEP_KEYS);
+        if self.current.as_ref().is_some_and(worn) || self.current.is_some() && forgotten {
+            self.drop_keys(desk);
+        }
+        if self.carrier.is_some() && self.heard.is_some_and(|heard| now >= heard + SILENCE) {
+            self.down(desk);
+        }
+    }
+
+    /// Returns the time of the next poll, if nothing happens before. `None`: never by itself.
+    pub fn poll_at(&self, now: Instant) -> Option<Instant> {
+        let silence = self.carrier.and(self.heard).map(|heard| heard + SILENCE);
+        earliest(silence, self.sender.timeout_at()).map(|at| at.max(now))
+    }
+
+    /// Returns true if this connection is to be closed: nothing valid has come from it for too long.
+    pub fn is_overdue(&self, now: Instant, visitor: &Visitor) -> bool {
+        let carries = self.carrier == Some(visitor.number);
+        now >= visitor.heard + if carries { SILENCE } else { VISIT }
+    }
+
+    /// Returns the next line for a connection, without `\n`, in `out`: [`MAX_DOWN`] characters are enough. The owner asks when
+    /// the connection can take one, until there is none. `lines`: the first [`SENT_AHEAD`] lines of the committed outbox.
+    pub fn transmit<'o>(
+        &mut self,
+        now: Instant,
+        visitor: &mut Visitor,
+        lines: &impl Lines,
+        out: &'o mut [u8],
+    ) -> Option<&'o str> {
+        if let Some((number, key, message)) = self.reply
+            && number == visitor.number
+        {
+            self.reply = None;
+            return Packet::Reply { key, message }.encode(out);
+        }
+        let paused = visitor.challenged.is_some_and(|at| now < at + CHALLENGE_PAUSE);
+        if visitor.asks && !paused && visitor.challenges < CHALLENGES {
+            visitor.asks = false;
+            visitor.challenges += 1;
+            visitor.challenged = Some(now);
+            let challenge = visitor.challenge.unwrap_or_else(|| self.suite.challenge());
+            visitor.challenge = Some(challenge);
+            return Packet::Challenge(challenge).encode(out);
+        }
+        if self.carrier != Some(visitor.number) {
+            return None;
+        }
+        let mut frames = [0; MAX_FRAMES];
+        let len = match self.answer.take() {
+            // Alone: the board takes nothing before it.
+            Some(answer) => Frame::Resume(answer).encode(&mut frames)?,
+            None => {
+                let room = room(out.len().min(MAX_DOWN));
+                self.fill(now, lines, frames.get_mut(..room)?)
+            }
+        };
+        if len == 0 {
+            return None;
+        }
+        self.current.as_mut()?.seal(&frames[..len], out)
+    }
+
+    /// Fills a packet with all that is to be said, and returns its length.
+    fn fill(&mut self, now: Instant, lines: &impl Lines, out: &mut [u8]) -> usize {
+        let progress = Progress {
+            received: self.receiver.received(),
+            done: self.committed,
+            credit: self.credit,
+        };
+        let frame = match core::mem::take(&mut self.pong) {
+            true => Some(Frame::Pong(progress)),
+            false => self.unsaid.then_some(Frame::Progress(progress)),
+        };
+        let mut len = frame.and_then(|frame| frame.encode(out)).unwrap_or(0);
+        self.unsaid &= len == 0;
+        // No answer was sent under these keys while where the board stands is not known.
+        if self.resolving.is_some() {
+            return len;
+        }
+        while let Some((more, seq)) =
+            self.sender.frame(now, MAX_WINDOW as u8, lines, &mut out[len..])
+        {
+            len += more;
+            self.mark = self.mark.max(seq.unwrap_or(0));
+        }
+        len
+    }
+}

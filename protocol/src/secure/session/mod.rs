@@ -1,0 +1,10 @@
+//! The parts of a session that both ends have: keys with their counters, the sending of lines and the taking of lines.
+
+mod key;
+mod receiver;
+mod sender;
+
+pub(super) use key::{Key, Opened, REKEY_AFTER, REKEY_FRAMES, STOP_AFTER, STOP_FRAMES};
+pub(super) use receiver::{Receiver, Taken};
+pub(super) use sender::Sender;
+pub use sender::{Lines, MAX_WINDOW, Outgoing};
