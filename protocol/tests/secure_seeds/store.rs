@@ -9,8 +9,9 @@ use pblink_protocol::secure::server::{
 use pblink_protocol::secure::{Lines, Outgoing};
 use pblink_protocol::time::Instant;
 
+use crate::Rules;
 use crate::suite::OfServer;
-use crate::{Random, Rules};
+use crate::suite::Random;
 
 /// Lines of the outbox among which a process sends. Fewer than in real life, so that it matters.
 pub const AHEAD: usize = 16;

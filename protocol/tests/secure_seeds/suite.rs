@@ -3,7 +3,19 @@
 use pblink_protocol::secure::packet::{Hello, TAG, VERSION};
 use pblink_protocol::secure::suite::{BoardSuite, Keys, ServerSuite};
 
-use crate::Random;
+/// A generator of pseudo-random numbers (splitmix64).
+#[derive(Debug, Clone)]
+pub struct Random(pub u64);
+
+impl Random {
+    pub fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        z ^ (z >> 31)
+    }
+}
 
 #[derive(Debug, Clone)]
 pub struct SymbolicKeys {
@@ -83,7 +95,9 @@ impl BoardSuite for OfBoard {
         let theirs = reply[..8].try_into().ok()?;
         let secret = digest(&[&mine.to_be_bytes(), theirs]);
         let sum = digest(&[&secret.to_be_bytes(), b"reply"]);
-        (reply[8..16] == sum.to_be_bytes()).then_some((SymbolicKeys { secret, way: 0, last: 0 }, 0))
+        let now_ms = u64::from_be_bytes(reply[16..24].try_into().ok()?);
+        let keys = SymbolicKeys { secret, way: 0, last: 0 };
+        (reply[8..16] == sum.to_be_bytes()).then_some((keys, now_ms))
     }
 }
 
@@ -108,13 +122,14 @@ impl ServerSuite for OfServer {
         &mut self,
         hello: &Hello,
         _challenge: &[u8; 16],
-        _now_ms: u64,
+        now_ms: u64,
     ) -> Option<(SymbolicKeys, [u8; 56])> {
         let mine = self.0.next().to_be_bytes();
         let secret = digest(&[&hello.message[..8], &mine]);
         let mut reply = [0; 56];
         reply[..8].copy_from_slice(&mine);
         reply[8..16].copy_from_slice(&digest(&[&secret.to_be_bytes(), b"reply"]).to_be_bytes());
+        reply[16..24].copy_from_slice(&now_ms.to_be_bytes());
         Some((SymbolicKeys { secret, way: 1, last: 0 }, reply))
     }
 }

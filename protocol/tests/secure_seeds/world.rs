@@ -11,7 +11,8 @@ use pblink_protocol::time::Instant;
 
 use crate::store::{Process, Store};
 use crate::suite::OfBoard;
-use crate::{Random, Rules, ticks};
+use crate::suite::Random;
+use crate::{Rules, ticks};
 
 /// Steps with faults, and steps after the last one.
 const FAULTY: u64 = 3000;

@@ -14,8 +14,10 @@
 //! sent ([`transmit`](Server::transmit)), closes what is [overdue](Server::is_overdue), and commits what the machine asks for
 //! through its [`Desk`].
 
+mod desk;
 mod resolve;
 
+pub use desk::{Desk, Received, ServerEvent};
 pub use resolve::{Book, Known, Resolution, resolve};
 
 use super::frame::{Epoch, Frame, Frames, Progress, Resume};
@@ -61,46 +63,6 @@ impl Visitor {
     }
 }
 
-/// The owner of a session, which keeps and tells.
-pub trait Desk {
-    /// Takes a line: it is committed, and then reported with [`Server::on_committed`]. False: there is no room, and it comes
-    /// again.
-    fn deliver(&mut self, line: Received<'_>) -> bool;
-    /// A board says where it stands. The owner reads the [`Book`], [resolves](resolve) and commits in one transaction, behind
-    /// all lines that it has taken, and reports it with [`Server::on_resolved`].
-    fn resolve(&mut self, resume: Resume);
-    /// The board's application is done with its lines up to this number: they leave the outbox with the next commit.
-    fn done(&mut self, number: u64);
-    /// Something has happened.
-    fn event(&mut self, event: ServerEvent);
-}
-
-/// A line from a board.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct Received<'a> {
-    /// The epoch of the board.
-    pub epoch: Epoch,
-    /// Its number in this epoch, from 1.
-    pub seq: u64,
-    /// Time since it was written, in ms.
-    pub age_ms: u64,
-    /// Its text.
-    pub text: &'a str,
-}
-
-/// What has happened to a link.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum ServerEvent {
-    /// The link is up, over this visitor.
-    Up(u64),
-    /// The link is down.
-    Down,
-    /// Another board uses the keys of one that lives.
-    TwoBoards,
-    /// A line came that cannot be one, and is passed over: the board's program is wrong.
-    Invalid,
-}
-
 /// Counters of lines that led to nothing. They wrap.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub struct ServerStats {
@@ -137,6 +99,7 @@ pub struct Server<S: ServerSuite> {
     reply: Option<(u64, u8, [u8; 56])>,
     resolving: Option<Resolving>,
     answer: Option<Resume>,
+    closing: Option<u8>,
     carrier: Option<u64>,
     board: Option<Epoch>,
     sender: Sender,
@@ -163,6 +126,7 @@ impl<S: ServerSuite> Server<S> {
             reply: None,
             resolving: None,
             answer: None,
+            closing: None,
             carrier: None,
             board: None,
             sender: Sender::new(),
@@ -205,6 +169,11 @@ impl<S: ServerSuite> Server<S> {
         (self.current, self.next) = (None, None);
         (self.pending, self.reply, self.resolving, self.answer) = (None, None, None, None);
         self.down(desk);
+    }
+
+    /// Tells the board to stay away for a minute. `reason` is for people.
+    pub const fn close(&mut self, reason: u8) {
+        self.closing = Some(reason);
     }
 
     /// Notes that a connection is gone.
@@ -485,9 +454,10 @@ impl<S: ServerSuite> Server<S> {
             return None;
         }
         let mut frames = [0; MAX_FRAMES];
-        let len = match self.answer.take() {
-            // Alone: the board takes nothing before it.
-            Some(answer) => Frame::Resume(answer).encode(&mut frames)?,
+        // Alone: the board takes nothing before one, or behind the other.
+        let first = self.answer.take().map(Frame::Resume);
+        let len = match first.or_else(|| self.closing.take().map(Frame::Close)) {
+            Some(frame) => frame.encode(&mut frames)?,
             None => {
                 let room = room(out.len().min(MAX_DOWN));
                 self.fill(now, lines, frames.get_mut(..room)?)

@@ -1,0 +1,43 @@
+//! The owner of a session, as the machine sees it.
+
+use super::super::frame::{Epoch, Resume};
+
+/// The owner of a session, which keeps and tells.
+pub trait Desk {
+    /// Takes a line: it is committed, and then reported with [`Server::on_committed`](super::Server::on_committed). False: there is no room, and it comes
+    /// again.
+    fn deliver(&mut self, line: Received<'_>) -> bool;
+    /// A board says where it stands. The owner reads the [`Book`](super::Book), [resolves](super::resolve()) and commits in one transaction, behind
+    /// all lines that it has taken, and reports it with [`Server::on_resolved`](super::Server::on_resolved).
+    fn resolve(&mut self, resume: Resume);
+    /// The board's application is done with its lines up to this number: they leave the outbox with the next commit.
+    fn done(&mut self, number: u64);
+    /// Something has happened.
+    fn event(&mut self, event: ServerEvent);
+}
+
+/// A line from a board.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Received<'a> {
+    /// The epoch of the board.
+    pub epoch: Epoch,
+    /// Its number in this epoch, from 1.
+    pub seq: u64,
+    /// Time since it was written, in ms.
+    pub age_ms: u64,
+    /// Its text.
+    pub text: &'a str,
+}
+
+/// What has happened to a link.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum ServerEvent {
+    /// The link is up, over this visitor.
+    Up(u64),
+    /// The link is down.
+    Down,
+    /// Another board uses the keys of one that lives.
+    TwoBoards,
+    /// A line came that cannot be one, and is passed over: the board's program is wrong.
+    Invalid,
+}

@@ -1,0 +1,329 @@
+//! The board's table.
+
+use pblink_protocol::secure::board::{BoardEvent, BoardState};
+
+use super::*;
+
+fn events(both: &mut Both) -> Vec<BoardEvent> {
+    std::iter::from_fn(|| both.board.next_event()).collect()
+}
+
+/// Carries one line of the board to the server, and one back.
+fn exchange(both: &mut Both, now: Instant) {
+    let line = both.said(now).expect("the board has a line");
+    both.give(now, &line);
+    both.server.compute(now, 0);
+    both.commit(now);
+    if let Some(line) = both.answered(now) {
+        both.board.on_line(now, &line);
+    }
+}
+
+#[test]
+fn down_ends_handshakes_and_keeps_keys_and_lines() {
+    let mut both = Both::up(s(0));
+    both.board.write(s(1), "kept").expect("there is room");
+    both.board.on_server(s(1), false);
+    assert_eq!(both.board.state(), BoardState::Down);
+    assert!(events(&mut both).ends_with(&[BoardEvent::Down]));
+    assert_eq!(both.said(s(1)), None);
+    // With keys a ping is enough, and costs no arithmetic.
+    both.board.on_server(s(60), true);
+    assert_eq!(both.board.state(), BoardState::Prove);
+    let ping = both.said(s(60));
+    assert_eq!(kind(&ping), Some("t"));
+    both.give(s(60), &ping.expect("a ping"));
+    assert!(!both.board.wants_compute(s(60)) && !both.server.wants_compute());
+    let pong = both.answered(s(60)).expect("an answer");
+    both.board.on_line(s(60), &pong);
+    assert_eq!(both.board.state(), BoardState::Up);
+    both.settle(s(60));
+    assert_eq!(both.notes.lines, [1]);
+}
+
+#[test]
+fn without_keys_a_challenge_is_asked_for_again_and_again_and_said_after_five() {
+    let mut both = Both::new();
+    both.board.on_server(s(0), true);
+    assert_eq!(both.board.state(), BoardState::Greet);
+    let mut asked = Vec::new();
+    for second in 0..40 {
+        if let Some(line) = both.said(s(second)) {
+            assert_eq!(kind(&Some(line.clone())), Some("q"));
+            asked.push((second, line));
+        }
+        if events(&mut both).contains(&BoardEvent::NoAnswer) {
+            assert_eq!(second, 10);
+        }
+        // It is not the watchdog's turn.
+        if second == 29 {
+            break;
+        }
+    }
+    let times: Vec<u64> = asked.iter().map(|(second, _)| *second).collect();
+    assert_eq!(times, [0, 2, 4, 6, 8, 10, 20]);
+    asked.dedup_by(|a, b| a.1 == b.1);
+    assert_eq!(asked.len(), times.len(), "no two lines are the same");
+}
+
+#[test]
+fn a_challenge_makes_a_hello_and_the_newest_one_waits_for_the_end_of_the_pause() {
+    let mut both = Both::new();
+    both.board.on_server(s(0), true);
+    exchange(&mut both, s(0));
+    assert!(both.board.wants_compute(s(0)));
+    both.board.compute(s(0));
+    assert_eq!(both.board.state(), BoardState::Shake);
+    assert_eq!(kind(&both.said(s(0))), Some("h"));
+    // It is lost; a challenge that comes meanwhile begins no second one, nor do any before the pause is over.
+    both.board.on_line(s(1), "~cAAAAAAAAAAAAAAAAAAAAAA");
+    assert!(!both.board.wants_compute(s(1)));
+    both.board.on_server(s(1), true);
+    both.board.on_line(ms(1100), "~cAAAAAAAAAAAAAAAAAAAAAA");
+    both.board.on_line(ms(1200), "~cBBBBBBBBBBBBBBBBBBBBBA");
+    assert!(!both.board.wants_compute(ms(1999)));
+    assert_eq!(both.board.poll_at(ms(1999)), Some(s(2)));
+    assert!(both.board.wants_compute(s(2)));
+    both.board.compute(s(2));
+    // The next pause is twice as long: 4 s.
+    both.board.on_server(s(3), true);
+    both.board.on_line(s(3), "~cAAAAAAAAAAAAAAAAAAAAAA");
+    assert!(!both.board.wants_compute(ms(5999)) && both.board.wants_compute(s(6)));
+}
+
+#[test]
+fn a_forged_reply_is_counted_and_the_true_one_behind_it_makes_the_key() {
+    let mut both = Both::new();
+    both.board.on_server(s(0), true);
+    exchange(&mut both, s(0));
+    both.board.compute(s(0));
+    let hello = both.said(s(0)).expect("a hello");
+    both.give(s(0), &hello);
+    both.server.compute(s(0), 1_800_000_000_000);
+    let reply = both.answered(s(0)).expect("a reply");
+    let mut forged = reply.clone().into_bytes();
+    forged[20] = if forged[20] == b'A' { b'B' } else { b'A' };
+    both.board.on_line(s(1), std::str::from_utf8(&forged).expect("text"));
+    both.board.compute(s(1));
+    assert_eq!((both.board.state(), both.board.stats().bad_replies), (BoardState::Shake, 1));
+    both.board.on_line(s(1), &reply);
+    both.board.compute(s(1));
+    assert_eq!(both.board.state(), BoardState::Prove);
+    assert_eq!(events(&mut both), [BoardEvent::Time(1_800_000_000_000)]);
+    both.settle(s(1));
+    assert_eq!(events(&mut both), [BoardEvent::Up]);
+    // A reply without a handshake.
+    let refused = both.board.stats().refused;
+    both.board.on_line(s(1), &reply);
+    assert_eq!(both.board.stats().refused, refused + 1);
+}
+
+#[test]
+fn a_handshake_is_forgotten_after_three_seconds() {
+    let mut both = Both::new();
+    both.board.on_server(s(0), true);
+    exchange(&mut both, s(0));
+    both.board.compute(s(0));
+    let hello = both.said(s(0)).expect("a hello");
+    both.give(s(0), &hello);
+    both.server.compute(s(0), 0);
+    let reply = both.answered(s(0)).expect("a reply");
+    assert_eq!(kind(&both.said(ms(2999))), None);
+    // It comes in time, and nobody has the time to look at it.
+    both.board.on_line(ms(2999), &reply);
+    both.board.compute(s(3));
+    assert_eq!(both.board.state(), BoardState::Greet);
+    assert_eq!(kind(&both.said(s(3))), Some("q"));
+    both.board.on_line(s(3), &reply);
+    both.board.compute(s(3));
+    assert_eq!(both.board.state(), BoardState::Greet);
+}
+
+#[test]
+fn a_proof_is_asked_for_three_times_and_keys_that_were_proven_stay() {
+    let mut both = Both::up(s(0));
+    both.board.on_server(s(10), true);
+    let mut said = Vec::new();
+    for second in 10..14 {
+        said.extend(both.said(s(second)));
+    }
+    let kinds: Vec<_> = said.iter().map(|line| &line[1..2]).collect();
+    assert_eq!(kinds, ["t", "t", "t", "q"]);
+    assert_eq!(both.board.state(), BoardState::Greet);
+    // The server had only been slow.
+    both.give(s(13), &said[2]);
+    let late = both.answered(s(13)).expect("an answer");
+    both.board.on_line(s(14), &late);
+    both.board.on_server(s(15), true);
+    assert_eq!(both.board.state(), BoardState::Prove);
+}
+
+#[test]
+fn a_new_key_that_nobody_answers_goes_where_an_old_one_lives() {
+    let mut both = Both::up(s(0));
+    both.board.on_line(s(3), "~cAAAAAAAAAAAAAAAAAAAAAA");
+    // It has made its hello for a server that is not there any more; lines pass meanwhile.
+    both.board.compute(s(3));
+    assert!(both.board.is_up());
+    assert_eq!(kind(&both.said(s(3))), Some("h"));
+    both.board.poll(s(6));
+    assert!(both.board.is_up(), "the old key lives");
+    both.settle(s(6));
+    both.board.write(s(6), "on the old key").expect("there is room");
+    both.settle(s(6));
+    assert_eq!(both.notes.lines, [1]);
+}
+
+#[test]
+fn the_first_packet_under_a_new_key_says_where_the_server_stands() {
+    let mut both = Both::new();
+    both.rows = Rows(1);
+    both.board.on_server(s(0), true);
+    // Challenge, and hello.
+    exchange(&mut both, s(0));
+    both.board.compute(s(0));
+    exchange(&mut both, s(0));
+    both.board.compute(s(0));
+    assert_eq!(both.board.state(), BoardState::Prove);
+    let resume = both.said(s(0)).expect("a question");
+    both.give(s(0), &resume);
+    both.commit(s(0));
+    let answer = both.answered(s(0)).expect("an answer");
+    let line = both.answered(s(0)).expect("a line");
+    both.board.on_line(s(0), &line);
+    assert_eq!((both.board.state(), both.board.stats().refused), (BoardState::Prove, 1));
+    both.board.on_line(s(0), &answer);
+    // Its counter is smaller now than that of the line, which counts as heard.
+    assert_eq!((both.board.state(), both.board.stats().refused), (BoardState::Prove, 2));
+    // The question comes again, and all is well.
+    both.settle(s(1));
+    both.settle(s(3));
+    assert_eq!(both.board.read_line(str::len), Some(TEXT.len()));
+}
+
+#[test]
+fn only_packets_with_greater_counters_count() {
+    let mut both = Both::up(s(0));
+    both.rows = Rows(2);
+    let line = both.answered(s(1)).expect("lines");
+    both.board.on_line(s(1), &line);
+    let refused = both.board.stats().refused;
+    both.board.on_line(s(1), &line);
+    both.board.on_line(s(1), "~tAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA");
+    assert_eq!(both.board.stats().refused, refused + 2);
+    assert_eq!(both.board.read_line(str::len), Some(TEXT.len()));
+    assert_eq!(both.board.read_line(str::len), Some(TEXT.len()));
+    assert_eq!(both.board.read_line(str::len), None);
+    // Its own ones sent back to it.
+    both.settle(s(1));
+    both.board.write(s(2), "mine").expect("there is room");
+    let mine = both.said(s(2)).expect("a line");
+    let refused = both.board.stats().refused;
+    both.board.on_line(s(2), &mine);
+    both.board.on_line(s(2), "an application's line");
+    both.board.on_line(s(2), "~z");
+    let stats = both.board.stats();
+    assert_eq!((stats.refused, stats.plain), (refused + 1, 2));
+}
+
+#[test]
+fn silence_is_broken_by_a_ping_and_lines_without_an_answer_go_out_again() {
+    let mut both = Both::up(s(0));
+    assert_eq!(both.said(ms(4999)), None);
+    assert_eq!(both.board.poll_at(s(1)), Some(s(5)));
+    assert_eq!(kind(&both.said(s(5))), Some("t"));
+    both.board.write(s(6), "lost").expect("there is room");
+    both.said(s(6)).expect("a line");
+    assert_eq!(both.said(ms(7999)), None);
+    let again = both.said(s(8)).expect("the line again");
+    both.give(s(8), &again);
+    assert_eq!(both.notes.lines, [1]);
+}
+
+#[test]
+fn twelve_seconds_without_a_word_ask_for_a_proof() {
+    let mut both = Both::up(s(0));
+    both.board.poll(ms(11_999));
+    assert!(both.board.is_up());
+    both.board.poll(s(12));
+    assert_eq!(both.board.state(), BoardState::Prove);
+    assert_eq!(kind(&both.said(s(12))), Some("t"));
+    both.settle(s(13));
+    assert!(both.board.is_up());
+}
+
+#[test]
+fn a_worn_key_is_replaced_in_time_and_one_that_was_not_is_dropped() {
+    let mut both = Both::up(s(0));
+    let day = 24 * 3600;
+    for second in (0..day).step_by(5) {
+        both.settle(s(second));
+        assert!(both.board.is_up());
+    }
+    // Nobody answers: it stays up and asks again.
+    let challenge = |line: &Option<String>| kind(line) == Some("q");
+    assert!(challenge(&both.said(s(day))));
+    assert!(both.board.is_up() && !challenge(&both.said(s(day))));
+    for second in (day + 10..day + 3600).step_by(10) {
+        while let Some(line) = both.said(s(second)) {
+            if &line[1..2] == "t" {
+                both.give(s(second), &line);
+            }
+        }
+        while let Some(line) = both.answered(s(second)) {
+            both.board.on_line(s(second), &line);
+        }
+        assert!(both.board.is_up(), "{second}");
+    }
+    both.board.poll(s(day + 3600));
+    assert_eq!(both.board.state(), BoardState::Greet);
+    assert!(challenge(&both.said(s(day + 3600))));
+
+    // One that is answered loses nothing.
+    let mut both = Both::up(s(0));
+    for second in (0..=day + 7200).step_by(5) {
+        both.settle(s(second));
+        assert!(both.board.is_up(), "{second}");
+    }
+}
+
+#[test]
+fn the_esp8266_is_reset_after_silence_each_time_later() {
+    let mut both = Both::new();
+    let mut now = 0;
+    for silence in [30, 60, 120, 300, 300] {
+        both.board.on_server(s(now), true);
+        both.board.poll(ms(1000 * (now + silence) - 1));
+        assert!(!events(&mut both).contains(&BoardEvent::ResetWanted));
+        both.board.poll(s(now + silence));
+        assert!(events(&mut both).contains(&BoardEvent::ResetWanted), "after {silence} s");
+        assert_eq!(both.board.state(), BoardState::Down);
+        now += silence;
+    }
+    // A word from the server begins the count anew.
+    both.board.on_server(s(now), true);
+    both.visitor = Visitor::new(2, s(now));
+    both.settle(s(now));
+    assert!(both.board.is_up());
+    both.board.poll(s(now + 29));
+    assert!(!events(&mut both).contains(&BoardEvent::ResetWanted));
+    both.board.poll(s(now + 30));
+    assert!(events(&mut both).contains(&BoardEvent::ResetWanted));
+}
+
+#[test]
+fn a_link_that_the_server_closes_stays_closed_for_a_minute() {
+    let mut both = Both::up(s(0));
+    both.server.close(5);
+    let close = both.answered(s(1)).expect("a word");
+    both.board.on_line(s(1), &close);
+    assert_eq!(events(&mut both)[2..], [BoardEvent::Closed(5), BoardEvent::Down]);
+    assert_eq!((both.board.state(), both.said(s(30))), (BoardState::Down, None));
+    // Nor does it come up when the ESP8266 finds a server anew.
+    both.board.on_server(s(31), false);
+    both.board.on_server(s(32), true);
+    assert_eq!((both.said(s(60)), both.board.poll_at(s(60))), (None, Some(s(61))));
+    both.visitor = Visitor::new(2, s(61));
+    both.settle(s(61));
+    assert!(both.board.is_up());
+}

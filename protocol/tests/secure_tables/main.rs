@@ -1,0 +1,212 @@
+//! The state tables of both ends of the secure link, row by row.
+
+mod board;
+mod server;
+#[path = "../secure_seeds/suite.rs"]
+mod suite;
+
+use pblink_protocol::app::WriteError;
+use pblink_protocol::secure::board::{Board, Memory, View};
+use pblink_protocol::secure::frame::{Epoch, Resume};
+use pblink_protocol::secure::packet::{MAX_DOWN, MAX_UP};
+use pblink_protocol::secure::server::{
+    Book, Desk, Known, Received, Server, ServerEvent, Visitor, resolve,
+};
+use pblink_protocol::secure::{Lines, Outgoing};
+use pblink_protocol::time::Instant;
+use suite::{OfBoard, OfServer, Random};
+
+const fn s(seconds: u64) -> Instant {
+    Instant::from_millis(1000 * seconds)
+}
+
+const fn ms(millis: u64) -> Instant {
+    Instant::from_millis(millis)
+}
+
+fn epoch(number: u64) -> Epoch {
+    Epoch::new(number).expect("not 0")
+}
+
+/// Memory of a board, with lines of one text.
+#[derive(Debug)]
+struct Ram {
+    epoch: Epoch,
+    first: u64,
+    next: u64,
+    view: Option<View>,
+}
+
+impl Ram {
+    fn new(number: u64) -> Self {
+        Self { epoch: epoch(number), first: 1, next: 1, view: None }
+    }
+}
+
+const TEXT: &[u8] = b"a line";
+
+impl Memory for Ram {
+    fn epoch(&self) -> Epoch {
+        self.epoch
+    }
+    fn first(&self) -> u64 {
+        self.first
+    }
+    fn next(&self) -> u64 {
+        self.next
+    }
+    fn line(&self, seq: u64) -> Option<(&[u8], Instant)> {
+        (self.first..self.next).contains(&seq).then_some((TEXT, s(0)))
+    }
+    fn push(&mut self, _now: Instant, _text: &str) -> Result<(), WriteError> {
+        self.next += 1;
+        Ok(())
+    }
+    fn free(&mut self, done: u64) {
+        self.first = self.first.max((done + 1).min(self.next));
+    }
+    fn view(&self) -> Option<View> {
+        self.view
+    }
+    fn set_view(&mut self, view: View) {
+        self.view = Some(view);
+    }
+}
+
+/// Lines 1 to this one, for the board.
+struct Rows(u64);
+
+impl Lines for Rows {
+    fn after(&self, after: u64) -> Option<Outgoing<'_>> {
+        (after < self.0).then_some(Outgoing {
+            seq: after + 1,
+            prev: after,
+            text: TEXT,
+            written: s(0),
+        })
+    }
+}
+
+/// A desk that remembers.
+#[derive(Debug, Default)]
+struct Notes {
+    lines: Vec<u64>,
+    resumes: Vec<Resume>,
+    done: Vec<u64>,
+    events: Vec<ServerEvent>,
+    full: bool,
+}
+
+impl Desk for Notes {
+    fn deliver(&mut self, line: Received<'_>) -> bool {
+        if !self.full {
+            self.lines.push(line.seq);
+        }
+        !self.full
+    }
+    fn resolve(&mut self, resume: Resume) {
+        self.resumes.push(resume);
+    }
+    fn done(&mut self, number: u64) {
+        self.done.push(number);
+    }
+    fn event(&mut self, event: ServerEvent) {
+        self.events.push(event);
+    }
+}
+
+/// Both ends, and nothing between them: the tests carry each line.
+struct Both {
+    board: Board<OfBoard, Ram>,
+    server: Server<OfServer>,
+    visitor: Visitor,
+    notes: Notes,
+    rows: Rows,
+    /// The epoch of the board in the store, and its last line there.
+    store: (Option<Epoch>, u64),
+}
+
+impl Both {
+    fn new() -> Self {
+        Self {
+            board: Board::new(OfBoard(Random(1)), Ram::new(7)),
+            server: Server::new(OfServer(Random(2)), 0),
+            visitor: Visitor::new(1, s(0)),
+            notes: Notes::default(),
+            rows: Rows(0),
+            store: (None, 0),
+        }
+    }
+
+    /// Two ends that are up at `now`.
+    fn up(now: Instant) -> Self {
+        let mut both = Self::new();
+        both.visitor = Visitor::new(1, now);
+        both.board.on_server(now, true);
+        both.settle(now);
+        assert!(both.board.is_up());
+        both
+    }
+
+    /// Returns the next line of the board.
+    fn said(&mut self, now: Instant) -> Option<String> {
+        self.board.transmit(now, &mut [0; MAX_UP]).map(str::to_owned)
+    }
+
+    /// Returns the next line of the server.
+    fn answered(&mut self, now: Instant) -> Option<String> {
+        let buffer = &mut [0; MAX_DOWN];
+        self.server.transmit(now, &mut self.visitor, &self.rows, buffer).map(str::to_owned)
+    }
+
+    fn give(&mut self, now: Instant, line: &str) {
+        self.server.on_line(now, &mut self.visitor, line, &mut self.notes);
+    }
+
+    /// Commits what the server has asked for.
+    fn commit(&mut self, now: Instant) {
+        for resume in std::mem::take(&mut self.notes.resumes) {
+            let book = Book {
+                own: epoch(99),
+                board: self.store.0,
+                last_received: self.store.1,
+                view: resume.peer.map_or(Known::Never, |_| Known::Open),
+                highest: self.rows.0,
+                highest_at_start: 0,
+                mark: self.server.mark(),
+            };
+            let resolution = resolve(&resume, &book);
+            self.store = (Some(resolution.board), resolution.received);
+            self.server.on_resolved(now, &resolution, &mut self.notes);
+        }
+        if let (Some(board), Some(&last)) = (self.store.0, self.notes.lines.last()) {
+            self.store.1 = last;
+            self.server.on_committed(board, last);
+        }
+    }
+
+    /// Carries lines until nobody has one.
+    fn settle(&mut self, now: Instant) {
+        loop {
+            self.board.compute(now);
+            let up = self.said(now);
+            if let Some(line) = &up {
+                self.give(now, line);
+            }
+            self.server.compute(now, 1_800_000_000_000);
+            self.commit(now);
+            let down = self.answered(now);
+            if let Some(line) = &down {
+                self.board.on_line(now, line);
+            }
+            if up.is_none() && down.is_none() {
+                return;
+            }
+        }
+    }
+}
+
+/// Returns the kind of a line: its letter.
+fn kind(line: &Option<String>) -> Option<&str> {
+    line.as_deref().map(|line| &line[1..2])
+}

@@ -1,0 +1,217 @@
+//! The server's table.
+
+use super::*;
+
+/// Two ends of which the board has made its hello, which is on its way.
+fn hello(now: Instant) -> (Both, String) {
+    let mut both = Both::new();
+    both.visitor = Visitor::new(1, now);
+    both.board.on_server(now, true);
+    let ask = both.said(now).expect("a question");
+    both.give(now, &ask);
+    let challenge = both.answered(now).expect("a challenge");
+    both.board.on_line(now, &challenge);
+    both.board.compute(now);
+    let hello = both.said(now).expect("a hello");
+    (both, hello)
+}
+
+#[test]
+fn challenges_come_once_a_second_and_ten_times_and_stay_the_same_until_they_are_used() {
+    let mut both = Both::new();
+    let mut challenges = Vec::new();
+    for tenth in 0..300 {
+        both.give(ms(100 * tenth), "~qAAAAAAAAAAA");
+        challenges.extend(both.answered(ms(100 * tenth)));
+    }
+    assert_eq!(challenges.len(), 10);
+    challenges.dedup();
+    assert_eq!(challenges.len(), 1);
+    assert_eq!(kind(&challenges.pop()), Some("c"));
+}
+
+#[test]
+fn a_server_never_speaks_first_and_what_no_key_opens_is_answered_by_a_challenge() {
+    let mut both = Both::new();
+    assert_eq!(both.answered(s(1)), None);
+    both.give(s(1), "~rAAAA");
+    both.give(s(1), "a line of an application");
+    assert_eq!(both.answered(s(2)), None);
+    both.give(s(2), "~tAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA");
+    assert_eq!(kind(&both.answered(s(2))), Some("c"));
+    assert_eq!((both.server.stats().refused, both.server.stats().plain), (2, 1));
+}
+
+#[test]
+fn a_challenge_serves_one_hello_and_others_get_silence() {
+    let (mut both, hello) = hello(s(0));
+    let mut wrong = hello.clone().into_bytes();
+    wrong[30] = if wrong[30] == b'A' { b'B' } else { b'A' };
+    both.give(s(0), std::str::from_utf8(&wrong).expect("text"));
+    assert!(!both.server.wants_compute());
+    both.give(s(0), &hello);
+    assert!(both.server.wants_compute());
+    both.server.compute(s(0), 0);
+    assert_eq!(kind(&both.answered(s(0))), Some("r"));
+    // The same one again, on this connection and on another.
+    both.give(s(0), &hello);
+    both.visitor = Visitor::new(2, s(0));
+    both.give(s(0), &hello);
+    assert!(!both.server.wants_compute());
+    assert_eq!((both.answered(s(5)), both.server.stats().bad_hellos), (None, 3));
+}
+
+#[test]
+fn where_a_board_stands_is_committed_before_it_is_answered_and_before_any_line() {
+    let (mut both, hello) = hello(s(0));
+    both.rows = Rows(3);
+    both.give(s(0), &hello);
+    both.server.compute(s(0), 0);
+    let reply = both.answered(s(0)).expect("a reply");
+    both.board.on_line(s(0), &reply);
+    both.board.compute(s(0));
+    let resume = both.said(s(0)).expect("where it stands");
+    both.give(s(0), &resume);
+    let again = both.said(s(1)).expect("the question again");
+    both.give(s(1), &again);
+    assert_eq!(both.notes.resumes.len(), 1, "one commit answers both");
+    assert_eq!((both.answered(s(1)), both.server.carrier()), (None, None));
+    both.commit(s(1));
+    assert_eq!(both.notes.events, [ServerEvent::Up(1)]);
+    let answer = both.answered(s(1)).expect("an answer");
+    both.board.on_line(s(1), &answer);
+    assert!(both.board.is_up());
+    both.settle(s(1));
+    for _ in 0..3 {
+        assert!(both.board.read_line(|_| ()).is_some());
+    }
+    both.board.accept();
+    both.settle(s(2));
+    assert_eq!(both.notes.done.last(), Some(&3));
+    assert_eq!(both.server.mark(), 3);
+}
+
+#[test]
+fn a_rival_carries_once_it_has_shown_a_packet_and_the_old_one_has_ten_seconds() {
+    let mut both = Both::up(s(0));
+    both.board.write(s(1), "over the new connection").expect("there is room");
+    let line = both.said(s(1)).expect("a line");
+    let mut rival = Visitor::new(2, s(1));
+    both.server.on_line(s(1), &mut rival, "~qAAAAAAAAAAA", &mut both.notes);
+    assert_eq!(both.server.carrier(), Some(1), "whoever only asks gets nothing");
+    both.server.on_line(s(1), &mut rival, &line, &mut both.notes);
+    assert_eq!(both.server.carrier(), Some(2));
+    assert_eq!(both.notes.events[1..], [ServerEvent::Down, ServerEvent::Up(2)]);
+    assert_eq!(both.notes.lines, [1]);
+    assert!(!both.server.is_overdue(ms(9999), &both.visitor));
+    assert!(both.server.is_overdue(s(10), &both.visitor));
+    // Lines go to the one that carries, and to no other.
+    both.rows = Rows(1);
+    assert_eq!(both.answered(s(2)), None);
+    let buffer = &mut [0; MAX_DOWN];
+    // The challenge that it has asked for first.
+    assert!(both.server.transmit(s(2), &mut rival, &both.rows, buffer).is_some());
+    assert!(both.server.transmit(s(2), &mut rival, &both.rows, buffer).is_some());
+}
+
+#[test]
+fn counters_that_are_not_greater_and_other_frames_under_a_new_key_are_dropped() {
+    let mut both = Both::up(s(0));
+    both.board.write(s(1), "once").expect("there is room");
+    let line = both.said(s(1)).expect("a line");
+    both.give(s(1), &line);
+    let refused = both.server.stats().refused;
+    both.give(s(1), &line);
+    assert_eq!((&both.notes.lines[..], both.server.stats().refused), (&[1][..], refused + 1));
+    assert_eq!(kind(&both.answered(s(1))), Some("t"), "it is no reason for a challenge");
+    assert_eq!(both.answered(s(2)), None);
+}
+
+#[test]
+fn a_second_board_with_the_keys_waits_until_the_first_is_silent() {
+    let mut both = Both::up(s(0));
+    let twin = Board::new(OfBoard(Random(3)), Ram::new(8));
+    let first = std::mem::replace(&mut both.board, twin);
+    let visitor = std::mem::replace(&mut both.visitor, Visitor::new(2, s(1)));
+    both.board.on_server(s(1), true);
+    both.settle(s(1));
+    assert!(both.notes.events.contains(&ServerEvent::TwoBoards));
+    assert_eq!(both.server.carrier(), Some(1));
+    assert!(!both.board.is_up());
+    // The first one says something each second: nothing changes.
+    let twin = std::mem::replace(&mut both.board, first);
+    let second = std::mem::replace(&mut both.visitor, visitor);
+    both.board.write(s(2), "alive").expect("there is room");
+    both.settle(s(2));
+    assert_eq!(both.notes.lines, [1]);
+    both.board = twin;
+    both.visitor = second;
+    both.settle(s(3));
+    assert!(!both.board.is_up());
+    // It has lost its power: this is the same board.
+    both.settle(s(4));
+    assert!(both.board.is_up());
+    assert_eq!(both.server.carrier(), Some(2));
+}
+
+#[test]
+fn visitors_and_carriers_that_say_nothing_valid_are_sent_away() {
+    let mut both = Both::new();
+    for second in 0..10 {
+        both.give(s(second), "~qAAAAAAAAAAA");
+        assert!(!both.server.is_overdue(s(second), &both.visitor));
+    }
+    assert!(both.server.is_overdue(s(10), &both.visitor));
+
+    let mut both = Both::up(s(0));
+    both.server.poll(ms(11_999), &mut both.notes);
+    assert_eq!(both.server.poll_at(s(1)), Some(s(12)));
+    assert!(!both.server.is_overdue(ms(11_999), &both.visitor));
+    assert!(both.server.is_overdue(s(12), &both.visitor));
+    both.server.poll(s(12), &mut both.notes);
+    assert_eq!(both.notes.events, [ServerEvent::Up(1), ServerEvent::Down]);
+}
+
+#[test]
+fn keys_outlive_a_connection_for_a_day_and_no_revocation() {
+    for (away, kept) in [(3600, true), (24 * 3600 - 1, true), (24 * 3600, false)] {
+        let mut both = Both::up(s(0));
+        both.server.on_closed(&both.visitor, &mut both.notes);
+        assert_eq!(both.server.carrier(), None);
+        both.server.poll(s(away), &mut both.notes);
+        both.visitor = Visitor::new(2, s(away));
+        // A board that begins with a ping, as its keys are not worn for it.
+        both.board.on_server(s(1), true);
+        let ping = both.said(s(1)).expect("a ping");
+        both.give(s(away), &ping);
+        assert_eq!(both.server.carrier().is_some(), kept, "after {away} s");
+    }
+    let mut both = Both::up(s(0));
+    both.server.drop_keys(&mut both.notes);
+    assert_eq!(both.notes.events, [ServerEvent::Up(1), ServerEvent::Down]);
+    both.board.write(s(1), "under a key that is gone").expect("there is room");
+    let line = both.said(s(1)).expect("a line");
+    both.give(s(1), &line);
+    assert_eq!((both.notes.lines.len(), kind(&both.answered(s(1)))), (0, Some("c")));
+}
+
+#[test]
+fn lines_without_an_answer_go_out_again_and_without_room_none_is_taken() {
+    let mut both = Both::up(s(0));
+    both.rows = Rows(1);
+    both.answered(s(1)).expect("the line");
+    assert_eq!(both.answered(s(2)), None);
+    both.server.poll(s(3), &mut both.notes);
+    assert!(both.answered(s(3)).is_some());
+
+    let mut both = Both::up(s(0));
+    both.notes.full = true;
+    both.board.write(s(1), "no room").expect("there is room here");
+    let line = both.said(s(1)).expect("a line");
+    both.give(s(1), &line);
+    both.notes.full = false;
+    assert!(both.notes.lines.is_empty());
+    both.settle(s(1));
+    both.settle(s(3));
+    assert_eq!(both.notes.lines, [1]);
+}
