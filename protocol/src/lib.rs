@@ -20,7 +20,7 @@
 //! | [`coprocessor`] | the program of the ESP8266 | ESP8266 |
 //! | [`app`] | the application base of the STM32 | STM32 |
 //! | [`report`] | the ESP8266's report about itself | all |
-//! | [`secure`] | packets and frames of the secure link | nobody yet |
+//! | [`secure`] | both ends of the secure link | nobody yet |
 //! | [`inband`] | lines that a board itself sends to the server | STM32, server |
 //! | [`layer`] | the parts of a link, of which one is named when it is down | server, simulator |
 //! | [`time`] | instants and spans in microseconds | all |
