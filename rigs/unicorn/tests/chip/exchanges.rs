@@ -48,8 +48,12 @@ fn every_pulse_of_ack_is_100_us_long() {
         .collect();
     pulses.sort_by(f64::total_cmp);
     let (first, last) = (pulses[0], pulses[pulses.len() - 1]);
-    println!("{} pulses of {first:.1} to {last:.1} µs", pulses.len());
+    let slow = pulses.iter().filter(|pulse| **pulse >= 300.0).count();
+    println!("{} pulses of {first:.1} to {last:.1} µs, {slow} of 300 or more", pulses.len());
     assert!(pulses.len() > 100 && first >= 100.0, "{first}");
+    // Their end is waited for on the spot, since no timer of the chip is as short: but for the one in which the flash is
+    // written, and where the console is full.
+    assert!(slow <= 4, "{slow} of {}", pulses.len());
 }
 
 /// The other boards have the same drivers on other pins: `tests/boards.rs` has more of them.

@@ -108,7 +108,8 @@ fn a_slow_dhcp_server_is_waited_for() {
     for seconds in [1, 9, 12, 25, 35] {
         let mut bench = bench("echo", &settings());
         esp(&mut bench).chip.wifi.dhcp = Some(seconds * 1_000_000);
-        lines_pass(&mut bench, 90_000);
+        // Whoever begins anew while the chip waits for its address gets it an attempt later.
+        lines_pass(&mut bench, seconds * 1_000 + 8_000);
     }
 }
 
