@@ -11,11 +11,12 @@ use super::packet::Hello;
 /// Counters belong to the machines: each is used once for each way.
 pub trait Keys {
     /// Seals frames under this counter into `out`, and returns the length: that of `frames` and the
-    /// [tag](super::packet::TAG). `None`: `out` has no room for it.
+    /// [tag](super::packet::TAG). `None`: `out` has no room for it, this counter or a greater one was used already, or it is
+    /// greater than [`MAX_COUNTER`](super::packet::MAX_COUNTER).
     fn seal(&mut self, counter: u32, frames: &[u8], out: &mut [u8]) -> Option<usize>;
 
     /// Opens what the other end has sealed under this counter into `out`, and returns the length. `None`: these keys do not
-    /// open it, or `out` has no room. The keys are as good as before then.
+    /// open it, or `out` has no room. The keys are as good as before then; `out` is undefined.
     fn open(&mut self, counter: u32, sealed: &[u8], out: &mut [u8]) -> Option<usize>;
 }
 
@@ -30,7 +31,7 @@ pub trait BoardSuite {
     /// Returns bytes that nobody can guess.
     fn random(&mut self) -> [u8; 8];
 
-    /// Begins a handshake with this challenge. Takes as long as two multiplications on the curve.
+    /// Begins a handshake with this challenge. Takes as long as three multiplications on the curve.
     fn hello(&mut self, key: u8, challenge: &[u8; 16]) -> (Hello, Self::Handshake);
 
     /// Finishes the handshake, and returns the time that the server had then, in ms since the Unix epoch. Takes as long as
@@ -56,7 +57,8 @@ pub trait ServerSuite {
     fn is_authentic(&mut self, hello: &Hello, challenge: &[u8; 16]) -> bool;
 
     /// Answers an [authentic](Self::is_authentic) hello. `now_ms`: the time for the board, in ms since the Unix epoch.
-    /// `None`: it is not from the board of this id.
+    /// `None`: it is not from the board of this id. An answer is no proof that it is: whoever has the server's private key
+    /// and the shared one makes a hello, too. The proof is the first frame that the keys open.
     fn answer(
         &mut self,
         hello: &Hello,
