@@ -120,6 +120,10 @@ impl Desk for Wishes {
         self.0.push_back(Wish::Done(number));
     }
 
+    fn datagram(&mut self, _text: &str) {}
+
+    fn board_event(&mut self, _kind: u8, _bytes: &[u8]) {}
+
     fn event(&mut self, _event: ServerEvent) {}
 }
 

@@ -94,6 +94,8 @@ struct Notes {
     resumes: Vec<Resume>,
     done: Vec<u64>,
     events: Vec<ServerEvent>,
+    datagrams: Vec<String>,
+    told: Vec<(u8, Vec<u8>)>,
     full: bool,
 }
 
@@ -109,6 +111,12 @@ impl Desk for Notes {
     }
     fn done(&mut self, number: u64) {
         self.done.push(number);
+    }
+    fn datagram(&mut self, text: &str) {
+        self.datagrams.push(text.to_owned());
+    }
+    fn board_event(&mut self, kind: u8, bytes: &[u8]) {
+        self.told.push((kind, bytes.to_vec()));
     }
     fn event(&mut self, event: ServerEvent) {
         self.events.push(event);

@@ -215,3 +215,28 @@ fn lines_without_an_answer_go_out_again_and_without_room_none_is_taken() {
     both.settle(s(3));
     assert_eq!(both.notes.lines, [1]);
 }
+
+#[test]
+fn lines_that_may_be_lost_and_events_pass_beside_the_others_once() {
+    let mut both = Both::up(s(0));
+    let long = "x".repeat(400);
+    assert!(both.board.send(&long) && !both.board.send("no room") && !both.board.send("a\nb"));
+    both.board.tell(3, b"power");
+    both.board.tell(4, b"watchdog");
+    both.board.write(s(1), "kept").expect("there is room");
+    both.settle(s(1));
+    assert_eq!(both.notes.datagrams, [long]);
+    assert_eq!(both.notes.told, [(4, b"watchdog".to_vec())]);
+    assert_eq!(both.notes.lines, [1]);
+    assert!(both.server.send("down"));
+    both.settle(s(2));
+    assert_eq!(both.board.read_line(str::to_owned).as_deref(), Some("down"));
+    both.board.accept();
+    // It has no number, so that nothing moves.
+    assert_eq!(both.board.memory().view().expect("a server").done, 0);
+    // One packet of two is lost.
+    assert!(both.board.send(&"y".repeat(200)));
+    both.said(s(3)).expect("the first piece");
+    both.settle(s(3));
+    assert_eq!(both.notes.datagrams.len(), 1);
+}

@@ -136,6 +136,7 @@ impl<S: BoardSuite, M: Memory> Board<S, M> {
 
     fn leave_up(&mut self) {
         if self.link.state == BoardState::Up {
+            self.datagrams.0.on_down();
             self.events.push_newest(BoardEvent::Down);
         }
     }
@@ -314,6 +315,15 @@ impl<S: BoardSuite, M: Memory> Board<S, M> {
         };
         let mut len = first.and_then(|frame| frame.encode(out)).unwrap_or(0);
         self.unsaid &= len == 0;
+        if let Some((kind, bytes)) = &self.happened
+            && let Some(more) = Frame::Event(Event { kind: *kind, bytes }).encode(&mut out[len..])
+        {
+            len += more;
+            self.happened = None;
+        }
+        while let Some(more) = self.datagrams.0.frame(&mut out[len..]) {
+            len += more;
+        }
         while let Some((more, _)) =
             self.sender.frame(now, self.window, &Kept(&self.memory), &mut out[len..])
         {

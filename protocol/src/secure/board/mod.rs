@@ -17,11 +17,11 @@
 mod link;
 mod memory;
 
-use super::frame::{Epoch, Frame, Frames, Progress, Resume};
+use super::frame::{Epoch, Event, Frame, Frames, Progress, Resume};
 use super::packet::{MAX_BYTES, MAX_FRAMES, MAX_UP, NoPacket, Packet, room};
 use super::session::{
-    Key, MAX_WINDOW, Opened, REKEY_AFTER, REKEY_FRAMES, Receiver, STOP_AFTER, STOP_FRAMES, Sender,
-    Taken,
+    DatagramReceiver, DatagramSender, Key, MAX_WINDOW, Opened, REKEY_AFTER, REKEY_FRAMES, Receiver,
+    STOP_AFTER, STOP_FRAMES, Sender, Taken,
 };
 use super::suite::BoardSuite;
 use crate::MAX_TEXT;
@@ -61,6 +61,9 @@ const CLOSED: Duration = Duration::from_secs(60);
 /// Lines that wait for the application.
 const INBOX_LINES: usize = MAX_WINDOW;
 const INBOX_BYTES: usize = INBOX_LINES * (MAX_TEXT + 1);
+
+/// Bytes of the details of an [event](Board::tell).
+pub const MAX_EVENT: usize = 64;
 
 /// What has happened to the link.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -115,10 +118,13 @@ pub struct Board<S: BoardSuite, M> {
     sender: Sender,
     receiver: Receiver,
     inbox: Inbox<INBOX_BYTES>,
-    /// The numbers and epochs of the lines in the inbox.
-    numbers: heapless::Deque<(u64, Epoch), INBOX_LINES>,
+    /// The numbers and epochs of the lines in the inbox; `None` for those that have none.
+    numbers: heapless::Deque<Option<(u64, Epoch)>, INBOX_LINES>,
     /// The line that the application has read last, and may not be done with.
     reading: Option<(u64, Epoch)>,
+    datagrams: (DatagramSender, DatagramReceiver),
+    /// The last thing that has happened to the board, if the server does not know it.
+    happened: Option<(u8, heapless::Vec<u8, MAX_EVENT>)>,
     /// Something has come, or is done, that the server does not know.
     unsaid: bool,
     /// Lines that may be in flight, whatever the server would take.
@@ -143,6 +149,8 @@ impl<S: BoardSuite, M: Memory> Board<S, M> {
             inbox: Inbox::new(),
             numbers: heapless::Deque::new(),
             reading: None,
+            datagrams: (DatagramSender::new(), DatagramReceiver::new()),
+            happened: None,
             unsaid: false,
             window: MAX_WINDOW as u8,
             events: Fifo::new(),
@@ -198,6 +206,19 @@ impl<S: BoardSuite, M: Memory> Board<S, M> {
         self.memory.push(now, text).map(|()| seq)
     }
 
+    /// Puts a line on its way that may be lost. False, and nothing is sent: one before it is still on its way, or it cannot be
+    /// a line.
+    pub fn send(&mut self, text: &str) -> bool {
+        check_text(text).is_ok_and(|text| self.datagrams.0.put(text))
+    }
+
+    /// Notes something for the server, such as a report or the cause of a reset: of several, the last. Details beyond
+    /// [`MAX_EVENT`] bytes are cut off.
+    pub fn tell(&mut self, kind: u8, details: &[u8]) {
+        let details = details.iter().copied().take(MAX_EVENT).collect();
+        self.happened = Some((kind, details));
+    }
+
     /// Returns true if the server has this line where it keeps it.
     pub fn is_done(&self, seq: u64) -> bool {
         seq < self.memory.first()
@@ -210,7 +231,7 @@ impl<S: BoardSuite, M: Memory> Board<S, M> {
         }
         self.accept();
         let result = self.inbox.pop(take)?;
-        self.reading = self.numbers.pop_front();
+        self.reading = self.numbers.pop_front().flatten();
         self.unsaid = true;
         Some(result)
     }
@@ -238,6 +259,7 @@ impl<S: BoardSuite, M: Memory> Board<S, M> {
             self.open(now);
         }
         if before == BoardState::Up {
+            self.datagrams.0.on_down();
             self.events.push_newest(BoardEvent::Down);
         }
     }
@@ -321,7 +343,7 @@ impl<S: BoardSuite, M: Memory> Board<S, M> {
                         let Some(view) = self.memory.view() else { return };
                         self.inbox.push(text);
                         // There is room.
-                        let _ = self.numbers.push_back((seq, view.epoch));
+                        let _ = self.numbers.push_back(Some((seq, view.epoch)));
                     }
                     Taken::Invalid { .. } => self.events.push_newest(BoardEvent::Invalid),
                     Taken::Nothing => {}
@@ -338,7 +360,18 @@ impl<S: BoardSuite, M: Memory> Board<S, M> {
                 self.link.carrier = true;
                 self.link.closed_until = now + CLOSED;
             }
-            Frame::Datagram(_) | Frame::Event(_) => {}
+            Frame::Datagram(datagram) => {
+                let room = !self.numbers.is_full();
+                if let Some(text) = self.datagrams.1.on_piece(&datagram)
+                    && room
+                    && self.inbox.fits(text.len())
+                {
+                    self.inbox.push(text);
+                    // There is room.
+                    let _ = self.numbers.push_back(None);
+                }
+            }
+            Frame::Event(_) => {}
         }
     }
 
@@ -365,7 +398,7 @@ impl<S: BoardSuite, M: Memory> Board<S, M> {
                     *epoch = resume.epoch;
                 }
             };
-            self.numbers.iter_mut().for_each(|(_, epoch)| relabel(epoch));
+            self.numbers.iter_mut().flatten().for_each(|(_, epoch)| relabel(epoch));
             if let Some((_, epoch)) = &mut self.reading {
                 relabel(epoch);
             }

@@ -12,7 +12,11 @@ pub trait Desk {
     fn resolve(&mut self, resume: Resume);
     /// The board's application is done with its lines up to this number: they leave the outbox with the next commit.
     fn done(&mut self, number: u64);
-    /// Something has happened.
+    /// Takes a line that the board sent once, and that counts for nothing: it has no number, and is not acknowledged.
+    fn datagram(&mut self, text: &str);
+    /// Something has happened to the board. Kinds that are not known are passed over.
+    fn board_event(&mut self, kind: u8, bytes: &[u8]);
+    /// Something has happened to the link.
     fn event(&mut self, event: ServerEvent);
 }
 

@@ -16,16 +16,19 @@
 
 mod desk;
 mod resolve;
+mod transmit;
 
 pub use desk::{Desk, Received, ServerEvent};
 pub use resolve::{Book, Known, Resolution, resolve};
 
 use super::frame::{Epoch, Frame, Frames, Progress, Resume};
-use super::packet::{Hello, MAX_BYTES, MAX_DOWN, MAX_FRAMES, NoPacket, Packet, room};
+use super::packet::{Hello, MAX_BYTES, MAX_FRAMES, NoPacket, Packet};
 use super::session::{
-    Key, Lines, MAX_WINDOW, Opened, Receiver, STOP_AFTER, STOP_FRAMES, Sender, Taken,
+    DatagramReceiver, DatagramSender, Key, MAX_WINDOW, Opened, Receiver, STOP_AFTER, STOP_FRAMES,
+    Sender, Taken,
 };
 use super::suite::ServerSuite;
+use crate::tcp::line::check_text;
 use crate::time::{Duration, Instant, earliest};
 
 /// Time without a valid packet after which a visitor that does not carry is sent away.
@@ -109,6 +112,7 @@ pub struct Server<S: ServerSuite> {
     credit: u8,
     unsaid: bool,
     pong: bool,
+    datagrams: (DatagramSender, DatagramReceiver),
     /// The last valid packet of the board.
     heard: Option<Instant>,
     stats: ServerStats,
@@ -136,6 +140,7 @@ impl<S: ServerSuite> Server<S> {
             credit: MAX_WINDOW as u8,
             unsaid: false,
             pong: false,
+            datagrams: (DatagramSender::new(), DatagramReceiver::new()),
             heard: None,
             stats: ServerStats::default(),
         }
@@ -169,6 +174,12 @@ impl<S: ServerSuite> Server<S> {
         (self.current, self.next) = (None, None);
         (self.pending, self.reply, self.resolving, self.answer) = (None, None, None, None);
         self.down(desk);
+    }
+
+    /// Puts a line on its way that may be lost. False, and nothing is sent: one before it is still on its way, or it cannot be
+    /// a line.
+    pub fn send(&mut self, text: &str) -> bool {
+        check_text(text).is_ok_and(|text| self.datagrams.0.put(text))
     }
 
     /// Tells the board to stay away for a minute. `reason` is for people.
@@ -309,6 +320,7 @@ impl<S: ServerSuite> Server<S> {
             return;
         }
         self.down(desk);
+        self.datagrams.0.on_down();
         self.carrier = Some(visitor);
         // What the old one held is lost with it.
         self.sender.go_back();
@@ -389,7 +401,13 @@ impl<S: ServerSuite> Server<S> {
                 self.progress(now, progress, desk);
                 self.pong = true;
             }
-            Frame::Resume(_) | Frame::Datagram(_) | Frame::Event(_) | Frame::Close(_) => {}
+            Frame::Datagram(datagram) => {
+                if let Some(text) = self.datagrams.1.on_piece(&datagram) {
+                    desk.datagram(text);
+                }
+            }
+            Frame::Event(event) => desk.board_event(event.kind, event.bytes),
+            Frame::Resume(_) | Frame::Close(_) => {}
         }
     }
 
@@ -424,74 +442,5 @@ impl<S: ServerSuite> Server<S> {
     pub fn is_overdue(&self, now: Instant, visitor: &Visitor) -> bool {
         let carries = self.carrier == Some(visitor.number);
         now >= visitor.heard + if carries { SILENCE } else { VISIT }
-    }
-
-    /// Returns the next line for a connection, without `\n`, in `out`: [`MAX_DOWN`] characters are enough. The owner asks when
-    /// the connection can take one, until there is none. `lines`: the first [`SENT_AHEAD`] lines of the committed outbox.
-    pub fn transmit<'o>(
-        &mut self,
-        now: Instant,
-        visitor: &mut Visitor,
-        lines: &impl Lines,
-        out: &'o mut [u8],
-    ) -> Option<&'o str> {
-        if let Some((number, key, message)) = self.reply
-            && number == visitor.number
-        {
-            self.reply = None;
-            return Packet::Reply { key, message }.encode(out);
-        }
-        let paused = visitor.challenged.is_some_and(|at| now < at + CHALLENGE_PAUSE);
-        if visitor.asks && !paused && visitor.challenges < CHALLENGES {
-            visitor.asks = false;
-            visitor.challenges += 1;
-            visitor.challenged = Some(now);
-            let challenge = visitor.challenge.unwrap_or_else(|| self.suite.challenge());
-            visitor.challenge = Some(challenge);
-            return Packet::Challenge(challenge).encode(out);
-        }
-        if self.carrier != Some(visitor.number) {
-            return None;
-        }
-        let mut frames = [0; MAX_FRAMES];
-        // Alone: the board takes nothing before one, or behind the other.
-        let first = self.answer.take().map(Frame::Resume);
-        let len = match first.or_else(|| self.closing.take().map(Frame::Close)) {
-            Some(frame) => frame.encode(&mut frames)?,
-            None => {
-                let room = room(out.len().min(MAX_DOWN));
-                self.fill(now, lines, frames.get_mut(..room)?)
-            }
-        };
-        if len == 0 {
-            return None;
-        }
-        self.current.as_mut()?.seal(&frames[..len], out)
-    }
-
-    /// Fills a packet with all that is to be said, and returns its length.
-    fn fill(&mut self, now: Instant, lines: &impl Lines, out: &mut [u8]) -> usize {
-        let progress = Progress {
-            received: self.receiver.received(),
-            done: self.committed,
-            credit: self.credit,
-        };
-        let frame = match core::mem::take(&mut self.pong) {
-            true => Some(Frame::Pong(progress)),
-            false => self.unsaid.then_some(Frame::Progress(progress)),
-        };
-        let mut len = frame.and_then(|frame| frame.encode(out)).unwrap_or(0);
-        self.unsaid &= len == 0;
-        // No answer was sent under these keys while where the board stands is not known.
-        if self.resolving.is_some() {
-            return len;
-        }
-        while let Some((more, seq)) =
-            self.sender.frame(now, MAX_WINDOW as u8, lines, &mut out[len..])
-        {
-            len += more;
-            self.mark = self.mark.max(seq.unwrap_or(0));
-        }
-        len
     }
 }

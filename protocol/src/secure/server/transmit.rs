@@ -1,0 +1,82 @@
+//! The lines for a connection: all that is to be said, when it can be.
+
+use super::super::frame::{Frame, Progress};
+use super::super::packet::{MAX_DOWN, MAX_FRAMES, Packet, room};
+use super::super::session::{Lines, MAX_WINDOW};
+use super::super::suite::ServerSuite;
+use super::{CHALLENGE_PAUSE, CHALLENGES, Server, Visitor};
+use crate::time::Instant;
+
+impl<S: ServerSuite> Server<S> {
+    /// Returns the next line for a connection, without `\n`, in `out`: [`MAX_DOWN`] characters are enough. The owner asks when
+    /// the connection can take one, until there is none. `lines`: the first [`SENT_AHEAD`](super::SENT_AHEAD) lines of the committed outbox.
+    pub fn transmit<'o>(
+        &mut self,
+        now: Instant,
+        visitor: &mut Visitor,
+        lines: &impl Lines,
+        out: &'o mut [u8],
+    ) -> Option<&'o str> {
+        if let Some((number, key, message)) = self.reply
+            && number == visitor.number
+        {
+            self.reply = None;
+            return Packet::Reply { key, message }.encode(out);
+        }
+        let paused = visitor.challenged.is_some_and(|at| now < at + CHALLENGE_PAUSE);
+        if visitor.asks && !paused && visitor.challenges < CHALLENGES {
+            visitor.asks = false;
+            visitor.challenges += 1;
+            visitor.challenged = Some(now);
+            let challenge = visitor.challenge.unwrap_or_else(|| self.suite.challenge());
+            visitor.challenge = Some(challenge);
+            return Packet::Challenge(challenge).encode(out);
+        }
+        if self.carrier != Some(visitor.number) {
+            return None;
+        }
+        let mut frames = [0; MAX_FRAMES];
+        // Alone: the board takes nothing before one, or behind the other.
+        let first = self.answer.take().map(Frame::Resume);
+        let len = match first.or_else(|| self.closing.take().map(Frame::Close)) {
+            Some(frame) => frame.encode(&mut frames)?,
+            None => {
+                let room = room(out.len().min(MAX_DOWN));
+                self.fill(now, lines, frames.get_mut(..room)?)
+            }
+        };
+        if len == 0 {
+            return None;
+        }
+        self.current.as_mut()?.seal(&frames[..len], out)
+    }
+
+    /// Fills a packet with all that is to be said, and returns its length.
+    fn fill(&mut self, now: Instant, lines: &impl Lines, out: &mut [u8]) -> usize {
+        let progress = Progress {
+            received: self.receiver.received(),
+            done: self.committed,
+            credit: self.credit,
+        };
+        let frame = match core::mem::take(&mut self.pong) {
+            true => Some(Frame::Pong(progress)),
+            false => self.unsaid.then_some(Frame::Progress(progress)),
+        };
+        let mut len = frame.and_then(|frame| frame.encode(out)).unwrap_or(0);
+        self.unsaid &= len == 0;
+        // No answer was sent under these keys while where the board stands is not known.
+        if self.resolving.is_some() {
+            return len;
+        }
+        while let Some(more) = self.datagrams.0.frame(&mut out[len..]) {
+            len += more;
+        }
+        while let Some((more, seq)) =
+            self.sender.frame(now, MAX_WINDOW as u8, lines, &mut out[len..])
+        {
+            len += more;
+            self.mark = self.mark.max(seq.unwrap_or(0));
+        }
+        len
+    }
+}
