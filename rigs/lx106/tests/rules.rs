@@ -195,3 +195,58 @@ fn functions_and_registers_that_are_not_modelled_are_faults() {
     let said = program(0x3fff_e000, &[[0x1d, 0x02, 0], ret]);
     assert!(said.contains("the stack is used up"), "{said}");
 }
+
+/// An interrupt may post to a task, and call nothing else of the SDK.
+#[test]
+fn a_call_of_the_sdk_in_an_interrupt_is_a_fault() {
+    let [attach, unmask, time, pin5] = [0x4000_1000, 0x4000_1100, 0x4000_1200, 0x6000_033c];
+    let (literals, mut code) = (7, Vec::new());
+    let start = CODE + 4 * literals;
+    // The handler is the function itself.
+    let handler = time;
+    // Number of the interrupt, its bit, and both edges of a pin.
+    let words = [4, handler, attach, 16, unmask, pin5, 3 << 7];
+    let load = |code: &mut Vec<u8>, register: u8, literal: u32| {
+        let next = start + code.len() as u32 + 3;
+        let offset = (CODE + 4 * literal).wrapping_sub(next & !3) >> 2;
+        let [low, high, ..] = offset.to_le_bytes();
+        code.extend([register << 4 | 1, low, high]);
+    };
+    let (ret, call) = (rrr(0, 0, 0, 0, 8, 0), rrr(0, 0, 0, 5, 12, 0));
+    code.extend(ret);
+    let init = start + code.len() as u32;
+    // mov.n a12, a0
+    code.extend([0xcd, 0x00]);
+    load(&mut code, 2, 0);
+    load(&mut code, 3, 1);
+    load(&mut code, 4, 1);
+    load(&mut code, 5, 2);
+    code.extend(call);
+    load(&mut code, 2, 3);
+    load(&mut code, 5, 4);
+    code.extend(call);
+    load(&mut code, 3, 5);
+    load(&mut code, 4, 6);
+    code.extend(rrr(0, 0, 6, 3, 4, 2));
+    // mov.n a0, a12
+    code.extend([0x0d, 0x0c]);
+    code.extend(ret);
+    let mut bytes: Vec<u8> = words.iter().flat_map(|word: &u32| word.to_le_bytes()).collect();
+    bytes.extend(code);
+    bytes.resize(bytes.len().next_multiple_of(4), 0);
+    let names = [
+        ("user_pre_init", start),
+        ("user_init", init),
+        ("ets_isr_attach", attach),
+        ("ets_isr_unmask", unmask),
+        ("system_get_time", time),
+    ];
+    let symbols = names.map(|(name, at)| (name.to_owned(), at)).into();
+    let segments = vec![Segment { address: CODE, bytes }];
+    let mut chip = Esp8266::new(Elf { entry: start, segments, symbols });
+    chip.reset(0).expect("it starts");
+    chip.pins.touched = false;
+    chip.pins.set_outside(5, false);
+    let fault = chip.run(chip.cycles + 1_000).expect_err("it is not passed over").to_string();
+    assert!(fault.contains("system_get_time in an interrupt"), "{fault}");
+}
