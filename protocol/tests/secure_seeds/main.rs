@@ -97,6 +97,14 @@ fn rows_that_an_operator_drops_or_sends_again_do_no_harm() {
     all(Kind { operator: true, ..Kind::RESTORE }, 0..RUNS);
 }
 
+/// What is held back, and shown later, is late; nothing else.
+#[test]
+fn whoever_records_holds_back_repeats_and_forges_lines_changes_nothing() {
+    let sum = all(Kind::ATTACKER, 0..RUNS);
+    assert_eq!((sum.undetermined, sum.lost), (0, 0), "there are no exceptions");
+    all(Kind { attacker: true, ..Kind::POWER }, 0..RUNS);
+}
+
 #[test]
 fn planted_faults_are_found() {
     let found = |kind, rules| {

@@ -30,11 +30,16 @@ pub struct Kind {
     pub known: bool,
     /// Rows of the outbox are dropped, and undetermined ones sent again.
     pub operator: bool,
+    /// Someone on the path records all lines, holds some back, and sends them again, changed or not, to both ends, to the
+    /// server over a connection of its own.
+    pub attacker: bool,
 }
 
 impl Kind {
-    pub const CRASHES: Self = Self { power: false, restore: false, known: false, operator: false };
+    pub const CRASHES: Self =
+        Self { power: false, restore: false, known: false, operator: false, attacker: false };
     pub const POWER: Self = Self { power: true, ..Self::CRASHES };
+    pub const ATTACKER: Self = Self { attacker: true, ..Self::CRASHES };
     pub const RESTORE: Self = Self { restore: true, ..Self::CRASHES };
 }
 
@@ -123,6 +128,52 @@ struct Carrier {
     since: u64,
 }
 
+/// Someone on the path.
+struct Attacker {
+    recorded: Vec<String>,
+    visitor: Visitor,
+    visits: u64,
+}
+
+impl Attacker {
+    fn new() -> Self {
+        Self { recorded: Vec::new(), visitor: Visitor::new(u64::MAX, Instant::ZERO), visits: 0 }
+    }
+
+    /// Records a line. Returns true if it goes no further for now.
+    fn holds_back(&mut self, random: &mut Random, line: &str) -> bool {
+        self.recorded.push(line.to_owned());
+        random.per_mille(30)
+    }
+
+    /// Returns a line: one of the last ones, or of all, changed or not; or anything.
+    fn line(&mut self, random: &mut Random) -> String {
+        let all = self.recorded.len() as u64;
+        let last = random.one_of(&[3, 30, u64::MAX]).min(all);
+        if all == 0 || random.per_mille(100) {
+            let bytes = (0..random.below(200)).map(|_| char::from(32 + random.below(90) as u8));
+            return bytes.collect();
+        }
+        let line = self.recorded[(all - 1 - random.below(last)) as usize].clone();
+        if random.per_mille(700) {
+            return line;
+        }
+        let mut line = line.into_bytes();
+        let at = random.below(line.len() as u64) as usize;
+        line[at] = random.one_of(&[65, 66, 95, 104, 116, 113]) as u8;
+        line.truncate(line.len() - random.one_of(&[0, 0, 1, 20]).min(at as u64) as usize);
+        String::from_utf8(line).expect("ASCII")
+    }
+
+    fn visitor(&mut self, random: &mut Random, now: Instant) -> &mut Visitor {
+        if random.per_mille(100) {
+            self.visits += 1;
+            self.visitor = Visitor::new(u64::MAX - self.visits, now);
+        }
+        &mut self.visitor
+    }
+}
+
 /// A line on the carrier that may be lost, come twice, or be late.
 fn pass(
     random: &mut Random,
@@ -162,6 +213,7 @@ pub fn run(seed: u64, kind: Kind, rules: Rules) -> Outcome {
     // Lines that the ESP8266 holds, on their ways up and down.
     let (mut upward, mut downward) = (VecDeque::<String>::new(), VecDeque::<String>::new());
     let mut visitors = 0;
+    let mut attacker = Attacker::new();
     let mut wait = 5;
     // The ledger: values are numbers in the order in which they were written.
     let (mut wrote, mut sent) = (0_u64, 0_u64);
@@ -313,12 +365,25 @@ pub fn run(seed: u64, kind: Kind, rules: Rules) -> Outcome {
         if let Some(carrier) = &mut carrier {
             if step > carrier.since + 2
                 && let Some(line) = upward.pop_front()
+                && !(kind.attacker && faulty && attacker.holds_back(&mut random, &line))
             {
                 pass(&mut random, faulty, &mut outcome.faults, &mut carrier.up, line);
             }
             while let Some(line) = carrier.up.pop_front() {
                 process.server.on_line(now, &mut carrier.visitor, &line, &mut process.wishes);
                 process.after_a_line(now, &store);
+            }
+        }
+        if kind.attacker && faulty && random.per_mille(100) {
+            let line = attacker.line(&mut random);
+            if random.per_mille(500) {
+                board.on_line(now, &line);
+            } else {
+                let visitor = attacker.visitor(&mut random, now);
+                process.server.on_line(now, visitor, &line, &mut process.wishes);
+                // Nobody has what it is sent.
+                let buffer = &mut [0; MAX_DOWN];
+                while process.server.transmit(now, visitor, &store, buffer).is_some() {}
             }
         }
         process.server.compute(now, 0);
@@ -335,7 +400,9 @@ pub fn run(seed: u64, kind: Kind, rules: Rules) -> Outcome {
             while downward.len() < 10
                 && let Some(line) = carrier.down.pop_front()
             {
-                pass(&mut random, faulty, &mut outcome.faults, &mut downward, line);
+                if !(kind.attacker && faulty && attacker.holds_back(&mut random, &line)) {
+                    pass(&mut random, faulty, &mut outcome.faults, &mut downward, line);
+                }
             }
             reset = process.server.is_overdue(now, &carrier.visitor);
         }
