@@ -3,6 +3,7 @@
 mod forger;
 mod handshake;
 mod lines;
+mod machines;
 mod prologue;
 mod quiet;
 mod thefts;
