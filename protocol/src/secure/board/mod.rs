@@ -378,8 +378,10 @@ impl<S: BoardSuite, M: Memory> Board<S, M> {
     /// Takes where the server stands.
     fn resolve(&mut self, resume: &Resume) {
         if resume.peer == Some(self.memory.epoch()) {
-            self.memory.free(resume.done);
-            self.sender.resume(resume.received);
+            // No server can have what was never written.
+            let last = self.memory.next() - 1;
+            self.memory.free(resume.done.min(last));
+            self.sender.resume(resume.received.min(last));
         }
         // The rest of a line may be another one's.
         self.receiver.resume(self.receiver.received());
@@ -407,8 +409,8 @@ impl<S: BoardSuite, M: Memory> Board<S, M> {
     }
 
     fn progress(&mut self, now: Instant, progress: Progress) {
-        self.memory.free(progress.done);
-        self.sender.on_progress(now, progress.received, progress.credit);
+        let received = self.sender.on_progress(now, progress.received, progress.credit);
+        self.memory.free(progress.done.min(received));
     }
 
     /// Returns what has come, for the server.

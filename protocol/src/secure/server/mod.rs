@@ -88,7 +88,8 @@ struct Pending {
 /// A board that waits for the commit of where it stands.
 #[derive(Debug, Clone, Copy)]
 struct Resolving {
-    visitor: u64,
+    /// Its connection, if that is still there.
+    visitor: Option<u64>,
     key: u8,
     resume: Resume,
 }
@@ -192,6 +193,9 @@ impl<S: ServerSuite> Server<S> {
         let gone = |number: u64| number == visitor.number;
         self.pending = self.pending.filter(|pending| !gone(pending.visitor));
         self.reply = self.reply.filter(|reply| !gone(reply.0));
+        if let Some(resolving) = &mut self.resolving {
+            resolving.visitor = resolving.visitor.filter(|&number| !gone(number));
+        }
         if self.carrier.is_some_and(gone) {
             self.down(desk);
         }
@@ -345,7 +349,7 @@ impl<S: ServerSuite> Server<S> {
         if !self.resolving.as_ref().is_some_and(same) {
             desk.resolve(resume);
         }
-        self.resolving = Some(Resolving { visitor: visitor.number, key, resume });
+        self.resolving = Some(Resolving { visitor: Some(visitor.number), key, resume });
     }
 
     /// Notes that a resolution is committed.
@@ -364,8 +368,11 @@ impl<S: ServerSuite> Server<S> {
         self.committed = resolution.received;
         self.sender.resume(resolution.sent);
         self.mark = self.mark.max(resolution.sent);
-        self.carry(resolving.visitor, desk);
-        self.answer = Some(resolution.answer);
+        // Over another connection the board asks again.
+        if let Some(visitor) = resolving.visitor {
+            self.carry(visitor, desk);
+            self.answer = Some(resolution.answer);
+        }
         self.unsaid = true;
     }
 
@@ -412,10 +419,11 @@ impl<S: ServerSuite> Server<S> {
     }
 
     fn progress(&mut self, now: Instant, progress: Progress, desk: &mut impl Desk) {
-        self.sender.on_progress(now, progress.received, progress.credit);
-        self.mark = self.mark.max(progress.received);
-        if progress.done > 0 {
-            desk.done(progress.done);
+        let received = self.sender.on_progress(now, progress.received, progress.credit);
+        self.mark = self.mark.max(received);
+        let done = progress.done.min(received);
+        if done > 0 {
+            desk.done(done);
         }
     }
 

@@ -80,7 +80,8 @@ pub fn resolve(resume: &Resume, book: &Book) -> Resolution {
         (Some(_), _) => (Some(cut), None),
         // Of a board that has lost its memory nobody knows what it had of what was sent to it.
         (None, true) => (Some(if book.board.is_some() { book.mark } else { 0 }), None),
-        (None, false) => (None, resume.peer.map(|_| resume.done)),
+        // No board can have what was never written.
+        (None, false) => (None, resume.peer.map(|_| resume.done.min(book.highest))),
     };
     Resolution {
         board: resume.epoch,
@@ -89,7 +90,10 @@ pub fn resolve(resume: &Resume, book: &Book) -> Resolution {
         undetermined: undetermined.filter(|&number| number > 0),
         delivered: delivered.filter(|&number| number > 0),
         foreign: foreign.map(|epoch| (epoch, cut)),
-        sent: if foreign.is_some() || new_board { 0 } else { resume.received },
+        sent: match foreign {
+            None if !new_board => resume.received.min(book.highest),
+            _ => 0,
+        },
         answer: Resume {
             epoch: book.own,
             first: 1,

@@ -79,6 +79,7 @@ impl Sender {
     /// Begins anew behind this line, over a path of which nothing is known.
     pub(in super::super) fn resume(&mut self, received: u64) {
         self.received = received;
+        self.sent = self.sent.max(received);
         self.go_back();
         self.round_trip = None;
         self.timeout = FIRST_TIMEOUT;
@@ -90,11 +91,12 @@ impl Sender {
         self.part = None;
     }
 
-    /// Takes what the other end says of itself.
-    pub(in super::super) fn on_progress(&mut self, now: Instant, received: u64, credit: u8) {
+    /// Takes what the other end says of itself. Returns the last line that it has: no program can have one that was never sent.
+    pub(in super::super) fn on_progress(&mut self, now: Instant, received: u64, credit: u8) -> u64 {
         self.credit = credit;
+        let received = received.min(self.sent);
         if received <= self.received {
-            return;
+            return self.received;
         }
         self.received = received;
         while let Some(first) = self.flight.front()
@@ -110,6 +112,7 @@ impl Sender {
         self.part = self.part.filter(|part| part.seq > received);
         let timeout = self.round_trip.map_or(FIRST_TIMEOUT, |time| time.times(3));
         self.timeout = timeout.clamp(MIN_TIMEOUT, MAX_TIMEOUT);
+        received
     }
 
     /// Returns the time at which it is known that the oldest line in flight has not come.
@@ -175,5 +178,87 @@ impl Sender {
         // There is room: the window is no greater.
         let _ = self.flight.push_back(InFlight { seq: line.seq, sent: now, again });
         Some((len, Some(line.seq)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Short lines, as many as there are numbers.
+    struct Endless;
+
+    impl Lines for Endless {
+        fn after(&self, after: u64) -> Option<Outgoing<'_>> {
+            let written = Instant::ZERO;
+            Some(Outgoing { seq: after + 1, prev: after, text: b"x", written })
+        }
+    }
+
+    const fn at(millis: u64) -> Instant {
+        Instant::from_millis(millis)
+    }
+
+    /// Sends all that may be sent, and returns how many lines that were.
+    fn send(sender: &mut Sender, now: Instant, window: u8) -> usize {
+        let mut out = [0; 100];
+        core::iter::from_fn(|| sender.frame(now, window, &Endless, &mut out)).count()
+    }
+
+    #[test]
+    fn no_more_is_in_flight_than_window_and_credit_allow() {
+        let mut sender = Sender::new();
+        assert_eq!(send(&mut sender, at(0), 8), 1, "before anything is heard");
+        sender.on_progress(at(10), 1, 5);
+        assert_eq!((send(&mut sender, at(10), 8), send(&mut sender, at(10), 8)), (5, 0));
+        sender.on_progress(at(20), 6, 200);
+        assert_eq!(send(&mut sender, at(20), 2), 2);
+        assert_eq!(send(&mut sender, at(20), 200), MAX_WINDOW - 2);
+    }
+
+    #[test]
+    fn the_time_out_follows_the_round_trip_and_doubles_until_something_comes() {
+        let mut sender = Sender::new();
+        send(&mut sender, at(0), 8);
+        assert_eq!(sender.timeout_at(), Some(at(2000)));
+        sender.poll(at(2000));
+        assert_eq!(send(&mut sender, at(2000), 8), 1, "again");
+        assert_eq!(sender.timeout_at(), Some(at(6000)));
+        // Nobody knows which of the two this answers.
+        sender.on_progress(at(2001), 1, 8);
+        send(&mut sender, at(3000), 1);
+        assert_eq!(sender.timeout_at(), Some(at(5000)));
+        sender.on_progress(at(3400), 2, 8);
+        send(&mut sender, at(4000), 1);
+        assert_eq!(sender.timeout_at(), Some(at(5200)));
+        let mut now = 4000;
+        let mut answer_after = |sender: &mut Sender, round_trip| {
+            now += round_trip;
+            sender.on_progress(at(now), sender.sent, 8);
+            send(sender, at(now), 1);
+            sender.timeout_at().map(|time| time.since(at(now)).as_millis())
+        };
+        // An eighth of what was measured last.
+        assert_eq!(answer_after(&mut sender, 1), Some(1050));
+        assert_eq!(answer_after(&mut sender, 8000), Some(3919));
+        for _ in 0..50 {
+            answer_after(&mut sender, 1);
+        }
+        assert_eq!(answer_after(&mut sender, 1), Some(500));
+        for _ in 0..50 {
+            answer_after(&mut sender, 10_000);
+        }
+        assert_eq!(answer_after(&mut sender, 10_000), Some(8000));
+    }
+
+    #[test]
+    fn what_was_never_sent_has_not_come() {
+        let mut sender = Sender::new();
+        assert_eq!(sender.on_progress(at(0), u64::MAX, 8), 0);
+        send(&mut sender, at(0), 8);
+        assert_eq!(sender.on_progress(at(1), u64::MAX, 8), 8);
+        // Numbers that were received before this process.
+        sender.resume(100);
+        assert_eq!(sender.on_progress(at(2), 100, 8), 100);
     }
 }
