@@ -14,9 +14,10 @@ use crate::suite::OfBoard;
 use crate::suite::Random;
 use crate::{Rules, ticks};
 
-/// Steps with faults, and steps after the last one.
+/// Steps with faults, and steps after the last one: by then everything must have arrived. In 21,000 runs it took 214 at
+/// most; a pause between two handshakes may be 60 s.
 const FAULTY: u64 = 3000;
-const CALM: u64 = 2000;
+const CALM: u64 = 1000;
 
 /// Kinds of faults beside those that every run has: cut connections, crashes of the ESP8266 and of the board's program, kills
 /// of the server, and single lines of the carrier that are lost, repeated or late.
@@ -51,6 +52,8 @@ pub struct Outcome {
     pub down: u64,
     pub undetermined: u64,
     pub lost: u64,
+    /// Steps from the last fault until everything had arrived: the most of all runs.
+    pub late: u64,
     pub wrong: Vec<String>,
 }
 
@@ -61,6 +64,7 @@ impl Outcome {
         self.down += other.down;
         self.undetermined += other.undetermined;
         self.lost += other.lost;
+        self.late = self.late.max(other.late);
     }
 }
 
@@ -417,6 +421,9 @@ pub fn run(seed: u64, kind: Kind, rules: Rules) -> Outcome {
             process.server.on_closed(&old.visitor, &mut process.wishes);
             board.on_server(now, false);
             wait = 30;
+        }
+        if !(board.is_up() && store.rows.is_empty() && board.memory().lines.is_empty()) {
+            outcome.late = (step + 1).saturating_sub(FAULTY);
         }
     }
     // The ledger.
