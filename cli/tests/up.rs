@@ -54,7 +54,8 @@ fn the_plan_says_for_each_step_what_is_missing() {
     };
     let has = |missing: &[String], part: &str| missing.iter().any(|what| what.contains(part));
     // A port that nobody has, an image that is not there, no configuration.
-    let esp = ["--serial", "/dev/no-such-port", "--esp8266-image", "none.bin"];
+    let esp =
+        ["--serial", "/dev/no-such-port", "--esp8266-image", "none.bin", "--probe", "ffff:fffe"];
     let plan = dry(&[&only(&["esp8266", "config", "serve"])[..], &esp].concat());
     let of_esp = missing(&plan, "esp8266");
     assert!(
@@ -62,6 +63,8 @@ fn the_plan_says_for_each_step_what_is_missing() {
         "{plan}"
     );
     assert!(has(&missing(&plan, "config"), "pblink.toml"), "{plan}");
+    // It is held while the ESP8266 is flashed, and there is none.
+    assert!(has(&missing(&plan, "hold"), "STM32"), "{plan}");
 
     // All of that is there now.
     let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
