@@ -25,7 +25,7 @@ pub trait Keys {
 pub trait BoardSuite {
     /// A handshake that waits for its reply.
     type Handshake;
-    /// What it becomes.
+    /// The keys that it becomes.
     type Keys: Keys;
 
     /// Returns bytes that nobody can guess.
@@ -46,7 +46,7 @@ pub trait BoardSuite {
 /// The server's half of the suite, for one id. It holds the server's private key, the board's public key, what both know, and
 /// a source of randomness.
 pub trait ServerSuite {
-    /// What a handshake becomes.
+    /// The keys that a handshake becomes.
     type Keys: Keys;
 
     /// Returns a challenge that nobody can guess.

@@ -171,7 +171,7 @@ fn test_is_missing(row: &[String]) -> Option<String> {
     tests.next().is_none().then(|| format!("no test of {file} in: {cell}"))
 }
 
-/// What was not proven may leave the list only with a test.
+/// An open point may leave the list only with a test.
 #[test]
 fn what_is_settled_about_the_hardware_names_its_test() {
     let paper = std::fs::read_to_string(root().join("docs/HARDWARE.md")).unwrap();

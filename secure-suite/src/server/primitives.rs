@@ -14,7 +14,7 @@ pub fn public_key(private: &Secret) -> PublicKey {
     PublicKey(MontgomeryPoint::mul_base_clamped(*private.expose()).to_bytes())
 }
 
-/// What one handshake is made of.
+/// The parts of one handshake.
 pub struct Primitives {
     ephemeral: Secret,
 }

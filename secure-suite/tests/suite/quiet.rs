@@ -1,4 +1,4 @@
-//! What is shown of keys.
+//! Checks of what is shown of keys.
 
 use pblink_protocol::secure::suite::ServerSuite;
 use pblink_secure_suite::Fingerprint;

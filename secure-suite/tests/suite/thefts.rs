@@ -1,4 +1,4 @@
-//! What a thief can do with what he has.
+//! Thefts: the use that a thief has of what he took.
 
 use clatter::crypto::dh::X25519;
 use pblink_protocol::secure::packet::{Hello, MAX_BYTES};

@@ -6,7 +6,7 @@ use proptest::prelude::*;
 
 use crate::Ends;
 
-/// What the carrier does with a frame.
+/// The carrier's treatment of a frame.
 #[derive(Debug, Clone)]
 enum Act {
     Carry,
@@ -172,7 +172,7 @@ fn room_is_asked_for(from: &mut impl Keys, to: &mut impl Keys) {
     let mut out = [0xaa; 200];
     assert!(from.seal(0, &[1; 10], &mut out[..10 + TAG - 1]).is_none());
     assert_eq!(out, [0xaa; 200]);
-    // What found no room has not used its counter.
+    // A frame that found no room has not used its counter.
     assert_eq!(from.seal(0, &[1; 10], &mut out), Some(10 + TAG));
     assert!(out[10 + TAG..].iter().all(|&byte| byte == 0xaa));
     let sealed = out[..10 + TAG].to_vec();

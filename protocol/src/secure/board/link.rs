@@ -31,7 +31,7 @@ pub(super) struct Link<S: BoardSuite> {
     tries: u8,
     /// Begin of the state, or the last repetition in it.
     since: Instant,
-    /// What goes out next.
+    /// Packets to be sent next.
     ask: bool,
     prove: bool,
     ping: bool,

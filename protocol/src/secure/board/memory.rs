@@ -1,4 +1,4 @@
-//! What a board keeps through a restart of its program: lines that are not done, and where it stands with the server.
+//! The memory that a board keeps through a restart of its program: lines that are not done, and where it stands with the server.
 
 use super::super::frame::Epoch;
 use super::super::session::{Lines, Outgoing};

@@ -65,7 +65,7 @@ const INBOX_BYTES: usize = INBOX_LINES * (MAX_TEXT + 1);
 /// Bytes of the details of an [event](Board::tell).
 pub const MAX_EVENT: usize = 64;
 
-/// What has happened to the link.
+/// An event of the link.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum BoardEvent {
     /// The link is up: the server has proven itself, and both know where they stand.

@@ -33,7 +33,7 @@ pub struct Received<'a> {
     pub text: &'a str,
 }
 
-/// What has happened to a link.
+/// An event of a link.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum ServerEvent {
     /// The link is up, over this visitor.

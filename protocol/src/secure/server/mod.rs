@@ -326,7 +326,7 @@ impl<S: ServerSuite> Server<S> {
         self.down(desk);
         self.datagrams.0.on_down();
         self.carrier = Some(visitor);
-        // What the old one held is lost with it.
+        // Packets that the old one held are lost with it.
         self.sender.go_back();
         desk.event(ServerEvent::Up(visitor));
     }

@@ -2,7 +2,7 @@
 
 use super::super::frame::{Epoch, Resume};
 
-/// What the store of a server knows of one id, at the moment of a commit.
+/// The knowledge of a server's store about one id, at the moment of a commit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Book {
     /// The epoch of this process. Each start of one has its own, and is in the store before it is used.
@@ -34,7 +34,7 @@ pub enum Known {
     Foreign(u64),
 }
 
-/// What has to be committed before the board is answered.
+/// The changes to be committed before the board is answered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Resolution {
     /// The board's epoch, from now on.

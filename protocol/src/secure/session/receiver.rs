@@ -15,7 +15,7 @@ pub(in super::super) struct Receiver {
     text: Vec<u8, MAX_TEXT>,
 }
 
-/// What a piece has led to.
+/// The result of taking a piece.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(in super::super) enum Taken<'a> {
     /// A line is complete. It counts as received.
