@@ -3,11 +3,14 @@
 
 pub mod net;
 pub mod rig;
+mod rng;
 pub mod vectors;
 pub mod world;
 
 use pblink_protocol::tcp::endpoint::{Disposition, Endpoint, Host, Receipt, Ticket};
 use pblink_protocol::time::{Duration, Instant};
+
+pub use rng::Rng;
 
 pub type Buf = heapless::Vec<u8, 256>;
 pub type End = Endpoint<Buf, Vec<u8>, 64>;
@@ -18,30 +21,6 @@ pub const fn ms(n: u64) -> Instant {
 
 pub const fn span(millis: u64) -> Duration {
     Duration::from_millis(millis)
-}
-
-/// A small generator of numbers (splitmix64), so that a seed names a run for ever.
-#[derive(Debug, Clone, Default)]
-pub struct Rng(pub u64);
-
-impl Rng {
-    pub fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
-    }
-
-    /// Below `n`.
-    pub fn below(&mut self, n: u64) -> u64 {
-        self.next() % n
-    }
-
-    /// True once in `n` times.
-    pub fn one_in(&mut self, n: u64) -> bool {
-        self.below(n) == 0
-    }
 }
 
 /// Remembers everything that an endpoint calls.

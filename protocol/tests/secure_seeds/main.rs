@@ -2,6 +2,8 @@
 //!
 //! `PBLINK_SEEDS=FROM..TO` runs these seeds of each kind instead of the usual ones; a failure names its seed.
 
+#[path = "../common/rng.rs"]
+mod rng;
 mod store;
 mod suite;
 mod world;
@@ -9,11 +11,7 @@ mod world;
 use pblink_protocol::time::Duration;
 use world::{Kind, Outcome, run};
 
-impl suite::Random {
-    pub(crate) fn below(&mut self, n: u64) -> u64 {
-        self.next() % n
-    }
-
+impl rng::Rng {
     /// Returns true once in so many thousandths.
     pub(crate) fn per_mille(&mut self, n: u64) -> bool {
         self.below(1000) < n
@@ -97,7 +95,7 @@ fn rows_that_an_operator_drops_or_sends_again_do_no_harm() {
     all(Kind { operator: true, ..Kind::RESTORE }, 0..RUNS);
 }
 
-/// What is held back, and shown later, is late; nothing else.
+/// Lines that are held back and shown later are late; nothing else happens.
 #[test]
 fn whoever_records_holds_back_repeats_and_forges_lines_changes_nothing() {
     let sum = all(Kind::ATTACKER, 0..RUNS);

@@ -10,13 +10,13 @@ use pblink_protocol::secure::{Lines, Outgoing};
 use pblink_protocol::time::Instant;
 
 use crate::Rules;
+use crate::rng::Rng;
 use crate::suite::OfServer;
-use crate::suite::Random;
 
 /// Lines of the outbox among which a process sends. Fewer than in real life, so that it matters.
 pub const AHEAD: usize = 16;
 
-/// What survives.
+/// The part of a server that survives its process.
 #[derive(Debug, Clone, Default)]
 pub struct Store {
     pub rows: Vec<Row>,
@@ -89,7 +89,7 @@ impl Lines for Store {
     }
 }
 
-/// What a process wants to be committed, in order.
+/// A change that a process wants to be committed.
 #[derive(Debug, Clone)]
 enum Wish {
     Line(Epoch, u64, u64),
@@ -138,7 +138,7 @@ pub struct Process {
 }
 
 impl Process {
-    pub fn start(store: &mut Store, mut random: Random, now: Instant, rules: Rules) -> Self {
+    pub fn start(store: &mut Store, mut random: Rng, now: Instant, rules: Rules) -> Self {
         let own = Epoch::new(random.next() | 1).expect("not 0");
         for known in store.epochs.values_mut().filter(|known| **known == Known::Open) {
             *known = Known::Closed(store.highest);
@@ -192,7 +192,7 @@ impl Process {
     }
 
     /// Commits what is wished, all of it or nothing.
-    pub fn commit(&mut self, store: &mut Store, now: Instant, random: &mut Random) {
+    pub fn commit(&mut self, store: &mut Store, now: Instant, random: &mut Rng) {
         if now < self.commit_at {
             return;
         }

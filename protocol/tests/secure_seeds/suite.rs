@@ -3,19 +3,7 @@
 use pblink_protocol::secure::packet::{Hello, TAG, VERSION};
 use pblink_protocol::secure::suite::{BoardSuite, Keys, ServerSuite};
 
-/// A generator of pseudo-random numbers (splitmix64).
-#[derive(Debug, Clone)]
-pub struct Random(pub u64);
-
-impl Random {
-    pub fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
-    }
-}
+use crate::rng::Rng;
 
 #[derive(Debug, Clone)]
 pub struct SymbolicKeys {
@@ -61,7 +49,7 @@ impl Keys for SymbolicKeys {
     }
 }
 
-/// What both ends know.
+/// The secret that both ends know.
 const SHARED: &[u8] = b"shared";
 
 fn mac(hello: &Hello, challenge: &[u8; 16]) -> [u8; 16] {
@@ -72,7 +60,7 @@ fn mac(hello: &Hello, challenge: &[u8; 16]) -> [u8; 16] {
 
 /// The board's half. Clones of `random` would repeat what nobody may guess, so each life has its own.
 #[derive(Debug)]
-pub struct OfBoard(pub Random);
+pub struct OfBoard(pub Rng);
 
 impl BoardSuite for OfBoard {
     type Handshake = u64;
@@ -103,7 +91,7 @@ impl BoardSuite for OfBoard {
 
 /// The server's half.
 #[derive(Debug)]
-pub struct OfServer(pub Random);
+pub struct OfServer(pub Rng);
 
 impl ServerSuite for OfServer {
     type Keys = SymbolicKeys;

@@ -9,9 +9,9 @@ use pblink_protocol::secure::packet::{MAX_DOWN, MAX_UP};
 use pblink_protocol::secure::server::Visitor;
 use pblink_protocol::time::Instant;
 
+use crate::rng::Rng;
 use crate::store::{Process, Store};
 use crate::suite::OfBoard;
-use crate::suite::Random;
 use crate::{Rules, ticks};
 
 /// Steps with faults, and steps after the last one: by then everything must have arrived. In 21,000 runs it took 214 at
@@ -44,7 +44,7 @@ impl Kind {
     pub const RESTORE: Self = Self { restore: true, ..Self::CRASHES };
 }
 
-/// What has come of a run.
+/// The outcome of a run.
 #[derive(Debug, Default)]
 pub struct Outcome {
     pub faults: u64,
@@ -78,7 +78,7 @@ struct Ram {
 }
 
 impl Ram {
-    fn power_up(random: &mut Random) -> Self {
+    fn power_up(random: &mut Rng) -> Self {
         let epoch = Epoch::new(random.next() | 1).expect("not 0");
         Self { epoch, lines: VecDeque::new(), next: 1, view: None }
     }
@@ -145,13 +145,13 @@ impl Attacker {
     }
 
     /// Records a line. Returns true if it goes no further for now.
-    fn holds_back(&mut self, random: &mut Random, line: &str) -> bool {
+    fn holds_back(&mut self, random: &mut Rng, line: &str) -> bool {
         self.recorded.push(line.to_owned());
         random.per_mille(30)
     }
 
     /// Returns a line: one of the last ones, or of all, changed or not; or anything.
-    fn line(&mut self, random: &mut Random) -> String {
+    fn line(&mut self, random: &mut Rng) -> String {
         let all = self.recorded.len() as u64;
         let last = random.one_of(&[3, 30, u64::MAX]).min(all);
         if all == 0 || random.per_mille(100) {
@@ -169,7 +169,7 @@ impl Attacker {
         String::from_utf8(line).expect("ASCII")
     }
 
-    fn visitor(&mut self, random: &mut Random, now: Instant) -> &mut Visitor {
+    fn visitor(&mut self, random: &mut Rng, now: Instant) -> &mut Visitor {
         if random.per_mille(100) {
             self.visits += 1;
             self.visitor = Visitor::new(u64::MAX - self.visits, now);
@@ -179,13 +179,7 @@ impl Attacker {
 }
 
 /// A line on the carrier that may be lost, come twice, or be late.
-fn pass(
-    random: &mut Random,
-    faulty: bool,
-    faults: &mut u64,
-    to: &mut VecDeque<String>,
-    line: String,
-) {
+fn pass(random: &mut Rng, faulty: bool, faults: &mut u64, to: &mut VecDeque<String>, line: String) {
     match if faulty { random.below(100) } else { 50 } {
         0 => *faults += 1,
         1 => {
@@ -201,13 +195,13 @@ fn pass(
     }
 }
 
-fn text(random: &mut Random, value: u64) -> String {
+fn text(random: &mut Rng, value: u64) -> String {
     let filler = if random.per_mille(200) { random.below(400) } else { random.below(30) };
     format!("{value} {}", "x".repeat(filler as usize))
 }
 
 pub fn run(seed: u64, kind: Kind, rules: Rules) -> Outcome {
-    let mut random = Random(seed);
+    let mut random = Rng(seed);
     let mut outcome = Outcome::default();
     let mut store = Store::default();
     let mut process = Process::start(&mut store, random.fork(), Instant::ZERO, rules);
@@ -301,7 +295,7 @@ pub fn run(seed: u64, kind: Kind, rules: Rules) -> Outcome {
         };
         match fault {
             0..60 if carrier.is_some() => {
-                // What is on its way may still arrive in the server, or not.
+                // Lines on their way may still arrive in the server, or not.
                 outcome.faults += 1;
                 cut = true;
                 wait = random.one_of(&[3, 10, 75]);

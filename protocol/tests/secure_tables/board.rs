@@ -93,14 +93,8 @@ fn a_challenge_makes_a_hello_and_the_newest_one_waits_for_the_end_of_the_pause()
 
 #[test]
 fn a_forged_reply_is_counted_and_the_true_one_behind_it_makes_the_key() {
-    let mut both = Both::new();
-    both.board.on_server(s(0), true);
-    exchange(&mut both, s(0));
-    both.board.compute(s(0));
-    let hello = both.said(s(0)).expect("a hello");
-    both.give(s(0), &hello);
-    both.server.compute(s(0), 1_800_000_000_000);
-    let reply = both.answered(s(0)).expect("a reply");
+    let (mut both, hello) = Both::greeting(s(0));
+    let reply = both.reply(s(0), &hello);
     let mut forged = reply.clone().into_bytes();
     forged[20] = if forged[20] == b'A' { b'B' } else { b'A' };
     both.board.on_line(s(1), std::str::from_utf8(&forged).expect("text"));
@@ -109,7 +103,7 @@ fn a_forged_reply_is_counted_and_the_true_one_behind_it_makes_the_key() {
     both.board.on_line(s(1), &reply);
     both.board.compute(s(1));
     assert_eq!(both.board.state(), BoardState::Prove);
-    assert_eq!(events(&mut both), [BoardEvent::Time(1_800_000_000_000)]);
+    assert_eq!(events(&mut both), [BoardEvent::Time(TIME)]);
     both.settle(s(1));
     assert_eq!(events(&mut both), [BoardEvent::Up]);
     // A reply without a handshake.
@@ -120,14 +114,8 @@ fn a_forged_reply_is_counted_and_the_true_one_behind_it_makes_the_key() {
 
 #[test]
 fn a_handshake_is_forgotten_after_three_seconds() {
-    let mut both = Both::new();
-    both.board.on_server(s(0), true);
-    exchange(&mut both, s(0));
-    both.board.compute(s(0));
-    let hello = both.said(s(0)).expect("a hello");
-    both.give(s(0), &hello);
-    both.server.compute(s(0), 0);
-    let reply = both.answered(s(0)).expect("a reply");
+    let (mut both, hello) = Both::greeting(s(0));
+    let reply = both.reply(s(0), &hello);
     assert_eq!(kind(&both.said(ms(2999))), None);
     // It comes in time, and nobody has the time to look at it.
     both.board.on_line(ms(2999), &reply);

@@ -1,6 +1,8 @@
 //! The state tables of both ends of the secure link, row by row.
 
 mod board;
+#[path = "../common/rng.rs"]
+mod rng;
 mod server;
 #[path = "../secure_seeds/suite.rs"]
 mod suite;
@@ -14,7 +16,8 @@ use pblink_protocol::secure::server::{
 };
 use pblink_protocol::secure::{Lines, Outgoing};
 use pblink_protocol::time::Instant;
-use suite::{OfBoard, OfServer, Random};
+use rng::Rng;
+use suite::{OfBoard, OfServer};
 
 const fn s(seconds: u64) -> Instant {
     Instant::from_millis(1000 * seconds)
@@ -44,6 +47,9 @@ impl Ram {
 }
 
 const TEXT: &[u8] = b"a line";
+
+/// The server's clock, in ms since the Unix epoch.
+const TIME: u64 = 1_800_000_000_000;
 
 impl Memory for Ram {
     fn epoch(&self) -> Epoch {
@@ -137,8 +143,8 @@ struct Both {
 impl Both {
     fn new() -> Self {
         Self {
-            board: Board::new(OfBoard(Random(1)), Ram::new(7)),
-            server: Server::new(OfServer(Random(2)), 0),
+            board: Board::new(OfBoard(Rng(1)), Ram::new(7)),
+            server: Server::new(OfServer(Rng(2)), 0),
             visitor: Visitor::new(1, s(0)),
             notes: Notes::default(),
             rows: Rows(0),
@@ -154,6 +160,27 @@ impl Both {
         both.settle(now);
         assert!(both.board.is_up());
         both
+    }
+
+    /// Two ends of which the board has made its hello, which is on its way.
+    fn greeting(now: Instant) -> (Self, String) {
+        let mut both = Self::new();
+        both.visitor = Visitor::new(1, now);
+        both.board.on_server(now, true);
+        let ask = both.said(now).expect("a question");
+        both.give(now, &ask);
+        let challenge = both.answered(now).expect("a challenge");
+        both.board.on_line(now, &challenge);
+        both.board.compute(now);
+        let hello = both.said(now).expect("a hello");
+        (both, hello)
+    }
+
+    /// Gives the server the hello, and returns its reply.
+    fn reply(&mut self, now: Instant, hello: &str) -> String {
+        self.give(now, hello);
+        self.server.compute(now, TIME);
+        self.answered(now).expect("a reply")
     }
 
     /// Returns the next line of the board.
@@ -201,7 +228,7 @@ impl Both {
             if let Some(line) = &up {
                 self.give(now, line);
             }
-            self.server.compute(now, 1_800_000_000_000);
+            self.server.compute(now, TIME);
             self.commit(now);
             let down = self.answered(now);
             if let Some(line) = &down {

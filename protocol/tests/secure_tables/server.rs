@@ -2,20 +2,6 @@
 
 use super::*;
 
-/// Two ends of which the board has made its hello, which is on its way.
-fn hello(now: Instant) -> (Both, String) {
-    let mut both = Both::new();
-    both.visitor = Visitor::new(1, now);
-    both.board.on_server(now, true);
-    let ask = both.said(now).expect("a question");
-    both.give(now, &ask);
-    let challenge = both.answered(now).expect("a challenge");
-    both.board.on_line(now, &challenge);
-    both.board.compute(now);
-    let hello = both.said(now).expect("a hello");
-    (both, hello)
-}
-
 #[test]
 fn challenges_come_once_a_second_and_ten_times_and_stay_the_same_until_they_are_used() {
     let mut both = Both::new();
@@ -44,7 +30,7 @@ fn a_server_never_speaks_first_and_what_no_key_opens_is_answered_by_a_challenge(
 
 #[test]
 fn a_challenge_serves_one_hello_and_others_get_silence() {
-    let (mut both, hello) = hello(s(0));
+    let (mut both, hello) = Both::greeting(s(0));
     let mut wrong = hello.clone().into_bytes();
     wrong[30] = if wrong[30] == b'A' { b'B' } else { b'A' };
     both.give(s(0), std::str::from_utf8(&wrong).expect("text"));
@@ -63,11 +49,9 @@ fn a_challenge_serves_one_hello_and_others_get_silence() {
 
 #[test]
 fn where_a_board_stands_is_committed_before_it_is_answered_and_before_any_line() {
-    let (mut both, hello) = hello(s(0));
+    let (mut both, hello) = Both::greeting(s(0));
     both.rows = Rows(3);
-    both.give(s(0), &hello);
-    both.server.compute(s(0), 0);
-    let reply = both.answered(s(0)).expect("a reply");
+    let reply = both.reply(s(0), &hello);
     both.board.on_line(s(0), &reply);
     both.board.compute(s(0));
     let resume = both.said(s(0)).expect("where it stands");
@@ -130,7 +114,7 @@ fn counters_that_are_not_greater_and_other_frames_under_a_new_key_are_dropped() 
 #[test]
 fn a_second_board_with_the_keys_waits_until_the_first_is_silent() {
     let mut both = Both::up(s(0));
-    let twin = Board::new(OfBoard(Random(3)), Ram::new(8));
+    let twin = Board::new(OfBoard(Rng(3)), Ram::new(8));
     let first = std::mem::replace(&mut both.board, twin);
     let visitor = std::mem::replace(&mut both.visitor, Visitor::new(2, s(1)));
     both.board.on_server(s(1), true);
