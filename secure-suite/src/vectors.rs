@@ -3,6 +3,7 @@
 use std::string::String;
 use std::vec::Vec;
 
+use pblink_protocol::secure::suite::Keys;
 use serde_json::Value;
 
 use crate::keys::{Id, PublicKey, Secret};
@@ -66,5 +67,21 @@ impl Vector {
             let part = |name: &str| hex(self.0["messages"][at][name].as_str().expect("a message"));
             Message { payload: part("payload"), sealed: part("ciphertext") }
         })
+    }
+
+    /// Checks the messages behind the handshake: those at even places are sealed by the end that began it.
+    pub fn check_traffic(&self, keys: &mut impl Keys, began: bool) {
+        let [_, _, messages @ ..] = self.messages();
+        let mut out = [0; 100];
+        for (at, Message { payload, sealed }) in messages.iter().enumerate() {
+            let counter = at as u32 / 2;
+            if (at % 2 == 0) == began {
+                let len = keys.seal(counter, payload, &mut out).expect("there is room");
+                assert_eq!(out[..len], sealed[..]);
+            } else {
+                let len = keys.open(counter, sealed, &mut out).expect("it is the other end's");
+                assert_eq!(out[..len], payload[..]);
+            }
+        }
     }
 }
