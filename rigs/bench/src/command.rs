@@ -8,7 +8,7 @@ use crate::workloads::Workload;
 pub const USAGE: &str = "\
 usage: pblink-bench [--json FILE] [--rounds N] [--seconds S] [--clients N] [workload …]
 
-workloads: flood single steady print down accept idle; without one, all of them
+workloads: flood single steady print paced down accept idle; without one, all of them
   --json FILE   write all figures of all rounds there
   --rounds N    measure this many times, all servers in turns (default 5)
   --seconds S   for so long each time (default 2)
