@@ -1,4 +1,4 @@
-//! Actions and events of a machine that its owner has not taken yet.
+//! A queue whose items can be compared and hashed: actions and events that an owner has not taken yet, lines in flight.
 
 use core::hash::{Hash, Hasher};
 
@@ -35,6 +35,33 @@ impl<T, const N: usize> Fifo<T, N> {
 
     pub(crate) fn clear(&mut self) {
         self.0.clear();
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    pub(crate) fn is_full(&self) -> bool {
+        self.0.is_full()
+    }
+
+    /// Returns the oldest item.
+    pub(crate) fn front(&self) -> Option<&T> {
+        self.0.front()
+    }
+
+    /// Returns the newest item.
+    pub(crate) fn back(&self) -> Option<&T> {
+        self.0.back()
+    }
+
+    /// Returns the items to be changed, the oldest first.
+    pub(crate) fn iter_mut(&mut self) -> impl Iterator<Item = &mut T> {
+        self.0.iter_mut()
     }
 }
 

@@ -3,7 +3,7 @@
 #![allow(dead_code, reason = "each test crate uses a part of it")]
 
 /// A small generator of numbers (splitmix64), so that a seed names a run for ever.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
 pub struct Rng(pub u64);
 
 impl Rng {

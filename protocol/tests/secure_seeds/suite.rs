@@ -5,7 +5,7 @@ use pblink_protocol::secure::suite::{BoardSuite, Keys, ServerSuite};
 
 use crate::rng::Rng;
 
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct SymbolicKeys {
     secret: u64,
     /// The way that this end seals.
@@ -59,7 +59,7 @@ fn mac(hello: &Hello, challenge: &[u8; 16]) -> [u8; 16] {
 }
 
 /// The board's half. Clones of `random` would repeat what nobody may guess, so each life has its own.
-#[derive(Debug)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct OfBoard(pub Rng);
 
 impl BoardSuite for OfBoard {
@@ -90,7 +90,7 @@ impl BoardSuite for OfBoard {
 }
 
 /// The server's half.
-#[derive(Debug)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct OfServer(pub Rng);
 
 impl ServerSuite for OfServer {

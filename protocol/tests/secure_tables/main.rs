@@ -7,6 +7,9 @@ mod server;
 #[path = "../secure_seeds/suite.rs"]
 mod suite;
 
+use std::collections::HashSet;
+use std::hash::Hash;
+
 use pblink_protocol::app::WriteError;
 use pblink_protocol::secure::board::{Board, Memory, View};
 use pblink_protocol::secure::frame::{Epoch, Resume};
@@ -32,7 +35,7 @@ fn epoch(number: u64) -> Epoch {
 }
 
 /// Memory of a board, with lines of one text.
-#[derive(Debug)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 struct Ram {
     epoch: Epoch,
     first: u64,
@@ -244,4 +247,32 @@ impl Both {
 /// Returns the kind of a line: its letter.
 fn kind(line: &Option<String>) -> Option<&str> {
     line.as_deref().map(|line| &line[1..2])
+}
+
+/// Counts the states that are different.
+fn different<T: Eq + Hash>(states: impl IntoIterator<Item = T>) -> usize {
+    states.into_iter().collect::<HashSet<T>>().len()
+}
+
+/// A model checker copies, compares and hashes both ends.
+#[test]
+fn copies_of_both_ends_that_hear_the_same_stay_the_same() {
+    let (mut both, hello) = Both::greeting(s(1));
+    let (mut board, mut server) = (both.board.clone(), both.server.clone());
+    let mut visitor = both.visitor.clone();
+    assert_eq!(different([board.clone(), both.board.clone()]), 1);
+    assert_eq!(different([server.clone(), both.server.clone()]), 1);
+    let reply = both.reply(s(1), &hello);
+    both.board.on_line(s(1), &reply);
+    both.board.compute(s(1));
+    assert_eq!(different([board.clone(), both.board.clone()]), 2);
+    assert_eq!(different([server.clone(), both.server.clone()]), 2);
+    server.on_line(s(1), &mut visitor, &hello, &mut Notes::default());
+    server.compute(s(1), TIME);
+    let buffer = &mut [0; MAX_DOWN];
+    assert_eq!(server.transmit(s(1), &mut visitor, &both.rows, buffer), Some(&*reply));
+    board.on_line(s(1), &reply);
+    board.compute(s(1));
+    assert_eq!(different([board, both.board]), 1);
+    assert_eq!(different([server, both.server]), 1);
 }

@@ -1,21 +1,23 @@
 //! Handshakes, proofs of life and packets: the state table of a board.
 
 use super::super::packet::Hello;
+use super::super::suite::Keys;
 use super::*;
 
 /// The part of a board's state that is about the way to the server.
-pub(super) struct Link<S: BoardSuite> {
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub(super) struct Link<K, H> {
     pub(super) state: BoardState,
     /// The ESP8266 has a server.
     pub(super) carrier: bool,
     pub(super) closed_until: Instant,
     /// Keys that the server has proven to have.
-    pub(super) current: Option<Key<S::Keys>>,
+    pub(super) current: Option<Key<K>>,
     /// Keys that it has not, yet.
-    pub(super) next: Option<Key<S::Keys>>,
+    pub(super) next: Option<Key<K>>,
     /// Number of the last handshake's key.
     number: u8,
-    pub(super) handshake: Option<Handshake<S::Handshake>>,
+    pub(super) handshake: Option<Handshake<H>>,
     /// A hello to be sent.
     hello: Option<Hello>,
     /// The newest challenge.
@@ -47,13 +49,14 @@ pub(super) struct Link<S: BoardSuite> {
 }
 
 /// A handshake that waits for its reply.
+#[derive(Clone, PartialEq, Eq, Hash)]
 pub(super) struct Handshake<H> {
     pub(super) key: u8,
     state: H,
     since: Instant,
 }
 
-impl<S: BoardSuite> Link<S> {
+impl<K: Keys, H> Link<K, H> {
     pub(super) const fn new() -> Self {
         Self {
             state: BoardState::Down,

@@ -111,15 +111,16 @@ pub enum BoardState {
 }
 
 /// The board's end of a session.
+#[derive(Clone, PartialEq, Eq, Hash)]
 pub struct Board<S: BoardSuite, M> {
     suite: S,
     memory: M,
-    link: Link<S>,
+    link: Link<S::Keys, S::Handshake>,
     sender: Sender,
     receiver: Receiver,
     inbox: Inbox<INBOX_BYTES>,
     /// The numbers and epochs of the lines in the inbox; `None` for those that have none.
-    numbers: heapless::Deque<Option<(u64, Epoch)>, INBOX_LINES>,
+    numbers: Fifo<Option<(u64, Epoch)>, INBOX_LINES>,
     /// The line that the application has read last, and may not be done with.
     reading: Option<(u64, Epoch)>,
     datagrams: (DatagramSender, DatagramReceiver),
@@ -147,7 +148,7 @@ impl<S: BoardSuite, M: Memory> Board<S, M> {
             sender,
             receiver,
             inbox: Inbox::new(),
-            numbers: heapless::Deque::new(),
+            numbers: Fifo::new(),
             reading: None,
             datagrams: (DatagramSender::new(), DatagramReceiver::new()),
             happened: None,
@@ -231,7 +232,7 @@ impl<S: BoardSuite, M: Memory> Board<S, M> {
         }
         self.accept();
         let result = self.inbox.pop(take)?;
-        self.reading = self.numbers.pop_front().flatten();
+        self.reading = self.numbers.pop().flatten();
         self.unsaid = true;
         Some(result)
     }
@@ -343,7 +344,7 @@ impl<S: BoardSuite, M: Memory> Board<S, M> {
                         let Some(view) = self.memory.view() else { return };
                         self.inbox.push(text);
                         // There is room.
-                        let _ = self.numbers.push_back(Some((seq, view.epoch)));
+                        let _ = self.numbers.push(Some((seq, view.epoch)));
                     }
                     Taken::Invalid { .. } => self.events.push_newest(BoardEvent::Invalid),
                     Taken::Nothing => {}
@@ -368,7 +369,7 @@ impl<S: BoardSuite, M: Memory> Board<S, M> {
                 {
                     self.inbox.push(text);
                     // There is room.
-                    let _ = self.numbers.push_back(None);
+                    let _ = self.numbers.push(None);
                 }
             }
             Frame::Event(_) => {}

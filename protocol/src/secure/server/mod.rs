@@ -78,7 +78,7 @@ pub struct ServerStats {
 }
 
 /// A hello whose answer has to be computed.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 struct Pending {
     visitor: u64,
     hello: Hello,
@@ -86,7 +86,7 @@ struct Pending {
 }
 
 /// A board that waits for the commit of where it stands.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 struct Resolving {
     /// Its connection, if that is still there.
     visitor: Option<u64>,
@@ -95,6 +95,7 @@ struct Resolving {
 }
 
 /// The server's end of a session.
+#[derive(Clone, PartialEq, Eq, Hash)]
 pub struct Server<S: ServerSuite> {
     suite: S,
     current: Option<Key<S::Keys>>,

@@ -1,8 +1,7 @@
 //! The sending of lines: in order, a few ahead of what has come, and again from there when nothing is heard of them.
 
-use heapless::Deque;
-
 use super::super::frame::{Data, Frame, Piece};
+use crate::fifo::Fifo;
 use crate::time::{Duration, Instant};
 
 /// The most lines that are sent ahead of what has come.
@@ -33,14 +32,14 @@ pub struct Outgoing<'a> {
 }
 
 /// Sender of one session.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(in super::super) struct Sender {
     /// The last line that the other end has.
     received: u64,
     /// The last line that is sent, all of it.
     sent: u64,
     /// Lines above `received` that are sent, and when.
-    flight: Deque<InFlight, MAX_WINDOW>,
+    flight: Fifo<InFlight, MAX_WINDOW>,
     /// A line of which only the beginning is sent.
     part: Option<Part>,
     credit: u8,
@@ -49,7 +48,7 @@ pub(in super::super) struct Sender {
     timeout: Duration,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 struct InFlight {
     seq: u64,
     sent: Instant,
@@ -57,7 +56,7 @@ struct InFlight {
     again: bool,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 struct Part {
     seq: u64,
     bytes: usize,
@@ -68,7 +67,7 @@ impl Sender {
         Self {
             received: 0,
             sent: 0,
-            flight: Deque::new(),
+            flight: Fifo::new(),
             part: None,
             credit: 1,
             round_trip: None,
@@ -107,7 +106,7 @@ impl Sender {
                 let smooth = |old: Duration| (old.times(7) + sample).part(8);
                 self.round_trip = Some(self.round_trip.map_or(sample, smooth));
             }
-            self.flight.pop_front();
+            self.flight.pop();
         }
         self.part = self.part.filter(|part| part.seq > received);
         let timeout = self.round_trip.map_or(FIRST_TIMEOUT, |time| time.times(3));
@@ -176,7 +175,7 @@ impl Sender {
         let again = line.seq <= self.sent;
         self.sent = self.sent.max(line.seq);
         // There is room: the window is no greater.
-        let _ = self.flight.push_back(InFlight { seq: line.seq, sent: now, again });
+        let _ = self.flight.push(InFlight { seq: line.seq, sent: now, again });
         Some((len, Some(line.seq)))
     }
 }
