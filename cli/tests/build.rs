@@ -114,7 +114,7 @@ fn both_firmwares_become_images_with_a_manifest() {
     // A vector table: the end of the stack in RAM, the reset handler in flash, with the Thumb bit.
     let word = |n: usize| u32::from_le_bytes(bytes[4 * n..4 * n + 4].try_into().unwrap());
     assert!((0x2000_0000..=0x2002_0000).contains(&word(0)), "{:#x}", word(0));
-    assert!((0x0800_0000..0x080e_0000).contains(&word(1)) && word(1) & 1 == 1, "{:#x}", word(1));
+    assert!((0x0800_0000..0x080c_0000).contains(&word(1)) && word(1) & 1 == 1, "{:#x}", word(1));
     assert_eq!(images[1]["flashable"], false);
     assert_eq!(printed["config"]["source"], "defaults");
     // Both programs of the ESP8266: the one for the emulator, and the check of the chip's.

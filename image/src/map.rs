@@ -3,14 +3,11 @@
 //! All that need an address take it from here: the firmware, the tools, the fakes of the tests, and
 //! the linker, by way of [`MemoryX`]. There is a [`Map`] for each kind of board.
 //!
-//! | kind | chip | flash | program | settings |
-//! |---|---|---|---|---|
-//! | [`PYBOARD`] | STM32F405RG | 1024 KB | sectors 0 to 10, 896 KB | sector 11 |
-//! | [`BLACK_PILL`] | STM32F411CE | 512 KB | sectors 0 to 5, 256 KB | sector 7 |
-//! | [`NUCLEO_F446`] | STM32F446RE | 512 KB | sectors 0 to 5, 256 KB | sector 7 |
-//!
-//! The smaller chips leave the sector below that of the settings free, for keys of a link to come: a program
-//! that fits today will fit then.
+//! | kind | chip | flash | program | keys | settings | kept RAM |
+//! |---|---|---|---|---|---|---|
+//! | [`PYBOARD`] | STM32F405RG | 1024 KB | sectors 0 to 9, 768 KB | sector 10 | sector 11 | 16 KB of CCM |
+//! | [`BLACK_PILL`] | STM32F411CE | 512 KB | sectors 0 to 5, 256 KB | sector 6 | sector 7 | the last 8 KB |
+//! | [`NUCLEO_F446`] | STM32F446RE | 512 KB | sectors 0 to 5, 256 KB | sector 6 | sector 7 | the last 8 KB |
 
 use core::fmt;
 
@@ -34,9 +31,12 @@ impl Area {
 /// from main flash).
 pub const START: u32 = 0x0800_0000;
 
-/// The RAM for data and stack, in one piece. The STM32F405 has 112 + 16 KB, and 64 KB of CCM that is not used; the
+/// The RAM for data and stack, in one piece. The STM32F405 has 112 + 16 KB, and 64 KB of CCM beside it; the
 /// STM32F411CE 128 KB (RM0383 §2.3); the STM32F446RE 112 + 16 KB (RM0390 §2.2).
 const RAM: Area = Area { start: 0x2000_0000, size: 128 << 10 };
+
+/// What a chip without CCM keeps: the end of its RAM. The boot loader in ROM uses the beginning (AN2606).
+const END_OF_RAM: Area = Area { start: RAM.end() - (8 << 10), size: 8 << 10 };
 
 /// The memory of a kind of board.
 #[derive(Debug, PartialEq, Eq)]
@@ -55,8 +55,11 @@ pub struct Map {
     pub manual: &'static str,
     /// The sectors of the flash, in the order of their addresses: each can only be erased as a whole.
     pub sectors: &'static [Area],
-    /// The RAM for data and stack.
+    /// The RAM for data and stack, all of it.
     pub ram: Area,
+    /// The RAM that no start of a program clears: what is in it survives every reset, but no loss of power. In CCM, which
+    /// nothing else uses (RM0090 §2.3.1: the core alone reaches it), or the end of [`ram`](Self::ram).
+    pub kept: Area,
     /// The number of sectors that a program may use, from the first on.
     program_sectors: usize,
 }
@@ -94,7 +97,8 @@ pub static PYBOARD: Map = Map {
     manual: "RM0090 §2.3",
     sectors: &MEGABYTE,
     ram: RAM,
-    program_sectors: 11,
+    kept: Area { start: 0x1000_0000, size: 16 << 10 },
+    program_sectors: 10,
 };
 
 /// The Black Pill of WeAct, and others like it.
@@ -108,6 +112,7 @@ pub static BLACK_PILL: Map = Map {
     manual: "RM0383 §2.3",
     sectors: &HALF_MEGABYTE,
     ram: RAM,
+    kept: END_OF_RAM,
     program_sectors: 6,
 };
 
@@ -122,6 +127,7 @@ pub static NUCLEO_F446: Map = Map {
     manual: "RM0390 §2.2",
     sectors: &HALF_MEGABYTE,
     ram: RAM,
+    kept: END_OF_RAM,
     program_sectors: 6,
 };
 
@@ -154,6 +160,25 @@ impl Map {
         self.sectors[self.settings_sector()]
     }
 
+    /// Returns the number of the keys' sector: the one below that of the settings.
+    pub const fn keys_sector(&self) -> usize {
+        self.settings_sector() - 1
+    }
+
+    /// Returns the sector of the keys: new firmware and new settings keep it.
+    pub const fn keys(&self) -> Area {
+        self.sectors[self.keys_sector()]
+    }
+
+    /// Returns the RAM that is a program's own: all but what is [kept](Self::kept).
+    pub const fn data(&self) -> Area {
+        let shared = self.kept.start >= self.ram.start;
+        Area {
+            start: self.ram.start,
+            size: self.ram.size - if shared { self.kept.size } else { 0 },
+        }
+    }
+
     /// Returns the first sectors, this many of them.
     const fn area(&self, sectors: usize) -> Area {
         let last = self.sectors[sectors - 1];
@@ -173,11 +198,13 @@ impl fmt::Display for MemoryX {
             f,
             "\
 /* {title}: {chip} ({manual}), {flash} KB of flash, of which the last sector ({number}, {sector} KB at {settings:#010x})
-   holds the settings, and {ram_length} KB of RAM in one piece. */
+   holds the settings and the one below it ({keys_number}, {keys_sector} KB at {keys:#010x}) keys. KEPT is RAM that no start clears:
+   what is in it survives a reset. */
 MEMORY
 {{
   FLASH : ORIGIN = {START:#010x}, LENGTH = {length}K
   RAM   : ORIGIN = {ram:#010x}, LENGTH = {ram_length}K
+  KEPT  : ORIGIN = {kept:#010x}, LENGTH = {kept_length}K
 }}
 
 /* What program this is, where tools look for it: right behind the vectors. Code begins behind it. */
@@ -186,6 +213,12 @@ SECTIONS
   .pblink_identity : {{ KEEP(*(.pblink_identity)); . = ALIGN(4); }} > FLASH
 }} INSERT AFTER .vector_table;
 _stext = ADDR(.pblink_identity) + SIZEOF(.pblink_identity);
+
+/* What survives a reset: lines on their way, and where the link stands. */
+SECTIONS
+{{
+  .pblink_kept (NOLOAD) : ALIGN(8) {{ *(.pblink_kept .pblink_kept.*); }} > KEPT
+}} INSERT AFTER .got;
 ",
             title = map.title,
             chip = map.chip,
@@ -194,9 +227,14 @@ _stext = ADDR(.pblink_identity) + SIZEOF(.pblink_identity);
             number = map.settings_sector(),
             sector = kb(map.settings()),
             settings = map.settings().start,
+            keys_number = map.keys_sector(),
+            keys_sector = kb(map.keys()),
+            keys = map.keys().start,
             length = kb(map.program()),
-            ram = map.ram.start,
-            ram_length = kb(map.ram),
+            ram = map.data().start,
+            ram_length = kb(map.data()),
+            kept = map.kept.start,
+            kept_length = kb(map.kept),
         )
     }
 }
@@ -230,11 +268,13 @@ mod tests {
             (PYBOARD.settings().start, PYBOARD.settings().end()),
             (0x080e_0000, 0x0810_0000)
         );
-        assert_eq!((PYBOARD.program().start, PYBOARD.program().size), (0x0800_0000, 896 << 10));
+        assert_eq!((PYBOARD.program().start, PYBOARD.program().size), (0x0800_0000, 768 << 10));
+        assert_eq!((PYBOARD.keys_sector(), PYBOARD.keys().start), (10, 0x080c_0000));
         assert_eq!(PYBOARD.flash().size, 1 << 20);
         for map in [&BLACK_PILL, &NUCLEO_F446] {
             assert_eq!((map.settings().start, map.settings().end()), (0x0806_0000, 0x0808_0000));
             assert_eq!((map.program().size, map.flash().size), (256 << 10, 512 << 10));
+            assert_eq!((map.keys_sector(), map.keys().start), (6, 0x0804_0000));
         }
     }
 
@@ -243,7 +283,12 @@ mod tests {
         for map in ALL {
             assert_eq!(Map::named(map.board), Some(map));
             assert!(map.part.starts_with(map.chip));
-            assert!(map.program().end() <= map.settings().start);
+            assert!(map.program().end() <= map.keys().start);
+            assert_eq!(map.keys().end(), map.settings().start);
+            // Nothing is in two places.
+            let (data, kept) = (map.data(), map.kept);
+            assert!(data.end() <= kept.start || kept.end() <= data.start);
+            assert!(data.start == map.ram.start && data.end() <= map.ram.end());
             assert!(crate::settings::MAX_SIZE <= map.settings().size as usize);
             // An STM32F405 of revision A has the number of the STM32F2: no map here has that one.
             let others = ALL.into_iter().filter(|other| *other != map);
@@ -259,21 +304,25 @@ mod tests {
     #[test]
     fn the_linker_script_has_these_addresses() {
         let identity = "  .pblink_identity : { KEEP(*(.pblink_identity)); . = ALIGN(4); } > FLASH";
-        let ram = "  RAM   : ORIGIN = 0x20000000, LENGTH = 128K";
-        for (map, head, flash) in [
+        let kept = "  .pblink_kept (NOLOAD) : ALIGN(8) { *(.pblink_kept .pblink_kept.*); } > KEPT";
+        for (map, head, flash, ram, area) in [
             (
                 &PYBOARD,
                 "/* Pyboard v1.x: STM32F405RG (RM0090 §2.3), 1024 KB of flash, of which the last sector (11, 128 KB at 0x080e0000)",
-                "  FLASH : ORIGIN = 0x08000000, LENGTH = 896K",
+                "  FLASH : ORIGIN = 0x08000000, LENGTH = 768K",
+                "  RAM   : ORIGIN = 0x20000000, LENGTH = 128K",
+                "  KEPT  : ORIGIN = 0x10000000, LENGTH = 16K",
             ),
             (
                 &BLACK_PILL,
                 "/* Black Pill: STM32F411CE (RM0383 §2.3), 512 KB of flash, of which the last sector (7, 128 KB at 0x08060000)",
                 "  FLASH : ORIGIN = 0x08000000, LENGTH = 256K",
+                "  RAM   : ORIGIN = 0x20000000, LENGTH = 120K",
+                "  KEPT  : ORIGIN = 0x2001e000, LENGTH = 8K",
             ),
         ] {
             let text = MemoryX(map).to_string();
-            for line in [head, flash, ram, identity, "} INSERT AFTER .vector_table;"] {
+            for line in [head, flash, ram, area, identity, kept, "} INSERT AFTER .vector_table;"] {
                 assert!(text.lines().any(|found| found == line), "{line}\n{text}");
             }
         }

@@ -59,14 +59,14 @@ fn apart(images: &[&Region]) -> Result<()> {
 /// Cuts a program into the sectors' shares, the first of which has the vector table.
 pub(super) fn parts(layout: &Layout, images: &[Region]) -> Result<Vec<Part>> {
     let (first, images) = in_order(images)?;
-    for image in &images {
-        fits(layout, image)?;
-    }
-    apart(&images)?;
     let board = board_of(first);
     if let Some(map) = board {
         suits(layout, map, &images)?;
     }
+    for image in &images {
+        fits(layout, image)?;
+    }
+    apart(&images)?;
     vector_table(first, &images, board.map(|map| map.ram))?;
 
     let mut parts: Vec<Part> = Vec::new();
@@ -99,21 +99,24 @@ fn place(parts: &mut Vec<Part>, sector: Sector, address: u32, bytes: &[u8]) {
     }
 }
 
-/// Checks that the image is within the flash, without a gap of it, and not in the settings.
+/// Checks that the image is within the flash, without a gap of it, and neither in the keys nor in the settings.
 fn fits(layout: &Layout, image: &Region) -> Result<()> {
     let size = image.bytes.len();
-    if let Some(settings) = layout.settings() {
-        let touches =
-            u64::from(image.address) < settings.end() && image.end() > u64::from(settings.address);
-        if touches {
+    let kept = [("keys'", layout.keys()), ("settings'", layout.settings())];
+    let limit = kept.iter().find_map(|(_, sector)| *sector);
+    for (whose, sector) in kept {
+        let touches = |sector: &Sector| {
+            u64::from(image.address) < sector.end() && image.end() > u64::from(sector.address)
+        };
+        if let (Some(sector), Some(limit)) = (sector.filter(touches), limit) {
             let cause = format!(
-                "{} ({size} bytes at {:#010x}) reaches into the settings' {settings}",
+                "{} ({size} bytes at {:#010x}) reaches into the {whose} {sector}",
                 image.name, image.address
             );
             let remedy = format!(
                 "make it end at {:#010x}: a program may have {} KB",
-                settings.address,
-                (settings.address - layout.start()) >> 10
+                limit.address,
+                (limit.address - layout.start()) >> 10
             );
             return Err(Error::new(Kind::Image, cause, remedy));
         }

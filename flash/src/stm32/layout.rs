@@ -10,6 +10,9 @@ pub const PROGRAM: u32 = map::START;
 /// Address of the settings' sector of an STM32F405, and of larger chips.
 pub const SETTINGS: u32 = map::PYBOARD.settings().start;
 
+/// Address of the keys' sector of an STM32F405, and of larger chips.
+pub const KEYS: u32 = map::PYBOARD.keys().start;
+
 /// The smallest piece of flash that can be erased.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Sector {
@@ -153,8 +156,19 @@ impl Layout {
     /// Returns the sector of the settings, if the chip has one that begins where the program looks
     /// for them: the last one of the chips that we have a map of, else that of the STM32F405.
     pub fn settings(&self) -> Option<Sector> {
-        let map = map::ALL.into_iter().find(|map| self.is_of(map));
-        let start = map.map_or(SETTINGS, |map| map.settings().start);
+        self.beginning(self.map().map_or(SETTINGS, |map| map.settings().start))
+    }
+
+    /// Returns the sector of the keys, found like that of the [settings](Self::settings): the one below it.
+    pub fn keys(&self) -> Option<Sector> {
+        self.beginning(self.map().map_or(KEYS, |map| map.keys().start))
+    }
+
+    fn map(&self) -> Option<&'static Map> {
+        map::ALL.into_iter().find(|map| self.is_of(map))
+    }
+
+    fn beginning(&self, start: u32) -> Option<Sector> {
         self.sector_of(start).filter(|sector| sector.address == start)
     }
 }
@@ -172,6 +186,7 @@ mod tests {
         assert_eq!((layout.start(), layout.end()), (0x0800_0000, 0x0810_0000));
         assert_eq!(layout.sectors()[4], Sector { number: 4, address: 0x0801_0000, size: 64 << 10 });
         assert_eq!(layout.settings().map(|s| (s.number, s.size)), Some((11, 128 << 10)));
+        assert_eq!(layout.keys().map(|s| (s.number, s.address)), Some((10, KEYS)));
     }
 
     #[test]
@@ -181,9 +196,11 @@ mod tests {
         assert!(layout.is_of(&map::BLACK_PILL) && layout.is_of(&map::NUCLEO_F446));
         assert!(!layout.is_of(&map::PYBOARD));
         assert_eq!(layout.settings().map(|s| (s.number, s.address)), Some((7, 0x0806_0000)));
+        assert_eq!(layout.keys().map(|s| (s.number, s.address)), Some((6, 0x0804_0000)));
         // One of 256 KB, and one of 2 MB: an STM32F401 and an STM32F427.
         let none = Layout::of_alternate("@Flash/0x08000000/04*016Kg,01*064Kg,01*128Kg");
-        assert_eq!(none.expect("good").settings(), None);
+        let none = none.expect("good");
+        assert_eq!((none.settings(), none.keys()), (None, None));
         let large = "@Flash/0x08000000/04*016Kg,01*064Kg,07*128Kg,04*016Kg,01*064Kg,07*128Kg";
         let large = Layout::of_alternate(large).expect("good").settings();
         assert_eq!(large.map(|s| (s.number, s.address)), Some((11, SETTINGS)));

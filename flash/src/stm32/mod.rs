@@ -28,7 +28,7 @@ mod usb;
 pub use check::{board_of, check_program};
 pub use dfu::{Alternate, Dfu, DfuIo, IoError, request, state};
 pub use find::{Bus, Found, Selector, Via, Wanted, connect};
-pub use layout::{Layout, PROGRAM, SETTINGS, Sector};
+pub use layout::{KEYS, Layout, PROGRAM, SETTINGS, Sector};
 pub use probe::{DBGMCU_IDCODE, DebugLink, FLASH_OPTCR, LinkError, Probe};
 pub use program::{Outcome, program, write_program};
 pub use settings::{read_settings, write_settings};

@@ -1,7 +1,7 @@
 //! Tests of refusals: nothing is changed then.
 
 use pblink_fakes::stm32::{Bootloader, Chip, Debugger, SECTORS, START};
-use pblink_flash::stm32::{Alternate, Dfu, Layout, Probe, SETTINGS, program};
+use pblink_flash::stm32::{Alternate, Dfu, KEYS, Layout, Probe, SETTINGS, program};
 use pblink_flash::{Error, Kind, Region, Silent};
 use pblink_image::identity;
 use pblink_image::map::{ALL, BLACK_PILL, NUCLEO_F446, PYBOARD};
@@ -32,14 +32,15 @@ fn an_image_that_makes_no_sense_is_refused_before_anything_is_erased() {
         vec![region(START, &bytes)]
     };
     let good_stack = 0x2002_0000;
-    let cases: [(Vec<Region>, &str); 14] = [
+    let cases: [(Vec<Region>, &str); 15] = [
         (vec![], "empty"),
         (vec![region(START, &[])], "empty"),
         (vec![region(START, &image(100, 2)[..7])], "shorter"),
         (vec![region(START + 0x4000, &image(1000, 3))], "vector table at 0x08000000"),
         (vec![region(0, &image(1000, 3))], "does not fit"),
-        (vec![region(START, &image((896 << 10) + 1, 4))], "settings' sector 11"),
-        (vec![region(START, &image(2 << 20, 4))], "settings' sector 11"),
+        (vec![region(START, &image((768 << 10) + 1, 4))], "keys' sector 10"),
+        (vec![region(START, &image(2 << 20, 4))], "keys' sector 10"),
+        (vec![region(START, &image(1000, 5)), region(KEYS + 10, &[1])], "keys' sector 10"),
         (vec![region(START, &image(1000, 5)), region(SETTINGS + 10, &[1])], "settings' sector 11"),
         (vec![region(START, &image(1000, 5)), region(START + 900, &[1])], "overlap"),
         (vec![region(START, &image(1000, 5)), region(0x0810_0000, &[1])], "does not fit"),
@@ -69,12 +70,12 @@ fn the_program_of_an_esp8266_is_refused() {
 #[test]
 fn the_largest_program_fits() {
     for way in WAYS {
-        let bytes = image(896 << 10, 7);
+        let bytes = image(768 << 10, 7);
         let chip = Chip::new();
         way.program(&chip, &[region(START, &bytes)], &mut Watch::default())
-            .expect("it ends at the settings");
+            .expect("it ends at the keys");
         assert_eq!(chip.bytes(START, bytes.len()), bytes);
-        assert_eq!(chip.erased().len(), SECTORS.len() - 1);
+        assert_eq!(chip.erased().len(), SECTORS.len() - 2);
     }
 }
 

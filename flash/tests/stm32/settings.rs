@@ -28,6 +28,7 @@ fn pull(way: Way, chip: &Chip) -> Result<Settings, SettingsError> {
 #[test]
 fn what_is_pushed_is_pulled_and_the_program_stays() {
     for way in WAYS {
+        // With keys behind it.
         let program = image(896 << 10, 1);
         let chip = Chip::new().with(START, &program);
         assert_eq!(pull(way, &chip), Err(SettingsError::Empty));
