@@ -43,6 +43,7 @@ pub mod i2c;
 pub mod inband;
 mod json;
 pub mod layer;
+mod lines;
 pub mod mdns;
 pub mod report;
 pub mod secure;

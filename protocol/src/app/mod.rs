@@ -18,11 +18,11 @@ use crate::i2c::frame::{CoprocessorFrame, CoprocessorHeader, FrameError};
 use crate::i2c::payload::{Assembler, Step};
 use crate::i2c::{Initiator, InitiatorEvent, InitiatorTiming, MAX_PAYLOAD};
 use crate::inband::Message;
+use crate::lines::Inbox;
+pub use crate::lines::{QUEUE, WriteError};
 use crate::report::Report;
 use crate::time::{Instant, earliest};
-pub(crate) use queue::Inbox;
 use queue::Outbox;
-pub use queue::{QUEUE, WriteError};
 use supervisor::Supervisor;
 pub use supervisor::{CRASH_TIMEOUT, FIRST_KEEPALIVE, ResetCause, SERVER_TIMEOUT};
 

@@ -2,7 +2,7 @@
 
 use super::super::frame::Epoch;
 use super::super::session::{Lines, Outgoing};
-use crate::app::WriteError;
+use crate::lines::WriteError;
 use crate::time::Instant;
 
 /// Memory that survives a reset of the chip by its watchdog, by a panic, or by its reset button; not a loss of power.

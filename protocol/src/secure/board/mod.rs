@@ -25,8 +25,8 @@ use super::session::{
 };
 use super::suite::BoardSuite;
 use crate::MAX_TEXT;
-use crate::app::{Inbox, WriteError};
 use crate::fifo::Fifo;
+use crate::lines::{Inbox, WriteError};
 use crate::tcp::line::check_text;
 use crate::time::{Duration, Instant, earliest};
 use link::Link;
