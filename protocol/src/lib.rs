@@ -18,9 +18,9 @@
 //! | [`config`] | the configuration, as it goes from STM32 to ESP8266 | both, tools |
 //! | [`mdns`] | questions for the address of a name that ends in `.local` | ESP8266 |
 //! | [`coprocessor`] | the program of the ESP8266 | ESP8266 |
-//! | [`app`] | the application base of the STM32 | STM32 |
+//! | [`app`] | the application base of the STM32; with keys: [`app::secure`] | STM32 |
 //! | [`report`] | the ESP8266's report about itself | all |
-//! | [`secure`] | both ends of the secure link | nobody yet |
+//! | [`secure`] | both ends of the secure link | STM32, server |
 //! | [`inband`] | lines that a board itself sends to the server | STM32, server |
 //! | [`layer`] | the parts of a link, of which one is named when it is down | server, simulator |
 //! | [`time`] | instants and spans in microseconds | all |

@@ -38,12 +38,16 @@ impl core::error::Error for WriteError {}
 /// Whole lines, each with its [`END`], in order.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) struct Lines<const BYTES: usize> {
-    pub(crate) bytes: Vec<u8, BYTES>,
+    bytes: Vec<u8, BYTES>,
 }
 
 impl<const BYTES: usize> Lines<BYTES> {
     pub(crate) const fn new() -> Self {
         Self { bytes: Vec::new() }
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.bytes.is_empty()
     }
 
     pub(crate) fn fits(&self, len: usize) -> bool {
@@ -65,6 +69,10 @@ impl<const BYTES: usize> Lines<BYTES> {
     pub(crate) fn first(&self) -> Option<&[u8]> {
         let end = self.bytes.iter().position(|&byte| byte == END)?;
         Some(&self.bytes[..=end])
+    }
+
+    pub(crate) fn clear(&mut self) {
+        self.bytes.clear();
     }
 
     /// Drops the first `len` bytes.

@@ -5,7 +5,9 @@
 //! their beginning if the ESP8266 was reset in their middle; the ESP8266 is reset when it stops
 //! sending keepalives (4 s, armed by the first), never begins (60 s), or fails in an exchange.
 
+pub mod happening;
 mod queue;
+pub mod secure;
 mod supervisor;
 
 use heapless::Vec;
@@ -224,6 +226,11 @@ impl AppBase {
     /// Returns the time of the next poll, if nothing happens before: `now` at the earliest.
     pub fn poll_at(&self, now: Instant) -> Option<Instant> {
         earliest(self.exchange.poll_at(now), self.supervisor.poll_at(now))
+    }
+
+    /// Returns true if a line that is written now goes to the wires at once, and on to the server.
+    fn takes_line(&self) -> bool {
+        self.server_up() && self.outbox.is_empty() && self.exchange.is_free()
     }
 
     fn event(&mut self, event: AppEvent) {

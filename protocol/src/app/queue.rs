@@ -36,7 +36,15 @@ impl Outbox {
 
     /// Returns true if no line is queued, and none is on its way.
     pub(super) fn is_empty(&self) -> bool {
-        self.lines.bytes.is_empty()
+        self.lines.is_empty()
+    }
+
+    /// Drops all lines. The configuration stays on its way.
+    pub(super) fn drop_lines(&mut self) {
+        self.lines.clear();
+        if core::mem::take(&mut self.copied) > 0 {
+            self.passing.clear();
+        }
     }
 
     /// Forgets how far the line on its way has come.

@@ -30,6 +30,9 @@ pub enum ResetCause {
     Exchange(Failure),
     /// The application asked for it.
     Requested,
+    /// Nothing that the server has sealed came for too long, although there is a connection. Only a
+    /// [secure link](super::secure) knows.
+    Unproven,
 }
 
 impl fmt::Display for ResetCause {
@@ -39,6 +42,9 @@ impl fmt::Display for ResetCause {
             Self::NoServer => f.write_str("the ESP8266 found no server for 5 min"),
             Self::Exchange(failure) => failure.fmt(f),
             Self::Requested => f.write_str("the application asked for it"),
+            Self::Unproven => {
+                f.write_str("nothing came through the ESP8266 that the server has sealed")
+            }
         }
     }
 }
@@ -67,6 +73,8 @@ pub(super) struct Supervisor {
     /// The application does not read, so keepalives cannot come through: do not wait for them.
     blocked: bool,
     server_up: bool,
+    /// A keepalive came before the first server.
+    is_ours: bool,
     resets: u32,
 }
 
@@ -79,6 +87,7 @@ impl Supervisor {
             server_by: None,
             blocked: false,
             server_up: false,
+            is_ours: false,
             resets: 0,
         }
     }
@@ -114,6 +123,7 @@ impl Supervisor {
         self.crash_at = None;
         self.server_by = None;
         self.blocked = false;
+        self.is_ours = false;
         core::mem::take(&mut self.server_up)
     }
 
@@ -133,8 +143,14 @@ impl Supervisor {
         !core::mem::replace(&mut self.started, true)
     }
 
+    /// Returns true if the ESP8266 runs our program: a published one sends no keepalive before it has a server.
+    pub(super) fn is_ours(&self) -> bool {
+        self.is_ours
+    }
+
     /// Notes a keepalive.
     pub(super) fn on_keepalive(&mut self, now: Instant) {
+        self.is_ours |= self.server_by.is_some();
         self.crash_at = Some(now + CRASH_TIMEOUT);
     }
 

@@ -120,6 +120,8 @@ pub struct Initiator {
     no_boots: u32,
     ended: Instant,
     pace: Pace,
+    /// An answer is due: pauses are as short as while payloads flow.
+    awaits: bool,
     exchanges: u32,
 }
 
@@ -143,6 +145,7 @@ impl Initiator {
             no_boots: 0,
             ended: Instant::ZERO,
             pace: Pace::new(),
+            awaits: false,
             exchanges: 0,
         }
     }
@@ -167,6 +170,7 @@ impl Initiator {
         self.peer_free = true;
         self.busy = false;
         self.pace.restart();
+        self.awaits = false;
         self.actions.clear();
         self.act(InitiatorAction::Disarm);
         self.act(InitiatorAction::Syn(true));
@@ -252,6 +256,24 @@ impl Initiator {
     /// Sets whether lines may come at any time. False after each reset: the ESP8266 has no server yet.
     pub fn expect_lines(&mut self, lines: bool) {
         self.pace.expect(lines);
+    }
+
+    /// Sets whether an answer is due soon: pauses are as short as while payloads flow until it is not.
+    pub(crate) fn await_answer(&mut self, now: Instant, due: bool) {
+        if due && !self.awaits {
+            self.hurry(now);
+        }
+        self.awaits = due;
+    }
+
+    /// Returns true if [`submit`](Self::submit) would take a payload that is then passed at once: the responder has said that it has room.
+    pub(crate) fn is_free(&self) -> bool {
+        self.can_submit() && self.peer_free
+    }
+
+    /// Returns true while an exchange is under way: the ESP8266 waits for the next step.
+    pub(crate) fn is_exchanging(&self) -> bool {
+        matches!(self.state, State::Step(..))
     }
 
     /// Takes the report that a line has come, of which others may follow: pauses are short again.
@@ -446,7 +468,7 @@ impl Initiator {
         self.no_boots = 0;
         self.ended = now;
         self.pace.end(now, !self.busy);
-        let busy = self.busy || (self.peer_free && !self.tx.is_empty());
+        let busy = self.busy || self.awaits || (self.peer_free && !self.tx.is_empty());
         self.state = State::Idle(now + self.pace.pause(&self.timing, now, busy));
     }
 

@@ -15,7 +15,7 @@
 //! | [`board`] | the board's end: handshake, proofs of life, session |
 //! | [`server`] | the server's end, for one id |
 //!
-//! No byte of a stranger makes any of them panic or allocate. Nothing speaks them yet.
+//! No byte of a stranger makes any of them panic or allocate. On a board they are driven by [`app::secure`](crate::app::secure).
 
 pub mod board;
 pub mod frame;

@@ -91,6 +91,17 @@ fn a_challenge_makes_a_hello_and_the_newest_one_waits_for_the_end_of_the_pause()
     assert!(!both.board.wants_compute(ms(5999)) && both.board.wants_compute(s(6)));
 }
 
+/// An owner whose wires are held off would look at it without a pause.
+#[test]
+fn a_ping_that_waits_for_the_wires_is_not_due_again() {
+    let mut both = Both::up(s(0));
+    assert_eq!(both.board.poll_at(s(1)), Some(s(5)));
+    both.board.poll(s(5));
+    assert_eq!(both.board.poll_at(s(5)), Some(s(12)));
+    assert_eq!(kind(&both.said(s(6))), Some("t"));
+    assert_eq!(both.board.poll_at(s(6)), Some(s(11)));
+}
+
 #[test]
 fn a_forged_reply_is_counted_and_the_true_one_behind_it_makes_the_key() {
     let (mut both, hello) = Both::greeting(s(0));

@@ -155,7 +155,9 @@ impl<S: BoardSuite, M: Memory> Board<S, M> {
         // Late by then, it would be a reply to what is forgotten.
         self.poll(now);
         if let (Some(reply), Some(handshake)) = (self.link.reply.take(), &self.link.handshake) {
-            let Some((keys, time)) = self.suite.finish(&handshake.state, &reply) else {
+            let finished =
+                self.suite.as_mut().and_then(|suite| suite.finish(&handshake.state, &reply));
+            let Some((keys, time)) = finished else {
                 self.stats.bad_replies = self.stats.bad_replies.wrapping_add(1);
                 return;
             };
@@ -166,9 +168,10 @@ impl<S: BoardSuite, M: Memory> Board<S, M> {
             self.prove(now);
         } else if self.link.may_begin(now)
             && let Some(challenge) = self.link.challenge.take()
+            && let Some(suite) = &mut self.suite
         {
             self.link.number = self.link.number.wrapping_add(1);
-            let (hello, state) = self.suite.hello(self.link.number, &challenge);
+            let (hello, state) = suite.hello(self.link.number, &challenge);
             self.link.hello = Some(hello);
             self.link.handshake = Some(Handshake { key: self.link.number, state, since: now });
             self.link.pause_until = now + self.link.pause;
@@ -247,8 +250,9 @@ impl<S: BoardSuite, M: Memory> Board<S, M> {
             BoardState::Shake => None,
             BoardState::Prove => Some(link.since + PROVE_AGAIN),
             BoardState::Up => {
-                let soon = (link.heard + SILENCE).min(link.said + IDLE);
-                earliest(Some(soon), self.sender.timeout_at())
+                // A ping that waits for the wires is no reason to look again.
+                let idle = (!link.ping).then_some(link.said + IDLE);
+                earliest(earliest(Some(link.heard + SILENCE), idle), self.sender.timeout_at())
             }
         };
         // A challenge waits for the end of the pause; a worn key is noticed with the next ping.
@@ -275,7 +279,7 @@ impl<S: BoardSuite, M: Memory> Board<S, M> {
             return Packet::Hello(hello).encode(out);
         }
         if core::mem::take(&mut self.link.ask) && self.link.state != BoardState::Down {
-            return Packet::Ask(self.suite.random()).encode(out);
+            return Packet::Ask(self.suite.as_mut()?.random()).encode(out);
         }
         let mut frames = [0; MAX_FRAMES];
         match self.link.state {

@@ -35,6 +35,46 @@ pub trait Memory {
     fn set_view(&mut self, view: View);
 }
 
+/// A memory that is not there yet keeps nothing, and has no room: for a board in a `static`, before it
+/// [begins](super::Board::begin).
+impl<M: Memory> Memory for Option<M> {
+    fn epoch(&self) -> Epoch {
+        self.as_ref().map_or(Epoch::MIN, M::epoch)
+    }
+
+    fn first(&self) -> u64 {
+        self.as_ref().map_or(1, M::first)
+    }
+
+    fn next(&self) -> u64 {
+        self.as_ref().map_or(1, M::next)
+    }
+
+    fn line(&self, seq: u64) -> Option<(&[u8], Instant)> {
+        self.as_ref()?.line(seq)
+    }
+
+    fn push(&mut self, now: Instant, text: &str) -> Result<(), WriteError> {
+        self.as_mut().ok_or(WriteError::Full)?.push(now, text)
+    }
+
+    fn free(&mut self, done: u64) {
+        if let Some(memory) = self {
+            memory.free(done);
+        }
+    }
+
+    fn view(&self) -> Option<View> {
+        self.as_ref()?.view()
+    }
+
+    fn set_view(&mut self, view: View) {
+        if let Some(memory) = self {
+            memory.set_view(view);
+        }
+    }
+}
+
 /// Where a board stands with its server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct View {

@@ -113,7 +113,8 @@ pub enum BoardState {
 /// The board's end of a session.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct Board<S: BoardSuite, M> {
-    suite: S,
+    /// Without one there are no keys, and nothing happens.
+    suite: Option<S>,
     memory: M,
     link: Link<S::Keys, S::Handshake>,
     sender: Sender,
@@ -134,19 +135,20 @@ pub struct Board<S: BoardSuite, M> {
     stats: BoardStats,
 }
 
-impl<S: BoardSuite, M: Memory> Board<S, M> {
-    /// Makes the end of a board that has just started, with what its memory has kept.
-    pub fn new(suite: S, memory: M) -> Self {
-        let mut receiver = Receiver::new();
-        receiver.resume(memory.view().map_or(0, |view| view.done));
-        let mut sender = Sender::new();
-        sender.resume(memory.first() - 1);
+impl<S: BoardSuite, M> Board<S, M> {
+    /// Makes the end of a board that has no keys, and does nothing until it has. It is large for a chip's stack: this makes it
+    /// where it stays, in a `static`. [`begin`](Self::begin) replaces `memory`.
+    pub const fn idle(memory: M) -> Self {
+        Self::with(None, memory)
+    }
+
+    const fn with(suite: Option<S>, memory: M) -> Self {
         Self {
             suite,
             memory,
             link: Link::new(),
-            sender,
-            receiver,
+            sender: Sender::new(),
+            receiver: Receiver::new(),
             inbox: Inbox::new(),
             numbers: Fifo::new(),
             reading: None,
@@ -155,8 +157,34 @@ impl<S: BoardSuite, M: Memory> Board<S, M> {
             unsaid: false,
             window: MAX_WINDOW as u8,
             events: Fifo::new(),
-            stats: BoardStats::default(),
+            stats: BoardStats { plain: 0, refused: 0, bad_replies: 0 },
         }
+    }
+}
+
+impl<S: BoardSuite, M: Memory> Board<S, M> {
+    /// Makes the end of a board that has just started, with what its memory has kept.
+    pub fn new(suite: S, memory: M) -> Self {
+        let mut board = Self::with(Some(suite), memory);
+        board.remember();
+        board
+    }
+
+    /// Gives an [idle](Self::idle) end its keys, and what the memory has kept: its chip has just started.
+    pub fn begin(&mut self, suite: S, memory: M) {
+        self.suite = Some(suite);
+        self.memory = memory;
+        self.remember();
+    }
+
+    fn remember(&mut self) {
+        self.receiver.resume(self.memory.view().map_or(0, |view| view.done));
+        self.sender.resume(self.memory.first() - 1);
+    }
+
+    /// Returns true if there are keys.
+    pub const fn has_keys(&self) -> bool {
+        self.suite.is_some()
     }
 
     /// Returns the state of the link.
@@ -189,7 +217,7 @@ impl<S: BoardSuite, M: Memory> Board<S, M> {
         self.memory
     }
 
-    /// Bounds the lines in flight: an ESP8266 that holds few must not get more.
+    /// Bounds the lines in flight, either way: an ESP8266 that holds few must not get more.
     pub fn set_window(&mut self, lines: u8) {
         self.window = lines.clamp(1, MAX_WINDOW as u8);
     }
@@ -218,6 +246,20 @@ impl<S: BoardSuite, M: Memory> Board<S, M> {
     pub fn tell(&mut self, kind: u8, details: &[u8]) {
         let details = details.iter().copied().take(MAX_EVENT).collect();
         self.happened = Some((kind, details));
+    }
+
+    /// Returns true if the server has all lines where it keeps them, and none that may be lost waits to be sent.
+    pub fn is_flushed(&self) -> bool {
+        self.memory.first() == self.memory.next() && self.datagrams.0.is_empty()
+    }
+
+    /// Returns true if an answer of the server is due soon: lines are in flight, or it is to prove itself.
+    pub fn expects_answer(&self) -> bool {
+        match self.link.state {
+            BoardState::Down | BoardState::Greet => false,
+            BoardState::Shake | BoardState::Prove => true,
+            BoardState::Up => self.sender.timeout_at().is_some(),
+        }
     }
 
     /// Returns true if the server has this line where it keeps it.
@@ -419,7 +461,7 @@ impl<S: BoardSuite, M: Memory> Board<S, M> {
         Progress {
             received: self.receiver.received(),
             done: self.memory.view().map_or(0, |view| view.done),
-            credit: (INBOX_LINES - self.numbers.len()) as u8,
+            credit: self.window.min((INBOX_LINES - self.numbers.len()) as u8),
         }
     }
 

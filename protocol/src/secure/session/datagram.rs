@@ -20,6 +20,10 @@ impl DatagramSender {
         Self { number: 0, text: Vec::new(), sent: 0 }
     }
 
+    pub(in super::super) fn is_empty(&self) -> bool {
+        self.text.is_empty()
+    }
+
     /// Puts a checked text on its way. False: the one before it is still there, or the text is too long.
     pub(in super::super) fn put(&mut self, text: &str) -> bool {
         let fits = self.text.is_empty() && self.text.extend_from_slice(text.as_bytes()).is_ok();
