@@ -116,3 +116,15 @@ fn what_was_never_written_is_not_believed() {
     let most = Resume { received: u64::MAX, done: u64::MAX, ..resume() };
     assert_eq!(outcome(&resolve(&most, &book())), (None, None, Some(30), 30));
 }
+
+/// Found by fuzzing: whoever has a board's keys may say any number.
+#[test]
+fn numbers_that_no_board_has_are_taken_for_the_nearest_that_it_may_have() {
+    for new in [false, true] {
+        let book = Book { board: (!new).then(|| epoch(BOARD)), last_received: 0, ..book() };
+        let it = resolve(&Resume { first: 0, peer: None, ..resume() }, &book);
+        assert_eq!((it.lost, it.received), (None, 0));
+    }
+    let it = resolve(&resume(), &Book { last_received: u64::MAX, ..book() });
+    assert_eq!((it.lost, it.received), (None, u64::MAX));
+}

@@ -138,6 +138,39 @@ fn a_second_board_with_the_keys_waits_until_the_first_is_silent() {
     assert_eq!(both.server.carrier(), Some(2));
 }
 
+/// Found by fuzzing: a handshake takes the place of one whose RESUME is being committed.
+#[test]
+fn a_session_that_the_store_has_left_for_another_board_takes_and_says_nothing() {
+    let mut both = Both::up(s(0));
+    both.board.write(s(1), "held back").expect("there is room");
+    let late = both.said(s(1)).expect("a line");
+    let other = |both: &mut Both, number| {
+        both.board = Board::new(OfBoard(Rng(number)), Ram::new(number));
+        both.board.on_server(s(number), true);
+        let ask = both.said(s(number)).expect("a question");
+        both.give(s(number), &ask);
+        let challenge = both.answered(s(number)).expect("a challenge");
+        both.board.on_line(s(number), &challenge);
+        both.board.compute(s(number));
+        both.said(s(number)).expect("a hello")
+    };
+    let hello = other(&mut both, 8);
+    let reply = both.reply(s(8), &hello);
+    both.board.on_line(s(8), &reply);
+    both.board.compute(s(8));
+    let resume = both.said(s(8)).expect("RESUME");
+    both.give(s(8), &resume);
+    let hello = other(&mut both, 10);
+    both.reply(s(10), &hello);
+    both.commit(s(10));
+    assert_eq!(both.store.0, Some(epoch(8)));
+    both.give(s(10), &late);
+    assert_eq!(both.notes.lines, [0; 0]);
+    assert_eq!(both.server.carrier(), None);
+    // It is asked to begin anew.
+    assert_eq!(kind(&both.answered(s(11))), Some("c"));
+}
+
 #[test]
 fn visitors_and_carriers_that_say_nothing_valid_are_sent_away() {
     let mut both = Both::new();

@@ -355,9 +355,14 @@ impl<S: ServerSuite> Server<S> {
 
     /// Notes that a resolution is committed.
     pub fn on_resolved(&mut self, now: Instant, resolution: &Resolution, desk: &mut impl Desk) {
-        // One that was asked for under keys that are gone was committed, and changes nothing here.
         let Some(resolving) = self.resolving.take_if(|it| it.resume.epoch == resolution.board)
         else {
+            // It was asked for under keys that are gone, and is committed: the session of another board is over, as
+            // its numbers mean nothing to the store any more.
+            if self.board != Some(resolution.board) {
+                (self.board, self.current) = (None, None);
+                self.down(desk);
+            }
             return;
         };
         if self.next.as_ref().is_some_and(|next| next.number() == resolving.key) {

@@ -60,10 +60,12 @@ pub struct Resolution {
 /// a line.
 pub fn resolve(resume: &Resume, book: &Book) -> Resolution {
     let new_board = book.board != Some(resume.epoch);
-    let expected = if new_board { 1 } else { book.last_received + 1 };
+    let expected = if new_board { 1 } else { book.last_received.saturating_add(1) };
+    // No board has a line 0.
+    let before_first = resume.first.saturating_sub(1);
     // It sends from there on, and has been told that those before are kept.
-    let lost = (resume.first > expected).then(|| (expected, resume.first - 1));
-    let received = if new_board || lost.is_some() { resume.first - 1 } else { book.last_received };
+    let lost = (resume.first > expected).then_some((expected, before_first));
+    let received = if new_board || lost.is_some() { before_first } else { book.last_received };
 
     // A view that the store cannot have given is from a time after its backup.
     let foreign = resume.peer.filter(|_| match book.view {
