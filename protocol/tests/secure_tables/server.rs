@@ -138,6 +138,40 @@ fn a_second_board_with_the_keys_waits_until_the_first_is_silent() {
     assert_eq!(both.server.carrier(), Some(2));
 }
 
+/// Found by fuzzing: a board counts its keys from 1 again when its program starts.
+#[test]
+fn a_resume_under_the_present_key_proves_no_new_one_with_its_number() {
+    let (mut both, hello) = Both::greeting(s(0));
+    let reply = both.reply(s(0), &hello);
+    both.board.on_line(s(0), &reply);
+    both.board.compute(s(0));
+    let first = both.said(s(0)).expect("RESUME");
+    both.board.poll(s(1));
+    let late = both.said(s(1)).expect("RESUME again");
+    both.give(s(1), &first);
+    both.commit(s(1));
+    let answer = both.answered(s(1)).expect("an answer");
+    let board = std::mem::replace(&mut both.board, Board::new(OfBoard(Rng(3)), Ram::new(7)));
+    both.board.on_server(s(2), true);
+    let ask = both.said(s(2)).expect("a question");
+    both.give(s(2), &ask);
+    let challenge = both.answered(s(2)).expect("a challenge");
+    both.board.on_line(s(2), &challenge);
+    both.board.compute(s(2));
+    let hello = both.said(s(2)).expect("a hello");
+    both.reply(s(2), &hello);
+    both.give(s(2), &late);
+    both.commit(s(2));
+    // The answer is for whoever has asked.
+    let again = both.answered(s(2)).expect("an answer");
+    both.board = board;
+    both.board.on_line(s(2), &answer);
+    assert!(both.board.is_up());
+    let refused = both.board.stats().refused;
+    both.board.on_line(s(2), &again);
+    assert_eq!(both.board.stats().refused, refused);
+}
+
 /// Found by fuzzing: a handshake takes the place of one whose RESUME is being committed.
 #[test]
 fn a_session_that_the_store_has_left_for_another_board_takes_and_says_nothing() {

@@ -90,7 +90,8 @@ struct Pending {
 struct Resolving {
     /// Its connection, if that is still there.
     visitor: Option<u64>,
-    key: u8,
+    /// It has asked under the next key, and so has proven it.
+    proven: bool,
     resume: Resume,
 }
 
@@ -284,7 +285,7 @@ impl<S: ServerSuite> Server<S> {
                 match Frames::new(&frames[..len]).next() {
                     Some(Ok(Frame::Resume(resume))) => {
                         visitor.heard = now;
-                        self.on_resume(now, visitor, id.0, resume, desk);
+                        self.on_resume(now, visitor, true, resume, desk);
                     }
                     _ => self.refused(),
                 }
@@ -301,7 +302,7 @@ impl<S: ServerSuite> Server<S> {
                 for frame in Frames::new(&frames[..len]) {
                     match frame {
                         Ok(Frame::Resume(resume)) => {
-                            self.on_resume(now, visitor, id.0, resume, desk);
+                            self.on_resume(now, visitor, false, resume, desk);
                         }
                         // Where the board stands decides what its numbers mean.
                         Ok(frame) if self.resolving.is_none() => self.on_frame(now, frame, desk),
@@ -336,7 +337,7 @@ impl<S: ServerSuite> Server<S> {
         &mut self,
         now: Instant,
         visitor: &Visitor,
-        key: u8,
+        proven: bool,
         resume: Resume,
         desk: &mut impl Desk,
     ) {
@@ -346,11 +347,12 @@ impl<S: ServerSuite> Server<S> {
             return desk.event(ServerEvent::TwoBoards);
         }
         // The board asks each second; one commit answers all. A newer question has newer numbers, which do no harm.
-        let same = |waiting: &Resolving| waiting.key == key && waiting.resume.epoch == resume.epoch;
+        let same =
+            |waiting: &Resolving| (waiting.proven, waiting.resume.epoch) == (proven, resume.epoch);
         if !self.resolving.as_ref().is_some_and(same) {
             desk.resolve(resume);
         }
-        self.resolving = Some(Resolving { visitor: Some(visitor.number), key, resume });
+        self.resolving = Some(Resolving { visitor: Some(visitor.number), proven, resume });
     }
 
     /// Notes that a resolution is committed.
@@ -365,7 +367,7 @@ impl<S: ServerSuite> Server<S> {
             }
             return;
         };
-        if self.next.as_ref().is_some_and(|next| next.number() == resolving.key) {
+        if resolving.proven {
             self.current = self.next.take();
         }
         self.heard = Some(now);

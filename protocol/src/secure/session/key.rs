@@ -43,10 +43,6 @@ impl<K: Keys> Key<K> {
         Self { number, keys, sent: 0, heard: 0, made: now }
     }
 
-    pub(in super::super) const fn number(&self) -> u8 {
-        self.number
-    }
-
     /// Returns the line of a packet with these frames. `None`: `out` has no room, or no counter is left.
     pub(in super::super) fn seal<'o>(
         &mut self,
