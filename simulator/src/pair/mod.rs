@@ -1,77 +1,27 @@
 //! An STM32 and its ESP8266.
 
+mod bus;
+mod faults;
+mod heap;
+mod network;
+mod options;
+
 use std::collections::VecDeque;
 
 use fastrand::Rng;
-use pblink_protocol::app::{AppBase, AppEvent};
+use pblink_protocol::app::AppBase;
 use pblink_protocol::config::{Config, ConfigError};
-use pblink_protocol::coprocessor::{Command, Coprocessor};
-use pblink_protocol::i2c::{BusFault, InitiatorAction, InitiatorTiming, ResponderAction};
+use pblink_protocol::coprocessor::Coprocessor;
+use pblink_protocol::i2c::{InitiatorAction, ResponderAction};
 use pblink_protocol::layer::Layer;
 use pblink_protocol::time::{Duration, Instant, earliest};
 
-use crate::fault::{Fault, Wire};
-use crate::program::{Program, ProgramOptions};
-use crate::wires::{Armed, Edge, Transfer, TransferKind, Wires, bus_time};
-
-/// Properties of a pair.
-#[derive(Debug, Clone)]
-pub struct PairOptions {
-    /// Decides all that is left to chance: latencies, joining times, which bit is garbled.
-    pub seed: u64,
-    /// The STM32's times.
-    pub timing: InitiatorTiming,
-    /// Clock of the I2C bus in Hz.
-    pub clock_hz: u64,
-    /// From reset to the first action of the ESP8266's program.
-    pub boot: Duration,
-    /// The longest time that joining the network takes.
-    pub join: Duration,
-    /// The task of the STM32's program.
-    pub program: ProgramOptions,
-    /// True to pass reports on to the server.
-    pub forward_reports: bool,
-}
-
-impl Default for PairOptions {
-    fn default() -> Self {
-        Self {
-            seed: 0,
-            timing: InitiatorTiming::default(),
-            clock_hz: 100_000,
-            boot: Duration::from_millis(300),
-            join: Duration::from_millis(1500),
-            program: ProgramOptions::default(),
-            forward_reports: true,
-        }
-    }
-}
-
-/// An event on a pair.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum PairEvent {
-    /// On the STM32's link.
-    App(AppEvent),
-    /// The program wrote this line.
-    Wrote(u64),
-    /// The program read this line.
-    Read(String),
-    /// The boards lost power. Lines that waited in the STM32 are gone.
-    PowerCycled,
-}
-
-/// A request of the ESP8266 to the network.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum NetCommand {
-    /// Connect to the server of the configuration.
-    Connect,
-    /// Close the connection. `heard` is false if the other end cannot learn of it, because the radio
-    /// is off or the ESP8266 was reset.
-    Close {
-        /// True if the other end learns of it.
-        heard: bool,
-    },
-}
+use crate::fault::Wire;
+use crate::program::Program;
+use crate::wires::{Armed, Edge, Transfer, Wires};
+use bus::Part;
+use heap::mem_free;
+pub use options::{NetCommand, PairEvent, PairOptions};
 
 #[derive(Debug)]
 enum Esp {
@@ -124,13 +74,6 @@ pub struct Pair {
     steps: u64,
     /// Time of the last step.
     last: Instant,
-}
-
-/// Kind of transfer that is to be garbled.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Part {
-    Header,
-    Payload,
 }
 
 impl Pair {
@@ -238,90 +181,9 @@ impl Pair {
         self.events.pop_front()
     }
 
-    // ---- the network, as the owner sees it ----
-
-    /// Returns the next thing to do with the socket.
-    pub fn next_net_command(&mut self) -> Option<NetCommand> {
-        self.net_commands.pop_front()
-    }
-
-    /// Returns true if bytes pass between ESP8266 and network at this time. While they do not, the owner
-    /// keeps what arrives, as if it were lost in the air and repeated by TCP.
-    pub fn is_on_air(&self) -> bool {
-        self.network_back_at.is_none() && matches!(self.esp, Esp::Running(_))
-    }
-
-    /// Bytes that the ESP8266 wants to send; the owner removes those that it sends.
-    pub fn outgoing(&mut self) -> &mut Vec<u8> {
-        &mut self.out
-    }
-
-    /// Notes that the connection is open.
-    pub fn net_connected(&mut self, now: Instant) {
-        self.with_esp(now, |esp| esp.on_connected(now));
-    }
-
-    /// Notes that the connection was refused or could not be opened.
-    pub fn net_failed(&mut self, now: Instant) {
-        self.socket = false;
-        self.with_esp(now, |esp| esp.on_connect_failed(now));
-    }
-
-    /// Notes that the other end has closed the connection.
-    pub fn net_closed(&mut self, now: Instant) {
-        self.socket = false;
-        self.out.clear();
-        self.with_esp(now, |esp| esp.on_closed(now));
-    }
-
-    /// Bytes arrived.
-    pub fn net_received(&mut self, bytes: &[u8], now: Instant) {
-        self.with_esp(now, |esp| esp.on_bytes(now, bytes));
-    }
-
     fn with_esp(&mut self, now: Instant, f: impl FnOnce(&mut Coprocessor)) {
         if let Esp::Running(esp) = &mut self.esp {
             f(esp);
-        }
-        self.settle(now);
-    }
-
-    // ---- faults ----
-
-    /// Something goes wrong.
-    pub fn inject(&mut self, fault: Fault, now: Instant) {
-        self.crashes += u32::from(matches!(
-            fault,
-            Fault::Crash | Fault::Hang(_) | Fault::Restart | Fault::PowerCycle
-        ));
-        match fault {
-            Fault::WifiOutage(length) => {
-                let until = now + length;
-                self.network_back_at = self.network_back_at.max(Some(until));
-                self.radio = Radio::Idle;
-                self.with_esp(now, |esp| esp.on_wifi(now, false));
-            }
-            Fault::Crash => self.lose_esp(Esp::Crashed),
-            Fault::Hang(length) => {
-                self.esp = match std::mem::replace(&mut self.esp, Esp::Off) {
-                    Esp::Running(esp) => Esp::Hung(esp, now + length),
-                    other => other,
-                };
-            }
-            Fault::Restart => self.boot(now),
-            Fault::PowerCycle => {
-                if let Ok(app) = AppBase::new(&self.config, self.options.timing) {
-                    self.app = app;
-                }
-                self.events.push_back(PairEvent::PowerCycled);
-                self.boot(now);
-                self.start_app(now);
-            }
-            Fault::Stuck(wire, level, length) => self.wires.stick(wire, level, now + length, now),
-            Fault::Nak => self.nak_next = true,
-            Fault::GarbleHeader => self.garble = Some(Part::Header),
-            Fault::GarblePayload => self.garble = Some(Part::Payload),
-            Fault::Deaf(length) => self.deaf_until = self.deaf_until.max(now + length),
         }
         self.settle(now);
     }
@@ -558,122 +420,5 @@ impl Pair {
         }
         self.esp = Esp::Running(esp);
         quiet
-    }
-
-    fn command(&mut self, command: Command, now: Instant) {
-        match command {
-            Command::JoinRemembered | Command::Join => {
-                if self.radio == Radio::Idle {
-                    self.radio = Radio::Joining(now + self.joining_time());
-                }
-            }
-            Command::Connect => {
-                self.socket = true;
-                self.out.clear();
-                self.net_commands.push_back(NetCommand::Connect);
-            }
-            Command::Disconnect => {
-                self.out.clear();
-                if std::mem::take(&mut self.socket) {
-                    let heard = self.network_back_at.is_none();
-                    self.net_commands.push_back(NetCommand::Close { heard });
-                }
-            }
-        }
-    }
-
-    // ---- the bus ----
-
-    /// Starts a transfer as the master: writes bytes (`Ok`) or reads this many (`Err`).
-    fn begin_transfer(&mut self, what: Result<Vec<u8>, usize>, now: Instant) {
-        let len = what.as_ref().map_or_else(|n| *n, Vec::len);
-        let whole = bus_time(len, self.options.clock_hz);
-        let address = bus_time(0, self.options.clock_hz);
-        let ready = now >= self.deaf_until;
-        let (kind, length) = match (&self.armed, what) {
-            _ if ready && std::mem::take(&mut self.nak_next) => {
-                (TransferKind::Broken, Duration::from_micros(whole.as_micros() / 2))
-            }
-            (Armed::Tx(bytes), Err(n)) if ready && bytes.len() == n => {
-                (TransferKind::Read(bytes.clone()), whole)
-            }
-            (Armed::Rx(n), Ok(bytes)) if ready && bytes.len() == *n => {
-                (TransferKind::Write(bytes), whole)
-            }
-            // Lengths that do not agree, or the wrong direction: the slave's peripheral errs.
-            (Armed::Tx(_) | Armed::Rx(_), _) if ready => (TransferKind::Broken, whole),
-            _ => (TransferKind::Unanswered, address),
-        };
-        self.transfer = Some(Transfer { done_at: now + length, kind });
-    }
-
-    fn garbled(&mut self, mut bytes: Vec<u8>) -> Vec<u8> {
-        let kind = if bytes.len() == 2 { Part::Header } else { Part::Payload };
-        if self.garble == Some(kind) && !bytes.is_empty() {
-            self.garble = None;
-            let at = self.rng.usize(0..bytes.len());
-            bytes[at] ^= 1 << self.rng.u8(0..8);
-        }
-        bytes
-    }
-
-    fn transferred(&mut self, kind: TransferKind, now: Instant) {
-        match kind {
-            TransferKind::Unanswered => {
-                self.with_esp(now, |esp| esp.exchange().on_bus_fault(now, BusFault::NoAddress));
-            }
-            TransferKind::Broken => {
-                self.armed = Armed::Nothing;
-                self.app.exchange().on_bus_error(now);
-                self.with_esp(now, |esp| esp.exchange().on_bus_fault(now, BusFault::Other));
-            }
-            TransferKind::Read(bytes) => {
-                let bytes = self.garbled(bytes);
-                if std::mem::replace(&mut self.armed, Armed::Nothing) != Armed::Nothing {
-                    self.app.exchange().on_sent(now);
-                }
-                self.with_esp(now, |esp| esp.exchange().on_read(now, &bytes));
-            }
-            TransferKind::Write(bytes) => {
-                let bytes = self.garbled(bytes);
-                if std::mem::replace(&mut self.armed, Armed::Nothing) != Armed::Nothing {
-                    self.app.exchange().on_received(now, &bytes);
-                }
-                self.with_esp(now, |esp| esp.exchange().on_written(now));
-            }
-        }
-    }
-}
-
-/// Returns a heap that breathes, so that the monitor has something to draw. Whatever the interval between two
-/// reports is, it neither falls nor rises for long: that would look like a leak.
-fn mem_free(now: Instant) -> u32 {
-    // A hash (splitmix64): any simple period meets an interval with which it makes a slope.
-    let mut x = (now.as_millis() / 700).wrapping_mul(0x9E37_79B9_7F4A_7C15);
-    x = (x ^ (x >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-    x = (x ^ (x >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-    38_000 + (x >> 52) as u32
-}
-
-#[cfg(test)]
-mod heap {
-    use super::{Duration, Instant, mem_free};
-
-    #[test]
-    fn free_memory_does_not_look_like_a_leak() {
-        for seconds in 1..=120 {
-            let (mut before, mut falls) = (u32::MAX, 0);
-            for report in 1..=500 {
-                let now = Instant::from_micros(0) + Duration::from_secs(seconds * report);
-                let free = mem_free(now);
-                assert!((38_000..38_000 + 4096).contains(&free));
-                falls = if free < before { falls + 1 } else { 0 };
-                assert!(
-                    falls < 10,
-                    "it fell {falls} times in a row, with a report every {seconds} s"
-                );
-                before = free;
-            }
-        }
     }
 }

@@ -1,0 +1,76 @@
+//! The I2C bus of a pair.
+
+use pblink_protocol::i2c::BusFault;
+use pblink_protocol::time::{Duration, Instant};
+
+use super::Pair;
+use crate::wires::{Armed, Transfer, TransferKind, bus_time};
+
+/// Kind of transfer that is to be garbled.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Part {
+    Header,
+    Payload,
+}
+
+impl Pair {
+    /// Starts a transfer as the master: writes bytes (`Ok`) or reads this many (`Err`).
+    pub(super) fn begin_transfer(&mut self, what: Result<Vec<u8>, usize>, now: Instant) {
+        let len = what.as_ref().map_or_else(|n| *n, Vec::len);
+        let whole = bus_time(len, self.options.clock_hz);
+        let address = bus_time(0, self.options.clock_hz);
+        let ready = now >= self.deaf_until;
+        let (kind, length) = match (&self.armed, what) {
+            _ if ready && std::mem::take(&mut self.nak_next) => {
+                (TransferKind::Broken, Duration::from_micros(whole.as_micros() / 2))
+            }
+            (Armed::Tx(bytes), Err(n)) if ready && bytes.len() == n => {
+                (TransferKind::Read(bytes.clone()), whole)
+            }
+            (Armed::Rx(n), Ok(bytes)) if ready && bytes.len() == *n => {
+                (TransferKind::Write(bytes), whole)
+            }
+            // Lengths that do not agree, or the wrong direction: the slave's peripheral errs.
+            (Armed::Tx(_) | Armed::Rx(_), _) if ready => (TransferKind::Broken, whole),
+            _ => (TransferKind::Unanswered, address),
+        };
+        self.transfer = Some(Transfer { done_at: now + length, kind });
+    }
+
+    fn garbled(&mut self, mut bytes: Vec<u8>) -> Vec<u8> {
+        let kind = if bytes.len() == 2 { Part::Header } else { Part::Payload };
+        if self.garble == Some(kind) && !bytes.is_empty() {
+            self.garble = None;
+            let at = self.rng.usize(0..bytes.len());
+            bytes[at] ^= 1 << self.rng.u8(0..8);
+        }
+        bytes
+    }
+
+    pub(super) fn transferred(&mut self, kind: TransferKind, now: Instant) {
+        match kind {
+            TransferKind::Unanswered => {
+                self.with_esp(now, |esp| esp.exchange().on_bus_fault(now, BusFault::NoAddress));
+            }
+            TransferKind::Broken => {
+                self.armed = Armed::Nothing;
+                self.app.exchange().on_bus_error(now);
+                self.with_esp(now, |esp| esp.exchange().on_bus_fault(now, BusFault::Other));
+            }
+            TransferKind::Read(bytes) => {
+                let bytes = self.garbled(bytes);
+                if std::mem::replace(&mut self.armed, Armed::Nothing) != Armed::Nothing {
+                    self.app.exchange().on_sent(now);
+                }
+                self.with_esp(now, |esp| esp.exchange().on_read(now, &bytes));
+            }
+            TransferKind::Write(bytes) => {
+                let bytes = self.garbled(bytes);
+                if std::mem::replace(&mut self.armed, Armed::Nothing) != Armed::Nothing {
+                    self.app.exchange().on_received(now, &bytes);
+                }
+                self.with_esp(now, |esp| esp.exchange().on_written(now));
+            }
+        }
+    }
+}

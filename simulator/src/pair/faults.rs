@@ -1,0 +1,48 @@
+//! Faults of a pair.
+
+use pblink_protocol::app::AppBase;
+use pblink_protocol::time::Instant;
+
+use super::bus::Part;
+use super::{Esp, Pair, PairEvent, Radio};
+use crate::fault::Fault;
+
+impl Pair {
+    /// Something goes wrong.
+    pub fn inject(&mut self, fault: Fault, now: Instant) {
+        self.crashes += u32::from(matches!(
+            fault,
+            Fault::Crash | Fault::Hang(_) | Fault::Restart | Fault::PowerCycle
+        ));
+        match fault {
+            Fault::WifiOutage(length) => {
+                let until = now + length;
+                self.network_back_at = self.network_back_at.max(Some(until));
+                self.radio = Radio::Idle;
+                self.with_esp(now, |esp| esp.on_wifi(now, false));
+            }
+            Fault::Crash => self.lose_esp(Esp::Crashed),
+            Fault::Hang(length) => {
+                self.esp = match std::mem::replace(&mut self.esp, Esp::Off) {
+                    Esp::Running(esp) => Esp::Hung(esp, now + length),
+                    other => other,
+                };
+            }
+            Fault::Restart => self.boot(now),
+            Fault::PowerCycle => {
+                if let Ok(app) = AppBase::new(&self.config, self.options.timing) {
+                    self.app = app;
+                }
+                self.events.push_back(PairEvent::PowerCycled);
+                self.boot(now);
+                self.start_app(now);
+            }
+            Fault::Stuck(wire, level, length) => self.wires.stick(wire, level, now + length, now),
+            Fault::Nak => self.nak_next = true,
+            Fault::GarbleHeader => self.garble = Some(Part::Header),
+            Fault::GarblePayload => self.garble = Some(Part::Payload),
+            Fault::Deaf(length) => self.deaf_until = self.deaf_until.max(now + length),
+        }
+        self.settle(now);
+    }
+}
