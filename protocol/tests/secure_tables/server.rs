@@ -291,3 +291,66 @@ fn lines_that_may_be_lost_and_events_pass_beside_the_others_once() {
     both.settle(s(3));
     assert_eq!(both.notes.datagrams.len(), 1);
 }
+
+/// Commits that take seconds, and a board that asks anew meanwhile: each answer is to a question of its own.
+#[test]
+fn an_answer_that_is_older_than_lines_that_were_taken_since_changes_nothing() {
+    let (mut both, hello) = Both::greeting(s(0));
+    let ask = |both: &mut Both, now, reply: &str| {
+        both.board.on_line(now, reply);
+        both.board.compute(now);
+        let resume = both.said(now).expect("where it stands");
+        both.give(now, &resume);
+        both.notes.resumes.pop().expect("a question for the store")
+    };
+    let greet = |both: &mut Both, now| {
+        let question = both.said(now).expect("a question");
+        both.give(now, &question);
+        let challenge = both.answered(now).expect("a challenge");
+        both.board.on_line(now, &challenge);
+        both.board.compute(now);
+        let hello = both.said(now).expect("a hello");
+        both.reply(now, &hello)
+    };
+    let resolved = |both: &mut Both, now, resume: &Resume, last_received| {
+        let book = Book {
+            own: epoch(99),
+            board: Some(resume.epoch),
+            last_received,
+            view: Known::Open,
+            highest: 0,
+            highest_at_start: 0,
+            mark: 0,
+        };
+        both.server.on_resolved(now, &resolve(resume, &book), &mut both.notes);
+    };
+    let reply = both.reply(s(0), &hello);
+    let first = ask(&mut both, s(0), &reply);
+    // Nobody answers, so that the board begins anew.
+    for second in 1..3 {
+        let again = both.said(s(second)).expect("the question again");
+        both.give(s(second), &again);
+    }
+    let reply = greet(&mut both, s(3));
+    let second = ask(&mut both, s(3), &reply);
+    resolved(&mut both, s(4), &first, 0);
+    let answer = both.answered(s(4)).expect("an answer");
+    both.board.on_line(s(4), &answer);
+    both.board.write(s(4), "a line").expect("there is room");
+    let line = both.said(s(4)).expect("a line");
+    both.give(s(4), &line);
+    assert_eq!(both.notes.lines, [1]);
+    // Its program starts again, and asks a third time; the answer to the second question comes now.
+    both.board = Board::new(OfBoard(Rng(9)), both.board.into_memory());
+    both.board.on_server(s(5), true);
+    let reply = greet(&mut both, s(5));
+    let third = ask(&mut both, s(5), &reply);
+    resolved(&mut both, s(6), &second, 0);
+    both.settle(s(6));
+    assert_eq!(both.notes.lines, [1], "it was taken");
+    assert!(!both.board.is_up());
+    resolved(&mut both, s(7), &third, 1);
+    both.settle(s(7));
+    assert!(both.board.is_up() && both.board.is_flushed());
+    assert_eq!(both.notes.lines, [1]);
+}

@@ -357,6 +357,12 @@ impl<S: ServerSuite> Server<S> {
 
     /// Notes that a resolution is committed.
     pub fn on_resolved(&mut self, now: Instant, resolution: &Resolution, desk: &mut impl Desk) {
+        // Lines were taken since it was asked for, under keys that are gone: it would have them come again. The question that is
+        // waited for now was asked behind them.
+        let knows = |board| board == resolution.board;
+        if self.board.is_some_and(knows) && resolution.received < self.receiver.received() {
+            return;
+        }
         let Some(resolving) = self.resolving.take_if(|it| it.resume.epoch == resolution.board)
         else {
             // It was asked for under keys that are gone, and is committed: the session of another board is over, as
