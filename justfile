@@ -40,6 +40,10 @@ wires:
 kills COUNT="200":
     PBLINK_KILLS={{ COUNT }} cargo test -p pblink-serve --test kills -- --nocapture kills_at
 
+# Fuzzes the secure link for this long for each target; without names, all of them. A later run goes on.
+fuzz-long SECONDS="600" *TARGETS:
+    rigs/fuzz/run -s {{ SECONDS }} {{ TARGETS }}
+
 # Runs a real server under load, kills, halts and cuts for this many minutes, and accounts for every line.
 soak MINUTES="10" *ARGS:
     cargo run --release -p pblink-soak -- --minutes {{ MINUTES }} {{ ARGS }}

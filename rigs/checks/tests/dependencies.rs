@@ -7,7 +7,7 @@ use pblink_checks::root;
 use spdx::{Expression, LicenseReq, ParseMode};
 
 /// Licences that may be linked into a program under MIT or Apache-2.0. `deny.toml` has the same list.
-const LICENCES: [&str; 14] = [
+const LICENCES: [&str; 15] = [
     "MIT",
     "Apache-2.0",
     "Apache-2.0 WITH LLVM-exception",
@@ -22,6 +22,7 @@ const LICENCES: [&str; 14] = [
     "Unicode-DFS-2016",
     "WTFPL",
     "MPL-2.0",
+    "NCSA",
 ];
 
 /// The targets of our crates. Others would bring in packages that are never compiled.
@@ -34,11 +35,12 @@ const TARGETS: [&str; 5] = [
 ];
 
 /// The workspaces, and whether the GPL is allowed in them.
-const WORKSPACES: [(&str, bool); 5] = [
+const WORKSPACES: [(&str, bool); 6] = [
     (".", false),
     ("firmware-stm32", false),
     ("firmware-esp8266", false),
     ("flash/stub", false),
+    ("rigs/fuzz/fuzz", false),
     ("rigs/unicorn", true),
 ];
 
