@@ -61,6 +61,7 @@ pub mod hardware;
 mod hooks;
 mod link;
 mod runner;
+pub mod secure;
 
 #[cfg(feature = "board")]
 pub mod board;

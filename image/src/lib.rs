@@ -5,6 +5,7 @@
 //! | [`map`] | the STM32s' memory, of each kind of board: sectors, program, settings; `memory.x` for the linker | STM32, tools |
 //! | [`settings`] | what the STM32 keeps in a sector of its own: configuration and log level | STM32, tools |
 //! | [`keys`] | the keys of the secure link: records that are appended to a sector of their own | STM32, tools |
+//! | [`crc`] | the check sum of all of them | STM32, tools |
 //! | [`identity`] | the name and version of a program, where tools find them | STM32, tools |
 //! | `esp8266`, `stm32` | images, from the linker's ELF file (feature `make`) | tools |
 //! | `file` | formats of files that hold a program, but are not its bytes (feature `make`) | tools |
@@ -12,6 +13,7 @@
 
 #![cfg_attr(not(feature = "make"), no_std)]
 
+pub mod crc;
 pub mod identity;
 pub mod keys;
 pub mod map;
@@ -28,7 +30,6 @@ pub mod sizes;
 #[cfg(feature = "make")]
 pub mod stm32;
 
-mod crc;
 #[cfg(feature = "make")]
 mod error;
 #[cfg(feature = "make")]

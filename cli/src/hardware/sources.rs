@@ -15,7 +15,7 @@ include!(concat!(env!("OUT_DIR"), "/sources.rs"));
 pub(crate) const FOLDER: &str = "pblink";
 
 /// The crates that are copied with the workspace around them.
-const MEMBERS: [&str; 2] = ["protocol", "image"];
+const MEMBERS: [&str; 3] = ["protocol", "image", "secure-suite"];
 
 /// A file: its path in [`FOLDER`], and what is in it.
 pub(crate) type File = (String, String);

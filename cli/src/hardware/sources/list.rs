@@ -3,9 +3,10 @@
 use std::path::Path;
 
 /// The folders of the crates that an application needs, and the files of each beside its `src`.
-const CRATES: [(&str, &[&str]); 3] = [
+const CRATES: [(&str, &[&str]); 4] = [
     ("protocol", &["Cargo.toml", "README.md"]),
     ("image", &["Cargo.toml", "README.md"]),
+    ("secure-suite", &["Cargo.toml", "README.md"]),
     ("firmware-stm32", &["Cargo.toml", "Cargo.lock", "README.md", "build.rs"]),
 ];
 

@@ -1,0 +1,131 @@
+//! The parts of a chip that a secure link needs.
+
+use core::fmt;
+use core::num::NonZeroU64;
+
+use pblink_image::keys::{Keys, Record};
+use pblink_protocol::secure::board::Memory as _;
+use pblink_protocol::secure::frame::Epoch;
+use pblink_protocol::time::Instant;
+use pblink_secure_suite::Fingerprint;
+use pblink_secure_suite::board::Board as Suite;
+use pblink_secure_suite::drbg::Drbg;
+use pblink_secure_suite::keys::{BoardKeys, Id, PublicKey, Secret};
+use pblink_secure_suite::random::Random;
+
+use super::entropy::{NoEntropy, SUCCESSOR, Sources, generator, leave};
+use super::kept::{Kept, LEAST};
+
+/// The memory of a chip's link.
+pub type Memory = Kept<&'static mut [u8]>;
+
+/// The least bytes of RAM that a [`Vault`] needs: for the longest line, the seed of the next start, and numbers.
+pub const LEAST_KEPT: usize = SUCCESSOR + LEAST;
+
+/// The parts of a chip that a secure link needs.
+pub struct Vault {
+    /// The flash sector of the keys: [`pblink_image::keys`].
+    pub keys: &'static [u8],
+    /// RAM that no start clears: at least [`LEAST_KEPT`] bytes. Who gives it away does not use it any more.
+    pub kept: &'static mut [u8],
+    /// The chip's unique id.
+    pub unique: [u8; 12],
+    /// Bytes from the chip's source of random numbers; `None` if it has none, or it is not in order.
+    pub noise: Option<[u8; 48]>,
+}
+
+impl fmt::Debug for Vault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Vault").field("keys", &Keys::read(self.keys)).finish_non_exhaustive()
+    }
+}
+
+/// What a link begins with: the keys of this board, and what its memory has kept.
+#[derive(Debug)]
+pub(crate) struct Session {
+    pub(crate) suite: Suite,
+    pub(crate) memory: Memory,
+    pub(crate) fingerprints: Fingerprints,
+    /// The memory has outlived the start before.
+    pub(crate) recalled: bool,
+}
+
+/// Public keys of a secure link, as people compare them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Fingerprints {
+    /// That of this board.
+    pub board: Fingerprint,
+    /// That of the server which it takes for its own.
+    pub server: Fingerprint,
+}
+
+impl Vault {
+    /// Opens it for the board of this id. `None`: there are no keys for it.
+    ///
+    /// # Errors
+    /// There are, and no random numbers to use them with.
+    pub(crate) fn open(self, id: &str) -> Result<Option<Session>, NoEntropy> {
+        let record = Keys::read(self.keys).record().filter(|record| record.id() == id);
+        let Some((record, keys)) = record.and_then(|record| Some((record, keys(&record)?))) else {
+            return Ok(None);
+        };
+        let (successor, lines) = self.kept.split_at_mut(SUCCESSOR);
+        let recalled = Kept::recall(lines);
+        let seed = |ram: &[u8]| {
+            let noise = self.noise.as_ref();
+            generator(&Sources { seed: record.seed(), noise, unique: &self.unique, ram })
+        };
+        // After a loss of power all of it is what the cells came up with.
+        let (mut drbg, memory) = match recalled {
+            Ok(memory) => (seed(successor)?, Ok(memory)),
+            Err(lines) => {
+                let mut drbg = seed(lines)?;
+                drbg.reseed(&[successor]);
+                (drbg, Err(lines))
+            }
+        };
+        if let Some(successor) = successor.first_chunk_mut() {
+            leave(&mut drbg, successor);
+        }
+        let recalled = memory.is_ok();
+        let memory = memory.unwrap_or_else(|lines| Kept::begin(lines, epoch(&mut drbg)));
+        let server = keys.server.fingerprint();
+        let suite = Suite::new(keys, drbg);
+        let fingerprints = Fingerprints { board: suite.public_key().fingerprint(), server };
+        Ok(Some(Session { suite, memory, fingerprints, recalled }))
+    }
+}
+
+impl Session {
+    /// Returns the time from which the link's clock counts on.
+    pub(crate) const fn time(&self) -> Instant {
+        self.memory.time()
+    }
+
+    /// Returns the number of lines that the memory has kept.
+    pub(crate) fn lines(&self) -> u64 {
+        self.memory.next() - self.memory.first()
+    }
+}
+
+/// Copies the keys of a record: the suite overwrites its copies when it is dropped.
+fn keys(record: &Record<'_>) -> Option<BoardKeys> {
+    Some(BoardKeys {
+        // The record has checked it.
+        id: Id::new(record.id()).ok()?,
+        generation: record.generation(),
+        private: Secret::new(*record.private()),
+        server: PublicKey(*record.server()),
+        shared: Secret::new(*record.shared()),
+    })
+}
+
+/// Draws an epoch.
+fn epoch(drbg: &mut Drbg) -> Epoch {
+    let mut bytes = [0; 8];
+    drbg.fill(&mut bytes);
+    NonZeroU64::new(u64::from_le_bytes(bytes)).unwrap_or(NonZeroU64::MIN)
+}
+
+#[cfg(test)]
+mod tests;
