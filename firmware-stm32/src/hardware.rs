@@ -4,6 +4,8 @@ use core::task::{Poll, Waker};
 
 use pblink_protocol::time::Duration;
 
+use crate::secure::Vault;
+
 /// An event of the armed transfer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum BusEvent {
@@ -79,4 +81,6 @@ pub struct Hardware<B, W> {
     pub wires: W,
     /// The time that the reset wire is active. 200 ms in the published code.
     pub reset_pulse: Duration,
+    /// Keys, and what a secure link needs beside them. `None`: the link is not secure.
+    pub vault: Option<Vault>,
 }

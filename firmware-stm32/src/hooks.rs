@@ -25,7 +25,7 @@ pub trait Hooks {
         let _ = report;
     }
 
-    /// Called when the ESP8266 has reached the server, or has lost it.
+    /// Called when the ESP8266 has reached the server, or has lost it; on a secure link, when lines flow, or no longer do.
     fn server_ok(&mut self, up: bool) {
         let _ = up;
     }
@@ -40,6 +40,29 @@ pub trait Hooks {
     fn dropped(&mut self, cause: DropCause) {
         let _ = cause;
     }
+
+    /// Called once, when a secure link begins after a loss of power, which has taken the lines that were written before and that the
+    /// server did not have: it is not known which those are. A reset of the chip, by its watchdog, by a panic or by its button,
+    /// takes none.
+    fn undetermined(&mut self) {}
+
+    /// Called when there is a server that does not answer a secure link: it may have none, or not know this board. The link keeps
+    /// trying.
+    fn no_answer(&mut self) {}
+
+    /// Called when the server has closed a secure link, for a minute. The reason is for people.
+    fn closed(&mut self, reason: u8) {
+        let _ = reason;
+    }
+
+    /// Called when a secure link has got new keys, with the server's time in ms since the Unix epoch:
+    /// [`Handle::now`](crate::Handle::now) counts from there.
+    fn time(&mut self, ms: u64) {
+        let _ = ms;
+    }
+
+    /// Called when the server has sent a line that cannot be one, over a secure link: its program is wrong. It is passed over.
+    fn invalid(&mut self) {}
 
     /// Called with a message for people, if [`Options::verbose`](crate::Options::verbose) is set.
     fn log(&mut self, message: fmt::Arguments<'_>) {

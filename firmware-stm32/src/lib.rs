@@ -13,6 +13,7 @@
 //! |---|---|
 //! | this one | the link: [`Handle`], [`Runner`], [`Hooks`], [`Status`] |
 //! | [`hardware`] | what the link needs of a chip: [`SlaveBus`](hardware::SlaveBus), [`Wires`](hardware::Wires), [`Watchdog`](hardware::Watchdog) |
+//! | [`secure`] | keys, random numbers, and what survives a reset of the chip |
 //! | [`settings`] | what stands in a flash sector of its own: configuration and log level |
 //! | `stm32` | the drivers for the STM32F405, F411 and F446 (features `stm32f405`, `stm32f411`, `stm32f446`) |
 //! | `board` | pins and peripherals of the Pyboard v1.x, the Black Pill or the Nucleo-F446RE (features `pyboard`, `black-pill`, `nucleo-f446`) |
@@ -39,7 +40,7 @@
 //! async fn run(
 //!     hardware: Hardware<impl SlaveBus, impl Wires>,
 //!     config: &pblink_protocol::config::Config,
-//! ) -> Result<(), pblink_protocol::config::ConfigError> {
+//! ) -> Result<(), pblink_stm32::StartError> {
 //!     let mut state = State::new();
 //!     let (link, runner) =
 //!         pblink_stm32::new(&mut state, config, hardware, Silent, (), Options::default())?;
@@ -77,7 +78,8 @@ pub use pblink_protocol::app::{DropCause, ResetCause, WriteError};
 pub use pblink_protocol::config::{Config, ConfigError};
 pub use pblink_protocol::delivery::Delivery;
 pub use pblink_protocol::report::Report;
-pub use runner::{Link, Options, Runner, new};
+pub use runner::{Link, Options, Runner, StartError, new};
+pub use secure::Security;
 
 /// The kind of board that programs are built for, as `board.kind` in `pblink.toml`.
 #[doc(hidden)]

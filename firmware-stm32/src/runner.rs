@@ -5,13 +5,17 @@ use core::task::{Context, Poll};
 
 use embassy_futures::select::select3;
 use embassy_time::Timer;
-use pblink_protocol::app::{AppBase, AppEvent};
+use pblink_protocol::app::AppEvent;
+use pblink_protocol::app::secure::SecureEvent;
 use pblink_protocol::config::{Config, ConfigError};
 use pblink_protocol::i2c::{InitiatorAction, InitiatorTiming};
+use pblink_protocol::time::{Duration, Instant};
 
 use crate::hardware::{BusEvent, FEED, Hardware, SlaveBus, Watchdog, Wires};
 use crate::hooks::Hooks;
-use crate::link::{Handle, Shared, State, now};
+use crate::link::{App, Handle, Shared, State};
+use crate::secure::Security;
+use crate::secure::entropy::NoEntropy;
 
 /// Options of a link.
 #[derive(Debug, Clone, Copy)]
@@ -30,18 +34,45 @@ impl Default for Options {
     }
 }
 
+/// The reason why there is no link.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum StartError {
+    /// The configuration cannot be used.
+    Config(ConfigError),
+    /// The board has keys, and no random numbers to use them with. It never falls back to a link without keys.
+    Entropy(NoEntropy),
+}
+
+impl core::fmt::Display for StartError {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        match self {
+            Self::Config(why) => why.fmt(f),
+            Self::Entropy(why) => why.fmt(f),
+        }
+    }
+}
+
+impl core::error::Error for StartError {}
+
+impl From<ConfigError> for StartError {
+    fn from(why: ConfigError) -> Self {
+        Self::Config(why)
+    }
+}
+
 /// The result of [`new`]: the handle for your tasks, and the runner.
 pub type Link<'d, B, W, H, D> = (Handle<'d>, Runner<'d, B, W, H, D>);
 
 /// Makes a link: the handle for your tasks, and the runner, which must be [run](Runner::run) for
 /// anything to happen. The connection id is part of the configuration.
 ///
-/// `state` is to be fresh: it is not emptied here, since a copy of it would take as much stack.
+/// The link is a secure one if the [vault](Hardware::vault) has keys for the id of the configuration. This takes the time of two
+/// multiplications on the curve then.
 ///
 /// `watchdog` is fed by the runner; `()` for none.
 ///
 /// # Errors
-/// If the configuration cannot be used; the error says which value.
+/// If the configuration cannot be used; the error says which value. If there are keys, and no random numbers.
 pub fn new<'d, B: SlaveBus, W: Wires, H: Hooks, D: Watchdog>(
     state: &'d mut State,
     config: &Config,
@@ -49,14 +80,19 @@ pub fn new<'d, B: SlaveBus, W: Wires, H: Hooks, D: Watchdog>(
     hooks: H,
     watchdog: D,
     options: Options,
-) -> Result<Link<'d, B, W, H, D>, ConfigError> {
+) -> Result<Link<'d, B, W, H, D>, StartError> {
     let timing = InitiatorTiming { reset_pulse: hardware.reset_pulse, ..options.timing };
-    let shared: &'d Shared = &state.shared;
+    let shared: &'d Shared = state.begin();
     shared.with(|app| {
         app.set_forward_reports(options.forward_reports);
         app.configure(config, timing)
     })?;
-    let Hardware { bus, wires, .. } = hardware;
+    let Hardware { bus, wires, vault, .. } = hardware;
+    if let Some(vault) = vault
+        && let Some(session) = vault.open(&config.id).map_err(StartError::Entropy)?
+    {
+        shared.secure(session);
+    }
     let runner = Runner { shared, bus, wires, hooks, watchdog, verbose: options.verbose };
     Ok((Handle { shared }, runner))
 }
@@ -83,21 +119,33 @@ impl<B: SlaveBus, W: Wires, H: Hooks, D: Watchdog> Runner<'_, B, W, H, D> {
     pub async fn run(mut self) -> ! {
         let level = self.wires.initial_ack();
         self.shared.with(|app| {
-            app.exchange().on_ack(now(), level);
-            app.start(now());
+            app.exchange().on_ack(self.shared.now(), level);
+            app.start(self.shared.now());
         });
+        let security = Handle { shared: self.shared }.security();
+        if self.verbose {
+            self.hooks.log(format_args!("link {security}"));
+        }
+        if let Security::Secure { kept: None, .. } = security {
+            self.hooks.undetermined();
+        }
+        let mut tick_at = Instant::ZERO;
         loop {
             self.step();
             self.watchdog.feed();
-            let feed_at = embassy_time::Instant::now().as_micros() + FEED * 1000;
-            let wake_at = self.shared.with(|app| app.poll_at(now())).map_or(feed_at, |at| {
-                // Never later than the next feeding.
-                at.as_micros().min(feed_at)
-            });
+            let now = self.shared.now();
+            let feed_at = now + Duration::from_millis(FEED);
+            if now >= tick_at {
+                self.shared.with(|app| app.memory_mut().as_mut().map(|memory| memory.tick(now)));
+                tick_at = feed_at;
+            }
+            // Never later than the next feeding.
+            let wake_at =
+                self.shared.with(|app| app.poll_at(now)).map_or(feed_at, |at| at.min(feed_at));
             let seen = select3(
                 poll_fn(|context| poll_hardware(&mut self.bus, &mut self.wires, context)),
                 self.shared.kick.wait(),
-                Timer::at(embassy_time::Instant::from_micros(wake_at)),
+                Timer::at(self.shared.alarm(wake_at)),
             )
             .await;
             if let embassy_futures::select::Either3::First(seen) = seen {
@@ -110,7 +158,7 @@ impl<B: SlaveBus, W: Wires, H: Hooks, D: Watchdog> Runner<'_, B, W, H, D> {
     fn report(&mut self, seen: Seen) {
         let (bus, wires) = (&mut self.bus, &mut self.wires);
         self.shared.with(|app| {
-            let now = now();
+            let now = self.shared.now();
             match seen {
                 Seen::Ack(level) => app.exchange().on_ack(now, level),
                 Seen::Bus(BusEvent::Sent) => app.exchange().on_sent(now),
@@ -131,8 +179,13 @@ impl<B: SlaveBus, W: Wires, H: Hooks, D: Watchdog> Runner<'_, B, W, H, D> {
         let running = self.shared.with(|app| {
             // What a handle has caused comes before what the next poll causes.
             carry_out(app, bus, wires);
-            app.poll(now());
+            app.poll(self.shared.now());
             carry_out(app, bus, wires);
+            // Between two exchanges, when nobody waits on the wires: some tens of milliseconds.
+            if app.wants_compute(self.shared.now()) {
+                app.compute(self.shared.now());
+                carry_out(app, bus, wires);
+            }
             app.is_running()
         });
         if running {
@@ -144,37 +197,63 @@ impl<B: SlaveBus, W: Wires, H: Hooks, D: Watchdog> Runner<'_, B, W, H, D> {
         self.shared.wake();
     }
 
-    fn next_event(&self) -> Option<AppEvent> {
+    fn next_event(&self) -> Option<SecureEvent> {
         self.shared.with(|app| app.next_event())
     }
 
-    fn event(&mut self, event: AppEvent) {
+    fn event(&mut self, event: SecureEvent) {
         let hooks = &mut self.hooks;
         if self.verbose {
-            match event {
-                AppEvent::Started => hooks.log(format_args!("the ESP8266 has its configuration")),
-                AppEvent::Server(true) => hooks.log(format_args!("the server is up")),
-                AppEvent::Server(false) => hooks.log(format_args!("the server is down")),
-                AppEvent::BadWifi => hooks.log(format_args!("no WiFi: check SSID and password")),
-                AppEvent::BadServer => {
-                    hooks.log(format_args!("no server: check its address, its port and the id"));
-                }
-                AppEvent::Report(r) => hooks.log(format_args!(
-                    "report {}: {} connects, {} bytes of memory free",
-                    r.number, r.connects, r.mem_free
-                )),
-                AppEvent::Reset(cause) => hooks.log(format_args!("ESP8266 reset: {cause}")),
-                AppEvent::Dropped(cause) => hooks.log(format_args!("line dropped: {cause:?}")),
-            }
+            say(hooks, event);
         }
         match event {
-            AppEvent::Started => {}
-            AppEvent::Server(up) => hooks.server_ok(up),
-            AppEvent::BadWifi => hooks.bad_wifi(),
-            AppEvent::BadServer => hooks.bad_server(),
-            AppEvent::Report(report) => hooks.report(report),
-            AppEvent::Reset(cause) => hooks.reset(cause),
-            AppEvent::Dropped(cause) => hooks.dropped(cause),
+            SecureEvent::App(event) => match event {
+                AppEvent::Started => {}
+                AppEvent::Server(up) => hooks.server_ok(up),
+                AppEvent::BadWifi => hooks.bad_wifi(),
+                AppEvent::BadServer => hooks.bad_server(),
+                AppEvent::Report(report) => hooks.report(report),
+                AppEvent::Reset(cause) => hooks.reset(cause),
+                AppEvent::Dropped(cause) => hooks.dropped(cause),
+            },
+            SecureEvent::NoAnswer => hooks.no_answer(),
+            SecureEvent::Closed(reason) => hooks.closed(reason),
+            SecureEvent::Time(ms) => {
+                self.shared.set_clock(ms);
+                hooks.time(ms);
+            }
+            SecureEvent::Invalid => hooks.invalid(),
+        }
+    }
+}
+
+/// Says an event to people.
+fn say(hooks: &mut impl Hooks, event: SecureEvent) {
+    match event {
+        SecureEvent::App(event) => match event {
+            AppEvent::Started => hooks.log(format_args!("the ESP8266 has its configuration")),
+            AppEvent::Server(true) => hooks.log(format_args!("the server is up")),
+            AppEvent::Server(false) => hooks.log(format_args!("the server is down")),
+            AppEvent::BadWifi => hooks.log(format_args!("no WiFi: check SSID and password")),
+            AppEvent::BadServer => {
+                hooks.log(format_args!("no server: check its address, its port and the id"));
+            }
+            AppEvent::Report(r) => hooks.log(format_args!(
+                "report {}: {} connects, {} bytes of memory free",
+                r.number, r.connects, r.mem_free
+            )),
+            AppEvent::Reset(cause) => hooks.log(format_args!("ESP8266 reset: {cause}")),
+            AppEvent::Dropped(cause) => hooks.log(format_args!("line dropped: {cause:?}")),
+        },
+        SecureEvent::NoAnswer => hooks.log(format_args!(
+            "the server does not answer the secure link: does it know this board's key? See `pblink keys list` there"
+        )),
+        SecureEvent::Closed(reason) => {
+            hooks.log(format_args!("the server has closed the link for a minute, reason {reason}"));
+        }
+        SecureEvent::Time(_) => hooks.log(format_args!("the server has proven to have its key")),
+        SecureEvent::Invalid => {
+            hooks.log(format_args!("a line of the server was passed over: it cannot be one"));
         }
     }
 }
@@ -192,7 +271,7 @@ fn poll_hardware(
 }
 
 /// Does what the machine wants, in its order: the slave is armed before `syn` rises.
-fn carry_out(app: &mut AppBase, bus: &mut impl SlaveBus, wires: &mut impl Wires) {
+fn carry_out(app: &mut App, bus: &mut impl SlaveBus, wires: &mut impl Wires) {
     while let Some(action) = app.exchange().next_action() {
         match action {
             InitiatorAction::Syn(high) => wires.set_syn(high),

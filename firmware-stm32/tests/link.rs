@@ -210,7 +210,8 @@ fn with_link(body: impl AsyncFnOnce(Handle<'_>, Rc<RefCell<Sim>>)) {
     let shared = Shared(sim.clone());
     let mut state = State::new();
     let reset_pulse = Duration::from_millis(200);
-    let hardware = Hardware { bus: shared.clone(), wires: shared.clone(), reset_pulse };
+    let hardware =
+        Hardware { bus: shared.clone(), wires: shared.clone(), reset_pulse, vault: None };
     let config = Settings::built_in().config;
     let made = pblink_stm32::new(
         &mut state,

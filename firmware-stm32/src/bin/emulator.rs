@@ -42,6 +42,7 @@ async fn program() -> Infallible {
         bus: Bus::new(&port),
         wires: Lines(&port),
         reset_pulse: Duration::from_millis(200),
+        vault: None,
     };
     let options = Options { verbose: true, forward_reports: *forward == 1, ..Options::default() };
     let made = pblink_stm32::new(STATE.take(), &config, hardware, Tell, (), options);

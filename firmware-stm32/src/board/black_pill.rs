@@ -10,7 +10,8 @@
 //! | B5 | PB5, EXTI 5 | ack | GPIO4 |
 //! | A2 | PA2, USART2 | console, 115200 baud, 8N1 | |
 //!
-//! The settings are in the last flash sector (7, at `0x0806_0000`).
+//! The settings are in the last flash sector (7, at `0x0806_0000`), the keys in the one below it. What survives a reset is at the end
+//! of the RAM.
 
 use embassy_stm32::Peripherals;
 use embassy_stm32::interrupt::typelevel::EXTI9_5;
@@ -33,5 +34,6 @@ pub(super) fn take(p: Peripherals) -> Taken {
         ack: p.PB5.into(),
         reset: p.PB9.into(),
         watchdog: p.IWDG,
+        noise: None,
     }
 }

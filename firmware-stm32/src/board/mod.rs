@@ -8,15 +8,19 @@
 //! | `nucleo-f446` | Nucleo-F446RE, STM32F446RE | `src/board/nucleo_f446.rs` |
 //!
 //! The chip runs at 84 MHz, made of its internal oscillator (HSI): that works with any crystal, and with none. The
-//! settings are in the last flash sector.
+//! settings are in the last flash sector, the keys of a secure link in the one below it.
+
+use core::cell::UnsafeCell;
+use core::mem::MaybeUninit;
 
 use embassy_stm32::gpio::{AnyPin, Level};
-use embassy_stm32::{Peri, bind_interrupts, peripherals};
-use pblink_image::map::Map;
+use embassy_stm32::{Peri, bind_interrupts, peripherals, uid};
+use pblink_image::map::{Area, Map};
 use pblink_protocol::time::Duration;
 
 use crate::built_in_settings;
 use crate::hardware::Hardware;
+use crate::secure::Vault;
 use crate::settings::{MAX_SIZE, Settings, SettingsError};
 use crate::stm32::clock;
 use crate::stm32::console::{Console, ConsoleHandler};
@@ -53,7 +57,7 @@ pub type Bus = I2cSlave<'static, peripherals::I2C1>;
 
 /// The board, ready for [`crate::new`].
 pub struct Board {
-    /// Bus and wires.
+    /// Bus and wires, and the keys of a secure link, if there are any.
     pub hardware: Hardware<Bus, AckSynReset<'static>>,
     /// The console.
     pub console: Console,
@@ -69,6 +73,44 @@ struct Taken {
     ack: Peri<'static, AnyPin>,
     reset: Peri<'static, AnyPin>,
     watchdog: Peri<'static, peripherals::IWDG>,
+    /// Random bytes, if the chip has a source, and it is in order.
+    noise: Option<[u8; 48]>,
+}
+
+/// Bytes that are kept through a reset.
+const KEPT: usize = kind::MAP.kept.size as usize;
+
+/// RAM that no start clears: the linker has a section for it, see [`pblink_image::map::MemoryX`]. With an older `memory.x` it is
+/// in RAM that is not cleared either.
+#[repr(align(8))]
+struct Kept(UnsafeCell<MaybeUninit<[u8; KEPT]>>);
+
+// SAFETY: `kept` gives it away once.
+#[allow(unsafe_code)]
+unsafe impl Sync for Kept {}
+
+#[allow(unsafe_code)]
+#[cfg_attr(target_os = "none", unsafe(link_section = ".pblink_kept"))]
+static RAM: Kept = Kept(UnsafeCell::new(MaybeUninit::uninit()));
+
+/// Returns the RAM that is kept. Once: [`Board::take`] is called once.
+fn kept() -> &'static mut [u8] {
+    // The compiler must not know that nothing was ever written there.
+    let place = core::hint::black_box(RAM.0.get());
+    // SAFETY: it is aligned and large enough, nobody else has it, and all patterns of RAM are bytes.
+    #[allow(unsafe_code)]
+    unsafe {
+        core::slice::from_raw_parts_mut(place.cast(), KEPT)
+    }
+}
+
+/// Returns bytes of the flash.
+fn flash(area: Area, size: usize) -> &'static [u8] {
+    // SAFETY: this is flash, always readable, aligned for bytes, and nothing writes to it while the program runs.
+    #[allow(unsafe_code)]
+    unsafe {
+        core::slice::from_raw_parts(area.start as *const u8, size)
+    }
 }
 
 impl Board {
@@ -79,7 +121,7 @@ impl Board {
     /// `embassy_stm32::init`.
     pub fn take() -> Self {
         start::take_over();
-        let Taken { console, bus, syn, ack, reset, watchdog } =
+        let Taken { console, bus, syn, ack, reset, watchdog, noise } =
             kind::take(embassy_stm32::init(clock::config()));
         let reset = Reset { pin: reset, active: Level::Low, pulse: Duration::from_millis(200) };
         // The pin of each board is served by its interrupt; the types of the pins do not say so.
@@ -88,18 +130,24 @@ impl Board {
         };
         let reset_pulse = wires.pulse();
         let watchdog = Independent::start(watchdog);
-        Self { hardware: Hardware { bus, wires, reset_pulse }, console, watchdog }
+        let keys = Self::MAP.keys();
+        let vault = Vault {
+            keys: flash(keys, keys.size as usize),
+            kept: kept(),
+            unique: uid::uid(),
+            noise,
+        };
+        Self {
+            hardware: Hardware { bus, wires, reset_pulse, vault: Some(vault) },
+            console,
+            watchdog,
+        }
     }
 
     /// Returns the settings from flash. Without any, or with damaged ones, the
     /// [built-in](built_in_settings) ones, and why.
     pub fn settings() -> (Settings, Option<SettingsError>) {
-        let place = Self::MAP.settings().start as *const u8;
-        // SAFETY: this is flash, always readable, aligned for bytes, and nothing writes to it while
-        // the program runs.
-        #[allow(unsafe_code)]
-        let sector = unsafe { core::slice::from_raw_parts(place, MAX_SIZE) };
-        match Settings::read(sector) {
+        match Settings::read(flash(Self::MAP.settings(), MAX_SIZE)) {
             Ok(settings) => (settings, None),
             Err(why) => (built_in_settings(), Some(why)),
         }

@@ -9,7 +9,7 @@
 //! | Y8 | PB15, EXTI 15 | ack | GPIO4 |
 //! | X3 | PA2, USART2 | console, 115200 baud, 8N1 | |
 //!
-//! The settings are in the last flash sector (11, at `0x080e_0000`).
+//! The settings are in the last flash sector (11, at `0x080e_0000`), the keys in the one below it. What survives a reset is in CCM.
 
 use embassy_stm32::Peripherals;
 use embassy_stm32::interrupt::typelevel::EXTI15_10;
@@ -18,6 +18,7 @@ use pblink_image::map::{self, Map};
 use super::{Interrupts, Taken};
 use crate::stm32::console::Console;
 use crate::stm32::i2c::I2cSlave;
+use crate::stm32::rng;
 
 /// The interrupt of `ack`.
 pub(super) type Ack = EXTI15_10;
@@ -32,5 +33,6 @@ pub(super) fn take(p: Peripherals) -> Taken {
         ack: p.PB15.into(),
         reset: p.PC5.into(),
         watchdog: p.IWDG,
+        noise: rng::draw(p.RNG).ok(),
     }
 }

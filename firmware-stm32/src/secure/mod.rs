@@ -13,4 +13,4 @@ pub mod kept;
 mod vault;
 
 pub(crate) use vault::Session;
-pub use vault::{Fingerprints, LEAST_KEPT, Memory, Vault};
+pub use vault::{LEAST_KEPT, Memory, Security, Vault};

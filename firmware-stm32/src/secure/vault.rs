@@ -45,18 +45,42 @@ impl fmt::Debug for Vault {
 pub(crate) struct Session {
     pub(crate) suite: Suite,
     pub(crate) memory: Memory,
-    pub(crate) fingerprints: Fingerprints,
+    server: Fingerprint,
     /// The memory has outlived the start before.
-    pub(crate) recalled: bool,
+    recalled: bool,
 }
 
-/// Public keys of a secure link, as people compare them.
+/// The protection of a link. Shown as a sentence for a console.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Fingerprints {
-    /// That of this board.
-    pub board: Fingerprint,
-    /// That of the server which it takes for its own.
-    pub server: Fingerprint,
+pub enum Security {
+    /// None: this board has no keys for its id. Anyone in the same network can read along, and be this board.
+    Classic,
+    /// Lines are encrypted and authenticated, from this board to its server. People compare the fingerprints with those that
+    /// `pblink keys` shows.
+    Secure {
+        /// That of this board's public key.
+        board: Fingerprint,
+        /// That of the public key of the server that this board takes for its own.
+        server: Fingerprint,
+        /// Lines that were kept through a reset of the chip, and go on. `None`: the chip has lost its power. It is not known
+        /// which of the lines before that the server has.
+        kept: Option<u64>,
+    },
+}
+
+impl fmt::Display for Security {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Classic => f.write_str("not secure: this board has no keys for its id"),
+            Self::Secure { board, server, kept } => {
+                write!(f, "secure: this board is {board}, its server {server}; ")?;
+                match kept {
+                    Some(lines) => write!(f, "{lines} lines kept through the reset"),
+                    None => f.write_str("a new epoch, since nothing was kept"),
+                }
+            }
+        }
+    }
 }
 
 impl Vault {
@@ -90,9 +114,7 @@ impl Vault {
         let recalled = memory.is_ok();
         let memory = memory.unwrap_or_else(|lines| Kept::begin(lines, epoch(&mut drbg)));
         let server = keys.server.fingerprint();
-        let suite = Suite::new(keys, drbg);
-        let fingerprints = Fingerprints { board: suite.public_key().fingerprint(), server };
-        Ok(Some(Session { suite, memory, fingerprints, recalled }))
+        Ok(Some(Session { suite: Suite::new(keys, drbg), memory, server, recalled }))
     }
 }
 
@@ -102,9 +124,13 @@ impl Session {
         self.memory.time()
     }
 
-    /// Returns the number of lines that the memory has kept.
-    pub(crate) fn lines(&self) -> u64 {
-        self.memory.next() - self.memory.first()
+    /// Returns how the link is protected.
+    pub(crate) fn security(&self) -> Security {
+        Security::Secure {
+            board: self.suite.public_key().fingerprint(),
+            server: self.server,
+            kept: self.recalled.then(|| self.memory.next() - self.memory.first()),
+        }
     }
 }
 

@@ -10,6 +10,7 @@
 //! | [`watchdog`] | independent watchdog | 21 |
 //! | [`clock`] | RCC: 84 MHz from the internal oscillator | 7 |
 //! | [`start`] | what the boot loader leaves behind | 7, 12 |
+//! | `rng` | random numbers, of the STM32F405 only | 24 |
 //!
 //! # Other pins
 //! Any I2C with its pins, any pins for `syn` and reset, and any pin for `ack`, with the interrupt that
@@ -40,13 +41,15 @@
 //!     let reset = Reset { pin: p.PA0.into(), active: Level::High, pulse };
 //!     let (syn, ack) = (p.PC1.into(), p.PA8.into());
 //!     let wires = AckSynReset::new::<typelevel::EXTI9_5>(syn, ack, reset, Irqs)?;
-//!     Ok(Hardware { bus, reset_pulse: wires.pulse(), wires })
+//!     Ok(Hardware { bus, reset_pulse: wires.pulse(), wires, vault: None })
 //! }
 //! ```
 
 pub mod clock;
 pub mod console;
 pub mod i2c;
+#[cfg(feature = "stm32f405")]
+pub mod rng;
 pub mod start;
 pub mod watchdog;
 pub mod wires;

@@ -110,6 +110,11 @@ impl<S: BoardSuite, M: Memory> SecureApp<S, M> {
         &self.board
     }
 
+    /// Returns the memory, for what is the owner's in it, such as its time.
+    pub const fn memory_mut(&mut self) -> &mut M {
+        self.board.memory_mut()
+    }
+
     /// Gives the memory back: this is the end of a chip that is reset.
     pub fn into_memory(self) -> M {
         self.board.into_memory()

@@ -1,6 +1,7 @@
 //! Which link a chip has, by what is in it.
 
 use std::boxed::Box;
+use std::string::ToString;
 use std::vec;
 use std::vec::Vec;
 
@@ -38,10 +39,12 @@ fn the_keys_of_this_id_make_a_secure_link_and_no_others() {
     assert!(open(vec![0xff; 4096], "kitchen").is_none());
     assert!(open(sector("kitchen", &SEED), "garage").is_none());
     let session = open(sector("kitchen", &SEED), "kitchen").expect("there are keys");
-    assert!(!session.recalled);
-    assert_eq!(session.fingerprints.server, PublicKey([0x22; 32]).fingerprint());
-    assert_eq!(session.fingerprints.board, session.suite.public_key().fingerprint());
-    assert_eq!((session.lines(), session.time()), (0, Instant::ZERO));
+    let server = PublicKey([0x22; 32]).fingerprint();
+    let board = session.suite.public_key().fingerprint();
+    assert_eq!(session.security(), Security::Secure { board, server, kept: None });
+    assert_eq!(session.time(), Instant::ZERO);
+    let said = session.security().to_string();
+    assert!(said.contains(&board.to_string()) && said.contains(&server.to_string()), "{said}");
 }
 
 #[test]
@@ -72,8 +75,8 @@ fn a_reset_keeps_lines_and_epoch_and_a_loss_of_power_nothing() {
     ram[SUCCESSOR..].copy_from_slice(session.memory.ram());
 
     let again = open(&ram);
-    assert!(again.recalled);
-    assert_eq!((again.memory.epoch(), again.lines()), (epoch, 1));
+    assert!(matches!(again.security(), Security::Secure { kept: Some(1), .. }));
+    assert_eq!(again.memory.epoch(), epoch);
     assert_eq!(again.time(), Instant::from_millis(700));
 
     // Cells come up as they like.
@@ -81,6 +84,7 @@ fn a_reset_keeps_lines_and_epoch_and_a_loss_of_power_nothing() {
         *byte = byte.rotate_left(3) ^ 0x41;
     }
     let anew = open(&ram);
-    assert!(!anew.recalled && anew.memory.epoch() != epoch);
-    assert_eq!((anew.lines(), anew.time()), (0, Instant::ZERO));
+    assert!(matches!(anew.security(), Security::Secure { kept: None, .. }));
+    assert_ne!(anew.memory.epoch(), epoch);
+    assert_eq!((anew.memory.next(), anew.time()), (1, Instant::ZERO));
 }

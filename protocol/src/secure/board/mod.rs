@@ -212,6 +212,11 @@ impl<S: BoardSuite, M: Memory> Board<S, M> {
         &self.memory
     }
 
+    /// Returns the memory, for what is its owner's in it. Lines and numbers are this machine's.
+    pub const fn memory_mut(&mut self) -> &mut M {
+        &mut self.memory
+    }
+
     /// Gives the memory back: this is the end of a chip that is reset.
     pub fn into_memory(self) -> M {
         self.memory
