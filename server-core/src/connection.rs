@@ -167,7 +167,7 @@ impl Connection {
 
     /// Returns true if the client is connected, as far as the server knows.
     pub fn is_up(&self) -> bool {
-        self.0.look(Core::is_up).unwrap_or(false)
+        self.0.look(|core| core.record.is_up()).unwrap_or(false)
     }
 
     /// Returns the number of connections of the client so far.
@@ -180,7 +180,7 @@ impl Connection {
     /// # Errors
     /// [`Closed`] once the server was shut down.
     pub async fn wait_up(&self) -> Result<(), Closed> {
-        self.0.wait_until(Core::is_up).await
+        self.0.wait_until(|core| core.record.is_up()).await
     }
 
     /// Waits until the present TCP connection is closed, whoever closes it, and returns why. Returns
@@ -188,7 +188,7 @@ impl Connection {
     pub async fn closed(&self) -> Cause {
         let cause = std::sync::OnceLock::new();
         let closed = |core: &Core| {
-            core.down_cause().is_some_and(|why| {
+            core.record.down_cause().is_some_and(|why| {
                 cause.get_or_init(|| why);
                 true
             })

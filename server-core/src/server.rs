@@ -20,7 +20,7 @@ use crate::event::{EventKind, Refusal};
 use crate::queue::Sessions;
 use crate::refusals::Refusals;
 use crate::registry::{Guests, Inner, Registry, SavedSessions, Setup};
-use crate::session::{Clock, Core, Session, Shared, Spare};
+use crate::session::{Clock, Session, Shared, Spare};
 use crate::sources::Sources;
 use crate::state::SessionState;
 use crate::status::LinkStatus;
@@ -119,7 +119,7 @@ impl Server {
         }
         let session = self.inner.session(id);
         // If the server is shut down, the connection's own methods say so.
-        let _ = session.wait_until(Core::is_up).await;
+        let _ = session.wait_until(|core| core.record.is_up()).await;
         Connection(session)
     }
 
@@ -205,7 +205,7 @@ impl Server {
         // One after the other: who has connected once has done so for good.
         for id in ids {
             let session = self.inner.session(id.as_ref());
-            session.wait_until(|core| core.connects > 0).await?;
+            session.wait_until(|core| core.record.connects > 0).await?;
         }
         Ok(())
     }

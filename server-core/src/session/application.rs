@@ -154,7 +154,7 @@ impl Session {
     pub(crate) fn take_batch(&self) -> Result<Option<Content>, Closed> {
         let mut state = self.lock();
         let core = state.open()?;
-        core.queued = false;
+        core.record.queued = false;
         Ok(core.take_batch())
     }
 
@@ -187,7 +187,7 @@ impl Session {
     pub(crate) fn close_reading(&self) {
         self.with(|state, _, _| {
             if let State::Live(core) = state {
-                core.closing = true;
+                core.record.closing = true;
             }
         });
         self.lines.notify_waiters();

@@ -10,19 +10,19 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::task::Waker;
 
-use pblink_protocol::layer::Layer;
 use pblink_protocol::tcp::endpoint::{Endpoint, Role};
 use pblink_protocol::time::{Instant, earliest};
 
 use self::asleep::Numbers;
 pub(crate) use self::asleep::{Packed, Spare};
+use super::record::Record;
 use super::side::{Receiver, Side};
 use super::transport::{Socket, Transport};
 use super::{Limits, Shared};
 use crate::buffers::{LineBytes, Partial};
-use crate::event::{Cause, EventKind};
+use crate::event::Cause;
 use crate::state::{IN_FLIGHT, SessionState};
-use crate::status::{LinkState, LinkStatus};
+use crate::status::LinkStatus;
 
 /// Result of a read by whoever wants lines only.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -47,27 +47,11 @@ pub(crate) struct Core<E = End> {
     held: usize,
     /// The connection's task knows that acknowledgements wait to be sent.
     told_acks: bool,
-    /// The server is about to stop: no line is handed out any more.
-    pub(crate) closing: bool,
     /// Someone wants to know when this connection speaks.
     pub(crate) rivals: bool,
-    /// Someone wants to know when nothing is left to send.
-    pub(crate) draining: bool,
-    link: LinkState,
-    since: Instant,
-    peer: Option<SocketAddr>,
-    pub(crate) connects: u64,
-    /// It is, or was, among the newcomers.
-    pub(crate) announced: bool,
-    /// It is from a store.
-    restored: bool,
-    /// The owner of the server commits: see [`Builder::commits`](crate::Builder::commits).
-    commits: bool,
-    /// It is among the sessions that have something to commit.
-    pub(crate) queued: bool,
     /// The endpoint had settled so often when its state was last stored.
     settled: u32,
-    outages: u64,
+    pub(crate) record: Record,
 }
 
 impl Core {
@@ -80,17 +64,6 @@ impl Core {
         let mut endpoint = Endpoint::new(Role::Server, limits.timing, partial);
         endpoint.set_commits(limits.commits);
         endpoint
-    }
-
-    pub(crate) fn is_up(&self) -> bool {
-        self.link == LinkState::Up
-    }
-
-    pub(crate) fn down_cause(&self) -> Option<Cause> {
-        match self.link {
-            LinkState::Down { cause, .. } => Some(cause),
-            LinkState::Waiting | LinkState::Up => None,
-        }
     }
 
     pub(crate) fn is_current(&self, socket: &Arc<Socket>) -> bool {
@@ -123,20 +96,7 @@ impl Core {
     ) {
         self.endpoint.on_connected(now);
         self.transport = Some(Transport::new(socket));
-        self.connects += 1;
-        let (id, address) = (id.to_owned(), shown(peer));
-        shared.bus.publish(match self.link {
-            LinkState::Down { .. } => EventKind::OutageEnded {
-                id,
-                peer: address,
-                lasted_ms: now.since(self.since).as_millis(),
-                connects: self.connects,
-            },
-            LinkState::Waiting | LinkState::Up => EventKind::Connected { id, peer: address },
-        });
-        self.peer = Some(peer);
-        self.link = LinkState::Up;
-        self.since = now;
+        self.record.on_up(peer, now, id, shared);
     }
 
     /// Detaches the connection, which is over. Lines wait for the next one.
@@ -145,11 +105,7 @@ impl Core {
         transport.look_again();
         self.endpoint.on_disconnected();
         self.side.shrink();
-        self.outages += 1;
-        let layer = layer_of(cause);
-        self.link = LinkState::Down { layer, cause };
-        self.since = now;
-        shared.bus.publish(EventKind::OutageBegan { id: id.to_owned(), cause, layer });
+        self.record.on_down(cause, now, id, shared);
     }
 
     /// Parks the session, which moves to another server: it is down until its client comes back.
@@ -160,16 +116,13 @@ impl Core {
         self.side.inbox.give_all_back();
         self.side.counted = 0;
         self.told_acks = false;
-        self.closing = false;
-        self.draining = false;
         self.rivals = false;
-        self.announced = false;
-        self.queued = false;
+        self.record.park();
         self.held = 0;
     }
 
     pub(crate) fn is_worth_keeping(&self) -> bool {
-        self.connects > 0 || self.restored || self.endpoint.unacked() > 0
+        self.record.connects > 0 || self.record.restored || self.endpoint.unacked() > 0
     }
 
     /// Looks at bytes that came in.
@@ -281,13 +234,13 @@ impl Core {
             return false;
         }
         // The owner has the lines to the client in its store, and need not wait for them.
-        let sent = self.commits || self.endpoint.unacked() == 0;
+        let sent = self.record.commits || self.endpoint.unacked() == 0;
         self.transport.is_none() || (sent && self.blocked_since().is_none())
     }
 
     /// Takes what is known of the client from a store, before anything has happened.
     pub(crate) fn set_state(&mut self, state: SessionState, now: Instant) {
-        self.restored = true;
+        self.record.restored = true;
         let (window, next, owed) = state.into_parts();
         self.endpoint.set_window(window);
         // Nothing was written yet.
@@ -347,19 +300,9 @@ impl<E> Core<E> {
             transport: None,
             held: 0,
             told_acks: false,
-            closing: false,
             rivals: false,
-            draining: false,
-            link: LinkState::Waiting,
-            since: now,
-            peer: None,
-            connects: 0,
-            announced: false,
-            restored: false,
-            commits: limits.commits,
-            queued: false,
             settled: 0,
-            outages: 0,
+            record: Record::new(limits, now),
         }
     }
 }
@@ -367,28 +310,22 @@ impl<E> Core<E> {
 impl<E: Numbers> Core<E> {
     /// Returns since when the client is away, if it is and all its lines were taken.
     pub(super) fn idle_since(&self) -> Option<Instant> {
-        let absent = match self.link {
-            LinkState::Down { .. } => true,
-            // Known from a store, and not seen since.
-            LinkState::Waiting => self.restored,
-            LinkState::Up => false,
-        };
-        let away = absent && self.side.inbox.len() == 0;
+        let away = self.record.is_absent() && self.side.inbox.len() == 0;
         // The owner's store has lines for it.
-        let owed = self.commits && self.endpoint.unacked() > 0;
-        (away && !owed).then_some(self.since)
+        let owed = self.record.commits && self.endpoint.unacked() > 0;
+        (away && !owed).then_some(self.record.since)
     }
 
     pub(crate) fn status(&self, id: &str, now: Instant) -> LinkStatus {
         let stats = self.endpoint.stats();
-        let report = self.side.report;
+        let (report, record) = (self.side.report, &self.record);
         LinkStatus {
             id: id.to_owned(),
-            state: self.link,
-            since_ms: now.since(self.since).as_millis(),
-            peer: self.peer.map(|peer| peer.to_string()),
-            connects: self.connects,
-            outages: self.outages,
+            state: record.link,
+            since_ms: now.since(record.since).as_millis(),
+            peer: record.peer.map(|peer| peer.to_string()),
+            connects: record.connects,
+            outages: record.outages,
             lines_in: stats.lines_in.into(),
             lines_out: stats.lines_out.into(),
             retransmissions: stats.retransmissions.into(),
@@ -400,54 +337,6 @@ impl<E: Numbers> Core<E> {
             mem_free: report.map(|report| report.mem_free.into()),
             report_number: report.map(|report| report.number.into()),
             board_connects: report.map(|report| report.connects.into()),
-        }
-    }
-}
-
-/// Returns an address as text: what its `Display` gives, for IPv4 at a tenth of the price.
-fn shown(address: SocketAddr) -> String {
-    let SocketAddr::V4(v4) = address else { return address.to_string() };
-    let mut text = String::with_capacity("255.255.255.255:65535".len());
-    for (octet, end) in v4.ip().octets().into_iter().zip("...:".chars()) {
-        push(&mut text, octet.into());
-        text.push(end);
-    }
-    push(&mut text, v4.port());
-    text
-}
-
-/// Puts a number behind a text.
-fn push(text: &mut String, number: u16) {
-    if number > 9 {
-        push(text, number / 10);
-    }
-    text.push(char::from(b'0' + (number % 10) as u8));
-}
-
-/// Returns the layer that is most likely down.
-fn layer_of(cause: Cause) -> Layer {
-    match cause {
-        Cause::Silent | Cause::TakenOver => Layer::Wifi,
-        Cause::ClosedByPeer | Cause::Reset | Cause::SlowReader | Cause::LineTooLong => {
-            Layer::Coprocessor
-        }
-        Cause::ClosedByApplication | Cause::NotExpected | Cause::Shutdown | Cause::ServerDied => {
-            Layer::Server
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn addresses_are_shown_as_everywhere() {
-        for text in
-            ["0.0.0.0:0", "127.0.0.1:8123", "255.255.255.255:65535", "10.9.100.99:10", "[::1]:80"]
-        {
-            let address: SocketAddr = text.parse().expect("an address");
-            assert_eq!(shown(address), text);
         }
     }
 }

@@ -8,6 +8,7 @@ mod application;
 mod content;
 mod core;
 mod inbox;
+mod record;
 mod side;
 mod state;
 mod task;
@@ -171,7 +172,7 @@ impl Session {
     /// Puts the session among those that nobody has taken on, unless it was there before.
     pub(crate) fn announce(&self) {
         if let State::Live(core) = &mut *self.lock()
-            && !std::mem::replace(&mut core.announced, true)
+            && !std::mem::replace(&mut core.record.announced, true)
         {
             self.shared.newcomers.push(Weak::clone(&self.me));
         }
@@ -198,9 +199,9 @@ impl Session {
                 core.wake_best_effort(&mut scratch.wakes);
                 freed = core.take_freed();
                 delivered = core.take_delivered();
-                drained = core.draining && core.is_drained();
-                due = !core.queued && core.is_due();
-                core.queued |= due;
+                drained = core.record.draining && core.is_drained();
+                due = !core.record.queued && core.is_due();
+                core.record.queued |= due;
             }
             result
         };
@@ -349,7 +350,7 @@ impl Session {
                 }
             }
             core.attach(Arc::clone(socket), peer, now, &self.id, &self.shared);
-            if !std::mem::replace(&mut core.announced, true) {
+            if !std::mem::replace(&mut core.record.announced, true) {
                 self.shared.newcomers.push(Weak::clone(&self.me));
             }
             self.changed.notify_waiters();
@@ -401,7 +402,7 @@ impl Session {
     pub(crate) async fn drained(&self) {
         self.with(|state, _, _| {
             if let State::Live(core) = state {
-                core.draining = true;
+                core.record.draining = true;
             }
         });
         // That the session is over is as good.
@@ -423,7 +424,7 @@ impl Session {
 
     /// Forgets this client if it has never been here, and nothing waits for it. Reports whether it was forgotten.
     pub(crate) fn forget_unseen(&self) -> bool {
-        self.forget_if(|core| !core.is_up() && !core.is_worth_keeping())
+        self.forget_if(|core| !core.record.is_up() && !core.is_worth_keeping())
     }
 
     fn forget_if(&self, idle: impl FnOnce(&Core) -> bool) -> bool {

@@ -29,7 +29,7 @@ impl State {
     /// Returns the session, if lines of it may be handed out.
     pub(super) fn open(&mut self) -> Result<&mut Core, Closed> {
         match self {
-            Self::Live(core) if !core.closing => Ok(core),
+            Self::Live(core) if !core.record.closing => Ok(core),
             Self::Live(_) | Self::Asleep(_) | Self::Over { .. } => Err(Closed),
         }
     }

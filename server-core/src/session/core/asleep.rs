@@ -98,43 +98,15 @@ impl Core<Packed> {
         let Packed { rest, window } = &self.endpoint;
         core.endpoint.resume(*rest, window.as_deref());
         // All but the endpoint, which is where it is to be.
-        let Core {
-            endpoint: (),
-            side,
-            transport,
-            held,
-            told_acks,
-            closing,
-            rivals,
-            draining,
-            link,
-            since,
-            peer,
-            connects,
-            announced,
-            restored,
-            commits,
-            queued,
-            settled,
-            outages,
-        } = self.with_endpoint(());
+        let Core { endpoint: (), side, transport, held, told_acks, rivals, settled, record } =
+            self.with_endpoint(());
         core.side = side;
         core.transport = transport;
         core.held = held;
         core.told_acks = told_acks;
-        core.closing = closing;
         core.rivals = rivals;
-        core.draining = draining;
-        core.link = link;
-        core.since = since;
-        core.peer = peer;
-        core.connects = connects;
-        core.announced = announced;
-        core.restored = restored;
-        core.commits = commits;
-        core.queued = queued;
         core.settled = settled;
-        core.outages = outages;
+        core.record = record;
         core
     }
 }
@@ -148,19 +120,9 @@ impl<E> Core<E> {
             transport: self.transport.take(),
             held: self.held,
             told_acks: self.told_acks,
-            closing: self.closing,
             rivals: self.rivals,
-            draining: self.draining,
-            link: self.link,
-            since: self.since,
-            peer: self.peer,
-            connects: self.connects,
-            announced: self.announced,
-            restored: self.restored,
-            commits: self.commits,
-            queued: self.queued,
             settled: self.settled,
-            outages: self.outages,
+            record: self.record,
         }
     }
 }

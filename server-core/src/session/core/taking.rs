@@ -29,8 +29,8 @@ impl Core {
     /// Returns true if an owner that commits has something to commit, and has no batch of this
     /// session already.
     pub(crate) fn is_due(&self) -> bool {
-        self.commits
-            && !self.closing
+        self.record.commits
+            && !self.record.closing
             && !self.side.inbox.is_out()
             && (self.side.inbox.len() > 0
                 || self.endpoint.acked_oldest().next().is_some()
@@ -47,7 +47,7 @@ impl Core {
         if !self.side.inbox.lend_all(|text, tag| lines.push(text, tag)) {
             return None;
         }
-        let done: Vec<_> = match self.commits {
+        let done: Vec<_> = match self.record.commits {
             true => self.endpoint.acked_oldest().collect(),
             false => Vec::new(),
         };
