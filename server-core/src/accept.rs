@@ -17,8 +17,9 @@ use tokio::sync::{OwnedSemaphorePermit, watch};
 use tokio::time::{Sleep, sleep, sleep_until};
 
 use crate::event::{Cause, Refusal};
+use crate::keys::{Keys, Route};
 use crate::registry::Inner;
-use crate::session::{self, Admission, Clock, Session, Socket};
+use crate::session::{self, Admission, Clock, Incoming, Session, Socket, Visit};
 use crate::sources::Place;
 
 /// Room for the longest hello and what an ESP8266 sends along with it.
@@ -160,6 +161,13 @@ async fn serve(
         Err(reason) => return refuse(&inner, shown_hello(&guest, reason), peer, reason),
     };
     let (socket, incoming) = session::split(stream);
+    let id = guest.id().unwrap_or_default().to_owned();
+    let route = inner.route(&id);
+    if route != Route::Classic {
+        let connection = (socket, incoming, peer);
+        drop(stop);
+        return prove(&inner, (id, route), connection, &buffer[first], (timer, pending)).await;
+    }
     let mut again = true;
     let session = loop {
         let id = guest.id().unwrap_or_default();
@@ -190,6 +198,42 @@ async fn serve(
     drop(stop);
     drop(pending);
     session::run(&session, socket, incoming, &buffer[first], timer).await;
+}
+
+/// Serves a connection whose client has to prove who it is. `first` came together with the hello.
+async fn prove(
+    inner: &Arc<Inner>,
+    (id, route): (String, Route),
+    (socket, incoming, peer): (Arc<Socket>, Incoming, SocketAddr),
+    first: &[u8],
+    (timer, mut pending): (Pin<&mut Sleep>, Place),
+) {
+    let visit = Arc::new(Visit::default());
+    let mut again = true;
+    let session = loop {
+        let session = match route {
+            // It has no keys, and does not learn that.
+            Route::Stranger => {
+                Session::secure(id.clone(), Arc::clone(&inner.shared), &Keys::default())
+            }
+            Route::Secure | Route::Classic => inner.session(&id),
+        };
+        match session.visit((Arc::clone(&socket), peer), Arc::clone(&visit), pending) {
+            Ok(()) => break session,
+            // It was shut down, or has just given way to one with keys.
+            Err(back) if std::mem::take(&mut again) => pending = back,
+            Err(_) => return,
+        }
+    };
+    session::run(&session, socket, incoming, first, timer).await;
+    if !visit.is_proven() {
+        let reason = match (route, visit.is_plain()) {
+            (Route::Stranger, _) => Refusal::UnknownId,
+            (_, true) => Refusal::NotSecure,
+            (_, false) => Refusal::Unproven,
+        };
+        refuse(inner, Some(id), peer, reason);
+    }
 }
 
 /// Reads the hello. Returns where the bytes of the session are that came along with it. `timer` goes off within the

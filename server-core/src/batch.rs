@@ -4,6 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use crate::error::Closed;
+use crate::received::Origin;
 use crate::session::{Content, Session, Tag};
 use crate::state::SessionState;
 
@@ -33,6 +34,8 @@ pub struct BatchLine<'a> {
     /// Times that the client's program has begun anew before this line, as far as this server has seen:
     /// counted from 0 for each server. It wraps after 2³².
     pub restarts: u32,
+    /// Where it is from, if it came over a secure link. `None` there: it was sent as best effort.
+    pub origin: Option<Origin>,
 }
 
 impl Batch {
@@ -64,10 +67,9 @@ impl Batch {
 
     /// Returns the lines, in order.
     pub fn lines(&self) -> impl ExactSizeIterator<Item = BatchLine<'_>> {
-        self.content.lines.iter().map(|(text, Tag { report, restarts })| BatchLine {
-            text,
-            report,
-            restarts,
+        self.content.lines.iter().map(|(text, tag, origin)| {
+            let Tag { report, restarts } = tag;
+            BatchLine { text, report, restarts, origin }
         })
     }
 
@@ -75,7 +77,15 @@ impl Batch {
     /// acknowledged. The owner removes them from its store in the same transaction. Always 0 without
     /// [`Builder::commits`](crate::Builder::commits).
     pub fn done(&self) -> usize {
-        self.content.done.len()
+        self.content.done()
+    }
+
+    /// Returns the number up to which lines to the client are *undetermined* with this commit: nobody knows whether it has
+    /// them, and it will not get them. The owner takes them out of those that wait, and tells someone. Only for a client that
+    /// speaks the secure link, after a power failure of it or of the store; see
+    /// [`EventKind::Undetermined`](crate::EventKind::Undetermined).
+    pub fn undetermined(&self) -> Option<u64> {
+        self.content.resolution()?.undetermined
     }
 
     /// Returns the session as it was when the batch was taken, with the lines that are

@@ -13,6 +13,7 @@ use socket2::{Domain, Protocol, Socket, Type};
 use tokio::net::TcpListener;
 
 use crate::error::BindError;
+use crate::keys::Keys;
 use crate::registry::{Guests, SavedSessions, Setup};
 use crate::server::Server;
 use crate::session::Limits;
@@ -44,6 +45,7 @@ pub struct Builder {
     max_connections: usize,
     max_pending: usize,
     max_per_address: usize,
+    keys: Option<Keys>,
     restore: SavedSessions,
     states: Vec<(String, SessionState)>,
 }
@@ -73,6 +75,7 @@ impl Builder {
             max_connections: 32 * 1024,
             max_pending: 1024,
             max_per_address: 16 * 1024,
+            keys: None,
             restore: SavedSessions::default(),
             states: Vec::new(),
         }
@@ -203,6 +206,16 @@ impl Builder {
         self
     }
 
+    /// Sets the keys of boards: from here on each id needs one, or has to be [listed](Keys::classic) as one that may do without.
+    /// Default: there are no keys, and anyone who knows an id is its board.
+    ///
+    /// Lines of a board with keys have an [origin](crate::BatchLine::origin). A line to it is acknowledged by its
+    /// program, not by its ESP8266.
+    pub fn keys(mut self, keys: Keys) -> Self {
+        self.keys = Some(keys);
+        self
+    }
+
     /// Continues the sessions of a server that was shut down in this process: nothing is lost or
     /// duplicated. The time-out and `max_line` must be as they were.
     pub fn restore(mut self, saved: SavedSessions) -> Self {
@@ -234,7 +247,8 @@ impl Builder {
 
     fn check(&self) -> Result<Setup, BindError> {
         let restored = self.states.iter().map(|(id, _)| id);
-        for id in self.expected.iter().flatten().chain(restored) {
+        let keyed = self.keys.iter().flat_map(Keys::ids);
+        for id in self.expected.iter().flatten().chain(restored).chain(keyed) {
             check_id(id).map_err(|why| BindError::BadId { id: id.clone(), why })?;
         }
         if !(Duration::from_millis(50)..=Duration::from_secs(3600)).contains(&self.timeout) {
@@ -276,6 +290,7 @@ impl Builder {
                 expected: self.expected.clone().unwrap_or_default(),
                 allow_unknown: self.allow_unknown || self.expected.is_none(),
             },
+            keys: self.keys.clone(),
             max_connections: self.max_connections,
             max_pending: self.max_pending,
             max_per_address: self.max_per_address,

@@ -11,6 +11,11 @@ use crate::event::{Event, EventKind};
 /// Events that a reader may be behind before it misses the oldest.
 const CAPACITY: usize = 1024;
 
+/// Returns the wall clock's time, in milliseconds since the Unix epoch.
+pub(crate) fn wall_ms() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as u64)
+}
+
 /// Numbers events and hands them to whoever listens.
 #[derive(Debug)]
 pub(crate) struct Bus(Mutex<Inner>);
@@ -38,13 +43,7 @@ impl Bus {
         tracing::debug!(?kind, "event");
         let mut inner = self.lock();
         inner.seq += 1;
-        let event = Event {
-            seq: inner.seq,
-            at_ms: SystemTime::now()
-                .duration_since(UNIX_EPOCH)
-                .map_or(0, |since| since.as_millis() as u64),
-            kind,
-        };
+        let event = Event { seq: inner.seq, at_ms: wall_ms(), kind };
         if let Some(sender) = &inner.sender {
             // A bus without readers is not an error.
             let _ = sender.send(event);

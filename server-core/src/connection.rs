@@ -4,7 +4,6 @@ use std::pin::pin;
 use std::sync::Arc;
 
 use pblink_protocol::delivery::Delivery;
-use pblink_protocol::tcp::endpoint::Ticket;
 use pblink_protocol::tcp::line::check_text;
 use tokio::sync::TryAcquireError;
 
@@ -12,7 +11,7 @@ use crate::batch::Batch;
 use crate::error::{Closed, WriteError};
 use crate::event::Cause;
 use crate::received::Received;
-use crate::session::{Core, Session};
+use crate::session::{Record, Session, Written};
 use crate::status::LinkStatus;
 
 /// The link to one client. It outlives outages: reading and writing simply wait until the client is
@@ -36,8 +35,8 @@ impl Connection {
     /// [`Closed`] once the server is being shut down.
     pub async fn recv(&self) -> Result<Received, Closed> {
         let session = &self.0;
-        let (loan, text, report) = self.next(|| session.try_lend()).await?;
-        Ok(Received::new(Arc::clone(session), loan, text, report))
+        let lent = self.next(|| session.try_lend()).await?;
+        Ok(Received::new(Arc::clone(session), lent))
     }
 
     /// Lends all waiting lines at once: for an owner that stores many in one go. `None`: none is waiting,
@@ -121,6 +120,9 @@ impl Connection {
     pub async fn write(&self, line: &str, delivery: Delivery) -> Result<(), WriteError> {
         let session = &*self.0;
         let text = self.check(line)?;
+        if delivery == Delivery::BestEffort && session.is_secure() {
+            return self.write_once(text).await;
+        }
         let place = session.room.acquire().await;
         // The session gives the place back when the line has left its queue.
         place.map_err(|_| WriteError::Closed)?.forget();
@@ -134,6 +136,17 @@ impl Connection {
         result
     }
 
+    /// Writes a line that may be lost over a secure link.
+    async fn write_once(&self, text: &str) -> Result<(), WriteError> {
+        loop {
+            let changed = self.0.changed.notified();
+            if self.0.send_once(text)? {
+                return Ok(());
+            }
+            changed.await;
+        }
+    }
+
     /// Puts a line behind those to be sent, without waiting for anything: for an owner that has it in
     /// its store, and learns from [`Batch::done`] that the client has it.
     ///
@@ -142,6 +155,19 @@ impl Connection {
     /// [`Builder::commits`](crate::Builder::commits): or not committed as done); if the text cannot be a line
     /// or is too long; or if the server was shut down.
     pub fn post(&self, line: &str, delivery: Delivery) -> Result<(), WriteError> {
+        self.put(None, line, delivery)
+    }
+
+    /// Does the same for a line that has this number in the owner's store: the secure link names it by that. Numbers grow, and none
+    /// is given twice.
+    ///
+    /// # Errors
+    /// See [`post`](Self::post).
+    pub fn post_row(&self, row: u64, line: &str, delivery: Delivery) -> Result<(), WriteError> {
+        self.put(Some(row), line, delivery)
+    }
+
+    fn put(&self, row: Option<u64>, line: &str, delivery: Delivery) -> Result<(), WriteError> {
         let session = &*self.0;
         let text = self.check(line)?;
         match session.room.try_acquire() {
@@ -150,7 +176,13 @@ impl Connection {
             Err(TryAcquireError::NoPermits) => return Err(WriteError::Full),
             Err(TryAcquireError::Closed) => return Err(WriteError::Closed),
         }
-        session.post(text, delivery)
+        session.post(row, text, delivery)
+    }
+
+    /// Returns a number that tells this link from all others of the process, those that the same client had before
+    /// included: for an owner that wants to know whether what it has posted went to this one.
+    pub fn serial(&self) -> u64 {
+        self.0.serial
     }
 
     /// Checks that a text can be sent as a line, and returns it without a newline at its end.
@@ -167,7 +199,7 @@ impl Connection {
 
     /// Returns true if the client is connected, as far as the server knows.
     pub fn is_up(&self) -> bool {
-        self.0.look(|core| core.record.is_up()).unwrap_or(false)
+        self.0.look(Record::is_up).unwrap_or(false)
     }
 
     /// Returns the number of connections of the client so far.
@@ -180,15 +212,15 @@ impl Connection {
     /// # Errors
     /// [`Closed`] once the server was shut down.
     pub async fn wait_up(&self) -> Result<(), Closed> {
-        self.0.wait_until(|core| core.record.is_up()).await
+        self.0.wait_until(Record::is_up).await
     }
 
     /// Waits until the present TCP connection is closed, whoever closes it, and returns why. Returns
     /// at once during an outage, and waits for the first connection to end if there was none yet.
     pub async fn closed(&self) -> Cause {
         let cause = std::sync::OnceLock::new();
-        let closed = |core: &Core| {
-            core.record.down_cause().is_some_and(|why| {
+        let closed = |record: &Record| {
+            record.down_cause().is_some_and(|why| {
                 cause.get_or_init(|| why);
                 true
             })
@@ -209,7 +241,7 @@ impl Connection {
 /// Takes a line back whose writer has gone away.
 struct Pending<'a> {
     session: &'a Session,
-    ticket: Ticket,
+    ticket: Written,
     done: bool,
 }
 

@@ -97,4 +97,10 @@ pub enum WriteError {
          it: do not write it again"
     )]
     Kept,
+    /// Nobody knows whether the client has the line: it, or the server, has lost its memory meanwhile. It is not sent again.
+    #[error(
+        "nobody knows whether the client has the line, since its board lost its power or the server's memory is an \
+         older one; write it again only if it may come twice"
+    )]
+    Undetermined,
 }

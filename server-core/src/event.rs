@@ -133,6 +133,32 @@ pub enum EventKind {
         /// One short sentence: what happened.
         detail: String,
     },
+    /// Another board has the keys of one that is here: someone has copied them, or two boards were given the same. The one that
+    /// is here stays.
+    TwoBoards {
+        /// The client's id.
+        id: String,
+    },
+    /// Lines to a client are *undetermined*: it has lost its memory, or the server has an older one, and nobody knows whether
+    /// it has them. They are not sent again by themselves.
+    Undetermined {
+        /// The client's id.
+        id: String,
+        /// Their number.
+        lines: u64,
+        /// The number of the last.
+        up_to: u64,
+    },
+    /// Lines of a client were acknowledged to it, and are not in this server's memory: it was restored from a backup, or another
+    /// server has them.
+    LinesMissing {
+        /// The client's id.
+        id: String,
+        /// The number of the first, in the board's epoch.
+        from: u64,
+        /// The number of the last.
+        to: u64,
+    },
     /// A line of the application, for the log.
     Note {
         /// The client's id, if it concerns one.
@@ -149,7 +175,7 @@ const fn once() -> u64 {
 
 impl EventKind {
     /// The names of all kinds, as `event` in their JSON.
-    pub const NAMES: [&'static str; 15] = [
+    pub const NAMES: [&'static str; 18] = [
         "listening",
         "stopped",
         "server_was_down",
@@ -164,6 +190,9 @@ impl EventKind {
         "queue_full",
         "report",
         "board",
+        "two_boards",
+        "undetermined",
+        "lines_missing",
         "note",
     ];
 
@@ -184,7 +213,10 @@ impl EventKind {
             Self::QueueFull { .. } => 11,
             Self::Report { .. } => 12,
             Self::Board { .. } => 13,
-            Self::Note { .. } => 14,
+            Self::TwoBoards { .. } => 14,
+            Self::Undetermined { .. } => 15,
+            Self::LinesMissing { .. } => 16,
+            Self::Note { .. } => 17,
         };
         Self::NAMES[place]
     }
@@ -205,6 +237,9 @@ impl EventKind {
             | Self::InvalidLine { id, .. }
             | Self::QueueFull { id }
             | Self::Report { id, .. }
+            | Self::TwoBoards { id }
+            | Self::Undetermined { id, .. }
+            | Self::LinesMissing { id, .. }
             | Self::Board { id, .. } => Some(id),
         }
     }
@@ -231,6 +266,8 @@ pub enum Cause {
     ClosedByApplication,
     /// The client is not expected any more: [`Server::set_expected`](crate::Server::set_expected).
     NotExpected,
+    /// Its keys were changed or revoked: [`Server::set_keys`](crate::Server::set_keys).
+    KeysChanged,
     /// The server is shutting down.
     Shutdown,
     /// The server ended without being stopped: it was killed, or its machine lost the power.
@@ -248,6 +285,7 @@ impl std::fmt::Display for Cause {
             Self::TakenOver => "client connected anew",
             Self::ClosedByApplication => "closed by the application",
             Self::NotExpected => "no longer in the list of clients",
+            Self::KeysChanged => "its keys were changed or revoked",
             Self::Shutdown => "server shut down",
             Self::ServerDied => "server was killed or lost its power",
         })
@@ -278,11 +316,15 @@ pub enum Refusal {
     TooMany,
     /// This address has as many connections as it may have, or as many without a hello.
     TooManyFromAddress,
+    /// It has not proven within 10 s that it is the board of this id: it has other keys, or none that are known.
+    Unproven,
+    /// It speaks the classic link, which this id may not.
+    NotSecure,
 }
 
 impl Refusal {
     /// All of them.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 11] = [
         Self::UnknownId,
         Self::Duplicate,
         Self::HelloTimeout,
@@ -292,6 +334,8 @@ impl Refusal {
         Self::ClosedEarly,
         Self::TooMany,
         Self::TooManyFromAddress,
+        Self::Unproven,
+        Self::NotSecure,
     ];
 }
 
@@ -307,6 +351,8 @@ impl std::fmt::Display for Refusal {
             Self::ClosedEarly => "closed before its hello",
             Self::TooMany => "too many connections",
             Self::TooManyFromAddress => "too many connections from this address",
+            Self::Unproven => "did not prove to be this board: it has other keys",
+            Self::NotSecure => "speaks the classic link, which this id may not",
         })
     }
 }
@@ -338,7 +384,15 @@ mod tests {
             EventKind::InvalidLine { id: id.clone(), start: "x".to_owned() },
             EventKind::QueueFull { id: id.clone() },
             EventKind::Report { id: id.clone(), report },
-            EventKind::Board { id, layer: Layer::Wifi, up: true, detail: "x".to_owned() },
+            EventKind::Board {
+                id: id.clone(),
+                layer: Layer::Wifi,
+                up: true,
+                detail: "x".to_owned(),
+            },
+            EventKind::TwoBoards { id: id.clone() },
+            EventKind::Undetermined { id: id.clone(), lines: 1, up_to: 1 },
+            EventKind::LinesMissing { id, from: 1, to: 1 },
             EventKind::Note { id: None, text: "x".to_owned() },
         ];
         for (kind, name) in all.iter().zip(EventKind::NAMES) {
@@ -362,6 +416,8 @@ mod tests {
                 Refusal::ClosedEarly => 6,
                 Refusal::TooMany => 7,
                 Refusal::TooManyFromAddress => 8,
+                Refusal::Unproven => 9,
+                Refusal::NotSecure => 10,
             };
             assert_eq!(place, index);
         }

@@ -5,7 +5,20 @@ use std::ops::Deref;
 use std::sync::Arc;
 
 use crate::error::Closed;
-use crate::session::{Loan, Session};
+use crate::session::{Lent, Loan, Session};
+
+/// The origin of a line that came over a secure link.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub struct Origin {
+    /// The epoch of the board: a random number for each time that it was switched on.
+    pub epoch: u64,
+    /// The number of the line in this epoch, from 1: the next one is its successor, and no other line has the two.
+    pub seq: u64,
+    /// When the board's program wrote it, in milliseconds since the Unix epoch: by this machine's clock, and by the age that
+    /// the board gave.
+    pub written_ms: u64,
+}
 
 /// A line from a client, not yet acknowledged: see [`Connection::recv`](crate::Connection::recv).
 ///
@@ -22,11 +35,13 @@ pub struct Received {
     loan: Option<Loan>,
     text: Arc<str>,
     report: bool,
+    origin: Option<Origin>,
 }
 
 impl Received {
-    pub(crate) fn new(session: Arc<Session>, loan: Loan, text: Arc<str>, report: bool) -> Self {
-        Self { session, loan: Some(loan), text, report }
+    pub(crate) fn new(session: Arc<Session>, lent: Lent) -> Self {
+        let Lent { loan, text, report, origin } = lent;
+        Self { session, loan: Some(loan), text, report, origin }
     }
 
     /// Returns the id of the client that sent it.
@@ -43,6 +58,11 @@ impl Received {
     /// [`Builder::hold_reports`](crate::Builder::hold_reports).
     pub fn is_report(&self) -> bool {
         self.report
+    }
+
+    /// Returns where the line is from, if it came over a secure link, and was not sent as best effort.
+    pub fn origin(&self) -> Option<Origin> {
+        self.origin
     }
 
     /// Acknowledges the line to the client: it is where it cannot be lost.

@@ -8,8 +8,9 @@ use pblink_protocol::time::Instant;
 use tokio::sync::Semaphore;
 
 use crate::event::{Cause, EventKind, Refusal};
+use crate::keys::{Keys, Route};
 use crate::refusals::Refusals;
-use crate::session::{Clock, Core, Limits, Session, Shared};
+use crate::session::{Clock, Limits, Saved, Session, Shared};
 use crate::sources::Sources;
 
 /// When the registry is full, this part of it is forgotten at once (at most, and at least one).
@@ -20,6 +21,7 @@ const FORGET: usize = 16;
 pub(crate) struct Setup {
     pub(crate) limits: Limits,
     pub(crate) guests: Guests,
+    pub(crate) keys: Option<Keys>,
     pub(crate) max_connections: usize,
     pub(crate) max_pending: usize,
     pub(crate) max_per_address: usize,
@@ -46,6 +48,8 @@ pub(crate) struct Inner {
     pub(crate) refusals: Refusals,
     /// Nothing else is locked while this is.
     pub(crate) guests: RwLock<Guests>,
+    /// `None`: the server was given none, and all links are classic. Nothing else is locked while this is.
+    pub(crate) keys: RwLock<Option<Arc<Keys>>>,
     pub(crate) max_connections: usize,
     pub(crate) address: SocketAddr,
 }
@@ -71,7 +75,7 @@ pub(crate) struct Registry {
 /// has not acknowledged.
 #[derive(Debug, Default)]
 pub struct SavedSessions {
-    pub(crate) sessions: Vec<(String, Box<Core>)>,
+    pub(crate) sessions: Vec<(String, Saved)>,
     /// Times in the sessions count from here.
     pub(crate) origin: Option<(Clock, Limits)>,
 }
@@ -89,12 +93,12 @@ impl SavedSessions {
 
     /// Lines that have arrived and that nobody has accepted. Their clients repeat them.
     pub fn unread(&self) -> usize {
-        (self.sessions.iter().map(|(_, core)| core.side.inbox.len())).sum()
+        (self.sessions.iter().map(|(_, saved)| saved.lines().0)).sum()
     }
 
     /// Lines that were written and that are not acknowledged.
     pub fn unacked(&self) -> usize {
-        (self.sessions.iter().map(|(_, core)| core.endpoint.unacked())).sum()
+        (self.sessions.iter().map(|(_, saved)| saved.lines().1)).sum()
     }
 
     pub(crate) fn fits(&self, limits: &Limits) -> bool {
@@ -110,7 +114,11 @@ impl Inner {
     }
 
     fn insert(&self, registry: &mut Registry, id: &str) -> Arc<Session> {
-        let session = Session::new(id.to_owned(), Arc::clone(&self.shared));
+        let (id_of, shared) = (id.to_owned(), Arc::clone(&self.shared));
+        let session = match self.keys() {
+            Some(keys) if keys.route(id) == Route::Secure => Session::secure(id_of, shared, &keys),
+            _ => Session::new(id_of, shared),
+        };
         if registry.over {
             session.finish();
         }
@@ -127,6 +135,53 @@ impl Inner {
         match registry.sessions.get(id) {
             Some(session) => Arc::clone(session),
             None => self.insert(&mut registry, id),
+        }
+    }
+
+    /// Returns the keys of boards, if there are any.
+    pub(crate) fn keys(&self) -> Option<Arc<Keys>> {
+        self.keys.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Takes other keys. Links whose keys have changed are cut; those of clients that get their first keys begin anew.
+    pub(crate) fn set_keys(&self, keys: Keys) {
+        let keys = Arc::new(keys);
+        let old = {
+            let mut place = self.keys.write().unwrap_or_else(PoisonError::into_inner);
+            place.replace(Arc::clone(&keys)).unwrap_or_default()
+        };
+        let mut registry = self.registry();
+        let ids: Vec<String> = registry.sessions.keys().cloned().collect();
+        for id in ids {
+            let Some(session) = registry.sessions.get(&id).cloned() else { continue };
+            match (session.is_secure(), keys.route(&id)) {
+                // One that had keys does not become classic by losing them.
+                (true, _) if old.are_same(&keys, &id) => {}
+                (true, _) => session.set_keys(&keys),
+                (false, Route::Secure) => {
+                    session.give_way();
+                    self.insert(&mut registry, &id);
+                }
+                (false, Route::Stranger) => session.end(Cause::KeysChanged),
+                (false, Route::Classic) => {}
+            }
+        }
+        for id in keys.boards() {
+            if !registry.sessions.contains_key(id) {
+                self.insert(&mut registry, id);
+            }
+        }
+    }
+
+    /// Returns the way of a connection that claims this id.
+    pub(crate) fn route(&self, id: &str) -> Route {
+        let Some(keys) = self.keys() else { return Route::Classic };
+        let known = self.registry().sessions.get(id).is_some_and(|session| session.is_secure());
+        match keys.route(id) {
+            // From a store: it had keys.
+            _ if known => Route::Secure,
+            Route::Secure if !self.is_welcome(id) => Route::Stranger,
+            route => route,
         }
     }
 
@@ -243,8 +298,8 @@ impl Inner {
             registry.sessions.values().cloned().collect::<Vec<_>>()
         };
         let saved = sessions.into_iter().filter_map(|session| {
-            let core = session.finish()?;
-            core.is_worth_keeping().then(|| (session.id.clone(), core))
+            let saved = session.finish()?;
+            saved.is_worth_keeping().then(|| (session.id.clone(), saved))
         });
         SavedSessions {
             sessions: saved.collect(),

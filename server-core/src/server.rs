@@ -2,10 +2,12 @@
 
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex, RwLock};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, RwLock, Weak};
 use std::time::Duration;
 
 use pblink_protocol::tcp::line::check_id;
+use pblink_secure_suite::random::{Os, Random};
 use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, watch};
 use tokio::time::{Instant, timeout, timeout_at};
@@ -13,17 +15,22 @@ use tokio::time::{Instant, timeout, timeout_at};
 use crate::accept::accept;
 use crate::batch::Batch;
 use crate::budget::Budget;
-use crate::bus::{Bus, Events};
+use crate::bus::{Bus, Events, wall_ms};
 use crate::connection::Connection;
 use crate::error::{BindError, Closed};
 use crate::event::{EventKind, Refusal};
+use crate::keys::Keys;
 use crate::queue::Sessions;
 use crate::refusals::Refusals;
 use crate::registry::{Guests, Inner, Registry, SavedSessions, Setup};
-use crate::session::{Clock, Session, Shared, Spare};
+use crate::session::{Clock, Record, Session, Shared, Spare};
 use crate::sources::Sources;
 use crate::state::SessionState;
 use crate::status::LinkStatus;
+
+/// Interval at which the clocks are compared, and the difference that says that the machine was set back.
+const LOOK: Duration = Duration::from_secs(1);
+const STEP: Duration = Duration::from_secs(10);
 
 /// A running server. Clones are handles to the same server; when the last one is dropped without
 /// [`shutdown`](Self::shutdown), it stops at once.
@@ -64,16 +71,19 @@ impl Server {
             inboxes: Budget::new(setup.limits.queue_total),
             spare: Spare::default(),
             clock: restore.origin.map_or(Clock(Instant::now()), |(clock, _)| clock),
+            epoch: AtomicU64::new(draw_epoch()),
         });
+        let keys = setup.keys.map(Arc::new);
         let mut registry = Registry::default();
-        for (id, core) in restore.sessions {
-            let session = Session::restore(id.clone(), Arc::clone(&shared), core);
+        for (id, saved) in restore.sessions {
+            let session = Session::restore(id.clone(), Arc::clone(&shared), saved);
             session.announce();
             registry.sessions.insert(id, session);
         }
         for (id, state) in states {
             registry.sessions.entry(id).or_insert_with_key(|id| {
-                let session = Session::from_state(id.clone(), Arc::clone(&shared), state);
+                let shared = Arc::clone(&shared);
+                let session = Session::from_state(id.clone(), shared, state, keys.as_deref());
                 session.announce();
                 session
             });
@@ -86,9 +96,13 @@ impl Server {
             pending: Sources::new(setup.max_pending),
             refusals: Refusals::default(),
             guests: RwLock::new(setup.guests),
+            keys: RwLock::new(None),
             max_connections: setup.max_connections,
             address,
         });
+        if let Some(keys) = keys {
+            inner.set_keys(Arc::unwrap_or_clone(keys));
+        }
         // Expected clients show in the list of links before they have connected.
         for id in inner.expected() {
             inner.session(&id);
@@ -102,6 +116,7 @@ impl Server {
             accept.await;
             drop(permit);
         });
+        tokio::spawn(watch_clock(Arc::downgrade(&inner), stop.subscribe()));
         let guard = Arc::new(StopOnDrop { inner: Arc::clone(&inner), stop });
         Self { inner, guard }
     }
@@ -119,7 +134,7 @@ impl Server {
         }
         let session = self.inner.session(id);
         // If the server is shut down, the connection's own methods say so.
-        let _ = session.wait_until(|core| core.record.is_up()).await;
+        let _ = session.wait_until(Record::is_up).await;
         Connection(session)
     }
 
@@ -205,7 +220,7 @@ impl Server {
         // One after the other: who has connected once has done so for good.
         for id in ids {
             let session = self.inner.session(id.as_ref());
-            session.wait_until(|core| core.record.connects > 0).await?;
+            session.wait_until(|record| record.connects > 0).await?;
         }
         Ok(())
     }
@@ -247,6 +262,21 @@ impl Server {
             check_id(id).map_err(|why| BindError::BadId { id: id.clone(), why })?;
         }
         self.inner.set_guests(Guests { expected, allow_unknown });
+        Ok(())
+    }
+
+    /// Sets anew the [keys](crate::Builder::keys) of boards, and who may speak the classic link. Links whose keys are other ones
+    /// now are cut, and their boards have to prove themselves with these; no other link is touched. A client that gets its first
+    /// keys begins anew: its handles are [`Closed`], and lines to it that were written and not acknowledged are no longer
+    /// this server's.
+    ///
+    /// # Errors
+    /// If one of the ids cannot be one; then nothing changes.
+    pub fn set_keys(&self, keys: Keys) -> Result<(), BindError> {
+        for id in keys.ids() {
+            check_id(id).map_err(|why| BindError::BadId { id: id.clone(), why })?;
+        }
+        self.inner.set_keys(keys);
         Ok(())
     }
 
@@ -333,5 +363,37 @@ impl Server {
         let _ = timeout(self.time_out(), self.inner.connections.acquire_many(all)).await;
         self.inner.stopped();
         std::mem::take(&mut self.inner.registry().saved)
+    }
+}
+
+/// Draws an epoch: no process before, and none after this one has the same.
+fn draw_epoch() -> u64 {
+    let mut bytes = [0; 8];
+    Os.fill(&mut bytes);
+    // 0 is none.
+    u64::from_le_bytes(bytes).max(1)
+}
+
+/// Looks whether the machine was set back to an earlier time with all that this process had in its memory, as a virtual machine
+/// is from a snapshot: its counters would seal other packets than before, and its lines would get numbers that were given. The
+/// clock of the world has then moved, and the one that only passes has not.
+async fn watch_clock(inner: Weak<Inner>, mut stop: watch::Receiver<bool>) {
+    let began = Instant::now();
+    let apart = || i128::from(wall_ms()) - began.elapsed().as_millis() as i128;
+    let mut last = apart();
+    loop {
+        tokio::select! {
+            () = tokio::time::sleep(LOOK) => {}
+            _ = stop.wait_for(|&stop| stop) => return,
+        }
+        let Some(inner) = inner.upgrade() else { return };
+        let now = apart();
+        if (now - last).unsigned_abs() > STEP.as_millis() {
+            inner.shared.epoch.store(draw_epoch(), Ordering::Relaxed);
+            for session in inner.sessions() {
+                session.renew();
+            }
+        }
+        last = now;
     }
 }

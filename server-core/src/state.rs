@@ -6,14 +6,15 @@ use pblink_protocol::delivery::Delivery;
 use pblink_protocol::tcp::line::Mid;
 use pblink_protocol::tcp::window::{Window, fingerprint};
 
+use crate::session::SecureStanding as Standing;
+
 /// Lines of one link that are waiting or unacknowledged; the next writer waits for room.
 pub(crate) const IN_FLIGHT: usize = 64;
 
-/// The version that is written, and the only one that is read.
-const VERSION: u8 = 1;
+/// The versions, of both kinds of links.
+const CLASSIC: u8 = 1;
+const SECURE: u8 = 2;
 
-/// Version and number, before the window.
-const HEAD: usize = 2;
 const CHECK: usize = 4;
 
 /// The knowledge of a client with which a server continues after its own end, however it came: which messages
@@ -22,14 +23,29 @@ const CHECK: usize = 4;
 /// [`Builder::restore_states`](crate::Builder::restore_states).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SessionState {
-    window: Window,
-    next: Mid,
-    /// Never part of the bytes: the owner's store has each of them at its own place.
+    link: Link,
+    /// Never part of the bytes: the owner's store has them at their own places.
+    last_row: u64,
     owed: Vec<Owed>,
 }
 
+/// The part of a state that depends on the kind of the link.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Link {
+    Classic { window: Box<Window>, next: Mid },
+    Secure(Standing),
+}
+
 /// A line to a client, and how it is delivered.
-pub(crate) type Owed = (Arc<str>, Delivery);
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Owed {
+    /// Its number in the owner's store, if that has one.
+    pub(crate) row: Option<u64>,
+    /// When it was written, in milliseconds since the Unix epoch; 0: not known.
+    pub(crate) written_ms: u64,
+    pub(crate) text: Arc<str>,
+    pub(crate) delivery: Delivery,
+}
 
 /// Why bytes are not a [`SessionState`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -37,7 +53,7 @@ pub(crate) type Owed = (Arc<str>, Delivery);
 pub enum BadState {
     /// They have a version that this program does not know.
     #[error(
-        "a stored session has version {0}, and only {VERSION} is known: a newer pblink wrote it"
+        "a stored session has version {0}, and only {CLASSIC} and {SECURE} are known: a newer pblink wrote it"
     )]
     Version(u8),
     /// They are damaged, cut off, or something else.
@@ -47,11 +63,42 @@ pub enum BadState {
 
 impl SessionState {
     pub(crate) fn new(window: Window, next: Mid) -> Self {
-        Self { window, next, owed: Vec::new() }
+        Self::of(Link::Classic { window: Box::new(window), next })
     }
 
-    pub(crate) fn into_parts(self) -> (Window, Mid, Vec<Owed>) {
-        (self.window, self.next, self.owed)
+    pub(crate) fn secure(standing: Standing) -> Self {
+        Self::of(Link::Secure(standing))
+    }
+
+    const fn of(link: Link) -> Self {
+        Self { link, last_row: 0, owed: Vec::new() }
+    }
+
+    /// Returns true if it is that of a client that speaks the secure link.
+    pub(crate) const fn is_secure(&self) -> bool {
+        matches!(self.link, Link::Secure(_))
+    }
+
+    pub(crate) fn into_classic(self) -> (Window, Mid, Vec<Owed>) {
+        match self.link {
+            Link::Classic { window, next } => (*window, next, self.owed),
+            Link::Secure(_) => (Window::new(), Mid(0), self.owed),
+        }
+    }
+
+    /// Returns where both ends stand, the number of the last line to the client, and those that are not done.
+    pub(crate) fn into_secure(self) -> (Standing, u64, Vec<Owed>) {
+        let standing = match self.link {
+            Link::Classic { .. } => Standing::default(),
+            Link::Secure(standing) => standing,
+        };
+        (standing, self.last_row, self.owed)
+    }
+
+    /// Sets the number of the last line that the owner's store has given to the client, done or not: no line gets a number
+    /// twice. Only the secure link uses it.
+    pub fn set_last_row(&mut self, row: u64) {
+        self.last_row = row;
     }
 
     /// Adds a line to the client that is not done: the oldest first, and each that may have been sent. The session
@@ -60,24 +107,54 @@ impl SessionState {
     /// session sends before it waits for acknowledgements: no more than these can have been sent, and those that follow are
     /// written as usual.
     pub fn owe(&mut self, text: Arc<str>, delivery: Delivery) -> bool {
+        self.push(Owed { row: None, written_ms: 0, text, delivery })
+    }
+
+    /// Does the same for a line that has a number in the owner's store, and was written at `written_ms` (milliseconds since the
+    /// Unix epoch). Numbers grow. An owner that commits gives them, here and in [`Connection::post_row`](crate::Connection::post_row):
+    /// the secure link names lines by them.
+    pub fn owe_row(
+        &mut self,
+        row: u64,
+        written_ms: u64,
+        text: Arc<str>,
+        delivery: Delivery,
+    ) -> bool {
+        self.push(Owed { row: Some(row), written_ms, text, delivery })
+    }
+
+    fn push(&mut self, owed: Owed) -> bool {
         let room = self.owed.len() < IN_FLIGHT;
         if room {
-            self.owed.push((text, delivery));
+            self.owed.push(owed);
         }
         room
     }
 
     /// Returns the number of the oldest line to the client that is not done; without one, that of
-    /// the next.
+    /// the next. It is that of the classic link, and 0 for a secure one.
     pub fn next_number(&self) -> u8 {
-        self.next.0
+        match &self.link {
+            Link::Classic { next, .. } => next.0,
+            Link::Secure(_) => 0,
+        }
     }
 
-    /// Returns the state as bytes, with a version and a check: 45 bytes, and four for each message that
-    /// is remembered, at most 1,069.
+    /// Returns the state as bytes, with a version and a check. Of a classic link: 45 bytes, and four for each message that
+    /// is remembered, at most 1,069. Of a secure one: 21 bytes, and 17 for each epoch of the server that the board may know,
+    /// at most 1,109.
     pub fn encode(&self) -> Vec<u8> {
-        let mut out = vec![VERSION, self.next.0];
-        out.extend_from_slice(self.window.encode(&mut [0; Window::MAX_ENCODED]));
+        let mut out;
+        match &self.link {
+            Link::Classic { window, next } => {
+                out = vec![CLASSIC, next.0];
+                out.extend_from_slice(window.encode(&mut [0; Window::MAX_ENCODED]));
+            }
+            Link::Secure(standing) => {
+                out = vec![SECURE];
+                standing.encode(&mut out);
+            }
+        }
         let check = fingerprint(&out);
         out.extend(check.to_le_bytes());
         out
@@ -89,16 +166,24 @@ impl SessionState {
     /// If it is damaged, or has another version.
     pub fn decode(bytes: &[u8]) -> Result<Self, BadState> {
         match bytes.first() {
-            Some(&VERSION) => {}
+            Some(&(CLASSIC | SECURE)) => {}
             Some(&version) => return Err(BadState::Version(version)),
             None => return Err(BadState::Damaged),
         }
         let (body, check) = bytes.split_last_chunk::<CHECK>().ok_or(BadState::Damaged)?;
-        if body.len() < HEAD || fingerprint(body).to_le_bytes() != *check {
+        if fingerprint(body).to_le_bytes() != *check {
             return Err(BadState::Damaged);
         }
-        let window = Window::decode(&body[HEAD..]).map_err(|_| BadState::Damaged)?;
-        Ok(Self::new(window, Mid(body[1])))
+        match *body {
+            [CLASSIC, next, ref window @ ..] => {
+                let window = Window::decode(window).map_err(|_| BadState::Damaged)?;
+                Ok(Self::new(window, Mid(next)))
+            }
+            [SECURE, ref standing @ ..] => {
+                Standing::decode(standing).map(Self::secure).ok_or(BadState::Damaged)
+            }
+            _ => Err(BadState::Damaged),
+        }
     }
 }
 
@@ -121,9 +206,11 @@ mod tests {
         }
         let largest = SessionState::new(window, Mid(7)).encode();
         assert!(largest.len() <= 1069, "{}", largest.len());
-        for state in
-            [SessionState::new(Window::new(), Mid(0)), SessionState::decode(&largest).unwrap()]
-        {
+        for state in [
+            SessionState::new(Window::new(), Mid(0)),
+            SessionState::decode(&largest).unwrap(),
+            SessionState::secure(Standing::default()),
+        ] {
             let bytes = state.encode();
             assert_eq!(SessionState::decode(&bytes), Ok(state));
             for at in 0..bytes.len() {
@@ -133,6 +220,6 @@ mod tests {
                 assert!(SessionState::decode(&bytes[..at]).is_err(), "{at} bytes");
             }
         }
-        assert_eq!(SessionState::decode(&[2, 0, 0]), Err(BadState::Version(2)));
+        assert_eq!(SessionState::decode(&[3, 0, 0]), Err(BadState::Version(3)));
     }
 }

@@ -62,4 +62,7 @@ pub struct LinkStatus {
     pub report_number: Option<u64>,
     /// Connections of the ESP8266 since it booted, from its last report.
     pub board_connects: Option<u64>,
+    /// The fingerprint of the board's public key; `None`: it speaks the classic link.
+    #[serde(default)]
+    pub key: Option<String>,
 }

@@ -1,8 +1,13 @@
 //! The part of a session that an owner commits.
 
+use std::sync::Arc;
+
+use pblink_protocol::secure::frame::Epoch;
+use pblink_protocol::secure::server::Resolution;
 use pblink_protocol::tcp::endpoint::Ticket;
 
-use super::inbox::Tag;
+use super::inbox::{Loan, Tag};
+use crate::received::Origin;
 use crate::state::SessionState;
 
 /// Lines, state, and what is done, of one moment.
@@ -10,10 +15,53 @@ use crate::state::SessionState;
 pub(crate) struct Content {
     pub(crate) lines: Lines,
     pub(crate) state: SessionState,
-    /// The oldest lines to the client, as far as it has acknowledged them.
-    pub(crate) done: Vec<Ticket>,
-    /// The endpoint had settled so often.
-    pub(crate) settled: u32,
+    pub(crate) done: Done,
+}
+
+/// What is done, or is done with the commit.
+#[derive(Debug)]
+pub(crate) enum Done {
+    Classic {
+        /// The oldest lines to the client, as far as it has acknowledged them.
+        tickets: Vec<Ticket>,
+        /// The endpoint had settled so often.
+        settled: u32,
+    },
+    Secure {
+        /// The last line of the batch.
+        last: Option<(Epoch, u64)>,
+        /// Lines to the client that it has: how many, and the number of the last.
+        delivered: (usize, u64),
+        /// The answer to a client that has said where it stands.
+        resolution: Option<Resolution>,
+    },
+}
+
+impl Content {
+    /// Returns the number of lines to the client that are done.
+    pub(crate) fn done(&self) -> usize {
+        match &self.done {
+            Done::Classic { tickets, .. } => tickets.len(),
+            Done::Secure { delivered, .. } => delivered.0,
+        }
+    }
+
+    /// Returns the resolution, of a secure link.
+    pub(crate) fn resolution(&self) -> Option<&Resolution> {
+        match &self.done {
+            Done::Classic { .. } => None,
+            Done::Secure { resolution, .. } => resolution.as_ref(),
+        }
+    }
+}
+
+/// A line that was lent.
+#[derive(Debug)]
+pub(crate) struct Lent {
+    pub(crate) loan: Loan,
+    pub(crate) text: Arc<str>,
+    pub(crate) report: bool,
+    pub(crate) origin: Option<Origin>,
 }
 
 /// Texts, one behind the other.
@@ -22,6 +70,8 @@ pub(crate) struct Lines {
     text: String,
     /// The end of each.
     ends: Vec<(usize, Tag)>,
+    /// Of a secure link: one for each.
+    origins: Vec<Option<Origin>>,
 }
 
 impl Lines {
@@ -34,17 +84,23 @@ impl Lines {
         self.text.len()
     }
 
-    pub(crate) fn iter(&self) -> impl ExactSizeIterator<Item = (&str, Tag)> {
+    pub(crate) fn iter(&self) -> impl ExactSizeIterator<Item = (&str, Tag, Option<Origin>)> {
         let mut from = 0;
-        self.ends.iter().map(move |&(to, tag)| {
+        self.ends.iter().enumerate().map(move |(at, &(to, tag))| {
             let text = &self.text[from..to];
             from = to;
-            (text, tag)
+            (text, tag, self.origins.get(at).copied().flatten())
         })
     }
 
     pub(super) fn push(&mut self, text: &str, tag: Tag) {
         self.text.push_str(text);
         self.ends.push((self.text.len(), tag));
+    }
+
+    /// Adds a line of a secure link.
+    pub(super) fn push_with(&mut self, text: &str, tag: Tag, origin: Option<Origin>) {
+        self.push(text, tag);
+        self.origins.push(origin);
     }
 }

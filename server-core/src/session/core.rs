@@ -18,10 +18,10 @@ pub(crate) use self::asleep::{Packed, Spare};
 use super::record::Record;
 use super::side::{Receiver, Side};
 use super::transport::{Socket, Transport};
-use super::{Limits, Shared};
+use super::{Effects, Limits, Shared};
 use crate::buffers::{LineBytes, Partial};
 use crate::event::Cause;
-use crate::state::{IN_FLIGHT, SessionState};
+use crate::state::{IN_FLIGHT, Owed, SessionState};
 use crate::status::LinkStatus;
 
 /// Result of a read by whoever wants lines only.
@@ -110,11 +110,7 @@ impl Core {
 
     /// Parks the session, which moves to another server: it is down until its client comes back.
     pub(crate) fn park(&mut self) {
-        self.side.waiters.clear();
-        self.side.best_effort_waiters = 0;
-        self.side.queue_full = false;
-        self.side.inbox.give_all_back();
-        self.side.counted = 0;
+        self.side.park();
         self.told_acks = false;
         self.rivals = false;
         self.record.park();
@@ -241,11 +237,11 @@ impl Core {
     /// Takes what is known of the client from a store, before anything has happened.
     pub(crate) fn set_state(&mut self, state: SessionState, now: Instant) {
         self.record.restored = true;
-        let (window, next, owed) = state.into_parts();
+        let (window, next, owed) = state.into_classic();
         self.endpoint.set_window(window);
         // Nothing was written yet.
         let _ = self.endpoint.set_first_number(next);
-        for (text, delivery) in owed {
+        for Owed { text, delivery, .. } in owed {
             // There is room for as many as a state has.
             let _ = self.push(now, &text, delivery);
         }
@@ -271,23 +267,24 @@ impl Core {
         self.call_for_attention(now);
     }
 
+    /// Returns what follows from a look at the session.
+    pub(super) fn effects(&mut self, shared: &Shared, wakes: &mut Vec<Waker>) -> Effects {
+        self.settle(shared);
+        self.wake_best_effort(wakes);
+        let due = !self.record.queued && self.is_due();
+        self.record.queued |= due;
+        Effects {
+            freed: self.take_freed(),
+            delivered: self.take_delivered(),
+            changed: self.record.draining && self.is_drained(),
+            due,
+            newcomer: false,
+        }
+    }
+
     /// Settles what the inbox counts for in the sum of all, and gives memory back that nobody needs.
     pub(crate) fn settle(&mut self, shared: &Shared) {
-        let side = &mut self.side;
-        let cost = side.inbox.cost();
-        if cost == side.counted {
-            return;
-        }
-        shared.inboxes.change(side.counted, cost);
-        side.counted = cost;
-        // One episode ends when there is room again for more than a line or two.
-        if side.queue_full && side.inbox.len() <= shared.limits.queue_lines / 2 {
-            side.queue_full = false;
-        }
-        // While there is a connection its task does so at leisure.
-        if cost == 0 && self.transport.is_none() {
-            side.shrink();
-        }
+        self.side.settle(shared, self.transport.is_none());
     }
 }
 
@@ -318,14 +315,7 @@ impl<E: Numbers> Core<E> {
 
     pub(crate) fn status(&self, id: &str, now: Instant) -> LinkStatus {
         let stats = self.endpoint.stats();
-        let (report, record) = (self.side.report, &self.record);
         LinkStatus {
-            id: id.to_owned(),
-            state: record.link,
-            since_ms: now.since(record.since).as_millis(),
-            peer: record.peer.map(|peer| peer.to_string()),
-            connects: record.connects,
-            outages: record.outages,
             lines_in: stats.lines_in.into(),
             lines_out: stats.lines_out.into(),
             retransmissions: stats.retransmissions.into(),
@@ -334,9 +324,7 @@ impl<E: Numbers> Core<E> {
             unread: self.side.inbox.len() as u64,
             unacked: self.endpoint.unacked() as u64,
             write_ack_us: self.side.write_ack_us,
-            mem_free: report.map(|report| report.mem_free.into()),
-            report_number: report.map(|report| report.number.into()),
-            board_connects: report.map(|report| report.connects.into()),
+            ..self.record.status(id, now, self.side.report)
         }
     }
 }

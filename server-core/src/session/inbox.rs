@@ -101,6 +101,17 @@ impl<R> Inbox<R> {
         self.batch.is_none() && (!self.heads.is_empty() || self.lent.iter().any(|lent| !lent.out))
     }
 
+    /// Returns the receipts of all lines that are not accepted, the oldest first.
+    pub(crate) fn receipts(&self) -> impl Iterator<Item = &R> {
+        let lent = self.lent.iter().map(|lent| &lent.receipt);
+        lent.chain(self.heads.iter().map(|head| &head.receipt))
+    }
+
+    /// Returns the receipt of a line that is lent.
+    pub(crate) fn receipt(&self, loan: Loan) -> Option<&R> {
+        self.find(loan).map(|at| &self.lent[at].receipt)
+    }
+
     /// Returns true while the application has lines that it has neither accepted nor given back.
     pub(crate) fn is_out(&self) -> bool {
         self.batch.is_some() || self.lent.iter().any(|lent| lent.out)
@@ -193,17 +204,17 @@ impl<R> Inbox<R> {
 
     /// Copies all waiting lines to `each`, and lends them as a batch, which may be empty. False if the
     /// application has some already.
-    pub(crate) fn lend_all(&mut self, mut each: impl FnMut(&str, Tag)) -> bool {
+    pub(crate) fn lend_all(&mut self, mut each: impl FnMut(&str, Tag, &R)) -> bool {
         if self.is_out() {
             return false;
         }
         for lent in &self.lent {
-            each(&lent.text, lent.tag);
+            each(&lent.text, lent.tag, &lent.receipt);
         }
         let mut from = self.from;
         for head in &self.heads {
             let to = from + head.len as usize;
-            each(&self.texts[from..to], head.tag);
+            each(&self.texts[from..to], head.tag, &head.receipt);
             from = to;
         }
         self.batch = Some((self.lent.len(), self.heads.len()));
@@ -371,16 +382,16 @@ mod tests {
         let mut inbox = filled(5);
         let (loan, ..) = inbox.lend().expect("a line waits");
         let mut texts = Vec::new();
-        assert!(!inbox.lend_all(|_, _| panic!("the application has a line")));
+        assert!(!inbox.lend_all(|_, _, _| panic!("the application has a line")));
         inbox.give_back(loan);
-        assert!(inbox.lend_all(|text, _| texts.push(text.to_owned())));
+        assert!(inbox.lend_all(|text, _, _| texts.push(text.to_owned())));
         assert_eq!(texts, (0..5).map(text).collect::<Vec<_>>());
         // Nobody overtakes it.
         inbox.push(&text(5), 5, tag(false));
         assert!(!inbox.is_waiting() && inbox.lend().is_none());
         assert!(inbox.take_into(&mut String::new()).is_none());
         inbox.give_batch_back();
-        assert!(inbox.lend_all(|_, _| {}));
+        assert!(inbox.lend_all(|_, _, _| {}));
         inbox.push(&text(6), 6, tag(false));
         let mut receipts = Vec::new();
         inbox.accept_batch(|receipt| receipts.push(receipt));

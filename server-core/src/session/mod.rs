@@ -7,8 +7,11 @@
 mod application;
 mod content;
 mod core;
+mod end;
 mod inbox;
 mod record;
+mod secure;
+mod shared;
 mod side;
 mod state;
 mod task;
@@ -16,71 +19,55 @@ mod transport;
 
 use std::io;
 use std::net::SocketAddr;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll, Waker, ready};
 
-use pblink_protocol::tcp::endpoint::Timing;
+use pblink_protocol::tcp::endpoint::Ticket;
 use pblink_protocol::tcp::lobby::{Guest, Standing, Verdict};
 use pblink_protocol::time::Instant;
 use tokio::sync::{Notify, Semaphore};
 
-pub(crate) use self::content::Content;
+pub(crate) use self::content::{Content, Lent};
 pub(crate) use self::core::{Core, Spare};
+pub(crate) use self::end::Saved;
 pub(crate) use self::inbox::{Loan, Tag};
+pub(crate) use self::record::Record;
+use self::secure::{Call, Secure};
+pub(crate) use self::secure::{Standing as SecureStanding, Visit};
+pub(crate) use self::shared::{Clock, Limits, Shared};
 use self::state::{Awake, State};
 pub(crate) use self::task::run;
 pub(crate) use self::transport::{Incoming, Socket, read_now, split};
-use crate::budget::Budget;
 use crate::buffers::Scratch;
-use crate::bus::Bus;
 use crate::error::Closed;
 use crate::event::Cause;
-use crate::queue::Sessions;
+use crate::keys::{Keys, Route};
+use crate::sources::Place;
 use crate::state::{IN_FLIGHT, SessionState};
 use crate::status::LinkStatus;
 
-/// The part that all sessions of a server share.
-#[derive(Debug)]
-pub(crate) struct Shared {
-    pub(crate) limits: Limits,
-    pub(crate) bus: Bus,
-    pub(crate) newcomers: Sessions<Session>,
-    /// The sessions that have something to commit, for an owner that commits.
-    pub(crate) due: Sessions<Session>,
-    /// The budget of the inboxes of all sessions together.
-    pub(crate) inboxes: Budget,
-    /// Memory for sessions that wake up.
-    pub(crate) spare: Spare,
-    pub(crate) clock: Clock,
+/// A line that was written, of either kind of link.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Written {
+    Classic(Ticket),
+    Secure(u64),
 }
 
-/// The limits that the builder was given.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Limits {
-    pub(crate) timing: Timing,
-    pub(crate) max_line: usize,
-    pub(crate) max_written: usize,
-    pub(crate) queue_lines: usize,
-    pub(crate) queue_bytes: usize,
-    pub(crate) queue_total: usize,
-    pub(crate) hold_reports: bool,
-    pub(crate) commits: bool,
-    pub(crate) max_clients: usize,
+/// What follows from a look at a session, once it is unlocked.
+#[derive(Debug, Default)]
+pub(crate) struct Effects {
+    freed: usize,
+    delivered: bool,
+    /// Something has come about that someone waits for.
+    changed: bool,
+    due: bool,
+    /// Its client is here for the first time, and nobody has taken it on.
+    newcomer: bool,
 }
 
-/// The protocol's time: microseconds since a server started (or the one that it was restored from).
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Clock(pub(crate) tokio::time::Instant);
-
-impl Clock {
-    pub(crate) fn now(self) -> Instant {
-        Instant::from_micros(self.0.elapsed().as_micros() as u64)
-    }
-
-    pub(crate) fn at(self, instant: Instant) -> tokio::time::Instant {
-        self.0 + std::time::Duration::from_micros(instant.as_micros())
-    }
-}
+/// The number of the next session.
+static SERIAL: AtomicU64 = AtomicU64::new(0);
 
 /// See the module's text.
 #[derive(Debug)]
@@ -94,6 +81,8 @@ pub(crate) struct Session {
     /// The link went up or down, or something that was waited for has happened.
     pub(crate) changed: Notify,
     state: Mutex<State>,
+    /// Tells it from all others of the process.
+    pub(crate) serial: u64,
     /// This session, for queues that must not keep it alive.
     me: Weak<Self>,
 }
@@ -136,23 +125,46 @@ impl Session {
         Self::make(id, shared, State::Asleep(Box::new(core)))
     }
 
-    /// Returns a session from a store.
-    pub(crate) fn from_state(id: String, shared: Arc<Shared>, state: SessionState) -> Arc<Self> {
+    /// Makes the session of a client that speaks the secure link.
+    pub(crate) fn secure(id: String, shared: Arc<Shared>, keys: &Keys) -> Arc<Self> {
+        let secure = Secure::new(&id, keys, &shared, shared.clock.now());
+        Self::make(id, shared, State::Secure(Box::new(secure)))
+    }
+
+    /// Returns a session from a store. One of a secure link stays one, whatever keys there are.
+    pub(crate) fn from_state(
+        id: String,
+        shared: Arc<Shared>,
+        state: SessionState,
+        keys: Option<&Keys>,
+    ) -> Arc<Self> {
         let now = shared.clock.now();
+        let none = Keys::new();
+        let keyed = keys.filter(|keys| keys.route(&id) == Route::Secure);
+        if keyed.is_some() || state.is_secure() {
+            let keys = keyed.unwrap_or(&none);
+            let secure = Box::new(Secure::from_state(&id, keys, &shared, state, now));
+            return Self::restore(id, shared, Saved::Secure(secure));
+        }
         let mut core = Core::new(&shared.limits, now);
         core.set_state(state, now);
-        Self::restore(id, shared, Box::new(core))
+        Self::restore(id, shared, Saved::Classic(Box::new(core)))
     }
 
     /// Returns a session that was saved by [`finish`](Self::finish).
-    pub(crate) fn restore(id: String, shared: Arc<Shared>, core: Box<Core>) -> Arc<Self> {
-        let session = Self::make(id, shared, State::Live(core));
-        session.with(|state, _, _| {
-            if let State::Live(core) = state {
+    pub(crate) fn restore(id: String, shared: Arc<Shared>, saved: Saved) -> Arc<Self> {
+        let session = Self::make(id, shared, State::of(saved));
+        session.with(|state, _, _| match state {
+            State::Live(core) => {
                 let waiting = core.endpoint.unacked();
                 core.take_freed();
                 session.room.forget_permits(waiting);
             }
+            State::Secure(secure) => {
+                secure.take_freed();
+                session.room.forget_permits(secure.taken());
+            }
+            State::Asleep(_) | State::Over { .. } => {}
         });
         session
     }
@@ -165,14 +177,15 @@ impl Session {
             lines: Notify::new(),
             changed: Notify::new(),
             state: Mutex::new(state),
+            serial: SERIAL.fetch_add(1, Ordering::Relaxed),
             me: Weak::clone(me),
         })
     }
 
     /// Puts the session among those that nobody has taken on, unless it was there before.
     pub(crate) fn announce(&self) {
-        if let State::Live(core) = &mut *self.lock()
-            && !std::mem::replace(&mut core.record.announced, true)
+        if let Some(record) = self.lock().record_mut()
+            && !std::mem::replace(&mut record.announced, true)
         {
             self.shared.newcomers.push(Weak::clone(&self.me));
         }
@@ -190,35 +203,38 @@ impl Session {
     /// Runs `f` under the lock, and then wakes all who wait for what it has brought about.
     fn with<R>(&self, f: impl FnOnce(&mut State, &mut Scratch, Instant) -> R) -> R {
         let mut scratch = Scratch::take();
-        let (mut freed, mut delivered, mut drained, mut due) = (0, false, false, false);
-        let result = {
+        let (result, effects) = {
             let mut state = self.lock();
             let result = f(&mut state, &mut scratch, self.shared.clock.now());
-            if let State::Live(core) = &mut *state {
-                core.settle(&self.shared);
-                core.wake_best_effort(&mut scratch.wakes);
-                freed = core.take_freed();
-                delivered = core.take_delivered();
-                drained = core.record.draining && core.is_drained();
-                due = !core.record.queued && core.is_due();
-                core.record.queued |= due;
-            }
-            result
+            let effects = match &mut *state {
+                State::Live(core) => core.effects(&self.shared, &mut scratch.wakes),
+                State::Secure(secure) => secure.effects(&self.shared),
+                State::Asleep(_) | State::Over { .. } => Effects::default(),
+            };
+            (result, effects)
         };
-        if freed > 0 {
-            self.room.add_permits(freed);
+        if effects.freed > 0 {
+            self.room.add_permits(effects.freed);
         }
-        if delivered {
+        if effects.delivered {
             self.lines.notify_one();
         }
-        if due {
+        if effects.due {
             self.shared.due.push(Weak::clone(&self.me));
         }
-        if drained {
+        if effects.changed {
             self.changed.notify_waiters();
+        }
+        if effects.newcomer {
+            self.shared.newcomers.push(Weak::clone(&self.me));
         }
         scratch.finish();
         result
+    }
+
+    /// Returns what a call of the session's secure half brings with it.
+    fn call<'a>(&'a self, now: Instant, wakes: &'a mut Vec<Waker>) -> Call<'a> {
+        Call { id: &self.id, shared: &self.shared, now, wakes }
     }
 
     /// Runs the connection's task once: it has `input`, or was woken.
@@ -238,8 +254,35 @@ impl Session {
                 }
                 self.go_on(core, scratch, now, matches!(input, Input::Timer))
             }
+            State::Secure(secure) if secure.has(socket) => {
+                let mut call = self.call(now, &mut scratch.wakes);
+                match input {
+                    Input::Bytes(bytes) => secure.receive(socket, bytes, &mut call),
+                    Input::Timer => secure.look_once_more(socket, &mut call),
+                    Input::Other => {}
+                }
+                let fired = matches!(input, Input::Timer);
+                self.go_on_secure(secure, socket, fired, scratch, now)
+            }
             _ => Turn::Over,
         })
+    }
+
+    fn go_on_secure(
+        &self,
+        secure: &mut Secure,
+        socket: &Arc<Socket>,
+        fired: bool,
+        scratch: &mut Scratch,
+        now: Instant,
+    ) -> Turn {
+        let Scratch { out, wakes } = scratch;
+        let turn = secure.go_on(socket, fired, out, &mut self.call(now, wakes));
+        // The link may have gone up or down.
+        if secure.record.take_changed() {
+            self.changed.notify_waiters();
+        }
+        turn
     }
 
     /// Reads for the connection's task. The lock is held meanwhile, so that nobody who reads what
@@ -254,6 +297,11 @@ impl Session {
             State::Live(core) if core.is_current(socket) => {
                 ready!(incoming.poll(cx, |read| self.took(core, scratch, now, read)));
                 Poll::Ready(self.go_on(core, scratch, now, false))
+            }
+            State::Secure(secure) if secure.has(socket) => {
+                let mut call = self.call(now, &mut scratch.wakes);
+                ready!(incoming.poll(cx, |read| secure.took(socket, read, &mut call)));
+                Poll::Ready(self.go_on_secure(secure, socket, false, scratch, now))
             }
             _ => Poll::Ready(Turn::Over),
         })
@@ -304,11 +352,57 @@ impl Session {
 
     /// Ends the connection, if there is one.
     pub(crate) fn end(&self, cause: Cause) {
-        self.with(|state, _, now| {
-            if let State::Live(core) = state {
-                self.detach(core, cause, now);
+        self.with(|state, scratch, now| match state {
+            State::Live(core) => self.detach(core, cause, now),
+            State::Secure(secure) => {
+                secure.end(cause, &mut self.call(now, &mut scratch.wakes));
+                self.changed.notify_waiters();
+            }
+            State::Asleep(_) | State::Over { .. } => {}
+        });
+    }
+
+    /// Takes a connection that claims the id of a session with keys. Gives its place among those that are not proven back if
+    /// the session is over.
+    pub(crate) fn visit(
+        &self,
+        connection: (Arc<Socket>, SocketAddr),
+        visit: Arc<Visit>,
+        pending: Place,
+    ) -> Result<(), Place> {
+        self.with(|state, scratch, now| match state {
+            State::Secure(secure) => {
+                let mut call = self.call(now, &mut scratch.wakes);
+                secure.visit(connection, (visit, pending), &mut call);
+                Ok(())
+            }
+            State::Live(_) | State::Asleep(_) | State::Over { .. } => Err(pending),
+        })
+    }
+
+    /// Returns true if it is that of a client that speaks the secure link.
+    pub(crate) fn is_secure(&self) -> bool {
+        matches!(&*self.lock_as_it_is(), State::Secure(_))
+    }
+
+    /// Takes other keys.
+    pub(crate) fn set_keys(&self, keys: &Keys) {
+        self.with(|state, scratch, now| {
+            if let State::Secure(secure) = state {
+                secure.set_keys(keys, &mut self.call(now, &mut scratch.wakes));
             }
         });
+        self.changed.notify_waiters();
+    }
+
+    /// Begins a new epoch of the server.
+    pub(crate) fn renew(&self) {
+        self.with(|state, scratch, now| {
+            if let State::Secure(secure) = state {
+                secure.renew(&mut self.call(now, &mut scratch.wakes));
+            }
+        });
+        self.changed.notify_waiters();
     }
 
     /// Admits a new connection that gave this session's id. The lobby decides; see there for the
@@ -359,11 +453,8 @@ impl Session {
     }
 
     /// Looks at the session as it is. `None` once the server was shut down.
-    pub(crate) fn look<R>(&self, f: impl FnOnce(&Core) -> R) -> Option<R> {
-        match &*self.lock() {
-            State::Live(core) => Some(f(core)),
-            State::Asleep(_) | State::Over { .. } => None,
-        }
+    pub(crate) fn look<R>(&self, f: impl FnOnce(&Record) -> R) -> Option<R> {
+        self.lock().record().map(f)
     }
 
     /// Returns since when the client is away, if it is, and nothing of it would be lost with the
@@ -372,7 +463,8 @@ impl Session {
         match &*self.lock_as_it_is() {
             State::Live(core) => core.idle_since(),
             State::Asleep(core) => core.idle_since(),
-            State::Over { .. } => None,
+            // It has keys: it is no stranger.
+            State::Secure(_) | State::Over { .. } => None,
         }
     }
 
@@ -381,12 +473,13 @@ impl Session {
         match &*self.lock_as_it_is() {
             State::Live(core) => core.status(&self.id, now),
             State::Asleep(core) => core.status(&self.id, now),
+            State::Secure(secure) => secure.status(&self.id, now),
             State::Over { status, .. } => LinkStatus::clone(status),
         }
     }
 
     /// Waits until `ready` is true of the session, or the server was shut down.
-    pub(crate) async fn wait_until(&self, ready: impl Fn(&Core) -> bool) -> Result<(), Closed> {
+    pub(crate) async fn wait_until(&self, ready: impl Fn(&Record) -> bool) -> Result<(), Closed> {
         loop {
             let changed = self.changed.notified();
             match self.look(&ready) {
@@ -394,80 +487,6 @@ impl Session {
                 Some(true) => return Ok(()),
                 Some(false) => changed.await,
             }
-        }
-    }
-
-    /// Waits until the application has accepted or given back all lines that it has, and until all that was
-    /// written is acknowledged, or the link is down.
-    pub(crate) async fn drained(&self) {
-        self.with(|state, _, _| {
-            if let State::Live(core) = state {
-                core.record.draining = true;
-            }
-        });
-        // That the session is over is as good.
-        let _ = self.wait_until(Core::is_drained).await;
-    }
-
-    /// Ends the session, since the server is shut down. Gives away what another server can
-    /// continue.
-    pub(crate) fn finish(&self) -> Option<Box<Core>> {
-        self.room.close();
-        self.over(None::<fn(&Core) -> bool>)
-    }
-
-    /// Forgets this client, since the server needs room, unless it is back or something of it would
-    /// be lost. Reports whether it was forgotten.
-    pub(crate) fn forget(&self) -> bool {
-        self.forget_if(|core| core.idle_since().is_some())
-    }
-
-    /// Forgets this client if it has never been here, and nothing waits for it. Reports whether it was forgotten.
-    pub(crate) fn forget_unseen(&self) -> bool {
-        self.forget_if(|core| !core.record.is_up() && !core.is_worth_keeping())
-    }
-
-    fn forget_if(&self, idle: impl FnOnce(&Core) -> bool) -> bool {
-        let forgotten = self.over(Some(idle)).is_some();
-        if forgotten {
-            self.room.close();
-        }
-        forgotten
-    }
-
-    /// Ends the session. `idle`: only if this is true of it, since the client is forgotten.
-    fn over(&self, idle: Option<impl FnOnce(&Core) -> bool>) -> Option<Box<Core>> {
-        let forgotten = idle.is_some();
-        let core = self.with(|state, scratch, now| {
-            let State::Live(core) = state else {
-                return None;
-            };
-            if idle.is_some_and(|idle| !idle(core)) {
-                return None;
-            }
-            core.detach(Cause::Shutdown, now, &self.id, &self.shared);
-            let kept = core.pending(&mut scratch.wakes);
-            let status = Box::new(core.status(&self.id, now));
-            match std::mem::replace(state, State::Over { kept, forgotten, status }) {
-                State::Live(mut core) => {
-                    self.shared.inboxes.change(core.side.counted, 0);
-                    core.park();
-                    Some(core)
-                }
-                State::Asleep(_) | State::Over { .. } => None,
-            }
-        });
-        self.lines.notify_waiters();
-        self.changed.notify_waiters();
-        core
-    }
-}
-
-impl Drop for Session {
-    fn drop(&mut self) {
-        let state = self.state.get_mut().unwrap_or_else(PoisonError::into_inner);
-        if let State::Live(core) = state {
-            self.shared.inboxes.change(core.side.counted, 0);
         }
     }
 }

@@ -3,11 +3,12 @@
 use std::net::SocketAddr;
 
 use pblink_protocol::layer::Layer;
+use pblink_protocol::report::Report;
 use pblink_protocol::time::Instant;
 
 use super::{Limits, Shared};
 use crate::event::{Cause, EventKind};
-use crate::status::LinkState;
+use crate::status::{LinkState, LinkStatus};
 
 /// See the module's text.
 #[derive(Debug, Clone, Copy)]
@@ -29,6 +30,8 @@ pub(crate) struct Record {
     pub(crate) closing: bool,
     /// Someone wants to know when nothing is left to send.
     pub(crate) draining: bool,
+    /// The link went up or down since someone asked.
+    changed: bool,
 }
 
 impl Record {
@@ -46,6 +49,7 @@ impl Record {
             queued: false,
             closing: false,
             draining: false,
+            changed: false,
         }
     }
 
@@ -58,6 +62,11 @@ impl Record {
             LinkState::Down { cause, .. } => Some(cause),
             LinkState::Waiting | LinkState::Up => None,
         }
+    }
+
+    /// Returns true if the link went up or down since the last call.
+    pub(super) fn take_changed(&mut self) -> bool {
+        std::mem::take(&mut self.changed)
     }
 
     /// Returns true if the client was here, and is not now.
@@ -86,6 +95,7 @@ impl Record {
         self.peer = Some(peer);
         self.link = LinkState::Up;
         self.since = now;
+        self.changed = true;
     }
 
     /// Notes that the link is down.
@@ -94,7 +104,32 @@ impl Record {
         let layer = layer_of(cause);
         self.link = LinkState::Down { layer, cause };
         self.since = now;
+        self.changed = true;
         shared.bus.publish(EventKind::OutageBegan { id: id.to_owned(), cause, layer });
+    }
+
+    /// Returns what it knows of the link.
+    pub(super) fn status(&self, id: &str, now: Instant, report: Option<Report>) -> LinkStatus {
+        LinkStatus {
+            id: id.to_owned(),
+            state: self.link,
+            since_ms: now.since(self.since).as_millis(),
+            peer: self.peer.map(|peer| peer.to_string()),
+            connects: self.connects,
+            outages: self.outages,
+            lines_in: 0,
+            lines_out: 0,
+            retransmissions: 0,
+            duplicates: 0,
+            invalid_lines: 0,
+            unread: 0,
+            unacked: 0,
+            write_ack_us: None,
+            mem_free: report.map(|report| report.mem_free.into()),
+            report_number: report.map(|report| report.number.into()),
+            board_connects: report.map(|report| report.connects.into()),
+            key: None,
+        }
     }
 
     /// Prepares it for another server.
@@ -133,9 +168,11 @@ fn layer_of(cause: Cause) -> Layer {
         Cause::ClosedByPeer | Cause::Reset | Cause::SlowReader | Cause::LineTooLong => {
             Layer::Coprocessor
         }
-        Cause::ClosedByApplication | Cause::NotExpected | Cause::Shutdown | Cause::ServerDied => {
-            Layer::Server
-        }
+        Cause::ClosedByApplication
+        | Cause::NotExpected
+        | Cause::KeysChanged
+        | Cause::Shutdown
+        | Cause::ServerDied => Layer::Server,
     }
 }
 

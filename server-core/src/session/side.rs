@@ -20,20 +20,20 @@ const SHOWN: usize = 32;
 
 /// Who waits for a line to be sent or acknowledged.
 #[derive(Debug)]
-pub(super) struct Waiter {
-    pub(super) ticket: Ticket,
+pub(super) struct Waiter<T = Ticket> {
+    pub(super) ticket: T,
     /// Waits until the line is sent, not until it is acknowledged.
     pub(super) best_effort: bool,
     pub(super) waker: Waker,
 }
 
-/// The part of a session that looks at received lines.
-#[derive(Debug, Default)]
-pub(crate) struct Side {
-    pub(crate) inbox: Inbox<Receipt>,
+/// The part of a session that looks at received lines. `R`: what is needed to acknowledge one; `T` names one that was written.
+#[derive(Debug)]
+pub(crate) struct Side<R = Receipt, T = Ticket> {
+    pub(crate) inbox: Inbox<R>,
     /// The inbox's share in the sum of all inboxes, in bytes.
     pub(super) counted: usize,
-    pub(super) waiters: Vec<Waiter>,
+    pub(super) waiters: Vec<Waiter<T>>,
     pub(super) best_effort_waiters: usize,
     pub(super) queue_full: bool,
     pub(super) too_long: bool,
@@ -45,11 +45,85 @@ pub(crate) struct Side {
     pub(super) write_ack_us: Option<u64>,
     pub(super) report: Option<Report>,
     /// Times that the client began anew.
-    restarts: u32,
+    pub(super) restarts: u32,
 }
 
-impl Side {
-    pub(super) fn remove(&mut self, ticket: Ticket) -> Option<Waker> {
+impl<R, T> Default for Side<R, T> {
+    fn default() -> Self {
+        Self {
+            inbox: Inbox::default(),
+            counted: 0,
+            waiters: Vec::new(),
+            best_effort_waiters: 0,
+            queue_full: false,
+            too_long: false,
+            delivered: false,
+            busy: false,
+            invalid_events: 0,
+            invalid_since: Instant::ZERO,
+            write_ack_us: None,
+            report: None,
+            restarts: 0,
+        }
+    }
+}
+
+impl<R, T: PartialEq> Side<R, T> {
+    /// Returns true if there is room for a line. The first time that there is none is an event.
+    pub(super) fn has_room(&mut self, text: &str, id: &str, shared: &Shared) -> bool {
+        // An empty queue takes any line: else one longer than the queue could never pass, and clients
+        // that fill the memory of all could stop one that has nothing in it.
+        let cost = self.inbox.cost() + Inbox::<R>::cost_of(text);
+        let fits = self.inbox.len() < shared.limits.queue_lines
+            && cost <= shared.limits.queue_bytes
+            && shared.inboxes.fits(self.counted, cost);
+        let has_room = self.inbox.len() == 0 || fits;
+        if !has_room && !std::mem::replace(&mut self.queue_full, true) {
+            shared.bus.publish(EventKind::QueueFull { id: id.to_owned() });
+        }
+        has_room
+    }
+
+    /// Notes a report.
+    pub(super) fn reported(&mut self, report: Option<Report>, id: &str, shared: &Shared) {
+        let Some(report) = report else { return };
+        self.report = Some(report);
+        shared.bus.publish(EventKind::Report { id: id.to_owned(), report });
+    }
+
+    /// Settles what the inbox counts for in the sum of all, and gives memory back that nobody needs. `idle`: nobody is connected
+    /// who does so at leisure.
+    pub(super) fn settle(&mut self, shared: &Shared, idle: bool) {
+        let cost = self.inbox.cost();
+        if cost == self.counted {
+            return;
+        }
+        shared.inboxes.change(self.counted, cost);
+        self.counted = cost;
+        // One episode ends when there is room again for more than a line or two.
+        if self.queue_full && self.inbox.len() <= shared.limits.queue_lines / 2 {
+            self.queue_full = false;
+        }
+        if cost == 0 && idle {
+            self.shrink();
+        }
+    }
+
+    /// Returns the inbox's share in the sum of all inboxes, in bytes.
+    pub(super) const fn counted(&self) -> usize {
+        self.counted
+    }
+
+    /// Forgets who waits, and takes back what the application has: the session moves to another server.
+    pub(super) fn park(&mut self) {
+        self.waiters.clear();
+        self.best_effort_waiters = 0;
+        self.queue_full = false;
+        self.inbox.give_all_back();
+        self.counted = 0;
+    }
+
+    pub(super) fn remove(&mut self, ticket: T) -> Option<Waker> {
         let at = self.waiters.iter().position(|w| w.ticket == ticket)?;
         let waiter = self.waiters.swap_remove(at);
         self.best_effort_waiters -= usize::from(waiter.best_effort);
@@ -70,7 +144,7 @@ impl Side {
     pub(super) fn shrink(&mut self) {
         self.inbox.shrink();
         if self.waiters.is_empty() {
-            self.waiters.shrink_to(KEEP / size_of::<Waiter>());
+            self.waiters.shrink_to(KEEP / size_of::<Waiter<T>>());
         }
     }
 }
@@ -84,17 +158,9 @@ pub(super) struct Receiver<'a> {
     pub(super) wakes: &'a mut Vec<Waker>,
 }
 
-impl Receiver<'_> {
-    fn reported(&mut self, report: Option<Report>) {
-        let Some(report) = report else { return };
-        self.side.report = Some(report);
-        self.shared.bus.publish(EventKind::Report { id: self.id.to_owned(), report });
-    }
-}
-
 impl Host<LineBytes> for Receiver<'_> {
     fn deliver(&mut self, text: &str, receipt: Receipt) -> endpoint::Disposition {
-        let (limits, side) = (&self.shared.limits, &mut *self.side);
+        let side = &mut *self.side;
         // The connection is as good as cut.
         if side.too_long {
             return endpoint::Disposition::Refused;
@@ -104,27 +170,17 @@ impl Host<LineBytes> for Receiver<'_> {
             Some(Message::Report(report)) => Some(report),
             _ => None,
         };
-        if report.is_some() && !limits.hold_reports {
-            self.reported(report);
+        if report.is_some() && !self.shared.limits.hold_reports {
+            side.reported(report, self.id, self.shared);
             return endpoint::Disposition::Taken;
         }
-        // An empty queue takes any line: else one longer than the queue could never pass, and clients
-        // that fill the memory of all could stop one that has nothing in it.
-        let cost = side.inbox.cost() + Inbox::<Receipt>::cost_of(text);
-        let fits = side.inbox.len() < limits.queue_lines
-            && cost <= limits.queue_bytes
-            && self.shared.inboxes.fits(side.counted, cost);
-        if side.inbox.len() > 0 && !fits {
-            if !std::mem::replace(&mut side.queue_full, true) {
-                let id = self.id.to_owned();
-                self.shared.bus.publish(EventKind::QueueFull { id });
-            }
+        if !side.has_room(text, self.id, self.shared) {
             return endpoint::Disposition::Refused;
         }
         let tag = Tag { report: report.is_some(), restarts: side.restarts };
         side.inbox.push(text, receipt, tag);
         side.delivered = true;
-        self.reported(report);
+        side.reported(report, self.id, self.shared);
         // It is acknowledged when the application has accepted it. A client may have only
         // a limited number of lines unacknowledged, so it sends no faster than they are accepted.
         endpoint::Disposition::Later

@@ -3,10 +3,10 @@
 use std::ops::{Deref, DerefMut};
 use std::sync::MutexGuard;
 
-use pblink_protocol::tcp::endpoint::Ticket;
-
-use super::Shared;
 use super::core::{Core, Packed, Spare};
+use super::record::Record;
+use super::secure::Secure;
+use super::{Saved, Shared, Written};
 use crate::error::Closed;
 use crate::status::LinkStatus;
 
@@ -15,10 +15,12 @@ pub(super) enum State {
     Live(Box<Core>),
     /// The client is away, and nothing is under way. [`Session::lock`] wakes it up.
     Asleep(Box<Core<Packed>>),
+    /// Its client speaks the secure link.
+    Secure(Box<Secure>),
     /// The server was shut down.
     Over {
         /// Lines that were not acknowledged by then, of those that someone waits for.
-        kept: Vec<Ticket>,
+        kept: Vec<Written>,
         /// Not the server is over, but this client was forgotten.
         forgotten: bool,
         status: Box<LinkStatus>,
@@ -26,13 +28,43 @@ pub(super) enum State {
 }
 
 impl State {
-    /// Returns the session, if lines of it may be handed out.
-    pub(super) fn open(&mut self) -> Result<&mut Core, Closed> {
-        match self {
-            Self::Live(core) if !core.record.closing => Ok(core),
-            Self::Live(_) | Self::Asleep(_) | Self::Over { .. } => Err(Closed),
+    pub(super) fn of(saved: Saved) -> Self {
+        match saved {
+            Saved::Classic(core) => Self::Live(core),
+            Saved::Secure(secure) => Self::Secure(secure),
         }
     }
+
+    /// Returns the session, if lines of it may be handed out.
+    pub(super) fn open(&mut self) -> Result<Open<'_>, Closed> {
+        match self {
+            Self::Live(core) if !core.record.closing => Ok(Open::Classic(core)),
+            Self::Secure(secure) if !secure.record.closing => Ok(Open::Secure(secure)),
+            _ => Err(Closed),
+        }
+    }
+
+    pub(super) fn record(&self) -> Option<&Record> {
+        match self {
+            Self::Live(core) => Some(&core.record),
+            Self::Secure(secure) => Some(&secure.record),
+            Self::Asleep(_) | Self::Over { .. } => None,
+        }
+    }
+
+    pub(super) fn record_mut(&mut self) -> Option<&mut Record> {
+        match self {
+            Self::Live(core) => Some(&mut core.record),
+            Self::Secure(secure) => Some(&mut secure.record),
+            Self::Asleep(_) | Self::Over { .. } => None,
+        }
+    }
+}
+
+/// A session whose lines may be handed out.
+pub(super) enum Open<'a> {
+    Classic(&'a mut Core),
+    Secure(&'a mut Secure),
 }
 
 /// A session that is locked and awake. With the lock it falls asleep, if it can.

@@ -27,8 +27,8 @@ pub(super) struct Link<K, H> {
     /// No handshake begins before that.
     pause_until: Instant,
     pause: Duration,
-    /// Challenges that were asked for in vain.
-    asks: u32,
+    /// Challenges that were asked for, and hellos that were sent, in vain since the link was up.
+    pub(super) asks: u32,
     /// Proofs that were asked for in vain.
     tries: u8,
     /// Begin of the state, or the last repetition in it.
@@ -110,7 +110,6 @@ impl<K: Keys, H> Link<K, H> {
 impl<S: BoardSuite, M: Memory> Board<S, M> {
     /// Goes on with the keys that are there, or begins without.
     pub(super) fn open(&mut self, now: Instant) {
-        self.link.asks = 0;
         if now < self.link.closed_until {
             return;
         }
@@ -127,6 +126,15 @@ impl<S: BoardSuite, M: Memory> Board<S, M> {
         self.link.state = BoardState::Greet;
         self.link.since = now;
         self.link.ask = true;
+    }
+
+    /// Asks again. Connections count for nothing in that: a server closes those of a board that it does not know.
+    fn unanswered(&mut self, now: Instant) {
+        self.link.asks = self.link.asks.saturating_add(1);
+        if self.link.asks == ASKS {
+            self.events.push_newest(BoardEvent::NoAnswer);
+        }
+        self.greet(now);
     }
 
     fn prove(&mut self, now: Instant) {
@@ -198,7 +206,7 @@ impl<S: BoardSuite, M: Memory> Board<S, M> {
         if self.handshake_until().is_some_and(|at| now >= at) {
             self.link.forget_handshake();
             if self.link.state == BoardState::Shake {
-                self.greet(now);
+                self.unanswered(now);
             }
         }
         if self.link.is_worn(now, STOP_FRAMES, STOP_AFTER) {
@@ -207,11 +215,7 @@ impl<S: BoardSuite, M: Memory> Board<S, M> {
         }
         match self.link.state {
             BoardState::Greet if now >= self.link.since + self.link.ask_again() => {
-                self.link.asks = self.link.asks.saturating_add(1);
-                if self.link.asks == ASKS {
-                    self.events.push_newest(BoardEvent::NoAnswer);
-                }
-                self.greet(now);
+                self.unanswered(now);
             }
             BoardState::Prove if now >= self.link.since + PROVE_AGAIN => {
                 self.link.tries += 1;

@@ -370,6 +370,7 @@ impl<S: BoardSuite, M: Memory> Board<S, M> {
         }
         if self.link.state == BoardState::Prove && self.link.next.is_none() {
             self.link.state = BoardState::Up;
+            self.link.asks = 0;
             self.sender.go_back();
             self.unsaid = true;
             self.events.push_newest(BoardEvent::Up);

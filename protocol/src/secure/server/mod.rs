@@ -64,6 +64,16 @@ impl Visitor {
     pub const fn new(number: u64, now: Instant) -> Self {
         Self { number, challenge: None, asks: false, challenged: None, challenges: 0, heard: now }
     }
+
+    /// Returns its number.
+    pub const fn number(&self) -> u64 {
+        self.number
+    }
+
+    /// Returns true if it has shown that it speaks the secure link: it has asked for a challenge, or was given one.
+    pub const fn has_asked(&self) -> bool {
+        self.asks || self.challenges > 0
+    }
 }
 
 /// Counters of lines that led to nothing. They wrap.
@@ -179,10 +189,21 @@ impl<S: ServerSuite> Server<S> {
         self.down(desk);
     }
 
+    /// Takes other keys for this id, and [drops](Self::drop_keys) those that the old ones have made.
+    pub fn set_suite(&mut self, suite: S, desk: &mut impl Desk) {
+        self.suite = suite;
+        self.drop_keys(desk);
+    }
+
     /// Puts a line on its way that may be lost. False, and nothing is sent: one before it is still on its way, or it cannot be
     /// a line.
     pub fn send(&mut self, text: &str) -> bool {
         check_text(text).is_ok_and(|text| self.datagrams.0.put(text))
+    }
+
+    /// Returns true while a line that may be lost is on its way: the next one has to wait.
+    pub fn is_sending(&self) -> bool {
+        !self.datagrams.0.is_empty()
     }
 
     /// Tells the board to stay away for a minute. `reason` is for people.
@@ -379,7 +400,7 @@ impl<S: ServerSuite> Server<S> {
         self.heard = Some(now);
         self.board = Some(resolution.board);
         self.receiver.resume(resolution.received);
-        self.committed = resolution.received;
+        self.committed = resolution.answer.done;
         self.sender.resume(resolution.sent);
         self.mark = self.mark.max(resolution.sent);
         // Over another connection the board asks again.
@@ -462,7 +483,12 @@ impl<S: ServerSuite> Server<S> {
 
     /// Returns true if this connection is to be closed: nothing valid has come from it for too long.
     pub fn is_overdue(&self, now: Instant, visitor: &Visitor) -> bool {
+        now >= self.overdue_at(visitor)
+    }
+
+    /// Returns when that is, if nothing valid comes before.
+    pub fn overdue_at(&self, visitor: &Visitor) -> Instant {
         let carries = self.carrier == Some(visitor.number);
-        now >= visitor.heard + if carries { SILENCE } else { VISIT }
+        visitor.heard + if carries { SILENCE } else { VISIT }
     }
 }

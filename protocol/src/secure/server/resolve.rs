@@ -52,7 +52,8 @@ pub struct Resolution {
     pub foreign: Option<(Epoch, u64)>,
     /// The last line of the outbox that the board has received.
     pub sent: u64,
-    /// The answer.
+    /// The answer. A server that keeps lines in memory, and has not handed all of them over, says so by a smaller
+    /// [`Resume::done`].
     pub answer: Resume,
 }
 

@@ -1,6 +1,6 @@
 //! Lines from the client, on their way to the application.
 
-use super::super::content::{Content, Lines};
+use super::super::content::{Content, Done, Lines};
 use super::super::inbox::Loan;
 use super::{Core, Took};
 use crate::state::SessionState;
@@ -44,26 +44,27 @@ impl Core {
             return None;
         }
         let mut lines = Lines::default();
-        if !self.side.inbox.lend_all(|text, tag| lines.push(text, tag)) {
+        if !self.side.inbox.lend_all(|text, tag, _| lines.push(text, tag)) {
             return None;
         }
-        let done: Vec<_> = match self.record.commits {
+        let tickets: Vec<_> = match self.record.commits {
             true => self.endpoint.acked_oldest().collect(),
             false => Vec::new(),
         };
         let settled = self.endpoint.stats().settled;
-        let next = self.endpoint.first_number_after(done.len());
+        let next = self.endpoint.first_number_after(tickets.len());
         let state = SessionState::new(self.endpoint.window().clone(), next);
-        Some(Content { lines, state, done, settled })
+        Some(Content { lines, state, done: Done::Classic { tickets, settled } })
     }
 
     /// Accepts all lines of the batch that is out, and removes those to the client that are done.
     pub(crate) fn accept_batch(&mut self, content: &Content) {
         let endpoint = &mut self.endpoint;
         self.side.inbox.accept_batch(|receipt| endpoint.release(receipt));
-        for &ticket in &content.done {
+        let Done::Classic { tickets, settled } = &content.done else { return };
+        for &ticket in tickets {
             endpoint.done(ticket);
         }
-        self.settled = content.settled;
+        self.settled = *settled;
     }
 }

@@ -1,0 +1,153 @@
+//! The keys of the boards that speak the secure link, and who may speak the classic one.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use pblink_protocol::secure::packet::Hello;
+use pblink_protocol::secure::suite::ServerSuite;
+pub(crate) use pblink_secure_suite::Fingerprint;
+use pblink_secure_suite::keys::{Id, ServerKeys};
+use pblink_secure_suite::random::Os;
+use pblink_secure_suite::server::{Server, Traffic};
+
+/// Generations of keys that an id may have at a time: the one that its board has, and the one that it is being given.
+const GENERATIONS: usize = 2;
+
+/// The keys of boards, for [`Builder::keys`](crate::Builder::keys).
+///
+/// An id that has keys, or had some, is served by the secure link and by nothing else, whatever else is said of it. The
+/// classic link, in which anyone in the network can be any board, is for ids that are [listed](Self::classic). All other ids
+/// get what an id with keys gets whose board does not know them: challenges, and silence. So nobody learns which ids exist.
+///
+/// ```
+/// use pblink_secure_suite::issue::issue;
+/// use pblink_secure_suite::keys::{Id, Secret};
+/// use pblink_secure_suite::random::Os;
+/// use pblink_server::{Keys, Server};
+///
+/// # tokio::runtime::Runtime::new().unwrap().block_on(async {
+/// let private = Secret::draw(&mut Os); // the server's, for all boards: keep it
+/// let issued = issue(&Id::new("cellar")?, 1, &private, &mut Os); // `issued.board` goes into the board
+/// let keys = Keys::new().board(issued.server).classic(["old-thermometer"]);
+/// let server = Server::builder().port(0).keys(keys).bind().await?;
+/// # server.shutdown().await;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// # }).unwrap();
+/// ```
+#[derive(Debug, Clone, Default)]
+pub struct Keys {
+    /// None of an id that was revoked.
+    boards: BTreeMap<String, Vec<ServerKeys>>,
+    classic: BTreeSet<String>,
+}
+
+/// The way that a connection goes which claims an id.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Route {
+    Classic,
+    Secure,
+    /// It has no keys, and may not do without.
+    Stranger,
+}
+
+impl Keys {
+    /// Returns none: no id is known.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Adds the keys of a board. Of an id that is there already, the two newest generations are kept: while keys are
+    /// rotated, a board may have either.
+    pub fn board(mut self, keys: ServerKeys) -> Self {
+        let of_id = self.boards.entry(keys.id.as_str().to_owned()).or_default();
+        of_id.retain(|old| old.generation != keys.generation);
+        of_id.push(keys);
+        of_id.sort_by_key(|keys| std::cmp::Reverse(keys.generation));
+        of_id.truncate(GENERATIONS);
+        self
+    }
+
+    /// Takes the keys of an id away. It stays one that had some.
+    pub fn revoked(mut self, id: impl Into<String>) -> Self {
+        self.boards.insert(id.into(), Vec::new());
+        self
+    }
+
+    /// Lists ids that are served by the classic link.
+    pub fn classic<I>(mut self, ids: I) -> Self
+    where
+        I: IntoIterator,
+        I::Item: Into<String>,
+    {
+        self.classic.extend(ids.into_iter().map(Into::into));
+        self
+    }
+
+    /// Returns all ids that are named here.
+    pub(crate) fn ids(&self) -> impl Iterator<Item = &String> {
+        self.boards.keys().chain(&self.classic)
+    }
+
+    /// Returns all ids that have keys, or had some.
+    pub(crate) fn boards(&self) -> impl Iterator<Item = &String> {
+        self.boards.keys()
+    }
+
+    pub(crate) fn route(&self, id: &str) -> Route {
+        match self.boards.contains_key(id) {
+            true => Route::Secure,
+            false if self.classic.contains(id) => Route::Classic,
+            false => Route::Stranger,
+        }
+    }
+
+    /// Returns the fingerprint of the board's public key.
+    pub(crate) fn fingerprint(&self, id: &str) -> Option<Fingerprint> {
+        Some(self.boards.get(id)?.first()?.board.fingerprint())
+    }
+
+    /// Returns true if the keys of this id are the same there.
+    pub(crate) fn are_same(&self, other: &Self, id: &str) -> bool {
+        let of = |keys: &Self| {
+            let all = keys.boards.get(id).map(Vec::as_slice).unwrap_or_default();
+            all.iter().map(|keys| (keys.generation, keys.board)).collect::<Vec<_>>()
+        };
+        of(self) == of(other)
+    }
+
+    /// Returns the cryptography for this id.
+    pub(crate) fn suite(&self, id: &str) -> Suite {
+        let keys = self.boards.get(id).map(Vec::as_slice).unwrap_or_default();
+        let all: Vec<_> = keys.iter().map(|keys| Server::new(keys.clone(), Os)).collect();
+        if !all.is_empty() {
+            return Suite(all);
+        }
+        // No board has these keys, so its id may be any.
+        let id = Id::new(id).or_else(|_| Id::new("?")).expect("a question mark can be an id");
+        Suite(vec![Server::stranger(id, Os)])
+    }
+}
+
+/// The cryptography for one id: at least one generation of keys.
+pub(crate) struct Suite(Vec<Server>);
+
+impl ServerSuite for Suite {
+    type Keys = Traffic;
+
+    fn challenge(&mut self) -> [u8; 16] {
+        self.0[0].challenge()
+    }
+
+    fn is_authentic(&mut self, hello: &Hello, challenge: &[u8; 16]) -> bool {
+        // Each of them: it tells nobody how many there are.
+        self.0.iter_mut().fold(false, |any, one| one.is_authentic(hello, challenge) | any)
+    }
+
+    fn answer(
+        &mut self,
+        hello: &Hello,
+        challenge: &[u8; 16],
+        now_ms: u64,
+    ) -> Option<(Traffic, [u8; 56])> {
+        self.0.iter_mut().find_map(|one| one.answer(hello, challenge, now_ms))
+    }
+}

@@ -1,0 +1,267 @@
+//! A board that speaks the secure link, as its program and an ESP8266 do together: the real machines on a real socket.
+
+#![allow(dead_code, reason = "each test file uses its part")]
+
+use std::collections::VecDeque;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use pblink_protocol::app::WriteError;
+use pblink_protocol::delivery::Delivery;
+use pblink_protocol::secure::board::{Board, BoardEvent, Memory, View};
+use pblink_protocol::secure::frame::Epoch;
+use pblink_protocol::secure::packet::MAX_UP;
+use pblink_protocol::tcp::endpoint::{Disposition, Endpoint, Host, Receipt, Role, Timing};
+use pblink_protocol::time::{self, Instant};
+use pblink_secure_suite::board::Board as Suite;
+use pblink_secure_suite::drbg::Drbg;
+use pblink_secure_suite::issue::{Issued, issue};
+use pblink_secure_suite::keys::{BoardKeys, Id, Secret};
+use pblink_secure_suite::random::{Os, Random};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+
+/// Returns keys of a board with this id, and of its server.
+pub fn keys(id: &str) -> Issued {
+    issue(&Id::new(id).expect("an id"), 1, &Secret::draw(&mut Os), &mut Os)
+}
+
+/// A board's memory. It outlives its program, and is new after a loss of power.
+#[derive(Debug, Clone)]
+pub struct Ram {
+    epoch: Epoch,
+    lines: VecDeque<(String, Instant)>,
+    next: u64,
+    view: Option<View>,
+}
+
+impl Ram {
+    pub fn power_up() -> Self {
+        let mut bytes = [0; 8];
+        Os.fill(&mut bytes);
+        let epoch = Epoch::new(u64::from_le_bytes(bytes) | 1).expect("not 0");
+        Self { epoch, lines: VecDeque::new(), next: 1, view: None }
+    }
+}
+
+impl Memory for Ram {
+    fn epoch(&self) -> Epoch {
+        self.epoch
+    }
+
+    fn first(&self) -> u64 {
+        self.next - self.lines.len() as u64
+    }
+
+    fn next(&self) -> u64 {
+        self.next
+    }
+
+    fn line(&self, seq: u64) -> Option<(&[u8], Instant)> {
+        let at = seq.checked_sub(self.first())?;
+        self.lines.get(at as usize).map(|(text, at)| (text.as_bytes(), *at))
+    }
+
+    fn push(&mut self, now: Instant, text: &str) -> Result<(), WriteError> {
+        self.lines.push_back((text.to_owned(), now));
+        self.next += 1;
+        Ok(())
+    }
+
+    fn free(&mut self, done: u64) {
+        while self.first() <= done && self.lines.pop_front().is_some() {}
+    }
+
+    fn view(&self) -> Option<View> {
+        self.view
+    }
+
+    fn set_view(&mut self, view: View) {
+        self.view = Some(view);
+    }
+}
+
+type Carrier = Endpoint<heapless::Vec<u8, 1200>, Vec<u8>, 8>;
+
+/// Puts received lines aside.
+struct Lines(Vec<String>);
+
+impl Host<Vec<u8>> for Lines {
+    fn deliver(&mut self, text: &str, _: Receipt) -> Disposition {
+        self.0.push(text.to_owned());
+        Disposition::Taken
+    }
+}
+
+/// See the file's text.
+pub struct SecureBoard {
+    pub link: Board<Suite, Ram>,
+    pub got: Vec<String>,
+    pub events: Vec<BoardEvent>,
+    /// All bytes that have passed, both ways.
+    pub seen: Arc<Mutex<Vec<u8>>>,
+    /// Lines are read as they come.
+    pub reads: bool,
+    /// The program is done with a line as soon as it has read it.
+    pub accepts: bool,
+    keys: BoardKeys,
+    server: SocketAddr,
+    timing: Timing,
+    carrier: Option<(TcpStream, Carrier)>,
+    started: tokio::time::Instant,
+}
+
+fn suite(keys: &BoardKeys) -> Suite {
+    let seed = Secret::draw(&mut Os);
+    Suite::new(keys.clone(), Drbg::new(&[seed.expose()]))
+}
+
+impl SecureBoard {
+    pub fn new(keys: &BoardKeys, server: SocketAddr, timeout: Duration) -> Self {
+        let timeout = time::Duration::from_micros(timeout.as_micros() as u64);
+        Self {
+            link: Board::new(suite(keys), Ram::power_up()),
+            got: Vec::new(),
+            events: Vec::new(),
+            seen: Arc::default(),
+            reads: true,
+            accepts: true,
+            keys: keys.clone(),
+            server,
+            timing: Timing::new(timeout),
+            carrier: None,
+            started: tokio::time::Instant::now(),
+        }
+    }
+
+    fn now(&self) -> Instant {
+        Instant::from_micros(1_000_000 + self.started.elapsed().as_micros() as u64)
+    }
+
+    pub fn write(&mut self, line: &str) -> u64 {
+        self.link.write(self.now(), line).expect("there is room")
+    }
+
+    /// Connects to another server from now on.
+    pub fn serve_by(&mut self, server: SocketAddr) {
+        self.cut();
+        self.server = server;
+    }
+
+    /// The connection is gone, or the ESP8266 was reset: lines in it are lost.
+    pub fn cut(&mut self) {
+        self.carrier = None;
+        self.link.on_server(self.now(), false);
+    }
+
+    /// Its program begins anew, by a watchdog for instance.
+    pub fn restart(&mut self) {
+        self.cut();
+        let link =
+            std::mem::replace(&mut self.link, Board::new(suite(&self.keys), Ram::power_up()));
+        self.link = Board::new(suite(&self.keys), link.into_memory());
+    }
+
+    /// It loses its power.
+    pub fn power_cycle(&mut self) {
+        self.cut();
+        self.link = Board::new(suite(&self.keys), Ram::power_up());
+    }
+
+    /// Works until `done`, for at most half a minute.
+    pub async fn until(&mut self, done: impl Fn(&Self) -> bool) {
+        let worked = tokio::time::timeout(Duration::from_secs(30), async {
+            while !done(self) {
+                self.step().await;
+            }
+        });
+        if worked.await.is_err() {
+            let (state, stats) = (self.link.state(), self.link.stats());
+            panic!("not within 30 s: {state:?}, {stats:?}, {:?}, got {:?}", self.events, self.got);
+        }
+    }
+
+    /// Works until everything that it wrote is done.
+    pub async fn all_done(&mut self) {
+        self.until(|board| board.link.memory().lines.is_empty()).await;
+    }
+
+    /// Does what is to be done, and then waits for something to happen.
+    async fn step(&mut self) {
+        if self.carrier.is_none() {
+            let Ok(mut stream) = TcpStream::connect(self.server).await else {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+                return;
+            };
+            stream.set_nodelay(true).expect("a TCP socket");
+            let hello = format!("{}\n", self.keys.id.as_str());
+            if stream.write_all(hello.as_bytes()).await.is_err() {
+                return;
+            }
+            let mut carrier = Carrier::new(Role::Client, self.timing, heapless::Vec::new());
+            carrier.on_connected(self.now());
+            self.link.on_server(self.now(), true);
+            self.carrier = Some((stream, carrier));
+        }
+        let now = self.now();
+        self.link.poll(now);
+        self.link.compute(now);
+        while let Some(event) = self.link.next_event() {
+            self.events.push(event);
+        }
+        if self.reads {
+            while self.link.read_line(|line| self.got.push(line.to_owned())).is_some() {
+                if self.accepts {
+                    self.link.accept();
+                }
+            }
+        }
+        let alive = self.exchange(now).await;
+        if !alive {
+            self.cut();
+            tokio::task::yield_now().await;
+        }
+    }
+
+    /// Sends what is to be sent, and takes what comes. False: the connection is gone.
+    async fn exchange(&mut self, now: Instant) -> bool {
+        let Some((stream, carrier)) = &mut self.carrier else { return false };
+        while carrier.unacked() < 4 {
+            let Some(line) = self.link.transmit(now, &mut [0; MAX_UP]).map(str::to_owned) else {
+                break;
+            };
+            carrier.write(now, line.into_bytes(), Delivery::BestEffort).expect("there is room");
+        }
+        let mut out = [0; 4096];
+        loop {
+            let n = carrier.transmit(now, &mut out);
+            if n == 0 {
+                break;
+            }
+            self.seen.lock().expect("no panic").extend(&out[..n]);
+            if stream.write_all(&out[..n]).await.is_err() {
+                return false;
+            }
+        }
+        if carrier.outage(now) {
+            return false;
+        }
+        let at = time::earliest(carrier.poll_at(now), self.link.poll_at(now));
+        let wait = at.map_or(5000, |at| at.since(now).as_micros()).min(5000);
+        let read = tokio::time::timeout(Duration::from_micros(wait), stream.read(&mut out)).await;
+        match read {
+            Ok(Ok(0) | Err(_)) => false,
+            Ok(Ok(n)) => {
+                self.seen.lock().expect("no panic").extend(&out[..n]);
+                let mut lines = Lines(Vec::new());
+                carrier.on_bytes(now, &out[..n], &mut lines);
+                for line in lines.0 {
+                    self.link.on_line(now, &line);
+                }
+                true
+            }
+            Err(_) => true,
+        }
+    }
+}
