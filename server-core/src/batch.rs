@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use crate::error::Closed;
-use crate::received::Origin;
+use crate::origin::Origin;
 use crate::session::{Content, Session, Tag};
 use crate::state::SessionState;
 

@@ -6,7 +6,7 @@ use pblink_protocol::delivery::Delivery;
 use pblink_protocol::tcp::line::Mid;
 use pblink_protocol::tcp::window::{Window, fingerprint};
 
-use crate::session::SecureStanding as Standing;
+use crate::standing::Standing;
 
 /// Lines of one link that are waiting or unacknowledged; the next writer waits for room.
 pub(crate) const IN_FLIGHT: usize = 64;

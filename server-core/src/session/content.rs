@@ -7,7 +7,7 @@ use pblink_protocol::secure::server::Resolution;
 use pblink_protocol::tcp::endpoint::Ticket;
 
 use super::inbox::{Loan, Tag};
-use crate::received::Origin;
+use crate::origin::Origin;
 use crate::state::SessionState;
 
 /// Lines, state, and what is done, of one moment.

@@ -3,33 +3,8 @@
 use std::sync::PoisonError;
 
 use super::core::Core;
-use super::secure::Secure;
-use super::{Session, State, Written};
+use super::{Saved, Session, State, Written};
 use crate::event::Cause;
-
-/// A session that another server in this process can continue.
-#[derive(Debug)]
-pub(crate) enum Saved {
-    Classic(Box<Core>),
-    Secure(Box<Secure>),
-}
-
-impl Saved {
-    pub(crate) fn is_worth_keeping(&self) -> bool {
-        match self {
-            Self::Classic(core) => core.is_worth_keeping(),
-            Self::Secure(secure) => secure.is_worth_keeping(),
-        }
-    }
-
-    /// Returns the number of lines that nobody has accepted, and that of those that are not acknowledged.
-    pub(crate) fn lines(&self) -> (usize, usize) {
-        match self {
-            Self::Classic(core) => (core.side.inbox.len(), core.endpoint.unacked()),
-            Self::Secure(secure) => (secure.side.inbox.len(), secure.unacked()),
-        }
-    }
-}
 
 impl Session {
     /// Waits until the application has accepted or given back all lines that it has, and until all that was

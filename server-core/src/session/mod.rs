@@ -4,48 +4,75 @@
 //! it. The task of the present connection and the tasks of the application meet here; whoever has
 //! something to send writes to the socket itself, which spares a change of tasks for each line.
 
+mod admission;
 mod application;
 mod content;
 mod core;
 mod end;
 mod inbox;
+mod limits;
 mod record;
 mod secure;
-mod shared;
 mod side;
 mod state;
 mod task;
 mod transport;
 
 use std::io;
-use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::task::{Context, Poll, Waker, ready};
 
+use pblink_protocol::secure::frame::Epoch;
 use pblink_protocol::tcp::endpoint::Ticket;
-use pblink_protocol::tcp::lobby::{Guest, Standing, Verdict};
 use pblink_protocol::time::Instant;
 use tokio::sync::{Notify, Semaphore};
 
+pub(crate) use self::admission::Admission;
 pub(crate) use self::content::{Content, Lent};
 pub(crate) use self::core::{Core, Spare};
-pub(crate) use self::end::Saved;
 pub(crate) use self::inbox::{Loan, Tag};
+pub(crate) use self::limits::{Clock, Limits};
 pub(crate) use self::record::Record;
+pub(crate) use self::secure::Visit;
 use self::secure::{Call, Secure};
-pub(crate) use self::secure::{Standing as SecureStanding, Visit};
-pub(crate) use self::shared::{Clock, Limits, Shared};
+pub(crate) use self::state::Saved;
 use self::state::{Awake, State};
 pub(crate) use self::task::run;
 pub(crate) use self::transport::{Incoming, Socket, read_now, split};
+use crate::budget::Budget;
 use crate::buffers::Scratch;
+use crate::bus::Bus;
 use crate::error::Closed;
 use crate::event::Cause;
 use crate::keys::{Keys, Route};
-use crate::sources::Place;
+use crate::queue::Sessions;
 use crate::state::{IN_FLIGHT, SessionState};
 use crate::status::LinkStatus;
+
+/// The part that all sessions of a server share.
+#[derive(Debug)]
+pub(crate) struct Shared {
+    pub(crate) limits: Limits,
+    pub(crate) bus: Bus,
+    pub(crate) newcomers: Sessions<Session>,
+    /// The sessions that have something to commit, for an owner that commits.
+    pub(crate) due: Sessions<Session>,
+    /// The budget of the inboxes of all sessions together.
+    pub(crate) inboxes: Budget,
+    /// Memory for sessions that wake up.
+    pub(crate) spare: Spare,
+    pub(crate) clock: Clock,
+    /// The epoch of this process, on secure links.
+    pub(crate) epoch: AtomicU64,
+}
+
+impl Shared {
+    /// Returns the epoch of this process.
+    pub(crate) fn epoch(&self) -> Epoch {
+        Epoch::new(self.epoch.load(Ordering::Relaxed)).unwrap_or(Epoch::MIN)
+    }
+}
 
 /// A line that was written, of either kind of link.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -105,18 +132,6 @@ pub(crate) enum Input<'a> {
     Bytes(&'a [u8]),
     Timer,
     Other,
-}
-
-/// The answer to a wish to connect.
-pub(crate) enum Admission {
-    /// It is this session's connection now.
-    Attached,
-    /// An older connection lives.
-    Duplicate,
-    /// An older connection may be dead: that is known by then, or when `changed` reports it.
-    Wait(Instant),
-    /// The server was shut down.
-    Over,
 }
 
 impl Session {
@@ -362,24 +377,6 @@ impl Session {
         });
     }
 
-    /// Takes a connection that claims the id of a session with keys. Gives its place among those that are not proven back if
-    /// the session is over.
-    pub(crate) fn visit(
-        &self,
-        connection: (Arc<Socket>, SocketAddr),
-        visit: Arc<Visit>,
-        pending: Place,
-    ) -> Result<(), Place> {
-        self.with(|state, scratch, now| match state {
-            State::Secure(secure) => {
-                let mut call = self.call(now, &mut scratch.wakes);
-                secure.visit(connection, (visit, pending), &mut call);
-                Ok(())
-            }
-            State::Live(_) | State::Asleep(_) | State::Over { .. } => Err(pending),
-        })
-    }
-
     /// Returns true if it is that of a client that speaks the secure link.
     pub(crate) fn is_secure(&self) -> bool {
         matches!(&*self.lock_as_it_is(), State::Secure(_))
@@ -403,53 +400,6 @@ impl Session {
             }
         });
         self.changed.notify_waiters();
-    }
-
-    /// Admits a new connection that gave this session's id. The lobby decides; see there for the
-    /// rule of take-over.
-    pub(crate) fn admit(
-        &self,
-        guest: &mut Guest,
-        socket: &Arc<Socket>,
-        peer: SocketAddr,
-    ) -> Admission {
-        self.with(|state, scratch, now| {
-            let State::Live(core) = state else {
-                return Admission::Over;
-            };
-            let mut silent = false;
-            loop {
-                let standing = match core.endpoint.last_heard() {
-                    Some(heard) => Standing::Taken { heard, silent },
-                    None => Standing::Free,
-                };
-                match guest.on_standing(now, standing) {
-                    Verdict::Wait(until) => {
-                        core.rivals = true;
-                        return Admission::Wait(until);
-                    }
-                    Verdict::Look => {
-                        silent = !self.read_now(core, scratch, now);
-                        // What follows from what was read is for the connection's own task.
-                        if let Some(old) = core.socket() {
-                            old.look_again();
-                        }
-                    }
-                    Verdict::TakeOver => {
-                        self.detach(core, Cause::TakenOver, now);
-                        break;
-                    }
-                    Verdict::Admit => break,
-                    Verdict::Refuse(_) => return Admission::Duplicate,
-                }
-            }
-            core.attach(Arc::clone(socket), peer, now, &self.id, &self.shared);
-            if !std::mem::replace(&mut core.record.announced, true) {
-                self.shared.newcomers.push(Weak::clone(&self.me));
-            }
-            self.changed.notify_waiters();
-            Admission::Attached
-        })
     }
 
     /// Looks at the session as it is. `None` once the server was shut down.

@@ -6,7 +6,7 @@ use std::sync::MutexGuard;
 use super::core::{Core, Packed, Spare};
 use super::record::Record;
 use super::secure::Secure;
-use super::{Saved, Shared, Written};
+use super::{Shared, Written};
 use crate::error::Closed;
 use crate::status::LinkStatus;
 
@@ -25,6 +25,30 @@ pub(super) enum State {
         forgotten: bool,
         status: Box<LinkStatus>,
     },
+}
+
+/// A session that another server in this process can continue.
+#[derive(Debug)]
+pub(crate) enum Saved {
+    Classic(Box<Core>),
+    Secure(Box<Secure>),
+}
+
+impl Saved {
+    pub(crate) fn is_worth_keeping(&self) -> bool {
+        match self {
+            Self::Classic(core) => core.is_worth_keeping(),
+            Self::Secure(secure) => secure.is_worth_keeping(),
+        }
+    }
+
+    /// Returns the number of lines that nobody has accepted, and that of those that are not acknowledged.
+    pub(crate) fn lines(&self) -> (usize, usize) {
+        match self {
+            Self::Classic(core) => (core.side.inbox.len(), core.endpoint.unacked()),
+            Self::Secure(secure) => (secure.side.inbox.len(), secure.unacked()),
+        }
+    }
 }
 
 impl State {

@@ -7,9 +7,10 @@ use pblink_protocol::secure::server::{self, Desk, ServerEvent};
 
 use super::super::inbox::Tag;
 use super::super::side::Side;
-use super::{Call, Received, Standing, Wishes};
+use super::{Call, Received, Wishes};
 use crate::bus::wall_ms;
 use crate::event::EventKind;
+use crate::standing::Standing;
 
 /// Takes what the machine finds in packets, and notes what it wants.
 pub(super) struct Counter<'a> {

@@ -8,7 +8,7 @@ use super::super::content::{Content, Done, Lines};
 use super::super::inbox::Loan;
 use super::super::side::Waiter;
 use super::{Call, Received, Secure};
-use crate::received::Origin;
+use crate::origin::Origin;
 use crate::state::{IN_FLIGHT, SessionState};
 
 impl Received {

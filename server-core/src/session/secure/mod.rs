@@ -8,7 +8,6 @@ mod carrier;
 mod desk;
 mod lines;
 mod rows;
-mod standing;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -22,7 +21,6 @@ use self::carrier::Carrier;
 pub(crate) use self::carrier::Visit;
 use self::desk::Counter;
 use self::rows::Rows;
-pub(crate) use self::standing::Standing;
 use super::record::Record;
 use super::side::Side;
 use super::transport::Socket;
@@ -30,6 +28,7 @@ use super::{Effects, Shared, Turn};
 use crate::event::{Cause, EventKind};
 use crate::keys::{Fingerprint, Keys, Suite};
 use crate::sources::Place;
+use crate::standing::Standing;
 use crate::state::{Owed, SessionState};
 use crate::status::LinkStatus;
 

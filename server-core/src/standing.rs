@@ -15,18 +15,18 @@ const HEAD: usize = 16;
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(crate) struct Standing {
     /// The board's epoch; `None`: it has never been here.
-    pub(super) board: Option<Epoch>,
+    pub(crate) board: Option<Epoch>,
     /// The last line of that epoch that is kept.
-    pub(super) received: u64,
+    pub(crate) received: u64,
     /// The greatest number that a line to the board was ever given. It is not part of the bytes: the owner has it.
-    pub(super) highest: u64,
+    pub(crate) highest: u64,
     /// The epochs that the board was told, the newest last.
     epochs: Vec<(Epoch, Known)>,
 }
 
 impl Standing {
     /// Returns what [`resolve`](pblink_protocol::secure::server::resolve()) wants to know.
-    pub(super) fn book(
+    pub(crate) fn book(
         &self,
         resume: &Resume,
         own: Epoch,
@@ -46,7 +46,7 @@ impl Standing {
     }
 
     /// Takes over what was resolved for a board that came with this view.
-    pub(super) fn resolve(&mut self, view: Option<Epoch>, own: Epoch, resolution: &Resolution) {
+    pub(crate) fn resolve(&mut self, view: Option<Epoch>, own: Epoch, resolution: &Resolution) {
         self.board = Some(resolution.board);
         self.received = resolution.received;
         // It will not come with an older one again.
@@ -65,7 +65,7 @@ impl Standing {
     }
 
     /// Closes the epochs of processes that have ended, before any line gets another number.
-    pub(super) fn close(&mut self) {
+    pub(crate) fn close(&mut self) {
         for (_, known) in &mut self.epochs {
             if *known == Known::Open {
                 *known = Known::Closed(self.highest);

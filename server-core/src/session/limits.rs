@@ -1,40 +1,9 @@
-//! The parts that all sessions of a server share: limits, clock, and queues of sessions.
+//! The limits of a server, and its clock.
 
-use std::sync::atomic::{AtomicU64, Ordering};
-
-use pblink_protocol::secure::frame::Epoch;
 use pblink_protocol::tcp::endpoint::Timing;
 use pblink_protocol::time::Instant;
 
-use super::Session;
-use super::core::Spare;
-use crate::budget::Budget;
-use crate::bus::{Bus, wall_ms};
-use crate::queue::Sessions;
-
-/// The part that all sessions of a server share.
-#[derive(Debug)]
-pub(crate) struct Shared {
-    pub(crate) limits: Limits,
-    pub(crate) bus: Bus,
-    pub(crate) newcomers: Sessions<Session>,
-    /// The sessions that have something to commit, for an owner that commits.
-    pub(crate) due: Sessions<Session>,
-    /// The budget of the inboxes of all sessions together.
-    pub(crate) inboxes: Budget,
-    /// Memory for sessions that wake up.
-    pub(crate) spare: Spare,
-    pub(crate) clock: Clock,
-    /// The epoch of this process, on secure links.
-    pub(crate) epoch: AtomicU64,
-}
-
-impl Shared {
-    /// Returns the epoch of this process.
-    pub(crate) fn epoch(&self) -> Epoch {
-        Epoch::new(self.epoch.load(Ordering::Relaxed)).unwrap_or(Epoch::MIN)
-    }
-}
+use crate::bus::wall_ms;
 
 /// The limits that the builder was given.
 #[derive(Debug, Clone, Copy)]
