@@ -44,6 +44,10 @@ kills COUNT="200":
 fuzz-long SECONDS="600" *TARGETS:
     rigs/fuzz/run -s {{ SECONDS }} {{ TARGETS }}
 
+# Kills a board's ESP8266 every few seconds for this many simulated hours, and accounts for every line.
+hours COUNT="10":
+    PBLINK_HOURS={{ COUNT }} cargo test -p pblink-simulator --test secure -- --nocapture killed_every_few_seconds
+
 # Runs a real server under load, kills, halts and cuts for this many minutes, and accounts for every line.
 soak MINUTES="10" *ARGS:
     cargo run --release -p pblink-soak -- --minutes {{ MINUTES }} {{ ARGS }}

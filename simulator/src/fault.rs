@@ -15,6 +15,9 @@ pub enum Fault {
     Restart,
     /// Both boards lose power and start again.
     PowerCycle,
+    /// The STM32's program starts again, as after its watchdog or a panic. With keys, lines that wait outlive that; without,
+    /// they are gone.
+    HostRestart,
     /// A wire keeps this level for this long, whatever its driver does.
     Stuck(Wire, bool, Duration),
     /// The next I2C transfer fails in its middle.

@@ -17,6 +17,7 @@ mod ledger;
 pub mod live;
 mod pair;
 mod program;
+mod secure;
 mod wires;
 pub mod world;
 
@@ -24,6 +25,7 @@ pub use fault::{Fault, Wire};
 pub use ledger::{Ledger, Totals};
 pub use pair::{NetCommand, Pair, PairEvent, PairOptions};
 pub use program::{Program, ProgramOptions, sequence_of};
+pub use secure::{Cryptography, PairKeys};
 
 /// The examples of the README, as tests.
 #[cfg(doctest)]

@@ -2,9 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use pblink_protocol::app::{AppBase, WriteError};
+use pblink_protocol::app::WriteError;
 use pblink_protocol::delivery::Delivery;
 use pblink_protocol::time::{Duration, Instant};
+
+use crate::secure::App;
 
 /// The program's task.
 #[derive(Debug, Clone)]
@@ -77,7 +79,7 @@ impl Program {
 
     /// Writes a line if one is due. Returns its number. A program that finds the queue full waits, as
     /// `write` of the real library does.
-    pub(crate) fn poll(&mut self, app: &mut AppBase, now: Instant) -> Option<u64> {
+    pub(crate) fn poll(&mut self, app: &mut App, now: Instant) -> Option<u64> {
         if self.is_done() || now < self.next_at {
             return None;
         }
@@ -85,7 +87,7 @@ impl Program {
         // A list of three, as the seed's demo sends: number, time in ms, and a constant.
         let text = format!("[{}, {}, \"{padding}\"]", self.number, now.as_millis());
         match app.write(now, &text, self.options.delivery) {
-            Ok(()) => {
+            Ok(_) => {
                 let number = self.number;
                 self.number += 1;
                 self.next_at = (self.next_at + self.options.every).max(now);

@@ -1,6 +1,5 @@
 //! Faults of a pair.
 
-use pblink_protocol::app::AppBase;
 use pblink_protocol::time::Instant;
 
 use super::bus::Part;
@@ -30,11 +29,18 @@ impl Pair {
             }
             Fault::Restart => self.boot(now),
             Fault::PowerCycle => {
-                if let Ok(app) = AppBase::new(&self.config, self.options.timing) {
-                    self.app = app;
+                if self.app.is_secure() {
+                    self.acked_before = self.acked();
                 }
+                self.restart_program();
+                self.give_keys(None);
                 self.events.push_back(PairEvent::PowerCycled);
                 self.boot(now);
+                self.start_app(now);
+            }
+            Fault::HostRestart => {
+                let kept = self.restart_program();
+                self.give_keys(kept);
                 self.start_app(now);
             }
             Fault::Stuck(wire, level, length) => self.wires.stick(wire, level, now + length, now),

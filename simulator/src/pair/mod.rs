@@ -9,15 +9,17 @@ mod options;
 use std::collections::VecDeque;
 
 use fastrand::Rng;
-use pblink_protocol::app::AppBase;
+use pblink_protocol::app::secure::SecureEvent;
 use pblink_protocol::config::{Config, ConfigError};
 use pblink_protocol::coprocessor::Coprocessor;
 use pblink_protocol::i2c::{InitiatorAction, ResponderAction};
 use pblink_protocol::layer::Layer;
+use pblink_protocol::secure::board::Memory;
 use pblink_protocol::time::{Duration, Instant, earliest};
 
 use crate::fault::Wire;
 use crate::program::Program;
+use crate::secure::{App, Ram};
 use crate::wires::{Armed, Edge, Transfer, Wires};
 use bus::Part;
 use heap::mem_free;
@@ -52,7 +54,7 @@ pub struct Pair {
     options: PairOptions,
     config: Config,
     rng: Rng,
-    app: AppBase,
+    app: Box<App>,
     program: Program,
     esp: Esp,
     wires: Wires,
@@ -69,7 +71,7 @@ pub struct Pair {
     out: Vec<u8>,
     events: VecDeque<PairEvent>,
     crashes: u32,
-    /// Lines acknowledged to coprocessors that are gone.
+    /// Lines acknowledged to coprocessors, or to programs of the STM32, that are gone.
     acked_before: u64,
     steps: u64,
     /// Time of the last step.
@@ -85,7 +87,7 @@ impl Pair {
         let mut pair = Self {
             config: config.clone(),
             rng: Rng::with_seed(options.seed),
-            app: AppBase::new(config, options.timing)?,
+            app: Box::new(App::idle(None)),
             program: Program::new(options.program.clone(), now),
             esp: Esp::Booting(now + options.boot),
             wires: Wires::new(),
@@ -106,6 +108,8 @@ impl Pair {
             last: now,
             options,
         };
+        pair.app.configure(config, pair.options.timing)?;
+        pair.give_keys(None);
         pair.start_app(now);
         Ok(pair)
     }
@@ -138,11 +142,18 @@ impl Pair {
 
     /// Returns the number of lines written with qos that the server has acknowledged.
     pub fn acked(&self) -> u64 {
-        self.acked_before
-            + match &self.esp {
-                Esp::Running(esp) | Esp::Hung(esp, _) => u64::from(esp.acked()),
-                Esp::Off | Esp::Booting(_) | Esp::Crashed => 0,
-            }
+        self.acked_before + self.acked_now()
+    }
+
+    /// Returns the same since the ESP8266's program started; with keys, since the STM32 got its power.
+    fn acked_now(&self) -> u64 {
+        if self.app.is_secure() {
+            return self.app.board().memory().first() - 1;
+        }
+        match &self.esp {
+            Esp::Running(esp) | Esp::Hung(esp, _) => u64::from(esp.acked()),
+            Esp::Off | Esp::Booting(_) | Esp::Crashed => 0,
+        }
     }
 
     /// Returns the number of times that an injected fault has crashed or hung the ESP8266, or cut it off.
@@ -169,7 +180,7 @@ impl Pair {
             Some(Layer::Wires)
         } else if self.radio != Radio::Joined || self.network_back_at.is_some() {
             Some(Layer::Wifi)
-        } else if !esp.server_up() {
+        } else if !(if self.app.is_secure() { self.app.server_up() } else { esp.server_up() }) {
             Some(Layer::Server)
         } else {
             None
@@ -188,6 +199,25 @@ impl Pair {
         self.settle(now);
     }
 
+    /// Gives the program of the STM32, which has just started, its keys, and `kept`: what its memory has kept, or nothing if it
+    /// had no power. Does nothing if the board has no keys.
+    fn give_keys(&mut self, kept: Option<Ram>) {
+        if let Some(keys) = &self.options.keys {
+            let suite = keys.suite(self.rng.u64(..));
+            let memory = kept.unwrap_or_else(|| Ram::power_up(&mut self.rng));
+            self.app.set_keys(suite, Some(memory));
+        }
+    }
+
+    /// Starts the STM32's program again. Returns what its memory has kept.
+    fn restart_program(&mut self) -> Option<Ram> {
+        let old = std::mem::replace(&mut self.app, Box::new(App::idle(None)));
+        // It was used before.
+        let _ = self.app.configure(&self.config, self.options.timing);
+        self.armed = Armed::Nothing;
+        old.into_memory()
+    }
+
     fn start_app(&mut self, now: Instant) {
         self.app.set_forward_reports(self.options.forward_reports);
         let ack = self.wires.level(Wire::Ack);
@@ -198,7 +228,9 @@ impl Pair {
 
     /// Ends the ESP8266's program, and with it its sockets: the server does not learn of it.
     fn lose_esp(&mut self, esp: Esp) {
-        self.acked_before = self.acked();
+        if !self.app.is_secure() {
+            self.acked_before = self.acked();
+        }
         self.esp = esp;
         self.transfer = None;
         self.out.clear();
@@ -348,10 +380,18 @@ impl Pair {
             if self.program.reads() {
                 while let Some(line) = self.app.read_line(now, str::to_owned) {
                     self.events.push_back(PairEvent::Read(line));
+                    // It is done with a line when it has it.
+                    self.app.accept(now);
                 }
             }
+            if self.app.wants_compute(now) {
+                self.app.compute(now);
+            }
             while let Some(event) = self.app.next_event() {
-                self.events.push_back(PairEvent::App(event));
+                self.events.push_back(match event {
+                    SecureEvent::App(event) => PairEvent::App(event),
+                    event => PairEvent::Secure(event),
+                });
             }
             let mut quiet = true;
             while let Some(action) = self.app.exchange().next_action() {

@@ -1,10 +1,12 @@
 //! What a pair is made with, and what it says.
 
 use pblink_protocol::app::AppEvent;
+use pblink_protocol::app::secure::SecureEvent;
 use pblink_protocol::i2c::InitiatorTiming;
 use pblink_protocol::time::Duration;
 
 use crate::program::ProgramOptions;
+use crate::secure::PairKeys;
 
 /// Properties of a pair.
 #[derive(Debug, Clone)]
@@ -23,6 +25,8 @@ pub struct PairOptions {
     pub program: ProgramOptions,
     /// True to pass reports on to the server.
     pub forward_reports: bool,
+    /// The keys of the secure link; `None` for a board without.
+    pub keys: Option<PairKeys>,
 }
 
 impl Default for PairOptions {
@@ -35,6 +39,7 @@ impl Default for PairOptions {
             join: Duration::from_millis(1500),
             program: ProgramOptions::default(),
             forward_reports: true,
+            keys: None,
         }
     }
 }
@@ -44,6 +49,8 @@ impl Default for PairOptions {
 pub enum PairEvent {
     /// On the STM32's link.
     App(AppEvent),
+    /// On the secure link of an STM32 with keys. Never [`SecureEvent::App`].
+    Secure(SecureEvent),
     /// The program wrote this line.
     Wrote(u64),
     /// The program read this line.

@@ -14,7 +14,9 @@
 //! assert!(world.totals().is_clean());
 //! ```
 
+mod keyed;
 mod network;
+mod remote;
 mod server;
 mod store;
 
@@ -29,7 +31,10 @@ use crate::fault::Fault;
 use crate::ledger::{Ledger, Totals};
 use crate::pair::{NetCommand, Pair, PairEvent, PairOptions};
 use crate::program::sequence_of;
+use crate::secure::{Cryptography, keys_of};
+use keyed::KeyedServer;
 use network::{Arrival, Network};
+use remote::{Action, Received, Remote};
 use server::Server;
 use store::Keeper;
 
@@ -51,8 +56,10 @@ pub struct WorldOptions {
     /// The delivery with which the server writes.
     pub server_delivery: Delivery,
     /// The longest time of a commit of a server that keeps what it acknowledges, and so can [crash](World::server_crash);
-    /// `None` for one that acknowledges at once.
+    /// `None` for one that acknowledges at once, or, with keys, within 20 ms.
     pub server_commits: Option<Duration>,
+    /// Gives boards and server keys: they speak the secure link. Lines of the server are guaranteed and in order then.
+    pub keys: Option<Cryptography>,
     /// The longest time that bytes travel. The shortest is half a millisecond.
     pub latency: Duration,
     /// Seconds between reports; 0 for none.
@@ -76,6 +83,7 @@ impl Default for WorldOptions {
             server_writes: Some(Duration::from_millis(900)),
             server_delivery: Delivery::ORDERED,
             server_commits: None,
+            keys: None,
             latency: Duration::from_millis(20),
             report_s: 10,
         }
@@ -100,7 +108,7 @@ pub struct World {
     rng: Rng,
     boards: Vec<Board>,
     network: Network,
-    server: Server,
+    server: Box<dyn Remote>,
 }
 
 impl World {
@@ -110,10 +118,16 @@ impl World {
     /// If the options make no valid configuration: a time-out that is out of range.
     pub fn new(options: WorldOptions) -> Self {
         let mut rng = Rng::with_seed(options.seed);
+        let mut server_keys = Vec::new();
         let boards = (0..options.boards)
             .map(|n| {
                 let config = config(&format!("{}", n + 1), &options);
-                let pair = PairOptions { seed: rng.u64(..), ..options.pair.clone() };
+                let mut pair = PairOptions { seed: rng.u64(..), ..options.pair.clone() };
+                if let Some(cryptography) = options.keys {
+                    let (board, server) = keys_of(cryptography, &config.id, &mut rng);
+                    pair.keys = Some(board);
+                    server_keys.push(server);
+                }
                 let pair = Pair::new(&config, pair, Instant::ZERO);
                 Board {
                     pair: pair.expect("the options make a valid configuration"),
@@ -124,17 +138,26 @@ impl World {
                 }
             })
             .collect();
+        let timing = Timing::new(options.server_timeout.unwrap_or(options.timeout));
+        let server: Box<dyn Remote> = match options.keys {
+            Some(_) => {
+                let commits = options.server_commits.unwrap_or(Duration::from_millis(20));
+                let writes = options.server_writes;
+                Box::new(KeyedServer::new(server_keys, timing, writes, commits, &mut rng))
+            }
+            None => Box::new(Server::new(
+                options.boards,
+                timing,
+                options.server_writes,
+                options.server_delivery,
+                || Some(Keeper::new(options.server_commits?, rng.fork())),
+            )),
+        };
         Self {
             now: Instant::ZERO,
             boards,
             network: Network::new(options.latency),
-            server: Server::new(
-                options.boards,
-                Timing::new(options.server_timeout.unwrap_or(options.timeout)),
-                options.server_writes,
-                options.server_delivery,
-                || Some(Keeper::new(options.server_commits?, rng.fork())),
-            ),
+            server,
             rng,
             options,
         }
@@ -179,7 +202,7 @@ impl World {
     /// Kills the server's process, and starts it again after this long with what it has committed.
     ///
     /// # Panics
-    /// If the server does not [commit](WorldOptions::server_commits).
+    /// If the server does not [commit](WorldOptions::server_commits). One with keys always does.
     pub fn server_crash(&mut self, length: Duration) {
         self.server.crash(self.now + length);
         for connection in self.network.open() {
@@ -196,6 +219,11 @@ impl World {
     /// Returns the number of times that a board has connected to the server.
     pub fn connects(&self, board: usize) -> u32 {
         self.server.connects(board)
+    }
+
+    /// Returns the number of lines from the server that it has called undetermined.
+    pub fn undetermined(&self) -> u64 {
+        self.server.undetermined()
     }
 
     /// Keeps the server's program from reading for this long.
@@ -294,7 +322,7 @@ impl World {
                     Some(number) => board.inward.got(number),
                     None => board.inward.got_unknown(),
                 },
-                PairEvent::App(_) | PairEvent::PowerCycled => {}
+                PairEvent::App(_) | PairEvent::Secure(_) | PairEvent::PowerCycled => {}
             }
         }
         while let Some(command) = board.pair.next_net_command() {
@@ -347,20 +375,20 @@ impl World {
         self.look_after(n);
     }
 
-    fn server_action(&mut self, action: server::Action) {
+    fn server_action(&mut self, action: Action) {
         match action {
-            server::Action::Send(connection, bytes) => {
+            Action::Send(connection, bytes) => {
                 self.network.send_to_board(connection, bytes, self.now, &mut self.rng);
             }
-            server::Action::Close(connection) => {
+            Action::Close(connection) => {
                 self.network.close_from_server(connection, self.now, &mut self.rng);
             }
-            server::Action::Wrote(board, number) => self.boards[board].inward.wrote(number),
-            server::Action::Received(line) => self.server_received(line),
+            Action::Wrote(board, number) => self.boards[board].inward.wrote(number),
+            Action::Received(line) => self.server_received(line),
         }
     }
 
-    fn server_received(&mut self, line: server::Received) {
+    fn server_received(&mut self, line: Received) {
         let ledger = &mut self.boards[line.board].outward;
         match sequence_of(&line.text) {
             Some(number) => ledger.got(number),

@@ -9,25 +9,8 @@ use pblink_protocol::tcp::endpoint::{Disposition, Endpoint, Host, Receipt, Role,
 use pblink_protocol::tcp::lobby::{Guest, Standing, Verdict};
 use pblink_protocol::time::{Duration, Instant, earliest};
 
+use super::remote::{Action, Input, Received, Remote};
 use super::store::Keeper;
-
-/// Something for the world to do.
-#[derive(Debug)]
-pub(super) enum Action {
-    Send(usize, Vec<u8>),
-    Close(usize),
-    /// Line `.1` was written to board `.0`.
-    Wrote(usize, u64),
-    /// A line has come.
-    Received(Received),
-}
-
-/// A line from a board.
-#[derive(Debug)]
-pub(super) struct Received {
-    pub(super) board: usize,
-    pub(super) text: String,
-}
 
 type SessionEndpoint = Endpoint<heapless::Vec<u8, { MAX_TEXT + 2 }>, Vec<u8>, 16>;
 
@@ -38,14 +21,6 @@ struct Session {
     number: u64,
     /// It keeps what it acknowledges.
     keeper: Option<Keeper>,
-}
-
-/// Something that the system has for the server's process, by the connection that it came by.
-#[derive(Debug)]
-enum Input {
-    Accepted,
-    Bytes(Vec<u8>),
-    Closed,
 }
 
 pub(super) struct Server {
@@ -116,67 +91,6 @@ impl Server {
             sessions: std::iter::repeat_with(session).take(boards).collect(),
             actions: Vec::new(),
         }
-    }
-
-    pub(super) fn stop(&mut self, until: Instant) {
-        self.down_until = self.down_until.max(Some(until));
-        self.stalled_until = None;
-        self.waiting.clear();
-        self.guests.clear();
-        for session in &mut self.sessions {
-            session.connection = None;
-            session.endpoint.on_disconnected();
-        }
-    }
-
-    /// Kills the process: what is not committed is gone.
-    ///
-    /// # Panics
-    /// If the server does not commit.
-    pub(super) fn crash(&mut self, until: Instant) {
-        self.stop(until);
-        for session in &mut self.sessions {
-            session.endpoint = Endpoint::new(Role::Server, self.timing, heapless::Vec::new());
-            let keeper = session.keeper.as_mut().expect("a server that commits");
-            keeper.crash(&mut session.endpoint);
-        }
-    }
-
-    pub(super) fn do_not_read(&mut self, until: Instant) {
-        self.deaf_until = self.deaf_until.max(Some(until));
-    }
-
-    pub(super) fn stall(&mut self, until: Instant) {
-        if self.down_until.is_none() {
-            self.stalled_until = self.stalled_until.max(Some(until));
-        }
-    }
-
-    pub(super) fn stop_writing(&mut self) {
-        self.writes = None;
-        self.sessions.iter_mut().for_each(|s| s.write_at = None);
-    }
-
-    /// Returns the number of times that a board has connected.
-    pub(super) fn connects(&self, board: usize) -> u32 {
-        self.sessions[board].endpoint.stats().connects
-    }
-
-    /// Connects a client. Returns whether the server listens.
-    pub(super) fn on_accept(&mut self, now: Instant, connection: usize) -> bool {
-        if self.down_until.is_some_and(|until| now < until) {
-            return false;
-        }
-        self.input(now, connection, Input::Accepted);
-        true
-    }
-
-    pub(super) fn on_closed(&mut self, now: Instant, connection: usize) {
-        self.input(now, connection, Input::Closed);
-    }
-
-    pub(super) fn on_bytes(&mut self, now: Instant, connection: usize, bytes: Vec<u8>) {
-        self.input(now, connection, Input::Bytes(bytes));
     }
 
     fn input(&mut self, now: Instant, connection: usize, input: Input) {
@@ -289,29 +203,6 @@ impl Server {
         }
     }
 
-    /// Does what is due. After a stall the timers come first, and the sockets then: the worst order.
-    pub(super) fn poll(&mut self, now: Instant) -> Vec<Action> {
-        if let Some(until) = earliest(self.down_until, self.stalled_until)
-            && now < until
-        {
-            return Vec::new();
-        }
-        (self.down_until, self.stalled_until) = (None, None);
-        self.poll_guests(now);
-        for board in 0..self.sessions.len() {
-            self.poll_session(now, board);
-        }
-        if !self.waiting.is_empty() {
-            while let Some((connection, input)) = self.waiting.pop_front() {
-                self.look_at(now, connection, input);
-            }
-            let mut actions = std::mem::take(&mut self.actions);
-            actions.append(&mut self.poll(now));
-            return actions;
-        }
-        std::mem::take(&mut self.actions)
-    }
-
     fn poll_session(&mut self, now: Instant, board: usize) {
         let session = &mut self.sessions[board];
         if session.write_at.is_some_and(|at| now >= at) && session.endpoint.has_room() {
@@ -364,8 +255,98 @@ impl Server {
             }
         }
     }
+}
 
-    pub(super) fn next_at(&self, now: Instant) -> Option<Instant> {
+impl Remote for Server {
+    fn stop(&mut self, until: Instant) {
+        self.down_until = self.down_until.max(Some(until));
+        self.stalled_until = None;
+        self.waiting.clear();
+        self.guests.clear();
+        for session in &mut self.sessions {
+            session.connection = None;
+            session.endpoint.on_disconnected();
+        }
+    }
+
+    /// Kills the process: what is not committed is gone.
+    ///
+    /// # Panics
+    /// If the server does not commit.
+    fn crash(&mut self, until: Instant) {
+        self.stop(until);
+        for session in &mut self.sessions {
+            session.endpoint = Endpoint::new(Role::Server, self.timing, heapless::Vec::new());
+            let keeper = session.keeper.as_mut().expect("a server that commits");
+            keeper.crash(&mut session.endpoint);
+        }
+    }
+
+    fn do_not_read(&mut self, until: Instant) {
+        self.deaf_until = self.deaf_until.max(Some(until));
+    }
+
+    fn stall(&mut self, until: Instant) {
+        if self.down_until.is_none() {
+            self.stalled_until = self.stalled_until.max(Some(until));
+        }
+    }
+
+    fn stop_writing(&mut self) {
+        self.writes = None;
+        self.sessions.iter_mut().for_each(|s| s.write_at = None);
+    }
+
+    /// Returns the number of times that a board has connected.
+    fn connects(&self, board: usize) -> u32 {
+        self.sessions[board].endpoint.stats().connects
+    }
+
+    /// Connects a client. Returns whether the server listens.
+    fn on_accept(&mut self, now: Instant, connection: usize) -> bool {
+        if self.down_until.is_some_and(|until| now < until) {
+            return false;
+        }
+        self.input(now, connection, Input::Accepted);
+        true
+    }
+
+    fn on_closed(&mut self, now: Instant, connection: usize) {
+        self.input(now, connection, Input::Closed);
+    }
+
+    fn on_bytes(&mut self, now: Instant, connection: usize, bytes: Vec<u8>) {
+        self.input(now, connection, Input::Bytes(bytes));
+    }
+
+    fn undetermined(&self) -> u64 {
+        0
+    }
+
+    /// Does what is due. After a stall the timers come first, and the sockets then: the worst order.
+    fn poll(&mut self, now: Instant) -> Vec<Action> {
+        if let Some(until) = earliest(self.down_until, self.stalled_until)
+            && now < until
+        {
+            return Vec::new();
+        }
+        (self.down_until, self.stalled_until) = (None, None);
+        self.poll_guests(now);
+        for board in 0..self.sessions.len() {
+            self.poll_session(now, board);
+        }
+        if !self.waiting.is_empty() {
+            while let Some((connection, input)) = self.waiting.pop_front() {
+                self.look_at(now, connection, input);
+            }
+            let mut actions = std::mem::take(&mut self.actions);
+            actions.append(&mut self.poll(now));
+            return actions;
+        }
+        std::mem::take(&mut self.actions)
+    }
+
+    fn next_at(&self, now: Instant) -> Option<Instant> {
         if let Some(until) = earliest(self.down_until, self.stalled_until)
             && now < until
         {
