@@ -3,7 +3,7 @@
 //! ```text
 //!   connect() ── finds a board, waits for one
 //!       │
-//!   program(), write_settings(), read_settings() ── what holds for every way
+//!   program(), write_settings(), append_keys() … ── what holds for every way
 //!       │
 //!    Target ──┬── Dfu ──── DfuIo ───── USB                 (or a fake bootloader)
 //!             └── Probe ── DebugLink ─ probe-rs            (or a fake probe)
@@ -17,6 +17,7 @@
 mod check;
 mod dfu;
 mod find;
+mod keys;
 mod layout;
 mod probe;
 mod program;
@@ -28,6 +29,7 @@ mod usb;
 pub use check::{board_of, check_program};
 pub use dfu::{Alternate, Dfu, DfuIo, IoError, request, state};
 pub use find::{Bus, Found, Selector, Via, Wanted, connect};
+pub use keys::{append_keys, read_keys};
 pub use layout::{KEYS, Layout, PROGRAM, SETTINGS, Sector};
 pub use probe::{DBGMCU_IDCODE, DebugLink, FLASH_OPTCR, LinkError, Probe};
 pub use program::{Outcome, program, write_program};

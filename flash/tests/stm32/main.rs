@@ -2,6 +2,7 @@
 
 mod faults;
 mod finding;
+mod keys;
 mod peer;
 mod refusals;
 mod settings;
