@@ -23,6 +23,7 @@ pub mod exit;
 mod folder;
 pub mod global;
 pub mod hardware;
+pub mod keys;
 mod log_place;
 mod look;
 pub mod monitor;

@@ -56,6 +56,17 @@ fn config_help() {
 }
 
 #[test]
+fn keys_help() {
+    check_help(&["keys"]);
+    check_help(&["keys", "list"]);
+    check_help(&["keys", "show"]);
+    check_help(&["keys", "issue"]);
+    check_help(&["keys", "rotate"]);
+    check_help(&["keys", "revoke"]);
+    check_help(&["keys", "export-public"]);
+}
+
+#[test]
 fn completions_and_man_help() {
     check_help(&["completions"]);
     check_help(&["man"]);

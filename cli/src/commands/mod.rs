@@ -9,6 +9,7 @@ pub mod firmware;
 pub mod flash;
 mod groups;
 pub mod history;
+pub mod keys;
 pub mod micropython;
 pub mod monitor;
 pub mod new;
@@ -83,6 +84,8 @@ pub enum Command {
     New(new::Args),
     /// Write, show and check pblink.toml.
     Config(config::Args),
+    /// List the keys of boards; make, exchange and revoke them.
+    Keys(keys::Args),
     /// Print a completion script for a shell.
     Completions(extras::CompletionsArgs),
     /// Print the manual page, or write one per verb into a folder.
@@ -113,6 +116,7 @@ pub fn dispatch(cli: Cli) -> anyhow::Result<Exit> {
         Command::Up(args) => up::run(args, &cli.global),
         Command::New(args) => new::run(args),
         Command::Config(args) => config::run(args, &cli.global),
+        Command::Keys(args) => keys::run(args),
         Command::Completions(args) => extras::completions(args),
         Command::Man(args) => extras::man(args),
     }

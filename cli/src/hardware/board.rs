@@ -1,8 +1,9 @@
-//! The contents of a board: its program and its settings.
+//! The contents of a board: its program, its settings and its keys.
 
 use pblink_flash::stm32::{Target, read_settings};
 use pblink_image::settings::{MAX_SIZE, Settings as BoardSettings, SettingsError};
 
+use super::keys::BoardKey;
 use crate::exit::{Exit, Failed};
 use crate::settings::log_name;
 
@@ -12,6 +13,8 @@ pub(crate) struct Board {
     pub(crate) program: Option<Program>,
     /// Its settings, or why it has none.
     pub(crate) settings: Result<BoardSettings, SettingsError>,
+    /// Its keys, if it has some.
+    pub(crate) key: Option<BoardKey>,
 }
 
 /// Program that a board runs.
@@ -28,7 +31,7 @@ impl std::fmt::Display for Program {
 }
 
 impl Board {
-    /// Reads program and settings.
+    /// Reads program, settings and keys.
     pub(crate) fn read(target: &mut dyn Target) -> pblink_flash::Result<Self> {
         use pblink_image::identity;
         let bytes = read_settings(target)?;
@@ -39,7 +42,8 @@ impl Board {
             app: format!("{} {}", found.app, found.version),
             pblink: found.pblink.to_owned(),
         });
-        Ok(Self { program, settings: BoardSettings::read(&bytes) })
+        let key = BoardKey::read(target)?;
+        Ok(Self { program, settings: BoardSettings::read(&bytes), key })
     }
 
     /// Returns the differences between the board and `settings`, one sentence each, without passwords.

@@ -5,6 +5,7 @@ pub(crate) mod checkout;
 pub mod confirm;
 pub(crate) mod error;
 pub(crate) mod images;
+pub(crate) mod keys;
 pub(crate) mod micropython;
 pub(crate) mod progress;
 pub(crate) mod sdk;

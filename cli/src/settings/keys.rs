@@ -14,7 +14,7 @@ use crate::address::{Control, is_host, parse_ip};
 pub(crate) type Entry = Key<Settings>;
 
 /// All keys, in the order of the template.
-pub(crate) static KEYS: [Entry; 25] = [
+pub(crate) static KEYS: [Entry; 27] = [
     Key {
         path: "server.host",
         rule: Rule::Text,
@@ -215,6 +215,23 @@ pub(crate) static KEYS: [Entry; 25] = [
             _ => None,
         },
         get: |s| s.link.protocol.to_string().into(),
+    },
+    Key {
+        path: "link.keys",
+        rule: Rule::Text,
+        allowed: "the path of the server's file of keys, such as \"pblink.keys.toml\"; \"\" is none",
+        put: |s, _, v| {
+            let path = v.text().filter(|t| !t.contains(char::is_control))?;
+            set(&mut s.link.keys, path.into())
+        },
+        get: |s| s.link.keys.display().to_string().into(),
+    },
+    Key {
+        path: "link.classic",
+        rule: Rule::Ids,
+        allowed: "a list of different ids of boards that get no keys; [] is none",
+        put: |s, _, v| set(&mut s.link.classic, ids(v)?),
+        get: |s| Value::List(s.link.classic.iter().map(|c| c.as_str().into()).collect()),
     },
     Key {
         path: "build.esp8266_sdk",

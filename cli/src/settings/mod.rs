@@ -65,7 +65,7 @@ pub(crate) use files::{candidates, default_file, search};
 pub(crate) use json_schema::text as json_schema;
 pub(crate) use keys::{Entry, KEYS, entry, log_name};
 pub use pins::Pins;
-pub(crate) use problem::{Place, Problem};
+pub(crate) use problem::{Lines, Place, Problem};
 pub(crate) use reader::read;
 pub use secrets::{PASSWORD_ENV, PasswordSource, Secret};
 pub(crate) use secrets::{check_password, find as find_password, is_password_key, read_password};
@@ -148,7 +148,7 @@ impl Default for Settings {
                 pins: Pins::default(),
             },
             boards: Vec::new(),
-            link: Link { protocol: Protocol::Classic },
+            link: Link { protocol: Protocol::Classic, keys: PathBuf::new(), classic: Vec::new() },
             build: Build { esp8266_sdk: PathBuf::new() },
             consumers: Vec::new(),
             file: None,
@@ -261,6 +261,17 @@ impl Settings {
     /// Returns the secrets file.
     pub fn secrets_path(&self) -> PathBuf {
         self.folder_of("wifi.secrets").join(&self.wifi.secrets)
+    }
+
+    /// Returns the server's file of keys, if one is named.
+    pub fn keys_path(&self) -> Option<PathBuf> {
+        let keys = &self.link.keys;
+        (!keys.as_os_str().is_empty()).then(|| self.folder_of("link.keys").join(keys))
+    }
+
+    /// Returns true if boards with this id get keys: a file of keys is named, and the id is not listed as classic.
+    pub fn is_keyed(&self, id: &str) -> bool {
+        self.keys_path().is_some() && !self.link.classic.iter().any(|classic| classic == id)
     }
 
     /// Returns the folder of the ESP8266_NONOS_SDK, if one is named.

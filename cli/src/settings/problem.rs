@@ -55,7 +55,7 @@ impl fmt::Display for Problem {
 
 /// Finds lines and columns. A text of any length is searched once, not for each problem.
 #[derive(Debug)]
-pub(super) struct Lines<'a> {
+pub(crate) struct Lines<'a> {
     text: &'a str,
     /// Offsets at which the lines begin.
     starts: Vec<usize>,
@@ -68,7 +68,7 @@ pub(super) const BYTE_ORDER_MARK: char = '\u{feff}';
 const SHOWN: usize = 100;
 
 impl<'a> Lines<'a> {
-    pub(super) fn new(text: &'a str) -> Self {
+    pub(crate) fn new(text: &'a str) -> Self {
         let first = if text.starts_with(BYTE_ORDER_MARK) { BYTE_ORDER_MARK.len_utf8() } else { 0 };
         let ends = text.bytes().enumerate().filter(|(_, b)| *b == b'\n').map(|(at, _)| at + 1);
         Self { text, starts: std::iter::once(first).chain(ends).collect() }
@@ -93,7 +93,7 @@ impl<'a> Lines<'a> {
     }
 
     /// Returns line and column of a byte.
-    pub(super) fn place(&self, byte: usize) -> Place {
+    pub(crate) fn place(&self, byte: usize) -> Place {
         let index = self.index(byte);
         let before = self.text.get(self.range(index).start..byte).unwrap_or_default();
         Place { line: index + 1, column: before.chars().count() + 1 }

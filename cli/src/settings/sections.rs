@@ -179,6 +179,10 @@ impl CoprocessorKind {
 pub struct Link {
     /// The protocol between both ends.
     pub protocol: Protocol,
+    /// The server's file of keys as written, empty for none; [`Settings::keys_path`](super::Settings::keys_path) resolves it.
+    pub keys: PathBuf,
+    /// The ids of boards that get no keys.
+    pub classic: Vec<String>,
 }
 
 /// `[build]`: what `pblink build` needs.

@@ -1,9 +1,12 @@
-//! `pblink config push`, `pull` and `check --board`: the settings in the STM32's flash.
+//! `pblink config push`, `pull` and `check --board`: the settings and keys in the STM32's flash.
+
+use std::path::PathBuf;
 
 use pblink_flash::Progress;
 use pblink_flash::stm32::{Bus, Target, UsbBus, connect, read_settings, write_settings};
 use pblink_image::map::{self, Map};
 use pblink_image::settings::Settings as BoardSettings;
+use pblink_secure_suite::keys::Id;
 use pblink_serve::control::Client;
 
 use super::register::Register;
@@ -11,9 +14,11 @@ use crate::exit::{Exit, Failed};
 use crate::global::Global;
 use crate::hardware::board::{Board, encoded, json, table};
 use crate::hardware::error::failed;
+use crate::hardware::keys::{BoardKey, OnCable, difference};
 use crate::hardware::progress::Bar;
 use crate::hardware::settings_args::SettingsArgs;
 use crate::hardware::target::Way;
+use crate::keys::{Given, Store, Wish, give};
 use crate::output::json::pretty;
 use crate::output::stdout::print;
 use crate::runtime;
@@ -24,9 +29,14 @@ Examples:
   pblink config push
   pblink config push --client kitchen --via dfu
   pblink config push --password-file wifi.txt --json
+  pblink config push --new-keys
 
-Only the settings' own flash sector is written, and read back: the program stays. A board that has \
-them already is left alone. Then the program starts with them.";
+Only the flash sectors of settings and keys are written, and read back: the program stays. A board that has \
+them already is left alone. Then the program starts with them.
+
+Where pblink.toml names a file of keys (link.keys), the board also gets keys of its own, unless its id is in link.classic. The \
+server's half goes into that file first, beside what it has for the board: interrupted anywhere, the board works as before, \
+or this command mends it. Back that file up.";
 
 const PULL_EXAMPLES: &str = "\
 Examples:
@@ -43,6 +53,15 @@ pub struct PushArgs {
     /// Way to the board.
     #[command(flatten)]
     pub way: Way,
+    /// The server's file of keys, instead of that of link.keys.
+    #[arg(long, value_name = "FILE")]
+    pub keys: Option<PathBuf>,
+    /// Give this board the keys of an id that another board has, or that was revoked: what has the old keys is locked out.
+    #[arg(long)]
+    pub replace: bool,
+    /// Give the board new keys, also if it has the right ones.
+    #[arg(long)]
+    pub new_keys: bool,
     /// Print what was written as JSON.
     #[arg(long)]
     pub json: bool,
@@ -129,6 +148,14 @@ fn push_to(
             ));
         }
     }
+    let given = match give_keys(args, wanted.settings, id, &mut *target, progress) {
+        Ok(given) => given,
+        Err(error) => {
+            // Nothing was asked of the board that it cannot go on with.
+            leave(&args.way, &mut *target);
+            return Err(error);
+        }
+    };
     let written = write_settings(&mut *target, &bytes, progress).map_err(failed)?;
     // The program reads them when it starts.
     args.way.start(&mut *target).map_err(failed)?;
@@ -141,12 +168,50 @@ fn push_to(
             "device": found.to_string(),
             "written": written,
             "settings": json(&board),
+            "keys": given.map(|given| serde_json::json!({
+                "fingerprint": given.fingerprint.to_string(),
+                "generation": given.generation,
+                "written": given.new,
+            })),
         });
         pretty(&all)
     } else {
         let what = if written { "has its settings" } else { "had these settings already" };
-        format!("the board {id} {what} ({found})\n")
+        let keys = given.map_or_else(String::new, |Given { fingerprint, generation, new }| {
+            let what = if new { "has new keys" } else { "had its keys already" };
+            let file = Store::of(args.keys.as_deref(), wanted.settings);
+            let backup = match new {
+                true => format!("{} has changed: back it up\n", file.path().display()),
+                false => String::new(),
+            };
+            format!("the board {id} {what}: {fingerprint}, generation {generation}\n{backup}")
+        });
+        format!("the board {id} {what} ({found})\n{keys}")
     })
+}
+
+/// Gives the board keys, if it is one that gets some.
+fn give_keys(
+    args: &PushArgs,
+    settings: &Settings,
+    id: &str,
+    target: &mut dyn Target,
+    progress: &mut dyn Progress,
+) -> anyhow::Result<Option<Given>> {
+    if !settings.is_keyed(id) && args.keys.is_none() {
+        if args.new_keys || args.replace {
+            let what = format!(
+                "the board {id:?} gets no keys: pblink.toml names no file for them, or lists the id as classic\n  \
+                 `pblink config set link.keys pblink.keys.toml` names one; link.classic lists ids"
+            );
+            return Err(Failed::with(Exit::Usage, what));
+        }
+        return Ok(None);
+    }
+    let store = Store::of(args.keys.as_deref(), settings);
+    let id = Id::new(id).map_err(|why| Failed::with(Exit::Config, why.to_string()))?;
+    let wish = Wish { replace: args.replace, renew: args.new_keys };
+    give(&store, &id, &mut OnCable { target, progress }, wish).map(Some)
 }
 
 /// Runs `pblink config pull`.
@@ -182,6 +247,7 @@ fn pull_from(
             "program": board.program.as_ref().map(ToString::to_string),
             "settings": board.settings.as_ref().ok().map(json),
             "problem": board.settings.as_ref().err().map(ToString::to_string),
+            "keys": board.key.as_ref().map(BoardKey::json),
         });
         return Ok(pretty(&all));
     }
@@ -194,6 +260,7 @@ fn pull_from(
             rows.push(("settings", format!("{why}: the program's built-in ones apply")));
         }
     }
+    rows.push(("keys", board.key.map_or_else(|| "none".to_owned(), |key| key.to_string())));
     let rows = rows.iter().map(|(name, value)| format!("{name:<22} {value}\n"));
     Ok(rows.collect())
 }
@@ -226,7 +293,8 @@ fn check_on(
         connect(bus, &way.wanted(settings.board.kind.map()), progress).map_err(failed)?;
     let board = Board::read(&mut *target).map_err(failed)?;
     leave(way, &mut *target);
-    let differences = board.differences(&wanted);
+    let mut differences = board.differences(&wanted);
+    differences.extend(difference(board.key.as_ref(), settings, None)?);
     if differences.is_empty() {
         return Ok((Exit::Ok, format!("ok: the board has the same ({found})\n")));
     }

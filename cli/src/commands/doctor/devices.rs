@@ -6,6 +6,7 @@ use pblink_flash::{Result, Silent};
 
 use super::finding::{Finding, Group};
 use crate::hardware::board::Board;
+use crate::hardware::keys::difference;
 use crate::hardware::target::Way;
 use crate::settings::Settings;
 
@@ -106,6 +107,14 @@ pub(super) fn board(settings: &Settings, way: &Way, bus: &mut dyn Bus) -> Vec<Fi
         Ok(Err(error)) => group.error(error.to_string(), push),
         // Told among the configuration already.
         Err(_) => {}
+    }
+    match (difference(board.key.as_ref(), settings, None), &board.key) {
+        (Ok(Some(difference)), _) => group.error(difference, push),
+        (Ok(None), Some(key)) => {
+            group.ok(format!("its keys are those of the server's file: {key}"))
+        }
+        // Told among the keys already.
+        (Ok(None), None) | (Err(_), _) => {}
     }
     group.done()
 }

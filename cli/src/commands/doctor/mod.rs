@@ -1,10 +1,11 @@
-//! `pblink doctor`: checks tools, configuration, server, ports and board.
+//! `pblink doctor`: checks tools, configuration, keys, server, ports and board.
 //!
 //! Each check changes nothing. It gives findings: what was found, its level, and the remedy. One module per group of checks.
 
 mod configuration;
 mod devices;
 mod finding;
+mod keys;
 mod server;
 mod tools;
 
@@ -71,6 +72,7 @@ pub enum Purpose {
 pub fn run(args: Args, global: &Global) -> anyhow::Result<Exit> {
     let wanted = |purpose| args.only.is_empty() || args.only.contains(&purpose);
     let (mut settings, mut findings) = configuration::check(args.config.as_deref());
+    findings.extend(keys::check(&settings));
     if wanted(Purpose::Build) {
         findings.extend(tools::check(&settings, args.source.as_deref()));
     }

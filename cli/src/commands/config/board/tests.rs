@@ -290,3 +290,161 @@ fn what_keeps_settings_from_the_board_is_reported_with_a_remedy_and_noted_nowher
     assert!(push_online(&mut busy, &words, &[]).0.is_err());
     assert!(!folder.path().join("pblink.boards.toml").exists());
 }
+
+/// Returns a folder whose boards get keys.
+fn keyed_folder() -> (tempfile::TempDir, PathBuf) {
+    let (folder, config, _) = folder();
+    let text = std::fs::read_to_string(&config).unwrap();
+    std::fs::write(&config, format!("{text}[link]\nkeys = \"k.toml\"\nclassic = [\"old\"]\n"))
+        .unwrap();
+    (folder, config)
+}
+
+/// Returns fingerprint and generation of the keys that a board shows.
+fn key_of(desk: &mut Desk) -> Option<(String, u64)> {
+    let pulled: serde_json::Value = serde_json::from_str(&pull(desk, &["--json"])).unwrap();
+    let key = pulled["keys"].as_object()?;
+    Some((key["fingerprint"].as_str().unwrap().to_owned(), key["generation"].as_u64().unwrap()))
+}
+
+#[test]
+fn a_board_gets_keys_where_a_file_is_named_for_them_and_keeps_them() {
+    for way in 0..2 {
+        let (folder, config) = keyed_folder();
+        let words = ["--config", config.to_str().unwrap()];
+        let chip = Chip::new().with(PROGRAM, &program());
+        let (text, _) = push(&mut ways(&chip)[way], &words);
+        assert!(text.contains("the board 1 has new keys: "), "{text}");
+        assert!(text.contains("k.toml has changed: back it up"), "{text}");
+        let (fingerprint, generation) = key_of(&mut ways(&chip)[way]).unwrap();
+        assert!(generation == 1 && text.contains(&fingerprint), "{text}");
+        let shown = pull(&mut ways(&chip)[way], &[]);
+        assert!(
+            shown.contains(&format!("keys                   {fingerprint}, generation 1 of \"1\""))
+        );
+        let store = Store::at(folder.path().join("k.toml"));
+        let known = store.existing().unwrap().of("1").unwrap();
+        assert_eq!(known.current.unwrap().fingerprint().to_string(), fingerprint);
+        assert_eq!(known.next, None);
+
+        // Again, and through the other way: nothing is done.
+        let before = std::fs::read(store.path()).unwrap();
+        let json = push(&mut ways(&chip)[1 - way], &[&words[..], &["--json"]].concat()).0;
+        let json: serde_json::Value = serde_json::from_str(&json).unwrap();
+        assert_eq!((&json["keys"]["written"], &json["written"]), (&false.into(), &false.into()));
+        assert_eq!(std::fs::read(store.path()).unwrap(), before);
+
+        let (text, _) = push(&mut ways(&chip)[way], &[&words[..], &["--new-keys"]].concat());
+        assert!(text.contains("generation 2"), "{text}");
+        assert_eq!(key_of(&mut ways(&chip)[way]).unwrap().1, 2);
+        // Keys are never erased, and settings were only written once.
+        assert_eq!(chip.erased(), [SECTORS.len() - 1]);
+    }
+}
+
+#[test]
+fn a_second_board_with_an_id_needs_a_word_more_and_is_left_as_it_was() {
+    let (folder, config) = keyed_folder();
+    let words = ["--config", config.to_str().unwrap(), "--client", "kitchen"];
+    let (first, second) = (Chip::new(), Chip::new().with(PROGRAM, &program()));
+    push(&mut ways(&first)[0], &words);
+    let before = std::fs::read(folder.path().join("k.toml")).unwrap();
+    for mut desk in ways(&second) {
+        let error = push_online(&mut desk, &words, &[]).0.unwrap_err();
+        assert_eq!(Exit::of(&error), Exit::Config);
+        assert!(error.to_string().contains("--replace"), "{error}");
+        assert!(second.erased().is_empty() && second.started());
+    }
+    assert_eq!(std::fs::read(folder.path().join("k.toml")).unwrap(), before);
+    push(&mut ways(&second)[0], &[&words[..], &["--replace"]].concat());
+    assert_eq!(key_of(&mut ways(&second)[1]).unwrap().1, 2);
+    // The first one has no place any more.
+    assert!(push_online(&mut ways(&first)[0], &words, &[]).0.is_err());
+}
+
+#[test]
+fn boards_that_are_to_do_without_keys_get_none() {
+    let (folder, config) = keyed_folder();
+    let config = config.to_str().unwrap();
+    let chip = Chip::new();
+    let (text, _) = push(&mut ways(&chip)[0], &["--config", config, "--client", "old"]);
+    assert!(!text.contains("keys"), "{text}");
+    assert_eq!(key_of(&mut ways(&chip)[0]), None);
+    assert!(!folder.path().join("k.toml").exists());
+    assert!(pull(&mut ways(&chip)[0], &[]).contains("keys                   none"));
+    let words = ["--config", config, "--client", "old", "--new-keys"];
+    let error = push_online(&mut ways(&chip)[0], &words, &[]).0.unwrap_err();
+    assert_eq!(Exit::of(&error), Exit::Usage);
+    assert!(error.to_string().contains("link.keys"), "{error}");
+}
+
+#[test]
+fn whatever_breaks_a_push_off_a_second_one_mends_it() {
+    for renew in [false, true] {
+        let mut n = 0;
+        // Each transfer of the way by USB is the last one once.
+        loop {
+            let (folder, config) = keyed_folder();
+            let words = ["--config", config.to_str().unwrap()];
+            let chip = Chip::new().with(PROGRAM, &program());
+            if renew {
+                push(&mut ways(&chip)[0], &words);
+            }
+            let before = key_of(&mut ways(&chip)[0]);
+            let faulty = Bootloader::of(&chip).with_fault(n, pblink_fakes::stm32::Fault::Vanish);
+            let mut desk = Desk::default().with("1", Opens::Bootloader(faulty));
+            let more: &[&str] = if renew { &["--new-keys"] } else { &[] };
+            let (broken, _) = push_online(&mut desk, &[&words[..], more].concat(), &[]);
+            let now = key_of(&mut ways(&chip)[0]);
+            let store = Store::at(folder.path().join("k.toml"));
+            let known = store.read().unwrap().and_then(|keys| keys.of("1"));
+            // The server answers to the keys that the board has.
+            let halves = known.iter().flat_map(|known| [&known.current, &known.next]).flatten();
+            let answered: Vec<_> = halves.map(|half| half.fingerprint().to_string()).collect();
+            assert!(now.iter().all(|(key, _)| answered.contains(key)), "{n}");
+            assert!(before.is_none() || now.is_some(), "{n}");
+
+            push(&mut ways(&chip)[1], &words);
+            let (key, _) = key_of(&mut ways(&chip)[0]).unwrap();
+            let known = store.existing().unwrap().of("1").unwrap();
+            assert_eq!(known.current.unwrap().fingerprint().to_string(), key, "{n}");
+            if broken.is_ok() {
+                break;
+            }
+            n += 1;
+        }
+        assert!(n > 20, "{n}");
+    }
+}
+
+#[test]
+fn check_names_keys_that_differ() {
+    let (folder, config) = keyed_folder();
+    let words = ["--config", config.to_str().unwrap()];
+    let chip = Chip::new();
+    let Verb::Check(args) = verb(&["check", "--board", "--wait", "0"]) else { panic!() };
+    let check = || {
+        let settings = Settings::load(Some(&config)).unwrap();
+        let desk = &mut ways(&chip)[0];
+        check_on(desk, &settings, None, &args.way, &mut Notes::default()).unwrap()
+    };
+    push(&mut ways(&chip)[0], &words);
+    assert_eq!(check().0, Exit::Ok);
+    let keys = folder.path().join("k.toml");
+    let old = std::fs::read(&keys).unwrap();
+    let said = |part: &str| {
+        let (exit, text) = check();
+        assert!(exit == Exit::Config && text.contains(part), "{part}: {text}");
+    };
+    push(&mut ways(&chip)[0], &[&words[..], &["--new-keys"]].concat());
+    // A backup from before.
+    std::fs::write(&keys, old).unwrap();
+    said("keys: ");
+    std::fs::remove_file(&keys).unwrap();
+    said("has none of \"1\"");
+    Store::at(&keys).change(|_| Ok(())).unwrap();
+    said("is of the server");
+    let text = std::fs::read_to_string(&config).unwrap();
+    std::fs::write(&config, text.replace("\"old\"", "\"1\"")).unwrap();
+    said("the file gives \"1\" none, the board has");
+}
