@@ -354,3 +354,29 @@ fn an_answer_that_is_older_than_lines_that_were_taken_since_changes_nothing() {
     assert!(both.board.is_up() && both.board.is_flushed());
     assert_eq!(both.notes.lines, [1]);
 }
+
+/// An application that is slower than its board: no line is sent for which there is no room, so none has to wait for a time-out.
+#[test]
+fn credit_is_what_there_is_room_for() {
+    let mut both = Both::up(s(0));
+    for _ in 0..20 {
+        both.board.write(s(1), "a line").expect("there is room");
+    }
+    let carry = |both: &mut Both| {
+        while let Some(line) = both.said(s(1)) {
+            both.give(s(1), &line);
+            while let Some(line) = both.answered(s(1)) {
+                both.board.on_line(s(1), &line);
+            }
+        }
+    };
+    carry(&mut both);
+    assert_eq!(both.notes.lines, (1..=8).collect::<Vec<_>>());
+    for done in 1..=12 {
+        both.server.on_committed(epoch(7), done);
+        let line = both.answered(s(1)).expect("there is room again");
+        both.board.on_line(s(1), &line);
+        carry(&mut both);
+        assert_eq!(both.notes.lines.last(), Some(&(done + 8)), "nothing was sent in vain");
+    }
+}

@@ -53,10 +53,12 @@ impl<S: ServerSuite> Server<S> {
 
     /// Fills a packet with all that is to be said, and returns its length.
     fn fill(&mut self, now: Instant, lines: &impl Lines, out: &mut [u8]) -> usize {
+        // Those that are not committed take room.
+        let ahead = self.receiver.received().saturating_sub(self.committed);
         let progress = Progress {
             received: self.receiver.received(),
             done: self.committed,
-            credit: self.credit,
+            credit: self.credit.saturating_sub(ahead.min(u8::MAX.into()) as u8),
         };
         let frame = match core::mem::take(&mut self.pong) {
             true => Some(Frame::Pong(progress)),
