@@ -178,11 +178,12 @@ impl Handle<'_> {
     /// line goes to one of them. Cancelling it loses nothing.
     ///
     /// Up to 2052 bytes of lines wait here, on a secure link up to 8 lines. When they are full the server is held off, so read.
-    /// On a secure link, a line comes again after a reset of the chip if neither the next one was read nor it was
-    /// [accepted](Self::accept) before.
+    /// On a secure link, a line comes again after a reset of the chip unless it was [accepted](Self::accept) before, or this was
+    /// called again.
     pub async fn readline(&self, line: &mut Line) {
+        self.accept();
         poll_fn(|context| {
-            if self.try_readline(line) {
+            if self.take_line(line) {
                 return Poll::Ready(());
             }
             self.shared.wait(context);
@@ -193,6 +194,11 @@ impl Handle<'_> {
 
     /// Does the same without waiting: false if no line is there, and `line` is then as it was.
     pub fn try_readline(&self, line: &mut Line) -> bool {
+        self.accept();
+        self.take_line(line)
+    }
+
+    fn take_line(&self, line: &mut Line) -> bool {
         let read = self.shared.with(|app| {
             app.read_line(self.shared.now(), |text| {
                 line.clear();
@@ -304,7 +310,7 @@ impl Handle<'_> {
     }
 
     /// Notes that the program is done with the line that it has read last: on a secure link it does not come again after a reset
-    /// of the chip. Reading the next line says the same.
+    /// of the chip. Asking for the next line says the same.
     pub fn accept(&self) {
         self.shared.with(|app| app.accept(self.shared.now()));
         self.shared.kick.signal(());

@@ -8,6 +8,7 @@ use crate::board::{Board, PYBOARD};
 use crate::cpu::Cpu;
 use crate::esp_chip::{self, EspChip};
 use crate::rom::Left;
+use crate::session::Pair;
 pub use crate::world::World;
 
 /// The bench.
@@ -46,12 +47,32 @@ impl Bench {
     pub fn on(board: &'static Board, name: &str, settings: Option<&Settings>) -> Self {
         let mut bytes = [0; MAX_SIZE];
         let len = settings.map_or(0, |s| s.write(&mut bytes).expect("good settings"));
-        Self { cpu: Cpu::new(board, &image(board, name), &bytes[..len]) }
+        Self { cpu: Cpu::new(board, &image(board, name), &bytes[..len], &[]) }
+    }
+
+    /// Makes a board of this kind with this image, settings, and keys in their sector; the server has the others.
+    pub fn with_keys(board: &'static Board, name: &str, settings: &Settings, keys: Pair) -> Self {
+        let mut bytes = [0; MAX_SIZE];
+        let len = settings.write(&mut bytes).expect("good settings");
+        let image = image(board, name);
+        let mut bench = Self { cpu: Cpu::new(board, &image, &bytes[..len], &keys.record) };
+        bench.world().server.secure(keys.server);
+        bench
+    }
+
+    /// Resets the STM32 as its watchdog does.
+    pub fn reset(&mut self) {
+        self.cpu.reset();
+    }
+
+    /// Takes the power of the board away and gives it back. `seed`: of the pattern with which its RAM comes up.
+    pub fn lose_power(&mut self, seed: u64) {
+        self.cpu.lose_power(seed);
     }
 
     /// Makes a Pyboard with any bytes at the beginning of the settings' sector.
     pub fn with_sector(name: &str, sector: &[u8]) -> Self {
-        Self { cpu: Cpu::new(&PYBOARD, &image(&PYBOARD, name), sector) }
+        Self { cpu: Cpu::new(&PYBOARD, &image(&PYBOARD, name), sector, &[]) }
     }
 
     /// Makes a board of this kind with this image, wired to an ESP8266 that runs its own machine code.

@@ -20,6 +20,9 @@ const USART2: u32 = 38;
 const EXTI15_10: u32 = 40;
 const OTG_FS: u32 = 67;
 
+/// The registers of the random number generator. The STM32F411 and F446 have none: nothing there reads them.
+const RNG: u64 = 0x5006_0800;
+
 /// Address at which the chip begins: flash is also at 0 then (RM0090 §2.4).
 pub(crate) const FLASH: u64 = pblink_image::map::START as u64;
 
@@ -133,6 +136,42 @@ struct Watchdog {
     feedings: u64,
 }
 
+/// The random number generator (RM0090 §24).
+#[derive(Debug, Default)]
+pub struct Rng {
+    cr: u32,
+    state: u64,
+    /// Bits of SR that it has, whatever happens: CECS 1, SECS 2, CEIS 5, SEIS 6.
+    pub faults: u32,
+    /// It gives the same number again and again.
+    pub stuck: bool,
+    /// Numbers that it has given.
+    pub given: u32,
+}
+
+impl Rng {
+    fn read(&mut self, register: u64, clocked: bool) -> u32 {
+        let runs = self.cr & 1 << 2 != 0;
+        match register {
+            0x00 => self.cr,
+            // Too slow a clock, or a number.
+            0x04 if runs && !clocked => 1 << 1 | 1 << 5,
+            0x04 if runs => self.faults | u32::from(self.faults == 0),
+            0x08 if runs => {
+                self.given += 1;
+                if !self.stuck {
+                    self.state = self
+                        .state
+                        .wrapping_mul(0x5851_f42d_4c95_7f2d)
+                        .wrapping_add(0x1405_7b7e_f767_814f);
+                }
+                (self.state >> 32) as u32
+            }
+            _ => 0,
+        }
+    }
+}
+
 /// The chip without its core.
 #[derive(Default)]
 pub struct Chip {
@@ -154,6 +193,8 @@ pub struct Chip {
     watchdog: Watchdog,
     /// The I2C slave.
     pub i2c: Slave,
+    /// The random number generator.
+    pub rng: Rng,
     /// Output on the console.
     pub console: Vec<u8>,
     /// The level of `ack` at the pin.
@@ -181,6 +222,7 @@ impl Chip {
             board: old.board,
             clock: Clock::of(old.board),
             cycles: old.cycles,
+            rng: Rng { cr: 0, ..old.rng },
             console: old.console,
             ack: old.ack,
             watchdog_resets: old.watchdog_resets,
@@ -324,6 +366,7 @@ impl Chip {
             0x4000_5400 => (0x40, 21),
             0x4000_7000 => (0x40, 28),
             0x4001_3800 => (0x44, 14),
+            RNG => (0x34, 6),
             _ => return,
         };
         if self.clock.register(register) >> bit & 1 == 0 {
@@ -358,6 +401,10 @@ impl Chip {
             0x4000_7000 => self.clock.power.read(register),
             0x4002_3800 => self.clock.read(register),
             0xe000_e000 | 0xe000_ec00 => self.system.read(address),
+            RNG => {
+                let clocked = self.clock.frequencies().pll48 == Some(48_000);
+                self.rng.read(register, clocked)
+            }
             _ if address == self.board.ack.port + 0x10 => {
                 u32::from(self.ack) << self.board.ack.number
             }
@@ -440,6 +487,7 @@ impl Chip {
             0x4000_3000 => self.write_watchdog(register, value),
             0x4001_3c00 if register == 0x14 => self.exti_pending &= !value,
             0xe000_e000 | 0xe000_ec00 => self.system.write(address, value, self.cycles),
+            RNG if register == 0 => self.rng.cr = value,
             _ => {
                 self.plain.insert(address, value);
                 if address & !0x1fff == GPIOA {

@@ -14,6 +14,10 @@ use crate::world::World;
 
 const PERIPHERALS: u64 = 0x4000_0000;
 const SYSTEM: u64 = 0xe000_0000;
+/// Registers of the random number generator (RM0090 §2.3).
+const RNG: u64 = 0x5006_0000;
+/// Bytes of CCM, of the chip that has it.
+const CCM: u64 = 64 << 10;
 /// Address to which handlers return: one where the chip has no memory.
 const RETURN: u64 = 0x1ffe_0000;
 
@@ -36,12 +40,14 @@ pub struct Cpu {
 }
 
 impl Cpu {
-    /// Loads an image into the chip of a board. `settings` are the first bytes of its last flash sector.
+    /// Loads an image into the chip of a board. `settings` are the first bytes of its last flash sector, `keys` those of the one
+    /// below it.
     ///
     /// # Panics
     /// If the image is not one for this chip.
-    pub fn new(board: &'static Board, image: &[u8], settings: &[u8]) -> Self {
-        let (flash_size, ram) = (u64::from(board.map.flash().size), board.map.ram);
+    pub fn new(board: &'static Board, image: &[u8], settings: &[u8], keys: &[u8]) -> Self {
+        let (flash_size, ram, kept) =
+            (u64::from(board.map.flash().size), board.map.ram, board.map.kept);
         let world = World { chip: Chip::of(board), ..World::default() };
         let mode = Mode::THUMB | Mode::MCLASS;
         let mut uc = Unicorn::new_with_data(Arch::ARM, mode, world).expect("Unicorn");
@@ -57,10 +63,16 @@ impl Cpu {
             let at = (u64::from(segment.address) - FLASH) as usize;
             flash[at..at + segment.bytes.len()].copy_from_slice(&segment.bytes);
         }
-        let at = (u64::from(board.map.settings().start) - FLASH) as usize;
-        flash[at..at + settings.len()].copy_from_slice(settings);
+        for (sector, bytes) in [(board.map.settings(), settings), (board.map.keys(), keys)] {
+            let at = (u64::from(sector.start) - FLASH) as usize;
+            flash[at..at + bytes.len()].copy_from_slice(bytes);
+        }
         uc.mem_write(FLASH, &flash).expect("it fits");
         uc.mem_write(ram.start.into(), &vec![PAINT; ram.size as usize]).expect("it is mapped");
+        if kept.start < ram.start {
+            uc.mem_map(kept.start.into(), CCM, Prot::READ | Prot::WRITE).expect("CCM");
+        }
+        map_registers(&mut uc, RNG, 0x1000);
         map_registers(&mut uc, PERIPHERALS, 0x8_0000);
         map_registers(&mut uc, SYSTEM, 0x10_0000);
         hook_instructions(&mut uc, &flash);
@@ -78,8 +90,25 @@ impl Cpu {
             waiting_since: None,
             stack_bottom: 0,
         };
-        cpu.reset();
+        cpu.lose_power(1);
         cpu
+    }
+
+    /// Takes the power away and gives it back: cells of the RAM that is kept come up as they like, each time some of them
+    /// differently. `seed`: of their pattern.
+    pub fn lose_power(&mut self, seed: u64) {
+        let kept = self.world().chip.board.map.kept;
+        let mut state = seed;
+        let noise: Vec<u8> = (0..kept.size)
+            .map(|_| {
+                // Any sequence will do, the same in every run.
+                state =
+                    state.wrapping_mul(0x5851_f42d_4c95_7f2d).wrapping_add(0x1405_7b7e_f767_814f);
+                (state >> 56) as u8
+            })
+            .collect();
+        self.uc.mem_write(kept.start.into(), &noise).expect("it is mapped");
+        self.reset();
     }
 
     /// Returns the world around the core.
@@ -89,7 +118,7 @@ impl Cpu {
 
     /// Bytes of stack that were used at most, since the image was loaded.
     pub fn stack_used(&self) -> u64 {
-        let map = self.uc.get_data().chip.board.map.ram;
+        let map = self.uc.get_data().chip.board.map.data();
         let ram =
             self.uc.mem_read_as_vec(map.start.into(), map.size as usize).expect("it is mapped");
         // The stack grows down from the end of RAM: the longest run of paint is what it left.
@@ -121,8 +150,8 @@ impl Cpu {
         self.uc.reg_write(register, value).expect("a register");
     }
 
-    /// Power-on, or a reset by the watchdog: ARMv7-M B1.5.5.
-    fn reset(&mut self) {
+    /// Resets the core as power-on, the watchdog and the button do: ARMv7-M B1.5.5. All RAM stays.
+    pub fn reset(&mut self) {
         let (stack, entry) = (self.word(FLASH), self.word(FLASH + 4));
         self.stack_bottom = stack;
         self.set(Reg::SP, stack);
@@ -181,6 +210,7 @@ impl Cpu {
             let cycles = &mut world.chip.cycles;
             if sleeping {
                 *cycles = next.max(*cycles + core);
+                world.busy_since = world.chip.cycles;
                 continue;
             }
             // What waits is looked at again when the core may have opened the door.
@@ -210,6 +240,7 @@ impl Cpu {
             );
         }
         if world.stops.wfe {
+            world.rest();
             // WFE: continues at once if there was an event, else sleeps.
             world.stops.at += 2;
             self.sleeping = !std::mem::take(&mut world.stops.event);

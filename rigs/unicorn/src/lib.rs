@@ -8,7 +8,7 @@
 //!    [esp] the ESP8266: `pblink_protocol`'s Coprocessor, as I2C master with faults; or
 //!    [esp_chip] its program as it is linked for the chip, on `pblink-lx106`, pin by pin: [bus] joins both
 //!      TCP, in virtual time
-//!    [server] the server: `pblink_protocol`'s Endpoint
+//!    [server] the server: `pblink_protocol`'s Endpoint; with keys, the secure link in it: [session]
 //! ```
 //!
 //! Nothing here waits for real time: one instruction is one cycle of the core, and a sleeping chip skips
@@ -30,6 +30,7 @@ mod power;
 pub mod published;
 pub mod rom;
 pub mod server;
+pub mod session;
 pub mod speed;
 mod stops;
 pub mod system;

@@ -6,6 +6,9 @@ use pblink_protocol::delivery::Delivery;
 use pblink_protocol::tcp::endpoint::{Disposition, Endpoint, Host, Receipt, Role, Ticket, Timing};
 use pblink_protocol::tcp::lobby::{Guest, Standing, Verdict};
 use pblink_protocol::time::{Duration, Instant};
+use pblink_secure_suite::keys::ServerKeys;
+
+use crate::session::Session;
 
 /// Lines that the board sent, and those of the server's that have arrived.
 #[derive(Default)]
@@ -16,11 +19,16 @@ pub struct Ledger {
     pub acked: usize,
     /// Lines that are none. There must not be any.
     pub invalid: usize,
+    /// Lines of a secure link, if it is one.
+    packets: Option<VecDeque<String>>,
 }
 
 impl Host<Vec<u8>> for Ledger {
     fn deliver(&mut self, text: &str, _: Receipt) -> Disposition {
-        self.got.push(text.into());
+        match &mut self.packets {
+            Some(packets) => packets.push_back(text.into()),
+            None => self.got.push(text.into()),
+        }
         Disposition::Taken
     }
 
@@ -43,6 +51,8 @@ pub struct Server {
     /// Lines that went over the link.
     pub ledger: Ledger,
     waiting: VecDeque<String>,
+    /// The secure link in it.
+    pub session: Option<Session>,
 }
 
 impl Default for Server {
@@ -53,6 +63,7 @@ impl Default for Server {
             id: String::new(),
             ledger: Ledger::default(),
             waiting: VecDeque::new(),
+            session: None,
         }
     }
 }
@@ -62,9 +73,18 @@ fn at(us: u64) -> Instant {
 }
 
 impl Server {
+    /// Serves no link but one with these keys from now on.
+    pub fn secure(&mut self, keys: ServerKeys) {
+        self.session = Some(Session::new(keys));
+        self.ledger.packets = Some(VecDeque::new());
+    }
+
     /// Writes a line to the board: guaranteed, in order.
     pub fn write(&mut self, line: &str) {
-        self.waiting.push_back(line.into());
+        match &mut self.session {
+            Some(session) => session.write(line),
+            None => self.waiting.push_back(line.into()),
+        }
     }
 
     /// Lines that were written and not acknowledged yet.
@@ -82,6 +102,9 @@ impl Server {
     pub(crate) fn disconnected(&mut self) {
         self.end.on_disconnected();
         self.guest = None;
+        if let Some(session) = &mut self.session {
+            session.disconnected();
+        }
     }
 
     /// Bytes have come.
@@ -94,6 +117,11 @@ impl Server {
             assert_eq!(guest.on_standing(at(now), Standing::Free), Verdict::Admit);
             bytes = &bytes[hello..];
             self.guest = None;
+            if let Some(session) = &mut self.session {
+                // Nothing of a connection outlives it.
+                self.end = Endpoint::new(Role::Server, Timing::default(), heapless::Vec::new());
+                session.connected(at(now));
+            }
             self.end.on_connected(at(now));
         }
         self.end.on_bytes(at(now), bytes, &mut self.ledger);
@@ -107,6 +135,21 @@ impl Server {
             let taken = self.end.write(at(now), line.into_bytes(), Delivery::ORDERED);
             assert!(taken.is_ok(), "there is room");
         }
+        let mut all = self.bytes(now);
+        if let Some(session) = &mut self.session
+            && let Some(packets) = &mut self.ledger.packets
+            && self.guest.is_none()
+        {
+            for line in session.exchange(at(now), packets) {
+                let taken = self.end.write(at(now), line.into_bytes(), Delivery::BestEffort);
+                assert!(taken.is_ok(), "each is sent before the next one is written");
+                all.extend(self.bytes(now));
+            }
+        }
+        all
+    }
+
+    fn bytes(&mut self, now: u64) -> Vec<u8> {
         let (mut all, mut some) = (Vec::new(), [0; 256]);
         loop {
             match self.end.transmit(at(now), &mut some) {
@@ -121,6 +164,9 @@ impl Server {
         if !self.waiting.is_empty() && self.end.has_room() && self.end.is_connected() {
             return Some(now);
         }
-        self.end.poll_at(at(now)).map(Instant::as_micros)
+        let session = self.session.as_ref().filter(|_| self.end.is_connected());
+        let session = session.and_then(|session| session.poll_at(at(now)));
+        let end = self.end.poll_at(at(now));
+        [end, session].into_iter().flatten().min().map(Instant::as_micros)
     }
 }

@@ -19,13 +19,29 @@ pub struct World {
     pub server: Server,
     /// Interrupts are taken this many µs late, as if the program had masked them.
     pub late: u64,
+    /// Stretches of at least [`LONG`] µs for which the core did not rest: the time at which each ended, and its length, in µs.
+    pub busy: Vec<(u64, u64)>,
+    pub(crate) busy_since: u64,
     pub(crate) stops: Stops,
 }
+
+/// A stretch that is worth a note, in µs.
+pub const LONG: u64 = 5_000;
 
 impl World {
     /// Returns the time in µs.
     pub fn now(&self) -> u64 {
         self.chip.cycles / MHZ
+    }
+
+    /// The program has nothing to do for now.
+    pub(crate) fn rest(&mut self) {
+        let (now, since) = (self.chip.cycles, self.busy_since);
+        self.busy_since = now;
+        let length = (now - since) / MHZ;
+        if length >= LONG {
+            self.busy.push((now / MHZ, length));
+        }
     }
 
     /// Has the core stop at what the chip does not allow.

@@ -1,0 +1,182 @@
+//! The secure link in the exact release images: what a handshake takes, and what outlives resets of either chip.
+
+use pblink_stm32::settings::{LogLevel, Settings};
+use unicorn_bench::bench::Bench;
+use unicorn_bench::board::{ALL, BLACK_PILL, Board, PYBOARD};
+use unicorn_bench::session::{Notes, Pair};
+use unicorn_bench::world::World;
+
+fn settings(log: LogLevel) -> Settings {
+    let mut settings = Settings::built_in();
+    settings.config.id = heapless::String::try_from("bench").expect("short");
+    settings.config.report_s = 0;
+    settings.log = log;
+    settings
+}
+
+fn bench(board: &'static Board, name: &str) -> Bench {
+    Bench::with_keys(board, name, &settings(LogLevel::Link), Pair::of("bench", true))
+}
+
+fn notes(world: &World) -> &Notes {
+    &world.server.session.as_ref().expect("it is secure").notes
+}
+
+fn undone(world: &World) -> usize {
+    world.server.session.as_ref().expect("it is secure").undone()
+}
+
+fn texts(world: &World) -> Vec<&str> {
+    notes(world).got.iter().map(|(.., text)| &**text).collect()
+}
+
+/// Budgets at one cycle an instruction: a handshake takes 250 ms at most, and 120 ms in one piece; 8 KB of stack.
+#[test]
+fn a_handshake_is_within_its_budgets_on_every_board() {
+    for board in ALL {
+        for name in ["demo", "echo"] {
+            let mut bench = bench(board, name);
+            bench.until("it links", 20_000, |world| notes(world).ups == 1);
+            bench.world().server.write("hello");
+            bench.until("a line there", 20_000, |world| undone(world) == 0);
+            let stack = bench.stack_used();
+            let world = bench.world();
+            let resets = world.esp.traffic.resets;
+            assert_eq!((world.chip.watchdog_resets, world.chip.own_resets), (0, 0));
+            assert_eq!((world.chip.i2c.misuse, world.chip.unclocked), (0, 0));
+            // The first one is of the start.
+            assert_eq!(resets, 1, "{}", world.console());
+            let pieces: Vec<f64> = world.busy.iter().map(|(_, us)| *us as f64 / 1000.0).collect();
+            let [start, curve @ ..] = &pieces[..] else { panic!("no arithmetic: {pieces:?}") };
+            let (sum, most) =
+                (curve.iter().sum::<f64>(), curve.iter().copied().fold(0.0, f64::max));
+            println!(
+                "{name} ({}): start {start:.1} ms, handshake {sum:.1} ms in pieces of {curve:.1?} ms, stack {stack} bytes",
+                board.map.board
+            );
+            assert_eq!(curve.len(), 2, "{pieces:?}");
+            assert!(sum <= 250.0 && most <= 120.0, "{pieces:?}");
+            assert!(stack <= 8192, "{stack} bytes of stack");
+        }
+    }
+}
+
+/// Lines for the board and back, in order and once, through everything that can be reset.
+#[test]
+fn resets_of_either_chip_lose_repeat_and_reorder_nothing() {
+    let mut bench = bench(&PYBOARD, "echo");
+    let mut written = 0;
+    for round in 0..8 {
+        for _ in 0..6 {
+            written += 1;
+            bench.world().server.write(&format!("line {written}"));
+        }
+        // In the middle of it.
+        bench.run_ms(300 + 170 * round);
+        match round % 4 {
+            0 => bench.world().esp.faults.hang_after = Some(3),
+            1 => bench.world().esp.faults.cut_read = Some(50),
+            2 => {
+                let world = bench.world();
+                let now = world.now();
+                world.esp.brown_out(&mut world.server, now);
+            }
+            // The watchdog's doing: the RAM stays.
+            _ => bench.reset(),
+        }
+        bench.until("all there and back", 60_000, |world| {
+            undone(world) == 0 && notes(world).got.len() >= written
+        });
+    }
+    let world = bench.world();
+    let expected: Vec<String> = (1..=written).map(|n| format!("line {n}")).collect();
+    // A line that was read before a reset, and returned, and not accepted, comes again.
+    let mut got = texts(world);
+    got.dedup();
+    assert_eq!(got, expected, "{}", world.console());
+    assert!(world.console().contains("lines kept through the reset"), "{}", world.console());
+    let epoch = notes(world).got[0].0;
+    assert!(notes(world).got.iter().all(|(other, ..)| *other == epoch));
+}
+
+/// Lines that were written without a server outlive the watchdog's reset, and say how old they are.
+#[test]
+fn lines_outlive_a_reset_of_the_stm32_with_their_ages() {
+    let mut bench =
+        Bench::with_keys(&PYBOARD, "demo", &settings(LogLevel::Lines), Pair::of("bench", true));
+    bench.world().esp.faults.no_server = true;
+    bench.until("a line is written", 30_000, |world| world.console().contains("sent [42, 1, 99]"));
+    let written = bench.world().now();
+    bench.run_ms(3_000);
+    bench.reset();
+    bench.run_ms(2_000);
+    bench.world().esp.faults.no_server = false;
+    bench.until("the line is there", 90_000, |world| !notes(world).got.is_empty());
+    let world = bench.world();
+    assert_eq!(texts(world)[0], "[42, 1, 99]");
+    assert!(world.console().contains("1 lines kept through the reset"), "{}", world.console());
+    // Its clock stood still from the last second before the reset to the start.
+    let (age, real) = (notes(world).ages[0], (world.now() - written) / 1000);
+    assert!(age <= real && age + 1_500 >= real, "{age} of {real} ms");
+}
+
+#[test]
+fn a_loss_of_power_begins_a_new_epoch_and_the_console_says_so() {
+    for board in [&PYBOARD, &BLACK_PILL] {
+        let mut bench = bench(board, "echo");
+        let mut epochs = Vec::new();
+        for seed in 2..6 {
+            bench.world().server.write(&format!("power {seed}"));
+            bench.until("there and back", 60_000, |world| {
+                undone(world) == 0
+                    && notes(world)
+                        .got
+                        .last()
+                        .is_some_and(|(.., text)| text.ends_with(&seed.to_string()))
+            });
+            epochs.push(notes(bench.world()).got.last().map(|(epoch, ..)| *epoch));
+            bench.lose_power(seed);
+        }
+        epochs.dedup();
+        assert_eq!(epochs.len(), 4, "{}", board.map.board);
+        let console = bench.world().console();
+        assert_eq!(console.matches("a new epoch").count(), 4, "{console}");
+    }
+}
+
+/// A board with keys never falls back.
+#[test]
+fn without_random_numbers_there_is_no_link_and_the_console_says_why() {
+    let settings = settings(LogLevel::Link);
+    // No seed. One chip has a source that is stuck, or has the wrong clock; the other one has none.
+    for (board, faults, stuck) in [
+        (&PYBOARD, 1 << 6, false),
+        (&PYBOARD, 1 << 1, false),
+        (&PYBOARD, 0, true),
+        (&BLACK_PILL, 0, false),
+    ] {
+        let mut bench = Bench::with_keys(board, "echo", &settings, Pair::of("bench", false));
+        let rng = &mut bench.world().chip.rng;
+        (rng.faults, rng.stuck) = (faults, stuck);
+        bench.run_ms(15_000);
+        let world = bench.world();
+        assert!(world.console().contains("no random numbers"), "{}", world.console());
+        assert_eq!((notes(world).ups, world.server.id.as_str()), (0, ""));
+    }
+    // With a source that is in order, nothing else is needed.
+    let mut bench = Bench::with_keys(&PYBOARD, "echo", &settings, Pair::of("bench", false));
+    bench.until("it links", 20_000, |world| notes(world).ups == 1);
+    assert!(bench.world().chip.rng.given >= 13);
+}
+
+/// Keys of another id are none; the link is the classic one, and the console says so.
+#[test]
+fn keys_of_another_id_make_no_secure_link() {
+    let mut bench =
+        Bench::with_keys(&PYBOARD, "echo", &settings(LogLevel::Link), Pair::of("other", true));
+    bench.world().server = Default::default();
+    bench.world().server.write("hello");
+    bench.until("there and back", 20_000, |world| !world.server.ledger.got.is_empty());
+    let console = bench.world().console();
+    assert!(console.contains("link not secure: this board has no keys for its id"), "{console}");
+}
