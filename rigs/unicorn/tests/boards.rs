@@ -102,5 +102,5 @@ fn the_boot_loader_starts_a_black_pill() {
 #[test]
 #[should_panic(expected = "READ_UNMAPPED")]
 fn a_program_for_another_board_does_not_run() {
-    Cpu::new(&BLACK_PILL, &image(&PYBOARD, "echo"), &[]).run(3_000_000);
+    Cpu::new(&BLACK_PILL, &image(&PYBOARD, "echo"), &[], &[]).run(3_000_000);
 }
