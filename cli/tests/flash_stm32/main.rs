@@ -1,5 +1,7 @@
 //! `pblink flash stm32`, with fake boards in this process, and as a process without any.
 
+mod lock;
+
 use std::fs;
 use std::path::Path;
 use std::time::Duration;
@@ -57,6 +59,25 @@ fn run(
         assert_eq!(exit, Exit::Ok);
         String::from_utf8(out).expect("text")
     })
+}
+
+/// Notes for the user, who may have stopped it.
+#[derive(Default)]
+struct Notes {
+    text: String,
+    stopped: bool,
+}
+
+impl Progress for Notes {
+    fn begin(&mut self, _: Step, _: &str, _: u64) {}
+    fn advance(&mut self, _: u64) {}
+    fn end(&mut self) {}
+    fn note(&mut self, text: &str) {
+        self.text += text;
+    }
+    fn cancelled(&self) -> bool {
+        self.stopped
+    }
 }
 
 fn flash(words: &[&str], desk: &mut Desk) -> anyhow::Result<String> {
@@ -128,7 +149,7 @@ fn scripts_get_json() {
     let expected = serde_json::json!({
         "board": "stm32", "via": "probe", "device": "probe 0483:374b:A (STLink V2-1)",
         "bytes_written": SIZE, "bytes_unchanged": 0, "sectors_erased": 6,
-        "started": true,
+        "started": true, "locked": false,
     });
     assert_eq!(json, expected);
 }
@@ -233,16 +254,6 @@ fn an_image_that_is_missing_or_not_what_was_built_is_named() {
 
 #[test]
 fn the_users_no_and_ctrl_c_end_with_their_exit_code() {
-    struct Stopped;
-    impl Progress for Stopped {
-        fn begin(&mut self, _step: Step, _what: &str, _total: u64) {}
-        fn advance(&mut self, _done: u64) {}
-        fn end(&mut self) {}
-        fn note(&mut self, _text: &str) {}
-        fn cancelled(&self) -> bool {
-            true
-        }
-    }
     let bytes = image(5000);
     let source = source(&bytes, &sha256(&bytes));
     let words = ["--source", text(source.path())];
@@ -250,7 +261,8 @@ fn the_users_no_and_ctrl_c_end_with_their_exit_code() {
     let desk = || Desk::default().with("A", debugger(&chip));
     for error in [
         run(&words, &mut desk(), &mut Silent, false).expect_err("no"),
-        run(&words, &mut desk(), &mut Stopped, true).expect_err("ctrl-C"),
+        run(&words, &mut desk(), &mut Notes { stopped: true, ..Notes::default() }, true)
+            .expect_err("ctrl-C"),
     ] {
         assert_eq!(Exit::of(&error), Exit::Interrupted);
     }

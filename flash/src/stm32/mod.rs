@@ -31,7 +31,7 @@ pub use dfu::{Alternate, Dfu, DfuIo, IoError, request, state};
 pub use find::{Bus, Found, Selector, Via, Wanted, connect};
 pub use keys::{append_keys, read_keys};
 pub use layout::{KEYS, Layout, PROGRAM, SETTINGS, Sector};
-pub use probe::{DBGMCU_IDCODE, DebugLink, FLASH_OPTCR, LinkError, Probe};
+pub use probe::{DBGMCU_IDCODE, DebugLink, FLASH_OPTCR, FLASH_OPTKEYR, FLASH_SR, LinkError, Probe};
 pub use program::{Outcome, program, write_program};
 pub use settings::{read_settings, write_settings};
 pub use usb::UsbBus;
@@ -94,6 +94,15 @@ pub trait Target {
     /// # Errors
     /// See [`Self::read`].
     fn hold(&mut self) -> Result<()>;
+
+    /// Turns read-out protection on, level 1, unless it is on. It holds when the supply comes on the next time, at the latest.
+    /// The device may be gone after it.
+    ///
+    /// Whoever takes it off again erases the whole chip.
+    ///
+    /// # Errors
+    /// See [`Self::read`].
+    fn lock(&mut self) -> Result<()>;
 
     /// Starts the program; the device may be gone after it.
     ///

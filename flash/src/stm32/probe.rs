@@ -10,6 +10,23 @@ pub const DBGMCU_IDCODE: u32 = 0xe004_2000;
 /// The register of the flash's option bytes (RM0090 §3.9.10).
 pub const FLASH_OPTCR: u32 = 0x4002_3c14;
 
+/// The register that takes the keys of the option bytes' lock, and these keys (RM0090 §3.6.2).
+pub const FLASH_OPTKEYR: u32 = 0x4002_3c08;
+const OPTION_KEYS: [u32; 2] = [0x0819_2a3b, 0x4c5d_6e7f];
+/// The register of the flash's status (RM0090 §3.9.5).
+pub const FLASH_SR: u32 = 0x4002_3c0c;
+/// Its bit while flash is busy.
+const BUSY: u32 = 1 << 16;
+/// Questions for it until an answer is overdue. Programming option bytes erases them, which takes a second at most.
+const PATIENCE: usize = 20_000;
+
+/// Bits of [`FLASH_OPTCR`]: it is locked; begin to program it.
+const OPTION_LOCK: u32 = 1;
+const OPTION_START: u32 = 1 << 1;
+/// Read-out protection in the option bytes: none, and level 1. 0xcc is level 2, which nobody takes off: never write that.
+pub(super) const NOT_PROTECTED: u8 = 0xaa;
+pub(super) const LEVEL_1: u8 = 0x55;
+
 /// The bit of the option bytes that makes write protection one against reading, too.
 const SPRMOD: u32 = 1 << 31;
 
@@ -37,6 +54,12 @@ pub trait DebugLink {
     /// # Errors
     /// See [`LinkError`].
     fn read_word(&mut self, address: u32) -> Result<u32, LinkError>;
+
+    /// Writes a register.
+    ///
+    /// # Errors
+    /// See [`LinkError`].
+    fn write_word(&mut self, address: u32, value: u32) -> Result<(), LinkError>;
 
     /// Reads memory.
     ///
@@ -75,6 +98,11 @@ pub trait DebugLink {
 #[derive(Debug)]
 pub struct Probe<L> {
     link: L,
+}
+
+/// Returns the read-out protection in [`FLASH_OPTCR`].
+const fn readout(options: u32) -> u8 {
+    (options >> 8) as u8
 }
 
 /// Returns the name of a chip without its package: `STM32F405`.
@@ -118,6 +146,29 @@ impl<L: DebugLink> Probe<L> {
         &self.link
     }
 
+    /// Programs level 1 of read-out protection into the option bytes, of which the others stay.
+    fn program_lock(&mut self) -> Result<bool, LinkError> {
+        let options = self.link.read_word(FLASH_OPTCR)?;
+        if readout(options) != NOT_PROTECTED {
+            return Ok(true);
+        }
+        if options & OPTION_LOCK != 0 {
+            for key in OPTION_KEYS {
+                self.link.write_word(FLASH_OPTKEYR, key)?;
+            }
+        }
+        let others = options & !(0xff << 8 | OPTION_LOCK | OPTION_START);
+        let wanted = others | u32::from(LEVEL_1) << 8;
+        self.link.write_word(FLASH_OPTCR, wanted)?;
+        self.link.write_word(FLASH_OPTCR, wanted | OPTION_START)?;
+        for _ in 0..PATIENCE {
+            if self.link.read_word(FLASH_SR)? & BUSY == 0 {
+                return Ok(readout(self.link.read_word(FLASH_OPTCR)?) == LEVEL_1);
+            }
+        }
+        Err(LinkError::Failed("the flash stays busy".to_owned()))
+    }
+
     fn failed(&self, error: LinkError, doing: &str) -> Error {
         let name = self.link.name();
         match error {
@@ -139,6 +190,14 @@ impl<L: DebugLink> Probe<L> {
             ),
         }
     }
+}
+
+pub(super) fn not_locked(name: &str) -> Error {
+    Error::new(
+        Kind::Verify,
+        format!("{name} did not take the option bytes: read-out protection is still off"),
+        "try again, or turn it on with STM32CubeProgrammer",
+    )
 }
 
 impl<L: DebugLink> Target for Probe<L> {
@@ -164,7 +223,7 @@ impl<L: DebugLink> Target for Probe<L> {
         let doing = "reading the option bytes";
         let options = self.link.read_word(FLASH_OPTCR).map_err(|e| self.failed(e, doing))?;
         // RM0090 §3.9.10: 0xaa is no protection, 0xcc one that no probe gets past, all else level 1.
-        let readout = (options >> 8) & 0xff != 0xaa;
+        let readout = readout(options) != NOT_PROTECTED;
         // RM0383 and RM0390 §3.8.6: with SPRMOD, which the STM32F405 has not, the bits have the other sense, and keep
         // sectors from being read, too.
         let protected = u32::from(count < 12 && options & SPRMOD != 0);
@@ -188,6 +247,20 @@ impl<L: DebugLink> Target for Probe<L> {
 
     fn hold(&mut self) -> Result<()> {
         self.link.hold().map_err(|e| self.failed(e, "holding the chip"))
+    }
+
+    fn lock(&mut self) -> Result<()> {
+        // Other families have the option bytes elsewhere.
+        if !map::ALL.into_iter().any(|map| self.layout().is_of(map)) {
+            let cause =
+                format!("{} is on a chip whose option bytes pblink does not know", self.name());
+            return Err(Error::new(Kind::WrongChip, cause, "lock it with STM32CubeProgrammer"));
+        }
+        let doing = "turning read-out protection on";
+        match self.program_lock().map_err(|e| self.failed(e, doing))? {
+            true => Ok(()),
+            false => Err(not_locked(&self.link.name())),
+        }
     }
 
     fn start(&mut self) -> Result<()> {

@@ -222,6 +222,12 @@ impl DebugLink for Swd {
         word.map_err(|error| self.failed(error))
     }
 
+    fn write_word(&mut self, address: u32, value: u32) -> Result<(), LinkError> {
+        let written =
+            self.session.core(0).and_then(|mut core| core.write_word_32(address.into(), value));
+        written.map_err(|error| self.failed(error))
+    }
+
     fn read(&mut self, address: u32, out: &mut [u8]) -> Result<(), LinkError> {
         let read = self.session.core(0).and_then(|mut core| core.read(address.into(), out));
         read.map_err(|error| self.failed(error))

@@ -3,6 +3,7 @@
 mod faults;
 mod finding;
 mod keys;
+mod lock;
 mod peer;
 mod refusals;
 mod settings;

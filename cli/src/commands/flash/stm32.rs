@@ -31,6 +31,7 @@ Examples:
   pblink flash stm32 --via dfu --wait 60  over the board's own USB, once it is in its bootloader
   pblink flash stm32 --probe 0483:374b:066CFF --image target/thumbv7em-none-eabihf/release/echo
   pblink flash stm32 --image vectors.bin --image program.bin@0x08020000
+  pblink flash stm32 --lock               as the last step, when the board has its settings and keys
 
 A Pyboard enters its bootloader when its pin P1/DFU is connected to the 3V3 beside it and RST is pressed; a Black Pill \
 when BOOT0 is held while NRST is pressed. A Nucleo is written by the probe on it.
@@ -56,6 +57,10 @@ pub struct Args {
     /// Do not ask before writing. Needed where there is no terminal to ask on.
     #[arg(short, long)]
     pub yes: bool,
+    /// Afterwards, turn the chip's read-out protection on (level 1): nobody reads settings and keys out of it then. This
+    /// cannot be undone without erasing all of them.
+    #[arg(long)]
+    pub lock: bool,
     /// Print what was done as JSON.
     #[arg(long)]
     pub json: bool,
@@ -113,12 +118,20 @@ pub fn work(
     if let Some(map) = args.way.kind.map(BoardKind::map) {
         check_kind(&*target, map).map_err(failed)?;
     }
-    if !consent.ask(&question(&images, &found))? {
+    if args.lock {
+        progress.note(LOCK);
+    }
+    if !consent.ask(&question(&images, &found, args.lock))? {
         return Err(Failed::with(Exit::Interrupted, "nothing was written"));
     }
     let outcome = write_program(&mut *target, &images, progress).map_err(failed)?;
-    args.way.start(&mut *target).map_err(failed)?;
-    let report = Report::of(&found, &outcome, !args.way.no_start);
+    if args.lock {
+        target.lock().map_err(failed)?;
+    } else {
+        args.way.start(&mut *target).map_err(failed)?;
+    }
+    let started = !args.lock && !args.way.no_start;
+    let report = Report { locked: args.lock, ..Report::of(&found, &outcome, started) };
     if args.json { writeln!(out, "{}", line(&report)?) } else { report.print(out) }
         .context("cannot print the result")?;
     Ok(Exit::Ok)
@@ -139,10 +152,17 @@ fn check_kind(target: &dyn Target, map: &Map) -> pblink_flash::Result<()> {
     Err(Error::new(Kind::WrongChip, cause, "name the board that is connected with --kind"))
 }
 
-fn question(images: &[Region], found: &Found) -> String {
+/// What a user has to know before a chip is locked.
+const LOCK: &str = "\
+--lock: nobody reads this chip's flash by probe or USB any more, you neither. It cannot be flashed, given settings or \
+keys then, and `pblink config pull` shows nothing, until the protection is taken off, which erases program, settings and \
+keys. It keeps out whoever has a cable, not a laboratory.";
+
+fn question(images: &[Region], found: &Found, lock: bool) -> String {
     let names: Vec<_> = images.iter().map(|image| image.name.as_str()).collect();
     let size: usize = images.iter().map(|image| image.bytes.len()).sum();
-    format!("Write {} ({size} bytes) to {found}?", names.join(", "))
+    let lock = if lock { ", and lock the chip" } else { "" };
+    format!("Write {} ({size} bytes) to {found}{lock}?", names.join(", "))
 }
 
 /// Result of flashing an STM32.
@@ -155,6 +175,7 @@ struct Report {
     bytes_unchanged: u64,
     sectors_erased: usize,
     started: bool,
+    locked: bool,
 }
 
 impl Report {
@@ -170,6 +191,7 @@ impl Report {
             bytes_unchanged: outcome.unchanged,
             sectors_erased: outcome.erased,
             started,
+            locked: false,
         }
     }
 
@@ -182,6 +204,10 @@ impl Report {
                 "stm32: {bytes_written} bytes written and compared, {bytes_unchanged} unchanged, \
                  {sectors_erased} sectors erased, by {device}"
             )?,
+        }
+        if self.locked {
+            let next = "unplug the board's supply and plug it in again: then its program starts";
+            return writeln!(out, "stm32: the chip is locked; {next}");
         }
         match self.started {
             true => writeln!(out, "stm32: the program was started; the settings were not touched"),

@@ -10,6 +10,7 @@ mod status;
 
 use std::time::Duration;
 
+use super::probe::{LEVEL_1, NOT_PROTECTED, not_locked};
 use super::{Layout, Protection, Sector, Target};
 use crate::{Error, Kind, Result};
 use status::{Status, meaning};
@@ -413,6 +414,51 @@ impl<I: DfuIo> Target for Dfu<I> {
     fn hold(&mut self) -> Result<()> {
         // It stays in its bootloader until it gets the request to leave.
         Ok(())
+    }
+
+    fn lock(&mut self) -> Result<()> {
+        let doing = "turning read-out protection on";
+        let Some(options) = self.options else {
+            let cause = format!("{} does not offer its option bytes", self.io.name());
+            let remedy = "lock it by a debug probe, or with STM32CubeProgrammer";
+            return Err(Error::new(Kind::Refused, cause, remedy));
+        };
+        self.select(options)?;
+        let (mut bytes, mut again) = ([0; OPTIONS.1], [0; OPTIONS.1]);
+        self.upload(OPTIONS.0, &mut bytes, doing)?;
+        self.upload(OPTIONS.0, &mut again, doing)?;
+        if bytes != again {
+            // They are written back: a wrong one can make a chip useless.
+            return Err(self
+                .failed(IoError::Other("two readings of the option bytes differ".into()), doing));
+        }
+        if bytes[1] != NOT_PROTECTED {
+            return self.select(self.flash);
+        }
+        bytes[1] = LEVEL_1;
+        self.idle(doing)?;
+        self.command(SET_ADDRESS, OPTIONS.0, doing, LIMIT)?;
+        let sent = self.io.control_out(request::DNLOAD, FIRST_BLOCK, &bytes);
+        sent.map_err(|error| self.failed(error, doing))?;
+        let first = self.status(doing)?;
+        if first.state == state::ERROR {
+            return Err(self.error(first.status, doing));
+        }
+        // The bootloader resets the chip when it has programmed them (AN3156), and may do so before it has said that it
+        // has. One that is still there must show them.
+        self.io.pause(first.poll.max(MIN_POLL).min(LIMIT));
+        let there = self.idle(doing).and_then(|()| {
+            self.command(SET_ADDRESS, OPTIONS.0, doing, LIMIT)?;
+            self.idle(doing)?;
+            self.upload(OPTIONS.0, &mut bytes, doing)
+        });
+        match there {
+            Ok(()) if bytes[1] == LEVEL_1 => Ok(()),
+            Ok(()) => Err(not_locked(&self.io.name())),
+            // It is gone, or does not let them be read any more.
+            Err(error) if [Kind::Vanished, Kind::Refused].contains(&error.kind()) => Ok(()),
+            Err(error) => Err(error),
+        }
     }
 
     fn start(&mut self) -> Result<()> {

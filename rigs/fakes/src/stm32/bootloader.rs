@@ -181,6 +181,14 @@ impl Bootloader {
             }
             (None, 2..=TRANSFER) => {
                 let address = self.address_of(block, data.len());
+                if let (OPTIONS, Ok(options)) = (address, <[u8; 16]>::try_from(&data[..])) {
+                    if !torn {
+                        self.chip.set_options(options);
+                    }
+                    // AN3156: then it resets the chip.
+                    self.faults.gone = true;
+                    return (Duration::from_millis(20), OK);
+                }
                 if !self.chip.is_flash(address, data.len()) {
                     return (Duration::ZERO, ERR_TARGET);
                 }

@@ -130,7 +130,8 @@ impl Chip {
         address >= START && end <= u64::from(self.map().flash().end())
     }
 
-    pub(super) fn readout_protected(&self) -> bool {
+    /// Returns true if nobody reads its flash by probe or bootloader.
+    pub fn readout_protected(&self) -> bool {
         self.0.borrow().readout
     }
 
@@ -146,6 +147,26 @@ impl Chip {
         options[1] = if self.readout_protected() { 0x00 } else { 0xaa };
         options[8..10].copy_from_slice(&(0xf000 | self.not_protected()).to_le_bytes());
         options
+    }
+
+    /// Programs the option bytes as they lie in memory.
+    ///
+    /// # Panics
+    /// At level 2 of read-out protection: nobody takes that off a real chip again.
+    pub(super) fn set_options(&self, options: [u8; 16]) {
+        self.set_protection(options[1], u16::from_le_bytes([options[8], options[9]]));
+    }
+
+    /// Programs read-out protection, and one bit for each sector that can be written.
+    ///
+    /// # Panics
+    /// As [`Self::set_options`].
+    pub(super) fn set_protection(&self, readout: u8, not_protected: u16) {
+        assert_ne!(readout, 0xcc, "level 2 makes the chip useless");
+        let mut memory = self.0.borrow_mut();
+        assert!(readout != 0xaa || !memory.readout, "it would be erased");
+        memory.readout = readout != 0xaa;
+        memory.protected = (0..12).filter(|sector| not_protected >> sector & 1 == 0).collect();
     }
 
     /// Erases the sector that holds this address. `false`: it is protected. `torn`: the supply fails in the

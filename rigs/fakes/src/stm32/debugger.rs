@@ -1,6 +1,8 @@
 //! A chip on a debug probe.
 
-use pblink_flash::stm32::{DBGMCU_IDCODE, DebugLink, FLASH_OPTCR, Layout, LinkError, Sector};
+use pblink_flash::stm32::{
+    DBGMCU_IDCODE, DebugLink, FLASH_OPTCR, FLASH_OPTKEYR, FLASH_SR, Layout, LinkError, Sector,
+};
 
 use super::{Chip, Fault, Faults};
 
@@ -13,6 +15,10 @@ pub struct Debugger {
     faults: Faults,
     /// The chip was halted by this connection, and nothing has been said of what becomes of it.
     halted: bool,
+    /// The keys of the option bytes that were written so far, of two.
+    keys: usize,
+    /// The chip keeps its option bytes, whatever is written.
+    stubborn: bool,
 }
 
 impl Drop for Debugger {
@@ -34,6 +40,8 @@ impl Debugger {
             id: 0x1001_6000 | chip.map().devices[0],
             faults: Faults::default(),
             halted: false,
+            keys: 0,
+            stubborn: false,
         }
     }
 
@@ -48,6 +56,13 @@ impl Debugger {
     #[must_use]
     pub fn with_id(mut self, id: u32) -> Self {
         self.id = id;
+        self
+    }
+
+    /// Is on a chip that keeps its option bytes.
+    #[must_use]
+    pub fn that_keeps_its_options(mut self) -> Self {
+        self.stubborn = true;
         self
     }
 
@@ -101,16 +116,38 @@ impl DebugLink for Debugger {
     }
 
     fn read_word(&mut self, address: u32) -> Result<u32, LinkError> {
-        let id = self.id;
+        let (id, locked) = (self.id, u32::from(self.keys != 2));
         self.transfer(|chip, _| match address {
             DBGMCU_IDCODE => Ok(id),
-            // nWRP, RDP, user bits, no lock (RM0090 §3.9.10).
+            // nWRP, RDP, user bits, lock (RM0090 §3.9.10).
             FLASH_OPTCR => {
                 let readout = if chip.readout_protected() { 0x55 } else { 0xaa };
-                Ok((u32::from(chip.not_protected()) << 16) | (readout << 8) | 0xec)
+                Ok((u32::from(chip.not_protected()) << 16) | (readout << 8) | 0xec | locked)
             }
+            FLASH_SR => Ok(0),
             _ => failed("a bus fault"),
         })
+    }
+
+    fn write_word(&mut self, address: u32, value: u32) -> Result<(), LinkError> {
+        let (unlocked, stubborn) = (self.keys == 2, self.stubborn);
+        let next = [0x0819_2a3b, 0x4c5d_6e7f].get(self.keys).copied();
+        let key = self.transfer(|chip, torn| match address {
+            FLASH_OPTKEYR => Ok(true),
+            // Without the keys nothing happens; nor without the bit that begins it.
+            FLASH_OPTCR => {
+                if unlocked && !stubborn && !torn && value & 0b11 == 0b10 {
+                    chip.set_protection((value >> 8) as u8, (value >> 16) as u16);
+                }
+                Ok(false)
+            }
+            _ => failed("a bus fault"),
+        })?;
+        if key {
+            // RM0090 §3.6.2: a wrong one locks it until the next reset.
+            self.keys = if next == Some(value) { self.keys + 1 } else { usize::MAX };
+        }
+        Ok(())
     }
 
     fn read(&mut self, address: u32, out: &mut [u8]) -> Result<(), LinkError> {
