@@ -32,7 +32,7 @@ compared by eye.
 
 A board on a cable gets its keys by `pblink config push`.
 
-`pblink serve` of this version does not use keys yet; the server library does.
+`pblink serve` reads the file again when it has changed.
 
 Exit codes: 0 done, 1 not done, 2 wrong command line, 3 no file of keys, one that others can read or that has a mistake, or an \
 id that has no keys."
