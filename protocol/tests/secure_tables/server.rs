@@ -1,5 +1,7 @@
 //! The server's table.
 
+use pblink_protocol::secure::board::BoardState;
+
 use super::*;
 
 #[test]
@@ -203,6 +205,49 @@ fn a_session_that_the_store_has_left_for_another_board_takes_and_says_nothing() 
     assert_eq!(both.server.carrier(), None);
     // It is asked to begin anew.
     assert_eq!(kind(&both.answered(s(11))), Some("c"));
+}
+
+/// Found by the model: the board's program starts again while the store is asked, and has lost what it had received.
+#[test]
+fn an_answer_to_an_older_question_of_the_same_board_is_none_to_the_last_one() {
+    let mut both = Both::up(s(0));
+    both.rows = Rows(1);
+    let line = both.answered(s(0)).expect("a line");
+    both.board.on_line(s(0), &line);
+    // The board's connection ends, and both make new keys: once with the line, once without.
+    let shake = |both: &mut Both, number| {
+        let ask = both.said(s(number)).expect("a question");
+        both.give(s(number), &ask);
+        let challenge = both.answered(s(number)).expect("a challenge");
+        both.board.on_line(s(number), &challenge);
+        both.board.compute(s(number));
+        let hello = both.said(s(number)).expect("a hello");
+        let reply = both.reply(s(number), &hello);
+        both.board.on_line(s(number), &reply);
+        both.board.compute(s(number));
+        let resume = both.said(s(number)).expect("RESUME");
+        both.give(s(number), &resume);
+    };
+    both.server.drop_keys(&mut both.notes);
+    both.visitor = Visitor::new(2, s(3));
+    both.board.poll(s(12));
+    both.said(s(12));
+    for second in 13..=15 {
+        both.board.poll(s(second));
+        if both.board.state() == BoardState::Prove {
+            both.said(s(second));
+        }
+    }
+    shake(&mut both, 15);
+    let memory = both.board.clone().into_memory();
+    both.board = Board::new(OfBoard(Rng(3)), memory);
+    both.board.on_server(s(17), true);
+    shake(&mut both, 17);
+    assert_eq!(both.notes.resumes.len(), 2);
+    assert_eq!(both.notes.resumes.iter().map(|it| it.received).collect::<Vec<_>>(), [1, 0]);
+    both.commit(s(17));
+    both.settle(s(17));
+    assert_eq!(both.board.read_line(str::to_owned).as_deref(), Some("a line"));
 }
 
 #[test]

@@ -272,6 +272,11 @@ impl<S: BoardSuite, M: Memory> Board<S, M> {
         seq < self.memory.first()
     }
 
+    /// Returns true if a line from the server waits to be read.
+    pub fn has_line(&self) -> bool {
+        !self.numbers.is_empty()
+    }
+
     /// Hands the next line from the server to `take`. With it, the application is [done](Self::accept) with the one before.
     pub fn read_line<R>(&mut self, take: impl FnOnce(&str) -> R) -> Option<R> {
         if self.numbers.is_empty() {

@@ -367,13 +367,17 @@ impl<S: ServerSuite> Server<S> {
             // If the old one lives on, the new one is a copy. Else it asks again.
             return desk.event(ServerEvent::TwoBoards);
         }
-        // The board asks each second; one commit answers all. A newer question has newer numbers, which do no harm.
+        // The board asks each second; one commit answers all of one handshake, with the numbers of the first.
         let same =
             |waiting: &Resolving| (waiting.proven, waiting.resume.epoch) == (proven, resume.epoch);
-        if !self.resolving.as_ref().is_some_and(same) {
-            desk.resolve(resume);
+        let asker = Some(visitor.number);
+        match self.resolving.as_mut().filter(|waiting| same(waiting)) {
+            Some(waiting) => waiting.visitor = asker,
+            None => {
+                desk.resolve(resume);
+                self.resolving = Some(Resolving { visitor: asker, proven, resume });
+            }
         }
-        self.resolving = Some(Resolving { visitor: Some(visitor.number), proven, resume });
     }
 
     /// Notes that a resolution is committed.
@@ -384,8 +388,9 @@ impl<S: ServerSuite> Server<S> {
         if self.board.is_some_and(knows) && resolution.received < self.receiver.received() {
             return;
         }
-        let Some(resolving) = self.resolving.take_if(|it| it.resume.epoch == resolution.board)
-        else {
+        // Not one of the same board that was asked for before: it may have started again since, and have lost lines that it
+        // had received.
+        let Some(resolving) = self.resolving.take_if(|it| it.resume == resolution.asked) else {
             // It was asked for under keys that are gone, and is committed: the session of another board is over, as
             // its numbers mean nothing to the store any more.
             if self.board != Some(resolution.board) {

@@ -37,6 +37,8 @@ pub enum Known {
 /// The changes to be committed before the board is answered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Resolution {
+    /// The question.
+    pub asked: Resume,
     /// The board's epoch, from now on.
     pub board: Epoch,
     /// The last line of it that is in the store, from now on: those up to it will not come.
@@ -87,6 +89,7 @@ pub fn resolve(resume: &Resume, book: &Book) -> Resolution {
         (None, false) => (None, resume.peer.map(|_| resume.done.min(book.highest))),
     };
     Resolution {
+        asked: *resume,
         board: resume.epoch,
         received,
         lost,
