@@ -40,6 +40,10 @@ wires:
 kills COUNT="200":
     PBLINK_KILLS={{ COUNT }} cargo test -p pblink-serve --test kills -- --nocapture kills_at
 
+# Runs the models in their long form, with at most this many million states each.
+model MILLIONS="2":
+    cargo run --release -p pblink-model -- {{ MILLIONS }}
+
 # Fuzzes the secure link for this long for each target; without names, all of them. A later run goes on.
 fuzz-long SECONDS="600" *TARGETS:
     rigs/fuzz/run -s {{ SECONDS }} {{ TARGETS }}
