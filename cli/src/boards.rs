@@ -1,5 +1,6 @@
 //! Simulated boards in real time, for `demo` and `simulate`.
 
+use pblink_protocol::app::secure::SecureEvent;
 use pblink_protocol::app::{AppEvent, ResetCause};
 use pblink_protocol::config::{Config, ConfigError};
 use pblink_protocol::time::Instant;
@@ -97,6 +98,17 @@ pub fn event(id: &str, event: &Event, was_down: Option<Layer>) -> Option<EventKi
         Event::Pair(PairEvent::App(AppEvent::BadServer)) => {
             board(Layer::Server, false, "the server cannot be reached; retrying".to_owned())
         }
+        Event::Pair(PairEvent::Secure(SecureEvent::NoAnswer)) => board(
+            Layer::Server,
+            false,
+            "the server does not prove itself: it has no keys of this board, or others; retrying"
+                .to_owned(),
+        ),
+        Event::Pair(PairEvent::Secure(SecureEvent::Closed(reason))) => board(
+            Layer::Server,
+            false,
+            format!("the server has closed the link for a minute (reason {reason})"),
+        ),
         Event::Pair(PairEvent::PowerCycled) => {
             board(Layer::Coprocessor, false, "lost power".to_owned())
         }

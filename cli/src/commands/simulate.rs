@@ -1,5 +1,6 @@
 //! `pblink simulate`
 
+mod board_keys;
 mod tries;
 
 use std::io::{Write, stdout};
@@ -10,6 +11,7 @@ use pblink_protocol::app::AppEvent;
 use pblink_protocol::delivery::Delivery;
 use pblink_protocol::layer::Layer;
 use pblink_protocol::time::Duration as LinkDuration;
+use pblink_secure_suite::keys::BoardKeys;
 use pblink_server::{Event, EventKind};
 use pblink_simulator::live::{self, Command};
 use pblink_simulator::{Ledger, PairEvent, PairOptions, ProgramOptions, Totals};
@@ -41,11 +43,14 @@ Examples:
   pblink simulate
   pblink simulate --server 192.168.0.42:8123 --client test --count 100 --every 200ms
   pblink simulate --server [::1]:8123 --client 1 --count 10 --json | tail -n 1 | jq
+  pblink keys issue kitchen --to kitchen.toml && pblink simulate --key kitchen.toml
 
 The server may be `pblink serve` or any other that speaks the link, the published micropython-iot \
 included. Each line is a list: its number, the board's clock in ms, and a text. The ledger at the \
 end accounts for all of them; if the server returns lines (`pblink serve --app echo`), for the \
 returned ones too.
+
+With --key it speaks the secure link: every line arrives once and in order, whatever happens to its ESP8266 and the server.
 
 While it cannot reach the server, it says why and how often: a closed port, an unknown name and a refused id are told apart. \
 ctrl-C, SIGTERM and SIGHUP stop it, after up to 5 s for what is on its way.
@@ -68,6 +73,9 @@ pub struct Args {
     /// The id by which the server knows the board.
     #[arg(long, value_name = "ID", conflicts_with = "board")]
     pub client: Option<String>,
+    /// File with the board's keys, as `pblink keys issue --to FILE` writes it: the board has its id, and speaks the secure link.
+    #[arg(long, value_name = "FILE")]
+    pub key: Option<PathBuf>,
     /// Stop after this many lines. Default: go on until ctrl-C.
     #[arg(long, value_name = "K", value_parser = COUNT.parser_of::<u64>())]
     pub count: Option<u64>,
@@ -126,13 +134,18 @@ struct Summary {
 /// Runs the verb.
 pub fn run(args: Args, _global: &Global) -> anyhow::Result<Exit> {
     let mut settings = Settings::load(args.config.as_deref())?;
-    if args.client.is_none() {
+    let keys = args.key.as_deref().map(board_keys::read).transpose()?;
+    if args.client.is_none() && (keys.is_none() || args.board.board.is_some()) {
         settings.choose_board(args.board.board.as_deref())?;
     }
-    runtime::block_on(simulate(args, settings))?
+    if let Some(keys) = &keys {
+        let named = args.client.as_deref().or(args.board.board.as_deref());
+        settings.board.id = board_keys::id_of(keys, named)?;
+    }
+    runtime::block_on(simulate(args, settings, keys))?
 }
 
-async fn simulate(args: Args, settings: Settings) -> anyhow::Result<Exit> {
+async fn simulate(args: Args, settings: Settings, keys: Option<BoardKeys>) -> anyhow::Result<Exit> {
     let server = args.server.clone().unwrap_or_else(|| settings.server_address());
     let client = args.client.as_ref().unwrap_or(&settings.board.id);
     let timeout_ms = args.timeout_ms.unwrap_or(settings.server.timeout_ms);
@@ -146,6 +159,7 @@ async fn simulate(args: Args, settings: Settings) -> anyhow::Result<Exit> {
             reads: true,
             remembers: true,
         },
+        keys: keys.map(Into::into),
         ..PairOptions::default()
     };
     let mut signals = Signals::listen()?;
