@@ -12,10 +12,12 @@ use embassy_sync::blocking_mutex::raw::NoopRawMutex;
 use embassy_sync::signal::Signal;
 use pblink_emulated_board::frame::{MAX, from_board, hook, to_board};
 use pblink_emulated_board::numbered;
+use pblink_image::keys;
 use pblink_protocol::time::Duration;
 use pblink_stm32::emulator::executor;
 use pblink_stm32::emulator::port::{Bus, Lines, Port, Reader, emit};
 use pblink_stm32::hardware::Hardware;
+use pblink_stm32::secure::Vault;
 use pblink_stm32::{
     Config, Delivery, DropCause, Handle, Hooks, Line, Options, Report, ResetCause, State,
 };
@@ -23,6 +25,9 @@ use static_cell::ConstStaticCell;
 
 static STATE: ConstStaticCell<State> = ConstStaticCell::new(State::new());
 static LINE: ConstStaticCell<Line> = ConstStaticCell::new(Line::new());
+static SECTOR: ConstStaticCell<[u8; keys::SIZE]> = ConstStaticCell::new([0xff; keys::SIZE]);
+/// As large as on the smaller boards. An emulator is started for each start of the program, so it keeps nothing.
+static KEPT: ConstStaticCell<[u8; 8 << 10]> = ConstStaticCell::new([0; 8 << 10]);
 
 #[cortex_m_rt::entry]
 fn main() -> ! {
@@ -32,7 +37,15 @@ fn main() -> ! {
 async fn program() -> Infallible {
     let mut frames = Reader::default();
     emit(from_board::BOOT, &[]);
-    let start = frames.next().await;
+    let mut start = frames.next().await;
+    let vault = match start.kind {
+        to_board::KEYS => {
+            let vault = vault(&start.content);
+            start = frames.next().await;
+            Some(vault)
+        }
+        _ => None,
+    };
     assert_eq!(start.kind, to_board::START, "the harness is in step");
     let ([ack, forward, a, b, c, d], config) =
         start.content.split_first_chunk().expect("the harness has sent all of it");
@@ -42,7 +55,7 @@ async fn program() -> Infallible {
         bus: Bus::new(&port),
         wires: Lines(&port),
         reset_pulse: Duration::from_millis(200),
-        vault: None,
+        vault,
     };
     let options = Options { verbose: true, forward_reports: *forward == 1, ..Options::default() };
     let made = pblink_stm32::new(STATE.take(), &config, hardware, Tell, (), options);
@@ -63,6 +76,14 @@ async fn program() -> Infallible {
     let written = Cell::new(u32::from_le_bytes([*a, *b, *c, *d]));
     let user = join(write(link, &granted, &written), read(link));
     match join3(runner.run(), listen, user).await {}
+}
+
+/// Returns the keys that the harness has given.
+fn vault(content: &[u8]) -> Vault {
+    let (noise, record) = content.split_first_chunk().expect("the harness has sent all of it");
+    let sector = SECTOR.take();
+    sector.copy_from_slice(record);
+    Vault { keys: sector, kept: KEPT.take(), unique: *b"the emulator", noise: Some(*noise) }
 }
 
 /// Writes lines as fast as they are taken, until there are as many as were granted.

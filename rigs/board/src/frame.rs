@@ -127,6 +127,8 @@ pub mod to_board {
     /// lines were written before the power was lost (four bytes, little-endian), the configuration
     /// line.
     pub const START: u8 = b's';
+    /// Before [`START`], for a board with keys: 48 bytes of noise, as from its random number generator, and the record of its keys.
+    pub const KEYS: u8 = b'k';
     /// Write numbered lines until their number is this (four bytes, little-endian).
     pub const GRANT: u8 = b'g';
 }

@@ -7,6 +7,7 @@ use std::time::Instant;
 use pblink_emulated_board::frame::{self, from_board, hook, to_board};
 use pblink_protocol::config::Config;
 use pblink_protocol::i2c::{ADDRESS, MAX_PAYLOAD};
+use pblink_secure_suite::random::{Os, Random};
 use tokio::sync::{mpsc, watch};
 
 use crate::chip::{Chip, Core, Frame};
@@ -52,6 +53,8 @@ pub(crate) struct Bench {
     /// The configuration line, and whether reports are passed on.
     config: Vec<u8>,
     forward_reports: bool,
+    /// The record of the STM32's keys; empty if it has none.
+    keys: Vec<u8>,
     started: Instant,
     stm32: Power,
     /// Its program has started. Before, its USART would lose what it is sent.
@@ -84,6 +87,7 @@ impl Bench {
         images: Images,
         config: &Config,
         forward_reports: bool,
+        keys: Vec<u8>,
         report: watch::Sender<Seen>,
     ) -> Self {
         let mut line = [0; MAX_PAYLOAD];
@@ -92,6 +96,7 @@ impl Bench {
             images,
             config: line[..len].to_vec(),
             forward_reports,
+            keys,
             started: Instant::now(),
             stm32: Power::Off,
             listens: false,
@@ -234,6 +239,11 @@ impl Bench {
         match (*kind, &content[..]) {
             (from_board::BOOT, []) => {
                 self.listens = true;
+                if !self.keys.is_empty() {
+                    let mut noise = [0; 48];
+                    Os.fill(&mut noise);
+                    self.stm32.emit(to_board::KEYS, &[&noise, &self.keys]);
+                }
                 let levels = [u8::from(self.ack), u8::from(self.forward_reports)];
                 let written = self.report.borrow().written.to_le_bytes();
                 self.stm32.emit(to_board::START, &[&levels, &written, &self.config]);

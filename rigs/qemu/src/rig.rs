@@ -28,9 +28,21 @@ impl Rig {
     /// # Panics
     /// If the configuration cannot be used.
     pub fn start(images: Images, config: &Config, forward_reports: bool) -> Self {
+        Self::start_with(images, config, forward_reports, Vec::new())
+    }
+
+    /// Does the same with an STM32 that has keys: this record is in its flash.
+    ///
+    /// # Panics
+    /// If the configuration cannot be used.
+    pub fn start_with_keys(images: Images, config: &Config, record: &[u8]) -> Self {
+        Self::start_with(images, config, true, record.to_vec())
+    }
+
+    fn start_with(images: Images, config: &Config, forward_reports: bool, keys: Vec<u8>) -> Self {
         let (commands, receiver) = mpsc::unbounded_channel();
         let (report, seen) = watch::channel(Seen::default());
-        let bench = Bench::new(images, config, forward_reports, report);
+        let bench = Bench::new(images, config, forward_reports, keys, report);
         Self { commands, seen, task: tokio::spawn(bench.run(receiver)) }
     }
 

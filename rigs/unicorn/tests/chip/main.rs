@@ -8,4 +8,5 @@ mod faults;
 mod local_names;
 mod network;
 mod published;
+mod secure;
 mod speed;
