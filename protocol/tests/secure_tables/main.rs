@@ -1,5 +1,6 @@
 //! The state tables of both ends of the secure link, row by row.
 
+mod attacks;
 mod board;
 #[path = "../common/rng.rs"]
 mod rng;
