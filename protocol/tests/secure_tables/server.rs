@@ -109,6 +109,7 @@ fn counters_that_are_not_greater_and_other_frames_under_a_new_key_are_dropped() 
     let refused = both.server.stats().refused;
     both.give(s(1), &line);
     assert_eq!((&both.notes.lines[..], both.server.stats().refused), (&[1][..], refused + 1));
+    both.commit(s(1));
     assert_eq!(kind(&both.answered(s(1))), Some("t"), "it is no reason for a challenge");
     assert_eq!(both.answered(s(2)), None);
 }
@@ -424,4 +425,32 @@ fn credit_is_what_there_is_room_for() {
         carry(&mut both);
         assert_eq!(both.notes.lines.last(), Some(&(done + 8)), "nothing was sent in vain");
     }
+}
+
+/// An ESP8266 passes one line with each exchange.
+#[test]
+fn a_line_that_is_committed_soon_costs_one_word_and_one_that_is_not_is_said_to_have_come() {
+    let mut both = Both::up(s(0));
+    both.settle(s(1));
+    both.board.write(s(1), "a line").expect("there is room");
+    let line = both.said(s(1)).expect("the line");
+    both.give(s(1), &line);
+    assert_eq!(both.answered(s(1)), None);
+    both.commit(s(1));
+    let done = both.answered(s(1)).expect("it is committed");
+    both.board.on_line(s(1), &done);
+    assert!(both.board.is_flushed());
+    both.server.poll(s(2), &mut both.notes);
+    assert_eq!(both.answered(s(2)), None, "all is said");
+    // A commit that takes longer.
+    both.board.write(s(2), "another").expect("there is room");
+    let line = both.said(s(2)).expect("the line");
+    both.give(s(2), &line);
+    assert_eq!(both.server.poll_at(s(2)), Some(ms(2050)));
+    both.server.poll(ms(2050), &mut both.notes);
+    let come = both.answered(ms(2050)).expect("it has come");
+    both.board.on_line(ms(2050), &come);
+    assert!(!both.board.is_flushed() && !both.board.expects_answer(), "nothing is sent again");
+    both.commit(s(3));
+    assert!(both.answered(s(3)).is_some());
 }

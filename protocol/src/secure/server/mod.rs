@@ -40,6 +40,9 @@ const CHALLENGE_PAUSE: Duration = Duration::from_secs(1);
 const CHALLENGES: u8 = 10;
 /// Silence of a board after which another one with its keys, or itself after a loss of power, takes its place.
 const RIVAL: Duration = Duration::from_secs(2);
+/// Time for which the word that a line has come waits for the one that it is committed. An ESP8266 passes one line with each
+/// exchange: two words for each line fill its queue, and come late.
+const ACK_DELAY: Duration = Duration::from_millis(50);
 /// Time without a carrier after which keys are dropped.
 const KEEP_KEYS: Duration = Duration::from_secs(24 * 3600);
 /// Lines of the outbox, from its beginning, among which a server sends: see [`Server::mark`].
@@ -124,6 +127,8 @@ pub struct Server<S: ServerSuite> {
     mark: u64,
     credit: u8,
     unsaid: bool,
+    /// Something has come that the board is told then, if nothing is to be said before.
+    ack_at: Option<Instant>,
     pong: bool,
     datagrams: (DatagramSender, DatagramReceiver),
     /// The last valid packet of the board.
@@ -152,6 +157,7 @@ impl<S: ServerSuite> Server<S> {
             mark,
             credit: MAX_WINDOW as u8,
             unsaid: false,
+            ack_at: None,
             pong: false,
             datagrams: (DatagramSender::new(), DatagramReceiver::new()),
             heard: None,
@@ -427,7 +433,6 @@ impl<S: ServerSuite> Server<S> {
     fn on_frame(&mut self, now: Instant, frame: Frame<'_>, desk: &mut impl Desk) {
         match frame {
             Frame::Data(data) => {
-                self.unsaid = true;
                 let Some(epoch) = self.board else { return };
                 let before = self.receiver.clone();
                 let ahead = self.receiver.received() - self.committed;
@@ -440,8 +445,14 @@ impl<S: ServerSuite> Server<S> {
                         }
                     }
                     Taken::Invalid { .. } => desk.event(ServerEvent::Invalid),
-                    Taken::Nothing => {}
+                    Taken::Nothing => {
+                        // The beginning of a line: the board waits for nothing.
+                        if self.receiver != before {
+                            return;
+                        }
+                    }
                 }
+                self.ack_at.get_or_insert(now + ACK_DELAY);
             }
             Frame::Progress(progress) | Frame::Pong(progress) => self.progress(now, progress, desk),
             Frame::Ping(progress) => {
@@ -470,6 +481,7 @@ impl<S: ServerSuite> Server<S> {
     /// Does everything that is due at `now`.
     pub fn poll(&mut self, now: Instant, desk: &mut impl Desk) {
         self.sender.poll(now);
+        self.unsaid |= self.ack_at.take_if(|at| now >= *at).is_some();
         let worn = |key: &Key<S::Keys>| key.is_worn(now, STOP_FRAMES, STOP_AFTER);
         let forgotten = self.heard.is_some_and(|heard| now.since(heard) >= KEEP_KEYS);
         if self.current.as_ref().is_some_and(worn) || self.current.is_some() && forgotten {
@@ -483,7 +495,8 @@ impl<S: ServerSuite> Server<S> {
     /// Returns the time of the next poll, if nothing happens before. `None`: never by itself.
     pub fn poll_at(&self, now: Instant) -> Option<Instant> {
         let silence = self.carrier.and(self.heard).map(|heard| heard + SILENCE);
-        earliest(silence, self.sender.timeout_at()).map(|at| at.max(now))
+        let ack = self.carrier.and(self.ack_at);
+        earliest(earliest(silence, ack), self.sender.timeout_at()).map(|at| at.max(now))
     }
 
     /// Returns true if this connection is to be closed: nothing valid has come from it for too long.

@@ -65,7 +65,9 @@ impl<S: ServerSuite> Server<S> {
             false => self.unsaid.then_some(Frame::Progress(progress)),
         };
         let mut len = frame.and_then(|frame| frame.encode(out)).unwrap_or(0);
-        self.unsaid &= len == 0;
+        if len > 0 {
+            (self.unsaid, self.ack_at) = (false, None);
+        }
         // No answer was sent under these keys while where the board stands is not known.
         if self.resolving.is_some() {
             return len;
