@@ -16,6 +16,7 @@
 
 mod desk;
 mod resolve;
+mod times;
 mod transmit;
 
 pub use desk::{Desk, Received, ServerEvent};
@@ -24,8 +25,7 @@ pub use resolve::{Book, Known, Resolution, resolve};
 use super::frame::{Epoch, Frame, Frames, Progress, Resume};
 use super::packet::{Hello, MAX_BYTES, MAX_FRAMES, NoPacket, Packet};
 use super::session::{
-    DatagramReceiver, DatagramSender, Key, MAX_WINDOW, Opened, Receiver, STOP_AFTER, STOP_FRAMES,
-    Sender, Taken,
+    DatagramReceiver, DatagramSender, Key, MAX_WINDOW, Opened, Receiver, Sender, Taken,
 };
 use super::suite::ServerSuite;
 use crate::tcp::line::check_text;
@@ -476,37 +476,5 @@ impl<S: ServerSuite> Server<S> {
         if done > 0 {
             desk.done(done);
         }
-    }
-
-    /// Does everything that is due at `now`.
-    pub fn poll(&mut self, now: Instant, desk: &mut impl Desk) {
-        self.sender.poll(now);
-        self.unsaid |= self.ack_at.take_if(|at| now >= *at).is_some();
-        let worn = |key: &Key<S::Keys>| key.is_worn(now, STOP_FRAMES, STOP_AFTER);
-        let forgotten = self.heard.is_some_and(|heard| now.since(heard) >= KEEP_KEYS);
-        if self.current.as_ref().is_some_and(worn) || self.current.is_some() && forgotten {
-            self.drop_keys(desk);
-        }
-        if self.carrier.is_some() && self.heard.is_some_and(|heard| now >= heard + SILENCE) {
-            self.down(desk);
-        }
-    }
-
-    /// Returns the time of the next poll, if nothing happens before. `None`: never by itself.
-    pub fn poll_at(&self, now: Instant) -> Option<Instant> {
-        let silence = self.carrier.and(self.heard).map(|heard| heard + SILENCE);
-        let ack = self.carrier.and(self.ack_at);
-        earliest(earliest(silence, ack), self.sender.timeout_at()).map(|at| at.max(now))
-    }
-
-    /// Returns true if this connection is to be closed: nothing valid has come from it for too long.
-    pub fn is_overdue(&self, now: Instant, visitor: &Visitor) -> bool {
-        now >= self.overdue_at(visitor)
-    }
-
-    /// Returns when that is, if nothing valid comes before.
-    pub fn overdue_at(&self, visitor: &Visitor) -> Instant {
-        let carries = self.carrier == Some(visitor.number);
-        visitor.heard + if carries { SILENCE } else { VISIT }
     }
 }
