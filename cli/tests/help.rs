@@ -57,6 +57,7 @@ fn config_help() {
 
 #[test]
 fn keys_help() {
+    check_help(&["provision"]);
     check_help(&["keys"]);
     check_help(&["keys", "list"]);
     check_help(&["keys", "show"]);

@@ -190,3 +190,23 @@ fn the_file_is_the_one_that_a_flag_the_settings_or_the_service_name() {
     fs::rename(folder.join(FILE), home.path(FILE)).unwrap();
     assert!(home.run_in(&["list"], &env).err.contains("mode 0440"));
 }
+
+#[test]
+fn boards_one_after_the_other_need_a_list_settings_and_a_terminal() {
+    let home = Home::new();
+    fs::write(home.path("ids.csv"), "kitchen\n").unwrap();
+    let run = |args: &[&str]| {
+        let mut command = pblink(&[&["provision"], args].concat());
+        let output = command.current_dir(home.0.path()).output().unwrap();
+        (output.status.code().unwrap(), String::from_utf8(output.stderr).unwrap())
+    };
+    let fails = |args: &[&str], code: i32, part: &str| {
+        let said = run(args);
+        assert!(said.0 == code && said.1.contains(part), "{part}: {said:?}");
+    };
+    fails(&[], 2, "--from <FILE>");
+    fails(&["--from", "ids.csv"], 3, "pblink config init");
+    fs::write(home.path("pblink.toml"), "").unwrap();
+    fails(&["--from", "ids.csv"], 2, "no terminal");
+    assert!(!home.path("ids.csv.done").exists());
+}

@@ -10,7 +10,10 @@ use super::Command;
 
 /// The groups, and the verbs of each in the order in which they are used. Some builds lack some of them.
 const GROUPS: [(&str, &[&str]); 5] = [
-    ("Boards", &["up", "doctor", "config", "build", "flash", "new", "micropython", "keys"]),
+    (
+        "Boards",
+        &["up", "doctor", "config", "build", "flash", "new", "micropython", "keys", "provision"],
+    ),
     ("Server", &["serve", "demo", "simulate"]),
     ("Data", &["send", "tail", "consumers", "outbox", "state"]),
     ("Fleet", &["monitor", "status", "outages", "history"]),

@@ -14,6 +14,7 @@ pub mod micropython;
 pub mod monitor;
 pub mod new;
 pub mod outages;
+pub mod provision;
 pub mod send;
 pub mod serve;
 pub mod simulate;
@@ -84,6 +85,8 @@ pub enum Command {
     New(new::Args),
     /// Write, show and check pblink.toml.
     Config(config::Args),
+    /// Give program, settings and keys to one board after the other, from a list of ids.
+    Provision(provision::Args),
     /// List the keys of boards; make, exchange and revoke them.
     Keys(keys::Args),
     /// Print a completion script for a shell.
@@ -116,6 +119,7 @@ pub fn dispatch(cli: Cli) -> anyhow::Result<Exit> {
         Command::Up(args) => up::run(args, &cli.global),
         Command::New(args) => new::run(args),
         Command::Config(args) => config::run(args, &cli.global),
+        Command::Provision(args) => provision::run(args, &cli.global),
         Command::Keys(args) => keys::run(args),
         Command::Completions(args) => extras::completions(args),
         Command::Man(args) => extras::man(args),

@@ -1,0 +1,136 @@
+//! The verb with a user and steps that are only software.
+
+use std::collections::VecDeque;
+
+use clap::Parser;
+
+use super::*;
+use crate::commands::{Cli, Command as Verb};
+
+/// A user who answers in this order, and boards of which some steps fail.
+struct Bench {
+    answers: VecDeque<&'static str>,
+    /// Words of a step that fails the next time.
+    fails: Vec<&'static str>,
+    ran: Vec<String>,
+    printed: String,
+}
+
+impl Bench {
+    fn new(answers: &[&'static str], fails: &[&'static str]) -> Self {
+        let answers = answers.iter().copied().collect();
+        Self { answers, fails: fails.to_vec(), ran: Vec::new(), printed: String::new() }
+    }
+}
+
+impl World for Bench {
+    fn ask(&mut self, _: &str) -> io::Result<Option<String>> {
+        Ok(self.answers.pop_front().map(str::to_owned))
+    }
+
+    fn run(&mut self, words: &[String]) -> anyhow::Result<(Exit, String)> {
+        let line = shown(words);
+        self.ran.push(line.clone());
+        if let Some(at) = self.fails.iter().position(|part| line.contains(part)) {
+            self.fails.remove(at);
+            return Ok((Exit::Failure, String::new()));
+        }
+        let keys = r#"{"device":"DFU 1","keys":{"fingerprint":"7XR2M-0KQ4T","generation":2}}"#;
+        Ok((Exit::Ok, if line.contains("push") { keys } else { "ok" }.to_owned()))
+    }
+
+    fn print(&mut self, text: &str) -> anyhow::Result<()> {
+        self.printed += text;
+        Ok(())
+    }
+}
+
+fn args(folder: &Path, words: &[&str]) -> Args {
+    let from = folder.join("ids.csv");
+    let all = ["pblink", "provision", "--from", from.to_str().unwrap()];
+    match Cli::try_parse_from(all.iter().chain(words)).unwrap().command {
+        Verb::Provision(args) => args,
+        other => panic!("{other:?}"),
+    }
+}
+
+fn folder(list: &str) -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("ids.csv"), list).unwrap();
+    folder
+}
+
+fn run(args: &Args, bench: &mut Bench) -> Exit {
+    work(args, Path::new("p.toml"), bench).unwrap()
+}
+
+#[test]
+fn each_board_is_flashed_configured_and_checked_and_gets_a_label() {
+    let folder = folder("kitchen,Over the sink\nattic\n");
+    let mut bench = Bench::new(&["", ""], &[]);
+    let words = ["--via", "dfu", "--image", "a.bin", "--replace", "--wait", "2min"];
+    assert_eq!(run(&args(folder.path(), &words), &mut bench), Exit::Ok);
+    let way = "--via dfu --wait 2min";
+    let of = |id: &str| {
+        [
+            format!("pblink flash stm32 --yes --no-start --image a.bin {way}"),
+            format!(
+                "pblink config push --json --no-start --client={id} --config p.toml --replace {way}"
+            ),
+            format!("pblink config check --board --client={id} --config p.toml {way}"),
+        ]
+    };
+    assert_eq!(bench.ran, [of("kitchen"), of("attic")].concat());
+    let kitchen = "  kitchen\n  Over the sink\n  key 7XR2M-0KQ4T, generation 2\n";
+    assert!(bench.printed.contains(kitchen), "{}", bench.printed);
+
+    // All are done: nobody is asked.
+    let mut again = Bench::new(&[], &[]);
+    assert_eq!(run(&args(folder.path(), &[]), &mut again), Exit::Ok);
+    assert!(again.ran.is_empty());
+    // What the verb runs is what this program takes.
+    for (_, words) in steps(&args(folder.path(), &["--skip-flash"]), Path::new("p"), "-a b") {
+        let words = ["pblink".to_owned()].into_iter().chain(words);
+        Cli::try_parse_from(words).unwrap();
+    }
+}
+
+#[test]
+fn it_goes_on_where_it_was_stopped_and_a_step_that_failed_is_done_again() {
+    let folder = folder("a\nb\nc\n");
+    let path = folder.path();
+    for fails in ["flash", "push", "check"] {
+        let mut bench = Bench::new(&["what?", "", "", "q"], &[fails]);
+        let _ = std::fs::remove_file(path.join("ids.csv.done"));
+        assert_eq!(run(&args(path, &["--json"]), &mut bench), Exit::Interrupted);
+        let done: Value = serde_json::from_str(&bench.printed).unwrap();
+        assert_eq!((&done["client"], &done["event"]), (&"a".into(), &"provisioned".into()));
+        assert_eq!((&done["fingerprint"], &done["generation"]), (&"7XR2M-0KQ4T".into(), &2.into()));
+        assert_eq!(std::fs::read_to_string(path.join("ids.csv.done")).unwrap(), bench.printed);
+    }
+    // One that was killed while it noted a board.
+    let mut options = std::fs::OpenOptions::new();
+    let mut file = options.append(true).open(path.join("ids.csv.done")).unwrap();
+    file.write_all(b"{\"client\":\"b\",").unwrap();
+    let mut bench = Bench::new(&["s", ""], &[]);
+    assert_eq!(run(&args(path, &["--skip-flash"]), &mut bench), Exit::Failure);
+    assert!(bench.ran.iter().all(|line| line.contains("--client=c")), "{:?}", bench.ran);
+    assert_eq!(bench.ran.len(), 2);
+    let mut bench = Bench::new(&[""], &[]);
+    assert_eq!(run(&args(path, &[]), &mut bench), Exit::Ok);
+    assert!(bench.ran[1].contains("--client=b"));
+}
+
+#[test]
+fn another_file_is_not_taken_for_the_record() {
+    let folder = folder("a\n");
+    let record = folder.path().join("notes.txt");
+    for text in ["my notes\n", "{\"event\":\"other\",\"client\":\"a\"}\n"] {
+        std::fs::write(&record, text).unwrap();
+        let args = args(folder.path(), &["--record", record.to_str().unwrap()]);
+        let error = work(&args, Path::new("p"), &mut Bench::new(&[], &[])).unwrap_err();
+        assert_eq!(Exit::of(&error), Exit::Config);
+        assert!(error.to_string().contains("notes.txt:1: this is no list"), "{error}");
+        assert_eq!(std::fs::read_to_string(&record).unwrap(), text);
+    }
+}
