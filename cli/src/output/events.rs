@@ -113,6 +113,14 @@ fn refusal(reason: Refusal) -> Cow<'static, str> {
         Refusal::ClosedEarly => "it closed the connection before it sent its id",
         Refusal::TooMany => "too many connections; close some",
         Refusal::TooManyFromAddress => "too many connections from this address; close some",
+        Refusal::Unproven => {
+            "it does not have the keys of this id; compare the fingerprints of `pblink keys list` and `pblink config \
+             pull`, and give the board keys with: pblink config push"
+        }
+        Refusal::NotSecure => {
+            "it speaks without keys, and this id may not; give the board keys with: pblink config push, or list the id \
+             in link.classic"
+        }
         other => return Cow::Owned(other.to_string()),
     })
 }
