@@ -46,6 +46,7 @@ impl Contender for Engined {
             seq: offset,
             at_ms: 1_800_000_000_000 + offset,
             kind: Kind::Line,
+            written_ms: None,
             text: Arc::clone(&self.text),
         }));
         if self.sessions {

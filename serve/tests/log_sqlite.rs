@@ -34,6 +34,7 @@ fn line(offset: u64, text: impl Into<Arc<str>>) -> Line {
         seq: offset,
         at_ms: 1_000 * offset,
         kind: Kind::Line,
+        written_ms: None,
         text: text.into(),
     }
 }

@@ -75,7 +75,7 @@ impl SessionState {
     }
 
     /// Returns true if it is that of a client that speaks the secure link.
-    pub(crate) const fn is_secure(&self) -> bool {
+    pub const fn is_secure(&self) -> bool {
         matches!(self.link, Link::Secure(_))
     }
 

@@ -27,6 +27,9 @@ pub struct LineRecord {
     pub time: String,
     /// The same in milliseconds since the Unix epoch.
     pub at_ms: u64,
+    /// When the board's program wrote it, in milliseconds since the Unix epoch; null: only the secure link says that.
+    #[serde(default)]
+    pub written_ms: Option<u64>,
     /// The text, without its newline.
     pub text: String,
 }
@@ -41,6 +44,7 @@ impl From<&Line> for LineRecord {
             kind: line.kind,
             time: Rfc3339(line.at_ms).to_string(),
             at_ms: line.at_ms,
+            written_ms: line.written_ms,
             text: line.text.to_string(),
         }
     }

@@ -98,7 +98,16 @@ mod tests {
 
     fn line(client: &Arc<str>, offset: u64, kind: Kind) -> Line {
         let client = Arc::clone(client);
-        Line { offset, client, epoch: 1, seq: 1, at_ms: 0, kind, text: "x".into() }
+        Line {
+            offset,
+            client,
+            epoch: 1,
+            seq: 1,
+            at_ms: 0,
+            kind,
+            written_ms: None,
+            text: "x".into(),
+        }
     }
 
     #[test]

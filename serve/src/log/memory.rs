@@ -29,6 +29,7 @@ struct Contents {
     next: u64,
     sessions: BTreeMap<Arc<str>, SessionRow>,
     outbox: BTreeMap<(Arc<str>, u64), OutboxRow>,
+    undetermined: BTreeMap<(Arc<str>, u64), OutboxRow>,
     keys: Vec<KeyRow>,
     cursors: BTreeMap<(Arc<str>, Arc<str>), u64>,
     events: VecDeque<EventRow>,
@@ -47,6 +48,7 @@ impl Memory {
             next: 1,
             sessions: BTreeMap::new(),
             outbox: BTreeMap::new(),
+            undetermined: BTreeMap::new(),
             keys: Vec::new(),
             cursors: BTreeMap::new(),
             events: VecDeque::new(),
@@ -66,6 +68,20 @@ impl Contents {
         self.lines.front().map_or(self.next, |line| line.offset)
     }
 
+    /// Takes the lines to a client up to and including this row out of those that wait.
+    fn take_up_to(
+        &mut self,
+        client: &Arc<str>,
+        up_to: u64,
+    ) -> BTreeMap<(Arc<str>, u64), OutboxRow> {
+        let mut all = std::mem::take(&mut self.outbox);
+        let mut taken = all.split_off(&(Arc::clone(client), 0));
+        let mut rest = taken.split_off(&(Arc::clone(client), up_to.saturating_add(1)));
+        self.outbox = all;
+        self.outbox.append(&mut rest);
+        taken
+    }
+
     fn remove_client(&mut self, client: &str) {
         self.sessions.remove(client);
         self.outbox.retain(|(id, _), _| **id != *client);
@@ -83,7 +99,7 @@ impl Engine for Memory {
             next_event: contents.next_event,
             sessions: contents.sessions.clone().into_iter().collect(),
             outbox: contents.outbox.values().cloned().collect(),
-            undetermined: Vec::new(),
+            undetermined: contents.undetermined.values().cloned().collect(),
             keys: contents.keys.clone(),
             cursors: (contents.cursors.iter())
                 .map(|((consumer, client), &offset)| Cursor {
@@ -109,15 +125,18 @@ impl Engine for Memory {
             contents.lines.push_back(line.clone());
         }
         contents.sessions.extend(commit.sessions.iter().cloned());
+        for key in &commit.released {
+            contents.undetermined.remove(key);
+        }
+        for (client, up_to) in &commit.undetermined {
+            let rows = contents.take_up_to(client, *up_to);
+            contents.undetermined.extend(rows);
+        }
         for row in &commit.outbox {
             contents.outbox.insert((Arc::clone(&row.client), row.row), row.clone());
         }
         for (client, up_to) in &commit.done {
-            let rows = (Arc::clone(client), 0)..=(Arc::clone(client), *up_to);
-            let gone: Vec<_> = contents.outbox.range(rows).map(|(key, _)| key.clone()).collect();
-            for key in gone {
-                contents.outbox.remove(&key);
-            }
+            contents.take_up_to(client, *up_to);
         }
         for key in &commit.keys {
             contents.keys.retain(|known| (&known.client, &known.key) != (&key.client, &key.key));
@@ -170,6 +189,7 @@ impl Engine for Memory {
     fn purge(&mut self, client: &str) -> Result<(), EngineError> {
         let contents = &mut *self.lock();
         contents.remove_client(client);
+        contents.undetermined.retain(|(id, _), _| **id != *client);
         contents.cursors.retain(|(_, id), _| **id != *client);
         contents.events.retain(|event| !event.is_of(client));
         let mut bytes = 0;

@@ -15,13 +15,16 @@ pub struct Line {
     /// Times that the client's program was seen to begin anew before it, and 1. For classic links it
     /// distinguishes rows; a board does not know it.
     pub epoch: u64,
-    /// Its place among the lines and reports of its epoch, from 1.
+    /// Its place among the lines and reports of its epoch, from 1. Over a secure link the board has given it, and 0 is a line
+    /// that was sent as best effort.
     pub seq: u64,
     /// Wall clock of its arrival in the log, in milliseconds since the Unix epoch. For people: the order is the
     /// offset.
     pub at_ms: u64,
     /// Line or report.
     pub kind: Kind,
+    /// When the board's program wrote it, in milliseconds since the Unix epoch: only over a secure link.
+    pub written_ms: Option<u64>,
     /// The text, without its newline.
     pub text: Arc<str>,
 }
@@ -154,6 +157,8 @@ pub struct Commit {
     pub released: Vec<(Arc<str>, u64)>,
     /// Lines to clients that go: for each client, up to and including this row.
     pub done: Vec<(Arc<str>, u64)>,
+    /// Lines to clients that are undetermined from here on: for each client, up to and including this row.
+    pub undetermined: Vec<(Arc<str>, u64)>,
     /// Keys of requests.
     pub keys: Vec<KeyRow>,
     /// Cursors as they are from here on.
@@ -177,6 +182,7 @@ impl Commit {
             && self.outbox.is_empty()
             && self.released.is_empty()
             && self.done.is_empty()
+            && self.undetermined.is_empty()
             && self.keys.is_empty()
             && self.cursors.is_empty()
             && self.removed.is_empty()
@@ -201,8 +207,8 @@ pub struct Loaded {
     pub sessions: Vec<(Arc<str>, SessionRow)>,
     /// All lines to clients that are not done, in the order of their rows.
     pub outbox: Vec<OutboxRow>,
-    /// Lines to clients that a restore from a backup has brought: nobody knows whether they were sent. They are held
-    /// until someone has them sent or dropped, see [`Commit::released`]. Their rows count by themselves.
+    /// Lines to clients that a restore from a backup has brought, or that were sent to a board which has lost its memory: nobody
+    /// knows whether they have arrived. They are held until someone has them sent or dropped, see [`Commit::released`].
     pub undetermined: Vec<OutboxRow>,
     /// Keys of requests.
     pub keys: Vec<KeyRow>,

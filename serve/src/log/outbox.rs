@@ -30,6 +30,8 @@ struct Row {
 pub(super) struct Outbox {
     rows: VecDeque<Row>,
     fed: usize,
+    /// The link that has them; `None`: whatever there is first.
+    link: Option<u64>,
     bytes: usize,
 }
 
@@ -64,26 +66,26 @@ impl Outbox {
         self.rows.push_back(Row { row, at_ms, text, delivery, done: Vec::new() });
     }
 
-    /// Notes that the session is a new one: it has no row.
-    pub(super) fn restart(&mut self) {
-        self.fed = 0;
-    }
-
     /// Returns the state of the next session with the rows that this one may have sent.
     pub(super) fn hand_over(&mut self, mut state: SessionState) -> SessionState {
-        let owed =
-            self.rows.iter().take_while(|row| state.owe(Arc::clone(&row.text), row.delivery));
+        let owed = self.rows.iter().take_while(|row| {
+            state.owe_row(row.row, row.at_ms, Arc::clone(&row.text), row.delivery)
+        });
         self.fed = owed.count();
+        self.link = None;
         state
     }
 
-    /// Gives the session as many rows as it takes.
+    /// Gives the session as many rows as it takes. One that took the place of another has none.
     ///
     /// # Errors
     /// If the session refuses a row for good, though the log has checked it.
     pub(super) fn feed(&mut self, link: &Connection) -> Result<(), WriteError> {
+        if self.link.replace(link.serial()).is_some_and(|old| old != link.serial()) {
+            self.fed = 0;
+        }
         while let Some(row) = self.rows.get(self.fed) {
-            match link.post(&row.text, row.delivery) {
+            match link.post_row(row.row, &row.text, row.delivery) {
                 Ok(()) => self.fed += 1,
                 Err(WriteError::Full | WriteError::Closed) => break,
                 Err(error) => return Err(error),
@@ -107,6 +109,17 @@ impl Outbox {
                 let _ = done.send(());
             }
         }
+    }
+
+    /// Takes the rows up to and including this one out, since nobody knows their fate; nobody hears that they are done.
+    pub(super) fn give_up(&mut self, up_to: u64, client: &Arc<str>) -> Vec<OutboxRow> {
+        let count = self.rows.partition_point(|row| row.row <= up_to);
+        let gone = self.rows(client).into_iter().take(count).collect();
+        self.fed = self.fed.saturating_sub(count);
+        for row in self.rows.drain(..count) {
+            self.bytes -= row.text.len();
+        }
+        gone
     }
 
     /// Lets someone know when the row is done: at once if it is not here any more.

@@ -84,7 +84,16 @@ mod tests {
 
     fn line(offset: u64, client: &str) -> Line {
         let text = "x".repeat(1024).into();
-        Line { offset, client: client.into(), epoch: 1, seq: 1, at_ms: 0, kind: Kind::Line, text }
+        Line {
+            offset,
+            client: client.into(),
+            epoch: 1,
+            seq: 1,
+            at_ms: 0,
+            kind: Kind::Line,
+            written_ms: None,
+            text,
+        }
     }
 
     fn offsets(page: Option<(Vec<Line>, u64)>) -> Option<(Vec<u64>, u64)> {

@@ -286,9 +286,6 @@ impl Writer {
         // After the batches: see the server's text on it.
         if let Some(server) = &self.server {
             for id in server.take_forgotten() {
-                if let Some(client) = self.clients.get_mut(&*id) {
-                    client.outbox.restart();
-                }
                 self.pending.commit.forgotten.push(id.into());
                 self.pending.since.get_or_insert_with(Instant::now);
             }
@@ -325,9 +322,11 @@ impl Writer {
         let states = self.clients.iter_mut().filter_map(|(id, client)| {
             let state = match client.session.state.as_deref() {
                 Some(bytes) => SessionState::decode(bytes).ok()?,
-                None if client.outbox.len() == 0 => return None,
+                None if client.session.last_row == 0 => return None,
                 None => SessionState::default(),
             };
+            let mut state = state;
+            state.set_last_row(client.session.last_row);
             Some((id.to_string(), client.outbox.hand_over(state)))
         });
         states.collect()

@@ -5,7 +5,7 @@
 use std::time::Duration;
 
 use pblink_serve::log::{Engine, Keep, Log, Opened};
-use pblink_server::Server;
+use pblink_server::{Keys, Server};
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::net::TcpStream;
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
@@ -41,6 +41,16 @@ impl Station {
         let Opened { log, sessions, .. } = Log::open(engine, keep).unwrap();
         let builder = Server::builder().commits(true).restore_states(sessions).timeout(timeout);
         let server = builder.listen(([127, 0, 0, 1], 0).into()).bind().await.unwrap();
+        Self { log, server }
+    }
+
+    /// Starts both for boards with keys.
+    pub async fn keyed(engine: impl Engine, keys: &Keys) -> Self {
+        let Opened { log, sessions, .. } = Log::open(engine, Keep::default()).unwrap();
+        let builder = Server::builder().commits(true).restore_states(sessions).keys(keys.clone());
+        let builder = builder.timeout(Duration::from_secs(2));
+        let server = builder.listen(([127, 0, 0, 1], 0).into()).bind().await.unwrap();
+        log.attach(server.clone()).await;
         Self { log, server }
     }
 

@@ -4,6 +4,7 @@ mod board;
 mod consumers;
 mod engine;
 mod last;
+mod secure;
 
 use std::pin::pin;
 use std::time::Duration;

@@ -49,6 +49,7 @@ impl Writer {
                 seq: self.random.u64(..1000),
                 at_ms: self.now,
                 kind: if self.random.bool() { Kind::Line } else { Kind::Report },
+                written_ms: self.random.bool().then(|| self.random.u64(..1 << 40)),
                 text: self.text(),
             });
             self.next += 1;
@@ -92,6 +93,16 @@ impl Writer {
             let client = self.client();
             let row = self.rows.get(client).map_or(0, |&last| self.random.u64(..=last));
             commit.done.push((client.into(), row));
+        }
+        if self.random.u8(..4) == 0 {
+            let client = self.client();
+            let row = self.rows.get(client).map_or(0, |&last| self.random.u64(..=last));
+            commit.undetermined.push((client.into(), row));
+        }
+        if self.random.bool() {
+            let client = self.client();
+            let row = self.rows.get(client).map_or(0, |&last| self.random.u64(..=last));
+            commit.released.push((client.into(), row));
         }
         if self.random.bool() {
             let consumer = CONSUMERS[self.random.usize(..3)].into();

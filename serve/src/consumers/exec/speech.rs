@@ -44,6 +44,7 @@ pub(super) fn spoken(line: &Line) -> String {
         "seq": line.seq,
         "time": Rfc3339(line.at_ms).to_string(),
         "at_ms": line.at_ms,
+        "written_ms": line.written_ms,
         "text": &*line.text,
     });
     object.to_string()

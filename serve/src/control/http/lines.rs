@@ -32,7 +32,8 @@ const WAIT: Duration = Duration::from_secs(60);
 const SEARCH: Duration = Duration::from_secs(1);
 
 /// Columns of lines, named as in the JSON.
-const COLUMNS: [&str; 8] = ["offset", "client", "epoch", "seq", "kind", "time", "at_ms", "text"];
+const COLUMNS: [&str; 9] =
+    ["offset", "client", "epoch", "seq", "kind", "time", "at_ms", "written_ms", "text"];
 
 /// Header with the log's name, on each answer.
 const LOG: HeaderName = HeaderName::from_static("pblink-log");

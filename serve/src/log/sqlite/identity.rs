@@ -190,7 +190,8 @@ pub(super) fn identify(db: &mut Connection, folder: &Folder) -> Result<bool, Eng
 
 /// Empties what is known of classic links, whose numbers begin at 0 then, and holds lines to clients.
 fn forget(tx: &Transaction<'_>) -> rusqlite::Result<()> {
-    tx.execute("UPDATE sessions SET state = NULL", [])?;
+    // Where a board with keys stood then tells what is missing now: its state begins with a 2.
+    tx.execute("UPDATE sessions SET state = NULL WHERE substr(state, 1, 1) <> x'02'", [])?;
     let waiting: Vec<(String, u64)> = tx
         .prepare("SELECT client, row FROM outbox WHERE held = 0 ORDER BY client, row")?
         .query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?

@@ -13,7 +13,7 @@ use crate::log::{
 };
 
 /// The columns of a line, in the order that [`line`] reads.
-pub(super) const LINE: &str = "offset, client, epoch, seq, at_ms, kind, text";
+pub(super) const LINE: &str = "offset, client, epoch, seq, at_ms, kind, text, written_ms";
 
 struct KindCode(Kind);
 
@@ -103,6 +103,7 @@ pub(super) fn line(row: &Row<'_>) -> rusqlite::Result<Line> {
         at_ms: row.get(4)?,
         kind: row.get::<_, KindCode>(5)?.0,
         text: shared(row, 6)?,
+        written_ms: row.get(7)?,
     })
 }
 
@@ -218,11 +219,13 @@ pub(super) fn store(tx: &Transaction<'_>, commit: &Commit) -> rusqlite::Result<(
         forget(tx, client)?;
     }
     if !commit.lines.is_empty() {
-        let mut insert =
-            tx.prepare_cached("INSERT OR REPLACE INTO lines VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)")?;
+        let mut insert = tx.prepare_cached(
+            "INSERT OR REPLACE INTO lines VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+        )?;
         for line in &commit.lines {
-            let Line { offset, client, epoch, seq, at_ms, kind, text } = line;
-            insert.execute((offset, client, epoch, seq, at_ms, KindCode(*kind), text))?;
+            let Line { offset, client, epoch, seq, at_ms, kind, text, written_ms } = line;
+            let kind = KindCode(*kind);
+            insert.execute((offset, client, epoch, seq, at_ms, kind, text, written_ms))?;
         }
     }
     let mut insert =
@@ -235,6 +238,12 @@ pub(super) fn store(tx: &Transaction<'_>, commit: &Commit) -> rusqlite::Result<(
         tx.prepare_cached("DELETE FROM outbox WHERE client = ?1 AND held = 1 AND row = ?2")?;
     for key in &commit.released {
         delete.execute((&key.0, key.1))?;
+    }
+    let mut hold = tx.prepare_cached(
+        "UPDATE OR REPLACE outbox SET held = 1 WHERE client = ?1 AND held = 0 AND row <= ?2",
+    )?;
+    for (client, up_to) in &commit.undetermined {
+        hold.execute((client, up_to))?;
     }
     let mut insert =
         tx.prepare_cached("INSERT OR REPLACE INTO outbox VALUES (?1, 0, ?2, ?3, ?4, ?5)")?;

@@ -81,6 +81,7 @@ impl Writer {
         commit.lines.clear();
         commit.sessions.clear();
         commit.done.clear();
+        commit.undetermined.clear();
         pending.batches.clear();
         pending.bytes = 0;
         for row in commit.outbox.drain(..) {
@@ -167,6 +168,13 @@ impl Writer {
                 client.outbox.done(batch.done());
                 self.status.waiting = self.status.waiting.saturating_sub(batch.done() as u64);
             }
+        }
+        for (id, up_to) in commit.undetermined {
+            let Some(client) = self.clients.get_mut(&id) else { continue };
+            let mut gone = client.outbox.give_up(up_to, &id);
+            self.status.waiting = self.status.waiting.saturating_sub(gone.len() as u64);
+            self.undetermined.append(&mut gone);
+            hungry.push(id);
         }
         {
             let mut known = lock(&self.shared.clients);

@@ -73,12 +73,19 @@ impl Writer {
         };
         let client = self.clients.entry(Arc::clone(&id)).or_default();
         let mut session = client.session.clone();
+        let secure = batch.state().is_secure();
         for line in batch.lines() {
             let epoch = client.base.max(1) + u64::from(line.restarts);
             if epoch != session.epoch {
                 (session.epoch, session.seq) = (epoch, 0);
             }
-            session.seq += 1;
+            // A secure link has numbers of its own, and lines without one.
+            let seq = match (secure, line.origin) {
+                (true, None) => 0,
+                (true, Some(origin)) => origin.seq,
+                (false, _) => session.seq + 1,
+            };
+            session.seq = session.seq.max(seq);
             let offset = self.next + self.pending.commit.lines.len() as u64;
             if !line.report {
                 (session.last_line, session.last_line_ms) = (offset, at_ms);
@@ -87,15 +94,19 @@ impl Writer {
                 offset,
                 client: Arc::clone(&id),
                 epoch,
-                seq: session.seq,
+                seq,
                 at_ms,
                 kind: if line.report { Kind::Report } else { Kind::Line },
+                written_ms: line.origin.map(|origin| origin.written_ms),
                 text: line.text.into(),
             });
         }
         session.state = Some(batch.state().encode());
         if let Some(row) = client.outbox.last_of(batch.done()) {
             self.pending.commit.done.push((Arc::clone(&id), row));
+        }
+        if let Some(up_to) = batch.undetermined() {
+            self.pending.commit.undetermined.push((Arc::clone(&id), up_to));
         }
         self.pending.commit.sessions.push((id, session));
         self.pending.bytes += batch.bytes();

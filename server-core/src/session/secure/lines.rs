@@ -149,7 +149,6 @@ impl Secure {
         if !lent {
             return None;
         }
-        let delivered = if self.record.commits { self.done } else { 0 };
         let mut standing = self.standing.clone();
         self.asked = self.wishes.resume.take_if(|_| self.record.commits);
         let resolution = self.asked.map(|resume| {
@@ -157,7 +156,13 @@ impl Secure {
             standing.resolve(resume.peer, self.own, &resolution);
             resolution
         });
-        let delivered = (self.rows.count_up_to(delivered), delivered);
+        // What it has said in passing, and what it says of itself now.
+        let resolved = resolution.and_then(|resolution| resolution.delivered);
+        let delivered = self.done.max(resolved.unwrap_or(0));
+        let delivered = match self.record.commits {
+            true => (self.rows.count_up_to(delivered), delivered),
+            false => (0, 0),
+        };
         let state = SessionState::secure(standing);
         Some(Content { lines, state, done: Done::Secure { last, delivered, resolution } })
     }
