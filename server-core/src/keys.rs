@@ -38,6 +38,7 @@ pub struct Keys {
     /// None of an id that was revoked.
     boards: BTreeMap<String, Vec<ServerKeys>>,
     classic: BTreeSet<String>,
+    others_classic: bool,
 }
 
 /// The way that a connection goes which claims an id.
@@ -82,6 +83,13 @@ impl Keys {
         self
     }
 
+    /// Serves all ids without keys by the classic link, listed or not: for the time in which boards get keys one by one. Then
+    /// whoever watches which ids are served so learns which have none. Default false.
+    pub fn others_classic(mut self, classic: bool) -> Self {
+        self.others_classic = classic;
+        self
+    }
+
     /// Returns all ids that are named here.
     pub(crate) fn ids(&self) -> impl Iterator<Item = &String> {
         self.boards.keys().chain(&self.classic)
@@ -95,7 +103,7 @@ impl Keys {
     pub(crate) fn route(&self, id: &str) -> Route {
         match self.boards.contains_key(id) {
             true => Route::Secure,
-            false if self.classic.contains(id) => Route::Classic,
+            false if self.others_classic || self.classic.contains(id) => Route::Classic,
             false => Route::Stranger,
         }
     }

@@ -3,6 +3,7 @@
 mod announce;
 mod api;
 mod consumers;
+mod keys;
 mod reach;
 mod reload;
 
@@ -202,11 +203,16 @@ async fn serve(args: Args, settings: Settings, global: &Global) -> anyhow::Resul
     };
     let mut ended = None;
     let mut failed = None;
+    let mut watched = keys::Watched::new(&settings);
     let mut running_with = Running::new(&args, settings, hub.clone());
     loop {
         tokio::select! {
             why = log.failed() => failed = Some(why),
             result = &mut output => ended = Some(result.map_err(std::io::Error::other).flatten()),
+            () = watched.changed() => {
+                running_with.reload_keys();
+                continue;
+            }
             asked = signals.next() => match asked {
                 // The same signal ends the screen, and it gives the terminal back.
                 _ if screen => {
@@ -275,6 +281,9 @@ async fn open(args: &Args, settings: &Settings, descriptors: u64) -> anyhow::Res
         builder =
             builder.expected(clients.iter().map(String::as_str)).allow_unknown(args.any_client);
     }
+    if let Some(keys) = keys::load(settings)? {
+        builder = builder.keys(keys);
+    }
     let server = builder.bind().await.map_err(|error| {
         let exit = match error {
             BindError::Listen { .. } => Exit::Network,
@@ -286,6 +295,7 @@ async fn open(args: &Args, settings: &Settings, descriptors: u64) -> anyhow::Res
     if let Some(why) = listen.local_because {
         note(why);
     }
+    keys::warn(settings);
     let app = consumers::names(&consumers);
     let hub = Hub::resume(server, log.clone(), past, link_timeout, app).await;
     let hub = hub.map_err(|error| Failed::with(Exit::Failure, error.to_string()))?;

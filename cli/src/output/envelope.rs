@@ -110,6 +110,7 @@ mod tests {
             kind: pblink_serve::log::Kind::Line,
             time: String::new(),
             at_ms: 1_772_366_400_007,
+            written_ms: None,
             text: "x".into(),
         };
         for (json, name, seq) in [(event, "connected", 7), (line(&record).unwrap(), "line_in", 3)] {

@@ -7,7 +7,7 @@ use pblink_serve::control::Source;
 use pblink_serve::hub::Hub;
 use pblink_server::EventKind;
 
-use super::{Args, reach};
+use super::{Args, keys, reach};
 use crate::exit::{Exit, Failed};
 use crate::output::diagnostics::{self, error, note, say, warning};
 use crate::settings::{DEFAULT_FILE, KEYS, Settings};
@@ -33,6 +33,22 @@ impl<'a> Running<'a> {
             error(format_args!("{why:#}"));
             note("nothing has changed: the server goes on as before");
         }
+    }
+
+    /// Reads the keys of boards once more. A file with a fault changes nothing.
+    pub(super) fn reload_keys(&mut self) {
+        if let Err(why) = self.set_keys(&self.settings) {
+            error(format_args!("{why:#}"));
+            note("no keys have changed: the server goes on with those that it has");
+        }
+    }
+
+    fn set_keys(&self, settings: &Settings) -> anyhow::Result<()> {
+        // A file that is gone takes nobody's keys away: that is done by revoking them.
+        let Some(keys) = keys::load(settings)? else { return Ok(()) };
+        self.hub.server().set_keys(keys)?;
+        say("the keys of boards were read again");
+        Ok(())
     }
 
     fn try_reload(&mut self) -> anyhow::Result<()> {
@@ -63,6 +79,8 @@ impl<'a> Running<'a> {
             (n, true) => format!("{n} clients are expected, others may connect"),
         };
         diagnostics::set_level(new.server.log);
+        self.set_keys(&new)?;
+        keys::warn(&new);
         let fixed = self.fixed(&new);
         if !fixed.is_empty() {
             let (is, them) = if fixed.len() == 1 { ("is", "it") } else { ("are", "them") };
@@ -83,6 +101,7 @@ impl<'a> Running<'a> {
         // Everything else stays as the server was started.
         if self.settings.file().is_some() {
             self.settings.server.clients = new.server.clients;
+            self.settings.link = new.link;
         }
         Ok(())
     }
