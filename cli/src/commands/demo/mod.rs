@@ -29,15 +29,16 @@ Examples:
   pblink demo
   pblink demo --boards 100
   pblink demo --for 20s | cat
+  pblink demo --classic        the link of the published micropython-iot
 
 Each board is simulated down to the wires between its two chips; the server and the TCP connections \
-to it are real. Every now and then the network or the server goes away. On a terminal, keys do the \
+to it are real, and so are the keys with which both prove who they are. Every now and then the network or the server goes away. On a terminal, keys do the \
 same: w, c and r (? shows them). Without a terminal, on one that cannot show screens, or with --json, events are printed line by \
 line, and the demo ends after --for (30s if it is not given). The ledger at the end accounts for \
 every line.
 
 Exit codes: 0 every line arrived once and in order, 2 wrong flags, 4 no server could be started, \
-5 the ledger is not clean (a crashed ESP8266 may lose the two lines that it holds: \
+5 the ledger is not clean (with --classic a crashed ESP8266 may lose the two lines that it holds: \
 docs/PROTOCOL.md), 130 ctrl-C while it waited for lines that were on their way.")]
 pub struct Args {
     /// Number of boards to simulate.
@@ -49,6 +50,9 @@ pub struct Args {
     /// Let nothing go wrong by itself.
     #[arg(long)]
     pub calm: bool,
+    /// Let the boards speak the classic link, without keys.
+    #[arg(long)]
+    pub classic: bool,
     /// Print everything as JSON, one object per line; the ledger comes last.
     #[arg(long)]
     pub json: bool,
@@ -69,7 +73,7 @@ async fn demo(args: Args, global: &Global) -> anyhow::Result<Exit> {
     let screen = takes_screens() && stdin().is_terminal() && !args.json;
     let length = args.length.or((!screen).then_some(Duration::from_secs(30)));
     let mut signals = Signals::listen()?;
-    let stage = Arc::new(Stage::open(args.boards).await?);
+    let stage = Arc::new(Stage::open(args.boards, args.classic).await?);
     let source: Arc<dyn Source> = Arc::clone(stage.hub()) as Arc<Hub>;
     // So that `pblink monitor` and curl can look in too. Not worth a word if a real server is there.
     let control = ControlServer::bind(control::DEFAULT_ADDRESS, Arc::clone(&source)).await.ok();

@@ -5,11 +5,14 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use pblink_protocol::time::Duration as LinkDuration;
+use pblink_secure_suite::issue::issue;
+use pblink_secure_suite::keys::{BoardKeys, Id, Secret};
+use pblink_secure_suite::random::Os;
 use pblink_serve::consumers::{self, App, Consumer, Kind};
 use pblink_serve::control::Source;
 use pblink_serve::hub::Hub;
 use pblink_serve::log::{Keep, Log, Memory, Outgoing};
-use pblink_server::{Delivery, EventKind, Layer, LinkState, Server};
+use pblink_server::{Delivery, EventKind, Keys, Layer, LinkState, Server};
 use pblink_simulator::live::{Command, Event};
 use pblink_simulator::{
     Fault as BoardFault, Pair, PairEvent, PairOptions, ProgramOptions, sequence_of,
@@ -50,6 +53,8 @@ pub(super) struct Stage {
     hub: Arc<Hub>,
     address: SocketAddr,
     ids: Vec<String>,
+    /// The boards' keys, unless they have none, and the server's half of them.
+    keys: Option<(Vec<BoardKeys>, Keys)>,
     boards: Mutex<Vec<Board>>,
     ledgers: Arc<Mutex<Ledgers>>,
     /// Lines from and to the boards, while one server follows another.
@@ -64,11 +69,12 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl Stage {
-    /// Starts server and boards.
-    pub(super) async fn open(boards: u16) -> anyhow::Result<Self> {
+    /// Starts server and boards. `classic`: without keys.
+    pub(super) async fn open(boards: u16, classic: bool) -> anyhow::Result<Self> {
         let any = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
         let ids: Vec<String> = (1..=boards).map(|n| n.to_string()).collect();
-        let server = builder(any, &ids).bind().await;
+        let keys = if classic { None } else { Some(issue_all(&ids)?) };
+        let server = builder(any, &ids, keys.as_ref()).bind().await;
         let server = server.map_err(|e| Failed::with(Exit::Network, e.to_string()))?;
         let address = server.local_addr();
         let timeout = Duration::from_millis(TIMEOUT_MS.into());
@@ -85,7 +91,13 @@ impl Stage {
             restart: tokio::sync::Mutex::default(),
             writing: Arc::new(true.into()),
             ids,
+            keys,
         };
+        let text = match &stage.keys {
+            Some(_) => "demo: boards and server have keys, and nobody else gets in",
+            None => "demo: the classic link, on which anyone can pass for a board",
+        };
+        stage.hub.record(EventKind::Note { id: None, text: text.to_owned() });
         stage.read().await;
         stage.log.attach(server).await;
         for n in 0..boards {
@@ -130,6 +142,7 @@ impl Stage {
                 every: LinkDuration::from_micros(EVERY.as_micros() as u64),
                 ..ProgramOptions::default()
             },
+            keys: self.keys.as_ref().map(|(boards, _)| boards[usize::from(n)].clone().into()),
             ..PairOptions::default()
         };
         let (hub, ledgers) = (Arc::clone(&self.hub), Arc::clone(&self.ledgers));
@@ -182,7 +195,8 @@ impl Stage {
         self.hub.stop().await;
         sleep(length).await;
         let sessions = self.log.sessions().await;
-        match builder(self.address, &self.ids).restore_states(sessions).bind().await {
+        let builder = builder(self.address, &self.ids, self.keys.as_ref());
+        match builder.restore_states(sessions).bind().await {
             Ok(server) => {
                 self.hub.replace(server.clone());
                 self.log.attach(server).await;
@@ -215,12 +229,32 @@ impl Stage {
     }
 }
 
-fn builder(address: SocketAddr, ids: &[String]) -> pblink_server::Builder {
-    Server::builder()
+fn builder(
+    address: SocketAddr,
+    ids: &[String],
+    keys: Option<&(Vec<BoardKeys>, Keys)>,
+) -> pblink_server::Builder {
+    let builder = Server::builder()
         .listen(address)
         .timeout(Duration::from_millis(TIMEOUT_MS.into()))
         .commits(true)
-        .expected(ids.iter().map(String::as_str))
+        .expected(ids.iter().map(String::as_str));
+    match keys {
+        Some((_, keys)) => builder.keys(keys.clone()),
+        None => builder,
+    }
+}
+
+/// Makes keys for boards and server, which end with the demo.
+fn issue_all(ids: &[String]) -> anyhow::Result<(Vec<BoardKeys>, Keys)> {
+    let private = Secret::draw(&mut Os);
+    let (mut boards, mut keys) = (Vec::new(), Keys::new());
+    for id in ids {
+        let issued = issue(&Id::new(id)?, 1, &private, &mut Os);
+        boards.push(issued.board);
+        keys = keys.board(issued.server);
+    }
+    Ok((boards, keys))
 }
 
 /// Translates the events of one board for the demo.

@@ -80,6 +80,10 @@ fn title(frame: &mut Frame, area: Rect, data: &Data, link: &LinkStatus, theme: T
     if let Some(peer) = &link.peer {
         spans.push(Span::styled(format!("  {}", events::clean(peer)), theme.dim()));
     }
+    // Of the board, as `pblink keys` shows it.
+    if let Some(key) = &link.key {
+        spans.push(Span::styled(format!("  key {}", events::clean(key)), theme.dim()));
+    }
     put(frame.buffer_mut(), area, spans);
 }
 
