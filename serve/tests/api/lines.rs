@@ -20,7 +20,7 @@ async fn a_page_has_lines_in_order_and_says_where_to_go_on() {
     let line = &page["lines"][1];
     let ms = line["at_ms"].as_u64().unwrap();
     let expected = serde_json::json!({
-        "offset": 2, "client": "a", "epoch": 1, "seq": 2, "kind": "line", "text": "two", "at_ms": ms,
+        "offset": 2, "client": "a", "epoch": 1, "seq": 2, "kind": "line", "text": "two", "at_ms": ms, "written_ms": null,
         "time": pblink_serve::control::Rfc3339(ms).to_string(),
     });
     assert_eq!(line, &expected);
@@ -55,9 +55,9 @@ async fn csv_is_given_to_those_who_ask_for_it() {
     assert!(header("content-type").starts_with("text/csv"));
     let text = soon(response.text()).await.unwrap();
     let mut rows = text.split("\r\n");
-    assert_eq!(rows.next(), Some("offset,client,epoch,seq,kind,time,at_ms,text"));
+    assert_eq!(rows.next(), Some("offset,client,epoch,seq,kind,time,at_ms,text,written_ms"));
     let row = rows.next().unwrap();
-    assert!(row.starts_with("1,a,1,1,line,") && row.ends_with(",\"one, \"\"two\"\"\""), "{row}");
+    assert!(row.starts_with("1,a,1,1,line,") && row.ends_with(",\"one, \"\"two\"\"\","), "{row}");
 }
 
 #[tokio::test]

@@ -28,7 +28,7 @@ async fn lines_are_json_both_ways() {
     let text = "\
 for l in lines():
     if l['text'] == 'all':
-        assert sorted(l) == ['at_ms', 'client', 'epoch', 'offset', 'seq', 'text', 'time'], l
+        assert sorted(l) == ['at_ms', 'client', 'epoch', 'offset', 'seq', 'text', 'time', 'written_ms'], l
         assert (l['offset'], l['epoch'], l['seq']) == (3, 1, 2) and l['time'].endswith('Z'), l
         assert 'PBLINK_CLIENT' not in os.environ
         for client in ['1', 'a \"b']: say(client=client, line='to ' + client)

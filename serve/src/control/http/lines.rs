@@ -33,7 +33,7 @@ const SEARCH: Duration = Duration::from_secs(1);
 
 /// Columns of lines, named as in the JSON.
 const COLUMNS: [&str; 9] =
-    ["offset", "client", "epoch", "seq", "kind", "time", "at_ms", "written_ms", "text"];
+    ["offset", "client", "epoch", "seq", "kind", "time", "at_ms", "text", "written_ms"];
 
 /// Header with the log's name, on each answer.
 const LOG: HeaderName = HeaderName::from_static("pblink-log");
