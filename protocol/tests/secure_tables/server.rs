@@ -141,6 +141,25 @@ fn a_second_board_with_the_keys_waits_until_the_first_is_silent() {
     assert_eq!(both.server.carrier(), Some(2));
 }
 
+/// Found by fuzzing: a board that says of itself what is not so, and of whose questions one was forgotten.
+#[test]
+fn a_session_that_the_store_is_ahead_of_is_over() {
+    let mut both = Both::up(s(0));
+    let (epoch, peer) = (epoch(7), None);
+    let lie = Resume { epoch, first: 9, peer, received: 0, done: 0, fresh: false };
+    let book = Book {
+        own: super::epoch(99),
+        board: Some(epoch),
+        last_received: 0,
+        view: Known::Never,
+        highest: 0,
+        highest_at_start: 0,
+        mark: 0,
+    };
+    both.server.on_resolved(s(1), &resolve(&lie, &book), &mut both.notes);
+    assert_eq!(both.server.carrier(), None);
+}
+
 /// Found by fuzzing: a board counts its keys from 1 again when its program starts.
 #[test]
 fn a_resume_under_the_present_key_proves_no_new_one_with_its_number() {

@@ -399,7 +399,9 @@ impl<S: ServerSuite> Server<S> {
         let Some(resolving) = self.resolving.take_if(|it| it.resume == resolution.asked) else {
             // It was asked for under keys that are gone, and is committed: the session of another board is over, as
             // its numbers mean nothing to the store any more.
-            if self.board != Some(resolution.board) {
+            // So is one that the store has gone beyond.
+            let ahead = resolution.received > self.receiver.received();
+            if self.board != Some(resolution.board) || ahead {
                 (self.board, self.current) = (None, None);
                 self.down(desk);
             }
