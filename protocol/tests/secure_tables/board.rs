@@ -91,6 +91,19 @@ fn a_challenge_makes_a_hello_and_the_newest_one_waits_for_the_end_of_the_pause()
     assert!(!both.board.wants_compute(ms(5999)) && both.board.wants_compute(s(6)));
 }
 
+/// A server without its keys answers each packet of a board with a challenge: one is enough.
+#[test]
+fn a_challenge_that_came_during_a_handshake_begins_no_second_one_once_there_are_keys() {
+    let (mut both, hello) = Both::greeting(s(0));
+    both.board.on_line(s(1), "~cAAAAAAAAAAAAAAAAAAAAAA");
+    let reply = both.reply(s(1), &hello);
+    both.board.on_line(s(1), &reply);
+    both.board.compute(s(1));
+    both.settle(s(1));
+    assert_eq!(both.board.state(), BoardState::Up);
+    assert!(!both.board.wants_compute(s(60)));
+}
+
 /// An owner whose wires are held off would look at it without a pause.
 #[test]
 fn a_ping_that_waits_for_the_wires_is_not_due_again() {

@@ -171,6 +171,8 @@ impl<S: BoardSuite, M: Memory> Board<S, M> {
             };
             self.link.next = Some(Key::new(handshake.key, keys, now));
             self.link.forget_handshake();
+            // One that has come meanwhile would only have it all done again.
+            self.link.challenge = None;
             self.link.pause = FIRST_PAUSE;
             self.events.push_newest(BoardEvent::Time(time));
             self.prove(now);
