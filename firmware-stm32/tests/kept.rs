@@ -36,7 +36,7 @@ impl Ram for Cut {
     }
 }
 
-/// What is in a memory.
+/// Contents of a memory.
 #[derive(Debug, Clone, PartialEq)]
 struct State {
     epoch: Epoch,

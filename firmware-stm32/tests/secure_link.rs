@@ -45,7 +45,7 @@ fn vault(issued: &Issued) -> Vault {
     Vault { keys: record.leak(), kept: kept.leak(), unique: *b"unique chip!", noise: None }
 }
 
-/// What the server has, and has not.
+/// The server's lines, and those that it has not.
 #[derive(Default)]
 struct Notes {
     got: Vec<String>,

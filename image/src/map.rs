@@ -35,7 +35,7 @@ pub const START: u32 = 0x0800_0000;
 /// STM32F411CE 128 KB (RM0383 §2.3); the STM32F446RE 112 + 16 KB (RM0390 §2.2).
 const RAM: Area = Area { start: 0x2000_0000, size: 128 << 10 };
 
-/// What a chip without CCM keeps: the end of its RAM. The boot loader in ROM uses the beginning (AN2606).
+/// The RAM that a chip without CCM keeps: its end. The boot loader in ROM uses the beginning (AN2606).
 const END_OF_RAM: Area = Area { start: RAM.end() - (8 << 10), size: 8 << 10 };
 
 /// The memory of a kind of board.

@@ -258,3 +258,33 @@ async fn what_passes_shows_nothing() {
         assert!(!text.as_bytes().windows(5).any(found), "{text}");
     }
 }
+
+/// Whoever claims an id again and again takes places from himself, and from nobody who was here before.
+#[tokio::test]
+async fn a_board_gets_in_while_others_claim_its_id() {
+    let issued = keys("1");
+    let server = serve(Keys::new().board(issued.server)).await;
+    let link = server.link("1").expect("it has keys");
+    let mut board = SecureBoard::new(&issued.board, server.local_addr(), TIMEOUT);
+    board.until(|_| link.is_up()).await;
+    for round in 1..=3 {
+        let mut claims = Vec::new();
+        for _ in 0..40 {
+            let socket = tokio::net::TcpSocket::new_v4().expect("a socket");
+            socket.bind(([127, 0, 0, 2], 0).into()).expect("an address of this machine");
+            let stream = soon(socket.connect(server.local_addr())).await.expect("connects");
+            let mut claim = Peer::from_stream(stream);
+            claim.send("1\n00~qAAAAAAAAAAA\n").await;
+            claims.push(claim);
+        }
+        assert!(link.is_up());
+        board.cut();
+        board.until(|_| link.is_up() && link.connects() == 1 + round).await;
+        board.write("here");
+        board.until(|_| link.status().unread == round).await;
+        // Most of the others were sent away long before their time.
+        board.until(|_| server.connections() <= 16).await;
+        drop(claims);
+        board.until(|_| server.connections() == 1).await;
+    }
+}

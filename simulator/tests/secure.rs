@@ -157,7 +157,7 @@ fn the_true_cryptography_carries_lines_through_crashes_and_kills() {
     assert_clean(&mut world, LATE, "real");
 }
 
-/// What the classic link cannot see: it has no checksum on I2C.
+/// A fault that the classic link cannot see: it has no checksum on I2C.
 #[test]
 fn garbled_bits_and_failing_wires_change_no_line() {
     let wires = [Wire::Syn, Wire::Ack, Wire::Reset];

@@ -8,7 +8,7 @@ use pblink_secure_suite::random::Random;
 /// Bytes of the seed that one start leaves for the next.
 pub const SUCCESSOR: usize = 32;
 
-/// What a generator is seeded with. Each part can only make it better.
+/// The seeds of a generator. Each part can only make it better.
 #[derive(Clone, Copy)]
 pub struct Sources<'a> {
     /// The seed that came with the keys. One whose bytes are all the same is none: flash that was never written.

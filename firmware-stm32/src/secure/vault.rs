@@ -40,7 +40,7 @@ impl fmt::Debug for Vault {
     }
 }
 
-/// What a link begins with: the keys of this board, and what its memory has kept.
+/// The begin of a link: the keys of this board, and what its memory has kept.
 #[derive(Debug)]
 pub(crate) struct Session {
     pub(crate) suite: Suite,

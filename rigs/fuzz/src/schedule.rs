@@ -1,4 +1,4 @@
-//! What both machines' targets have in common: times, and what an input says with keys of the other end.
+//! The common parts of both machines' targets: times, and what an input says with keys of the other end.
 
 use pblink_protocol::secure::packet::{MAX_BYTES, MAX_FRAMES, MAX_UP, Packet, TAG};
 use pblink_protocol::secure::suite::Keys;

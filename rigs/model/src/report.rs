@@ -15,9 +15,9 @@ pub struct Report {
     pub depth: usize,
     /// All states were seen: none was left out for their number.
     pub whole: bool,
-    /// What must hold and does not, with the shortest way there.
+    /// Promises that must hold and do not, with the shortest way there.
     pub broken: BTreeMap<&'static str, String>,
-    /// What should happen in some run and does not.
+    /// Happenings that some run should have, and none has.
     pub missing: Vec<&'static str>,
 }
 

@@ -18,7 +18,7 @@ pub(crate) struct Content {
     pub(crate) done: Done,
 }
 
-/// What is done, or is done with the commit.
+/// Parts of a batch that are done, or are done with its commit.
 #[derive(Debug)]
 pub(crate) enum Done {
     Classic {

@@ -81,7 +81,7 @@ pub(crate) enum Written {
     Secure(u64),
 }
 
-/// What follows from a look at a session, once it is unlocked.
+/// Effects of a look at a session, once it is unlocked.
 #[derive(Debug, Default)]
 pub(crate) struct Effects {
     freed: usize,
@@ -271,6 +271,7 @@ impl Session {
             }
             State::Secure(secure) if secure.has(socket) => {
                 let mut call = self.call(now, &mut scratch.wakes);
+                secure.hear_carrier(socket, &mut call);
                 match input {
                     Input::Bytes(bytes) => secure.receive(socket, bytes, &mut call),
                     Input::Timer => secure.look_once_more(socket, &mut call),
@@ -315,6 +316,7 @@ impl Session {
             }
             State::Secure(secure) if secure.has(socket) => {
                 let mut call = self.call(now, &mut scratch.wakes);
+                secure.hear_carrier(socket, &mut call);
                 ready!(incoming.poll(cx, |read| secure.took(socket, read, &mut call)));
                 Poll::Ready(self.go_on_secure(secure, socket, false, scratch, now))
             }

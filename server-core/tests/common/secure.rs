@@ -112,7 +112,7 @@ pub struct SecureBoard {
     started: tokio::time::Instant,
 }
 
-fn suite(keys: &BoardKeys) -> Suite {
+pub fn suite(keys: &BoardKeys) -> Suite {
     let seed = Secret::draw(&mut Os);
     Suite::new(keys.clone(), Drbg::new(&[seed.expose()]))
 }

@@ -1,4 +1,4 @@
-//! What a pair is made with, and what it says.
+//! Options of a pair, and its events.
 
 use pblink_protocol::app::AppEvent;
 use pblink_protocol::app::secure::SecureEvent;

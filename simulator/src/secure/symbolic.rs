@@ -53,7 +53,7 @@ impl Keys for SymbolicKeys {
 /// Either half.
 #[derive(Debug)]
 pub(crate) struct Symbolic {
-    /// What both ends know.
+    /// The secret that both ends know.
     shared: u64,
     random: Rng,
 }

@@ -152,7 +152,7 @@ fn check_kind(target: &dyn Target, map: &Map) -> pblink_flash::Result<()> {
     Err(Error::new(Kind::WrongChip, cause, "name the board that is connected with --kind"))
 }
 
-/// What a user has to know before a chip is locked.
+/// Consequences that a user has to know before a chip is locked.
 const LOCK: &str = "\
 --lock: nobody reads this chip's flash by probe or USB any more, you neither. It cannot be flashed, given settings or \
 keys then, and `pblink config pull` shows nothing, until the protection is taken off, which erases program, settings and \

@@ -79,7 +79,7 @@ pub struct Args {
     pub json: bool,
 }
 
-/// What the verb needs of the world.
+/// The verb's needs of the world.
 trait World {
     /// Asks the user, and returns the answer; `None` at the end of the input.
     fn ask(&mut self, question: &str) -> io::Result<Option<String>>;

@@ -54,7 +54,7 @@ pub(super) struct Watched {
     seen: Option<Stamp>,
 }
 
-/// What changes with a file that is written or replaced.
+/// Properties that change with a file that is written or replaced.
 type Stamp = (SystemTime, u64);
 
 impl Watched {

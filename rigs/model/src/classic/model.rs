@@ -16,7 +16,7 @@ pub struct Family {
     pub owner: Owner,
     /// The board always says the same.
     pub equal: bool,
-    /// What they break.
+    /// The promises that they break.
     pub exceptions: &'static [&'static str],
 }
 

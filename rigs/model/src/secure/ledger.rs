@@ -1,4 +1,4 @@
-//! What both applications have written and got.
+//! The lines that both applications have written and got.
 
 use pblink_protocol::secure::board::Memory;
 use pblink_protocol::secure::frame::Epoch;

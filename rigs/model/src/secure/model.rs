@@ -12,7 +12,7 @@ pub struct Family {
     pub name: &'static str,
     /// The faults.
     pub faults: &'static [Fault],
-    /// What they break: see the exceptions of the secure link in `docs/PROTOCOL.md`.
+    /// The promises that they break: see the exceptions of the secure link in `docs/PROTOCOL.md`.
     pub exceptions: &'static [&'static str],
 }
 

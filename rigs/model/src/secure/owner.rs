@@ -153,7 +153,7 @@ impl Desk for Wishes {
 pub struct Process {
     /// The machine.
     pub server: Server<OfServer>,
-    /// What it wants to be committed.
+    /// The changes that it wants to be committed.
     pub wishes: Wishes,
     own: Epoch,
     highest_at_start: u64,

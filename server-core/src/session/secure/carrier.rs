@@ -98,6 +98,10 @@ impl Carrier {
         self.transport.is(socket)
     }
 
+    pub(super) fn socket(&self) -> Arc<Socket> {
+        self.transport.socket()
+    }
+
     pub(super) fn address(&self) -> IpAddr {
         source(self.peer.ip())
     }

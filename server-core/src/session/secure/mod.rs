@@ -57,7 +57,7 @@ pub(crate) struct Received {
     written_ms: u64,
 }
 
-/// What the machine wants that cannot be done while it works.
+/// Wishes of the machine that cannot be granted while it works.
 #[derive(Debug, Default)]
 struct Wishes {
     resume: Option<Resume>,
@@ -188,10 +188,13 @@ impl Secure {
         traits: (Arc<Visit>, Place),
         call: &mut Call<'_>,
     ) {
-        if self.carriers.len() >= MAX_CARRIERS
-            && let Some(at) = self.least_likely()
-        {
-            self.leave(at, Cause::TakenOver, call);
+        if self.carriers.len() >= MAX_CARRIERS {
+            // Whoever relays packets of the board over connections of its own proves each of them.
+            let idle = |it: &Carrier| Some(it.visitor.number()) != self.machine.carrier();
+            let at = self.least_likely().or_else(|| self.carriers.iter().position(idle));
+            if let Some(at) = at {
+                self.leave(at, Cause::TakenOver, call);
+            }
         }
         self.visitors += 1;
         let carrier =
@@ -342,6 +345,17 @@ impl Secure {
             machine.compute(now, crate::bus::wall_ms());
         }
         self.grant(call);
+    }
+
+    /// Reads what the carrier's socket holds at this moment, before another connection is listened to: after a stall of the
+    /// process, a living board's word may wait there while a copy of it asks for its place.
+    pub(crate) fn hear_carrier(&mut self, other: &Arc<Socket>, call: &mut Call<'_>) {
+        let number = self.machine.carrier();
+        let carries = |it: &&Carrier| Some(it.visitor.number()) == number && !it.is(other);
+        let Some(socket) = self.carriers.iter().find(carries).map(Carrier::socket) else { return };
+        socket.read_now(|read| self.took(&socket, read, call));
+        // What follows is for its own task.
+        socket.look_again();
     }
 
     /// Reads what a socket holds at this moment: silence counts after that.

@@ -1,4 +1,4 @@
-//! What a server with keys keeps, and the process that works with it: what is not committed dies with the process.
+//! The store of a server with keys, and the process that works with it: what is not committed dies with the process.
 
 use std::collections::{HashMap, VecDeque};
 
@@ -109,7 +109,7 @@ struct Commit {
     durable: Durable,
 }
 
-/// What a commit has made durable.
+/// Contents of a commit that is durable.
 #[derive(Debug, Default)]
 pub(super) struct Durable {
     /// Lines from the board.
