@@ -1,12 +1,13 @@
-//! A simulated board with keys, as a program, against a server of the library.
+//! A simulated board with keys, as a program: against a server of the library, and against `pblink serve`.
 
 mod process;
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
+use pblink_serve::log::{Engine, Kind, Sqlite};
 use pblink_server::{Delivery, Keys, Server};
-use process::{ledger, output, stderr};
+use process::{Serve, free_port, ledger, output, pblink, stderr};
 
 fn path(file: &Path) -> &str {
     file.to_str().expect("UTF-8")
@@ -66,4 +67,60 @@ fn keys_that_cannot_be_read_and_those_of_another_board_are_named() {
     let said = output(&["simulate", "--key", path(&missing)]);
     assert_eq!(said.status.code(), Some(3), "{}", stderr(&said));
     assert!(stderr(&said).contains("pblink keys issue ID --to"), "{}", stderr(&said));
+}
+
+/// `pblink serve` with a file of keys, killed twice while lines pass. In its log each is once, and in order.
+#[test]
+fn a_served_board_has_a_clean_ledger_although_the_server_is_killed() {
+    const LINES: u64 = 30;
+    let folder = tempfile::tempdir().expect("a folder");
+    let (board, _) = issue(folder.path());
+    let config = folder.path().join("pblink.toml");
+    let text = "server.clients = [\"kitchen\"]\nlink.keys = \"server.toml\"\n";
+    std::fs::write(&config, text).expect("the folder is ours");
+    let (log, address) = (folder.path().join("log"), format!("127.0.0.1:{}", free_port()));
+    let serve =
+        || Serve::start(&["--config", path(&config), "--listen", &address, "--state", path(&log)]);
+    let mut first = serve();
+    let count = LINES.to_string();
+    let args = ["simulate", "--server", &address, "--key", path(&board), "--count", &count];
+    let simulated = pblink(&[&args[..], &["--every", "50ms", "--json"]].concat())
+        .stdout(std::process::Stdio::piped())
+        .stderr(std::process::Stdio::piped())
+        .spawn()
+        .expect("it starts");
+    for _ in 0..5 {
+        first.wait_for("line_in");
+    }
+    drop(first);
+    let mut second = serve();
+    for _ in 0..5 {
+        second.wait_for("line_in");
+    }
+    drop(second);
+    let mut last = serve();
+    let said = simulated.wait_with_output().expect("it was started");
+    assert_eq!(said.status.code(), Some(0), "{}", stderr(&said));
+    assert_eq!(ledger(&said)["to_server"]["arrived"], LINES);
+    // A board whose keys are taken away is cut at once.
+    let mut again =
+        pblink(&["simulate", "--server", &address, "--key", path(&board), "--every", "1h"])
+            .stdout(std::process::Stdio::null())
+            .stderr(std::process::Stdio::null())
+            .spawn()
+            .expect("it starts");
+    while last.wait_for("outage_ended")["id"] != "kitchen" {}
+    let revoked = output(&["keys", "revoke", "kitchen", "--yes", "--config", path(&config)]);
+    assert_eq!(revoked.status.code(), Some(0), "{}", stderr(&revoked));
+    while last.wait_for("outage_began")["cause"] != "keys_changed" {}
+    again.kill().expect("it runs");
+    again.wait().expect("it was started");
+    drop(last);
+    let reader = Sqlite::open(&log).expect("nobody else has it").reader();
+    let (lines, _) = reader.lines(0, usize::MAX, usize::MAX, None).expect("it can be read");
+    let numbers: Vec<_> =
+        lines.iter().filter(|line| line.kind == Kind::Line).map(|line| line.seq).collect();
+    // The second board's program writes its first line at once.
+    assert_eq!(numbers[..LINES as usize], (1..=LINES).collect::<Vec<_>>());
+    assert!(lines.iter().all(|line| line.written_ms.is_some()));
 }
