@@ -110,7 +110,7 @@ fn both_firmwares_become_images_with_a_manifest() {
     let stm32 = &images[0];
     assert_eq!((&stm32["address"], &stm32["flashable"]), (&"0x08000000".into(), &true.into()));
     let bytes = std::fs::read(folder.join("stm32.bin")).unwrap();
-    assert!(bytes.len() <= 64 * 1024, "{} bytes", bytes.len());
+    assert!(bytes.len() <= 96 * 1024, "{} bytes", bytes.len());
     // A vector table: the end of the stack in RAM, the reset handler in flash, with the Thumb bit.
     let word = |n: usize| u32::from_le_bytes(bytes[4 * n..4 * n + 4].try_into().unwrap());
     assert!((0x2000_0000..=0x2002_0000).contains(&word(0)), "{:#x}", word(0));
