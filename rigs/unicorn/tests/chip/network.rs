@@ -79,7 +79,7 @@ fn without_memory_no_line_is_glued_to_another() {
     esp(&mut bench).segment = 300;
     lines_pass(&mut bench, 30_000);
     let before = bench.world().server.ledger.got.len();
-    let lines: Vec<String> = (0..40).map(|n| format!("{n} {}", "x".repeat(700 + n))).collect();
+    let lines: Vec<String> = (0..80).map(|n| format!("{n} {}", "x".repeat(700 + n))).collect();
     for line in &lines {
         bench.world().server.write(line);
     }
