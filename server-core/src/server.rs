@@ -280,6 +280,13 @@ impl Server {
         Ok(())
     }
 
+    /// Begins anew with all boards that have keys, as a server does that was just started: they prove themselves with new keys, and
+    /// nothing is lost or doubled. It does so by itself when the wall clock has moved by more than 10 s against one that only
+    /// passes, since the machine may have been set back to an earlier state then; for whoever knows that by other means.
+    pub fn renew_keys(&self) {
+        renew(&self.inner);
+    }
+
     /// Returns how many connections were refused for this reason since the server was started.
     pub fn refused(&self, reason: Refusal) -> u64 {
         self.inner.refusals.total(reason)
@@ -374,6 +381,14 @@ fn draw_epoch() -> u64 {
     u64::from_le_bytes(bytes).max(1)
 }
 
+/// Begins a new epoch of secure links.
+fn renew(inner: &Inner) {
+    inner.shared.epoch.store(draw_epoch(), Ordering::Relaxed);
+    for session in inner.sessions() {
+        session.renew();
+    }
+}
+
 /// Looks whether the machine was set back to an earlier time with all that this process had in its memory, as a virtual machine
 /// is from a snapshot: its counters would seal other packets than before, and its lines would get numbers that were given. The
 /// clock of the world has then moved, and the one that only passes has not.
@@ -389,10 +404,7 @@ async fn watch_clock(inner: Weak<Inner>, mut stop: watch::Receiver<bool>) {
         let Some(inner) = inner.upgrade() else { return };
         let now = apart();
         if (now - last).unsigned_abs() > STEP.as_millis() {
-            inner.shared.epoch.store(draw_epoch(), Ordering::Relaxed);
-            for session in inner.sessions() {
-                session.renew();
-            }
+            renew(&inner);
         }
         last = now;
     }

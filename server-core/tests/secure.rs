@@ -288,3 +288,35 @@ async fn a_board_gets_in_while_others_claim_its_id() {
         board.until(|_| server.connections() == 1).await;
     }
 }
+
+/// As after the machine was set back to a snapshot: keys and epoch are new, and lines pass on, each once.
+#[tokio::test]
+async fn lines_pass_once_through_a_new_epoch_of_the_server() {
+    let issued = keys("1");
+    let server = serve(Keys::new().board(issued.server)).await;
+    let mut board = SecureBoard::new(&issued.board, server.local_addr(), TIMEOUT);
+    let link = server.link("1").expect("it has keys");
+    let app = link.clone();
+    let read = tokio::spawn(async move {
+        let mut lines = Vec::new();
+        while lines.len() < 60 {
+            lines.push(soon(app.read_line()).await.expect("the server lives"));
+        }
+        lines
+    });
+    for number in 0..60 {
+        board.write(&number.to_string());
+        link.post(&number.to_string(), Delivery::ORDERED).expect("there is room");
+        if number % 20 == 10 {
+            let got = board.got.len();
+            board.until(|board| link.is_up() && board.got.len() > got).await;
+            server.renew_keys();
+            assert!(!link.is_up());
+        }
+    }
+    board.until(|board| board.got.len() == 60 && read.is_finished()).await;
+    let lines = read.await.expect("no panic");
+    board.all_done().await;
+    assert_eq!(numbers(lines), (0..60).collect::<Vec<_>>());
+    assert_eq!(numbers(board.got), (0..60).collect::<Vec<_>>());
+}

@@ -178,7 +178,9 @@ impl Secure {
         self.standing.close();
         self.highest_at_start = self.standing.highest;
         self.own = call.shared.epoch();
+        self.cause = Some(Cause::KeysChanged);
         self.with_machine(call, |machine, counter| machine.drop_keys(counter));
+        self.cause = None;
     }
 
     /// Takes a connection that claims the id.
