@@ -9,7 +9,7 @@ use std::pin::pin;
 use std::sync::mpsc;
 use std::time::Duration;
 
-use common::secure::{Ram, keys, suite};
+use common::secure::{Ram, keys, power_up, suite};
 use common::{is_ready, start};
 use pblink_protocol::delivery::Delivery;
 use pblink_protocol::secure::board::{Board, BoardState};
@@ -57,7 +57,7 @@ impl Hand {
         let mut carrier = Endpoint::new(Role::Client, timing, heapless::Vec::new());
         let began = tokio::time::Instant::now();
         carrier.on_connected(Instant::ZERO);
-        let mut link = Board::new(suite(keys), Ram::power_up());
+        let mut link = Board::new(suite(keys), power_up());
         link.on_server(Instant::ZERO, true);
         Self { link, carrier, stream, began }
     }

@@ -2,13 +2,13 @@
 
 use std::collections::{HashMap, HashSet, VecDeque};
 
-use pblink_protocol::app::WriteError;
-use pblink_protocol::secure::board::{Board, BoardEvent, BoardState, Memory, View};
+use pblink_protocol::secure::board::{Board, BoardEvent, BoardState, Memory};
 use pblink_protocol::secure::frame::Epoch;
 use pblink_protocol::secure::packet::{MAX_DOWN, MAX_UP};
 use pblink_protocol::secure::server::Visitor;
 use pblink_protocol::time::Instant;
 
+use crate::ram::Ram;
 use crate::rng::Rng;
 use crate::store::{Process, Store};
 use crate::suite::OfBoard;
@@ -65,62 +65,6 @@ impl Outcome {
         self.undetermined += other.undetermined;
         self.lost += other.lost;
         self.late = self.late.max(other.late);
-    }
-}
-
-/// A board's memory.
-#[derive(Debug, Clone)]
-struct Ram {
-    epoch: Epoch,
-    lines: VecDeque<(String, Instant)>,
-    next: u64,
-    view: Option<View>,
-}
-
-impl Ram {
-    fn power_up(random: &mut Rng) -> Self {
-        let epoch = Epoch::new(random.next() | 1).expect("not 0");
-        Self { epoch, lines: VecDeque::new(), next: 1, view: None }
-    }
-}
-
-impl Memory for Ram {
-    fn epoch(&self) -> Epoch {
-        self.epoch
-    }
-
-    fn first(&self) -> u64 {
-        self.next - self.lines.len() as u64
-    }
-
-    fn next(&self) -> u64 {
-        self.next
-    }
-
-    fn line(&self, seq: u64) -> Option<(&[u8], Instant)> {
-        let at = seq.checked_sub(self.first())?;
-        self.lines.get(at as usize).map(|(text, at)| (text.as_bytes(), *at))
-    }
-
-    fn push(&mut self, now: Instant, text: &str) -> Result<(), WriteError> {
-        if self.lines.len() >= 100 {
-            return Err(WriteError::Full);
-        }
-        self.lines.push_back((text.to_owned(), now));
-        self.next += 1;
-        Ok(())
-    }
-
-    fn free(&mut self, done: u64) {
-        while self.first() <= done && self.lines.pop_front().is_some() {}
-    }
-
-    fn view(&self) -> Option<View> {
-        self.view
-    }
-
-    fn set_view(&mut self, view: View) {
-        self.view = Some(view);
     }
 }
 
@@ -205,7 +149,7 @@ pub fn run(seed: u64, kind: Kind, rules: Rules) -> Outcome {
     let mut outcome = Outcome::default();
     let mut store = Store::default();
     let mut process = Process::start(&mut store, random.fork(), Instant::ZERO, rules);
-    let memory = Ram::power_up(&mut random);
+    let memory = Ram::power_up(random.next(), 100);
     let mut board = Board::new(OfBoard(random.fork()), memory);
     let mut carrier: Option<Carrier> = None;
     // Lines that the ESP8266 holds, on their ways up and down.
@@ -323,7 +267,7 @@ pub fn run(seed: u64, kind: Kind, rules: Rules) -> Outcome {
                 wait = random.one_of(&[20, 50]);
                 let memory = board.into_memory();
                 gone.extend((memory.first()..memory.next).map(|seq| labels[&(memory.epoch, seq)]));
-                board = Board::new(OfBoard(random.fork()), Ram::power_up(&mut random));
+                board = Board::new(OfBoard(random.fork()), Ram::power_up(random.next(), 100));
             }
             _ => {}
         }

@@ -2,15 +2,15 @@
 
 #![allow(dead_code, reason = "each test file uses its part")]
 
-use std::collections::VecDeque;
+#[path = "../../../protocol/tests/common/ram.rs"]
+mod ram;
+
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use pblink_protocol::app::WriteError;
 use pblink_protocol::delivery::Delivery;
-use pblink_protocol::secure::board::{Board, BoardEvent, Memory, View};
-use pblink_protocol::secure::frame::Epoch;
+use pblink_protocol::secure::board::{Board, BoardEvent};
 use pblink_protocol::secure::packet::MAX_UP;
 use pblink_protocol::tcp::endpoint::{Disposition, Endpoint, Host, Receipt, Role, Timing};
 use pblink_protocol::time::{self, Instant};
@@ -22,64 +22,18 @@ use pblink_secure_suite::random::{Os, Random};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
+pub use ram::Ram;
+
 /// Returns keys of a board with this id, and of its server.
 pub fn keys(id: &str) -> Issued {
     issue(&Id::new(id).expect("an id"), 1, &Secret::draw(&mut Os), &mut Os)
 }
 
-/// A board's memory. It outlives its program, and is new after a loss of power.
-#[derive(Debug, Clone)]
-pub struct Ram {
-    epoch: Epoch,
-    lines: VecDeque<(String, Instant)>,
-    next: u64,
-    view: Option<View>,
-}
-
-impl Ram {
-    pub fn power_up() -> Self {
-        let mut bytes = [0; 8];
-        Os.fill(&mut bytes);
-        let epoch = Epoch::new(u64::from_le_bytes(bytes) | 1).expect("not 0");
-        Self { epoch, lines: VecDeque::new(), next: 1, view: None }
-    }
-}
-
-impl Memory for Ram {
-    fn epoch(&self) -> Epoch {
-        self.epoch
-    }
-
-    fn first(&self) -> u64 {
-        self.next - self.lines.len() as u64
-    }
-
-    fn next(&self) -> u64 {
-        self.next
-    }
-
-    fn line(&self, seq: u64) -> Option<(&[u8], Instant)> {
-        let at = seq.checked_sub(self.first())?;
-        self.lines.get(at as usize).map(|(text, at)| (text.as_bytes(), *at))
-    }
-
-    fn push(&mut self, now: Instant, text: &str) -> Result<(), WriteError> {
-        self.lines.push_back((text.to_owned(), now));
-        self.next += 1;
-        Ok(())
-    }
-
-    fn free(&mut self, done: u64) {
-        while self.first() <= done && self.lines.pop_front().is_some() {}
-    }
-
-    fn view(&self) -> Option<View> {
-        self.view
-    }
-
-    fn set_view(&mut self, view: View) {
-        self.view = Some(view);
-    }
+/// Draws an epoch for the memory of a board that has just got its power.
+pub fn power_up() -> Ram {
+    let mut bytes = [0; 8];
+    Os.fill(&mut bytes);
+    Ram::power_up(u64::from_le_bytes(bytes), usize::MAX)
 }
 
 type Carrier = Endpoint<heapless::Vec<u8, 1200>, Vec<u8>, 8>;
@@ -121,7 +75,7 @@ impl SecureBoard {
     pub fn new(keys: &BoardKeys, server: SocketAddr, timeout: Duration) -> Self {
         let timeout = time::Duration::from_micros(timeout.as_micros() as u64);
         Self {
-            link: Board::new(suite(keys), Ram::power_up()),
+            link: Board::new(suite(keys), power_up()),
             got: Vec::new(),
             events: Vec::new(),
             seen: Arc::default(),
@@ -158,15 +112,14 @@ impl SecureBoard {
     /// Its program begins anew, by a watchdog for instance.
     pub fn restart(&mut self) {
         self.cut();
-        let link =
-            std::mem::replace(&mut self.link, Board::new(suite(&self.keys), Ram::power_up()));
+        let link = std::mem::replace(&mut self.link, Board::new(suite(&self.keys), power_up()));
         self.link = Board::new(suite(&self.keys), link.into_memory());
     }
 
     /// It loses its power.
     pub fn power_cycle(&mut self) {
         self.cut();
-        self.link = Board::new(suite(&self.keys), Ram::power_up());
+        self.link = Board::new(suite(&self.keys), power_up());
     }
 
     /// Works until `done`, for at most half a minute.
@@ -190,10 +143,8 @@ impl SecureBoard {
     /// Does what is to be done, and then waits for something to happen.
     async fn step(&mut self) {
         if self.carrier.is_none() {
-            let Ok(mut stream) = TcpStream::connect(self.server).await else {
-                tokio::time::sleep(Duration::from_millis(20)).await;
-                return;
-            };
+            let stream = TcpStream::connect(self.server).await;
+            let mut stream = stream.expect("a server that a test names listens");
             stream.set_nodelay(true).expect("a TCP socket");
             let hello = format!("{}\n", self.keys.id.as_str());
             if stream.write_all(hello.as_bytes()).await.is_err() {
