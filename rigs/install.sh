@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Installs what Debian 12 lacks for all tests: compilers for both boards, emulators, Python for esptool and MicroPython.
+# Installs what Debian 12 lacks for all tests: compilers for both boards, emulators, Python for esptool, MicroPython and
+# the board of the secure link among the examples.
 # Needs root; does nothing if all of it is there. Rust itself comes from rustup.
 #
 # Example:   sudo rigs/install.sh
@@ -8,7 +9,8 @@ export DEBIAN_FRONTEND=noninteractive
 # script: a terminal for some tests. rustc-web and its friends: a compiler with the sources of core and with
 # Xtensa. cmake, libclang: unicorn-engine. QEMU 10, for both chips, is in the backports.
 packages="bsdutils gcc g++ make libc6-dev rustc-web cargo-web rust-web-src gcc-xtensa-lx106 binutils-xtensa-lx106
-    binutils-arm-none-eabi cmake libclang-dev python3 python3-venv"
+    binutils-arm-none-eabi cmake libclang-dev python3 python3-venv
+    python3-cryptography"
 emulators="qemu-system-misc qemu-system-arm"
 # shellcheck disable=SC2086 # lists
 wanted=$(printf '%s\n' $packages $emulators | wc -l)

@@ -3,12 +3,13 @@
 
 mod process;
 
-use std::io::{BufRead, BufReader, Lines};
+use std::io::{BufRead, BufReader, Lines, Write};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, Stdio};
 
-use process::{Serve, free_port, output, pblink};
+use process::network::Network;
+use process::{Serve, config_with_keys, free_port, issue_keys, output, pblink, stderr};
 use serde_json::Value;
 
 /// Answers after which something is killed, and how often.
@@ -64,7 +65,16 @@ struct Process {
 
 impl Process {
     fn start(command: &mut Command) -> Self {
-        let command = command.stdin(Stdio::null()).stdout(Stdio::piped()).process_group(0);
+        Self::with(command, Stdio::null())
+    }
+
+    /// Starts one that gets what is [written](Self::write).
+    fn start_reader(command: &mut Command) -> Self {
+        Self::with(command, Stdio::piped())
+    }
+
+    fn with(command: &mut Command, input: Stdio) -> Self {
+        let command = command.stdin(input).stdout(Stdio::piped()).process_group(0);
         let mut child = command.spawn().unwrap();
         let said = BufReader::new(child.stdout.take().unwrap()).lines();
         Self { child, said }
@@ -73,10 +83,26 @@ impl Process {
     fn line(&mut self) -> String {
         self.said.next().expect("it goes on").unwrap()
     }
+
+    fn write(&mut self, lines: &[String]) {
+        let text: String = lines.iter().map(|line| format!("{line}\n")).collect();
+        self.child.stdin.as_mut().expect("it reads").write_all(text.as_bytes()).unwrap();
+    }
+
+    /// Ends its input, and returns what else it has said when it has ended, successfully.
+    fn finish(mut self) -> Vec<String> {
+        drop(self.child.stdin.take());
+        let rest = self.said.by_ref().map(Result::unwrap).collect();
+        assert!(self.child.wait().unwrap().success());
+        rest
+    }
 }
 
 impl Drop for Process {
     fn drop(&mut self) {
+        if matches!(self.child.try_wait(), Ok(Some(_))) {
+            return;
+        }
         let group = format!("-{}", self.child.id());
         let _ = Command::new("kill").args(["-KILL", "--", &group]).status();
         let _ = self.child.wait();
@@ -185,4 +211,100 @@ fn the_shell_follows_a_board() {
         let text = line["text"].as_str().unwrap();
         assert!(text.starts_with(&format!("[{number}, ")), "line {number} is {line}");
     }
+}
+
+/// A package of Python that an example needs. False: it is not there, and the test cannot run; where the variable `CI` is set,
+/// that is a failure.
+fn has_cryptography() -> bool {
+    let has = Command::new("python3").args(["-c", "import cryptography, tomllib"]).output();
+    let missing = match has {
+        Ok(run) if run.status.success() => return true,
+        Ok(run) => stderr(&run),
+        Err(why) => why.to_string(),
+    };
+    let missing = format!(
+        "missing: Python 3.11 with the package cryptography
+    install it with: sudo apt install python3-cryptography, or python3 -m pip install cryptography
+({missing})"
+    );
+    assert!(std::env::var_os("CI").is_none_or(|ci| ci.is_empty()), "{missing}");
+    eprintln!("SKIPPED, this test needs more programs:\n{missing}");
+    false
+}
+
+/// A Python program among the examples, which leaves no compiled one there.
+fn python(program: &str) -> Command {
+    let mut command = Command::new("python3");
+    command.arg("-B").arg(examples().join("python").join(program));
+    command
+}
+
+#[test]
+fn the_secure_link_in_python_is_as_the_vectors_have_it() {
+    if !has_cryptography() {
+        return;
+    }
+    let vectors = examples().join("../secure-suite/tests/vectors");
+    let checked = python("secure_vectors.py").arg(vectors).output().unwrap();
+    assert!(checked.status.success(), "{}", stderr(&checked));
+}
+
+/// Lines of one kind: short ones, and some of several packets.
+fn burst(kind: &str, round: u64) -> Vec<String> {
+    let padding = |n: u64| "ü".repeat(if n % 5 == 4 { 500 } else { 10 });
+    (0..PART).map(|n| format!("{kind} {round} {n} {}", padding(n))).collect()
+}
+
+#[test]
+fn the_secure_board_in_python_has_each_line_once_although_connections_are_cut_and_the_server_is_killed()
+ {
+    if !has_cryptography() {
+        return;
+    }
+    let place = Place::new();
+    let (keys, _) = issue_keys(place.folder.path());
+    let config = config_with_keys(place.folder.path());
+    let start = || place.serve(&["--config", config.to_str().unwrap()]);
+    let network = Network::to(&place.boards);
+    let board = || {
+        let mut program = python("secure_board.py");
+        program.arg(&keys).arg(&network.address);
+        program
+    };
+    let mut serve = start();
+    let mut first = Process::start_reader(&mut board());
+    let mut written = Vec::new();
+    for round in 0..2 * KILLS {
+        let (up, down) = (burst("up", round), burst("down", round));
+        let send = ["send", "kitchen", "-", "--no-wait", "--url", &place.url()];
+        let mut send = Process::start_reader(&mut pblink(&send));
+        send.write(&down);
+        send.finish();
+        first.write(&up);
+        written.extend(up);
+        for (n, line) in down.iter().enumerate() {
+            assert_eq!(first.line(), *line);
+            // Others are on their way, both ways.
+            if n == 3 && round % 2 == 0 {
+                network.cut();
+            } else if n == 3 {
+                drop(serve);
+                serve = start();
+            }
+        }
+    }
+    assert_eq!(first.finish(), [""; 0]);
+    let tail = output(&["tail", "--url", &place.url(), "--since", "1h", "--no-follow", "--json"]);
+    let lines = String::from_utf8(tail.stdout).unwrap();
+    let lines: Vec<Value> = lines.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let texts: Vec<_> = lines.iter().map(|line| line["text"].as_str().unwrap()).collect();
+    assert_eq!(texts, written);
+    let numbers: Vec<_> = lines.iter().map(|line| line["seq"].as_u64().unwrap()).collect();
+    assert_eq!(numbers, (1..=written.len() as u64).collect::<Vec<_>>());
+    // A second board has the same keys, and comes when the first is gone.
+    let mut last = Process::start_reader(board().arg("--best-effort"));
+    let best = burst("best", 0);
+    last.write(&best[4..5]);
+    last.finish();
+    while serve.wait_for("line_in")["text"] != *best[4] {}
 }

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use pblink_serve::log::{Engine, Kind, Sqlite};
 use pblink_server::{Delivery, Keys, Server};
-use process::{Serve, free_port, ledger, output, pblink, stderr};
+use process::{Serve, config_with_keys, free_port, issue_keys, ledger, output, pblink, stderr};
 
 fn path(file: &Path) -> &str {
     file.to_str().expect("UTF-8")
@@ -15,10 +15,7 @@ fn path(file: &Path) -> &str {
 
 /// Makes keys for "kitchen": the board's file, and the server's.
 fn issue(folder: &Path) -> (PathBuf, Keys) {
-    let (board, server) = (folder.join("kitchen.toml"), folder.join("server.toml"));
-    let args = ["keys", "issue", "kitchen", "--to", path(&board), "--keys", path(&server)];
-    let said = output(&args);
-    assert_eq!(said.status.code(), Some(0), "{}", stderr(&said));
+    let (board, server) = issue_keys(folder);
     let file = pblink_cli::keys::Store::at(&server).existing().expect("it was written");
     (board, file.server_keys().fold(Keys::new(), Keys::board))
 }
@@ -75,9 +72,7 @@ fn a_served_board_has_a_clean_ledger_although_the_server_is_killed() {
     const LINES: u64 = 30;
     let folder = tempfile::tempdir().expect("a folder");
     let (board, _) = issue(folder.path());
-    let config = folder.path().join("pblink.toml");
-    let text = "server.clients = [\"kitchen\"]\nlink.keys = \"server.toml\"\n";
-    std::fs::write(&config, text).expect("the folder is ours");
+    let config = config_with_keys(folder.path());
     let (log, address) = (folder.path().join("log"), format!("127.0.0.1:{}", free_port()));
     let serve =
         || Serve::start(&["--config", path(&config), "--listen", &address, "--state", path(&log)]);

@@ -2,8 +2,10 @@
 
 #![allow(dead_code)] // Each test file uses a part.
 
+pub mod network;
+
 use std::io::{BufRead, BufReader, Read};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, Output, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -28,7 +30,7 @@ pub fn pblink(args: &[&str]) -> Command {
 }
 
 /// Returns a folder for logs that no other server has used.
-fn state_home() -> std::path::PathBuf {
+fn state_home() -> PathBuf {
     static NEXT: AtomicU32 = AtomicU32::new(0);
     let n = NEXT.fetch_add(1, Ordering::Relaxed);
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("state");
@@ -54,6 +56,23 @@ pub fn output(args: &[&str]) -> Output {
 
 pub fn stderr(output: &Output) -> String {
     String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+/// Makes keys for "kitchen" in this folder. Returns the board's file and the server's.
+pub fn issue_keys(folder: &Path) -> (PathBuf, PathBuf) {
+    let (board, server) = (folder.join("kitchen.toml"), folder.join("server.toml"));
+    let mut command = pblink(&["keys", "issue", "kitchen", "--to"]);
+    let said = command.arg(&board).arg("--keys").arg(&server).output().unwrap();
+    assert_eq!(said.status.code(), Some(0), "{}", stderr(&said));
+    (board, server)
+}
+
+/// Writes a configuration with these keys of a server, for "kitchen" only. Returns its path.
+pub fn config_with_keys(folder: &Path) -> PathBuf {
+    let config = folder.join("pblink.toml");
+    let text = "server.clients = [\"kitchen\"]\nlink.keys = \"server.toml\"\n";
+    std::fs::write(&config, text).unwrap();
+    config
 }
 
 /// Returns the ledger: the last line of `--json`.
