@@ -325,6 +325,34 @@ fn lines_pass_both_ways_and_are_done_when_the_server_has_them() {
 }
 
 #[test]
+fn the_application_hears_nothing_of_new_keys_but_the_time() {
+    let mut w = World::up(true);
+    // Not before the pause after the last handshake is over.
+    w.run(3000);
+    w.events.clear();
+    w.for_board.push_back("k".into());
+    // As a server answers what none of its keys opens, and as a board asks for each day.
+    let now = w.now();
+    w.server.on_line(now, &mut w.visitor, "~tAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA", &mut w.notes);
+    let hellos = |w: &World| w.taken.iter().filter(|line| line.starts_with("~h")).count();
+    let before = hellos(&w);
+    let mut written = 0;
+    for _ in 0..20 {
+        w.write(&format!("line {written}"), Delivery::ORDERED).expect("there is room");
+        written += 1;
+        for _ in 0..100 {
+            w.step();
+            assert!(w.app().server_up());
+        }
+    }
+    assert_eq!(hellos(&w), before + 1);
+    w.until(2000, |w| w.app().is_flushed());
+    assert_eq!(w.events, [SecureEvent::Time(1_800_000_000_000)]);
+    let expected: Vec<_> = (0..written).map(|n| format!("line {n}")).collect();
+    assert_eq!(w.notes.lines, expected);
+}
+
+#[test]
 fn a_line_that_cannot_be_sent_yet_waits_in_the_session_and_makes_no_packet() {
     let mut w = World::new();
     for n in 0..20 {

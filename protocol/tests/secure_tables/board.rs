@@ -12,7 +12,7 @@ fn events(both: &mut Both) -> Vec<BoardEvent> {
 fn exchange(both: &mut Both, now: Instant) {
     let line = both.said(now).expect("the board has a line");
     both.give(now, &line);
-    both.server.compute(now, 0);
+    both.server.compute(now, TIME);
     both.commit(now);
     if let Some(line) = both.answered(now) {
         both.board.on_line(now, &line);
@@ -186,6 +186,102 @@ fn a_new_key_that_nobody_answers_goes_where_an_old_one_lives() {
     assert_eq!(both.notes.lines, [1]);
 }
 
+/// A board that is up, with a challenge for new keys, and its server.
+fn challenged(now: Instant) -> Both {
+    let mut both = Both::up(now);
+    events(&mut both);
+    both.give(now, "~tAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA");
+    let challenge = both.answered(now + Duration::from_secs(1)).expect("a challenge");
+    assert_eq!(kind(&Some(challenge.clone())), Some("c"));
+    both.board.on_line(now, &challenge);
+    both
+}
+
+#[test]
+fn new_keys_are_proven_while_the_link_is_up_and_lines_wait_meanwhile() {
+    let mut both = challenged(s(0));
+    both.board.compute(s(3));
+    exchange(&mut both, s(3));
+    both.board.write(s(3), "before").expect("there is room");
+    exchange(&mut both, s(3));
+    assert_eq!(both.notes.lines, [1], "the old keys serve during the handshake");
+    both.board.compute(s(3));
+    assert_eq!(both.board.state(), BoardState::Up);
+    both.board.write(s(3), "behind").expect("there is room");
+    let resume = both.said(s(3)).expect("a question");
+    assert_eq!(both.said(s(3)), None, "the server will drop the old keys");
+    assert!(both.board.expects_answer());
+    assert_eq!(both.board.poll_at(s(3)), Some(s(4)));
+    // Lines from the server wait for its answer, too: it may begin anew.
+    both.rows = Rows(1);
+    let line = both.answered(s(3)).expect("a line");
+    both.board.on_line(s(3), &line);
+    assert!(!both.board.has_line());
+    both.give(s(3), &resume);
+    both.commit(s(3));
+    let answer = both.answered(s(3)).expect("an answer");
+    both.board.on_line(s(3), &answer);
+    both.settle(s(3));
+    assert_eq!((&both.notes.lines[..], both.board.state()), (&[1, 2][..], BoardState::Up));
+    assert_eq!(both.board.read_line(str::len), Some(TEXT.len()));
+    assert_eq!(events(&mut both), [BoardEvent::Time(TIME)], "nobody hears of it");
+    // Nothing of it led to another handshake.
+    both.settle(s(10));
+    assert!(!both.board.wants_compute(s(90)));
+}
+
+#[test]
+fn new_keys_that_nobody_proves_go_after_three_questions_and_the_link_stays_up() {
+    let mut both = challenged(s(0));
+    both.board.compute(s(3));
+    exchange(&mut both, s(3));
+    both.board.compute(s(3));
+    both.board.write(s(3), "waits").expect("there is room");
+    for second in 3..6 {
+        let question = both.said(s(second));
+        assert_eq!(kind(&question), Some("t"));
+        assert_eq!(both.said(s(second)), None);
+    }
+    let line = both.said(s(6)).expect("the line");
+    both.give(s(6), &line);
+    assert_eq!((&both.notes.lines[..], both.board.state()), (&[1][..], BoardState::Up));
+    assert_eq!(events(&mut both), [BoardEvent::Time(TIME)]);
+    // The questions had arrived, but nobody heard the answer: the server has dropped the old keys.
+    let mut both = challenged(s(0));
+    both.board.compute(s(3));
+    exchange(&mut both, s(3));
+    both.board.compute(s(3));
+    let question = both.said(s(3)).expect("a question");
+    both.give(s(3), &question);
+    both.commit(s(3));
+    while both.answered(s(3)).is_some() {}
+    both.board.poll(s(4));
+    both.board.poll(s(5));
+    both.board.poll(s(6));
+    assert_eq!(both.board.state(), BoardState::Up);
+    // It answers the old keys by a challenge, and all is well before anybody hears of it.
+    both.board.write(s(6), "on the old key").expect("there is room");
+    for second in 6..12 {
+        both.settle(s(second));
+    }
+    assert_eq!((&both.notes.lines[..], both.board.state()), (&[1][..], BoardState::Up));
+    assert!(!events(&mut both).contains(&BoardEvent::Down));
+}
+
+#[test]
+fn silence_during_a_proof_of_new_keys_is_silence() {
+    let mut both = challenged(s(0));
+    both.board.compute(s(9));
+    exchange(&mut both, s(9));
+    both.board.compute(s(11));
+    assert_eq!((both.board.state(), both.board.poll_at(s(11))), (BoardState::Up, Some(s(12))));
+    both.board.poll(s(12));
+    assert_eq!(both.board.state(), BoardState::Prove);
+    assert_eq!(events(&mut both), [BoardEvent::Time(TIME), BoardEvent::Down]);
+    both.settle(s(12));
+    assert_eq!(events(&mut both), [BoardEvent::Up]);
+}
+
 #[test]
 fn the_first_packet_under_a_new_key_says_where_the_server_stands() {
     let mut both = Both::new();
@@ -293,10 +389,12 @@ fn a_worn_key_is_replaced_in_time_and_one_that_was_not_is_dropped() {
 
     // One that is answered loses nothing.
     let mut both = Both::up(s(0));
+    events(&mut both);
     for second in (0..=day + 7200).step_by(5) {
         both.settle(s(second));
         assert!(both.board.is_up(), "{second}");
     }
+    assert_eq!(events(&mut both), [BoardEvent::Time(TIME)], "nobody hears of it");
 }
 
 #[test]

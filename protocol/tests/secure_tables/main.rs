@@ -19,7 +19,7 @@ use pblink_protocol::secure::server::{
     Book, Desk, Known, Received, Server, ServerEvent, Visitor, resolve,
 };
 use pblink_protocol::secure::{Lines, Outgoing};
-use pblink_protocol::time::Instant;
+use pblink_protocol::time::{Duration, Instant};
 use rng::Rng;
 use suite::{OfBoard, OfServer};
 

@@ -31,7 +31,7 @@ pub(super) struct Link<K, H> {
     pub(super) asks: u32,
     /// Proofs that were asked for in vain.
     tries: u8,
-    /// Begin of the state, or the last repetition in it.
+    /// Begin of the state or of the proof of new keys, or the last repetition in it.
     since: Instant,
     /// Packets to be sent next.
     ask: bool,
@@ -93,6 +93,33 @@ impl<K: Keys, H> Link<K, H> {
         self.current.as_ref().is_some_and(|key| key.is_worn(now, frames, age))
     }
 
+    /// Returns true while lines wait for the proof of new keys. The ones before serve until then: the link is up.
+    pub(super) fn is_renewing(&self) -> bool {
+        self.state == BoardState::Up && self.next.is_some()
+    }
+
+    /// Returns true while the server is to prove that it lives, or that it has new keys.
+    fn is_proving(&self) -> bool {
+        self.state == BoardState::Prove || self.is_renewing()
+    }
+
+    /// Asks for a proof of life, or of new keys.
+    fn ask_for_proof(&mut self, now: Instant) {
+        self.since = now;
+        self.tries = 0;
+        self.prove = true;
+    }
+
+    /// Asks for it again, if that has been tried less often than it may be.
+    fn ask_for_proof_again(&mut self, now: Instant) -> bool {
+        self.tries += 1;
+        if self.tries < PROOFS {
+            self.since = now;
+            self.prove = true;
+        }
+        self.tries < PROOFS
+    }
+
     fn forget_handshake(&mut self) {
         self.handshake = None;
         self.hello = None;
@@ -140,9 +167,7 @@ impl<S: BoardSuite, M: Memory> Board<S, M> {
     fn prove(&mut self, now: Instant) {
         self.leave_up();
         self.link.state = BoardState::Prove;
-        self.link.since = now;
-        self.link.tries = 0;
-        self.link.prove = true;
+        self.link.ask_for_proof(now);
     }
 
     fn leave_up(&mut self) {
@@ -175,7 +200,11 @@ impl<S: BoardSuite, M: Memory> Board<S, M> {
             self.link.challenge = None;
             self.link.pause = FIRST_PAUSE;
             self.events.push_newest(BoardEvent::Time(time));
-            self.prove(now);
+            match self.link.state {
+                // The keys before serve on, so that nobody need know.
+                BoardState::Up => self.link.ask_for_proof(now),
+                _ => self.prove(now),
+            }
         } else if self.link.may_begin(now)
             && let Some(challenge) = self.link.challenge.take()
             && let Some(suite) = &mut self.suite
@@ -220,11 +249,7 @@ impl<S: BoardSuite, M: Memory> Board<S, M> {
                 self.unanswered(now);
             }
             BoardState::Prove if now >= self.link.since + PROVE_AGAIN => {
-                self.link.tries += 1;
-                if self.link.tries < PROOFS {
-                    self.link.since = now;
-                    self.link.prove = true;
-                } else {
+                if !self.link.ask_for_proof_again(now) {
                     if self.link.current.is_some() {
                         self.link.next = None;
                     }
@@ -232,6 +257,11 @@ impl<S: BoardSuite, M: Memory> Board<S, M> {
                 }
             }
             BoardState::Up if now >= self.link.heard + SILENCE => self.prove(now),
+            BoardState::Up if self.link.is_renewing() => {
+                if now >= self.link.since + PROVE_AGAIN && !self.link.ask_for_proof_again(now) {
+                    self.link.next = None;
+                }
+            }
             BoardState::Up => {
                 self.sender.poll(now);
                 self.link.ping |= now >= self.link.said + IDLE;
@@ -255,6 +285,9 @@ impl<S: BoardSuite, M: Memory> Board<S, M> {
             BoardState::Greet => Some(link.since + link.ask_again()),
             BoardState::Shake => None,
             BoardState::Prove => Some(link.since + PROVE_AGAIN),
+            BoardState::Up if link.is_renewing() => {
+                Some((link.heard + SILENCE).min(link.since + PROVE_AGAIN))
+            }
             BoardState::Up => {
                 // A ping that waits for the wires is no reason to look again.
                 let idle = (!link.ping).then_some(link.said + IDLE);
@@ -289,7 +322,11 @@ impl<S: BoardSuite, M: Memory> Board<S, M> {
         }
         let mut frames = [0; MAX_FRAMES];
         match self.link.state {
-            BoardState::Prove if core::mem::take(&mut self.link.prove) => {
+            // Lines wait: under the old keys they would come behind what makes the server drop these.
+            _ if self.link.is_proving() => {
+                if !core::mem::take(&mut self.link.prove) {
+                    return None;
+                }
                 let frame = match self.link.next {
                     Some(_) => Frame::Resume(self.resume()),
                     None => Frame::Ping(self.state_of_lines()),

@@ -263,7 +263,7 @@ impl<S: BoardSuite, M: Memory> Board<S, M> {
         match self.link.state {
             BoardState::Down | BoardState::Greet => false,
             BoardState::Shake | BoardState::Prove => true,
-            BoardState::Up => self.sender.timeout_at().is_some(),
+            BoardState::Up => self.link.is_renewing() || self.sender.timeout_at().is_some(),
         }
     }
 
