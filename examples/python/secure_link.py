@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 VERSION, MAX_TEXT = 1, 1024
-RESUME, DATA, PROGRESS, PING, PONG, DATAGRAM, EVENT, CLOSE = range(1, 9)
+RESUME, DATA, PROGRESS, PING, PONG, DATAGRAM, EVENT, CLOSE, KEY, KEYED, SETTLED = range(1, 12)
 
 
 # Cryptography
@@ -152,14 +152,17 @@ def varint(number):
     return bytes(out) + bytes([number])
 
 
-# The fields of a frame: b is a byte, e an epoch, v a varint, c counted bytes.
+# The fields of a frame: b is a byte, e an epoch, v a varint, c counted bytes, g a generation, s a shared key.
 FIELDS = {
     RESUME: "evevvb", DATA: "vvvvc", PROGRESS: "vvb", PING: "vvb", PONG: "vvb", DATAGRAM: "bvc", EVENT: "bc", CLOSE: "b",
+    KEY: "gs", KEYED: "gb", SETTLED: "g",
 }
 WRITE = {
     "b": lambda number: bytes([number]),
     "e": lambda number: number.to_bytes(8, "big"),
     "v": varint,
+    "g": lambda number: number.to_bytes(4, "big"),
+    "s": bytes,
     "c": lambda data: bytes([len(data)]) + data,
 }
 
@@ -191,6 +194,8 @@ def frames(data):
         "b": lambda: take(1)[0],
         "e": lambda: int.from_bytes(take(8), "big"),
         "v": number,
+        "g": lambda: int.from_bytes(take(4), "big"),
+        "s": lambda: take(32),
         "c": lambda: take(take(1)[0]),
     }
     try:

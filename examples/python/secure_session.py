@@ -5,11 +5,12 @@ import os
 import sys
 
 from secure_link import (
-    CLOSE, DATA, DATAGRAM, PING, PONG, PROGRESS, RESUME, Cipher, Forged, Pieces, frame, frames, hello, packet, piece, unbase64,
+    CLOSE, DATA, DATAGRAM, KEY, KEYED, PING, PONG, PROGRESS, RESUME, Cipher, Forged, Pieces, frame, frames, hello, packet, piece, unbase64,
 )
 
 WINDOW = 8
 ROOM = 125  # Bytes of frames in a packet to the server.
+NOT_SUPPORTED = 3  # The outcome of a key that is given over the link.
 DOWN, GREET, SHAKE, PROVE, UP = range(5)
 
 
@@ -32,6 +33,8 @@ class Board:
         # Lines from the server. What is received is done: it is delivered at once.
         self.server, self.received, self.pieces, self.unsaid = 0, 0, Pieces(), False
         self.ping = self.pong = False
+        # The generation of a shared key that the server has given: this board keeps none.
+        self.refused = 0
         # Lines to the server, until it keeps them: (number, text, when written). In flight: (number, when sent, sent before).
         self.epoch = int.from_bytes(os.urandom(8), "big") or 1
         self.lines, self.written, self.taken, self.sent = collections.deque(), 0, 0, 0
@@ -118,6 +121,8 @@ class Board:
             self.pong |= kind == PING
         elif kind == DATAGRAM:
             self.on_text(self.datagram_pieces.take(*fields) or b"")
+        elif kind == KEY:
+            self.refused = fields[0]
         elif kind == CLOSE:
             complain(f"the server closes the link for a minute (reason {fields[0]})")
             self.on_server(True, now)
@@ -261,6 +266,9 @@ class Board:
         self.pong, self.ping = self.pong and kind != PONG, self.ping and kind != PING
         self.unsaid = False
         data = frame(kind, self.received, self.received, WINDOW) if kind else b""
+        if self.refused:
+            data += frame(KEYED, self.refused, NOT_SUPPORTED)
+            self.refused = 0
         while more := self.next_datagram(ROOM - len(data)) or self.next_data(ROOM - len(data), now):
             data += more
         return data

@@ -4,6 +4,7 @@ use core::fmt;
 
 use pblink_protocol::app::{DropCause, ResetCause};
 use pblink_protocol::report::Report;
+use pblink_protocol::secure::frame::KeyOutcome;
 
 /// Calls for the events of a link. Every method has a default that does nothing: override what you need.
 ///
@@ -63,6 +64,11 @@ pub trait Hooks {
 
     /// Called when the server has sent a line that cannot be one, over a secure link: its program is wrong. It is passed over.
     fn invalid(&mut self) {}
+
+    /// Called when the server has given the board a new key over its link, with its generation and what became of it.
+    fn new_key(&mut self, generation: u32, outcome: KeyOutcome) {
+        let _ = (generation, outcome);
+    }
 
     /// Called with a message for people, if [`Options::verbose`](crate::Options::verbose) is set.
     fn log(&mut self, message: fmt::Arguments<'_>) {

@@ -13,9 +13,8 @@ use pblink_protocol::app::WriteError;
 use pblink_protocol::app::secure::SecureApp;
 use pblink_protocol::delivery::Delivery;
 use pblink_protocol::time::Instant;
-use pblink_secure_suite::board::Board as Suite;
 
-use crate::secure::{Memory, Security, Session};
+use crate::secure::{Memory, Security, Session, Suite};
 
 /// A line as it was received: UTF-8 of at most 1024 bytes, without its `\n`.
 pub type Line = heapless::String<MAX_TEXT>;

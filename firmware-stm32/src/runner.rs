@@ -223,6 +223,7 @@ impl<B: SlaveBus, W: Wires, H: Hooks, D: Watchdog> Runner<'_, B, W, H, D> {
                 hooks.time(ms);
             }
             SecureEvent::Invalid => hooks.invalid(),
+            SecureEvent::Keyed(keyed) => hooks.new_key(keyed.generation, keyed.outcome),
         }
     }
 }
@@ -255,6 +256,10 @@ fn say(hooks: &mut impl Hooks, event: SecureEvent) {
         SecureEvent::Invalid => {
             hooks.log(format_args!("a line of the server was passed over: it cannot be one"));
         }
+        SecureEvent::Keyed(keyed) => hooks.log(format_args!(
+            "the server has given a new key, generation {}: {}",
+            keyed.generation, keyed.outcome
+        )),
     }
 }
 

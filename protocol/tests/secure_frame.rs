@@ -1,7 +1,8 @@
 //! Frames of the secure link: their bytes as written down, and bytes that are none.
 
 use pblink_protocol::secure::frame::{
-    Data, Datagram, Epoch, Event, Frame, Frames, Malformed, OVERHEAD, Piece, Progress, Resume,
+    Data, Datagram, Epoch, Event, Frame, Frames, KeyOutcome, Keyed, Malformed, NextKey, OVERHEAD,
+    Piece, Progress, Resume,
 };
 use pblink_protocol::secure::packet::MAX_FRAMES;
 use proptest::collection::vec;
@@ -57,6 +58,12 @@ fn bytes_are_as_documented() {
         (Frame::Datagram(datagram), vec![6, 255, 0, 0]),
         (Frame::Event(Event { kind: 7, bytes: b"abc" }), b"\x07\x07\x03abc".to_vec()),
         (Frame::Close(3), vec![8, 3]),
+        (
+            Frame::Key(NextKey { generation: 0x0102_0304, shared: &[7; 32] }),
+            [&[9, 1, 2, 3, 4][..], &[7; 32]].concat(),
+        ),
+        (Frame::Keyed(Keyed { generation: 2, outcome: KeyOutcome::Full }), vec![10, 0, 0, 0, 2, 1]),
+        (Frame::Settled(258), vec![11, 0, 0, 1, 2]),
     ] {
         assert_eq!(encode(frame), bytes, "{frame:?}");
         assert_eq!(decode(&bytes), [Ok(frame)]);
@@ -91,7 +98,11 @@ fn frames_stand_one_behind_the_other_and_end_at_one_that_cannot_be_read() {
     for bad in [
         // Kinds that are none, and frames that are cut off.
         &[0][..],
-        &[9],
+        &[12],
+        &[9, 0, 0, 0, 1, 7, 7],
+        &[10, 0, 0, 0, 1],
+        // An outcome that is none.
+        &[10, 0, 0, 0, 1, 4],
         &[0xff],
         &ping[..ping.len() - 1],
         &[8],
@@ -111,6 +122,12 @@ fn frames_stand_one_behind_the_other_and_end_at_one_that_cannot_be_read() {
         assert!(decode(bad).ends_with(&[Err(Malformed)]), "{bad:?}: {read:?}");
         assert_eq!(decode(bad).len(), 1, "{bad:?}");
     }
+}
+
+#[test]
+fn a_key_is_not_shown() {
+    let key = Frame::Key(NextKey { generation: 3, shared: &[0x5a; 32] });
+    assert_eq!(format!("{key:?}"), "Key(NextKey { generation: 3, .. })");
 }
 
 fn piece() -> impl Strategy<Value = Piece> {

@@ -2,12 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use pblink_protocol::secure::packet::Hello;
-use pblink_protocol::secure::suite::ServerSuite;
 pub(crate) use pblink_secure_suite::Fingerprint;
 use pblink_secure_suite::keys::{Id, ServerKeys};
 use pblink_secure_suite::random::Os;
-use pblink_secure_suite::server::{Server, Traffic};
+use pblink_secure_suite::server::{Generations, Server};
 
 /// Generations of keys that an id may have at a time: the one that its board has, and the one that it is being given.
 const GENERATIONS: usize = 2;
@@ -113,49 +111,40 @@ impl Keys {
         Some(self.boards.get(id)?.first()?.board.fingerprint())
     }
 
+    /// Returns the keys of this id, the newest first; none if it has none.
+    fn of(&self, id: &str) -> &[ServerKeys] {
+        self.boards.get(id).map(Vec::as_slice).unwrap_or_default()
+    }
+
     /// Returns true if the keys of this id are the same there.
     pub(crate) fn are_same(&self, other: &Self, id: &str) -> bool {
-        let of = |keys: &Self| {
-            let all = keys.boards.get(id).map(Vec::as_slice).unwrap_or_default();
-            all.iter().map(|keys| (keys.generation, keys.board)).collect::<Vec<_>>()
+        let (here, there) = (self.of(id), other.of(id));
+        here.len() == there.len() && here.iter().zip(there).all(|(a, b)| is_same(a, b))
+    }
+
+    /// Returns true if the keys of this id and generation are the same there.
+    pub(crate) fn has_same(&self, other: &Self, id: &str, generation: u32) -> bool {
+        let of = |keys: &'_ Self| -> Option<ServerKeys> {
+            keys.of(id).iter().find(|keys| keys.generation == generation).cloned()
         };
-        of(self) == of(other)
+        of(self).zip(of(other)).is_some_and(|(a, b)| is_same(&a, &b))
     }
 
     /// Returns the cryptography for this id.
     pub(crate) fn suite(&self, id: &str) -> Suite {
-        let keys = self.boards.get(id).map(Vec::as_slice).unwrap_or_default();
-        let all: Vec<_> = keys.iter().map(|keys| Server::new(keys.clone(), Os)).collect();
-        if !all.is_empty() {
-            return Suite(all);
-        }
-        // No board has these keys, so its id may be any.
-        let id = Id::new(id).or_else(|_| Id::new("?")).expect("a question mark can be an id");
-        Suite(vec![Server::stranger(id, Os)])
+        Suite::new(self.of(id).iter().cloned(), || Os).unwrap_or_else(|| {
+            // No board has these keys, so its id may be any.
+            let id = Id::new(id).or_else(|_| Id::new("?")).expect("a question mark can be an id");
+            Suite::one(Server::stranger(id, Os))
+        })
     }
 }
 
-/// The cryptography for one id: at least one generation of keys.
-pub(crate) struct Suite(Vec<Server>);
-
-impl ServerSuite for Suite {
-    type Keys = Traffic;
-
-    fn challenge(&mut self) -> [u8; 16] {
-        self.0[0].challenge()
-    }
-
-    fn is_authentic(&mut self, hello: &Hello, challenge: &[u8; 16]) -> bool {
-        // Each of them: it tells nobody how many there are.
-        self.0.iter_mut().fold(false, |any, one| one.is_authentic(hello, challenge) | any)
-    }
-
-    fn answer(
-        &mut self,
-        hello: &Hello,
-        challenge: &[u8; 16],
-        now_ms: u64,
-    ) -> Option<(Traffic, [u8; 56])> {
-        self.0.iter_mut().find_map(|one| one.answer(hello, challenge, now_ms))
-    }
+fn is_same(a: &ServerKeys, b: &ServerKeys) -> bool {
+    (a.generation, a.board) == (b.generation, b.board)
+        && a.shared.expose() == b.shared.expose()
+        && a.private.expose() == b.private.expose()
 }
+
+/// The cryptography for one id.
+pub(crate) type Suite = Generations<Os>;

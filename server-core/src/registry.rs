@@ -143,6 +143,11 @@ impl Inner {
         self.keys.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
+    /// Returns the generation of the keys that the board of this id was the last to prove.
+    pub(crate) fn proven_keys(&self, id: &str) -> Option<u32> {
+        self.registry().sessions.get(id)?.proven_keys()
+    }
+
     /// Takes other keys. Links whose keys have changed are cut; those of clients that get their first keys begin anew.
     pub(crate) fn set_keys(&self, keys: Keys) {
         let keys = Arc::new(keys);
@@ -157,7 +162,7 @@ impl Inner {
             match (session.is_secure(), keys.route(&id)) {
                 // One that had keys does not become classic by losing them.
                 (true, _) if old.are_same(&keys, &id) => {}
-                (true, _) => session.set_keys(&keys),
+                (true, _) => session.set_keys(&keys, &old),
                 (false, Route::Secure) => {
                     session.give_way();
                     self.insert(&mut registry, &id);

@@ -265,8 +265,10 @@ impl Server {
         Ok(())
     }
 
-    /// Sets anew the [keys](crate::Builder::keys) of boards, and who may speak the classic link. Links whose keys are other ones
-    /// now are cut, and their boards have to prove themselves with these; no other link is touched. A client that gets its first
+    /// Sets anew the [keys](crate::Builder::keys) of boards, and who may speak the classic link. Links under keys that are gone
+    /// are cut, and their boards have to prove themselves with the others; no other link is touched. A board that has keys beside
+    /// which there are newer ones now, with another shared key only, is given that over its link: see
+    /// [`proven_keys`](Self::proven_keys). A client that gets its first
     /// keys begins anew: its handles are [`Closed`], and lines to it that were written and not acknowledged are no longer
     /// this server's.
     ///
@@ -278,6 +280,16 @@ impl Server {
         }
         self.inner.set_keys(keys);
         Ok(())
+    }
+
+    /// Returns the generation of the keys that the board of this id was the last to prove, since this server began. `None`:
+    /// none yet.
+    ///
+    /// Once it has proven those that it was given over the link, [`set_keys`](Self::set_keys) with these alone lets it forget
+    /// the ones before. The caller stores them where they outlive its process, first: a board that has forgotten its old keys
+    /// is locked out by a server that knows no others.
+    pub fn proven_keys(&self, id: &str) -> Option<u32> {
+        self.inner.proven_keys(id)
     }
 
     /// Begins anew with all boards that have keys, as a server does that was just started: they prove themselves with new keys, and

@@ -9,14 +9,13 @@ use std::pin::pin;
 use std::sync::mpsc;
 use std::time::Duration;
 
-use common::secure::{Ram, keys, power_up, suite};
+use common::secure::{Ram, Sector, Suite, keys, power_up, suite};
 use common::{is_ready, start};
 use pblink_protocol::delivery::Delivery;
 use pblink_protocol::secure::board::{Board, BoardState};
 use pblink_protocol::secure::packet::MAX_UP;
 use pblink_protocol::tcp::endpoint::{Disposition, Endpoint, Host, Receipt, Role, Timing};
 use pblink_protocol::time::{self, Instant};
-use pblink_secure_suite::board::Board as Suite;
 use pblink_secure_suite::keys::BoardKeys;
 use pblink_server::{EventKind, Keys, Notice, Server};
 use tokio::time::timeout;
@@ -57,7 +56,7 @@ impl Hand {
         let mut carrier = Endpoint::new(Role::Client, timing, heapless::Vec::new());
         let began = tokio::time::Instant::now();
         carrier.on_connected(Instant::ZERO);
-        let mut link = Board::new(suite(keys), power_up());
+        let mut link = Board::new(suite(keys, &Sector::default()), power_up());
         link.on_server(Instant::ZERO, true);
         Self { link, carrier, stream, began }
     }

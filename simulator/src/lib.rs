@@ -25,7 +25,7 @@ pub use fault::{Fault, Wire};
 pub use ledger::{Ledger, Totals};
 pub use pair::{NetCommand, Pair, PairEvent, PairOptions};
 pub use program::{Program, ProgramOptions, sequence_of};
-pub use secure::{Cryptography, PairKeys};
+pub use secure::{Cryptography, Keeper, PairKeys};
 
 /// The examples of the README, as tests.
 #[cfg(doctest)]

@@ -17,6 +17,7 @@ use embassy_stm32::gpio::{AnyPin, Level};
 use embassy_stm32::{Peri, bind_interrupts, peripherals, uid};
 use pblink_image::map::{Area, Map};
 use pblink_protocol::time::Duration;
+use static_cell::ConstStaticCell;
 
 use crate::built_in_settings;
 use crate::hardware::Hardware;
@@ -24,6 +25,7 @@ use crate::secure::Vault;
 use crate::settings::{MAX_SIZE, Settings, SettingsError};
 use crate::stm32::clock;
 use crate::stm32::console::{Console, ConsoleHandler};
+use crate::stm32::flash::KeySector;
 use crate::stm32::i2c::{ErrorHandler, EventHandler, I2cSlave};
 use crate::stm32::start;
 use crate::stm32::watchdog::Independent;
@@ -104,6 +106,10 @@ fn kept() -> &'static mut [u8] {
     }
 }
 
+/// The flash sector of the keys. Once: [`Board::take`] is called once.
+static KEYS: ConstStaticCell<KeySector> =
+    ConstStaticCell::new(KeySector::new(kind::MAP.keys().start, kind::MAP.keys().size));
+
 /// Returns bytes of the flash.
 fn flash(area: Area, size: usize) -> &'static [u8] {
     // SAFETY: this is flash, always readable, aligned for bytes, and nothing writes to it while the program runs.
@@ -130,13 +136,7 @@ impl Board {
         };
         let reset_pulse = wires.pulse();
         let watchdog = Independent::start(watchdog);
-        let keys = Self::MAP.keys();
-        let vault = Vault {
-            keys: flash(keys, keys.size as usize),
-            kept: kept(),
-            unique: uid::uid(),
-            noise,
-        };
+        let vault = Vault { keys: KEYS.take(), kept: kept(), unique: uid::uid(), noise };
         Self {
             hardware: Hardware { bus, wires, reset_pulse, vault: Some(vault) },
             console,

@@ -8,13 +8,17 @@ use pblink_protocol::secure::board::Memory as _;
 use pblink_protocol::secure::frame::Epoch;
 use pblink_protocol::time::Instant;
 use pblink_secure_suite::Fingerprint;
-use pblink_secure_suite::board::Board as Suite;
+use pblink_secure_suite::board::{Board, Shared};
 use pblink_secure_suite::drbg::Drbg;
 use pblink_secure_suite::keys::{BoardKeys, Id, PublicKey, Secret};
 use pblink_secure_suite::random::Random;
 
 use super::entropy::{NoEntropy, SUCCESSOR, Sources, generator, leave};
 use super::kept::{Kept, LEAST};
+use super::sector::{Records, Sector};
+
+/// The board's half of the cryptography, whose keys are in flash.
+pub(crate) type Suite = Board<Records>;
 
 /// The memory of a chip's link.
 pub type Memory = Kept<&'static mut [u8]>;
@@ -25,7 +29,7 @@ pub const LEAST_KEPT: usize = SUCCESSOR + LEAST;
 /// The parts of a chip that a secure link needs.
 pub struct Vault {
     /// The flash sector of the keys: [`pblink_image::keys`].
-    pub keys: &'static [u8],
+    pub keys: &'static mut dyn Sector,
     /// RAM that no start clears: at least [`LEAST_KEPT`] bytes. Who gives it away does not use it any more.
     pub kept: &'static mut [u8],
     /// The chip's unique id.
@@ -36,7 +40,9 @@ pub struct Vault {
 
 impl fmt::Debug for Vault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Vault").field("keys", &Keys::read(self.keys)).finish_non_exhaustive()
+        f.debug_struct("Vault")
+            .field("keys", &Keys::read(self.keys.bytes()))
+            .finish_non_exhaustive()
     }
 }
 
@@ -89,15 +95,12 @@ impl Vault {
     /// # Errors
     /// There are, and no random numbers to use them with.
     pub(crate) fn open(self, id: &str) -> Result<Option<Session>, NoEntropy> {
-        let record = Keys::read(self.keys).record().filter(|record| record.id() == id);
-        let Some((record, keys)) = record.and_then(|record| Some((record, keys(&record)?))) else {
-            return Ok(None);
-        };
+        let Some((keys, before, own)) = read(self.keys.bytes(), id) else { return Ok(None) };
         let (successor, lines) = self.kept.split_at_mut(SUCCESSOR);
         let recalled = Kept::recall(lines);
         let seed = |ram: &[u8]| {
             let noise = self.noise.as_ref();
-            generator(&Sources { seed: record.seed(), noise, unique: &self.unique, ram })
+            generator(&Sources { seed: own.expose(), noise, unique: &self.unique, ram })
         };
         // After a loss of power all of it is what the cells came up with.
         let (mut drbg, memory) = match recalled {
@@ -114,7 +117,8 @@ impl Vault {
         let recalled = memory.is_ok();
         let memory = memory.unwrap_or_else(|lines| Kept::begin(lines, epoch(&mut drbg)));
         let server = keys.server.fingerprint();
-        Ok(Some(Session { suite: Suite::new(keys, drbg), memory, server, recalled }))
+        let suite = Suite::with_store(keys, before, Records(self.keys), drbg);
+        Ok(Some(Session { suite, memory, server, recalled }))
     }
 }
 
@@ -132,6 +136,18 @@ impl Session {
             kept: self.recalled.then(|| self.memory.next() - self.memory.first()),
         }
     }
+}
+
+/// Reads the keys of this id, the shared key before them while they are not settled, and the seed of the random numbers.
+fn read(sector: &[u8], id: &str) -> Option<(BoardKeys, Option<Shared>, Secret)> {
+    let all = Keys::read(sector);
+    let record = all.record().filter(|record| record.id() == id)?;
+    let before = all.fallback().filter(|before| before.private() == record.private());
+    let before = before.map(|before| Shared {
+        generation: before.generation(),
+        key: Secret::new(*before.shared()),
+    });
+    Some((keys(&record)?, before, Secret::new(*record.seed())))
 }
 
 /// Copies the keys of a record: the suite overwrites its copies when it is dropped.

@@ -7,6 +7,7 @@
 //! | [`i2c`] | I2C as slave, with interrupts and without DMA | 27 |
 //! | [`wires`] | GPIO, and EXTI for the edges of `ack` | 8, 12 |
 //! | [`console`] | USART, transmitter only | 30 |
+//! | [`flash`] | programming of words of the keys' sector | 3 |
 //! | [`watchdog`] | independent watchdog | 21 |
 //! | [`clock`] | RCC: 84 MHz from the internal oscillator | 7 |
 //! | [`start`] | what the boot loader leaves behind | 7, 12 |
@@ -47,6 +48,7 @@
 
 pub mod clock;
 pub mod console;
+pub mod flash;
 pub mod i2c;
 #[cfg(feature = "stm32f405")]
 pub mod rng;

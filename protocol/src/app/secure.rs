@@ -16,6 +16,7 @@ use crate::i2c::{Initiator, InitiatorTiming};
 use crate::lines::WriteError;
 use crate::secure::MAX_WINDOW;
 use crate::secure::board::{Board, BoardEvent, Memory};
+use crate::secure::frame::Keyed;
 use crate::secure::packet::MAX_UP;
 use crate::secure::suite::BoardSuite;
 use crate::tcp::line::check_text;
@@ -40,6 +41,8 @@ pub enum SecureEvent {
     Time(u64),
     /// A line came that cannot be one, and is passed over: the server's program is wrong.
     Invalid,
+    /// The server has given the board a key.
+    Keyed(Keyed),
 }
 
 /// The application base of one STM32, with or without keys.
@@ -303,6 +306,7 @@ impl<S: BoardSuite, M: Memory> SecureApp<S, M> {
                 BoardEvent::Closed(reason) => SecureEvent::Closed(reason),
                 BoardEvent::Time(ms) => SecureEvent::Time(ms),
                 BoardEvent::Invalid => SecureEvent::Invalid,
+                BoardEvent::Keyed(keyed) => SecureEvent::Keyed(keyed),
                 BoardEvent::ResetWanted => {
                     self.base.start(now);
                     self.base.reset(ResetCause::Unproven);

@@ -12,11 +12,16 @@
 //! | 6 | [`Datagram`] | number (1 byte), place, length, bytes |
 //! | 7 | [`Event`] | what happened (1 byte), length, bytes |
 //! | 8 | close | reason (1 byte) |
+//! | 9 | [`NextKey`] | generation (4 bytes), the shared key (32 bytes) |
+//! | 10 | [`Keyed`] | generation (4 bytes), outcome (1 byte) |
+//! | 11 | settled | generation (4 bytes) |
 //!
 //! The place of a [`Piece`] is one varint: twice the bytes of its line before it, and 1 if more follow.
 //!
 //! A frame that cannot be read ends its packet: nothing of it, or behind it, counts. Its sender was authenticated, so this
 //! is a fault of a program, or one of a newer version.
+
+use core::fmt;
 
 /// A number of a session's life, drawn at random: a board's for each start, a server's for each start of its process. Never 0.
 pub type Epoch = core::num::NonZeroU64;
@@ -40,6 +45,12 @@ pub enum Frame<'a> {
     Event(Event<'a>),
     /// The link is given up for a while. The reason is for people.
     Close(u8),
+    /// The server gives the board its next key.
+    Key(NextKey<'a>),
+    /// The board's word on that.
+    Keyed(Keyed),
+    /// The server takes no key of this board but that of this generation, which the board has proven to have: for good.
+    Settled(u32),
 }
 
 /// Where a session stands.
@@ -124,6 +135,58 @@ pub struct Event<'a> {
     pub bytes: &'a [u8],
 }
 
+/// The key that board and server are to share next. Everything else of a board's keys stays.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct NextKey<'a> {
+    /// Its generation: greater than those before it.
+    pub generation: u32,
+    /// The key. It is never shown.
+    pub shared: &'a [u8; 32],
+}
+
+impl fmt::Debug for NextKey<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("NextKey").field("generation", &self.generation).finish_non_exhaustive()
+    }
+}
+
+/// A board's word on a key that it was given.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Keyed {
+    /// The generation of the key.
+    pub generation: u32,
+    /// The fate of it.
+    pub outcome: KeyOutcome,
+}
+
+/// The fate of a key that a board was given.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum KeyOutcome {
+    /// It is kept where it outlives a loss of power, and was read back.
+    Taken = 0,
+    /// The place for keys is full: new ones come by a cable only.
+    Full = 1,
+    /// It was written, and reads otherwise.
+    Failed = 2,
+    /// This board takes none over the link.
+    Unsupported = 3,
+}
+
+impl KeyOutcome {
+    const ALL: [Self; 4] = [Self::Taken, Self::Full, Self::Failed, Self::Unsupported];
+}
+
+impl fmt::Display for KeyOutcome {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Taken => "it is in the board's flash",
+            Self::Full => "the board's flash for keys is full",
+            Self::Failed => "the board's flash for keys cannot be written",
+            Self::Unsupported => "the board takes no keys over the link",
+        })
+    }
+}
+
 const RESUME: u8 = 1;
 const DATA: u8 = 2;
 const PROGRESS: u8 = 3;
@@ -132,6 +195,9 @@ const PONG: u8 = 5;
 const DATAGRAM: u8 = 6;
 const EVENT: u8 = 7;
 const CLOSE: u8 = 8;
+const KEY: u8 = 9;
+const KEYED: u8 = 10;
+const SETTLED: u8 = 11;
 
 /// The top bit of a byte of a varint: another one follows.
 const MORE: u8 = 0x80;
@@ -181,6 +247,15 @@ impl Frame<'_> {
                 to.counted(bytes)?;
             }
             Self::Close(reason) => to.put(&[CLOSE, reason])?,
+            Self::Key(NextKey { generation, shared }) => {
+                to.generation(KEY, generation)?;
+                to.put(shared)?;
+            }
+            Self::Keyed(Keyed { generation, outcome }) => {
+                to.generation(KEYED, generation)?;
+                to.byte(outcome as u8)?;
+            }
+            Self::Settled(generation) => to.generation(SETTLED, generation)?,
         }
         Some(to.at)
     }
@@ -253,6 +328,11 @@ impl Writer<'_> {
         self.put(bytes)
     }
 
+    fn generation(&mut self, kind: u8, generation: u32) -> Option<()> {
+        self.byte(kind)?;
+        self.put(&generation.to_be_bytes())
+    }
+
     fn progress(&mut self, kind: u8, progress: Progress) -> Option<()> {
         self.byte(kind)?;
         self.varint(progress.received)?;
@@ -297,6 +377,12 @@ impl<'a> Reader<'a> {
             }),
             EVENT => Frame::Event(Event { kind: self.byte()?, bytes: self.counted()? }),
             CLOSE => Frame::Close(self.byte()?),
+            KEY => Frame::Key(NextKey { generation: self.generation()?, shared: self.bytes()? }),
+            KEYED => Frame::Keyed(Keyed {
+                generation: self.generation()?,
+                outcome: *KeyOutcome::ALL.get(usize::from(self.byte()?))?,
+            }),
+            SETTLED => Frame::Settled(self.generation()?),
             _ => return None,
         })
     }
@@ -311,10 +397,18 @@ impl<'a> Reader<'a> {
         self.take(1).map(|bytes| bytes[0])
     }
 
-    fn number(&mut self) -> Option<u64> {
+    fn bytes<const N: usize>(&mut self) -> Option<&'a [u8; N]> {
         let (bytes, rest) = self.rest.split_first_chunk()?;
         self.rest = rest;
-        Some(u64::from_be_bytes(*bytes))
+        Some(bytes)
+    }
+
+    fn number(&mut self) -> Option<u64> {
+        self.bytes().map(|bytes| u64::from_be_bytes(*bytes))
+    }
+
+    fn generation(&mut self) -> Option<u32> {
+        self.bytes().map(|bytes| u32::from_be_bytes(*bytes))
     }
 
     /// Each number has one form only: the shortest.

@@ -4,6 +4,7 @@
 //! `Noise_KKpsk0_25519_ChaChaPoly_SHA256`, of which the two ends have implementations by different authors; a model of the
 //! machines has a symbolic one.
 
+use super::frame::KeyOutcome;
 use super::packet::Hello;
 
 /// Keys that one handshake has made, for both ways.
@@ -41,6 +42,22 @@ pub trait BoardSuite {
         handshake: &Self::Handshake,
         reply: &[u8; 56],
     ) -> Option<(Self::Keys, u64)>;
+
+    /// Keeps the next shared key where it outlives a loss of power, and reads it back. Takes as long as a write to flash.
+    ///
+    /// Hellos are made with it from then on. Until it is [settled](Self::settle), every other one is made with the key before
+    /// it, if nobody answers: a server may have forgotten it again. The key that is there already is
+    /// [taken](KeyOutcome::Taken), too, and one of another generation or text takes the place of one that is not settled.
+    fn take_key(&mut self, generation: u32, shared: &[u8; 32]) -> KeyOutcome {
+        let _ = (generation, shared);
+        KeyOutcome::Unsupported
+    }
+
+    /// Notes that the server takes the key of this generation only, for good. It means nothing if that is not the newest.
+    /// Takes as long as [`take_key`](Self::take_key).
+    fn settle(&mut self, generation: u32) {
+        let _ = generation;
+    }
 }
 
 /// The server's half of the suite, for one id. It holds the server's private key, the board's public key, what both know, and
@@ -65,4 +82,24 @@ pub trait ServerSuite {
         challenge: &[u8; 16],
         now_ms: u64,
     ) -> Option<(Self::Keys, [u8; 56])>;
+
+    /// Returns true if there are keys of this generation.
+    fn has(&self, generation: u32) -> bool {
+        let _ = generation;
+        true
+    }
+
+    /// Returns the key, and its generation, that is to be given to a board which has proven to have that of this one. It is
+    /// stored where it outlives the process before it is returned here.
+    fn next_key(&self, generation: u32) -> Option<(u32, [u8; 32])> {
+        let _ = generation;
+        None
+    }
+
+    /// Returns true if no other keys are taken than those of this generation, for good: this is stored where it outlives the
+    /// process. A board that hears of it falls back to none before.
+    fn is_settled(&self, generation: u32) -> bool {
+        let _ = generation;
+        false
+    }
 }

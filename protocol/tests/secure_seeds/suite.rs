@@ -53,8 +53,13 @@ impl Keys for SymbolicKeys {
 const SHARED: &[u8] = b"shared";
 
 fn mac(hello: &Hello, challenge: &[u8; 16]) -> [u8; 16] {
+    mac_under(SHARED, hello, challenge)
+}
+
+/// The mac of whoever has another secret.
+pub fn mac_under(shared: &[u8], hello: &Hello, challenge: &[u8; 16]) -> [u8; 16] {
     let mut mac = [0; 16];
-    mac[..8].copy_from_slice(&digest(&[SHARED, challenge, &hello.covered()]).to_be_bytes());
+    mac[..8].copy_from_slice(&digest(&[shared, challenge, &hello.covered()]).to_be_bytes());
     mac
 }
 

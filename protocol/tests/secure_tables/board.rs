@@ -4,7 +4,7 @@ use pblink_protocol::secure::board::{BoardEvent, BoardState};
 
 use super::*;
 
-fn events(both: &mut Both) -> Vec<BoardEvent> {
+pub fn events<B: BoardSuite, S: ServerSuite>(both: &mut Both<B, S>) -> Vec<BoardEvent> {
     std::iter::from_fn(|| both.board.next_event()).collect()
 }
 
@@ -395,6 +395,18 @@ fn a_worn_key_is_replaced_in_time_and_one_that_was_not_is_dropped() {
         assert!(both.board.is_up(), "{second}");
     }
     assert_eq!(events(&mut both), [BoardEvent::Time(TIME)], "nobody hears of it");
+}
+
+/// A connection gets ten challenges, and a board that is well needs one each day.
+#[test]
+fn a_connection_may_live_for_weeks() {
+    let mut both = Both::up(s(0));
+    events(&mut both);
+    for second in (0..15 * 24 * 3600).step_by(5) {
+        both.settle(s(second));
+        assert!(both.board.is_up(), "day {}", second / 86_400);
+    }
+    assert_eq!(events(&mut both), [BoardEvent::Time(TIME); 8], "of fourteen, the newest eight");
 }
 
 #[test]

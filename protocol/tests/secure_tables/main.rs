@@ -2,6 +2,7 @@
 
 mod attacks;
 mod board;
+mod keys;
 #[path = "../common/rng.rs"]
 mod rng;
 mod server;
@@ -18,6 +19,7 @@ use pblink_protocol::secure::packet::{MAX_DOWN, MAX_UP};
 use pblink_protocol::secure::server::{
     Book, Desk, Known, Received, Server, ServerEvent, Visitor, resolve,
 };
+use pblink_protocol::secure::suite::{BoardSuite, ServerSuite};
 use pblink_protocol::secure::{Lines, Outgoing};
 use pblink_protocol::time::{Duration, Instant};
 use rng::Rng;
@@ -104,6 +106,8 @@ struct Notes {
     resumes: Vec<Resume>,
     done: Vec<u64>,
     events: Vec<ServerEvent>,
+    /// Generations of keys that the board has proven.
+    proven: Vec<u32>,
     datagrams: Vec<String>,
     told: Vec<(u8, Vec<u8>)>,
     full: bool,
@@ -129,14 +133,17 @@ impl Desk for Notes {
         self.told.push((kind, bytes.to_vec()));
     }
     fn event(&mut self, event: ServerEvent) {
-        self.events.push(event);
+        match event {
+            ServerEvent::Proven(generation) => self.proven.push(generation),
+            event => self.events.push(event),
+        }
     }
 }
 
 /// Both ends, and nothing between them: the tests carry each line.
-struct Both {
-    board: Board<OfBoard, Ram>,
-    server: Server<OfServer>,
+struct Both<B: BoardSuite = OfBoard, S: ServerSuite = OfServer> {
+    board: Board<B, Ram>,
+    server: Server<S>,
     visitor: Visitor,
     notes: Notes,
     rows: Rows,
@@ -146,23 +153,13 @@ struct Both {
 
 impl Both {
     fn new() -> Self {
-        Self {
-            board: Board::new(OfBoard(Rng(1)), Ram::new(7)),
-            server: Server::new(OfServer(Rng(2)), 0),
-            visitor: Visitor::new(1, s(0)),
-            notes: Notes::default(),
-            rows: Rows(0),
-            store: (None, 0),
-        }
+        Self::of(OfBoard(Rng(1)), OfServer(Rng(2)))
     }
 
     /// Two ends that are up at `now`.
     fn up(now: Instant) -> Self {
         let mut both = Self::new();
-        both.visitor = Visitor::new(1, now);
-        both.board.on_server(now, true);
-        both.settle(now);
-        assert!(both.board.is_up());
+        both.raise(now);
         both
     }
 
@@ -178,6 +175,27 @@ impl Both {
         both.board.compute(now);
         let hello = both.said(now).expect("a hello");
         (both, hello)
+    }
+}
+
+impl<B: BoardSuite, S: ServerSuite> Both<B, S> {
+    fn of(board: B, server: S) -> Self {
+        Self {
+            board: Board::new(board, Ram::new(7)),
+            server: Server::new(server, 0),
+            visitor: Visitor::new(1, s(0)),
+            notes: Notes::default(),
+            rows: Rows(0),
+            store: (None, 0),
+        }
+    }
+
+    /// Brings the link up.
+    fn raise(&mut self, now: Instant) {
+        self.visitor = Visitor::new(1, now);
+        self.board.on_server(now, true);
+        self.settle(now);
+        assert!(self.board.is_up());
     }
 
     /// Gives the server the hello, and returns its reply.

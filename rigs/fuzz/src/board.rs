@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use pblink_protocol::MAX_TEXT;
 use pblink_protocol::app::WriteError;
 use pblink_protocol::secure::board::{Board, MAX_EVENT, Memory, View};
-use pblink_protocol::secure::frame::{Epoch, Frame, Frames};
+use pblink_protocol::secure::frame::{Epoch, Frame, Frames, KeyOutcome};
 use pblink_protocol::secure::packet::{Hello, MAX_BYTES, MAX_UP, Packet};
 use pblink_protocol::secure::suite::ServerSuite;
 use pblink_protocol::tcp::line::check_text;
@@ -214,8 +214,12 @@ impl<M: Memory> World<M> {
                 Frame::Progress(progress) | Frame::Ping(progress) | Frame::Pong(progress) => {
                     assert!(progress.credit <= 8);
                 }
+                // Its suite keeps none.
+                Frame::Keyed(keyed) => assert!(keyed.outcome == KeyOutcome::Unsupported),
                 Frame::Datagram(_) => {}
-                Frame::Close(_) => panic!("a board closes nothing"),
+                Frame::Close(_) | Frame::Key(_) | Frame::Settled(_) => {
+                    panic!("a board closes nothing, and gives no keys")
+                }
             }
         }
     }

@@ -19,7 +19,7 @@ fn the_board_speaks_as_the_vector_does() {
     let public = PublicKey(pair(&keys.private).public);
     assert_eq!(public, vector.public("resp_remote_static"));
     let ephemeral = vector.secret("init_ephemeral");
-    let mut noise = begin(&keys, public, &vector.prologue(), &ephemeral);
+    let mut noise = begin(&keys, &keys.shared, public, &vector.prologue(), &ephemeral);
 
     let [first, second, ..] = vector.messages();
     let mut out = [0; 100];

@@ -13,10 +13,12 @@ use crate::binding::{HelloKey, prologue};
 use crate::keys::{Id, PublicKey, Secret, ServerKeys};
 use crate::random::{Os, Random};
 
+mod generations;
 mod primitives;
 #[cfg(test)]
 mod vectors;
 
+pub use generations::Generations;
 pub use primitives::public_key;
 
 /// The server's half of the suite, for one id.

@@ -6,6 +6,8 @@ mod lines;
 mod machines;
 mod prologue;
 mod quiet;
+mod rotation;
+mod sector;
 mod thefts;
 mod traffic;
 

@@ -384,14 +384,22 @@ impl Session {
         matches!(&*self.lock_as_it_is(), State::Secure(_))
     }
 
-    /// Takes other keys.
-    pub(crate) fn set_keys(&self, keys: &Keys) {
+    /// Takes other keys in place of the old ones.
+    pub(crate) fn set_keys(&self, keys: &Keys, old: &Keys) {
         self.with(|state, scratch, now| {
             if let State::Secure(secure) = state {
-                secure.set_keys(keys, &mut self.call(now, &mut scratch.wakes));
+                secure.set_keys((keys, old), &mut self.call(now, &mut scratch.wakes));
             }
         });
         self.changed.notify_waiters();
+    }
+
+    /// Returns the generation of the keys that its client was the last to prove.
+    pub(crate) fn proven_keys(&self) -> Option<u32> {
+        match &*self.lock_as_it_is() {
+            State::Secure(secure) => secure.proven_keys(),
+            _ => None,
+        }
     }
 
     /// Begins a new epoch of the server.

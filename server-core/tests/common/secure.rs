@@ -4,6 +4,8 @@
 
 #[path = "../../../protocol/tests/common/ram.rs"]
 mod ram;
+#[path = "../../../secure-suite/tests/suite/sector.rs"]
+mod sector;
 
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
@@ -14,7 +16,6 @@ use pblink_protocol::secure::board::{Board, BoardEvent};
 use pblink_protocol::secure::packet::MAX_UP;
 use pblink_protocol::tcp::endpoint::{Disposition, Endpoint, Host, Receipt, Role, Timing};
 use pblink_protocol::time::{self, Instant};
-use pblink_secure_suite::board::Board as Suite;
 use pblink_secure_suite::drbg::Drbg;
 use pblink_secure_suite::issue::{Issued, issue};
 use pblink_secure_suite::keys::{BoardKeys, Id, Secret};
@@ -23,6 +24,9 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 pub use ram::Ram;
+pub use sector::Sector;
+
+pub type Suite = pblink_secure_suite::board::Board<Sector>;
 
 /// Returns keys of a board with this id, and of its server.
 pub fn keys(id: &str) -> Issued {
@@ -59,6 +63,8 @@ pub struct SecureBoard {
     pub reads: bool,
     /// The program is done with a line as soon as it has read it.
     pub accepts: bool,
+    /// The flash for keys.
+    pub flash: Sector,
     keys: BoardKeys,
     server: SocketAddr,
     timing: Timing,
@@ -66,16 +72,18 @@ pub struct SecureBoard {
     started: tokio::time::Instant,
 }
 
-pub fn suite(keys: &BoardKeys) -> Suite {
+pub fn suite(keys: &BoardKeys, flash: &Sector) -> Suite {
     let seed = Secret::draw(&mut Os);
-    Suite::new(keys.clone(), Drbg::new(&[seed.expose()]))
+    flash.open(keys, Drbg::new(&[seed.expose()]))
 }
 
 impl SecureBoard {
     pub fn new(keys: &BoardKeys, server: SocketAddr, timeout: Duration) -> Self {
         let timeout = time::Duration::from_micros(timeout.as_micros() as u64);
+        let flash = Sector::default();
         Self {
-            link: Board::new(suite(keys), power_up()),
+            link: Board::new(suite(keys, &flash), power_up()),
+            flash,
             got: Vec::new(),
             events: Vec::new(),
             seen: Arc::default(),
@@ -112,14 +120,15 @@ impl SecureBoard {
     /// Its program begins anew, by a watchdog for instance.
     pub fn restart(&mut self) {
         self.cut();
-        let link = std::mem::replace(&mut self.link, Board::new(suite(&self.keys), power_up()));
-        self.link = Board::new(suite(&self.keys), link.into_memory());
+        let begin = |memory| Board::new(suite(&self.keys, &self.flash), memory);
+        let link = std::mem::replace(&mut self.link, begin(power_up()));
+        self.link = begin(link.into_memory());
     }
 
     /// It loses its power.
     pub fn power_cycle(&mut self) {
         self.cut();
-        self.link = Board::new(suite(&self.keys), power_up());
+        self.link = Board::new(suite(&self.keys, &self.flash), power_up());
     }
 
     /// Works until `done`, for at most half a minute.

@@ -1,16 +1,20 @@
 //! Keys, cryptography and memory of simulated boards with a secure link.
 
 mod memory;
+mod ring;
 mod suite;
 mod symbolic;
 
 use pblink_protocol::app::secure::SecureApp;
+use pblink_secure_suite::board::Shared;
 use pblink_secure_suite::drbg::Drbg;
 use pblink_secure_suite::issue::{Issued, issue};
 use pblink_secure_suite::keys::{BoardKeys, Id, Secret};
 use pblink_secure_suite::random::{Os, Random};
 
 pub(crate) use memory::Ram;
+pub use ring::Keeper;
+pub(crate) use ring::Ring;
 pub(crate) use suite::{OfBoard, OfServer};
 use symbolic::Symbolic;
 
@@ -32,24 +36,35 @@ pub struct PairKeys(Kind);
 
 #[derive(Debug, Clone)]
 enum Kind {
-    Real { keys: Box<BoardKeys>, seed: Secret },
+    Real { ring: Ring, seed: Secret },
     Symbolic(u64),
 }
 
 impl From<BoardKeys> for PairKeys {
-    /// Takes real keys, for a server that has their other half. The board's random bytes come from the operating system.
+    /// Takes real keys, for a server that has their other half. The board's random bytes come from the operating system. Keys that
+    /// it is given over its link end with the process.
     fn from(keys: BoardKeys) -> Self {
-        Self(Kind::Real { keys: keys.into(), seed: Secret::draw(&mut Os) })
+        Self::real(Ring::new(keys, None, None), Secret::draw(&mut Os))
     }
 }
 
 impl PairKeys {
+    /// Takes real keys, and the shared key before them if these are not settled. `keeper` has those that the board is given over
+    /// its link, from then on.
+    pub fn kept(keys: BoardKeys, before: Option<Shared>, keeper: impl Keeper + 'static) -> Self {
+        Self::real(Ring::new(keys, before, Some(Box::new(keeper))), Secret::draw(&mut Os))
+    }
+
+    const fn real(ring: Ring, seed: Secret) -> Self {
+        Self(Kind::Real { ring, seed })
+    }
+
     /// Makes the cryptography of a program that has just started. `start` differs from that of any other start.
     pub(crate) fn suite(&self, start: u64) -> OfBoard {
         match &self.0 {
-            Kind::Real { keys, seed } => {
+            Kind::Real { ring, seed } => {
                 let random = Drbg::new(&[seed.expose(), b"simulated", &start.to_be_bytes()]);
-                OfBoard::Real(pblink_secure_suite::board::Board::new(*keys.clone(), random).into())
+                OfBoard::Real(ring.suite(random).into())
             }
             Kind::Symbolic(shared) => OfBoard::Symbolic(Symbolic::new(*shared, start)),
         }
@@ -107,7 +122,7 @@ pub(crate) fn keys_of(
             let own = Secret::draw(&mut random);
             let id = Id::new(id).expect("the world's own ids can be used");
             let Issued { board, seed, server } = issue(&id, 1, &own, &mut random);
-            let keys = PairKeys(Kind::Real { keys: board.into(), seed });
+            let keys = PairKeys::real(Ring::new(board, None, None), seed);
             (keys, ServerSide(ServerKind::Real(server.into())))
         }
     }

@@ -1,16 +1,17 @@
 //! The cryptography of a simulated end: the real one, or a symbolic one.
 
+use pblink_protocol::secure::frame::KeyOutcome;
 use pblink_protocol::secure::packet::Hello;
 use pblink_protocol::secure::suite::{BoardSuite, Keys, ServerSuite};
 use pblink_secure_suite::{board, server};
 
-use super::Seeded;
 use super::symbolic::{Symbolic, SymbolicKeys};
+use super::{Ring, Seeded};
 
 /// A board's half.
 #[derive(Debug)]
 pub(crate) enum OfBoard {
-    Real(Box<board::Board>),
+    Real(Box<board::Board<Ring>>),
     Symbolic(Symbolic),
 }
 
@@ -90,6 +91,19 @@ impl BoardSuite for OfBoard {
                 Some((Either::Symbolic(keys), time))
             }
             _ => None,
+        }
+    }
+
+    fn take_key(&mut self, generation: u32, shared: &[u8; 32]) -> KeyOutcome {
+        match self {
+            Self::Real(suite) => suite.take_key(generation, shared),
+            Self::Symbolic(_) => KeyOutcome::Unsupported,
+        }
+    }
+
+    fn settle(&mut self, generation: u32) {
+        if let Self::Real(suite) = self {
+            suite.settle(generation);
         }
     }
 }

@@ -11,6 +11,8 @@ use super::*;
 
 const SEED: [u8; 32] = *b"32 bytes that came with the keys";
 
+const SECTOR: usize = 4096;
+
 /// A sector with keys for this id.
 fn sector(id: &str, seed: &[u8; 32]) -> Vec<u8> {
     let fields = Fields {
@@ -23,12 +25,13 @@ fn sector(id: &str, seed: &[u8; 32]) -> Vec<u8> {
         confirmed: true,
     };
     let mut sector = fields.write().expect("a good id").to_vec();
-    sector.resize(4096, 0xff);
+    sector.resize(SECTOR, 0xff);
     sector
 }
 
 fn vault(sector: Vec<u8>, kept: Vec<u8>) -> Vault {
-    let (keys, kept) = (Box::leak(sector.into_boxed_slice()), Box::leak(kept.into_boxed_slice()));
+    let sector: [u8; SECTOR] = sector.try_into().expect("its size");
+    let (keys, kept) = (Box::leak(Box::new(sector)), Box::leak(kept.into_boxed_slice()));
     Vault { keys, kept, unique: *b"unique chip!", noise: None }
 }
 

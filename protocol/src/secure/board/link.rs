@@ -46,12 +46,19 @@ pub(super) struct Link<K, H> {
     pub(super) watchdog: usize,
     /// A challenge for a key that takes the place of a worn one is asked for then.
     renew_at: Instant,
+    /// The next shared key, which has come and is not kept yet.
+    pub(super) offered: Option<(u32, [u8; 32])>,
+    /// A generation that is the only one now, which is not noted yet.
+    pub(super) settled: Option<u32>,
+    /// The server does not know what became of a key.
+    keyed: Option<Keyed>,
 }
 
 /// A handshake that waits for its reply.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub(super) struct Handshake<H> {
     pub(super) key: u8,
+    generation: u32,
     state: H,
     since: Instant,
 }
@@ -82,6 +89,9 @@ impl<K: Keys, H> Link<K, H> {
             said: Instant::ZERO,
             watchdog: 0,
             renew_at: Instant::ZERO,
+            offered: None,
+            settled: None,
+            keyed: None,
         }
     }
 
@@ -177,13 +187,15 @@ impl<S: BoardSuite, M: Memory> Board<S, M> {
         }
     }
 
-    /// Returns true if there is arithmetic on the curve to do: some tens of milliseconds on a chip, for which nobody should
-    /// wait on the wires.
+    /// Returns true if there is arithmetic on the curve to do, or a key to be kept: some tens of milliseconds on a chip, for
+    /// which nobody should wait on the wires.
     pub fn wants_compute(&self, now: Instant) -> bool {
-        self.link.reply.is_some() || self.link.may_begin(now)
+        let link = &self.link;
+        let keys = link.offered.is_some() || link.settled.is_some();
+        keys || link.reply.is_some() || link.may_begin(now)
     }
 
-    /// Does one half of a handshake's arithmetic, if there is one to do.
+    /// Does one half of a handshake's arithmetic, or keeps a key, if there is one to do.
     pub fn compute(&mut self, now: Instant) {
         // Late by then, it would be a reply to what is forgotten.
         self.poll(now);
@@ -194,7 +206,8 @@ impl<S: BoardSuite, M: Memory> Board<S, M> {
                 self.stats.bad_replies = self.stats.bad_replies.wrapping_add(1);
                 return;
             };
-            self.link.next = Some(Key::new(handshake.key, keys, now));
+            let id = (handshake.key, handshake.generation);
+            self.link.next = Some(Key::new(id, keys, now));
             self.link.forget_handshake();
             // One that has come meanwhile would only have it all done again.
             self.link.challenge = None;
@@ -205,6 +218,8 @@ impl<S: BoardSuite, M: Memory> Board<S, M> {
                 BoardState::Up => self.link.ask_for_proof(now),
                 _ => self.prove(now),
             }
+        } else if self.link.offered.is_some() || self.link.settled.is_some() {
+            self.keep_keys();
         } else if self.link.may_begin(now)
             && let Some(challenge) = self.link.challenge.take()
             && let Some(suite) = &mut self.suite
@@ -212,12 +227,29 @@ impl<S: BoardSuite, M: Memory> Board<S, M> {
             self.link.number = self.link.number.wrapping_add(1);
             let (hello, state) = suite.hello(self.link.number, &challenge);
             self.link.hello = Some(hello);
-            self.link.handshake = Some(Handshake { key: self.link.number, state, since: now });
+            let (key, generation) = (self.link.number, hello.generation);
+            self.link.handshake = Some(Handshake { key, generation, state, since: now });
             self.link.pause_until = now + self.link.pause;
             self.link.pause = self.link.pause.times(2).min(MAX_PAUSE);
             if self.link.state == BoardState::Greet {
                 self.link.state = BoardState::Shake;
             }
+        }
+    }
+
+    /// Keeps a key that has come, and asks for a handshake with it; notes that one is settled.
+    fn keep_keys(&mut self) {
+        let Some(suite) = &mut self.suite else { return };
+        if let Some((generation, mut shared)) = self.link.offered.take() {
+            let outcome = suite.take_key(generation, &shared);
+            shared.fill(0);
+            let keyed = Keyed { generation, outcome };
+            self.link.keyed = Some(keyed);
+            self.link.ask |= outcome == KeyOutcome::Taken;
+            self.events.push_newest(BoardEvent::Keyed(keyed));
+        }
+        if let Some(generation) = self.link.settled.take() {
+            suite.settle(generation);
         }
     }
 
@@ -365,6 +397,12 @@ impl<S: BoardSuite, M: Memory> Board<S, M> {
         };
         let mut len = first.and_then(|frame| frame.encode(out)).unwrap_or(0);
         self.unsaid &= len == 0;
+        if let Some(keyed) = self.link.keyed
+            && let Some(more) = Frame::Keyed(keyed).encode(&mut out[len..])
+        {
+            len += more;
+            self.link.keyed = None;
+        }
         if let Some((kind, bytes)) = &self.happened
             && let Some(more) = Frame::Event(Event { kind: *kind, bytes }).encode(&mut out[len..])
         {

@@ -17,7 +17,7 @@
 mod link;
 mod memory;
 
-use super::frame::{Epoch, Event, Frame, Frames, Progress, Resume};
+use super::frame::{Epoch, Event, Frame, Frames, KeyOutcome, Keyed, NextKey, Progress, Resume};
 use super::packet::{MAX_BYTES, MAX_FRAMES, MAX_UP, NoPacket, Packet, room};
 use super::session::{
     DatagramReceiver, DatagramSender, Key, MAX_WINDOW, Opened, REKEY_AFTER, REKEY_FRAMES, Receiver,
@@ -82,6 +82,8 @@ pub enum BoardEvent {
     Time(u64),
     /// A line came that cannot be one, and is passed over: the server's program is wrong.
     Invalid,
+    /// The server has given the board a key.
+    Keyed(Keyed),
 }
 
 /// Counters of lines of the carrier that led to nothing. They wrap.
@@ -425,7 +427,12 @@ impl<S: BoardSuite, M: Memory> Board<S, M> {
                     let _ = self.numbers.push(None);
                 }
             }
-            Frame::Event(_) => {}
+            // Kept when nobody waits on the wires.
+            Frame::Key(NextKey { generation, shared }) => {
+                self.link.offered = Some((generation, *shared));
+            }
+            Frame::Settled(generation) => self.link.settled = Some(generation),
+            Frame::Event(_) | Frame::Keyed(_) => {}
         }
     }
 

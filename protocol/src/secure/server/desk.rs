@@ -1,6 +1,6 @@
 //! The owner of a session, as the machine sees it.
 
-use super::super::frame::{Epoch, Resume};
+use super::super::frame::{Epoch, Keyed, Resume};
 
 /// The owner of a session, which keeps and tells.
 pub trait Desk {
@@ -44,4 +44,8 @@ pub enum ServerEvent {
     TwoBoards,
     /// A line came that cannot be one, and is passed over: the board's program is wrong.
     Invalid,
+    /// The board has proven to have the keys of this generation.
+    Proven(u32),
+    /// The board's word on a key that it was given.
+    Keyed(Keyed),
 }

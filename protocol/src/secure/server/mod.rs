@@ -18,11 +18,13 @@ mod desk;
 mod resolve;
 mod times;
 mod transmit;
+mod visitor;
 
 pub use desk::{Desk, Received, ServerEvent};
 pub use resolve::{Book, Known, Resolution, resolve};
+pub use visitor::Visitor;
 
-use super::frame::{Epoch, Frame, Frames, Progress, Resume};
+use super::frame::{Epoch, Frame, Frames, KeyOutcome, Progress, Resume};
 use super::packet::{Hello, MAX_BYTES, MAX_FRAMES, NoPacket, Packet};
 use super::session::{
     DatagramReceiver, DatagramSender, Key, MAX_WINDOW, Opened, Receiver, Sender, Taken,
@@ -43,41 +45,12 @@ const RIVAL: Duration = Duration::from_secs(2);
 /// Time for which the word that a line has come waits for the one that it is committed. An ESP8266 passes one line with each
 /// exchange: two words for each line fill its queue, and come late.
 const ACK_DELAY: Duration = Duration::from_millis(50);
+/// Time after which a key is given to a board again that has not proven it.
+const OFFER_AGAIN: Duration = Duration::from_secs(30);
 /// Time without a carrier after which keys are dropped.
 const KEEP_KEYS: Duration = Duration::from_secs(24 * 3600);
 /// Lines of the outbox, from its beginning, among which a server sends: see [`Server::mark`].
 pub const SENT_AHEAD: usize = 64;
-
-/// A connection that claims an id.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct Visitor {
-    /// Tells it from all others of this process.
-    number: u64,
-    challenge: Option<[u8; 16]>,
-    /// A challenge is to be sent.
-    asks: bool,
-    challenged: Option<Instant>,
-    challenges: u8,
-    /// Its last valid packet, its arrival, or the loss of its place as carrier.
-    heard: Instant,
-}
-
-impl Visitor {
-    /// Makes a connection that has just claimed the id. `number` tells it from all others of this process.
-    pub const fn new(number: u64, now: Instant) -> Self {
-        Self { number, challenge: None, asks: false, challenged: None, challenges: 0, heard: now }
-    }
-
-    /// Returns its number.
-    pub const fn number(&self) -> u64 {
-        self.number
-    }
-
-    /// Returns true if it has shown that it speaks the secure link: it has asked for a challenge, or was given one.
-    pub const fn has_asked(&self) -> bool {
-        self.asks || self.challenges > 0
-    }
-}
 
 /// Counters of lines that led to nothing. They wrap.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
@@ -133,6 +106,13 @@ pub struct Server<S: ServerSuite> {
     datagrams: (DatagramSender, DatagramReceiver),
     /// The last valid packet of the board.
     heard: Option<Instant>,
+    /// A key is to be given to the board, and the next time for that.
+    offers: bool,
+    offer_at: Instant,
+    /// The generation of a key that the board cannot keep.
+    refused_key: Option<u32>,
+    /// The board may not know that its key is the only one.
+    settles: bool,
     stats: ServerStats,
 }
 
@@ -161,6 +141,10 @@ impl<S: ServerSuite> Server<S> {
             pong: false,
             datagrams: (DatagramSender::new(), DatagramReceiver::new()),
             heard: None,
+            offers: false,
+            offer_at: Instant::ZERO,
+            refused_key: None,
+            settles: false,
             stats: ServerStats::default(),
         }
     }
@@ -195,10 +179,25 @@ impl<S: ServerSuite> Server<S> {
         self.down(desk);
     }
 
-    /// Takes other keys for this id, and [drops](Self::drop_keys) those that the old ones have made.
-    pub fn set_suite(&mut self, suite: S, desk: &mut impl Desk) {
+    /// Takes other keys for this id. `stays`: those of this generation are as before. False: those that have made the session
+    /// are not, so that its keys are [dropped](Self::drop_keys), or there was none.
+    pub fn set_suite(
+        &mut self,
+        suite: S,
+        stays: impl Fn(u32) -> bool,
+        desk: &mut impl Desk,
+    ) -> bool {
         self.suite = suite;
-        self.drop_keys(desk);
+        (self.offer_at, self.refused_key, self.settles) = (Instant::ZERO, None, true);
+        if !self.current.as_ref().is_some_and(|key| stays(key.generation())) {
+            self.drop_keys(desk);
+            return false;
+        }
+        if self.next.as_ref().is_some_and(|key| !stays(key.generation())) {
+            (self.next, self.reply) = (None, None);
+            self.resolving = self.resolving.filter(|resolving| !resolving.proven);
+        }
+        true
     }
 
     /// Puts a line on its way that may be lost. False, and nothing is sent: one before it is still on its way, or it cannot be
@@ -247,7 +246,7 @@ impl<S: ServerSuite> Server<S> {
     ) {
         let mut buffer = [0; MAX_BYTES];
         match Packet::decode(line, &mut buffer) {
-            Ok(Packet::Ask(_)) => visitor.asks = true,
+            Ok(Packet::Ask(_)) => visitor.ask(),
             Ok(Packet::Hello(hello)) => self.on_hello(visitor, hello),
             Ok(Packet::Sealed { key, counter, sealed }) => {
                 self.on_sealed(now, visitor, (key, counter), sealed, desk);
@@ -289,7 +288,7 @@ impl<S: ServerSuite> Server<S> {
         match self.suite.answer(&hello, &challenge, now_ms) {
             Some((keys, message)) => {
                 // A handshake that nobody goes on with makes place; what was proven stays.
-                self.next = Some(Key::new(hello.key, keys, now));
+                self.next = Some(Key::new((hello.key, hello.generation), keys, now));
                 self.resolving = None;
                 self.reply = Some((visitor, hello.key, message));
             }
@@ -311,7 +310,7 @@ impl<S: ServerSuite> Server<S> {
             Some(Opened::Frames(len)) => {
                 match Frames::new(&frames[..len]).next() {
                     Some(Ok(Frame::Resume(resume))) => {
-                        visitor.heard = now;
+                        visitor.hear(now);
                         self.on_resume(now, visitor, true, resume, desk);
                     }
                     _ => self.refused(),
@@ -324,7 +323,7 @@ impl<S: ServerSuite> Server<S> {
         match self.current.as_mut().map(|key| key.open(id, sealed, &mut frames)) {
             Some(Opened::Frames(len)) => {
                 self.heard = Some(now);
-                visitor.heard = now;
+                visitor.hear(now);
                 self.carry(visitor.number, desk);
                 for frame in Frames::new(&frames[..len]) {
                     match frame {
@@ -342,7 +341,7 @@ impl<S: ServerSuite> Server<S> {
             // It may be a board whose keys this process does not have.
             Some(Opened::Foreign) | None => {
                 self.refused();
-                visitor.asks = true;
+                visitor.ask();
             }
         }
     }
@@ -355,6 +354,7 @@ impl<S: ServerSuite> Server<S> {
         self.down(desk);
         self.datagrams.0.on_down();
         self.carrier = Some(visitor);
+        (self.offer_at, self.settles) = (Instant::ZERO, true);
         // Packets that the old one held are lost with it.
         self.sender.go_back();
         desk.event(ServerEvent::Up(visitor));
@@ -409,6 +409,9 @@ impl<S: ServerSuite> Server<S> {
         };
         if resolving.proven {
             self.current = self.next.take();
+            self.settles = true;
+            let generation = self.current.as_ref().map(Key::generation);
+            generation.into_iter().for_each(|it| desk.event(ServerEvent::Proven(it)));
         }
         self.heard = Some(now);
         self.board = Some(resolution.board);
@@ -467,7 +470,13 @@ impl<S: ServerSuite> Server<S> {
                 }
             }
             Frame::Event(event) => desk.board_event(event.kind, event.bytes),
-            Frame::Resume(_) | Frame::Close(_) => {}
+            Frame::Keyed(keyed) => {
+                if keyed.outcome != KeyOutcome::Taken {
+                    self.refused_key = Some(keyed.generation);
+                }
+                desk.event(ServerEvent::Keyed(keyed));
+            }
+            Frame::Resume(_) | Frame::Close(_) | Frame::Key(_) | Frame::Settled(_) => {}
         }
     }
 

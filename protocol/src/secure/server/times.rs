@@ -9,6 +9,10 @@ impl<S: ServerSuite> Server<S> {
     pub fn poll(&mut self, now: Instant, desk: &mut impl Desk) {
         self.sender.poll(now);
         self.unsaid |= self.ack_at.take_if(|at| now >= *at).is_some();
+        if self.carrier.is_some() && now >= self.offer_at && self.offered().is_some() {
+            self.offers = true;
+            self.offer_at = now + OFFER_AGAIN;
+        }
         let worn = |key: &Key<S::Keys>| key.is_worn(now, STOP_FRAMES, STOP_AFTER);
         let forgotten = self.heard.is_some_and(|heard| now.since(heard) >= KEEP_KEYS);
         if self.current.as_ref().is_some_and(worn) || self.current.is_some() && forgotten {
@@ -23,7 +27,9 @@ impl<S: ServerSuite> Server<S> {
     pub fn poll_at(&self, now: Instant) -> Option<Instant> {
         let silence = self.carrier.and(self.heard).map(|heard| heard + SILENCE);
         let ack = self.carrier.and(self.ack_at);
-        earliest(earliest(silence, ack), self.sender.timeout_at()).map(|at| at.max(now))
+        let offer = self.carrier.and(self.offered()).map(|_| self.offer_at);
+        let at = earliest(earliest(silence, ack), earliest(offer, self.sender.timeout_at()));
+        at.map(|at| at.max(now))
     }
 
     /// Returns true if this connection is to be closed: nothing valid has come from it for too long.

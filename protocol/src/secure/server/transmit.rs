@@ -1,8 +1,8 @@
 //! The lines for a connection: all that is to be said, when it can be.
 
-use super::super::frame::{Frame, Progress};
+use super::super::frame::{Frame, NextKey, Progress};
 use super::super::packet::{MAX_DOWN, MAX_FRAMES, Packet, room};
-use super::super::session::{Lines, MAX_WINDOW};
+use super::super::session::{Key, Lines, MAX_WINDOW};
 use super::super::suite::ServerSuite;
 use super::{CHALLENGE_PAUSE, CHALLENGES, Server, Visitor};
 use crate::time::Instant;
@@ -25,7 +25,7 @@ impl<S: ServerSuite> Server<S> {
         }
         let paused = visitor.challenged.is_some_and(|at| now < at + CHALLENGE_PAUSE);
         if visitor.asks && !paused && visitor.challenges < CHALLENGES {
-            visitor.asks = false;
+            (visitor.asks, visitor.speaks) = (false, true);
             visitor.challenges += 1;
             visitor.challenged = Some(now);
             let challenge = visitor.challenge.unwrap_or_else(|| self.suite.challenge());
@@ -81,6 +81,32 @@ impl<S: ServerSuite> Server<S> {
             len += more;
             self.mark = self.mark.max(seq.unwrap_or(0));
         }
+        // The last: to a board that does not know these frames, nothing behind them counts.
+        len + self.keys(&mut out[len..])
+    }
+
+    /// Writes what the board has to know of its keys, and returns the length.
+    fn keys(&mut self, out: &mut [u8]) -> usize {
+        let Some(generation) = self.current.as_ref().map(Key::generation) else { return 0 };
+        let mut len = 0;
+        if core::mem::take(&mut self.settles) && self.suite.is_settled(generation) {
+            let settled = Frame::Settled(generation).encode(out);
+            self.settles = settled.is_none();
+            len += settled.unwrap_or(0);
+        }
+        if core::mem::take(&mut self.offers)
+            && let Some((generation, shared)) = self.offered()
+        {
+            let key = Frame::Key(NextKey { generation, shared: &shared }).encode(&mut out[len..]);
+            self.offers = key.is_none();
+            len += key.unwrap_or(0);
+        }
         len
+    }
+
+    /// Returns the key that the board is to be given.
+    pub(super) fn offered(&self) -> Option<(u32, [u8; 32])> {
+        let (generation, shared) = self.suite.next_key(self.current.as_ref()?.generation())?;
+        (self.refused_key != Some(generation)).then_some((generation, shared))
     }
 }

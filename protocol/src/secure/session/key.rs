@@ -19,6 +19,8 @@ const _: () = assert!(STOP_FRAMES < MAX_COUNTER);
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(in super::super) struct Key<K> {
     number: u8,
+    /// The generation of the keys that have made it.
+    generation: u32,
     keys: K,
     /// The last counter that was used.
     sent: u32,
@@ -39,8 +41,16 @@ pub(in super::super) enum Opened {
 }
 
 impl<K: Keys> Key<K> {
-    pub(in super::super) const fn new(number: u8, keys: K, now: Instant) -> Self {
-        Self { number, keys, sent: 0, heard: 0, made: now }
+    pub(in super::super) const fn new(
+        (number, generation): (u8, u32),
+        keys: K,
+        now: Instant,
+    ) -> Self {
+        Self { number, generation, keys, sent: 0, heard: 0, made: now }
+    }
+
+    pub(in super::super) const fn generation(&self) -> u32 {
+        self.generation
     }
 
     /// Returns the line of a packet with these frames. `None`: `out` has no room, or no counter is left.

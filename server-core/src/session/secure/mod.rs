@@ -6,6 +6,7 @@
 
 mod carrier;
 mod desk;
+mod events;
 mod lines;
 mod rows;
 
@@ -15,7 +16,7 @@ use std::task::Waker;
 
 use pblink_protocol::secure::frame::{Epoch, Resume};
 use pblink_protocol::secure::server::{self, Resolution, ServerEvent, resolve};
-use pblink_protocol::time::{Duration, Instant};
+use pblink_protocol::time::Instant;
 
 use self::carrier::Carrier;
 pub(crate) use self::carrier::Visit;
@@ -34,9 +35,6 @@ use crate::status::LinkStatus;
 
 /// Connections that may claim an id at a time. Of more, one that has proven nothing goes.
 const MAX_CARRIERS: usize = 16;
-
-/// Pause between two events that say that two boards have the same keys.
-const RIVAL: Duration = Duration::from_secs(60);
 
 /// The machine, with its cryptography.
 pub(super) type Machine = server::Server<Suite>;
@@ -70,6 +68,7 @@ struct Wishes {
 pub(crate) struct Secure {
     machine: Machine,
     fingerprint: Option<Fingerprint>,
+    proven_keys: Option<u32>,
     carriers: Vec<Carrier>,
     visitors: u64,
     /// The address of the connection that was the last to prove itself.
@@ -116,6 +115,7 @@ impl Secure {
         Self {
             machine: Machine::new(keys.suite(id), 0),
             fingerprint: keys.fingerprint(id),
+            proven_keys: None,
             carriers: Vec::new(),
             visitors: 0,
             proven: None,
@@ -162,25 +162,6 @@ impl Secure {
         let mark = secure.standing.board.map_or(0, |_| secure.rows.mark());
         secure.machine = Machine::new(keys.suite(id), mark);
         secure
-    }
-
-    /// Takes other keys: the client has to prove itself anew.
-    pub(crate) fn set_keys(&mut self, keys: &Keys, call: &mut Call<'_>) {
-        self.fingerprint = keys.fingerprint(call.id);
-        let suite = keys.suite(call.id);
-        self.cause = Some(Cause::KeysChanged);
-        self.with_machine(call, |machine, counter| machine.set_suite(suite, counter));
-        self.end(Cause::KeysChanged, call);
-    }
-
-    /// Begins a new epoch, since the machine that this process runs on was set back, and may have used this one already.
-    pub(crate) fn renew(&mut self, call: &mut Call<'_>) {
-        self.standing.close();
-        self.highest_at_start = self.standing.highest;
-        self.own = call.shared.epoch();
-        self.cause = Some(Cause::KeysChanged);
-        self.with_machine(call, |machine, counter| machine.drop_keys(counter));
-        self.cause = None;
     }
 
     /// Takes a connection that claims the id.
@@ -253,36 +234,6 @@ impl Secure {
             }
             self.take_over(resume.peer, &resolution);
             self.on_resolved(&resolution, call);
-        }
-    }
-
-    fn on_link(&mut self, event: ServerEvent, call: &mut Call<'_>) {
-        let Call { id, shared, now, .. } = *call;
-        match event {
-            ServerEvent::Up(number) => {
-                self.cause = None;
-                let carrier = self.carriers.iter_mut().find(|it| it.visitor.number() == number);
-                // A proof that came with the end of its connection is none for long.
-                let Some(carrier) = carrier else { return };
-                carrier.prove();
-                self.proven = Some(carrier.peer);
-                self.record.on_up(carrier.peer, now, id, shared);
-            }
-            ServerEvent::Down if self.record.is_up() => {
-                let cause = self.cause.take().unwrap_or(Cause::TakenOver);
-                self.record.on_down(cause, now, id, shared);
-            }
-            ServerEvent::Down => {}
-            // The other one asks each second.
-            ServerEvent::TwoBoards if now < self.rival_until => {}
-            ServerEvent::TwoBoards => {
-                self.rival_until = now + RIVAL;
-                shared.bus.publish(EventKind::TwoBoards { id: id.to_owned() });
-            }
-            ServerEvent::Invalid => {
-                let start = "a line of the secure link that cannot be one".to_owned();
-                shared.bus.publish(EventKind::InvalidLine { id: id.to_owned(), start });
-            }
         }
     }
 
