@@ -84,7 +84,9 @@ class Board:
         self.next = Cipher(self.number, up, down, now)
         self.handshake = self.challenge = None
         self.pause = 2
-        self.prove(now)
+        # The keys before serve until the new ones are proven. Lines wait for that.
+        self.tries = 0
+        self.show(now) if self.state == UP else self.prove(now)
 
     def on_sealed(self, data, now):
         opened = self.next and self.next.open(data)
@@ -142,7 +144,7 @@ class Board:
             self.sent = max(self.sent, self.taken)
             self.go_back()
             self.round_trip, self.timeout = None, 2
-        self.pieces.number = None
+        self.pieces.number, self.unsaid = None, True
         if epoch != self.server:
             self.server = epoch
             if fresh:
@@ -240,15 +242,17 @@ class Board:
             self.shake(now)
         if self.state == GREET and now - self.since >= (2 if self.asks < 5 else 10):
             self.ask_again(now)
-        elif self.state == PROVE and now - self.since >= 1:
-            self.tries += 1
-            if self.tries < 3:
-                self.show(now)
-            else:
-                self.next = None if self.current else self.next
-                self.greet(now)
         elif self.state == UP and now - self.heard >= 12:
             self.prove(now)
+        elif self.state == PROVE or self.state == UP and self.next:
+            if now - self.since >= 1:
+                self.tries += 1
+                if self.tries < 3:
+                    self.show(now)
+                else:
+                    self.next = None if self.current else self.next
+                    if self.state == PROVE:
+                        self.greet(now)
         elif self.state == UP:
             if self.flight and now - self.flight[0][1] >= self.timeout:
                 self.go_back()

@@ -410,30 +410,6 @@ fn a_connection_may_live_for_weeks() {
 }
 
 #[test]
-fn the_esp8266_is_reset_after_silence_each_time_later() {
-    let mut both = Both::new();
-    let mut now = 0;
-    for silence in [30, 60, 120, 300, 300] {
-        both.board.on_server(s(now), true);
-        both.board.poll(ms(1000 * (now + silence) - 1));
-        assert!(!events(&mut both).contains(&BoardEvent::ResetWanted));
-        both.board.poll(s(now + silence));
-        assert!(events(&mut both).contains(&BoardEvent::ResetWanted), "after {silence} s");
-        assert_eq!(both.board.state(), BoardState::Down);
-        now += silence;
-    }
-    // A word from the server begins the count anew.
-    both.board.on_server(s(now), true);
-    both.visitor = Visitor::new(2, s(now));
-    both.settle(s(now));
-    assert!(both.board.is_up());
-    both.board.poll(s(now + 29));
-    assert!(!events(&mut both).contains(&BoardEvent::ResetWanted));
-    both.board.poll(s(now + 30));
-    assert!(events(&mut both).contains(&BoardEvent::ResetWanted));
-}
-
-#[test]
 fn a_link_that_the_server_closes_stays_closed_for_a_minute() {
     let mut both = Both::up(s(0));
     both.server.close(5);

@@ -8,6 +8,7 @@ mod rng;
 mod server;
 #[path = "../secure_seeds/suite.rs"]
 mod suite;
+mod watchdog;
 
 use std::collections::HashSet;
 use std::hash::Hash;

@@ -40,6 +40,11 @@ pub(super) struct Link<K, H> {
     pub(super) pong: bool,
     /// The last valid packet, or the carrier's coming up.
     pub(super) heard: Instant,
+    /// Begin of the first connection without a valid packet since the last one, or that packet, if its connection has been silent
+    /// for long.
+    pub(super) vain_since: Option<Instant>,
+    /// Connections that have ended in vain since then, at most [`FRUITLESS`].
+    pub(super) vain: u8,
     /// The last packet under a key of ours.
     said: Instant,
     /// Resets of the ESP8266 since something valid has come.
@@ -86,12 +91,24 @@ impl<K: Keys, H> Link<K, H> {
             ping: false,
             pong: false,
             heard: Instant::ZERO,
+            vain_since: None,
+            vain: 0,
             said: Instant::ZERO,
             watchdog: 0,
             renew_at: Instant::ZERO,
             offered: None,
             settled: None,
             keyed: None,
+        }
+    }
+
+    /// Notes that a connection has ended: in vain, if its last valid packet was long ago, or there was none.
+    pub(super) fn end(&mut self, now: Instant) {
+        if self.vain_since.is_none() && now >= self.heard + SILENCE {
+            self.vain_since = Some(self.heard);
+        }
+        if self.vain_since.is_some() {
+            self.vain = (self.vain + 1).min(FRUITLESS);
         }
     }
 
@@ -150,6 +167,10 @@ impl<S: BoardSuite, M: Memory> Board<S, M> {
         if now < self.link.closed_until {
             return;
         }
+        // Nothing was to come until then.
+        let begin = |at: Instant| at.max(self.link.closed_until);
+        self.link.vain_since = self.link.vain_since.map(begin);
+        self.link.heard = begin(self.link.heard);
         if self.link.current.is_some() || self.link.next.is_some() {
             self.prove(now);
         } else {
@@ -264,7 +285,9 @@ impl<S: BoardSuite, M: Memory> Board<S, M> {
         if now >= self.watchdog_at() {
             self.link.watchdog = (self.link.watchdog + 1).min(WATCHDOG.len() - 1);
             self.events.push_newest(BoardEvent::ResetWanted);
-            return self.on_server(now, false);
+            self.on_server(now, false);
+            (self.link.vain_since, self.link.vain) = (None, 0);
+            return;
         }
         if self.handshake_until().is_some_and(|at| now >= at) {
             self.link.forget_handshake();
@@ -334,8 +357,12 @@ impl<S: BoardSuite, M: Memory> Board<S, M> {
         earliest(at, Some(self.watchdog_at())).map(|at| at.max(now))
     }
 
+    /// An ESP8266 that takes nothing from its server may lose each connection in a moment: their time is too short to count
+    /// alone, and that between them may be one without a network.
     fn watchdog_at(&self) -> Instant {
-        self.link.heard + WATCHDOG[self.link.watchdog]
+        let link = &self.link;
+        let since = link.vain_since.filter(|_| link.vain >= FRUITLESS).unwrap_or(link.heard);
+        since + WATCHDOG[link.watchdog]
     }
 
     fn handshake_until(&self) -> Option<Instant> {

@@ -56,6 +56,8 @@ const WATCHDOG: [Duration; 4] = [
     Duration::from_secs(120),
     Duration::from_secs(300),
 ];
+/// Connections in a row over which nothing valid came, after which their time counts as one.
+const FRUITLESS: u8 = 3;
 /// Time for which a link that the server has closed stays closed.
 const CLOSED: Duration = Duration::from_secs(60);
 /// Lines that wait for the application.
@@ -304,6 +306,9 @@ impl<S: BoardSuite, M: Memory> Board<S, M> {
     /// Notes that the ESP8266 has a server, or has none. A reset of the ESP8266 counts as none.
     pub fn on_server(&mut self, now: Instant, up: bool) {
         let before = self.link.state;
+        if before != BoardState::Down {
+            self.link.end(now);
+        }
         self.link.carrier = up;
         self.link.handshake = None;
         self.link.challenge = None;
@@ -311,6 +316,7 @@ impl<S: BoardSuite, M: Memory> Board<S, M> {
         self.link.state = BoardState::Down;
         if up {
             self.link.heard = now;
+            self.link.vain_since.get_or_insert(now);
             self.open(now);
         }
         if before == BoardState::Up {
@@ -368,7 +374,7 @@ impl<S: BoardSuite, M: Memory> Board<S, M> {
 
     fn frames(&mut self, now: Instant, frames: &[u8]) {
         self.link.heard = now;
-        self.link.watchdog = 0;
+        (self.link.vain_since, self.link.vain, self.link.watchdog) = (None, 0, 0);
         for frame in Frames::new(frames) {
             match frame {
                 Ok(frame) => self.frame(now, frame),
