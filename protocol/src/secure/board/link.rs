@@ -4,6 +4,16 @@ use super::super::packet::Hello;
 use super::super::suite::Keys;
 use super::*;
 
+/// Times without a valid packet after which the ESP8266 is reset: the next one each time, until there is one.
+const WATCHDOG: [Duration; 4] = [
+    Duration::from_secs(30),
+    Duration::from_secs(60),
+    Duration::from_secs(120),
+    Duration::from_secs(300),
+];
+/// Connections in a row over which nothing valid came, after which their time counts as one.
+const FRUITLESS: u8 = 3;
+
 /// The part of a board's state that is about the way to the server.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub(super) struct Link<K, H> {

@@ -49,15 +49,6 @@ const PROOFS: u8 = 3;
 const IDLE: Duration = Duration::from_secs(5);
 /// Time without a valid packet after which a proof of life is asked for.
 const SILENCE: Duration = Duration::from_secs(12);
-/// Times without a valid packet after which the ESP8266 is reset: the next one each time, until there is one.
-const WATCHDOG: [Duration; 4] = [
-    Duration::from_secs(30),
-    Duration::from_secs(60),
-    Duration::from_secs(120),
-    Duration::from_secs(300),
-];
-/// Connections in a row over which nothing valid came, after which their time counts as one.
-const FRUITLESS: u8 = 3;
 /// Time for which a link that the server has closed stays closed.
 const CLOSED: Duration = Duration::from_secs(60);
 /// Lines that wait for the application.
