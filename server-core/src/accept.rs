@@ -161,10 +161,10 @@ async fn serve(
         Err(reason) => return refuse(&inner, shown_hello(&guest, reason), peer, reason),
     };
     let (socket, incoming) = session::split(stream);
-    let id = guest.id().unwrap_or_default().to_owned();
-    let route = inner.route(&id);
+    let id = guest.id().unwrap_or_default();
+    let route = inner.route(id);
     if route != Route::Classic {
-        let connection = (socket, incoming, peer);
+        let (id, connection) = (id.to_owned(), (socket, incoming, peer));
         drop(stop);
         return prove(&inner, (id, route), connection, &buffer[first], (timer, pending)).await;
     }

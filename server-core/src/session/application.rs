@@ -139,22 +139,20 @@ impl Session {
 
     /// Takes the oldest waiting line, and accepts it. `Ok(false)`: there is none yet.
     pub(crate) fn try_read(&self, line: &mut String) -> Result<bool, Closed> {
-        let (took, caught_up) = {
+        // One way out of the lock, for each line passes here.
+        let taken = {
             let mut state = self.lock();
-            let core = match state.open()? {
-                Open::Classic(core) => core,
-                Open::Secure(_) => {
-                    drop(state);
-                    return self.try_read_secure(line);
+            match state.open() {
+                Ok(Open::Classic(core)) => {
+                    let took = core.take_into(line);
+                    core.settle(&self.shared);
+                    Ok(Some((took, took != Took::Nothing && core.has_caught_up())))
                 }
-            };
-            let took = core.take_into(line);
-            if took == Took::Nothing {
-                return Ok(false);
+                Ok(Open::Secure(_)) => Ok(None),
+                Err(Closed) => Err(Closed),
             }
-            core.settle(&self.shared);
-            (took, core.has_caught_up())
         };
+        let Some((took, caught_up)) = taken? else { return self.try_read_secure(line) };
         if caught_up {
             self.acknowledge();
         }

@@ -75,6 +75,15 @@ pub(crate) struct Lines {
 }
 
 impl Lines {
+    /// Makes room for this many lines, and bytes of texts.
+    pub(super) fn with_room(lines: usize, bytes: usize) -> Self {
+        Self {
+            text: String::with_capacity(bytes),
+            ends: Vec::with_capacity(lines),
+            origins: Vec::new(),
+        }
+    }
+
     pub(crate) fn len(&self) -> usize {
         self.ends.len()
     }

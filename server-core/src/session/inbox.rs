@@ -88,7 +88,12 @@ impl<R> Inbox<R> {
 
     /// Returns the bytes that they count for.
     pub(crate) fn cost(&self) -> usize {
-        self.texts.len() - self.from + self.lent_bytes + self.len() * LINE
+        self.bytes() + self.len() * LINE
+    }
+
+    /// Returns the bytes of their texts.
+    pub(crate) fn bytes(&self) -> usize {
+        self.texts.len() - self.from + self.lent_bytes
     }
 
     /// Returns the bytes that a line with this text counts for.
@@ -118,16 +123,22 @@ impl<R> Inbox<R> {
     }
 
     pub(crate) fn push(&mut self, text: &str, receipt: R, tag: Tag) {
+        if self.texts.len() + text.len() > self.texts.capacity() {
+            self.move_up();
+        }
         self.texts.push_str(text);
         self.heads.push_back(Head { receipt, len: text.len() as u32, tag });
     }
 
     /// Moves the oldest waiting line into `line`, in place of what it held.
+    #[inline]
     pub(crate) fn take_into(&mut self, line: &mut String) -> Option<Taken<R>> {
         if self.batch.is_some() {
             return None;
         }
-        if let Some(at) = self.lent.iter().position(|lent| !lent.out) {
+        if !self.lent.is_empty()
+            && let Some(at) = self.lent.iter().position(|lent| !lent.out)
+        {
             let lent = self.remove_lent(at)?;
             line.clear();
             line.push_str(&lent.text);
@@ -151,8 +162,13 @@ impl<R> Inbox<R> {
         if self.from == self.texts.len() {
             self.texts.clear();
             self.from = 0;
-        } else if self.from >= KEEP && self.from >= self.texts.len() / 2 {
-            // No more is moved than was taken out.
+        }
+    }
+
+    /// Uses the place of texts that were taken out, before more memory is asked for. No more is moved than was taken out.
+    #[cold]
+    fn move_up(&mut self) {
+        if self.from >= self.texts.len() / 2 {
             self.texts.drain(..self.from);
             self.from = 0;
         }

@@ -77,16 +77,23 @@ impl<R, T: PartialEq> Side<R, T> {
         let fits = self.inbox.len() < shared.limits.queue_lines
             && cost <= shared.limits.queue_bytes
             && shared.inboxes.fits(self.counted, cost);
-        let has_room = self.inbox.len() == 0 || fits;
-        if !has_room && !std::mem::replace(&mut self.queue_full, true) {
-            shared.bus.publish(EventKind::QueueFull { id: id.to_owned() });
+        let has_room = fits || self.inbox.len() == 0;
+        if !has_room {
+            self.is_full(id, shared);
         }
         has_room
     }
 
+    #[cold]
+    fn is_full(&mut self, id: &str, shared: &Shared) {
+        if !std::mem::replace(&mut self.queue_full, true) {
+            shared.bus.publish(EventKind::QueueFull { id: id.to_owned() });
+        }
+    }
+
     /// Notes a report.
-    pub(super) fn reported(&mut self, report: Option<Report>, id: &str, shared: &Shared) {
-        let Some(report) = report else { return };
+    #[cold]
+    pub(super) fn reported(&mut self, report: Report, id: &str, shared: &Shared) {
         self.report = Some(report);
         shared.bus.publish(EventKind::Report { id: id.to_owned(), report });
     }
@@ -170,7 +177,9 @@ impl Host<LineBytes> for Receiver<'_> {
             Some(Message::Report(report)) => Some(report),
             _ => None,
         };
-        if report.is_some() && !self.shared.limits.hold_reports {
+        if let Some(report) = report
+            && !self.shared.limits.hold_reports
+        {
             side.reported(report, self.id, self.shared);
             return endpoint::Disposition::Taken;
         }
@@ -180,7 +189,9 @@ impl Host<LineBytes> for Receiver<'_> {
         let tag = Tag { report: report.is_some(), restarts: side.restarts };
         side.inbox.push(text, receipt, tag);
         side.delivered = true;
-        side.reported(report, self.id, self.shared);
+        if let Some(report) = report {
+            side.reported(report, self.id, self.shared);
+        }
         // It is acknowledged when the application has accepted it. A client may have only
         // a limited number of lines unacknowledged, so it sends no faster than they are accepted.
         endpoint::Disposition::Later

@@ -99,6 +99,7 @@ pub(super) struct Awake<'a> {
 
 impl<'a> Awake<'a> {
     /// Wakes a session up that is locked.
+    #[inline]
     pub(super) fn new(mut state: MutexGuard<'a, State>, shared: &'a Shared) -> Self {
         if let State::Asleep(core) = &mut *state {
             *state = State::Live(core.awake(&shared.limits, &shared.spare));
@@ -121,16 +122,28 @@ impl DerefMut for Awake<'_> {
     }
 }
 
-impl Drop for Awake<'_> {
-    fn drop(&mut self) {
-        // Nearly always it has a connection.
+impl Awake<'_> {
+    /// Lets the session fall asleep, if it can.
+    #[cold]
+    fn rest(&mut self) {
         if let State::Live(core) = &mut *self.state
-            && core.transport.is_none()
             && let Some(asleep) = core.asleep()
             && let State::Live(core) =
                 std::mem::replace(&mut *self.state, State::Asleep(Box::new(asleep)))
         {
             self.spare.put(core);
+        }
+    }
+}
+
+impl Drop for Awake<'_> {
+    #[inline]
+    fn drop(&mut self) {
+        // Nearly always it has a connection.
+        if let State::Live(core) = &*self.state
+            && core.transport.is_none()
+        {
+            self.rest();
         }
     }
 }

@@ -8,6 +8,7 @@ use crate::state::SessionState;
 impl Core {
     /// Takes the oldest waiting line, and accepts it. Reports before it are accepted, too: the reader of
     /// lines has no use for them.
+    #[inline]
     pub(crate) fn take_into(&mut self, line: &mut String) -> Took {
         let mut took = Took::Nothing;
         while let Some(taken) = self.side.inbox.take_into(line) {
@@ -43,7 +44,8 @@ impl Core {
         if !(self.is_due() || self.side.inbox.is_waiting()) {
             return None;
         }
-        let mut lines = Lines::default();
+        let inbox = &self.side.inbox;
+        let mut lines = Lines::with_room(inbox.len(), inbox.bytes());
         if !self.side.inbox.lend_all(|text, tag, _| lines.push(text, tag)) {
             return None;
         }

@@ -69,7 +69,7 @@ impl Desk for Counter<'_> {
     fn board_event(&mut self, kind: u8, bytes: &[u8]) {
         match Happening::decode(kind, bytes) {
             Some(Happening::Report(report)) => {
-                self.side.reported(Some(report), self.id, self.shared);
+                self.side.reported(report, self.id, self.shared);
             }
             Some(Happening::Reset(cause)) => self.shared.bus.publish(EventKind::Board {
                 id: self.id.to_owned(),
