@@ -67,10 +67,10 @@ impl Workload {
 
     /// Returns the servers that do it. The first is the one that the others are compared with.
     pub const fn contenders(self) -> &'static [Contender] {
-        use Contender::{Disk, Library, Memory, Mosquitto, Raw, Reader, Serve, ServeDisk};
+        use Contender::{Batches, Disk, Library, Memory, Mosquitto, Raw, Reader, Serve, ServeDisk};
         match self {
             Self::Print | Self::Paced => &[Raw, Serve, ServeDisk],
-            Self::Flood => &[Raw, Reader, Library, Memory, Disk, Mosquitto],
+            Self::Flood => &[Raw, Reader, Library, Batches, Memory, Disk, Mosquitto],
             Self::Single | Self::Steady => &[Raw, Library, Memory, Disk, Mosquitto],
             Self::Accept => &[Raw, Library, Mosquitto],
             Self::Idle => &[Raw, Library, Memory, Mosquitto],

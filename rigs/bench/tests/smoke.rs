@@ -17,7 +17,7 @@ fn every_workload_counts_something_and_writes_json() {
     let report: serde_json::Value = serde_json::from_str(&report).unwrap();
     let results = report["results"].as_array().unwrap();
     let all = ["flood", "single", "down", "accept", "idle"].map(|w| (w, &["raw", "library"][..]));
-    for (workload, servers) in all.into_iter().chain([("flood", &["reader"][..])]) {
+    for (workload, servers) in all.into_iter().chain([("flood", &["reader", "batches"][..])]) {
         for &server in servers {
             let found = results.iter().find(|r| r["workload"] == workload && r["server"] == server);
             let figures =

@@ -43,7 +43,7 @@ impl Work {
         }
     }
 
-    fn writes(self) -> usize {
+    const fn writes(self) -> usize {
         match self {
             Self::Write(writes) => writes,
             Self::Accept | Self::Print => 0,
@@ -60,6 +60,8 @@ pub enum Contender {
     Reader,
     /// `pblink-server`, with an application that reads and accepts.
     Library,
+    /// The same with an application that takes all lines that wait at once.
+    Batches,
     /// `pblink serve` with its log in memory and no consumer.
     Memory,
     /// `pblink serve` with its log on disk, where temporary files are, and no consumer.
@@ -78,6 +80,7 @@ impl Contender {
             Self::Raw => "raw",
             Self::Reader => "reader",
             Self::Library => "library",
+            Self::Batches => "batches",
             Self::Memory => "memory",
             Self::Disk => "disk",
             Self::Serve => "pblink serve",
@@ -121,8 +124,8 @@ impl Server {
 
     /// Stops it. An error says that what was measured is not what was meant.
     pub fn finish(self) -> io::Result<()> {
-        use Contender::{Disk, Library, Memory};
-        if !matches!(self.contender, Library | Memory | Disk) {
+        use Contender::{Batches, Disk, Library, Memory};
+        if !matches!(self.contender, Library | Batches | Memory | Disk) {
             return Ok(());
         }
         match self.process.finish()?.as_str() {
@@ -149,7 +152,8 @@ pub fn main(args: &[String]) -> io::Result<()> {
         match name.as_str() {
             "raw" => raw::run(work, end).await,
             "reader" => reader::run(end).await,
-            "library" => library::run(work.writes(), end).await,
+            "library" => library::run(library::Lines::of(work), end).await,
+            "batches" => library::run(library::Lines::Batches, end).await,
             "memory" => log::run(None, end).await,
             "disk" => log::run(Some(tempfile::tempdir()?), end).await,
             _ => Err(wrong()),
