@@ -8,7 +8,7 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::process::{Child, Command, Stdio};
 
-use process::{Serve, free_port, output, pblink, stderr};
+use process::{Serve, output, pblink, stderr};
 
 /// Returns a client that says its id, and may say more.
 fn client(address: &str, first: &str) -> TcpStream {
@@ -294,7 +294,7 @@ fn a_server_that_others_reach_is_announced_unless_it_is_not_to_be() {
         assert_eq!(code, Some(0), "{said}");
         said
     };
-    let port = free_port();
+    let port = process::free_port();
     let listen = format!("0.0.0.0:{port}");
     let open = said(&["--listen", &listen]);
     let line = open.lines().find(|line| line.contains("_pblink._tcp")).expect(&open);
