@@ -227,10 +227,11 @@ async fn prove(
     };
     session::run(&session, socket, incoming, first, timer).await;
     if !visit.is_proven() {
-        let reason = match (route, visit.is_plain()) {
-            (Route::Stranger, _) => Refusal::UnknownId,
-            (_, true) => Refusal::NotSecure,
-            (_, false) => Refusal::Unproven,
+        let reason = match visit.is_plain() {
+            // One that is expected lacks keys, not a place in the list.
+            _ if route == Route::Stranger && !inner.is_welcome(&id) => Refusal::UnknownId,
+            true => Refusal::NotSecure,
+            false => Refusal::Unproven,
         };
         refuse(inner, Some(id), peer, reason);
     }

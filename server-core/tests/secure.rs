@@ -144,18 +144,40 @@ async fn nobody_gets_in_without_the_keys_and_nobody_learns_which_ids_exist() {
     drop(board);
     // Classic lines for an id with keys are not taken, although it is listed.
     let mut peer = Peer::hello(&server, "1").await.alive();
-    peer.say("00plain").await;
+    peer.send("00plain\n").await;
     assert_eq!(server.link("1").expect("it has keys").status().unread, 0);
     let refused = until(&mut events, |event| {
         matches!(event, EventKind::Refused { reason: Refusal::NotSecure, .. })
     });
-    let (refused, _) = tokio::join!(refused, peer.line());
+    let (refused, answer) = tokio::join!(refused, peer.line());
     assert!(matches!(refused.kind, EventKind::Refused { id: Some(id), .. } if id == "1"));
+    assert_eq!(answer, None, "nor acknowledged: it would be lost");
     // And one that may be classic is.
     let mut peer = Peer::hello(&server, "old").await;
     let link = soon(server.client("old")).await;
     peer.tell(&link, "00plain").await;
     assert_eq!(link.status().key, None);
+}
+
+/// Its owner is to learn which of the two it lacks; the client learns neither.
+#[tokio::test]
+async fn a_refusal_tells_an_id_without_keys_from_one_that_is_not_expected() {
+    let builder = Server::builder().timeout(TIMEOUT).keys(Keys::new()).expected(["new"]);
+    let server = start(builder.allow_unknown(false)).await;
+    let reason = async |id: &str| {
+        let mut events = server.events();
+        let mut peer = Peer::hello(&server, id).await.alive();
+        peer.send("00plain\n").await;
+        let refused = until(
+            &mut events,
+            |event| matches!(event, EventKind::Refused { id: Some(of), .. } if of == id),
+        );
+        let (refused, _) = tokio::join!(refused, peer.line());
+        let EventKind::Refused { reason, .. } = refused.kind else { unreachable!() };
+        reason
+    };
+    let reasons = tokio::join!(reason("new"), reason("stranger"));
+    assert_eq!(reasons, (Refusal::NotSecure, Refusal::UnknownId));
 }
 
 #[tokio::test]

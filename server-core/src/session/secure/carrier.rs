@@ -18,6 +18,9 @@ use crate::buffers::{LineBytes, Partial};
 use crate::event::Cause;
 use crate::sources::{Place, source};
 
+/// The first character of each packet.
+const MARK: char = '~';
+
 /// Lines of the classic link that are under way in it: packets, which are sent once.
 const LINES: usize = 8;
 
@@ -64,7 +67,11 @@ struct Opener<'a, F> {
 impl<F: FnMut(&str)> Host<LineBytes> for Opener<'_, F> {
     fn deliver(&mut self, text: &str, _receipt: Receipt) -> Disposition {
         (self.line)(text);
-        Disposition::Taken
+        // A client that speaks without keys is to keep its lines: nobody has them here.
+        match text.starts_with(MARK) {
+            true => Disposition::Taken,
+            false => Disposition::Refused,
+        }
     }
 
     fn too_long(&mut self) {
