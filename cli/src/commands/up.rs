@@ -10,12 +10,11 @@ use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
-use anyhow::Context;
 use clap::{Parser, ValueEnum};
 use pblink_serve::control::Client;
-use rustix::process::{self, Pid, kill_process};
 
 use super::Cli;
+use crate::child::{shown, step};
 use crate::exit::{Exit, Failed};
 use crate::global::Global;
 use crate::hardware::sdk;
@@ -23,8 +22,8 @@ use crate::output::diagnostics::{note, say};
 use crate::output::envelope;
 use crate::output::stdout::print;
 use crate::runtime;
-use crate::settings::{BoardArg, BoardKind, Settings, shell_word};
-use crate::signals::{Signal, Signals};
+use crate::settings::{BoardArg, BoardKind, Settings};
+use crate::signals::Signals;
 use crate::typed::has_terminal;
 use look::Look;
 
@@ -209,11 +208,6 @@ fn plan(args: &Args) -> Vec<(Step, Vec<String>)> {
     wanted.map(|step| (*step, step.words(args))).collect()
 }
 
-fn shown(words: &[String]) -> String {
-    let words = words.iter().map(|word| shell_word(Path::new(word)));
-    words.fold("pblink".to_owned(), |line, word| line + " " + &word)
-}
-
 /// Runs the verb.
 pub fn run(mut args: Args, global: &Global) -> anyhow::Result<Exit> {
     let kind = one_board(&args);
@@ -271,9 +265,10 @@ fn one_board(args: &Args) -> anyhow::Result<Option<&'static str>> {
 /// Runs the steps, one after the other.
 async fn steps(args: &Args, plan: &[(Step, Vec<String>)], global: &Global) -> anyhow::Result<Exit> {
     let count = plan.len();
-    for (n, (step, words)) in plan.iter().enumerate() {
-        let (name, mut words) = (step.name(), words.clone());
-        if *step == Step::Serve
+    let mut signals = Signals::listen()?;
+    for (n, (of_plan, words)) in plan.iter().enumerate() {
+        let (name, mut words) = (of_plan.name(), words.clone());
+        if *of_plan == Step::Serve
             && let Some(url) = server(args).await?
         {
             say("a server runs already");
@@ -286,8 +281,12 @@ async fn steps(args: &Args, plan: &[(Step, Vec<String>)], global: &Global) -> an
             print(report("step_began", n, plan, &words, [])?.as_bytes())?;
         }
         // Results of other steps are for people.
-        let aside = args.json && *step != Step::Serve;
-        let exit = command(&words, aside, global).await?;
+        let aside = args.json && *of_plan != Step::Serve;
+        let stdout = match aside {
+            true => stderr().as_fd().try_clone_to_owned()?.into(),
+            false => Stdio::inherit(),
+        };
+        let (exit, _) = step(&words, (Stdio::inherit(), stdout), &mut signals, global).await?;
         if args.json {
             let ended = [("exit", (exit as u8).into())];
             print(report("step_ended", n, plan, &words, ended)?.as_bytes())?;
@@ -378,50 +377,6 @@ async fn server(args: &Args) -> anyhow::Result<Option<String>> {
     // Without a control API there is no telling.
     let Ok(url) = Settings::load(args.config.as_deref())?.control_url() else { return Ok(None) };
     Ok(Client::connect(&url).await.ok().map(|_| url))
-}
-
-/// Runs a command line of this program, as a process of its own: so ctrl-C does in a step what it does
-/// in the verb alone. `aside`: its results go to stderr.
-async fn command(words: &[String], aside: bool, global: &Global) -> anyhow::Result<Exit> {
-    let program = std::env::current_exe().context("cannot find the file of this program")?;
-    let stdout = match aside {
-        true => stderr().as_fd().try_clone_to_owned()?.into(),
-        false => Stdio::inherit(),
-    };
-    let mut child = tokio::process::Command::new(program)
-        .args(global.words())
-        .args(words)
-        .stdout(stdout)
-        .spawn()
-        .with_context(|| format!("cannot run `{}`", shown(words)))?;
-    let mut signals = Signals::listen()?;
-    let status = loop {
-        let asked = tokio::select! {
-            status = child.wait() => break status?,
-            asked = signals.next() => asked,
-        };
-        let signal = match asked {
-            // The terminal has sent it to the step, too, and the step knows what to do.
-            Signal::Interrupt => continue,
-            Signal::Terminate => process::Signal::TERM,
-            Signal::HangUp => process::Signal::HUP,
-        };
-        let id = child.id().and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw);
-        if let Some(id) = id {
-            let _ = kill_process(id, signal);
-        }
-    };
-    Ok(match status.code() {
-        Some(0) => Exit::Ok,
-        Some(2) => Exit::Usage,
-        Some(3) => Exit::Config,
-        Some(4) => Exit::Network,
-        Some(5) => Exit::Lines,
-        Some(130) => Exit::Interrupted,
-        // A signal has no code.
-        _ if std::os::unix::process::ExitStatusExt::signal(&status) == Some(2) => Exit::Interrupted,
-        _ => Exit::Failure,
-    })
 }
 
 #[cfg(test)]

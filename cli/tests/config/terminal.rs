@@ -1,96 +1,7 @@
-//! Real terminals, by util-linux's `script`, which is part of every Debian.
-
-use std::io::{Read, Write};
-use std::process::{Child, ChildStdin, ChildStdout, Stdio};
-use std::sync::mpsc;
-use std::time::Instant;
+//! `pblink config` in real terminals.
 
 use super::*;
-
-struct Terminal {
-    child: Child,
-    keys: Option<ChildStdin>,
-    output: mpsc::Receiver<Vec<u8>>,
-    shown: Vec<u8>,
-    /// The output that has been waited for already, in bytes.
-    seen: usize,
-}
-
-fn forward(mut from: ChildStdout, to: mpsc::Sender<Vec<u8>>) {
-    let mut buffer = [0; 4096];
-    while let Ok(n @ 1..) = from.read(&mut buffer) {
-        if to.send(buffer[..n].to_vec()).is_err() {
-            break;
-        }
-    }
-}
-
-impl Terminal {
-    /// Runs a shell line in a terminal; `$PBLINK` is the command.
-    fn run(home: &Home, line: &str) -> Self {
-        let mut child = std::process::Command::new("script")
-            .args(["--quiet", "--return", "--command", line, "/dev/null"])
-            .current_dir(home.0.path())
-            .env("PBLINK", assert_cmd::cargo::cargo_bin("pblink"))
-            .env("SHELL", "/bin/sh")
-            .env_remove("PBLINK_WIFI_PASSWORD")
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()
-            .expect("`script` of util-linux runs");
-        let (sender, output) = mpsc::channel();
-        let stdout = child.stdout.take().unwrap();
-        std::thread::spawn(move || forward(stdout, sender));
-        let keys = child.stdin.take();
-        Self { child, keys, output, shown: Vec::new(), seen: 0 }
-    }
-
-    /// Waits until the terminal shows `text` after what was waited for before.
-    fn expect(&mut self, text: &str) {
-        let deadline = Instant::now() + Duration::from_secs(60);
-        loop {
-            let fresh = &self.shown[self.seen..];
-            if let Some(at) = fresh.windows(text.len()).position(|w| w == text.as_bytes()) {
-                self.seen += at + text.len();
-                return;
-            }
-            let wait = deadline.saturating_duration_since(Instant::now());
-            match self.output.recv_timeout(wait) {
-                Ok(more) => self.shown.extend(more),
-                Err(why) => panic!("{why}: {text:?} is not in {:?}", self.text()),
-            }
-        }
-    }
-
-    fn press(&mut self, keys: &str) {
-        self.press_bytes(keys.as_bytes());
-    }
-
-    fn press_bytes(&mut self, keys: &[u8]) {
-        let stdin = self.keys.as_mut().unwrap();
-        stdin.write_all(keys).unwrap();
-        stdin.flush().unwrap();
-    }
-
-    fn text(&self) -> String {
-        String::from_utf8_lossy(&self.shown).into_owned()
-    }
-
-    /// Waits for the end; everything that was ever shown.
-    fn finish(mut self) -> String {
-        self.expect("<end>");
-        drop(self.keys.take());
-        self.child.wait().unwrap();
-        self.text()
-    }
-}
-
-/// Runs the line, then reports its exit code and whether the terminal still echoes.
-fn then_ask(line: &str) -> String {
-    format!(
-        "{line}; echo code=$?; stty -a | tr ' ;' '\\n\\n' | grep -xE -- '-?(echo|icanon|isig)'; echo '<end>'"
-    )
-}
+use process::terminal::{Terminal, then_ask};
 
 const TO_PASSWORD: [(&str, &str); 7] = [
     ("as boards reach it [", "10.0.0.7"),
@@ -113,7 +24,7 @@ fn walk_to_password(terminal: &mut Terminal) {
 #[test]
 fn init_asks_and_does_not_show_the_password() {
     let home = Home::new();
-    let mut terminal = Terminal::run(&home, &then_ask("$PBLINK config init"));
+    let mut terminal = Terminal::run(home.0.path(), &then_ask("$PBLINK config init"));
     walk_to_password(&mut terminal);
     terminal.press("hunter2\n");
     terminal.expect("8 to 63 bytes, this one has 7");
@@ -132,7 +43,7 @@ fn init_asks_and_does_not_show_the_password() {
 #[test]
 fn control_c_at_the_password_restores_the_terminal_and_writes_nothing() {
     let home = Home::new();
-    let mut terminal = Terminal::run(&home, &then_ask("$PBLINK config init"));
+    let mut terminal = Terminal::run(home.0.path(), &then_ask("$PBLINK config init"));
     walk_to_password(&mut terminal);
     terminal.press("hunter2\x03");
     let text = terminal.finish();
@@ -148,7 +59,7 @@ fn control_c_at_the_password_restores_the_terminal_and_writes_nothing() {
 #[test]
 fn what_another_encoding_sends_is_asked_again_and_nothing_is_lost() {
     let home = Home::new();
-    let mut terminal = Terminal::run(&home, &then_ask("$PBLINK config init"));
+    let mut terminal = Terminal::run(home.0.path(), &then_ask("$PBLINK config init"));
     for (prompt, answer) in &TO_PASSWORD[..6] {
         terminal.expect(prompt);
         terminal.press(&format!("{answer}\n"));
@@ -174,7 +85,7 @@ fn what_another_encoding_sends_is_asked_again_and_nothing_is_lost() {
 #[test]
 fn the_end_of_input_stops_init_at_any_question() {
     let home = Home::new();
-    let mut terminal = Terminal::run(&home, &then_ask("$PBLINK config init"));
+    let mut terminal = Terminal::run(home.0.path(), &then_ask("$PBLINK config init"));
     terminal.expect("as boards reach it [");
     terminal.press("\x04");
     let text = terminal.finish();
@@ -186,7 +97,7 @@ fn the_end_of_input_stops_init_at_any_question() {
 #[test]
 fn yes_asks_nothing_on_a_terminal() {
     let home = Home::new();
-    let terminal = Terminal::run(&home, &then_ask("$PBLINK config init --yes"));
+    let terminal = Terminal::run(home.0.path(), &then_ask("$PBLINK config init --yes"));
     let text = terminal.finish();
     assert!(text.contains("code=0\r\n") && !text.contains("Enter takes"), "{text}");
     assert_eq!(home.names(), ["pblink.toml"]);
@@ -196,7 +107,7 @@ fn yes_asks_nothing_on_a_terminal() {
 fn set_asks_for_a_password_without_showing_it() {
     let home = Home::new();
     home.init();
-    let mut terminal = Terminal::run(&home, &then_ask("$PBLINK config set wifi.password"));
+    let mut terminal = Terminal::run(home.0.path(), &then_ask("$PBLINK config set wifi.password"));
     terminal.expect("(empty = none): ");
     terminal.press(&format!("{PASSWORD}\n"));
     let text = terminal.finish();
@@ -209,7 +120,7 @@ fn an_answer_of_another_encoding_to_edit_it_again_loses_nothing() {
     let home = Home::new();
     home.write("pblink.toml", "[server]\nport = 8123\n");
     let line = "EDITOR='sed -i s/8123/90000/' VISUAL= $PBLINK config edit";
-    let mut terminal = Terminal::run(&home, &then_ask(line));
+    let mut terminal = Terminal::run(home.0.path(), &then_ask(line));
     terminal.expect("Edit it again? [Y/n] ");
     terminal.press_bytes(b"n\xe9\n");
     let text = terminal.finish();

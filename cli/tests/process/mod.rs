@@ -3,6 +3,8 @@
 #![allow(dead_code)] // Each test file uses a part.
 
 pub mod network;
+#[cfg(target_os = "linux")]
+pub mod terminal;
 
 use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};

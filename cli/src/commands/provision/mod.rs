@@ -10,18 +10,23 @@ mod tests;
 
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 
 use anyhow::Context;
 use serde_json::Value;
+use tokio::runtime::Runtime;
+use tokio::task::spawn_blocking;
 
+use crate::child::{shown, step};
 use crate::exit::{Exit, Failed};
 use crate::global::Global;
-use crate::output::diagnostics::{error, prompt, say};
+use crate::output::diagnostics::{error, newline, prompt, say};
 use crate::output::envelope;
 use crate::output::events;
 use crate::output::stdout::print;
-use crate::settings::{Settings, shell_word};
+use crate::runtime;
+use crate::settings::Settings;
+use crate::signals::Signals;
 use crate::typed::{has_terminal, typed_line};
 use record::Record;
 
@@ -87,31 +92,49 @@ trait World {
     /// Runs this program with these words. Its results are the text.
     fn run(&mut self, words: &[String]) -> anyhow::Result<(Exit, String)>;
 
+    /// Returns true once the user wants to stop.
+    fn is_stopped(&mut self) -> bool;
+
     /// Prints a result.
     fn print(&mut self, text: &str) -> anyhow::Result<()>;
 }
 
 /// The user's terminal, and processes of this program.
-struct Real<'a>(&'a Global);
+struct Real<'a> {
+    global: &'a Global,
+    runtime: Runtime,
+    signals: Signals,
+    stopped: bool,
+}
 
 impl World for Real<'_> {
     fn ask(&mut self, question: &str) -> io::Result<Option<String>> {
         prompt(question);
-        Ok(typed_line()?.map(|line| String::from_utf8_lossy(&line).trim().to_owned()))
+        let typed = self.runtime.block_on(async {
+            tokio::select! {
+                typed = spawn_blocking(typed_line) => Some(typed),
+                _ = self.signals.next() => None,
+            }
+        });
+        let Some(typed) = typed else {
+            newline();
+            self.stopped = true;
+            return Ok(None);
+        };
+        let typed = typed.map_err(io::Error::other)??;
+        Ok(typed.map(|line| String::from_utf8_lossy(&line).trim().to_owned()))
     }
 
     fn run(&mut self, words: &[String]) -> anyhow::Result<(Exit, String)> {
-        let program = std::env::current_exe().context("cannot find the file of this program")?;
-        let mut command = Command::new(program);
-        command.args(self.0.words()).args(words).stdin(Stdio::null()).stdout(Stdio::piped());
-        let child = command.spawn().with_context(|| format!("cannot run `{}`", shown(words)))?;
-        let output = child.wait_with_output()?;
-        let exit = match output.status.code() {
-            Some(0) => Exit::Ok,
-            Some(130) => Exit::Interrupted,
-            _ => Exit::Failure,
-        };
-        Ok((exit, String::from_utf8_lossy(&output.stdout).into_owned()))
+        let ways = (Stdio::null(), Stdio::piped());
+        let step = step(words, ways, &mut self.signals, self.global);
+        let (exit, out) = self.runtime.block_on(step)?;
+        self.stopped |= exit == Exit::Interrupted;
+        Ok((exit, out))
+    }
+
+    fn is_stopped(&mut self) -> bool {
+        self.stopped
     }
 
     fn print(&mut self, text: &str) -> anyhow::Result<()> {
@@ -132,7 +155,16 @@ pub fn run(args: Args, global: &Global) -> anyhow::Result<Exit> {
         let what = "pblink provision asks for one board after the other, and there is no terminal to ask on";
         return Err(Failed::with(Exit::Usage, what));
     }
-    work(&args, config, &mut Real(global))
+    let runtime = runtime::build().context("the system gives no threads")?;
+    let signals = {
+        let _inside = runtime.enter();
+        Signals::listen()?
+    };
+    let mut real = Real { global, runtime, signals, stopped: false };
+    let end = work(&args, config, &mut real);
+    // A question that nobody answers any more may still wait for its answer.
+    real.runtime.shutdown_background();
+    end
 }
 
 /// Runs the verb without the world around it.
@@ -170,6 +202,10 @@ fn work(args: &Args, config: &Path, world: &mut dyn World) -> anyhow::Result<Exi
                     let text = if args.json { done.json()? } else { done.label() };
                     world.print(&text)?;
                     break;
+                }
+                Err(_) if world.is_stopped() => {
+                    summary(&boards, &record);
+                    return Ok(Exit::Interrupted);
                 }
                 // The same board again, or the next one: the user says.
                 Err(why) => error(format_args!("{why:#}")),
@@ -259,9 +295,4 @@ fn steps(args: &Args, config: &Path, id: &str) -> Vec<(Step, Vec<String>)> {
             (step, words.into_iter().map(str::to_owned).collect())
         })
         .collect()
-}
-
-fn shown(words: &[String]) -> String {
-    let words = words.iter().map(|word| shell_word(Path::new(word)));
-    words.fold("pblink".to_owned(), |line, word| line + " " + &word)
 }

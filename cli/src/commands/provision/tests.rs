@@ -8,10 +8,14 @@ use super::*;
 use crate::commands::{Cli, Command as Verb};
 
 /// A user who answers in this order, and boards of which some steps fail.
+#[derive(Default)]
 struct Bench {
     answers: VecDeque<&'static str>,
     /// Words of a step that fails the next time.
     fails: Vec<&'static str>,
+    /// Words of the step during which the user presses ctrl-C.
+    stops: Option<&'static str>,
+    stopped: bool,
     ran: Vec<String>,
     printed: String,
 }
@@ -19,7 +23,7 @@ struct Bench {
 impl Bench {
     fn new(answers: &[&'static str], fails: &[&'static str]) -> Self {
         let answers = answers.iter().copied().collect();
-        Self { answers, fails: fails.to_vec(), ran: Vec::new(), printed: String::new() }
+        Self { answers, fails: fails.to_vec(), ..Self::default() }
     }
 }
 
@@ -31,12 +35,20 @@ impl World for Bench {
     fn run(&mut self, words: &[String]) -> anyhow::Result<(Exit, String)> {
         let line = shown(words);
         self.ran.push(line.clone());
+        if self.stops.is_some_and(|part| line.contains(part)) {
+            self.stopped = true;
+            return Ok((Exit::Interrupted, String::new()));
+        }
         if let Some(at) = self.fails.iter().position(|part| line.contains(part)) {
             self.fails.remove(at);
             return Ok((Exit::Failure, String::new()));
         }
         let keys = r#"{"device":"DFU 1","keys":{"fingerprint":"7XR2M-0KQ4T","generation":2}}"#;
         Ok((Exit::Ok, if line.contains("push") { keys } else { "ok" }.to_owned()))
+    }
+
+    fn is_stopped(&mut self) -> bool {
+        self.stopped
     }
 
     fn print(&mut self, text: &str) -> anyhow::Result<()> {
@@ -119,6 +131,22 @@ fn it_goes_on_where_it_was_stopped_and_a_step_that_failed_is_done_again() {
     let mut bench = Bench::new(&[""], &[]);
     assert_eq!(run(&args(path, &[]), &mut bench), Exit::Ok);
     assert!(bench.ran[1].contains("--client=b"));
+}
+
+#[test]
+fn ctrl_c_in_any_step_stops_it_and_the_same_command_does_that_board_again() {
+    for stops in ["flash", "push", "check"] {
+        let folder = folder("a\nb\n");
+        let args = args(folder.path(), &[]);
+        let mut bench = Bench::new(&["", "", ""], &[]);
+        bench.stops = Some(stops);
+        assert_eq!(run(&args, &mut bench), Exit::Interrupted);
+        assert!(bench.ran.last().unwrap().contains(stops), "{:?}", bench.ran);
+        assert_eq!((bench.answers.len(), &*bench.printed), (2, ""), "nobody is asked any more");
+        let mut bench = Bench::new(&["", ""], &[]);
+        assert_eq!(run(&args, &mut bench), Exit::Ok);
+        assert_eq!(bench.ran.len(), 6, "{:?}", bench.ran);
+    }
 }
 
 #[test]
