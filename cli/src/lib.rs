@@ -21,6 +21,7 @@ mod duration;
 pub mod exit;
 #[cfg(feature = "sqlite")]
 mod folder;
+mod git;
 pub mod global;
 pub mod hardware;
 pub mod keys;

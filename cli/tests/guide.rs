@@ -24,9 +24,6 @@ fn the_guide_does_what_it_says() {
     let (boards, control) = (process::free_port().to_string(), process::free_port().to_string());
     let script =
         blocks.join("\necho \"== next\"\n").replace("8123", &boards).replace("8124", &control);
-    // Readers have the usual port, which verbs try by themselves.
-    let settings = format!("[server]\ncontrol = \"127.0.0.1:{control}\"\n");
-    std::fs::write(folder.path().join("pblink.toml"), settings).unwrap();
     let program = Path::new(env!("CARGO_BIN_EXE_pblink")).parent().unwrap();
     let path = std::env::var("PATH").unwrap();
     let output = Command::new("bash")
@@ -36,6 +33,8 @@ fn the_guide_does_what_it_says() {
         .env("PATH", format!("{}:{path}", program.display()))
         .env_remove("PBLINK_TOKEN")
         .env_remove("PBLINK_LOG")
+        // Readers have the usual port, which verbs try by themselves, and no pblink.toml.
+        .env("PBLINK_SERVER_CONTROL", format!("127.0.0.1:{control}"))
         .env("XDG_STATE_HOME", folder.path().join("state"))
         .current_dir(folder.path())
         .stdin(Stdio::null())

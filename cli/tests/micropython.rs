@@ -188,6 +188,50 @@ fn an_id_that_the_server_would_refuse_is_a_warning() {
     assert!(stderr(&output).contains("is not a literal"), "{}", stderr(&output));
 }
 
+/// pb_link speaks without keys, and the server serves only ids that are listed so.
+#[test]
+fn the_id_is_listed_as_one_without_keys_and_one_with_keys_is_refused() {
+    let desk = Desk::new();
+    let board = Board::with([]);
+    let pty = board.pty();
+    let config = || std::fs::read_to_string(desk.path("pblink.toml")).unwrap();
+    let before = config();
+    assert_code(&desk.install("/dev/null", &[]), 1);
+    assert_eq!(config(), before, "nothing was installed");
+    let output = desk.install(pty.path(), &[]);
+    assert_code(&output, 0);
+    assert!(stderr(&output).contains("note: link.classic in pblink.toml lists attic now"));
+    assert_eq!(config(), format!("{before}\n[link]\nclassic = [\"attic\"]\n"));
+    let output = desk.install(pty.path(), &["--json"]);
+    assert!(!stdout(&output).contains("link.classic"), "it is there: {}", stdout(&output));
+
+    // The list of a variable is changed in no file.
+    desk.write("pblink.toml", &before);
+    let all = ["install", "--source", "iot", "--primitives", "async", "--port", pty.path()];
+    let output = desk.pblink(&all).env("PBLINK_LINK_CLASSIC", "hall").output().unwrap();
+    assert_code(&output, 0);
+    let said = stderr(&output);
+    assert!(said.contains("warning: PBLINK_LINK_CLASSIC does not list attic"), "{said}");
+    assert_eq!(config(), before);
+
+    let keys = |args: &[&str]| {
+        let mut command = process::pblink(&[&["keys"], args].concat());
+        assert_code(&command.current_dir(desk.path(".")).output().unwrap(), 0);
+    };
+    keys(&["issue", "attic", "--to", "attic.toml"]);
+    let refused = |why: &str| {
+        // Before anything is asked of the board.
+        let output = desk.install("/dev/null", &[]);
+        assert_code(&output, 3);
+        let said = stderr(&output);
+        assert!(said.contains(why) && said.contains("CONN_ID in pb_link/pb_client.py"), "{said}");
+    };
+    refused("the id attic belongs to a board with keys");
+    keys(&["revoke", "attic", "--yes"]);
+    refused("the id attic had keys, which were revoked at ");
+    assert_eq!(config(), before);
+}
+
 #[test]
 fn a_board_with_a_fault_is_an_error_with_what_to_do() {
     let desk = Desk::new();

@@ -101,7 +101,7 @@ fn the_files_are_there_and_have_the_name_in_them() {
     }
     assert!(read(app.join("README.md")).starts_with("# kitchen\n"));
     let ignored = read(app.join(".gitignore"));
-    for line in ["/target", "/pblink.secrets.toml"] {
+    for line in ["/target", "/pblink.secrets.toml", "/pblink.keys.toml"] {
         assert!(ignored.lines().any(|l| l == line), "{ignored}");
     }
     assert_eq!(read(app.join("pblink.toml")), read(source.join("templates/pblink.toml")));
@@ -267,13 +267,16 @@ fn sources(stm32: &Path) -> tempfile::TempDir {
 #[test]
 fn settings_are_copied_but_checked_first() {
     let folder = tempfile::tempdir().unwrap();
-    let toml = "# mine\n[board]\nid = \"kitchen\"\n[wifi]\nsecrets = \"wifi.toml\"\n";
+    let toml = "# mine\n[board]\nid = \"kitchen\"\n[wifi]\nsecrets = \"wifi.toml\"\n\
+                [link]\nkeys = \"boards.toml\"\n";
     std::fs::write(folder.path().join("my.toml"), toml).unwrap();
     std::fs::write(folder.path().join("wrong.toml"), "[board]\nid = 7\n").unwrap();
     let (app, _) = make(folder.path(), &["kitchen", "--config", "my.toml"]);
     assert_eq!(read(app.join("pblink.toml")), toml);
     let ignored = read(app.join(".gitignore"));
-    assert!(ignored.lines().any(|line| line == "/wifi.toml"), "{ignored}");
+    for line in ["/wifi.toml", "/boards.toml"] {
+        assert!(ignored.lines().any(|l| l == line), "{ignored}");
+    }
     let said = refused(folder.path(), &["hall", "--config", "wrong.toml"], 3);
     assert!(said.contains("wrong.toml:2:6: `board.id`"), "{said}");
     let said = refused(folder.path(), &["hall", "--config", "none.toml"], 3);

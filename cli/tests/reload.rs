@@ -12,6 +12,9 @@ use process::{Serve, control_address, ledger_of, pblink};
 use serde_json::Value;
 use tempfile::TempDir;
 
+/// Boards of these tests have no keys.
+const CLASSIC: &str = "[link]\nkeys = \"\"\n";
+
 /// A server with a configuration of its own.
 struct Rig {
     serve: Serve,
@@ -24,7 +27,7 @@ impl Rig {
     fn start(text: &str, args: &[&str]) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("pblink.toml");
-        std::fs::write(&file, text).unwrap();
+        std::fs::write(&file, format!("{text}{CLASSIC}")).unwrap();
         let named = ["--config", file.to_str().unwrap()];
         let mut serve = Serve::start(&[&named, args].concat());
         let said = BufReader::new(serve.child.stderr.take().unwrap());
@@ -32,7 +35,7 @@ impl Rig {
     }
 
     fn reload(&self, text: &str) {
-        std::fs::write(&self.file, text).unwrap();
+        std::fs::write(&self.file, format!("{text}{CLASSIC}")).unwrap();
         self.serve.signal("-HUP");
     }
 

@@ -74,10 +74,14 @@ fn files(args: &Args) -> anyhow::Result<(Vec<File>, BoardKind)> {
     let kind = settings.board.kind;
     let map = kind.map();
     let mut ignored = app::GITIGNORE.to_owned();
-    // The secrets file may have another name, which must stay out of version control too.
-    let secrets = &settings.wifi.secrets;
-    if secrets.is_relative() && *secrets != Settings::default().wifi.secrets {
-        ignored += &format!("/{}\n", secrets.display());
+    // These files may have other names, which must stay out of version control too.
+    let usual = Settings::default();
+    let named =
+        [(&settings.wifi.secrets, &usual.wifi.secrets), (&settings.link.keys, &usual.link.keys)];
+    for (file, usual) in named {
+        if file.is_relative() && !file.as_os_str().is_empty() && file != usual {
+            ignored += &format!("/{}\n", file.display());
+        }
     }
     let mut files: Vec<File> = [
         ("Cargo.toml", filled(app::CARGO_TOML, name, kind)),

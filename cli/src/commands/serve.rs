@@ -168,7 +168,8 @@ async fn serve(args: Args, settings: Settings, global: &Global) -> anyhow::Resul
     survive_file_limit()?;
     let inherited = descriptors::soft();
     let descriptors = descriptors::raise();
-    let Station { hub, log, mut consumers, state } = open(&args, &settings, descriptors).await?;
+    let Station { hub, log, mut consumers, state, has_keys } =
+        open(&args, &settings, descriptors).await?;
     let control = api::start(&args, &settings, &hub, state.as_deref()).await?;
     greet(&hub, control.as_ref());
     let announcement = Announced::start(&args, &hub);
@@ -204,7 +205,7 @@ async fn serve(args: Args, settings: Settings, global: &Global) -> anyhow::Resul
     let mut ended = None;
     let mut failed = None;
     let mut watched = keys::Watched::new(&settings);
-    let mut running_with = Running::new(&args, settings, hub.clone());
+    let mut running_with = Running::new(&args, settings, hub.clone(), has_keys);
     loop {
         tokio::select! {
             why = log.failed() => failed = Some(why),
@@ -220,6 +221,7 @@ async fn serve(args: Args, settings: Settings, global: &Global) -> anyhow::Resul
                 }
                 Signal::HangUp if !terminal.is_gone() => {
                     running_with.reload();
+                    watched.follow(running_with.of_keys());
                     continue;
                 }
                 Signal::Interrupt => newline(),
@@ -264,6 +266,8 @@ struct Station {
     consumers: Vec<Consumer>,
     /// The folder of the log, if it is on disk.
     state: Option<PathBuf>,
+    /// The file of keys is there.
+    has_keys: bool,
 }
 
 /// Opens the log, and starts the server with the sessions in it.
@@ -281,7 +285,8 @@ async fn open(args: &Args, settings: &Settings, descriptors: u64) -> anyhow::Res
         builder =
             builder.expected(clients.iter().map(String::as_str)).allow_unknown(args.any_client);
     }
-    if let Some(keys) = keys::load(settings)? {
+    let mut loaded = keys::load(settings)?;
+    if let Some(keys) = loaded.keys.take() {
         builder = builder.keys(keys);
     }
     let server = builder.bind().await.map_err(|error| {
@@ -295,11 +300,13 @@ async fn open(args: &Args, settings: &Settings, descriptors: u64) -> anyhow::Res
     if let Some(why) = listen.local_because {
         note(why);
     }
-    keys::warn(settings);
+    let reachable = !listen.address.ip().is_loopback();
+    let anybody = args.any_client || clients.is_empty();
+    keys::warn(settings, &loaded, keys::Clients { expected: clients, anybody, reachable });
     let app = consumers::names(&consumers);
     let hub = Hub::resume(server, log.clone(), past, link_timeout, app).await;
     let hub = hub.map_err(|error| Failed::with(Exit::Failure, error.to_string()))?;
-    Ok(Station { hub, log, consumers, state })
+    Ok(Station { hub, log, consumers, state, has_keys: loaded.file })
 }
 
 /// Opens the log where flags and `pblink.toml` want it.

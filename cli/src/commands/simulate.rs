@@ -25,7 +25,7 @@ use crate::duration::{self, Unit};
 use crate::exit::{Exit, Failed};
 use crate::global::Global;
 use crate::look::TimeArgs;
-use crate::output::diagnostics::{newline, say};
+use crate::output::diagnostics::{newline, note, say};
 use crate::output::envelope;
 use crate::output::events::{self, clean};
 use crate::output::printer::{Form, print_event};
@@ -141,6 +141,14 @@ pub fn run(args: Args, _global: &Global) -> anyhow::Result<Exit> {
     if let Some(keys) = &keys {
         let named = args.client.as_deref().or(args.board.board.as_deref());
         settings.board.id = board_keys::id_of(keys, named)?;
+    }
+    let id = args.client.as_ref().unwrap_or(&settings.board.id);
+    if keys.is_none() && args.server.is_none() && settings.is_keyed(id) {
+        let id = events::id(id);
+        note(format_args!(
+            "by pblink.toml {id} has keys, and without them its server refuses it: `pblink keys issue ID --to FILE` makes \
+             some for --key FILE, and link.classic lists ids that do without"
+        ));
     }
     runtime::block_on(simulate(args, settings, keys))?
 }

@@ -7,10 +7,7 @@ use super::model::KeyFile;
 use super::parse::parse;
 use super::text::text;
 use crate::exit::{Exit, Failed};
-use crate::settings;
-
-/// The name of the file, beside `pblink.toml` and among the credentials of a service.
-const NAME: &str = "pblink.keys.toml";
+use crate::settings::{self, KEYS_FILE};
 
 /// The server's file of keys.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -24,17 +21,21 @@ impl Store {
         Self { path: path.into() }
     }
 
-    /// Returns the file that is meant: the one that a flag names, else that of `pblink.toml`. Where neither names one, the
-    /// credential of this name that systemd has given the service, else the file beside `pblink.toml`.
+    /// Returns the file that is meant: the one that a flag names, else that of `pblink.toml`. Where that has the usual name,
+    /// or none, a credential of this name that systemd has given the service takes precedence over the file beside `pblink.toml`.
     pub(crate) fn of(named: Option<&Path>, settings: &settings::Settings) -> Self {
-        let named = named.map(Path::to_owned).or_else(|| settings.keys_path());
         let credential = || {
-            let folder = std::env::var_os(disk::CREDENTIALS).filter(|folder| !folder.is_empty())?;
-            let path = Path::new(&folder).join(NAME);
+            let keys = &settings.link.keys;
+            let usual = keys.as_os_str().is_empty() || keys == Path::new(KEYS_FILE);
+            let folder = std::env::var_os(disk::CREDENTIALS);
+            let folder = folder.filter(|folder| usual && !folder.is_empty())?;
+            let path = Path::new(&folder).join(KEYS_FILE);
             path.symlink_metadata().is_ok().then_some(path)
         };
-        let beside = || settings.file().and_then(Path::parent).unwrap_or(Path::new("")).join(NAME);
-        Self::at(named.or_else(credential).unwrap_or_else(beside))
+        let folder = || settings.file().and_then(Path::parent).unwrap_or(Path::new(""));
+        let named = named.map(Path::to_owned).or_else(credential);
+        let path = named.or_else(|| settings.keys_path());
+        Self::at(path.unwrap_or_else(|| folder().join(KEYS_FILE)))
     }
 
     /// Returns its path.

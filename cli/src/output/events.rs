@@ -172,6 +172,18 @@ pub fn id(id: &str) -> Cow<'_, str> {
     Cow::Owned(clean(&Escaped(id).to_string()).into_owned())
 }
 
+/// The most ids that a message names.
+const NAMED: usize = 5;
+
+/// Returns the first few of some ids, and how many more there are, as messages name them.
+pub(crate) fn ids(all: &[&str]) -> String {
+    let named: Vec<_> = all.iter().take(NAMED).map(|name| id(name)).collect();
+    match all.len().saturating_sub(NAMED) {
+        0 => named.join(", "),
+        more => format!("{} and {more} more", named.join(", ")),
+    }
+}
+
 /// Makes text from the network safe for a terminal: every character that is not visible, or that
 /// changes how its neighbours are shown, becomes `�`. So each character left takes one or two
 /// cells, and no two different ids look the same by an invisible character.

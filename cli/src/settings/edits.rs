@@ -135,6 +135,18 @@ pub(crate) fn without_value_at(
     }))
 }
 
+/// Returns `text` without a key that this version does not have any more, and without the comment above it. `None` if it does
+/// not stand there.
+pub(crate) fn without_former(text: &str, path: &str) -> Option<Result<String, String>> {
+    let mut found = true;
+    let new = edited(text, |document| {
+        found = section_of(document, path, Missing::Wrong)
+            .is_ok_and(|(table, name)| table.remove(name).is_some());
+        Ok(())
+    });
+    found.then_some(new)
+}
+
 #[cfg(test)]
 mod tests {
     use std::path::Path;
@@ -191,6 +203,18 @@ mod tests {
         assert_eq!(problems, []);
         let new = without_value_at(text, &settings, "server.port").unwrap().unwrap();
         assert_eq!(new.replace("{  host", "{ host"), text.replace("port = 1, ", ""));
+    }
+
+    #[test]
+    fn a_former_key_goes_with_its_comment_and_nothing_else_does() {
+        let rest = "# top\r\n[link]\r\n# keys\r\nkeys = \"\"\r\n";
+        let text = rest.replace("# keys", "# how\r\nprotocol = \"classic\"\r\n# keys");
+        assert_eq!(without_former(&text, "link.protocol"), Some(Ok(rest.to_owned())));
+        assert_eq!(without_former(rest, "link.protocol"), None);
+        assert_eq!(without_former("", "link.protocol"), None);
+        let dotted = "link.protocol = \"classic\"\nserver.port = 1\n";
+        assert_eq!(without_former(dotted, "link.protocol"), Some(Ok("server.port = 1\n".into())));
+        assert!(without_former("link.protocol = ", "link.protocol").unwrap().is_err());
     }
 
     #[test]

@@ -7,14 +7,14 @@ use pblink_protocol::tcp::line::check_id;
 use super::key::{Key, Rule};
 use super::limits;
 use super::value::Value;
-use super::{App, Board, BoardKind, Consumer, CoprocessorKind, Pins, Protocol, Settings};
+use super::{App, Board, BoardKind, Consumer, CoprocessorKind, Pins, Settings};
 use crate::address::{Control, is_host, parse_ip};
 
 /// A key of `pblink.toml`.
 pub(crate) type Entry = Key<Settings>;
 
 /// All keys, in the order of the template.
-pub(crate) static KEYS: [Entry; 27] = [
+pub(crate) static KEYS: [Entry; 26] = [
     Key {
         path: "server.host",
         rule: Rule::Text,
@@ -205,16 +205,6 @@ pub(crate) static KEYS: [Entry; 27] = [
                   MicroPython has an I2C that can be a slave",
         put: |s, at, v| set(&mut board(s, at)?.pins, Pins::read(v)?),
         get: |s| s.board.pins.value(),
-    },
-    Key {
-        path: "link.protocol",
-        rule: Rule::Choice(&["classic"], &[]),
-        allowed: "",
-        put: |s, _, v| match v.text()? {
-            "classic" => set(&mut s.link.protocol, Protocol::Classic),
-            _ => None,
-        },
-        get: |s| s.link.protocol.to_string().into(),
     },
     Key {
         path: "link.keys",

@@ -19,9 +19,11 @@
 //! | `secrets` | the password, and whom it is kept from |
 //! | `edits` | changes the text of a file without losing comments |
 //! | `writer` | changes files in one step |
+//! | `change` | edits a file: checked before it is replaced |
 //! | `json_schema` | the schema for editors |
 
 mod boards;
+mod change;
 mod edits;
 mod environment;
 mod files;
@@ -59,18 +61,20 @@ use environment::Environment;
 
 pub use boards::BoardArg;
 pub(crate) use boards::numbered;
-pub(crate) use edits::{filled_template, with_value_at, without_value_at};
+pub(crate) use change::{add_classic, change};
+pub(crate) use edits::{filled_template, with_value_at, without_former, without_value_at};
 pub(crate) use environment::variable;
 pub(crate) use files::{candidates, default_file, search};
 pub(crate) use json_schema::text as json_schema;
 pub(crate) use keys::{Entry, KEYS, entry, log_name};
+pub(crate) use names::is_former;
 pub use pins::Pins;
 pub(crate) use problem::{Lines, Place, Problem};
 pub(crate) use reader::read;
 pub use secrets::{PASSWORD_ENV, PasswordSource, Secret};
 pub(crate) use secrets::{check_password, find as find_password, is_password_key, read_password};
 pub use sections::{
-    Board, BoardKind, Build, Consumer, Control, CoprocessorKind, Link, Protocol, Server, Wifi,
+    Board, BoardKind, Build, Consumer, Control, CoprocessorKind, Link, Server, Wifi,
 };
 pub(crate) use value::Value;
 pub(crate) use writer::{
@@ -83,6 +87,9 @@ const MAX_FILE: u64 = 4 << 20;
 
 /// The file that is used when no path is given, if it exists.
 pub const DEFAULT_FILE: &str = "pblink.toml";
+
+/// The server's file of keys, beside `pblink.toml` and among the credentials of a service.
+pub(crate) const KEYS_FILE: &str = "pblink.keys.toml";
 
 /// The ESP8266 takes its configuration as one payload: the most bytes of that line.
 pub const CONFIG_LINE_MAX: usize = pblink_protocol::i2c::MAX_PAYLOAD;
@@ -148,7 +155,7 @@ impl Default for Settings {
                 pins: Pins::default(),
             },
             boards: Vec::new(),
-            link: Link { protocol: Protocol::Classic, keys: PathBuf::new(), classic: Vec::new() },
+            link: Link { keys: KEYS_FILE.into(), classic: Vec::new() },
             build: Build { esp8266_sdk: PathBuf::new() },
             consumers: Vec::new(),
             file: None,
@@ -263,13 +270,19 @@ impl Settings {
         self.folder_of("wifi.secrets").join(&self.wifi.secrets)
     }
 
-    /// Returns the server's file of keys, if one is named.
-    pub fn keys_path(&self) -> Option<PathBuf> {
-        let keys = &self.link.keys;
-        (!keys.as_os_str().is_empty()).then(|| self.folder_of("link.keys").join(keys))
+    /// Returns true if somebody has said which boards there are: by a file, or by a variable that lists clients.
+    pub(crate) fn is_configured(&self) -> bool {
+        self.file.is_some() || self.is_given("server.clients")
     }
 
-    /// Returns true if boards with this id get keys: a file of keys is named, and the id is not listed as classic.
+    /// Returns the server's file of keys. `None`: boards get none, for want of a configuration, or since `link.keys` is empty.
+    pub fn keys_path(&self) -> Option<PathBuf> {
+        let keys = &self.link.keys;
+        let wanted = self.is_configured() || self.is_given("link.keys");
+        (wanted && !keys.as_os_str().is_empty()).then(|| self.folder_of("link.keys").join(keys))
+    }
+
+    /// Returns true if boards with this id get keys: there is a file for keys, and the id is not listed as classic.
     pub fn is_keyed(&self, id: &str) -> bool {
         self.keys_path().is_some() && !self.link.classic.iter().any(|classic| classic == id)
     }

@@ -11,6 +11,18 @@ pub(super) struct Names(Vec<String>);
 /// A name that is not longer is compared with others and shown whole.
 const LONGEST: usize = 64;
 
+/// Keys that older versions had, and what takes their place.
+const FORMER: [(&str, &str); 1] = [(
+    "link.protocol",
+    "boards get keys by `pblink config push`, and `link.classic` lists the ids of those that do without, such as \
+     classic = [\"1\"]; `pblink config unset link.protocol` takes it out of the file",
+)];
+
+/// Returns true for a key that an older version had.
+pub(crate) fn is_former(key: &str) -> bool {
+    FORMER.iter().any(|(name, _)| *name == key)
+}
+
 /// Returns a name as messages show it: what a terminal would obey is escaped, what is long is cut.
 pub(super) fn shown(name: &str) -> String {
     let cut: String = name.chars().take(LONGEST).collect();
@@ -26,6 +38,9 @@ impl Names {
     /// Says that there is no such key, and which one was probably meant.
     pub(super) fn unknown_key(&self, given: &str) -> String {
         let name = shown(given);
+        if let Some((former, instead)) = FORMER.iter().find(|(former, _)| *former == given) {
+            return format!("`{former}` is a key no more: {instead}");
+        }
         if let Some(near) = self.nearest(given) {
             return format!("unknown key `{name}`; did you mean `{near}`?");
         }
@@ -124,6 +139,16 @@ mod tests {
                 .unknown_key("colour")
                 .contains("the sections are server, control, wifi, board, link")
         );
+    }
+
+    #[test]
+    fn a_former_key_is_named_with_what_takes_its_place() {
+        let text = names().unknown_key("link.protocol");
+        assert!(text.starts_with("`link.protocol` is a key no more: "), "{text}");
+        assert!(text.contains("`link.classic`"), "{text}");
+        for (former, _) in FORMER {
+            assert!(is_former(former) && !names().0.iter().any(|key| key == former), "{former}");
+        }
     }
 
     #[test]

@@ -1,6 +1,5 @@
 //! The sections of `pblink.toml`.
 
-use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 
@@ -177,8 +176,6 @@ impl CoprocessorKind {
 /// `[link]`
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Link {
-    /// The protocol between both ends.
-    pub protocol: Protocol,
     /// The server's file of keys as written, empty for none; [`Settings::keys_path`](super::Settings::keys_path) resolves it.
     pub keys: PathBuf,
     /// The ids of boards that get no keys.
@@ -190,21 +187,6 @@ pub struct Link {
 pub struct Build {
     /// The folder of the ESP8266_NONOS_SDK as written, empty for none; [`Settings::sdk_path`](super::Settings::sdk_path) resolves it.
     pub esp8266_sdk: PathBuf,
-}
-
-/// The protocol between both ends of a link.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Protocol {
-    /// As the published micropython-iot code does.
-    Classic,
-}
-
-impl fmt::Display for Protocol {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Classic => "classic",
-        })
-    }
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@ mod check;
 mod export;
 mod field;
 mod found;
+mod link;
 #[cfg(target_os = "linux")]
 mod places;
 #[path = "../process/mod.rs"]
@@ -105,7 +106,10 @@ fn init_without_a_terminal_asks_nothing_and_writes_flags_and_defaults() {
     let home = Home::new();
     let said = home.config(&["init", "--host", "10.0.0.7", "--id", "kitchen", "--port", "9000"]);
     assert_eq!((said.code, said.err.as_str()), (0, ""));
-    assert_eq!(said.out, "wrote pblink.toml\nnext: `pblink config check`, then `pblink serve`\n");
+    let next = "next: `pblink config check`\n      \
+                `pblink config push` with a board on its cable: settings, and keys of its own\n      \
+                `pblink serve`\n";
+    assert_eq!(said.out, format!("wrote pblink.toml\n{next}"));
     let template = include_str!("../../../templates/pblink.toml");
     let expected = template
         .replace("host = \"192.168.0.42\"", "host = \"10.0.0.7\"")
@@ -386,7 +390,7 @@ fn show_tells_where_each_setting_comes_from() {
     assert_eq!(row("server.port"), "9000 pblink.toml:3");
     assert_eq!(row("server.host"), "\"192.168.0.42\" default");
     assert_eq!(row("wifi.password"), "not set");
-    assert_eq!(said.out.lines().count(), 28);
+    assert_eq!(said.out.lines().count(), 27);
 
     let json = home.config(&["show", "--json"]).out;
     let json: serde_json::Value = serde_json::from_str(&json).unwrap();

@@ -9,6 +9,7 @@ use pblink_image::settings::Settings as BoardSettings;
 use pblink_secure_suite::keys::Id;
 use pblink_serve::control::Client;
 
+use super::init::git_hint;
 use super::register::Register;
 use crate::exit::{Exit, Failed};
 use crate::global::Global;
@@ -34,9 +35,9 @@ Examples:
 Only the flash sectors of settings and keys are written, and read back: the program stays. A board that has \
 them already is left alone. Then the program starts with them.
 
-Where pblink.toml names a file of keys (link.keys), the board also gets keys of its own, unless its id is in link.classic. The \
-server's half goes into that file first, beside what it has for the board: interrupted anywhere, the board works as before, \
-or this command mends it. Back that file up.";
+The board also gets keys of its own, unless link.classic lists its id, or link.keys is empty. The server's half goes into the \
+file that link.keys names (pblink.keys.toml) first, beside what it has for the board: interrupted anywhere, the board works as \
+before, or this command mends it. Back that file up.";
 
 const PULL_EXAMPLES: &str = "\
 Examples:
@@ -181,7 +182,11 @@ fn push_to(
             let what = if new { "has new keys" } else { "had its keys already" };
             let file = Store::of(args.keys.as_deref(), wanted.settings);
             let backup = match new {
-                true => format!("{} has changed: back it up\n", file.path().display()),
+                true => {
+                    let path = file.path();
+                    let hint = git_hint(path, "keys");
+                    format!("{} has changed: back it up\n{hint}", path.display())
+                }
                 false => String::new(),
             };
             format!("the board {id} {what}: {fingerprint}, generation {generation}\n{backup}")
@@ -201,8 +206,8 @@ fn give_keys(
     if !settings.is_keyed(id) && args.keys.is_none() {
         if args.new_keys || args.replace {
             let what = format!(
-                "the board {id:?} gets no keys: pblink.toml names no file for them, or lists the id as classic\n  \
-                 `pblink config set link.keys pblink.keys.toml` names one; link.classic lists ids"
+                "the board {id:?} gets no keys: link.classic in pblink.toml lists it, or link.keys is empty\n  take it out \
+                 of the list, or `pblink config set link.keys pblink.keys.toml`"
             );
             return Err(Failed::with(Exit::Usage, what));
         }

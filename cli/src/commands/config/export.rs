@@ -17,8 +17,8 @@ Examples:
   pblink config export --output - | less
 
 The file holds port, address, times, network and WiFi password, and the board's pins (board.pins). It does not hold \
-the board's id, which stands in your program on the board: `server.clients` has to list that one. `pblink micropython \
-install` puts the same file onto the board by itself.";
+the board's id, which stands in your program on the board: `server.clients` and `link.classic` have to list that one. `pblink \
+micropython install` puts the same file onto the board by itself.";
 
 /// Arguments of `pblink config export`.
 #[derive(Debug, clap::Args)]

@@ -2,12 +2,11 @@
 
 use std::net::{IpAddr, Ipv4Addr, UdpSocket};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
 
 use super::cannot_write;
 use super::dialogue::{self, Dialogue, Terminal};
-use crate::child::without_secrets;
 use crate::exit::{Exit, Failed};
+use crate::git;
 use crate::output::diagnostics;
 use crate::output::stdout::print;
 use crate::settings::{self, DEFAULT_FILE, PASSWORD_ENV, Secret, Settings, Value, shell_word};
@@ -249,13 +248,17 @@ fn write(plan: &Plan) -> anyhow::Result<Exit> {
     let mut said = format!("wrote {}\n", path.display());
     if password.is_some() {
         said += &format!("wrote {} (mode 0600: only you can read it)\n", secrets.display());
-        said += &git_hint(secrets);
+        said += &git_hint(secrets, "password");
     }
     let flag = match path.to_str() {
         Some(DEFAULT_FILE) => String::new(),
         _ => format!(" --config {}", shell_word(path)),
     };
-    said += &format!("next: `pblink config check{flag}`, then `pblink serve{flag}`\n");
+    said += &format!(
+        "next: `pblink config check{flag}`\n      \
+         `pblink config push{flag}` with a board on its cable: settings, and keys of its own\n      \
+         `pblink serve{flag}`\n"
+    );
     print(said.as_bytes())
 }
 
@@ -282,28 +285,12 @@ fn folder_of(path: &Path) -> &Path {
     path.parent().unwrap_or(Path::new(""))
 }
 
-/// Returns a line that says how to keep a secrets file out of git; empty when there is no need to.
-pub(super) fn git_hint(secrets: &Path) -> String {
-    let Ok(absolute) = std::path::absolute(secrets) else {
-        return String::new();
+/// Returns a line that says how to keep a file with `what` out of git; empty when there is no need to.
+pub(super) fn git_hint(file: &Path, what: &str) -> String {
+    let hint = |command| {
+        format!("hint: this is a git repository; keep the {what} out of it with `{command}`\n")
     };
-    let folder = folder_of(&absolute);
-    if !folder.ancestors().any(|ancestor| exists(&ancestor.join(".git"))) {
-        return String::new();
-    }
-    let mut git = Command::new("git");
-    git.args(["check-ignore", "--quiet", "--"]).arg(&absolute).current_dir(folder);
-    git.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
-    let ignored = without_secrets(&mut git).status();
-    if ignored.is_ok_and(|status| status.success()) {
-        return String::new();
-    }
-    let name = Path::new(absolute.file_name().unwrap_or_default()).display().to_string();
-    format!(
-        "hint: this is a git repository; keep the password out of it with \
-         `echo {name} >> {}`\n",
-        shell_word(&folder_of(secrets).join(".gitignore"))
-    )
+    git::ignore_command(file).map(hint).unwrap_or_default()
 }
 
 #[cfg(test)]

@@ -335,7 +335,7 @@ fn set_password(args: &SetArgs) -> anyhow::Result<Exit> {
         diagnostics::note(format_args!("{PASSWORD_ENV} is set and overrides this file"));
     }
     let mut text = format!("wrote the WiFi password into {} (mode 0600)\n", path.display());
-    text.push_str(&init::git_hint(&path));
+    text.push_str(&init::git_hint(&path, "password"));
     print(text.as_bytes())
 }
 

@@ -1,8 +1,7 @@
 //! `pblink config unset`
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use super::cannot_write;
 use crate::exit::{Exit, Failed};
 use crate::output::diagnostics;
 use crate::output::stdout::print;
@@ -31,6 +30,9 @@ pub(super) fn run(args: &Args) -> anyhow::Result<Exit> {
     if settings::is_password_key(&args.key) {
         return unset_password(&path);
     }
+    if settings::is_former(&args.key) {
+        return unset_former(&path, &args.key);
+    }
     let usage = |message: String| Failed::with(Exit::Usage, message);
     let (entry, n) = super::named(&args.key)?;
     let old = settings::read_text(&path)?;
@@ -46,15 +48,7 @@ pub(super) fn run(args: &Args) -> anyhow::Result<Exit> {
                 .as_bytes(),
         );
     };
-    let new = new.map_err(|why| {
-        Failed::with(Exit::Config, format!("{}: {why}; it stays as it was", path.display()))
-    })?;
-    let (_, problems) = settings::read(&path, &new);
-    if !problems.is_empty() {
-        let error = settings::failed(&problems);
-        return Err(error.context(format!("{} stays as it was", path.display())));
-    }
-    settings::replace(&path, &new).map_err(|e| cannot_write(&path, &e))?;
+    settings::change(&path, new)?;
     super::note_override(entry);
     print(
         format!(
@@ -66,8 +60,18 @@ pub(super) fn run(args: &Args) -> anyhow::Result<Exit> {
     )
 }
 
+/// Removes a key that an older version had, which no verb takes in a file.
+fn unset_former(path: &Path, key: &str) -> anyhow::Result<Exit> {
+    let old = settings::read_text(path)?;
+    let Some(new) = settings::without_former(&old, key) else {
+        return print(format!("{} does not give {key}\n", path.display()).as_bytes());
+    };
+    settings::change(path, new)?;
+    print(format!("{}: {key} is not given any more\n", path.display()).as_bytes())
+}
+
 /// Removes the secrets file, in which nothing else stands.
-fn unset_password(path: &std::path::Path) -> anyhow::Result<Exit> {
+fn unset_password(path: &Path) -> anyhow::Result<Exit> {
     let secrets = Settings::load_file(path)?.secrets_path();
     let removed = settings::remove_secrets(&secrets).map_err(|e| match e.kind() {
         std::io::ErrorKind::InvalidInput => {

@@ -7,7 +7,9 @@ use pblink_flash::micropython::{Installed, Job, OTHER_CONFIG, PROGRAM, Sources, 
 use pblink_flash::{Kind, Progress};
 use serde_json::json;
 
-use super::{BoardArgs, connect};
+use anyhow::Context;
+
+use super::{BoardArgs, classic, connect};
 use crate::exit::{Exit, Failed};
 use crate::global::Global;
 use crate::hardware::error::failed;
@@ -27,7 +29,8 @@ Examples:
 pblink checks the version of MicroPython and the room on the board before it changes anything. It sends each file \
 under another name, has the board compute its hash, and then renames it: if it is interrupted, each file is the old \
 one or the new one, never half of one, and the next run goes on where this one was. Files that are there already are \
-left alone. The configuration comes from pblink.toml, as pblink config export writes it.
+left alone. The configuration comes from pblink.toml, as pblink config export writes it. pb_link speaks without keys: its \
+id is added to link.classic there, and one that has keys, or had some, is refused.
 
 A program that runs on the board is interrupted; afterwards the board is at its prompt. Eject the board's drive \
 (PYBFLASH) first if your computer has mounted it: it does not see what pblink writes, and may overwrite it.
@@ -80,8 +83,10 @@ pub(super) fn run(args: &Args, global: &Global) -> anyhow::Result<Exit> {
     let mut notes = sources.notes.iter().map(|note| format!("note: {note}")).collect::<Vec<_>>();
     match &sources.client_id {
         Some(id) => {
+            classic::refuse_keyed(&settings, id)?;
             notes.extend(unknown_id(&settings, id));
             // It is in the line for the ESP8266, whose length is limited.
+            let mut settings = settings.clone();
             if settings.set_id(id).is_ok() {
                 settings.board_config(password.as_ref()).map_err(|why| {
                     of_settings(format!("with the id {id:?} of {PROGRAM}: {why}"))
@@ -89,7 +94,7 @@ pub(super) fn run(args: &Args, global: &Global) -> anyhow::Result<Exit> {
             }
         }
         None => notes.push(format!(
-            "note: the id in {PROGRAM} is not a literal: see to it that `server.clients` lists it"
+            "note: the id in {PROGRAM} is not a literal: see to it that `server.clients` and `link.classic` list it"
         )),
     }
     let port = args.board.port()?;
@@ -104,6 +109,13 @@ pub(super) fn run(args: &Args, global: &Global) -> anyhow::Result<Exit> {
         );
         progress.note(&note);
         notes.push(note);
+    }
+    if let Some(id) = &sources.client_id {
+        let listed = classic::list(&settings, id).with_context(|| {
+            format!("pb_link is on the board, but link.classic has to list {:?} in pblink.toml", id)
+        })?;
+        listed.iter().for_each(|note| progress.note(note));
+        notes.extend(listed);
     }
     drop(progress);
     let mut out = std::io::stdout().lock();

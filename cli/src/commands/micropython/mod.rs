@@ -1,6 +1,7 @@
 //! `pblink micropython`: boards that keep their MicroPython. The work itself is done by `pblink_flash`; here are the
 //! flags, the folders, and what the user sees.
 
+mod classic;
 mod install;
 mod run;
 

@@ -19,8 +19,7 @@ pub(super) struct Reach {
 /// `--listen`, `--any-client`, a certain address in `server.listen`, or a list of clients in pblink.toml.
 pub(super) fn choose<'a>(args: &'a Args, settings: &'a Settings) -> (Reach, &'a [String]) {
     let config = &settings.server;
-    // By a file, or by a variable that lists clients.
-    let configured = settings.file().is_some() || settings.is_given("server.clients");
+    let configured = settings.is_configured();
     let clients: &[String] = match (&args.clients[..], configured) {
         // Nobody has said who is expected.
         ([], false) => &[],

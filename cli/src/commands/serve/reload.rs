@@ -5,10 +5,11 @@ use std::sync::Arc;
 
 use pblink_serve::control::Source;
 use pblink_serve::hub::Hub;
-use pblink_server::EventKind;
+use pblink_server::{EventKind, Keys};
 
 use super::{Args, keys, reach};
 use crate::exit::{Exit, Failed};
+use crate::keys::Store;
 use crate::output::diagnostics::{self, error, note, say, warning};
 use crate::settings::{DEFAULT_FILE, KEYS, Settings};
 
@@ -19,12 +20,16 @@ const AT_ONCE: [&str; 3] = ["server.clients", "server.log", "server.host"];
 pub(super) struct Running<'a> {
     args: &'a Args,
     settings: Settings,
+    /// The settings of keys: those that were read last.
+    of_keys: Settings,
     hub: Arc<Hub>,
+    /// The file of keys was there.
+    has_keys: bool,
 }
 
 impl<'a> Running<'a> {
-    pub(super) fn new(args: &'a Args, settings: Settings, hub: Arc<Hub>) -> Self {
-        Self { args, settings, hub }
+    pub(super) fn new(args: &'a Args, settings: Settings, hub: Arc<Hub>, has_keys: bool) -> Self {
+        Self { args, of_keys: settings.clone(), settings, hub, has_keys }
     }
 
     /// Reads the file once more. A file with a fault changes nothing.
@@ -37,17 +42,35 @@ impl<'a> Running<'a> {
 
     /// Reads the keys of boards once more. A file with a fault changes nothing.
     pub(super) fn reload_keys(&mut self) {
-        if let Err(why) = self.set_keys(&self.settings) {
+        let loaded = self.load_keys(&self.of_keys);
+        if let Err(why) = loaded.and_then(|mut loaded| self.set_keys(&mut loaded)) {
             error(format_args!("{why:#}"));
             note("no keys have changed: the server goes on with those that it has");
         }
     }
 
-    fn set_keys(&self, settings: &Settings) -> anyhow::Result<()> {
+    /// Reads the keys of boards; nothing has changed then.
+    fn load_keys(&self, settings: &Settings) -> anyhow::Result<keys::Loaded> {
+        let loaded = keys::load(settings)?;
         // A file that is gone takes nobody's keys away: that is done by revoking them.
-        let Some(keys) = keys::load(settings)? else { return Ok(()) };
-        self.hub.server().set_keys(keys)?;
-        say("the keys of boards were read again");
+        if self.has_keys && !loaded.file {
+            let what = format!(
+                "{} is gone, and the server would refuse the boards in it: bring it back, or a backup of it",
+                Store::of(None, settings).path().display()
+            );
+            return Err(Failed::with(Exit::Config, what));
+        }
+        Ok(loaded)
+    }
+
+    fn set_keys(&mut self, loaded: &mut keys::Loaded) -> anyhow::Result<()> {
+        // Without keys now, where some were wanted before.
+        let open = || self.of_keys.keys_path().map(|_| Keys::new().others_classic(true));
+        if let Some(keys) = loaded.keys.take().or_else(open) {
+            self.hub.server().set_keys(keys)?;
+            say("the keys of boards were read again");
+        }
+        self.has_keys = loaded.file;
         Ok(())
     }
 
@@ -69,6 +92,7 @@ impl<'a> Running<'a> {
             );
             return Err(Failed::with(Exit::Config, what));
         }
+        let mut loaded = self.load_keys(&new)?;
         let anybody = self.args.any_client || clients.is_empty();
         self.hub.set_expected(clients, anybody)?;
         let expects = match (clients.len(), anybody) {
@@ -79,8 +103,8 @@ impl<'a> Running<'a> {
             (n, true) => format!("{n} clients are expected, others may connect"),
         };
         diagnostics::set_level(new.server.log);
-        self.set_keys(&new)?;
-        keys::warn(&new);
+        self.set_keys(&mut loaded)?;
+        keys::warn(&new, &loaded, keys::Clients { expected: clients, anybody, reachable: !here });
         let fixed = self.fixed(&new);
         if !fixed.is_empty() {
             let (is, them) = if fixed.len() == 1 { ("is", "it") } else { ("are", "them") };
@@ -100,10 +124,15 @@ impl<'a> Running<'a> {
         self.hub.record(EventKind::Note { id: None, text });
         // Everything else stays as the server was started.
         if self.settings.file().is_some() {
-            self.settings.server.clients = new.server.clients;
-            self.settings.link = new.link;
+            self.settings.server.clients.clone_from(&new.server.clients);
         }
+        self.of_keys = new;
         Ok(())
+    }
+
+    /// Returns the settings by which the keys of boards are read.
+    pub(super) fn of_keys(&self) -> &Settings {
+        &self.of_keys
     }
 
     /// Returns the keys that have another value than the one with which the server runs, and keep that.

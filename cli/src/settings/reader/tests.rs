@@ -161,13 +161,11 @@ fn no_problem_shows_what_may_be_a_password() {
 
 #[test]
 fn inline_and_dotted_sections_count_too() {
-    let (settings, problems) = read(
-        Path::new("x"),
-        "server = { port = 1 }\nboard.id = \"b\"\r\nlink.protocol=\"classic\"",
-    );
+    let (settings, problems) =
+        read(Path::new("x"), "server = { port = 1 }\nboard.id = \"b\"\r\nlink.keys=\"k.toml\"");
     assert_eq!(problems, []);
     assert_eq!((settings.server.port, settings.board.id.as_str()), (1, "b"));
-    assert_eq!(settings.line_of("link.protocol"), Some(3));
+    assert_eq!(settings.line_of("link.keys"), Some(3));
 }
 
 #[test]

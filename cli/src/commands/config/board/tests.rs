@@ -59,12 +59,14 @@ fn program() -> Vec<u8> {
     program
 }
 
-/// Returns a folder with a pblink.toml for a network with a password.
+const NO_KEYS: &str = "link.keys = \"\"\n";
+
+/// Returns a folder with a pblink.toml for a network with a password, whose boards get no keys.
 fn folder() -> (tempfile::TempDir, PathBuf, PathBuf) {
     let folder = tempfile::tempdir().unwrap();
     let config = folder.path().join("pblink.toml");
     let text = "[server]\nhost = \"10.0.0.5\"\nclients = []\n[wifi]\nssid = \"home\"\n";
-    std::fs::write(&config, text).unwrap();
+    std::fs::write(&config, format!("{NO_KEYS}{text}")).unwrap();
     let password = folder.path().join("password");
     std::fs::write(&password, "correct horse\n").unwrap();
     (folder, config, password)
@@ -238,7 +240,7 @@ fn a_board_can_stay_in_its_bootloader() {
 fn without_a_network_of_its_own_a_board_gets_no_password() {
     let folder = tempfile::tempdir().unwrap();
     let config = folder.path().join("pblink.toml");
-    std::fs::write(&config, "").unwrap();
+    std::fs::write(&config, NO_KEYS).unwrap();
     let secrets = folder.path().join("pblink.secrets.toml");
     std::fs::write(&secrets, "wifi_password = \"correct horse\"\n").unwrap();
     use std::os::unix::fs::PermissionsExt;
@@ -294,7 +296,7 @@ fn what_keeps_settings_from_the_board_is_reported_with_a_remedy_and_noted_nowher
 /// Returns a folder whose boards get keys.
 fn keyed_folder() -> (tempfile::TempDir, PathBuf) {
     let (folder, config, _) = folder();
-    let text = std::fs::read_to_string(&config).unwrap();
+    let text = std::fs::read_to_string(&config).unwrap().replace(NO_KEYS, "");
     std::fs::write(&config, format!("{text}[link]\nkeys = \"k.toml\"\nclassic = [\"old\"]\n"))
         .unwrap();
     (folder, config)
@@ -360,6 +362,25 @@ fn a_second_board_with_an_id_needs_a_word_more_and_is_left_as_it_was() {
     assert_eq!(key_of(&mut ways(&second)[1]).unwrap().1, 2);
     // The first one has no place any more.
     assert!(push_online(&mut ways(&first)[0], &words, &[]).0.is_err());
+}
+
+/// As a pblink.toml is that somebody has written before there were keys.
+#[test]
+fn settings_that_say_nothing_of_keys_give_a_board_some() {
+    let (folder, config, _) = folder();
+    let text = std::fs::read_to_string(&config).unwrap().replace(NO_KEYS, "");
+    std::fs::write(&config, text).unwrap();
+    std::fs::create_dir(folder.path().join(".git")).unwrap();
+    let chip = Chip::new();
+    let words = ["--config", config.to_str().unwrap()];
+    let (text, _) = push(&mut ways(&chip)[0], &words);
+    let (fingerprint, _) = key_of(&mut ways(&chip)[0]).expect("it has keys");
+    assert!(text.contains(&format!("the board 1 has new keys: {fingerprint}, gen")), "{text}");
+    assert!(text.contains("pblink.keys.toml has changed: back it up"), "{text}");
+    assert!(text.contains("keep the keys out of it with `echo pblink.keys.toml >> "), "{text}");
+    assert!(folder.path().join("pblink.keys.toml").is_file());
+    let (again, _) = push(&mut ways(&chip)[0], &words);
+    assert!(again.contains("had its keys already") && !again.contains("back it up"), "{again}");
 }
 
 #[test]
