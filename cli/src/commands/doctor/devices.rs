@@ -109,7 +109,22 @@ pub(super) fn board(settings: &Settings, way: &Way, bus: &mut dyn Bus) -> Vec<Fi
         Err(_) => {}
     }
     match (difference(board.key.as_ref(), settings, None), &board.key) {
-        (Ok(Some(difference)), _) => group.error(difference, push),
+        (Ok(Some(difference)), key) => {
+            let id = settings.board.id.as_str();
+            let remedy = match (key, settings.is_keyed(id), settings.keys_path()) {
+                (Some(_), false, Some(_)) => {
+                    "take the id out of link.classic: a board with keys does not speak without"
+                }
+                (Some(_), false, None) => {
+                    "pblink config set link.keys pblink.keys.toml   a board with keys does not speak without"
+                }
+                (Some(_), true, _) => {
+                    "pblink config push   gives it new ones; with --replace, if its id has keys that it does not have"
+                }
+                (None, ..) => push,
+            };
+            group.error(difference, remedy);
+        }
         (Ok(None), Some(key)) => {
             group.ok(format!("its keys are those of the server's file: {key}"))
         }

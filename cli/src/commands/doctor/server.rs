@@ -4,20 +4,25 @@ use std::io::ErrorKind;
 use std::net::{IpAddr, SocketAddr, TcpListener, ToSocketAddrs, UdpSocket};
 
 use pblink_serve::control::{Client, ServerInfo};
+use pblink_server::{LinkState, LinkStatus};
 
 use super::finding::{Finding, Group};
+use crate::output::events;
 use crate::settings::Settings;
 
 /// Checks the server that runs, else that one could run.
 pub(super) async fn check(settings: &Settings) -> Vec<Finding> {
     let mut group = Group::new("server");
     let running = match settings.control_url() {
-        Ok(url) => info(&url).await,
+        Ok(url) => running(&url).await,
         // Without a control API there is no telling.
         Err(_) => None,
     };
     match running {
-        Some(info) => agrees(&mut group, settings, &info),
+        Some((info, links)) => {
+            agrees(&mut group, settings, &info);
+            open(&mut group, settings, &info, &links);
+        }
         None => {
             can_listen(&mut group, settings);
             can_control(&mut group, settings);
@@ -27,8 +32,10 @@ pub(super) async fn check(settings: &Settings) -> Vec<Finding> {
     group.done()
 }
 
-async fn info(url: &str) -> Option<ServerInfo> {
-    Client::connect(url).await.ok()?.info().await.ok()
+async fn running(url: &str) -> Option<(ServerInfo, Vec<LinkStatus>)> {
+    let client = Client::connect(url).await.ok()?;
+    let info = client.info().await.ok()?;
+    Some((info, client.links().await.unwrap_or_default()))
 }
 
 /// Checks that the running server is the one that pblink.toml describes.
@@ -67,6 +74,33 @@ fn agrees(group: &mut Group, settings: &Settings, info: &ServerInfo) {
                 info.listen, server.port
             ),
             "restart the server without --listen, or change server.port",
+        );
+    }
+}
+
+/// Reports what the running server leaves open: boards that it serves without keys.
+fn open(group: &mut Group, settings: &Settings, info: &ServerInfo, links: &[LinkStatus]) {
+    let up = links.iter().filter(|link| link.state == LinkState::Up && link.key.is_none());
+    let open: Vec<_> = up.map(|link| link.id.as_str()).collect();
+    if !open.is_empty() {
+        group.warning(
+            format!(
+                "connected without keys: {}; anyone in the network can read and change such lines",
+                events::ids(&open)
+            ),
+            "pblink config push   gives a board keys",
+        );
+    }
+    let address = info.listen.parse::<SocketAddr>();
+    let reached = address.is_ok_and(|address| !address.ip().is_loopback());
+    // With a pblink.toml the configuration has said so.
+    if reached && !settings.is_configured() {
+        group.warning(
+            format!(
+                "without pblink.toml boards need no keys, and the server that runs listens at {}",
+                info.listen
+            ),
+            "pblink config init   makes one, with which boards have keys",
         );
     }
 }
@@ -179,11 +213,10 @@ mod tests {
     use super::*;
     use crate::commands::doctor::finding::Level;
 
-    #[test]
-    fn a_server_of_another_version_is_pointed_out() {
-        let info = ServerInfo {
+    fn info(listen: &str) -> ServerInfo {
+        ServerInfo {
             version: "0.0.1".into(),
-            listen: "0.0.0.0:8123".into(),
+            listen: listen.into(),
             timeout_ms: 2000,
             app: "demo".into(),
             started_at_ms: 0,
@@ -191,9 +224,13 @@ mod tests {
             links_up: 1,
             links_total: 2,
             recalled: 0,
-        };
+        }
+    }
+
+    #[test]
+    fn a_server_of_another_version_is_pointed_out() {
         let mut group = Group::new("server");
-        agrees(&mut group, &Settings::default(), &info);
+        agrees(&mut group, &Settings::default(), &info("0.0.0.0:8123"));
         let found = group.done();
         assert_eq!(
             found[0].message,
