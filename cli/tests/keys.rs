@@ -120,6 +120,17 @@ fn keys_are_made_listed_exchanged_and_taken_away() {
     home.ok(&["rotate", "attic", "--cancel"]);
     assert_eq!(home.json(&["show", "attic"])["current"]["generation"], 1);
 
+    // Over its link a board gets another shared key, and keeps its own one.
+    let given = home.json(&["rotate", "attic"]);
+    assert_eq!((&given["generation"], &given["over_link"]), (&2.into(), &true.into()));
+    assert!(home.ok(&["show", "attic"]).contains("is being given over its link"));
+    home.fails(&["rotate", "attic"], 3, &["being given new keys already", "--cancel"]);
+    home.fails(&["rotate", "attic", "--to", "x.toml"], 3, &["being given new keys already"]);
+    let shown = home.json(&["show", "attic"]);
+    assert_eq!(shown["next"]["fingerprint"], shown["current"]["fingerprint"]);
+    home.ok(&["rotate", "attic", "--cancel"]);
+    assert!(!home.ok(&["show", "attic"]).contains("is being given"));
+
     home.fails(&["revoke", "kitchen"], 2, &["no terminal", "--yes", "locked out"]);
     assert_eq!(home.json(&["revoke", "kitchen", "--yes"])["revoked"], true);
     home.fails(&["revoke", "kitchen", "--yes"], 3, &["has no keys"]);
@@ -155,7 +166,7 @@ fn wrong_input_of_each_kind_is_told() {
         home.fails(&["issue", id, "--to", "b.toml"], 2, &["cannot be an id"]);
     }
     home.fails(&["issue", "kitchen"], 2, &["--to <FILE>"]);
-    home.fails(&["rotate", "kitchen"], 2, &["required"]);
+    home.fails(&["rotate", "kitchen"], 3, &["there are no keys yet"]);
     home.fails(&["rotate", "kitchen", "--finish", "--cancel"], 2, &["cannot be used with"]);
     home.fails(&["issue", "kitchen", "--to", "no/where.toml"], 1, &["cannot write no/where.toml"]);
     assert!(!home.ok(&["list"]).contains("generation 1, of 20") || home.path(FILE).exists());

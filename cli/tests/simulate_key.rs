@@ -4,6 +4,7 @@ mod process;
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use pblink_serve::log::{Engine, Kind, Sqlite};
 use pblink_server::{Delivery, Keys, Server};
@@ -11,6 +12,15 @@ use process::{Serve, config_with_keys, free_port, issue_keys, ledger, output, pb
 
 fn path(file: &Path) -> &str {
     file.to_str().expect("UTF-8")
+}
+
+/// Waits until `done`, for a minute at most.
+fn wait_until(what: &str, done: impl Fn() -> bool) {
+    let limit = Instant::now() + Duration::from_secs(60);
+    while !done() {
+        assert!(Instant::now() < limit, "{what}");
+        std::thread::sleep(Duration::from_millis(50));
+    }
 }
 
 /// Makes keys for "kitchen": the board's file, and the server's.
@@ -97,7 +107,7 @@ fn a_served_board_has_a_clean_ledger_although_the_server_is_killed() {
     let said = simulated.wait_with_output().expect("it was started");
     assert_eq!(said.status.code(), Some(0), "{}", stderr(&said));
     assert_eq!(ledger(&said)["to_server"]["arrived"], LINES);
-    // A board whose keys are taken away is cut at once.
+    // It is given a new key while it runs, whatever is killed meanwhile.
     let mut again =
         pblink(&["simulate", "--server", &address, "--key", path(&board), "--every", "1h"])
             .stdout(std::process::Stdio::null())
@@ -105,6 +115,29 @@ fn a_served_board_has_a_clean_ledger_although_the_server_is_killed() {
             .spawn()
             .expect("it starts");
     while last.wait_for("outage_ended")["id"] != "kitchen" {}
+    let rotated = output(&["keys", "rotate", "kitchen", "--config", path(&config)]);
+    assert_eq!(rotated.status.code(), Some(0), "{}", stderr(&rotated));
+    let shows = |what: &str| {
+        let shown = output(&["keys", "show", "kitchen", "--json", "--config", path(&config)]);
+        let shown: serde_json::Value = serde_json::from_slice(&shown.stdout).expect("JSON");
+        shown[what].clone()
+    };
+    let proven = |event: &serde_json::Value| {
+        event["id"] == "kitchen"
+            && event["text"].as_str().is_some_and(|it| it.contains("generation 2"))
+    };
+    while !proven(&last.wait_for("note")) {}
+    drop(last);
+    // Killed before it could note that, or after.
+    let mut last = serve();
+    while last.wait_for("outage_ended")["id"] != "kitchen" {}
+    let settled = || {
+        let board = std::fs::read_to_string(&board).expect("the board's file");
+        shows("next").is_null() && board.contains("generation = 2") && !board.contains("[before]")
+    };
+    wait_until("the board has its new key, and nobody the old one", settled);
+    assert_eq!(shows("current")["generation"], 2);
+    // A board whose keys are taken away is cut at once.
     let revoked = output(&["keys", "revoke", "kitchen", "--yes", "--config", path(&config)]);
     assert_eq!(revoked.status.code(), Some(0), "{}", stderr(&revoked));
     while last.wait_for("outage_began")["cause"] != "keys_changed" {}

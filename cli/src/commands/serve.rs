@@ -168,7 +168,7 @@ async fn serve(args: Args, settings: Settings, global: &Global) -> anyhow::Resul
     survive_file_limit()?;
     let inherited = descriptors::soft();
     let descriptors = descriptors::raise();
-    let Station { hub, log, mut consumers, state, has_keys } =
+    let Station { hub, log, mut consumers, state, loaded } =
         open(&args, &settings, descriptors).await?;
     let control = api::start(&args, &settings, &hub, state.as_deref()).await?;
     greet(&hub, control.as_ref());
@@ -205,13 +205,16 @@ async fn serve(args: Args, settings: Settings, global: &Global) -> anyhow::Resul
     let mut ended = None;
     let mut failed = None;
     let mut watched = keys::Watched::new(&settings);
-    let mut running_with = Running::new(&args, settings, hub.clone(), has_keys);
+    let mut running_with = Running::new(&args, settings, hub.clone(), loaded);
     loop {
         tokio::select! {
             why = log.failed() => failed = Some(why),
             result = &mut output => ended = Some(result.map_err(std::io::Error::other).flatten()),
-            () = watched.changed() => {
-                running_with.reload_keys();
+            changed = watched.look() => {
+                if changed {
+                    running_with.reload_keys();
+                }
+                running_with.note_proven();
                 continue;
             }
             asked = signals.next() => match asked {
@@ -266,8 +269,8 @@ struct Station {
     consumers: Vec<Consumer>,
     /// The folder of the log, if it is on disk.
     state: Option<PathBuf>,
-    /// The file of keys is there.
-    has_keys: bool,
+    /// The keys of boards with which it was started.
+    loaded: keys::Loaded,
 }
 
 /// Opens the log, and starts the server with the sessions in it.
@@ -306,7 +309,7 @@ async fn open(args: &Args, settings: &Settings, descriptors: u64) -> anyhow::Res
     let app = consumers::names(&consumers);
     let hub = Hub::resume(server, log.clone(), past, link_timeout, app).await;
     let hub = hub.map_err(|error| Failed::with(Exit::Failure, error.to_string()))?;
-    Ok(Station { hub, log, consumers, state, has_keys: loaded.file })
+    Ok(Station { hub, log, consumers, state, loaded })
 }
 
 /// Opens the log where flags and `pblink.toml` want it.

@@ -11,10 +11,9 @@ use pblink_protocol::app::AppEvent;
 use pblink_protocol::delivery::Delivery;
 use pblink_protocol::layer::Layer;
 use pblink_protocol::time::Duration as LinkDuration;
-use pblink_secure_suite::keys::BoardKeys;
 use pblink_server::{Event, EventKind};
 use pblink_simulator::live::{self, Command};
-use pblink_simulator::{Ledger, PairEvent, PairOptions, ProgramOptions, Totals};
+use pblink_simulator::{Ledger, PairEvent, PairKeys, PairOptions, ProgramOptions, Totals};
 use serde::Serialize;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until};
@@ -24,6 +23,7 @@ use crate::boards::{self, Board};
 use crate::duration::{self, Unit};
 use crate::exit::{Exit, Failed};
 use crate::global::Global;
+use crate::keys::Contents;
 use crate::look::TimeArgs;
 use crate::output::diagnostics::{newline, note, say};
 use crate::output::envelope;
@@ -138,7 +138,7 @@ pub fn run(args: Args, _global: &Global) -> anyhow::Result<Exit> {
     if args.client.is_none() && (keys.is_none() || args.board.board.is_some()) {
         settings.choose_board(args.board.board.as_deref())?;
     }
-    if let Some(keys) = &keys {
+    if let Some(Contents { keys, .. }) = &keys {
         let named = args.client.as_deref().or(args.board.board.as_deref());
         settings.board.id = board_keys::id_of(keys, named)?;
     }
@@ -150,10 +150,11 @@ pub fn run(args: Args, _global: &Global) -> anyhow::Result<Exit> {
              some for --key FILE, and link.classic lists ids that do without"
         ));
     }
+    let keys = keys.zip(args.key.as_deref()).map(|(keys, file)| board_keys::kept(keys, file));
     runtime::block_on(simulate(args, settings, keys))?
 }
 
-async fn simulate(args: Args, settings: Settings, keys: Option<BoardKeys>) -> anyhow::Result<Exit> {
+async fn simulate(args: Args, settings: Settings, keys: Option<PairKeys>) -> anyhow::Result<Exit> {
     let server = args.server.clone().unwrap_or_else(|| settings.server_address());
     let client = args.client.as_ref().unwrap_or(&settings.board.id);
     let timeout_ms = args.timeout_ms.unwrap_or(settings.server.timeout_ms);
@@ -167,7 +168,7 @@ async fn simulate(args: Args, settings: Settings, keys: Option<BoardKeys>) -> an
             reads: true,
             remembers: true,
         },
-        keys: keys.map(Into::into),
+        keys,
         ..PairOptions::default()
     };
     let mut signals = Signals::listen()?;

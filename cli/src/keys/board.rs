@@ -2,9 +2,11 @@
 
 use std::path::{Path, PathBuf};
 
+use pblink_secure_suite::board::Shared;
 use pblink_secure_suite::issue::Issued;
 use pblink_secure_suite::keys::{BoardKeys, Secret, ServerKeys};
 use pblink_secure_suite::server::public_key;
+use pblink_simulator::Keeper;
 use zeroize::Zeroizing;
 
 use super::disk;
@@ -30,11 +32,11 @@ impl BoardFile {
         Self { path: path.into() }
     }
 
-    /// Reads the keys and the seed of the board's random numbers. `None`: there is no file.
+    /// Reads the keys of the board. `None`: there is no file.
     ///
     /// # Errors
     /// [`Exit::Config`] if others can read it, it is not this user's, or it has a mistake: which, and its line.
-    pub fn read(&self) -> anyhow::Result<Option<(BoardKeys, Secret)>> {
+    pub fn read(&self) -> anyhow::Result<Option<Contents>> {
         let wrong = |problem| settings::failed(&[problem]);
         let Some(text) = disk::read(&self.path).map_err(wrong)? else { return Ok(None) };
         parse(&self.path, &text).map(Some).map_err(wrong)
@@ -46,10 +48,21 @@ impl BoardFile {
     }
 }
 
-fn parse(file: &Path, text: &str) -> Result<(BoardKeys, Secret), settings::Problem> {
+/// The contents of such a file.
+#[derive(Debug, Clone)]
+pub struct Contents {
+    /// The newest keys.
+    pub keys: BoardKeys,
+    /// The seed of the board's random numbers.
+    pub seed: Secret,
+    /// The shared key before them, until the server says that it takes the newest one only.
+    pub before: Option<Shared>,
+}
+
+fn parse(file: &Path, text: &str) -> Result<Contents, settings::Problem> {
     let source = Source::new(file, text);
     let document = source.document(text)?;
-    let allowed = ["id", "generation", "private", "server", "shared", "seed"];
+    let allowed = ["id", "generation", "private", "server", "shared", "seed", "before"];
     let fields = Fields::new(&source, document.get_ref(), "a board's file of keys", 0, &allowed)?;
     let keys = BoardKeys {
         id: fields.id()?,
@@ -58,11 +71,17 @@ fn parse(file: &Path, text: &str) -> Result<(BoardKeys, Secret), settings::Probl
         server: fields.public("server")?,
         shared: fields.secret("shared")?,
     };
-    Ok((keys, fields.secret("seed")?))
+    let before = match fields.table("before")? {
+        Some((table, at)) => {
+            let fields = Fields::new(&source, table, "[before]", at, &["generation", "shared"])?;
+            Some(Shared { generation: fields.number("generation")?, key: fields.secret("shared")? })
+        }
+        None => None,
+    };
+    Ok(Contents { keys, seed: fields.secret("seed")?, before })
 }
 
-fn text(issued: &Issued) -> Zeroizing<String> {
-    let board = &issued.board;
+fn text(board: &BoardKeys, seed: &Secret, before: Option<&Shared>) -> Zeroizing<String> {
     let mut out = Zeroizing::new(String::with_capacity(1024));
     *out += HEAD;
     put_id(&mut out, &board.id);
@@ -70,13 +89,25 @@ fn text(issued: &Issued) -> Zeroizing<String> {
     put_key(&mut out, "private", board.private.expose());
     put_key(&mut out, "server", &board.server.0);
     put_key(&mut out, "shared", board.shared.expose());
-    put_key(&mut out, "seed", issued.seed.expose());
+    put_key(&mut out, "seed", seed.expose());
+    if let Some(before) = before {
+        *out += "\n# The shared key before: the server may go back to it yet.\n[before]\n";
+        *out += &format!("generation = {}\n", before.generation);
+        put_key(&mut out, "shared", before.key.expose());
+    }
     out
+}
+
+impl Keeper for BoardFile {
+    fn keep(&mut self, keys: &BoardKeys, before: Option<&Shared>) -> bool {
+        let Ok(Some(Contents { seed, .. })) = self.read() else { return false };
+        disk::write(&self.path, &text(keys, &seed, before)).is_ok()
+    }
 }
 
 impl Holder for BoardFile {
     fn held(&mut self) -> anyhow::Result<Option<Held>> {
-        let Some((keys, _)) = self.read()? else { return Ok(None) };
+        let Some(Contents { keys, .. }) = self.read()? else { return Ok(None) };
         let board = public_key(&keys.private);
         let server = keys.server;
         // The private key of the server is not known here, and not compared.
@@ -91,7 +122,7 @@ impl Holder for BoardFile {
     }
 
     fn put(&mut self, issued: &Issued) -> anyhow::Result<()> {
-        let written = disk::write(&self.path, &text(issued));
+        let written = disk::write(&self.path, &text(&issued.board, &issued.seed, None));
         let path = self.path.display();
         written.map_err(|e| Failed::with(Exit::Failure, format!("cannot write {path}: {e}")))
     }

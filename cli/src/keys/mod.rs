@@ -21,7 +21,7 @@ mod quiet;
 mod store;
 mod text;
 
-pub use board::BoardFile;
+pub use board::{BoardFile, Contents};
 pub(crate) use fields::public_text;
 pub(crate) use give::{Given, Held, Holder, Wish, give, prepare};
 pub use model::KeyFile;

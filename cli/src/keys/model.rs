@@ -55,6 +55,8 @@ pub(crate) struct Known {
     pub(crate) current: Option<Shown>,
     /// Keys that its board is being given.
     pub(crate) next: Option<Shown>,
+    /// It is given them over its link.
+    pub(crate) over_link: bool,
     /// Generation and time of a revocation.
     pub(crate) revoked: Option<(u32, String)>,
 }
@@ -88,6 +90,12 @@ impl Half {
 }
 
 impl Entry {
+    /// Returns true if its board is being given a key over its link: one that differs from the present one in nothing else.
+    fn goes_over_link(&self) -> bool {
+        let public = |half: &Option<Half>| half.as_ref().map(|half| half.public);
+        self.next.is_some() && public(&self.current) == public(&self.next)
+    }
+
     fn newest(&self) -> u32 {
         let generations =
             [&self.current, &self.next].map(|half| half.as_ref().map(|h| h.generation));
@@ -140,12 +148,14 @@ impl KeyFile {
             id: entry.id.as_str().to_owned(),
             current: entry.current.as_ref().map(Half::shown),
             next: entry.next.as_ref().map(Half::shown),
+            over_link: entry.goes_over_link(),
             revoked: None,
         });
         let revoked = self.revoked.iter().map(|revoked| Known {
             id: revoked.id.as_str().to_owned(),
             current: None,
             next: None,
+            over_link: false,
             revoked: Some((revoked.generation, revoked.at.clone())),
         });
         boards.chain(revoked).collect()
@@ -180,9 +190,31 @@ impl KeyFile {
         }
     }
 
+    /// Makes the next shared key of an id, which its board is to be given over its link: everything else of its keys stays. `None`:
+    /// the id has none, or is being given some already.
+    pub(crate) fn rotate(&mut self, id: &Id) -> Option<Shown> {
+        let generation = self.next_generation(id, None);
+        let entry = self.boards.iter_mut().find(|entry| entry.id == *id)?;
+        let public = entry.current.as_ref().filter(|_| entry.next.is_none())?.public;
+        let next = Half { generation, public, shared: Secret::draw(&mut Os), issued: now() };
+        let shown = next.shown();
+        entry.next = Some(next);
+        Some(shown)
+    }
+
+    /// Returns the keys that boards are being given over their links.
+    pub(crate) fn over_link(&self) -> impl Iterator<Item = ServerKeys> + '_ {
+        self.server_keys().filter(|keys| {
+            let entry = self.entry(&keys.id);
+            entry.is_some_and(|entry| {
+                entry.goes_over_link() && entry.next.as_ref().is_some_and(|next| next.is(keys))
+            })
+        })
+    }
+
     /// Notes that a board has these keys. Those before them, and others that it was being given, are gone. `false`: they
     /// are not among its keys.
-    pub(super) fn settle(&mut self, keys: &ServerKeys) -> bool {
+    pub(crate) fn settle(&mut self, keys: &ServerKeys) -> bool {
         let Some(entry) = self.boards.iter_mut().find(|entry| entry.id == keys.id) else {
             return false;
         };

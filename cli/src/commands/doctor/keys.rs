@@ -42,6 +42,10 @@ pub(super) fn check(settings: &Settings) -> Vec<Finding> {
     refused(&mut group, settings, &known);
     for known in known.iter().filter(|known| known.next.is_some()) {
         let id = events::id(&known.id);
+        if known.over_link {
+            group.ok(format!("the board {id} is being given a key over its link, when it is up"));
+            continue;
+        }
         group.warning(
             format!("the board {id} is being given keys, and was not heard to have them"),
             match known.current {

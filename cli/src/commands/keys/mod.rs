@@ -76,7 +76,7 @@ pub enum What {
         #[arg(long)]
         replace: bool,
     },
-    /// Make the next keys of an id; the server takes both until that is ended.
+    /// Give a board a new key over its link; or make the next keys of a program, and take both until that is ended.
     #[command(after_help = ROTATE)]
     Rotate(RotateArgs),
     /// Take an id's keys away. Its board is locked out, and the id gets new keys only on purpose.
@@ -101,8 +101,9 @@ pub enum What {
 pub struct RotateArgs {
     /// The id.
     pub id: String,
-    /// Begin: make the keys, and write the board's half into this file, which must not exist.
-    #[arg(long, value_name = "FILE", required_unless_present_any = ["finish", "cancel"])]
+    /// Begin, for a program that takes no keys over its link: make the keys, and write the board's half into this file, which
+    /// must not exist.
+    #[arg(long, value_name = "FILE")]
     pub to: Option<PathBuf>,
     /// End: the board has its new keys, and the old ones are forgotten.
     #[arg(long, conflicts_with_all = ["to", "cancel"])]
@@ -135,12 +136,17 @@ done.";
 
 const ROTATE: &str = "\
 Examples:
-  pblink keys rotate kitchen --to next.toml    begin: then give the file to the board
+  pblink keys rotate kitchen                   over its link: the server gives it the key
+  pblink keys show kitchen                     has it got it?
+  pblink keys rotate kitchen --cancel          end, and keep the old key
+  pblink keys rotate kitchen --to next.toml    a program: begin, then give it the file
   pblink keys rotate kitchen --finish          end, once it has it
-  pblink config push --new-keys                a board on a cable: both in one go
+  pblink config push --new-keys                a board on a cable: all in one go
 
-The new keys are in the server's file before anything else happens, and a server takes both. Boards do not get keys over the \
-link yet: each is given them by a file or by a cable.";
+The new key is in the server's file before anything else happens, and a server takes both. Over the link the key that board \
+and server share is exchanged, and no other; `pblink serve` ends that by itself, once the board has proven that it has the key. \
+Whatever is killed or loses its power meanwhile, the board is not locked out. A board that is away gets its key when it is back. \
+--finish while it does not have the key yet locks it out until it gets keys over its cable.";
 
 const REVOKE: &str = "\
 Examples:
@@ -210,6 +216,26 @@ fn rotate(args: &Args, store: &Store, rotate: &RotateArgs) -> anyhow::Result<Exi
     let keys = store.existing()?;
     let known = keys.of(id).filter(|known| known.current.is_some());
     let known = known.ok_or_else(|| show::no_keys(store, id))?;
+    if let Some(next) = known.next.as_ref().filter(|_| !rotate.finish && !rotate.cancel) {
+        let name = events::id(id);
+        let ends = match known.over_link {
+            true => "it gets them when it is up; --cancel takes that back".to_owned(),
+            false => format!(
+                "end that with `pblink keys rotate {name} --finish`, or with --cancel if the board does not have them"
+            ),
+        };
+        return Err(Failed::with(
+            Exit::Config,
+            format!(
+                "{name} is being given new keys already ({}, generation {})\n  {ends}",
+                next.fingerprint(),
+                next.generation
+            ),
+        ));
+    }
+    if rotate.to.is_none() && !rotate.finish && !rotate.cancel {
+        return over_link(args, store, id);
+    }
     let Some(to) = &rotate.to else {
         let shown = store.change(|keys| {
             keys.end_rotation(id, rotate.cancel).ok_or_else(|| {
@@ -231,20 +257,26 @@ fn rotate(args: &Args, store: &Store, rotate: &RotateArgs) -> anyhow::Result<Exi
         let message = format!("{} exists already: name a new file for the next keys", to.display());
         return Err(Failed::with(Exit::Usage, message));
     }
-    if let Some(next) = known.next {
-        let name = events::id(id);
-        return Err(Failed::with(
-            Exit::Config,
-            format!(
-                "{name} is being given new keys already ({}, generation {})\n  end that with `pblink keys rotate {name} \
-                 --finish`, or with --cancel if the board does not have them",
-                next.fingerprint(),
-                next.generation
-            ),
-        ));
-    }
     let given = prepare(store, &checked(id)?, &mut BoardFile::at(to))?;
     issued(args, store, id, to, given)
+}
+
+/// Begins to give a board a key over its link.
+fn over_link(args: &Args, store: &Store, id: &str) -> anyhow::Result<Exit> {
+    let checked = checked(id)?;
+    let shown =
+        store.change(|keys| keys.rotate(&checked).ok_or_else(|| show::no_keys(store, id)))?;
+    let (fingerprint, generation) = (shown.fingerprint(), shown.generation);
+    let fields = json!({
+        "id": id, "fingerprint": fingerprint.to_string(), "generation": generation, "over_link": true,
+        "file": store.path(),
+    });
+    let name = events::id(id);
+    let text = format!(
+        "{name} gets a new key over its link, generation {generation}, when it is up: `pblink serve` gives it, and `pblink keys \
+         show {name}` says when it has it\n"
+    );
+    say(args, &fields, &(text + &backup(store)))
 }
 
 fn revoke(args: &Args, store: &Store, id: &str, yes: bool) -> anyhow::Result<Exit> {

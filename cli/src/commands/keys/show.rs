@@ -93,12 +93,13 @@ pub(super) fn no_keys(store: &Store, id: &str) -> anyhow::Error {
 
 /// Returns an id's keys in words.
 fn words(known: &Known) -> Vec<String> {
-    let Known { current, next, revoked, .. } = known;
+    let Known { current, next, over_link, revoked, .. } = known;
     let of = |Shown { generation, issued, public }: &Shown| {
         format!("{}  generation {generation}, of {issued}", public.fingerprint())
     };
     let current = current.iter().map(of);
-    let next = next.iter().map(|next| format!("{}, is being given", of(next)));
+    let way = if *over_link { " over its link" } else { "" };
+    let next = next.iter().map(|next| format!("{}, is being given{way}", of(next)));
     let revoked =
         revoked.iter().map(|(generation, at)| format!("revoked at {at}, generation {generation}"));
     current.chain(next).chain(revoked).collect()
@@ -115,6 +116,7 @@ fn value(known: &Known) -> Value {
         "id": known.id,
         "current": known.current.as_ref().map(shown),
         "next": known.next.as_ref().map(shown),
+        "over_link": known.over_link,
         "revoked": known.revoked.as_ref().map(|(generation, at)| json!({ "generation": generation, "at": at })),
     })
 }

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::time::{Duration, SystemTime};
 
+use pblink_secure_suite::keys::ServerKeys;
 use pblink_server::Keys;
 use tokio::time::sleep;
 
@@ -21,6 +22,8 @@ const LOOK: Duration = Duration::from_secs(1);
 pub(super) struct Loaded {
     /// `None`: there are no keys, and pblink.toml wants none.
     pub(super) keys: Option<Keys>,
+    /// Those that boards are being given over their links.
+    pub(super) given: Vec<ServerKeys>,
     /// Ids that have keys, or had some.
     ids: BTreeSet<String>,
     /// The file is there.
@@ -34,19 +37,30 @@ pub(super) struct Loaded {
 pub(super) fn load(settings: &Settings) -> anyhow::Result<Loaded> {
     let wanted = settings.keys_path().is_some();
     let file = Store::of(None, settings).read()?;
-    let mut loaded = Loaded { keys: None, ids: BTreeSet::new(), file: file.is_some() };
+    let (given, ids) = (Vec::new(), BTreeSet::new());
+    let mut loaded = Loaded { keys: None, given, ids, file: file.is_some() };
     if file.is_none() && !wanted {
         return Ok(loaded);
     }
     // Boards get their keys one by one where nobody has said that all have some.
     let mut keys = Keys::new().classic(&settings.link.classic).others_classic(!wanted);
     if let Some(file) = file {
+        loaded.given.extend(file.over_link());
         loaded.ids = file.known().into_iter().map(|known| known.id).collect();
         keys = file.revoked().fold(keys, |keys, id| keys.revoked(id));
         keys = file.server_keys().fold(keys, Keys::board);
     }
     loaded.keys = Some(keys);
     Ok(loaded)
+}
+
+/// Notes in the file that a board has proven these keys: those before them are gone then, and the server may say so to the board.
+/// Nothing changes if the file has others by now.
+///
+/// # Errors
+/// If the file cannot be read or written.
+pub(super) fn note_proven(settings: &Settings, keys: &ServerKeys) -> anyhow::Result<()> {
+    Store::of(None, settings).change(|file| Ok(file.settle(keys))).map(drop)
 }
 
 /// The clients of a server.
@@ -131,16 +145,13 @@ impl Watched {
         }
     }
 
-    /// Waits until it has changed. Dropping the future loses no change.
-    pub(super) async fn changed(&mut self) {
-        loop {
-            sleep(LOOK).await;
-            let now = stamp(&self.path);
-            if now != self.seen {
-                self.seen = now;
-                return;
-            }
-        }
+    /// Waits until it is time to look at it, and returns true if it has changed. Dropping the future loses no change.
+    pub(super) async fn look(&mut self) -> bool {
+        sleep(LOOK).await;
+        let now = stamp(&self.path);
+        let changed = now != self.seen;
+        self.seen = now;
+        changed
     }
 }
 

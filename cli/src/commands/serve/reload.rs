@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use pblink_secure_suite::keys::ServerKeys;
 use pblink_serve::control::Source;
 use pblink_serve::hub::Hub;
 use pblink_server::{EventKind, Keys};
@@ -11,6 +12,7 @@ use super::{Args, keys, reach};
 use crate::exit::{Exit, Failed};
 use crate::keys::Store;
 use crate::output::diagnostics::{self, error, note, say, warning};
+use crate::output::events;
 use crate::settings::{DEFAULT_FILE, KEYS, Settings};
 
 /// Keys of `[server]` that take effect at once, and one that does not concern the server.
@@ -25,11 +27,20 @@ pub(super) struct Running<'a> {
     hub: Arc<Hub>,
     /// The file of keys was there.
     has_keys: bool,
+    /// Keys that boards are being given over their links.
+    given: Vec<ServerKeys>,
 }
 
 impl<'a> Running<'a> {
-    pub(super) fn new(args: &'a Args, settings: Settings, hub: Arc<Hub>, has_keys: bool) -> Self {
-        Self { args, of_keys: settings.clone(), settings, hub, has_keys }
+    /// `loaded`: the keys with which the server was started.
+    pub(super) fn new(
+        args: &'a Args,
+        settings: Settings,
+        hub: Arc<Hub>,
+        loaded: keys::Loaded,
+    ) -> Self {
+        let (of_keys, has_keys, given) = (settings.clone(), loaded.file, loaded.given);
+        Self { args, settings, of_keys, hub, has_keys, given }
     }
 
     /// Reads the file once more. A file with a fault changes nothing.
@@ -63,11 +74,37 @@ impl<'a> Running<'a> {
         Ok(loaded)
     }
 
+    /// Notes in the file which boards have proven the keys that they were given over their links. That the file has changed is
+    /// seen as any other change of it is, and what follows follows then.
+    pub(super) fn note_proven(&mut self) {
+        let server = self.hub.server();
+        let proven =
+            |keys: &ServerKeys| server.proven_keys(keys.id.as_str()) == Some(keys.generation);
+        for keys in self.given.extract_if(.., |keys| proven(keys)) {
+            let id = events::id(keys.id.as_str());
+            match keys::note_proven(&self.of_keys, &keys) {
+                Ok(()) => {
+                    let text = format!("has its new key, generation {}", keys.generation);
+                    say(format_args!("{id} {text}"));
+                    let id = Some(keys.id.as_str().to_owned());
+                    self.hub.record(EventKind::Note { id, text });
+                }
+                Err(why) => {
+                    warning(format_args!(
+                        "{id} has its new key, and that cannot be noted: {why:#}; it is served with the old one and the new \
+                         one until `pblink keys rotate {id} --finish` notes it"
+                    ));
+                }
+            }
+        }
+    }
+
     fn set_keys(&mut self, loaded: &mut keys::Loaded) -> anyhow::Result<()> {
         // Without keys now, where some were wanted before.
         let open = || self.of_keys.keys_path().map(|_| Keys::new().others_classic(true));
         if let Some(keys) = loaded.keys.take().or_else(open) {
             self.hub.server().set_keys(keys)?;
+            self.given = std::mem::take(&mut loaded.given);
             say("the keys of boards were read again");
         }
         self.has_keys = loaded.file;

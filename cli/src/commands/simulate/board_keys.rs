@@ -3,24 +3,30 @@
 use std::path::Path;
 
 use pblink_secure_suite::keys::BoardKeys;
+use pblink_simulator::PairKeys;
 
 use crate::exit::{Exit, Failed};
-use crate::keys::BoardFile;
+use crate::keys::{BoardFile, Contents};
 use crate::output::events::id;
 
 /// Reads the keys. The seed beside them is for chips: a program has the random numbers of its system.
 ///
 /// # Errors
 /// [`Exit::Config`] if there is no such file, others can read it, or it has a mistake.
-pub(super) fn read(file: &Path) -> anyhow::Result<BoardKeys> {
-    let Some((keys, _)) = BoardFile::at(file).read()? else {
+pub(super) fn read(file: &Path) -> anyhow::Result<Contents> {
+    let Some(contents) = BoardFile::at(file).read()? else {
         let path = file.display();
         let why = format!(
             "no keys in {path}: no such file. Make it with: pblink keys issue ID --to {path}"
         );
         return Err(Failed::with(Exit::Config, why));
     };
-    Ok(keys)
+    Ok(contents)
+}
+
+/// Returns the keys of the board, which writes those that it is given over its link into its file.
+pub(super) fn kept(contents: Contents, file: &Path) -> PairKeys {
+    PairKeys::kept(contents.keys, contents.before, BoardFile::at(file))
 }
 
 /// Returns the id of the keys, which is that of the board.
