@@ -10,13 +10,13 @@ use tokio::io::AsyncReadExt;
 use crate::exit::Exit;
 use crate::global::Global;
 use crate::server::TOKEN_ENV;
-use crate::settings::{PASSWORD_ENV, shell_word};
+use crate::settings::{MQTT_PASSWORD_ENV, PASSWORD_ENV, shell_word};
 use crate::signals::{Signal, Signals};
 
 /// Keeps WiFi password and token out of a program's environment: compilers, scripts, editors and git have no use for
 /// them.
 pub(crate) fn without_secrets(command: &mut Command) -> &mut Command {
-    command.env_remove(PASSWORD_ENV).env_remove(TOKEN_ENV)
+    command.env_remove(PASSWORD_ENV).env_remove(MQTT_PASSWORD_ENV).env_remove(TOKEN_ENV)
 }
 
 /// Returns a command line of this program, as it can be pasted into a shell.

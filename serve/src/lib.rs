@@ -13,6 +13,7 @@ pub mod control;
 pub mod hub;
 pub mod log;
 pub mod memory;
+mod message;
 mod past;
 mod refused;
 mod times;

@@ -4,6 +4,7 @@ mod announce;
 mod api;
 mod consumers;
 mod keys;
+mod mqtt;
 mod reach;
 mod reload;
 
@@ -63,6 +64,7 @@ Examples:
   pblink serve --app demo                       send each board a list of three every 5 s
   pblink serve --exec 'python3 board.py'        run a program for each board
   pblink serve --exec-all ./all.py --exec-ack   run one program for all boards, exactly once
+  pblink serve --mqtt mqtt://localhost          and use a broker; docs/MQTT.md has the topics
   pblink serve --screen                         and show the links, as pblink monitor does
   pblink serve --json | jq 'select(.event == \"report\")'
 
@@ -122,6 +124,10 @@ pub struct Args {
     /// Address and port of the control API, for `pblink monitor` and other programs, or `off`.
     #[arg(long, value_name = "ADDR:PORT|off")]
     pub control: Option<Control>,
+    /// Also use this broker, such as `mqtt://localhost`: lines of boards are published there, and messages from there
+    /// go to boards. Default: mqtt.url of pblink.toml; `off` goes without.
+    #[arg(long, value_name = "URL|off")]
+    pub mqtt: Option<mqtt::Url>,
     /// Do not announce the server on its network (as _pblink._tcp, by multicast DNS).
     #[arg(long)]
     pub no_mdns: bool,
@@ -277,8 +283,9 @@ struct Station {
 async fn open(args: &Args, settings: &Settings, descriptors: u64) -> anyhow::Result<Station> {
     let config = &settings.server;
     let link_timeout = Duration::from_millis(args.timeout_ms.unwrap_or(config.timeout_ms).into());
-    let consumers = consumers::choose(args, settings);
     let (listen, clients) = reach::choose(args, settings);
+    let mut consumers = consumers::choose(args, settings);
+    consumers.extend(mqtt::consumer(args, settings, listen.address.port())?);
     let (opened, state) = open_log(args, settings, listen.address.port())?;
     let Opened { log, sessions, past } = opened;
     let mut builder = Server::builder().listen(listen.address).timeout(link_timeout);

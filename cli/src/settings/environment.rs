@@ -68,7 +68,7 @@ fn unknown(name: &str) -> Option<String> {
     let path = format!("{section}.{key}").to_ascii_lowercase();
     let section = path.split('.').next()?;
     let is_section = KEYS.iter().any(|entry| entry.path.split('.').next() == Some(section));
-    // The WiFi password has its own rules.
+    // Passwords have their own rules.
     let known = !is_section || name == super::PASSWORD_ENV || is_password_key(&path);
     (!known).then(|| Names::new(KEYS.iter().map(|entry| entry.path)).unknown_key(&path))
 }

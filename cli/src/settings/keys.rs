@@ -14,7 +14,7 @@ use crate::address::{Control, is_host, parse_ip};
 pub(crate) type Entry = Key<Settings>;
 
 /// All keys, in the order of the template.
-pub(crate) static KEYS: [Entry; 26] = [
+pub(crate) static KEYS: [Entry; 36] = [
     Key {
         path: "server.host",
         rule: Rule::Text,
@@ -124,6 +124,77 @@ pub(crate) static KEYS: [Entry; 26] = [
         allowed: "a list of different host names of this machine, such as [\"pi.local\"]",
         put: |s, _, v| set(&mut s.control.hosts, hosts(v)?),
         get: |s| Value::List(s.control.hosts.iter().map(|h| h.as_str().into()).collect()),
+    },
+    Key {
+        path: "mqtt.url",
+        rule: Rule::Text,
+        allowed: "the URL of a broker, such as \"mqtt://localhost\" or, with TLS, \"mqtts://broker.example:8883\"; \"\" is \
+                  none. User and password have keys of their own",
+        put: |s, _, v| set(&mut s.mqtt.url, v.text().filter(|t| is_broker(t))?.to_owned()),
+        get: |s| s.mqtt.url.as_str().into(),
+    },
+    Key {
+        path: "mqtt.prefix",
+        rule: Rule::Text,
+        allowed: "the first levels of all topics: 1 to 64 bytes, such as \"pblink\" or \"site/pblink\", without + and #",
+        put: |s, _, v| set(&mut s.mqtt.prefix, v.text().filter(|t| is_prefix(t))?.to_owned()),
+        get: |s| s.mqtt.prefix.as_str().into(),
+    },
+    Key {
+        path: "mqtt.client_id",
+        rule: Rule::Text,
+        allowed: "the server's name at the broker, at most 64 bytes; \"\" is one made of this machine's name and the port",
+        put: |s, _, v| set(&mut s.mqtt.client_id, name(v)?),
+        get: |s| s.mqtt.client_id.as_str().into(),
+    },
+    Key {
+        path: "mqtt.user",
+        rule: Rule::Text,
+        allowed: "the user at the broker, at most 64 bytes; \"\" is none",
+        put: |s, _, v| set(&mut s.mqtt.user, name(v)?),
+        get: |s| s.mqtt.user.as_str().into(),
+    },
+    Key {
+        path: "mqtt.password_file",
+        rule: Rule::Text,
+        allowed: "the path of the file with the broker's password; \"\" is none",
+        put: |s, _, v| set(&mut s.mqtt.password_file, path(v)?),
+        get: |s| s.mqtt.password_file.display().to_string().into(),
+    },
+    Key {
+        path: "mqtt.ca_file",
+        rule: Rule::Text,
+        allowed: "the path of a file with certificates (PEM); \"\" are those that the system trusts",
+        put: |s, _, v| set(&mut s.mqtt.ca_file, path(v)?),
+        get: |s| s.mqtt.ca_file.display().to_string().into(),
+    },
+    Key {
+        path: "mqtt.cert_file",
+        rule: Rule::Text,
+        allowed: "the path of the server's certificate (PEM); \"\" is none",
+        put: |s, _, v| set(&mut s.mqtt.cert_file, path(v)?),
+        get: |s| s.mqtt.cert_file.display().to_string().into(),
+    },
+    Key {
+        path: "mqtt.key_file",
+        rule: Rule::Text,
+        allowed: "the path of that certificate's private key (PEM); \"\" is none",
+        put: |s, _, v| set(&mut s.mqtt.key_file, path(v)?),
+        get: |s| s.mqtt.key_file.display().to_string().into(),
+    },
+    Key {
+        path: "mqtt.payload",
+        rule: Rule::Choice(&["text", "json"], &[]),
+        allowed: "",
+        put: |s, _, v| set(&mut s.mqtt.json, v.text()? == "json"),
+        get: |s| if s.mqtt.json { "json".into() } else { "text".into() },
+    },
+    Key {
+        path: "mqtt.home_assistant",
+        rule: Rule::Bool,
+        allowed: "",
+        put: |s, _, v| set(&mut s.mqtt.home_assistant, flag(v)?),
+        get: |s| Value::Bool(s.mqtt.home_assistant),
     },
     Key {
         path: "wifi.ssid",
@@ -341,6 +412,33 @@ fn flag(value: &Value) -> Option<bool> {
         Value::Bool(flag) => Some(*flag),
         _ => None,
     }
+}
+
+/// Returns a path; an empty one is none.
+fn path(value: &Value) -> Option<std::path::PathBuf> {
+    value.text().filter(|text| !text.contains(char::is_control)).map(Into::into)
+}
+
+/// Returns the name of somebody at a broker; an empty one is none.
+fn name(value: &Value) -> Option<String> {
+    let fits = |text: &&str| text.len() <= 64 && !text.contains(char::is_control);
+    value.text().filter(fits).map(str::to_owned)
+}
+
+fn is_broker(url: &str) -> bool {
+    #[cfg(feature = "mqtt")]
+    let known = url.parse::<pblink_serve::consumers::mqtt::Broker>().is_ok();
+    #[cfg(not(feature = "mqtt"))]
+    let known = url.starts_with("mqtt");
+    url.is_empty() || known
+}
+
+fn is_prefix(prefix: &str) -> bool {
+    #[cfg(feature = "mqtt")]
+    let fits = pblink_serve::consumers::mqtt::check_prefix(prefix).is_ok();
+    #[cfg(not(feature = "mqtt"))]
+    let fits = !prefix.is_empty();
+    fits
 }
 
 fn ids(value: &Value) -> Option<Vec<String>> {

@@ -71,10 +71,13 @@ pub(crate) use names::is_former;
 pub use pins::Pins;
 pub(crate) use problem::{Lines, Place, Problem};
 pub(crate) use reader::read;
+pub(crate) use secrets::MQTT_PASSWORD_ENV;
 pub use secrets::{PASSWORD_ENV, PasswordSource, Secret};
 pub(crate) use secrets::{check_password, find as find_password, is_password_key, read_password};
+#[cfg(feature = "mqtt")]
+pub(crate) use secrets::{of_broker, private_text};
 pub use sections::{
-    Board, BoardKind, Build, Consumer, Control, CoprocessorKind, Link, Server, Wifi,
+    Board, BoardKind, Build, Consumer, Control, CoprocessorKind, Link, Mqtt, Server, Wifi,
 };
 pub(crate) use value::Value;
 pub(crate) use writer::{
@@ -104,6 +107,8 @@ pub struct Settings {
     pub server: Server,
     /// `[control]`
     pub control: Control,
+    /// `[mqtt]`
+    pub mqtt: Mqtt,
     /// `[wifi]`
     pub wifi: Wifi,
     /// `[board]`; of several `[[board]]` the one that was chosen, at first the first.
@@ -144,6 +149,7 @@ impl Default for Settings {
                 commit_every_ms: limits::COMMIT_EVERY.default,
             },
             control: Control { token_file: PathBuf::new(), hosts: Vec::new() },
+            mqtt: Mqtt::default(),
             wifi: Wifi { ssid: config.ssid.as_str().into(), secrets: "pblink.secrets.toml".into() },
             board: Board {
                 id: config.id.as_str().into(),
@@ -263,6 +269,12 @@ impl Settings {
     pub fn token_path(&self) -> Option<PathBuf> {
         let file = &self.control.token_file;
         (!file.as_os_str().is_empty()).then(|| self.folder_of("control.token_file").join(file))
+    }
+
+    /// Returns the place of a file that `[mqtt]` names; `None`: it names none.
+    #[cfg(feature = "mqtt")]
+    pub(crate) fn mqtt_path(&self, key: &str, file: &Path) -> Option<PathBuf> {
+        (!file.as_os_str().is_empty()).then(|| self.folder_of(key).join(file))
     }
 
     /// Returns the secrets file.

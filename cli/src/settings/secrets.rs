@@ -18,6 +18,9 @@ pub const PASSWORD_ENV: &str = "PBLINK_WIFI_PASSWORD";
 /// The one key of the secrets file.
 pub(super) const SECRETS_KEY: &str = "wifi_password";
 
+/// The environment variable that may hold the password for the MQTT broker; empty counts as not set.
+pub(crate) const MQTT_PASSWORD_ENV: &str = "PBLINK_MQTT_PASSWORD";
+
 /// A password. It does not show itself: `Debug` hides it, `Display` does not exist.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Secret(String);
@@ -180,6 +183,40 @@ fn from_secrets(path: &Path) -> anyhow::Result<Option<Secret>> {
         secret = Some(check_password(text).map_err(|problem| at(start, problem))?);
     }
     Ok(secret)
+}
+
+/// Returns the password for the broker: from the environment, else from the file that `mqtt.password_file` names.
+#[cfg(feature = "mqtt")]
+pub(crate) fn of_broker(settings: &Settings) -> anyhow::Result<Option<String>> {
+    let fail = |what: String| Failed::with(Exit::Config, what);
+    if let Some(value) = std::env::var_os(MQTT_PASSWORD_ENV).filter(|value| !value.is_empty()) {
+        let text = value.into_string();
+        return text
+            .map(Some)
+            .map_err(|_| fail(format!("{MQTT_PASSWORD_ENV}: it must be UTF-8 text")));
+    }
+    let file = &settings.mqtt.password_file;
+    let Some(path) = settings.mqtt_path("mqtt.password_file", file) else { return Ok(None) };
+    private_text(&path).map(|text| Some(text.trim_end_matches(['\r', '\n']).to_owned()))
+}
+
+/// Returns the text of a file that nobody else may read.
+#[cfg(feature = "mqtt")]
+pub(crate) fn private_text(path: &Path) -> anyhow::Result<String> {
+    let fail = |what: String| Failed::with(Exit::Config, format!("{}: {what}", path.display()));
+    let cannot = |e: std::io::Error| fail(format!("cannot read it: {e}"));
+    let file = open_secrets(path).map_err(cannot)?;
+    let metadata = file.metadata().map_err(cannot)?;
+    if let Some(uid) = stranger(&metadata) {
+        return Err(fail(format!("it belongs to another user (uid {uid})")));
+    }
+    if let Some(mode) = open_to_others(&metadata) {
+        let remedy = format!("close it with `chmod 600 {}`", shell_word(path));
+        return Err(fail(format!("others can read it (mode {mode:04o}); {remedy}")));
+    }
+    let mut text = String::new();
+    file.take(super::MAX_FILE).read_to_string(&mut text).map_err(cannot)?;
+    Ok(text)
 }
 
 /// Opens the secrets file for reading. A pipe in its place does not make us wait for its other end, and a

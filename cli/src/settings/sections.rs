@@ -91,6 +91,48 @@ pub struct Control {
     pub hosts: Vec<String>,
 }
 
+/// `[mqtt]`: a broker that gets the lines of boards, and that boards get messages from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Mqtt {
+    /// URL of the broker; empty for none.
+    pub url: String,
+    /// First levels of all topics.
+    pub prefix: String,
+    /// Name of the server at the broker; empty for one made of this machine's name and the port.
+    pub client_id: String,
+    /// User at the broker; empty for none.
+    pub user: String,
+    /// The file with the password as written, empty for none. Like all files here, relative to that of the settings.
+    pub password_file: PathBuf,
+    /// Certificates of the authority that has signed the broker's; empty for those that the system trusts.
+    pub ca_file: PathBuf,
+    /// The server's own certificate, if the broker wants one.
+    pub cert_file: PathBuf,
+    /// Its private key.
+    pub key_file: PathBuf,
+    /// Lines are published as JSON.
+    pub json: bool,
+    /// Boards are made known to Home Assistant.
+    pub home_assistant: bool,
+}
+
+impl Default for Mqtt {
+    fn default() -> Self {
+        Self {
+            url: String::new(),
+            prefix: "pblink".to_owned(),
+            client_id: String::new(),
+            user: String::new(),
+            password_file: PathBuf::new(),
+            ca_file: PathBuf::new(),
+            cert_file: PathBuf::new(),
+            key_file: PathBuf::new(),
+            json: false,
+            home_assistant: false,
+        }
+    }
+}
+
 /// `[wifi]`: the network that the ESP8266 joins. The password is apart: [`Settings::password`](super::Settings::password).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Wifi {

@@ -4,6 +4,7 @@ pub mod board;
 pub mod crowd;
 pub mod faults;
 pub mod ledger;
+pub mod mosquitto;
 pub mod process;
 pub mod proxy;
 pub mod soak;

@@ -1,9 +1,11 @@
-//! Consumers of the lines that boards send: `demo`, `echo`, `exec` and `print`, one file or folder each.
+//! Consumers of the lines that boards send: `demo`, `echo`, `exec`, `mqtt` and `print`, one file or folder each.
 
 mod demo;
 mod echo;
 mod exec;
 mod lanes;
+#[cfg(feature = "mqtt")]
+pub mod mqtt;
 mod print;
 
 use std::fmt;
@@ -17,6 +19,8 @@ use crate::hub::Hub;
 use crate::log::{From, Line, Log, Place};
 
 pub use exec::{Exec, Pace};
+#[cfg(feature = "mqtt")]
+pub use mqtt::Mqtt;
 pub use print::Printed;
 
 /// Application of `pblink serve`: its way to handle lines.
@@ -127,6 +131,9 @@ pub enum Kind {
     App(App),
     /// Programs of the user.
     Exec(Exec),
+    /// A broker.
+    #[cfg(feature = "mqtt")]
+    Mqtt(Mqtt),
 }
 
 /// A consumer of lines.
@@ -151,6 +158,8 @@ impl Consumer {
             Kind::App(app) => app.name(),
             Kind::Exec(Exec { all: true, .. }) => "exec-all",
             Kind::Exec(_) => "exec",
+            #[cfg(feature = "mqtt")]
+            Kind::Mqtt(_) => "mqtt",
         };
         let (name, clients) = (name.to_owned(), Vec::new());
         Self { name, kind, clients, required, from: From::Now }
@@ -201,6 +210,11 @@ async fn run_one(
         Kind::Exec(exec) => {
             drop(passed);
             exec::run(hub, log, &consumer, exec, ending).await;
+        }
+        #[cfg(feature = "mqtt")]
+        Kind::Mqtt(mqtt) => {
+            drop(passed);
+            mqtt::run(hub, log, &consumer, mqtt, ending).await;
         }
     }
 }

@@ -60,7 +60,7 @@ impl Place {
 
 impl Printed {
     /// Notes in the log what is printed, until the last copy is gone.
-    fn follow(log: &Log, name: &str, offset: u64) -> Self {
+    pub(super) fn follow(log: &Log, name: &str, offset: u64) -> Self {
         let sender = watch::Sender::new(Place { printed: offset, handed: offset, seen: offset });
         let mut places = sender.subscribe();
         let (log, consumer) = (log.clone(), Arc::<str>::from(name));
@@ -83,11 +83,18 @@ impl Printed {
         self.0.send_modify(|place| place.printed = place.printed.max(offset));
     }
 
-    fn hand(&self, offset: u64) {
+    /// Returns the offset up to which nothing is left to print.
+    pub(super) fn done(&self) -> u64 {
+        self.0.borrow().done()
+    }
+
+    /// Notes that this line is about to be printed, and none behind it.
+    pub(super) fn hand(&self, offset: u64) {
         self.0.send_modify(|place| (place.handed, place.seen) = (offset, offset));
     }
 
-    fn skip(&self, offset: u64) {
+    /// Notes that this one is not to be printed.
+    pub(super) fn skip(&self, offset: u64) {
         self.0.send_modify(|place| place.seen = offset);
     }
 }

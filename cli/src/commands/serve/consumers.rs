@@ -71,6 +71,8 @@ pub(super) fn complete(
         match &mut consumer.kind {
             Kind::App(App::Echo) => {}
             Kind::App(App::Print | App::Demo) => consumer.required &= printing,
+            #[cfg(feature = "mqtt")]
+            Kind::Mqtt(_) => {}
             Kind::Exec(exec) => {
                 (exec.server, exec.descriptors) = (control.map(url), descriptors);
             }

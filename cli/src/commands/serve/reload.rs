@@ -174,7 +174,8 @@ impl<'a> Running<'a> {
 
     /// Returns the keys that have another value than the one with which the server runs, and keep that.
     fn fixed(&self, new: &Settings) -> Vec<String> {
-        let of_server = |path: &str| path.starts_with("server.") || path.starts_with("control.");
+        let of_server =
+            |path: &str| ["server.", "control.", "mqtt."].iter().any(|of| path.starts_with(of));
         let fixed = KEYS.iter().filter(|key| of_server(key.path) && !AT_ONCE.contains(&key.path));
         let changed = fixed.filter(|key| {
             key.get(&self.settings) != key.get(new) && !overridden(self.args, key.path)
@@ -198,6 +199,7 @@ fn overridden(args: &Args, key: &str) -> bool {
         "server.control" => args.control.is_some(),
         "server.state" => args.state.is_some(),
         "control.token_file" => args.token_file.is_some(),
+        "mqtt.url" => args.mqtt.is_some(),
         _ => false,
     }
 }

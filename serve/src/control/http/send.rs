@@ -10,7 +10,6 @@ use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use pblink_protocol::tcp::line::check_id;
 use pblink_server::Delivery;
-use serde::Deserialize;
 
 use super::super::answers::Accepted;
 use super::access::MayWrite;
@@ -18,21 +17,13 @@ use super::body::read_body;
 use super::query::{Parameters, Raw};
 use super::{Api, error};
 use crate::log::{MAX_WAITING, MAX_WAITING_BYTES, Outgoing, SendError};
+use crate::message::{Message, read_delivery};
 
 /// The longest that a request waits for the acknowledgement.
 const WAIT: Duration = Duration::from_secs(60);
 
 /// The longest key in bytes.
 const KEY: usize = 128;
-
-/// A request as JSON.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Message {
-    line: Option<String>,
-    lines: Option<Vec<String>>,
-    delivery: Option<String>,
-}
 
 /// Puts lines into the log, from which they go to the client.
 pub(super) async fn send(
@@ -63,12 +54,15 @@ async fn take(
         return Err(unknown(id));
     }
     let body = read_body(body).await?;
-    let (texts, delivery) = match is_json(headers) {
-        true => message(&body)?,
-        false => (plain(&body)?, None),
+    let Message { lines: texts, delivery } = match is_json(headers) {
+        true => Message::from_json(&body).map_err(bad)?,
+        false => Message { lines: plain(&body)?, delivery: None },
     };
-    let delivery = delivery.as_deref().or(parameters.get("delivery"));
-    let delivery = read_delivery(delivery)?;
+    let delivery = match (delivery, parameters.get("delivery")) {
+        (Some(delivery), _) => delivery,
+        (None, Some(name)) => read_delivery(name).map_err(bad)?,
+        (None, None) => Delivery::ORDERED,
+    };
     let bytes = texts.iter().map(String::len).sum::<usize>();
     if texts.is_empty() {
         return Err(bad("there is no line in the request"));
@@ -120,29 +114,6 @@ fn is_json(headers: &HeaderMap) -> bool {
 fn plain(body: &[u8]) -> Result<Vec<String>, Response> {
     let text = std::str::from_utf8(body).map_err(|_| bad("lines are UTF-8 text"))?;
     Ok(text.lines().map(str::to_owned).collect())
-}
-
-fn message(body: &[u8]) -> Result<(Vec<String>, Option<String>), Response> {
-    let form = "send {\"line\": \"…\"} or {\"lines\": [\"…\", …]}, with \"delivery\" if you like";
-    let message: Message = serde_json::from_slice(body)
-        .map_err(|why| bad(format!("this is not the JSON of a line ({why}); {form}")))?;
-    let lines = match (message.line, message.lines) {
-        (Some(line), None) => vec![line],
-        (None, Some(lines)) => lines,
-        _ => return Err(bad(form)),
-    };
-    Ok((lines, message.delivery))
-}
-
-fn read_delivery(name: Option<&str>) -> Result<Delivery, Response> {
-    match name {
-        None | Some("guaranteed") => Ok(Delivery::ORDERED),
-        Some("unordered") => Ok(Delivery::UNORDERED),
-        Some("best_effort") => Ok(Delivery::BestEffort),
-        Some(other) => Err(bad(format!(
-            "`delivery` is {other:?}; give guaranteed (in order), unordered or best_effort"
-        ))),
-    }
 }
 
 fn key(headers: &HeaderMap) -> Result<Option<Arc<str>>, Response> {

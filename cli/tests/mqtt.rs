@@ -1,0 +1,124 @@
+//! `pblink serve` and a real broker.
+
+mod process;
+
+use std::collections::BTreeSet;
+use std::io::Read;
+use std::os::unix::fs::PermissionsExt;
+use std::process::{Command, Stdio};
+
+use pblink_soak::mosquitto::Mosquitto;
+use process::{Serve, output, pblink, stderr};
+use serde_json::Value;
+
+/// Three boards, one line in pblink.toml and a broker: they are devices with values, lines go both ways.
+#[test]
+fn boards_appear_in_home_assistant_and_lines_pass_both_ways() {
+    let Some(broker) = Mosquitto::start("allow_anonymous true") else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let config = folder.path().join("pblink.toml");
+    let url = format!("mqtt://127.0.0.1:{}", broker.address().port());
+    let text = format!("[link]\nkeys = \"\"\n[mqtt]\nurl = \"{url}\"\nhome_assistant = true\n");
+    std::fs::write(&config, text).unwrap();
+    let reader = broker.subscribe("reader", &["homeassistant/#", "pblink/#"], &[]);
+    let serve =
+        Serve::start(&["--config", config.to_str().unwrap(), "--any-client", "--state", "off"]);
+    let ids = ["attic", "kitchen", "shed"];
+    let boards: Vec<_> = ids
+        .iter()
+        .map(|id| {
+            let mut command = pblink(&["simulate", "--server", &serve.address, "--client", id]);
+            command.args(["--count", "1000000", "--every", "50ms"]);
+            command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap()
+        })
+        .collect();
+    let mut seen = BTreeSet::new();
+    let wanted: BTreeSet<_> = ids
+        .iter()
+        .flat_map(|id| [format!("device {id}"), format!("up {id}"), format!("line {id}")])
+        .collect();
+    while !seen.is_superset(&wanted) {
+        let message = reader.next();
+        let (topic, payload) = message.split_once(' ').unwrap();
+        let levels: Vec<_> = topic.split('/').collect();
+        let json = || serde_json::from_str::<Value>(payload).unwrap();
+        match levels[..] {
+            ["homeassistant", "device", device, "config"] if device != "pblink-pblink" => {
+                seen.insert(format!("device {}", json()["device"]["name"].as_str().unwrap()));
+            }
+            ["pblink", id, "status"] if json()["state"] == "up" => {
+                seen.insert(format!("up {id}"));
+            }
+            ["pblink", id, "up"] => {
+                seen.insert(format!("line {id}"));
+            }
+            _ => {}
+        }
+    }
+    for mut board in boards {
+        board.kill().unwrap();
+        board.wait().unwrap();
+    }
+    serve.signal("-TERM");
+    assert_eq!(reader.next_in("pblink/status"), "offline");
+}
+
+#[test]
+fn a_broker_that_refuses_the_password_is_named_with_the_remedy() {
+    let folder = tempfile::tempdir().unwrap();
+    let passwords = folder.path().join("passwords");
+    let made = Command::new("mosquitto_passwd")
+        .args(["-b", "-c", passwords.to_str().unwrap(), "pblink", "right"])
+        .status();
+    if made.is_err() {
+        return assert!(Mosquitto::start("allow_anonymous true").is_none());
+    }
+    let settings = format!("allow_anonymous false\npassword_file {}", passwords.display());
+    let Some(broker) = Mosquitto::start(&settings) else { return };
+    let url = format!("mqtt://127.0.0.1:{}", broker.address().port());
+    let args = ["--any-client", "--state", "off", "--mqtt", &url];
+    let variables = [("PBLINK_MQTT_USER", "pblink"), ("PBLINK_MQTT_PASSWORD", "wrong")];
+    let mut serve = Serve::start_with(&args, &variables);
+    let mut words = String::new();
+    let mut said = serve.child.stderr.take().unwrap();
+    while !words.contains("the broker refuses the user: check mqtt.user and the password") {
+        let mut some = [0; 256];
+        let n = said.read(&mut some).unwrap();
+        assert!(n > 0, "it never says that: {words}");
+        words.push_str(&String::from_utf8_lossy(&some[..n]));
+    }
+    assert!(!words.contains("wrong"), "{words}");
+}
+
+#[test]
+fn wrong_settings_are_named_before_anything_is_served() {
+    let folder = tempfile::tempdir().unwrap();
+    let said = |text: &str, more: &[&str]| {
+        let config = folder.path().join("pblink.toml");
+        std::fs::write(&config, format!("[link]\nkeys = \"\"\n[mqtt]\n{text}")).unwrap();
+        let output = output(&[&["serve", "--config", config.to_str().unwrap()], more].concat());
+        (output.status.code(), stderr(&output))
+    };
+    let file = |name: &str, mode: u32| {
+        let path = folder.path().join(name);
+        std::fs::write(&path, "x\n").unwrap();
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(mode)).unwrap();
+    };
+    file("open", 0o644);
+    file("closed", 0o600);
+    for (text, more, code, words) in [
+        ("url = \"localhost\"", &[][..], 3, "`mqtt.url` must be the URL of a broker"),
+        ("url = \"mqtt://me:secret@a\"", &[], 3, "keys of their own"),
+        ("prefix = \"a/#\"", &[], 3, "first levels of all topics"),
+        ("", &["--mqtt", "http://a"], 2, "mqtt://HOST"),
+        ("url = \"mqtt://a\"\nuser = \"u\"\npassword_file = \"open\"", &[], 3, "chmod 600"),
+        ("url = \"mqtt://a\"\nuser = \"u\"\npassword_file = \"gone\"", &[], 3, "cannot read it"),
+        ("url = \"mqtt://a\"\npassword_file = \"closed\"", &[], 3, "give mqtt.user, too"),
+        ("url = \"mqtts://a\"\nca_file = \"gone\"", &[], 3, "mqtt.ca_file"),
+        ("url = \"mqtts://a\"\ncert_file = \"open\"", &[], 3, "give all three"),
+    ] {
+        let (exit, said) = said(text, more);
+        assert_eq!(exit, Some(code), "{text}: {said}");
+        assert!(said.contains(words), "{text}: {said}");
+    }
+}
