@@ -193,7 +193,9 @@ fn the_board_of_a_file_is_read_as_it_was_written() {
     assert!(file.read().unwrap().is_none());
     let given = give(&store, &id(strange), &mut file, Wish::default()).unwrap();
     assert_eq!(mode(&path), 0o600);
-    let (keys, seed) = file.read().unwrap().unwrap();
+    let read = file.read().unwrap().unwrap();
+    let (keys, seed) = (&read.keys, &read.seed);
+    assert!(read.before.is_none());
     assert_eq!((keys.id.as_str(), keys.generation), (strange, 1));
     let held = file.held().unwrap().unwrap();
     assert_eq!(held.half.board.fingerprint(), given.fingerprint);
