@@ -1,4 +1,4 @@
-//! What Home Assistant would make of it: the keys that its schema knows, and its templates with the values of real links.
+//! Devices as Home Assistant would make them: the keys that its schema knows, and its templates with the values of real links.
 
 use std::collections::BTreeMap;
 

@@ -23,7 +23,7 @@ def main(path):
             constants[key] = value[1:-1] if value[0] == '"' else constants.get(value)
 
     def keys(name, schema):
-        """The keys of one schema: from its name to the first line that ends it."""
+        """Returns the keys of one schema: from its name to the first line that ends it."""
         text = read(name).split(f"\n{schema} =", 1)[1]
         text = re.split(r"\n[)}]", text, maxsplit=1)[0]
         wanted = re.findall(r"vol\.(?:Optional|Required|Exclusive)\(\s*(CONF_\w+)", text)
