@@ -66,7 +66,7 @@ fn a_handshake_is_within_its_budgets_on_every_board() {
     }
 }
 
-/// What is in the sector of the keys: the newest generation, confirmed or not, and the one to fall back to.
+/// Contents of the sector of the keys: the newest generation, confirmed or not, and the one to fall back to.
 fn records(world: &World) -> (u32, bool, Option<u32>) {
     let keys = Keys::read(&world.chip.flash.sector);
     let record = keys.record().expect("there is one");

@@ -48,7 +48,7 @@ pub(super) fn board(topics: &Topics, id: &str) -> (String, String) {
     let device = name(&[topics.prefix(), id]);
     let status = topics.of(id, "status");
     let server = json!({ "topic": topics.server_status() });
-    // What a board tells counts only while it is there; its state counts always.
+    // Values of a board count only while it is there; its state counts always.
     let up = json!({
         "topic": status,
         "value_template": "{{ 'online' if value_json.state == 'up' else 'offline' }}",

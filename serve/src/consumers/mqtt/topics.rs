@@ -10,7 +10,7 @@ const MAX_PREFIX: usize = 64;
 /// Checks the first levels of all topics.
 ///
 /// # Errors
-/// What is allowed.
+/// The rule, in words.
 pub fn check_prefix(prefix: &str) -> Result<(), &'static str> {
     let level = |level: &str| !level.is_empty() && !level.contains(['+', '#']);
     let plain = |text: &str| !text.contains(char::is_control) && !text.starts_with('$');
