@@ -84,6 +84,7 @@ impl Printed {
     }
 
     /// Returns the offset up to which nothing is left to print.
+    #[cfg(feature = "mqtt")]
     pub(super) fn done(&self) -> u64 {
         self.0.borrow().done()
     }
