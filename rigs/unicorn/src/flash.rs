@@ -49,7 +49,7 @@ impl Flash {
 
     /// Programs what is written to the sector.
     pub(crate) fn program(&mut self, at: usize, size: usize, value: u64) {
-        if self.cr & (LOCK | PG | 3 << 8) != PG | WORDS || size != 4 || at % 4 != 0 {
+        if self.cr & (LOCK | PG | 3 << 8) != PG | WORDS || size != 4 || !at.is_multiple_of(4) {
             self.misuse += 1;
             return;
         }
