@@ -174,6 +174,8 @@ async fn serve(args: Args, settings: Settings, global: &Global) -> anyhow::Resul
     survive_file_limit()?;
     let inherited = descriptors::soft();
     let descriptors = descriptors::raise();
+    // Before its first reading: a change behind that is seen.
+    let mut watched = keys::Watched::new(&settings);
     let Station { hub, log, mut consumers, state, loaded } =
         open(&args, &settings, descriptors).await?;
     let control = api::start(&args, &settings, &hub, state.as_deref()).await?;
@@ -210,7 +212,6 @@ async fn serve(args: Args, settings: Settings, global: &Global) -> anyhow::Resul
     };
     let mut ended = None;
     let mut failed = None;
-    let mut watched = keys::Watched::new(&settings);
     let mut running_with = Running::new(&args, settings, hub.clone(), loaded);
     loop {
         tokio::select! {
