@@ -2,9 +2,9 @@
 
 mod process;
 
+use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
 
 use pblink_serve::log::{Engine, Kind, Sqlite};
 use pblink_server::{Delivery, Keys, Server};
@@ -12,15 +12,6 @@ use process::{Serve, config_with_keys, free_port, issue_keys, ledger, output, pb
 
 fn path(file: &Path) -> &str {
     file.to_str().expect("UTF-8")
-}
-
-/// Waits until `done`, for a minute at most.
-fn wait_until(what: &str, done: impl Fn() -> bool) {
-    let limit = Instant::now() + Duration::from_secs(60);
-    while !done() {
-        assert!(Instant::now() < limit, "{what}");
-        std::thread::sleep(Duration::from_millis(50));
-    }
 }
 
 /// Makes keys for "kitchen": the board's file, and the server's.
@@ -111,9 +102,10 @@ fn a_served_board_has_a_clean_ledger_although_the_server_is_killed() {
     let mut again =
         pblink(&["simulate", "--server", &address, "--key", path(&board), "--every", "1h"])
             .stdout(std::process::Stdio::null())
-            .stderr(std::process::Stdio::null())
+            .stderr(std::process::Stdio::piped())
             .spawn()
             .expect("it starts");
+    let mut says = BufReader::new(again.stderr.take().expect("a pipe")).lines();
     while last.wait_for("outage_ended")["id"] != "kitchen" {}
     let rotated = output(&["keys", "rotate", "kitchen", "--config", path(&config)]);
     assert_eq!(rotated.status.code(), Some(0), "{}", stderr(&rotated));
@@ -135,11 +127,12 @@ fn a_served_board_has_a_clean_ledger_although_the_server_is_killed() {
         event["id"] == "kitchen" && kinds.iter().any(|kind| event["event"] == *kind)
     };
     while !back(&last.next().expect("it runs")) {}
-    let settled = || {
-        let board = std::fs::read_to_string(&board).expect("the board's file");
-        shows("next").is_null() && board.contains("generation = 2") && !board.contains("[before]")
-    };
-    wait_until("the board has its new key, and nobody the old one", settled);
+    // The board hears of it once the server's file says so, and then writes its own.
+    let forgets = |line: &String| line.contains("generation 2, and has forgotten the one before");
+    says.by_ref().map(|line| line.expect("text")).find(forgets).expect("it forgets the old key");
+    let file = std::fs::read_to_string(&board).expect("the board's file");
+    assert!(shows("next").is_null());
+    assert!(file.contains("generation = 2") && !file.contains("[before]"), "{}", file.len());
     assert_eq!(shows("current")["generation"], 2);
     // A board whose keys are taken away is cut at once.
     let revoked = output(&["keys", "revoke", "kitchen", "--yes", "--config", path(&config)]);

@@ -6,7 +6,6 @@ use pblink_secure_suite::board::Shared;
 use pblink_secure_suite::issue::Issued;
 use pblink_secure_suite::keys::{BoardKeys, Secret, ServerKeys};
 use pblink_secure_suite::server::public_key;
-use pblink_simulator::Keeper;
 use zeroize::Zeroizing;
 
 use super::disk;
@@ -40,6 +39,13 @@ impl BoardFile {
         let wrong = |problem| settings::failed(&[problem]);
         let Some(text) = disk::read(&self.path).map_err(wrong)? else { return Ok(None) };
         parse(&self.path, &text).map(Some).map_err(wrong)
+    }
+
+    /// Puts other keys into the file, which must be there, and the shared key before them. False: it cannot be written, and
+    /// has what it had.
+    pub fn keep(&self, keys: &BoardKeys, before: Option<&Shared>) -> bool {
+        let Ok(Some(Contents { seed, .. })) = self.read() else { return false };
+        disk::write(&self.path, &text(keys, &seed, before)).is_ok()
     }
 
     /// Returns its path.
@@ -96,13 +102,6 @@ fn text(board: &BoardKeys, seed: &Secret, before: Option<&Shared>) -> Zeroizing<
         put_key(&mut out, "shared", before.key.expose());
     }
     out
-}
-
-impl Keeper for BoardFile {
-    fn keep(&mut self, keys: &BoardKeys, before: Option<&Shared>) -> bool {
-        let Ok(Some(Contents { seed, .. })) = self.read() else { return false };
-        disk::write(&self.path, &text(keys, &seed, before)).is_ok()
-    }
 }
 
 impl Holder for BoardFile {
