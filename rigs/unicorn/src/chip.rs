@@ -7,6 +7,7 @@ use std::collections::HashMap;
 use crate::board::{Board, GPIOA, Pin};
 use crate::clock::Clock;
 pub use crate::clock::MHZ;
+use crate::flash::Flash;
 use crate::i2c::Slave;
 use crate::rom::{Left, ROM};
 use crate::system::System;
@@ -195,6 +196,8 @@ pub struct Chip {
     pub i2c: Slave,
     /// The random number generator.
     pub rng: Rng,
+    /// The flash controller, with the keys.
+    pub flash: Flash,
     /// Output on the console.
     pub console: Vec<u8>,
     /// The level of `ack` at the pin.
@@ -223,6 +226,7 @@ impl Chip {
             clock: Clock::of(old.board),
             cycles: old.cycles,
             rng: Rng { cr: 0, ..old.rng },
+            flash: old.flash,
             console: old.console,
             ack: old.ack,
             watchdog_resets: old.watchdog_resets,
@@ -234,6 +238,7 @@ impl Chip {
         };
         self.system.set_cycle(self.clock.core);
         self.i2c.reset();
+        self.flash.reset();
     }
 
     /// Brings the chip into the state in which the boot loader in ROM leaves it when it starts a program.
@@ -400,6 +405,7 @@ impl Chip {
             0x4001_3c00 if register == 0x14 => self.exti_pending,
             0x4000_7000 => self.clock.power.read(register),
             0x4002_3800 => self.clock.read(register),
+            0x4002_3c00 if register != 0 => self.flash.read(register),
             0xe000_e000 | 0xe000_ec00 => self.system.read(address),
             RNG => {
                 let clocked = self.clock.frequencies().pll48 == Some(48_000);
@@ -484,6 +490,7 @@ impl Chip {
                 self.plain.insert(address, value);
                 self.clock.set_latency(value & 7);
             }
+            0x4002_3c00 => self.flash.write(register, value),
             0x4000_3000 => self.write_watchdog(register, value),
             0x4001_3c00 if register == 0x14 => self.exti_pending &= !value,
             0xe000_e000 | 0xe000_ec00 => self.system.write(address, value, self.cycles),

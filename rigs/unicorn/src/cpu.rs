@@ -3,6 +3,7 @@
 //! Differences from a Cortex-M4: every instruction takes one cycle; all interrupts have one priority
 //! and do not nest; handlers run on the main stack without a handler mode (nothing in the image asks).
 
+use pblink_image::map::Area;
 use unicorn_engine::{Arch, ArmCpuModel, Mode, Prot, RegisterARM as Reg, Unicorn};
 
 use crate::board::Board;
@@ -52,7 +53,12 @@ impl Cpu {
         let mode = Mode::THUMB | Mode::MCLASS;
         let mut uc = Unicorn::new_with_data(Arch::ARM, mode, world).expect("Unicorn");
         uc.ctl_set_cpu_model(ArmCpuModel::CORTEX_M4 as i32).expect("Unicorn knows the Cortex-M4");
-        uc.mem_map(FLASH, flash_size, Prot::READ | Prot::EXEC).expect("flash");
+        let keys_at = board.map.keys();
+        let behind = keys_at.end();
+        let program = u64::from(keys_at.start) - FLASH;
+        uc.mem_map(FLASH, program, Prot::READ | Prot::EXEC).expect("flash");
+        let rest = FLASH + flash_size - u64::from(behind);
+        uc.mem_map(behind.into(), rest, Prot::READ | Prot::EXEC).expect("flash");
         uc.mem_map(ram.start.into(), ram.size.into(), Prot::READ | Prot::WRITE).expect("RAM");
         uc.mem_map(RETURN, 0x1000, Prot::READ | Prot::EXEC).expect("return page");
         uc.mem_write(RETURN, &[0x00, 0xbf].repeat(0x800)).expect("it is mapped");
@@ -63,11 +69,12 @@ impl Cpu {
             let at = (u64::from(segment.address) - FLASH) as usize;
             flash[at..at + segment.bytes.len()].copy_from_slice(&segment.bytes);
         }
-        for (sector, bytes) in [(board.map.settings(), settings), (board.map.keys(), keys)] {
-            let at = (u64::from(sector.start) - FLASH) as usize;
-            flash[at..at + bytes.len()].copy_from_slice(bytes);
-        }
-        uc.mem_write(FLASH, &flash).expect("it fits");
+        let at = (u64::from(board.map.settings().start) - FLASH) as usize;
+        flash[at..at + settings.len()].copy_from_slice(settings);
+        uc.mem_write(FLASH, &flash[..program as usize]).expect("it fits");
+        let behind_at = (u64::from(behind) - FLASH) as usize;
+        uc.mem_write(behind.into(), &flash[behind_at..]).expect("it fits");
+        map_keys(&mut uc, keys_at, keys);
         uc.mem_write(ram.start.into(), &vec![PAINT; ram.size as usize]).expect("it is mapped");
         if kept.start < ram.start {
             uc.mem_map(kept.start.into(), CCM, Prot::READ | Prot::WRITE).expect("CCM");
@@ -312,6 +319,27 @@ fn map_registers(uc: &mut Unicorn<'static, World>, base: u64, size: u64) {
         }),
     )
     .expect("registers");
+}
+
+/// Maps the sector of the keys, which a running program may program.
+fn map_keys(uc: &mut Unicorn<'static, World>, area: Area, keys: &[u8]) {
+    let mut sector = keys.to_vec();
+    sector.resize(area.size as usize, 0xff);
+    uc.get_data_mut().chip.flash.sector = sector;
+    uc.mmio_map(
+        area.start.into(),
+        area.size.into(),
+        Some(move |uc: &mut Unicorn<'_, World>, offset: u64, size: usize| {
+            let at = offset as usize;
+            let mut word = [0; 8];
+            word[..size].copy_from_slice(&uc.get_data().chip.flash.sector[at..at + size]);
+            u64::from_le_bytes(word)
+        }),
+        Some(move |uc: &mut Unicorn<'_, World>, offset: u64, size: usize, value: u64| {
+            uc.get_data_mut().chip.flash.program(offset as usize, size, value);
+        }),
+    )
+    .expect("the keys");
 }
 
 /// Marks IT (its length), WFE and SEV.

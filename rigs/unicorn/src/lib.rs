@@ -3,7 +3,7 @@
 //! ```text
 //!  release ELF on a Cortex-M4 (Unicorn)
 //!    of each [board]; registers: [system] NVIC, SysTick, VTOR; [clock] RCC, power; [chip] GPIO, EXTI, TIM2, USART2, IWDG;
-//!      [i2c] the I2C1 slave; [rom] what the boot loader leaves behind
+//!      [i2c] the I2C1 slave; [flash] programming of the keys' sector; [rom] what the boot loader leaves behind
 //!      wires, in virtual time; [published]: micropython-iot's Pyboard in its place, without a core
 //!    [esp] the ESP8266: `pblink_protocol`'s Coprocessor, as I2C master with faults; or
 //!    [esp_chip] its program as it is linked for the chip, on `pblink-lx106`, pin by pin: [bus] joins both
@@ -23,6 +23,7 @@ pub mod cpu;
 pub mod elf;
 pub mod esp;
 pub mod esp_chip;
+pub mod flash;
 pub mod i2c;
 pub mod lines;
 pub mod neighbours;

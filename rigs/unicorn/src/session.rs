@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use pblink_image::keys::Fields;
 use pblink_protocol::app::happening::Happening;
-use pblink_protocol::secure::frame::{Epoch, Resume};
+use pblink_protocol::secure::frame::{Epoch, Keyed, Resume};
 use pblink_protocol::secure::packet::MAX_DOWN;
 use pblink_protocol::secure::server::{
     Book, Desk, Known, Received, Server, ServerEvent, Visitor, resolve,
@@ -14,7 +14,7 @@ use pblink_protocol::time::Instant;
 use pblink_secure_suite::drbg::Drbg;
 use pblink_secure_suite::issue::issue;
 use pblink_secure_suite::keys::{Id, Secret, ServerKeys};
-use pblink_secure_suite::server::Server as Suite;
+use pblink_secure_suite::server::Generations;
 
 /// The server's clock, in ms since the Unix epoch, when the bench starts.
 pub const CLOCK: u64 = 1_800_000_000_000;
@@ -64,6 +64,10 @@ pub struct Notes {
     pub ups: u32,
     /// The last of the server's lines with which the board's application is done.
     pub done: u64,
+    /// The generation of the keys that the board was the last to prove.
+    pub proven: Option<u32>,
+    /// The board's words on keys that it was given.
+    pub keyed: Vec<Keyed>,
     resumes: Vec<Resume>,
 }
 
@@ -89,7 +93,12 @@ impl Desk for Notes {
     }
 
     fn event(&mut self, event: ServerEvent) {
-        self.ups += u32::from(matches!(event, ServerEvent::Up(_)));
+        match event {
+            ServerEvent::Up(_) => self.ups += 1,
+            ServerEvent::Proven(generation) => self.proven = Some(generation),
+            ServerEvent::Keyed(keyed) => self.keyed.push(keyed),
+            _ => {}
+        }
     }
 }
 
@@ -104,9 +113,16 @@ impl Lines for Rows {
     }
 }
 
+fn suite(keys: &[ServerKeys]) -> Generations<Drbg> {
+    let random = || Drbg::new(&[b"a server of the bench, which has no secrets, either"]);
+    Generations::new(keys.iter().cloned(), random).expect("there are keys")
+}
+
 /// The server's end of a secure link.
 pub struct Session {
-    machine: Server<Suite<Drbg>>,
+    machine: Server<Generations<Drbg>>,
+    /// The keys that the server takes.
+    keys: Vec<ServerKeys>,
     visitor: Visitor,
     rows: Rows,
     board: Option<Epoch>,
@@ -117,14 +133,34 @@ pub struct Session {
 impl Session {
     /// Makes the end that has these keys.
     pub fn new(keys: ServerKeys) -> Self {
-        let random = Drbg::new(&[b"a server of the bench, which has no secrets, either"]);
+        let keys = vec![keys];
         Self {
-            machine: Server::new(Suite::new(keys, random), 0),
+            machine: Server::new(suite(&keys), 0),
+            keys,
             visitor: Visitor::new(0, Instant::ZERO),
             rows: Rows::default(),
             board: None,
             notes: Notes::default(),
         }
+    }
+
+    /// Makes the next shared key, which the board is given.
+    pub fn rotate(&mut self) {
+        let newest = self.keys.last().expect("there is one");
+        let shared = Secret::new([newest.generation as u8 + 1; 32]);
+        self.keys.push(ServerKeys { generation: newest.generation + 1, shared, ..newest.clone() });
+        self.take_keys();
+    }
+
+    /// Takes the newest key only.
+    pub fn settle(&mut self) {
+        self.keys.drain(..self.keys.len() - 1);
+        self.take_keys();
+    }
+
+    fn take_keys(&mut self) {
+        let has = |it: u32| self.keys.iter().any(|keys| keys.generation == it);
+        self.machine.set_suite(suite(&self.keys), has, &mut self.notes);
     }
 
     /// Writes a line to the board.

@@ -1,9 +1,10 @@
 //! The secure link in the exact release images: what a handshake takes, and what outlives resets of either chip.
 
+use pblink_image::keys::Keys;
 use pblink_stm32::settings::{LogLevel, Settings};
 use unicorn_bench::bench::Bench;
 use unicorn_bench::board::{ALL, BLACK_PILL, Board, PYBOARD};
-use unicorn_bench::session::{Notes, Pair};
+use unicorn_bench::session::{Notes, Pair, Session};
 use unicorn_bench::world::World;
 
 fn settings(log: LogLevel) -> Settings {
@@ -20,6 +21,10 @@ fn bench(board: &'static Board, name: &str) -> Bench {
 
 fn notes(world: &World) -> &Notes {
     &world.server.session.as_ref().expect("it is secure").notes
+}
+
+fn session(world: &mut World) -> &mut Session {
+    world.server.session.as_mut().expect("it is secure")
 }
 
 fn undone(world: &World) -> usize {
@@ -58,6 +63,55 @@ fn a_handshake_is_within_its_budgets_on_every_board() {
             assert!(sum <= 250.0 && most <= 120.0, "{pieces:?}");
             assert!(stack <= 8192, "{stack} bytes of stack");
         }
+    }
+}
+
+/// Contents of the sector of the keys: the newest generation, confirmed or not, and the one to fall back to.
+fn records(world: &World) -> (u32, bool, Option<u32>) {
+    let keys = Keys::read(&world.chip.flash.sector);
+    let record = keys.record().expect("there is one");
+    (record.generation(), record.confirmed(), keys.fallback().map(|old| old.generation()))
+}
+
+/// A key that comes over the link is programmed into flash, proven and confirmed, and the one before it overwritten.
+#[test]
+fn a_key_that_is_given_over_the_link_is_in_flash_on_every_board() {
+    for board in ALL {
+        let mut bench = bench(board, "echo");
+        bench.until("it links", 20_000, |world| notes(world).ups == 1);
+        session(bench.world()).rotate();
+        bench.until("it proves it", 60_000, |world| notes(world).proven == Some(2));
+        assert_eq!(records(bench.world()), (2, false, Some(1)));
+        session(bench.world()).settle();
+        bench.until("it is settled", 60_000, |world| records(world) == (2, true, None));
+        let world = bench.world();
+        assert_eq!((world.chip.flash.misuse, notes(world).ups), (0, 1), "{}", world.console());
+        assert_eq!(world.chip.flash.sector[..256], [0; 256]);
+        assert!(world.console().contains("a new key, generation 2"), "{}", world.console());
+        let stack = bench.stack_used();
+        assert!(stack <= 8192, "{stack} bytes of stack");
+        // It is the one that counts from now on.
+        bench.lose_power(7);
+        bench.until("it links again", 60_000, |world| notes(world).ups == 2);
+        assert_eq!(notes(bench.world()).proven, Some(2));
+    }
+}
+
+/// The supply goes at some word of the record, and the board is in again, with the key before or with the new one.
+#[test]
+fn a_loss_of_power_while_a_key_is_programmed_locks_nobody_out() {
+    for words in [0, 1, 20, 51, 52, 53, 60] {
+        let mut bench = bench(&PYBOARD, "echo");
+        bench.until("it links", 20_000, |world| notes(world).ups == 1);
+        bench.world().chip.flash.dies_after = Some(words);
+        session(bench.world()).rotate();
+        bench.until("it is told", 60_000, |world| !notes(world).keyed.is_empty());
+        bench.world().chip.flash.dies_after = None;
+        bench.lose_power(u64::from(words));
+        bench.until("it links again", 90_000, |world| notes(world).ups == 2);
+        let line = "and lines pass";
+        bench.world().server.write(line);
+        bench.until("a line there and back", 30_000, |world| texts(world).contains(&line));
     }
 }
 
