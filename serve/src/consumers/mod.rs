@@ -1,5 +1,6 @@
 //! Consumers of the lines that boards send: `demo`, `echo`, `exec`, `mqtt` and `print`, one file or folder each.
 
+mod cursor;
 mod demo;
 mod echo;
 mod exec;
@@ -18,10 +19,10 @@ use tokio_util::sync::CancellationToken;
 use crate::hub::Hub;
 use crate::log::{From, Line, Log, Place};
 
+pub use cursor::Cursor;
 pub use exec::{Exec, Pace};
 #[cfg(feature = "mqtt")]
 pub use mqtt::Mqtt;
-pub use print::Printed;
 
 /// Application of `pblink serve`: its way to handle lines.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -87,8 +88,8 @@ pub enum Passed {
     Received {
         /// The line.
         line: Line,
-        /// Whoever wants to know that it is printed.
-        printed: Option<Printed>,
+        /// The cursor that moves when it is printed.
+        cursor: Option<Cursor>,
     },
     /// To a client.
     Sent {
@@ -118,8 +119,8 @@ impl Passed {
 
     /// Notes that it is printed, and all before it: a server that is started anew begins behind it.
     pub fn accept(self) {
-        if let Self::Received { line, printed: Some(printed) } = self {
-            printed.note(line.offset);
+        if let Self::Received { line, cursor: Some(cursor) } = self {
+            cursor.note(line.offset);
         }
     }
 }

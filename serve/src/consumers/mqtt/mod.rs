@@ -36,8 +36,7 @@ use tokio::sync::Notify;
 use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
-use super::Consumer;
-use super::print::Printed;
+use super::{Consumer, Cursor};
 use crate::hub::Hub;
 use crate::log::Log;
 
@@ -150,7 +149,7 @@ pub(super) async fn run(
     ending: CancellationToken,
 ) {
     let Some(place) = consumer.register(&log).await else { return };
-    let sent = Printed::follow(&log, &consumer.name, place.offset);
+    let cursor = Cursor::follow(&log, &consumer.name, place.offset);
     let topics = Topics::new(&mqtt.prefix);
     let (name, broker) = (&consumer.name, &mqtt.broker);
     let parts = Parts { hub: &hub, log: &log, consumer, mqtt, topics: &topics, ending: &ending };
@@ -167,7 +166,7 @@ pub(super) async fn run(
                 tracing::info!("{name}: connected to the broker {broker}");
                 said = None;
                 let began = Instant::now();
-                match connected(parts, session, &sent).await {
+                match connected(parts, session, &cursor).await {
                     Ok(()) => return,
                     Err(why) => {
                         if began.elapsed() >= mqtt.pace.steady {
@@ -193,7 +192,7 @@ pub(super) async fn run(
 }
 
 /// Serves one connection until it is lost, or until all is sent and the server ends.
-async fn connected(parts: Parts<'_>, mut session: Session, sent: &Printed) -> Result<(), Trouble> {
+async fn connected(parts: Parts<'_>, mut session: Session, cursor: &Cursor) -> Result<(), Trouble> {
     let Parts { mqtt, topics, .. } = parts;
     let publisher = session.publisher.clone();
     let greeting = async {
@@ -211,7 +210,7 @@ async fn connected(parts: Parts<'_>, mut session: Session, sent: &Printed) -> Re
     let Session { arrivals, pump, .. } = &mut session;
     let anew = Notify::new();
     let done = tokio::select! {
-        done = up::run(parts, sent, &publisher) => done,
+        done = up::run(parts, cursor, &publisher) => done,
         never = down::run(parts, arrivals, &publisher, &anew) => never.map(nothing),
         never = status::run(parts, &publisher, &anew) => never.map(nothing),
         why = client::end_of(pump) => Err(why),

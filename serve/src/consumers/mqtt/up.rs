@@ -8,8 +8,8 @@ use tokio::sync::mpsc;
 
 use super::client::{Publisher, Trouble, WINDOW};
 use super::{Parts, Payload};
+use crate::consumers::Cursor;
 use crate::consumers::lanes::next_page;
-use crate::consumers::print::Printed;
 use crate::control::LineRecord;
 use crate::log::{Kind, Line};
 
@@ -17,12 +17,12 @@ use crate::log::{Kind, Line};
 /// that are there were acknowledged.
 pub(super) async fn run(
     parts: Parts<'_>,
-    sent: &Printed,
+    cursor: &Cursor,
     publisher: &Publisher,
 ) -> Result<(), Trouble> {
     let Parts { log, consumer, mqtt, topics, ending, .. } = parts;
     let (feed, mut lines) = mpsc::channel::<Line>(WINDOW);
-    let after = sent.done();
+    let after = cursor.reached();
     let mut reading = pin!(async move {
         let mut scanned = after;
         while let Some((page, seen)) = next_page(log, &consumer.name, scanned, ending).await {
@@ -40,11 +40,11 @@ pub(super) async fn run(
         tokio::select! {
             Some(acknowledged) = waiting.next(), if !waiting.is_empty() => {
                 let offset: u64 = acknowledged?;
-                sent.note(offset);
+                cursor.note(offset);
             }
             line = lines.recv(), if more && waiting.len() < WINDOW => match line {
                 Some(line) if line.kind == Kind::Line && consumer.wants(&line.client) => {
-                    sent.hand(line.offset);
+                    cursor.hand(line.offset);
                     let topic = topics.of(&line.client, "up");
                     let receipt = publisher.publish(topic, payload(mqtt.payload, &line), false);
                     let receipt = receipt.await?;
@@ -52,7 +52,7 @@ pub(super) async fn run(
                         receipt.received().await.map(|()| line.offset)
                     });
                 }
-                Some(line) => sent.skip(line.offset),
+                Some(line) => cursor.skip(line.offset),
                 None => more = false,
             },
             () = &mut reading, if reads => reads = false,
