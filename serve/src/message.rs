@@ -23,7 +23,7 @@ impl Message {
     /// Reads it from JSON.
     ///
     /// # Errors
-    /// Says its mistake, and the right form.
+    /// The mistake, and the right form.
     pub(crate) fn from_json(body: &[u8]) -> Result<Self, String> {
         let form =
             "send {\"line\": \"…\"} or {\"lines\": [\"…\", …]}, with \"delivery\" if you like";

@@ -1,5 +1,4 @@
-//! The connection to the broker: all that this program knows of the MQTT library. A session is one connection; it does
-//! not come back once it is lost.
+//! The connection to the broker: all that this program knows of the MQTT library. It does not come back once it is lost.
 
 use std::io;
 use std::time::Duration;
@@ -58,14 +57,14 @@ pub(super) enum Trouble {
     /// There was one.
     #[error("the connection to the broker is lost: {0}")]
     Lost(String),
-    /// The connection has ended; [`Session::ended`] knows why.
+    /// The connection has ended; [`Connection::ended`] knows why.
     #[error("the connection to the broker has ended")]
     Gone,
 }
 
 /// A connection that the broker has welcomed.
 #[derive(Debug)]
-pub(super) struct Session {
+pub(super) struct Connection {
     pub(super) publisher: Publisher,
     pub(super) arrivals: mpsc::Receiver<Arrival>,
     pub(super) pump: JoinHandle<Trouble>,
@@ -75,9 +74,9 @@ pub(super) struct Session {
 #[derive(Debug, Clone)]
 pub(super) struct Publisher(AsyncClient);
 
-/// Tells when the broker has a message.
+/// The broker's acknowledgement of one message, which may not have come yet.
 #[derive(Debug)]
-pub(super) struct Receipt(PublishNotice);
+pub(super) struct Acknowledgement(PublishNotice);
 
 /// A message of the broker.
 #[derive(Debug)]
@@ -89,7 +88,7 @@ pub(super) struct Arrival {
     ack: Option<ManualAck>,
 }
 
-impl Session {
+impl Connection {
     /// Connects.
     ///
     /// # Errors
@@ -113,7 +112,7 @@ impl Session {
     }
 }
 
-impl Drop for Session {
+impl Drop for Connection {
     fn drop(&mut self) {
         self.pump.abort();
     }
@@ -131,10 +130,10 @@ impl Publisher {
         topic: String,
         payload: impl Into<Vec<u8>>,
         retained: bool,
-    ) -> Result<Receipt, Trouble> {
+    ) -> Result<Acknowledgement, Trouble> {
         let options = PublishOptions::at_least_once().retain(retained);
         let notice = self.0.publish_tracked(topic, payload.into(), options).await;
-        notice.map(Receipt).map_err(gone)
+        notice.map(Acknowledgement).map_err(gone)
     }
 
     /// Asks for the messages of these filters. Returns when the broker has agreed.
@@ -164,9 +163,9 @@ impl Publisher {
     }
 }
 
-impl Receipt {
-    /// Waits until the broker has acknowledged the message.
-    pub(super) async fn received(self) -> Result<(), Trouble> {
+impl Acknowledgement {
+    /// Waits for it.
+    pub(super) async fn wait(self) -> Result<(), Trouble> {
         self.0.wait_completion_async().await.map_err(|_| Trouble::Gone)
     }
 }

@@ -41,7 +41,7 @@ use crate::hub::Hub;
 use crate::log::Log;
 
 pub use address::{BadUrl, Broker, Tls};
-use client::{Session, Trouble};
+use client::{Connection, Trouble};
 use topics::Topics;
 pub use topics::check_prefix;
 
@@ -157,16 +157,16 @@ pub(super) async fn run(
     let mut said = None;
     loop {
         let tried = tokio::select! {
-            session = Session::open(mqtt, &topics) => session,
+            opened = Connection::open(mqtt, &topics) => opened,
             () = ending.cancelled() => return,
         };
         let why = match tried {
             Err(why) => why,
-            Ok(session) => {
+            Ok(connection) => {
                 tracing::info!("{name}: connected to the broker {broker}");
                 said = None;
                 let began = Instant::now();
-                match connected(parts, session, &cursor).await {
+                match connected(parts, connection, &cursor).await {
                     Ok(()) => return,
                     Err(why) => {
                         if began.elapsed() >= mqtt.pace.steady {
@@ -192,11 +192,15 @@ pub(super) async fn run(
 }
 
 /// Serves one connection until it is lost, or until all is sent and the server ends.
-async fn connected(parts: Parts<'_>, mut session: Session, cursor: &Cursor) -> Result<(), Trouble> {
+async fn connected(
+    parts: Parts<'_>,
+    mut connection: Connection,
+    cursor: &Cursor,
+) -> Result<(), Trouble> {
     let Parts { mqtt, topics, .. } = parts;
-    let publisher = session.publisher.clone();
+    let publisher = connection.publisher.clone();
     let greeting = async {
-        publisher.publish(topics.server_status(), "online", true).await?.received().await?;
+        publisher.publish(topics.server_status(), "online", true).await?.wait().await?;
         let mut filters = topics.down_filters().to_vec();
         if mqtt.home_assistant {
             filters.push(home_assistant::BIRTH.to_owned());
@@ -205,9 +209,9 @@ async fn connected(parts: Parts<'_>, mut session: Session, cursor: &Cursor) -> R
     };
     tokio::select! {
         greeted = greeting => greeted?,
-        why = session.ended() => return Err(why),
+        why = connection.ended() => return Err(why),
     }
-    let Session { arrivals, pump, .. } = &mut session;
+    let Connection { arrivals, pump, .. } = &mut connection;
     let anew = Notify::new();
     let done = tokio::select! {
         done = up::run(parts, cursor, &publisher) => done,
@@ -217,13 +221,13 @@ async fn connected(parts: Parts<'_>, mut session: Session, cursor: &Cursor) -> R
     };
     // Whatever has failed in a direction has failed with the connection, which knows why.
     if matches!(done, Err(Trouble::Gone)) {
-        return Err(session.ended().await);
+        return Err(connection.ended().await);
     }
     done?;
     let farewell = async {
-        publisher.publish(topics.server_status(), "offline", true).await?.received().await?;
+        publisher.publish(topics.server_status(), "offline", true).await?.wait().await?;
         publisher.disconnect().await?;
-        Ok::<_, Trouble>(session.ended().await)
+        Ok::<_, Trouble>(connection.ended().await)
     };
     // A broker that has gone away by now sends the last will.
     let _ = timeout(FAREWELL, farewell).await;

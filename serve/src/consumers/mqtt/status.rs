@@ -105,27 +105,27 @@ pub(super) async fn run(
         let mut waiting = FuturesUnordered::new();
         if parts.mqtt.home_assistant && !std::mem::replace(&mut published.server, true) {
             let (topic, message) = home_assistant::server(parts.topics);
-            waiting.push(publisher.publish(topic, message, true).await?.received());
+            waiting.push(publisher.publish(topic, message, true).await?.wait());
         }
         for link in links.into_iter().filter(|link| parts.consumer.wants(&link.id)) {
             let topic = parts.topics.of(&link.id, "status");
             let id = link.id.clone();
             let new = !published.links.contains_key(&id);
             let Some(text) = published.note(parts, link) else { continue };
-            waiting.push(publisher.publish(topic, text, true).await?.received());
+            waiting.push(publisher.publish(topic, text, true).await?.wait());
             // Behind its state: an entity begins with a value.
             if new && parts.mqtt.home_assistant {
                 let (topic, message) = home_assistant::board(parts.topics, &id);
-                waiting.push(publisher.publish(topic, message, true).await?.received());
+                waiting.push(publisher.publish(topic, message, true).await?.wait());
             }
             while waiting.len() >= WINDOW
-                && let Some(received) = waiting.next().await
+                && let Some(acknowledged) = waiting.next().await
             {
-                received?;
+                acknowledged?;
             }
         }
-        while let Some(received) = waiting.next().await {
-            received?;
+        while let Some(acknowledged) = waiting.next().await {
+            acknowledged?;
         }
     }
 }

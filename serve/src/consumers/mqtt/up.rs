@@ -46,10 +46,10 @@ pub(super) async fn run(
                 Some(line) if line.kind == Kind::Line && consumer.wants(&line.client) => {
                     cursor.hand(line.offset);
                     let topic = topics.of(&line.client, "up");
-                    let receipt = publisher.publish(topic, payload(mqtt.payload, &line), false);
-                    let receipt = receipt.await?;
+                    let sent = publisher.publish(topic, payload(mqtt.payload, &line), false);
+                    let sent = sent.await?;
                     waiting.push_back(async move {
-                        receipt.received().await.map(|()| line.offset)
+                        sent.wait().await.map(|()| line.offset)
                     });
                 }
                 Some(line) => cursor.skip(line.offset),
