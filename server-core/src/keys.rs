@@ -124,10 +124,9 @@ impl Keys {
 
     /// Returns true if the keys of this id and generation are the same there.
     pub(crate) fn has_same(&self, other: &Self, id: &str, generation: u32) -> bool {
-        let of = |keys: &'_ Self| -> Option<ServerKeys> {
-            keys.of(id).iter().find(|keys| keys.generation == generation).cloned()
-        };
-        of(self).zip(of(other)).is_some_and(|(a, b)| is_same(&a, &b))
+        let there = other.of(id);
+        let is_there = |keys: &ServerKeys| there.iter().any(|other| is_same(keys, other));
+        self.of(id).iter().any(|keys| keys.generation == generation && is_there(keys))
     }
 
     /// Returns the cryptography for this id.
