@@ -112,10 +112,7 @@ pub(crate) static KEYS: [Entry; 36] = [
         path: "control.token_file",
         rule: Rule::Text,
         allowed: "the path of the file with the token; \"\" is one in the state folder",
-        put: |s, _, v| {
-            let path = v.text().filter(|t| !t.contains(char::is_control))?;
-            set(&mut s.control.token_file, path.into())
-        },
+        put: |s, _, v| set(&mut s.control.token_file, path(v)?),
         get: |s| s.control.token_file.display().to_string().into(),
     },
     Key {
@@ -281,10 +278,7 @@ pub(crate) static KEYS: [Entry; 36] = [
         path: "link.keys",
         rule: Rule::Text,
         allowed: "the path of the server's file of keys, such as \"pblink.keys.toml\"; \"\" is none",
-        put: |s, _, v| {
-            let path = v.text().filter(|t| !t.contains(char::is_control))?;
-            set(&mut s.link.keys, path.into())
-        },
+        put: |s, _, v| set(&mut s.link.keys, path(v)?),
         get: |s| s.link.keys.display().to_string().into(),
     },
     Key {
@@ -298,10 +292,7 @@ pub(crate) static KEYS: [Entry; 36] = [
         path: "build.esp8266_sdk",
         rule: Rule::Text,
         allowed: "the path of the ESP8266_NONOS_SDK's folder; \"\" is none",
-        put: |s, _, v| {
-            let path = v.text().filter(|t| !t.contains(char::is_control))?;
-            set(&mut s.build.esp8266_sdk, path.into())
-        },
+        put: |s, _, v| set(&mut s.build.esp8266_sdk, path(v)?),
         get: |s| s.build.esp8266_sdk.display().to_string().into(),
     },
 ];

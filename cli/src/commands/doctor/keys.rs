@@ -32,7 +32,8 @@ pub(super) fn check(settings: &Settings) -> Vec<Finding> {
         without(&mut group, settings);
         return group.done();
     }
-    if known.is_none() {
+    let listed = |id: &str| settings.link.classic.iter().any(|classic| classic == id);
+    if known.is_none() && ids(settings).into_iter().any(|id| !listed(id)) {
         group.warning(
             format!("no board has keys yet: {} does not exist", store.path().display()),
             "pblink config push   gives a board keys, and makes the file",

@@ -3,11 +3,10 @@
 use std::io::Write;
 use std::path::PathBuf;
 
+use anyhow::Context;
 use pblink_flash::micropython::{Installed, Job, OTHER_CONFIG, PROGRAM, Sources, install};
 use pblink_flash::{Kind, Progress};
 use serde_json::json;
-
-use anyhow::Context;
 
 use super::{BoardArgs, classic, connect};
 use crate::exit::{Exit, Failed};

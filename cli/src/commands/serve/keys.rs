@@ -112,9 +112,9 @@ fn warnings(settings: &Settings, keyed: &BTreeSet<String>, clients: Clients<'_>)
     let open = listed.iter().filter(|id| !keyed.contains(*id)).map(String::as_str);
     let open: Vec<_> = open.collect();
     if !open.is_empty() {
-        let have = if open.len() == 1 { "has" } else { "have" };
+        let (have, them) = if open.len() == 1 { ("has", "it") } else { ("have", "them") };
         all.push(format!(
-            "link.classic: {} {have} no keys, and anyone in the network can pass for it",
+            "link.classic: {} {have} no keys, and anyone in the network can pass for {them}",
             events::ids(&open)
         ));
     }
