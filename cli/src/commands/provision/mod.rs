@@ -13,6 +13,7 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
 use anyhow::Context;
+use rustix::termios::{QueueSelector, tcflush};
 use serde_json::Value;
 use tokio::runtime::Runtime;
 use tokio::task::spawn_blocking;
@@ -42,7 +43,8 @@ The file has one board a line: its id, and behind a comma, if you like, a text f
 `id,label` is a heading; # begins a note.
 
 For each board pblink waits until you have connected it and pressed Enter; flashes the program, writes settings and keys, reads \
-all of it back, and prints a label. Each step is a command of its own: pblink flash stm32, config push, config check --board. \
+all of it back, and prints a label. Each step is a command of its own: pblink config pull, flash stm32, config push, \
+config check --board. A board that is done and was not exchanged for the next one is refused. \
 A board that is done is noted in a file beside the list (ids.csv.done), and passed over the next time: stop whenever you \
 like, and go on with the same command.
 
@@ -109,6 +111,8 @@ struct Real<'a> {
 
 impl World for Real<'_> {
     fn ask(&mut self, question: &str) -> io::Result<Option<String>> {
+        // Keys that were pressed while a step ran answer no question: the board is still the one before.
+        let _ = tcflush(io::stdin(), QueueSelector::IFlush);
         prompt(question);
         let typed = self.runtime.block_on(async {
             tokio::select! {
@@ -195,7 +199,7 @@ fn work(args: &Args, config: &Path, world: &mut dyn World) -> anyhow::Result<Exi
                 }
                 Some(_) => continue,
             }
-            match one(args, config, board, world) {
+            match one(args, config, board, &record, world) {
                 Ok(done) => {
                     // Noted before anybody sees its label.
                     record.add(&done)?;
@@ -231,6 +235,7 @@ fn one(
     args: &Args,
     config: &Path,
     board: &list::Board,
+    record: &Record,
     world: &mut dyn World,
 ) -> anyhow::Result<record::Done> {
     let mut pushed = Value::Null;
@@ -241,6 +246,11 @@ fn one(
                 exit,
                 format!("{} failed; by hand: {}", events::id(&board.id), shown(&words)),
             ));
+        }
+        if name == Step::Look {
+            let found: Value =
+                serde_json::from_str(&out).context("config pull has printed no JSON")?;
+            refuse_done(board, record, found["settings"]["id"].as_str())?;
         }
         if name == Step::Push {
             pushed = serde_json::from_str(&out).context("config push has printed no JSON")?;
@@ -257,8 +267,24 @@ fn one(
     })
 }
 
+/// Refuses a board that is done already: it was not exchanged for the next one, and has its label.
+fn refuse_done(board: &list::Board, record: &Record, found: Option<&str>) -> anyhow::Result<()> {
+    let Some(found) = found.filter(|found| *found != board.id && record.has(found)) else {
+        return Ok(());
+    };
+    let (found, id) = (events::id(found), events::id(&board.id));
+    let hint = "if it is to get another id, take its line out of the file of boards that are done";
+    Err(Failed::with(
+        Exit::Failure,
+        format!(
+            "the board for {found}, which is done, is still connected; connect the one for {id}\n  {hint}"
+        ),
+    ))
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Step {
+    Look,
     Flash,
     Push,
     Check,
@@ -272,6 +298,7 @@ fn steps(args: &Args, config: &Path, id: &str) -> Vec<(Step, Vec<String>)> {
     let password = args.password_file.as_deref().map(Path::to_string_lossy);
     let all = [
         // It stays in its bootloader until it has been checked.
+        (Step::Look, vec!["config", "pull", "--json", "--no-start"]),
         (Step::Flash, vec!["flash", "stm32", "--yes", "--no-start"]),
         (Step::Push, vec!["config", "push", "--json", "--no-start", &client]),
         (Step::Check, vec!["config", "check", "--board", &client]),
@@ -279,11 +306,15 @@ fn steps(args: &Args, config: &Path, id: &str) -> Vec<(Step, Vec<String>)> {
     let wanted = all.into_iter().filter(|(step, _)| *step != Step::Flash || !args.skip_flash);
     wanted
         .map(|(step, mut words)| {
-            if step == Step::Flash {
-                args.image.iter().for_each(|image| words.extend(["--image", image]));
-            } else {
-                words.extend(["--config", &config]);
-                password.iter().for_each(|file| words.extend(["--password-file", file]));
+            match step {
+                Step::Look => {}
+                Step::Flash => {
+                    args.image.iter().for_each(|image| words.extend(["--image", image]));
+                }
+                Step::Push | Step::Check => {
+                    words.extend(["--config", &config]);
+                    password.iter().for_each(|file| words.extend(["--password-file", file]));
+                }
             }
             if step == Step::Push && args.replace {
                 words.push("--replace");

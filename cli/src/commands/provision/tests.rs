@@ -16,6 +16,8 @@ struct Bench {
     /// Words of the step during which the user presses ctrl-C.
     stops: Option<&'static str>,
     stopped: bool,
+    /// The id of the board that is connected.
+    connected: Option<&'static str>,
     ran: Vec<String>,
     printed: String,
 }
@@ -42,6 +44,12 @@ impl World for Bench {
         if let Some(at) = self.fails.iter().position(|part| line.contains(part)) {
             self.fails.remove(at);
             return Ok((Exit::Failure, String::new()));
+        }
+        if line.contains("pull") {
+            return Ok((
+                Exit::Ok,
+                serde_json::json!({"settings": {"id": self.connected}}).to_string(),
+            ));
         }
         let keys = r#"{"device":"DFU 1","keys":{"fingerprint":"7XR2M-0KQ4T","generation":2}}"#;
         Ok((Exit::Ok, if line.contains("push") { keys } else { "ok" }.to_owned()))
@@ -85,6 +93,7 @@ fn each_board_is_flashed_configured_and_checked_and_gets_a_label() {
     let way = "--via dfu --wait 2min";
     let of = |id: &str| {
         [
+            format!("pblink config pull --json --no-start {way}"),
             format!("pblink flash stm32 --yes --no-start --image a.bin {way}"),
             format!(
                 "pblink config push --json --no-start --client={id} --config p.toml --replace {way}"
@@ -126,16 +135,16 @@ fn it_goes_on_where_it_was_stopped_and_a_step_that_failed_is_done_again() {
     file.write_all(b"{\"client\":\"b\",").unwrap();
     let mut bench = Bench::new(&["s", ""], &[]);
     assert_eq!(run(&args(path, &["--skip-flash"]), &mut bench), Exit::Failure);
-    assert!(bench.ran.iter().all(|line| line.contains("--client=c")), "{:?}", bench.ran);
-    assert_eq!(bench.ran.len(), 2);
+    assert!(bench.ran[1..].iter().all(|line| line.contains("--client=c")), "{:?}", bench.ran);
+    assert_eq!(bench.ran.len(), 3);
     let mut bench = Bench::new(&[""], &[]);
     assert_eq!(run(&args(path, &[]), &mut bench), Exit::Ok);
-    assert!(bench.ran[1].contains("--client=b"));
+    assert!(bench.ran[2].contains("--client=b"));
 }
 
 #[test]
 fn ctrl_c_in_any_step_stops_it_and_the_same_command_does_that_board_again() {
-    for stops in ["flash", "push", "check"] {
+    for stops in ["pull", "flash", "push", "check"] {
         let folder = folder("a\nb\n");
         let args = args(folder.path(), &[]);
         let mut bench = Bench::new(&["", "", ""], &[]);
@@ -145,7 +154,26 @@ fn ctrl_c_in_any_step_stops_it_and_the_same_command_does_that_board_again() {
         assert_eq!((bench.answers.len(), &*bench.printed), (2, ""), "nobody is asked any more");
         let mut bench = Bench::new(&["", ""], &[]);
         assert_eq!(run(&args, &mut bench), Exit::Ok);
-        assert_eq!(bench.ran.len(), 6, "{:?}", bench.ran);
+        assert_eq!(bench.ran.len(), 8, "{:?}", bench.ran);
+    }
+}
+
+/// Who forgets to connect the next board would give the one with the label another id.
+#[test]
+fn a_board_that_is_done_and_still_connected_is_refused() {
+    let folder = folder("a\nb\n");
+    let args = args(folder.path(), &[]);
+    let mut bench = Bench::new(&["", "q"], &[]);
+    assert_eq!(run(&args, &mut bench), Exit::Interrupted);
+    let mut bench = Bench { connected: Some("a"), ..Bench::new(&["", "q"], &[]) };
+    assert_eq!(run(&args, &mut bench), Exit::Interrupted);
+    assert_eq!(bench.ran, ["pblink config pull --json --no-start"]);
+    // One that has the id that it is to have, or one that is nobody's here, is none of these.
+    for connected in ["b", "other"] {
+        std::fs::write(folder.path().join("ids.csv"), "a\nb\nc\nd\n").unwrap();
+        let mut bench = Bench { connected: Some(connected), ..Bench::new(&["", "q"], &[]) };
+        assert_eq!(run(&args, &mut bench), Exit::Interrupted);
+        assert_eq!(bench.ran.len(), 4, "{connected}: {:?}", bench.ran);
     }
 }
 
