@@ -122,3 +122,64 @@ fn wrong_settings_are_named_before_anything_is_served() {
         assert!(said.contains(words), "{text}: {said}");
     }
 }
+
+/// Every way to name a broker, with a password where none belongs: nothing that is printed has it.
+#[test]
+fn a_password_in_the_url_is_shown_nowhere() {
+    const URL: &str = "mqtt://me:hunter2@broker";
+    let folder = tempfile::tempdir().unwrap();
+    let config = folder.path().join("pblink.toml");
+    let path = config.to_str().unwrap();
+    let said = |args: &[&str], variables: &[(&str, &str)]| {
+        let mut command = pblink(args);
+        command.envs(variables.iter().copied());
+        let output = command.output().unwrap();
+        assert_ne!(output.status.code(), Some(0), "{args:?}");
+        let said = format!("{}{}", String::from_utf8_lossy(&output.stdout), stderr(&output));
+        assert!(!said.contains("hunter2"), "{args:?}: {said}");
+        said
+    };
+    for text in [
+        format!("[mqtt]\nurl = \"{URL}\"\n"),
+        format!("mqtt = {{ url = \"{URL}\", prefix = \"a/#\" }}\n"),
+        format!("[mqtt]\nurl = [\"{URL}\"]\n"),
+        "[mqtt]\nurl = \"me:hunter2@broker\"\n".to_owned(),
+        "[mqtt]\nurl = \"mqtt://hunter2:\"\n".to_owned(),
+        // No TOML.
+        format!("[mqtt]\nurl = \"{URL}\n"),
+        format!("[mqtt]\nurl = {URL}\n"),
+        format!("mqtt.url = {URL}\n"),
+        format!("mqtt = {{ url = \"{URL} }}\n"),
+    ] {
+        std::fs::write(&config, &text).unwrap();
+        for args in [
+            &["serve", "--config", path][..],
+            &["config", "check", "--config", path],
+            &["config", "show", "--config", path],
+            &["config", "show", "--json", "--config", path],
+            &["config", "get", "mqtt.url", "--config", path],
+            &["config", "set", "server.port", "1", "--config", path],
+            &["status", "--json", "--config", path],
+            &["doctor", "--config", path],
+            &["doctor", "--json", "--config", path],
+        ] {
+            let said = said(args, &[]);
+            assert!(said.contains("pblink.toml:"), "{args:?}: {said}");
+        }
+    }
+    std::fs::write(&config, "").unwrap();
+    let serve = ["serve", "--config", path, "--listen", "127.0.0.1:0", "--state", "off"];
+    let remedy = "mqtt.password_file";
+    for url in [URL, "mqtt:/me:hunter2@broker", "mqtt://hunter2:"] {
+        let by_flag = said(&[&serve[..], &["--mqtt", url]].concat(), &[]);
+        assert!(by_flag.contains("--mqtt"), "{by_flag}");
+        let by_variable = said(&serve, &[("PBLINK_MQTT_URL", url)]);
+        assert!(by_variable.contains("PBLINK_MQTT_URL"), "{by_variable}");
+        let by_set = said(&["config", "set", "mqtt.url", url, "--config", path], &[]);
+        if url == URL {
+            let all = [by_flag, by_variable, by_set];
+            assert!(all.iter().all(|said| said.contains(remedy)), "{all:?}");
+        }
+    }
+    assert_eq!(std::fs::read_to_string(&config).unwrap(), "");
+}

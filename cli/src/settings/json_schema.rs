@@ -72,7 +72,7 @@ fn of_rule(rule: Rule) -> Map<String, Json> {
         }
         Rule::Bool => json!({ "type": "boolean" }),
         Rule::Choice(words, _) => json!({ "enum": words }),
-        Rule::Text | Rule::Verbatim => json!({ "type": "string" }),
+        Rule::Text | Rule::Verbatim | Rule::Url => json!({ "type": "string" }),
         Rule::Ids => {
             let id = json!({ "type": "string", "minLength": 1 });
             json!({ "type": "array", "uniqueItems": true, "items": id })

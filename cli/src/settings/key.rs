@@ -17,6 +17,8 @@ pub(crate) enum Rule {
     Text,
     /// The same, but every blank of it counts, also where a user types it.
     Verbatim,
+    /// A text that is never shown when it is wrong: people write passwords into URLs.
+    Url,
     /// A list of different ids, names of hosts, or pins.
     Ids,
 }
@@ -89,7 +91,7 @@ impl<S> Key<S> {
             },
             Rule::Bool => word.parse().map_or_else(|_| text(), Value::Bool),
             Rule::Choice(_, former) => present(former, word).into(),
-            Rule::Text | Rule::Verbatim | Rule::Ids => text(),
+            Rule::Text | Rule::Verbatim | Rule::Url | Rule::Ids => text(),
         })
     }
 
@@ -104,6 +106,9 @@ impl<S> Key<S> {
     }
 
     fn refusal(&self, value: &Value) -> String {
+        if self.is_private() {
+            return format!("`{}` must be {}", self.path, self.must_be());
+        }
         let hint = match (value, self.rule) {
             (Value::Text(text), Rule::Number(_)) if text.parse::<i64>().is_ok() => {
                 " (write it without quotes)"
@@ -123,6 +128,11 @@ impl<S> Key<S> {
         format!("`{}` must be {}, not {value}{hint}", self.path, self.must_be())
     }
 
+    /// Returns true if a wrong value may hold a password, and is not to be shown.
+    pub(super) fn is_private(&self) -> bool {
+        matches!(self.rule, Rule::Url)
+    }
+
     /// Returns the values that are allowed, in words.
     fn must_be(&self) -> String {
         match self.rule {
@@ -133,7 +143,7 @@ impl<S> Key<S> {
                 if all.is_empty() { last } else { format!("{} or {last}", all.join(", ")) }
             }
             Rule::Bool => "true or false".to_owned(),
-            Rule::Text | Rule::Verbatim | Rule::Ids => self.allowed.to_owned(),
+            Rule::Text | Rule::Verbatim | Rule::Url | Rule::Ids => self.allowed.to_owned(),
         }
     }
 }
@@ -155,7 +165,7 @@ impl Rule {
                 words.contains(&word).then(|| word.into())
             }
             (Self::Bool, Value::Bool(_))
-            | (Self::Text | Self::Verbatim, Value::Text(_))
+            | (Self::Text | Self::Verbatim | Self::Url, Value::Text(_))
             | (Self::Ids, Value::List(_)) => Some(value.clone()),
             _ => None,
         }

@@ -124,9 +124,9 @@ pub(crate) static KEYS: [Entry; 36] = [
     },
     Key {
         path: "mqtt.url",
-        rule: Rule::Text,
+        rule: Rule::Url,
         allowed: "the URL of a broker, such as \"mqtt://localhost\" or, with TLS, \"mqtts://broker.example:8883\"; \"\" is \
-                  none. User and password have keys of their own",
+                  none. User and password have keys of their own, mqtt.user and mqtt.password_file",
         put: |s, _, v| set(&mut s.mqtt.url, v.text().filter(|t| is_broker(t))?.to_owned()),
         get: |s| s.mqtt.url.as_str().into(),
     },
@@ -375,6 +375,11 @@ pub(super) fn all() -> impl Iterator<Item = &'static Entry> {
     KEYS.iter().chain(&CONSUMER_KEYS)
 }
 
+/// Returns true if this is the last part of the path of a key whose wrong values are not shown.
+pub(super) fn is_private_leaf(leaf: &str) -> bool {
+    all().any(|key| key.is_private() && key.path.rsplit('.').next() == Some(leaf))
+}
+
 /// The levels of a board's console, and their names.
 const LOG_LEVELS: [(LogLevel, &str); 4] = [
     (LogLevel::Off, "off"),
@@ -420,7 +425,7 @@ fn is_broker(url: &str) -> bool {
     #[cfg(feature = "mqtt")]
     let known = url.parse::<pblink_serve::consumers::mqtt::Broker>().is_ok();
     #[cfg(not(feature = "mqtt"))]
-    let known = url.starts_with("mqtt");
+    let known = url.starts_with("mqtt") && !url.contains('@');
     url.is_empty() || known
 }
 

@@ -219,8 +219,12 @@ impl Reader<'_> {
         let place = self.lines.place(name.start);
         settings.places.insert(path.clone(), (place, shown.clone()));
         let Some(key) = keys::all().nth(*key) else { return };
+        let (shown, marked) = match key.is_private() {
+            true => (name.clone(), name.clone()),
+            false => (shown, value.span()),
+        };
         if let Err(message) = key.apply_at(settings, at, &Value::from(value.get_ref())) {
-            self.wrong.push((name.start, Wrong::Value { shown, marked: value.span(), message }));
+            self.wrong.push((name.start, Wrong::Value { shown, marked, message }));
         }
     }
 
@@ -261,8 +265,8 @@ impl Reader<'_> {
         }
     }
 
-    /// Returns the line of a syntax error, if no password can be in it: the value of a known key,
-    /// or the header of a section. Of others only the name is shown.
+    /// Returns the line of a syntax error, if no password can be in it: the value of a known key that has none, or the
+    /// header of a section. Of others only the name is shown.
     fn harmless(&self, span: Range<usize>) -> Option<String> {
         let line = self.lines.line_at(span.start);
         let text = self.text.get(line.clone())?;
@@ -271,7 +275,8 @@ impl Reader<'_> {
         let len = match text.split_once('=') {
             Some((name, value)) if name.chars().all(bare) => {
                 let leaf = name.rsplit('.').next().unwrap_or_default().trim();
-                let known = self.names.has_leaf(leaf) && !value.contains('=');
+                let private = keys::is_private_leaf(leaf);
+                let known = self.names.has_leaf(leaf) && !private && !value.contains('=');
                 if known { text.len() } else { name.trim_end().len() }
             }
             None if text.chars().all(|c| bare(c) || "[]".contains(c)) => text.len(),

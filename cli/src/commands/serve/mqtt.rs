@@ -28,7 +28,6 @@ pub(super) fn consumer(
 #[cfg(feature = "mqtt")]
 mod with {
     use std::path::Path;
-    use std::str::FromStr;
 
     use anyhow::Context;
     use pblink_serve::consumers::mqtt::{BadUrl, Broker, Login, Payload, Tls};
@@ -38,15 +37,14 @@ mod with {
     use crate::exit::{Exit, Failed};
     use crate::settings::{Settings, of_broker, private_text};
 
-    /// A broker as `--mqtt` names it; `None` is `off`.
+    /// A broker as `--mqtt` names it; `None` is `off`. It takes any text: an error of the command line would show what was
+    /// given, and people write passwords into URLs.
     #[derive(Debug, Clone, PartialEq, Eq)]
-    pub struct Url(Option<Broker>);
+    pub struct Url(Result<Option<Broker>, BadUrl>);
 
-    impl FromStr for Url {
-        type Err = BadUrl;
-
-        fn from_str(text: &str) -> Result<Self, BadUrl> {
-            if text == "off" { Ok(Self(None)) } else { text.parse().map(|url| Self(Some(url))) }
+    impl From<&str> for Url {
+        fn from(text: &str) -> Self {
+            Self(if text == "off" { Ok(None) } else { text.parse().map(Some) })
         }
     }
 
@@ -57,7 +55,10 @@ mod with {
     ) -> anyhow::Result<Option<Consumer>> {
         let section = &settings.mqtt;
         let broker = match &args.mqtt {
-            Some(Url(broker)) => broker.clone(),
+            Some(Url(Ok(broker))) => broker.clone(),
+            Some(Url(Err(why))) => {
+                return Err(Failed::with(Exit::Usage, format!("--mqtt names no broker: {why}")));
+            }
             // It was checked when it was read.
             None => section.url.parse().ok(),
         };
@@ -137,13 +138,13 @@ mod without {
     use crate::exit::{Exit, Failed};
     use crate::settings::Settings;
 
-    /// A broker, of which this program makes no use.
+    /// True if `--mqtt` names a broker, of which this program makes no use.
     #[derive(Debug, Clone, PartialEq, Eq)]
-    pub struct Url(String);
+    pub struct Url(bool);
 
     impl From<&str> for Url {
         fn from(text: &str) -> Self {
-            Self(text.to_owned())
+            Self(text != "off")
         }
     }
 
@@ -152,10 +153,9 @@ mod without {
         settings: &Settings,
         _port: u16,
     ) -> anyhow::Result<Option<Consumer>> {
-        let url = args.mqtt.as_ref().map_or(settings.mqtt.url.as_str(), |Url(url)| url);
-        match url {
-            "" | "off" => Ok(None),
-            _ => {
+        match args.mqtt.as_ref().map_or(!settings.mqtt.url.is_empty(), |Url(wanted)| *wanted) {
+            false => Ok(None),
+            true => {
                 let what = "this pblink was built without MQTT: build it with the feature `mqtt`, or take mqtt.url out of \
                             pblink.toml";
                 Err(Failed::with(Exit::Config, what))
