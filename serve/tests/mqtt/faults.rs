@@ -11,7 +11,7 @@ use rustix::process::Signal;
 
 use crate::board::Station;
 use crate::engine::Disk;
-use crate::gate::{broker, consumer, mqtt};
+use crate::gate::{FIRST, broker, consumer, mqtt, subscribed};
 use crate::shop::{Pen, Shop};
 
 /// Lines of each board as they came first, until each board has `count`.
@@ -24,6 +24,9 @@ fn lines(reader: &Subscriber, boards: &[&str], count: usize) -> BTreeMap<String,
             continue;
         };
         let lines = all.entry(id.to_owned()).or_default();
+        if text == FIRST {
+            continue;
+        }
         if !lines.iter().any(|known| known == text) {
             lines.push(text.to_owned());
         }
@@ -63,7 +66,7 @@ async fn cut_connections_lose_nothing_in_either_direction() {
     let reader = broker.subscribe("reader", &["pblink/+/up"], &[]);
     let proxy = Arc::new(Proxy::start(broker.address()).await.unwrap());
     let shop = Shop::with(Disk::new(), consumer(mqtt(proxy.address().port()))).await;
-    let mut board = Pen::connect(&shop, "a").await;
+    let mut board = subscribed(&shop).await;
     for n in 0..60 {
         board.say(&n.to_string()).await;
         broker.publish("pblink/a/down", &n.to_string(), &[]);
@@ -91,7 +94,7 @@ async fn a_server_that_is_killed_goes_on_where_the_broker_had_acknowledged() {
     let disk = Disk::new();
     let settings = mqtt(broker.address().port());
     let shop = Shop::with(disk.clone(), consumer(settings.clone())).await;
-    let mut board = Pen::connect(&shop, "a").await;
+    let mut board = subscribed(&shop).await;
     for n in 0..20 {
         board.say(&n.to_string()).await;
     }
@@ -113,6 +116,7 @@ async fn a_server_that_is_killed_goes_on_where_the_broker_had_acknowledged() {
     while all.len() < 40 {
         let message = seen.next().unwrap_or_else(|| reader.next());
         if let Some(text) = message.strip_prefix("pblink/a/up ")
+            && text != FIRST
             && !all.iter().any(|known| known == text)
         {
             all.push(text.to_owned());

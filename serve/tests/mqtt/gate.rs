@@ -7,6 +7,11 @@ use pblink_serve::consumers::{Consumer, Kind, Mqtt};
 use pblink_serve::log::From;
 use pblink_soak::mosquitto::Mosquitto;
 
+use crate::shop::{Pen, Shop};
+
+/// The line before those that count.
+pub const FIRST: &str = "first";
+
 /// Starts a broker that takes everybody.
 pub fn broker() -> Option<Mosquitto> {
     Mosquitto::start("allow_anonymous true")
@@ -25,4 +30,13 @@ pub fn mqtt(port: u16) -> Mqtt {
 /// Returns a consumer of all lines that the log has.
 pub fn consumer(mqtt: Mqtt) -> Consumer {
     Consumer { from: From::Oldest, ..Consumer::new(Kind::Mqtt(mqtt), true) }
+}
+
+/// Connects the board "a". Returns when the broker keeps messages to it: it has acknowledged a line, `first`, and it gets none
+/// before it has agreed to keep messages.
+pub async fn subscribed(shop: &Shop) -> Pen {
+    let mut board = Pen::connect(shop, "a").await;
+    board.say(FIRST).await;
+    shop.until(|status| status.lag == 0).await;
+    board
 }
