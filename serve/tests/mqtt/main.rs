@@ -14,3 +14,5 @@ mod gate;
 mod guarded;
 mod home_assistant;
 mod lines;
+mod planted;
+mod relay;
