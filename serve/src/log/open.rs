@@ -28,8 +28,8 @@ pub struct Opened {
 }
 
 impl Log {
-    /// Opens the log in `engine`, and starts its writer on a thread of its own. Must be called within a tokio
-    /// runtime.
+    /// Opens the log in `engine`, and starts its writer on a thread of its own. The log lives until its last clone is
+    /// dropped, and outlives the runtime in which it was opened.
     ///
     /// # Errors
     /// If the store cannot be read.
@@ -92,13 +92,16 @@ impl Log {
             Writer::new(engine, loaded, (keep, clock, marks), Arc::clone(&shared), receiver);
         writer.renew(past.damaged.iter().map(|(client, _)| &**client));
         let sessions = writer.sessions();
-        let runtime = tokio::runtime::Handle::current();
-        let spawned =
-            std::thread::Builder::new().name("log".into()).spawn(move || writer.run(&runtime));
-        spawned.map_err(|error| EngineError::Io {
+        let no_thread = |error: std::io::Error| EngineError::Io {
             path: "the log's thread".into(),
             why: error.to_string(),
-        })?;
+        };
+        // Timers of its own: those of the program's runtime panic once that ends, which may be before the log does.
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build();
+        let runtime = runtime.map_err(no_thread)?;
+        let spawned =
+            std::thread::Builder::new().name("log".into()).spawn(move || writer.run(&runtime));
+        spawned.map_err(no_thread)?;
         Ok(Opened { log: Self { shared, requests }, sessions, past })
     }
 }

@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use pblink_server::{Batch, Connection, Server, SessionState};
-use tokio::runtime::Handle;
+use tokio::runtime::Runtime;
 use tokio::sync::{mpsc, oneshot};
 
 use commit::feed;
@@ -178,7 +178,7 @@ impl Writer {
     }
 
     /// Runs until it is stopped, or the store fails for good.
-    pub(super) fn run(mut self, runtime: &Handle) {
+    pub(super) fn run(mut self, runtime: &Runtime) {
         let result = self.work(runtime);
         let why = match result {
             Ok(()) => "it was stopped".to_owned(),
@@ -191,7 +191,7 @@ impl Writer {
         }
     }
 
-    fn work(&mut self, runtime: &Handle) -> Result<(), EngineError> {
+    fn work(&mut self, runtime: &Runtime) -> Result<(), EngineError> {
         // The disk is looked at before the first line is taken.
         self.chores()?;
         while !self.over {

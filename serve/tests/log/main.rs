@@ -33,6 +33,19 @@ async fn beyond(log: &Log, offset: u64) {
     assert!(soon(log.wait_beyond(offset - 1)).await, "the log has ended");
 }
 
+/// A program that ends drops its runtime while clones of the log are still held, by other threads for instance.
+#[test]
+fn the_log_outlives_the_runtime_in_which_it_was_opened() {
+    let runtime = || tokio::runtime::Runtime::new().unwrap();
+    let first = runtime();
+    let opened = first.block_on(async { Log::open(Memory::new("test"), Keep::default()).unwrap() });
+    drop(first);
+    runtime().block_on(async {
+        send(&opened.log, "1", "a").await.expect("it still works");
+        soon(opened.log.stop()).await;
+    });
+}
+
 /// "A line is acknowledged when it is in the log", and not earlier.
 #[tokio::test(flavor = "multi_thread")]
 async fn nothing_is_acknowledged_before_its_commit_has_ended() {
