@@ -40,6 +40,14 @@ wires:
 kills COUNT="200":
     PBLINK_KILLS={{ COUNT }} cargo test -p pblink-serve --test kills -- --nocapture kills_at
 
+# Runs this many exchanges between both chips' machine code, pin by pin: the long form of a test.
+exchanges COUNT="10000":
+    PBLINK_EXCHANGES={{ COUNT }} cargo test --manifest-path rigs/unicorn/Cargo.toml --test chip -- --nocapture thousands_of
+
+# Asks three back ends of the compiler for this many stories of whole links: the long form of a test.
+stories COUNT="100":
+    PBLINK_STORIES={{ COUNT }} cargo test -p pblink-emulation --test vectors -- --nocapture whole_links
+
 # Runs the models in their long form, with at most this many million states each.
 model MILLIONS="2":
     cargo run --release -p pblink-model -- {{ MILLIONS }}
@@ -50,7 +58,7 @@ fuzz-long SECONDS="600" *TARGETS:
 
 # Kills a board's ESP8266 every few seconds for this many simulated hours, and accounts for every line.
 hours COUNT="10":
-    PBLINK_HOURS={{ COUNT }} cargo test -p pblink-simulator --test secure -- --nocapture killed_every_few_seconds
+    PBLINK_HOURS={{ COUNT }} cargo test -p pblink-simulator --test all -- --nocapture killed_every_few_seconds
 
 # Runs a real server under load, kills, halts and cuts for this many minutes, and accounts for every line.
 soak MINUTES="10" *ARGS:

@@ -1,7 +1,5 @@
 //! `pblink build`, with the real compilers where they are installed.
 
-#![cfg(unix)] // The firmwares are built by shell scripts.
-
 use std::path::Path;
 use std::process::{Command, Output};
 use std::sync::{Mutex, MutexGuard, PoisonError};

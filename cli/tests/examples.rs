@@ -1,15 +1,13 @@
 //! The examples that talk to `pblink serve`, as processes: with real servers and simulated boards, and what is killed
 //! at times.
 
-mod process;
-
 use std::io::{BufRead, BufReader, Lines, Write};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, Stdio};
 
-use process::network::Network;
-use process::{Serve, config_with_keys, free_port, issue_keys, output, pblink, stderr};
+use crate::process::network::Network;
+use crate::process::{Serve, config_with_keys, free_port, issue_keys, output, pblink, stderr};
 use serde_json::Value;
 
 /// Answers after which something is killed, and how often.

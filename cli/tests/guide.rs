@@ -1,7 +1,6 @@
 //! The blocks of docs/SERVER.md, run in order as a reader pastes them.
 
-mod process;
-
+use crate::process;
 use std::path::Path;
 use std::process::{Command, Stdio};
 

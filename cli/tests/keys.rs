@@ -1,12 +1,10 @@
 //! `pblink keys` as its users run it: real processes, real files.
 
-mod process;
-
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 
-use process::pblink;
+use crate::process::pblink;
 use serde_json::Value;
 use tempfile::TempDir;
 

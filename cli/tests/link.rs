@@ -1,12 +1,10 @@
 //! `demo`, `serve` and `simulate` as programs: real processes, real sockets, real time.
 
-mod process;
-
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::process::{Command, Stdio};
 
-use process::{Serve, control_address, ledger, output, pblink, stderr};
+use crate::process::{Serve, control_address, ledger, output, pblink, stderr};
 use serde_json::Value;
 
 #[test]

@@ -1,14 +1,11 @@
 //! `consumers`, `outbox` and `state purge` as processes: at a server that runs, and on the folder of its log.
-#![cfg(feature = "sqlite")]
-
-mod process;
 
 use std::io::{BufRead, BufReader, Write};
 use std::net::TcpStream;
 use std::path::Path;
 use std::thread;
 
-use process::{Serve, control_address, output, stderr};
+use crate::process::{Serve, control_address, output, stderr};
 use serde_json::Value;
 
 /// Code, standard output and standard error of a verb.

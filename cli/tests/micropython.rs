@@ -1,12 +1,11 @@
 //! `pblink micropython` as a process: on the real MicroPython, and on a board with faults; what is on it afterwards, and
 //! what the user reads when it goes wrong.
 
-mod process;
-
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
+use crate::process;
 use pblink_fakes::micropython::{Board, Fault, Unix, micropython};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;

@@ -1,11 +1,9 @@
 //! The monitor's screens, keys and lines.
 
-mod monitor_fixture;
-
 use std::sync::Arc;
 use std::time::Duration;
 
-use monitor_fixture::{Fake, Feed, NASTY, info, link, press, screen, text};
+use crate::monitor_fixture::{self, Fake, Feed, NASTY, info, link, press, screen, text};
 use pblink_cli::monitor::{Action, ExtraKey, Key, Model, Now, Tab, plain};
 use pblink_serve::control::{Client, ControlServer, Update};
 use pblink_server::{Cause, Event, EventKind, Layer, LinkState, LinkStatus, Refusal, Report};

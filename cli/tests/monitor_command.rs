@@ -1,12 +1,10 @@
 //! `pblink monitor` as a program, without a terminal.
 
-mod monitor_fixture;
-
 use std::io::{BufRead, BufReader, Lines};
 use std::process::{Child, ChildStdout, Command, Stdio};
 use std::sync::Arc;
 
-use monitor_fixture::Fake;
+use crate::monitor_fixture::{self, Fake};
 use pblink_serve::control::ControlServer;
 use pblink_server::Event;
 use tokio::sync::Mutex;

@@ -1,8 +1,6 @@
 //! The line of the monitor that says where consumers fail.
 
-mod monitor_fixture;
-
-use monitor_fixture::{failing, info, link, press, screen, text};
+use crate::monitor_fixture::{failing, info, link, press, screen, text};
 use pblink_cli::monitor::{Model, Now};
 use pblink_serve::control::{ConsumerInfo, Update};
 use pblink_server::LinkState;

@@ -1,10 +1,8 @@
 //! Random updates, keys and sizes: nothing makes the monitor panic.
 
-mod monitor_fixture;
-
 use std::time::Duration;
 
-use monitor_fixture::{Feed, NASTY, info, link, screen, text};
+use crate::monitor_fixture::{self, Feed, NASTY, info, link, screen, text};
 use pblink_cli::monitor::{Key, Model, Now};
 use pblink_serve::control::Update;
 use pblink_server::{Cause, EventKind, Layer, LinkState, LinkStatus, Refusal, Report};

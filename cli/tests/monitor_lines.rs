@@ -1,12 +1,10 @@
 //! The lines of a link as they pass, and lines to it.
 
-mod monitor_fixture;
-
 use std::sync::{Arc, Mutex};
 
+use crate::monitor_fixture::{NASTY, info, link, press, screen, text};
 use futures::FutureExt;
 use futures::future::BoxFuture;
-use monitor_fixture::{NASTY, info, link, press, screen, text};
 use pblink_cli::monitor::{Action, Lines, Model, Now, Passage, Passed, watch};
 use pblink_serve::control::Update;
 use pblink_server::LinkState;

@@ -1,10 +1,8 @@
 //! The look of the screen, and what its keys do to rows: colours, ASCII, times, order, filter, questions.
 
-mod monitor_fixture;
-
 use std::sync::Arc;
 
-use monitor_fixture::{Feed, info, link, press, screen, text};
+use crate::monitor_fixture::{self, Feed, info, link, press, screen, text};
 use pblink_cli::monitor::{Action, ExtraKey, Key, Model, Now, Tab};
 use pblink_cli::output::times::Zone;
 use pblink_serve::control::Update;

@@ -1,8 +1,6 @@
 //! The past on the screen: last lines, the last 24 hours, curves, outages of many links, and files of all that.
 
-mod monitor_fixture;
-
-use monitor_fixture::{Feed, NASTY, info, last_line, link, press, screen, text};
+use crate::monitor_fixture::{self, Feed, NASTY, info, last_line, link, press, screen, text};
 use pblink_cli::monitor::{Action, Export, Key, Model, Now, Tone};
 use pblink_serve::control::Update;
 use pblink_server::{Cause, EventKind, Layer, LinkState};

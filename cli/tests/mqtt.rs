@@ -1,14 +1,12 @@
 //! `pblink serve` and a real broker.
 
-mod process;
-
 use std::collections::BTreeSet;
 use std::io::Read;
 use std::os::unix::fs::PermissionsExt;
 use std::process::{Command, Stdio};
 
+use crate::process::{Serve, output, pblink, stderr};
 use pblink_soak::mosquitto::Mosquitto;
-use process::{Serve, output, pblink, stderr};
 use serde_json::Value;
 
 /// Three boards, one line in pblink.toml and a broker: they are devices with values, lines go both ways.

@@ -1,11 +1,8 @@
 //! `pblink provision` in a real terminal: how it is stopped, and that it goes on.
-#![cfg(target_os = "linux")]
-
-mod process;
 
 use std::path::Path;
 
-use process::terminal::{Terminal, then_ask};
+use crate::process::terminal::{Terminal, then_ask};
 
 /// No probe has this number: nothing that is plugged in is touched.
 const NOBODY: &str = "--probe ffff:ffff:none";

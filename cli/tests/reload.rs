@@ -1,14 +1,12 @@
 //! SIGHUP as processes: `serve` reads pblink.toml again and drops nobody who may stay; other verbs end cleanly.
 
-mod process;
-
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::path::PathBuf;
 use std::process::{Child, ChildStderr, Stdio};
 use std::time::Duration;
 
-use process::{Serve, control_address, ledger_of, pblink};
+use crate::process::{Serve, control_address, ledger_of, pblink};
 use serde_json::Value;
 use tempfile::TempDir;
 

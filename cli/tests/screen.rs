@@ -1,16 +1,12 @@
 //! The screens in a real terminal: one that is dumb, one that is closed, one that others have written on.
 
-#![cfg(target_os = "linux")]
-
-mod process;
-
 use std::fs::{File, OpenOptions};
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
-use process::Serve;
+use crate::process::{self, Serve};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};

@@ -1,14 +1,12 @@
 //! Tests of `pblink serve` when its outputs cannot be written, when it is asked to end, and without
 //! pblink.toml. Real processes and real sockets.
 
-mod process;
-
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::process::{Child, Command, Stdio};
 
-use process::{Serve, output, pblink, stderr};
+use crate::process::{Serve, output, pblink, stderr};
 
 /// Returns a client that says its id, and may say more.
 fn client(address: &str, first: &str) -> TcpStream {
@@ -294,7 +292,7 @@ fn a_server_that_others_reach_is_announced_unless_it_is_not_to_be() {
         assert_eq!(code, Some(0), "{said}");
         said
     };
-    let port = process::free_port();
+    let port = crate::process::free_port();
     let listen = format!("0.0.0.0:{port}");
     let open = said(&["--listen", &listen]);
     let line = open.lines().find(|line| line.contains("_pblink._tcp")).expect(&open);

@@ -1,13 +1,11 @@
 //! Tests of `pblink serve --exec`: real servers, real programs.
 
-mod process;
-
 use std::io::{BufRead, BufReader, Write};
 use std::net::TcpStream;
 use std::path::PathBuf;
 use std::process::Command;
 
-use process::{Serve, output, stderr};
+use crate::process::{Serve, output, stderr};
 
 /// A board by hand: it says its id, then lines.
 struct Board(BufReader<TcpStream>);
@@ -68,13 +66,21 @@ fn the_wifi_password_is_not_in_the_environment_of_a_program() {
 
 #[test]
 fn a_program_gets_the_descriptors_that_the_server_was_started_with() {
-    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-
     // More than any test here needs, and less than the server gives itself.
-    let Rlimit { maximum, .. } = getrlimit(Resource::Nofile);
-    let few = maximum.map_or(500, |most| most.min(500));
-    setrlimit(Resource::Nofile, Rlimit { current: Some(few), maximum }).unwrap();
-    let serve = Serve::start(&["--any-client", "--exec", "read -r l; ulimit -S -n; cat"]);
+    let few = 500;
+    let pblink = Serve::command(&["--any-client", "--exec", "read -r l; ulimit -S -n; cat"]);
+    // In a process of its own: the limit of this one holds for all other tests.
+    let mut command = Command::new("sh");
+    command.arg("-c").arg(format!("ulimit -S -n {few} && exec \"$@\"")).arg("sh");
+    command.arg(pblink.get_program()).args(pblink.get_args());
+    for (name, value) in pblink.get_envs() {
+        match value {
+            Some(value) => command.env(name, value),
+            None => command.env_remove(name),
+        };
+    }
+    command.current_dir(pblink.get_current_dir().unwrap());
+    let serve = Serve::of(command);
     let mut board = Board::connect(&serve.address, "1");
     board.say("00x");
     board.expect(&format!("00{few}"));

@@ -1,13 +1,11 @@
 //! `pblink serve` and the keys of boards: who is served without, and what happens to the file while it runs.
 
-mod process;
-
 use std::io::{BufRead, BufReader, Write};
 use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::process::ChildStderr;
 
-use process::{Serve, output, stderr};
+use crate::process::{Serve, output, stderr};
 
 /// A server with a folder of its own, in which pblink.toml is.
 struct Rig {

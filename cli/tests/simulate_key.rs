@@ -1,14 +1,14 @@
 //! A simulated board with keys, as a program: against a server of the library, and against `pblink serve`.
 
-mod process;
-
 use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
+use crate::process::{
+    Serve, config_with_keys, free_port, issue_keys, ledger, output, pblink, stderr,
+};
 use pblink_serve::log::{Engine, Kind, Sqlite};
 use pblink_server::{Delivery, Keys, Server};
-use process::{Serve, config_with_keys, free_port, issue_keys, ledger, output, pblink, stderr};
 
 fn path(file: &Path) -> &str {
     file.to_str().expect("UTF-8")

@@ -1,14 +1,11 @@
 //! A server's folder in use: what is there after a kill, who may open it, and the verbs on it. Real processes.
-#![cfg(feature = "sqlite")]
-
-mod process;
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::path::Path;
 use std::process::{Child, Output, Stdio};
 
-use process::{control_address, pblink, stderr};
+use crate::process::{control_address, pblink, stderr};
 use serde_json::Value;
 
 /// A running `pblink serve` on a folder, killed when it is dropped.

@@ -1,14 +1,13 @@
 //! `pblink up` as a process: the plan, a step that fails, and the way to a server that runs, with an
 //! ESP8266 on a pseudo-terminal.
 
-mod process;
-
 use std::io::{BufRead, BufReader};
 use std::net::TcpListener;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 use std::time::Duration;
 
+use crate::process;
 use pblink_fakes::esp8266::{Board, image};
 
 fn up(folder: &Path, arguments: &[&str]) -> Command {

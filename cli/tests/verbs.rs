@@ -1,14 +1,12 @@
 //! `send`, `tail`, `status`, `outages` and `history` as processes, against a real `pblink serve` and boards by hand.
 
-mod process;
-
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::process::{Command, Stdio};
 use std::thread;
 use std::time::Duration;
 
-use process::{Serve, control_address, output, pblink, stderr};
+use crate::process::{Serve, control_address, output, pblink, stderr};
 use serde_json::Value;
 
 /// A server with its control API.

@@ -1,10 +1,8 @@
 //! Application base and coprocessor on virtual wires, with a network and a server behind them.
 
-mod common;
-
-use common::rig::Rig;
-use common::world::{World, config, has, lines};
-use common::{Rng, span};
+use crate::common::rig::Rig;
+use crate::common::world::{World, config, has, lines};
+use crate::common::{Rng, span};
 use pblink_protocol::MAX_TEXT;
 use pblink_protocol::app::{AppBase, AppEvent, QUEUE, ResetCause, WriteError};
 use pblink_protocol::coprocessor::Command;

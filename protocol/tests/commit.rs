@@ -1,8 +1,6 @@
 //! An owner that commits: an acknowledged line stays until its owner is done with it.
 
-mod common;
-
-use common::{End, Rec, ms, sent};
+use crate::common::{End, Rec, ms, sent};
 use pblink_protocol::delivery::Delivery;
 use pblink_protocol::tcp::endpoint::{Endpoint, Role, Ticket, Timing};
 use pblink_protocol::tcp::line::Mid;

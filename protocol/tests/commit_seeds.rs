@@ -1,10 +1,8 @@
 //! A server that keeps its lines for a board in a store, and is killed at any moment.
 
-mod common;
-
 use std::collections::{HashMap, HashSet, VecDeque};
 
-use common::{Rec, Rng, ms};
+use crate::common::{Rec, Rng, ms};
 use pblink_protocol::delivery::Delivery;
 use pblink_protocol::tcp::endpoint::{Disposition, Endpoint, Host, Receipt, Role, Ticket, Timing};
 use pblink_protocol::tcp::line::Mid;

@@ -1,9 +1,7 @@
 //! Crashes of the ESP8266, at any moment: what they cost, and that they end.
 
-mod common;
-
-use common::Rng;
-use common::world::{World, has, lines};
+use crate::common::Rng;
+use crate::common::world::{World, has, lines};
 use pblink_protocol::app::{AppEvent, ResetCause};
 use pblink_protocol::delivery::Delivery;
 use pblink_protocol::i2c::Failure;

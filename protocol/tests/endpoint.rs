@@ -1,8 +1,6 @@
 //! One endpoint by hand: what goes out when, and what is done with what comes in.
 
-mod common;
-
-use common::{End, Rec, drain, drain_sized, ms, sent, span};
+use crate::common::{End, Rec, drain, drain_sized, ms, sent, span};
 use pblink_protocol::delivery::Delivery;
 use pblink_protocol::tcp::endpoint::{Endpoint, Role, Timing};
 use pblink_protocol::tcp::line::Mid;
@@ -535,7 +533,7 @@ fn only_a_line_that_was_not_sent_can_be_cancelled() {
 
 #[test]
 fn a_full_outbox_gives_the_line_back() {
-    let mut end: Endpoint<common::Buf, Vec<u8>, 2> =
+    let mut end: Endpoint<crate::common::Buf, Vec<u8>, 2> =
         Endpoint::new(Role::Client, Timing::default(), heapless::Vec::new());
     for text in ["a", "b"] {
         end.write(Instant::ZERO, text.into(), Delivery::ORDERED).unwrap();

@@ -1,11 +1,9 @@
 //! Two endpoints over a bad network, for many seeds.
 
-mod common;
-
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 
-use common::ms;
-use common::net::Net;
+use crate::common::ms;
+use crate::common::net::Net;
 
 const SEEDS: u64 = 1200;
 

@@ -1,9 +1,7 @@
 //! Initiator and responder on virtual wires.
 
-mod common;
-
-use common::rig::{Rig, Seen};
-use common::{Rng, span};
+use crate::common::rig::{Rig, Seen};
+use crate::common::{Rng, span};
 use pblink_protocol::i2c::{
     Failure, Header, Initiator, InitiatorEvent, InitiatorTiming, MAX_PAYLOAD, Responder,
 };

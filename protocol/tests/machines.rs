@@ -1,11 +1,9 @@
 //! Every machine can be copied, compared and hashed, as a model checker needs it.
 
-mod common;
-
 use std::collections::HashSet;
 use std::hash::Hash;
 
-use common::world::World;
+use crate::common::world::World;
 use pblink_protocol::app::AppBase;
 use pblink_protocol::coprocessor::Coprocessor;
 use pblink_protocol::delivery::Delivery;

@@ -210,12 +210,12 @@ fn reply(finder: &mut Finder, id: u16) {
 #[test]
 fn a_name_is_asked_for_more_and_more_rarely_over_all_attempts() {
     let mut finder = Finder::new();
-    assert_eq!(questions(&mut finder, 0, 500), []);
+    assert_eq!(questions(&mut finder, 0, 500), Vec::<u64>::new());
     finder.begin();
     assert_eq!(questions(&mut finder, 500, 4_500), [500, 1_500, 3_500]);
     // Between two attempts it is quiet, and the next does not begin anew.
     finder.end();
-    assert_eq!(questions(&mut finder, 4_500, 5_000), []);
+    assert_eq!(questions(&mut finder, 4_500, 5_000), Vec::<u64>::new());
     finder.begin();
     assert_eq!(questions(&mut finder, 5_000, 40_000), [7_500, 15_500, 23_500, 31_500, 39_500]);
     // Another network may have it.
@@ -250,6 +250,6 @@ fn an_answer_ends_the_search_and_one_that_is_late_serves_the_next() {
     reply(&mut finder, id);
     assert_eq!(finder.take(at(950)), None);
     finder.begin();
-    assert_eq!(questions(&mut finder, 950, 960), []);
+    assert_eq!(questions(&mut finder, 950, 960), Vec::<u64>::new());
     assert_eq!(finder.take(at(960)), Some(ADDRESS));
 }

@@ -1,9 +1,7 @@
 //! The pauses between exchanges.
 
-mod common;
-
-use common::rig::{Rig, Seen};
-use common::span;
+use crate::common::rig::{Rig, Seen};
+use crate::common::span;
 use pblink_protocol::i2c::{
     Initiator, InitiatorEvent, InitiatorTiming, Responder, ResponderAction,
 };

@@ -10,10 +10,8 @@
 //!
 //! In none of the recordings does the reference lose or duplicate a line, so all must agree.
 
-mod common;
-
-use common::vectors::{Entry, load};
-use common::{End, Rec, drain};
+use crate::common::vectors::{Entry, load};
+use crate::common::{End, Rec, drain};
 use pblink_protocol::delivery::Delivery;
 use pblink_protocol::tcp::endpoint::{Endpoint, Role, Timing};
 use pblink_protocol::tcp::line::{Found, Line, LineReader, Mid};
@@ -46,7 +44,12 @@ struct Stream {
 
 impl Stream {
     /// `hello`: the first line is not one of the others.
-    fn read(reader: &mut LineReader<common::Buf>, bytes: &[u8], hello: bool, into: &mut Self) {
+    fn read(
+        reader: &mut LineReader<crate::common::Buf>,
+        bytes: &[u8],
+        hello: bool,
+        into: &mut Self,
+    ) {
         reader.feed(bytes, |found| {
             let Found::Line(line) = found else { panic!("too long") };
             if hello && into.hello.is_none() {
@@ -81,7 +84,7 @@ struct Replay {
     role: Role,
     end: End,
     out: Outcome,
-    reader: LineReader<common::Buf>,
+    reader: LineReader<crate::common::Buf>,
     last_out: Option<Instant>,
 }
 

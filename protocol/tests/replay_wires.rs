@@ -9,9 +9,7 @@
 //! - when an exchange begins: the reference waits for 100 ms, ours for less while payloads flow. So
 //!   the recorded times count from the beginning of each exchange.
 
-mod common;
-
-use common::vectors::{Entry, load};
+use crate::common::vectors::{Entry, load};
 use pblink_protocol::config::Config;
 use pblink_protocol::i2c::frame::{CoprocessorFrame, HostFrame};
 use pblink_protocol::i2c::{

@@ -1,9 +1,7 @@
 //! The room in the ESP8266: a few long lines or many short ones, in each direction.
 
-mod common;
-
-use common::world::{World, lines};
-use common::{Rng, span};
+use crate::common::world::{World, lines};
+use crate::common::{Rng, span};
 use pblink_protocol::MAX_TEXT;
 use pblink_protocol::coprocessor::{INBOX, OUTBOX};
 use pblink_protocol::delivery::Delivery;

@@ -1,19 +1,11 @@
 //! The application base with keys, on virtual wires: what its ESP8266 sees, and what the session behind it does.
 
-mod common;
-#[path = "secure_seeds/suite.rs"]
-mod suite;
-
-/// As the suite knows it.
-mod rng {
-    pub use crate::common::Rng;
-}
-
 use std::collections::VecDeque;
 
-use common::rig::{Rig, Stm};
-use common::world::config;
-use common::{Rng, span};
+use crate::common::rig::{Rig, Stm};
+use crate::common::world::config;
+use crate::common::{Rng, span};
+use crate::suite::{OfBoard, OfServer};
 use pblink_protocol::app::happening::Happening;
 use pblink_protocol::app::secure::{SecureApp, SecureEvent};
 use pblink_protocol::app::{AppEvent, ResetCause, WriteError};
@@ -28,7 +20,6 @@ use pblink_protocol::secure::server::{
 };
 use pblink_protocol::secure::{Lines, Outgoing};
 use pblink_protocol::time::Instant;
-use suite::{OfBoard, OfServer};
 
 /// Memory of a board.
 #[derive(Debug)]

@@ -1,10 +1,8 @@
 //! The settled window: a sender that has been quiet for long enough may begin again with the same words.
 
-mod common;
-
 use std::collections::{HashMap, VecDeque};
 
-use common::{End, Rec, Rng, ms, sent, span};
+use crate::common::{End, Rec, Rng, ms, sent, span};
 use pblink_protocol::delivery::Delivery;
 use pblink_protocol::tcp::endpoint::{Disposition, Endpoint, Host, Receipt, Role, Timing};
 use pblink_protocol::tcp::window::Window;
@@ -60,7 +58,7 @@ impl Pair {
             }
             let at = self.now + span(20);
             for (end, to) in [(&mut self.server, Role::Client), (&mut self.client, Role::Server)] {
-                let bytes = common::drain(end, self.now);
+                let bytes = crate::common::drain(end, self.now);
                 if !bytes.is_empty() {
                     self.flying.push_back((at, to, bytes));
                 }

@@ -1,17 +1,11 @@
 //! The consumers of lines, with real sockets.
 
-#[path = "log/board.rs"]
-mod board;
-#[allow(dead_code, reason = "each test file uses its part")]
-#[path = "log/engine.rs"]
-mod engine;
-
 use std::collections::VecDeque;
 use std::pin::pin;
 use std::time::Duration;
 
-use board::{Board, Station, soon};
-use engine::Disk;
+use crate::board::{Board, Station, soon};
+use crate::engine::Disk;
 use pblink_serve::consumers::{self, App, Consumer, Kind, Passed};
 use pblink_serve::hub::Hub;
 use pblink_serve::log::{Engine, Memory};

@@ -1,12 +1,10 @@
 //! The control API over real sockets.
 
-mod fixture;
-
 use std::collections::{HashMap, HashSet};
 use std::net::SocketAddr;
 
+use crate::fixture::{Fake, HANGS, NASTY, link, until};
 use eventsource_stream::{Event as Message, Eventsource};
-use fixture::{Fake, HANGS, NASTY, link, until};
 use futures::{Stream, StreamExt};
 use pblink_serve::control::{
     Access, Client, ClientError, ControlServer, Notice, ServerInfo, Update, follow_source,

@@ -1,5 +1,4 @@
 //! The history of earlier runs comes out of the log.
-#![cfg(feature = "sqlite")]
 
 use std::path::Path;
 use std::sync::Arc;

@@ -1,13 +1,11 @@
 //! Outages and reports: over HTTP, and to those who follow a server.
 
-mod fixture;
-
 use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use fixture::{Fake, HANGS, NASTY, link, until};
+use crate::fixture::{Fake, HANGS, NASTY, link, until};
 use pblink_serve::control::{
     Client, ControlServer, End, Filter, LinkReports, Notice, Outage, OutageList, ReportList,
     Source, Update, follow_source,
@@ -369,7 +367,7 @@ async fn a_hub_that_has_lost_events_asks_the_links() {
         .await;
     // All on one thread: the hub can read none of these before the next await.
     for _ in 0..2000 {
-        hub.server().publish(fixture::note("flood"));
+        hub.server().publish(crate::fixture::note("flood"));
     }
     wait_for(|n| matches!(n, Notice::Lagged(_))).await;
     let list = hub.history().outages(Filter::default()).outages;

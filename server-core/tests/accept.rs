@@ -1,10 +1,8 @@
 //! Lines are acknowledged when they are accepted, and not before.
 
-mod common;
-
 use std::pin::pin;
 
-use common::{PATIENT, Peer, SHORT, arrived, is_ready, read, server, soon, start};
+use crate::common::{PATIENT, Peer, SHORT, arrived, is_ready, read, server, soon, start};
 use pblink_server::{Closed, Connection, Delivery, Received, Server, SessionState};
 
 async fn recv(connection: &Connection) -> Received {

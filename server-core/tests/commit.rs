@@ -1,10 +1,8 @@
 //! An owner that keeps lines and sessions in a store, and takes what is to be stored as batches.
 
-mod common;
-
 use std::pin::pin;
 
-use common::{PATIENT, Peer, SHORT, is_ready, soon, start};
+use crate::common::{PATIENT, Peer, SHORT, is_ready, soon, start};
 use pblink_server::{Batch, BindError, Builder, Delivery, Server, SessionState, WriteError};
 
 fn owner() -> Builder {

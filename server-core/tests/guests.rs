@@ -1,8 +1,6 @@
 //! The list of clients that may connect, changed while the server runs.
 
-mod common;
-
-use common::{App, PATIENT, Peer, begin_write, is_outage, is_refusal, soon, start, until};
+use crate::common::{App, PATIENT, Peer, begin_write, is_outage, is_refusal, soon, start, until};
 use pblink_server::{
     BindError, Cause, Delivery, EventKind, Layer, LinkState, Refusal, Server, WriteError,
 };

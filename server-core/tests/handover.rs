@@ -1,10 +1,8 @@
 //! Clients, and the loss of events, are handed to the application.
 
-mod common;
-
 use std::pin::pin;
 
-use common::{PATIENT, Peer, SHORT, arrived, is_ready, read, server, soon};
+use crate::common::{PATIENT, Peer, SHORT, arrived, is_ready, read, server, soon};
 use pblink_server::{Closed, Delivery, Notice, Server};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 

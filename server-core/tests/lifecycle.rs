@@ -1,10 +1,8 @@
 //! The start of a server, its limits, and its end.
 
-mod common;
-
 use std::pin::pin;
 
-use common::{
+use crate::common::{
     App, PATIENT, Peer, SHORT, arrived, begin_write, is_outage, is_ready, is_refusal, read, server,
     soon, start, until,
 };

@@ -1,10 +1,8 @@
 //! A link beyond the reference: takeover, restarts, limits, reports, events.
 
-mod common;
-
 use std::pin::pin;
 
-use common::{
+use crate::common::{
     App, PATIENT, Peer, SHORT, arrived, begin_write, is_outage, is_ready, is_refusal, read, server,
     soon, start, until,
 };

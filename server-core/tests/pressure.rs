@@ -1,9 +1,7 @@
 //! Acknowledgements are the credit of a client: it sends as fast as its lines are accepted, and no line
 //! is refused. What is kept is bounded, for each client and for all of them.
 
-mod common;
-
-use common::{App, PATIENT, Peer, SHORT, arrived, read, server, soon, start, until};
+use crate::common::{App, PATIENT, Peer, SHORT, arrived, read, server, soon, start, until};
 use pblink_protocol::delivery::Delivery;
 use pblink_protocol::tcp::endpoint::{Disposition, Endpoint, Host, Receipt, Role, Ticket, Timing};
 use pblink_protocol::time::{Duration, Instant};

@@ -1,11 +1,9 @@
 //! A key that a board is given over its link, on real sockets.
 
-mod common;
-
 use std::time::Duration;
 
-use common::secure::{SecureBoard, keys};
-use common::{start, until};
+use crate::common::secure::{SecureBoard, keys};
+use crate::common::{start, until};
 use pblink_protocol::secure::board::BoardEvent;
 use pblink_secure_suite::keys::{Secret, ServerKeys};
 use pblink_secure_suite::random::Os;

@@ -1,11 +1,9 @@
 //! Clients with keys: they prove who they are, and each line comes once, whatever happens on the way.
 
-mod common;
-
 use std::time::Duration;
 
-use common::secure::{SecureBoard, keys};
-use common::{Peer, soon, start, until};
+use crate::common::secure::{SecureBoard, keys};
+use crate::common::{Peer, soon, start, until};
 use pblink_protocol::secure::board::BoardEvent;
 use pblink_server::{Cause, Delivery, EventKind, Keys, Refusal, Server, WriteError};
 

@@ -1,7 +1,5 @@
 //! A stall of the server's process, and who gets a link after it. The clock only moves when a test says so.
 
-mod common;
-
 use std::future::pending;
 use std::io::{ErrorKind, Read, Write};
 use std::net::TcpStream;
@@ -9,8 +7,8 @@ use std::pin::pin;
 use std::sync::mpsc;
 use std::time::Duration;
 
-use common::secure::{Ram, Sector, Suite, keys, power_up, suite};
-use common::{is_ready, start};
+use crate::common::secure::{Ram, Sector, Suite, keys, power_up, suite};
+use crate::common::{is_ready, start};
 use pblink_protocol::delivery::Delivery;
 use pblink_protocol::secure::board::{Board, BoardState};
 use pblink_protocol::secure::packet::MAX_UP;

@@ -5,8 +5,6 @@
 //! and no socket is looked at in between: the order in which a process continues after SIGCONT, where the
 //! wait for sockets ends early and with nothing.
 
-mod common;
-
 use std::future::pending;
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpStream};
@@ -14,7 +12,7 @@ use std::pin::pin;
 use std::sync::mpsc;
 use std::time::Duration;
 
-use common::{is_outage, is_ready, is_refusal, read, server, start, until};
+use crate::common::{is_outage, is_ready, is_refusal, read, server, start, until};
 use pblink_server::{Cause, Delivery, EventKind, Refusal, Server};
 use socket2::{Domain, Socket, Type};
 use tokio::time::timeout;

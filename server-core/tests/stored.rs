@@ -1,8 +1,6 @@
 //! Sessions from a store whose clients are away, and reports that a reader of lines passes over.
 
-mod common;
-
-use common::{PATIENT, Peer, soon, start};
+use crate::common::{PATIENT, Peer, soon, start};
 use pblink_protocol::tcp::window::{Window, fingerprint};
 use pblink_server::{Refusal, Server, SessionState};
 

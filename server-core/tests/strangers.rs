@@ -1,10 +1,8 @@
 //! Strangers: what they may not use up, and what is shown of them.
 
-mod common;
-
 use std::time::Duration;
 
-use common::{
+use crate::common::{
     PATIENT, Peer, begin_write, is_refusal, read, refused_times, server, soon, start, until,
 };
 use pblink_server::{EventKind, Refusal, Server, WriteError};

@@ -1,11 +1,9 @@
 //! The points at which the reference's server breaks, and ours must not: one test for each.
 
-mod common;
-
 use std::net::{Ipv4Addr, Ipv6Addr};
 use std::pin::pin;
 
-use common::{
+use crate::common::{
     App, PATIENT, Peer, SHORT, is_ready, read, refused_times, server, soon, start, until,
 };
 use pblink_server::{BadText, Cause, Delivery, EventKind, Refusal, Server, WriteError};

@@ -1,7 +1,7 @@
 //! `pblink config` in real terminals.
 
 use super::*;
-use process::terminal::{Terminal, then_ask};
+use crate::process::terminal::{Terminal, then_ask};
 
 const TO_PASSWORD: [(&str, &str); 7] = [
     ("as boards reach it [", "10.0.0.7"),

@@ -1,7 +1,5 @@
 //! Made-up servers, and the screens that show them.
 
-#![allow(dead_code, unused_imports)] // Each test file uses a part.
-
 #[path = "../../../serve/tests/fixture/mod.rs"]
 mod servers;
 

@@ -1,7 +1,5 @@
 //! `pblink` as processes, for tests.
 
-#![allow(dead_code)] // Each test file uses a part.
-
 pub mod network;
 #[cfg(target_os = "linux")]
 pub mod terminal;
@@ -104,6 +102,13 @@ impl Serve {
 
     /// Starts it with these variables in its environment.
     pub fn start_with(args: &[&str], variables: &[(&str, &str)]) -> Self {
+        let mut command = Self::command(args);
+        command.envs(variables.iter().copied());
+        Self::of(command)
+    }
+
+    /// Returns what starts it.
+    pub fn command(args: &[&str]) -> Command {
         let mut all = vec!["serve", "--json"];
         if !args.contains(&"--listen") {
             all.extend(["--listen", "127.0.0.1:0"]);
@@ -112,8 +117,12 @@ impl Serve {
             all.extend(["--control", "off"]);
         }
         all.extend(args);
-        let mut command = pblink(&all);
-        command.envs(variables.iter().copied()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        pblink(&all)
+    }
+
+    /// Runs this command, and waits until it listens.
+    pub fn of(mut command: Command) -> Self {
+        command.stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().unwrap();
         let events = BufReader::new(child.stdout.take().unwrap()).lines();
         let mut serve = Self { child, events, address: String::new() };

@@ -1,9 +1,8 @@
 //! Tools that the tests of this crate share.
-#![allow(dead_code, missing_docs)]
 
 pub mod net;
 pub mod rig;
-mod rng;
+pub mod rng;
 pub mod vectors;
 pub mod world;
 

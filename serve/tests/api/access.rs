@@ -8,8 +8,8 @@ use reqwest::{Method, RequestBuilder};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
+use super::{Rig, TOKEN, access, answer};
 use crate::board::{Station, soon};
-use crate::{Rig, TOKEN, access, answer};
 
 /// Sends a request as it is, and returns status and head.
 async fn raw(address: SocketAddr, request: &str) -> (u16, String) {

@@ -9,8 +9,8 @@ use reqwest::Method;
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
+use super::{Rig, answer, texts};
 use crate::board::soon;
-use crate::{Rig, answer, texts};
 
 const MINE: &str = "/api/v1/consumers/mine";
 

@@ -5,8 +5,8 @@ use futures::{Stream, StreamExt};
 use pblink_serve::log::{Keep, Memory};
 use std::time::Duration;
 
+use super::{Rig, access, texts};
 use crate::board::{Station, soon};
-use crate::{Rig, access, texts};
 
 #[tokio::test]
 async fn a_page_has_lines_in_order_and_says_where_to_go_on() {
@@ -80,7 +80,7 @@ async fn a_long_poll_ends_with_the_first_line_that_fits() {
 async fn a_long_poll_does_not_hold_up_the_stop() {
     let rig = Rig::start().await;
     let request = rig.http.get(rig.url("/api/v1/lines?wait=1min"));
-    let poll = tokio::spawn(crate::answer(request));
+    let poll = tokio::spawn(super::answer(request));
     // The poll is there once the server has answered another request behind it.
     while rig.http.get(rig.url("/healthz")).send().await.is_err() {}
     soon(rig.control.shutdown()).await;
@@ -186,7 +186,7 @@ async fn a_stream_tells_of_lines_that_are_gone() {
     assert_eq!((&*gap.event, &*gap.id, gap.data), ("gap", &*(first - 1).to_string(), expected));
     assert_eq!(next(&mut lines).await.id, first.to_string());
     let request = rig.http.get(rig.url("/api/v1/lines?after=99"));
-    let (status, _) = crate::answer(request.header("Accept", "text/event-stream")).await;
+    let (status, _) = super::answer(request.header("Accept", "text/event-stream")).await;
     assert_eq!(status, 409, "not of this log");
 }
 
@@ -263,7 +263,7 @@ async fn events_of_the_past_are_a_list_for_those_who_want_json() {
     let _b = rig.board("b", &["two"]).await;
     let ask = async |query: &str| {
         let request = rig.http.get(rig.url(&format!("/api/v1/events?{query}")));
-        crate::answer(request.header("Accept", "application/json")).await
+        super::answer(request.header("Accept", "application/json")).await
     };
     // They reach the log within a second, and are there before.
     let (status, body) = ask("client=b&from=1h").await;

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::Rig;
+use super::Rig;
 use crate::board::{Board, soon};
 
 /// Asks for a link until it is so.

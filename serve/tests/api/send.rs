@@ -2,9 +2,9 @@
 
 use reqwest::Method;
 
+use super::{Rig, answer, hold};
 use crate::board::soon;
 use crate::engine::{Disk, Fault};
-use crate::{Rig, answer, hold};
 
 const LINES: &str = "/api/v1/links/a/lines";
 

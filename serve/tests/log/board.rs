@@ -1,6 +1,6 @@
 //! A board by hand.
 
-#![allow(dead_code)] // Each test file uses a part.
+#![allow(dead_code, reason = "other test programs use a part of it")]
 
 use std::time::Duration;
 

@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use pblink_serve::log::{ConsumerError, Cursor, From, Keep, Log, Place, Progress};
 
+use super::{beyond, step};
 use crate::board::{Board, Station, soon};
 use crate::engine::Disk;
-use crate::{beyond, step};
 
 /// Keeps nothing that it need not keep.
 const LITTLE: Keep =

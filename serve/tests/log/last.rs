@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use pblink_serve::log::{Keep, LastLine, Memory};
 
-use crate::beyond;
+use super::beyond;
 use crate::board::{Board, Station, soon};
 use crate::engine::Disk;
 

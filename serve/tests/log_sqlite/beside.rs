@@ -2,7 +2,7 @@
 
 use pblink_serve::log::{Commit, ConsumerError, Cursor, Engine, EngineError, Sqlite};
 
-use crate::{lines, row};
+use super::{lines, row};
 
 fn cursor(consumer: &str, client: &str, offset: u64) -> Cursor {
     Cursor { consumer: consumer.into(), client: client.into(), offset }

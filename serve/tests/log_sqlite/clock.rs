@@ -12,7 +12,7 @@ use pblink_serve::log::{
 };
 use pblink_server::{EventKind, Server};
 
-use crate::{line, lines, open_soon, row};
+use super::{line, lines, open_soon, row};
 
 const DAY: u64 = 24 * HOUR;
 const HOUR: u64 = 3_600_000;

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use pblink_serve::log::{Commit, Engine, EngineError, Keep, KeyRow, Log, Outgoing, Sqlite};
 
-use crate::{lines, row, session};
+use super::{lines, row, session};
 
 /// Makes a log with five lines, a session and three lines to a board, and a backup of it.
 fn log_with_backup(folder: &Path, backup: &Path) -> Sqlite {
@@ -220,7 +220,7 @@ fn a_server_has_undetermined_lines_sent_or_dropped() {
     });
     drop(runtime);
     assert_eq!(before, [row(1), row(2), row(3)]);
-    let mut engine = crate::open_soon(&folder);
+    let mut engine = super::open_soon(&folder);
     let loaded = engine.load().unwrap();
     let kitchen = loaded.outbox.iter().filter(|row| &*row.client == "kitchen");
     let sent: Vec<_> = kitchen.map(|row| (row.row, &*row.text)).collect();

@@ -11,7 +11,7 @@ use std::process::Command;
 use fastrand::Rng;
 use pblink_serve::log::{Commit, Cursor, Engine, SessionRow, Sqlite};
 
-use crate::{line, row};
+use super::{line, row};
 
 /// Bytes that a disk writes as a whole.
 const SECTOR: usize = 512;

@@ -14,7 +14,7 @@ use pblink_server::{EventKind, Server};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-use crate::{lines, open_soon, row, session};
+use super::{lines, open_soon, row, session};
 
 /// Makes a log with lines, and returns its file.
 fn log_of(folder: &Path, count: u64) -> std::path::PathBuf {
@@ -258,10 +258,12 @@ fn a_folder_that_this_user_may_not_write_is_refused_with_its_owner() {
     ] {
         closed(mode);
         let mut test = Command::new(&program);
-        test.args(["damage::a_folder_that_this_user_may_not_write_is_refused_with_its_owner"])
-            .args(["--exact", "--nocapture"])
-            .current_dir("/")
-            .env(DENIED, &path);
+        test.args([
+            "log_sqlite::damage::a_folder_that_this_user_may_not_write_is_refused_with_its_owner",
+        ])
+        .args(["--exact", "--nocapture"])
+        .current_dir("/")
+        .env(DENIED, &path);
         if root {
             test.uid(NOBODY).gid(NOBODY);
         }

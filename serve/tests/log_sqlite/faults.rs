@@ -17,7 +17,7 @@ use pblink_serve::log::{
 use pblink_server::Delivery;
 use pblink_soak::faults::{Disk, Faults};
 
-use crate::{line, lines, open_soon};
+use super::{line, lines, open_soon};
 
 /// Runs the test with this name as a process with faults. Returns them in that process, and `None` when it is over.
 fn with_faults(name: &str) -> Option<Faults> {
@@ -27,8 +27,10 @@ fn with_faults(name: &str) -> Option<Faults> {
     let folder = tempfile::tempdir().unwrap();
     let mut test = Command::new(std::env::current_exe().unwrap());
     Faults::give(folder.path(), &mut test);
-    let output =
-        test.args([&format!("faults::{name}"), "--exact", "--nocapture"]).output().unwrap();
+    let output = test
+        .args([&format!("log_sqlite::faults::{name}"), "--exact", "--nocapture"])
+        .output()
+        .unwrap();
     let text = String::from_utf8_lossy(&output.stdout);
     assert!(
         output.status.success() && text.contains("1 passed"),

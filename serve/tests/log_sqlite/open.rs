@@ -6,7 +6,7 @@ use std::path::Path;
 
 use pblink_serve::log::{Commit, Engine, EngineError, Sqlite};
 
-use crate::{lines, session};
+use super::{lines, session};
 
 fn mode(path: &Path) -> u32 {
     fs::metadata(path).unwrap().permissions().mode() & 0o7777

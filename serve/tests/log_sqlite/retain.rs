@@ -2,7 +2,7 @@
 
 use pblink_serve::log::{Commit, Engine, EventClass, EventRow, KeyRow, Retention, Sqlite};
 
-use crate::{line, lines, row, session};
+use super::{line, lines, row, session};
 
 const ALL: Retention = Retention { before_ms: u64::MAX >> 1, max_bytes: 0 };
 

@@ -1,11 +1,5 @@
 //! The control API of a server with a log, over real sockets: lines out, lines in, consumers, access, limits.
 
-#[path = "../log/board.rs"]
-mod board;
-#[allow(dead_code, reason = "each test file uses its part")]
-#[path = "../log/engine.rs"]
-mod engine;
-
 mod access;
 mod consumers;
 mod documented;
@@ -19,7 +13,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use board::{Board, Station, soon};
+use crate::board::{Board, Station, soon};
 use pblink_serve::control::{Access, ControlServer, Token};
 use pblink_serve::hub::Hub;
 use pblink_serve::log::{Engine, From, Memory};

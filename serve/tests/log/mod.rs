@@ -1,16 +1,14 @@
 //! The log and its writer, with real sockets and an engine whose faults can be chosen.
 
-mod board;
 mod consumers;
-mod engine;
 mod last;
 mod secure;
 
 use std::pin::pin;
 use std::time::Duration;
 
-use board::{Board, PATIENT, Station, soon};
-use engine::{Disk, Fault};
+use crate::board::{Board, PATIENT, Station, soon};
+use crate::engine::{Disk, Fault};
 use pblink_serve::log::{
     From, Keep, Kind, Log, Memory, Outgoing, PageError, Progress, SendError, Sent,
 };

@@ -1,22 +1,13 @@
 //! The log on disk: what is committed is there, whatever happens to process, disk and file.
 
-#[path = "log_sqlite/beside.rs"]
 mod beside;
-#[path = "log_sqlite/clock.rs"]
 mod clock;
-#[path = "log_sqlite/copies.rs"]
 mod copies;
-#[path = "log_sqlite/crash.rs"]
 mod crash;
-#[path = "log_sqlite/damage.rs"]
 mod damage;
-#[path = "log_sqlite/faults.rs"]
 mod faults;
-#[path = "log_sqlite/model.rs"]
 mod model;
-#[path = "log_sqlite/open.rs"]
 mod open;
-#[path = "log_sqlite/retain.rs"]
 mod retain;
 
 use std::path::Path;

@@ -1,5 +1,4 @@
 //! `pblink config` as its users run it: real processes, each in a folder of its own.
-#![cfg(unix)]
 
 mod boards;
 mod check;
@@ -9,8 +8,6 @@ mod found;
 mod link;
 #[cfg(target_os = "linux")]
 mod places;
-#[path = "../process/mod.rs"]
-mod process;
 #[cfg(target_os = "linux")]
 mod terminal;
 
@@ -19,6 +16,7 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::process;
 use assert_cmd::Command;
 use tempfile::TempDir;
 

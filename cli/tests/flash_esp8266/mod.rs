@@ -4,8 +4,6 @@
 mod asking;
 mod built;
 mod ports;
-#[path = "../process/mod.rs"]
-mod process;
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
@@ -13,6 +11,7 @@ use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
+use crate::process;
 use pblink_fakes::esp8266::{Board, Fault, GREETING, Options, image};
 use pblink_flash::esp8266::Serial;
 

@@ -1,0 +1,37 @@
+//! Tests of the machines in one program: linking one for each file took minutes.
+
+mod board;
+mod commit;
+mod commit_seeds;
+mod common;
+mod config;
+mod crashes;
+mod endpoint;
+mod endpoint_pair;
+mod exchange;
+mod frame;
+mod held;
+mod host_name;
+mod inband;
+mod line;
+mod lobby;
+mod machines;
+mod mdns;
+mod pace;
+mod replay_tcp;
+mod replay_wires;
+mod rest;
+mod room;
+mod secure_app;
+mod secure_frame;
+mod secure_packet;
+mod secure_resolve;
+mod settled;
+// Also that of the seeds, of the models and of the fuzz targets.
+#[path = "secure_seeds/suite.rs"]
+mod suite;
+mod window;
+mod window_bytes;
+
+// As the suite knows it.
+use common::rng;

@@ -1,0 +1,9 @@
+//! All tests of the simulator in one program: linking one for each file took minutes.
+//!
+//! One part of them: `cargo test -p pblink-simulator --test all secure::`.
+
+mod crashes;
+mod live;
+mod outages;
+mod secure;
+mod socket;
