@@ -4,6 +4,7 @@ use core::task::{Poll, Waker};
 
 use pblink_protocol::time::Duration;
 
+use crate::restart::RestartCause;
 use crate::secure::Vault;
 
 /// An event of the armed transfer.
@@ -83,4 +84,6 @@ pub struct Hardware<B, W> {
     pub reset_pulse: Duration,
     /// Keys, and what a secure link needs beside them. `None`: the link is not secure.
     pub vault: Option<Vault>,
+    /// The reason for which the chip has started, which the server is told over a secure link.
+    pub restart: RestartCause,
 }

@@ -43,8 +43,9 @@ pub trait Hooks {
     }
 
     /// Called once, when a secure link begins after a loss of power, which has taken the lines that were written before and that the
-    /// server did not have: it is not known which those are. A reset of the chip, by its watchdog, by a panic or by its button,
-    /// takes none.
+    /// server did not have. It has no numbers of them, and none that says if there were any: these were in the RAM that is lost, with
+    /// what the server had acknowledged. It is also called at the very first start. A reset of the chip, by its watchdog, by a panic
+    /// or by its button, takes no lines.
     fn undetermined(&mut self) {}
 
     /// Called when there is a server that does not answer a secure link: it may have none, or not know this board. The link keeps

@@ -13,6 +13,7 @@
 //! |---|---|
 //! | this one | the link: [`Handle`], [`Runner`], [`Hooks`], [`Status`] |
 //! | [`hardware`] | what the link needs of a chip: [`SlaveBus`](hardware::SlaveBus), [`Wires`](hardware::Wires), [`Watchdog`](hardware::Watchdog) |
+//! | [`restart`] | the cause of a start, which the server is told |
 //! | [`secure`] | keys, random numbers, and what survives a reset of the chip |
 //! | [`settings`] | what stands in a flash sector of its own: configuration and log level |
 //! | `stm32` | the drivers for the STM32F405, F411 and F446 (features `stm32f405`, `stm32f411`, `stm32f446`) |
@@ -61,6 +62,7 @@ pub mod emulator;
 pub mod hardware;
 mod hooks;
 mod link;
+pub mod restart;
 mod runner;
 pub mod secure;
 
@@ -78,6 +80,7 @@ pub use pblink_protocol::app::{DropCause, ResetCause, WriteError};
 pub use pblink_protocol::config::{Config, ConfigError};
 pub use pblink_protocol::delivery::Delivery;
 pub use pblink_protocol::report::Report;
+pub use restart::RestartCause;
 pub use runner::{Link, Options, Runner, StartError, new};
 pub use secure::Security;
 

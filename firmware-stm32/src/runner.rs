@@ -87,11 +87,12 @@ pub fn new<'d, B: SlaveBus, W: Wires, H: Hooks, D: Watchdog>(
         app.set_forward_reports(options.forward_reports);
         app.configure(config, timing)
     })?;
-    let Hardware { bus, wires, vault, .. } = hardware;
+    let Hardware { bus, wires, vault, restart, .. } = hardware;
     if let Some(vault) = vault
         && let Some(session) = vault.open(&config.id).map_err(StartError::Entropy)?
     {
         shared.secure(session);
+        shared.with(|app| app.tell_restart(restart));
     }
     let runner = Runner { shared, bus, wires, hooks, watchdog, verbose: options.verbose };
     Ok((Handle { shared }, runner))

@@ -7,6 +7,7 @@ use std::rc::Rc;
 
 use common::{FarEnd, run};
 use pblink_image::keys::Fields;
+use pblink_protocol::app::happening::{Happening, RestartCause};
 use pblink_protocol::secure::frame::{Epoch, Resume};
 use pblink_protocol::secure::packet::MAX_DOWN;
 use pblink_protocol::secure::server::{
@@ -57,6 +58,8 @@ struct Notes {
     rows: Vec<String>,
     /// Nothing is committed.
     stalls: bool,
+    /// Happenings on the board.
+    told: Vec<Happening>,
 }
 
 impl Desk for Notes {
@@ -74,7 +77,9 @@ impl Desk for Notes {
     fn datagram(&mut self, text: &str) {
         self.got.push(text.to_owned());
     }
-    fn board_event(&mut self, _: u8, _: &[u8]) {}
+    fn board_event(&mut self, kind: u8, bytes: &[u8]) {
+        self.told.extend(Happening::decode(kind, bytes));
+    }
     fn event(&mut self, _: ServerEvent) {}
 }
 
@@ -164,6 +169,16 @@ fn a_line_is_delivered_when_the_server_keeps_it() {
         link.flush().await;
         assert_eq!(notes.borrow().got, ["first", "second"]);
         assert_eq!(link.status(), Status::Up);
+    });
+}
+
+#[test]
+fn the_server_learns_why_the_chip_has_started() {
+    with_keys(async |link, notes| {
+        link.start().await;
+        link.deliver("a line").await.expect("a line");
+        let cause = RestartCause::IndependentWatchdog;
+        assert_eq!(notes.borrow().told.first(), Some(&Happening::Restart(cause)));
     });
 }
 

@@ -6,7 +6,7 @@ use crate::common::rig::{Rig, Stm};
 use crate::common::world::config;
 use crate::common::{Rng, span};
 use crate::suite::{OfBoard, OfServer};
-use pblink_protocol::app::happening::Happening;
+use pblink_protocol::app::happening::{Happening, RestartCause};
 use pblink_protocol::app::secure::{SecureApp, SecureEvent};
 use pblink_protocol::app::{AppEvent, ResetCause, WriteError};
 use pblink_protocol::delivery::Delivery;
@@ -440,6 +440,34 @@ fn the_esp8266_is_reset_when_nothing_valid_comes_through_it() {
     w.for_board.push_back("k".into());
     w.connect();
     w.until(10_000, |w| w.notes.told == [Happening::Reset(ResetCause::Unproven)]);
+}
+
+/// Its ESP8266 reports before there is a link, is reset, and reports again: nothing of that takes the place of the cause.
+#[test]
+fn the_cause_of_a_start_is_told_once_whatever_else_there_is_to_tell() {
+    let mut w = World::new();
+    w.app().tell_restart(RestartCause::BrownOut);
+    let now = w.now();
+    w.app().reboot(now);
+    w.rig.settle();
+    w.until(10_000, |w| w.rig.esp.is_some());
+    w.configured();
+    w.for_board.push_back("k".into());
+    w.connect();
+    w.until(10_000, |w| w.app().server_up());
+    w.for_board.push_back("r[1, 2, 3]".into());
+    w.until(10_000, |w| w.notes.told.len() == 3);
+    let report = Report { connects: 1, number: 2, mem_free: 3 };
+    let expected = [
+        Happening::Restart(RestartCause::BrownOut),
+        Happening::Reset(ResetCause::Requested),
+        Happening::Report(report),
+    ];
+    assert_eq!(w.notes.told, expected);
+    // A board without keys has nobody to tell it to.
+    let mut classic = App::idle(None);
+    classic.tell_restart(RestartCause::BrownOut);
+    assert!(!classic.is_secure());
 }
 
 #[test]

@@ -2,6 +2,7 @@
 //!
 //! These types are also the JSON of `pblink serve`'s control API, so their field names are public.
 
+use pblink_protocol::app::happening::RestartCause;
 use pblink_protocol::layer::Layer;
 use pblink_protocol::report::Report;
 use serde::{Deserialize, Serialize};
@@ -159,6 +160,13 @@ pub enum EventKind {
         /// The number of the last.
         to: u64,
     },
+    /// The program of a client's STM32 has started, over a secure link. One that has no keys does not say so.
+    BoardRestarted {
+        /// The client's id.
+        id: String,
+        /// Its cause, as the chip knows it.
+        cause: RestartCause,
+    },
     /// A line of the application, for the log.
     Note {
         /// The client's id, if it concerns one.
@@ -175,7 +183,7 @@ const fn once() -> u64 {
 
 impl EventKind {
     /// The names of all kinds, as `event` in their JSON.
-    pub const NAMES: [&'static str; 18] = [
+    pub const NAMES: [&'static str; 19] = [
         "listening",
         "stopped",
         "server_was_down",
@@ -193,6 +201,7 @@ impl EventKind {
         "two_boards",
         "undetermined",
         "lines_missing",
+        "board_restarted",
         "note",
     ];
 
@@ -216,7 +225,8 @@ impl EventKind {
             Self::TwoBoards { .. } => 14,
             Self::Undetermined { .. } => 15,
             Self::LinesMissing { .. } => 16,
-            Self::Note { .. } => 17,
+            Self::BoardRestarted { .. } => 17,
+            Self::Note { .. } => 18,
         };
         Self::NAMES[place]
     }
@@ -240,6 +250,7 @@ impl EventKind {
             | Self::TwoBoards { id }
             | Self::Undetermined { id, .. }
             | Self::LinesMissing { id, .. }
+            | Self::BoardRestarted { id, .. }
             | Self::Board { id, .. } => Some(id),
         }
     }
@@ -359,7 +370,7 @@ impl std::fmt::Display for Refusal {
 
 #[cfg(test)]
 mod tests {
-    use super::{Cause, EventKind, Layer, Refusal, Report};
+    use super::{Cause, EventKind, Layer, Refusal, Report, RestartCause};
 
     #[test]
     fn a_kind_has_the_name_of_its_json() {
@@ -392,7 +403,8 @@ mod tests {
             },
             EventKind::TwoBoards { id: id.clone() },
             EventKind::Undetermined { id: id.clone(), lines: 1, up_to: 1 },
-            EventKind::LinesMissing { id, from: 1, to: 1 },
+            EventKind::LinesMissing { id: id.clone(), from: 1, to: 1 },
+            EventKind::BoardRestarted { id, cause: RestartCause::IndependentWatchdog },
             EventKind::Note { id: None, text: "x".to_owned() },
         ];
         for (kind, name) in all.iter().zip(EventKind::NAMES) {

@@ -116,6 +116,7 @@ pub use error::{BindError, Closed, WriteError};
 pub use event::{Cause, Event, EventKind, Refusal};
 pub use keys::Keys;
 pub use origin::Origin;
+pub use pblink_protocol::app::happening::RestartCause;
 pub use pblink_protocol::delivery::Delivery;
 pub use pblink_protocol::layer::Layer;
 pub use pblink_protocol::report::Report;

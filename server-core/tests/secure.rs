@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::common::secure::{SecureBoard, keys};
 use crate::common::{Peer, soon, start, until};
 use pblink_protocol::secure::board::BoardEvent;
-use pblink_server::{Cause, Delivery, EventKind, Keys, Refusal, Server, WriteError};
+use pblink_server::{Cause, Delivery, EventKind, Keys, Refusal, RestartCause, Server, WriteError};
 
 const TIMEOUT: Duration = Duration::from_secs(2);
 
@@ -86,6 +86,33 @@ async fn a_line_is_done_when_the_application_has_accepted_it() {
     assert_eq!(soon(link.read_line()).await.as_deref(), Ok("3"));
     board.all_done().await;
     assert_eq!(link.status().lines_in, 3);
+}
+
+/// Kind 3 is a start of the board, with its cause; 200 is one that a newer board may have, and 255 a cause.
+#[tokio::test]
+async fn the_cause_of_a_restart_is_an_event_and_what_a_newer_board_tells_does_no_harm() {
+    let issued = keys("1");
+    let server = serve(Keys::new().board(issued.server)).await;
+    let mut events = server.events();
+    let mut board = SecureBoard::new(&issued.board, server.local_addr(), TIMEOUT);
+    board.link.tell(200, b"of a newer board");
+    board.link.tell(3, &[255]);
+    board.write("1");
+    let link = server.link("1").expect("it has keys");
+    board.until(|_| link.status().unread == 1).await;
+    board.link.tell(3, &[4]);
+    board.write("2");
+    let told = tokio::spawn(async move {
+        until(&mut events, |event| {
+            matches!(event, EventKind::BoardRestarted { .. } | EventKind::OutageBegan { .. })
+        })
+        .await
+    });
+    board.until(|_| link.status().unread == 2 && told.is_finished()).await;
+    let cause = RestartCause::IndependentWatchdog;
+    let expected = EventKind::BoardRestarted { id: "1".into(), cause };
+    assert_eq!(told.await.expect("no panic").kind, expected);
+    assert_eq!(soon(link.read_line()).await.as_deref(), Ok("1"));
 }
 
 #[tokio::test]

@@ -6,6 +6,7 @@
 use std::ops::Range;
 
 use fastrand::Rng;
+use pblink_protocol::app::happening::RestartCause;
 use pblink_protocol::time::{Duration, Instant};
 use pblink_simulator::world::{World, WorldOptions};
 use pblink_simulator::{Cryptography, Fault, Wire};
@@ -211,6 +212,18 @@ fn a_power_cut_costs_what_waits_in_the_board_and_the_server_says_what_it_does_no
         undetermined += world.undetermined();
     }
     assert!(lost > 0 && undetermined > 0, "{lost} lost, {undetermined} undetermined");
+}
+
+#[test]
+fn a_board_tells_why_it_has_started() {
+    let mut world = world(7, 1, Duration::from_millis(5));
+    world.run(secs(10));
+    for fault in [Fault::HostRestart, Fault::PowerCycle] {
+        world.inject(0, fault);
+        world.run(secs(20));
+    }
+    let expected = [RestartCause::PowerOn, RestartCause::Software, RestartCause::PowerOn];
+    assert_eq!(world.restarts(0), expected);
 }
 
 #[test]

@@ -228,7 +228,7 @@ impl Data {
             EventKind::OutageBegan { .. } | EventKind::Board { up: false, .. } => Tone::Bad,
             EventKind::Stopped => Tone::Bad,
             EventKind::Refused { .. } | EventKind::InvalidLine { .. } => Tone::Warning,
-            EventKind::QueueFull { .. } => Tone::Warning,
+            EventKind::QueueFull { .. } | EventKind::BoardRestarted { .. } => Tone::Warning,
             _ => Tone::Plain,
         };
         match &event.kind {

@@ -73,6 +73,21 @@ pub fn what(kind: &EventKind) -> String {
         EventKind::Board { layer, up, detail, .. } => {
             format!("{} {}: {detail}", layer_name(*layer), if *up { "up" } else { "down" })
         }
+        EventKind::TwoBoards { .. } => {
+            "another board has the same keys: copied, or given to two; give one of them others with: pblink config push"
+                .into()
+        }
+        EventKind::Undetermined { lines: 1, .. } => {
+            "it is not known whether a line to it arrived: it has lost its memory, or the server has an older one".into()
+        }
+        EventKind::Undetermined { lines, .. } => {
+            format!("it is not known which of {lines} lines to it arrived: it has lost its memory, or the server has an older one")
+        }
+        EventKind::LinesMissing { from, to, .. } => format!(
+            "lines {from} to {to} of it were acknowledged and are not in the log: it was restored from a backup, or another \
+             server has them"
+        ),
+        EventKind::BoardRestarted { cause, .. } => format!("STM32 started: {cause}"),
         EventKind::Note { text, .. } => text.clone(),
         // A kind that this version has no words for yet: its JSON says it all.
         other => serde_json::to_string(other).unwrap_or_default(),
@@ -238,6 +253,25 @@ mod tests {
         }
         for reason in Refusal::ALL {
             assert!(matches!(refusal(reason), Cow::Borrowed(_)), "{reason} has words of its own");
+        }
+    }
+
+    #[test]
+    fn what_a_board_tells_and_what_became_of_its_lines_has_words() {
+        let id = || "kitchen".to_owned();
+        let restarted = EventKind::BoardRestarted {
+            id: id(),
+            cause: pblink_server::RestartCause::IndependentWatchdog,
+        };
+        assert_eq!(describe(&restarted), "kitchen: STM32 started: watchdog: its program hung");
+        for kind in [
+            EventKind::TwoBoards { id: id() },
+            EventKind::Undetermined { id: id(), lines: 1, up_to: 7 },
+            EventKind::Undetermined { id: id(), lines: 2, up_to: 7 },
+            EventKind::LinesMissing { id: id(), from: 3, to: 5 },
+        ] {
+            let words = describe(&kind);
+            assert!(words.starts_with("kitchen: ") && !words.contains('{'), "{words}");
         }
     }
 

@@ -19,7 +19,8 @@ use pblink_stm32::emulator::port::{Bus, Lines, Port, Reader, emit};
 use pblink_stm32::hardware::Hardware;
 use pblink_stm32::secure::Vault;
 use pblink_stm32::{
-    Config, Delivery, DropCause, Handle, Hooks, Line, Options, Report, ResetCause, State,
+    Config, Delivery, DropCause, Handle, Hooks, Line, Options, Report, ResetCause, RestartCause,
+    State,
 };
 use static_cell::ConstStaticCell;
 
@@ -56,6 +57,8 @@ async fn program() -> Infallible {
         wires: Lines(&port),
         reset_pulse: Duration::from_millis(200),
         vault,
+        // An emulator is started for each start of the program.
+        restart: RestartCause::PowerOn,
     };
     let options = Options { verbose: true, forward_reports: *forward == 1, ..Options::default() };
     let made = pblink_stm32::new(STATE.take(), &config, hardware, Tell, (), options);

@@ -127,6 +127,7 @@ impl Board {
     /// `embassy_stm32::init`.
     pub fn take() -> Self {
         start::take_over();
+        let restart = start::restart_cause();
         let Taken { console, bus, syn, ack, reset, watchdog, noise } =
             kind::take(embassy_stm32::init(clock::config()));
         let reset = Reset { pin: reset, active: Level::Low, pulse: Duration::from_millis(200) };
@@ -138,7 +139,7 @@ impl Board {
         let watchdog = Independent::start(watchdog);
         let vault = Vault { keys: KEYS.take(), kept: kept(), unique: uid::uid(), noise };
         Self {
-            hardware: Hardware { bus, wires, reset_pulse, vault: Some(vault) },
+            hardware: Hardware { bus, wires, reset_pulse, vault: Some(vault), restart },
             console,
             watchdog,
         }

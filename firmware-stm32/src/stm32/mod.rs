@@ -10,7 +10,7 @@
 //! | [`flash`] | programming of words of the keys' sector | 3 |
 //! | [`watchdog`] | independent watchdog | 21 |
 //! | [`clock`] | RCC: 84 MHz from the internal oscillator | 7 |
-//! | [`start`] | what the boot loader leaves behind | 7, 12 |
+//! | [`start`] | what the boot loader leaves behind, and the cause of the start | 7, 12 |
 //! | `rng` | random numbers, of the STM32F405 only | 24 |
 //!
 //! # Other pins
@@ -35,6 +35,7 @@
 //!
 //! fn hardware() -> Result<Board, WiringError> {
 //!     pblink_stm32::stm32::start::take_over();
+//!     let restart = pblink_stm32::stm32::start::restart_cause();
 //!     let p = embassy_stm32::init(pblink_stm32::stm32::clock::config());
 //!     let bus = I2cSlave::new(p.I2C2, p.PB10, p.PB11, Irqs);
 //!     // Through a transistor, so a high level resets.
@@ -42,7 +43,7 @@
 //!     let reset = Reset { pin: p.PA0.into(), active: Level::High, pulse };
 //!     let (syn, ack) = (p.PC1.into(), p.PA8.into());
 //!     let wires = AckSynReset::new::<typelevel::EXTI9_5>(syn, ack, reset, Irqs)?;
-//!     Ok(Hardware { bus, reset_pulse: wires.pulse(), wires, vault: None })
+//!     Ok(Hardware { bus, reset_pulse: wires.pulse(), wires, vault: None, restart })
 //! }
 //! ```
 

@@ -12,6 +12,8 @@
 use cortex_m::peripheral::{NVIC, SCB, SYST};
 use embassy_stm32::pac;
 
+use crate::restart::{self, RestartCause};
+
 /// Before RAM is initialised there must be no Rust: NVIC_ICER0 to 3 (82 interrupts; the
 /// STM32F446 has 97) and STK_CTRL, PM0214
 /// §4.3.3 and §4.5.1. Weak, so that an application can have a `#[pre_init]` of its own. It disables but
@@ -73,4 +75,13 @@ pub fn take_over() {
     unsafe {
         cortex_m::interrupt::enable();
     }
+}
+
+/// Returns the cause of this start, and clears the chip's flags of it, so that the next start has its own (RM0090 §7.3.21). Call
+/// it once: from then on it is unknown.
+pub fn restart_cause() -> RestartCause {
+    let csr = pac::RCC.csr();
+    let cause = restart::cause(csr.read().0);
+    csr.modify(|bits| bits.set_rmvf(true));
+    cause
 }

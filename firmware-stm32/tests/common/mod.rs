@@ -17,7 +17,7 @@ use pblink_protocol::time::{Duration, Instant};
 use pblink_stm32::hardware::{BusEvent, Hardware, SlaveBus, Watchdog, Wires};
 use pblink_stm32::secure::Vault;
 use pblink_stm32::settings::Settings;
-use pblink_stm32::{Handle, Hooks, Options, ResetCause, State};
+use pblink_stm32::{Handle, Hooks, Options, ResetCause, RestartCause, State};
 
 /// The clock is one for the whole process.
 static CLOCK: Mutex<()> = Mutex::new(());
@@ -246,7 +246,9 @@ pub fn run(
     let shared = Shared(sim.clone());
     let mut state = State::new();
     let reset_pulse = Duration::from_millis(200);
-    let hardware = Hardware { bus: shared.clone(), wires: shared.clone(), reset_pulse, vault };
+    let (bus, wires) = (shared.clone(), shared.clone());
+    let restart = RestartCause::IndependentWatchdog;
+    let hardware = Hardware { bus, wires, reset_pulse, vault, restart };
     let config = Settings::built_in().config;
     let made = pblink_stm32::new(
         &mut state,

@@ -22,7 +22,7 @@ use crate::secure::suite::BoardSuite;
 use crate::tcp::line::check_text;
 use crate::time::{Instant, earliest};
 
-use super::happening::Happening;
+use super::happening::{Happening, RestartCause};
 use super::{AppBase, AppEvent, ResetCause};
 
 /// Lines in flight each way through an ESP8266 with the published program.
@@ -96,6 +96,14 @@ impl<S: BoardSuite, M: Memory> SecureApp<S, M> {
         self.base.set_forward_reports(false);
         self.base.outbox.drop_lines();
         self.board.begin(suite, memory);
+    }
+
+    /// Notes why the program has started, for the server: once, after [`set_keys`](Self::set_keys). It is told with the first lines
+    /// of the link, and may be lost with them. Without keys, nobody is told.
+    pub fn tell_restart(&mut self, cause: RestartCause) {
+        if self.is_secure() {
+            self.tell(Happening::Restart(cause));
+        }
     }
 
     /// Sets whether reports of the ESP8266 are also sent to the server, by a board without keys. With keys they always are.

@@ -1,6 +1,6 @@
 //! The server's table.
 
-use pblink_protocol::secure::board::BoardState;
+use pblink_protocol::secure::board::{BoardState, MAX_EVENT};
 
 use super::*;
 
@@ -338,11 +338,20 @@ fn lines_that_may_be_lost_and_events_pass_beside_the_others_once() {
     let long = "x".repeat(400);
     assert!(both.board.send(&long) && !both.board.send("no room") && !both.board.send("a\nb"));
     both.board.tell(3, b"power");
-    both.board.tell(4, b"watchdog");
+    both.board.tell(1, b"an old report");
+    both.board.tell(4, &[4; 20]);
+    // The last one of its kind, and nothing of another kind.
+    both.board.tell(1, b"report");
     both.board.write(s(1), "kept").expect("there is room");
     both.settle(s(1));
     assert_eq!(both.notes.datagrams, [long]);
-    assert_eq!(both.notes.told, [(4, b"watchdog".to_vec())]);
+    let told = std::mem::take(&mut both.notes.told);
+    assert_eq!(told, [(3, b"power".to_vec()), (1, b"report".to_vec()), (4, vec![4; MAX_EVENT])]);
+    // Of more kinds than there is room for, the last ones.
+    (1..=6).for_each(|kind| both.board.tell(kind, &[kind; MAX_EVENT]));
+    both.settle(s(1));
+    let kinds: Vec<u8> = both.notes.told.iter().map(|(kind, _)| *kind).collect();
+    assert_eq!(kinds, [3, 4, 5, 6]);
     assert_eq!(both.notes.lines, [1]);
     assert!(both.server.send("down"));
     both.settle(s(2));

@@ -9,6 +9,7 @@ mod options;
 use std::collections::VecDeque;
 
 use fastrand::Rng;
+use pblink_protocol::app::happening::RestartCause;
 use pblink_protocol::app::secure::SecureEvent;
 use pblink_protocol::config::{Config, ConfigError};
 use pblink_protocol::coprocessor::Coprocessor;
@@ -204,8 +205,11 @@ impl Pair {
     fn give_keys(&mut self, kept: Option<Ram>) {
         if let Some(keys) = &self.options.keys {
             let suite = keys.suite(self.rng.u64(..));
+            let restart =
+                if kept.is_some() { RestartCause::Software } else { RestartCause::PowerOn };
             let memory = kept.unwrap_or_else(|| Ram::power_up(&mut self.rng));
             self.app.set_keys(suite, Some(memory));
+            self.app.tell_restart(restart);
         }
     }
 

@@ -21,6 +21,7 @@ mod server;
 mod store;
 
 use fastrand::Rng;
+use pblink_protocol::app::happening::RestartCause;
 use pblink_protocol::config::Config;
 use pblink_protocol::delivery::Delivery;
 use pblink_protocol::inband::Message;
@@ -224,6 +225,11 @@ impl World {
     /// Returns the number of lines from the server that it has called undetermined.
     pub fn undetermined(&self) -> u64 {
         self.server.undetermined()
+    }
+
+    /// Returns the causes of a board's starts, as the board has told them to the server's present process. Without keys it tells none.
+    pub fn restarts(&self, board: usize) -> &[RestartCause] {
+        self.server.restarts(board)
     }
 
     /// Keeps the server's program from reading for this long.

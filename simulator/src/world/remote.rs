@@ -1,5 +1,6 @@
 //! A server as the world sees it, whatever it speaks.
 
+use pblink_protocol::app::happening::RestartCause;
 use pblink_protocol::time::Instant;
 
 /// Something for the world to do.
@@ -53,6 +54,9 @@ pub(super) trait Remote {
 
     /// Returns the number of lines to boards of which nobody knows whether they have arrived.
     fn undetermined(&self) -> u64;
+
+    /// Returns the causes of a board's starts, as it has told them to the present process.
+    fn restarts(&self, board: usize) -> &[RestartCause];
 
     /// Connects a client. Returns whether the server listens.
     fn on_accept(&mut self, now: Instant, connection: usize) -> bool;

@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use pblink_protocol::MAX_TEXT;
+use pblink_protocol::app::happening::RestartCause;
 use pblink_protocol::delivery::Delivery;
 use pblink_protocol::tcp::endpoint::{Disposition, Endpoint, Host, Receipt, Role, Timing};
 use pblink_protocol::tcp::lobby::{Guest, Standing, Verdict};
@@ -321,6 +322,10 @@ impl Remote for Server {
 
     fn undetermined(&self) -> u64 {
         0
+    }
+
+    fn restarts(&self, _: usize) -> &[RestartCause] {
+        &[]
     }
 
     /// Does what is due. After a stall the timers come first, and the sockets then: the worst order.

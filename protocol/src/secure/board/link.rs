@@ -440,11 +440,8 @@ impl<S: BoardSuite, M: Memory> Board<S, M> {
             len += more;
             self.link.keyed = None;
         }
-        if let Some((kind, bytes)) = &self.happened
-            && let Some(more) = Frame::Event(Event { kind: *kind, bytes }).encode(&mut out[len..])
-        {
+        while let Some(more) = self.happened.frame(&mut out[len..]) {
             len += more;
-            self.happened = None;
         }
         while let Some(more) = self.datagrams.0.frame(&mut out[len..]) {
             len += more;

@@ -14,10 +14,11 @@
 //! Keys, and the numbers of lines, outlive connections and resets of the ESP8266; lines outlive a reset of this chip, see
 //! [`Memory`].
 
+mod happened;
 mod link;
 mod memory;
 
-use super::frame::{Epoch, Event, Frame, Frames, KeyOutcome, Keyed, NextKey, Progress, Resume};
+use super::frame::{Epoch, Frame, Frames, KeyOutcome, Keyed, NextKey, Progress, Resume};
 use super::packet::{MAX_BYTES, MAX_FRAMES, MAX_UP, NoPacket, Packet, room};
 use super::session::{
     DatagramReceiver, DatagramSender, Key, MAX_WINDOW, Opened, REKEY_AFTER, REKEY_FRAMES, Receiver,
@@ -29,6 +30,8 @@ use crate::fifo::Fifo;
 use crate::lines::{Inbox, WriteError};
 use crate::tcp::line::check_text;
 use crate::time::{Duration, Instant, earliest};
+use happened::Happened;
+pub use happened::MAX_EVENT;
 use link::Link;
 use memory::Kept;
 pub use memory::{Memory, View};
@@ -54,9 +57,6 @@ const CLOSED: Duration = Duration::from_secs(60);
 /// Lines that wait for the application.
 const INBOX_LINES: usize = MAX_WINDOW;
 const INBOX_BYTES: usize = INBOX_LINES * (MAX_TEXT + 1);
-
-/// Bytes of the details of an [event](Board::tell).
-pub const MAX_EVENT: usize = 64;
 
 /// An event of the link.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -120,8 +120,8 @@ pub struct Board<S: BoardSuite, M> {
     /// The line that the application has read last, and may not be done with.
     reading: Option<(u64, Epoch)>,
     datagrams: (DatagramSender, DatagramReceiver),
-    /// The last thing that has happened to the board, if the server does not know it.
-    happened: Option<(u8, heapless::Vec<u8, MAX_EVENT>)>,
+    /// Events on the board that the server does not know.
+    happened: Happened,
     /// Something has come, or is done, that the server does not know.
     unsaid: bool,
     /// Lines that may be in flight, whatever the server would take.
@@ -148,7 +148,7 @@ impl<S: BoardSuite, M> Board<S, M> {
             numbers: Fifo::new(),
             reading: None,
             datagrams: (DatagramSender::new(), DatagramReceiver::new()),
-            happened: None,
+            happened: Happened::new(),
             unsaid: false,
             window: MAX_WINDOW as u8,
             events: Fifo::new(),
@@ -241,11 +241,10 @@ impl<S: BoardSuite, M: Memory> Board<S, M> {
         check_text(text).is_ok_and(|text| self.datagrams.0.put(text))
     }
 
-    /// Notes something for the server, such as a report or the cause of a reset: of several, the last. Details beyond
-    /// [`MAX_EVENT`] bytes are cut off.
+    /// Notes something for the server, such as a report or the cause of a reset: of several of one kind, the last. Of more than
+    /// four kinds, the one that has waited for the longest time is lost. Details beyond [`MAX_EVENT`] bytes are cut off.
     pub fn tell(&mut self, kind: u8, details: &[u8]) {
-        let details = details.iter().copied().take(MAX_EVENT).collect();
-        self.happened = Some((kind, details));
+        self.happened.put(kind, details);
     }
 
     /// Returns true if the server has all lines where it keeps them, and none that may be lost waits to be sent.

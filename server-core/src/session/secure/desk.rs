@@ -77,6 +77,10 @@ impl Desk for Counter<'_> {
                 up: true,
                 detail: format!("the board has reset its ESP8266: {cause}"),
             }),
+            Some(Happening::Restart(cause)) => {
+                let id = self.id.to_owned();
+                self.shared.bus.publish(EventKind::BoardRestarted { id, cause });
+            }
             // Of a newer board.
             None => {}
         }

@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, VecDeque};
 
 use fastrand::Rng;
 use pblink_protocol::MAX_TEXT;
+use pblink_protocol::app::happening::RestartCause;
 use pblink_protocol::delivery::Delivery;
 use pblink_protocol::secure::packet::MAX_DOWN;
 use pblink_protocol::secure::server::Visitor;
@@ -271,6 +272,10 @@ impl Remote for KeyedServer {
 
     fn undetermined(&self) -> u64 {
         self.undetermined
+    }
+
+    fn restarts(&self, board: usize) -> &[RestartCause] {
+        &self.sessions[board].keeper.wishes.restarts
     }
 
     fn on_accept(&mut self, now: Instant, connection: usize) -> bool {

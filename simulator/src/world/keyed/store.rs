@@ -3,6 +3,7 @@
 use std::collections::{HashMap, VecDeque};
 
 use fastrand::Rng;
+use pblink_protocol::app::happening::{Happening, RestartCause};
 use pblink_protocol::secure::frame::{Epoch, Resume};
 use pblink_protocol::secure::server::{
     Book, Desk, Known, Received, Resolution, SENT_AHEAD, Server, ServerEvent, resolve,
@@ -73,6 +74,8 @@ pub(super) struct Wishes {
     pub(super) deaf: bool,
     /// Two boards with the keys of one were seen.
     pub(super) rivals: u64,
+    /// Causes of the board's starts.
+    pub(super) restarts: Vec<RestartCause>,
 }
 
 impl Desk for Wishes {
@@ -93,7 +96,11 @@ impl Desk for Wishes {
 
     fn datagram(&mut self, _: &str) {}
 
-    fn board_event(&mut self, _: u8, _: &[u8]) {}
+    fn board_event(&mut self, kind: u8, bytes: &[u8]) {
+        if let Some(Happening::Restart(cause)) = Happening::decode(kind, bytes) {
+            self.restarts.push(cause);
+        }
+    }
 
     fn event(&mut self, event: ServerEvent) {
         self.rivals += u64::from(event == ServerEvent::TwoBoards);
