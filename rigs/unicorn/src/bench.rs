@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use pblink_stm32::settings::{MAX_SIZE, Settings};
 
 use crate::board::{Board, PYBOARD};
+use crate::clock::Cause;
 use crate::cpu::Cpu;
 use crate::esp_chip::{self, EspChip};
 use crate::rom::Left;
@@ -62,7 +63,7 @@ impl Bench {
 
     /// Resets the STM32 as its watchdog does.
     pub fn reset(&mut self) {
-        self.cpu.reset();
+        self.cpu.reset(Cause::Watchdog);
     }
 
     /// Takes the power of the board away and gives it back. `seed`: of the pattern with which its RAM comes up.

@@ -5,8 +5,8 @@
 use std::collections::HashMap;
 
 use crate::board::{Board, GPIOA, Pin};
-use crate::clock::Clock;
 pub use crate::clock::MHZ;
+use crate::clock::{Cause, Clock};
 use crate::flash::Flash;
 use crate::i2c::Slave;
 use crate::rom::{Left, ROM};
@@ -218,12 +218,12 @@ impl Chip {
         Self { board, clock: Clock::of(board), ..Self::default() }
     }
 
-    /// Everything but time, wires and what was counted is as after power-on.
-    pub fn reset(&mut self) {
+    /// Everything but time, wires, the flags of causes, and what was counted is as after power-on.
+    pub fn reset(&mut self, cause: Cause) {
         let old = std::mem::take(self);
         *self = Self {
             board: old.board,
-            clock: Clock::of(old.board),
+            clock: old.clock.after(cause),
             cycles: old.cycles,
             rng: Rng { cr: 0, ..old.rng },
             flash: old.flash,

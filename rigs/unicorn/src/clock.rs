@@ -22,6 +22,23 @@ const PLAIN: [u64; 19] = [
     0x80, 0x84, 0x70,
 ];
 const CSR: u64 = 0x74;
+/// Flags of CSR, of the causes of resets; RMVF clears them.
+const CAUSES: u32 = 0x7f << 25;
+const RMVF: u32 = 1 << 24;
+
+/// The cause of a reset of the chip, as the flags that it sets in CSR (§7.3.21).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u32)]
+pub enum Cause {
+    /// The power was gone: POR and BOR, and the pin.
+    Power = 0x0e00_0000,
+    /// The reset pin.
+    Pin = 0x0400_0000,
+    /// The program has asked for it. This drives the pin, too.
+    Software = 0x1400_0000,
+    /// The independent watchdog. This drives the pin, too.
+    Watchdog = 0x2400_0000,
+}
 
 const PLL_ON: u32 = 1 << 24;
 /// HSION, HSEON, PLLON, PLLI2SON, PLLSAION; each has its ready bit above it.
@@ -59,6 +76,8 @@ pub struct Clock {
     cfgr: u32,
     latency: u32,
     plain: HashMap<u64, u32>,
+    /// Flags of CSR, which only a loss of power clears, or the program.
+    causes: u32,
     now: Frequencies,
     /// The length of a cycle of the core, in ticks.
     pub core: u64,
@@ -83,10 +102,17 @@ impl Clock {
             cfgr: 0,
             latency: 0,
             plain: HashMap::new(),
+            causes: 0,
             now: Frequencies::RESET,
             core: Frequencies::ticks(HSI),
             fault: None,
         }
+    }
+
+    /// Returns the clocks after a reset of the chip that had these.
+    pub(crate) fn after(&self, cause: Cause) -> Self {
+        let before = if cause == Cause::Power { 0 } else { self.causes };
+        Self { causes: before | cause as u32, ..Self::of(self.board) }
     }
 
     /// Returns the frequencies.
@@ -132,7 +158,8 @@ impl Clock {
             CFGR => self.cfgr | (self.cfgr & 3) << 2,
             0x70 | CSR => {
                 let value = self.register(register);
-                value | (value & 1) << 1
+                let causes = if register == CSR { self.causes } else { 0 };
+                value | (value & 1) << 1 | causes
             }
             _ if self.has(register) => self.register(register),
             DCKCFGR => 0,
@@ -170,7 +197,12 @@ impl Clock {
                 self.cfgr = value & !0xc;
                 self.switch();
             }
-            CSR => _ = self.plain.insert(register, value),
+            CSR => {
+                if value & RMVF != 0 {
+                    self.causes = 0;
+                }
+                self.plain.insert(register, value & !(CAUSES | RMVF));
+            }
             _ if self.has(register) => _ = self.plain.insert(register, value),
             DCKCFGR if value == 0 => {}
             _ => {

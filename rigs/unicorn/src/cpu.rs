@@ -8,6 +8,7 @@ use unicorn_engine::{Arch, ArmCpuModel, Mode, Prot, RegisterARM as Reg, Unicorn}
 
 use crate::board::Board;
 use crate::chip::{Chip, FLASH, MHZ};
+use crate::clock::Cause;
 use crate::elf;
 use crate::rom::{self, Left, ROM};
 use crate::stops::Stops;
@@ -115,7 +116,7 @@ impl Cpu {
             })
             .collect();
         self.uc.mem_write(kept.start.into(), &noise).expect("it is mapped");
-        self.reset();
+        self.reset(Cause::Power);
     }
 
     /// Returns the world around the core.
@@ -158,7 +159,7 @@ impl Cpu {
     }
 
     /// Resets the core as power-on, the watchdog and the button do: ARMv7-M B1.5.5. All RAM stays.
-    pub fn reset(&mut self) {
+    pub fn reset(&mut self, cause: Cause) {
         let (stack, entry) = (self.word(FLASH), self.word(FLASH + 4));
         self.stack_bottom = stack;
         self.set(Reg::SP, stack);
@@ -168,12 +169,13 @@ impl Cpu {
         self.sleeping = false;
         let world = self.world();
         world.stops = Stops { at: entry & !1, ..Stops::default() };
-        world.chip.reset();
+        world.chip.reset(cause);
     }
 
     /// Starts the program as the boot loader in ROM does, after flashing over USB.
     pub fn start_from_rom(&mut self, left: Left) {
-        self.reset();
+        // A button, with BOOT0.
+        self.reset(Cause::Pin);
         self.set(Reg::PRIMASK, left.masked.into());
         self.world().chip.leave_rom(left);
     }
@@ -187,12 +189,14 @@ impl Cpu {
             let world = self.world();
             world.settle();
             if world.chip.bitten() || world.chip.system.reset_asked {
-                if world.chip.bitten() {
+                let cause = if world.chip.bitten() {
                     world.chip.watchdog_resets += 1;
+                    Cause::Watchdog
                 } else {
                     world.chip.own_resets += 1;
-                }
-                self.reset();
+                    Cause::Software
+                };
+                self.reset(cause);
                 continue;
             }
             let exception = world.chip.exception();

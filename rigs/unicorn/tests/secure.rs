@@ -1,9 +1,11 @@
 //! The secure link in the exact release images: what a handshake takes, and what outlives resets of either chip.
 
 use pblink_image::keys::{Keys, SIZE};
+use pblink_protocol::app::happening::{Happening, RestartCause};
 use pblink_stm32::settings::{LogLevel, Settings};
 use unicorn_bench::bench::Bench;
 use unicorn_bench::board::{ALL, BLACK_PILL, Board, PYBOARD};
+use unicorn_bench::rom::Left;
 use unicorn_bench::session::{Notes, Pair, Session};
 use unicorn_bench::world::World;
 
@@ -175,6 +177,31 @@ fn lines_outlive_a_reset_of_the_stm32_with_their_ages() {
     // Its clock stood still from the last second before the reset to the start.
     let (age, real) = (notes(world).ages[0], (world.now() - written) / 1000);
     assert!(age <= real && age + 1_500 >= real, "{age} of {real} ms");
+}
+
+/// Flags of the clock control, read and cleared once at each start.
+#[test]
+fn each_start_tells_its_cause_on_every_board() {
+    for board in ALL {
+        let mut bench = bench(board, "echo");
+        let mut expected = Vec::new();
+        for cause in [
+            RestartCause::PowerOn,
+            RestartCause::IndependentWatchdog,
+            RestartCause::PowerOn,
+            RestartCause::ResetPin,
+        ] {
+            match (cause, expected.is_empty()) {
+                (_, true) => {}
+                (RestartCause::IndependentWatchdog, _) => bench.reset(),
+                (RestartCause::PowerOn, _) => bench.lose_power(3),
+                _ => bench.start_from_rom(Left { masked: true, usb_after: 1 << 40 }),
+            }
+            expected.push(Happening::Restart(cause));
+            bench.until("it tells", 60_000, |world| notes(world).told.len() == expected.len());
+            assert_eq!(notes(bench.world()).told, expected, "{}", board.map.board);
+        }
+    }
 }
 
 #[test]
