@@ -53,7 +53,7 @@ pub trait BoardSuite {
         KeyOutcome::Unsupported
     }
 
-    /// Notes that the server takes the key of this generation only, for good. It means nothing if that is not the newest.
+    /// Notes that the server takes no key before that of this generation, for good. It means nothing if that is not the newest.
     /// Takes as long as [`take_key`](Self::take_key).
     fn settle(&mut self, generation: u32) {
         let _ = generation;
@@ -96,8 +96,8 @@ pub trait ServerSuite {
         None
     }
 
-    /// Returns true if no other keys are taken than those of this generation, for good: this is stored where it outlives the
-    /// process. A board that hears of it falls back to none before.
+    /// Returns true if no keys before those of this generation are taken, for good: this is stored where it outlives the process.
+    /// A board that hears of it falls back to none before.
     fn is_settled(&self, generation: u32) -> bool {
         let _ = generation;
         false

@@ -15,14 +15,16 @@ type Shared = (u32, [u8; 32]);
 
 const ONE: Shared = (1, [1; 32]);
 const TWO: Shared = (2, [2; 32]);
+const THREE: Shared = (3, [3; 32]);
 
 /// A board that keeps one key more, or does not.
 struct KeyedBoard {
     inner: OfBoard,
     key: Shared,
     outcome: KeyOutcome,
-    /// Generations that are the only one.
+    /// Generations before which there is none.
     settled: Rc<RefCell<Vec<u32>>>,
+    last_settled: u32,
 }
 
 impl BoardSuite for KeyedBoard {
@@ -52,7 +54,11 @@ impl BoardSuite for KeyedBoard {
     }
 
     fn settle(&mut self, generation: u32) {
-        self.settled.borrow_mut().push(generation);
+        // It means nothing of another one than the newest, nor the second time.
+        if generation == self.key.0 && self.last_settled < generation {
+            self.last_settled = generation;
+            self.settled.borrow_mut().push(generation);
+        }
     }
 }
 
@@ -88,7 +94,7 @@ impl ServerSuite for KeyedServer {
     }
 
     fn is_settled(&self, generation: u32) -> bool {
-        self.keys.len() == 1 && self.keys[0].0 == generation
+        self.keys.first().is_some_and(|oldest| oldest.0 == generation)
     }
 }
 
@@ -101,8 +107,13 @@ type Keyings = Both<KeyedBoard, KeyedServer>;
 /// Both ends up with the key `ONE`, of which the server has been given `keys` since, and what the board notes as settled.
 fn given(outcome: KeyOutcome, keys: &[Shared]) -> (Keyings, Rc<RefCell<Vec<u32>>>) {
     let settled = Rc::default();
-    let board =
-        KeyedBoard { inner: OfBoard(Rng(1)), key: ONE, outcome, settled: Rc::clone(&settled) };
+    let board = KeyedBoard {
+        inner: OfBoard(Rng(1)),
+        key: ONE,
+        outcome,
+        settled: Rc::clone(&settled),
+        last_settled: 0,
+    };
     let mut both = Both::of(board, server(&[ONE]));
     both.raise(s(0));
     assert_eq!(events(&mut both), [BoardEvent::Time(TIME), BoardEvent::Up]);
@@ -163,6 +174,30 @@ fn a_key_is_kept_between_exchanges_and_proven_and_settled_while_the_link_is_up()
     assert_eq!(settled.take(), [2]);
     assert_eq!((both.board.state(), events(&mut both)), (BoardState::Up, vec![]));
     assert_eq!(told(&mut both), []);
+}
+
+/// Else a board would go back to the key before the one that it has proven, which no server takes any more.
+#[test]
+fn a_board_that_is_given_one_key_after_the_other_knows_first_that_the_one_before_is_settled() {
+    let (mut both, settled) = given(KeyOutcome::Taken, &[ONE, TWO]);
+    run(&mut both, 5, 10);
+    assert_eq!((&both.notes.proven[..], settled.take()), (&[1, 2][..], vec![]));
+    // It is given the next one before it has heard that.
+    assert!(set_keys(&mut both, &[TWO, THREE]));
+    run(&mut both, 15, 10);
+    assert_eq!((&both.notes.proven[..], settled.take()), (&[1, 2, 3][..], vec![2]));
+}
+
+/// The key is given again, and so is the word that comes in front of it.
+#[test]
+fn a_key_comes_with_the_word_on_the_one_before_whatever_is_lost() {
+    let (mut both, settled) = given(KeyOutcome::Taken, &[ONE, TWO]);
+    run(&mut both, 5, 10);
+    assert!(set_keys(&mut both, &[TWO, THREE]));
+    both.server.poll(s(15), &mut both.notes);
+    assert!(both.answered(s(15)).is_some(), "a packet, which is lost");
+    run(&mut both, 16, 60);
+    assert_eq!((&both.notes.proven[..], settled.take()), (&[1, 2, 3][..], vec![2]));
 }
 
 #[test]

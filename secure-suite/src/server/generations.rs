@@ -65,6 +65,6 @@ impl<R: Random> ServerSuite for Generations<R> {
     }
 
     fn is_settled(&self, generation: u32) -> bool {
-        matches!(&self.all[..], [only] if only.keys.generation == generation)
+        self.all.last().is_some_and(|oldest| oldest.keys.generation == generation)
     }
 }

@@ -385,6 +385,26 @@ fn nobody_is_locked_out_by_two_faults() {
     }
 }
 
+/// The board is given the second key before it has heard of the first that no older one is taken.
+#[test]
+fn nobody_is_locked_out_by_a_second_key_that_comes_at_once_and_is_taken_back() {
+    for steps in 0..40 {
+        let mut world = World::new(steps);
+        world.rotate();
+        let noted = (0..40).any(|_| {
+            world.step();
+            world.file.len() == 1
+        });
+        assert!(noted);
+        world.rotate();
+        world.run(steps);
+        world.cancel();
+        // The session under the first one would go on for a day.
+        world.kill();
+        world.check(&steps);
+    }
+}
+
 #[test]
 fn a_sector_that_is_full_is_said_and_the_old_key_serves_on() {
     let mut world = World::new(2);

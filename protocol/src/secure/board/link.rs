@@ -63,7 +63,7 @@ pub(super) struct Link<K, H> {
     renew_at: Instant,
     /// The next shared key, which has come and is not kept yet.
     pub(super) offered: Option<(u32, [u8; 32])>,
-    /// A generation that is the only one now, which is not noted yet.
+    /// A generation before which there is none any more, which is not noted yet.
     pub(super) settled: Option<u32>,
     /// The server does not know what became of a key.
     keyed: Option<Keyed>,
@@ -271,6 +271,10 @@ impl<S: BoardSuite, M: Memory> Board<S, M> {
     /// Keeps a key that has come, and asks for a handshake with it; notes that one is settled.
     fn keep_keys(&mut self) {
         let Some(suite) = &mut self.suite else { return };
+        // First: it is of the key before one that is taken.
+        if let Some(generation) = self.link.settled.take() {
+            suite.settle(generation);
+        }
         if let Some((generation, mut shared)) = self.link.offered.take() {
             let outcome = suite.take_key(generation, &shared);
             shared.fill(0);
@@ -278,9 +282,6 @@ impl<S: BoardSuite, M: Memory> Board<S, M> {
             self.link.keyed = Some(keyed);
             self.link.ask |= outcome == KeyOutcome::Taken;
             self.events.push_newest(BoardEvent::Keyed(keyed));
-        }
-        if let Some(generation) = self.link.settled.take() {
-            suite.settle(generation);
         }
     }
 

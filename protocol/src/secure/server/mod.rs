@@ -111,7 +111,7 @@ pub struct Server<S: ServerSuite> {
     offer_at: Instant,
     /// The generation of a key that the board cannot keep.
     refused_key: Option<u32>,
-    /// The board may not know that its key is the only one.
+    /// The board may not know that there is no key before its own.
     settles: bool,
     stats: ServerStats,
 }

@@ -89,12 +89,15 @@ impl<S: ServerSuite> Server<S> {
     fn keys(&mut self, out: &mut [u8]) -> usize {
         let Some(generation) = self.current.as_ref().map(Key::generation) else { return 0 };
         let mut len = 0;
-        if core::mem::take(&mut self.settles) && self.suite.is_settled(generation) {
+        let settles = core::mem::take(&mut self.settles) | self.offers;
+        if settles && self.suite.is_settled(generation) {
             let settled = Frame::Settled(generation).encode(out);
             self.settles = settled.is_none();
             len += settled.unwrap_or(0);
         }
-        if core::mem::take(&mut self.offers)
+        // In front of a key, in one packet: a board that takes one goes back to the last that it knows to be settled.
+        if !self.settles
+            && core::mem::take(&mut self.offers)
             && let Some((generation, shared)) = self.offered()
         {
             let key = Frame::Key(NextKey { generation, shared: &shared }).encode(&mut out[len..]);
