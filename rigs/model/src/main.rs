@@ -20,7 +20,8 @@ fn main() -> ExitCode {
         good &= known && (!report.whole || report.has_only(exceptions));
     };
     for family in secure::Family::ALL {
-        let small = Secure::small(family);
+        let rotations = u8::from(family == secure::Family::ROTATION);
+        let small = Secure { rotations, ..Secure::small(family) };
         for (name, model) in [
             ("two faults", Secure { faults: 2, waits: 2, ..small.clone() }),
             ("two lines each way", Secure { waits: 2, lines: (2, 2), ..small.clone() }),
@@ -32,6 +33,8 @@ fn main() -> ExitCode {
             show(check(&format!("secure, {}, {name}", family.name), model, limit), exceptions);
         }
     }
+    let twice = Secure { rotations: 2, faults: 2, ..Secure::small(secure::Family::ROTATION) };
+    show(check("secure, two rotations, two faults", twice, limit), &[]);
     for family in classic::Family::ALL {
         let (equal, exceptions) = (family.equal, family.exceptions);
         let (lines, until) = if equal { ((2, 0), 9000) } else { ((1, 1), 3000) };

@@ -2,16 +2,21 @@
 
 use pblink_model::report::{self, Report};
 use pblink_model::secure::{
-    Family, NO_COUNTER_TWICE, NO_OTHER_EXCEPTIONS, NO_REPEAT_DOWN, Rules, Secure,
+    Family, NO_COUNTER_TWICE, NO_OTHER_EXCEPTIONS, NO_REPEAT_DOWN, Rules, SHARED, Secure,
 };
 
 const ALL: usize = usize::MAX;
 
 /// One fault at any instant, time for what follows from it, one line each way.
 fn small(family: Family) -> Secure {
-    // A machine's snapshot has more that is different.
-    let waits = if family == Family::REWIND { 0 } else { 2 };
-    Secure { waits, ..Secure::small(family) }
+    // A machine's snapshot has more that is different, and a rotation more steps.
+    let waits = match family {
+        Family::REWIND => 0,
+        Family::ROTATION => 1,
+        _ => 2,
+    };
+    let rotations = u8::from(family == Family::ROTATION);
+    Secure { waits, rotations, ..Secure::small(family) }
 }
 
 #[test]
@@ -99,4 +104,35 @@ fn an_answer_before_its_commit_and_a_mark_that_is_forgotten_are_found() {
     let forgets = Rules { forgets_mark: true, ..Rules::default() };
     let report = planted(Family::POWER, 2, (0, 1), forgets);
     assert!(report.has_only(&[NO_REPEAT_DOWN]), "{report}");
+}
+
+/// A model in which the board is given keys, one after the other.
+fn rotation(rotations: u8, faults: u8, rules: Rules) -> Secure {
+    Secure { rotations, faults, lines: (0, 0), rules, ..Secure::small(Family::ROTATION) }
+}
+
+#[test]
+fn board_and_server_share_a_key_whatever_is_killed_or_taken_back_while_it_is_rotated() {
+    for (rotations, faults) in [(1, 2), (2, 1)] {
+        let model = rotation(rotations, faults, Rules::default());
+        let report = report::check(&format!("{rotations} keys, {faults} faults"), model, ALL);
+        println!("{report}");
+        assert!(report.has_only(&[]) && report.missing.is_empty() && report.whole, "{report}");
+    }
+}
+
+#[test]
+fn a_key_that_either_end_forgets_too_early_locks_the_board_out() {
+    let good = Rules::default();
+    for (faults, rules) in [
+        // Before the board has the new one.
+        (0, Rules { forgets_key: true, ..good }),
+        // Before the server's file says that it takes no other: that may be taken back.
+        (1, Rules { settles_before_note: true, ..good }),
+        (1, Rules { settles_when_taken: true, ..good }),
+    ] {
+        let report = report::find(&format!("{rules:?}"), rotation(1, faults, rules), ALL);
+        println!("{report}");
+        assert!(report.broken.contains_key(SHARED), "{report}");
+    }
 }

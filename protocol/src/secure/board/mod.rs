@@ -182,6 +182,11 @@ impl<S: BoardSuite, M: Memory> Board<S, M> {
         self.suite.is_some()
     }
 
+    /// Returns the suite; `None` if there are no keys.
+    pub const fn suite(&self) -> Option<&S> {
+        self.suite.as_ref()
+    }
+
     /// Returns the state of the link.
     pub const fn state(&self) -> BoardState {
         self.link.state

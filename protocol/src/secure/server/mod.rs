@@ -149,6 +149,11 @@ impl<S: ServerSuite> Server<S> {
         }
     }
 
+    /// Returns the suite.
+    pub const fn suite(&self) -> &S {
+        &self.suite
+    }
+
     /// Returns the greatest number of a line that this process may have sent, or that the board has said to have. A process
     /// sends only among the first [`SENT_AHEAD`] lines of the outbox, so that the next one knows what this one may have sent.
     pub const fn mark(&self) -> u64 {

@@ -2,7 +2,7 @@
 
 use stateright::{Model, Property};
 
-use super::owner::Rules;
+use super::rules::Rules;
 use super::world::{Fault, World};
 
 /// Faults that one model has: all of one kind of trouble. All of them at once are too many.
@@ -70,9 +70,22 @@ impl Family {
     /// A machine that goes back to a snapshot.
     pub const REWIND: Self =
         Self { name: "rewind", faults: &[Fault::Rewind, Fault::Cut], exceptions: &[] };
+    /// A board that is given a new key, [which](Secure::rotations) may be taken back.
+    pub const ROTATION: Self = Self {
+        name: "rotation",
+        faults: &[
+            Fault::Cancel,
+            Fault::Power,
+            Fault::Kill,
+            Fault::Cut,
+            Fault::LoseUp,
+            Fault::LoseDown,
+        ],
+        exceptions: &[],
+    };
 
     /// All of them.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::CARRIER,
         Self::CUTS,
         Self::CRASHES,
@@ -81,6 +94,7 @@ impl Family {
         Self::RESTORE,
         Self::RESTORE_AND_POWER,
         Self::REWIND,
+        Self::ROTATION,
     ];
 
     fn has(&self, fault: Fault) -> bool {
@@ -104,6 +118,8 @@ pub struct Secure {
     pub busy: bool,
     /// The first line of each way needs two packets.
     pub long: bool,
+    /// Keys that the board is given over its link, one after the other.
+    pub rotations: u8,
     /// Rules that are broken.
     pub rules: Rules,
 }
@@ -118,6 +134,7 @@ impl Secure {
             waits: 1,
             busy: false,
             long: false,
+            rotations: 0,
             rules: Rules {
                 acknowledges_early: false,
                 answers_early: false,
@@ -126,6 +143,9 @@ impl Secure {
                 checks_no_board: false,
                 keeps_keys: false,
                 keeps_epoch: false,
+                forgets_key: false,
+                settles_before_note: false,
+                settles_when_taken: false,
             },
         }
     }
@@ -137,7 +157,8 @@ impl Secure {
     /// Goes on without a fault, if nothing but time or a fault is left.
     fn end(&self, state: &State) -> Option<End> {
         let ledger = &state.world.ledger;
-        let over = (ledger.up, ledger.down) == self.lines && state.world.is_quiet();
+        let all = (ledger.up, ledger.down) == self.lines && state.rotations == 0;
+        let over = all && state.world.is_quiet();
         over.then(|| {
             let mut world = state.world.clone();
             let arrives = world.settles(self.rules);
@@ -149,6 +170,7 @@ impl Secure {
                 complete_up: ledger.is_complete_up(store, world.board.memory()),
                 complete_down: ledger.is_complete_down(store),
                 certain: ledger.is_certain(store),
+                shared: world.share_a_key(),
             }
         })
     }
@@ -160,6 +182,7 @@ pub struct State {
     world: World,
     faults: u8,
     waits: u8,
+    rotations: u8,
     /// The outcome, once nothing but time or a fault is left.
     end: Option<End>,
 }
@@ -173,6 +196,7 @@ struct End {
     complete_up: bool,
     complete_down: bool,
     certain: bool,
+    shared: bool,
 }
 
 /// A step.
@@ -194,6 +218,12 @@ pub enum Action {
     Wait,
     /// A copy of the store, or of the server's whole machine, is made.
     BackUp,
+    /// A new key is made for the board.
+    Rotate,
+    /// The server's process reads its keys again.
+    ReadKeys,
+    /// It notes that the board has proven its new key.
+    Note,
     /// A fault.
     Fault(Fault),
 }
@@ -209,13 +239,14 @@ impl Model for Secure {
 
     fn init_states(&self) -> Vec<State> {
         let world = World::new(self.rules, self.family.has(Fault::Rewind));
-        vec![State { world, faults: self.faults, waits: self.waits, end: None }]
+        let Self { faults, waits, rotations, .. } = *self;
+        vec![State { world, faults, waits, rotations, end: None }]
     }
 
     fn actions(&self, state: &State, actions: &mut Vec<Action>) {
         let world = &state.world;
         let ledger = &world.ledger;
-        if ledger.wrong_up || ledger.wrong_down || ledger.repeated {
+        if ledger.wrong_up || ledger.wrong_down || ledger.repeated || !world.share_a_key() {
             return;
         }
         actions.extend(world.ways_up().map(Action::Up));
@@ -229,6 +260,9 @@ impl Model for Secure {
             (writes && ledger.down < self.lines.1, Action::WriteDown),
             (calm && state.waits > 0, Action::Wait),
             (self.copies() && world.may_back_up(), Action::BackUp),
+            (state.rotations > 0 && world.may_rotate(), Action::Rotate),
+            (world.may_read_keys(), Action::ReadKeys),
+            (world.may_note(), Action::Note),
         ];
         actions.extend(steps.into_iter().filter(|step| step.0).map(|step| step.1));
         if state.faults > 0 {
@@ -252,6 +286,12 @@ impl Model for Secure {
                 state.waits -= 1;
                 world.wait();
             }
+            Action::Rotate => {
+                state.rotations -= 1;
+                world.rotate(self.rules);
+            }
+            Action::ReadKeys => world.read_keys(),
+            Action::Note => world.note(),
             Action::BackUp => world.back_up(self.family.has(Fault::Rewind)),
             Action::Fault(fault) => {
                 state.faults -= 1;
@@ -271,6 +311,9 @@ impl Model for Secure {
                 !state.world.ledger.wrong_down && ends(state, |end| end.once_down)
             }),
             Property::always(NO_COUNTER_TWICE, |_, state: &State| !state.world.ledger.repeated),
+            Property::always(SHARED, |_, state: &State| {
+                state.world.share_a_key() && ends(state, |end| end.shared)
+            }),
             Property::always(NONE_LOST_UP, |_, state: &State| ends(state, |end| end.complete_up)),
             Property::always(NONE_LOST_DOWN, |_, state: &State| {
                 ends(state, |end| end.complete_down)
@@ -292,6 +335,8 @@ pub const NO_REPEAT_UP: &str = "lines from the board come once and in order";
 pub const NO_REPEAT_DOWN: &str = "lines to the board come once and in order";
 /// See above.
 pub const NO_COUNTER_TWICE: &str = "a counter seals one packet";
+/// See above.
+pub const SHARED: &str = "board and server share a key";
 /// See above.
 pub const NONE_LOST_UP: &str = "no line from the board is lost without a word";
 /// See above.

@@ -7,30 +7,12 @@ use pblink_protocol::secure::server::{
 use pblink_protocol::secure::{Lines, Outgoing};
 use pblink_protocol::time::Instant;
 
-use super::suite::OfServer;
+use super::keys::{File, OfServer, Shared};
+use super::rules::Rules;
 use crate::rng::Rng;
 
 /// Lines of the outbox among which a process sends: fewer than in real life, so that it matters.
 const AHEAD: usize = 2;
-
-/// Rules that an owner breaks: the model has to find out.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
-pub struct Rules {
-    /// Lines are acknowledged before they are committed.
-    pub acknowledges_early: bool,
-    /// The answer to a board does not wait for its commit.
-    pub answers_early: bool,
-    /// A new process knows nothing of what the one before may have sent.
-    pub forgets_mark: bool,
-    /// All epochs look known, and a store never looks older than it is.
-    pub knows_all_epochs: bool,
-    /// A board's epoch is taken for the one that the store knows.
-    pub checks_no_board: bool,
-    /// Keys live on when the machine goes back to a snapshot, so that their counters may repeat.
-    pub keeps_keys: bool,
-    /// The epoch does, so that numbers of lines may.
-    pub keeps_epoch: bool,
-}
 
 /// A line to the board.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -123,21 +105,25 @@ enum Wish {
 
 /// The desk of a process.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
-pub struct Wishes(Vec<Wish>);
+pub struct Wishes {
+    commits: Vec<Wish>,
+    /// The generation of the keys that the board has proven.
+    proven: Option<u32>,
+}
 
 impl Desk for Wishes {
     fn deliver(&mut self, line: Received<'_>) -> bool {
-        self.0.push(Wish::Line(line.epoch, line.seq, line.text.to_owned()));
+        self.commits.push(Wish::Line(line.epoch, line.seq, line.text.to_owned()));
         true
     }
 
     fn resolve(&mut self, resume: Resume) {
-        self.0.push(Wish::Resolve(resume));
+        self.commits.push(Wish::Resolve(resume));
     }
 
     fn done(&mut self, number: u64) {
-        if !self.0.contains(&Wish::Done(number)) {
-            self.0.push(Wish::Done(number));
+        if !self.commits.contains(&Wish::Done(number)) {
+            self.commits.push(Wish::Done(number));
         }
     }
 
@@ -145,7 +131,11 @@ impl Desk for Wishes {
 
     fn board_event(&mut self, _: u8, _: &[u8]) {}
 
-    fn event(&mut self, _: ServerEvent) {}
+    fn event(&mut self, event: ServerEvent) {
+        if let ServerEvent::Proven(generation) = event {
+            self.proven = Some(generation);
+        }
+    }
 }
 
 /// A server's process.
@@ -161,7 +151,7 @@ pub struct Process {
 
 impl Process {
     /// Starts one. `life` tells it from all others.
-    pub fn start(store: &mut Store, life: u64, rules: Rules) -> Self {
+    pub fn start(store: &mut Store, file: &File, life: u64, rules: Rules) -> Self {
         let mut random = Rng(life);
         let own = Epoch::new(random.next() | 1).unwrap_or(Epoch::MIN);
         let highest = store.highest;
@@ -171,16 +161,35 @@ impl Process {
         store.know(own, Known::Open);
         let mark = if rules.forgets_mark { 0 } else { store.mark() };
         Self {
-            server: Server::new(OfServer(random), mark),
+            server: Server::new(OfServer::new(random, file.clone(), rules), mark),
             wishes: Wishes::default(),
             own,
             highest_at_start: highest,
         }
     }
 
+    /// Returns the file of keys as it was read.
+    pub fn file(&self) -> &File {
+        self.server.suite().file()
+    }
+
+    /// Returns the key that the board has proven.
+    pub fn proven(&self) -> Option<Shared> {
+        self.file().of(self.wishes.proven?)
+    }
+
+    /// Reads the file of keys again.
+    pub fn read(&mut self, file: &File) {
+        let new = self.server.suite().with(file.clone());
+        let old = self.file().clone();
+        let stays = |generation| old.of(generation) == file.of(generation);
+        self.wishes.proven = self.wishes.proven.filter(|&generation| stays(generation));
+        self.server.set_suite(new, stays, &mut self.wishes);
+    }
+
     /// Returns true if there is something to be committed.
     pub fn wishes(&self) -> bool {
-        !self.wishes.0.is_empty()
+        !self.wishes.commits.is_empty()
     }
 
     fn resolve(&self, store: &Store, resume: &Resume, rules: Rules) -> Resolution {
@@ -211,7 +220,7 @@ impl Process {
 
     /// Breaks the rules that are to be broken when a line has come.
     pub fn break_rules(&mut self, now: Instant, store: &Store, rules: Rules) {
-        for wish in self.wishes.0.clone() {
+        for wish in self.wishes.commits.clone() {
             match wish {
                 Wish::Line(epoch, seq, _) if rules.acknowledges_early => {
                     self.server.on_committed(epoch, seq);
@@ -230,7 +239,7 @@ impl Process {
         if !self.wishes() {
             return;
         }
-        match self.wishes.0.remove(0) {
+        match self.wishes.commits.remove(0) {
             Wish::Line(epoch, seq, text) => {
                 let follows = store.board == Some((epoch, seq - 1));
                 store.gap |= !follows;

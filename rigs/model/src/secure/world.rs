@@ -8,10 +8,11 @@ use pblink_protocol::secure::packet::{MAX_BYTES, MAX_DOWN, MAX_UP, Packet};
 use pblink_protocol::secure::server::Visitor;
 use pblink_protocol::time::{Instant, earliest};
 
+use super::keys::{File, Flash, OfBoard};
 use super::ledger::Ledger;
-use super::owner::{Process, Rules, Store};
+use super::owner::{Process, Store};
 use super::ram::Ram;
-use super::suite::OfBoard;
+use super::rules::Rules;
 use crate::rng::Rng;
 
 /// Lines that a carrier holds on each way.
@@ -53,6 +54,8 @@ pub enum Fault {
     Restore,
     /// The server's machine goes back to a snapshot: its process and its store as they were.
     Rewind,
+    /// The board is not to get the key that it is being given, and may have, after all.
+    Cancel,
 }
 
 /// A connection, with the lines that are on their way in it.
@@ -70,6 +73,7 @@ pub struct World {
     pub(super) board: Arc<Board<OfBoard, Ram>>,
     pub(super) process: Arc<Process>,
     pub(super) store: Arc<Store>,
+    pub(super) file: Arc<File>,
     backup: Option<Arc<Store>>,
     /// The process when the copy of the store was made.
     snapshot: Option<Arc<Process>>,
@@ -106,13 +110,16 @@ impl World {
     /// Makes both ends, with a connection. `monitored`: the counters of the server are written down.
     pub fn new(rules: Rules, monitored: bool) -> Self {
         let mut store = Store::default();
-        let process = Process::start(&mut store, 1, rules);
-        let board = Board::new(OfBoard(Rng(2)), Ram::power_up(3));
+        let file = File::new();
+        let process = Process::start(&mut store, &file, 1, rules);
+        let suite = OfBoard::new(Rng(2), Flash::new(), rules);
+        let board = Board::new(suite, Ram::power_up(3));
         let mut world = Self {
             now: Instant::from_millis(1),
             board: Arc::new(board),
             process: Arc::new(process),
             store: Arc::new(store),
+            file: Arc::new(file),
             backup: None,
             snapshot: None,
             carriers: Vec::new(),
@@ -127,7 +134,7 @@ impl World {
         world
     }
 
-    fn life(&mut self) -> u64 {
+    pub(super) fn life(&mut self) -> u64 {
         self.lives += 1;
         self.lives
     }
@@ -139,7 +146,7 @@ impl World {
     // ---- what the ends do by themselves ----
 
     /// Lets both ends say what they have to say, as far as the carrier takes it.
-    fn talk(&mut self) {
+    pub(super) fn talk(&mut self) {
         let now = self.now;
         loop {
             let events = std::iter::from_fn(|| Arc::make_mut(&mut self.board).next_event());
@@ -318,6 +325,7 @@ impl World {
             Fault::Reconnect => !up.is_empty(),
             Fault::Restore => self.backup.as_ref().is_some_and(|old| *old != self.store),
             Fault::Rewind => self.snapshot.as_ref().is_some_and(|old| *old != self.process),
+            Fault::Cancel => self.file.rotates(),
             Fault::Cut | Fault::Kill | Fault::Reset | Fault::Power => true,
         }
     }
@@ -353,26 +361,28 @@ impl World {
             Fault::Reset => {
                 self.close(last);
                 let memory = self.board.as_ref().clone().into_memory();
-                self.start_board(memory);
+                self.start_board(memory, rules);
             }
             Fault::Power => {
                 self.close(last);
                 self.ledger.lose_power(self.board.memory());
                 let life = self.life();
-                self.start_board(Ram::power_up(life));
+                self.start_board(Ram::power_up(life), rules);
             }
             Fault::Restore => {
                 self.put_back();
                 self.restart(rules);
             }
             Fault::Rewind => self.rewind(rules),
+            Fault::Cancel => Arc::make_mut(&mut self.file).cancel(),
         }
         self.talk();
     }
 
-    fn start_board(&mut self, memory: Ram) {
+    fn start_board(&mut self, memory: Ram, rules: Rules) {
         let life = self.life();
-        self.board = Arc::new(Board::new(OfBoard(Rng(life)), memory));
+        let flash = self.flash().clone();
+        self.board = Arc::new(Board::new(OfBoard::new(Rng(life), flash, rules), memory));
         self.connect();
     }
 
@@ -380,7 +390,8 @@ impl World {
     fn restart(&mut self, rules: Rules) {
         self.carriers.clear();
         let life = self.life();
-        self.process = Arc::new(Process::start(Arc::make_mut(&mut self.store), life, rules));
+        self.process =
+            Arc::new(Process::start(Arc::make_mut(&mut self.store), &self.file, life, rules));
         self.connect();
     }
 
@@ -436,6 +447,7 @@ impl World {
 
     /// Goes on without a fault. Returns true if everything arrives, within a bound.
     pub fn settles(&mut self, rules: Rules) -> bool {
+        let mut cut = false;
         // Steps of time: a pause between two handshakes may be a minute.
         for _ in 0..100 {
             // What is said at one instant has an end.
@@ -451,11 +463,18 @@ impl World {
                     break;
                 }
             }
-            if self.board.is_up()
+            self.note();
+            self.read_keys();
+            let arrived = self.board.is_up()
                 && self.store.rows.is_empty()
-                && self.board.memory().lines.is_empty()
-            {
+                && self.board.memory().lines.is_empty();
+            if arrived && self.file.is_settled(self.flash()) {
                 return true;
+            }
+            // That there is no key before its own is said once over each connection and after each handshake, and may have been lost.
+            if arrived && !cut && !self.file.rotates() {
+                cut = true;
+                self.suffer(Fault::Cut, rules);
             }
             self.wait();
         }
