@@ -51,6 +51,17 @@ impl Records {
     }
 }
 
+impl Records {
+    /// Overwrites what no key is needed of any more: those before the settled one, and those of which only a part was written. There
+    /// are few. At each start, too: a loss of power may have come between the mark of the new key and the end of the old one.
+    pub(crate) fn wipe(&mut self) {
+        for _ in 0..SPENT {
+            let Some(at) = Keys::read(self.0.bytes()).spent().next() else { return };
+            self.program(at, &[0; SIZE]);
+        }
+    }
+}
+
 impl Store for Records {
     fn append(&mut self, keys: &BoardKeys) -> KeyOutcome {
         let there = Keys::read(self.0.bytes());
@@ -75,11 +86,7 @@ impl Store for Records {
     fn settle(&mut self) {
         let Some(record) = Keys::read(self.0.bytes()).record() else { return };
         self.0.program(record.confirm_at(), 0);
-        // The rest is of others: those before it, and those of which only a part was written. There are few.
-        for _ in 0..SPENT {
-            let Some(at) = Keys::read(self.0.bytes()).spent().next() else { return };
-            self.program(at, &[0; SIZE]);
-        }
+        self.wipe();
     }
 }
 
@@ -119,7 +126,7 @@ mod tests {
         BoardKeys {
             id: Id::new("kitchen").expect("an id"),
             generation,
-            private: Secret::new([1; 32]),
+            private: Secret::new([8; 32]),
             server: PublicKey([2; 32]),
             shared: Secret::new([generation as u8; 32]),
         }
@@ -130,7 +137,7 @@ mod tests {
         let fields = Fields {
             id: "kitchen",
             generation: 1,
-            private: &[1; 32],
+            private: &[8; 32],
             server: &[2; 32],
             shared: &[1; 32],
             seed: &[9; 32],
@@ -185,6 +192,15 @@ mod tests {
                 assert_eq!((generation, fallback), (2, (!confirmed).then_some(1)), "{words} words");
                 seen.insert((taken, confirmed));
             }
+            // The next start.
+            let mut bytes = [0; SLOTS * SIZE];
+            bytes.copy_from_slice(records.0.bytes());
+            let mut again = Records(Box::leak(Box::new(bytes)));
+            again.wipe();
+            assert_eq!(state(&again), state(&records), "{words} words");
+            let old = Keys::read(again.0.bytes()).fallback().is_some() || !taken;
+            let there = again.0.bytes().windows(32).any(|bytes| bytes == [1; 32]);
+            assert_eq!(there, old, "{words} words");
             seen.insert((taken, false));
         }
         assert_eq!(

@@ -117,7 +117,9 @@ impl Vault {
         let recalled = memory.is_ok();
         let memory = memory.unwrap_or_else(|lines| Kept::begin(lines, epoch(&mut drbg)));
         let server = keys.server.fingerprint();
-        let suite = Suite::with_store(keys, before, Records(self.keys), drbg);
+        let mut records = Records(self.keys);
+        records.wipe();
+        let suite = Suite::with_store(keys, before, records, drbg);
         Ok(Some(Session { suite, memory, server, recalled }))
     }
 }
