@@ -10,14 +10,14 @@ use core::convert::Infallible;
 use embassy_futures::join::{join, join3};
 use embassy_sync::blocking_mutex::raw::NoopRawMutex;
 use embassy_sync::signal::Signal;
-use pblink_emulated_board::frame::{MAX, from_board, hook, to_board};
+use pblink_emulated_board::frame::{MAX, SECTOR, from_board, hook, to_board};
 use pblink_emulated_board::numbered;
 use pblink_image::keys;
 use pblink_protocol::time::Duration;
 use pblink_stm32::emulator::executor;
 use pblink_stm32::emulator::port::{Bus, Lines, Port, Reader, emit};
 use pblink_stm32::hardware::Hardware;
-use pblink_stm32::secure::Vault;
+use pblink_stm32::secure::{Sector, Vault};
 use pblink_stm32::{
     Config, Delivery, DropCause, Handle, Hooks, Line, Options, Report, ResetCause, RestartCause,
     State,
@@ -26,7 +26,7 @@ use static_cell::ConstStaticCell;
 
 static STATE: ConstStaticCell<State> = ConstStaticCell::new(State::new());
 static LINE: ConstStaticCell<Line> = ConstStaticCell::new(Line::new());
-static SECTOR: ConstStaticCell<[u8; keys::SIZE]> = ConstStaticCell::new([0xff; keys::SIZE]);
+static KEYS: ConstStaticCell<Flash> = ConstStaticCell::new(Flash([0xff; SECTOR]));
 /// As large as on the smaller boards. An emulator is started for each start of the program, so it keeps nothing.
 static KEPT: ConstStaticCell<[u8; 8 << 10]> = ConstStaticCell::new([0; 8 << 10]);
 
@@ -81,12 +81,28 @@ async fn program() -> Infallible {
     match join3(runner.run(), listen, user).await {}
 }
 
+/// The sector of the keys: it is the harness that outlives a loss of power, so it is told of each word.
+struct Flash([u8; SECTOR]);
+
+const _: () = assert!(SECTOR == 2 * keys::SIZE, "a record can be added");
+
+impl Sector for Flash {
+    fn bytes(&self) -> &[u8] {
+        &self.0
+    }
+
+    fn program(&mut self, at: usize, word: u32) {
+        self.0.program(at, word);
+        emit(from_board::PROGRAM, &[&(at as u16).to_le_bytes(), &word.to_le_bytes()]);
+    }
+}
+
 /// Returns the keys that the harness has given.
 fn vault(content: &[u8]) -> Vault {
-    let (noise, record) = content.split_first_chunk().expect("the harness has sent all of it");
-    let sector = SECTOR.take();
-    sector.copy_from_slice(record);
-    Vault { keys: sector, kept: KEPT.take(), unique: *b"the emulator", noise: Some(*noise) }
+    let (noise, sector) = content.split_first_chunk().expect("the harness has sent all of it");
+    let keys = KEYS.take();
+    keys.0.copy_from_slice(sector);
+    Vault { keys, kept: KEPT.take(), unique: *b"the emulator", noise: Some(*noise) }
 }
 
 /// Writes lines as fast as they are taken, until there are as many as were granted.

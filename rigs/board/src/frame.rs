@@ -17,6 +17,9 @@ pub const MAX: usize = 600;
 /// Length of kind and length.
 pub const HEADER: usize = 3;
 
+/// Length of the flash sector of the STM32's keys: two records, one of which may be added.
+pub const SECTOR: usize = 512;
+
 /// The most bytes that are on their way to the ESP8266.
 pub const CHUNK: usize = 8;
 
@@ -82,6 +85,9 @@ pub mod from_board {
     pub const LINE: u8 = b'E';
     /// A hook was called: one of [`hook`](super::hook), and what it was given.
     pub const HOOK: u8 = b'H';
+    /// A word of the flash sector of the keys was programmed: its offset (two bytes) and what it was given (four bytes, both
+    /// little-endian). The harness keeps the sector, for the next start.
+    pub const PROGRAM: u8 = b'F';
 }
 
 /// Kinds that the harness sends.
@@ -127,7 +133,8 @@ pub mod to_board {
     /// lines were written before the power was lost (four bytes, little-endian), the configuration
     /// line.
     pub const START: u8 = b's';
-    /// Before [`START`], for a board with keys: 48 bytes of noise, as from its random number generator, and the record of its keys.
+    /// Before [`START`], for a board with keys: 48 bytes of noise, as from its random number generator, and the flash sector of its
+    /// keys ([`SECTOR`](super::SECTOR) bytes).
     pub const KEYS: u8 = b'k';
     /// Write numbered lines until their number is this (four bytes, little-endian).
     pub const GRANT: u8 = b'g';

@@ -1,5 +1,6 @@
 //! The wires between two emulated chips, and what goes wrong on them.
 
+use std::collections::VecDeque;
 use std::future::pending;
 use std::io;
 use std::time::Instant;
@@ -14,7 +15,7 @@ use crate::chip::{Chip, Core, Frame};
 use crate::command::Command;
 use crate::image::Images;
 use crate::network::{Happened, Network};
-use crate::seen::{Hook, Seen};
+use crate::seen::{Flash, Hook, Seen};
 
 /// A chip on the bench.
 enum Power {
@@ -53,8 +54,6 @@ pub(crate) struct Bench {
     /// The configuration line, and whether reports are passed on.
     config: Vec<u8>,
     forward_reports: bool,
-    /// The record of the STM32's keys; empty if it has none.
-    keys: Vec<u8>,
     started: Instant,
     stm32: Power,
     /// Its program has started. Before, its USART would lose what it is sent.
@@ -70,6 +69,8 @@ pub(crate) struct Bench {
     line: Vec<u8>,
     /// [`Command::KillInPayload`] is due.
     kill: bool,
+    /// Each [`Command::PowerCycleInFlash`] is due after so many words.
+    words: VecDeque<usize>,
     report: watch::Sender<Seen>,
 }
 
@@ -87,7 +88,6 @@ impl Bench {
         images: Images,
         config: &Config,
         forward_reports: bool,
-        keys: Vec<u8>,
         report: watch::Sender<Seen>,
     ) -> Self {
         let mut line = [0; MAX_PAYLOAD];
@@ -96,7 +96,6 @@ impl Bench {
             images,
             config: line[..len].to_vec(),
             forward_reports,
-            keys,
             started: Instant::now(),
             stm32: Power::Off,
             listens: false,
@@ -109,6 +108,7 @@ impl Bench {
             granted: 0,
             line: Vec::new(),
             kill: false,
+            words: VecDeque::new(),
             report,
         }
     }
@@ -173,6 +173,7 @@ impl Bench {
                 }
             }
             Command::PowerCycle => self.power_cycle().await?,
+            Command::PowerCycleInFlash(words) => self.words.push_back(words),
         }
         Ok(())
     }
@@ -198,6 +199,11 @@ impl Bench {
         while let Ok(frame) = self.stm32.frame().await {
             self.stm32_said(&frame).await?;
         }
+        self.without_power().await
+    }
+
+    /// Starts the STM32 after a loss of power.
+    async fn without_power(&mut self) -> io::Result<()> {
         self.armed = Armed::Nothing;
         self.line.clear();
         self.fault("the STM32 has no power");
@@ -239,10 +245,10 @@ impl Bench {
         match (*kind, &content[..]) {
             (from_board::BOOT, []) => {
                 self.listens = true;
-                if !self.keys.is_empty() {
+                if let Some(Flash(keys)) = &self.report.borrow().keys {
                     let mut noise = [0; 48];
                     Os.fill(&mut noise);
-                    self.stm32.emit(to_board::KEYS, &[&noise, &self.keys]);
+                    self.stm32.emit(to_board::KEYS, &[&noise, keys]);
                 }
                 let levels = [u8::from(self.ack), u8::from(self.forward_reports)];
                 let written = self.report.borrow().written.to_le_bytes();
@@ -283,6 +289,22 @@ impl Bench {
             (from_board::HOOK, content) => {
                 let hook = hook(content).ok_or_else(|| stray("STM32", *kind, content))?;
                 self.report.send_modify(|seen| seen.hooks.push(hook));
+            }
+            (from_board::PROGRAM, [low, high, word @ ..]) => {
+                let at = usize::from(u16::from_le_bytes([*low, *high]));
+                let due = self.words.front_mut().is_some_and(|words| {
+                    *words -= 1;
+                    *words == 0
+                });
+                self.report.send_modify(|seen| {
+                    let keys = seen.keys.as_mut().expect("it has keys");
+                    keys.program(at, word);
+                    seen.cut.extend(due.then(|| keys.clone()));
+                });
+                if due {
+                    self.words.pop_front();
+                    self.without_power().await?;
+                }
             }
             (from_board::LOG, text) => {
                 self.log(&format!("STM32: {}", String::from_utf8_lossy(text)));

@@ -15,4 +15,7 @@ pub enum Command {
     Wifi(bool),
     /// The STM32 loses its power, and gets it back at once.
     PowerCycle,
+    /// The same, once it has programmed so many words of the flash of its keys since the last one of these. Nothing that it
+    /// did after that counts.
+    PowerCycleInFlash(usize),
 }

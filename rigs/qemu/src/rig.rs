@@ -9,7 +9,7 @@ use tokio::task::JoinHandle;
 use crate::bench::Bench;
 pub use crate::command::Command;
 use crate::image::Images;
-pub use crate::seen::{Hook, Seen};
+pub use crate::seen::{Flash, Hook, Seen};
 
 /// Nothing that a test waits for takes this long, unless it never comes.
 pub(crate) const LIMIT: Duration = Duration::from_secs(180);
@@ -28,7 +28,7 @@ impl Rig {
     /// # Panics
     /// If the configuration cannot be used.
     pub fn start(images: Images, config: &Config, forward_reports: bool) -> Self {
-        Self::start_with(images, config, forward_reports, Vec::new())
+        Self::start_with(images, config, forward_reports, None)
     }
 
     /// Does the same with an STM32 that has keys: this record is in its flash.
@@ -36,13 +36,18 @@ impl Rig {
     /// # Panics
     /// If the configuration cannot be used.
     pub fn start_with_keys(images: Images, config: &Config, record: &[u8]) -> Self {
-        Self::start_with(images, config, true, record.to_vec())
+        Self::start_with(images, config, true, Some(Flash::with(record)))
     }
 
-    fn start_with(images: Images, config: &Config, forward_reports: bool, keys: Vec<u8>) -> Self {
+    fn start_with(
+        images: Images,
+        config: &Config,
+        forward_reports: bool,
+        keys: Option<Flash>,
+    ) -> Self {
         let (commands, receiver) = mpsc::unbounded_channel();
-        let (report, seen) = watch::channel(Seen::default());
-        let bench = Bench::new(images, config, forward_reports, keys, report);
+        let (report, seen) = watch::channel(Seen { keys, ..Seen::default() });
+        let bench = Bench::new(images, config, forward_reports, report);
         Self { commands, seen, task: tokio::spawn(bench.run(receiver)) }
     }
 

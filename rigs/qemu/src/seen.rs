@@ -1,5 +1,10 @@
 //! Observations of the boards of a rig.
 
+use std::fmt;
+
+use pblink_emulated_board::frame::SECTOR;
+use pblink_image::keys::Keys;
+
 /// A hook of the STM32's library was called.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Hook {
@@ -17,6 +22,45 @@ pub enum Hook {
     Dropped(String),
 }
 
+/// The flash sector of the STM32's keys, which outlives its power.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Flash(pub(crate) [u8; SECTOR]);
+
+impl Flash {
+    /// Returns one with this record, and room for another one.
+    ///
+    /// # Panics
+    /// If it is longer than the sector.
+    pub(crate) fn with(record: &[u8]) -> Self {
+        let mut bytes = [0xff; SECTOR];
+        bytes[..record.len()].copy_from_slice(record);
+        Self(bytes)
+    }
+
+    /// Programs bytes at an offset: bits that are 1 may become 0.
+    pub(crate) fn program(&mut self, at: usize, bytes: &[u8]) {
+        for (place, bits) in self.0[at..].iter_mut().zip(bytes) {
+            *place &= bits;
+        }
+    }
+
+    /// Returns all of it.
+    pub fn bytes(&self) -> &[u8] {
+        &self.0
+    }
+
+    /// Returns the records in it.
+    pub fn keys(&self) -> Keys<'_> {
+        Keys::read(&self.0)
+    }
+}
+
+impl fmt::Debug for Flash {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.keys().fmt(f)
+    }
+}
+
 /// Observations of a rig so far.
 #[derive(Debug, Default)]
 pub struct Seen {
@@ -26,6 +70,10 @@ pub struct Seen {
     pub read: Vec<String>,
     /// Hooks of its library.
     pub hooks: Vec<Hook>,
+    /// The STM32's keys, if it has some.
+    pub keys: Option<Flash>,
+    /// The same, at each loss of power [while it was programmed](crate::command::Command::PowerCycleInFlash).
+    pub cut: Vec<Flash>,
     /// Number of starts of the programs of STM32 and ESP8266.
     pub boots: [usize; 2],
     /// Times that a [`Command`](crate::command::Command) killed or hung a chip, or cut its power.

@@ -31,17 +31,30 @@ impl Serve {
     /// # Panics
     /// If it does not start.
     pub async fn start(client: &str, port: u16, state: &Path) -> Self {
+        Self::start_with(client, port, state, |command| command).await
+    }
+
+    /// Starts one with further arguments.
+    ///
+    /// # Panics
+    /// If it does not start.
+    pub async fn start_with(
+        client: &str,
+        port: u16,
+        state: &Path,
+        more: impl FnOnce(&mut Command) -> &mut Command,
+    ) -> Self {
         let listen = format!("127.0.0.1:{port}");
-        let mut child = Command::new(block_in_place(program))
+        let mut command = Command::new(block_in_place(program));
+        command
             .args(["serve", "--listen", &listen, "--client", client, "--timeout-ms", "1000"])
             .args(["--app", "echo", "--control", "127.0.0.1:0", "--json", "--state"])
             .arg(state)
             .current_dir(std::env::temp_dir())
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .expect("the server starts");
+            .stderr(Stdio::piped());
+        let mut child = more(&mut command).spawn().expect("the server starts");
         let mut stderr = BufReader::new(child.stderr.take().expect("a pipe"));
         let (control, before) = block_in_place(|| control_address(&mut stderr));
         let said = std::thread::spawn(move || listen_to(stderr, before));
