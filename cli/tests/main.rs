@@ -38,6 +38,7 @@ mod screen;
 mod serve;
 mod serve_exec;
 mod serve_keys;
+mod service;
 mod simulate_key;
 #[cfg(feature = "sqlite")]
 mod state;

@@ -16,6 +16,7 @@ pub mod memory;
 mod message;
 mod past;
 mod refused;
+pub mod service;
 mod times;
 
 pub use log::Past;

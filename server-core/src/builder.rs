@@ -9,7 +9,7 @@ use pblink_protocol::config::DEFAULT_PORT;
 use pblink_protocol::tcp::endpoint::Timing;
 use pblink_protocol::tcp::line::check_id;
 use pblink_protocol::{MAX_TEXT, time};
-use socket2::{Domain, Protocol, Socket, Type};
+use socket2::{Domain, Protocol, SockRef, Socket, Type};
 use tokio::net::TcpListener;
 
 use crate::error::BindError;
@@ -32,6 +32,7 @@ const SEND_BUFFER: usize = 64 * 1024;
 pub struct Builder {
     address: Option<SocketAddr>,
     port: u16,
+    listener: Option<std::net::TcpListener>,
     timeout: Duration,
     expected: Option<BTreeSet<String>>,
     allow_unknown: bool,
@@ -62,6 +63,7 @@ impl Builder {
         Self {
             address: None,
             port: DEFAULT_PORT,
+            listener: None,
             timeout: Duration::from_millis(2000),
             expected: None,
             allow_unknown: false,
@@ -92,6 +94,13 @@ impl Builder {
     pub fn port(mut self, port: u16) -> Self {
         self.address = None;
         self.port = port;
+        self
+    }
+
+    /// Listens on this socket, whatever address was given: one that is bound and listens already, such as one that a service
+    /// manager has opened. Clients that connect while the server starts anew wait in it.
+    pub fn listener(mut self, listener: std::net::TcpListener) -> Self {
+        self.listener = Some(listener);
         self
     }
 
@@ -239,9 +248,12 @@ impl Builder {
     ///
     /// # Errors
     /// If a value is out of range, or the address cannot be listened on.
-    pub async fn bind(self) -> Result<Server, BindError> {
+    pub async fn bind(mut self) -> Result<Server, BindError> {
         let setup = self.check()?;
-        let listener = self.open()?;
+        let listener = match self.listener.take() {
+            Some(listener) => adopt(listener)?,
+            None => self.open()?,
+        };
         Ok(Server::start(listener, setup, self.restore, self.states))
     }
 
@@ -336,11 +348,22 @@ fn listen(address: SocketAddr) -> io::Result<TcpListener> {
     // option means something else.
     #[cfg(not(windows))]
     socket.set_reuse_address(true)?;
-    socket.set_nonblocking(true)?;
-    // Accepted sockets inherit both.
-    socket.set_send_buffer_size(SEND_BUFFER)?;
-    socket.set_tcp_nodelay(true)?;
+    prepare(&socket)?;
     socket.bind(&address.into())?;
     socket.listen(BACKLOG)?;
     TcpListener::from_std(socket.into())
+}
+
+/// Takes a socket that somebody else has opened.
+fn adopt(listener: std::net::TcpListener) -> Result<TcpListener, BindError> {
+    let taken = prepare(&SockRef::from(&listener)).and_then(|()| TcpListener::from_std(listener));
+    taken.map_err(|source| BindError::Adopt { source })
+}
+
+/// Sets what a socket needs that listens.
+fn prepare(socket: &Socket) -> io::Result<()> {
+    socket.set_nonblocking(true)?;
+    // Accepted sockets inherit both.
+    socket.set_send_buffer_size(SEND_BUFFER)?;
+    socket.set_tcp_nodelay(true)
 }

@@ -18,6 +18,12 @@ pub enum BindError {
         /// The error of the system.
         source: io::Error,
     },
+    /// The socket that was given cannot be listened on.
+    #[error("cannot listen on the socket that was given: {source}")]
+    Adopt {
+        /// The error of the system.
+        source: io::Error,
+    },
     /// An expected id is not a valid one.
     #[error("\"{}\" cannot be a client's id: {why}", .id.escape_debug())]
     BadId {

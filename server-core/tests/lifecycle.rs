@@ -292,3 +292,22 @@ async fn running_out_of_files_stops_nothing() {
     second.say("00a").await;
     assert!(server.link("second").is_some());
 }
+
+#[tokio::test]
+async fn a_socket_that_was_opened_elsewhere_keeps_clients_from_one_server_to_the_next() {
+    let socket = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = socket.local_addr().unwrap();
+    for _ in 0..2 {
+        // There is no server now, and it is not refused.
+        let mut early = Peer::silent(address).await;
+        early.send("1\n").await;
+        let builder = Server::builder().timeout(PATIENT).listener(socket.try_clone().unwrap());
+        let server = start(builder).await;
+        assert_eq!(server.local_addr(), address);
+        let mut events = server.events();
+        let _app = App::start(&server);
+        early.say("00a").await;
+        until(&mut events, |kind| matches!(kind, EventKind::Connected { .. })).await;
+        soon(server.shutdown()).await;
+    }
+}

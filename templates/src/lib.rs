@@ -7,6 +7,12 @@ pub const PBLINK_TOML: &str = include_str!("../pblink.toml");
 /// The udev rules that let a user without root reach the boards on Linux.
 pub const UDEV_RULES: &str = include_str!("../69-pblink.rules");
 
+/// The unit of systemd that runs `pblink serve`.
+pub const SERVICE: &str = include_str!("../pblink.service");
+
+/// The unit of systemd that keeps the socket for boards open while `pblink serve` starts anew.
+pub const SOCKET: &str = include_str!("../pblink.socket");
+
 /// `config.py` of `pb_link`, the Pyboard's side of micropython-iot. In it stand numbers for `{{port}}`,
 /// `{{timeout_ms}}`, `{{report_s}}` and `{{bus}}`, names of pins for `{{scl}}` and `{{sda}}`, and Python's string
 /// literals for `{{host}}`, `{{ssid}}`, `{{password}}`, `{{syn}}`, `{{ack}}` and `{{reset}}`.

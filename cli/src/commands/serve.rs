@@ -7,18 +7,21 @@ mod keys;
 mod mqtt;
 mod reach;
 mod reload;
+mod service;
+mod station;
 
 use std::io::{IsTerminal, stdin, stdout};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
-use pblink_serve::consumers::{App, Consumer, Passed};
+use pblink_serve::consumers::{App, Passed};
 use pblink_serve::control::{self, ControlServer, Source};
 use pblink_serve::hub::Hub;
-use pblink_serve::log::{EngineError, Keep, Log, Memory, Opened};
-use pblink_server::{BindError, SavedSessions, Server};
+use pblink_serve::log::Log;
+use pblink_serve::service::Sockets;
+use pblink_server::{SavedSessions, Server};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, timeout_at};
@@ -30,7 +33,7 @@ use crate::exit::{Exit, Failed};
 use crate::global::Global;
 use crate::look::LookArgs;
 use crate::monitor;
-use crate::output::diagnostics::{newline, note, say, screen_is_on, set_level, warning};
+use crate::output::diagnostics::{LogArgs, newline, note, say, screen_is_on, set_level, warning};
 use crate::output::feed::Feed;
 use crate::output::printer::Form;
 use crate::output::stdout::unbuffered;
@@ -40,12 +43,11 @@ use crate::signals::{Signal, Signals, Terminal, survive_file_limit};
 use crate::state::State;
 use announce::Announced;
 use reload::Running;
+use service::Service;
+use station::Station;
 
 /// Time that applications and printer have for what was acknowledged, once the server is to stop.
 const PATIENCE: Duration = Duration::from_secs(5);
-
-/// Connections that boards may have, if the system has descriptors for them.
-const MAX_CONNECTIONS: usize = 32 * 1024;
 
 /// Time after which the last program of the user was ended, once there are no more lines.
 const PROGRAMS: Duration = Duration::from_secs(6);
@@ -93,6 +95,8 @@ A second signal does not wait.
 SIGHUP makes it read pblink.toml again (with --screen it stops). server.clients and server.log take effect at once: links of \
 clients that are not listed any more are closed, all others stay. Other keys that have changed are named in a warning; they need a \
 new start. A file with a mistake changes nothing.
+
+Under systemd it reports start, life and end, and takes sockets and secrets: docs/SERVICE.md has the unit.
 
 Exit codes: 0 stopped by a signal or by `q`, 1 standard output or the log cannot be written, 2 wrong flags, 3 wrong \
 configuration, 4 the address cannot be listened on, 130 stopped by a second signal.")]
@@ -146,6 +150,9 @@ pub struct Args {
     /// Print everything as JSON, one object per line.
     #[arg(long)]
     pub json: bool,
+    /// Diagnostics.
+    #[command(flatten)]
+    pub log: LogArgs,
     /// The look.
     #[command(flatten)]
     pub look: LookArgs,
@@ -167,6 +174,9 @@ pub fn run(args: Args, global: &Global) -> anyhow::Result<Exit> {
 }
 
 async fn serve(args: Args, settings: Settings, global: &Global) -> anyhow::Result<Exit> {
+    let sockets =
+        Sockets::of_this_process().map_err(|why| Failed::with(Exit::Network, why.to_string()))?;
+    args.log.start()?;
     // Before anything is announced: a signal that comes then is to find the way out.
     let mut signals = Signals::listen()?;
     let terminal = Terminal::at_start();
@@ -177,8 +187,8 @@ async fn serve(args: Args, settings: Settings, global: &Global) -> anyhow::Resul
     // Before its first reading: a change behind that is seen.
     let mut watched = keys::Watched::new(&settings);
     let Station { hub, log, mut consumers, state, loaded } =
-        open(&args, &settings, descriptors).await?;
-    let control = api::start(&args, &settings, &hub, state.as_deref()).await?;
+        station::open(&args, &settings, descriptors, sockets.boards).await?;
+    let control = api::start(&args, &settings, &hub, state.as_deref(), sockets.control).await?;
     greet(&hub, control.as_ref());
     let announcement = Announced::start(&args, &hub);
     let (passed, lines) = mpsc::channel(64);
@@ -213,6 +223,8 @@ async fn serve(args: Args, settings: Settings, global: &Global) -> anyhow::Resul
     let mut ended = None;
     let mut failed = None;
     let mut running_with = Running::new(&args, settings, hub.clone(), loaded);
+    let mut service = Service::of_this_process(hub.clone(), log.clone());
+    service.ready();
     loop {
         tokio::select! {
             why = log.failed() => failed = Some(why),
@@ -224,14 +236,20 @@ async fn serve(args: Args, settings: Settings, global: &Global) -> anyhow::Resul
                 running_with.note_proven();
                 continue;
             }
+            () = service.time_to_report() => {
+                service.alive();
+                continue;
+            }
             asked = signals.next() => match asked {
                 // The same signal ends the screen, and it gives the terminal back.
                 _ if screen => {
                     ended = Some((&mut output).await.map_err(std::io::Error::other).flatten());
                 }
                 Signal::HangUp if !terminal.is_gone() => {
+                    service.reloading();
                     running_with.reload();
                     watched.follow(running_with.of_keys());
+                    service.ready();
                     continue;
                 }
                 Signal::Interrupt => newline(),
@@ -240,6 +258,7 @@ async fn serve(args: Args, settings: Settings, global: &Global) -> anyhow::Resul
         }
         break;
     }
+    service.stopping();
     if screen {
         signals.screen_has_ended();
     }
@@ -266,125 +285,6 @@ async fn serve(args: Args, settings: Settings, global: &Global) -> anyhow::Resul
             _ => format!("standard output cannot be written: {error}"),
         };
         Failed::with(Exit::Failure, format!("{what}; the server has stopped"))
-    })
-}
-
-/// A running server with its log.
-struct Station {
-    hub: Arc<Hub>,
-    log: Log,
-    consumers: Vec<Consumer>,
-    /// The folder of the log, if it is on disk.
-    state: Option<PathBuf>,
-    /// The keys of boards with which it was started.
-    loaded: keys::Loaded,
-}
-
-/// Opens the log, and starts the server with the sessions in it.
-async fn open(args: &Args, settings: &Settings, descriptors: u64) -> anyhow::Result<Station> {
-    let config = &settings.server;
-    let link_timeout = Duration::from_millis(args.timeout_ms.unwrap_or(config.timeout_ms).into());
-    let (listen, clients) = reach::choose(args, settings);
-    let mut consumers = consumers::choose(args, settings);
-    consumers.extend(mqtt::consumer(args, settings, listen.address.port())?);
-    let (opened, state) = open_log(args, settings, listen.address.port())?;
-    let Opened { log, sessions, past } = opened;
-    let mut builder = Server::builder().listen(listen.address).timeout(link_timeout);
-    builder = builder.commits(true).restore_states(sessions);
-    builder = builder.max_connections(descriptors::for_boards(descriptors).min(MAX_CONNECTIONS));
-    if !clients.is_empty() {
-        builder =
-            builder.expected(clients.iter().map(String::as_str)).allow_unknown(args.any_client);
-    }
-    let mut loaded = keys::load(settings)?;
-    if let Some(keys) = loaded.keys.take() {
-        builder = builder.keys(keys);
-    }
-    let server = builder.bind().await.map_err(|error| {
-        let exit = match error {
-            BindError::Listen { .. } => Exit::Network,
-            // pblink.toml was checked when it was read, so it is a flag.
-            _ => Exit::Usage,
-        };
-        Failed::with(exit, error.to_string())
-    })?;
-    if let Some(why) = listen.local_because {
-        note(why);
-    }
-    let reachable = !listen.address.ip().is_loopback();
-    let anybody = args.any_client || clients.is_empty();
-    keys::warn(settings, &loaded, keys::Clients { expected: clients, anybody, reachable });
-    let app = consumers::names(&consumers);
-    let hub = Hub::resume(server, log.clone(), past, link_timeout, app).await;
-    let hub = hub.map_err(|error| Failed::with(Exit::Failure, error.to_string()))?;
-    Ok(Station { hub, log, consumers, state, loaded })
-}
-
-/// Opens the log where flags and `pblink.toml` want it.
-fn open_log(
-    args: &Args,
-    settings: &Settings,
-    port: u16,
-) -> anyhow::Result<(Opened, Option<PathBuf>)> {
-    let state = args.state.as_ref().unwrap_or(&settings.server.state);
-    // A flag is meant as it is typed, as a variable is.
-    let base =
-        if args.state.is_some() { Path::new("") } else { settings.folder_of("server.state") };
-    let folder = match (state, port) {
-        (State::Usual, 0) => {
-            note(
-                "the system chooses the port, so that there is no folder for it: lines are kept in memory \
-                  only (--state DIR keeps them)",
-            );
-            None
-        }
-        _ => state.folder(port, base)?,
-    };
-    let server = &settings.server;
-    let keep = Keep {
-        age: Duration::from_secs(u64::from(server.keep_days) * 24 * 3600),
-        bytes: u64::from(server.keep_mb) * 1_000_000,
-        commit_every: Duration::from_millis(server.commit_every_ms.into()),
-    };
-    let opened = match &folder {
-        None => Log::open(Memory::new(run_id()), keep),
-        Some(folder) => on_disk(folder, keep),
-    };
-    let opened = opened.map_err(|error| {
-        let what = match (&error, &folder) {
-            // A start needs little, and even what was set aside for it is used up.
-            (EngineError::Full, Some(folder)) => format!(
-                "the disk of the log in {} is full: free some space (64 MB, or lines wait), and start again",
-                folder.display()
-            ),
-            _ => error.to_string(),
-        };
-        Failed::with(Exit::Failure, what)
-    })?;
-    Ok((opened, folder))
-}
-
-/// Returns a name that no other run has: offsets of a log in memory mean nothing to the next one.
-fn run_id() -> String {
-    use std::hash::{BuildHasher, Hasher, RandomState};
-    format!("{:016x}", RandomState::new().build_hasher().finish())
-}
-
-#[cfg(feature = "sqlite")]
-fn on_disk(folder: &Path, keep: Keep) -> Result<Opened, EngineError> {
-    let engine = pblink_serve::log::Sqlite::open(folder)?;
-    say(format_args!("the log is in {}", folder.display()));
-    Log::open(engine, keep)
-}
-
-#[cfg(not(feature = "sqlite"))]
-fn on_disk(folder: &Path, _: Keep) -> Result<Opened, EngineError> {
-    Err(EngineError::Io {
-        path: folder.display().to_string(),
-        why:
-            "this pblink was built without the feature sqlite, and cannot keep a log on disk: use \
-              --state off"
-                .to_owned(),
     })
 }
 

@@ -9,13 +9,10 @@ use rustix::fs::OFlags;
 use zeroize::Zeroizing;
 
 use super::quiet::leave_no_core;
-use crate::settings::{Problem, shell_word};
+use crate::settings::{CREDENTIALS, Problem, shell_word};
 
 /// The longest file of keys, in bytes: some 10 000 boards.
 const MAX_FILE: u64 = 4 << 20;
-
-/// Folder with the secrets that systemd gives a service, from `LoadCredential=`.
-pub(super) const CREDENTIALS: &str = "CREDENTIALS_DIRECTORY";
 
 /// Reads a file. `None`: there is none.
 ///

@@ -27,7 +27,7 @@ impl Store {
         let credential = || {
             let keys = &settings.link.keys;
             let usual = keys.as_os_str().is_empty() || keys == Path::new(KEYS_FILE);
-            let folder = std::env::var_os(disk::CREDENTIALS);
+            let folder = std::env::var_os(settings::CREDENTIALS);
             let folder = folder.filter(|folder| usual && !folder.is_empty())?;
             let path = Path::new(&folder).join(KEYS_FILE);
             path.symlink_metadata().is_ok().then_some(path)

@@ -27,7 +27,10 @@ use tracing_subscriber::util::SubscriberInitExt;
 
 use crate::exit::{Exit, Failed};
 use crate::global::{Colour, Global};
+use crate::output::shape::{self, Kind};
 use crate::output::stderr::Stderr;
+
+pub use crate::output::shape::LogArgs;
 
 /// The variable that sets a filter instead of `-v` and `-q`.
 const FILTER: &str = "PBLINK_LOG";
@@ -38,32 +41,35 @@ static SCREEN: AtomicBool = AtomicBool::new(false);
 static QUIET: AtomicBool = AtomicBool::new(false);
 /// The filter of what libraries report, if neither flags nor `PBLINK_LOG` have set it.
 static FILTERED: OnceLock<reload::Handle<Targets, Registry>> = OnceLock::new();
-/// True if labels are coloured.
-static COLOUR: AtomicBool = AtomicBool::new(false);
 
 /// Reports why the verb failed.
 pub(crate) fn error(text: impl Display) {
-    write(format_args!("{} {text}\n", label(Level::ERROR, colour())));
+    let text = text.to_string();
+    report(Level::ERROR, None, &text);
+    // Whoever has started the verb looks here.
+    if shape::has_file() {
+        let _ = Stderr.write_all(format!("pblink: error: {text}\n").as_bytes());
+    }
 }
 
 /// Reports something that is probably wrong, although the verb continues.
 pub(crate) fn warning(text: impl Display) {
     if !quiet() {
-        write(format_args!("{} {text}\n", label(Level::WARN, colour())));
+        report(Level::WARN, None, &text.to_string());
     }
 }
 
 /// Reports something that the user may not expect.
 pub(crate) fn note(text: impl Display) {
     if !quiet() {
-        write(format_args!("{} {text}\n", label(Level::INFO, colour())));
+        report(Level::INFO, None, &text.to_string());
     }
 }
 
 /// Reports what the verb is doing now.
 pub(crate) fn say(text: impl Display) {
     if !quiet() {
-        write(format_args!("pblink: {text}\n"));
+        put(&shape::shaped(Kind::Said, None, &text.to_string()));
     }
 }
 
@@ -91,7 +97,7 @@ pub(crate) fn screen_is_on(on: bool) {
 /// [`Exit::Usage`] if `PBLINK_LOG` is not a filter.
 pub(crate) fn start(global: &Global) -> anyhow::Result<()> {
     QUIET.store(global.quiet, Ordering::Relaxed);
-    COLOUR.store(global.color.enabled(io::stderr().is_terminal()), Ordering::Relaxed);
+    shape::start(global.color.enabled(io::stderr().is_terminal()));
     let (filter, is_free) = match std::env::var(FILTER) {
         Ok(text) if !text.trim().is_empty() => {
             let filter = filter(&text).map_err(|why| {
@@ -124,7 +130,7 @@ pub(crate) fn start(global: &Global) -> anyhow::Result<()> {
         let _ = FILTERED.set(handle);
     }
     let layer = tracing_subscriber::fmt::layer()
-        .with_ansi(colour())
+        .with_ansi(false)
         .event_format(Dress)
         .with_writer(|| Output);
     let _ = tracing_subscriber::registry().with(filter).with(layer).try_init();
@@ -182,22 +188,13 @@ fn quiet() -> bool {
     QUIET.load(Ordering::Relaxed)
 }
 
-fn colour() -> bool {
-    COLOUR.load(Ordering::Relaxed)
+fn report(level: Level, target: Option<&str>, text: &str) {
+    put(&shape::shaped(Kind::Level(level), target, text));
 }
 
-fn label(level: Level, colour: bool) -> String {
-    let (name, code) = match level {
-        Level::ERROR => ("error", "1;31"),
-        Level::WARN => ("warning", "1;33"),
-        Level::INFO => ("note", "1"),
-        Level::DEBUG => ("debug", "2"),
-        Level::TRACE => ("trace", "2"),
-    };
-    match colour {
-        true => format!("pblink: \x1b[{code}m{name}:\x1b[0m"),
-        false => format!("pblink: {name}:"),
-    }
+/// Writes a diagnostic.
+fn put(text: &str) {
+    let _ = Output.write_all(text.as_bytes());
 }
 
 /// Writes in one piece: several threads may report.
@@ -205,11 +202,14 @@ fn write(text: fmt::Arguments<'_>) {
     let _ = Output.write_all(text.to_string().as_bytes());
 }
 
-/// Stderr, unless a screen is on it.
+/// The file of diagnostics if there is one, else stderr, unless a screen is on it.
 struct Output;
 
 impl Write for Output {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        if shape::takes(bytes) {
+            return Ok(bytes.len());
+        }
         match SCREEN.load(Ordering::Relaxed) {
             true => Ok(bytes.len()),
             false => Stderr.write(bytes),
@@ -236,12 +236,11 @@ where
         event: &Event<'_>,
     ) -> fmt::Result {
         let level = *event.metadata().level();
-        write!(writer, "{} ", label(level, writer.has_ansi_escapes()))?;
-        if level > Level::INFO {
-            write!(writer, "{}: ", event.metadata().target())?;
-        }
-        context.format_fields(writer.by_ref(), event)?;
-        writeln!(writer)
+        let mut text = String::new();
+        context.format_fields(Writer::new(&mut text), event)?;
+        // Who reports a warning is of no use to most; who reports details is.
+        let target = (level > Level::INFO).then(|| event.metadata().target());
+        writer.write_str(&shape::shaped(Kind::Level(level), target, &text))
     }
 }
 

@@ -71,7 +71,7 @@ pub(crate) use names::is_former;
 pub use pins::Pins;
 pub(crate) use problem::{Lines, Place, Problem};
 pub(crate) use reader::read;
-pub(crate) use secrets::MQTT_PASSWORD_ENV;
+pub(crate) use secrets::{CREDENTIALS, MQTT_PASSWORD_ENV, credential};
 pub use secrets::{PASSWORD_ENV, PasswordSource, Secret};
 pub(crate) use secrets::{check_password, find as find_password, is_password_key, read_password};
 #[cfg(feature = "mqtt")]

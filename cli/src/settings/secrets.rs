@@ -195,9 +195,33 @@ pub(crate) fn of_broker(settings: &Settings) -> anyhow::Result<Option<String>> {
             .map(Some)
             .map_err(|_| fail(format!("{MQTT_PASSWORD_ENV}: it must be UTF-8 text")));
     }
+    if let Some(text) = credential("mqtt.password")? {
+        return Ok(Some(text));
+    }
     let file = &settings.mqtt.password_file;
     let Some(path) = settings.mqtt_path("mqtt.password_file", file) else { return Ok(None) };
     private_text(&path).map(|text| Some(text.trim_end_matches(['\r', '\n']).to_owned()))
+}
+
+/// Folder with the secrets that systemd gives a service, from `LoadCredential=`.
+pub(crate) const CREDENTIALS: &str = "CREDENTIALS_DIRECTORY";
+
+/// Returns the secret of this name that systemd has given the service, without the end of its line. It keeps others from reading
+/// it, by rights that this user need not understand.
+///
+/// # Errors
+/// [`Exit::Config`] if it cannot be read.
+pub(crate) fn credential(name: &str) -> anyhow::Result<Option<String>> {
+    let folder = std::env::var_os(CREDENTIALS).filter(|folder| !folder.is_empty());
+    let Some(path) = folder.map(|folder| Path::new(&folder).join(name)) else { return Ok(None) };
+    match std::fs::read_to_string(&path) {
+        Ok(text) => Ok(Some(text.trim_end_matches(['\r', '\n']).to_owned())),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        Err(error) => {
+            let what = format!("{}: cannot read it: {error}", path.display());
+            Err(Failed::with(Exit::Config, what))
+        }
+    }
 }
 
 /// Returns the text of a file that nobody else may read.

@@ -13,9 +13,13 @@ use super::Args;
 use crate::exit::{Exit, Failed};
 use crate::output::diagnostics::note;
 use crate::server::TOKEN_ENV;
-use crate::settings::Settings;
+use crate::settings::{Settings, credential};
 
-/// Starts the control API, unless it is off. `state`: the folder of the log, if it is on disk.
+/// Name of the token among the secrets that systemd gives a service.
+const CREDENTIAL: &str = "control.token";
+
+/// Starts the control API, unless it is off. `state`: the folder of the log, if it is on disk; `socket`: one that the service
+/// manager has opened for it.
 ///
 /// # Errors
 /// [`Exit::Network`] if its address cannot be listened on, [`Exit::Config`] for a token that cannot be used.
@@ -24,11 +28,16 @@ pub(super) async fn start(
     settings: &Settings,
     hub: &Arc<Hub>,
     state: Option<&Path>,
+    socket: Option<std::net::TcpListener>,
 ) -> anyhow::Result<Option<ControlServer>> {
     let control = args.control.map_or(settings.server.control, |control| control.0);
     let Some(address) = control else { return Ok(None) };
     let failed = |error| Failed::with(Exit::Network, BindError { address, error }.to_string());
-    let listener = TcpListener::bind(address).await.map_err(failed)?;
+    let listener = match socket {
+        Some(socket) => socket.set_nonblocking(true).and_then(|()| TcpListener::from_std(socket)),
+        None => TcpListener::bind(address).await,
+    };
+    let listener = listener.map_err(failed)?;
     let bound = listener.local_addr().map_err(failed)?;
     let access = access(args, settings, bound, state)?;
     let source: Arc<dyn Source> = hub.clone();
@@ -48,6 +57,14 @@ fn access(
     {
         let token = Token::parse(&token)
             .map_err(|error| Failed::with(Exit::Config, format!("{TOKEN_ENV}: {error}")))?;
+        return Ok(Access { token: Some(token), token_file: None, hosts });
+    }
+    if args.token_file.is_none()
+        && let Some(token) = credential(CREDENTIAL)?
+    {
+        let token = Token::parse(&token).map_err(|error| {
+            Failed::with(Exit::Config, format!("the credential {CREDENTIAL}: {error}"))
+        })?;
         return Ok(Access { token: Some(token), token_file: None, hosts });
     }
     let named = args.token_file.clone().or_else(|| settings.token_path());
