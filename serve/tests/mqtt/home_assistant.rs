@@ -8,7 +8,8 @@ use pblink_serve::log::Memory;
 use pblink_soak::mosquitto::Subscriber;
 use serde_json::Value;
 
-use crate::gate::{broker, consumer, mqtt};
+use crate::board::soon;
+use crate::gate::{broker, consumer, mqtt, subscribed};
 use crate::shop::{Pen, Shop};
 
 /// The schema's keys, made by the script beside it.
@@ -38,7 +39,8 @@ fn check(message: &Value) {
     for (name, entity) in message["components"].as_object().unwrap() {
         let platform = entity["platform"].as_str().unwrap();
         known(&keys, platform, entity);
-        assert!(entity["unique_id"].is_string() && entity["state_topic"].is_string(), "{name}");
+        let topic = if platform == "button" { "command_topic" } else { "state_topic" };
+        assert!(entity["unique_id"].is_string() && entity[topic].is_string(), "{name}");
         for (field, values) in
             [("device_class", "device_classes"), ("state_class", "state_classes")]
         {
@@ -109,14 +111,17 @@ async fn boards_become_devices_with_values_and_availability() {
     assert_eq!(value(&server["components"]["server"], &last), "online");
     assert_eq!(value(&entities["layer"], &last), "none");
     assert_eq!(value(&entities["outages"], &last), "0");
+    assert_eq!(value(&entities["outages_24h"], &last), "0");
     assert!(is_available(&entities["link"], &last) && is_available(&entities["mem_free"], &last));
 
     drop(board);
     until(&reader, &mut last, |last| value(&entities["link"], last) == "OFF");
     assert_eq!(value(&entities["layer"], &last), "coprocessor");
     assert_eq!(value(&entities["outages"], &last), "1");
+    assert_eq!(value(&entities["outages_24h"], &last), "1");
     assert!(value(&entities["last_line"], &last).ends_with('Z'));
-    // The state of a board that is away is known, its values are not.
+    // The state of a board that is away is known, its values are not, and there is nothing to reconnect.
+    assert!(!is_available(&entities["reconnect"], &last));
     assert!(is_available(&entities["link"], &last) && !is_available(&entities["mem_free"], &last));
 
     // Home Assistant has started: it is told everything again.
@@ -128,4 +133,41 @@ async fn boards_become_devices_with_values_and_availability() {
     shop.close().await;
     until(&reader, &mut last, |last| last["pblink/status"] == "offline");
     assert!(!is_available(&entities["link"], &last));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 3)]
+async fn the_button_makes_a_link_anew_and_nothing_is_lost() {
+    const BOARD: &str = "homeassistant/device/pblink-pblink-a/config";
+    let Some(broker) = broker() else { return };
+    let reader = broker.subscribe("reader", &["homeassistant/#"], &[]);
+    let errors = broker.subscribe("errors", &["pblink/+/error"], &[]);
+    let settings = Mqtt { home_assistant: true, ..mqtt(broker.address().port()) };
+    let shop = Shop::with(Memory::new("test"), consumer(settings)).await;
+    let mut board = subscribed(&shop).await;
+    let mut last = BTreeMap::new();
+    until(&reader, &mut last, |last| last.contains_key(BOARD));
+    let button = json(&last[BOARD])["components"]["reconnect"].take();
+    let topic = button["command_topic"].as_str().unwrap();
+    let press = button["payload_press"].as_str().unwrap();
+    let link = shop.station.server.link("a").unwrap();
+    assert_eq!(link.connects(), 1);
+
+    // A line that the board has not acknowledged when its link is closed.
+    broker.publish("pblink/a/down", "before", &[]);
+    soon(shop.station.log.wait_for(|status| status.waiting == 1)).await;
+    broker.publish(topic, press, &[]);
+    soon(link.closed()).await;
+    broker.publish("pblink/a/down", "between", &[]);
+
+    // There is no link now, and a word that is no command closes none.
+    broker.publish(topic, press, &[]);
+    assert!(errors.next_in("pblink/a/error").contains("not connected"));
+    board.reconnect(&shop, "a").await;
+    assert_eq!(board.hear_all(2).await, ["before", "between"]);
+    broker.publish(topic, "restart", &[]);
+    assert!(errors.next_in("pblink/a/error").contains("the one command is"));
+    broker.publish("pblink/a/down", "after", &[]);
+    assert_eq!(board.hear().await, "after");
+    assert_eq!(link.connects(), 2);
+    shop.close().await;
 }

@@ -11,7 +11,7 @@ import sys
 import zipfile
 
 MQTT = "homeassistant/components/mqtt/"
-PLATFORMS = ["sensor", "binary_sensor"]
+PLATFORMS = ["sensor", "binary_sensor", "button"]
 
 
 def main(path):

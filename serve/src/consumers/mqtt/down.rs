@@ -3,20 +3,23 @@
 //! A message is acknowledged to the broker when its lines are in the log. One that cannot be taken is acknowledged too,
 //! since it would come again for ever; why, is reported and told in the board's topic `error`. Messages that the broker
 //! had *kept* (retained) are not taken: they would come again with each connection.
+//!
+//! The one command closes a link: nothing that the server can say restarts an ESP8266, and a link that is made anew is what a
+//! restart would be for.
 
 use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
 use futures::future::join_all;
-use pblink_server::Delivery;
+use pblink_server::{Connection, Delivery};
 use serde_json::json;
 use tokio::sync::{Notify, mpsc};
 use tokio::time::sleep;
 
 use super::Parts;
 use super::client::{Arrival, Publisher, Trouble};
-use super::home_assistant::BIRTH;
+use super::home_assistant::{BIRTH, RECONNECT};
 use super::topics::Form;
 use crate::control::Source;
 use crate::log::{Outgoing, SendError};
@@ -46,6 +49,15 @@ struct Taken {
     lines: Vec<Outgoing>,
 }
 
+/// A message that can be taken.
+#[derive(Debug)]
+enum Read {
+    /// Lines to this board.
+    Lines(Arc<str>, Vec<Outgoing>),
+    /// This link is to be made anew.
+    Reconnect(Connection),
+}
+
 /// Takes messages until the connection ends. `anew`: Home Assistant wants to be told everything again.
 pub(super) async fn run(
     parts: Parts<'_>,
@@ -63,7 +75,14 @@ pub(super) async fn run(
                 continue;
             }
             let (id, lines) = match read(parts, &arrival) {
-                Ok(read) => read,
+                Ok(Read::Lines(id, lines)) => (id, lines),
+                Ok(Read::Reconnect(link)) => {
+                    let (name, id) = (&parts.consumer.name, link.id().escape_debug());
+                    tracing::info!("{name}: the connection of \"{id}\" is closed, as asked");
+                    link.close();
+                    publisher.confirm(&arrival).await?;
+                    continue;
+                }
                 Err(Refusal { id, why }) => {
                     refuse(parts, publisher, &arrival, id.as_deref(), &why).await?;
                     continue;
@@ -83,10 +102,10 @@ pub(super) async fn run(
     Err(Trouble::Gone)
 }
 
-/// Returns the board and the lines of a message.
-fn read(parts: Parts<'_>, arrival: &Arrival) -> Result<(Arc<str>, Vec<Outgoing>), Refusal> {
+/// Returns what a message asks for.
+fn read(parts: Parts<'_>, arrival: &Arrival) -> Result<Read, Refusal> {
     let Parts { hub, consumer, topics, .. } = parts;
-    let Some((id, form)) = topics.read_down(&arrival.topic) else {
+    let Some((id, form)) = topics.read(&arrival.topic) else {
         return Err(Refusal { id: None, why: "its topic names no board".to_owned() });
     };
     let refusal = |why: &str| Refusal { id: Some(id.clone()), why: why.to_owned() };
@@ -102,6 +121,7 @@ fn read(parts: Parts<'_>, arrival: &Arrival) -> Result<(Arc<str>, Vec<Outgoing>)
         ));
     }
     let message = match form {
+        Form::Command => return command(parts, &id, &arrival.payload).map_err(refusal),
         Form::Json => Message::from_json(&arrival.payload).map_err(|why| refusal(&why))?,
         Form::Text => {
             let text = str::from_utf8(&arrival.payload);
@@ -114,7 +134,16 @@ fn read(parts: Parts<'_>, arrival: &Arrival) -> Result<(Arc<str>, Vec<Outgoing>)
     }
     let (client, delivery) = (Arc::<str>::from(id), message.delivery.unwrap_or(Delivery::ORDERED));
     let line = |text: String| Outgoing { client: Arc::clone(&client), text: text.into(), delivery };
-    Ok((Arc::clone(&client), message.lines.into_iter().map(line).collect()))
+    Ok(Read::Lines(Arc::clone(&client), message.lines.into_iter().map(line).collect()))
+}
+
+/// Returns what a command about a board asks for.
+fn command(parts: Parts<'_>, id: &str, word: &[u8]) -> Result<Read, &'static str> {
+    if word != RECONNECT.as_bytes() {
+        return Err("the one command is \"reconnect\"");
+    }
+    let link = parts.hub.server().link(id).filter(Connection::is_up);
+    link.map(Read::Reconnect).ok_or("the board is not connected")
 }
 
 /// Puts messages to one board into the log, in their order: all in one go, or one by one if they do not fit.

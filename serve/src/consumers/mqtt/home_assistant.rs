@@ -15,6 +15,9 @@ const DISCOVERY: &str = "homeassistant";
 /// Topic by which Home Assistant says that it has started.
 pub(super) const BIRTH: &str = "homeassistant/status";
 
+/// The command by which a link is made anew.
+pub(super) const RECONNECT: &str = "reconnect";
+
 /// Returns topic and message by which the server becomes a device.
 pub(super) fn server(topics: &Topics) -> (String, String) {
     let device = name(&[topics.prefix()]);
@@ -70,7 +73,7 @@ pub(super) fn board(topics: &Topics, id: &str) -> (String, String) {
         (key.to_owned(), entity)
     };
     let told = json!([server, up]);
-    let components: serde_json::Map<_, _> = [
+    let mut components: serde_json::Map<_, _> = [
         entity(
             "link",
             "Link",
@@ -124,6 +127,12 @@ pub(super) fn board(topics: &Topics, id: &str) -> (String, String) {
             json!({ "state_class": "total_increasing" }),
         ),
         entity(
+            "outages_24h",
+            "Outages in 24 hours",
+            "{{ value_json.outages_24h }}",
+            json!({ "state_class": "measurement" }),
+        ),
+        entity(
             "waiting",
             "Lines that wait",
             "{{ value_json.waiting }}",
@@ -132,6 +141,20 @@ pub(super) fn board(topics: &Topics, id: &str) -> (String, String) {
     ]
     .into_iter()
     .collect();
+    // Home Assistant sends a press with QoS 0: the broker does not keep it for a server that is away.
+    components.insert(
+        "reconnect".to_owned(),
+        json!({
+            "platform": "button",
+            "name": "Reconnect",
+            "unique_id": format!("{device}-reconnect"),
+            "entity_category": "config",
+            "command_topic": topics.of(id, "command"),
+            "payload_press": RECONNECT,
+            "availability": told,
+            "availability_mode": "all",
+        }),
+    );
     let message = json!({
         "device": {
             "identifiers": [device],

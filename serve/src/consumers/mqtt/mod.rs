@@ -5,6 +5,7 @@
 //! | `PREFIX/ID/up` | board, to whoever wants it | a line, or JSON with it |
 //! | `PREFIX/ID/down` | whoever wants, to the board | a line |
 //! | `PREFIX/ID/down/json` | the same | JSON with lines and their delivery, as `POST /api/v1/links/ID/lines` takes it |
+//! | `PREFIX/ID/command` | whoever wants, to the server | `reconnect`: the link is closed, and made anew |
 //! | `PREFIX/ID/error` | server, to whoever has sent it | why a message to the board was refused |
 //! | `PREFIX/ID/status` | server; retained | the link as JSON |
 //! | `PREFIX/status` | server; retained, and its last will | `online` or `offline` |
@@ -201,7 +202,7 @@ async fn connected(
     let publisher = connection.publisher.clone();
     let greeting = async {
         publisher.publish(topics.server_status(), "online", true).await?.wait().await?;
-        let mut filters = topics.down_filters().to_vec();
+        let mut filters = topics.filters().to_vec();
         if mqtt.home_assistant {
             filters.push(home_assistant::BIRTH.to_owned());
         }

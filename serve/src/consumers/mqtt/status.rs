@@ -13,7 +13,7 @@ use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
 
 use super::client::{Publisher, Trouble, WINDOW};
 use super::{Parts, home_assistant};
-use crate::control::{Notice, Rfc3339, Source};
+use crate::control::{Filter, Notice, Rfc3339, Source};
 use crate::log::wall_ms;
 
 /// Interval at which all links are looked at for what no event tells: last lines, times of acknowledgements.
@@ -21,6 +21,9 @@ const LOOK: Duration = Duration::from_secs(10);
 
 /// Time for which events are gathered: a server that stops or starts changes all links at once.
 const GATHER: Duration = Duration::from_millis(200);
+
+/// A day, in milliseconds. It is none of the calendar: the server does not know in which time zone its users live.
+const DAY: u64 = 24 * 60 * 60 * 1000;
 
 /// Two begins of a state that are no further apart, in milliseconds, are the same one.
 const SAME: u64 = 500;
@@ -52,6 +55,8 @@ struct Status {
     mem_free: Option<u64>,
     /// Outages so far.
     outages: u64,
+    /// Those that began in the last 24 hours, as far as they are kept.
+    outages_24h: u64,
     /// Lines that wait for the board.
     waiting: u64,
     /// The fingerprint of the board's key; null: it speaks the classic link.
@@ -151,6 +156,14 @@ impl Published {
     }
 }
 
+/// Returns the number of outages of a link that began in the last 24 hours.
+fn of_a_day(parts: Parts<'_>, id: &str) -> u64 {
+    let since_ms = wall_ms().saturating_sub(DAY);
+    let filter = Filter { since_ms, client: Some(id), ..Filter::default() };
+    let outages = parts.hub.history().outages(filter).outages;
+    outages.iter().filter(|outage| outage.began_ms >= since_ms).count() as u64
+}
+
 fn of(parts: Parts<'_>, link: LinkStatus, since_ms: u64) -> Status {
     let lines = parts.log.client(&link.id);
     let (state, likely) = match link.state {
@@ -166,6 +179,7 @@ fn of(parts: Parts<'_>, link: LinkStatus, since_ms: u64) -> Status {
         write_ack_ms: link.write_ack_us.map(|us| us as f64 / 1000.0),
         mem_free: link.mem_free,
         outages: link.outages,
+        outages_24h: of_a_day(parts, &link.id),
         waiting: lines.waiting as u64,
         key: link.key,
     }

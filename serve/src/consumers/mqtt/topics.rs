@@ -30,13 +30,15 @@ pub(super) struct Topics {
     prefix: String,
 }
 
-/// Form of a message to a board.
+/// Form of a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Form {
     /// A line.
     Text,
     /// JSON with lines.
     Json,
+    /// A word to the server about the board.
+    Command,
 }
 
 impl Topics {
@@ -60,18 +62,19 @@ impl Topics {
         format!("{}/{}/{last}", self.prefix, escape(id))
     }
 
-    /// Returns the filters of all messages to boards.
-    pub(super) fn down_filters(&self) -> [String; 2] {
-        ["down", "down/json"].map(|last| format!("{}/+/{last}", self.prefix))
+    /// Returns the filters of all messages to boards, and of commands about them.
+    pub(super) fn filters(&self) -> [String; 3] {
+        ["down", "down/json", "command"].map(|last| format!("{}/+/{last}", self.prefix))
     }
 
     /// Returns the board and the form of a message. `None`: no topic of ours, or one with an id that cannot be.
-    pub(super) fn read_down(&self, topic: &str) -> Option<(String, Form)> {
+    pub(super) fn read(&self, topic: &str) -> Option<(String, Form)> {
         let rest = topic.strip_prefix(&self.prefix)?.strip_prefix('/')?;
-        let (id, form) = match rest.strip_suffix("/down/json") {
-            Some(id) => (id, Form::Json),
-            None => (rest.strip_suffix("/down")?, Form::Text),
-        };
+        let forms =
+            [("/down/json", Form::Json), ("/down", Form::Text), ("/command", Form::Command)];
+        let (id, form) = forms
+            .into_iter()
+            .find_map(|(end, form)| rest.strip_suffix(end).map(|id| (id, form)))?;
         let id = unescape(id)?;
         check_id(&id).ok()?;
         Some((id, form))
@@ -115,9 +118,11 @@ mod tests {
             let topic = topics.of(id, "down");
             let level = topic.strip_prefix("site/pblink/").unwrap().strip_suffix("/down").unwrap();
             assert!(!level.contains(['/', '+', '#']), "{topic}");
-            assert_eq!(topics.read_down(&topic), Some((id.to_owned(), Form::Text)), "{topic}");
+            assert_eq!(topics.read(&topic), Some((id.to_owned(), Form::Text)), "{topic}");
             let topic = topics.of(id, "down/json");
-            assert_eq!(topics.read_down(&topic), Some((id.to_owned(), Form::Json)), "{topic}");
+            assert_eq!(topics.read(&topic), Some((id.to_owned(), Form::Json)), "{topic}");
+            let topic = topics.of(id, "command");
+            assert_eq!(topics.read(&topic), Some((id.to_owned(), Form::Command)), "{topic}");
         }
         assert_eq!(topics.of("a/b", "up"), "site/pblink/a%2Fb/up");
     }
@@ -139,7 +144,7 @@ mod tests {
             "other/1/down",
             "pblinker/1/down",
         ] {
-            assert_eq!(topics.read_down(topic), None, "{topic}");
+            assert_eq!(topics.read(topic), None, "{topic}");
         }
     }
 
