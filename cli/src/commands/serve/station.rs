@@ -15,7 +15,9 @@ use super::reach::{self, Reach};
 use super::{Args, consumers, keys, mqtt};
 use crate::descriptors;
 use crate::exit::{Exit, Failed};
-use crate::output::diagnostics::{note, say};
+use crate::output::diagnostics::note;
+#[cfg(feature = "sqlite")]
+use crate::output::diagnostics::say;
 use crate::settings::Settings;
 use crate::state::State;
 
