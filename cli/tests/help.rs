@@ -56,6 +56,14 @@ fn config_help() {
 }
 
 #[test]
+fn service_help() {
+    check_help(&["service"]);
+    check_help(&["service", "print"]);
+    check_help(&["service", "install"]);
+    check_help(&["service", "status"]);
+}
+
+#[test]
 fn keys_help() {
     check_help(&["provision"]);
     check_help(&["keys"]);

@@ -280,3 +280,111 @@ fn the_units_are_sound_and_give_the_service_little() {
         .unwrap();
     assert!(!judged(&security).0);
 }
+
+/// A folder with a configuration, and a stand-in for systemctl that notes its words and prints `state`.
+fn machine(state: &str) -> tempfile::TempDir {
+    use std::os::unix::fs::PermissionsExt;
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("pblink.toml"), "[link]\nkeys = \"\"\n").unwrap();
+    fs::write(folder.path().join("state"), state).unwrap();
+    let systemctl = folder.path().join("systemctl");
+    let here = folder.path().display();
+    let script = format!(
+        "#!/bin/sh\necho \"$*\" >>'{here}/asked'\ncat '{here}/state'\n[ ! -e '{here}/fails' ]\n"
+    );
+    fs::write(&systemctl, script).unwrap();
+    fs::set_permissions(&systemctl, fs::Permissions::from_mode(0o755)).unwrap();
+    folder
+}
+
+fn on(machine: &tempfile::TempDir, args: &[&str]) -> std::process::Output {
+    let mut path = std::ffi::OsString::from(machine.path());
+    path.push(":");
+    path.push(std::env::var_os("PATH").unwrap());
+    pblink(&[&["service"], args].concat()).current_dir(machine).env("PATH", path).output().unwrap()
+}
+
+#[test]
+fn the_unit_that_is_printed_is_sound_and_names_the_secrets_that_there_are() {
+    let here = machine("");
+    let text = "[link]\nkeys = \"\"\n[mqtt]\npassword_file = \"secret\"\n[control]\ntoken_file = \"none\"\n";
+    fs::write(here.path().join("pblink.toml"), text).unwrap();
+    fs::write(here.path().join("secret"), "x").unwrap();
+    let printed = on(&here, &["print", "--program", "/usr/bin/pblink"]);
+    assert_eq!(printed.status.code(), Some(0), "{}", stderr(&printed));
+    let unit = String::from_utf8(printed.stdout).unwrap();
+    let folder = here.path().canonicalize().unwrap();
+    let folder = folder.display();
+    let start = format!("ExecStart=/usr/bin/pblink serve --config {folder}/pblink.toml\n");
+    assert!(unit.contains(&start), "{unit}");
+    #[cfg(feature = "mqtt")]
+    assert!(unit.contains(&format!("\nLoadCredential=mqtt.password:{folder}/secret\n")), "{unit}");
+    assert!(
+        !unit.contains("control.token:"),
+        "a file that is not there keeps it from starting: {unit}"
+    );
+    assert!(!here.path().join("asked").exists());
+}
+
+#[test]
+fn install_writes_both_units_and_starts_the_service_unless_it_is_for_another_system() {
+    let here = machine("");
+    let root = here.path().join("image");
+    let args = ["install", "--root", root.to_str().unwrap()];
+    let installed = on(&here, &args);
+    assert_eq!(installed.status.code(), Some(0), "{}", stderr(&installed));
+    let units = root.join("etc/systemd/system");
+    assert!(fs::read_to_string(units.join("pblink.service")).unwrap().contains("Type=notify"));
+    assert!(fs::read_to_string(units.join("pblink.socket")).unwrap().contains("ListenStream=8123"));
+    assert_eq!(fs::read_dir(&units).unwrap().count(), 2, "nothing else is left");
+    assert!(!here.path().join("asked").exists(), "systemctl is of another system");
+    let again = on(&here, &args);
+    assert!(stderr(&again).contains("is as it was"), "{}", stderr(&again));
+}
+
+#[test]
+fn install_says_what_the_service_could_not_reach_and_changes_nothing() {
+    // The folder of this test is below /tmp, which is closed to the service.
+    let here = machine("");
+    let refused = on(&here, &["install", "--program", "/bin/true"]);
+    assert_eq!(refused.status.code(), Some(3), "{}", stderr(&refused));
+    let said = stderr(&refused);
+    assert!(
+        said.contains("/tmp is closed to it") && said.contains("sudo install -D -m 644"),
+        "{said}"
+    );
+    assert!(!here.path().join("asked").exists());
+
+    fs::remove_file(here.path().join("pblink.toml")).unwrap();
+    let nothing = on(&here, &["install", "--program", "/bin/true"]);
+    assert_eq!(nothing.status.code(), Some(3), "{}", stderr(&nothing));
+    assert!(stderr(&nothing).contains("pblink config init"), "{}", stderr(&nothing));
+}
+
+#[test]
+fn status_is_what_systemd_and_the_service_say() {
+    let here = machine(
+        "LoadState=loaded\nActiveState=active\nSubState=running\nStatusText=1 of 1 board connected\nNRestarts=0\n",
+    );
+    let runs = on(&here, &["status"]);
+    let text = String::from_utf8_lossy(&runs.stdout).into_owned();
+    assert_eq!(
+        (runs.status.code(), text.as_str()),
+        (Some(0), "pblink.service active (running): 1 of 1 board connected\n")
+    );
+    let asked = fs::read_to_string(here.path().join("asked")).unwrap();
+    assert!(asked.starts_with("show pblink.service --property=LoadState,"), "{asked}");
+    let object: Value = serde_json::from_slice(&on(&here, &["status", "--json"]).stdout).unwrap();
+    assert_eq!((&object["active"], &object["installed"]), (&"active".into(), &true.into()));
+
+    let gone = machine("LoadState=not-found\nActiveState=inactive\nSubState=dead\n");
+    assert_eq!(on(&gone, &["status"]).status.code(), Some(1));
+    fs::write(gone.path().join("fails"), "").unwrap();
+    let broken = on(&gone, &["status"]);
+    assert!(stderr(&broken).contains("does not know the state"), "{}", stderr(&broken));
+    let bare = tempfile::tempdir().unwrap();
+    std::os::unix::fs::symlink("/usr/bin/env", bare.path().join("env")).unwrap();
+    let none = pblink(&["service", "status"]).env("PATH", bare.path()).output().unwrap();
+    assert_eq!(none.status.code(), Some(3));
+    assert!(stderr(&none).contains("cannot run systemctl"), "{}", stderr(&none));
+}

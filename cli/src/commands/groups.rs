@@ -14,7 +14,7 @@ const GROUPS: [(&str, &[&str]); 5] = [
         "Boards",
         &["up", "doctor", "config", "build", "flash", "new", "micropython", "keys", "provision"],
     ),
-    ("Server", &["serve", "demo", "simulate"]),
+    ("Server", &["serve", "service", "demo", "simulate"]),
     ("Data", &["send", "tail", "consumers", "outbox", "state"]),
     ("Fleet", &["monitor", "status", "outages", "history"]),
     ("This command", &["completions", "man", "help"]),

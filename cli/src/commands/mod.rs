@@ -17,6 +17,7 @@ pub mod outages;
 pub mod provision;
 pub mod send;
 pub mod serve;
+pub mod service;
 pub mod simulate;
 #[cfg(feature = "sqlite")]
 pub mod state;
@@ -51,6 +52,8 @@ pub enum Command {
     Up(up::Args),
     /// Run the server that boards connect to.
     Serve(serve::Args),
+    /// Run the server as a service of systemd.
+    Service(service::Args),
     /// Run one simulated board against any server.
     Simulate(simulate::Args),
     /// Show links, reports and outages of a running server.
@@ -100,6 +103,7 @@ pub fn dispatch(cli: Cli) -> anyhow::Result<Exit> {
     match cli.command {
         Command::Demo(args) => demo::run(args, &cli.global),
         Command::Serve(args) => serve::run(args, &cli.global),
+        Command::Service(args) => service::run(args),
         Command::Simulate(args) => simulate::run(args, &cli.global),
         Command::Monitor(args) => monitor::run(args, &cli.global),
         #[cfg(feature = "sqlite")]

@@ -170,13 +170,19 @@ fn app_parser() -> impl TypedValueParser<Value = App> {
 /// Runs the verb.
 pub fn run(args: Args, global: &Global) -> anyhow::Result<Exit> {
     let settings = Settings::load(args.config.as_deref())?;
-    runtime::block_on(serve(args, settings, global))?
-}
-
-async fn serve(args: Args, settings: Settings, global: &Global) -> anyhow::Result<Exit> {
+    args.log.start()?;
+    // It changes the environment, which only a process with one thread may do.
     let sockets =
         Sockets::of_this_process().map_err(|why| Failed::with(Exit::Network, why.to_string()))?;
-    args.log.start()?;
+    runtime::block_on(serve(args, settings, sockets, global))?
+}
+
+async fn serve(
+    args: Args,
+    settings: Settings,
+    sockets: Sockets,
+    global: &Global,
+) -> anyhow::Result<Exit> {
     // Before anything is announced: a signal that comes then is to find the way out.
     let mut signals = Signals::listen()?;
     let terminal = Terminal::at_start();

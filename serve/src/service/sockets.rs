@@ -21,7 +21,7 @@ pub struct Sockets {
 
 impl Sockets {
     /// Takes those that the environment names, by `LISTEN_PID`, `LISTEN_FDS` and `LISTEN_FDNAMES`. To be called once, before
-    /// anything else opens files.
+    /// the process has other threads: it takes the first two out of the environment, so that no child takes the sockets for its own.
     ///
     /// # Errors
     /// One is no listening TCP socket, or two are for the same.

@@ -4,6 +4,7 @@ mod access;
 mod consumers;
 mod documented;
 mod lines;
+mod metrics;
 mod refused;
 mod send;
 #[cfg(feature = "sqlite")]

@@ -1,0 +1,75 @@
+//! Dashboard and alerts of `templates/` use the metrics that there are.
+
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+use std::process::Command;
+
+use serde_json::Value;
+
+use super::Rig;
+
+fn template(name: &str) -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../templates").join(name)
+}
+
+/// Returns the names of metrics in a text.
+fn names(text: &str) -> BTreeSet<&str> {
+    let word = |c: char| !(c.is_ascii_alphanumeric() || c == '_');
+    text.split(word).filter(|word| word.starts_with("pblink_")).collect()
+}
+
+/// Returns the families that a server with a board has, and the labels of their samples.
+async fn scraped() -> (BTreeSet<String>, BTreeSet<String>) {
+    let rig = Rig::start().await;
+    let _board = rig.board("kitchen", &["hello"]).await;
+    let text = rig.http.get(rig.url("/metrics")).send().await.unwrap().text().await.unwrap();
+    let families = text.lines().filter_map(|line| line.strip_prefix("# TYPE ")?.split(' ').next());
+    let labels = text.lines().filter(|line| !line.starts_with('#')).flat_map(|line| {
+        let labels = line.split_once('{').map_or("", |(_, rest)| rest);
+        labels
+            .split(',')
+            .filter_map(|label| label.split_once("=\"").map(|(name, _)| name.to_owned()))
+    });
+    (families.map(str::to_owned).collect(), labels.collect())
+}
+
+#[tokio::test]
+async fn every_name_in_dashboard_and_alerts_is_scraped() {
+    let (families, labels) = scraped().await;
+    for (file, least) in [("grafana-dashboard.json", 15), ("prometheus-alerts.yml", 6)] {
+        let text = std::fs::read_to_string(template(file)).unwrap();
+        let names = names(&text);
+        assert!(names.len() >= least, "{file}: {names:?}");
+        let wrong: Vec<_> = names.iter().filter(|name| !families.contains(**name)).collect();
+        assert!(wrong.is_empty(), "{file} uses what no server has: {wrong:?}");
+    }
+    // Names of curves are labels; a consumer's are there once one runs.
+    let text = std::fs::read_to_string(template("grafana-dashboard.json")).unwrap();
+    let dashboard: Value = serde_json::from_str(&text).unwrap();
+    for panel in dashboard["panels"].as_array().unwrap() {
+        for target in panel["targets"].as_array().unwrap() {
+            let legend = target["legendFormat"].as_str().unwrap();
+            for label in legend.split("{{").skip(1).map(|rest| rest.split("}}").next().unwrap()) {
+                assert!(
+                    labels.contains(label) || label == "consumer",
+                    "{}: {label}",
+                    panel["title"]
+                );
+            }
+        }
+    }
+}
+
+/// Prometheus' own tool judges the alerts, where it is there (`apt-get install prometheus`).
+#[test]
+fn the_alerts_come_when_they_are_to_come() {
+    let mut promtool = Command::new("promtool");
+    promtool.args(["test", "rules"]).arg(template("prometheus-alerts.test.yml"));
+    match promtool.output() {
+        Ok(output) => {
+            let said = [output.stdout, output.stderr].concat();
+            assert!(output.status.success(), "{}", String::from_utf8_lossy(&said));
+        }
+        Err(error) => eprintln!("NOT TESTED: there is no promtool here ({error})"),
+    }
+}
