@@ -2,7 +2,7 @@
 
 use crate::monitor_fixture::{failing, info, link, press, screen, text};
 use pblink_cli::monitor::{Model, Now};
-use pblink_serve::control::{ConsumerInfo, Update};
+use pblink_serve::control::{ConsumerInfo, Stalled, Update};
 use pblink_server::LinkState;
 
 /// 2026-03-01 12:00:00 UTC.
@@ -77,5 +77,29 @@ fn a_consumer_that_is_far_behind_is_named_as_long_as_it_is() {
     }
     press(&mut model, "\x1b");
     model.apply(Update::Consumers(vec![behind("store", 0), behind("exec", 3)]));
+    assert_eq!(shown(&model), before);
+}
+
+#[test]
+fn a_consumer_that_cannot_go_on_is_named_before_others_as_long_as_it_cannot() {
+    let mut model = model();
+    let before = shown(&model);
+    let stalled = Stalled {
+        since: String::new(),
+        since_ms: NOON - 3_600_000,
+        why: "the broker cannot be reached: connection refused".into(),
+        next: String::new(),
+        next_ms: NOON + 1_000,
+    };
+    let works = ConsumerInfo { failing: vec![], failing_clients: 0, ..failing("mqtt", "1", 0) };
+    let away = ConsumerInfo { stalled: Some(stalled), ..works.clone() };
+    model.apply(Update::Consumers(vec![failing("exec", "kitchen", NOON), away]));
+    for key in ["2", "5", "1", "\n"] {
+        press(&mut model, key);
+        let words = "mqtt cannot go on since 11:00:00Z  the broker cannot be reached: connection";
+        assert!(shown(&model).contains(words), "{key}: {}", shown(&model));
+    }
+    press(&mut model, "\x1b");
+    model.apply(Update::Consumers(vec![works]));
     assert_eq!(shown(&model), before);
 }

@@ -1,6 +1,6 @@
 //! `pblink consumers`
 
-use pblink_serve::control::{Client, ConsumerInfo, ConsumerKind, Failing};
+use pblink_serve::control::{Client, ConsumerInfo, ConsumerKind, Failing, Stalled};
 use serde_json::{Map, json};
 
 use crate::exit::Exit;
@@ -246,6 +246,10 @@ fn line(consumer: &ConsumerInfo, width: usize, head: u64, running: bool) -> Stri
         (ConsumerKind::Server, false) => "",
     };
     text.push('\n');
+    if let Some(Stalled { since, why, next, .. }) = &consumer.stalled {
+        let why = events::clean(why);
+        text += &format!("{:width$}  cannot go on since {since}: {why}; next try at {next}\n", "");
+    }
     for Failing { client, offset, since, why, .. } in &consumer.failing {
         let (client, why) = (events::id(client), events::clean(why));
         text += &format!(

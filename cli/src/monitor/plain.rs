@@ -100,15 +100,15 @@ pub async fn follow(
     Ok(())
 }
 
-/// A line on which a consumer fails: its name, and the line's offset.
-type FailsAt = (String, u64);
+/// A line on which a consumer fails: its name, and the line's offset. `None`: it cannot go on at all.
+type FailsAt = (String, Option<u64>);
 
 /// Returns, in words, the lines on which consumers have begun to fail, and notes all on which they do.
 fn news(consumers: &[ConsumerInfo], known: &mut HashSet<FailsAt>) -> Vec<String> {
     let mut news = Vec::new();
     let mut all = HashSet::new();
     for (consumer, line) in consumers.iter().flat_map(|c| c.failing.iter().map(move |l| (c, l))) {
-        let place = (consumer.name.clone(), line.offset);
+        let place = (consumer.name.clone(), Some(line.offset));
         if !known.contains(&place) {
             let (name, client) = (events::clean(&consumer.name), events::id(&line.client));
             let Failing { offset, since, why, .. } = line;
@@ -116,6 +116,14 @@ fn news(consumers: &[ConsumerInfo], known: &mut HashSet<FailsAt>) -> Vec<String>
             news.push(format!(
                 "consumer {name} fails at {offset}, a line of {client}, since {since}: {why}"
             ));
+        }
+        all.insert(place);
+    }
+    for (consumer, stalled) in consumers.iter().filter_map(|c| Some((c, c.stalled.as_ref()?))) {
+        let place = (consumer.name.clone(), None);
+        if !known.contains(&place) {
+            let (name, why) = (events::clean(&consumer.name), events::clean(&stalled.why));
+            news.push(format!("consumer {name} cannot go on since {}: {why}", stalled.since));
         }
         all.insert(place);
     }
@@ -147,6 +155,7 @@ mod tests {
             lag: 9,
             failing: offsets.iter().copied().map(failing).collect(),
             failing_clients: offsets.len() as u64,
+            stalled: None,
         };
         let mut known = HashSet::new();
         let mut count = |offsets: &[u64]| news(&[exec(offsets)], &mut known).len();

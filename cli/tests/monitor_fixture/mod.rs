@@ -78,6 +78,7 @@ pub fn failing(name: &str, client: &str, since_ms: u64) -> ConsumerInfo {
         lag: 4,
         failing: vec![line],
         failing_clients: 1,
+        stalled: None,
     }
 }
 

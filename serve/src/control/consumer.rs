@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::log::{ConsumerStatus, FailingLine};
+use crate::log::{ConsumerStatus, FailingLine, Stall};
 use crate::times::Rfc3339;
 
 /// The beginning of the names under which the log keeps those that come by HTTP: no part of the server has such a name.
@@ -32,6 +32,36 @@ pub struct ConsumerInfo {
     /// Clients whose lines wait because of such a line.
     #[serde(default)]
     pub failing_clients: u64,
+    /// The reason why it cannot go on at all, while it cannot. All lines wait.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stalled: Option<Stalled>,
+}
+
+/// The reason why a consumer cannot go on, such as a broker that is away.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Stalled {
+    /// Time at which it began, RFC 3339 in UTC.
+    pub since: String,
+    /// The same in milliseconds since the Unix epoch.
+    pub since_ms: u64,
+    /// The last failure, in words.
+    pub why: String,
+    /// Time at which it tries again, RFC 3339 in UTC.
+    pub next: String,
+    /// The same in milliseconds since the Unix epoch.
+    pub next_ms: u64,
+}
+
+impl Stalled {
+    fn of(stall: &Stall) -> Self {
+        Self {
+            since: Rfc3339(stall.since_ms).to_string(),
+            since_ms: stall.since_ms,
+            why: stall.why.clone(),
+            next: Rfc3339(stall.next_ms).to_string(),
+            next_ms: stall.next_ms,
+        }
+    }
 }
 
 /// A line on which a consumer fails again and again. The lines of its client wait.
@@ -73,6 +103,7 @@ impl ConsumerInfo {
             lag: status.lag,
             failing: status.failing.iter().map(Failing::of).collect(),
             failing_clients: status.failing_clients,
+            stalled: status.stalled.as_ref().map(Stalled::of),
         }
     }
 

@@ -139,6 +139,12 @@ fn of_log(out: &mut String, log: &Log, links: &[LinkStatus]) {
     for consumer in &status.consumers {
         sample(out, name, &[("consumer", &consumer.name)], consumer.failing_clients);
     }
+    let name = "pblink_consumer_stalled";
+    family(out, name, "gauge", "1 if the consumer cannot go on, such as without its broker.");
+    for consumer in &status.consumers {
+        let stalled = u8::from(consumer.stalled.is_some());
+        sample(out, name, &[("consumer", &consumer.name)], stalled);
+    }
     let failing = status.consumers.iter().filter_map(|consumer| {
         let oldest = consumer.failing.iter().min_by_key(|line| line.since_ms)?;
         Some((&consumer.name, oldest))

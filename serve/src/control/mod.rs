@@ -48,7 +48,7 @@ pub use answers::{
     LogInfo, Observed, Refused, RefusedConnection, ServerAnswer, VERSION, WaitingLine,
 };
 pub use client::{Client, ClientError, EventQuery, LineQuery, Outgoing};
-pub use consumer::{ConsumerInfo, ConsumerKind, ConsumerList, Failing, Passed};
+pub use consumer::{ConsumerInfo, ConsumerKind, ConsumerList, Failing, Passed, Stalled};
 pub use history::{EventStream, History, Notice};
 pub use http::{Access, BindError, ControlServer, routes};
 pub use local::follow_source;

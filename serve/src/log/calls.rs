@@ -65,6 +65,19 @@ pub struct ConsumerStatus {
     pub failing: Vec<FailingLine>,
     /// Clients that wait because of such a line.
     pub failing_clients: u64,
+    /// The reason why it cannot go on at all, while it cannot. All lines wait.
+    pub stalled: Option<Stall>,
+}
+
+/// The reason why a consumer cannot go on, such as a broker that is away.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Stall {
+    /// Wall clock at which it began, in milliseconds since the Unix epoch.
+    pub since_ms: u64,
+    /// The last failure, in words.
+    pub why: String,
+    /// Wall clock at which it tries again, in milliseconds since the Unix epoch.
+    pub next_ms: u64,
 }
 
 /// A line on which a consumer fails again and again. Only the lines of its client wait.

@@ -24,6 +24,7 @@ mod outbox;
 mod ring;
 #[cfg(feature = "sqlite")]
 mod sqlite;
+mod stalled;
 mod steps;
 mod writer;
 
@@ -35,7 +36,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 pub use calls::{
     ConsumerError, ConsumerStatus, FailingLine, From, Keep, Outgoing, Page, PageError, Place,
-    Progress, Role, SendError, Sent, Status,
+    Progress, Role, SendError, Sent, Stall, Status,
 };
 use clients::Clients;
 pub use clients::{ClientLines, LastLine};
@@ -54,6 +55,7 @@ pub use outbox::{MAX_BYTES as MAX_WAITING_BYTES, MAX_LINES as MAX_WAITING};
 use ring::Ring;
 #[cfg(feature = "sqlite")]
 pub use sqlite::{Report, Restored, Sqlite, Waiting};
+use stalled::Stalled;
 pub use steps::ClockStep;
 use steps::Steps;
 use writer::Request;
@@ -92,6 +94,7 @@ struct Shared {
     status: watch::Sender<Status>,
     clients: Mutex<Clients>,
     failing: Failing,
+    stalled: Stalled,
     /// Why the writer has ended, once it has by itself.
     failed: watch::Sender<Option<String>>,
     /// Events on their way to the writer.
@@ -147,6 +150,7 @@ impl Log {
         let mut status = self.shared.status.borrow().clone();
         for consumer in &mut status.consumers {
             (consumer.failing, consumer.failing_clients) = self.shared.failing.of(&consumer.name);
+            consumer.stalled = self.shared.stalled.of(&consumer.name);
         }
         status
     }

@@ -12,6 +12,7 @@ use super::engine::{Engine, EngineError};
 use super::failing::Failing;
 use super::model::Past;
 use super::ring::Ring;
+use super::stalled::Stalled;
 use super::steps::{Marks, Steps};
 use super::writer::Writer;
 use super::{Log, REQUESTS, Shared};
@@ -72,6 +73,7 @@ impl Log {
             status: watch::Sender::default(),
             clients: Mutex::default(),
             failing: Failing::default(),
+            stalled: Stalled::default(),
             failed: watch::Sender::new(None),
             events: Mutex::default(),
             steps: Steps::default(),

@@ -184,3 +184,24 @@ async fn a_broker_that_is_halted_and_goes_on_gets_every_line_in_order() {
     assert_eq!(lines(&reader, &["a"], 300)["a"], numbers(300));
     shop.close().await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 3)]
+async fn without_a_broker_it_says_since_when_and_why_and_when_it_tries_again() {
+    let Some(mut broker) = broker() else { return };
+    let shop = Shop::with(Disk::new(), consumer(mqtt(broker.address().port()))).await;
+    let _board = subscribed(&shop).await;
+    assert_eq!(shop.until(|_| true).await.stalled, None);
+    broker.stop();
+    let first = shop.until(|status| status.stalled.is_some()).await.stalled.unwrap();
+    assert!(first.why.contains("broker"), "{first:?}");
+    assert!(first.next_ms >= first.since_ms, "{first:?}");
+    // Further tries do not begin it anew.
+    let later =
+        |next_ms| shop.until(move |it| it.stalled.as_ref().is_some_and(|it| it.next_ms > next_ms));
+    let later = later(first.next_ms).await.stalled.unwrap();
+    assert_eq!(later.since_ms, first.since_ms);
+    assert!(later.why.contains("cannot be reached"), "{later:?}");
+    broker.restart();
+    shop.until(|status| status.stalled.is_none()).await;
+    shop.close().await;
+}

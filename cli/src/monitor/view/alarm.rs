@@ -1,6 +1,6 @@
 //! The line that says where consumers fail, or how far one is behind: on each screen, for as long as it does or is.
 
-use pblink_serve::control::{ConsumerInfo, Failing};
+use pblink_serve::control::{ConsumerInfo, Failing, Stalled};
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::text::Span;
@@ -29,13 +29,35 @@ fn slowest(model: &Model) -> Option<(&ConsumerInfo, usize)> {
     Some((behind().max_by_key(|c| c.lag)?, behind().count() - 1))
 }
 
+/// Returns the consumer that cannot go on for longest, and the number of further ones.
+fn stalled(model: &Model) -> Option<(&ConsumerInfo, &Stalled, usize)> {
+    let all = || model.data().consumers.iter().filter_map(|c| Some((c, c.stalled.as_ref()?)));
+    let (consumer, stalled) = all().min_by_key(|(_, stalled)| stalled.since_ms)?;
+    Some((consumer, stalled, all().count() - 1))
+}
+
 /// Returns the rows that it needs.
 pub fn height(model: &Model) -> u16 {
-    u16::from(oldest(model).is_some() || slowest(model).is_some())
+    let any = stalled(model).is_some() || oldest(model).is_some() || slowest(model).is_some();
+    u16::from(any)
 }
 
 /// Draws it, if a consumer fails or is far behind.
 pub fn draw(buffer: &mut Buffer, area: Rect, model: &Model, theme: Theme) {
+    // All lines wait, and not only those of one client.
+    if let Some((consumer, stalled, more)) = stalled(model) {
+        let (name, since) = (events::clean(&consumer.name), model.time(stalled.since_ms));
+        let mut text = format!(" ✗ {name} cannot go on since {since}");
+        if more > 0 {
+            text += &format!(", and {more} more");
+        }
+        let spans = vec![
+            Span::styled(format!("{text} "), theme.alarm()),
+            Span::raw(format!(" {}", events::clean(&stalled.why))),
+        ];
+        put(buffer, area, spans);
+        return;
+    }
     let Some((consumer, line, more)) = oldest(model) else {
         if let Some((consumer, more)) = slowest(model) {
             let (name, lag) = (events::clean(&consumer.name), units::lines(consumer.lag));

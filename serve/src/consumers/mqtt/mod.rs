@@ -182,10 +182,12 @@ pub(super) async fn run(
         let why = why.to_string();
         if said.as_ref() != Some(&why) {
             tracing::warn!("{name}: {why}; lines are kept, and tried again (broker {broker})");
-            said = Some(why);
+            said = Some(why.clone());
         }
+        let wait = scattered(pause);
+        log.stalls(name, &why, wait);
         tokio::select! {
-            () = sleep(scattered(pause)) => {}
+            () = sleep(wait) => {}
             () = ending.cancelled() => return,
         }
         pause = (pause * 2).min(mqtt.pace.longest);
@@ -212,6 +214,7 @@ async fn connected(
         greeted = greeting => greeted?,
         why = connection.ended() => return Err(why),
     }
+    parts.log.goes_on(&parts.consumer.name);
     let Connection { arrivals, pump, .. } = &mut connection;
     let anew = Notify::new();
     let done = tokio::select! {

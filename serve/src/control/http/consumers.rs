@@ -124,6 +124,7 @@ async fn place(api: &Api, name: &str, body: Body) -> Result<Response, Response> 
         lag: log.head().saturating_sub(at),
         failing: Vec::new(),
         failing_clients: 0,
+        stalled: None,
     };
     let status = if new { StatusCode::CREATED } else { StatusCode::OK };
     Ok((status, Json(answer)).into_response())

@@ -53,6 +53,7 @@ impl Sqlite {
                 lag: head.saturating_sub(offset),
                 failing: Vec::new(),
                 failing_clients: 0,
+                stalled: None,
             };
             Ok(whole.map(status).collect())
         })

@@ -249,6 +249,7 @@ impl Writer {
                 lag: head.saturating_sub(consumer.offset),
                 failing: Vec::new(),
                 failing_clients: 0,
+                stalled: None,
             })
             .collect();
         self.shared.status.send_modify(|status| status.clone_from(&self.status));
