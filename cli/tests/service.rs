@@ -335,7 +335,9 @@ fn install_writes_both_units_and_starts_the_service_unless_it_is_for_another_sys
     assert_eq!(installed.status.code(), Some(0), "{}", stderr(&installed));
     let units = root.join("etc/systemd/system");
     assert!(fs::read_to_string(units.join("pblink.service")).unwrap().contains("Type=notify"));
-    assert!(fs::read_to_string(units.join("pblink.socket")).unwrap().contains("ListenStream=8123"));
+    let socket = fs::read_to_string(units.join("pblink.socket")).unwrap();
+    assert!(socket.contains("ListenStream=8123"));
+    assert!(!socket.contains("PartOf="), "it would be closed whenever the service starts anew");
     assert_eq!(fs::read_dir(&units).unwrap().count(), 2, "nothing else is left");
     assert!(!here.path().join("asked").exists(), "systemctl is of another system");
     let again = on(&here, &args);
