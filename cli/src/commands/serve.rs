@@ -4,10 +4,10 @@ mod announce;
 mod api;
 mod consumers;
 mod keys;
+mod manager;
 mod mqtt;
 mod reach;
 mod reload;
-mod service;
 mod station;
 
 use std::io::{IsTerminal, stdin, stdout};
@@ -42,8 +42,8 @@ use crate::settings::{Settings, limits};
 use crate::signals::{Signal, Signals, Terminal, survive_file_limit};
 use crate::state::State;
 use announce::Announced;
+use manager::Reporter;
 use reload::Running;
-use service::Service;
 use station::Station;
 
 /// Time that applications and printer have for what was acknowledged, once the server is to stop.
@@ -229,8 +229,8 @@ async fn serve(
     let mut ended = None;
     let mut failed = None;
     let mut running_with = Running::new(&args, settings, hub.clone(), loaded);
-    let mut service = Service::of_this_process(hub.clone(), log.clone());
-    service.ready();
+    let mut reporter = Reporter::of_this_process(hub.clone(), log.clone());
+    reporter.ready();
     loop {
         tokio::select! {
             why = log.failed() => failed = Some(why),
@@ -242,8 +242,8 @@ async fn serve(
                 running_with.note_proven();
                 continue;
             }
-            () = service.time_to_report() => {
-                service.alive();
+            () = reporter.time_to_report() => {
+                reporter.alive();
                 continue;
             }
             asked = signals.next() => match asked {
@@ -252,10 +252,10 @@ async fn serve(
                     ended = Some((&mut output).await.map_err(std::io::Error::other).flatten());
                 }
                 Signal::HangUp if !terminal.is_gone() => {
-                    service.reloading();
+                    reporter.reloading();
                     running_with.reload();
                     watched.follow(running_with.of_keys());
-                    service.ready();
+                    reporter.ready();
                     continue;
                 }
                 Signal::Interrupt => newline(),
@@ -264,7 +264,7 @@ async fn serve(
         }
         break;
     }
-    service.stopping();
+    reporter.stopping();
     if screen {
         signals.screen_has_ended();
     }

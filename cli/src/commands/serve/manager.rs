@@ -1,4 +1,4 @@
-//! The service manager that has started the server, if one has.
+//! Reports to the service manager that has started the server, if one has.
 
 use std::sync::Arc;
 
@@ -9,18 +9,18 @@ use pblink_serve::service::Manager;
 use pblink_server::LinkState;
 use tokio::time::{Interval, MissedTickBehavior, interval};
 
-/// Reports to the service manager.
+/// The reports.
 ///
 /// A sign of life comes from the loop that obeys signals, and asks server and log for their state: if one of them hangs, none
 /// comes, and the manager starts the server anew. A disk that is full or slow is no reason for that: lines wait then.
-pub(super) struct Service {
+pub(super) struct Reporter {
     manager: Manager,
     times: Option<Interval>,
     hub: Arc<Hub>,
     log: Log,
 }
 
-impl Service {
+impl Reporter {
     /// Takes the manager that the environment names.
     pub(super) fn of_this_process(hub: Arc<Hub>, log: Log) -> Self {
         let manager = Manager::of_this_process();

@@ -8,7 +8,7 @@ use serde_json::json;
 use super::install::{UNIT, no_systemctl};
 use crate::child::without_secrets;
 use crate::exit::{Exit, Failed};
-use crate::output::cells::is_plain;
+use crate::output::events::clean;
 use crate::output::{json, stdout};
 
 /// Properties that are asked for: org.freedesktop.systemd1(5).
@@ -37,11 +37,6 @@ pub(super) fn run(args: &StatusArgs) -> anyhow::Result<Exit> {
     let line = if args.json { json::line(&state.object())? } else { state.line() };
     stdout::print((line + "\n").as_bytes())?;
     Ok(if state.runs() { Exit::Ok } else { Exit::Failure })
-}
-
-/// Returns a text without what a terminal would obey.
-fn clean(text: &str) -> String {
-    text.chars().filter(|c| is_plain(*c)).collect()
 }
 
 /// The state of the unit, by systemd's names.

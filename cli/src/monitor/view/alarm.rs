@@ -1,4 +1,4 @@
-//! The line that says where consumers fail, or how far one is behind: on each screen, for as long as it does or is.
+//! The line that says which consumer cannot go on, fails, or is far behind: on each screen, for as long as it does or is.
 
 use pblink_serve::control::{ConsumerInfo, Failing, Stalled};
 use ratatui::buffer::Buffer;
@@ -42,23 +42,17 @@ pub fn height(model: &Model) -> u16 {
     u16::from(any)
 }
 
-/// Draws it, if a consumer fails or is far behind.
+/// Draws it, if a consumer cannot go on, fails or is far behind.
 pub fn draw(buffer: &mut Buffer, area: Rect, model: &Model, theme: Theme) {
-    // All lines wait, and not only those of one client.
-    if let Some((consumer, stalled, more)) = stalled(model) {
+    let (text, more, why) = if let Some((consumer, stalled, more)) = stalled(model) {
+        // All lines wait, and not only those of one client.
         let (name, since) = (events::clean(&consumer.name), model.time(stalled.since_ms));
-        let mut text = format!(" ✗ {name} cannot go on since {since}");
-        if more > 0 {
-            text += &format!(", and {more} more");
-        }
-        let spans = vec![
-            Span::styled(format!("{text} "), theme.alarm()),
-            Span::raw(format!(" {}", events::clean(&stalled.why))),
-        ];
-        put(buffer, area, spans);
-        return;
-    }
-    let Some((consumer, line, more)) = oldest(model) else {
+        (format!(" ✗ {name} cannot go on since {since}"), more as u64, &stalled.why)
+    } else if let Some((consumer, line, more)) = oldest(model) {
+        let (name, client) = (events::clean(&consumer.name), events::id(&line.client));
+        let (offset, since) = (line.offset, model.time(line.since_ms));
+        (format!(" ✗ {name} fails at {offset}, a line of {client}, since {since}"), more, &line.why)
+    } else {
         if let Some((consumer, more)) = slowest(model) {
             let (name, lag) = (events::clean(&consumer.name), units::lines(consumer.lag));
             let mut text = format!("   {name} is {lag} behind");
@@ -69,15 +63,10 @@ pub fn draw(buffer: &mut Buffer, area: Rect, model: &Model, theme: Theme) {
         }
         return;
     };
-    let (name, client) = (events::clean(&consumer.name), events::id(&line.client));
-    let since = model.time(line.since_ms);
-    let mut text = format!(" ✗ {name} fails at {}, a line of {client}, since {since}", line.offset);
-    if more > 0 {
-        text += &format!(", and {more} more");
-    }
+    let others = if more > 0 { format!(", and {more} more") } else { String::new() };
     let spans = vec![
-        Span::styled(format!("{text} "), theme.alarm()),
-        Span::raw(format!(" {}", events::clean(&line.why))),
+        Span::styled(format!("{text}{others} "), theme.alarm()),
+        Span::raw(format!(" {}", events::clean(why))),
     ];
     put(buffer, area, spans);
 }
