@@ -49,11 +49,10 @@ impl Records {
             }
         }
     }
-}
 
-impl Records {
-    /// Overwrites what no key is needed of any more: those before the settled one, and those of which only a part was written. There
-    /// are few. At each start, too: a loss of power may have come between the mark of the new key and the end of the old one.
+    /// Overwrites the records that nobody needs any more: those before the settled one, and those of which only a part was
+    /// written. There are few. At each start, too: a loss of power may have come between the mark of the new key and the end
+    /// of the old one.
     pub(crate) fn wipe(&mut self) {
         for _ in 0..SPENT {
             let Some(at) = Keys::read(self.0.bytes()).spent().next() else { return };

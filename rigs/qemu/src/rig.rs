@@ -14,6 +14,22 @@ pub use crate::seen::{Flash, Hook, Seen};
 /// Nothing that a test waits for takes this long, unless it never comes.
 pub(crate) const LIMIT: Duration = Duration::from_secs(180);
 
+/// Returns a configuration of the STM32 with this id, for the server at this port.
+///
+/// # Panics
+/// If the id is too long.
+pub fn config(id: &str, port: u16) -> Config {
+    Config {
+        id: id.try_into().expect("short"),
+        port,
+        server: "127.0.0.1".try_into().expect("short"),
+        timeout_ms: 1000,
+        report_s: 1,
+        ssid: "network".try_into().expect("short"),
+        password: "password".try_into().expect("short"),
+    }
+}
+
 /// A running rig. It ends when this is dropped.
 #[derive(Debug)]
 pub struct Rig {

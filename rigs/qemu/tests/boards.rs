@@ -10,9 +10,8 @@ use std::time::Instant;
 
 use pblink_emulation::image;
 use pblink_emulation::ledger::{Account, account};
-use pblink_emulation::rig::{Command, Hook, Rig, Seen};
+use pblink_emulation::rig::{Command, Hook, Rig, Seen, config};
 use pblink_emulation::server::Serve;
-use pblink_protocol::config::Config;
 
 /// Lines each way.
 const LINES: u32 = 200;
@@ -37,15 +36,7 @@ impl Link {
         let state = tempfile::tempdir().expect("a folder");
         let server = Serve::start(ID, 0, state.path()).await;
         let port = server.port();
-        let config = Config {
-            id: ID.try_into().expect("short"),
-            port,
-            server: "127.0.0.1".try_into().expect("short"),
-            timeout_ms: 1000,
-            report_s: 1,
-            ssid: "network".try_into().expect("short"),
-            password: "password".try_into().expect("short"),
-        };
+        let config = config(ID, port);
         let rig = Rig::start(images, &config, forward_reports);
         Some(Self { rig, server: Some(server), port, state })
     }

@@ -13,10 +13,9 @@ use std::time::{Duration, Instant};
 
 use pblink_emulation::image;
 use pblink_emulation::ledger::{Account, account};
-use pblink_emulation::rig::{Command, Flash, Hook, Rig, Seen};
+use pblink_emulation::rig::{Command, Flash, Hook, Rig, Seen, config};
 use pblink_emulation::server::Serve;
 use pblink_image::keys::Fields;
-use pblink_protocol::config::Config;
 use pblink_secure_suite::issue::{Issued, issue};
 use pblink_secure_suite::keys::{BoardKeys, Id, Secret};
 use pblink_secure_suite::random::Os;
@@ -45,19 +44,6 @@ fn record(keys: &BoardKeys, seed: &Secret) -> Vec<u8> {
         confirmed: true,
     };
     fields.write().expect("an id").to_vec()
-}
-
-/// Returns a board's configuration for the server of this port.
-fn config(port: u16) -> Config {
-    Config {
-        id: ID.try_into().expect("short"),
-        port,
-        server: "127.0.0.1".try_into().expect("short"),
-        timeout_ms: 1000,
-        report_s: 1,
-        ssid: "network".try_into().expect("short"),
-        password: "password".try_into().expect("short"),
-    }
 }
 
 /// Waits until this many lines have come back.
@@ -111,7 +97,7 @@ impl Link {
             .bind()
             .await
             .expect("it listens");
-        let config = config(server.local_addr().port());
+        let config = config(ID, server.local_addr().port());
         let rig = Rig::start_with_keys(images, &config, &record(&board, &seed));
         tokio::spawn(echo(server.client(ID).await));
         Some(Self { rig, server })
@@ -174,7 +160,7 @@ impl Served {
         let server = serve(&folder, 0).await;
         let port = server.port();
         let record = record(&given.keys, &given.seed);
-        let rig = Rig::start_with_keys(images, &config(port), &record);
+        let rig = Rig::start_with_keys(images, &config(ID, port), &record);
         Some(Self { rig, server: Some(server), port, folder, old: given.keys.shared })
     }
 
