@@ -57,6 +57,7 @@ def more():
     for l in lines():
         if 'error' in l: return l
 for l in lines():
+    if 'error' in l: continue
     if l['text'] == 'errors':
         with open(os.environ['D'] + '/errors', 'w') as out:
             for bad in ['x', '{}', '{\"client\":\"1\",\"line\":\"\"}', '{\"client\":\"1\",\"line\":\"a\\\\n\"}',
