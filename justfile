@@ -46,7 +46,7 @@ exchanges COUNT="10000":
 
 # Asks three back ends of the compiler for this many stories of whole links: the long form of a test.
 stories COUNT="100":
-    PBLINK_STORIES={{ COUNT }} cargo test -p pblink-emulation --test vectors -- --nocapture whole_links
+    PBLINK_STORIES={{ COUNT }} cargo test -p pblink-emulation -- --nocapture whole_links
 
 # Runs the models in their long form, with at most this many million states each.
 model MILLIONS="2":

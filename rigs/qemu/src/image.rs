@@ -25,7 +25,7 @@ pub struct Images {
 /// If a build fails; also if something is missing and the variable `CI` is set, since a test that is
 /// always skipped proves nothing.
 pub fn firmwares() -> Option<Images> {
-    static IMAGES: Built = OnceLock::new();
+    static IMAGES: Built<Images> = OnceLock::new();
     find(&IMAGES, "emulator")
 }
 
@@ -35,7 +35,7 @@ pub fn firmwares() -> Option<Images> {
 /// # Panics
 /// Like [`firmwares`].
 pub fn vectors() -> Option<Images> {
-    static IMAGES: Built = OnceLock::new();
+    static IMAGES: Built<Images> = OnceLock::new();
     find(&IMAGES, "vectors")
 }
 
@@ -54,10 +54,14 @@ pub fn chip() -> Option<PathBuf> {
 /// # Panics
 /// Like [`firmwares`].
 pub fn stub_bench() -> Option<PathBuf> {
-    with_tools(|missing| {
-        emulator(Core::Lx106, missing);
-        build("flash/stub", "emulator", missing).join("target/bench/bench.elf")
-    })
+    static BENCH: Built<PathBuf> = OnceLock::new();
+    let bench = BENCH.get_or_init(|| {
+        with_tools(|missing| {
+            emulator(Core::Lx106, missing);
+            build("flash/stub", "emulator", missing).join("target/bench/bench.elf")
+        })
+    });
+    bench.clone()
 }
 
 /// Returns the flasher stub, built anew; `stub.toml` beside it says with what. Otherwise like
@@ -66,12 +70,17 @@ pub fn stub_bench() -> Option<PathBuf> {
 /// # Panics
 /// Like [`firmwares`].
 pub fn stub() -> Option<PathBuf> {
-    with_tools(|missing| build("flash/stub", "chip", missing).join("target/chip/stub.bin"))
+    static STUB: Built<PathBuf> = OnceLock::new();
+    let stub = STUB.get_or_init(|| {
+        with_tools(|missing| build("flash/stub", "chip", missing).join("target/chip/stub.bin"))
+    });
+    stub.clone()
 }
 
-type Built = OnceLock<Option<Images>>;
+/// Something that is built once by each program of tests.
+type Built<T> = OnceLock<Option<T>>;
 
-fn find(built: &'static Built, name: &str) -> Option<Images> {
+fn find(built: &'static Built<Images>, name: &str) -> Option<Images> {
     let images = built.get_or_init(|| {
         with_tools(|missing| {
             for core in [Core::CortexM4, Core::Lx106] {

@@ -4,7 +4,6 @@
 //! The server's application is `echo`: the STM32 sends 200 numbered lines, each comes back, and the
 //! ledger compares what came back with what was sent. So each line has passed both ways. The exceptions
 //! are those of docs/PROTOCOL.md, 1 to 3.
-#![cfg(unix)]
 
 use std::time::Instant;
 

@@ -1,5 +1,4 @@
 //! The chip's program compiles, assembles, and needs nothing but what the SDK and the ROM offer.
-#![cfg(unix)]
 
 use pblink_emulation::image;
 

@@ -5,7 +5,6 @@
 //! classic link each death may lose two lines and duplicate one.
 //!
 //! The keys are rotated against a `pblink serve` process, with `pblink keys rotate`.
-#![cfg(unix)]
 
 use std::path::PathBuf;
 use std::process;

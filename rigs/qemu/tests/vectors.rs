@@ -1,6 +1,5 @@
 //! The same questions to the host, the lx106 and the Cortex-M4: three back ends of the compiler, the same
 //! answers. The lx106 is asked twice: in QEMU, and in our interpreter, which runs the chip's program elsewhere.
-#![cfg(unix)]
 
 use std::path::Path;
 

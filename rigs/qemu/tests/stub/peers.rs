@@ -12,10 +12,10 @@ use pblink_flash::esp8266::{Before, Connect, Erase, Job, Loader, Port, Stub, Ver
 use pblink_flash::{Region, Silent};
 use serialport::{SerialPort, TTYPort};
 
-use crate::common::flash::{SIZE, Shared};
-use crate::common::host::Host;
-use crate::common::scenarios::{image, noise};
-use crate::rom::{Core, start};
+use super::common::flash::{SIZE, Shared};
+use super::common::host::Host;
+use super::common::scenarios::{image, noise};
+use super::rom::{Core, start};
 
 fn running() -> Option<(Core, Host)> {
     let (core, host) = start(&image::stub_bench()?, Stub::builtin().expect("the committed one"));

@@ -11,8 +11,8 @@ use pblink_flash::esp8266::Stub;
 use pblink_flash_stub::rpc::{ANSWER, QUESTION, TO_BOARD, TO_TEST, ask};
 use tempfile::TempDir;
 
-use crate::common::flash::{End, FIFO, Shared};
-use crate::common::host::Host;
+use super::common::flash::{End, FIFO, Shared};
+use super::common::host::Host;
 
 /// A running core. It ends when this is dropped.
 pub struct Core {

@@ -3,9 +3,7 @@
 //!
 //! The tests are those of `flash/stub/tests/common`, which also run on the host. What stands in for the
 //! chip's ROM and UART is in `flash/stub/src/bench`.
-#![cfg(unix)]
 
-#[macro_use]
 #[path = "../../../../flash/stub/tests/common/mod.rs"]
 mod common;
 mod peers;
@@ -51,7 +49,7 @@ fn run(scenario: fn(&mut Host)) {
     }
 }
 
-scenarios!(run);
+crate::scenarios!(run);
 
 #[test]
 fn the_recorded_tools_rebuild_the_same_bytes() {
