@@ -37,7 +37,7 @@ use crate::time::{Duration, Instant, earliest};
 pub const VISIT: Duration = Duration::from_secs(10);
 /// Time without a valid packet after which a carrier is sent away.
 pub const SILENCE: Duration = Duration::from_secs(12);
-/// Pause between two challenges of one connection, and how many it gets.
+/// Pause between two challenges of one connection, and how many it gets until it says something valid.
 const CHALLENGE_PAUSE: Duration = Duration::from_secs(1);
 const CHALLENGES: u8 = 10;
 /// Silence of a board after which another one with its keys, or itself after a loss of power, takes its place.
