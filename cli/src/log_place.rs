@@ -39,6 +39,29 @@ impl FolderArgs {
             )
         })
     }
+
+    /// The same, if there is a log.
+    ///
+    /// # Errors
+    /// Also if there is none.
+    #[cfg(feature = "sqlite")]
+    pub(crate) fn with_log(&self) -> anyhow::Result<PathBuf> {
+        let path = self.find()?;
+        match has_log(&path) {
+            true => Ok(path),
+            false => Err(Failed::with(Exit::Failure, no_log(&path))),
+        }
+    }
+}
+
+#[cfg(feature = "sqlite")]
+fn has_log(folder: &Path) -> bool {
+    folder.join("log.db").exists()
+}
+
+#[cfg(feature = "sqlite")]
+fn no_log(folder: &Path) -> String {
+    format!("there is no log in {}: name its folder with --state DIR", folder.display())
 }
 
 /// Flags that say how to reach the server.
@@ -122,11 +145,10 @@ fn name(_: &Path) -> Option<String> {
 #[cfg(feature = "sqlite")]
 fn in_folder(folder: &FolderArgs, alone: String) -> anyhow::Result<Place> {
     let path = folder.find()?;
-    if path.join("log.db").exists() {
+    if has_log(&path) {
         return Ok(Place::Folder(Folder { path, alone }));
     }
-    let path = path.display();
-    let why = format!("there is no log in {path}: name its folder with --state DIR");
+    let why = no_log(&path);
     Err(match folder.state {
         Some(_) => Failed::with(Exit::Failure, why),
         None => {

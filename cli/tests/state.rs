@@ -184,6 +184,27 @@ fn a_newer_log_and_a_damaged_one_are_refused_and_what_to_do_is_said() {
 }
 
 #[test]
+fn a_log_or_a_copy_that_is_not_there_is_named_and_nothing_is_made() {
+    let folder = tempfile::tempdir().unwrap();
+    let [nowhere, copy, file] = ["nowhere", "copy.db", "file"].map(|name| folder.path().join(name));
+    std::fs::write(&file, "").unwrap();
+    let inside = file.join("log");
+    let [state, copy, inside] = [&nowhere, &copy, &inside].map(|path| path.to_str().unwrap());
+    for (verb, words) in [
+        (&["state", "check", "--state", state][..], "there is no log in"),
+        (&["state", "backup", copy, "--state", state], "there is no log in"),
+        (&["state", "restore", copy, "--state", state], "copy.db: there is no such file"),
+        (&["serve", "--listen", "0", "--control", "off", "--state", inside], "cannot be made"),
+    ] {
+        let refused = run(verb);
+        let said = stderr(&refused);
+        assert_eq!(refused.status.code(), Some(1), "{verb:?}: {said}");
+        assert!(said.contains(words), "{verb:?}: {said}");
+        assert!(!nowhere.exists() && !Path::new(copy).exists(), "{verb:?}");
+    }
+}
+
+#[test]
 fn a_copy_is_made_while_the_server_runs_and_put_back_when_it_does_not() {
     let folder = tempfile::tempdir().unwrap();
     let (state, copy) = (folder.path().join("state"), folder.path().join("copy.db"));

@@ -29,7 +29,7 @@ pub(super) fn run(args: &StatusArgs) -> anyhow::Result<Exit> {
     let output = without_secrets(&mut command).output().map_err(|error| no_systemctl(&error))?;
     if !output.status.success() {
         let said = String::from_utf8_lossy(&output.stderr);
-        let what = format!("systemctl does not know the state of {UNIT}: {}", clean(said.trim()));
+        let what = format!("systemctl does not know the state of {UNIT}: {}", words(&said));
         return Err(Failed::with(Exit::Failure, what));
     }
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
@@ -37,6 +37,12 @@ pub(super) fn run(args: &StatusArgs) -> anyhow::Result<Exit> {
     let line = if args.json { json::line(&state.object())? } else { state.line() };
     stdout::print((line + "\n").as_bytes())?;
     Ok(if state.runs() { Exit::Ok } else { Exit::Failure })
+}
+
+/// Returns what a program has said, its lines as one.
+fn words(said: &str) -> String {
+    let lines: Vec<_> = said.lines().map(|line| clean(line.trim())).collect();
+    lines.join("; ")
 }
 
 /// The state of the unit, by systemd's names.
@@ -111,6 +117,14 @@ mod tests {
             "pblink.service active (running), since Fri 2026-11-27 10:00:00 UTC: 2 of 3 boards connected; started anew 2 times"
         );
         assert_eq!(state.object()["pid"], 17);
+    }
+
+    #[test]
+    fn words_of_several_lines_are_one_line() {
+        assert_eq!(
+            words("Can't operate.\nFailed to connect\x1b\n"),
+            "Can't operate.; Failed to connect\u{fffd}"
+        );
     }
 
     #[test]

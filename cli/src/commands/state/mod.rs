@@ -109,7 +109,7 @@ pub fn run(args: Args) -> anyhow::Result<Exit> {
     let Args { folder: place, what } = args;
     match what {
         What::Backup { file } => {
-            let folder = place.find()?;
+            let folder = place.with_log()?;
             // SQLite takes a name that is relative from another place.
             let file = std::path::absolute(&file).context("there is no working folder")?;
             patiently("copying the log", || Sqlite::copy(&folder, &file))?;
@@ -118,7 +118,8 @@ pub fn run(args: Args) -> anyhow::Result<Exit> {
         }
         What::Restore { file } => {
             let folder = place.find()?;
-            let restored = patiently("checking and copying", || Sqlite::restore(&folder, &file))?;
+            let restored = patiently("checking and copying", || Sqlite::restore(&folder, &file))
+                .context("not restored")?;
             say(format_args!(
                 "the log in {} is that of {}: {} lines, the newest is {}",
                 folder.display(),
@@ -139,7 +140,7 @@ pub fn run(args: Args) -> anyhow::Result<Exit> {
             Ok(Exit::Ok)
         }
         What::Check { json } => {
-            let folder = place.find()?;
+            let folder = place.with_log()?;
             let report = patiently("reading the log", || Sqlite::check(&folder))?;
             let text = match json {
                 true => line(&report)? + "\n",

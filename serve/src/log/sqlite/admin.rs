@@ -216,8 +216,15 @@ fn keep(folder: &Folder) -> Result<PathBuf, EngineError> {
 /// # Errors
 /// If there is none, or it cannot be opened.
 pub(super) fn read_only(path: &Path) -> Result<Connection, EngineError> {
-    if let Err(error) = std::fs::metadata(path) {
-        return Err(from_io(path, &error));
+    match std::fs::metadata(path) {
+        Ok(_) => {}
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            return Err(EngineError::Io {
+                path: path.display().to_string(),
+                why: "there is no such file".into(),
+            });
+        }
+        Err(error) => return Err(from_io(path, &error)),
     }
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let open = || {

@@ -38,7 +38,13 @@ impl Folder {
         if made {
             let mut builder = fs::DirBuilder::new();
             builder.recursive(true).mode(PRIVATE_FOLDER);
-            builder.create(path).map_err(|e| from_io(path, &e))?;
+            builder.create(path).map_err(|e| match from_io(path, &e) {
+                EngineError::Io { path, why } => EngineError::Io {
+                    path,
+                    why: format!("the folder of the log cannot be made: {why}"),
+                },
+                other => other,
+            })?;
         }
         let path = path.canonicalize().map_err(|e| from_io(path, &e))?;
         let refused = network::refuse(&path);
