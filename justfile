@@ -48,9 +48,9 @@ exchanges COUNT="10000":
 stories COUNT="100":
     PBLINK_STORIES={{ COUNT }} cargo test -p pblink-emulation -- --nocapture whole_links
 
-# Runs the models in their long form, with at most this many million states each.
-model MILLIONS="2":
-    cargo run --release -p pblink-model -- {{ MILLIONS }}
+# Runs the models in their long form, with at most this many million states each. With a name only those that have it in theirs.
+model MILLIONS="2" NAME="":
+    cargo run --release -p pblink-model -- {{ MILLIONS }} "{{ NAME }}"
 
 # Fuzzes the secure link for this long for each target; without names, all of them. A later run goes on.
 fuzz-long SECONDS="600" *TARGETS:
