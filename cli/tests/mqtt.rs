@@ -1,7 +1,8 @@
 //! `pblink serve` and a real broker.
 
 use std::collections::BTreeSet;
-use std::io::Read;
+use std::io::{Read, Write};
+use std::net::TcpStream;
 use std::os::unix::fs::PermissionsExt;
 use std::process::{Command, Stdio};
 
@@ -59,6 +60,54 @@ fn boards_appear_in_home_assistant_and_lines_pass_both_ways() {
     }
     serve.signal("-TERM");
     assert_eq!(reader.next_in("pblink/status"), "offline");
+}
+
+/// `[[entity]]` in pblink.toml, and SIGHUP, which reads the sections again.
+#[test]
+fn entities_of_the_file_are_sensors_and_a_signal_exchanges_them() {
+    let Some(broker) = Mosquitto::start("allow_anonymous true") else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let config = folder.path().join("pblink.toml");
+    let url = format!("mqtt://127.0.0.1:{}", broker.address().port());
+    let write = |entity: &str| {
+        let text = format!(
+            "[server]\ntimeout_ms = \"60s\"\nclients = [\"kitchen\"]\n[link]\nkeys = \"\"\n\
+             [mqtt]\nurl = \"{url}\"\nhome_assistant = true\n[[entity]]\n{entity}"
+        );
+        std::fs::write(&config, text).unwrap();
+    };
+    write(
+        "name = \"Temperature\"\npointer = \"/t\"\nunit = \"°C\"\ndevice_class = \"temperature\"\n",
+    );
+    let device = "homeassistant/device/pblink-pblink-kitchen/config";
+    let reader = broker.subscribe("reader", &[device], &[]);
+    let values = broker.subscribe("values", &["pblink/kitchen/entity/+"], &[]);
+    let serve = Serve::start(&["--config", config.to_str().unwrap(), "--state", "off"]);
+    let mut board = TcpStream::connect(&serve.address).unwrap();
+    board.write_all(b"kitchen\n\n00no JSON\n01{\"t\": 21.5, \"h\": 40}\n").unwrap();
+    assert_eq!(values.next(), "pblink/kitchen/entity/Temperature 21.5");
+    let components = || {
+        let device = serde_json::from_str::<Value>(&reader.next_in(device)).unwrap();
+        device["components"].clone()
+    };
+    let sensor = components()["entity-Temperature"].take();
+    assert_eq!(sensor["unit_of_measurement"], "°C");
+    assert_eq!(sensor["device_class"], "temperature");
+
+    write("name = \"Humidity\"\npointer = \"/h\"\n");
+    serve.signal("-HUP");
+    let new = loop {
+        let new = components();
+        if !new["entity-Humidity"].is_null() {
+            break new;
+        }
+    };
+    assert_eq!(new["entity-Humidity"]["name"], "Humidity");
+    assert_eq!(new["entity-Temperature"], serde_json::json!({ "platform": "sensor" }));
+    board.write_all(b"02{\"t\": 22, \"h\": 41}\n").unwrap();
+    // The old value is forgotten.
+    assert_eq!(values.next(), "pblink/kitchen/entity/Temperature (null)");
+    assert_eq!(values.next(), "pblink/kitchen/entity/Humidity 41");
 }
 
 #[test]

@@ -92,7 +92,7 @@ ctrl-C and SIGTERM stop the server cleanly, and so does a terminal that is close
 still to be printed. Programs get the rest of their lines, then the end of their input, SIGTERM after 2 s, SIGKILL after 5 s. \
 A second signal does not wait.
 
-SIGHUP makes it read pblink.toml again (with --screen it stops). server.clients and server.log take effect at once: links of \
+SIGHUP makes it read pblink.toml again (with --screen it stops). server.clients, server.log and the sections [[entity]] take effect at once: links of \
 clients that are not listed any more are closed, all others stay. Other keys that have changed are named in a warning; they need a \
 new start. A file with a mistake changes nothing.
 
@@ -208,6 +208,7 @@ async fn serve(
     for consumer in &consumers {
         consumer.register(&log).await;
     }
+    let entities = consumers.iter().find_map(mqtt::entities);
     let running =
         pblink_serve::consumers::run(hub.clone(), log.clone(), consumers, passed, ending.clone());
     let running = tokio::spawn(running);
@@ -228,7 +229,7 @@ async fn serve(
     };
     let mut ended = None;
     let mut failed = None;
-    let mut running_with = Running::new(&args, settings, hub.clone(), loaded);
+    let mut running_with = Running::new(&args, settings, hub.clone(), loaded, entities);
     let mut reporter = Reporter::of_this_process(hub.clone(), log.clone());
     reporter.ready();
     loop {

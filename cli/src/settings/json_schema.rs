@@ -7,7 +7,7 @@ use super::edits::TEMPLATE;
 use super::key::Rule;
 use super::limits::Limits;
 use super::shape::REPEATED;
-use super::{Settings, keys};
+use super::{Settings, lists};
 
 /// Returns the schema as a text, as it is kept in the templates' folder.
 pub(crate) fn text() -> String {
@@ -17,9 +17,13 @@ pub(crate) fn text() -> String {
 fn schema() -> Json {
     let defaults = Settings::default();
     let mut root = section();
-    for entry in keys::all() {
+    for entry in lists::all() {
         let mut value = of_rule(entry.rule);
-        value.insert("default".to_owned(), entry.get(&defaults).to_json());
+        let default = entry.get(&defaults);
+        // A word that is none of the choice stands for none of them.
+        if entry.rule.accepts(&default) {
+            value.insert("default".to_owned(), default.to_json());
+        }
         if let Some(comment) = comment(TEMPLATE, entry.path) {
             value.insert("description".to_owned(), comment.into());
         }

@@ -28,7 +28,8 @@ pub(crate) struct Key<S: 'static> {
     /// Section and name, as in `server.port`; a key of a list of sections is `consumer[].name`.
     pub(crate) path: &'static str,
     pub(crate) rule: Rule,
-    /// Completes "must be …"; for a number, what is to be known beside its limits.
+    /// Completes "must be …"; for a number, what is to be known beside its limits; for a choice, what takes the place of
+    /// too many words.
     pub(crate) allowed: &'static str,
     /// Puts a value into the settings, which the rule has let pass; `at` has the numbers of the lists'
     /// elements that the key stands in. `None` when it is not allowed.
@@ -137,18 +138,25 @@ impl<S> Key<S> {
     fn must_be(&self) -> String {
         match self.rule {
             Rule::Number(limits) => format!("{}{}", limits.in_a_file(), self.allowed),
-            Rule::Choice(words, _) => {
+            Rule::Choice(words, _) if self.allowed.is_empty() => {
                 let mut all: Vec<_> = words.iter().map(|word| format!("{word:?}")).collect();
                 let last = all.pop().unwrap_or_default();
                 if all.is_empty() { last } else { format!("{} or {last}", all.join(", ")) }
             }
             Rule::Bool => "true or false".to_owned(),
-            Rule::Text | Rule::Verbatim | Rule::Url | Rule::Ids => self.allowed.to_owned(),
+            Rule::Choice(..) | Rule::Text | Rule::Verbatim | Rule::Url | Rule::Ids => {
+                self.allowed.to_owned()
+            }
         }
     }
 }
 
 impl Rule {
+    /// Returns true if it allows the value.
+    pub(super) fn accepts(self, value: &Value) -> bool {
+        self.accept(value).is_some()
+    }
+
     /// Returns the value as the key's own code takes it; `None` when the rule does not allow it.
     fn accept(self, value: &Value) -> Option<Value> {
         match (self, value) {

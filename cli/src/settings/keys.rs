@@ -1,4 +1,4 @@
-//! The keys of `pblink.toml`.
+//! The keys of `pblink.toml` that stand in it once.
 
 use pblink_image::settings::LogLevel;
 use pblink_protocol::config::MAX_SSID;
@@ -7,13 +7,13 @@ use pblink_protocol::tcp::line::check_id;
 use super::key::{Key, Rule};
 use super::limits;
 use super::value::Value;
-use super::{App, Board, BoardKind, Consumer, CoprocessorKind, Pins, Settings};
+use super::{App, Board, BoardKind, CoprocessorKind, Pins, Settings};
 use crate::address::{Control, is_host, parse_ip};
 
 /// A key of `pblink.toml`.
 pub(crate) type Entry = Key<Settings>;
 
-/// All keys, in the order of the template.
+/// All of them, in the order of the template.
 pub(crate) static KEYS: [Entry; 36] = [
     Key {
         path: "server.host",
@@ -297,87 +297,12 @@ pub(crate) static KEYS: [Entry; 36] = [
     },
 ];
 
-/// The keys of `[[consumer]]`.
-pub(crate) static CONSUMER_KEYS: [Entry; 7] = [
-    Key {
-        path: "consumer[].name",
-        rule: Rule::Text,
-        allowed: "1 to 64 letters, digits and the signs _ . -; without it, its kind is its name",
-        put: |s, at, v| {
-            let fits = |b: u8| b.is_ascii_alphanumeric() || b"_.-".contains(&b);
-            let name = v.text().filter(|t| (1..=64).contains(&t.len()) && t.bytes().all(fits))?;
-            set(&mut consumer(s, at)?.name, name.to_owned())
-        },
-        get: |_| "".into(),
-    },
-    Key {
-        path: "consumer[].kind",
-        rule: Rule::Choice(&["print", "echo", "demo", "exec", "exec-all"], &[]),
-        allowed: "",
-        put: |s, at, v| set(&mut consumer(s, at)?.kind, v.text()?.to_owned()),
-        get: |_| "print".into(),
-    },
-    Key {
-        path: "consumer[].clients",
-        rule: Rule::Ids,
-        allowed: "a list of different ids whose lines it takes; [] is all",
-        put: |s, at, v| set(&mut consumer(s, at)?.clients, ids(v)?),
-        get: |_| Value::List(Vec::new()),
-    },
-    Key {
-        path: "consumer[].required",
-        rule: Rule::Bool,
-        allowed: "",
-        put: |s, at, v| set(&mut consumer(s, at)?.required, flag(v)?),
-        get: |_| Value::Bool(true),
-    },
-    Key {
-        path: "consumer[].command",
-        rule: Rule::Text,
-        allowed: "the command of an exec or exec-all, for `sh -c`",
-        put: |s, at, v| {
-            let command = v.text().filter(|t| !t.contains('\0'))?;
-            set(&mut consumer(s, at)?.command, command.to_owned())
-        },
-        get: |_| "".into(),
-    },
-    Key {
-        path: "consumer[].ack",
-        rule: Rule::Bool,
-        allowed: "",
-        put: |s, at, v| set(&mut consumer(s, at)?.ack, flag(v)?),
-        get: |_| Value::Bool(false),
-    },
-    Key {
-        path: "consumer[].from",
-        rule: Rule::Choice(&["now", "oldest"], &[]),
-        allowed: "",
-        put: |s, at, v| set(&mut consumer(s, at)?.from_oldest, v.text()? == "oldest"),
-        get: |_| "now".into(),
-    },
-];
-
 /// Returns the board that a key is one of: of `[board]`, or of the `[[board]]` of this number.
 fn board<'a>(settings: &'a mut Settings, at: &[usize]) -> Option<&'a mut Board> {
     match at {
         [] => Some(&mut settings.board),
         [n, ..] => settings.boards.get_mut(*n),
     }
-}
-
-/// Returns the consumer that a key is one of.
-fn consumer<'a>(settings: &'a mut Settings, at: &[usize]) -> Option<&'a mut Consumer> {
-    settings.consumers.get_mut(*at.first()?)
-}
-
-/// Returns all keys, those of lists last.
-pub(super) fn all() -> impl Iterator<Item = &'static Entry> {
-    KEYS.iter().chain(&CONSUMER_KEYS)
-}
-
-/// Returns true if this is the last part of the path of a key whose wrong values are not shown.
-pub(super) fn is_private_leaf(leaf: &str) -> bool {
-    all().any(|key| key.is_private() && key.path.rsplit('.').next() == Some(leaf))
 }
 
 /// The levels of a board's console, and their names.
@@ -398,12 +323,12 @@ pub(crate) fn entry(path: &str) -> Option<&'static Entry> {
     KEYS.iter().find(|entry| entry.path == path)
 }
 
-fn set<T>(place: &mut T, value: T) -> Option<()> {
+pub(super) fn set<T>(place: &mut T, value: T) -> Option<()> {
     *place = value;
     Some(())
 }
 
-fn flag(value: &Value) -> Option<bool> {
+pub(super) fn flag(value: &Value) -> Option<bool> {
     match value {
         Value::Bool(flag) => Some(*flag),
         _ => None,
@@ -437,7 +362,7 @@ fn is_prefix(prefix: &str) -> bool {
     fits
 }
 
-fn ids(value: &Value) -> Option<Vec<String>> {
+pub(super) fn ids(value: &Value) -> Option<Vec<String>> {
     let Value::List(list) = value else {
         return None;
     };

@@ -31,6 +31,7 @@ mod json_schema;
 mod key;
 mod keys;
 pub(crate) mod limits;
+mod lists;
 mod names;
 mod pins;
 mod problem;
@@ -51,7 +52,7 @@ use std::path::{Path, PathBuf};
 use pblink_image::settings::Settings as BoardSettings;
 use pblink_protocol::config::{Config, ConfigError};
 use pblink_protocol::tcp::line::BadId;
-pub use pblink_serve::consumers::App;
+pub use pblink_serve::consumers::{App, Entity};
 use tracing::Level;
 
 use crate::address::host_port;
@@ -121,6 +122,8 @@ pub struct Settings {
     pub build: Build,
     /// `[[consumer]]`, in the order of the file; none: [`Server::app`] is the only one.
     pub consumers: Vec<Consumer>,
+    /// `[[entity]]`, in the order of the file: values in lines that a broker gets one by one.
+    pub entities: Vec<Entity>,
     /// The file that was read.
     file: Option<PathBuf>,
     /// Place of each key in the file: line and column, and the bytes of name and value.
@@ -164,6 +167,7 @@ impl Default for Settings {
             link: Link { keys: KEYS_FILE.into(), classic: Vec::new() },
             build: Build { esp8266_sdk: PathBuf::new() },
             consumers: Vec::new(),
+            entities: Vec::new(),
             file: None,
             places: BTreeMap::new(),
             variables: BTreeMap::new(),
@@ -449,7 +453,7 @@ pub(crate) fn read_text(path: &Path) -> anyhow::Result<String> {
 
 /// Says that there is no such key, and which one was probably meant.
 pub(crate) fn unknown_key(given: &str) -> String {
-    names::Names::new(keys::all().map(|key| key.path)).unknown_key(given)
+    names::Names::new(lists::all().map(|key| key.path)).unknown_key(given)
 }
 
 /// Returns one error of all problems.

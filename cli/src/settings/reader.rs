@@ -4,14 +4,16 @@ use std::collections::BTreeSet;
 use std::ops::Range;
 use std::path::Path;
 
+use pblink_serve::consumers::Entity;
 use toml::de::DeTable;
 
 use super::environment::Environment;
+use super::lists::{self, Disagreement};
 use super::names::{Names, shown};
 use super::problem::{Lines, Problem};
 use super::shape::{Found, Misplaced, Mistake, Shape};
 use super::value::Value;
-use super::{Board, BoardKind, Consumer, DEFAULT_FILE, Pins, Settings, is_password_key, keys};
+use super::{Board, BoardKind, Consumer, DEFAULT_FILE, Pins, Settings, is_password_key};
 
 /// The most problems that are reported of one file: with more, it is probably the wrong file.
 const MOST: usize = 50;
@@ -29,12 +31,12 @@ pub(super) fn read_in(
 ) -> (Settings, Vec<Problem>) {
     let file = path.unwrap_or(Path::new(DEFAULT_FILE));
     let (document, errors) = DeTable::parse_recoverable(text);
-    let (found, misplaced) = Shape::of(keys::all().map(|key| key.path)).walk(document.get_ref());
+    let (found, misplaced) = Shape::of(lists::all().map(|key| key.path)).walk(document.get_ref());
     let mut reader = Reader {
         file,
         text,
         lines: Lines::new(text),
-        names: Names::new(keys::all().map(|key| key.path)),
+        names: Names::new(lists::all().map(|key| key.path)),
         wrong: misplaced.into_iter().map(|m| (m.span.start, Wrong::Misplaced(m))).collect(),
     };
     let mut settings = Settings { file: path.map(Path::to_owned), ..Settings::default() };
@@ -69,7 +71,9 @@ pub(super) fn read_in(
             }
         }
     }
-    wrong.extend(consumers(&settings));
+    for Disagreement { section, key, message } in lists::disagreements(&settings) {
+        wrong.push(in_section(&settings, &section, key, message));
+    }
     wrong.extend(boards(&settings));
     settings.choose(0);
     wrong.sort_by_key(|(at, _)| *at);
@@ -127,44 +131,6 @@ fn pins_of_others(settings: &Settings) -> Vec<(String, String)> {
     wrong.take(if everywhere { 1 } else { boards.len() }).collect()
 }
 
-/// Reports consumers whose keys do not agree, and names that several have.
-fn consumers(settings: &Settings) -> Vec<(usize, Wrong)> {
-    let mut names = BTreeSet::new();
-    let mut wrong = Vec::new();
-    for (n, consumer) in settings.consumers.iter().enumerate() {
-        let program = consumer.kind.starts_with("exec");
-        let name = consumer.name();
-        let (key, message) = if !names.insert(name) {
-            let message = format!(
-                "there are two consumers with the name {name:?}: give each a `name` of its own"
-            );
-            ("name", message)
-        } else if program && consumer.command.is_empty() {
-            ("kind", format!("the consumer {name:?} is a program: give its `command`"))
-        } else if !program && !consumer.command.is_empty() {
-            let message = format!(
-                "`command` is for the kinds exec and exec-all, and {name:?} is {}",
-                consumer.kind
-            );
-            ("command", message)
-        } else if !program && consumer.ack {
-            let message = format!(
-                "`ack` is for the kinds exec and exec-all, and {name:?} is {}",
-                consumer.kind
-            );
-            ("ack", message)
-        } else {
-            continue;
-        };
-        let element = format!("consumer[{n}]");
-        let places = [format!("{element}.{key}"), element];
-        let span = places.iter().find_map(|key| settings.places.get(key));
-        let span = span.map(|(_, span)| span.clone()).unwrap_or_default();
-        wrong.push((span.start, Wrong::Value { shown: span.clone(), marked: span, message }));
-    }
-    wrong
-}
-
 /// Reports boards with the same id.
 fn boards(settings: &Settings) -> Vec<(usize, Wrong)> {
     let mut ids = BTreeSet::new();
@@ -174,13 +140,17 @@ fn boards(settings: &Settings) -> Vec<(usize, Wrong)> {
             "there are two boards with the id {:?}: give each an `id` of its own",
             board.id
         );
-        let element = format!("board[{n}]");
-        let places = [format!("{element}.id"), element];
-        let span = places.iter().find_map(|key| settings.places.get(key));
-        let span = span.map(|(_, span)| span.clone()).unwrap_or_default();
-        (span.start, Wrong::Value { shown: span.clone(), marked: span, message })
+        in_section(settings, &format!("board[{n}]"), "id", message)
     });
     wrong.collect()
+}
+
+/// Returns something wrong in a section of a list, at this key of it, or at its begin if the key is not there.
+fn in_section(settings: &Settings, section: &str, key: &str, message: String) -> (usize, Wrong) {
+    let places = [format!("{section}.{key}"), section.to_owned()];
+    let span = places.iter().find_map(|key| settings.places.get(key));
+    let span = span.map(|(_, span)| span.clone()).unwrap_or_default();
+    (span.start, Wrong::Value { shown: span.clone(), marked: span, message })
 }
 
 /// Something wrong, of which a problem can be made. There may be very many: what costs time is done
@@ -209,6 +179,8 @@ impl Reader<'_> {
                 settings.places.insert(path.clone(), (place, span.clone()));
                 if path.starts_with("consumer[") {
                     settings.consumers.push(Consumer::default());
+                } else if path.starts_with("entity[") {
+                    settings.entities.push(Entity::default());
                 } else if path.starts_with("board[") {
                     settings.boards.push(Settings::default().board);
                 }
@@ -218,7 +190,7 @@ impl Reader<'_> {
         let shown = name.start..value.span().end;
         let place = self.lines.place(name.start);
         settings.places.insert(path.clone(), (place, shown.clone()));
-        let Some(key) = keys::all().nth(*key) else { return };
+        let Some(key) = lists::all().nth(*key) else { return };
         let (shown, marked) = match key.is_private() {
             true => (name.clone(), name.clone()),
             false => (shown, value.span()),
@@ -275,7 +247,7 @@ impl Reader<'_> {
         let len = match text.split_once('=') {
             Some((name, value)) if name.chars().all(bare) => {
                 let leaf = name.rsplit('.').next().unwrap_or_default().trim();
-                let private = keys::is_private_leaf(leaf);
+                let private = lists::is_private_leaf(leaf);
                 let known = self.names.has_leaf(leaf) && !private && !value.contains('=');
                 if known { text.len() } else { name.trim_end().len() }
             }

@@ -3,6 +3,7 @@
 mod cursor;
 mod demo;
 mod echo;
+mod entity;
 mod exec;
 mod lanes;
 #[cfg(feature = "mqtt")]
@@ -20,6 +21,9 @@ use crate::hub::Hub;
 use crate::log::{From, Line, Log, Place};
 
 pub use cursor::Cursor;
+pub use entity::{
+    DEVICE_CLASSES, Entities, Entity, Known, STATE_CLASSES, check_name, check_pointer,
+};
 pub use exec::{Exec, Pace};
 #[cfg(feature = "mqtt")]
 pub use mqtt::Mqtt;

@@ -9,6 +9,7 @@ mod engine;
 #[allow(dead_code, reason = "each test file uses its part")]
 mod shop;
 
+mod entities;
 mod faults;
 mod gate;
 mod guarded;

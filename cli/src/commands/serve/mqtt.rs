@@ -1,6 +1,8 @@
 //! The broker that flags and `pblink.toml` name.
 
-use pblink_serve::consumers::Consumer;
+#[cfg(feature = "mqtt")]
+use pblink_serve::consumers::Kind;
+use pblink_serve::consumers::{Consumer, Entities};
 
 use super::Args;
 use crate::settings::Settings;
@@ -25,13 +27,22 @@ pub(super) fn consumer(
     without::consumer(args, settings, port)
 }
 
+/// Returns the entities of a consumer that uses a broker.
+pub(super) fn entities(consumer: &Consumer) -> Option<Entities> {
+    match &consumer.kind {
+        #[cfg(feature = "mqtt")]
+        Kind::Mqtt(mqtt) => Some(mqtt.entities.clone()),
+        _ => None,
+    }
+}
+
 #[cfg(feature = "mqtt")]
 mod with {
     use std::path::Path;
 
     use anyhow::Context;
     use pblink_serve::consumers::mqtt::{BadUrl, Broker, Login, Payload, Tls};
-    use pblink_serve::consumers::{Consumer, Kind, Mqtt};
+    use pblink_serve::consumers::{Consumer, Entities, Kind, Mqtt};
 
     use super::super::Args;
     use crate::exit::{Exit, Failed};
@@ -87,6 +98,7 @@ mod with {
             prefix: section.prefix.clone(),
             payload: if section.json { Payload::Json } else { Payload::Text },
             home_assistant: section.home_assistant,
+            entities: Entities::new(settings.entities.clone()),
             ..Mqtt::new(broker)
         };
         Ok(Some(Consumer::new(Kind::Mqtt(mqtt), true)))

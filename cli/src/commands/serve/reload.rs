@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use pblink_secure_suite::keys::ServerKeys;
+use pblink_serve::consumers::Entities;
 use pblink_serve::control::Source;
 use pblink_serve::hub::Hub;
 use pblink_server::{EventKind, Keys};
@@ -29,6 +30,8 @@ pub(super) struct Running<'a> {
     has_keys: bool,
     /// Keys that boards are being given over their links.
     given: Vec<ServerKeys>,
+    /// Those of the broker, if there is one.
+    entities: Option<Entities>,
 }
 
 impl<'a> Running<'a> {
@@ -38,9 +41,10 @@ impl<'a> Running<'a> {
         settings: Settings,
         hub: Arc<Hub>,
         loaded: keys::Loaded,
+        entities: Option<Entities>,
     ) -> Self {
         let (of_keys, has_keys, given) = (settings.clone(), loaded.file, loaded.given);
-        Self { args, settings, of_keys, hub, has_keys, given }
+        Self { args, settings, of_keys, hub, has_keys, given, entities }
     }
 
     /// Reads the file once more. A file with a fault changes nothing.
@@ -142,6 +146,9 @@ impl<'a> Running<'a> {
         diagnostics::set_level(new.server.log);
         self.set_keys(&mut loaded)?;
         keys::warn(&new, &loaded, keys::Clients { expected: clients, anybody, reachable: !here });
+        if self.entities.as_ref().is_some_and(|all| all.set(new.entities.clone())) {
+            say("the entities were read again");
+        }
         let fixed = self.fixed(&new);
         if !fixed.is_empty() {
             let (is, them) = if fixed.len() == 1 { ("is", "it") } else { ("are", "them") };

@@ -8,6 +8,7 @@
 use serde_json::{Value, json};
 
 use super::topics::Topics;
+use crate::consumers::Known;
 
 /// First level of Home Assistant's topics.
 const DISCOVERY: &str = "homeassistant";
@@ -47,7 +48,7 @@ pub(super) fn server(topics: &Topics) -> (String, String) {
 }
 
 /// Returns topic and message by which a board becomes a device.
-pub(super) fn board(topics: &Topics, id: &str) -> (String, String) {
+pub(super) fn board(topics: &Topics, id: &str, entities: &Known) -> (String, String) {
     let device = name(&[topics.prefix(), id]);
     let status = topics.of(id, "status");
     let server = json!({ "topic": topics.server_status() });
@@ -155,6 +156,31 @@ pub(super) fn board(topics: &Topics, id: &str) -> (String, String) {
             "availability_mode": "all",
         }),
     );
+    for entity in entities.of(id) {
+        let key = key(&entity.name);
+        let mut sensor = json!({
+            "platform": "sensor",
+            "name": entity.name,
+            "unique_id": format!("{device}-{key}"),
+            "state_topic": topics.entity(id, &entity.name),
+            "availability": told,
+            "availability_mode": "all",
+        });
+        for (field, value) in [
+            ("unit_of_measurement", &entity.unit),
+            ("device_class", &entity.device_class),
+            ("state_class", &entity.state_class),
+        ] {
+            if let Some(value) = value {
+                sensor[field] = json!(value);
+            }
+        }
+        components.insert(key, sensor);
+    }
+    // Home Assistant takes away what has nothing but its platform, and keeps what is left out.
+    for name in entities.gone_of(id) {
+        components.insert(key(name), json!({ "platform": "sensor" }));
+    }
     let message = json!({
         "device": {
             "identifiers": [device],
@@ -183,14 +209,26 @@ fn name(parts: &[&str]) -> String {
     let mut name = "pblink".to_owned();
     for part in parts {
         name.push('-');
-        for byte in part.bytes() {
-            match byte {
-                b'0'..=b'9' | b'a'..=b'z' | b'A'..=b'Z' => name.push(char::from(byte)),
-                other => name.push_str(&format!("_{other:02x}")),
-            }
-        }
+        name.push_str(&plain(part));
     }
     name
+}
+
+/// Returns the key of an entity, which no other component has.
+fn key(entity: &str) -> String {
+    format!("entity-{}", plain(entity))
+}
+
+/// Returns a text in letters, digits and `_`; different ones stay different.
+fn plain(text: &str) -> String {
+    let mut plain = String::with_capacity(text.len());
+    for byte in text.bytes() {
+        match byte {
+            b'0'..=b'9' | b'a'..=b'z' | b'A'..=b'Z' => plain.push(char::from(byte)),
+            other => plain.push_str(&format!("_{other:02x}")),
+        }
+    }
+    plain
 }
 
 #[cfg(test)]
@@ -202,8 +240,10 @@ mod tests {
     #[test]
     fn different_boards_have_different_devices_in_letters_that_topics_take() {
         let ids = ["1", "a b", "a_20b", "a-b", "küche", "a/b", "-", "_"];
-        let topics: BTreeSet<_> =
-            ids.iter().map(|id| board(&Topics::new("site/pblink"), id).0).collect();
+        let topics: BTreeSet<_> = ids
+            .iter()
+            .map(|id| board(&Topics::new("site/pblink"), id, &Known::default()).0)
+            .collect();
         assert_eq!(topics.len(), ids.len());
         for topic in topics {
             let device = topic.strip_prefix("homeassistant/device/").unwrap();

@@ -6,6 +6,7 @@
 //! | `PREFIX/ID/down` | whoever wants, to the board | a line |
 //! | `PREFIX/ID/down/json` | the same | JSON with lines and their delivery, as `POST /api/v1/links/ID/lines` takes it |
 //! | `PREFIX/ID/command` | whoever wants, to the server | `reconnect`: the link is closed, and made anew |
+//! | `PREFIX/ID/entity/NAME` | server; retained | the last value of an [`Entity`](super::Entity) in the board's lines |
 //! | `PREFIX/ID/error` | server, to whoever has sent it | why a message to the board was refused |
 //! | `PREFIX/ID/status` | server; retained | the link as JSON |
 //! | `PREFIX/status` | server; retained, and its last will | `online` or `offline` |
@@ -37,7 +38,7 @@ use tokio::sync::Notify;
 use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
-use super::{Consumer, Cursor};
+use super::{Consumer, Cursor, Entities};
 use crate::hub::Hub;
 use crate::log::Log;
 
@@ -64,6 +65,8 @@ pub struct Mqtt {
     pub payload: Payload,
     /// Boards are made known to Home Assistant.
     pub home_assistant: bool,
+    /// Values in lines that have topics of their own.
+    pub entities: Entities,
     /// Pauses between tries.
     pub pace: Pace,
 }
@@ -78,6 +81,7 @@ impl Mqtt {
             prefix: "pblink".to_owned(),
             payload: Payload::default(),
             home_assistant: false,
+            entities: Entities::default(),
             pace: Pace::default(),
         }
     }

@@ -70,6 +70,7 @@ pub(super) async fn run(
     anew: &Notify,
 ) -> Result<Infallible, Trouble> {
     let mut events = parts.hub.events();
+    let mut entities = parts.mqtt.entities.watch();
     let mut published = Published::default();
     let mut look = interval(LOOK);
     look.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -95,6 +96,11 @@ pub(super) async fn run(
             },
             () = sleep_until(due.unwrap_or_else(Instant::now)), if due.is_some() => due = None,
             _ = look.tick() => all = true,
+            // Each device has other entities.
+            Ok(()) = entities.changed() => {
+                published = Published::default();
+                all = true;
+            }
             () = anew.notified() => {
                 published = Published::default();
                 all = true;
@@ -120,7 +126,7 @@ pub(super) async fn run(
             waiting.push(publisher.publish(topic, text, true).await?.wait());
             // Behind its state: an entity begins with a value.
             if new && parts.mqtt.home_assistant {
-                let (topic, message) = home_assistant::board(parts.topics, &id);
+                let (topic, message) = home_assistant::board(parts.topics, &id, &entities.borrow());
                 waiting.push(publisher.publish(topic, message, true).await?.wait());
             }
             while waiting.len() >= WINDOW

@@ -62,6 +62,11 @@ impl Topics {
         format!("{}/{}/{last}", self.prefix, escape(id))
     }
 
+    /// Returns the topic of one of a board's entities.
+    pub(super) fn entity(&self, id: &str, name: &str) -> String {
+        self.of(id, &format!("entity/{}", escape(name)))
+    }
+
     /// Returns the filters of all messages to boards, and of commands about them.
     pub(super) fn filters(&self) -> [String; 3] {
         ["down", "down/json", "command"].map(|last| format!("{}/+/{last}", self.prefix))
@@ -125,6 +130,7 @@ mod tests {
             assert_eq!(topics.read(&topic), Some((id.to_owned(), Form::Command)), "{topic}");
         }
         assert_eq!(topics.of("a/b", "up"), "site/pblink/a%2Fb/up");
+        assert_eq!(topics.entity("a/b", "+/down"), "site/pblink/a%2Fb/entity/%2B%2Fdown");
     }
 
     #[test]
@@ -132,6 +138,7 @@ mod tests {
         let topics = Topics::new("pblink");
         for topic in [
             "pblink/1/up",
+            "pblink/1/entity/down",
             "pblink/down",
             "pblink//down",
             "pblink/a/b/down",

@@ -8,9 +8,9 @@ use tokio::sync::mpsc;
 
 use super::client::{Publisher, Trouble, WINDOW};
 use super::{Parts, Payload};
-use crate::consumers::Cursor;
 use crate::consumers::lanes::next_page;
-use crate::control::LineRecord;
+use crate::consumers::{Cursor, Known};
+use crate::control::{LineRecord, Source};
 use crate::log::{Kind, Line};
 
 /// Sends all lines behind those that were acknowledged, in the order of the log. Ends when the server does, and all lines
@@ -35,30 +35,94 @@ pub(super) async fn run(
         }
     });
     let (mut reads, mut more) = (true, true);
+    // Each gives the offset of the line that is done with it: the line's last message.
     let mut waiting = FuturesOrdered::new();
+    let mut entities = mqtt.entities.watch();
+    // Those that were taken away while there was no connection are still in the broker.
+    entities.mark_changed();
     while more || !waiting.is_empty() {
-        tokio::select! {
+        let (messages, done) = tokio::select! {
             Some(acknowledged) = waiting.next(), if !waiting.is_empty() => {
-                let offset: u64 = acknowledged?;
-                cursor.note(offset);
+                note(cursor, acknowledged?);
+                continue;
+            }
+            Ok(()) = entities.changed(), if waiting.len() < WINDOW => {
+                (emptied(parts, &entities.borrow_and_update()), None)
             }
             line = lines.recv(), if more && waiting.len() < WINDOW => match line {
                 Some(line) if line.kind == Kind::Line && consumer.wants(&line.client) => {
                     cursor.hand(line.offset);
                     let topic = topics.of(&line.client, "up");
-                    let sent = publisher.publish(topic, payload(mqtt.payload, &line), false);
-                    let sent = sent.await?;
-                    waiting.push_back(async move {
-                        sent.wait().await.map(|()| line.offset)
-                    });
+                    let mut messages = vec![(topic, payload(mqtt.payload, &line), false)];
+                    messages.extend(states(parts, &entities.borrow(), &line));
+                    (messages, Some(line.offset))
                 }
-                Some(line) => cursor.skip(line.offset),
-                None => more = false,
+                Some(line) => {
+                    cursor.skip(line.offset);
+                    continue;
+                }
+                None => {
+                    more = false;
+                    continue;
+                }
             },
-            () = &mut reading, if reads => reads = false,
+            () = &mut reading, if reads => {
+                reads = false;
+                continue;
+            }
+        };
+        let last = messages.len().saturating_sub(1);
+        for (n, (topic, message, retained)) in messages.into_iter().enumerate() {
+            // A line may have many values, and no more than that may be under way.
+            while waiting.len() >= WINDOW
+                && let Some(acknowledged) = waiting.next().await
+            {
+                note(cursor, acknowledged?);
+            }
+            let sent = publisher.publish(topic, message, retained).await?;
+            let done = done.filter(|_| n == last);
+            waiting.push_back(async move { sent.wait().await.map(|()| done) });
         }
     }
     Ok(())
+}
+
+fn note(cursor: &Cursor, done: Option<u64>) {
+    if let Some(offset) = done {
+        cursor.note(offset);
+    }
+}
+
+/// Topic, text, and `true` if the broker is to keep it.
+type Message = (String, Vec<u8>, bool);
+
+/// Returns the messages by which the broker forgets values of entities that were taken away.
+fn emptied(parts: Parts<'_>, entities: &Known) -> Vec<Message> {
+    let Parts { hub, consumer, topics, .. } = parts;
+    let links = hub.links().into_iter().filter(|link| consumer.wants(&link.id));
+    let of_link = |id: &str| {
+        let gone = entities
+            .gone_of(id)
+            .into_iter()
+            .map(|name| (topics.entity(id, name), Vec::new(), true));
+        gone.collect::<Vec<_>>()
+    };
+    links.flat_map(|link| of_link(&link.id)).collect()
+}
+
+/// Returns the values that a line has for entities. A line that is no JSON has none.
+fn states(parts: Parts<'_>, entities: &Known, line: &Line) -> Vec<Message> {
+    let mut of_board = entities.of(&line.client).peekable();
+    // Most boards have none.
+    if of_board.peek().is_none() {
+        return Vec::new();
+    }
+    let Ok(json) = serde_json::from_str(&line.text) else { return Vec::new() };
+    let states = of_board.filter_map(|entity| {
+        let topic = parts.topics.entity(&line.client, &entity.name);
+        Some((topic, entity.state(&json)?.into_bytes(), true))
+    });
+    states.collect()
 }
 
 fn payload(form: Payload, line: &Line) -> Vec<u8> {
