@@ -13,7 +13,7 @@ use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
 
 use super::client::{Publisher, Trouble, WINDOW};
 use super::{Parts, home_assistant};
-use crate::control::{Filter, Notice, Rfc3339, Source};
+use crate::control::{Filter, History, Notice, Rfc3339, Source};
 use crate::log::wall_ms;
 
 /// Interval at which all links are looked at for what no event tells: last lines, times of acknowledgements.
@@ -162,11 +162,11 @@ impl Published {
     }
 }
 
-/// Returns the number of outages of a link that began in the last 24 hours.
-fn of_a_day(parts: Parts<'_>, id: &str) -> u64 {
-    let since_ms = wall_ms().saturating_sub(DAY);
+/// Returns the number of outages of a link that began in the 24 hours before `now_ms`, milliseconds since 1970.
+fn of_a_day(history: &History, id: &str, now_ms: u64) -> u64 {
+    let since_ms = now_ms.saturating_sub(DAY);
     let filter = Filter { since_ms, client: Some(id), ..Filter::default() };
-    let outages = parts.hub.history().outages(filter).outages;
+    let outages = history.outages(filter).outages;
     outages.iter().filter(|outage| outage.began_ms >= since_ms).count() as u64
 }
 
@@ -185,8 +185,49 @@ fn of(parts: Parts<'_>, link: LinkStatus, since_ms: u64) -> Status {
         write_ack_ms: link.write_ack_us.map(|us| us as f64 / 1000.0),
         mem_free: link.mem_free,
         outages: link.outages,
-        outages_24h: of_a_day(parts, &link.id),
+        outages_24h: of_a_day(parts.hub.history(), &link.id, wall_ms()),
         waiting: lines.waiting as u64,
         key: link.key,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use pblink_server::{Cause, Event, EventKind};
+
+    use super::*;
+
+    #[test]
+    fn an_outage_counts_for_24_hours_from_its_begin() {
+        const T0: u64 = 1_800_000_000_000;
+        const HOUR: u64 = DAY / 24;
+        let history = History::new(100);
+        let push = |at_ms: u64, kind: EventKind| {
+            history.push(Event { seq: history.last() + 1, at_ms, kind });
+        };
+        let outage = |id: &str, began_ms: u64, lasted_ms: u64| {
+            let (id, cause, layer) = (id.to_owned(), Cause::Silent, Layer::Wifi);
+            push(began_ms, EventKind::OutageBegan { id: id.clone(), cause, layer });
+            let (peer, connects) = (String::new(), 2);
+            let ended = EventKind::OutageEnded { id, peer, lasted_ms, connects };
+            push(began_ms + lasted_ms, ended);
+        };
+        outage("a", T0, 1000);
+        // It lasts into the day after its own, and counts no longer for that.
+        outage("a", T0 + HOUR, 10 * HOUR);
+        outage("b", T0 + HOUR, 1000);
+        outage("a", T0 + 20 * HOUR, 1000);
+        for (now_ms, count) in [
+            (T0 + 20 * HOUR + 1000, 3),
+            (T0 + DAY, 3),
+            (T0 + DAY + 1, 2),
+            (T0 + DAY + HOUR, 2),
+            (T0 + DAY + HOUR + 1, 1),
+            (T0 + DAY + 20 * HOUR, 1),
+            (T0 + DAY + 20 * HOUR + 1, 0),
+        ] {
+            assert_eq!(of_a_day(&history, "a", now_ms), count, "{} h", (now_ms - T0) / HOUR);
+        }
+        assert_eq!(of_a_day(&history, "c", T0), 0);
     }
 }
