@@ -14,6 +14,8 @@ compile_error!(
 
 pub mod address;
 pub mod boards;
+#[cfg(feature = "mqtt")]
+mod broker;
 mod child;
 pub mod commands;
 mod descriptors;

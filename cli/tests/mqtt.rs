@@ -7,7 +7,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::process::{Command, Stdio};
 
 use crate::process::{Serve, output, pblink, stderr};
-use pblink_soak::mosquitto::Mosquitto;
+use pblink_soak::mosquitto::{Mosquitto, free_port};
 use serde_json::Value;
 
 /// Three boards, one line in pblink.toml and a broker: they are devices with values, lines go both ways.
@@ -229,4 +229,59 @@ fn a_password_in_the_url_is_shown_nowhere() {
         }
     }
     assert_eq!(std::fs::read_to_string(&config).unwrap(), "");
+}
+
+/// `pblink doctor` says of each way in which a broker cannot be used which it is, and leaves the server alone.
+#[test]
+fn the_doctor_tries_the_broker_and_does_not_disturb_the_server() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = folder.path().join("pblink.toml");
+    let passwords = folder.path().join("passwords");
+    let made = Command::new("mosquitto_passwd")
+        .args(["-b", "-c", passwords.to_str().unwrap(), "pblink", "right"])
+        .status();
+    if made.is_err() {
+        return assert!(Mosquitto::start("allow_anonymous true").is_none());
+    }
+    let settings = format!("allow_anonymous false\npassword_file {}", passwords.display());
+    let Some(broker) = Mosquitto::start(&settings) else { return };
+    let address = broker.address();
+    let doctor = |url: &str, password: &str| {
+        let text = format!(
+            "[server]\nport = {}\ncontrol = \"127.0.0.1:{}\"\n[link]\nkeys = \"\"\n\
+             [mqtt]\nurl = \"{url}\"\nclient_id = \"gate\"\nuser = \"pblink\"\n",
+            free_port(),
+            free_port()
+        );
+        std::fs::write(&config, text).unwrap();
+        let mut command = pblink(&["doctor", "--json", "--only", "server", "--config"]);
+        command.arg(&config).env("PBLINK_MQTT_PASSWORD", password);
+        let output = command.output().unwrap();
+        let all: Value = serde_json::from_slice(&output.stdout).unwrap();
+        let all = all["findings"].as_array().unwrap();
+        let mut of_broker = all.iter().filter(|finding| finding["group"] == "broker");
+        let finding = of_broker.next().unwrap().clone();
+        assert_eq!(of_broker.next(), None);
+        if finding["level"] == "error" {
+            assert_eq!(output.status.code(), Some(1));
+        }
+        let text = format!("{}: {} / {}", finding["level"], finding["message"], finding["remedy"]);
+        assert!(!text.contains(password), "{text}");
+        text
+    };
+    let url = format!("mqtt://{address}");
+    let well = doctor(&url, "right");
+    assert!(well.starts_with("\"ok\"") && well.contains(&address.to_string()), "{well}");
+    let closed = format!("mqtt://127.0.0.1:{}", free_port());
+    let tls = format!("mqtts://{address}");
+    for (url, password, why, remedy) in [
+        (&url, "wrong!", "the broker refuses the user", "check mqtt.user and the password"),
+        (&closed, "right", "refused", "see that the broker runs there"),
+        (&"mqtt://broker.invalid".to_owned(), "right", "cannot be reached", "change mqtt.url"),
+        (&tls, "right", "cannot be reached", " / \""),
+    ] {
+        let said = doctor(url, password);
+        assert!(said.starts_with("\"error\""), "{said}");
+        assert!(said.contains(why) && said.contains(remedy), "{said}");
+    }
 }

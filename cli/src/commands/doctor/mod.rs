@@ -1,7 +1,8 @@
-//! `pblink doctor`: checks tools, configuration, keys, server, ports and board.
+//! `pblink doctor`: checks tools, configuration, keys, server, broker, ports and board.
 //!
 //! Each check changes nothing. It gives findings: what was found, its level, and the remedy. One module per group of checks.
 
+mod broker;
 mod configuration;
 mod devices;
 mod finding;
@@ -60,7 +61,7 @@ pub struct Args {
 /// Purpose of a machine. The configuration is checked for each.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub enum Purpose {
-    /// Run the server: its ports, and that boards find it.
+    /// Run the server: its ports, that boards find it, and that the broker of [mqtt] takes it.
     Server,
     /// Build programs: sources, compilers, Espressif's SDK.
     Build,
@@ -78,6 +79,7 @@ pub fn run(args: Args, global: &Global) -> anyhow::Result<Exit> {
     }
     if wanted(Purpose::Server) {
         findings.extend(runtime::block_on(server::check(&settings))?);
+        findings.extend(runtime::block_on(broker::check(&settings))?);
     }
     if wanted(Purpose::Flash) {
         findings.extend(devices::check());

@@ -38,15 +38,12 @@ pub(super) fn entities(consumer: &Consumer) -> Option<Entities> {
 
 #[cfg(feature = "mqtt")]
 mod with {
-    use std::path::Path;
-
-    use anyhow::Context;
-    use pblink_serve::consumers::mqtt::{BadUrl, Broker, Login, Payload, Tls};
-    use pblink_serve::consumers::{Consumer, Entities, Kind, Mqtt};
+    use pblink_serve::consumers::mqtt::{BadUrl, Broker};
+    use pblink_serve::consumers::{Consumer, Kind};
 
     use super::super::Args;
     use crate::exit::{Exit, Failed};
-    use crate::settings::{Settings, of_broker, private_text};
+    use crate::settings::Settings;
 
     /// A broker as `--mqtt` names it; `None` is `off`. It takes any text: an error of the command line would show what was
     /// given, and people write passwords into URLs.
@@ -73,72 +70,9 @@ mod with {
             // It was checked when it was read.
             None => section.url.parse().ok(),
         };
-        let Some(mut broker) = broker else { return Ok(None) };
-        if let Some(tls) = &mut broker.tls {
-            *tls = certificates(settings)?;
-        }
-        let password = of_broker(settings)?;
-        let login = match (section.user.as_str(), password) {
-            ("", None) => None,
-            ("", Some(_)) => {
-                let what = "there is a password for the broker, and no user: give mqtt.user, too";
-                return Err(Failed::with(Exit::Config, what));
-            }
-            (user, password) => {
-                Some(Login { user: user.to_owned(), password: password.unwrap_or_default() })
-            }
-        };
-        let client_id = match section.client_id.as_str() {
-            "" => format!("pblink-{}-{port}", machine()),
-            given => given.to_owned(),
-        };
-        let mqtt = Mqtt {
-            client_id,
-            login,
-            prefix: section.prefix.clone(),
-            payload: if section.json { Payload::Json } else { Payload::Text },
-            home_assistant: section.home_assistant,
-            entities: Entities::new(settings.entities.clone()),
-            ..Mqtt::new(broker)
-        };
+        let Some(broker) = broker else { return Ok(None) };
+        let mqtt = crate::broker::mqtt(settings, broker, port)?;
         Ok(Some(Consumer::new(Kind::Mqtt(mqtt), true)))
-    }
-
-    fn certificates(settings: &Settings) -> anyhow::Result<Tls> {
-        let section = &settings.mqtt;
-        let path = |key, file: &Path| settings.mqtt_path(key, file);
-        let ca = path("mqtt.ca_file", &section.ca_file).map(|path| {
-            let read = std::fs::read(&path).with_context(|| {
-                format!("cannot read the certificates that mqtt.ca_file names, {}", path.display())
-            });
-            read.map_err(|error| Failed::with(Exit::Config, format!("{error:#}")))
-        });
-        let ca = ca.transpose()?;
-        let own =
-            (path("mqtt.cert_file", &section.cert_file), path("mqtt.key_file", &section.key_file));
-        let client = match own {
-            (None, None) => None,
-            (Some(certificate), Some(key)) if ca.is_some() => {
-                let certificate = std::fs::read(&certificate).map_err(|error| {
-                    let what = format!("cannot read {}: {error}", certificate.display());
-                    Failed::with(Exit::Config, what)
-                })?;
-                Some((certificate, private_text(&key)?.into_bytes()))
-            }
-            _ => {
-                let what = "the server's certificate for the broker needs mqtt.cert_file, mqtt.key_file and \
-                            mqtt.ca_file: give all three";
-                return Err(Failed::with(Exit::Config, what));
-            }
-        };
-        Ok(Tls { ca, client })
-    }
-
-    /// Returns the name of this machine, without what a broker might not take.
-    fn machine() -> String {
-        let name = rustix::system::uname().nodename().to_string_lossy().into_owned();
-        let plain = name.chars().filter(|c| c.is_ascii_alphanumeric() || *c == '-');
-        plain.take(40).collect()
     }
 }
 

@@ -4,9 +4,9 @@ use std::io;
 use std::time::Duration;
 
 use rumqttc::{
-    AckMode, AsyncClient, Broker, ClientError, ConnectReturnCode, ConnectionError, Event,
-    EventLoop, Incoming, LastWill, ManualAck, MqttOptions, PublishNotice, PublishOptions, QoS,
-    StateError, SubscribeFilterInput, TlsConfiguration, Transport,
+    AckMode, AsyncClient, Broker, ClientError, ConnectionError, Event, EventLoop, Incoming,
+    LastWill, ManualAck, MqttOptions, PublishNotice, PublishOptions, QoS, SubscribeFilterInput,
+    TlsConfiguration, Transport,
 };
 use tokio::net::TcpStream;
 use tokio::sync::mpsc;
@@ -15,6 +15,8 @@ use tokio::time::timeout;
 
 use super::Mqtt;
 use super::topics::Topics;
+pub(super) use super::trouble::Trouble;
+use super::trouble::{after, before};
 
 /// Interval of signs of life while nothing else is sent, in seconds: a broker that hangs is noticed within twice that.
 const KEEP_ALIVE: u16 = 15;
@@ -35,32 +37,6 @@ const REQUESTS: usize = ARRIVALS + 3 * WINDOW;
 /// Bytes that a message may have: as MQTT allows. A broker has a limit of its own; with a lower one here, a message
 /// beyond it would end each connection anew.
 const MESSAGE: usize = 268_435_455;
-
-/// Why there is no connection.
-#[derive(Debug, thiserror::Error)]
-pub(super) enum Trouble {
-    /// The broker does not want this user.
-    #[error(
-        "the broker refuses the user: check mqtt.user and the password, and at the broker that this user may \
-         publish and subscribe"
-    )]
-    Refused,
-    /// The broker does not want this connection for another reason.
-    #[error("the broker refuses the connection: {0}")]
-    Unwanted(&'static str),
-    /// The broker does not let this user have messages to boards.
-    #[error("the broker refuses the subscription of {0}: at the broker, let this user read it")]
-    Subscription(String),
-    /// There is no connection.
-    #[error("the broker cannot be reached: {0}")]
-    Unreachable(String),
-    /// There was one.
-    #[error("the connection to the broker is lost: {0}")]
-    Lost(String),
-    /// The connection has ended; [`Connection::ended`] knows why.
-    #[error("the connection to the broker has ended")]
-    Gone,
-}
 
 /// A connection that the broker has welcomed.
 #[derive(Debug)]
@@ -94,13 +70,10 @@ impl Connection {
     /// # Errors
     /// If the broker is not there, or does not want it.
     pub(super) async fn open(mqtt: &Mqtt, topics: &Topics) -> Result<Self, Trouble> {
-        let options = options(mqtt, topics).map_err(Trouble::Unreachable)?;
-        let (client, mut events) = AsyncClient::builder(options).capacity(REQUESTS).build();
-        match timeout(CONNECT, events.poll()).await {
-            Ok(Ok(_)) => {}
-            Ok(Err(error)) => return Err(before(error)),
-            Err(_) => return Err(Trouble::Unreachable("it does not answer".to_owned())),
-        }
+        let mut options = options(mqtt).map_err(Trouble::Unreachable)?;
+        let will = LastWill::new(topics.server_status(), "offline", QoS::AtLeastOnce, true);
+        options.set_last_will(will).set_clean_session(false);
+        let (client, events) = welcomed(options, CONNECT).await?;
         let (sender, arrivals) = mpsc::channel(ARRIVALS);
         let pump = tokio::spawn(pump(events, sender));
         Ok(Self { publisher: Publisher(client), arrivals, pump })
@@ -170,6 +143,34 @@ impl Acknowledgement {
     }
 }
 
+/// Connects as the server does, under another name, and leaves nothing at the broker: neither a session nor a message. The
+/// server's own connection goes on.
+///
+/// # Errors
+/// If the broker is not there within `patience`, or does not want it.
+pub(super) async fn try_out(mqtt: &Mqtt, patience: Duration) -> Result<(), Trouble> {
+    let mut options = options(mqtt).map_err(Trouble::Unreachable)?;
+    options.set_clean_session(true);
+    let (client, mut events) = welcomed(options, patience).await?;
+    client.disconnect().await.map_err(gone)?;
+    // Its end is of no interest: the broker has said welcome.
+    let _ = timeout(patience, async { while events.poll().await.is_ok() {} }).await;
+    Ok(())
+}
+
+/// Connects, and returns when the broker has said welcome.
+async fn welcomed(
+    options: MqttOptions,
+    patience: Duration,
+) -> Result<(AsyncClient, EventLoop), Trouble> {
+    let (client, mut events) = AsyncClient::builder(options).capacity(REQUESTS).build();
+    match timeout(patience, events.poll()).await {
+        Ok(Ok(_)) => Ok((client, events)),
+        Ok(Err(error)) => Err(before(error)),
+        Err(_) => Err(Trouble::Unreachable("it does not answer".to_owned())),
+    }
+}
+
 /// Moves bytes until the connection ends.
 async fn pump(mut events: EventLoop, arrivals: mpsc::Sender<Arrival>) -> Trouble {
     let mut dropped = 0_u64;
@@ -208,16 +209,13 @@ async fn pump(mut events: EventLoop, arrivals: mpsc::Sender<Arrival>) -> Trouble
     }
 }
 
-fn options(mqtt: &Mqtt, topics: &Topics) -> Result<MqttOptions, String> {
+fn options(mqtt: &Mqtt) -> Result<MqttOptions, String> {
     let (host, port) = (mqtt.broker.host.clone(), mqtt.broker.port);
     let mut options = MqttOptions::new(&mqtt.client_id, Broker::tcp(&host, port));
-    let will = LastWill::new(topics.server_status(), "offline", QoS::AtLeastOnce, true);
     options
         .set_keep_alive(KEEP_ALIVE)
-        .set_clean_session(false)
         .set_ack_mode(AckMode::Manual)
-        .set_max_packet_size(MESSAGE, MESSAGE)
-        .set_last_will(will);
+        .set_max_packet_size(MESSAGE, MESSAGE);
     options.set_inflight(WINDOW as u16);
     if let Some(login) = &mqtt.login {
         options.set_credentials(&login.user, login.password.clone());
@@ -247,49 +245,4 @@ fn options(mqtt: &Mqtt, topics: &Topics) -> Result<MqttOptions, String> {
 
 fn gone(_: ClientError) -> Trouble {
     Trouble::Gone
-}
-
-/// Returns the reason why there was no welcome.
-fn before(error: ConnectionError) -> Trouble {
-    match error {
-        ConnectionError::ConnectionRefused(code) => match code {
-            ConnectReturnCode::BadUserNamePassword | ConnectReturnCode::NotAuthorized => {
-                Trouble::Refused
-            }
-            ConnectReturnCode::BadClientId => {
-                Trouble::Unwanted("it does not take mqtt.client_id; choose another")
-            }
-            ConnectReturnCode::ServiceUnavailable => Trouble::Unwanted("it is not available"),
-            _ => Trouble::Unwanted("it does not speak MQTT 3.1.1"),
-        },
-        other => Trouble::Unreachable(words(other)),
-    }
-}
-
-/// Returns the reason why a connection has ended.
-fn after(error: ConnectionError) -> Trouble {
-    Trouble::Lost(words(error))
-}
-
-/// Returns an error in words for people.
-fn words(error: ConnectionError) -> String {
-    match error {
-        ConnectionError::Io(why) | ConnectionError::MqttState(StateError::Io(why)) => {
-            match why.kind() {
-                io::ErrorKind::UnexpectedEof => "it has closed the connection".to_owned(),
-                _ => why.to_string(),
-            }
-        }
-        ConnectionError::MqttState(StateError::ConnectionAborted) => {
-            "it has closed the connection".to_owned()
-        }
-        ConnectionError::MqttState(StateError::AwaitPingResp) => "it does not answer".to_owned(),
-        ConnectionError::NetworkTimeout | ConnectionError::FlushTimeout => {
-            "it does not answer".to_owned()
-        }
-        ConnectionError::Tls(why) => format!(
-            "TLS: {why}; mqtt.ca_file names the certificate of whoever has signed the broker's"
-        ),
-        other => other.to_string(),
-    }
 }

@@ -26,6 +26,7 @@ mod down;
 mod home_assistant;
 mod status;
 mod topics;
+mod trouble;
 mod up;
 
 use std::convert::Infallible;
@@ -131,6 +132,38 @@ impl Default for Pace {
             steady: Duration::from_secs(30),
         }
     }
+}
+
+/// The reason why a broker cannot be used.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unusable {
+    /// The fact.
+    pub why: String,
+    /// The remedy.
+    pub remedy: String,
+}
+
+/// Connects to the broker as a server would, and goes away again. A server that is connected is not disturbed, and nothing
+/// stays at the broker. It waits for the broker's welcome no longer than `patience`.
+///
+/// # Errors
+/// If it cannot be used: it is not there, does not want this user, or is not whom TLS expects.
+pub async fn try_out(mqtt: &Mqtt, patience: Duration) -> Result<(), Unusable> {
+    let client_id = format!("{}-doctor", mqtt.client_id);
+    let guest = Mqtt { client_id, ..mqtt.clone() };
+    let Err(trouble) = client::try_out(&guest, patience).await else { return Ok(()) };
+    let text = trouble.to_string();
+    let (why, remedy) = match trouble {
+        Trouble::Refused => text.split_once(": ").unwrap_or((&text, "")),
+        _ => match text.split_once("; ") {
+            Some(both) => both,
+            None => (
+                text.as_str(),
+                "see that the broker runs there and that no firewall is between, or change mqtt.url",
+            ),
+        },
+    };
+    Err(Unusable { why: why.to_owned(), remedy: remedy.to_owned() })
 }
 
 /// Parts that all directions of one connection share.
