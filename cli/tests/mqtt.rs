@@ -231,9 +231,9 @@ fn a_password_in_the_url_is_shown_nowhere() {
     assert_eq!(std::fs::read_to_string(&config).unwrap(), "");
 }
 
-/// `pblink doctor` says of each way in which a broker cannot be used which it is, and leaves the server alone.
+/// `pblink doctor` says of each way in which a broker cannot be used which it is.
 #[test]
-fn the_doctor_tries_the_broker_and_does_not_disturb_the_server() {
+fn the_doctor_tries_the_broker_and_names_a_remedy() {
     let folder = tempfile::tempdir().unwrap();
     let config = folder.path().join("pblink.toml");
     let passwords = folder.path().join("passwords");
