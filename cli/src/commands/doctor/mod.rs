@@ -61,7 +61,7 @@ pub struct Args {
 /// Purpose of a machine. The configuration is checked for each.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub enum Purpose {
-    /// Run the server: its ports, that boards find it, and that the broker of [mqtt] takes it.
+    /// Run the server: its ports, that boards find it, and that the broker takes it.
     Server,
     /// Build programs: sources, compilers, Espressif's SDK.
     Build,
