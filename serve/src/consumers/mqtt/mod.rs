@@ -140,7 +140,7 @@ pub struct Unusable {
     /// The fact.
     pub why: String,
     /// The remedy.
-    pub remedy: String,
+    pub remedy: &'static str,
 }
 
 /// Connects to the broker as a server would, and goes away again. A server that is connected is not disturbed, and nothing
@@ -152,18 +152,10 @@ pub async fn try_out(mqtt: &Mqtt, patience: Duration) -> Result<(), Unusable> {
     let client_id = format!("{}-doctor", mqtt.client_id);
     let guest = Mqtt { client_id, ..mqtt.clone() };
     let Err(trouble) = client::try_out(&guest, patience).await else { return Ok(()) };
-    let text = trouble.to_string();
-    let (why, remedy) = match trouble {
-        Trouble::Refused => text.split_once(": ").unwrap_or((&text, "")),
-        _ => match text.split_once("; ") {
-            Some(both) => both,
-            None => (
-                text.as_str(),
-                "see that the broker runs there and that no firewall is between, or change mqtt.url",
-            ),
-        },
-    };
-    Err(Unusable { why: why.to_owned(), remedy: remedy.to_owned() })
+    let remedy = trouble.remedy().unwrap_or(
+        "see that the broker runs there and that no firewall is between, or change mqtt.url",
+    );
+    Err(Unusable { why: trouble.why(), remedy })
 }
 
 /// Parts that all directions of one connection share.
