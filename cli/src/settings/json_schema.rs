@@ -17,7 +17,7 @@ pub(crate) fn text() -> String {
 fn schema() -> Json {
     let defaults = Settings::default();
     let mut root = section();
-    for entry in lists::all() {
+    for entry in lists::all_keys() {
         let mut value = of_rule(entry.rule);
         let default = entry.get(&defaults);
         // A word that is none of the choice stands for none of them.

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use pblink_serve::consumers::{DEVICE_CLASSES, Entity, STATE_CLASSES, check_name, check_pointer};
+use pblink_serve::consumers::{DEVICE_CLASSES, Entity, STATE_CLASSES};
 
 use super::key::{Key, Rule};
 use super::keys::{Entry, KEYS, flag, ids, set};
@@ -74,9 +74,9 @@ pub(crate) static ENTITY_KEYS: [Entry; 6] = [
     Key {
         path: "entity[].name",
         rule: Rule::Text,
-        allowed: "1 to 64 bytes of text, such as \"Temperature\"",
+        allowed: Entity::NAMES,
         put: |s, at, v| {
-            let name = v.text().filter(|name| check_name(name).is_ok())?;
+            let name = v.text().filter(|name| Entity::is_name(name))?;
             set(&mut entity(s, at)?.name, name.to_owned())
         },
         get: |_| "".into(),
@@ -84,10 +84,9 @@ pub(crate) static ENTITY_KEYS: [Entry; 6] = [
     Key {
         path: "entity[].pointer",
         rule: Rule::Text,
-        allowed: "a JSON pointer such as \"/t\" or \"/sensors/0/t\": / before each name, ~1 for a / in one, ~0 for ~; \
-                  \"\" is the whole line",
+        allowed: Entity::POINTERS,
         put: |s, at, v| {
-            let pointer = v.text().filter(|pointer| check_pointer(pointer).is_ok())?;
+            let pointer = v.text().filter(|pointer| Entity::is_pointer(pointer))?;
             set(&mut entity(s, at)?.pointer, pointer.to_owned())
         },
         get: |_| "".into(),
@@ -138,13 +137,13 @@ fn entity<'a>(settings: &'a mut Settings, at: &[usize]) -> Option<&'a mut Entity
 }
 
 /// Returns all keys, those of lists last.
-pub(super) fn all() -> impl Iterator<Item = &'static Entry> {
+pub(super) fn all_keys() -> impl Iterator<Item = &'static Entry> {
     KEYS.iter().chain(&CONSUMER_KEYS).chain(&ENTITY_KEYS)
 }
 
 /// Returns true if this is the last part of the path of a key whose wrong values are not shown.
 pub(super) fn is_private_leaf(leaf: &str) -> bool {
-    all().any(|key| key.is_private() && key.path.rsplit('.').next() == Some(leaf))
+    all_keys().any(|key| key.is_private() && key.path.rsplit('.').next() == Some(leaf))
 }
 
 /// A section whose keys do not agree with each other, or with another section.

@@ -453,7 +453,7 @@ pub(crate) fn read_text(path: &Path) -> anyhow::Result<String> {
 
 /// Says that there is no such key, and which one was probably meant.
 pub(crate) fn unknown_key(given: &str) -> String {
-    names::Names::new(lists::all().map(|key| key.path)).unknown_key(given)
+    names::Names::new(lists::all_keys().map(|key| key.path)).unknown_key(given)
 }
 
 /// Returns one error of all problems.

@@ -31,12 +31,13 @@ pub(super) fn read_in(
 ) -> (Settings, Vec<Problem>) {
     let file = path.unwrap_or(Path::new(DEFAULT_FILE));
     let (document, errors) = DeTable::parse_recoverable(text);
-    let (found, misplaced) = Shape::of(lists::all().map(|key| key.path)).walk(document.get_ref());
+    let (found, misplaced) =
+        Shape::of(lists::all_keys().map(|key| key.path)).walk(document.get_ref());
     let mut reader = Reader {
         file,
         text,
         lines: Lines::new(text),
-        names: Names::new(lists::all().map(|key| key.path)),
+        names: Names::new(lists::all_keys().map(|key| key.path)),
         wrong: misplaced.into_iter().map(|m| (m.span.start, Wrong::Misplaced(m))).collect(),
     };
     let mut settings = Settings { file: path.map(Path::to_owned), ..Settings::default() };
@@ -190,7 +191,7 @@ impl Reader<'_> {
         let shown = name.start..value.span().end;
         let place = self.lines.place(name.start);
         settings.places.insert(path.clone(), (place, shown.clone()));
-        let Some(key) = lists::all().nth(*key) else { return };
+        let Some(key) = lists::all_keys().nth(*key) else { return };
         let (shown, marked) = match key.is_private() {
             true => (name.clone(), name.clone()),
             false => (shown, value.span()),

@@ -106,34 +106,27 @@ pub struct Entity {
     pub state_class: Option<String>,
 }
 
-/// Checks the name of an entity.
-///
-/// # Errors
-/// The rule, in words.
-pub fn check_name(name: &str) -> Result<(), &'static str> {
-    let plain = !name.is_empty() && name.len() <= NAME && name.trim() == name;
-    match plain && !name.contains(char::is_control) {
-        true => Ok(()),
-        false => Err("1 to 64 bytes of text, such as \"Temperature\""),
-    }
-}
-
-/// Checks a pointer of RFC 6901: nothing, or `/` before each name, in which `~1` is `/`, and `~0` is `~`.
-///
-/// # Errors
-/// The rule, in words.
-pub fn check_pointer(pointer: &str) -> Result<(), &'static str> {
-    let escapes = pointer.split('~').skip(1).all(|rest| rest.starts_with(['0', '1']));
-    match (pointer.is_empty() || pointer.starts_with('/')) && escapes {
-        true => Ok(()),
-        false => Err(
-            "a JSON pointer such as \"/t\" or \"/sensors/0/t\": / before each name, ~1 for a / in one, ~0 for ~; \
-             \"\" is the whole line",
-        ),
-    }
-}
-
 impl Entity {
+    /// The rule of [`is_name`](Self::is_name), in words.
+    pub const NAMES: &str = "1 to 64 bytes of text, such as \"Temperature\"";
+
+    /// The rule of [`is_pointer`](Self::is_pointer), in words.
+    pub const POINTERS: &str = "a JSON pointer such as \"/t\" or \"/sensors/0/t\": / before each name, ~1 for a / in \
+        one, ~0 for ~; \"\" is the whole line";
+
+    /// Returns true if an entity may have this name.
+    pub fn is_name(name: &str) -> bool {
+        let fits = !name.is_empty() && name.len() <= NAME && name.trim() == name;
+        fits && !name.contains(char::is_control)
+    }
+
+    /// Returns true if this is a pointer of RFC 6901: nothing, or `/` before each name, in which `~1` is `/`, and `~0`
+    /// is `~`.
+    pub fn is_pointer(text: &str) -> bool {
+        let escapes = text.split('~').skip(1).all(|rest| rest.starts_with(['0', '1']));
+        (text.is_empty() || text.starts_with('/')) && escapes
+    }
+
     /// Returns what tells it from others.
     fn place(&self) -> (&str, &[String]) {
         (&self.name, &self.clients)
@@ -360,10 +353,10 @@ mod tests {
     #[test]
     fn names_are_short_texts() {
         for good in ["Temperature", "T 1", "Öl/Druck", &"x".repeat(64)] {
-            assert_eq!(check_name(good), Ok(()), "{good}");
+            assert!(Entity::is_name(good), "{good}");
         }
         for bad in ["", " x", "x ", "a\nb", &"x".repeat(65)] {
-            assert!(check_name(bad).is_err(), "{bad:?}");
+            assert!(!Entity::is_name(bad), "{bad:?}");
         }
     }
 
@@ -371,10 +364,10 @@ mod tests {
     fn pointers_are_those_of_rfc_6901() {
         // The examples of its section 5, and what its grammar does not have.
         for good in ["", "/", "/foo", "/foo/0", "/a~1b", "/c%d", "/m~0n", "/ ", "/k\"l"] {
-            assert_eq!(check_pointer(good), Ok(()), "{good}");
+            assert!(Entity::is_pointer(good), "{good}");
         }
         for bad in ["foo", "#/foo", "/~", "/a~2", "/~01~", "a/b"] {
-            assert!(check_pointer(bad).is_err(), "{bad}");
+            assert!(!Entity::is_pointer(bad), "{bad}");
         }
     }
 

@@ -21,9 +21,7 @@ use crate::hub::Hub;
 use crate::log::{From, Line, Log, Place};
 
 pub use cursor::Cursor;
-pub use entity::{
-    DEVICE_CLASSES, Entities, Entity, Known, STATE_CLASSES, check_name, check_pointer,
-};
+pub use entity::{DEVICE_CLASSES, Entities, Entity, Known, STATE_CLASSES};
 pub use exec::{Exec, Pace};
 #[cfg(feature = "mqtt")]
 pub use mqtt::Mqtt;
