@@ -9,6 +9,7 @@ use std::process::{Command, Stdio};
 use crate::process::{Serve, output, pblink, stderr};
 use pblink_soak::mosquitto::{Mosquitto, free_port};
 use serde_json::Value;
+use tempfile::TempDir;
 
 /// Three boards, one line in pblink.toml and a broker: they are devices with values, lines go both ways.
 #[test]
@@ -110,18 +111,23 @@ fn entities_of_the_file_are_sensors_and_a_signal_exchanges_them() {
     assert_eq!(values.next(), "pblink/kitchen/entity/Humidity 41");
 }
 
-#[test]
-fn a_broker_that_refuses_the_password_is_named_with_the_remedy() {
-    let folder = tempfile::tempdir().unwrap();
+/// Returns a broker that takes the user `pblink` with the password `right`; `None` if there is none here.
+fn with_password(folder: &TempDir) -> Option<Mosquitto> {
     let passwords = folder.path().join("passwords");
     let made = Command::new("mosquitto_passwd")
         .args(["-b", "-c", passwords.to_str().unwrap(), "pblink", "right"])
         .status();
     if made.is_err() {
-        return assert!(Mosquitto::start("allow_anonymous true").is_none());
+        assert!(Mosquitto::start("allow_anonymous true").is_none());
+        return None;
     }
-    let settings = format!("allow_anonymous false\npassword_file {}", passwords.display());
-    let Some(broker) = Mosquitto::start(&settings) else { return };
+    Mosquitto::start(&format!("allow_anonymous false\npassword_file {}", passwords.display()))
+}
+
+#[test]
+fn a_broker_that_refuses_the_password_is_named_with_the_remedy() {
+    let folder = tempfile::tempdir().unwrap();
+    let Some(broker) = with_password(&folder) else { return };
     let url = format!("mqtt://127.0.0.1:{}", broker.address().port());
     let args = ["--any-client", "--state", "off", "--mqtt", &url];
     let variables = [("PBLINK_MQTT_USER", "pblink"), ("PBLINK_MQTT_PASSWORD", "wrong")];
@@ -236,15 +242,7 @@ fn a_password_in_the_url_is_shown_nowhere() {
 fn the_doctor_tries_the_broker_and_names_a_remedy() {
     let folder = tempfile::tempdir().unwrap();
     let config = folder.path().join("pblink.toml");
-    let passwords = folder.path().join("passwords");
-    let made = Command::new("mosquitto_passwd")
-        .args(["-b", "-c", passwords.to_str().unwrap(), "pblink", "right"])
-        .status();
-    if made.is_err() {
-        return assert!(Mosquitto::start("allow_anonymous true").is_none());
-    }
-    let settings = format!("allow_anonymous false\npassword_file {}", passwords.display());
-    let Some(broker) = Mosquitto::start(&settings) else { return };
+    let Some(broker) = with_password(&folder) else { return };
     let address = broker.address();
     let doctor = |url: &str, password: &str| {
         let text = format!(
