@@ -50,9 +50,10 @@ impl Trouble {
             ),
             Self::ClientId => Some("choose another"),
             Self::Subscription(_) => Some("at the broker, let this user read it"),
-            Self::Tls(_) => {
-                Some("mqtt.ca_file names the certificate of whoever has signed the broker's")
-            }
+            Self::Tls(_) => Some(
+                "see that the broker speaks TLS at this port (8883, mostly), and that mqtt.ca_file names the \
+                 certificate of whoever has signed the broker's",
+            ),
             Self::Unwanted(_) | Self::Unreachable(_) | Self::Lost(_) | Self::Gone => None,
         }
     }
