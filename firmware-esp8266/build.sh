@@ -10,21 +10,18 @@
 # Example:   firmware-esp8266/build.sh emulator
 #
 # Exit status: 0 built, 3 something is missing that has to be installed, else what failed.
-#
-# LLVM's own object writer puts the literals of this target into the wrong section. Its assembly is
-# right, so every crate is compiled to assembly and assembled by GNU as. See docs/FIRMWARE.md.
 set -eu
 cd "$(dirname "$0")"
 check=
 [ "${1:-}" != check ] || { check=1; shift; }
 board=${1:-emulator}
-triple=xtensa-lx106-none-elf
 case $board in
 emulator | vectors | sdk) ;;
 *) sed -n '2,12s/^# \{0,1\}//p' build.sh >&2; exit 2 ;;
 esac
 
 # ---- the tools ----
+firmware=.
 . ./toolchain.sh
 # picolibc-xtensa-lx106-elf installs it beside the other libraries of this target.
 libc=$(dirname "$(command -v xtensa-lx106-elf-gcc || echo /usr/bin/-)")/../lib/xtensa-lx106-elf/lib/release/libc.a
@@ -41,37 +38,20 @@ out=target/$board
 builtins=compiler-builtins-mem,optimize_for_size
 [ "$board" != sdk ] || builtins=optimize_for_size
 echo "compiling with $("$RUSTC" -V)" >&2
-mkdir -p "$out/obj"
-artifacts=$(RUSTC_BOOTSTRAP=1 RUSTFLAGS="--emit=asm -Zunstable-options -Cpanic=immediate-abort -Zlocation-detail=none" "$cargo" build --quiet --locked --release --lib \
-    --features "$board" --target "$triple.json" --target-dir "$out" \
-    -Zbuild-std=core -Zbuild-std-features=$builtins -Zjson-target-spec \
-    --message-format=json-render-diagnostics)
-deps=$out/$triple/release/deps
-# Cargo names the crates that this build consists of; older ones may lie beside them.
-hashes=$(printf '%s\n' "$artifacts" | grep -o '"[^"]*/'"$triple"'/release/deps/lib[^"]*\.rlib"' |
-    sed 's/.*\/lib\(.*\)\.rlib"/\1/' | sort -u)
-own=$(ls -t "$deps"/pblink_esp8266-*.s | head -n 1)
-sources="$own"
-for hash in $hashes; do
-    case $board/$hash in */pblink_esp8266-* | sdk/compiler_builtins-*) ;; *) sources="$sources $deps/$hash.s" ;; esac
+mkdir -p "$out"
+compile pblink_esp8266 "$board" "$out" "$builtins"
+sources="$deps/$own.s"
+for crate in $crates; do
+    case $board/$crate in sdk/compiler_builtins-*) ;; *) sources="$sources $deps/$crate.s" ;; esac
 done
 echo "$sources" > "$out/sources"
 
 # ---- assemble and link ----
-objects=
-assemble() {
-    object=$out/obj/$(basename "$1").o
-    if [ ! "$object" -nt "$1" ]; then
-        xtensa-lx106-elf-gcc -mlongcalls -c -x assembler-with-cpp "$1" -o "$object.$$"
-        mv "$object.$$" "$object"
-    fi
-    objects="$objects $object"
-}
 case $board in
-sdk) assemble src/sdk/assembly.S ;;
-*) assemble src/emulator.S ;;
+sdk) assemble src/sdk/assembly.S "$out/assembly.S.o" ;;
+*) assemble src/emulator.S "$out/emulator.S.o" ;;
 esac
-for source in $sources; do assemble "$source"; done
+for source in $sources; do assemble "$source" "$made/obj/$(basename "$source").o"; done
 elf=$out/pblink-esp8266.elf
 link() { # options
     # shellcheck disable=SC2086 # a list

@@ -14,7 +14,6 @@ set -eu
 cd "$(dirname "$0")"
 what=${1:-chip}
 firmware=../../firmware-esp8266
-triple=xtensa-lx106-none-elf
 case $what in
 chip | commit) image=chip ;;
 emulator) image=bench ;;
@@ -30,34 +29,16 @@ export RUSTC
 out=target/$image
 version=$("$RUSTC" -V)
 echo "compiling with $version" >&2
-mkdir -p "$out/obj"
+mkdir -p "$out"
 # A panic is a jump to `abort`, without text and place, which no one could read: so no path gets into the bytes.
-artifacts=$(RUSTC_BOOTSTRAP=1 RUSTFLAGS="--emit=asm -Zunstable-options -Cpanic=immediate-abort -Zlocation-detail=none" \
-    "$cargo" build --quiet --locked --release --lib \
-    --features "$image" --target "$firmware/$triple.json" --target-dir "$out" \
-    -Zbuild-std=core -Zbuild-std-features=compiler-builtins-mem -Zjson-target-spec \
-    --message-format=json-render-diagnostics)
-deps=$out/$triple/release/deps
-# Cargo names the crates that this build consists of, but not ours; older ones may lie beside them. In the
-# order of their names, since the hash behind differs from folder to folder.
-crates=$(printf '%s\n' "$artifacts" | grep -o '"[^"]*/'"$triple"'/release/deps/lib[^"]*\.rlib"' |
-    sed 's/.*\/lib\(.*\)\.rlib"/\1/' | LC_ALL=C sort -u)
-own=$(basename "$(ls -t "$deps"/pblink_flash_stub-*.s | head -n 1)" .s)
+compile pblink_flash_stub "$image" "$out" compiler-builtins-mem,optimize_for_size
 
 # ---- assemble and link ----
-objects=
-assemble() { # source, object
-    if [ ! "$2" -nt "$1" ]; then
-        xtensa-lx106-elf-gcc -mlongcalls -c -x assembler-with-cpp "$1" -o "$2.$$"
-        mv "$2.$$" "$2"
-    fi
-    objects="$objects $2"
-}
 case $image in
-chip) assemble src/board/start.S "$out/obj/start.o" ;;
-bench) assemble src/bench/rom.S "$out/obj/rom.o" ;;
+chip) assemble src/board/start.S "$out/start.o" ;;
+bench) assemble src/bench/rom.S "$out/rom.o" ;;
 esac
-for crate in $own $crates; do assemble "$deps/$crate.s" "$out/obj/$crate.o"; done
+for crate in $own $crates; do assemble "$deps/$crate.s" "$made/obj/$crate.s.o"; done
 case $image in
 chip) elf=$out/stub.elf script=stub.ld ;;
 bench) elf=$out/bench.elf script=bench.ld ;;
