@@ -7,14 +7,16 @@ use std::os::unix::fs::PermissionsExt;
 use std::process::{Command, Stdio};
 
 use crate::process::{Serve, output, pblink, stderr};
-use pblink_soak::mosquitto::{Mosquitto, free_port};
+use pblink_soak::broker::{BrokerProcess, Software, free_port};
 use serde_json::Value;
 use tempfile::TempDir;
 
 /// Three boards, one line in pblink.toml and a broker: they are devices with values, lines go both ways.
 #[test]
 fn boards_appear_in_home_assistant_and_lines_pass_both_ways() {
-    let Some(broker) = Mosquitto::start("allow_anonymous true") else { return };
+    let Some(broker) = BrokerProcess::start(Software::Mosquitto, "allow_anonymous true") else {
+        return;
+    };
     let folder = tempfile::tempdir().unwrap();
     let config = folder.path().join("pblink.toml");
     let url = format!("mqtt://127.0.0.1:{}", broker.address().port());
@@ -66,7 +68,9 @@ fn boards_appear_in_home_assistant_and_lines_pass_both_ways() {
 /// `[[entity]]` in pblink.toml, and SIGHUP, which reads the sections again.
 #[test]
 fn entities_of_the_file_are_sensors_and_a_signal_exchanges_them() {
-    let Some(broker) = Mosquitto::start("allow_anonymous true") else { return };
+    let Some(broker) = BrokerProcess::start(Software::Mosquitto, "allow_anonymous true") else {
+        return;
+    };
     let folder = tempfile::tempdir().unwrap();
     let config = folder.path().join("pblink.toml");
     let url = format!("mqtt://127.0.0.1:{}", broker.address().port());
@@ -112,16 +116,19 @@ fn entities_of_the_file_are_sensors_and_a_signal_exchanges_them() {
 }
 
 /// Returns a broker that takes the user `pblink` with the password `right`; `None` if there is none here.
-fn with_password(folder: &TempDir) -> Option<Mosquitto> {
+fn with_password(folder: &TempDir) -> Option<BrokerProcess> {
     let passwords = folder.path().join("passwords");
     let made = Command::new("mosquitto_passwd")
         .args(["-b", "-c", passwords.to_str().unwrap(), "pblink", "right"])
         .status();
     if made.is_err() {
-        assert!(Mosquitto::start("allow_anonymous true").is_none());
+        assert!(BrokerProcess::start(Software::Mosquitto, "allow_anonymous true").is_none());
         return None;
     }
-    Mosquitto::start(&format!("allow_anonymous false\npassword_file {}", passwords.display()))
+    BrokerProcess::start(
+        Software::Mosquitto,
+        &format!("allow_anonymous false\npassword_file {}", passwords.display()),
+    )
 }
 
 #[test]

@@ -3,12 +3,13 @@
 use std::path::Path;
 use std::sync::OnceLock;
 
-use crate::pip::Tool;
+use pblink_tools::Tool;
 
 static ESPTOOL: Tool = Tool {
     package: "esptool==5.6.0",
     program: "esptool",
     works: &["version"],
+    says: "",
     found: OnceLock::new(),
 };
 

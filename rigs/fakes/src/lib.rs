@@ -7,7 +7,6 @@ pub mod esp8266;
 mod esptool;
 mod line;
 pub mod micropython;
-mod pip;
 mod pty;
 pub mod stm32;
 

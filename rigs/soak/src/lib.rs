@@ -1,10 +1,10 @@
 //! Boards that write all the time, servers that are killed and stopped, and a ledger of every line.
 
 pub mod board;
+pub mod broker;
 pub mod crowd;
 pub mod faults;
 pub mod ledger;
-pub mod mosquitto;
 pub mod process;
 pub mod proxy;
 pub mod soak;

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use pblink_serve::consumers::{DEVICE_CLASSES, Entities, Entity, Mqtt, STATE_CLASSES};
 use pblink_serve::log::Memory;
-use pblink_soak::mosquitto::Subscriber;
+use pblink_soak::broker::Subscriber;
 use serde_json::{Value, json};
 
 use crate::gate::{broker, consumer, mqtt};

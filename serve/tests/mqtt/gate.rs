@@ -5,7 +5,7 @@ use std::time::Duration;
 use pblink_serve::consumers::mqtt::{Broker, Pace};
 use pblink_serve::consumers::{Consumer, Kind, Mqtt};
 use pblink_serve::log::From;
-use pblink_soak::mosquitto::Mosquitto;
+use pblink_soak::broker::{BrokerProcess, Software};
 
 use crate::shop::{Pen, Shop};
 
@@ -13,9 +13,41 @@ use crate::shop::{Pen, Shop};
 pub const FIRST: &str = "first";
 
 /// Starts a broker that takes everybody.
-pub fn broker() -> Option<Mosquitto> {
-    Mosquitto::start("allow_anonymous true")
+pub fn broker() -> Option<BrokerProcess> {
+    open(Software::Mosquitto)
 }
+
+/// Starts a broker of this kind that takes everybody.
+pub fn open(software: Software) -> Option<BrokerProcess> {
+    let everybody = match software {
+        Software::Mosquitto => "allow_anonymous true",
+        Software::Nats => "",
+    };
+    BrokerProcess::start(software, everybody)
+}
+
+/// Makes a test of each of these functions with each broker.
+macro_rules! with_each_broker {
+    ($($test:ident),* $(,)?) => {
+        mod mosquitto {
+            $(#[tokio::test(flavor = "multi_thread", worker_threads = 3)]
+            async fn $test() {
+                if let Some(broker) = crate::gate::open(pblink_soak::broker::Software::Mosquitto) {
+                    super::$test(broker).await;
+                }
+            })*
+        }
+        mod nats {
+            $(#[tokio::test(flavor = "multi_thread", worker_threads = 3)]
+            async fn $test() {
+                if let Some(broker) = crate::gate::open(pblink_soak::broker::Software::Nats) {
+                    super::$test(broker).await;
+                }
+            })*
+        }
+    };
+}
+pub(crate) use with_each_broker;
 
 /// Returns the way to a broker at this port, with pauses that a test can wait for.
 pub fn mqtt(port: u16) -> Mqtt {

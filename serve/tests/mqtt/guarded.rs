@@ -6,7 +6,7 @@ use std::process::Command;
 use pblink_serve::consumers::Mqtt;
 use pblink_serve::consumers::mqtt::{Broker, Login, Tls};
 use pblink_serve::log::Memory;
-use pblink_soak::mosquitto::{Mosquitto, free_port};
+use pblink_soak::broker::{BrokerProcess, Software, free_port};
 
 use crate::gate::{consumer, mqtt};
 use crate::shop::{Pen, Shop};
@@ -44,10 +44,12 @@ async fn lines_pass_with_the_right_password() {
         .args(["-b", "-c", file.to_str().unwrap(), "pblink", "a long one"])
         .status();
     if hashed.is_err() {
-        return assert!(Mosquitto::start("allow_anonymous true").is_none());
+        return assert!(
+            BrokerProcess::start(Software::Mosquitto, "allow_anonymous true").is_none()
+        );
     }
     let settings = format!("allow_anonymous false\npassword_file {}", file.display());
-    let Some(broker) = Mosquitto::start(&settings) else { return };
+    let Some(broker) = BrokerProcess::start(Software::Mosquitto, &settings) else { return };
     let login = Login { user: "pblink".into(), password: "a long one".into() };
     let settings = Mqtt { login: Some(login), ..mqtt(broker.address().port()) };
     let shop = Shop::with(Memory::new("test"), consumer(settings)).await;
@@ -66,7 +68,7 @@ async fn lines_pass_over_tls_with_certificates_on_both_sides() {
         "allow_anonymous true\nlistener {port} 127.0.0.1\ncafile {place}/ca.pem\ncertfile {place}/broker.pem\n\
          keyfile {place}/broker.key\nrequire_certificate true"
     );
-    let Some(broker) = Mosquitto::start(&settings) else { return };
+    let Some(broker) = BrokerProcess::start(Software::Mosquitto, &settings) else { return };
     let read = |name: &str| std::fs::read(folder.path().join(name)).unwrap();
     let tls =
         Tls { ca: Some(read("ca.pem")), client: Some((read("client.pem"), read("client.key"))) };

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use minijinja::Environment;
 use pblink_serve::consumers::Mqtt;
 use pblink_serve::log::Memory;
-use pblink_soak::mosquitto::Subscriber;
+use pblink_soak::broker::Subscriber;
 use serde_json::Value;
 
 use crate::board::soon;

@@ -3,19 +3,29 @@
 use pblink_serve::consumers::Mqtt;
 use pblink_serve::consumers::mqtt::Payload;
 use pblink_serve::log::Memory;
+use pblink_soak::broker::BrokerProcess;
 use serde_json::Value;
 
 use crate::board::soon;
-use crate::gate::{broker, consumer, mqtt};
+use crate::gate::{consumer, mqtt, with_each_broker};
 use crate::shop::{Pen, Shop};
+
+with_each_broker! {
+    lines_pass_both_ways_and_the_place_moves_with_the_brokers_acknowledgements,
+    a_line_as_json_has_what_the_api_tells_of_it,
+    the_state_of_each_link_is_there_for_whoever_comes_later,
+    what_cannot_be_sent_is_refused_with_a_reason_and_nothing_behind_it_waits,
+    a_retained_message_is_not_sent_with_each_connection,
+    one_board_that_is_away_stops_no_other,
+}
 
 fn json(text: &str) -> Value {
     serde_json::from_str(text).unwrap_or_else(|error| panic!("{error}: {text}"))
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn lines_pass_both_ways_and_the_place_moves_with_the_brokers_acknowledgements() {
-    let Some(broker) = broker() else { return };
+async fn lines_pass_both_ways_and_the_place_moves_with_the_brokers_acknowledgements(
+    broker: BrokerProcess,
+) {
     let reader = broker.subscribe("reader", &["pblink/#"], &[]);
     let shop = Shop::with(Memory::new("test"), consumer(mqtt(broker.address().port()))).await;
     assert_eq!(reader.next_in("pblink/status"), "online");
@@ -35,9 +45,7 @@ async fn lines_pass_both_ways_and_the_place_moves_with_the_brokers_acknowledgeme
     assert_eq!(reader.next_in("pblink/status"), "offline");
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_line_as_json_has_what_the_api_tells_of_it() {
-    let Some(broker) = broker() else { return };
+async fn a_line_as_json_has_what_the_api_tells_of_it(broker: BrokerProcess) {
     let reader = broker.subscribe("reader", &["site/1/+"], &[]);
     let settings =
         Mqtt { prefix: "site/1".into(), payload: Payload::Json, ..mqtt(broker.address().port()) };
@@ -55,9 +63,7 @@ async fn a_line_as_json_has_what_the_api_tells_of_it() {
     shop.close().await;
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_state_of_each_link_is_there_for_whoever_comes_later() {
-    let Some(broker) = broker() else { return };
+async fn the_state_of_each_link_is_there_for_whoever_comes_later(broker: BrokerProcess) {
     let shop = Shop::with(Memory::new("test"), consumer(mqtt(broker.address().port()))).await;
     let early = broker.subscribe("early", &["pblink/1/status"], &[]);
     let mut board = Pen::connect(&shop, "1").await;
@@ -79,11 +85,11 @@ async fn the_state_of_each_link_is_there_for_whoever_comes_later() {
     shop.close().await;
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_cannot_be_sent_is_refused_with_a_reason_and_nothing_behind_it_waits() {
-    let Some(broker) = broker() else { return };
-    let shop = Shop::with(Memory::new("test"), consumer(mqtt(broker.address().port()))).await;
+async fn what_cannot_be_sent_is_refused_with_a_reason_and_nothing_behind_it_waits(
+    broker: BrokerProcess,
+) {
     let errors = broker.subscribe("errors", &["pblink/+/error", "pblink/status"], &[]);
+    let shop = Shop::with(Memory::new("test"), consumer(mqtt(broker.address().port()))).await;
     assert_eq!(errors.next_in("pblink/status"), "online");
     let mut board = Pen::connect(&shop, "1").await;
     board.say("here").await;
@@ -108,9 +114,7 @@ async fn what_cannot_be_sent_is_refused_with_a_reason_and_nothing_behind_it_wait
     shop.close().await;
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_retained_message_is_not_sent_with_each_connection() {
-    let Some(broker) = broker() else { return };
+async fn a_retained_message_is_not_sent_with_each_connection(broker: BrokerProcess) {
     broker.publish("pblink/1/down", "kept", &["-r"]);
     let station = consumer(mqtt(broker.address().port()));
     let shop = Shop::with(Memory::new("test"), station).await;
@@ -124,9 +128,7 @@ async fn a_retained_message_is_not_sent_with_each_connection() {
     shop.close().await;
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn one_board_that_is_away_stops_no_other() {
-    let Some(broker) = broker() else { return };
+async fn one_board_that_is_away_stops_no_other(broker: BrokerProcess) {
     let shop = Shop::with(Memory::new("test"), consumer(mqtt(broker.address().port()))).await;
     let mut away = Pen::connect(&shop, "away").await;
     away.say("bye").await;

@@ -1,4 +1,5 @@
-//! The MQTT consumer with a real Mosquitto, and Mosquitto's own programs at the other end.
+//! The MQTT consumer with a real Mosquitto, and what needs nothing of its own with the MQTT side of NATS, too; at the other
+//! end Mosquitto's programs.
 
 #[path = "../log/board.rs"]
 mod board;

@@ -1,7 +1,7 @@
 //! The same ends of connection, broker and server as in the tests of faults, at the worst moment: lines both ways are on their
 //! way, and are lost with it. Nothing is missing afterwards; and with a fault that is planted, the same look finds it.
 
-use pblink_soak::mosquitto::{Mosquitto, Subscriber};
+use pblink_soak::broker::{BrokerProcess, Subscriber};
 use rustix::process::Signal;
 
 use crate::engine::Disk;
@@ -41,7 +41,7 @@ struct Missing {
     down: Vec<usize>,
 }
 
-async fn run(end: End, planted: Option<Planted>, mut broker: Mosquitto) -> Missing {
+async fn run(end: End, planted: Option<Planted>, mut broker: BrokerProcess) -> Missing {
     let reader = broker.subscribe("reader", &["pblink/a/up"], &[]);
     let relay = Relay::start(broker.address(), planted).await;
     let (disk, consumer) = (Disk::new(), consumer(mqtt(relay.address().port())));

