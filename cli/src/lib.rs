@@ -18,6 +18,7 @@ pub mod boards;
 mod broker;
 mod child;
 pub mod commands;
+mod completion;
 mod descriptors;
 mod duration;
 pub mod exit;
@@ -29,6 +30,7 @@ pub mod hardware;
 pub mod keys;
 mod log_place;
 mod look;
+mod manual;
 pub mod monitor;
 pub mod output;
 mod runtime;
@@ -40,12 +42,18 @@ mod typed;
 
 use std::process::ExitCode;
 
-use clap::Parser;
+use clap::{CommandFactory, Parser};
 
 use output::diagnostics;
 
-/// Parses the command line, runs the verb, prints an error if there is one.
+/// Answers a shell that completes a command line; else parses the command line, runs the verb, prints an error if there is
+/// one.
 pub fn run() -> ExitCode {
+    match completion::answer(commands::Cli::command) {
+        Ok(false) => {}
+        Ok(true) => return exit::Exit::Ok.into(),
+        Err(error) => return diagnostics::command_line(&error),
+    }
     let cli = match commands::Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => return diagnostics::command_line(&error),

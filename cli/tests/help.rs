@@ -134,14 +134,25 @@ fn help_of_building_and_flashing() {
 }
 
 #[test]
-fn every_shell_gets_a_script_that_knows_the_verbs() {
+fn every_shell_gets_a_script_that_asks_the_command() {
     for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
         let script = text(&["completions", shell]);
-        for word in ["simulate", "password-file", "init"] {
-            assert!(script.contains(word), "{shell}: {word}");
-        }
+        assert!(script.contains("PBLINK_COMPLETE") && script.contains(shell), "{shell}: {script}");
+        let answer = Command::cargo_bin("pblink")
+            .unwrap()
+            .args(["--", "pblink", "sim"])
+            .env("PBLINK_COMPLETE", shell)
+            .env("_CLAP_COMPLETE_INDEX", "1")
+            .output()
+            .unwrap();
+        assert!(answer.status.success() && answer.stderr.is_empty(), "{shell}: {answer:?}");
+        let answer = String::from_utf8(answer.stdout).unwrap();
+        assert!(answer.contains("simulate"), "{shell}: {answer}");
     }
     assert_eq!(pblink(&["completions", "csh"]).status.code(), Some(2));
+    let unknown =
+        Command::cargo_bin("pblink").unwrap().env("PBLINK_COMPLETE", "csh").output().unwrap();
+    assert_eq!(unknown.status.code(), Some(2), "{unknown:?}");
 }
 
 #[test]
@@ -168,7 +179,35 @@ fn the_manual_is_one_page_or_one_per_verb() {
         assert!(page.contains(".SH SYNOPSIS"), "{verb}");
     }
     let page = std::fs::read_to_string(dir.join("pblink-config-set.1")).unwrap();
-    assert!(page.contains("Examples:"), "{page}");
+    assert!(page.contains(".SH EXAMPLES") && page.contains("pblink config set"), "{page}");
+}
+
+/// Runs a formatter of manual pages over all pages with all its warnings, if there is one.
+#[test]
+fn formatters_have_nothing_to_say_about_the_pages() {
+    let folder = tempfile::tempdir().unwrap();
+    text(&["man", "--dir", folder.path().to_str().unwrap()]);
+    for formatter in
+        [&["groff", "-man", "-Tutf8", "-ww", "-z"][..], &["mandoc", "-Tlint", "-Wwarning"]]
+    {
+        let mut pages = std::fs::read_dir(folder.path()).unwrap();
+        let all_sound = pages.all(|page| {
+            let path = page.unwrap().path();
+            match std::process::Command::new(formatter[0]).args(&formatter[1..]).arg(&path).output()
+            {
+                Ok(output) => {
+                    let said = [output.stdout.as_slice(), &output.stderr].concat();
+                    assert!(output.status.success() && said.is_empty(), "{path:?}: {said:?}");
+                    true
+                }
+                Err(error) => {
+                    eprintln!("SKIPPED {}: {error}", formatter[0]);
+                    false
+                }
+            }
+        });
+        eprintln!("{}: {all_sound}", formatter[0]);
+    }
 }
 
 #[test]

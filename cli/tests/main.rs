@@ -5,6 +5,8 @@
 #[cfg(unix)] // The firmwares are built by shell scripts.
 mod build;
 #[cfg(unix)]
+mod completion;
+#[cfg(unix)]
 mod config;
 mod doctor;
 mod examples;

@@ -7,14 +7,20 @@ use clap::CommandFactory;
 use clap_complete::Shell;
 
 use super::Cli;
+use crate::completion;
 use crate::exit::Exit;
+use crate::manual;
 use crate::output::stdout::print;
 
 const COMPLETIONS_EXAMPLES: &str = "\
 Examples:
   pblink completions bash > ~/.local/share/bash-completion/completions/pblink
   pblink completions zsh > ~/.zfunc/_pblink
-  pblink completions fish > ~/.config/fish/completions/pblink.fish";
+  pblink completions fish > ~/.config/fish/completions/pblink.fish
+
+The script asks `pblink`, which has to be in PATH, at each Tab: it then knows the keys of pblink.toml, the ids of links, \
+consumers and serial ports. A server that does not answer within 0.4 s is passed over. Write the script again after an \
+update.";
 
 const MAN_EXAMPLES: &str = "\
 Examples:
@@ -42,9 +48,7 @@ pub struct ManArgs {
 
 /// Prints a completion script.
 pub fn completions(args: CompletionsArgs) -> anyhow::Result<Exit> {
-    let mut script = Vec::new();
-    clap_complete::generate(args.shell, &mut Cli::command(), "pblink", &mut script);
-    print(&script)
+    print(&completion::script(args.shell)?)
 }
 
 /// Prints the manual.
@@ -52,19 +56,12 @@ pub fn man(args: ManArgs) -> anyhow::Result<Exit> {
     if let Some(dir) = args.dir {
         return write_pages(&dir);
     }
-    let mut page = Vec::new();
-    clap_mangen::Man::new(manual()).render(&mut page)?;
-    print(&page)
-}
-
-/// `pblink help VERB` is the same as `pblink VERB --help`: it gets no page of its own.
-fn manual() -> clap::Command {
-    Cli::command().disable_help_subcommand(true)
+    print(&manual::page(Cli::command())?)
 }
 
 fn write_pages(dir: &Path) -> anyhow::Result<Exit> {
     std::fs::create_dir_all(dir)
-        .and_then(|()| clap_mangen::generate_to(manual(), dir))
+        .and_then(|()| manual::write(Cli::command(), dir))
         .with_context(|| format!("cannot write manual pages into {}", dir.display()))?;
     print(format!("wrote pblink.1 and one page per verb into {}\n", dir.display()).as_bytes())
 }

@@ -129,6 +129,15 @@ impl<S> Key<S> {
         format!("`{}` must be {}, not {value}{hint}", self.path, self.must_be())
     }
 
+    /// Returns the words that are allowed, where they can be counted.
+    pub(crate) fn words_allowed(&self) -> &'static [&'static str] {
+        match self.rule {
+            Rule::Choice(words, _) => words,
+            Rule::Bool => &["true", "false"],
+            Rule::Number(_) | Rule::Text | Rule::Verbatim | Rule::Url | Rule::Ids => &[],
+        }
+    }
+
     /// Returns true if a wrong value may hold a password, and is not to be shown.
     pub(super) fn is_private(&self) -> bool {
         matches!(self.rule, Rule::Url)
