@@ -64,6 +64,10 @@ hours COUNT="10":
 soak MINUTES="10" *ARGS:
     cargo run --release -p pblink-soak -- --minutes {{ MINUTES }} {{ ARGS }}
 
+# Runs the flow of templates/ in Node-RED (needs Node.js 20 and npm).
+node-red:
+    cargo test -p pblink --test all -- --ignored node_red
+
 # Checks licences, advisories and sources of all dependencies (needs cargo-deny).
 deny:
     cargo deny check

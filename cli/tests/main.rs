@@ -31,6 +31,7 @@ mod monitor_past;
 #[cfg(feature = "mqtt")]
 mod mqtt;
 mod new;
+mod node_red;
 mod process;
 #[cfg(target_os = "linux")]
 mod provision;

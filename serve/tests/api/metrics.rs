@@ -1,4 +1,4 @@
-//! Dashboard and alerts of `templates/` use the metrics that there are.
+//! Dashboard, alerts and Telegraf's settings in `templates/` use what there is.
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
@@ -58,6 +58,19 @@ async fn every_name_in_dashboard_and_alerts_is_scraped() {
             }
         }
     }
+}
+
+/// Telegraf itself was never started with it.
+#[tokio::test]
+async fn telegraf_asks_where_the_metrics_are() {
+    let text = std::fs::read_to_string(template("telegraf.conf")).unwrap();
+    let urls = text.lines().filter_map(|line| line.trim().strip_prefix("urls = [\""));
+    let urls: Vec<_> = urls.map(|rest| rest.trim_end_matches("\"]")).collect();
+    let [url] = urls[..] else { panic!("{urls:?}") };
+    let base = format!("http://{}", pblink_serve::control::DEFAULT_ADDRESS);
+    let rig = Rig::start().await;
+    let answer = rig.http.get(rig.url(url.strip_prefix(&base).unwrap())).send().await.unwrap();
+    assert_eq!(answer.headers()["content-type"], "text/plain; version=0.0.4; charset=utf-8");
 }
 
 /// Prometheus' own tool judges the alerts, where it is there (`apt-get install prometheus`).
