@@ -44,6 +44,10 @@ kills COUNT="200":
 exchanges COUNT="10000":
     PBLINK_EXCHANGES={{ COUNT }} cargo test --manifest-path rigs/unicorn/Cargo.toml --test chip -- --nocapture thousands_of
 
+# Goes through all resets, delays and pauses with both chips' machine code: the long form of some tests.
+chips:
+    PBLINK_LONG=1 cargo test --manifest-path rigs/unicorn/Cargo.toml --test chip
+
 # Asks three back ends of the compiler for this many stories of whole links: the long form of a test.
 stories COUNT="100":
     PBLINK_STORIES={{ COUNT }} cargo test -p pblink-emulation -- --nocapture whole_links

@@ -3,7 +3,7 @@
 use unicorn_bench::bench::Bench;
 use unicorn_bench::esp_chip::Stuck;
 
-use crate::board::{bench, esp, settings};
+use crate::board::{bench, esp, settings, some};
 
 /// A line passes both ways, whatever came before it.
 fn comes_back(bench: &mut Bench, line: &str, limit_ms: u64) {
@@ -25,15 +25,17 @@ fn in_order(bench: &mut Bench) {
     assert_eq!(world.chip.i2c.misuse, 0);
 }
 
-/// The clock of an exchange that carries a line each way has some hundred edges: at each the ESP8266 is reset once.
+/// The clock of an exchange that carries a line each way has some hundred edges: at each the ESP8266 is reset once. The
+/// short form takes one in five, and so each of the eighteen of some byte.
 #[test]
 fn a_reset_at_any_bit_of_a_transfer_is_recovered_from() {
     let mut bench = bench("echo", &settings());
     let wifi = &mut esp(&mut bench).chip.wifi;
     (wifi.join, wifi.dhcp) = (100_000, Some(10_000));
     comes_back(&mut bench, "0", 30_000);
-    let mut slowest = 0;
-    for edge in 1..=EDGES {
+    let (mut slowest, mut resets) = (0, 0);
+    for edge in some(1..=EDGES, 5) {
+        resets += 1;
         let esp = esp(&mut bench);
         esp.reset_at_edge = Some(esp.edges + edge);
         let number = 2 * edge;
@@ -47,8 +49,8 @@ fn a_reset_at_any_bit_of_a_transfer_is_recovered_from() {
     }
     in_order(&mut bench);
     let got = bench.world().server.ledger.got.len();
-    println!("{EDGES} resets, {got} lines, the next after {} ms at most", slowest / 1000);
-    assert!(esp(&mut bench).traffic.down.0 >= EDGES / 2);
+    println!("{resets} resets, {got} lines, the next after {} ms at most", slowest / 1000);
+    assert!(esp(&mut bench).traffic.down.0 >= resets / 2);
 }
 
 /// Edges of SCL: some empty exchanges, and one with a line in each direction.

@@ -3,7 +3,7 @@
 use unicorn_bench::bench::Bench;
 use unicorn_bench::neighbours::Question;
 
-use crate::board::{PASSWORD, bench, esp, network, with_server};
+use crate::board::{PASSWORD, bench, esp, network, some, with_server};
 use crate::network::lines_pass;
 
 const ADDRESS: [u8; 4] = [192, 168, 0, 42];
@@ -29,7 +29,7 @@ fn asked(bench: &mut Bench) -> Vec<u64> {
 
 #[test]
 fn an_answer_is_used_whenever_it_comes() {
-    for delay in [1, 20, 900, 3_900, 4_100, 5_500] {
+    for delay in some([20, 1, 900, 4_100, 3_900, 5_500], 3) {
         let mut bench = board(move |question| vec![after(delay, question)]);
         lines_pass(&mut bench, 60_000);
         // Those to the other questions change nothing, and open nothing. The last one comes within 6 s.
