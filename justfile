@@ -80,6 +80,10 @@ deny:
 package:
     .ci/package
 
+# Makes Debian's package, installs it in a folder with a system of its own, and removes it (needs root and debootstrap).
+package-test:
+    .ci/package-test
+
 # Checks the workflows (needs actionlint).
 workflows:
     actionlint .github/workflows/*.yml
