@@ -84,6 +84,10 @@ package:
 package-test:
     .ci/package-test
 
+# Makes the documentation a book of web pages, in target/book/html.
+book:
+    .ci/book
+
 # Checks the workflows (needs actionlint).
 workflows:
     actionlint .github/workflows/*.yml

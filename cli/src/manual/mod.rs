@@ -173,5 +173,9 @@ fn see_also(roff: &mut Roff, command: &Command, verb: Option<&str>) {
     roff.text(words);
 }
 
+// Of all verbs.
+#[cfg(test)]
+#[cfg(all(feature = "sqlite", feature = "mqtt"))]
+mod reference;
 #[cfg(test)]
 mod tests;

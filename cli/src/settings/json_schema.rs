@@ -88,6 +88,19 @@ fn of_rule(rule: Rule) -> Map<String, Json> {
     }
 }
 
+/// Returns each key with its default, in TOML, and the words about it, for the reference.
+#[cfg(test)]
+#[cfg(all(feature = "sqlite", feature = "mqtt"))]
+pub(crate) fn documented() -> Vec<(&'static str, Option<String>, String)> {
+    let defaults = Settings::default();
+    let described = |entry: &'static super::Entry| {
+        let default = entry.get(&defaults);
+        let default = entry.rule.accepts(&default).then(|| default.to_toml().to_string());
+        (entry.path, default, comment(TEMPLATE, entry.path).unwrap_or_default())
+    };
+    lists::all_keys().map(described).collect()
+}
+
 /// Returns the comment above a key of a template.
 pub(super) fn comment(template: &str, path: &str) -> Option<String> {
     let (section, name) = path.rsplit_once('.')?;

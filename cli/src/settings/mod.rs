@@ -66,6 +66,9 @@ pub(crate) use change::{add_classic, change};
 pub(crate) use edits::{filled_template, with_value_at, without_former, without_value_at};
 pub(crate) use environment::variable;
 pub(crate) use files::{candidates, default_file, search};
+#[cfg(test)]
+#[cfg(all(feature = "sqlite", feature = "mqtt"))]
+pub(crate) use json_schema::documented as documented_keys;
 pub(crate) use json_schema::text as json_schema;
 pub(crate) use keys::{Entry, KEYS, entry, log_name};
 pub(crate) use names::is_former;

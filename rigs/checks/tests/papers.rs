@@ -159,6 +159,18 @@ fn decisions_are_all_in_their_index() {
 }
 
 #[test]
+fn each_paper_of_docs_is_in_the_book_once() {
+    let summary = std::fs::read_to_string(root().join("docs/SUMMARY.md")).unwrap();
+    let links = links(&summary);
+    let docs = root().join("docs");
+    for file in files(".md").iter().filter(|file| file.starts_with(&docs)) {
+        let name = file.strip_prefix(&docs).unwrap().to_str().unwrap();
+        let times = links.iter().filter(|link| *link == name).count();
+        assert!(name == "SUMMARY.md" || times == 1, "{name} is in docs/SUMMARY.md {times} times");
+    }
+}
+
+#[test]
 fn a_link_that_leads_nowhere_is_found() {
     let text = "# A `b/` c\n[x](y.md#z) `a/b.rs`\n```\n[no](link)\n```\n";
     assert_eq!(links(text), ["y.md#z"]);

@@ -18,11 +18,16 @@ fn names(text: &str) -> BTreeSet<&str> {
     text.split(word).filter(|word| word.starts_with("pblink_")).collect()
 }
 
-/// Returns the families that a server with a board has, and the labels of their samples.
-async fn scraped() -> (BTreeSet<String>, BTreeSet<String>) {
+/// Returns the metrics of a server with a board.
+async fn text() -> String {
     let rig = Rig::start().await;
     let _board = rig.board("kitchen", &["hello"]).await;
-    let text = rig.http.get(rig.url("/metrics")).send().await.unwrap().text().await.unwrap();
+    rig.http.get(rig.url("/metrics")).send().await.unwrap().text().await.unwrap()
+}
+
+/// Returns the families that a server with a board has, and the labels of their samples.
+async fn scraped() -> (BTreeSet<String>, BTreeSet<String>) {
+    let text = text().await;
     let families = text.lines().filter_map(|line| line.strip_prefix("# TYPE ")?.split(' ').next());
     let labels = text.lines().filter(|line| !line.starts_with('#')).flat_map(|line| {
         let labels = line.split_once('{').map_or("", |(_, rest)| rest);
@@ -71,6 +76,36 @@ async fn telegraf_asks_where_the_metrics_are() {
     let rig = Rig::start().await;
     let answer = rig.http.get(rig.url(url.strip_prefix(&base).unwrap())).send().await.unwrap();
     assert_eq!(answer.headers()["content-type"], "text/plain; version=0.0.4; charset=utf-8");
+}
+
+/// Returns docs/METRICS.md, from what a server says. Labels are not in it: which there are depends on what has happened.
+fn page(metrics: &str) -> String {
+    let mut page = String::from(
+        "# Metrics\n\n`/metrics` of the control API, in Prometheus' text format. A test writes this page from the answer of a server. \
+         [GRAFANA.md](GRAFANA.md) says what to do with them. What is of one link has its `id`, what is of a consumer the name in \
+         `consumer`.\n\n| metric | type | meaning |\n|---|---|---|\n",
+    );
+    let families = metrics.lines().filter_map(|line| line.strip_prefix("# HELP ")?.split_once(' '));
+    for (name, help) in families {
+        let mut lines = metrics.lines();
+        let kind = lines
+            .find_map(|line| line.strip_prefix("# TYPE ")?.strip_prefix(name)?.strip_prefix(' '));
+        page += &format!("| `{name}` | {} | {help} |\n", kind.unwrap_or("?"));
+    }
+    page
+}
+
+/// `INSTA_UPDATE=always` writes the file, as it writes snapshots.
+#[tokio::test]
+async fn the_metrics_in_the_docs_are_those_of_a_server() {
+    let page = page(&text().await);
+    assert!(page.lines().count() > 20 && !page.contains("| ? |"), "{page}");
+    let path = template("../docs/METRICS.md");
+    if std::env::var("INSTA_UPDATE").is_ok_and(|update| update == "always") {
+        std::fs::write(&path, &page).unwrap();
+    }
+    let there = std::fs::read_to_string(path).unwrap_or_default();
+    assert!(there == page, "docs/METRICS.md is old: run this test with INSTA_UPDATE=always");
 }
 
 /// Prometheus' own tool judges the alerts, where it is there (`apt-get install prometheus`).
