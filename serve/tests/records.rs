@@ -168,7 +168,7 @@ async fn a_wrong_parameter_is_an_error_that_says_what_is_accepted() {
         ("?since=", "2026-03-01T12:00:00Z"),
         ("?since=2026-02-30T00:00:00Z", "milliseconds"),
         ("?after=-1", "`revision`"),
-        ("?sinse=24h", "`since`, `client` or `after`"),
+        ("?sinse=24h", "`since`, `client`, `after` or `format`"),
     ] {
         for path in ["outages", "reports"] {
             let response = get(&server, &format!("/api/v1/{path}{query}"), "text/csv").await;

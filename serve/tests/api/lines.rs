@@ -44,6 +44,31 @@ async fn a_page_has_lines_in_order_and_says_where_to_go_on() {
     assert_eq!(texts(&page), [""; 0]);
 }
 
+/// A link in a page cannot give a header.
+#[tokio::test]
+async fn the_format_of_the_url_overrides_that_of_the_header() {
+    let rig = Rig::start().await;
+    let _a = rig.board("a", &["one"]).await;
+    for path in ["/api/v1/lines", "/api/v1/outages", "/api/v1/reports"] {
+        for (format, accept, kind) in [
+            ("csv", "text/html, */*", "text/csv; charset=utf-8; header=present"),
+            ("csv", "text/event-stream", "text/csv; charset=utf-8; header=present"),
+            ("json", "text/csv", "application/json"),
+        ] {
+            let request = rig.http.get(rig.url(&format!("{path}?format={format}")));
+            let response = soon(request.header("Accept", accept).send()).await.unwrap();
+            assert_eq!(
+                (response.status(), &response.headers()["content-type"]),
+                (reqwest::StatusCode::OK, &reqwest::header::HeaderValue::from_static(kind)),
+                "{path} {format}"
+            );
+        }
+        let (status, body) = rig.get(&format!("{path}?format=xml")).await;
+        assert_eq!(status, 400);
+        assert!(body["error"].as_str().unwrap().contains("give json or csv"), "{body}");
+    }
+}
+
 #[tokio::test]
 async fn csv_is_given_to_those_who_ask_for_it() {
     let rig = Rig::start().await;

@@ -13,7 +13,7 @@ use tokio::time::{Instant, timeout_at};
 use super::super::answers::{LinePage, LineRecord, Refused};
 use super::consumers::cursor;
 use super::events::last_event_id;
-use super::query::{Form, Parameters, Raw, form};
+use super::query::{Form, Parameters, Raw};
 use super::stream::{KEEP_ALIVE, frame, respond};
 use super::table::{csv, row};
 use super::{Api, error, unreadable};
@@ -94,7 +94,7 @@ pub(super) async fn lines(State(api): State<Api>, raw: Raw, headers: HeaderMap) 
 }
 
 async fn choose(api: &Api, log: &Log, raw: Raw, headers: &HeaderMap) -> Result<Response, Response> {
-    let known = ["after", "client", "limit", "wait", "since", "kind", "log", "consumer"];
+    let known = ["after", "client", "limit", "wait", "since", "kind", "log", "consumer", "format"];
     let parameters = Parameters::new(raw, &known)?;
     if parameters.get("log").is_some_and(|name| name != log.name().to_string()) {
         return Err(conflict(
@@ -116,7 +116,7 @@ async fn choose(api: &Api, log: &Log, raw: Raw, headers: &HeaderMap) -> Result<R
     let wanted = Wanted { client: parameters.get("client").map(str::to_owned), kind, limit };
     let wait = parameters.length("wait", WAIT)?;
     let after = place(log, &parameters).await?;
-    match form(headers, &[Form::Json, Form::Csv, Form::Stream]) {
+    match parameters.form(headers, &[Form::Json, Form::Csv, Form::Stream])? {
         Some(Form::Stream) => {
             let after = last_event_id(headers)?.unwrap_or(after);
             stream(api, Reader { log: log.clone(), wanted, after })

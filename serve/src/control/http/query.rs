@@ -75,6 +75,24 @@ impl Parameters {
         let ms = times::length(value).ok_or_else(wrong)?;
         Ok(Duration::from_millis(ms).min(most))
     }
+
+    /// Returns the form of the answer: that of `format`, which a link can give where it cannot give a header, or else
+    /// that of the header.
+    ///
+    /// # Errors
+    /// The answer to a format that there is not.
+    pub(super) fn form(
+        &self,
+        headers: &HeaderMap,
+        offered: &[Form],
+    ) -> Result<Option<Form>, Response> {
+        match self.get("format") {
+            None => Ok(form(headers, offered)),
+            Some("json") => Ok(Some(Form::Json)),
+            Some("csv") => Ok(Some(Form::Csv)),
+            Some(other) => Err(bad(format!("`format` is {other:?}; give json or csv"))),
+        }
+    }
 }
 
 fn bad(message: impl Into<String>) -> Response {

@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 
 use super::super::{Filter, LinkReports};
 use super::Api;
-use super::query::{Form, Parameters, Raw, form};
+use super::query::{Form, Parameters, Raw};
 use super::table::{csv, row};
 
 /// Columns of outages, named as in the JSON.
@@ -31,33 +31,34 @@ const REPORT: [&str; 6] = ["client", "at", "at_ms", "connects", "number", "mem_f
 
 /// Answers with outages.
 pub(super) async fn outages(State(api): State<Api>, raw: Raw, headers: HeaderMap) -> Response {
-    answer(raw, |filter| {
+    answer(raw, &headers, |filter, form| {
         let list = api.source.history().outages(filter);
-        match wants_csv(&headers) {
-            true => csv(&OUTAGE, list.outages.iter().map(row)),
-            false => Json(list).into_response(),
+        match form {
+            Form::Csv => csv(&OUTAGE, list.outages.iter().map(row)),
+            _ => Json(list).into_response(),
         }
     })
 }
 
 /// Answers with reports.
 pub(super) async fn reports(State(api): State<Api>, raw: Raw, headers: HeaderMap) -> Response {
-    answer(raw, |filter| {
+    answer(raw, &headers, |filter, form| {
         let list = api.source.history().reports(filter);
-        match wants_csv(&headers) {
-            true => csv(&REPORT, list.reports.iter().flat_map(report_rows)),
-            false => Json(list).into_response(),
+        match form {
+            Form::Csv => csv(&REPORT, list.reports.iter().flat_map(report_rows)),
+            _ => Json(list).into_response(),
         }
     })
 }
 
-fn answer(raw: Raw, find: impl FnOnce(Filter) -> Response) -> Response {
-    let parameters = match Parameters::new(raw, &["since", "client", "after"]) {
+fn answer(raw: Raw, headers: &HeaderMap, find: impl FnOnce(Filter, Form) -> Response) -> Response {
+    let parameters = match Parameters::new(raw, &["since", "client", "after", "format"]) {
         Ok(parameters) => parameters,
         Err(response) => return response,
     };
-    match filter(&parameters) {
-        Ok(filter) => find(filter),
+    let form = parameters.form(headers, &[Form::Json, Form::Csv]);
+    match form.and_then(|form| Ok((filter(&parameters)?, form.unwrap_or(Form::Json)))) {
+        Ok((filter, form)) => find(filter, form),
         Err(response) => response,
     }
 }
@@ -69,10 +70,6 @@ fn filter(parameters: &Parameters) -> Result<Filter<'_>, Response> {
         after: after.unwrap_or(0),
         client: parameters.get("client"),
     })
-}
-
-fn wants_csv(headers: &HeaderMap) -> bool {
-    form(headers, &[Form::Json, Form::Csv]) == Some(Form::Csv)
 }
 
 fn report_rows(reports: &LinkReports) -> impl Iterator<Item = Map<String, Value>> {
