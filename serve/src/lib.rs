@@ -18,6 +18,7 @@ mod past;
 mod refused;
 pub mod service;
 mod times;
+mod web;
 
 pub use log::Past;
 

@@ -174,7 +174,7 @@ async fn errors_are_json_with_a_sentence() {
     for (path, status) in [
         ("/api/v1/links/nobody", 404),
         ("/api/v1/nothing", 404),
-        ("/", 404),
+        ("/api", 404),
         ("/api/v1/events?since=later", 400),
     ] {
         let response = get(&server, path).await;

@@ -390,10 +390,13 @@ fn greet(hub: &Hub, control: Option<&ControlServer>) {
     ));
     if let Some(control) = control {
         let address = control.address();
-        say(format_args!("control API at http://{address}/ ; `pblink monitor` shows the links"));
+        say(format_args!(
+            "control API at http://{address}/ , a page for browsers too; `pblink monitor` shows the links"
+        ));
         if !address.ip().is_loopback() {
             note(
-                "others can reach the control API: they need its token, which goes over the network unencrypted",
+                "others can reach the control API: they need its token, which goes over the network unencrypted; docs/WEB.md \
+                 has a proxy with TLS",
             );
         }
     }

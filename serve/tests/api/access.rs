@@ -30,7 +30,7 @@ async fn head(stream: &mut TcpStream) -> (u16, String) {
 }
 
 /// Returns the address of this machine by which it is not known to be itself, if it has one.
-fn other_address() -> Option<std::net::IpAddr> {
+pub(super) fn other_address() -> Option<std::net::IpAddr> {
     let socket = std::net::UdpSocket::bind("0.0.0.0:0").ok()?;
     // Nothing is sent: the system only looks which way it would go.
     socket.connect("192.0.2.1:9").ok()?;

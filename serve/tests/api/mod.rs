@@ -9,6 +9,7 @@ mod refused;
 mod send;
 #[cfg(feature = "sqlite")]
 mod state;
+mod web;
 
 use std::net::SocketAddr;
 use std::sync::Arc;

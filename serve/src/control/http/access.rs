@@ -15,7 +15,7 @@ use axum::Json;
 use axum::body::Body;
 use axum::extract::{FromRequestParts, Request, State};
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::http::{HeaderMap, Method, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
@@ -23,6 +23,7 @@ use serde::Deserialize;
 use super::super::token::{Token, random_hex};
 use super::body::read_body;
 use super::{Api, error, listener};
+use crate::web;
 
 /// Name of the cookie.
 const COOKIE: &str = "pblink_session";
@@ -145,7 +146,7 @@ pub(super) async fn check(State(api): State<Api>, mut request: Request, next: Ne
         if cookie(headers).is_some_and(|cookie| gate.knows(cookie, Instant::now())) {
             right = Right::Cookie(origin.is_some());
         }
-        if !local && right == Right::None && !is_login(&request) {
+        if !local && right == Right::None && !is_public(&request) {
             return gate.needs_token("asking from another machine");
         }
     }
@@ -153,9 +154,10 @@ pub(super) async fn check(State(api): State<Api>, mut request: Request, next: Ne
     next.run(request).await
 }
 
-/// A login has the token in its body.
-fn is_login(request: &Request) -> bool {
-    request.method() == axum::http::Method::POST && request.uri().path() == "/api/v1/session"
+/// A login has the token in its body, and the files of the page are those of the program: they say nothing of this server.
+fn is_public(request: &Request) -> bool {
+    let (method, path) = (request.method(), request.uri().path());
+    web::is_page(path) || (method == Method::POST && path == "/api/v1/session")
 }
 
 /// A request that may write. Each handler that changes something asks for it.

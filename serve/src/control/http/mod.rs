@@ -21,7 +21,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::extract::{Path, Request, State};
-use axum::http::{HeaderValue, StatusCode, header};
+use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use axum::middleware::{from_fn_with_state, map_response};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodRouter, get, post};
@@ -36,6 +36,7 @@ use self::stream::{Frames, Streams};
 use super::answers::{LinkInfo, LogInfo, Refused, ServerAnswer, VERSION};
 use super::{Source, metrics};
 use crate::times::now_ms;
+use crate::web;
 
 /// Time that a stop waits for connections whose peers do not take what is left.
 const GRACE: Duration = Duration::from_secs(1);
@@ -177,18 +178,24 @@ impl ControlServer {
 fn router(api: Api) -> Router {
     let mut router = Router::new();
     for (path, methods, handlers) in ROUTES {
-        let allowed = methods.join(" and ");
-        let refuse = move || {
-            let message = format!("this path only takes {allowed}");
-            async move { error(StatusCode::METHOD_NOT_ALLOWED, message) }
-        };
-        router = router.route(path, handlers().fallback(refuse));
+        router = router.route(path, only(&methods.join(" and "), handlers()));
+    }
+    for file in web::FILES {
+        let answer =
+            move |method: Method, headers: HeaderMap| async move { file.answer(&method, &headers) };
+        router = router.route(file.path, only("GET", get(answer)));
     }
     router
         .fallback(|| async { error(StatusCode::NOT_FOUND, "no such path; see docs/API.md") })
         .layer(from_fn_with_state(api.clone(), access::check))
         .layer(map_response(listener::add_date))
         .with_state(api)
+}
+
+/// Refuses other methods than these.
+fn only(allowed: &str, handlers: MethodRouter<Api>) -> MethodRouter<Api> {
+    let message = format!("this path only takes {allowed}");
+    handlers.fallback(move || async move { error(StatusCode::METHOD_NOT_ALLOWED, message) })
 }
 
 /// Returns an answer that refuses, with what is wrong and what to do.
