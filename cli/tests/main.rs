@@ -47,3 +47,5 @@ mod simulate_key;
 mod state;
 mod up;
 mod verbs;
+#[cfg(all(target_os = "linux", feature = "sqlite"))]
+mod web;
