@@ -96,6 +96,10 @@ workflows:
 picture:
     cargo run -p pblink --example screen > docs/screen.svg
 
+# Makes the picture of the README from the real page, in Chromium.
+page:
+    cargo test -p pblink --test all -- --ignored web::picture
+
 # Shows snapshots that have changed, and takes those that you accept (needs cargo-insta).
 snapshots:
     cargo insta review

@@ -3,6 +3,7 @@
 //! It leaves pictures in `target/web/`.
 
 mod browser;
+mod picture;
 mod rig;
 mod words;
 
