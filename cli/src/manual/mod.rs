@@ -3,6 +3,7 @@
 mod files;
 mod help;
 mod variables;
+mod verbs;
 
 use std::io;
 use std::path::Path;
@@ -14,6 +15,7 @@ use clap_mangen::roff::{Roff, bold, roman};
 use crate::exit::Exit;
 use help::Parts;
 use variables::OF_KEYS;
+use verbs::{Verb, Verbs};
 
 /// Returns the page of the whole command, in roff.
 ///
@@ -39,11 +41,11 @@ fn built(command: Command) -> Command {
     command
 }
 
-/// Writes the pages of a command and of those below it. `verb`: the first word below the program's name; `inherited`: the
-/// exit codes of the verb above, for one that has none.
+/// Writes the pages of a command and of those below it. `inherited`: the exit codes of the verb above, for one that has
+/// none.
 fn write_from(
     command: &Command,
-    verb: Option<&str>,
+    verb: Option<Verb>,
     inherited: &[(u8, String)],
     folder: &Path,
 ) -> io::Result<()> {
@@ -52,7 +54,7 @@ fn write_from(
     let own = parts(command).codes;
     let codes = if own.is_empty() { inherited } else { own.as_slice() };
     for below in command.get_subcommands().filter(|below| !below.is_hide_set()) {
-        write_from(below, verb.or(Some(below.get_name())), codes, folder)?;
+        write_from(below, verb.or(Some(Verb::of(below))), codes, folder)?;
     }
     Ok(())
 }
@@ -64,7 +66,7 @@ fn parts(command: &Command) -> Parts {
 
 fn render(
     command: &Command,
-    verb: Option<&str>,
+    verb: Option<Verb>,
     inherited: &[(u8, String)],
 ) -> io::Result<Vec<u8>> {
     let Parts { text, examples, codes } = parts(command);
@@ -134,25 +136,18 @@ fn exit_status(roff: &mut Roff, codes: &[(u8, String)]) {
     }
 }
 
-/// Returns true if a row is for a page: of `verb`, or of the whole command.
-fn is_for(verbs: &[&str], verb: Option<&str>) -> bool {
-    verb.is_none_or(|verb| verbs.is_empty() || verbs.contains(&verb))
-}
-
-fn environment(roff: &mut Roff, verb: Option<&str>) {
+fn environment(roff: &mut Roff, verb: Option<Verb>) {
     roff.control("SH", ["ENVIRONMENT"]);
-    if verb.is_none_or(variables::is_configured) {
+    if Verbs::Configured.are_of(verb) {
         entry(roff, OF_KEYS.0, OF_KEYS.1);
     }
-    for variable in variables::VARIABLES.iter().filter(|row| is_for(row.verbs, verb)) {
+    for variable in variables::VARIABLES.iter().filter(|row| row.verbs.are_of(verb)) {
         entry(roff, variable.name, variable.about);
     }
 }
 
-fn files(roff: &mut Roff, verb: Option<&str>) {
-    let configured = verb.is_none_or(variables::is_configured);
-    let rows = files::FILES.iter().filter(|row| is_for(row.verbs, verb));
-    let rows: Vec<_> = rows.filter(|row| configured || !row.verbs.is_empty()).collect();
+fn files(roff: &mut Roff, verb: Option<Verb>) {
+    let rows: Vec<_> = files::FILES.iter().filter(|row| row.verbs.are_of(verb)).collect();
     if !rows.is_empty() {
         roff.control("SH", ["FILES"]);
     }
@@ -161,10 +156,10 @@ fn files(roff: &mut Roff, verb: Option<&str>) {
     }
 }
 
-fn see_also(roff: &mut Roff, command: &Command, verb: Option<&str>) {
+fn see_also(roff: &mut Roff, command: &Command, verb: Option<Verb>) {
     let Some(verb) = verb else { return };
-    let of_the_verb = format!("pblink-{verb}");
-    let is_the_verb = command.get_name() == verb;
+    let of_the_verb = format!("pblink-{}", verb.name);
+    let is_the_verb = command.get_name() == verb.name;
     roff.control("SH", ["SEE ALSO"]);
     let mut words = vec![bold("pblink"), roman("(1)")];
     if !is_the_verb {

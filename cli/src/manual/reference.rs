@@ -7,6 +7,7 @@ use pblink_server::EventKind;
 
 use super::files::FILES;
 use super::variables::{OF_KEYS, VARIABLES};
+use super::verbs::Verbs;
 use crate::commands::Cli;
 use crate::exit::Exit;
 use crate::settings::documented_keys;
@@ -24,14 +25,13 @@ fn page() -> String {
         row(&mut out, &[&(exit as u8).to_string(), exit.meaning()]);
     }
     section(&mut out, "Variables of the environment", ["variable", "effect", "read by"]);
-    row(&mut out, &[&code(OF_KEYS.0), OF_KEYS.1, "each verb that takes a configuration"]);
+    row(&mut out, &[&code(OF_KEYS.0), OF_KEYS.1, &words(Verbs::Configured)]);
     for variable in VARIABLES {
-        row(&mut out, &[&code(variable.name), variable.about, &words(variable.verbs, "all")]);
+        row(&mut out, &[&code(variable.name), variable.about, &words(variable.verbs)]);
     }
     section(&mut out, "Files", ["file", "content", "used by"]);
     for file in FILES {
-        let all = "each verb that takes a configuration";
-        row(&mut out, &[&code(file.path), file.about, &words(file.verbs, all)]);
+        row(&mut out, &[&code(file.path), file.about, &words(file.verbs)]);
     }
     section(&mut out, "Events", ["event", "meaning"]);
     for name in EventKind::NAMES {
@@ -106,8 +106,12 @@ fn code(text: &str) -> String {
     format!("`{text}`")
 }
 
-fn words(verbs: &[&str], all: &str) -> String {
-    if verbs.is_empty() { all.to_owned() } else { verbs.join(", ") }
+fn words(verbs: Verbs) -> String {
+    match verbs {
+        Verbs::All => "all".to_owned(),
+        Verbs::Configured => "each verb that takes a configuration".to_owned(),
+        Verbs::Only(names) => names.join(", "),
+    }
 }
 
 /// `INSTA_UPDATE=always` writes the file, as it writes snapshots.
