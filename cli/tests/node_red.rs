@@ -87,7 +87,7 @@ fn press(port: u16, node: &str) {
 }
 
 #[test]
-#[ignore = "takes Node-RED from npm: `just node-red`"]
+#[ignore = "on demand, `just node-red`, and in the workflow: it needs Node.js 20 and installs 117 MB from npm"]
 fn node_red_reads_lines_sends_lines_and_survives_a_server_that_is_killed() {
     let red = node_red();
     let folder = tempfile::tempdir().unwrap();

@@ -109,13 +109,17 @@ fn nothing_went_wrong(page: &Browser, origin: &str, lost: bool) {
     assert!(others.is_empty(), "{others:?}");
 }
 
+/// Returns the folder for pictures.
+fn folder() -> PathBuf {
+    PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("../web")
+}
+
 /// Takes pictures, light and dark.
 fn pictures(page: &Browser, name: &str) {
-    let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("../web");
     page.run("document.activeElement.blur(); scrollTo(0, 0)");
     for scheme in ["dark", "light"] {
         page.scheme(scheme);
-        page.picture(&folder.join(format!("{name}-{scheme}.png")));
+        page.picture(&folder().join(format!("{name}-{scheme}.png")));
     }
 }
 
