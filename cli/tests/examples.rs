@@ -1,11 +1,10 @@
 //! The examples that talk to `pblink serve`, as processes: with real servers and simulated boards, and what is killed
 //! at times.
 
-use std::io::{BufRead, BufReader, Lines, Write};
-use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStdout, Command, Stdio};
+use std::process::{Command, Stdio};
 
+use crate::process::group::Group;
 use crate::process::network::Network;
 use crate::process::{Serve, config_with_keys, free_port, issue_keys, output, pblink, stderr};
 use serde_json::Value;
@@ -51,64 +50,12 @@ impl Place {
     fn board(&self) -> Board {
         let args = ["simulate", "--server", &self.boards, "--client", "kitchen", "--every", "10ms"];
         let mut command = pblink(&args);
-        Board(Process::start(command.args(["--count", "100000", "--json"])))
-    }
-}
-
-/// A process in a group of its own: all of it is killed when this is dropped.
-struct Process {
-    child: Child,
-    said: Lines<BufReader<ChildStdout>>,
-}
-
-impl Process {
-    fn start(command: &mut Command) -> Self {
-        Self::with(command, Stdio::null())
-    }
-
-    /// Starts one that gets what is [written](Self::write).
-    fn start_reader(command: &mut Command) -> Self {
-        Self::with(command, Stdio::piped())
-    }
-
-    fn with(command: &mut Command, input: Stdio) -> Self {
-        let command = command.stdin(input).stdout(Stdio::piped()).process_group(0);
-        let mut child = command.spawn().unwrap();
-        let said = BufReader::new(child.stdout.take().unwrap()).lines();
-        Self { child, said }
-    }
-
-    fn line(&mut self) -> String {
-        self.said.next().expect("it goes on").unwrap()
-    }
-
-    fn write(&mut self, lines: &[String]) {
-        let text: String = lines.iter().map(|line| format!("{line}\n")).collect();
-        self.child.stdin.as_mut().expect("it reads").write_all(text.as_bytes()).unwrap();
-    }
-
-    /// Ends its input, and returns what else it has said when it has ended, successfully.
-    fn finish(mut self) -> Vec<String> {
-        drop(self.child.stdin.take());
-        let rest = self.said.by_ref().map(Result::unwrap).collect();
-        assert!(self.child.wait().unwrap().success());
-        rest
-    }
-}
-
-impl Drop for Process {
-    fn drop(&mut self) {
-        if matches!(self.child.try_wait(), Ok(Some(_))) {
-            return;
-        }
-        let group = format!("-{}", self.child.id());
-        let _ = Command::new("kill").args(["-KILL", "--", &group]).status();
-        let _ = self.child.wait();
+        Board(Group::start(command.args(["--count", "100000", "--json"])))
     }
 }
 
 /// A simulated board that writes lines without end.
-struct Board(Process);
+struct Board(Group);
 
 impl Board {
     /// Waits for the next line that the board has read.
@@ -164,7 +111,7 @@ fn the_client_over_http_answers_each_line_once_although_it_and_the_server_are_ki
     let cursor = place.path("cursor");
     let answer = || {
         let mut command = Command::new(&program);
-        Process::start(command.args([&cursor, &place.url()]).env_remove("PBLINK_TOKEN"))
+        Group::start(command.args([&cursor, &place.url()]).env_remove("PBLINK_TOKEN"))
     };
     let mut serve = Some(place.serve(&[]));
     let mut client = Some(answer());
@@ -203,7 +150,7 @@ fn the_shell_follows_a_board() {
     let _board = place.board();
     let mut script = Command::new("sh");
     script.arg(examples().join("shell/follow.sh")).args(["kitchen", &place.url()]);
-    let mut follow = Process::start(&mut script);
+    let mut follow = Group::start(&mut script);
     for number in 0..20 {
         let line: Value = serde_json::from_str(&follow.line()).unwrap();
         let text = line["text"].as_str().unwrap();
@@ -270,12 +217,12 @@ fn the_secure_board_in_python_has_each_line_once_although_connections_are_cut_an
         program
     };
     let mut serve = start();
-    let mut first = Process::start_reader(&mut board());
+    let mut first = Group::start_reader(&mut board());
     let mut written = Vec::new();
     for round in 0..2 * KILLS {
         let (up, down) = (burst("up", round), burst("down", round));
         let send = ["send", "kitchen", "-", "--no-wait", "--url", &place.url()];
-        let mut send = Process::start_reader(&mut pblink(&send));
+        let mut send = Group::start_reader(&mut pblink(&send));
         send.write(&down);
         send.finish();
         first.write(&up);
@@ -300,7 +247,7 @@ fn the_secure_board_in_python_has_each_line_once_although_connections_are_cut_an
     let numbers: Vec<_> = lines.iter().map(|line| line["seq"].as_u64().unwrap()).collect();
     assert_eq!(numbers, (1..=written.len() as u64).collect::<Vec<_>>());
     // A second board has the same keys, and comes when the first is gone.
-    let mut last = Process::start_reader(board().arg("--best-effort"));
+    let mut last = Group::start_reader(board().arg("--best-effort"));
     let best = burst("best", 0);
     last.write(&best[4..5]);
     last.finish();

@@ -1,11 +1,10 @@
 //! The flow of `templates/` for Node-RED.
 
 use std::collections::BTreeSet;
-use std::io::{BufRead, BufReader};
-use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStdout, Command, Stdio};
+use std::process::Command;
 
+use crate::process::group::Group;
 use crate::process::{Serve, free_port, pblink};
 use serde_json::Value;
 
@@ -30,38 +29,6 @@ fn every_wire_of_the_flow_ends_at_a_node_and_every_output_has_wires() {
         if node["type"] == "function" {
             assert_eq!(node["outputs"], outputs.len(), "{}", node["id"]);
         }
-    }
-}
-
-/// A process in a group of its own, which is killed with all of it.
-struct Group {
-    child: Child,
-    said: std::io::Lines<BufReader<ChildStdout>>,
-}
-
-impl Group {
-    fn start(command: &mut Command) -> Self {
-        let mut child = command.stdout(Stdio::piped()).process_group(0).spawn().unwrap();
-        let said = BufReader::new(child.stdout.take().unwrap()).lines();
-        Self { child, said }
-    }
-
-    /// Waits for a line of its output that has this in it.
-    fn says(&mut self, wanted: &str) -> String {
-        self.said
-            .by_ref()
-            .map(|line| line.unwrap())
-            .inspect(|line| eprintln!("{line}"))
-            .find(|line| line.contains(wanted))
-            .expect("it goes on")
-    }
-}
-
-impl Drop for Group {
-    fn drop(&mut self) {
-        let group = format!("-{}", self.child.id());
-        let _ = Command::new("kill").args(["-KILL", "--", &group]).status();
-        let _ = self.child.wait();
     }
 }
 
@@ -106,7 +73,7 @@ fn node_red_reads_lines_sends_lines_and_survives_a_server_that_is_killed() {
     let port = free_port();
     let mut command = Command::new("node");
     command.arg(red).arg("--userDir").arg(folder.path()).args(["--port", &port.to_string()]);
-    command.arg(std::fs::canonicalize(template()).unwrap()).stdin(Stdio::null());
+    command.arg(std::fs::canonicalize(template()).unwrap());
     command.env("PBLINK_URL", format!("http://{control}")).env("PBLINK_TOKEN", "t".repeat(32));
     let mut node_red = Group::start(&mut command);
     node_red.says("Started flows");
@@ -134,6 +101,4 @@ fn node_red_reads_lines_sends_lines_and_survives_a_server_that_is_killed() {
     node_red.says("[debug:lines of boards]");
     press(port, "pblink-inject");
     node_red.says("200: the board has it");
-    // Node-RED says so where a function throws.
-    drop(node_red);
 }

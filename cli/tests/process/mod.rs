@@ -1,5 +1,6 @@
 //! `pblink` as processes, for tests.
 
+pub mod group;
 pub mod network;
 #[cfg(target_os = "linux")]
 pub mod terminal;
