@@ -36,7 +36,7 @@ fn text(n: usize) -> String {
     text
 }
 
-/// Ten thousand pass with the ESP8266's own machine code: `tests/chip/`.
+/// With the ESP8266's own machine code: `tests/chip/`.
 #[test]
 fn thousands_of_exchanges_both_ways() {
     let mut bench = Bench::new("echo", Some(&settings(LogLevel::Link)));
