@@ -68,9 +68,11 @@ pub struct Account {
 }
 
 impl Account {
-    /// Returns true if a published client has taken number 0 for new twice: the wire allows no better.
-    pub fn had_first_twice(&self) -> bool {
-        self.manners.published && self.received.len() > 1 && self.received[0] == self.received[1]
+    /// Returns how often a published client has taken number 0 for new once more. A server repeats it until its removal is
+    /// stored, so that each kill before that and each time-out of a commit that stalls is one: the wire allows no better.
+    pub fn first_again(&self) -> usize {
+        let again = self.received.iter().skip(1).take_while(|text| **text == self.received[0]);
+        if self.manners.published { again.count() } else { 0 }
     }
 }
 
@@ -195,11 +197,16 @@ impl Board {
     }
 
     fn is_done(&mut self, writing: &AtomicBool) -> bool {
-        let twice = self.account.had_first_twice() && !is_best_effort(&self.account.received[0]);
+        let first = self.account.received.first();
+        let again = match first.is_some_and(|text| !is_best_effort(text)) {
+            true => self.account.first_again(),
+            // Echoes of such lines do not count.
+            false => 0,
+        };
         !writing.load(Ordering::Relaxed)
             && self.end.unacked() == 0
             && self.acks.is_empty()
-            && (!self.account.manners.echoed || self.heard() >= self.echoes + usize::from(twice))
+            && (!self.account.manners.echoed || self.heard() >= self.echoes + again)
     }
 
     /// Returns the number of echoes of lines that have one for certain. Others do not count: with each of them a board would

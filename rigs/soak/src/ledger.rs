@@ -34,16 +34,17 @@ impl Ledger {
             let entry = left.entry(&line.text).or_insert((0, line.guaranteed));
             entry.0 += 1;
         }
+        // The echo with number 0 is always new for a published client.
+        let again = if reports { 0 } else { account.first_again() };
+        let found = &found[again..];
         for text in found {
             left.entry(text).or_insert((0, true)).0 -= 1;
         }
-        // The echo with number 0 is always new for a published client.
-        let excuse = (!reports && account.had_first_twice()).then(|| found.first()).flatten();
         for (text, (count, guaranteed)) in left {
             let name = || format!("{what} {}: {text}", account.id);
             if count > 0 && guaranteed {
                 self.lost.push(name());
-            } else if count < 0 && !(count == -1 && excuse.is_some_and(|first| first == text)) {
+            } else if count < 0 {
                 self.doubled.push(name());
             }
         }
@@ -52,11 +53,52 @@ impl Ledger {
             let wanted = wanted.filter(|line| reports || !line.report).map(|line| &*line.text);
             // A best-effort line may overtake those that are repeated.
             let found = found.iter().map(|text| &**text).filter(|text| !text.starts_with("best"));
-            let in_order =
-                wanted.clone().eq(found.clone()) || excuse.is_some() && wanted.eq(found.skip(1));
-            if !in_order {
+            if !wanted.eq(found) {
                 self.disordered.push(format!("{what} {}", account.id));
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Ledger;
+    use crate::board::{Account, Manners, Written};
+
+    fn account(published: bool, received: &[&str]) -> Account {
+        let written = ["a", "b", "c"].map(|text| Written {
+            text: text.to_owned(),
+            guaranteed: true,
+            report: false,
+        });
+        Account {
+            id: "board 0".to_owned(),
+            manners: Manners { ordered: true, published, echoed: true },
+            written: written.to_vec(),
+            received: received.iter().map(|&text| text.to_owned()).collect(),
+            connects: 1,
+            finished: true,
+            unacked: 0,
+        }
+    }
+
+    fn judge(account: &Account) -> Ledger {
+        let mut ledger = Ledger::default();
+        ledger.check("board", account, &account.received, false);
+        ledger
+    }
+
+    #[test]
+    fn number_0_may_come_to_a_published_client_any_number_of_times_and_nothing_else_twice() {
+        for received in
+            [&["a", "b", "c"][..], &["a", "a", "b", "c"], &["a", "a", "a", "a", "b", "c"]]
+        {
+            assert_eq!(judge(&account(true, received)), Ledger::default(), "{received:?}");
+        }
+        let again = judge(&account(true, &["a", "b", "a", "c"]));
+        assert_eq!((again.doubled.len(), again.disordered.len()), (1, 1));
+        assert_eq!(judge(&account(true, &["a", "b", "b", "c"])).doubled.len(), 1);
+        assert_eq!(judge(&account(true, &["a", "a", "c"])).lost.len(), 1);
+        assert_eq!(judge(&account(false, &["a", "a", "b", "c"])).doubled.len(), 1);
     }
 }
