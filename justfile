@@ -56,7 +56,7 @@ stories COUNT="100":
 model MILLIONS="2" NAME="":
     cargo run --release -p pblink-model -- {{ MILLIONS }} "{{ NAME }}"
 
-# Fuzzes the secure link for this long for each target; without names, all of them. A later run goes on.
+# Fuzzes both links and the wires for this long for each target; without names, all of them. A later run goes on.
 fuzz-long SECONDS="600" *TARGETS:
     rigs/fuzz/run -s {{ SECONDS }} {{ TARGETS }}
 

@@ -15,7 +15,7 @@ use pblink_secure_suite::server::{Server, Traffic};
 
 use super::found_after;
 
-const MANY: usize = 50_000;
+pub const MANY: usize = 50_000;
 
 /// Reads lines whatever their last character is.
 fn careless<'a>(line: &str, buffer: &'a mut [u8; MAX_BYTES]) -> Result<Packet<'a>, NoPacket> {
