@@ -116,6 +116,11 @@ impl Ledger {
         self.runs.iter().flat_map(|(&first, &end)| first..end)
     }
 
+    /// Returns the highest number that has arrived.
+    pub fn newest(&self) -> Option<u64> {
+        self.newest
+    }
+
     /// Returns the accounts so far.
     pub fn totals(&self) -> Totals {
         Totals {

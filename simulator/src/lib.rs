@@ -9,19 +9,24 @@
 //!   a seed: an hour of outages takes a second, and a failing seed fails again.
 //! - [`live`]: one pair in real time on a real TCP socket, for `pblink demo` and `pblink simulate`.
 //!
+//! A [`scene`] is a world that is written down, with its faults and with all that must hold.
+//!
 //! Not modelled: electrical levels, rise times, clock stretching, more than one slave on the bus. See
 //! `docs/ARCHITECTURE.md`.
 
 mod fault;
+mod flaw;
 mod ledger;
 pub mod live;
 mod pair;
 mod program;
+pub mod scene;
 mod secure;
 mod wires;
 pub mod world;
 
 pub use fault::{Fault, Wire};
+pub use flaw::Flaw;
 pub use ledger::{Ledger, Totals};
 pub use pair::{NetCommand, Pair, PairEvent, PairOptions};
 pub use program::{Program, ProgramOptions, sequence_of};

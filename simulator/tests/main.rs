@@ -5,5 +5,6 @@
 mod crashes;
 mod live;
 mod outages;
+mod scenes;
 mod secure;
 mod socket;

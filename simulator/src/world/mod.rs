@@ -14,8 +14,10 @@
 //! assert!(world.totals().is_clean());
 //! ```
 
+mod account;
 mod keyed;
 mod network;
+mod planted;
 mod remote;
 mod server;
 mod store;
@@ -24,15 +26,17 @@ use fastrand::Rng;
 use pblink_protocol::app::happening::RestartCause;
 use pblink_protocol::config::Config;
 use pblink_protocol::delivery::Delivery;
-use pblink_protocol::inband::Message;
 use pblink_protocol::tcp::endpoint::Timing;
 use pblink_protocol::time::{Duration, Instant, earliest};
 
 use crate::fault::Fault;
+use crate::flaw::Flaw;
 use crate::ledger::{Ledger, Totals};
 use crate::pair::{NetCommand, Pair, PairEvent, PairOptions};
 use crate::program::sequence_of;
 use crate::secure::{Cryptography, keys_of};
+use account::Account;
+pub use account::Wrong;
 use keyed::KeyedServer;
 use network::{Arrival, Network};
 use remote::{Action, Received, Remote};
@@ -94,12 +98,27 @@ impl Default for WorldOptions {
 struct Board {
     pair: Pair,
     /// Lines of the board's program, on their way to the server.
-    outward: Ledger,
+    outward: Account,
     /// Lines of the server's program, on their way to the board.
-    inward: Ledger,
+    inward: Account,
     connection: Option<usize>,
+    /// Resets of the ESP8266 by the STM32: those that its present program has counted, and all.
+    resets: (u32, u32),
+    crashes: u32,
     /// Time of the pair's next poll.
     next: Option<Instant>,
+}
+
+impl Board {
+    /// Counts resets and crashes. What was under way then may be lost.
+    fn count_resets(&mut self) {
+        let (resets, crashes) = (self.pair.resets(), self.pair.crashes());
+        if (resets, crashes) != (self.resets.0, self.crashes) {
+            self.outward.lost();
+            self.resets.1 += resets.saturating_sub(self.resets.0);
+            (self.resets.0, self.crashes) = (resets, crashes);
+        }
+    }
 }
 
 /// Boards, a network and a server.
@@ -110,6 +129,10 @@ pub struct World {
     boards: Vec<Board>,
     network: Network,
     server: Box<dyn Remote>,
+    /// A planted fault.
+    flaw: Option<Flaw>,
+    /// A line that the planted fault has kept back.
+    kept_back: Option<Received>,
 }
 
 impl World {
@@ -132,9 +155,11 @@ impl World {
                 let pair = Pair::new(&config, pair, Instant::ZERO);
                 Board {
                     pair: pair.expect("the options make a valid configuration"),
-                    outward: Ledger::default(),
-                    inward: Ledger::default(),
+                    outward: Account::default(),
+                    inward: Account::default(),
                     connection: None,
+                    resets: (0, 0),
+                    crashes: 0,
                     next: Some(Instant::ZERO),
                 }
             })
@@ -159,6 +184,8 @@ impl World {
             boards,
             network: Network::new(options.latency),
             server,
+            flaw: None,
+            kept_back: None,
             rng,
             options,
         }
@@ -176,20 +203,40 @@ impl World {
 
     /// Returns the accounts of a board: lines to the server, lines from the server.
     pub fn ledgers(&self, board: usize) -> (&Ledger, &Ledger) {
-        (&self.boards[board].outward, &self.boards[board].inward)
+        (self.boards[board].outward.ledger(), self.boards[board].inward.ledger())
     }
 
     /// Returns the accounts of all.
     pub fn totals(&self) -> Totals {
         self.boards.iter().fold(Totals::default(), |sum, board| {
-            sum.plus(&board.outward.totals()).plus(&board.inward.totals())
+            let (outward, inward) = (board.outward.ledger(), board.inward.ledger());
+            sum.plus(&outward.totals()).plus(&inward.totals())
         })
+    }
+
+    /// Returns the first wrong line of a board so far: to the server, and from it.
+    pub fn first_wrong(&self, board: usize) -> [Option<Wrong>; 2] {
+        [self.boards[board].outward.first_wrong(), self.boards[board].inward.first_wrong()]
+    }
+
+    /// Returns the number of lines of a board that have not arrived although neither its ESP8266 nor its STM32 has lost anything
+    /// since they were written.
+    pub fn unexcused(&self, board: usize) -> u64 {
+        self.boards[board].outward.unexcused()
+    }
+
+    /// Returns the number of times that a board's STM32 has reset its ESP8266 after a failure, restarts of its own program included.
+    pub fn resets(&self, board: usize) -> u32 {
+        self.boards[board].resets.1
     }
 
     /// Something goes wrong with a pair.
     pub fn inject(&mut self, board: usize, fault: Fault) {
         self.boards[board].pair.inject(fault, self.now);
         self.look_after(board);
+        if fault == Fault::HostRestart {
+            self.boards[board].outward.lost();
+        }
     }
 
     /// Stops the server program for this long. Its knowledge of its clients survives.
@@ -267,6 +314,16 @@ impl World {
         self.now = end;
     }
 
+    /// Does what is due next, if that is not later than `end`; returns false if it is, and does nothing. A step is an instant at which
+    /// anything happens: an edge arrives, a transfer ends, bytes come, a timer goes off.
+    pub fn run_step(&mut self, end: Instant) -> bool {
+        let next = self.next_at().filter(|at| *at <= end);
+        next.is_some_and(|at| {
+            self.step(at);
+            true
+        })
+    }
+
     /// Stops all programs' writing and lets time pass until everything has arrived, or `limit` is over.
     /// Returns true if it has.
     pub fn settle(&mut self, limit: Duration) -> bool {
@@ -323,14 +380,21 @@ impl World {
         let board = &mut self.boards[n];
         while let Some(event) = board.pair.next_event() {
             match event {
-                PairEvent::Wrote(number) => board.outward.wrote(number),
+                PairEvent::Wrote(number) => board.outward.wrote(number, now),
+                PairEvent::Read(_) if self.flaw == Some(Flaw::Silent) => {}
                 PairEvent::Read(line) => match sequence_of(&line) {
-                    Some(number) => board.inward.got(number),
-                    None => board.inward.got_unknown(),
+                    Some(number) => {
+                        board.inward.got(number, now);
+                        if self.flaw == Some(Flaw::Repeats) && number % 3 == 0 {
+                            board.inward.got(number, now);
+                        }
+                    }
+                    None => board.inward.got_unknown(&line, now),
                 },
                 PairEvent::App(_) | PairEvent::Secure(_) | PairEvent::PowerCycled => {}
             }
         }
+        board.count_resets();
         while let Some(command) = board.pair.next_net_command() {
             if let Some(old) = board.connection.take() {
                 let heard = !matches!(command, NetCommand::Close { heard: false });
@@ -389,17 +453,8 @@ impl World {
             Action::Close(connection) => {
                 self.network.close_from_server(connection, self.now, &mut self.rng);
             }
-            Action::Wrote(board, number) => self.boards[board].inward.wrote(number),
+            Action::Wrote(board, number) => self.boards[board].inward.wrote(number, self.now),
             Action::Received(line) => self.server_received(line),
-        }
-    }
-
-    fn server_received(&mut self, line: Received) {
-        let ledger = &mut self.boards[line.board].outward;
-        match sequence_of(&line.text) {
-            Some(number) => ledger.got(number),
-            None if Message::parse(&line.text).is_some() => {}
-            None => ledger.got_unknown(),
         }
     }
 }

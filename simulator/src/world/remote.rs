@@ -3,6 +3,8 @@
 use pblink_protocol::app::happening::RestartCause;
 use pblink_protocol::time::Instant;
 
+use crate::flaw::Flaw;
+
 /// Something for the world to do.
 #[derive(Debug)]
 pub(super) enum Action {
@@ -31,6 +33,9 @@ pub(super) enum Input {
 
 /// A server.
 pub(super) trait Remote {
+    /// Plants a fault in the server, if it is one that this server can have.
+    fn plant(&mut self, _: Flaw) {}
+
     /// Stops the program. Its knowledge of its clients survives.
     fn stop(&mut self, until: Instant);
 

@@ -8,10 +8,12 @@ use pblink_protocol::app::happening::RestartCause;
 use pblink_protocol::delivery::Delivery;
 use pblink_protocol::tcp::endpoint::{Disposition, Endpoint, Host, Receipt, Role, Timing};
 use pblink_protocol::tcp::lobby::{Guest, Standing, Verdict};
+use pblink_protocol::tcp::window::Window;
 use pblink_protocol::time::{Duration, Instant, earliest};
 
 use super::remote::{Action, Input, Received, Remote};
 use super::store::Keeper;
+use crate::flaw::Flaw;
 
 type SessionEndpoint = Endpoint<heapless::Vec<u8, { MAX_TEXT + 2 }>, Vec<u8>, 16>;
 
@@ -39,6 +41,8 @@ pub(super) struct Server {
     /// By number of the board, whose id is this number plus one. Others are strangers.
     sessions: Vec<Session>,
     actions: Vec<Action>,
+    /// A planted fault: numbers are forgotten when a connection ends.
+    forgets: bool,
 }
 
 struct Inbox<'a> {
@@ -91,6 +95,7 @@ impl Server {
             guests: BTreeMap::new(),
             sessions: std::iter::repeat_with(session).take(boards).collect(),
             actions: Vec::new(),
+            forgets: false,
         }
     }
 
@@ -121,6 +126,9 @@ impl Server {
                 if let Some(session) = self.sessions.iter_mut().find(|s| at(s)) {
                     session.connection = None;
                     session.endpoint.on_disconnected();
+                    if self.forgets {
+                        session.endpoint.set_window(Window::default());
+                    }
                 }
             }
         }
@@ -259,6 +267,14 @@ impl Server {
 }
 
 impl Remote for Server {
+    fn plant(&mut self, flaw: Flaw) {
+        self.forgets = flaw == Flaw::Forgets;
+        if flaw == Flaw::AcknowledgesFirst {
+            let keepers = self.sessions.iter_mut().filter_map(|s| s.keeper.as_mut());
+            keepers.for_each(Keeper::acknowledge_first);
+        }
+    }
+
     fn stop(&mut self, until: Instant) {
         self.down_until = self.down_until.max(Some(until));
         self.stalled_until = None;

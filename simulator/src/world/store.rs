@@ -46,12 +46,17 @@ pub(super) struct Keeper {
     settled: u32,
     commit: Option<Commit>,
     longest: Duration,
+    /// A planted fault: lines are acknowledged before they are durable.
+    acknowledges_first: bool,
     rng: Rng,
 }
 
 impl Host<Vec<u8>> for Keeper {
     fn deliver(&mut self, text: &str, receipt: Receipt) -> Disposition {
         self.inbox.push((text.to_owned(), receipt));
+        if self.acknowledges_first {
+            return Disposition::Taken;
+        }
         Disposition::Later
     }
 }
@@ -73,8 +78,14 @@ impl Keeper {
             settled: 0,
             commit: None,
             longest,
+            acknowledges_first: false,
             rng,
         }
+    }
+
+    /// Plants a fault: lines are acknowledged when they come.
+    pub(super) fn acknowledge_first(&mut self) {
+        self.acknowledges_first = true;
     }
 
     /// Writes a line to the board: it is sent once it is durable.
@@ -155,8 +166,11 @@ impl Keeper {
             kept.rows.pop_front();
             self.fed -= 1;
         }
+        let acknowledged = self.acknowledges_first;
         let lines = self.inbox.drain(..commit.lines).map(|(text, receipt)| {
-            endpoint.release(receipt);
+            if !acknowledged {
+                endpoint.release(receipt);
+            }
             text
         });
         Durable { lines: lines.collect(), rows: first..kept.number }

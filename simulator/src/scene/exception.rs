@@ -1,0 +1,136 @@
+//! The exceptions of docs/PROTOCOL.md that a scene may allow, and how much each of them allows.
+
+use pblink_protocol::app::QUEUE;
+use serde::Deserialize;
+
+use super::fault::{Kind, SceneFault};
+use crate::ledger::Totals;
+use crate::world::World;
+
+/// An exception, by its number and name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+pub(super) enum Exception {
+    /// Lines that the STM32 had passed on are lost, and one from the server may come twice, for each reset of the ESP8266.
+    #[serde(rename = "1 esp8266-restarts")]
+    Esp8266Restarts,
+    /// Lines in the STM32's memory are lost, for each loss of power. Without keys, its program's restart is one.
+    #[serde(rename = "2 stm32-loses-power")]
+    Stm32LosesPower,
+    /// A text changes, for each bit that is inverted.
+    #[serde(rename = "7 bit-inverted-on-i2c")]
+    BitInvertedOnI2c,
+}
+
+/// Lines that a queue of the STM32 has room for, at most: none is shorter than ten bytes.
+const QUEUED: u64 = QUEUE as u64 / 10;
+
+/// The most of each kind that a board may have, in one direction.
+#[derive(Debug, Default)]
+struct Most {
+    missing: u64,
+    duplicated: u64,
+    reordered: u64,
+    unknown: u64,
+}
+
+impl Most {
+    fn check(&self, totals: &Totals, direction: &str) -> Result<(), String> {
+        for (name, count, most) in [
+            ("missing", totals.missing, self.missing),
+            ("duplicated", totals.duplicated, self.duplicated),
+            ("out of order", totals.reordered, self.reordered),
+            ("unknown", totals.unknown, self.unknown),
+        ] {
+            if count > most {
+                return Err(format!("{count} lines {direction} {name}, {most} allowed"));
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Exception {
+    pub(super) const fn written(self) -> &'static str {
+        match self {
+            Self::Esp8266Restarts => "1 esp8266-restarts",
+            Self::Stm32LosesPower => "2 stm32-loses-power",
+            Self::BitInvertedOnI2c => "7 bit-inverted-on-i2c",
+        }
+    }
+
+    /// Only 2 is left on the secure link.
+    pub(super) fn is_possible_with_keys(self) -> bool {
+        self == Self::Stm32LosesPower
+    }
+
+    /// A fault of this kind can be the cause.
+    pub(super) fn is_caused_by(self, kind: Kind) -> bool {
+        match self {
+            Self::Esp8266Restarts => {
+                !matches!(kind, Kind::ProgramStopsReading | Kind::ProgramReads)
+                    && kind.has_board()
+                    && !matches!(
+                        kind,
+                        Kind::WifiOutage | Kind::TcpCut | Kind::TcpHalfOpen | Kind::TcpSlow
+                    )
+            }
+            Self::Stm32LosesPower => matches!(kind, Kind::PowerCycle | Kind::Stm32Restart),
+            Self::BitInvertedOnI2c => {
+                matches!(kind, Kind::I2cGarblePayload | Kind::I2cGarbleHeader)
+            }
+        }
+    }
+}
+
+/// Checks the accounts of a board.
+///
+/// # Errors
+/// The first limit that they exceed.
+pub(super) fn check(
+    world: &mut World,
+    board: usize,
+    faults: &[SceneFault],
+    allowed: &[Exception],
+    keys: bool,
+    waits: bool,
+) -> Result<(), String> {
+    let times = |exception: Exception| {
+        let cause = |f: &&SceneFault| f.board == board && exception.is_caused_by(f.kind);
+        let count = faults.iter().filter(cause).count() as u64;
+        if allowed.contains(&exception) { count } else { 0 }
+    };
+    let power = times(Exception::Stm32LosesPower);
+    let bits = times(Exception::BitInvertedOnI2c);
+    let esp = match allowed.contains(&Exception::Esp8266Restarts) {
+        true => u64::from(world.pair(board).crashes().max(world.resets(board))),
+        false => 0,
+    };
+    // A number that has changed may be that of any line that waits.
+    let strays = bits * QUEUED;
+    let outward = Most {
+        missing: esp * if waits { 2 } else { 5 } + power * QUEUED + bits,
+        duplicated: bits,
+        reordered: strays,
+        unknown: bits,
+    };
+    let undetermined = world.undetermined();
+    let unread = if keys { undetermined } else { power };
+    let inward = Most {
+        missing: if power > 0 { unread } else { 0 } + bits,
+        duplicated: if keys { 0 } else { esp + power } + bits,
+        reordered: strays,
+        unknown: bits,
+    };
+    if undetermined > 0 && power == 0 {
+        return Err(format!("the server calls {undetermined} lines undetermined"));
+    }
+    let late = world.unexcused(board);
+    if late > bits {
+        return Err(format!(
+            "{late} lines to the server missing, written when nothing could be lost"
+        ));
+    }
+    let (to_server, from_server) = world.ledgers(board);
+    outward.check(&to_server.totals(), "to the server")?;
+    inward.check(&from_server.totals(), "from the server")
+}

@@ -1,0 +1,192 @@
+//! Runs of a scene, and their judgement.
+
+use pblink_protocol::delivery::Delivery;
+use pblink_protocol::time::{Duration, Instant};
+use serde::Serialize;
+
+use super::fault::When;
+use super::{Scene, exception};
+use crate::flaw::Flaw;
+use crate::ledger::Totals;
+use crate::world::{World, WorldOptions};
+
+/// The most cases of one scene.
+pub const MOST_CASES: u64 = 20_000;
+
+/// The outcome of a scene: all of its cases, or those up to the first that failed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Report {
+    /// Runs: one for each seed, and for each step at which a fault was injected.
+    pub cases: u64,
+    /// Faults in all of them.
+    pub faults: u64,
+    /// Time that passed in all of them, in ms.
+    pub simulated_ms: u64,
+    /// The accounts of all of them.
+    pub totals: Totals,
+    /// The first case that failed.
+    pub failure: Option<Failure>,
+}
+
+/// A case that has failed. The same file fails again in the same way.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Failure {
+    /// The seed of the case.
+    pub seed: u64,
+    /// The times of its faults, in µs since the start.
+    pub faults_at_us: Vec<u64>,
+    /// The time of the first line that was not as it should be; if there is none, the end. In µs.
+    pub at_us: u64,
+    /// The first such line, if there is one.
+    pub line: Option<String>,
+    /// The demand that is not met.
+    pub what: String,
+}
+
+/// The end of a case.
+enum Case {
+    /// Its step of this fault is later than the last one.
+    Past(usize),
+    Over(Box<World>, Vec<Instant>, Result<(), String>),
+}
+
+/// Runs all cases.
+pub(super) fn run(scene: &Scene, flaw: Option<Flaw>) -> Report {
+    let mut report =
+        Report { cases: 0, faults: 0, simulated_ms: 0, totals: Totals::default(), failure: None };
+    for seed in (0..scene.seeds).map(|n| scene.options.seed + n) {
+        let mut steps = vec![0; scene.faults.len()];
+        loop {
+            match case(scene, seed, &steps, flaw) {
+                Case::Over(world, times, result) => {
+                    report.add(scene, *world, seed, &times, result);
+                    if report.failure.is_some() {
+                        return report;
+                    }
+                    // The last of the faults goes on to its next step.
+                    match scene.faults.iter().rposition(|f| matches!(f.when, When::EachStep(..))) {
+                        Some(last) => steps[last] += 1,
+                        None => break,
+                    }
+                }
+                Case::Past(fault) => {
+                    steps[fault] = 0;
+                    let stepping = |n: &usize| matches!(scene.faults[*n].when, When::EachStep(..));
+                    match (0..fault).rev().find(stepping) {
+                        Some(before) => steps[before] += 1,
+                        None => break,
+                    }
+                }
+            }
+        }
+    }
+    report
+}
+
+/// Runs one case: fault `n` is injected at step `steps[n]` of its time.
+fn case(scene: &Scene, seed: u64, steps: &[u64], flaw: Option<Flaw>) -> Case {
+    let mut world = World::new(WorldOptions { seed, ..scene.options.clone() });
+    if let Some(flaw) = flaw.filter(|flaw| *flaw != Flaw::Silent) {
+        world.plant(flaw);
+    }
+    let mut times = Vec::new();
+    for (n, fault) in scene.faults.iter().enumerate() {
+        world.run(fault.begins().since(world.now()));
+        if let When::EachStep(_, to) = fault.when {
+            for _ in 0..steps[n] {
+                if !world.run_step(to) {
+                    return Case::Past(n);
+                }
+            }
+        }
+        fault.inject(&mut world);
+        times.push(world.now());
+    }
+    if let Some(flaw) = flaw.filter(|flaw| *flaw == Flaw::Silent) {
+        world.plant(flaw);
+    }
+    let result = judge(scene, &mut world);
+    Case::Over(Box::new(world), times, result)
+}
+
+/// Lets the rest of a case pass, and says what does not hold: new lines pass, all arrive once and in order but for the exceptions that
+/// are allowed, and resets and connections are as many as they must be.
+fn judge(scene: &Scene, world: &mut World) -> Result<(), String> {
+    let boards = 0..scene.options.boards;
+    let marks: Vec<_> = boards.clone().map(|board| written(world, board)).collect();
+    world.run((Instant::ZERO + scene.length).since(world.now()));
+    let end = world.now() + scene.back;
+    while !boards.clone().all(|board| passes(scene, world, board, marks[board])) {
+        if world.now() >= end {
+            return Err(format!("no new lines pass, {} after the end of `for`", scene.back));
+        }
+        world.run(Duration::from_secs(1));
+    }
+    world.settle(scene.arrive);
+    // Repetitions come within two and a half time-outs, or never.
+    world.run(scene.options.timeout.times(5));
+    let waits = scene.options.pair.program.delivery == Delivery::ORDERED;
+    for board in boards {
+        let keys = scene.options.keys.is_some();
+        exception::check(world, board, &scene.faults, &scene.allows, keys, waits)
+            .map_err(|what| format!("board {}: {what}", board + 1))?;
+        for (name, count, range) in [
+            ("resets", world.resets(board), scene.resets),
+            ("connections", world.connects(board), scene.connects),
+        ] {
+            if let Some((least, most)) = range.filter(|(l, m)| !(*l..=*m).contains(&count)) {
+                let board = board + 1;
+                return Err(format!(
+                    "board {board}: {count} {name}, and {least} to {most} must be"
+                ));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Returns the numbers of lines written to the server and by it.
+fn written(world: &World, board: usize) -> [u64; 2] {
+    let (outward, inward) = world.ledgers(board);
+    [outward, inward].map(|ledger| ledger.totals().written)
+}
+
+/// Returns true if lines that were written after `marks` have arrived.
+fn passes(scene: &Scene, world: &World, board: usize, marks: [u64; 2]) -> bool {
+    let (outward, inward) = world.ledgers(board);
+    outward.newest() >= Some(marks[0])
+        && (scene.options.server_writes.is_none() || inward.newest() >= Some(marks[1]))
+}
+
+impl Report {
+    fn add(
+        &mut self,
+        scene: &Scene,
+        world: World,
+        seed: u64,
+        times: &[Instant],
+        result: Result<(), String>,
+    ) {
+        self.cases += 1;
+        self.faults += times.len() as u64;
+        self.simulated_ms += world.now().as_millis();
+        self.totals = self.totals.plus(&world.totals());
+        let result = result.and_then(|()| match self.cases > MOST_CASES {
+            true => {
+                Err(format!("there are more than {MOST_CASES} cases: make `each-step` shorter"))
+            }
+            false => Ok(()),
+        });
+        if let Err(what) = result {
+            let wrong = (0..scene.options.boards).flat_map(|board| world.first_wrong(board));
+            let wrong = wrong.flatten().min_by_key(|wrong| wrong.at);
+            self.failure = Some(Failure {
+                seed,
+                faults_at_us: times.iter().map(|at| at.as_micros()).collect(),
+                at_us: wrong.as_ref().map_or(world.now(), |wrong| wrong.at).as_micros(),
+                line: wrong.map(|wrong| wrong.what),
+                what,
+            });
+        }
+    }
+}
