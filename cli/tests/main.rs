@@ -43,6 +43,7 @@ mod serve_exec;
 mod serve_keys;
 mod service;
 mod simulate_key;
+mod simulate_scene;
 #[cfg(feature = "sqlite")]
 mod state;
 mod up;

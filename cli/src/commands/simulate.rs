@@ -1,6 +1,7 @@
 //! `pblink simulate`
 
 mod board_keys;
+mod scenario;
 mod tries;
 
 use std::io::{Write, stdout};
@@ -44,6 +45,8 @@ Examples:
   pblink simulate --server 192.168.0.42:8123 --client test --count 100 --every 200ms
   pblink simulate --server [::1]:8123 --client 1 --count 10 --json | tail -n 1 | jq
   pblink keys issue kitchen --to kitchen.toml && pblink simulate --key kitchen.toml
+  pblink simulate --scenario list
+  pblink simulate --scenario tcp-cut-loses-nothing
 
 The server may be `pblink serve` or any other that speaks the link, the published micropython-iot \
 included. Each line is a list: its number, the board's clock in ms, and a text. The ledger at the \
@@ -52,13 +55,16 @@ returned ones too.
 
 With --key it speaks the secure link: every line arrives once and in order, whatever happens to its ESP8266 and the server.
 
+With --scenario boards, network and server are in memory, and time is not that of the clock: a scene has faults, and says what must hold. \
+Its form is in simulator/README.md. What fails is named with its seed, and the time of the first wrong line.
+
 While it cannot reach the server, it says why and how often: a closed port, an unknown name and a refused id are told apart. \
 ctrl-C, SIGTERM and SIGHUP stop it, after up to 5 s for what is on its way.
 
 Flags override pblink.toml (server.host, server.port, server.timeout_ms, board.id), and that overrides \
 the defaults: 127.0.0.1:8123, 2s, 1.
 
-Exit codes: 0 all lines arrived once and in order, 2 wrong flags, 3 wrong configuration, 5 the ledger is not clean, \
+Exit codes: 0 all lines arrived once and in order, 2 wrong flags, 3 wrong configuration, 5 the ledger is not clean, or not as the scene asks, \
 130 interrupted twice.")]
 pub struct Args {
     /// Configuration file. Without it the one that `pblink config path` prints, if there is one.
@@ -76,6 +82,12 @@ pub struct Args {
     /// File with the board's keys, as `pblink keys issue --to FILE` writes it: the board has its id, and speaks the secure link.
     #[arg(long, value_name = "FILE")]
     pub key: Option<PathBuf>,
+    /// Run a scene in memory instead: the name of one that is built in, or a file. `list` lists those that are built in.
+    #[arg(long, value_name = "SCENE", conflicts_with_all = [
+        "config", "server", "board", "client", "key", "count", "every", "no_wait", "timeout_ms", "padding", "report_s", "limit",
+        "utc",
+    ])]
+    pub scenario: Option<String>,
     /// Stop after this many lines. Default: go on until ctrl-C.
     #[arg(long, value_name = "K", value_parser = COUNT.parser_of::<u64>())]
     pub count: Option<u64>,
@@ -133,6 +145,9 @@ struct Summary {
 
 /// Runs the verb.
 pub fn run(args: Args, _global: &Global) -> anyhow::Result<Exit> {
+    if let Some(scene) = &args.scenario {
+        return scenario::run(scene, args.json);
+    }
     let mut settings = Settings::load(args.config.as_deref())?;
     let keys = args.key.as_deref().map(board_keys::read).transpose()?;
     if args.client.is_none() && (keys.is_none() || args.board.board.is_some()) {

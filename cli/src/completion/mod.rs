@@ -59,6 +59,7 @@ fn values_of(path: &str, arg: &Arg) -> Option<ArgValueCandidates> {
         // New ones.
         ("config init", _) => return None,
         (_, "ID" | "IDS") => values::ids,
+        ("simulate", "SCENE") => values::scenes,
         ("micropython install" | "micropython run", "PORT") => values::boards,
         (_, "PORT") => values::adapters,
         _ => return None,

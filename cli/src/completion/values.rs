@@ -11,6 +11,7 @@ use pblink_flash::esp8266::{self, Adapter};
 use pblink_flash::micropython;
 use pblink_serve::control::Client;
 use pblink_server::LinkState;
+use pblink_simulator::scene::BUILT_IN;
 
 use crate::keys::Store;
 use crate::runtime;
@@ -103,6 +104,11 @@ pub(super) fn adapters() -> Vec<CompletionCandidate> {
 /// Returns the serial ports of boards with MicroPython.
 pub(super) fn boards() -> Vec<CompletionCandidate> {
     offered(micropython::boards().unwrap_or_default())
+}
+
+/// Returns the scenes that are built in.
+pub(super) fn scenes() -> Vec<CompletionCandidate> {
+    BUILT_IN.iter().map(|(name, _)| CompletionCandidate::new(*name)).collect()
 }
 
 fn offered(ports: Vec<Adapter>) -> Vec<CompletionCandidate> {

@@ -8,7 +8,7 @@ use pblink_checks::root;
 use syn::visit::Visit;
 
 /// Words in capitals in the sources that are no variables of the environment, or none that the command reads.
-const OTHERS: [&str; 17] = [
+const OTHERS: [&str; 18] = [
     // File systems, methods and answers of HTTP and MQTT, chips.
     "CEPH",
     "CIFS",
@@ -23,6 +23,7 @@ const OTHERS: [&str; 17] = [
     // Names of values and of sections of a page; the beginning of our own variables.
     "NAME",
     "PORT",
+    "SCENE",
     "VALUE",
     "ENVIRONMENT",
     "EXAMPLES",

@@ -1,0 +1,151 @@
+//! `pblink simulate --scenario`: a scene of the simulator.
+
+use std::io::{Write, stdout};
+
+use pblink_simulator::scene::{BUILT_IN, Failure, Report, Scene};
+use serde::Serialize;
+
+use crate::exit::{Exit, Failed};
+use crate::output::envelope;
+
+/// The word in place of a scene that asks for a list of them.
+const LIST: &str = "list";
+
+/// The longest file that is read.
+const MOST: u64 = 256 * 1024;
+
+/// Runs a scene, by the name of a built-in one or by its file, or lists those that are built in.
+///
+/// # Errors
+/// If there is no such scene, or its file has a mistake.
+pub(super) fn run(scene: &str, json: bool) -> anyhow::Result<Exit> {
+    if scene == LIST {
+        list(json)?;
+        return Ok(Exit::Ok);
+    }
+    let scene = read(scene)?;
+    let report = scene.run();
+    // Who reads no more has what it wanted; the exit code stays.
+    let _ = print(&scene, &report, json);
+    Ok(if report.failure.is_none() { Exit::Ok } else { Exit::Lines })
+}
+
+/// Returns a built-in scene.
+fn built_in(name: &str, text: &str) -> anyhow::Result<Scene> {
+    Ok(Scene::parse(&format!("{name}.toml"), text)?)
+}
+
+fn read(scene: &str) -> anyhow::Result<Scene> {
+    if let Some((name, text)) = BUILT_IN.iter().find(|(name, _)| *name == scene) {
+        return built_in(name, text);
+    }
+    let failed = |why: String| Failed::with(Exit::Config, why);
+    let length = std::fs::metadata(scene).map_err(|e| {
+        failed(format!(
+            "{scene:?} is no scene that is built in (`pblink simulate --scenario list` lists them), and no file: {e}"
+        ))
+    })?;
+    if !length.is_file() || length.len() > MOST {
+        return Err(failed(format!("{scene:?} must be a file of at most {MOST} bytes")));
+    }
+    let text = std::fs::read_to_string(scene)
+        .map_err(|e| failed(format!("{scene:?} cannot be read: {e}")))?;
+    Scene::parse(scene, &text).map_err(|e| failed(e.to_string()))
+}
+
+/// A scene in the list.
+#[derive(Debug, Serialize)]
+struct Listed<'a> {
+    name: &'a str,
+    protects: &'a str,
+}
+
+fn list(json: bool) -> anyhow::Result<()> {
+    let mut out = stdout().lock();
+    for (name, text) in BUILT_IN {
+        let scene = built_in(name, text)?;
+        let (name, protects) = (scene.name(), scene.protects());
+        let written = if json {
+            let fields = envelope::fields(&Listed { name, protects })?;
+            writeln!(out, "{}", envelope::wrap("scene", envelope::now_ms(), None, fields)?)
+        } else {
+            writeln!(out, "{name}\n    {protects}")
+        };
+        if written.is_err() {
+            break;
+        }
+    }
+    Ok(())
+}
+
+/// The last line of a run.
+#[derive(Debug, Serialize)]
+struct Judged<'a> {
+    scenario: &'a str,
+    #[serde(flatten)]
+    report: &'a Report,
+}
+
+fn print(scene: &Scene, report: &Report, json: bool) -> anyhow::Result<()> {
+    let mut out = stdout().lock();
+    if json {
+        let fields = envelope::fields(&Judged { scenario: scene.name(), report })?;
+        writeln!(out, "{}", envelope::wrap("ledger", envelope::now_ms(), None, fields)?)?;
+        return Ok(());
+    }
+    writeln!(out, "{}: {}", scene.name(), scene.protects())?;
+    if let Some(failure) = &report.failure {
+        writeln!(out, "{}", words(failure))?;
+    }
+    let totals = &report.totals;
+    writeln!(
+        out,
+        "ledger: {} cases, {} faults, {} s simulated; {} lines written, {} arrived, missing {}, duplicates {}, out of \
+         order {}, unknown {}: {}",
+        report.cases,
+        report.faults,
+        report.simulated_ms / 1000,
+        totals.written,
+        totals.arrived,
+        totals.missing,
+        totals.duplicated,
+        totals.reordered,
+        totals.unknown,
+        if report.failure.is_none() { "as the scene asks" } else { "NOT AS THE SCENE ASKS" },
+    )?;
+    Ok(())
+}
+
+/// Says what has failed: seed, times, and the first wrong line.
+fn words(failure: &Failure) -> String {
+    let at = |us: u64| format!("{}.{:06} s", us / 1_000_000, us % 1_000_000);
+    let faults: Vec<String> = failure.faults_at_us.iter().map(|us| at(*us)).collect();
+    let faults = match faults.is_empty() {
+        true => String::new(),
+        false => format!(", faults at {}", faults.join(", ")),
+    };
+    let line =
+        failure.line.as_deref().unwrap_or("no line is wrong, but it does not come to its end");
+    format!("seed {}{faults}: {}\nat {}: {line}", failure.seed, failure.what, at(failure.at_us))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_failure_says_seed_times_and_the_first_wrong_line() {
+        let failure = Failure {
+            seed: 5,
+            faults_at_us: vec![6_000_000, 6_000_021],
+            at_us: 7_100_000,
+            line: Some("line 9 arrived again".to_owned()),
+            what: "board 1: 1 lines to the server duplicated, 0 allowed".to_owned(),
+        };
+        assert_eq!(
+            words(&failure),
+            "seed 5, faults at 6.000000 s, 6.000021 s: board 1: 1 lines to the server duplicated, 0 allowed\n\
+             at 7.100000 s: line 9 arrived again"
+        );
+    }
+}

@@ -1,0 +1,57 @@
+//! Scenes of the simulator, as a program.
+
+use crate::process::{output, stderr};
+
+fn stdout(output: &std::process::Output) -> String {
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+const HEAD: &str = "name = \"mine\"\nprotects = \"a test of the command line\"\nfor = \"10s\"\n";
+
+fn run(text: &str, more: &[&str]) -> std::process::Output {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("mine.toml");
+    std::fs::write(&file, text).expect("a file");
+    let file = file.to_str().expect("UTF-8");
+    output(&[&["simulate", "--scenario", file], more].concat())
+}
+
+#[test]
+fn the_list_has_each_scene_with_what_it_protects_and_a_built_in_one_runs_by_its_name() {
+    let list = output(&["simulate", "--scenario", "list"]);
+    assert_eq!(list.status.code(), Some(0), "{}", stderr(&list));
+    let text = stdout(&list);
+    assert!(
+        text.contains("hang-costs-one-reset\n    An ESP8266 that hangs for a minute"),
+        "{text}"
+    );
+    let ran = output(&["simulate", "--scenario", "hang-costs-one-reset"]);
+    assert_eq!(ran.status.code(), Some(0), "{}", stderr(&ran));
+    assert!(stdout(&ran).ends_with(": as the scene asks\n"), "{}", stdout(&ran));
+}
+
+#[test]
+fn a_scene_that_fails_says_seed_and_time_and_exits_with_5() {
+    // Nothing resets this board.
+    let text = format!("{HEAD}seed = 9\n[must]\nresets = [1, 1]\n");
+    let ran = run(&text, &[]);
+    assert_eq!(ran.status.code(), Some(5), "{}", stderr(&ran));
+    let said = stdout(&ran);
+    assert!(said.contains("seed 9: board 1: 0 resets, and 1 to 1 must be\nat "), "{said}");
+    assert!(said.ends_with(": NOT AS THE SCENE ASKS\n"), "{said}");
+    let ran = run(&text, &["--json"]);
+    let json: serde_json::Value = serde_json::from_str(stdout(&ran).trim()).expect("JSON");
+    assert_eq!((&json["event"], &json["scenario"]), (&"ledger".into(), &"mine".into()));
+    assert_eq!(json["failure"]["seed"], 9);
+}
+
+#[test]
+fn a_file_with_a_mistake_and_a_scene_that_is_not_there_are_named() {
+    let ran = run(&format!("{HEAD}seeds = 0\n"), &[]);
+    assert_eq!(ran.status.code(), Some(3));
+    let said = stderr(&ran);
+    assert!(said.contains("mine.toml:4:9: `seeds`: 0 must be a number from 1 to 1000"), "{said}");
+    let ran = output(&["simulate", "--scenario", "not-there"]);
+    assert_eq!(ran.status.code(), Some(3));
+    assert!(stderr(&ran).contains("--scenario list"), "{}", stderr(&ran));
+}
