@@ -63,11 +63,16 @@ impl Scene {
 
     /// Runs all cases, up to the first that fails. Stops the process for as long as that takes: minutes for thousands of cases.
     pub fn run(&self) -> Report {
-        run::run(self, None)
+        self.run_telling(|_| {})
+    }
+
+    /// Does the same, and shows the sums after each case that has not failed.
+    pub fn run_telling(&self, each: impl FnMut(&Report)) -> Report {
+        run::run(self, None, each)
     }
 
     /// Runs all cases with a planted fault, for tests of the scene itself.
     pub fn run_with(&self, flaw: Flaw) -> Report {
-        run::run(self, Some(flaw))
+        run::run(self, Some(flaw), |_| {})
     }
 }

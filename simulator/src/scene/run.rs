@@ -50,8 +50,8 @@ enum Case {
     Over(Box<World>, Vec<Instant>, Result<(), String>),
 }
 
-/// Runs all cases.
-pub(super) fn run(scene: &Scene, flaw: Option<Flaw>) -> Report {
+/// Runs all cases, and shows the sums after each.
+pub(super) fn run(scene: &Scene, flaw: Option<Flaw>, mut each: impl FnMut(&Report)) -> Report {
     let mut report =
         Report { cases: 0, faults: 0, simulated_ms: 0, totals: Totals::default(), failure: None };
     for seed in (0..scene.seeds).map(|n| scene.options.seed + n) {
@@ -63,6 +63,7 @@ pub(super) fn run(scene: &Scene, flaw: Option<Flaw>) -> Report {
                     if report.failure.is_some() {
                         return report;
                     }
+                    each(&report);
                     // The last of the faults goes on to its next step.
                     match scene.faults.iter().rposition(|f| matches!(f.when, When::EachStep(..))) {
                         Some(last) => steps[last] += 1,

@@ -1,15 +1,20 @@
 //! `pblink simulate --scenario`: a scene of the simulator.
 
 use std::io::{Write, stdout};
+use std::time::{Duration, Instant};
 
 use pblink_simulator::scene::{BUILT_IN, Failure, Report, Scene};
 use serde::Serialize;
 
 use crate::exit::{Exit, Failed};
+use crate::output::diagnostics::say;
 use crate::output::envelope;
 
 /// The word in place of a scene that asks for a list of them.
 const LIST: &str = "list";
+
+/// The time after which the work so far is shown, again and again.
+const TELLS: Duration = Duration::from_secs(2);
 
 /// The longest file that is read.
 const MOST: u64 = 256 * 1024;
@@ -24,7 +29,13 @@ pub(super) fn run(scene: &str, json: bool) -> anyhow::Result<Exit> {
         return Ok(Exit::Ok);
     }
     let scene = read(scene)?;
-    let report = scene.run();
+    let mut told = Instant::now();
+    let report = scene.run_telling(|report| {
+        if told.elapsed() >= TELLS {
+            told = Instant::now();
+            say(format_args!("{} cases, {} s simulated", report.cases, report.simulated_ms / 1000));
+        }
+    });
     // Who reads no more has what it wanted; the exit code stays.
     let _ = print(&scene, &report, json);
     Ok(if report.failure.is_none() { Exit::Ok } else { Exit::Lines })
