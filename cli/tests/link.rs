@@ -296,6 +296,21 @@ fn a_server_that_sends_lists_of_its_own_is_not_taken_for_one_that_returns_lines(
 }
 
 #[test]
+fn when_its_time_is_over_a_board_waits_for_what_is_on_its_way() {
+    let serve = Serve::start(&["--app", "echo"]);
+    let server = serve.address.to_string();
+    // Each waits for the acknowledgement of the one before, so that some are always on their way.
+    let output = output(&[
+        "simulate", "--server", &server, "--client", "1", "--every", "50ms", "--for", "4s",
+        "--json",
+    ]);
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    let ledger = ledger(&output);
+    assert!(ledger["to_server"]["arrived"].as_u64() > Some(10), "{ledger}");
+    assert_eq!(ledger["returned"]["missing"], 0, "{ledger}");
+}
+
+#[test]
 fn lines_that_never_arrived_are_code_5() {
     // A port on which nobody listens: bound, but not accepting.
     let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();

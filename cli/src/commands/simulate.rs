@@ -110,7 +110,7 @@ pub struct Args {
     #[arg(long = "report", alias = "report-s", value_name = "TIME", default_value = "0",
         value_parser = limits::REPORT.parser())]
     pub report_s: u32,
-    /// Stop after this time (20s, 3min), whatever has arrived by then.
+    /// Write for this time (20s, 3min), and then wait for what is on its way, until nothing has come for 5 s; without a link not at all.
     #[arg(long = "for", value_name = "TIME", value_parser = duration::parse)]
     pub limit: Option<Duration>,
     /// Print everything as JSON, one object per line; the ledger comes last.
@@ -120,6 +120,9 @@ pub struct Args {
     #[command(flatten)]
     pub times: TimeArgs,
 }
+
+/// The time for what is on its way when no more is written.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Of `--every`, in milliseconds.
 const EVERY: Limits =
@@ -199,13 +202,13 @@ async fn simulate(args: Args, settings: Settings, keys: Option<PairKeys>) -> any
     let board = Board::start(client, &server, timeout_ms, args.report_s, options, report)
         .map_err(|e| Failed::with(Exit::Usage, e.to_string()))?;
     let mut run = Run::new(&server, client, &args);
-    let limit = args.limit.map(|limit| Instant::now() + limit);
+    let mut limit = args.limit.map(|limit| Instant::now() + limit);
     let mut patience: Option<Instant> = None;
-    let mut interrupted = false;
+    let (mut interrupted, mut over) = (false, false);
     let mut done: Option<Instant> = None;
     let mut tick = tokio::time::interval(Duration::from_millis(50));
     loop {
-        if run.is_done(interrupted) {
+        if run.is_done(interrupted || over) {
             // What the server returns comes a little after its acknowledgement.
             let linger = if run.returns { Duration::ZERO } else { Duration::from_secs(1) };
             let until = *done.get_or_insert_with(|| Instant::now() + linger);
@@ -225,7 +228,11 @@ async fn simulate(args: Args, settings: Settings, keys: Option<PairKeys>) -> any
         tokio::select! {
             event = events.recv() => {
                 let Some((event, echo, acked)) = event else { break };
+                let before = run.arrived();
                 run.on_event(event, echo, acked);
+                if over && !interrupted && run.arrived() > before {
+                    patience = Some(Instant::now() + PATIENCE);
+                }
             }
             asked = async {
                 // A reader that is gone stops it as a signal does.
@@ -239,12 +246,21 @@ async fn simulate(args: Args, settings: Settings, keys: Option<PairKeys>) -> any
                 }
                 interrupted = true;
                 board.command(Command::StopProgram);
-                patience = Some(Instant::now() + Duration::from_secs(5));
+                patience = Some(Instant::now() + PATIENCE);
                 if !closed {
                     say("waiting up to 5 s for what is on its way; ctrl-C again to stop at once");
                 }
             }
-            () = time => break,
+            () = time => {
+                // Without a link nothing is on its way.
+                if patience.is_some() || run.down.is_some() {
+                    break;
+                }
+                over = true;
+                limit = None;
+                board.command(Command::StopProgram);
+                patience = Some(Instant::now() + PATIENCE);
+            }
             // Acknowledgements make no events.
             _ = tick.tick() => board.command(Command::Look),
         }
@@ -376,8 +392,14 @@ impl Run {
         envelope::wrap(event, envelope::now_ms(), Some(self.id.clone()), object)
     }
 
-    fn is_done(&self, interrupted: bool) -> bool {
-        let written = interrupted || self.count.is_some_and(|count| self.written >= count);
+    /// Returns the lines and acknowledgements that have come.
+    fn arrived(&self) -> u64 {
+        self.acked + self.returned.totals().arrived
+    }
+
+    /// Returns true if all that was written has arrived, and, unless it was `stopped`, all that was asked for is written.
+    fn is_done(&self, stopped: bool) -> bool {
+        let written = stopped || self.count.is_some_and(|count| self.written >= count);
         let returned = !self.returns || self.returned.totals().missing == 0;
         written && self.acked >= self.written && returned
     }
