@@ -4,7 +4,7 @@
 
 use std::io;
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -33,7 +33,9 @@ pub struct Relay {
 
 struct State {
     planted: Option<Planted>,
-    loses: AtomicBool,
+    /// Connections that lose, by the number of cuts before them and 1; 0: none do. A connection that has begun to lose does so until
+    /// it ends, however late its end of it hears of the cut: what follows must not overtake what it has lost.
+    losing: AtomicU64,
     /// Lines of boards and messages to them that were lost.
     lost: watch::Sender<(usize, usize)>,
     /// Number of cuts.
@@ -47,7 +49,7 @@ impl Relay {
         let address = listener.local_addr().unwrap();
         let state = State {
             planted,
-            loses: AtomicBool::new(false),
+            losing: AtomicU64::new(0),
             lost: watch::Sender::default(),
             cuts: watch::Sender::default(),
         };
@@ -58,9 +60,10 @@ impl Relay {
                 let state = Arc::clone(&theirs);
                 tokio::spawn(async move {
                     let mut cuts = state.cuts.subscribe();
+                    let before = *cuts.borrow_and_update();
                     // However it ends, both ends see it.
                     tokio::select! {
-                        _ = pass(&state, server, broker) => {}
+                        _ = pass(&state, before, server, broker) => {}
                         _ = cuts.changed() => {}
                     }
                 });
@@ -73,9 +76,9 @@ impl Relay {
         self.address
     }
 
-    /// Loses all lines and messages from now on.
+    /// Loses all lines and messages from now on, until the next cut.
     pub fn lose(&self) {
-        self.state.loses.store(true, Ordering::SeqCst);
+        self.state.losing.store(*self.state.cuts.borrow() + 1, Ordering::SeqCst);
     }
 
     /// Waits until that many lines of boards and messages to them are lost.
@@ -86,7 +89,6 @@ impl Relay {
 
     /// Cuts all connections. Those that follow lose nothing.
     pub fn cut(&self) {
-        self.state.loses.store(false, Ordering::SeqCst);
         self.state.cuts.send_modify(|cuts| *cuts += 1);
     }
 }
@@ -145,15 +147,15 @@ async fn acknowledge(to: &Turn<OwnedWriteHalf>, [high, low]: [u8; 2]) -> io::Res
     write(to, &[0x40, 2, high, low]).await
 }
 
-/// Passes on one connection until one of its ends has closed it.
-async fn pass(state: &State, server: TcpStream, broker: SocketAddr) -> io::Result<()> {
+/// Passes on one connection until one of its ends has closed it. `before`: the cuts before it.
+async fn pass(state: &State, before: u64, server: TcpStream, broker: SocketAddr) -> io::Result<()> {
     let broker = TcpStream::connect(broker).await?;
     server.set_nodelay(true)?;
     broker.set_nodelay(true)?;
     let (mut from_server, to_server) = server.into_split();
     let (mut from_broker, to_broker) = broker.into_split();
     let (to_server, to_broker) = (Turn::new(to_server), Turn::new(to_broker));
-    let loses = || state.loses.load(Ordering::SeqCst);
+    let loses = || state.losing.load(Ordering::SeqCst) == before + 1;
     // Lines that were acknowledged here, and go to the broker: its own acknowledgement is none any more.
     let early = Mutex::new(Vec::new());
     let up = async {
