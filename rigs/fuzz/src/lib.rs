@@ -2,7 +2,7 @@
 //!
 //! | target | fed with | must hold |
 //! |---|---|---|
-//! | [`line`] | lines of the classic link, in segments | what the standard library would cut; what is read is written the same |
+//! | [`line`](mod@line) | lines of the classic link, in segments | what the standard library would cut; what is read is written the same |
 //! | [`endpoint`] | lines, times and an application, to an end of the classic link whose peer may say anything | whole lines leave, only what is kept is acknowledged, it neither sends for ever nor waits for the past |
 //! | [`pair`] | cuts, delays, kills of the server and slow commits between two honest ends | each guaranteed line once and in order, others at most once |
 //! | [`wires`] | both machines of the exchange, with a bus that fails and an ESP8266 that dies | bytes in order and once until the next reset; afterwards they find each other again |
