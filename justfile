@@ -70,7 +70,7 @@ soak MINUTES="10" *ARGS:
 
 # Runs the flow of templates/ in Node-RED (needs Node.js 20 and npm).
 node-red:
-    cargo test -p pblink --test all -- --ignored node_red
+    cargo test -p pblink --test node_red
 
 # Checks licences, advisories and sources of all dependencies (needs cargo-deny).
 deny:

@@ -32,17 +32,6 @@ impl Group {
         self.said.next().expect("it goes on").unwrap()
     }
 
-    /// Waits for a line that has this in it.
-    pub fn says(&mut self, wanted: &str) -> String {
-        loop {
-            let line = self.line();
-            eprintln!("{line}");
-            if line.contains(wanted) {
-                return line;
-            }
-        }
-    }
-
     pub fn write(&mut self, lines: &[String]) {
         let text: String = lines.iter().map(|line| format!("{line}\n")).collect();
         self.child.stdin.as_mut().expect("it reads").write_all(text.as_bytes()).unwrap();
