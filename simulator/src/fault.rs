@@ -1,6 +1,7 @@
 //! Faults of a pair.
 
 use pblink_protocol::time::Duration;
+use serde::Deserialize;
 
 /// A fault of one pair, to be injected with [`Pair::inject`](crate::Pair::inject).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -31,7 +32,8 @@ pub enum Fault {
 }
 
 /// A wire between the boards.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Wire {
     /// STM32 → ESP8266.
     Syn,

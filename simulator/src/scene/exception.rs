@@ -50,14 +50,6 @@ impl Most {
 }
 
 impl Exception {
-    pub(super) const fn written(self) -> &'static str {
-        match self {
-            Self::Esp8266Restarts => "1 esp8266-restarts",
-            Self::Stm32LosesPower => "2 stm32-loses-power",
-            Self::BitInvertedOnI2c => "7 bit-inverted-on-i2c",
-        }
-    }
-
     /// Only 2 is left on the secure link.
     pub(super) fn is_possible_with_keys(self) -> bool {
         self == Self::Stm32LosesPower
@@ -66,14 +58,19 @@ impl Exception {
     /// A fault of this kind can be the cause.
     pub(super) fn is_caused_by(self, kind: Kind) -> bool {
         match self {
-            Self::Esp8266Restarts => {
-                !matches!(kind, Kind::ProgramStopsReading | Kind::ProgramReads)
-                    && kind.has_board()
-                    && !matches!(
-                        kind,
-                        Kind::WifiOutage | Kind::TcpCut | Kind::TcpHalfOpen | Kind::TcpSlow
-                    )
-            }
+            Self::Esp8266Restarts => matches!(
+                kind,
+                Kind::Esp8266Crash
+                    | Kind::Esp8266Hang
+                    | Kind::Esp8266Restart
+                    | Kind::PowerCycle
+                    | Kind::Stm32Restart
+                    | Kind::WireStuck
+                    | Kind::I2cNak
+                    | Kind::I2cGarblePayload
+                    | Kind::I2cGarbleHeader
+                    | Kind::I2cDeaf
+            ),
             Self::Stm32LosesPower => matches!(kind, Kind::PowerCycle | Kind::Stm32Restart),
             Self::BitInvertedOnI2c => {
                 matches!(kind, Kind::I2cGarblePayload | Kind::I2cGarbleHeader)

@@ -32,15 +32,6 @@ pub(super) enum Kind {
     ProgramReads,
 }
 
-/// A wire, by its name in a file.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub(super) enum WireName {
-    Syn,
-    Ack,
-    Reset,
-}
-
 /// The place of a fault in time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum When {
@@ -57,7 +48,7 @@ pub(super) struct SceneFault {
     pub(super) kind: Kind,
     /// Zero for faults without.
     pub(super) length: Duration,
-    pub(super) wire: WireName,
+    pub(super) wire: Wire,
     pub(super) high: bool,
 }
 
@@ -103,14 +94,7 @@ impl SceneFault {
             Kind::Esp8266Restart => Fault::Restart,
             Kind::PowerCycle => Fault::PowerCycle,
             Kind::Stm32Restart => Fault::HostRestart,
-            Kind::WireStuck => {
-                let wire = match self.wire {
-                    WireName::Syn => Wire::Syn,
-                    WireName::Ack => Wire::Ack,
-                    WireName::Reset => Wire::Reset,
-                };
-                Fault::Stuck(wire, self.high, length)
-            }
+            Kind::WireStuck => Fault::Stuck(self.wire, self.high, length),
             Kind::I2cNak => Fault::Nak,
             Kind::I2cGarblePayload => Fault::GarblePayload,
             Kind::I2cGarbleHeader => Fault::GarbleHeader,

@@ -10,8 +10,9 @@ use toml::Spanned;
 
 use super::Scene;
 use super::exception::Exception;
-use super::fault::{Kind, SceneFault, When, WireName};
+use super::fault::{Kind, SceneFault, When};
 use super::value::{HOUR, MS, Number, SECOND, Time};
+use crate::fault::Wire;
 use crate::pair::PairOptions;
 use crate::program::ProgramOptions;
 use crate::secure::Cryptography;
@@ -114,7 +115,7 @@ struct FaultTable {
     board: Option<Spanned<Number<1, 16>>>,
     kind: Spanned<Kind>,
     length: Option<Time<MS, HOUR>>,
-    wire: Option<WireName>,
+    wire: Option<Wire>,
     level: Option<Level>,
 }
 
@@ -189,7 +190,7 @@ fn read(file: &str, text: &str) -> Result<Scene, Mistake> {
     }
     let options = options(&scene);
     let faults = faults(&scene, &options)?;
-    let allows = allows(&scene.must, &options, &faults)?;
+    let allows = allows(text, &scene.must, &options, &faults)?;
     for (key, range) in [("resets", scene.must.resets), ("connects", scene.must.connects)] {
         if let Some((least, most)) = range.filter(|(least, most)| least > most) {
             let at = text.find(&format!("\n{key}")).map_or(0, |at| at + 1);
@@ -311,12 +312,13 @@ fn fault(table: &FaultTable, options: &WorldOptions) -> Result<SceneFault, Strin
         board: board - 1,
         kind,
         length: table.length.map_or(Duration::ZERO, Time::duration),
-        wire: table.wire.unwrap_or(WireName::Syn),
+        wire: table.wire.unwrap_or(Wire::Syn),
         high: table.level == Some(Level::High),
     })
 }
 
 fn allows(
+    text: &str,
     must: &Must,
     options: &WorldOptions,
     faults: &[SceneFault],
@@ -324,12 +326,12 @@ fn allows(
     let mut allowed = Vec::new();
     for exception in &must.allows {
         let (span, exception) = (exception.span(), *exception.get_ref());
-        let name = exception.written();
+        let name = &text[span.clone()];
         if options.keys.is_some() && !exception.is_possible_with_keys() {
-            return Err((span, format!("{name:?} is no exception of the secure link")));
+            return Err((span, format!("{name} is no exception of the secure link")));
         }
         if !faults.iter().any(|fault| exception.is_caused_by(fault.kind)) {
-            return Err((span, format!("no fault of this scene is a cause of {name:?}")));
+            return Err((span, format!("no fault of this scene is a cause of {name}")));
         }
         allowed.push(exception);
     }
