@@ -138,12 +138,11 @@ impl Rig {
     fn transfer(&mut self, reads: Option<usize>) {
         let Some(esp) = &mut self.esp else { return };
         let (now, fault) = (self.now, std::mem::replace(&mut self.fault, Fault::None));
-        let sends = self.sends.take_if(|_| reads.is_some());
-        let gets = self.gets.take_if(|_| reads.is_none());
-        if fault == Fault::NoAddress || (sends.is_none() && gets.is_none()) {
-            (self.sends, self.gets) = (sends.or(self.sends.take()), gets.or(self.gets.take()));
+        let is_armed = if reads.is_some() { self.sends.is_some() } else { self.gets.is_some() };
+        if fault == Fault::NoAddress || !is_armed {
             return esp.on_bus_fault(now, BusFault::NoAddress);
         }
+        let (sends, gets) = (self.sends.take(), self.gets.take());
         let slave_notices = matches!(fault, Fault::Both | Fault::Slave);
         let master_notices = matches!(fault, Fault::Both | Fault::Master);
         let mut bytes = match &sends {

@@ -197,12 +197,9 @@ impl Board {
     }
 
     fn is_done(&mut self, writing: &AtomicBool) -> bool {
-        let first = self.account.received.first();
-        let again = match first.is_some_and(|text| !is_best_effort(text)) {
-            true => self.account.first_again(),
-            // Echoes of such lines do not count.
-            false => 0,
-        };
+        // Best-effort lines do not count.
+        let counts = self.account.received.first().is_some_and(|text| !is_best_effort(text));
+        let again = if counts { self.account.first_again() } else { 0 };
         !writing.load(Ordering::Relaxed)
             && self.end.unacked() == 0
             && self.acks.is_empty()
