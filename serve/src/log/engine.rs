@@ -18,7 +18,8 @@ pub trait Engine: Send + 'static {
     /// # Errors
     /// [`EngineError::Full`]: nothing was stored, and the same commit may be tried again when there is
     /// room. Others: it is not known whether it was stored. After [`reopen`](Self::reopen) the same commit is
-    /// tried again; one that was stored is not changed by that.
+    /// tried again; one that was stored is not changed by that. With [`EngineError::Unavailable`] it is tried
+    /// again without that.
     fn commit(&mut self, commit: &Commit) -> Result<(), EngineError>;
 
     /// Opens the store anew after a commit failed for another reason than [`EngineError::Full`]: a disk that
@@ -59,6 +60,9 @@ pub trait Engine: Send + 'static {
 
     /// Returns a reader, for any number of tasks.
     fn reader(&self) -> Arc<dyn Reader>;
+
+    /// Is called once, behind the last commit of a server that stops in good order.
+    fn close(&mut self) {}
 }
 
 /// Limits of age and size.
@@ -114,6 +118,18 @@ pub enum EngineError {
     /// The disk is full.
     #[error("the disk is full")]
     Full,
+    /// Nobody says now whether it was stored: what is elsewhere does not answer.
+    #[error("the store of the log does not answer: {why}")]
+    Unavailable {
+        /// The reason, in words.
+        why: String,
+    },
+    /// Another server has taken the place of this one.
+    #[error("gateway {by} leads now")]
+    Replaced {
+        /// Its name.
+        by: String,
+    },
     /// Another server uses the folder.
     #[error(
         "{path} is in use by another pblink serve{}: stop that one, or choose another folder with --state",

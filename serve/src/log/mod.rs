@@ -17,6 +17,7 @@ mod clients;
 mod clock;
 mod engine;
 mod failing;
+mod json;
 mod memory;
 mod model;
 mod open;
@@ -26,6 +27,8 @@ mod ring;
 mod sqlite;
 mod stalled;
 mod steps;
+#[cfg(feature = "nats")]
+pub mod store;
 mod writer;
 
 use std::sync::atomic::{AtomicU64, Ordering};

@@ -5,6 +5,8 @@ use std::sync::Arc;
 use pblink_server::Delivery;
 use serde::{Deserialize, Serialize};
 
+use super::json::{hex, lines, promise};
+
 /// A line from a client, as the log keeps it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Line {
@@ -50,10 +52,11 @@ pub enum Kind {
 }
 
 /// The session of a client between two connections, and between two processes.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct SessionRow {
     /// The state of the link, as [`SessionState::encode`](pblink_server::SessionState::encode) writes it. `None`: the
     /// client has never sent a line.
+    #[serde(with = "hex", default, skip_serializing_if = "Option::is_none")]
     pub state: Option<Vec<u8>>,
     /// The epoch of its last line.
     pub epoch: u64,
@@ -68,7 +71,7 @@ pub struct SessionRow {
 }
 
 /// A line to a client that is not done.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct OutboxRow {
     /// The client's id.
     pub client: Arc<str>,
@@ -79,11 +82,12 @@ pub struct OutboxRow {
     /// The text, without its newline.
     pub text: Arc<str>,
     /// Its promise.
+    #[serde(with = "promise")]
     pub delivery: Delivery,
 }
 
 /// The name under which a sender may repeat a request without sending its lines twice.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct KeyRow {
     /// The client's id.
     pub client: Arc<str>,
@@ -98,7 +102,7 @@ pub struct KeyRow {
 }
 
 /// The place that a consumer has reached.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Cursor {
     /// The consumer's name.
     pub consumer: Arc<str>,
@@ -109,7 +113,7 @@ pub struct Cursor {
 }
 
 /// An event, as the log keeps it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct EventRow {
     /// Its place among all events, from 1.
     pub id: u64,
@@ -122,7 +126,8 @@ pub struct EventRow {
 }
 
 /// The kind of an event where room is short.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum EventClass {
     /// Events of links and server. Kept for as long as retention says.
     #[default]
@@ -142,34 +147,51 @@ impl EventRow {
 }
 
 /// Everything that becomes durable together, or not at all.
-#[derive(Debug, Clone, Default)]
+///
+/// Servers that share a log send it to each other as JSON, in which what is empty is left out, and what is not known is passed
+/// over.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Commit {
     /// Clients that were forgotten: their sessions go, before anything else is stored.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub forgotten: Vec<Arc<str>>,
     /// Lines, in the order of their offsets, which continue those of the last commit.
+    #[serde(skip_serializing_if = "Vec::is_empty", with = "lines")]
     pub lines: Vec<Line>,
     /// Sessions as they are from here on.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub sessions: Vec<(Arc<str>, SessionRow)>,
     /// Lines to clients that come in.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub outbox: Vec<OutboxRow>,
     /// Undetermined lines that go, by client and row. One that is to be sent is among `outbox` at the same
     /// time, with a new row.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub released: Vec<(Arc<str>, u64)>,
     /// Lines to clients that go: for each client, up to and including this row.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub done: Vec<(Arc<str>, u64)>,
     /// Lines to clients that are undetermined from here on: for each client, up to and including this row.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub undetermined: Vec<(Arc<str>, u64)>,
     /// Keys of requests.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub keys: Vec<KeyRow>,
     /// Cursors as they are from here on.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub cursors: Vec<Cursor>,
     /// Consumers whose cursors go.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub removed: Vec<Arc<str>>,
     /// Events, in order.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub events: Vec<EventRow>,
     /// Wall clock (ms since the Unix epoch) at which the server was alive.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub alive_ms: Option<u64>,
     /// Rest of the time, in milliseconds, for which nothing is deleted for its age.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub hold_ms: Option<u64>,
 }
 
@@ -193,7 +215,7 @@ impl Commit {
 }
 
 /// The contents of a log when it is opened.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Loaded {
     /// The log's name: a random id, and a generation that each restore from a backup raises.
     pub name: LogName,
@@ -232,7 +254,7 @@ pub struct Past {
 }
 
 /// The identity of a log: offsets of another one mean nothing here.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct LogName {
     /// A random id, in hex digits.
     pub id: String,

@@ -207,7 +207,9 @@ impl Writer {
             self.note_alive();
         }
         self.pending.urgent = true;
-        self.commit()
+        self.commit()?;
+        self.engine.close();
+        Ok(())
     }
 
     /// Waits for something to do.

@@ -6,6 +6,8 @@
 
 mod admin;
 mod beside;
+#[cfg(feature = "nats")]
+mod copy;
 mod error;
 mod folder;
 mod identity;
@@ -27,6 +29,8 @@ use super::engine::{Engine, EngineError, Reader, Retention, Room};
 use super::model::{Commit, Loaded};
 pub use admin::{Report, Restored};
 pub use beside::Waiting;
+#[cfg(feature = "nats")]
+pub(super) use copy::StatePlace;
 use error::{damaged, from_io, from_sqlite, from_writing, not_open};
 use folder::Folder;
 use reader::Pool;
@@ -55,6 +59,29 @@ pub struct Sqlite {
     bytes: u64,
     restored: bool,
     wal_missing: bool,
+    ownership: Ownership,
+}
+
+/// The place of truth about a log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Ownership {
+    /// The file itself.
+    Own,
+    /// A stream that several servers share: the file may be a little behind it.
+    #[cfg(feature = "nats")]
+    Copy,
+}
+
+impl Ownership {
+    /// Returns SQLite's name for the time at which a transaction is on the disk.
+    fn synchronous(self) -> &'static str {
+        match self {
+            Self::Own => "FULL",
+            // What a power cut takes is read from the stream again.
+            #[cfg(feature = "nats")]
+            Self::Copy => "NORMAL",
+        }
+    }
 }
 
 impl Drop for Sqlite {
@@ -83,26 +110,31 @@ impl Sqlite {
                 folder.wal().display()
             );
         }
-        let opened = match Self::open_taken(folder) {
-            Err((EngineError::Full, folder)) if folder.give_up_reserve() => {
-                Self::open_taken(folder).map_err(|(error, _)| error)
-            }
-            other => other.map_err(|(error, _)| error),
-        };
-        opened.map(|mut log| {
+        Self::open_folder(folder, Ownership::Own).map(|mut log| {
             log.wal_missing = wal_missing;
             log
         })
     }
 
-    fn open_taken(folder: Folder) -> Result<Self, (EngineError, Folder)> {
+    /// Opens the log in a folder, on what was set aside for a full disk if need be.
+    fn open_folder(folder: Folder, ownership: Ownership) -> Result<Self, EngineError> {
+        let opened = match Self::open_taken(folder, ownership) {
+            Err((EngineError::Full, folder)) if folder.give_up_reserve() => {
+                Self::open_taken(folder, ownership)
+            }
+            other => other,
+        };
+        opened.map_err(|(error, _)| error)
+    }
+
+    fn open_taken(folder: Folder, ownership: Ownership) -> Result<Self, (EngineError, Folder)> {
         let path = folder.log();
         let open = || {
             if !path.exists() {
                 folder::create_private(&path)?;
                 folder::sync(folder.path())?;
             }
-            let mut db = connect(&path)?;
+            let mut db = connect(&path, ownership)?;
             if let Some(copy) = schema::migrate(&mut db, &path, schema::STEPS)? {
                 tracing::info!(
                     "{} has a new schema; {} is as before",
@@ -110,7 +142,11 @@ impl Sqlite {
                     copy.display()
                 );
             }
-            let restored = identity::identify(&mut db, &folder)?;
+            let restored = match ownership {
+                Ownership::Own => identity::identify(&mut db, &folder)?,
+                #[cfg(feature = "nats")]
+                Ownership::Copy => copy::adopt(&db, &path).map(|()| false)?,
+            };
             let next = tables::next(&db).map_err(|e| from_sqlite(&path, &e))?;
             let bytes = tables::weight(&db).map_err(|e| from_sqlite(&path, &e))?;
             Ok((db, restored, next, bytes))
@@ -129,6 +165,7 @@ impl Sqlite {
                     bytes,
                     restored,
                     wal_missing: false,
+                    ownership,
                 })
             }
             Err(error) => Err((error, folder)),
@@ -185,12 +222,12 @@ impl Sqlite {
 }
 
 /// Opens the file for the writer.
-fn connect(path: &Path) -> Result<Connection, EngineError> {
+fn connect(path: &Path, ownership: Ownership) -> Result<Connection, EngineError> {
     let open = || {
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let db = Connection::open_with_flags(path, flags)?;
         let mode: String = db.query_row("PRAGMA journal_mode=WAL", [], |row| row.get(0))?;
-        db.pragma_update(None, "synchronous", "FULL")?;
+        db.pragma_update(None, "synchronous", ownership.synchronous())?;
         // Apple's fsync waits for the disk's cache only if it is told to.
         db.pragma_update(None, "fullfsync", true)?;
         db.pragma_update(None, "checkpoint_fullfsync", true)?;
@@ -217,18 +254,7 @@ impl Engine for Sqlite {
     }
 
     fn commit(&mut self, commit: &Commit) -> Result<(), EngineError> {
-        match commit.lines.last() {
-            Some(_) => self.transact(|tx| tables::store(tx, commit))?,
-            // The little that keeps what is there in order.
-            None => self.transact_at_any_price(|tx| tables::store(tx, commit))?,
-        }
-        // Some may have been there already, if it is the second attempt.
-        let new = commit.lines.iter().filter(|line| line.offset >= self.next);
-        self.bytes += new.map(|line| line.weight()).sum::<u64>();
-        if let Some(last) = commit.lines.last() {
-            self.next = self.next.max(last.offset + 1);
-        }
-        Ok(())
+        self.store(commit, |_| Ok(()))
     }
 
     fn reopen(&mut self) -> Result<(), EngineError> {
@@ -297,6 +323,27 @@ impl Engine for Sqlite {
 }
 
 impl Sqlite {
+    /// Stores a commit, and with it what else is to be done in the same transaction.
+    fn store(
+        &mut self,
+        commit: &Commit,
+        beside: impl Fn(&Transaction<'_>) -> rusqlite::Result<()>,
+    ) -> Result<(), EngineError> {
+        let work = |tx: &Transaction<'_>| tables::store(tx, commit).and_then(|()| beside(tx));
+        match commit.lines.last() {
+            Some(_) => self.transact(work)?,
+            // The little that keeps what is there in order.
+            None => self.transact_at_any_price(work)?,
+        }
+        // Some may have been there already, if it is the second attempt.
+        let new = commit.lines.iter().filter(|line| line.offset >= self.next);
+        self.bytes += new.map(|line| line.weight()).sum::<u64>();
+        if let Some(last) = commit.lines.last() {
+            self.next = self.next.max(last.offset + 1);
+        }
+        Ok(())
+    }
+
     /// Opens the log anew, while nobody reads.
     fn open_anew(&mut self) -> Result<(), EngineError> {
         let path = self.folder.log();
@@ -304,7 +351,7 @@ impl Sqlite {
             // What is in the write-ahead log is not trusted yet. An error changes nothing: it is opened anew below.
             let _ = db.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true);
         }
-        let open = || self.rewrite_wal().and_then(|()| connect(&path));
+        let open = || self.rewrite_wal().and_then(|()| connect(&path, self.ownership));
         let db = match open() {
             Err(EngineError::Full) if self.folder.give_up_reserve() => open()?,
             other => other?,

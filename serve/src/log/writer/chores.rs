@@ -86,7 +86,8 @@ impl Writer {
                 Ok(())
             }
             // Deleting needs room, too; it is tried again.
-            Err(EngineError::Full) => Ok(()),
+            Err(EngineError::Full | EngineError::Unavailable { .. }) => Ok(()),
+            Err(error @ EngineError::Replaced { .. }) => Err(error),
             Err(error) => {
                 tracing::warn!("old lines were not deleted: {error}");
                 match self.engine.reopen() {

@@ -33,13 +33,21 @@ impl Writer {
         let mut pending = std::mem::take(&mut self.pending);
         match self.store(&mut pending) {
             Ok(()) => self.committed(pending),
-            Err(EngineError::Full) => {
+            Err(error @ (EngineError::Full | EngineError::Unavailable { .. })) => {
                 let until = Instant::now() + RETRY;
                 self.held = Some(until);
                 self.room_at = until;
-                let why = "the log's disk is full: lines wait at their boards until there is room";
-                self.status.held = Some(why.to_owned());
-                tracing::error!("{why}");
+                let why = match &error {
+                    EngineError::Full => {
+                        "the log's disk is full: lines wait at their boards until there is room"
+                            .to_owned()
+                    }
+                    other => format!("{other}; lines wait at their boards until it does"),
+                };
+                if self.status.held.as_ref() != Some(&why) {
+                    tracing::error!("{why}");
+                }
+                self.status.held = Some(why);
                 let moved = match pending.in_doubt {
                     true => Vec::new(),
                     false => self.give_back(&mut pending),
@@ -64,6 +72,12 @@ impl Writer {
         match self.engine.commit(&pending.commit) {
             Ok(()) => Ok(()),
             Err(EngineError::Full) => Err(EngineError::Full),
+            Err(error @ EngineError::Unavailable { .. }) => {
+                pending.in_doubt = true;
+                Err(error)
+            }
+            // Nothing that this server writes counts any more.
+            Err(error @ EngineError::Replaced { .. }) => Err(error),
             Err(error) => {
                 // Once may be chance. What was acknowledged is looked for before anything else is.
                 tracing::error!("the log was not written: {error}; opening it anew");

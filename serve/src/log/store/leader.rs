@@ -1,0 +1,257 @@
+//! The gateway that leads: an engine of the log.
+
+use std::borrow::Cow;
+use std::path::Path;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use tokio::task::AbortHandle;
+
+use super::election::BEAT;
+use super::follower::{Follower, Step};
+use super::record::Record;
+use super::standby::Beat;
+use super::stream::Unappended;
+use super::{Background, Replaced, StoreError, random};
+use crate::log::engine::{Engine, EngineError, Reader, Retention, Room};
+use crate::log::model::{Commit, Line, Loaded};
+use crate::log::sqlite::StatePlace;
+
+/// Attempts to append a record that others were quicker than, at a time.
+const ATTEMPTS: usize = 5;
+
+/// The least number of bytes behind a full state for another one to be written.
+const STATE_BYTES: u64 = 16 * 1024 * 1024;
+
+/// Bytes that a commit has beside its lines, about.
+const COMMIT_BYTES: u64 = 256;
+
+/// Rounds of deletion, each of a minute, after which the others delete old events, too, when no line was deleted.
+const ROUNDS: u64 = 60;
+
+/// An engine whose commits are records of the stream before they count. See the module above.
+#[derive(Debug)]
+pub struct Leader {
+    follower: Follower,
+    gateway: String,
+    claim: String,
+    background: Background,
+    beat: AbortHandle,
+    replaced: Replaced,
+    /// What was appended last may be in the stream, as a whole or in part, or come to be there.
+    doubt: bool,
+    /// Offset of the oldest line, as all gateways know it.
+    first: u64,
+    /// Bytes of records since the last full state, about.
+    grown: u64,
+    /// The stream begins there, unless it is 0: not known.
+    shortened: u64,
+    rounds: u64,
+}
+
+impl Leader {
+    pub(super) fn start(
+        follower: Follower,
+        claim: String,
+        gateway: String,
+        background: Background,
+    ) -> Self {
+        let stream = follower.stream.clone();
+        let beat = Beat { gateway: gateway.clone(), claim: claim.clone() };
+        let beat = Bytes::from(serde_json::to_vec(&beat).unwrap_or_default());
+        let beating = async move {
+            let mut times = tokio::time::interval(BEAT);
+            times.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+            loop {
+                times.tick().await;
+                stream.tell(beat.clone()).await;
+            }
+        };
+        let beat = background.spawn(beating);
+        Self {
+            follower,
+            gateway,
+            claim,
+            background,
+            beat,
+            replaced: Replaced::default(),
+            doubt: false,
+            first: 0,
+            grown: 0,
+            shortened: 0,
+            rounds: 0,
+        }
+    }
+
+    /// Returns what learns that another gateway leads.
+    pub fn replaced(&self) -> Replaced {
+        self.replaced.clone()
+    }
+
+    /// Reads what is in the stream behind what was read.
+    fn settle(&mut self) -> Result<(), EngineError> {
+        let stream = self.follower.stream.clone();
+        let state = self.background.wait(stream.state()).map_err(unavailable)?;
+        self.follower.compare(&state).map_err(into_engine)?;
+        while self.follower.read < state.last {
+            let message = self.background.wait(stream.read(self.follower.read + 1));
+            let step = message
+                .map_err(unavailable)
+                .and_then(|message| self.follower.take(&message).map_err(into_engine))?;
+            if let Step::Leads { gateway, claim } = step
+                && claim != self.claim
+            {
+                let _ = self.replaced.0.set(gateway.clone());
+                return Err(EngineError::Replaced { by: gateway });
+            }
+        }
+        self.doubt = false;
+        Ok(())
+    }
+
+    /// Appends a record, and returns the numbers of its first and its last message.
+    fn append(&mut self, record: &Record<'_>) -> Result<(u64, u64), EngineError> {
+        if let Some(by) = self.replaced.by() {
+            return Err(EngineError::Replaced { by: by.to_owned() });
+        }
+        for _ in 0..ATTEMPTS {
+            if self.doubt {
+                self.settle()?;
+            }
+            let id = random();
+            match self.background.wait(self.follower.append(record, &id)) {
+                Ok(numbers) => return Ok(numbers),
+                Err(Unappended::Behind) => self.doubt = true,
+                Err(Unappended::Unclear(why)) => {
+                    self.doubt = true;
+                    return Err(EngineError::Unavailable { why });
+                }
+            }
+        }
+        Err(EngineError::Unavailable { why: "its stream changes all the time".into() })
+    }
+
+    /// Notes in the copy what was appended. A copy that cannot be written is behind the stream, and reads it again.
+    fn note(
+        &mut self,
+        done: impl FnOnce(&mut Follower) -> Result<(), EngineError>,
+    ) -> Result<(), EngineError> {
+        let Err(error) = done(&mut self.follower) else { return Ok(()) };
+        self.doubt = true;
+        self.follower.rewind()?;
+        Err(match error {
+            // It is in the stream: nothing of it may be given back.
+            EngineError::Full => EngineError::Unavailable { why: "the copy's disk is full".into() },
+            other => other,
+        })
+    }
+
+    /// Writes a full state if there is much behind the last one, and takes from the stream what is older than one that
+    /// suffices.
+    fn shorten(&mut self, max_bytes: u64) -> Result<(), EngineError> {
+        if self.grown > STATE_BYTES.max(max_bytes / 8) {
+            let state = self.follower.copy.load()?;
+            let next = state.next;
+            let (place, last) = self.append(&Record::State(Cow::Owned(state)))?;
+            self.grown = 0;
+            self.note(|follower| follower.note_state(StatePlace { place, next }, last))?;
+        }
+        // Lines before it are gone.
+        let first = self.first;
+        let enough = self.follower.states.iter().rfind(|state| state.next <= first).copied();
+        let Some(StatePlace { place, .. }) = enough.filter(|state| state.place > self.shortened)
+        else {
+            return Ok(());
+        };
+        let stream = self.follower.stream.clone();
+        match self.background.wait(stream.forget_before(place)) {
+            Ok(()) => self.shortened = place,
+            Err(why) => tracing::warn!("{why}; it is tried again"),
+        }
+        Ok(())
+    }
+}
+
+impl Engine for Leader {
+    fn load(&mut self) -> Result<Loaded, EngineError> {
+        self.follower.copy.load()
+    }
+
+    fn commit(&mut self, commit: &Commit) -> Result<(), EngineError> {
+        let (_, last) = self.append(&Record::Commit(Cow::Borrowed(commit)))?;
+        self.grown += commit.lines.iter().map(Line::weight).sum::<u64>() + COMMIT_BYTES;
+        self.note(|follower| follower.copy.commit_at(commit, last))
+    }
+
+    fn reopen(&mut self) -> Result<(), EngineError> {
+        self.follower.copy.reopen()?;
+        self.doubt = true;
+        self.follower.rewind()
+    }
+
+    fn retain(&mut self, retention: Retention, limit: u64) -> Result<(u64, bool), EngineError> {
+        let (first, more) = self.follower.copy.retain(retention, limit)?;
+        self.rounds += 1;
+        if first != self.first || self.rounds.is_multiple_of(ROUNDS) {
+            let Retention { before_ms, max_bytes } = retention;
+            let (_, last) = self.append(&Record::Retain { before_ms, max_bytes, limit })?;
+            self.note(|follower| follower.copy.note_place(last, None))?;
+            self.first = first;
+        }
+        if !more {
+            self.shorten(retention.max_bytes)?;
+        }
+        Ok((first, more))
+    }
+
+    fn purge(&mut self, client: &str) -> Result<(), EngineError> {
+        let (_, last) = self.append(&Record::Purge { client: Cow::Borrowed(client) })?;
+        self.note(|follower| {
+            follower.copy.purge(client)?;
+            follower.copy.note_place(last, None)
+        })
+    }
+
+    fn is_durable(&self) -> bool {
+        true
+    }
+
+    fn room(&mut self) -> Room {
+        self.follower.copy.room()
+    }
+
+    fn backup(&mut self, path: &Path) -> Result<(), EngineError> {
+        self.follower.copy.backup(path)
+    }
+
+    fn reader(&self) -> Arc<dyn Reader> {
+        self.follower.copy.reader()
+    }
+
+    fn close(&mut self) {
+        self.beat.abort();
+        let gateway = self.gateway.clone();
+        // Without it the others wait for three seconds.
+        if let Err(why) = self.append(&Record::Leave { gateway: gateway.into() }) {
+            tracing::warn!("the other gateways were not told that this one ends: {why}");
+        }
+    }
+}
+
+impl Drop for Leader {
+    fn drop(&mut self) {
+        self.beat.abort();
+    }
+}
+
+/// Returns that the store does not answer now.
+fn unavailable(why: StoreError) -> EngineError {
+    EngineError::Unavailable { why: why.to_string() }
+}
+
+fn into_engine(error: StoreError) -> EngineError {
+    match error {
+        StoreError::Copy(error) => error,
+        other => EngineError::Io { path: "the store".into(), why: other.to_string() },
+    }
+}

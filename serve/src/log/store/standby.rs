@@ -1,0 +1,261 @@
+//! A gateway that stands by.
+
+use std::borrow::Cow;
+use std::pin::pin;
+use std::time::{Duration, Instant};
+
+use async_nats::Subscriber;
+use futures::StreamExt;
+use serde::{Deserialize, Serialize};
+use tokio::sync::mpsc;
+use tokio::time::{sleep, sleep_until};
+
+use super::election::Election;
+use super::follower::{Follower, Step};
+use super::record::Record;
+use super::stream::Unappended;
+use super::{Leader, Store, StoreError, random};
+use crate::log::sqlite::Sqlite;
+
+/// Pause before a store that does not answer is asked again.
+const AGAIN: Duration = Duration::from_millis(250);
+
+/// The greatest rank of a gateway: see [`Election::new`].
+const RANKS_MS: u64 = 800;
+
+/// What a gateway that stands by knows.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Standing {
+    /// It reads what the stream has and its copy has not: this many messages.
+    Reading(u64),
+    /// This gateway leads, another one.
+    Following(String),
+    /// Nobody leads, as far as it knows.
+    Waiting,
+    /// The store does not answer, for this reason. It waits.
+    Deaf(String),
+    /// It leads.
+    Leading,
+}
+
+/// Words of a leader that nobody keeps.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Beat {
+    pub(super) gateway: String,
+    pub(super) claim: String,
+}
+
+/// Passes on what is new.
+struct Reports<R> {
+    last: Option<Standing>,
+    report: R,
+}
+
+impl<R: FnMut(Standing)> Reports<R> {
+    fn note(&mut self, standing: Standing) {
+        if self.last.as_ref() != Some(&standing) {
+            (self.report)(standing.clone());
+            self.last = Some(standing);
+        }
+    }
+}
+
+/// See [`Store::stand_by`].
+pub(super) async fn stand_by(
+    store: &Store,
+    copy: Sqlite,
+    report: impl FnMut(Standing) + Send + 'static,
+) -> Result<Leader, StoreError> {
+    let (stream, gateway) = (store.stream.clone(), store.gateway.clone());
+    // Ends the work on the other threads when whoever waits goes away.
+    let (alive, gone) = mpsc::channel::<()>(1);
+    let standing = async move {
+        let follower = Follower::new(stream, copy)?;
+        let reports = Reports { last: None, report };
+        let mut standby = Standby::new(follower, gateway, reports);
+        let mut gone = gone;
+        tokio::select! {
+            led = standby.run() => led?,
+            _ = gone.recv() => return Err(StoreError::Ended),
+        }
+        Ok((standby.follower, standby.claim, standby.gateway))
+    };
+    let (follower, claim, gateway) = store.runtime.run(standing).await?;
+    drop(alive);
+    Ok(Leader::start(follower, claim, gateway, store.runtime.clone()))
+}
+
+struct Standby<R> {
+    follower: Follower,
+    gateway: String,
+    claim: String,
+    reports: Reports<R>,
+    began: Instant,
+    election: Election,
+}
+
+/// The reason why one round of following has ended.
+enum Over {
+    /// This gateway leads.
+    Leads,
+    /// The store does not answer.
+    Failed(StoreError),
+}
+
+impl<R: FnMut(Standing)> Standby<R> {
+    fn new(follower: Follower, gateway: String, reports: Reports<R>) -> Self {
+        let claim = random();
+        let rank = u64::from_str_radix(&claim, 16).unwrap_or_default() % RANKS_MS;
+        let election = Election::new(Duration::ZERO, Duration::from_millis(rank));
+        Self { follower, gateway, claim, reports, began: Instant::now(), election }
+    }
+
+    fn now(&self) -> Duration {
+        self.began.elapsed()
+    }
+
+    /// Runs until this gateway leads.
+    async fn run(&mut self) -> Result<(), StoreError> {
+        loop {
+            let failed = match self.follow().await? {
+                Over::Leads => {
+                    self.reports.note(Standing::Leading);
+                    return Ok(());
+                }
+                Over::Failed(why) => why,
+            };
+            self.reports.note(Standing::Deaf(failed.to_string()));
+            sleep(AGAIN).await;
+            let now = self.now();
+            self.election.deaf(now);
+        }
+    }
+
+    /// Follows the stream as long as the store answers.
+    async fn follow(&mut self) -> Result<Over, StoreError> {
+        let stream = self.follower.stream.clone();
+        let state = match stream.state().await {
+            Ok(state) => state,
+            // Whoever has started it has to make the stream: nothing gets better by itself.
+            Err(error @ StoreError::NoStream { .. }) => return Err(error),
+            Err(why) => return Ok(Over::Failed(why)),
+        };
+        if !state.faults.is_empty() {
+            let name = stream.name().to_owned();
+            return Err(StoreError::Unsafe { name, faults: state.faults });
+        }
+        self.follower.compare(&state)?;
+        if state.last > self.follower.read {
+            self.reports.note(Standing::Reading(state.last - self.follower.read));
+        } else {
+            self.look_at_last(state.last).await;
+        }
+        let mut beats = match stream.hear().await {
+            Ok(beats) => beats,
+            Err(why) => return Ok(Over::Failed(why)),
+        };
+        let messages = match stream.follow(self.follower.read + 1).await {
+            Ok(messages) => messages,
+            Err(why) => return Ok(Over::Failed(why)),
+        };
+        let mut messages = pin!(messages);
+        loop {
+            let claim_at = self.began + self.election.claim_at();
+            tokio::select! {
+                message = messages.next() => match message {
+                    Some(Ok(message)) => {
+                        let step = self.follower.take(&message)?;
+                        if self.on_step(step) {
+                            return Ok(Over::Leads);
+                        }
+                    }
+                    Some(Err(why)) => return Ok(Over::Failed(why)),
+                    None => return Ok(Over::Failed(StoreError::Ended)),
+                },
+                beat = next_beat(&mut beats) => {
+                    self.election.heard(self.now());
+                    if self.follower.read >= state.last {
+                        self.reports.note(Standing::Following(beat.gateway));
+                    }
+                }
+                () = sleep_until(claim_at.into()) => {
+                    self.reports.note(Standing::Waiting);
+                    if let Some(why) = self.claim().await? {
+                        return Ok(why);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Looks at a last message that was read before: it says whether the leader has left.
+    async fn look_at_last(&mut self, last: u64) {
+        if last == 0 {
+            // The first of all gateways.
+            self.election.left();
+            return;
+        }
+        // Without it the silence tells the same later.
+        if let Ok(message) = self.follower.stream.read(last).await
+            && let Ok(Record::Leave { .. }) = serde_json::from_slice(&message.payload)
+        {
+            self.election.left();
+        }
+    }
+
+    /// Returns true if this gateway leads.
+    fn on_step(&mut self, step: Step) -> bool {
+        match step {
+            Step::Leads { claim, .. } if claim == self.claim => return true,
+            Step::Leads { gateway, .. } => {
+                self.election.heard(self.now());
+                self.reports.note(Standing::Following(gateway));
+            }
+            Step::Left => self.election.left(),
+            Step::Other => {}
+        }
+        false
+    }
+
+    /// Claims to lead. `None`: another was quicker, or there is more to read.
+    async fn claim(&mut self) -> Result<Option<Over>, StoreError> {
+        let log = self.follower.name()?;
+        let record = Record::Lead {
+            gateway: Cow::Borrowed(&self.gateway),
+            claim: Cow::Borrowed(&self.claim),
+            log: log.clone(),
+        };
+        match self.follower.append(&record, &self.claim).await {
+            Ok((_, number)) => {
+                self.follower.copy.note_place(number, Some(&log))?;
+                Ok(Some(Over::Leads))
+            }
+            Err(Unappended::Behind) => {
+                self.election.refused(self.now());
+                Ok(None)
+            }
+            // It may be there: then it is read, and says so.
+            Err(Unappended::Unclear(why)) => {
+                self.election.refused(self.now());
+                let (what, name) = ("take the claim to", self.follower.stream.name().to_owned());
+                Ok(Some(Over::Failed(StoreError::Failed { what, name, why })))
+            }
+        }
+    }
+}
+
+/// Returns the next word of a leader.
+async fn next_beat(beats: &mut Subscriber) -> Beat {
+    loop {
+        match beats.next().await {
+            Some(message) => {
+                // Whatever else is said there is not meant for us.
+                if let Ok(beat) = serde_json::from_slice(&message.payload) {
+                    return beat;
+                }
+            }
+            // The messages end, too, and say why.
+            None => std::future::pending().await,
+        }
+    }
+}

@@ -1,0 +1,426 @@
+//! The stream: all that this program knows of the NATS client.
+
+use std::fmt::Display;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use async_nats::jetstream::ErrorCode;
+use async_nats::jetstream::consumer::{DeliverPolicy, ReplayPolicy, pull};
+use async_nats::jetstream::context::{self, GetStreamErrorKind, PublishErrorKind};
+use async_nats::jetstream::message::PublishMessage;
+use async_nats::jetstream::stream::{
+    Config, DiscardPolicy, LastRawMessageErrorKind, RetentionPolicy, StorageType, Stream as Handle,
+};
+use async_nats::{Client, ConnectOptions, HeaderMap, ServerAddr, Subscriber};
+use bytes::Bytes;
+use futures::StreamExt;
+use tokio::time::timeout;
+
+use super::StoreError;
+
+/// Time that connecting to one server may take.
+const CONNECT: Duration = Duration::from_secs(5);
+
+/// Time that the store has for an answer. A stream whose leader has died has a new one within that, mostly.
+const ANSWER: Duration = Duration::from_secs(3);
+
+/// Pauses before the connection is tried again: twice as long each time.
+const AGAIN: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(1));
+
+/// Oldest NATS server whose streams keep what they promise: older ones had faults in clusters that were repaired since.
+const OLDEST: (i64, i64) = (2, 10);
+
+/// Way to a store.
+#[derive(Debug, Clone, Default)]
+pub struct StoreOptions {
+    /// Servers of NATS, such as `nats://10.0.0.5:4222`, with commas between; `tls://` asks for TLS.
+    pub urls: String,
+    /// The stream's name, which is that of the store: letters, digits, `-` and `_`.
+    pub name: String,
+    /// File of NATS credentials (`.creds`).
+    pub credentials: Option<PathBuf>,
+    /// File with certificates of authorities (PEM) that servers of TLS may have, beside those that the system trusts.
+    pub authorities: Option<PathBuf>,
+}
+
+/// A stream, and the connection to it.
+#[derive(Debug, Clone)]
+pub(super) struct Stream {
+    client: Client,
+    context: context::Context,
+    name: String,
+    subject: String,
+}
+
+/// The outcome of an attempt to append a message.
+#[derive(Debug)]
+pub(super) enum Unappended {
+    /// Others are there that the sender does not know.
+    Behind,
+    /// It may be there, or come to be there later.
+    Unclear(String),
+}
+
+/// The state of a stream.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StreamState {
+    /// Number of the oldest message.
+    pub first: u64,
+    /// Number of the newest message; 0: there never was one.
+    pub last: u64,
+    /// Bytes of all messages.
+    pub bytes: u64,
+    /// Copies that NATS keeps.
+    pub replicas: usize,
+    /// Servers of its NATS cluster that hold a copy and are there.
+    pub present: usize,
+    /// Settings that are not as they have to be, each in words with what to do.
+    pub faults: Vec<String>,
+}
+
+/// A message of the stream.
+#[derive(Debug)]
+pub(super) struct Message {
+    pub(super) number: u64,
+    pub(super) headers: HeaderMap,
+    pub(super) payload: Bytes,
+}
+
+impl Stream {
+    /// Connects to the store. The stream itself need not be there.
+    ///
+    /// # Errors
+    /// If no server answers, or does not want us, or is too old.
+    pub(super) async fn connect(options: &StoreOptions, who: &str) -> Result<Self, StoreError> {
+        let unreachable = |why: &dyn Display| StoreError::Unreachable {
+            urls: without_secrets(&options.urls),
+            why: why.to_string(),
+        };
+        let urls = options.urls.split(',').map(|url| url.trim().parse::<ServerAddr>());
+        let urls = urls.collect::<Result<Vec<_>, _>>().map_err(|why| StoreError::BadUrl {
+            url: without_secrets(&options.urls),
+            why: why.to_string(),
+        })?;
+        let mut connect = ConnectOptions::new()
+            .name(format!("pblink {who}"))
+            .connection_timeout(CONNECT)
+            .request_timeout(Some(ANSWER))
+            .max_reconnects(None)
+            .reconnect_delay_callback(|tries| {
+                let factor = 1 << tries.min(10);
+                (AGAIN.0 * factor).min(AGAIN.1)
+            });
+        if let Some(path) = &options.credentials {
+            connect = connect.credentials_file(path).await.map_err(|why| {
+                StoreError::Credentials { path: path.display().to_string(), why: why.to_string() }
+            })?;
+        }
+        if let Some(path) = &options.authorities {
+            connect = connect.add_root_certificates(path.clone());
+        }
+        let client = connect.connect(urls).await.map_err(|why| unreachable(&why))?;
+        let version = client.server_info().version;
+        if older(&version) {
+            let (major, minor) = OLDEST;
+            return Err(unreachable(&format!(
+                "the server is NATS {version}, and has to be {major}.{minor} or newer"
+            )));
+        }
+        let mut context = async_nats::jetstream::new(client.clone());
+        context.set_timeout(ANSWER);
+        let (name, subject) = (options.name.clone(), format!("pblink.{}.log", options.name));
+        Ok(Self { client, context, name, subject })
+    }
+
+    /// Makes the stream, with this many copies, unless it is there. Returns true if it was made.
+    ///
+    /// # Errors
+    /// If it cannot be made.
+    pub(super) async fn create(&self, replicas: usize) -> Result<bool, StoreError> {
+        match self.state().await {
+            Ok(_) => return Ok(false),
+            Err(StoreError::NoStream { .. }) => {}
+            Err(other) => return Err(other),
+        }
+        let config = Config {
+            name: self.name.clone(),
+            subjects: vec![self.subject.clone()],
+            description: Some("The log of pblink serve, shared by its gateways".into()),
+            num_replicas: replicas,
+            storage: StorageType::File,
+            retention: RetentionPolicy::Limits,
+            discard: DiscardPolicy::New,
+            deny_delete: true,
+            max_messages: -1,
+            max_bytes: -1,
+            max_messages_per_subject: -1,
+            ..Config::default()
+        };
+        let made = self.context.create_stream(config).await;
+        made.map(|_| true).map_err(|why| self.failed("make the stream", &why))
+    }
+
+    /// Returns what calls of the library go through. It asks no server: that the stream is there was seen before.
+    async fn handle(&self) -> Result<Handle<()>, StoreError> {
+        let handle = self.context.get_stream_no_info(&self.name).await;
+        handle.map_err(|why| self.failed("find the stream", &why))
+    }
+
+    /// Returns the state of the stream, as its leader knows it.
+    ///
+    /// # Errors
+    /// If nobody answers, or there is no such stream.
+    pub(super) async fn state(&self) -> Result<StreamState, StoreError> {
+        let info = self.context.get_stream(&self.name).await.map_err(|why| match why.kind() {
+            GetStreamErrorKind::JetStream(error)
+                if error.error_code() == ErrorCode::STREAM_NOT_FOUND =>
+            {
+                StoreError::NoStream { name: self.name.clone() }
+            }
+            _ => self.failed("ask for the stream", &why),
+        })?;
+        let info = info.cached_info();
+        let cluster = info.cluster.as_ref();
+        let present = cluster.map_or(1, |cluster| {
+            let others = cluster.replicas.iter().filter(|peer| !peer.offline);
+            usize::from(cluster.leader.is_some()) + others.count()
+        });
+        let servers = self.client.server_info().connect_urls.len();
+        Ok(StreamState {
+            first: info.state.first_sequence,
+            last: info.state.last_sequence,
+            bytes: info.state.bytes,
+            replicas: info.config.num_replicas,
+            present,
+            faults: faults(&info.config, &self.subject, servers),
+        })
+    }
+
+    /// Appends a message if `last` is the number of the newest one. Returns its number.
+    ///
+    /// # Errors
+    /// If it is not, or nobody says.
+    pub(super) async fn append(
+        &self,
+        last: u64,
+        headers: HeaderMap,
+        payload: Bytes,
+    ) -> Result<u64, Unappended> {
+        let message = PublishMessage::build().headers(headers).payload(payload);
+        let message = message.expected_last_sequence(last).expected_stream(&self.name);
+        let unclear = |why: &context::PublishError| match why.kind() {
+            PublishErrorKind::WrongLastSequence => Unappended::Behind,
+            _ => Unappended::Unclear(why.to_string()),
+        };
+        let sent = self.context.send_publish(self.subject.clone(), message);
+        let ack = sent.await.map_err(|why| unclear(&why))?.await.map_err(|why| unclear(&why))?;
+        Ok(ack.sequence)
+    }
+
+    /// Reads one message, from the stream's leader.
+    ///
+    /// # Errors
+    /// If nobody answers, or it is not there.
+    pub(super) async fn read(&self, number: u64) -> Result<Message, StoreError> {
+        let stream = self.handle().await?;
+        let message = stream.get_raw_message(number).await;
+        let message = message.map_err(|why| match why.kind() {
+            LastRawMessageErrorKind::NoMessageFound => StoreError::Gone { number },
+            _ => self.failed("read the stream", &why),
+        })?;
+        Ok(Message { number, headers: message.headers, payload: message.payload })
+    }
+
+    /// Follows the stream from message `number` on. It ends with an error, of whatever kind.
+    ///
+    /// # Errors
+    /// If it cannot be followed now.
+    pub(super) async fn follow(
+        &self,
+        number: u64,
+    ) -> Result<impl futures::Stream<Item = Result<Message, StoreError>> + use<>, StoreError> {
+        let config = pull::OrderedConfig {
+            deliver_policy: DeliverPolicy::ByStartSequence { start_sequence: number },
+            replay_policy: ReplayPolicy::Instant,
+            ..pull::OrderedConfig::default()
+        };
+        let stream = self.handle().await?;
+        let consumer = stream.create_consumer(config).await;
+        let consumer = consumer.map_err(|why| self.failed("follow the stream", &why))?;
+        let messages = consumer.messages().await;
+        let messages = messages.map_err(|why| self.failed("follow the stream", &why))?;
+        let name = self.name.clone();
+        Ok(messages.map(move |message| {
+            let failed = |why: &dyn Display| StoreError::Failed {
+                what: "follow the stream",
+                name: name.clone(),
+                why: why.to_string(),
+            };
+            let message = message.map_err(|why| failed(&why))?;
+            let number = message.info().map_err(|why| failed(&why))?.stream_sequence;
+            let (message, _) = message.split();
+            let headers = message.headers.unwrap_or_default();
+            Ok(Message { number, headers, payload: message.payload })
+        }))
+    }
+
+    /// Deletes all messages before this one.
+    ///
+    /// # Errors
+    /// If nobody says that it was done.
+    pub(super) async fn forget_before(&self, number: u64) -> Result<(), StoreError> {
+        let stream = self.handle().await?;
+        let purged = stream.purge().sequence(number).await;
+        purged.map(drop).map_err(|why| self.failed("shorten the stream", &why))
+    }
+
+    /// Returns its name.
+    pub(super) fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Bytes that a message may have.
+    pub(super) fn max_payload(&self) -> usize {
+        self.client.server_info().max_payload
+    }
+
+    /// Tells all gateways something that nobody keeps.
+    pub(super) async fn tell(&self, what: Bytes) {
+        // It is about now: what cannot be told is told again.
+        let told = self.client.publish(self.beats(), what);
+        let _ = timeout(ANSWER, told).await;
+    }
+
+    /// Hears what gateways [tell](Self::tell).
+    ///
+    /// # Errors
+    /// If there is no connection any more.
+    pub(super) async fn hear(&self) -> Result<Subscriber, StoreError> {
+        let heard = self.client.subscribe(self.beats()).await;
+        heard.map_err(|why| self.failed("hear the gateways", &why))
+    }
+
+    fn beats(&self) -> String {
+        format!("pblink.{}.beat", self.name)
+    }
+
+    fn failed(&self, what: &'static str, why: &dyn Display) -> StoreError {
+        StoreError::Failed { what, name: self.name.clone(), why: why.to_string() }
+    }
+}
+
+/// Returns what is not as it has to be. `servers`: of the NATS cluster, as far as they are known.
+fn faults(config: &Config, subject: &str, servers: usize) -> Vec<String> {
+    let mut faults = Vec::new();
+    let mut check = |wrong: bool, what: String| {
+        if wrong {
+            faults.push(what);
+        }
+    };
+    check(
+        config.subjects != [subject],
+        format!(
+            "its subjects are {:?} and have to be \"{subject}\": others could write into the log",
+            config.subjects
+        ),
+    );
+    check(
+        config.storage != StorageType::File,
+        "it is kept in memory: make one with storage file".into(),
+    );
+    check(
+        servers >= 3 && config.num_replicas < 3,
+        format!(
+            "it has {} of 3 copies on {servers} servers, so that one that dies can take it along: nats stream edit --replicas 3",
+            config.num_replicas
+        ),
+    );
+    check(
+        config.retention != RetentionPolicy::Limits,
+        "its retention is not \"limits\": messages go before all gateways have them".into(),
+    );
+    let limits = [
+        (!config.max_age.is_zero(), "max-age"),
+        (config.max_messages > 0, "max-msgs"),
+        (config.max_messages_per_subject > 0, "max-msgs-per-subject"),
+        (
+            config.max_bytes > 0 && config.discard == DiscardPolicy::Old,
+            "max-bytes with discard old",
+        ),
+    ];
+    for (set, name) in limits {
+        check(
+            set,
+            format!(
+                "it has a limit ({name}) that deletes lines which nobody has had yet: nats stream edit"
+            ),
+        );
+    }
+    check(config.sealed, "it is sealed: nothing can be written".into());
+    check(
+        config.no_ack,
+        "it does not acknowledge (no-ack): nothing would be known to be stored".into(),
+    );
+    faults
+}
+
+/// Returns true if a version is older than the oldest that is of use. One that cannot be read is not.
+fn older(version: &str) -> bool {
+    let mut numbers = version.trim_start_matches('v').split(['.', '-']).map(str::parse::<i64>);
+    match (numbers.next(), numbers.next()) {
+        (Some(Ok(major)), Some(Ok(minor))) => (major, minor) < OLDEST,
+        _ => false,
+    }
+}
+
+/// Returns URLs without names and passwords.
+pub(super) fn without_secrets(urls: &str) -> String {
+    let one = |url: &str| match (url.split_once("://"), url.rsplit_once('@')) {
+        (Some((scheme, _)), Some((_, host))) => format!("{scheme}://{host}"),
+        (None, Some((_, host))) => host.to_owned(),
+        _ => url.to_owned(),
+    };
+    urls.split(',').map(one).collect::<Vec<_>>().join(",")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn versions_are_compared_by_their_numbers() {
+        for (version, is_older) in
+            [("2.9.10", true), ("1.4.0", true), ("2.10.0", false), ("v2.15.1", false), ("?", false)]
+        {
+            assert_eq!(older(version), is_older, "{version}");
+        }
+    }
+
+    #[test]
+    fn passwords_are_not_shown() {
+        assert_eq!(without_secrets("nats://me:p@ss@a:4222,b"), "nats://a:4222,b");
+        assert_eq!(without_secrets("token@a:4222"), "a:4222");
+    }
+
+    #[test]
+    fn settings_that_would_lose_lines_are_named() {
+        let subject = "pblink.test.log";
+        let good = Config { subjects: vec![subject.into()], num_replicas: 3, ..Config::default() };
+        assert_eq!(faults(&good, subject, 3), [""; 0]);
+        let bad = Config {
+            subjects: vec![">".into()],
+            num_replicas: 1,
+            storage: StorageType::Memory,
+            retention: RetentionPolicy::WorkQueue,
+            max_age: Duration::from_secs(1),
+            max_messages: 5,
+            max_messages_per_subject: 1,
+            max_bytes: 1,
+            sealed: true,
+            no_ack: true,
+            ..Config::default()
+        };
+        assert_eq!(faults(&bad, subject, 3).len(), 10);
+        assert_eq!(faults(&bad, subject, 1).len(), 9, "one server has one copy");
+    }
+}
