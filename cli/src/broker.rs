@@ -46,7 +46,7 @@ pub(crate) fn mqtt(settings: &Settings, mut broker: Broker, port: u16) -> anyhow
 
 fn certificates(settings: &Settings) -> anyhow::Result<Tls> {
     let section = &settings.mqtt;
-    let path = |key, file: &Path| settings.mqtt_path(key, file);
+    let path = |key, file: &Path| settings.path_of(key, file);
     let ca = path("mqtt.ca_file", &section.ca_file).map(|path| {
         let read = std::fs::read(&path).with_context(|| {
             format!("cannot read the certificates that mqtt.ca_file names, {}", path.display())

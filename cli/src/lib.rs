@@ -38,6 +38,8 @@ pub mod server;
 pub mod settings;
 mod signals;
 pub mod state;
+#[cfg(feature = "nats")]
+mod store;
 mod typed;
 
 use std::process::ExitCode;

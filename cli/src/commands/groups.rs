@@ -15,7 +15,7 @@ const GROUPS: [(&str, &[&str]); 5] = [
         &["up", "doctor", "config", "build", "flash", "new", "micropython", "keys", "provision"],
     ),
     ("Server", &["serve", "service", "demo", "simulate"]),
-    ("Data", &["send", "tail", "consumers", "outbox", "state"]),
+    ("Data", &["send", "tail", "consumers", "outbox", "state", "store"]),
     ("Fleet", &["monitor", "status", "outages", "history"]),
     ("This command", &["completions", "man", "help"]),
 ];
@@ -78,7 +78,8 @@ mod tests {
             assert!(!about.is_empty(), "{verb}");
         }
         for name in grouped {
-            let absent = cfg!(not(feature = "sqlite")) && ["state", "outbox"].contains(&name);
+            let absent = cfg!(not(feature = "sqlite")) && ["state", "outbox"].contains(&name)
+                || cfg!(not(feature = "nats")) && name == "store";
             assert!(absent || verbs.iter().any(|(verb, _)| verb == name), "there is no `{name}`");
         }
     }

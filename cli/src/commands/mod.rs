@@ -22,6 +22,8 @@ pub mod simulate;
 #[cfg(feature = "sqlite")]
 pub mod state;
 pub mod status;
+#[cfg(feature = "nats")]
+pub mod store;
 pub mod tail;
 pub mod up;
 
@@ -61,6 +63,9 @@ pub enum Command {
     /// Back up, restore, check or clean the log of a server.
     #[cfg(feature = "sqlite")]
     State(state::Args),
+    /// Make and check the stream in which several servers share a log.
+    #[cfg(feature = "nats")]
+    Store(store::Args),
     /// List lines that wait for boards, and decide on those that a restore has left undetermined.
     #[cfg(feature = "sqlite")]
     Outbox(state::OutboxArgs),
@@ -110,6 +115,8 @@ pub fn dispatch(cli: Cli) -> anyhow::Result<Exit> {
         Command::State(args) => state::run(args),
         #[cfg(feature = "sqlite")]
         Command::Outbox(args) => state::outbox(args),
+        #[cfg(feature = "nats")]
+        Command::Store(args) => store::run(args),
         Command::Consumers(args) => consumers::run(args),
         Command::Send(args) => send::run(args),
         Command::Tail(args) => tail::run(args),

@@ -8,6 +8,7 @@ mod manager;
 mod mqtt;
 mod reach;
 mod reload;
+mod standby;
 mod station;
 
 use std::io::{IsTerminal, stdin, stdout};
@@ -44,6 +45,7 @@ use crate::state::State;
 use announce::Announced;
 use manager::Reporter;
 use reload::Running;
+use standby::Outcome;
 use station::Station;
 
 /// Time that applications and printer have for what was acknowledged, once the server is to stop.
@@ -67,6 +69,7 @@ Examples:
   pblink serve --exec 'python3 board.py'        run a program for each board
   pblink serve --exec-all ./all.py --exec-ack   run one program for all boards, exactly once
   pblink serve --mqtt mqtt://localhost          and use a broker; docs/MQTT.md has the topics
+  pblink serve --store nats://10.0.0.5:4222     share the log with other servers; docs/SCALE.md
   pblink serve --screen                         and show the links, as pblink monitor does
   pblink serve --json | jq 'select(.event == \"report\")'
 
@@ -95,6 +98,9 @@ A second signal does not wait.
 SIGHUP makes it read pblink.toml again (with --screen it stops). server.clients, server.log and the sections [[entity]] take effect at once: links of \
 clients that are not listed any more are closed, all others stay. Other keys that have changed are named in a warning; they need a \
 new start. A file with a mistake changes nothing.
+
+With --store several servers share a log. Each has a copy in its own folder; the one that leads opens its port. When it ends or \
+dies, another leads within some four seconds, with all that was acknowledged. docs/SCALE.md says more.
 
 Under systemd it reports start, life and end, and takes sockets and secrets: docs/SERVICE.md has the unit.
 
@@ -132,6 +138,13 @@ pub struct Args {
     /// go to boards. Default: mqtt.url of pblink.toml; `off` goes without.
     #[arg(long, value_name = "URL|off")]
     pub mqtt: Option<mqtt::Url>,
+    /// Share the log with other servers, through these NATS servers: `nats://10.0.0.5:4222`, with commas between several. One
+    /// server leads, which boards connect to, and the others stand by. Default: store.url of pblink.toml; `off` goes without.
+    #[arg(long, value_name = "URL|off")]
+    pub store: Option<String>,
+    /// Name of this server among those that share a log. Default: store.gateway of pblink.toml, else this machine's with the port.
+    #[arg(long, value_name = "NAME")]
+    pub gateway: Option<String>,
     /// Do not announce the server on its network (as _pblink._tcp, by multicast DNS).
     #[arg(long)]
     pub no_mdns: bool,
@@ -167,22 +180,43 @@ fn app_parser() -> impl TypedValueParser<Value = App> {
     PossibleValuesParser::new(values).try_map(|name| name.parse::<App>())
 }
 
+/// The end of one run of the server.
+enum Ended {
+    /// The verb ends with it.
+    Exit(Exit),
+    /// Another server that shares the log leads; its name.
+    Replaced(String),
+}
+
 /// Runs the verb.
 pub fn run(args: Args, global: &Global) -> anyhow::Result<Exit> {
-    let settings = Settings::load(args.config.as_deref())?;
+    let mut settings = Settings::load(args.config.as_deref())?;
     args.log.start()?;
     // It changes the environment, which only a process with one thread may do.
-    let sockets =
+    let mut sockets =
         Sockets::of_this_process().map_err(|why| Failed::with(Exit::Network, why.to_string()))?;
-    runtime::block_on(serve(args, settings, sockets, global))?
+    loop {
+        let round = serve(&args, settings.clone(), std::mem::take(&mut sockets), global);
+        match runtime::block_on(round)?? {
+            Ended::Exit(exit) => return Ok(exit),
+            Ended::Replaced(by) => {
+                warning(format_args!("gateway {by} leads now: this one stands by"))
+            }
+        }
+        // A mistake in the file must not take a server away that others count on.
+        match Settings::load(args.config.as_deref()) {
+            Ok(now) => settings = now,
+            Err(error) => warning(format_args!("the settings stay as they were: {error:#}")),
+        }
+    }
 }
 
 async fn serve(
-    args: Args,
+    args: &Args,
     settings: Settings,
     sockets: Sockets,
     global: &Global,
-) -> anyhow::Result<Exit> {
+) -> anyhow::Result<Ended> {
     // Before anything is announced: a signal that comes then is to find the way out.
     let mut signals = Signals::listen()?;
     let terminal = Terminal::at_start();
@@ -190,13 +224,22 @@ async fn serve(
     survive_file_limit()?;
     let inherited = descriptors::soft();
     let descriptors = descriptors::raise();
+    let has_sockets = sockets.boards.is_some() || sockets.control.is_some();
+    let standing = standby::stand_by(args, &settings, has_sockets, (&mut signals, terminal));
+    let lead = match standing.await? {
+        Outcome::Alone => None,
+        Outcome::Leads(lead) => Some(lead),
+        Outcome::Asked => return Ok(Ended::Exit(Exit::Ok)),
+    };
+    #[cfg(feature = "nats")]
+    let replaced = lead.as_ref().map(|lead| lead.replaced());
     // Before its first reading: a change behind that is seen.
     let mut watched = keys::Watched::new(&settings);
     let Station { hub, log, mut consumers, state, loaded } =
-        station::open(&args, &settings, descriptors, sockets.boards).await?;
-    let control = api::start(&args, &settings, &hub, state.as_deref(), sockets.control).await?;
+        station::open(args, &settings, descriptors, (sockets.boards, lead)).await?;
+    let control = api::start(args, &settings, &hub, state.as_deref(), sockets.control).await?;
     greet(&hub, control.as_ref());
-    let announcement = Announced::start(&args, &hub);
+    let announcement = Announced::start(args, &hub);
     let (passed, lines) = mpsc::channel(64);
     let screen = args.screen && monitor::takes_screens() && stdin().is_terminal();
     let ending = CancellationToken::new();
@@ -229,7 +272,7 @@ async fn serve(
     };
     let mut ended = None;
     let mut failed = None;
-    let mut running_with = Running::new(&args, settings, hub.clone(), loaded, entities);
+    let mut running_with = Running::new(args, settings, hub.clone(), loaded, entities);
     let mut reporter = Reporter::of_this_process(hub.clone(), log.clone());
     reporter.ready();
     loop {
@@ -276,14 +319,20 @@ async fn serve(
     };
     let (saved, result) = tokio::select! {
         done = finishing => done,
-        _ = signals.next() => return Ok(Exit::Interrupted),
+        _ = signals.next() => return Ok(Ended::Exit(Exit::Interrupted)),
     };
     report(&saved, &log);
+    #[cfg(feature = "nats")]
+    if failed.is_some()
+        && let Some(by) = replaced.as_ref().and_then(|replaced| replaced.by())
+    {
+        return Ok(Ended::Replaced(by.to_owned()));
+    }
     if let Some(why) = failed {
         let what = format!("the log cannot be written: {why}; the server has stopped");
         return Err(Failed::with(Exit::Failure, what));
     }
-    result.map(|()| Exit::Ok).map_err(|error| {
+    result.map(|()| Ended::Exit(Exit::Ok)).map_err(|error| {
         let what = match error.kind() {
             std::io::ErrorKind::BrokenPipe => {
                 "whoever read standard output has gone away".to_owned()

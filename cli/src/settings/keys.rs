@@ -14,7 +14,7 @@ use crate::address::{Control, is_host, parse_ip};
 pub(crate) type Entry = Key<Settings>;
 
 /// All of them, in the order of the template.
-pub(crate) static KEYS: [Entry; 36] = [
+pub(crate) static KEYS: [Entry; 41] = [
     Key {
         path: "server.host",
         rule: Rule::Text,
@@ -121,6 +121,45 @@ pub(crate) static KEYS: [Entry; 36] = [
         allowed: "a list of different host names of this machine, such as [\"pi.local\"]",
         put: |s, _, v| set(&mut s.control.hosts, hosts(v)?),
         get: |s| Value::List(s.control.hosts.iter().map(|h| h.as_str().into()).collect()),
+    },
+    Key {
+        path: "store.url",
+        rule: Rule::Url,
+        allowed: "URLs of NATS servers such as \"nats://10.0.0.5:4222\", with commas between, or \"tls://\" for TLS; \"\" is \
+                  none. Credentials have a key of their own, store.credentials_file",
+        put: |s, _, v| set(&mut s.store.url, v.text().filter(|t| is_store(t))?.to_owned()),
+        get: |s| s.store.url.as_str().into(),
+    },
+    Key {
+        path: "store.name",
+        rule: Rule::Text,
+        allowed: "the stream's name: 1 to 64 letters, digits, - and _",
+        put: |s, _, v| set(&mut s.store.name, v.text().filter(|t| is_plain(t))?.to_owned()),
+        get: |s| s.store.name.as_str().into(),
+    },
+    Key {
+        path: "store.gateway",
+        rule: Rule::Text,
+        allowed: "this server's name: 1 to 64 letters, digits, - and _; \"\" is this machine's with the port",
+        put: |s, _, v| {
+            let fits = |t: &&str| t.is_empty() || is_plain(t);
+            set(&mut s.store.gateway, v.text().filter(fits)?.to_owned())
+        },
+        get: |s| s.store.gateway.as_str().into(),
+    },
+    Key {
+        path: "store.credentials_file",
+        rule: Rule::Text,
+        allowed: "the path of a file with credentials: a .creds file of NATS, or one line USER:PASSWORD; \"\" is none",
+        put: |s, _, v| set(&mut s.store.credentials_file, path(v)?),
+        get: |s| s.store.credentials_file.display().to_string().into(),
+    },
+    Key {
+        path: "store.ca_file",
+        rule: Rule::Text,
+        allowed: "the path of a file with certificates (PEM); \"\" is those that the system trusts",
+        put: |s, _, v| set(&mut s.store.ca_file, path(v)?),
+        get: |s| s.store.ca_file.display().to_string().into(),
     },
     Key {
         path: "mqtt.url",
@@ -352,6 +391,23 @@ fn is_broker(url: &str) -> bool {
     #[cfg(not(feature = "mqtt"))]
     let known = url.starts_with("mqtt") && !url.contains('@');
     url.is_empty() || known
+}
+
+/// Returns true for URLs that name no user: a password in them would stand where everybody may read.
+fn is_store(urls: &str) -> bool {
+    let is_one = |url: &str| {
+        let host = url.strip_prefix("nats://").or_else(|| url.strip_prefix("tls://"));
+        host.is_some_and(|host| {
+            !host.is_empty() && !host.contains(|c: char| c == '@' || c == '/' || c.is_whitespace())
+        })
+    };
+    urls.is_empty() || urls.split(',').all(is_one)
+}
+
+/// Returns true for a name that can be part of a subject of NATS.
+fn is_plain(name: &str) -> bool {
+    let fits = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
+    (1..=64).contains(&name.len()) && name.chars().all(fits)
 }
 
 fn is_prefix(prefix: &str) -> bool {

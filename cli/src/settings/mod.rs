@@ -75,13 +75,15 @@ pub(crate) use names::is_former;
 pub use pins::Pins;
 pub(crate) use problem::{Lines, Place, Problem};
 pub(crate) use reader::read;
+#[cfg(feature = "mqtt")]
+pub(crate) use secrets::of_broker;
+#[cfg(any(feature = "mqtt", feature = "nats"))]
+pub(crate) use secrets::private_text;
 pub(crate) use secrets::{CREDENTIALS, MQTT_PASSWORD_ENV, credential};
 pub use secrets::{PASSWORD_ENV, PasswordSource, Secret};
 pub(crate) use secrets::{check_password, find as find_password, is_password_key, read_password};
-#[cfg(feature = "mqtt")]
-pub(crate) use secrets::{of_broker, private_text};
 pub use sections::{
-    Board, BoardKind, Build, Consumer, Control, CoprocessorKind, Link, Mqtt, Server, Wifi,
+    Board, BoardKind, Build, Consumer, Control, CoprocessorKind, Link, Mqtt, Server, Store, Wifi,
 };
 pub(crate) use value::Value;
 pub(crate) use writer::{
@@ -111,6 +113,8 @@ pub struct Settings {
     pub server: Server,
     /// `[control]`
     pub control: Control,
+    /// `[store]`
+    pub store: Store,
     /// `[mqtt]`
     pub mqtt: Mqtt,
     /// `[wifi]`
@@ -155,6 +159,7 @@ impl Default for Settings {
                 commit_every_ms: limits::COMMIT_EVERY.default,
             },
             control: Control { token_file: PathBuf::new(), hosts: Vec::new() },
+            store: Store::default(),
             mqtt: Mqtt::default(),
             wifi: Wifi { ssid: config.ssid.as_str().into(), secrets: "pblink.secrets.toml".into() },
             board: Board {
@@ -278,9 +283,9 @@ impl Settings {
         (!file.as_os_str().is_empty()).then(|| self.folder_of("control.token_file").join(file))
     }
 
-    /// Returns the place of a file that `[mqtt]` names; `None`: it names none.
-    #[cfg(feature = "mqtt")]
-    pub(crate) fn mqtt_path(&self, key: &str, file: &Path) -> Option<PathBuf> {
+    /// Returns the place of a file that `[mqtt]` or `[store]` names; `None`: it names none.
+    #[cfg(any(feature = "mqtt", feature = "nats"))]
+    pub(crate) fn path_of(&self, key: &str, file: &Path) -> Option<PathBuf> {
         (!file.as_os_str().is_empty()).then(|| self.folder_of(key).join(file))
     }
 

@@ -199,7 +199,7 @@ pub(crate) fn of_broker(settings: &Settings) -> anyhow::Result<Option<String>> {
         return Ok(Some(text));
     }
     let file = &settings.mqtt.password_file;
-    let Some(path) = settings.mqtt_path("mqtt.password_file", file) else { return Ok(None) };
+    let Some(path) = settings.path_of("mqtt.password_file", file) else { return Ok(None) };
     private_text(&path).map(|text| Some(text.trim_end_matches(['\r', '\n']).to_owned()))
 }
 
@@ -225,7 +225,7 @@ pub(crate) fn credential(name: &str) -> anyhow::Result<Option<String>> {
 }
 
 /// Returns the text of a file that nobody else may read.
-#[cfg(feature = "mqtt")]
+#[cfg(any(feature = "mqtt", feature = "nats"))]
 pub(crate) fn private_text(path: &Path) -> anyhow::Result<String> {
     let fail = |what: String| Failed::with(Exit::Config, format!("{}: {what}", path.display()));
     let cannot = |e: std::io::Error| fail(format!("cannot read it: {e}"));

@@ -133,6 +133,33 @@ impl Default for Mqtt {
     }
 }
 
+/// `[store]`: a log that several servers share.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Store {
+    /// URLs of its NATS servers, with commas between; empty for none: the log is this server's own.
+    pub url: String,
+    /// Name of its stream.
+    pub name: String,
+    /// Name of this server among those that share it; empty for this machine's with the port.
+    pub gateway: String,
+    /// The file with the credentials as written, empty for none.
+    pub credentials_file: PathBuf,
+    /// Certificates of the authority that has signed the servers'; empty for those that the system trusts.
+    pub ca_file: PathBuf,
+}
+
+impl Default for Store {
+    fn default() -> Self {
+        Self {
+            url: String::new(),
+            name: "PBLINK".to_owned(),
+            gateway: String::new(),
+            credentials_file: PathBuf::new(),
+            ca_file: PathBuf::new(),
+        }
+    }
+}
+
 /// `[wifi]`: the network that the ESP8266 joins. The password is apart: [`Settings::password`](super::Settings::password).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Wifi {

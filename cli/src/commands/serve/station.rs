@@ -12,6 +12,7 @@ use pblink_serve::log::{EngineError, Keep, Log, Memory, Opened};
 use pblink_server::{BindError, Server};
 
 use super::reach::{self, Reach};
+use super::standby::Lead;
 use super::{Args, consumers, keys, mqtt};
 use crate::descriptors;
 use crate::exit::{Exit, Failed};
@@ -40,7 +41,7 @@ pub(super) async fn open(
     args: &Args,
     settings: &Settings,
     descriptors: u64,
-    socket: Option<TcpListener>,
+    (socket, lead): (Option<TcpListener>, Option<Box<Lead>>),
 ) -> anyhow::Result<Station> {
     let config = &settings.server;
     let link_timeout = Duration::from_millis(args.timeout_ms.unwrap_or(config.timeout_ms).into());
@@ -52,7 +53,7 @@ pub(super) async fn open(
     }
     let mut consumers = consumers::choose(args, settings);
     consumers.extend(mqtt::consumer(args, settings, listen.address.port())?);
-    let (opened, state) = open_log(args, settings, listen.address.port())?;
+    let (opened, state) = open_log(args, settings, listen.address.port(), lead)?;
     let Opened { log, sessions, past } = opened;
     let mut builder = Server::builder().listen(listen.address).timeout(link_timeout);
     builder = builder.commits(true).restore_states(sessions);
@@ -93,7 +94,17 @@ fn open_log(
     args: &Args,
     settings: &Settings,
     port: u16,
+    lead: Option<Box<Lead>>,
 ) -> anyhow::Result<(Opened, Option<PathBuf>)> {
+    let server = &settings.server;
+    let keep = Keep {
+        age: Duration::from_secs(u64::from(server.keep_days) * 24 * 3600),
+        bytes: u64::from(server.keep_mb) * 1_000_000,
+        commit_every: Duration::from_millis(server.commit_every_ms.into()),
+    };
+    if let Some(lead) = lead {
+        return shared(lead, keep);
+    }
     let state = args.state.as_ref().unwrap_or(&settings.server.state);
     // A flag is meant as it is typed, as a variable is.
     let base =
@@ -107,12 +118,6 @@ fn open_log(
             None
         }
         _ => state.folder(port, base)?,
-    };
-    let server = &settings.server;
-    let keep = Keep {
-        age: Duration::from_secs(u64::from(server.keep_days) * 24 * 3600),
-        bytes: u64::from(server.keep_mb) * 1_000_000,
-        commit_every: Duration::from_millis(server.commit_every_ms.into()),
     };
     let opened = match &folder {
         None => Log::open(Memory::new(run_id()), keep),
@@ -130,6 +135,20 @@ fn open_log(
         Failed::with(Exit::Failure, what)
     })?;
     Ok((opened, folder))
+}
+
+/// Opens the log that this server leads.
+#[cfg(feature = "nats")]
+fn shared(lead: Box<Lead>, keep: Keep) -> anyhow::Result<(Opened, Option<PathBuf>)> {
+    let Lead { leader, folder } = *lead;
+    let opened = Log::open(leader, keep);
+    let opened = opened.map_err(|error| Failed::with(Exit::Failure, error.to_string()))?;
+    Ok((opened, Some(folder)))
+}
+
+#[cfg(not(feature = "nats"))]
+fn shared(lead: Box<Lead>, _: Keep) -> anyhow::Result<(Opened, Option<PathBuf>)> {
+    match *lead {}
 }
 
 /// Returns a name that no other run has: offsets of a log in memory mean nothing to the next one.

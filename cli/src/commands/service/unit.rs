@@ -56,10 +56,7 @@ impl Unit {
         add(KEYS_FILE, settings.keys_path().filter(|_| usual))?;
         add("control.token", settings.token_path())?;
         #[cfg(feature = "mqtt")]
-        add(
-            "mqtt.password",
-            settings.mqtt_path("mqtt.password_file", &settings.mqtt.password_file),
-        )?;
+        add("mqtt.password", settings.path_of("mqtt.password_file", &settings.mqtt.password_file))?;
         Ok(Self { program: whole(&program)?, config: whole(file)?, credentials })
     }
 

@@ -133,6 +133,11 @@ impl Store {
         self.runtime.run(async move { stream.create(replicas).await }).await
     }
 
+    /// Returns how many copies a new stream should have: three where there are as many servers.
+    pub fn most_replicas(&self) -> usize {
+        if self.stream.servers() >= 3 { 3 } else { 1 }
+    }
+
     /// Returns the state of the stream.
     ///
     /// # Errors
@@ -194,11 +199,9 @@ pub enum StoreError {
         /// The reason.
         why: String,
     },
-    /// A file of credentials cannot be read.
-    #[error("the store's credentials in {path} cannot be read: {why}")]
+    /// Credentials are none.
+    #[error("the store's credentials cannot be used: {why}")]
     Credentials {
-        /// The file.
-        path: String,
         /// The reason.
         why: String,
     },

@@ -89,6 +89,8 @@ struct Standby<R> {
     follower: Follower,
     gateway: String,
     claim: String,
+    /// The claim that the stream has taken last, as far as it was read.
+    leader: Option<String>,
     reports: Reports<R>,
     began: Instant,
     election: Election,
@@ -107,7 +109,7 @@ impl<R: FnMut(Standing)> Standby<R> {
         let claim = random();
         let rank = u64::from_str_radix(&claim, 16).unwrap_or_default() % RANKS_MS;
         let election = Election::new(Duration::ZERO, Duration::from_millis(rank));
-        Self { follower, gateway, claim, reports, began: Instant::now(), election }
+        Self { follower, gateway, claim, leader: None, reports, began: Instant::now(), election }
     }
 
     fn now(&self) -> Duration {
@@ -173,9 +175,12 @@ impl<R: FnMut(Standing)> Standby<R> {
                     None => return Ok(Over::Failed(StoreError::Ended)),
                 },
                 beat = next_beat(&mut beats) => {
-                    self.election.heard(self.now());
-                    if self.follower.read >= state.last {
-                        self.reports.note(Standing::Following(beat.gateway));
+                    // One that does not lead any more, and does not know it yet, has no say.
+                    if self.leader.as_ref().is_none_or(|leader| *leader == beat.claim) {
+                        self.election.heard(self.now());
+                        if self.follower.read >= state.last {
+                            self.reports.note(Standing::Following(beat.gateway));
+                        }
                     }
                 }
                 () = sleep_until(claim_at.into()) => {
@@ -207,7 +212,8 @@ impl<R: FnMut(Standing)> Standby<R> {
     fn on_step(&mut self, step: Step) -> bool {
         match step {
             Step::Leads { claim, .. } if claim == self.claim => return true,
-            Step::Leads { gateway, .. } => {
+            Step::Leads { gateway, claim } => {
+                self.leader = Some(claim);
                 self.election.heard(self.now());
                 self.reports.note(Standing::Following(gateway));
             }

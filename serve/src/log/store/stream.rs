@@ -37,8 +37,8 @@ pub struct StoreOptions {
     pub urls: String,
     /// The stream's name, which is that of the store: letters, digits, `-` and `_`.
     pub name: String,
-    /// File of NATS credentials (`.creds`).
-    pub credentials: Option<PathBuf>,
+    /// Credentials: the text of a file of NATS (`.creds`), or `USER:PASSWORD`.
+    pub credentials: Option<String>,
     /// File with certificates of authorities (PEM) that servers of TLS may have, beside those that the system trusts.
     pub authorities: Option<PathBuf>,
 }
@@ -110,10 +110,21 @@ impl Stream {
                 let factor = 1 << tries.min(10);
                 (AGAIN.0 * factor).min(AGAIN.1)
             });
-        if let Some(path) = &options.credentials {
-            connect = connect.credentials_file(path).await.map_err(|why| {
-                StoreError::Credentials { path: path.display().to_string(), why: why.to_string() }
-            })?;
+        if let Some(text) = &options.credentials {
+            let bad = |why: &str| StoreError::Credentials { why: why.to_owned() };
+            connect = match text.trim_end().split_once(':') {
+                _ if text.contains("BEGIN NATS") => {
+                    connect.credentials(text).map_err(|why| bad(&why.to_string()))?
+                }
+                Some((user, password)) if !password.contains('\n') => {
+                    connect.user_and_password(user.to_owned(), password.to_owned())
+                }
+                _ => {
+                    return Err(bad(
+                        "it is neither a .creds file of NATS nor one line USER:PASSWORD",
+                    ));
+                }
+            };
         }
         if let Some(path) = &options.authorities {
             connect = connect.add_root_certificates(path.clone());
@@ -185,14 +196,13 @@ impl Stream {
             let others = cluster.replicas.iter().filter(|peer| !peer.offline);
             usize::from(cluster.leader.is_some()) + others.count()
         });
-        let servers = self.client.server_info().connect_urls.len();
         Ok(StreamState {
             first: info.state.first_sequence,
             last: info.state.last_sequence,
             bytes: info.state.bytes,
             replicas: info.config.num_replicas,
             present,
-            faults: faults(&info.config, &self.subject, servers),
+            faults: faults(&info.config, &self.subject, self.servers()),
         })
     }
 
@@ -272,6 +282,11 @@ impl Stream {
         let stream = self.handle().await?;
         let purged = stream.purge().sequence(number).await;
         purged.map(drop).map_err(|why| self.failed("shorten the stream", &why))
+    }
+
+    /// Returns how many servers the NATS cluster has, as far as they tell.
+    pub(super) fn servers(&self) -> usize {
+        self.client.server_info().connect_urls.len().max(1)
     }
 
     /// Returns its name.

@@ -1,0 +1,168 @@
+//! Servers that share a log: one leads, and the others stand by.
+
+use super::Args;
+use crate::settings::Settings;
+
+#[cfg(feature = "nats")]
+pub(super) use with::{Lead, stand_by};
+#[cfg(not(feature = "nats"))]
+pub(super) use without::{Lead, stand_by};
+
+/// The outcome of standing by.
+pub(super) enum Outcome {
+    /// The log is this server's own.
+    Alone,
+    /// This server leads.
+    Leads(Box<Lead>),
+    /// The user has asked for the end.
+    Asked,
+}
+
+/// Returns the store that flags and settings name, as the user has written it; `None`: none.
+fn wanted<'a>(args: &'a Args, settings: &'a Settings) -> Option<&'a str> {
+    let url = args.store.as_deref().unwrap_or(&settings.store.url);
+    Some(url).filter(|url| !url.is_empty() && *url != "off")
+}
+
+#[cfg(feature = "nats")]
+mod with {
+    use std::path::{Path, PathBuf};
+
+    use pblink_serve::log::store::{Leader, Replaced, Standing, Store};
+    use pblink_serve::service::Manager;
+    use tokio::time::{MissedTickBehavior, interval};
+
+    use super::super::{Args, reach};
+    use super::{Outcome, wanted};
+    use crate::exit::{Exit, Failed};
+    use crate::output::diagnostics::{newline, note, say, warning};
+    use crate::settings::Settings;
+    use crate::signals::{Signal, Signals, Terminal};
+    use crate::store;
+
+    /// The log of a server that leads.
+    pub(in crate::commands::serve) struct Lead {
+        pub(in crate::commands::serve) leader: Leader,
+        /// The folder of the copy.
+        pub(in crate::commands::serve) folder: PathBuf,
+    }
+
+    impl Lead {
+        /// Returns what learns that another server leads.
+        pub(in crate::commands::serve) fn replaced(&self) -> Replaced {
+            self.leader.replaced()
+        }
+    }
+
+    /// Stands by until this server leads, if it shares its log with others.
+    ///
+    /// # Errors
+    /// The store cannot be used, or the folder of the copy.
+    pub(in crate::commands::serve) async fn stand_by(
+        args: &Args,
+        settings: &Settings,
+        has_sockets: bool,
+        (signals, terminal): (&mut Signals, Terminal),
+    ) -> anyhow::Result<Outcome> {
+        if wanted(args, settings).is_none() {
+            return Ok(Outcome::Alone);
+        }
+        let Some(options) = store::options(settings, args.store.as_deref())? else {
+            return Ok(Outcome::Alone);
+        };
+        if has_sockets {
+            let what = "a server that shares its log opens its port when it leads: take the .socket unit away";
+            return Err(Failed::with(Exit::Usage, what));
+        }
+        let port = reach::choose(args, settings).0.address.port();
+        let folder = folder(args, settings, port)?;
+        let name = store::gateway(settings, args.gateway.as_deref(), port);
+        let store = store::connect(&options, &name).await?;
+        say(format_args!("gateway {name}: the copy of the log is in {}", folder.display()));
+        let mut manager = Manager::of_this_process();
+        manager.ready("standing by".to_owned());
+        let leader = tokio::select! {
+            leader = lead(&store, &folder, name) => leader?,
+            () = alive(&mut manager) => return Ok(Outcome::Asked),
+            () = asked(signals, terminal) => return Ok(Outcome::Asked),
+        };
+        Ok(Outcome::Leads(Box::new(Lead { leader, folder })))
+    }
+
+    async fn lead(store: &Store, folder: &Path, name: String) -> anyhow::Result<Leader> {
+        let report = move |standing| match standing {
+            Standing::Reading(messages) => {
+                say(format_args!("reading {messages} messages of the store"));
+            }
+            Standing::Following(other) => say(format_args!("standing by: gateway {other} leads")),
+            Standing::Waiting => note("no gateway leads: this one offers itself"),
+            Standing::Deaf(why) => warning(format_args!("{why}; trying again")),
+            Standing::Leading => say(format_args!("gateway {name} leads")),
+        };
+        store.stand_by(folder, report).await.map_err(|error| store::failed(&error))
+    }
+
+    /// Returns the folder of the copy.
+    fn folder(args: &Args, settings: &Settings, port: u16) -> anyhow::Result<PathBuf> {
+        let state = args.state.as_ref().unwrap_or(&settings.server.state);
+        let base =
+            if args.state.is_some() { Path::new("") } else { settings.folder_of("server.state") };
+        let folder =
+            if port == 0 && args.state.is_none() { None } else { state.folder(port, base)? };
+        folder.ok_or_else(|| {
+            let what = "each server that shares a log has a copy of it: name a folder for it with --state DIR";
+            Failed::with(Exit::Usage, what)
+        })
+    }
+
+    /// Tells the service manager that this server lives, for ever.
+    async fn alive(manager: &mut Manager) {
+        let Some(every) = manager.every() else { return std::future::pending().await };
+        let mut times = interval(every);
+        times.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            times.tick().await;
+            manager.alive("standing by".to_owned());
+        }
+    }
+
+    /// Waits for a signal that asks for the end.
+    async fn asked(signals: &mut Signals, terminal: Terminal) {
+        loop {
+            match signals.next().await {
+                Signal::HangUp if !terminal.is_gone() => {
+                    note("pblink.toml is read anew when this gateway leads");
+                }
+                Signal::Interrupt => return newline(),
+                Signal::HangUp | Signal::Terminate => return,
+            }
+        }
+    }
+}
+
+#[cfg(not(feature = "nats"))]
+mod without {
+    use super::super::Args;
+    use super::{Outcome, wanted};
+    use crate::exit::{Exit, Failed};
+    use crate::settings::Settings;
+    use crate::signals::{Signals, Terminal};
+
+    /// There is none in this build.
+    pub(in crate::commands::serve) enum Lead {}
+
+    pub(in crate::commands::serve) async fn stand_by(
+        args: &Args,
+        settings: &Settings,
+        _has_sockets: bool,
+        _signals: (&mut Signals, Terminal),
+    ) -> anyhow::Result<Outcome> {
+        match wanted(args, settings) {
+            None => Ok(Outcome::Alone),
+            Some(_) => {
+                let what = "this pblink was built without the feature `nats`, and cannot share a log with other servers";
+                Err(Failed::with(Exit::Config, what))
+            }
+        }
+    }
+}
