@@ -18,7 +18,9 @@ pub(super) async fn run(lane: Lane) {
             let echo = Outgoing { client, text, delivery: Delivery::ORDERED };
             match lane.done(line.offset, vec![echo]).await {
                 Ok(()) => break,
-                Err(SendError::OutboxFull { .. } | SendError::DiskFull) => {
+                Err(
+                    SendError::OutboxFull { .. } | SendError::DiskFull | SendError::Unavailable,
+                ) => {
                     // A server that stops does not wait for a board: the line is not done, and comes again.
                     if lane.ending().is_cancelled() {
                         return;

@@ -207,6 +207,9 @@ pub enum SendError {
     /// The disk has no room for it.
     #[error("the disk of the log is full: free some space, and send again")]
     DiskFull,
+    /// The store that servers share does not answer now.
+    #[error("the store of the log does not answer now: send again")]
+    Unavailable,
     /// The server is stopping, or its log has failed.
     #[error("the server is stopping")]
     Stopped,

@@ -92,6 +92,8 @@ pub(super) struct Writer {
     unconsumed: Vec<(u64, Batch)>,
     /// No line is taken until then.
     held: Option<Instant>,
+    /// That is because nobody says whether the commit is stored, and not for want of room.
+    unavailable: bool,
     room_at: Instant,
     alive_at: Instant,
     retain_at: Instant,
@@ -153,6 +155,7 @@ impl Writer {
             pending: Pending::default(),
             unconsumed: Vec::new(),
             held: None,
+            unavailable: false,
             room_at: now,
             alive_at: now,
             retain_at: now + RETAIN,

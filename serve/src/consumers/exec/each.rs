@@ -207,7 +207,9 @@ impl Life<'_> {
             loop {
                 match self.lane.done(line.offset, outgoing.clone()).await {
                     Ok(()) => break,
-                    Err(SendError::OutboxFull { .. } | SendError::DiskFull) => sleep(RETRY).await,
+                    Err(
+                        SendError::OutboxFull { .. } | SendError::DiskFull | SendError::Unavailable,
+                    ) => sleep(RETRY).await,
                     Err(SendError::Stopped) => return Ok(()),
                     Err(error) => {
                         tracing::error!(
@@ -274,7 +276,9 @@ async fn hear(shop: &Shop, client: &Arc<str>, mouth: &mut Mouth) {
         while !lines.is_empty() {
             match shop.log.send(lines.clone(), None).await {
                 Ok(_) => break,
-                Err(SendError::OutboxFull { .. } | SendError::DiskFull) => sleep(RETRY).await,
+                Err(
+                    SendError::OutboxFull { .. } | SendError::DiskFull | SendError::Unavailable,
+                ) => sleep(RETRY).await,
                 // The feeder learns it, too.
                 Err(SendError::Stopped) => return,
                 Err(error) => {

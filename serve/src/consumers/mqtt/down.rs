@@ -176,7 +176,7 @@ async fn send(parts: Parts<'_>, lines: Vec<Outgoing>) -> Result<Result<(), SendE
     loop {
         match parts.log.send(lines.clone(), None).await {
             Ok(_) => return Ok(Ok(())),
-            Err(SendError::DiskFull) => sleep(RETRY).await,
+            Err(SendError::DiskFull | SendError::Unavailable) => sleep(RETRY).await,
             // Not acknowledged: the next server gets them.
             Err(SendError::Stopped) => std::future::pending().await,
             Err(why) => return Ok(Err(why)),

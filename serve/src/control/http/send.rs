@@ -133,7 +133,7 @@ fn refuse(why: &SendError) -> Response {
         SendError::OutboxFull { .. } => (StatusCode::TOO_MANY_REQUESTS, Some(1)),
         SendError::KeyReused { .. } => (StatusCode::UNPROCESSABLE_ENTITY, None),
         SendError::DiskFull => (StatusCode::INSUFFICIENT_STORAGE, Some(10)),
-        SendError::Stopped => (StatusCode::SERVICE_UNAVAILABLE, Some(1)),
+        SendError::Stopped | SendError::Unavailable => (StatusCode::SERVICE_UNAVAILABLE, Some(1)),
     };
     let mut response = error(status, why.to_string());
     if let Some(seconds) = retry {

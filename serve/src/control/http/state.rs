@@ -92,6 +92,9 @@ async fn decide(api: &Api, raw: Raw, send: bool) -> Response {
         Ok(lines) => Json(Decided { lines: lines as u64 }).into_response(),
         Err(SendError::Stopped) => super::stopping(),
         Err(why @ SendError::DiskFull) => error(StatusCode::INSUFFICIENT_STORAGE, why.to_string()),
+        Err(why @ SendError::Unavailable) => {
+            error(StatusCode::SERVICE_UNAVAILABLE, why.to_string())
+        }
         Err(why) => error(StatusCode::TOO_MANY_REQUESTS, why.to_string()),
     }
 }

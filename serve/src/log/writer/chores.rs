@@ -31,8 +31,13 @@ impl Writer {
                     Some(now + RETRY)
                 }
             };
-            if self.held.is_none() && self.status.held.take().is_some() {
-                tracing::warn!("there is room on the log's disk again");
+            // A store that did not answer is asked first.
+            let is_asking = self.unavailable && self.pending.in_doubt;
+            if self.held.is_none() && !is_asking && self.status.held.take().is_some() {
+                match std::mem::take(&mut self.unavailable) {
+                    true => tracing::warn!("the store of the log answers again"),
+                    false => tracing::warn!("there is room on the log's disk again"),
+                }
             }
             self.publish();
         }

@@ -37,6 +37,7 @@ impl Writer {
                 let until = Instant::now() + RETRY;
                 self.held = Some(until);
                 self.room_at = until;
+                self.unavailable = !matches!(error, EngineError::Full);
                 let why = match &error {
                     EngineError::Full => {
                         "the log's disk is full: lines wait at their boards until there is room"
@@ -44,7 +45,8 @@ impl Writer {
                     }
                     other => format!("{other}; lines wait at their boards until it does"),
                 };
-                if self.status.held.as_ref() != Some(&why) {
+                // The reason may change each second while a store comes back.
+                if !self.unavailable || self.status.held.is_none() {
                     tracing::error!("{why}");
                 }
                 self.status.held = Some(why);

@@ -161,7 +161,11 @@ impl Writer {
     /// Adds lines to clients to the commit: all, or none. Returns the row of the last.
     pub(super) fn add_lines(&mut self, lines: &[Outgoing]) -> Result<u64, SendError> {
         if self.is_stuck() && !lines.is_empty() {
-            return Err(SendError::DiskFull);
+            return Err(if self.unavailable {
+                SendError::Unavailable
+            } else {
+                SendError::DiskFull
+            });
         }
         let mut added: HashMap<Arc<str>, (usize, usize)> = HashMap::new();
         for line in lines {

@@ -89,7 +89,7 @@ impl All {
         loop {
             match lane.done(offset, outgoing.clone()).await {
                 Ok(()) => break,
-                Err(SendError::DiskFull) => sleep(RETRY).await,
+                Err(SendError::DiskFull | SendError::Unavailable) => sleep(RETRY).await,
                 Err(SendError::Stopped) => return Err(SendError::Stopped),
                 Err(error) => {
                     // One silent board does not stop all.
