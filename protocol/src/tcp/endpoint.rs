@@ -359,14 +359,17 @@ impl<B: LineBuf, L, const N: usize, S: Store<Line = L>> Endpoint<B, L, N, S> {
             }
             self.outbox.completed(sending.ticket, now);
         }
-        while out.len() - used >= 3 {
+        let before = used;
+        for place in out[used..].as_chunks_mut().0 {
             let Some(mid) = connection.acks.pop() else {
                 break;
             };
-            connection.quiet.restart(now);
             let [high, low] = mid.digits();
-            out[used..used + 3].copy_from_slice(&[high, low, b'\n']);
-            used += 3;
+            *place = [high, low, b'\n'];
+            used += place.len();
+        }
+        if used > before {
+            connection.quiet.restart(now);
         }
         if let Pause::Until(end) = connection.pause
             && now >= end

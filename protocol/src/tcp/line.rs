@@ -342,32 +342,42 @@ impl<B: LineBuf> LineReader<B> {
         let text = core::str::from_utf8(bytes)
             .or_else(|error| core::str::from_utf8(&bytes[..error.valid_up_to()]))
             .unwrap_or_default();
+        let limit = self.partial.limit();
+        // Only the first line can have begun in an earlier segment.
+        let mut begun = self.skipping || !self.partial.as_ref().is_empty();
         let mut at = 0;
-        while let Some(len) = newline(&bytes[at..]) {
-            let (from, end) = (at, at + len);
-            at = end + 1;
-            let go_on = if core::mem::take(&mut self.skipping) {
-                true
-            } else if self.partial.as_ref().is_empty() && len <= self.partial.limit() {
-                each(text.get(from..end).map_or(Cut::Bytes(&bytes[from..end]), Cut::Text))
+        loop {
+            let from = at;
+            let newline = newline(&bytes[from..]);
+            let end = newline.map_or(bytes.len(), |len| from + len);
+            let line = &bytes[from..end];
+            at = bytes.len().min(end + 1);
+            let cut = if newline.is_none() {
+                if line.is_empty() || self.skipping || self.partial.append(line).is_ok() {
+                    return at;
+                }
+                self.skipping = true;
+                Cut::TooLong
+            } else if !begun && line.len() <= limit {
+                text.get(from..end).map_or(Cut::Bytes(line), Cut::Text)
+            } else if core::mem::take(&mut self.skipping) {
+                begun = false;
+                continue;
+            } else if self.partial.append(line).is_ok() {
+                Cut::Bytes(self.partial.as_ref())
             } else {
-                let whole = self.partial.append(&bytes[from..end]).is_ok();
-                let go_on =
-                    each(if whole { Cut::Bytes(self.partial.as_ref()) } else { Cut::TooLong });
-                self.partial.clear();
-                go_on
+                Cut::TooLong
             };
-            if !go_on {
+            // At one place, so that it becomes part of this loop.
+            let go_on = each(cut);
+            if begun || self.skipping {
+                self.partial.clear();
+                begun = false;
+            }
+            if newline.is_none() || !go_on {
                 return at;
             }
         }
-        let rest = &bytes[at..];
-        if !rest.is_empty() && !self.skipping && self.partial.append(rest).is_err() {
-            self.partial.clear();
-            self.skipping = true;
-            each(Cut::TooLong);
-        }
-        bytes.len()
     }
 
     /// Forgets the part of a line that has arrived: the connection that it came by is gone.

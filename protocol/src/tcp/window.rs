@@ -47,7 +47,7 @@ pub struct Window {
 }
 
 /// An id up to this far ahead of the newest is newer; any other is older.
-const AHEAD: u16 = 127;
+const AHEAD: u8 = 127;
 
 impl Window {
     /// Makes a window that has seen nothing.
@@ -107,6 +107,7 @@ impl Window {
 
     /// Remembers a message that was judged and delivered; at [`Verdict::Restarted`] what was before it is
     /// [forgotten](Self::restart) already.
+    #[inline]
     pub(super) fn insert(&mut self, mid: Mid, fingerprint: u32) {
         if mid.0 == 0 {
             self.awaiting_zero = false;
@@ -160,25 +161,33 @@ impl Window {
             self.newest = Some(mid);
             return;
         };
-        // Ids go round in a circle of 255: 0 stands before 1, in the place of 255.
-        let place = |m: Mid| u16::from(m.0) % 255;
-        let ahead = (place(mid) + 255 - place(newest)) % 255;
+        let ahead = match place(mid).overflowing_sub(place(newest)) {
+            (ahead, false) => ahead,
+            (ahead, true) => ahead.wrapping_sub(1),
+        };
         if ahead == 0 || ahead > AHEAD {
             return;
         }
         // What falls out at the far end is forgotten, whether it was ever received or not: the ids in
         // front of the window are therefore always clear.
-        for step in 1..=ahead {
-            let mid = match (place(newest) + AHEAD + step) % 255 {
-                0 => 255,
-                place => place,
-            };
-            self.seen.remove(Mid(mid as u8));
-            self.local.remove(Mid(mid as u8));
-            self.fingerprints[usize::from(mid)] = 0;
+        let mut far = match place(newest).checked_add(AHEAD) {
+            Some(far) => Mid(far),
+            // Past 255 and the 0 that is in the same place.
+            None => Mid(place(newest) - (255 - AHEAD)),
+        };
+        for _ in 0..ahead {
+            far = far.next();
+            self.seen.remove(far);
+            self.local.remove(far);
+            self.fingerprints[usize::from(far.0)] = 0;
         }
         self.newest = Some(mid);
     }
+}
+
+/// Returns the place of an id in the circle of 255 that ids go round in: 0 stands before 1, in the place of 255.
+const fn place(mid: Mid) -> u8 {
+    if mid.0 == 255 { 0 } else { mid.0 }
 }
 
 impl Default for Window {
