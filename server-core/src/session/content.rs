@@ -68,8 +68,8 @@ pub(crate) struct Lent {
 #[derive(Debug, Default)]
 pub(crate) struct Lines {
     text: String,
-    /// The end of each.
-    ends: Vec<(usize, Tag)>,
+    /// The length of each.
+    lens: Vec<(u32, Tag)>,
     /// Of a secure link: one for each.
     origins: Vec<Option<Origin>>,
 }
@@ -79,13 +79,13 @@ impl Lines {
     pub(super) fn with_room(lines: usize, bytes: usize) -> Self {
         Self {
             text: String::with_capacity(bytes),
-            ends: Vec::with_capacity(lines),
+            lens: Vec::with_capacity(lines),
             origins: Vec::new(),
         }
     }
 
     pub(crate) fn len(&self) -> usize {
-        self.ends.len()
+        self.lens.len()
     }
 
     /// Returns the bytes of all texts together.
@@ -94,22 +94,22 @@ impl Lines {
     }
 
     pub(crate) fn iter(&self) -> impl ExactSizeIterator<Item = (&str, Tag, Option<Origin>)> {
-        let mut from = 0;
-        self.ends.iter().enumerate().map(move |(at, &(to, tag))| {
-            let text = &self.text[from..to];
-            from = to;
+        let mut rest = self.text.as_str();
+        self.lens.iter().enumerate().map(move |(at, &(len, tag))| {
+            let (text, after) = rest.split_at(len as usize);
+            rest = after;
             (text, tag, self.origins.get(at).copied().flatten())
         })
     }
 
-    pub(super) fn push(&mut self, text: &str, tag: Tag) {
-        self.text.push_str(text);
-        self.ends.push((self.text.len(), tag));
+    /// Adds lines whose texts are one behind the other, of these lengths.
+    pub(super) fn extend(&mut self, texts: &str, lens: impl Iterator<Item = (u32, Tag)>) {
+        self.text.push_str(texts);
+        self.lens.extend(lens);
     }
 
-    /// Adds a line of a secure link.
-    pub(super) fn push_with(&mut self, text: &str, tag: Tag, origin: Option<Origin>) {
-        self.push(text, tag);
-        self.origins.push(origin);
+    /// Notes where all lines are from, of a secure link.
+    pub(super) fn set_origins(&mut self, origins: impl Iterator<Item = Option<Origin>>) {
+        self.origins = origins.collect();
     }
 }

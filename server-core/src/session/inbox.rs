@@ -6,6 +6,7 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
+use super::content::Lines;
 use crate::buffers::KEEP;
 
 /// Bytes that a line counts for beside its text: about the memory that is needed to remember it.
@@ -122,6 +123,7 @@ impl<R> Inbox<R> {
         self.batch.is_some() || self.lent.iter().any(|lent| lent.out)
     }
 
+    #[inline]
     pub(crate) fn push(&mut self, text: &str, receipt: R, tag: Tag) {
         if self.texts.len() + text.len() > self.texts.capacity() {
             self.move_up();
@@ -218,23 +220,19 @@ impl<R> Inbox<R> {
         self.remove_lent(at).map(|lent| lent.receipt)
     }
 
-    /// Copies all waiting lines to `each`, and lends them as a batch, which may be empty. False if the
-    /// application has some already.
-    pub(crate) fn lend_all(&mut self, mut each: impl FnMut(&str, Tag, &R)) -> bool {
+    /// Lends all waiting lines as a batch, which may be empty. `None` if the application has some already.
+    pub(crate) fn lend_all(&mut self) -> Option<Lines> {
         if self.is_out() {
-            return false;
+            return None;
         }
+        let mut lines = Lines::with_room(self.len(), self.bytes());
         for lent in &self.lent {
-            each(&lent.text, lent.tag, &lent.receipt);
+            lines.extend(&lent.text, std::iter::once((lent.text.len() as u32, lent.tag)));
         }
-        let mut from = self.from;
-        for head in &self.heads {
-            let to = from + head.len as usize;
-            each(&self.texts[from..to], head.tag, &head.receipt);
-            from = to;
-        }
+        let heads = self.heads.iter().map(|head| (head.len, head.tag));
+        lines.extend(&self.texts[self.from..], heads);
         self.batch = Some((self.lent.len(), self.heads.len()));
-        true
+        Some(lines)
     }
 
     /// Accepts all lines of the batch: hands their receipts to `each`.
@@ -397,17 +395,17 @@ mod tests {
     fn a_batch_is_all_that_waits_and_what_comes_meanwhile_waits_behind_it() {
         let mut inbox = filled(5);
         let (loan, ..) = inbox.lend().expect("a line waits");
-        let mut texts = Vec::new();
-        assert!(!inbox.lend_all(|_, _, _| panic!("the application has a line")));
+        assert!(inbox.lend_all().is_none(), "the application has a line");
         inbox.give_back(loan);
-        assert!(inbox.lend_all(|text, _, _| texts.push(text.to_owned())));
+        let lines = inbox.lend_all().expect("no line is out");
+        let texts: Vec<_> = lines.iter().map(|(text, ..)| text.to_owned()).collect();
         assert_eq!(texts, (0..5).map(text).collect::<Vec<_>>());
         // Nobody overtakes it.
         inbox.push(&text(5), 5, tag(false));
         assert!(!inbox.is_waiting() && inbox.lend().is_none());
         assert!(inbox.take_into(&mut String::new()).is_none());
         inbox.give_batch_back();
-        assert!(inbox.lend_all(|_, _, _| {}));
+        assert!(inbox.lend_all().is_some());
         inbox.push(&text(6), 6, tag(false));
         let mut receipts = Vec::new();
         inbox.accept_batch(|receipt| receipts.push(receipt));

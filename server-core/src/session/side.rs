@@ -166,6 +166,7 @@ pub(super) struct Receiver<'a> {
 }
 
 impl Host<LineBytes> for Receiver<'_> {
+    #[inline]
     fn deliver(&mut self, text: &str, receipt: Receipt) -> endpoint::Disposition {
         let side = &mut *self.side;
         // The connection is as good as cut.

@@ -1,6 +1,6 @@
 //! Lines from the client, on their way to the application.
 
-use super::super::content::{Content, Done, Lines};
+use super::super::content::{Content, Done};
 use super::super::inbox::Loan;
 use super::{Core, Took};
 use crate::state::SessionState;
@@ -44,11 +44,7 @@ impl Core {
         if !(self.is_due() || self.side.inbox.is_waiting()) {
             return None;
         }
-        let inbox = &self.side.inbox;
-        let mut lines = Lines::with_room(inbox.len(), inbox.bytes());
-        if !self.side.inbox.lend_all(|text, tag, _| lines.push(text, tag)) {
-            return None;
-        }
+        let lines = self.side.inbox.lend_all()?;
         let tickets: Vec<_> = match self.record.commits {
             true => self.endpoint.acked_oldest().collect(),
             false => Vec::new(),

@@ -4,7 +4,7 @@ use std::task::Waker;
 
 use pblink_protocol::time::Instant;
 
-use super::super::content::{Content, Done, Lines};
+use super::super::content::{Content, Done};
 use super::super::inbox::Loan;
 use super::super::side::Waiter;
 use super::{Call, Received, Secure};
@@ -138,17 +138,10 @@ impl Secure {
         if !(self.is_due() || self.side.inbox.is_waiting()) {
             return None;
         }
-        let mut lines = Lines::default();
-        let mut last = None;
-        let lent = self.side.inbox.lend_all(|text, tag, from| {
-            lines.push_with(text, tag, from.origin());
-            if from.seq > 0 {
-                last = Some((from.epoch, from.seq));
-            }
-        });
-        if !lent {
-            return None;
-        }
+        let mut lines = self.side.inbox.lend_all()?;
+        lines.set_origins(self.side.inbox.receipts().map(Received::origin));
+        let numbered = self.side.inbox.receipts().filter(|from| from.seq > 0);
+        let last = numbered.last().map(|from| (from.epoch, from.seq));
         let mut standing = self.standing.clone();
         self.asked = self.wishes.resume.take_if(|_| self.record.commits);
         let resolution = self.asked.map(|resume| {
