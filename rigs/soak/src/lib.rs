@@ -5,6 +5,7 @@ pub mod broker;
 pub mod crowd;
 pub mod faults;
 pub mod ledger;
+pub mod nats;
 pub mod process;
 pub mod proxy;
 pub mod soak;
