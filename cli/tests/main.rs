@@ -46,6 +46,8 @@ mod simulate_key;
 mod simulate_scene;
 #[cfg(feature = "sqlite")]
 mod state;
+#[cfg(feature = "nats")]
+mod store;
 mod up;
 mod verbs;
 #[cfg(all(target_os = "linux", feature = "sqlite"))]
