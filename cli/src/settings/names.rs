@@ -137,7 +137,7 @@ mod tests {
         assert!(
             names()
                 .unknown_key("colour")
-                .contains("the sections are server, control, mqtt, wifi, board, link")
+                .contains("the sections are server, control, store, mqtt, wifi, board, link")
         );
     }
 
