@@ -40,6 +40,10 @@ wires:
 kills COUNT="200":
     PBLINK_KILLS={{ COUNT }} cargo test -p pblink-serve --test kills -- --nocapture kills_at
 
+# Breaks servers that share a log, and their store, this often: the long form of a test.
+failovers COUNT="100":
+    PBLINK_FAILOVERS={{ COUNT }} cargo test -p pblink-serve --test store -- --nocapture fleet
+
 # Runs this many exchanges between both chips' machine code, pin by pin: the long form of a test.
 exchanges COUNT="10000":
     PBLINK_EXCHANGES={{ COUNT }} cargo test --manifest-path rigs/unicorn/Cargo.toml --test chip -- --nocapture thousands_of

@@ -26,7 +26,7 @@ fn in_order(bench: &mut Bench) {
 }
 
 /// The clock of an exchange that carries a line each way has some hundred edges: at each the ESP8266 is reset once. The
-/// short form takes one in five, and so each of the eighteen of some byte.
+/// short form takes one in eleven, and so each of the eighteen of some byte.
 #[test]
 fn a_reset_at_any_bit_of_a_transfer_is_recovered_from() {
     let mut bench = bench("echo", &settings());
@@ -34,7 +34,7 @@ fn a_reset_at_any_bit_of_a_transfer_is_recovered_from() {
     (wifi.join, wifi.dhcp) = (100_000, Some(10_000));
     comes_back(&mut bench, "0", 30_000);
     let (mut slowest, mut resets) = (0, 0);
-    for edge in some(1..=EDGES, 5) {
+    for edge in some(1..=EDGES, 11) {
         resets += 1;
         let esp = esp(&mut bench);
         esp.reset_at_edge = Some(esp.edges + edge);
