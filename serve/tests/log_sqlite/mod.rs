@@ -2,6 +2,7 @@
 
 mod beside;
 mod clock;
+mod commits;
 mod copies;
 mod crash;
 mod damage;
