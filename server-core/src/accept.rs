@@ -160,6 +160,16 @@ async fn serve(
         Ok(first) => first,
         Err(reason) => return refuse(&inner, shown_hello(&guest, reason), peer, reason),
     };
+    if let Some(gate) = &inner.gate {
+        let opens = tokio::select! {
+            biased;
+            opens = gate.opens() => opens,
+            _ = stop.wait_for(|&stop| stop) => return,
+        };
+        if !opens {
+            return;
+        }
+    }
     let (socket, incoming) = session::split(stream);
     let id = guest.id().unwrap_or_default();
     let route = inner.route(id);

@@ -13,6 +13,7 @@ use socket2::{Domain, Protocol, SockRef, Socket, Type};
 use tokio::net::TcpListener;
 
 use crate::error::BindError;
+use crate::gate::Gate;
 use crate::keys::Keys;
 use crate::registry::{Guests, SavedSessions, Setup};
 use crate::server::Server;
@@ -47,6 +48,7 @@ pub struct Builder {
     max_pending: usize,
     max_per_address: usize,
     keys: Option<Keys>,
+    gate: Option<Gate>,
     restore: SavedSessions,
     states: Vec<(String, SessionState)>,
 }
@@ -78,6 +80,7 @@ impl Builder {
             max_pending: 1024,
             max_per_address: 16 * 1024,
             keys: None,
+            gate: None,
             restore: SavedSessions::default(),
             states: Vec::new(),
         }
@@ -181,6 +184,18 @@ impl Builder {
     /// [`restore_states`](Self::restore_states), and not by [`restore`](Self::restore).
     pub fn commits(mut self, commits: bool) -> Self {
         self.commits = commits;
+        self
+    }
+
+    /// Sets a question that is asked for each connection once its client has said who it is. Nothing is said to the client before
+    /// the answer, and where that is false, the connection is closed. For servers that share their clients with others: one
+    /// that does not know yet that another has taken its place knows old sessions, by which it would acknowledge new lines.
+    /// Default: none.
+    pub fn gate<F>(mut self, ask: impl Fn() -> F + Send + Sync + 'static) -> Self
+    where
+        F: Future<Output = bool> + Send + 'static,
+    {
+        self.gate = Some(Gate::new(ask));
         self
     }
 
@@ -303,6 +318,7 @@ impl Builder {
                 allow_unknown: self.allow_unknown || self.expected.is_none(),
             },
             keys: self.keys.clone(),
+            gate: self.gate.clone(),
             max_connections: self.max_connections,
             max_pending: self.max_pending,
             max_per_address: self.max_per_address,

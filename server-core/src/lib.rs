@@ -95,6 +95,7 @@ mod bus;
 mod connection;
 mod error;
 pub mod event;
+mod gate;
 mod keys;
 mod origin;
 mod queue;

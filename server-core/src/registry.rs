@@ -8,6 +8,7 @@ use pblink_protocol::time::Instant;
 use tokio::sync::Semaphore;
 
 use crate::event::{Cause, EventKind, Refusal};
+use crate::gate::Gate;
 use crate::keys::{Keys, Route};
 use crate::refusals::Refusals;
 use crate::session::{Clock, Limits, Saved, Session, Shared};
@@ -22,6 +23,7 @@ pub(crate) struct Setup {
     pub(crate) limits: Limits,
     pub(crate) guests: Guests,
     pub(crate) keys: Option<Keys>,
+    pub(crate) gate: Option<Gate>,
     pub(crate) max_connections: usize,
     pub(crate) max_pending: usize,
     pub(crate) max_per_address: usize,
@@ -50,6 +52,8 @@ pub(crate) struct Inner {
     pub(crate) guests: RwLock<Guests>,
     /// `None`: the server was given none, and all links are classic. Nothing else is locked while this is.
     pub(crate) keys: RwLock<Option<Arc<Keys>>>,
+    /// Asked before a connection is served.
+    pub(crate) gate: Option<Gate>,
     pub(crate) max_connections: usize,
     pub(crate) address: SocketAddr,
 }

@@ -97,6 +97,7 @@ impl Server {
             refusals: Refusals::default(),
             guests: RwLock::new(setup.guests),
             keys: RwLock::new(None),
+            gate: setup.gate,
             max_connections: setup.max_connections,
             address,
         });

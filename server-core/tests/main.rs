@@ -5,6 +5,7 @@
 mod accept;
 mod commit;
 mod common;
+mod gate;
 mod guests;
 mod handover;
 mod lifecycle;
