@@ -37,6 +37,23 @@ pub(super) fn adopt(db: &Connection, path: &Path) -> Result<(), EngineError> {
     }
 }
 
+/// Refuses a copy as a log of its own: what is written to it, the servers that share the log would never see.
+///
+/// # Errors
+/// If it is a copy. A backup of one is none.
+pub(super) fn refuse(db: &Connection, path: &Path) -> Result<(), EngineError> {
+    let read = || Ok((meta::get::<u64>(db, PLACE)?, meta::get::<String>(db, "nonce")?));
+    match read().map_err(|e| from_sqlite(path, &e))? {
+        (Some(_), None) => Err(EngineError::Io {
+            path: path.display().to_string(),
+            why: "it is the copy of a log that several servers share: give the store with --store, or choose another \
+                  folder with --state"
+                .into(),
+        }),
+        _ => Ok(()),
+    }
+}
+
 /// The place of a full state of the log in the stream.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::log) struct StatePlace {

@@ -143,6 +143,12 @@ impl Sqlite {
                 );
             }
             let restored = match ownership {
+                #[cfg(feature = "nats")]
+                Ownership::Own => {
+                    copy::refuse(&db, &path)?;
+                    identity::identify(&mut db, &folder)?
+                }
+                #[cfg(not(feature = "nats"))]
                 Ownership::Own => identity::identify(&mut db, &folder)?,
                 #[cfg(feature = "nats")]
                 Ownership::Copy => copy::adopt(&db, &path).map(|()| false)?,
