@@ -24,6 +24,10 @@ const CONNECT: Duration = Duration::from_secs(5);
 /// Time that the store has for an answer. A stream whose leader has died has a new one within that, mostly.
 const ANSWER: Duration = Duration::from_secs(3);
 
+/// Interval at which a connection shows that it is alive. After three without an answer another server is tried: one that
+/// stands still, or is cut off, closes no connection.
+const PING: Duration = Duration::from_secs(2);
+
 /// Pauses before the connection is tried again: twice as long each time.
 const AGAIN: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(1));
 
@@ -105,11 +109,19 @@ impl Stream {
             .name(format!("pblink {who}"))
             .connection_timeout(CONNECT)
             .request_timeout(Some(ANSWER))
+            .ping_interval(PING)
             .max_reconnects(None)
             .reconnect_delay_callback(|tries| {
                 let factor = 1 << tries.min(10);
                 (AGAIN.0 * factor).min(AGAIN.1)
             });
+        // The library reads addresses only.
+        let login = urls.iter().find_map(|url| Some((url.username()?, url.password())));
+        connect = match login {
+            Some((name, Some(password))) => connect.user_and_password(plain(name), plain(password)),
+            Some((token, None)) => connect.token(plain(token)),
+            None => connect,
+        };
         if let Some(text) = &options.credentials {
             let bad = |why: &str| StoreError::Credentials { why: why.to_owned() };
             connect = match text.trim_end().split_once(':') {
@@ -371,6 +383,10 @@ fn faults(config: &Config, subject: &str, servers: usize) -> Vec<String> {
             ),
         );
     }
+    check(
+        config.max_message_size > 0,
+        "it has a limit (max-msg-size) beyond which it takes no record: nats stream edit --max-msg-size=-1".into(),
+    );
     check(config.sealed, "it is sealed: nothing can be written".into());
     check(
         config.no_ack,
@@ -386,6 +402,21 @@ fn older(version: &str) -> bool {
         (Some(Ok(major)), Some(Ok(minor))) => (major, minor) < OLDEST,
         _ => false,
     }
+}
+
+/// Returns a name or password of a URL as it is: there, some characters stand as hex digits behind a `%`.
+fn plain(text: &str) -> String {
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text.as_bytes();
+    while let [first, behind @ ..] = rest {
+        let digits = behind.get(..2).and_then(|digits| std::str::from_utf8(digits).ok());
+        let byte = digits.and_then(|digits| u8::from_str_radix(digits, 16).ok());
+        (rest, _) = match (first, byte) {
+            (b'%', Some(byte)) => (&behind[2..], bytes.push(byte)),
+            _ => (behind, bytes.push(*first)),
+        };
+    }
+    String::from_utf8_lossy(&bytes).into_owned()
 }
 
 /// Returns URLs without names and passwords.
@@ -412,6 +443,13 @@ mod tests {
     }
 
     #[test]
+    fn names_and_passwords_may_have_any_character() {
+        assert_eq!(plain("p%40ss%C3%9F"), "p@ssß");
+        assert_eq!(plain("100%"), "100%");
+        assert_eq!(plain("%zz%4"), "%zz%4");
+    }
+
+    #[test]
     fn passwords_are_not_shown() {
         assert_eq!(without_secrets("nats://me:p@ss@a:4222,b"), "nats://a:4222,b");
         assert_eq!(without_secrets("token@a:4222"), "a:4222");
@@ -431,11 +469,12 @@ mod tests {
             max_messages: 5,
             max_messages_per_subject: 1,
             max_bytes: 1,
+            max_message_size: 1,
             sealed: true,
             no_ack: true,
             ..Config::default()
         };
-        assert_eq!(faults(&bad, subject, 3).len(), 10);
-        assert_eq!(faults(&bad, subject, 1).len(), 9, "one server has one copy");
+        assert_eq!(faults(&bad, subject, 3).len(), 11);
+        assert_eq!(faults(&bad, subject, 1).len(), 10, "one server has one copy");
     }
 }
