@@ -22,6 +22,19 @@ pub trait Engine: Send + 'static {
     /// again without that.
     fn commit(&mut self, commit: &Commit) -> Result<(), EngineError>;
 
+    /// Returns true if other servers may take the place of this one: [`confirm`](Self::confirm) says whether one has.
+    fn is_shared(&self) -> bool {
+        false
+    }
+
+    /// Returns once it is certain that no other server had taken the place of this one when it was called.
+    ///
+    /// # Errors
+    /// As for [`commit`](Self::commit), with nothing that could be stored.
+    fn confirm(&mut self) -> Result<(), EngineError> {
+        Ok(())
+    }
+
     /// Opens the store anew after a commit failed for another reason than [`EngineError::Full`]: a disk that
     /// reports an error once may have lost what it said to have written before.
     ///
@@ -121,6 +134,14 @@ pub enum EngineError {
     /// Nobody says now whether it was stored: what is elsewhere does not answer.
     #[error("the store of the log does not answer: {why}")]
     Unavailable {
+        /// The reason, in words.
+        why: String,
+    },
+    /// What is elsewhere has not answered for so long that another server may have taken the place of this one.
+    #[error(
+        "the store of the log has not answered for a while, so that another gateway may lead: {why}"
+    )]
+    CutOff {
         /// The reason, in words.
         why: String,
     },

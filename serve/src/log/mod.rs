@@ -17,6 +17,7 @@ mod clients;
 mod clock;
 mod engine;
 mod failing;
+mod gate;
 mod json;
 mod memory;
 mod model;
@@ -87,6 +88,8 @@ pub struct Log {
 struct Shared {
     name: LogName,
     durable: bool,
+    /// Other servers may take the place of this one.
+    confirms: bool,
     /// Offset of the oldest line.
     first: AtomicU64,
     /// Offset of the newest line.

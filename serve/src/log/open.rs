@@ -66,6 +66,7 @@ impl Log {
         let shared = Arc::new(Shared {
             name: loaded.name.clone(),
             durable: engine.is_durable(),
+            confirms: engine.is_shared(),
             first: AtomicU64::new(loaded.first),
             head: watch::Sender::new(head),
             ring: Mutex::new(Ring::new(head)),

@@ -187,8 +187,11 @@ impl Writer {
             Ok(()) => "it was stopped".to_owned(),
             Err(error) => error.to_string(),
         };
-        self.shared.failed.send_replace(Some(why));
-        for reply in self.stopping.drain(..) {
+        let (shared, stopping) = (Arc::clone(&self.shared), std::mem::take(&mut self.stopping));
+        // Whoever hears of it may open the store anew at once.
+        drop(self);
+        shared.failed.send_replace(Some(why));
+        for reply in stopping {
             // Whoever asked may have gone away.
             let _ = reply.send(());
         }

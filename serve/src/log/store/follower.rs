@@ -1,11 +1,17 @@
 //! A copy of the log that follows the stream.
 
+use async_nats::HeaderMap;
+
 use super::StoreError;
 use super::record::{Assembler, Record};
 use super::stream::{Message, Stream, StreamState, Unappended};
 use crate::log::engine::{Engine, EngineError, Retention};
 use crate::log::model::LogName;
 use crate::log::sqlite::{Sqlite, StatePlace};
+
+/// Header of all messages: the identity of the log. A copy of another one must not take them, even where no gateway begins to
+/// lead.
+const LOG: &str = "Pb-Log";
 
 /// A copy, and the stream that it follows. What it has read is in the copy, but for the messages of a record that is not
 /// whole.
@@ -20,6 +26,8 @@ pub(super) struct Follower {
     pub(super) states: Vec<StatePlace>,
     /// The copy is to be filled anew with the next state.
     refilling: bool,
+    /// The log's identity, once it is known.
+    log: Option<LogName>,
 }
 
 /// Steps of the stream that are about gateways.
@@ -41,8 +49,9 @@ impl Follower {
     pub(super) fn new(stream: Stream, mut copy: Sqlite) -> Result<Self, StoreError> {
         let read = copy.place()?;
         let states = copy.states()?;
+        let log = Some(copy.shared_name()?).filter(|name| !name.id.is_empty());
         let assembler = Assembler::default();
-        Ok(Self { stream, copy, read, assembler, states, refilling: false })
+        Ok(Self { stream, copy, read, assembler, states, refilling: false, log })
     }
 
     /// Compares the copy with the stream: returns an error if it is not the copy of this one. A copy that is too old for what
@@ -89,6 +98,7 @@ impl Follower {
         if number != self.read + 1 {
             return Err(StoreError::Gone { number: self.read + 1 });
         }
+        self.check_log(message)?;
         let record = self.assembler.add(number, &message.headers, &message.payload);
         let record = record.map_err(|why| StoreError::Unknown { number, why: why.to_string() })?;
         let step = match record {
@@ -99,20 +109,30 @@ impl Follower {
         Ok(step)
     }
 
+    /// Checks that a message is one of this copy's log.
+    ///
+    /// # Errors
+    /// If it is one of another log.
+    pub(super) fn check_log(&self, message: &Message) -> Result<(), StoreError> {
+        match (&self.log, log_of(&message.headers)) {
+            (Some(ours), Some(theirs)) if *ours != theirs => {
+                Err(StoreError::Other { ours: ours.clone(), theirs })
+            }
+            _ => Ok(()),
+        }
+    }
+
     fn apply(&mut self, number: u64, first: u64, record: Record<'_>) -> Result<Step, StoreError> {
         if self.refilling && !matches!(record, Record::State(_)) {
             return Err(StoreError::NoState { number });
         }
         match record {
             Record::Lead { gateway, claim, log } => {
-                let name = self.copy.shared_name()?;
-                if !name.id.is_empty() && name.id != log.id {
-                    return Err(StoreError::Other { ours: name, theirs: log });
-                }
-                self.copy.note_place(number, Some(&log))?;
+                self.note_claim(number, &log)?;
                 let (gateway, claim) = (gateway.into_owned(), claim.into_owned());
                 return Ok(Step::Leads { gateway, claim });
             }
+            Record::Here { .. } => self.copy.note_place(number, None)?,
             Record::Leave { .. } => {
                 self.copy.note_place(number, None)?;
                 return Ok(Step::Left);
@@ -130,7 +150,7 @@ impl Follower {
             Record::State(state) => {
                 if self.refilling {
                     self.copy.refill(&state, number)?;
-                    self.refilling = false;
+                    (self.refilling, self.log) = (false, Some(state.name.clone()));
                 }
                 self.note_state(StatePlace { place: first, next: state.next }, number)?;
             }
@@ -147,9 +167,14 @@ impl Follower {
         record: &Record<'_>,
         id: &str,
     ) -> Result<(u64, u64), Unappended> {
+        let log = match record {
+            Record::Lead { log, .. } => log.clone(),
+            _ => self.log.clone().unwrap_or_default(),
+        };
         let first = self.read + 1;
         let mut last = self.read;
-        for (headers, payload) in record.messages(id, self.stream.max_payload()) {
+        for (mut headers, payload) in record.messages(id, self.stream.max_payload()) {
+            headers.insert(LOG, log.to_string());
             // After an error all of them are read again.
             last = self.stream.append(last, headers, payload).await?;
         }
@@ -159,15 +184,18 @@ impl Follower {
     }
 
     /// Returns the log's identity: that of the stream, else a new one.
+    pub(super) fn name(&self) -> LogName {
+        self.log.clone().unwrap_or_else(|| LogName { id: super::random(), generation: 1 })
+    }
+
+    /// Notes a claim to lead that is in the stream.
     ///
     /// # Errors
-    /// If the copy cannot be read.
-    pub(super) fn name(&mut self) -> Result<LogName, EngineError> {
-        let name = self.copy.shared_name()?;
-        Ok(match name.id.is_empty() {
-            true => LogName { id: super::random(), generation: 1 },
-            false => name,
-        })
+    /// If the copy cannot be written.
+    pub(super) fn note_claim(&mut self, number: u64, log: &LogName) -> Result<(), EngineError> {
+        self.copy.note_place(number, Some(log))?;
+        self.log = Some(log.clone());
+        Ok(())
     }
 
     /// Notes a full state that was appended: with its last message `number`.
@@ -178,4 +206,10 @@ impl Follower {
         self.states.push(state);
         self.copy.note_states(&self.states, number)
     }
+}
+
+/// Returns the identity of the log that a message is of, if it says so.
+fn log_of(headers: &HeaderMap) -> Option<LogName> {
+    let (id, generation) = headers.get(LOG)?.as_str().rsplit_once('.')?;
+    Some(LogName { id: id.to_owned(), generation: generation.parse().ok()? })
 }

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use tokio::task::AbortHandle;
@@ -19,6 +20,11 @@ use crate::log::sqlite::StatePlace;
 
 /// Attempts to append a record that others were quicker than, at a time.
 const ATTEMPTS: usize = 5;
+
+/// Time for which a store may not answer, longer than one that has lost a server needs to go on. A gateway that is cut off from
+/// it alone has to let its boards go after that: another one may lead, and they do not look for it while this one talks to
+/// them.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// The least number of bytes behind a full state for another one to be written.
 const STATE_BYTES: u64 = 16 * 1024 * 1024;
@@ -47,6 +53,9 @@ pub struct Leader {
     /// The stream begins there, unless it is 0: not known.
     shortened: u64,
     rounds: u64,
+    state_bytes: u64,
+    /// The store has not answered since then.
+    unheard_since: Option<Instant>,
 }
 
 impl Leader {
@@ -80,10 +89,23 @@ impl Leader {
             grown: 0,
             shortened: 0,
             rounds: 0,
+            state_bytes: STATE_BYTES,
+            unheard_since: None,
         }
     }
 
-    /// Returns what learns that another gateway leads.
+    /// Sets the least number of bytes behind a full state of the log for another one to be written, for tests: 16 MB are a
+    /// lot to wait for.
+    pub fn set_state_bytes(&mut self, bytes: u64) {
+        self.state_bytes = bytes;
+    }
+
+    /// Returns the number of the message that the stream was shortened to; 0: not by this gateway.
+    pub fn stream_begins(&self) -> u64 {
+        self.shortened
+    }
+
+    /// Returns what learns that another gateway leads, or may lead.
     pub fn replaced(&self) -> Replaced {
         self.replaced.clone()
     }
@@ -92,6 +114,13 @@ impl Leader {
     fn settle(&mut self) -> Result<(), EngineError> {
         let stream = self.follower.stream.clone();
         let state = self.background.wait(stream.state()).map_err(unavailable)?;
+        if state.first > self.follower.read + 1 {
+            // Only a leader shortens the stream, and none beyond what it has read: the record that says which one leads may be
+            // among those that are gone.
+            let by = "of a name that nobody says any more".to_owned();
+            let _ = self.replaced.0.set(by.clone());
+            return Err(EngineError::Replaced { by });
+        }
         self.follower.compare(&state).map_err(into_engine)?;
         while self.follower.read < state.last {
             let message = self.background.wait(stream.read(self.follower.read + 1));
@@ -111,6 +140,20 @@ impl Leader {
 
     /// Appends a record, and returns the numbers of its first and its last message.
     fn append(&mut self, record: &Record<'_>) -> Result<(u64, u64), EngineError> {
+        let appended = self.try_append(record);
+        let Err(EngineError::Unavailable { why }) = appended else {
+            self.unheard_since = None;
+            return appended;
+        };
+        let since = *self.unheard_since.get_or_insert_with(Instant::now);
+        if since.elapsed() < PATIENCE {
+            return Err(EngineError::Unavailable { why });
+        }
+        let _ = self.replaced.0.set("another one, perhaps".to_owned());
+        Err(EngineError::CutOff { why })
+    }
+
+    fn try_append(&mut self, record: &Record<'_>) -> Result<(u64, u64), EngineError> {
         if let Some(by) = self.replaced.by() {
             return Err(EngineError::Replaced { by: by.to_owned() });
         }
@@ -149,7 +192,7 @@ impl Leader {
     /// Writes a full state if there is much behind the last one, and takes from the stream what is older than one that
     /// suffices.
     fn shorten(&mut self, max_bytes: u64) -> Result<(), EngineError> {
-        if self.grown > STATE_BYTES.max(max_bytes / 8) {
+        if self.grown > self.state_bytes.max(max_bytes / 8) {
             let state = self.follower.copy.load()?;
             let next = state.next;
             let (place, last) = self.append(&Record::State(Cow::Owned(state)))?;
@@ -181,6 +224,17 @@ impl Engine for Leader {
         let (_, last) = self.append(&Record::Commit(Cow::Borrowed(commit)))?;
         self.grown += commit.lines.iter().map(Line::weight).sum::<u64>() + COMMIT_BYTES;
         self.note(|follower| follower.copy.commit_at(commit, last))
+    }
+
+    fn is_shared(&self) -> bool {
+        true
+    }
+
+    fn confirm(&mut self) -> Result<(), EngineError> {
+        // Whoever only asks may hear an old answer: of a NATS server that does not know yet that it leads no more.
+        let gateway = self.gateway.clone();
+        let (_, last) = self.append(&Record::Here { gateway: gateway.into() })?;
+        self.note(|follower| follower.copy.note_place(last, None))
     }
 
     fn reopen(&mut self) -> Result<(), EngineError> {

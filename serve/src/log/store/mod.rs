@@ -97,7 +97,7 @@ impl Background {
     }
 }
 
-/// Learns that another gateway leads.
+/// Learns that another gateway leads, or may lead, since the store has not answered for long.
 #[derive(Debug, Clone, Default)]
 pub struct Replaced(Arc<OnceLock<String>>);
 

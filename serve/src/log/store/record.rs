@@ -33,6 +33,11 @@ pub(super) enum Record<'a> {
         /// Its name.
         gateway: Cow<'a, str>,
     },
+    /// This gateway has asked whether it serves still.
+    Here {
+        /// Its name.
+        gateway: Cow<'a, str>,
+    },
     /// What one commit has brought.
     Commit(Cow<'a, Commit>),
     /// Old lines, events and keys go, see [`Engine::retain`](crate::log::Engine::retain).

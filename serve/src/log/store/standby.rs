@@ -89,17 +89,38 @@ struct Standby<R> {
     follower: Follower,
     gateway: String,
     claim: String,
-    /// The claim that the stream has taken last, as far as it was read.
-    leader: Option<String>,
     reports: Reports<R>,
     began: Instant,
     election: Election,
+    leader: Heard,
+}
+
+/// The gateway whose words count.
+enum Heard {
+    /// Whichever says that it leads.
+    Any,
+    /// The one with this claim.
+    Claim(String),
+    /// None: it has left.
+    Nobody,
+}
+
+impl Heard {
+    fn counts(&self, beat: &Beat) -> bool {
+        match self {
+            Self::Any => true,
+            Self::Claim(claim) => *claim == beat.claim,
+            Self::Nobody => false,
+        }
+    }
 }
 
 /// The reason why one round of following has ended.
 enum Over {
     /// This gateway leads.
     Leads,
+    /// The stream has what was not heard of.
+    Behind,
     /// The store does not answer.
     Failed(StoreError),
 }
@@ -109,7 +130,8 @@ impl<R: FnMut(Standing)> Standby<R> {
         let claim = random();
         let rank = u64::from_str_radix(&claim, 16).unwrap_or_default() % RANKS_MS;
         let election = Election::new(Duration::ZERO, Duration::from_millis(rank));
-        Self { follower, gateway, claim, leader: None, reports, began: Instant::now(), election }
+        let (began, leader) = (Instant::now(), Heard::Any);
+        Self { follower, gateway, claim, reports, began, election, leader }
     }
 
     fn now(&self) -> Duration {
@@ -124,6 +146,7 @@ impl<R: FnMut(Standing)> Standby<R> {
                     self.reports.note(Standing::Leading);
                     return Ok(());
                 }
+                Over::Behind => continue,
                 Over::Failed(why) => why,
             };
             self.reports.note(Standing::Deaf(failed.to_string()));
@@ -150,7 +173,11 @@ impl<R: FnMut(Standing)> Standby<R> {
         if state.last > self.follower.read {
             self.reports.note(Standing::Reading(state.last - self.follower.read));
         } else {
-            self.look_at_last(state.last).await;
+            match self.look_at_last(state.last).await {
+                Err(error @ StoreError::Other { .. }) => return Err(error),
+                Err(why) => return Ok(Over::Failed(why)),
+                Ok(()) => {}
+            }
         }
         let mut beats = match stream.hear().await {
             Ok(beats) => beats,
@@ -166,9 +193,12 @@ impl<R: FnMut(Standing)> Standby<R> {
             tokio::select! {
                 message = messages.next() => match message {
                     Some(Ok(message)) => {
-                        let step = self.follower.take(&message)?;
-                        if self.on_step(step) {
-                            return Ok(Over::Leads);
+                        match self.follower.take(&message) {
+                            Ok(step) if self.on_step(&step) => return Ok(Over::Leads),
+                            Ok(_) => {}
+                            // It was shortened meanwhile: the copy is filled anew.
+                            Err(gone @ StoreError::Gone { .. }) => return Ok(Over::Failed(gone)),
+                            Err(other) => return Err(other),
                         }
                     }
                     Some(Err(why)) => return Ok(Over::Failed(why)),
@@ -176,7 +206,7 @@ impl<R: FnMut(Standing)> Standby<R> {
                 },
                 beat = next_beat(&mut beats) => {
                     // One that does not lead any more, and does not know it yet, has no say.
-                    if self.leader.as_ref().is_none_or(|leader| *leader == beat.claim) {
+                    if self.leader.counts(&beat) {
                         self.election.heard(self.now());
                         if self.follower.read >= state.last {
                             self.reports.note(Standing::Following(beat.gateway));
@@ -194,30 +224,36 @@ impl<R: FnMut(Standing)> Standby<R> {
     }
 
     /// Looks at a last message that was read before: it says whether the leader has left.
-    async fn look_at_last(&mut self, last: u64) {
+    async fn look_at_last(&mut self, last: u64) -> Result<(), StoreError> {
         if last == 0 {
             // The first of all gateways.
             self.election.left();
-            return;
+            return Ok(());
         }
-        // Without it the silence tells the same later.
-        if let Ok(message) = self.follower.stream.read(last).await
-            && let Ok(Record::Leave { .. }) = serde_json::from_slice(&message.payload)
-        {
-            self.election.left();
+        let message = self.follower.stream.read(last).await?;
+        // It may be the message of another stream that has as many.
+        self.follower.check_log(&message)?;
+        if let Ok(Record::Leave { .. }) = serde_json::from_slice(&message.payload) {
+            self.leave();
         }
+        Ok(())
+    }
+
+    fn leave(&mut self) {
+        self.election.left();
+        self.leader = Heard::Nobody;
     }
 
     /// Returns true if this gateway leads.
-    fn on_step(&mut self, step: Step) -> bool {
+    fn on_step(&mut self, step: &Step) -> bool {
         match step {
-            Step::Leads { claim, .. } if claim == self.claim => return true,
+            Step::Leads { claim, .. } if *claim == self.claim => return true,
             Step::Leads { gateway, claim } => {
-                self.leader = Some(claim);
                 self.election.heard(self.now());
-                self.reports.note(Standing::Following(gateway));
+                self.leader = Heard::Claim(claim.clone());
+                self.reports.note(Standing::Following(gateway.clone()));
             }
-            Step::Left => self.election.left(),
+            Step::Left => self.leave(),
             Step::Other => {}
         }
         false
@@ -225,7 +261,18 @@ impl<R: FnMut(Standing)> Standby<R> {
 
     /// Claims to lead. `None`: another was quicker, or there is more to read.
     async fn claim(&mut self) -> Result<Option<Over>, StoreError> {
-        let log = self.follower.name()?;
+        // A store that does not answer has told nobody's words: a claim that reached it later would replace a leader that is
+        // well.
+        match self.follower.stream.state().await {
+            // A NATS server that was started anew has forgotten who follows, and the library learns it by a silence of its own.
+            Ok(state) if state.last > self.follower.read => {
+                self.election.refused(self.now());
+                return Ok(Some(Over::Behind));
+            }
+            Ok(_) => {}
+            Err(why) => return Ok(Some(Over::Failed(why))),
+        }
+        let log = self.follower.name();
         let record = Record::Lead {
             gateway: Cow::Borrowed(&self.gateway),
             claim: Cow::Borrowed(&self.claim),
@@ -233,7 +280,7 @@ impl<R: FnMut(Standing)> Standby<R> {
         };
         match self.follower.append(&record, &self.claim).await {
             Ok((_, number)) => {
-                self.follower.copy.note_place(number, Some(&log))?;
+                self.follower.note_claim(number, &log)?;
                 Ok(Some(Over::Leads))
             }
             Err(Unappended::Behind) => {

@@ -92,7 +92,7 @@ impl Writer {
             }
             // Deleting needs room, too; it is tried again.
             Err(EngineError::Full | EngineError::Unavailable { .. }) => Ok(()),
-            Err(error @ EngineError::Replaced { .. }) => Err(error),
+            Err(error @ (EngineError::Replaced { .. } | EngineError::CutOff { .. })) => Err(error),
             Err(error) => {
                 tracing::warn!("old lines were not deleted: {error}");
                 match self.engine.reopen() {

@@ -31,8 +31,15 @@ impl Writer {
             .chain(rows)
             .collect();
         let mut pending = std::mem::take(&mut self.pending);
-        match self.store(&mut pending) {
-            Ok(()) => self.committed(pending),
+        let confirms = std::mem::take(&mut pending.confirms);
+        match self.store(&mut pending, !confirms.is_empty()) {
+            Ok(()) => {
+                for confirm in confirms {
+                    // Whoever asked may have gone away.
+                    let _ = confirm.send(true);
+                }
+                self.committed(pending);
+            }
             Err(error @ (EngineError::Full | EngineError::Unavailable { .. })) => {
                 let until = Instant::now() + RETRY;
                 self.held = Some(until);
@@ -67,9 +74,9 @@ impl Writer {
         Ok(())
     }
 
-    fn store(&mut self, pending: &mut Pending) -> Result<(), EngineError> {
+    fn store(&mut self, pending: &mut Pending, confirms: bool) -> Result<(), EngineError> {
         if pending.commit.is_empty() {
-            return Ok(());
+            return if confirms { self.engine.confirm() } else { Ok(()) };
         }
         match self.engine.commit(&pending.commit) {
             Ok(()) => Ok(()),
@@ -79,7 +86,7 @@ impl Writer {
                 Err(error)
             }
             // Nothing that this server writes counts any more.
-            Err(error @ EngineError::Replaced { .. }) => Err(error),
+            Err(error @ (EngineError::Replaced { .. } | EngineError::CutOff { .. })) => Err(error),
             Err(error) => {
                 // Once may be chance. What was acknowledged is looked for before anything else is.
                 tracing::error!("the log was not written: {error}; opening it anew");

@@ -54,6 +54,8 @@ pub(super) struct Pending {
     /// Clients of which rows are added, with their number and bytes.
     pub(super) added: HashMap<Arc<str>, (usize, usize)>,
     pub(super) replies: Vec<Reply>,
+    /// Those who ask whether this server serves its clients still.
+    pub(super) confirms: Vec<oneshot::Sender<bool>>,
     /// A cursor or an event waits since then.
     pub(super) since: Option<Instant>,
     /// Someone waits for it.

@@ -61,6 +61,8 @@ pub(in crate::log) enum Request {
         reply: oneshot::Sender<Result<(), EngineError>>,
     },
     Retain(oneshot::Sender<()>),
+    /// Does this server serve its clients still?
+    Confirm(oneshot::Sender<bool>),
     Stop(oneshot::Sender<()>),
 }
 
@@ -98,6 +100,12 @@ impl Writer {
             Request::Retain(reply) => {
                 self.retain()?;
                 let _ = reply.send(());
+            }
+            // While nobody says whether the last commit is stored, nobody says this.
+            Request::Confirm(reply) if self.is_stuck() => drop(reply.send(false)),
+            Request::Confirm(reply) => {
+                self.pending.confirms.push(reply);
+                self.pending.urgent = true;
             }
             Request::Stop(reply) => {
                 self.stopping.push(reply);
