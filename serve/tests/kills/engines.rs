@@ -18,7 +18,7 @@ pub struct Eager {
 }
 
 impl Eager {
-    pub fn new(mut engine: Sqlite) -> Self {
+    pub fn new(mut engine: impl Engine) -> Self {
         let (reader, loaded) = (engine.reader(), engine.load().unwrap());
         let (commits, receiver) = std::sync::mpsc::sync_channel::<Commit>(1000);
         std::thread::spawn(move || {
@@ -27,7 +27,15 @@ impl Eager {
             while let Ok(commit) = receiver.recv() {
                 cache.push_back(commit);
                 if cache.len() > CACHE {
-                    engine.commit(&cache.pop_front().unwrap()).unwrap();
+                    let commit = cache.pop_front().unwrap();
+                    let mut stored = engine.commit(&commit);
+                    while matches!(stored, Err(EngineError::Unavailable { .. })) {
+                        stored = engine.commit(&commit);
+                    }
+                    if let Err(EngineError::Replaced { .. } | EngineError::CutOff { .. }) = stored {
+                        return;
+                    }
+                    stored.unwrap();
                 }
             }
         });
@@ -41,8 +49,8 @@ impl Engine for Eager {
     }
 
     fn commit(&mut self, commit: &Commit) -> Result<(), EngineError> {
-        self.commits.send(commit.clone()).unwrap();
-        Ok(())
+        let sent = self.commits.send(commit.clone());
+        sent.map_err(|_| EngineError::Replaced { by: "another".into() })
     }
 
     fn reopen(&mut self) -> Result<(), EngineError> {

@@ -1,0 +1,140 @@
+//! The gateway that leads, and the one that takes its place.
+
+use pblink_serve::log::store::Standing;
+use pblink_serve::log::{Engine, EngineError};
+
+use crate::desk::{Desk, close, commit_at_last, contents, lines};
+
+#[test]
+fn the_first_gateway_of_a_new_stream_leads_at_once() {
+    let Some(desk) = Desk::start() else { return };
+    let standby = desk.stand_by("a");
+    standby.says(|standing| *standing == Standing::Leading);
+    let leader = desk.leads(standby);
+    assert_eq!(leader.replaced().by(), None);
+}
+
+#[test]
+fn a_gateway_that_ends_in_order_is_followed_without_silence() {
+    let Some(desk) = Desk::start() else { return };
+    let mut leader = desk.lead("a");
+    let follower = desk.stand_by("b");
+    follower.follows("a");
+    leader.commit(&lines(1..=5, "line")).unwrap();
+    let wanted = close(leader);
+    let mut next = desk.leads(follower);
+    assert_eq!(contents(&mut next), wanted);
+    next.commit(&lines(6..=6, "line")).unwrap();
+}
+
+#[test]
+fn a_gateway_that_was_replaced_writes_nothing_any_more() {
+    let Some(desk) = Desk::start() else { return };
+    let (network, store) = desk.relay("a");
+    let mut former = desk.leads(desk.stand_by_at(store, &desk.folder("a")));
+    former.commit(&lines(1..=3, "line")).unwrap();
+    let follower = desk.stand_by("b");
+    follower.follows("a");
+    network.stop(true);
+    let mut leader = desk.leads(follower);
+    let last = desk.last();
+    let unheard = former.commit(&lines(4..=5, "nobody's"));
+    assert!(matches!(unheard, Err(EngineError::Unavailable { .. })), "{unheard:?}");
+    network.stop(false);
+    loop {
+        match former.commit(&lines(4..=5, "nobody's")) {
+            Err(EngineError::Unavailable { .. }) => {}
+            Err(EngineError::Replaced { by }) => break assert_eq!(by, "b"),
+            other => panic!("{other:?}"),
+        }
+    }
+    assert_eq!(former.replaced().by(), Some("b"));
+    let confirmed = former.confirm();
+    assert!(matches!(confirmed, Err(EngineError::Replaced { .. })), "{confirmed:?}");
+    let again = former.commit(&lines(4..=5, "nobody's"));
+    assert!(matches!(again, Err(EngineError::Replaced { .. })), "{again:?}");
+    let purged = former.purge("kitchen");
+    assert!(matches!(purged, Err(EngineError::Replaced { .. })), "{purged:?}");
+    former.close();
+    assert_eq!(desk.last(), last, "it has written nothing");
+    drop(former);
+
+    // It stands by again, and what it could not write is nowhere.
+    let follower = desk.stand_by("a");
+    follower.follows("b");
+    commit_at_last(&mut leader, &lines(4..=4, "somebody's"));
+    let wanted = close(leader);
+    assert_eq!(
+        wanted.lines,
+        [lines(1..=3, "line").lines, lines(4..=4, "somebody's").lines].concat()
+    );
+    assert_eq!(close(desk.leads(follower)), wanted);
+}
+
+#[test]
+fn a_gateway_asks_whether_it_leads_still() {
+    let Some(desk) = Desk::start() else { return };
+    let (network, store) = desk.relay("a");
+    let mut former = desk.leads(desk.stand_by_at(store, &desk.folder("a")));
+    former.confirm().unwrap();
+    let follower = desk.stand_by("b");
+    follower.follows("a");
+    network.stop(true);
+    let mut leader = desk.leads(follower);
+    leader.confirm().unwrap();
+    network.stop(false);
+    // It has nothing to commit, and does not know it yet.
+    loop {
+        match former.confirm() {
+            Err(EngineError::Unavailable { .. }) => {}
+            Err(EngineError::Replaced { by }) => break assert_eq!(by, "b"),
+            other => panic!("{other:?}"),
+        }
+    }
+    leader.confirm().unwrap();
+    assert_eq!(close(leader), close(desk.lead("c")));
+}
+
+#[test]
+fn a_gateway_that_slept_while_the_stream_was_shortened_knows_that_it_was_replaced() {
+    let Some(desk) = Desk::start() else { return };
+    let (network, store) = desk.relay("a");
+    let mut former = desk.leads(desk.stand_by_at(store, &desk.folder("a")));
+    former.commit(&lines(1..=3, "line")).unwrap();
+    let follower = desk.stand_by("b");
+    follower.follows("a");
+    network.stop(true);
+    let mut leader = desk.leads(follower);
+    let shortest = crate::states::shorten(&mut leader, 4);
+    assert_eq!(desk.first(), shortest, "the record that replaced it is not in the stream any more");
+    network.stop(false);
+    loop {
+        match former.commit(&lines(4..=5, "nobody's")) {
+            Err(EngineError::Unavailable { .. }) => {}
+            Err(EngineError::Replaced { .. }) => break,
+            other => panic!("{other:?}"),
+        }
+    }
+    drop(former);
+    let wanted = close(leader);
+    assert_eq!(close(desk.lead("c")), wanted);
+    assert_eq!(close(desk.lead("a")), wanted, "the copy that was too old is filled anew");
+}
+
+#[test]
+fn words_of_a_gateway_that_was_replaced_keep_nobody_from_leading() {
+    let Some(desk) = Desk::start() else { return };
+    let (a_network, store) = desk.relay("a");
+    let _former = desk.leads(desk.stand_by_at(store, &desk.folder("a")));
+    let (b_network, store) = desk.relay("b");
+    let follower = desk.stand_by_at(store, &desk.folder("b"));
+    follower.follows("a");
+    a_network.stop(true);
+    let _leader = desk.leads(follower);
+    let follower = desk.stand_by("c");
+    follower.follows("b");
+    // The former leader has nothing to commit, and does not know yet.
+    a_network.stop(false);
+    b_network.stop(true);
+    desk.leads(follower);
+}
