@@ -11,7 +11,7 @@ use pblink_serve::log::store::{Store, StoreError, StoreOptions};
 use pblink_tools::Tool;
 use rustix::process::{Pid, Signal, kill_process};
 
-use crate::broker::free_port;
+use crate::broker::lasting_port;
 
 /// Nothing here takes this long unless it hangs.
 const HANGS: Duration = Duration::from_secs(120);
@@ -72,8 +72,8 @@ impl Cluster {
         for _ in 0..ATTEMPTS {
             let folder = tempfile::tempdir().expect("a folder");
             let server = |_| NatsServer {
-                address: ([127, 0, 0, 1], free_port()).into(),
-                cluster_port: free_port(),
+                address: ([127, 0, 0, 1], lasting_port()).into(),
+                cluster_port: lasting_port(),
                 child: None,
             };
             let servers = (0..wanted.servers).map(server).collect();

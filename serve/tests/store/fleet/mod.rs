@@ -13,7 +13,7 @@ use fastrand::Rng;
 use gateway::{Fault, Fleet};
 use pblink_serve::log::store::{Store, StoreOptions};
 use pblink_soak::board::TIMEOUT;
-use pblink_soak::broker::free_port;
+use pblink_soak::broker::lasting_port;
 use pblink_soak::crowd::{self, Crowd};
 use pblink_soak::ledger::Ledger;
 use pblink_soak::nats::{Cluster, Wanted};
@@ -151,7 +151,8 @@ fn run(plan: Plan<'_>) -> Option<Ledger> {
             runtime.block_on(Proxy::among(servers)).unwrap()
         })
         .collect();
-    let addresses: Vec<SocketAddr> = (0..3).map(|_| ([127, 0, 0, 1], free_port()).into()).collect();
+    let addresses: Vec<SocketAddr> =
+        (0..3).map(|_| ([127, 0, 0, 1], lasting_port()).into()).collect();
     let balancer = runtime.block_on(Proxy::among(addresses.clone())).unwrap();
     let urls = relays.iter().map(|relay| format!("nats://{}", relay.address())).collect();
     let fleet = Fleet::start(urls, addresses, fault);
