@@ -184,8 +184,8 @@ fn app_parser() -> impl TypedValueParser<Value = App> {
 enum Ended {
     /// The verb ends with it.
     Exit(Exit),
-    /// Another server that shares the log leads; its name.
-    Replaced(String),
+    /// Another server that shares the log leads, or may lead; its name, if it is known.
+    Replaced(Option<String>),
 }
 
 /// Runs the verb.
@@ -199,9 +199,12 @@ pub fn run(args: Args, global: &Global) -> anyhow::Result<Exit> {
         let round = serve(&args, settings.clone(), std::mem::take(&mut sockets), global);
         match runtime::block_on(round)?? {
             Ended::Exit(exit) => return Ok(exit),
-            Ended::Replaced(by) => {
-                warning(format_args!("gateway {by} leads now: this one stands by"))
+            Ended::Replaced(Some(by)) => {
+                warning(format_args!("gateway {by} leads now: this one stands by"));
             }
+            Ended::Replaced(None) => warning(
+                "another gateway may lead, since the store has not answered for a while: this one stands by",
+            ),
         }
         // A mistake in the file must not take a server away that others count on.
         match Settings::load(args.config.as_deref()) {
@@ -323,10 +326,8 @@ async fn serve(
     };
     report(&saved, &log);
     #[cfg(feature = "nats")]
-    if failed.is_some()
-        && let Some(by) = replaced.as_ref().and_then(|replaced| replaced.by())
-    {
-        return Ok(Ended::Replaced(by.to_owned()));
+    if let Some(replaced) = replaced.filter(|replaced| failed.is_some() && replaced.happened()) {
+        return Ok(Ended::Replaced(replaced.by().map(str::to_owned)));
     }
     if let Some(why) = failed {
         let what = format!("the log cannot be written: {why}; the server has stopped");

@@ -146,10 +146,10 @@ pub enum EngineError {
         why: String,
     },
     /// Another server has taken the place of this one.
-    #[error("gateway {by} leads now")]
+    #[error("gateway {} leads now", .by.as_deref().unwrap_or("of another name"))]
     Replaced {
-        /// Its name.
-        by: String,
+        /// Its name, if it is known.
+        by: Option<String>,
     },
     /// Another server uses the folder.
     #[error(

@@ -50,7 +50,7 @@ impl Engine for Eager {
 
     fn commit(&mut self, commit: &Commit) -> Result<(), EngineError> {
         let sent = self.commits.send(commit.clone());
-        sent.map_err(|_| EngineError::Replaced { by: "another".into() })
+        sent.map_err(|_| EngineError::Replaced { by: Some("another".into()) })
     }
 
     fn reopen(&mut self) -> Result<(), EngineError> {

@@ -56,7 +56,7 @@ pub(super) async fn open(
     let (opened, state) = open_log(args, settings, listen.address.port(), lead)?;
     let Opened { log, sessions, past } = opened;
     let mut builder = Server::builder().listen(listen.address).timeout(link_timeout);
-    builder = builder.commits(true).restore_states(sessions);
+    builder = builder.commits(true).restore_states(sessions).gate(log.gate());
     builder = builder.max_connections(descriptors::for_boards(descriptors).min(MAX_CONNECTIONS));
     if let Some(socket) = socket {
         builder = builder.listener(socket);

@@ -110,6 +110,12 @@ impl Leader {
         self.replaced.clone()
     }
 
+    /// Notes that another gateway leads, and returns that.
+    fn is_replaced(&self, by: Option<&str>) -> EngineError {
+        self.replaced.note(by);
+        EngineError::Replaced { by: self.replaced.by().map(str::to_owned) }
+    }
+
     /// Reads what is in the stream behind what was read.
     fn settle(&mut self) -> Result<(), EngineError> {
         let stream = self.follower.stream.clone();
@@ -117,9 +123,7 @@ impl Leader {
         if state.first > self.follower.read + 1 {
             // Only a leader shortens the stream, and none beyond what it has read: the record that says which one leads may be
             // among those that are gone.
-            let by = "of a name that nobody says any more".to_owned();
-            let _ = self.replaced.0.set(by.clone());
-            return Err(EngineError::Replaced { by });
+            return Err(self.is_replaced(None));
         }
         self.follower.compare(&state).map_err(into_engine)?;
         while self.follower.read < state.last {
@@ -130,8 +134,7 @@ impl Leader {
             if let Step::Leads { gateway, claim } = step
                 && claim != self.claim
             {
-                let _ = self.replaced.0.set(gateway.clone());
-                return Err(EngineError::Replaced { by: gateway });
+                return Err(self.is_replaced(Some(&gateway)));
             }
         }
         self.doubt = false;
@@ -149,13 +152,13 @@ impl Leader {
         if since.elapsed() < PATIENCE {
             return Err(EngineError::Unavailable { why });
         }
-        let _ = self.replaced.0.set("another one, perhaps".to_owned());
+        self.replaced.note(None);
         Err(EngineError::CutOff { why })
     }
 
     fn try_append(&mut self, record: &Record<'_>) -> Result<(u64, u64), EngineError> {
-        if let Some(by) = self.replaced.by() {
-            return Err(EngineError::Replaced { by: by.to_owned() });
+        if self.replaced.happened() {
+            return Err(self.is_replaced(None));
         }
         for _ in 0..ATTEMPTS {
             if self.doubt {

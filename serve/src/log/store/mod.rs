@@ -23,7 +23,7 @@ use std::hash::{BuildHasher, Hasher, RandomState};
 use std::path::Path;
 use std::sync::{Arc, OnceLock};
 
-use tokio::runtime::Runtime;
+use tokio::runtime::{Handle, Runtime};
 use tokio::task::AbortHandle;
 
 pub use leader::Leader;
@@ -43,9 +43,12 @@ pub struct Store {
     runtime: Background,
 }
 
-/// Threads on which the connection lives: the log outlives the runtime in which it was opened.
+/// Threads on which the connection lives: the log outlives the runtime in which it was opened. They end with the last clone.
 #[derive(Debug, Clone)]
-struct Background(Arc<Threads>);
+struct Background {
+    handle: Handle,
+    _threads: Arc<Threads>,
+}
 
 #[derive(Debug)]
 struct Threads(Option<Runtime>);
@@ -67,24 +70,18 @@ impl Background {
             .enable_all()
             .build();
         let runtime = runtime.map_err(|why| StoreError::NoThreads(why.to_string()))?;
-        Ok(Self(Arc::new(Threads(Some(runtime)))))
+        let handle = runtime.handle().clone();
+        Ok(Self { handle, _threads: Arc::new(Threads(Some(runtime))) })
     }
 
     /// Waits for `work`, on a thread that is none of these.
     fn wait<T>(&self, work: impl Future<Output = T>) -> T {
-        // There is one until the last of these values goes.
-        match &self.0.0 {
-            Some(runtime) => runtime.handle().block_on(work),
-            None => unreachable!("the threads end with the last value"),
-        }
+        self.handle.block_on(work)
     }
 
     /// Lets `work` run on these threads until it is aborted.
     fn spawn(&self, work: impl Future<Output = ()> + Send + 'static) -> AbortHandle {
-        match &self.0.0 {
-            Some(runtime) => runtime.spawn(work).abort_handle(),
-            None => unreachable!("the threads end with the last value"),
-        }
+        self.handle.spawn(work).abort_handle()
     }
 
     /// Runs `work` on these threads.
@@ -92,19 +89,28 @@ impl Background {
         &self,
         work: impl Future<Output = Result<T, StoreError>> + Send + 'static,
     ) -> Result<T, StoreError> {
-        let Some(runtime) = &self.0.0 else { return Err(StoreError::Ended) };
-        runtime.spawn(work).await.unwrap_or(Err(StoreError::Ended))
+        self.handle.spawn(work).await.unwrap_or(Err(StoreError::Ended))
     }
 }
 
 /// Learns that another gateway leads, or may lead, since the store has not answered for long.
 #[derive(Debug, Clone, Default)]
-pub struct Replaced(Arc<OnceLock<String>>);
+pub struct Replaced(Arc<OnceLock<Option<String>>>);
 
 impl Replaced {
-    /// Returns the name of the gateway that leads now, once there is one.
+    /// Returns true once this gateway does not lead any more.
+    pub fn happened(&self) -> bool {
+        self.0.get().is_some()
+    }
+
+    /// Returns the name of the gateway that leads in its place, if it is known.
     pub fn by(&self) -> Option<&str> {
-        self.0.get().map(String::as_str)
+        self.0.get()?.as_deref()
+    }
+
+    /// Notes that this gateway does not lead any more. What was noted first stays.
+    fn note(&self, by: Option<&str>) {
+        let _ = self.0.set(by.map(str::to_owned));
     }
 }
 
