@@ -69,17 +69,6 @@ pub fn free_port() -> u16 {
     listener.local_addr().expect("an address").port()
 }
 
-/// Returns a port of this machine on which nobody listens, and which the system gives to no connection: for servers that are
-/// started again later.
-///
-/// # Panics
-/// If none of many is free.
-pub fn lasting_port() -> u16 {
-    let ports = std::iter::repeat_with(|| fastrand::u16(10_000..30_000)).take(1000);
-    let mut free = ports.filter(|port| TcpListener::bind(("127.0.0.1", *port)).is_ok());
-    free.next().expect("a port")
-}
-
 impl Software {
     /// Returns its program. `None`: it is not installed, which is said.
     fn program(self) -> Option<PathBuf> {

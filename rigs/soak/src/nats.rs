@@ -1,7 +1,7 @@
 //! Real NATS servers with JetStream, alone or as a cluster: started, killed, halted and started again.
 
 use std::fmt::Write;
-use std::net::{SocketAddr, TcpStream};
+use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::OnceLock;
@@ -10,8 +10,6 @@ use std::time::{Duration, Instant};
 use pblink_serve::log::store::{Store, StoreError, StoreOptions};
 use pblink_tools::Tool;
 use rustix::process::{Pid, Signal, kill_process};
-
-use crate::broker::lasting_port;
 
 /// Nothing here takes this long unless it hangs.
 const HANGS: Duration = Duration::from_secs(120);
@@ -27,6 +25,17 @@ pub(crate) static SERVER: Tool = Tool {
     says: "v2.15",
     found: OnceLock::new(),
 };
+
+/// Returns a port of this machine on which nobody listens, and which the system gives to no connection: for servers that are
+/// started again later.
+///
+/// # Panics
+/// If none of many is free.
+pub fn lasting_port() -> u16 {
+    let ports = std::iter::repeat_with(|| fastrand::u16(10_000..30_000)).take(1000);
+    let mut free = ports.filter(|port| TcpListener::bind(("127.0.0.1", *port)).is_ok());
+    free.next().expect("a port")
+}
 
 /// Settings of a cluster.
 #[derive(Debug, Clone)]
