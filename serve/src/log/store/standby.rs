@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::mpsc;
 use tokio::time::{sleep, sleep_until};
 
-use super::election::Election;
+use super::election::{BEAT, Election};
 use super::follower::{Follower, Step};
 use super::record::Record;
 use super::stream::Unappended;
@@ -93,6 +93,8 @@ struct Standby<R> {
     began: Instant,
     election: Election,
     leader: Heard,
+    /// Connections to the store that were made when silence was looked at last.
+    connects: u64,
 }
 
 /// The gateway whose words count.
@@ -131,7 +133,8 @@ impl<R: FnMut(Standing)> Standby<R> {
         let rank = u64::from_str_radix(&claim, 16).unwrap_or_default() % RANKS_MS;
         let election = Election::new(Duration::ZERO, Duration::from_millis(rank));
         let (began, leader) = (Instant::now(), Heard::Any);
-        Self { follower, gateway, claim, reports, began, election, leader }
+        let connects = follower.stream.connects();
+        Self { follower, gateway, claim, reports, began, election, leader, connects }
     }
 
     fn now(&self) -> Duration {
@@ -263,7 +266,16 @@ impl<R: FnMut(Standing)> Standby<R> {
     async fn claim(&mut self) -> Result<Option<Over>, StoreError> {
         // A store that does not answer has told nobody's words: a claim that reached it later would replace a leader that is
         // well.
-        match self.follower.stream.state().await {
+        let asked = self.now();
+        let state = self.follower.stream.state().await;
+        let connects = self.follower.stream.connects();
+        if state.is_ok() && (connects != self.connects || self.now() > asked + BEAT) {
+            // It is there again: the leader has its time to say that it is, too.
+            self.connects = connects;
+            self.election.deaf(self.now());
+            return Ok(None);
+        }
+        match state {
             // A NATS server that was started anew has forgotten who follows, and the library learns it by a silence of its own.
             Ok(state) if state.last > self.follower.read => {
                 self.election.refused(self.now());

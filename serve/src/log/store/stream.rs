@@ -2,6 +2,7 @@
 
 use std::fmt::Display;
 use std::path::PathBuf;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use async_nats::jetstream::ErrorCode;
@@ -299,6 +300,11 @@ impl Stream {
     /// Returns how many servers the NATS cluster has, as far as they tell.
     pub(super) fn servers(&self) -> usize {
         self.client.server_info().connect_urls.len().max(1)
+    }
+
+    /// Returns how often this program has connected to a server.
+    pub(super) fn connects(&self) -> u64 {
+        self.client.statistics().connects.load(Ordering::Relaxed)
     }
 
     /// Returns its name.
