@@ -10,8 +10,7 @@ use tokio::task::AbortHandle;
 
 use super::election::BEAT;
 use super::follower::{Follower, Step};
-use super::record::Record;
-use super::standby::Beat;
+use super::record::{Beat, Record};
 use super::stream::Unappended;
 use super::{Background, Replaced, StoreError, random};
 use crate::log::engine::{Engine, EngineError, Reader, Retention, Room};

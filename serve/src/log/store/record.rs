@@ -58,6 +58,13 @@ pub(super) enum Record<'a> {
     State(Cow<'a, Loaded>),
 }
 
+/// Words of a leader that nobody keeps.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Beat {
+    pub(super) gateway: String,
+    pub(super) claim: String,
+}
+
 impl Record<'_> {
     /// Returns the record as messages of at most `max` bytes with their headers. `id`: none of the stream's last records has it.
     pub(super) fn messages(&self, id: &str, max: usize) -> Vec<(HeaderMap, Bytes)> {

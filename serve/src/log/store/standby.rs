@@ -6,13 +6,12 @@ use std::time::{Duration, Instant};
 
 use async_nats::Subscriber;
 use futures::StreamExt;
-use serde::{Deserialize, Serialize};
 use tokio::sync::mpsc;
 use tokio::time::{sleep, sleep_until};
 
 use super::election::{BEAT, Election};
 use super::follower::{Follower, Step};
-use super::record::Record;
+use super::record::{Beat, Record};
 use super::stream::Unappended;
 use super::{Leader, Store, StoreError, random};
 use crate::log::sqlite::Sqlite;
@@ -36,13 +35,6 @@ pub enum Standing {
     Deaf(String),
     /// It leads.
     Leading,
-}
-
-/// Words of a leader that nobody keeps.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Beat {
-    pub(super) gateway: String,
-    pub(super) claim: String,
 }
 
 /// Passes on what is new.
