@@ -181,6 +181,7 @@ fn app_parser() -> impl TypedValueParser<Value = App> {
 }
 
 /// The end of one run of the server.
+#[cfg_attr(not(feature = "nats"), expect(dead_code, reason = "a build without stores has one end"))]
 enum Ended {
     /// The verb ends with it.
     Exit(Exit),

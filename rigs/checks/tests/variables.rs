@@ -8,7 +8,7 @@ use pblink_checks::root;
 use syn::visit::Visit;
 
 /// Words in capitals in the sources that are no variables of the environment, or none that the command reads.
-const OTHERS: [&str; 18] = [
+const OTHERS: [&str; 20] = [
     // File systems, methods and answers of HTTP and MQTT, chips.
     "CEPH",
     "CIFS",
@@ -17,6 +17,8 @@ const OTHERS: [&str; 18] = [
     "POST",
     "FAIL",
     "FULL",
+    "NORMAL",
+    "PBLINK",
     "JSON",
     "ESP8266",
     "STM32",

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use pblink_server::Delivery;
 use serde::{Deserialize, Serialize};
 
-use super::json::{hex, lines, promise};
+use super::json::{hex, promise};
 
 /// A line from a client, as the log keeps it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -265,5 +265,40 @@ pub struct LogName {
 impl std::fmt::Display for LogName {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "{}.{}", self.id, self.generation)
+    }
+}
+
+/// Lines, each as a list: there are so many of them that names would be most of it.
+mod lines {
+    use std::sync::Arc;
+
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    use super::{Kind, Line};
+
+    #[derive(Serialize, Deserialize)]
+    struct Listed(u64, Arc<str>, u64, u64, u64, Kind, Option<u64>, Arc<str>);
+
+    pub(super) fn serialize<S: Serializer>(lines: &[Line], to: S) -> Result<S::Ok, S::Error> {
+        to.collect_seq(lines.iter().map(|line| {
+            let (client, text) = (Arc::clone(&line.client), Arc::clone(&line.text));
+            let Line { offset, epoch, seq, at_ms, kind, written_ms, .. } = *line;
+            Listed(offset, client, epoch, seq, at_ms, kind, written_ms, text)
+        }))
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<Line>, D::Error> {
+        let lines = Vec::<Listed>::deserialize(from)?.into_iter();
+        let line = |Listed(offset, client, epoch, seq, at_ms, kind, written_ms, text)| Line {
+            offset,
+            client,
+            epoch,
+            seq,
+            at_ms,
+            kind,
+            written_ms,
+            text,
+        };
+        Ok(lines.map(line).collect())
     }
 }

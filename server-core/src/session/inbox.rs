@@ -6,7 +6,7 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use super::content::Lines;
+use super::texts::{Lines, Tag};
 use crate::buffers::KEEP;
 
 /// Bytes that a line counts for beside its text: about the memory that is needed to remember it.
@@ -27,15 +27,6 @@ pub(crate) struct Inbox<R> {
     lent_bytes: usize,
     /// The numbers of lines of `lent` and of `heads` that are out as a batch, if there is one.
     batch: Option<(usize, usize)>,
-}
-
-/// Properties of a line beside its text.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(crate) struct Tag {
-    /// It is a report of the ESP8266.
-    pub(crate) report: bool,
-    /// Times that its sender had begun anew before it.
-    pub(crate) restarts: u32,
 }
 
 #[derive(Debug)]

@@ -8,7 +8,8 @@ use pblink_protocol::tcp::endpoint::{self, Host, Receipt, Ticket};
 use pblink_protocol::time::{Duration, Instant};
 
 use super::Shared;
-use super::inbox::{Inbox, Tag};
+use super::inbox::Inbox;
+use super::texts::Tag;
 use crate::buffers::{KEEP, LineBytes};
 use crate::event::EventKind;
 

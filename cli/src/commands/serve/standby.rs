@@ -6,14 +6,25 @@ use crate::settings::Settings;
 #[cfg(feature = "nats")]
 pub(super) use with::{Lead, stand_by};
 #[cfg(not(feature = "nats"))]
-pub(super) use without::{Lead, stand_by};
+pub(super) use without::stand_by;
+
+/// The log of a server that leads.
+#[cfg(feature = "nats")]
+pub(super) type Led = Box<Lead>;
+/// There is none in this build.
+#[cfg(not(feature = "nats"))]
+pub(super) type Led = std::convert::Infallible;
 
 /// The outcome of standing by.
+#[cfg_attr(
+    not(feature = "nats"),
+    expect(dead_code, reason = "a build without stores has one outcome")
+)]
 pub(super) enum Outcome {
     /// The log is this server's own.
     Alone,
     /// This server leads.
-    Leads(Box<Lead>),
+    Leads(Led),
     /// The user has asked for the end.
     Asked,
 }
@@ -147,9 +158,6 @@ mod without {
     use crate::exit::{Exit, Failed};
     use crate::settings::Settings;
     use crate::signals::{Signals, Terminal};
-
-    /// There is none in this build.
-    pub(in crate::commands::serve) enum Lead {}
 
     pub(in crate::commands::serve) async fn stand_by(
         args: &Args,

@@ -12,7 +12,9 @@ use pblink_serve::log::{EngineError, Keep, Log, Memory, Opened};
 use pblink_server::{BindError, Server};
 
 use super::reach::{self, Reach};
+#[cfg(feature = "nats")]
 use super::standby::Lead;
+use super::standby::Led;
 use super::{Args, consumers, keys, mqtt};
 use crate::descriptors;
 use crate::exit::{Exit, Failed};
@@ -41,7 +43,7 @@ pub(super) async fn open(
     args: &Args,
     settings: &Settings,
     descriptors: u64,
-    (socket, lead): (Option<TcpListener>, Option<Box<Lead>>),
+    (socket, lead): (Option<TcpListener>, Option<Led>),
 ) -> anyhow::Result<Station> {
     let config = &settings.server;
     let link_timeout = Duration::from_millis(args.timeout_ms.unwrap_or(config.timeout_ms).into());
@@ -94,7 +96,7 @@ fn open_log(
     args: &Args,
     settings: &Settings,
     port: u16,
-    lead: Option<Box<Lead>>,
+    lead: Option<Led>,
 ) -> anyhow::Result<(Opened, Option<PathBuf>)> {
     let server = &settings.server;
     let keep = Keep {
@@ -139,7 +141,7 @@ fn open_log(
 
 /// Opens the log that this server leads.
 #[cfg(feature = "nats")]
-fn shared(lead: Box<Lead>, keep: Keep) -> anyhow::Result<(Opened, Option<PathBuf>)> {
+fn shared(lead: Led, keep: Keep) -> anyhow::Result<(Opened, Option<PathBuf>)> {
     let Lead { leader, folder } = *lead;
     let opened = Log::open(leader, keep);
     let opened = opened.map_err(|error| Failed::with(Exit::Failure, error.to_string()))?;
@@ -147,8 +149,8 @@ fn shared(lead: Box<Lead>, keep: Keep) -> anyhow::Result<(Opened, Option<PathBuf
 }
 
 #[cfg(not(feature = "nats"))]
-fn shared(lead: Box<Lead>, _: Keep) -> anyhow::Result<(Opened, Option<PathBuf>)> {
-    match *lead {}
+fn shared(lead: Led, _: Keep) -> anyhow::Result<(Opened, Option<PathBuf>)> {
+    match lead {}
 }
 
 /// Returns a name that no other run has: offsets of a log in memory mean nothing to the next one.

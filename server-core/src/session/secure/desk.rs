@@ -5,8 +5,8 @@ use pblink_protocol::layer::Layer;
 use pblink_protocol::secure::frame::Resume;
 use pblink_protocol::secure::server::{self, Desk, ServerEvent};
 
-use super::super::inbox::Tag;
 use super::super::side::Side;
+use super::super::texts::Tag;
 use super::{Call, Received, Wishes};
 use crate::bus::wall_ms;
 use crate::event::EventKind;
