@@ -39,6 +39,10 @@ const LATER: Duration = Duration::from_secs(1);
 /// Pause before a disk that was full, or has no room, is looked at again.
 const RETRY: Duration = Duration::from_secs(1);
 
+/// The least time between two questions whether this server serves its clients still, where no commit answers them: each is
+/// kept, and whoever finds the port may have any number of them asked.
+const CONFIRM: Duration = Duration::from_millis(50);
+
 /// Interval of the mark that the server is alive.
 const ALIVE: Duration = Duration::from_secs(10);
 
@@ -100,6 +104,8 @@ pub(super) struct Writer {
     /// Bytes of lines that came since old ones were looked for.
     grown: u64,
     committed_at: Option<Instant>,
+    /// The next question whether this server serves its clients still waits until then.
+    confirm_at: Instant,
     status: Status,
     stopping: Vec<oneshot::Sender<()>>,
     over: bool,
@@ -161,6 +167,7 @@ impl Writer {
             retain_at: now + RETAIN,
             grown: 0,
             committed_at: None,
+            confirm_at: now,
             status,
             stopping: Vec::new(),
             over: false,
@@ -224,6 +231,9 @@ impl Writer {
         if !self.is_stuck() {
             if let Some(since) = self.pending.since {
                 at = at.min(since + LATER);
+            }
+            if !self.pending.confirms.is_empty() {
+                at = at.min(self.confirm_at);
             }
             if !self.pending.batches.is_empty() || self.pending.urgent {
                 at = at.min(self.committed_at.map_or(at, |last| last + self.keep.commit_every));
@@ -308,7 +318,8 @@ impl Writer {
     fn is_time(&self) -> bool {
         let now = Instant::now();
         let waited = self.pending.since.is_some_and(|since| now >= since + LATER);
-        let wanted = self.pending.urgent || !self.pending.batches.is_empty() || waited;
+        let asked = !self.pending.confirms.is_empty() && now >= self.confirm_at;
+        let wanted = self.pending.urgent || !self.pending.batches.is_empty() || waited || asked;
         let early = self.committed_at.is_some_and(|last| now < last + self.keep.commit_every);
         wanted && !early && !self.is_stuck()
     }

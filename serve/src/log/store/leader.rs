@@ -236,6 +236,7 @@ impl Engine for Leader {
         // Whoever only asks may hear an old answer: of a NATS server that does not know yet that it leads no more.
         let gateway = self.gateway.clone();
         let (_, last) = self.append(&Record::Here { gateway: gateway.into() })?;
+        self.grown += COMMIT_BYTES;
         self.note(|follower| follower.copy.note_place(last, None))
     }
 

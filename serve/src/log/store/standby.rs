@@ -87,6 +87,8 @@ struct Standby<R> {
     leader: Heard,
     /// Connections to the store that were made when silence was looked at last.
     connects: u64,
+    /// The leader was given more time since it was heard last. Once: a store may be slow for ever.
+    postponed: bool,
 }
 
 /// The gateway whose words count.
@@ -126,7 +128,17 @@ impl<R: FnMut(Standing)> Standby<R> {
         let election = Election::new(Duration::ZERO, Duration::from_millis(rank));
         let (began, leader) = (Instant::now(), Heard::Any);
         let connects = follower.stream.connects();
-        Self { follower, gateway, claim, reports, began, election, leader, connects }
+        Self {
+            follower,
+            gateway,
+            claim,
+            reports,
+            began,
+            election,
+            leader,
+            connects,
+            postponed: false,
+        }
     }
 
     fn now(&self) -> Duration {
@@ -203,6 +215,7 @@ impl<R: FnMut(Standing)> Standby<R> {
                     // One that does not lead any more, and does not know it yet, has no say.
                     if self.leader.counts(&beat) {
                         self.election.heard(self.now());
+                        self.postponed = false;
                         if self.follower.read >= state.last {
                             self.reports.note(Standing::Following(beat.gateway));
                         }
@@ -261,7 +274,8 @@ impl<R: FnMut(Standing)> Standby<R> {
         let asked = self.now();
         let state = self.follower.stream.state().await;
         let connects = self.follower.stream.connects();
-        if state.is_ok() && (connects != self.connects || self.now() > asked + BEAT) {
+        let was_away = connects != self.connects || self.now() > asked + BEAT;
+        if state.is_ok() && was_away && !std::mem::replace(&mut self.postponed, true) {
             // It is there again: the leader has its time to say that it is, too.
             self.connects = connects;
             self.election.deaf(self.now());

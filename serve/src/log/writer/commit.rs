@@ -8,7 +8,7 @@ use pblink_server::{Batch, Connection};
 use tokio::sync::oneshot;
 
 use super::pending::{Pending, Reply};
-use super::{RETRY, Writer};
+use super::{CONFIRM, RETRY, Writer};
 use crate::log::engine::EngineError;
 use crate::log::model::{Commit, Kind};
 use crate::log::outbox::Outbox;
@@ -32,6 +32,9 @@ impl Writer {
             .collect();
         let mut pending = std::mem::take(&mut self.pending);
         let confirms = std::mem::take(&mut pending.confirms);
+        if !confirms.is_empty() {
+            self.confirm_at = Instant::now() + CONFIRM;
+        }
         match self.store(&mut pending, !confirms.is_empty()) {
             Ok(()) => {
                 for confirm in confirms {

@@ -105,7 +105,6 @@ impl Writer {
             Request::Confirm(reply) if self.is_stuck() => drop(reply.send(false)),
             Request::Confirm(reply) => {
                 self.pending.confirms.push(reply);
-                self.pending.urgent = true;
             }
             Request::Stop(reply) => {
                 self.stopping.push(reply);
