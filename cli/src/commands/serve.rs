@@ -196,8 +196,9 @@ pub fn run(args: Args, global: &Global) -> anyhow::Result<Exit> {
     // It changes the environment, which only a process with one thread may do.
     let mut sockets =
         Sockets::of_this_process().map_err(|why| Failed::with(Exit::Network, why.to_string()))?;
+    let mut again = false;
     loop {
-        let round = serve(&args, settings.clone(), std::mem::take(&mut sockets), global);
+        let round = serve(&args, settings.clone(), (std::mem::take(&mut sockets), again), global);
         match runtime::block_on(round)?? {
             Ended::Exit(exit) => return Ok(exit),
             Ended::Replaced(Some(by)) => {
@@ -207,6 +208,7 @@ pub fn run(args: Args, global: &Global) -> anyhow::Result<Exit> {
                 "another gateway may lead, since the store has not answered for a while: this one stands by",
             ),
         }
+        again = true;
         // A mistake in the file must not take a server away that others count on.
         match Settings::load(args.config.as_deref()) {
             Ok(now) => settings = now,
@@ -218,7 +220,7 @@ pub fn run(args: Args, global: &Global) -> anyhow::Result<Exit> {
 async fn serve(
     args: &Args,
     settings: Settings,
-    sockets: Sockets,
+    (sockets, again): (Sockets, bool),
     global: &Global,
 ) -> anyhow::Result<Ended> {
     // Before anything is announced: a signal that comes then is to find the way out.
@@ -229,7 +231,8 @@ async fn serve(
     let inherited = descriptors::soft();
     let descriptors = descriptors::raise();
     let has_sockets = sockets.boards.is_some() || sockets.control.is_some();
-    let standing = standby::stand_by(args, &settings, has_sockets, (&mut signals, terminal));
+    let how = (has_sockets, again);
+    let standing = standby::stand_by(args, &settings, how, (&mut signals, terminal));
     let lead = match standing.await? {
         Outcome::Alone => None,
         Outcome::Leads(lead) => Some(lead),

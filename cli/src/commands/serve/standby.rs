@@ -38,10 +38,11 @@ fn wanted<'a>(args: &'a Args, settings: &'a Settings) -> Option<&'a str> {
 #[cfg(feature = "nats")]
 mod with {
     use std::path::{Path, PathBuf};
+    use std::time::Duration;
 
-    use pblink_serve::log::store::{Leader, Replaced, Standing, Store};
+    use pblink_serve::log::store::{Leader, Replaced, Standing, Store, StoreError, StoreOptions};
     use pblink_serve::service::Manager;
-    use tokio::time::{MissedTickBehavior, interval};
+    use tokio::time::{MissedTickBehavior, interval, sleep};
 
     use super::super::{Args, reach};
     use super::{Outcome, wanted};
@@ -50,6 +51,9 @@ mod with {
     use crate::settings::Settings;
     use crate::signals::{Signal, Signals, Terminal};
     use crate::store;
+
+    /// Pause before a store that cannot be reached is tried again.
+    const AGAIN: Duration = Duration::from_secs(1);
 
     /// The log of a server that leads.
     pub(in crate::commands::serve) struct Lead {
@@ -65,14 +69,15 @@ mod with {
         }
     }
 
-    /// Stands by until this server leads, if it shares its log with others.
+    /// Stands by until this server leads, if it shares its log with others. `again`: it has led before, and waits for a store that
+    /// cannot be reached.
     ///
     /// # Errors
     /// The store cannot be used, or the folder of the copy.
     pub(in crate::commands::serve) async fn stand_by(
         args: &Args,
         settings: &Settings,
-        has_sockets: bool,
+        (has_sockets, again): (bool, bool),
         (signals, terminal): (&mut Signals, Terminal),
     ) -> anyhow::Result<Outcome> {
         if wanted(args, settings).is_none() {
@@ -88,9 +93,19 @@ mod with {
         let port = reach::choose(args, settings).0.address.port();
         let folder = folder(args, settings, port)?;
         let name = store::gateway(settings, args.gateway.as_deref(), port);
-        let store = store::connect(&options, &name).await?;
-        say(format_args!("gateway {name}: the copy of the log is in {}", folder.display()));
         let mut manager = Manager::of_this_process();
+        let connecting = async {
+            let store = match again {
+                true => connect(&options, &name).await?,
+                false => store::connect(&options, &name).await?,
+            };
+            say(format_args!("gateway {name}: the copy of the log is in {}", folder.display()));
+            anyhow::Ok(store)
+        };
+        let store = tokio::select! {
+            store = connecting => store?,
+            () = asked(signals, terminal) => return Ok(Outcome::Asked),
+        };
         manager.ready("standing by".to_owned());
         let leader = tokio::select! {
             leader = lead(&store, &folder, name) => leader?,
@@ -98,6 +113,22 @@ mod with {
             () = asked(signals, terminal) => return Ok(Outcome::Asked),
         };
         Ok(Outcome::Leads(Box::new(Lead { leader, folder })))
+    }
+
+    /// Connects to a store, as soon as it can be reached.
+    async fn connect(options: &StoreOptions, name: &str) -> anyhow::Result<Store> {
+        let mut is_told = false;
+        loop {
+            match Store::connect(options, name).await {
+                Err(why @ StoreError::Unreachable { .. }) => {
+                    if !std::mem::replace(&mut is_told, true) {
+                        warning(format_args!("{why}; trying again"));
+                    }
+                    sleep(AGAIN).await;
+                }
+                other => return other.map_err(|error| store::failed(&error)),
+            }
+        }
     }
 
     async fn lead(store: &Store, folder: &Path, name: String) -> anyhow::Result<Leader> {
@@ -162,7 +193,7 @@ mod without {
     pub(in crate::commands::serve) async fn stand_by(
         args: &Args,
         settings: &Settings,
-        _has_sockets: bool,
+        _how: (bool, bool),
         _signals: (&mut Signals, Terminal),
     ) -> anyhow::Result<Outcome> {
         match wanted(args, settings) {

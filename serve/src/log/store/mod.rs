@@ -226,7 +226,7 @@ pub enum StoreError {
         name: String,
     },
     /// A question to the store was not answered as it should.
-    #[error("the store did not {what} {name}: {why}")]
+    #[error("cannot {what} {name} of the store: {why}")]
     Failed {
         /// The question.
         what: &'static str,

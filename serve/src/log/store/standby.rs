@@ -308,7 +308,7 @@ impl<R: FnMut(Standing)> Standby<R> {
             // It may be there: then it is read, and says so.
             Err(Unappended::Unclear(why)) => {
                 self.election.refused(self.now());
-                let (what, name) = ("take the claim to", self.follower.stream.name().to_owned());
+                let (what, name) = ("send the claim to", self.follower.stream.name().to_owned());
                 Ok(Some(Over::Failed(StoreError::Failed { what, name, why })))
             }
         }

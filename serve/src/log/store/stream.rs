@@ -330,7 +330,7 @@ impl Stream {
     /// If there is no connection any more.
     pub(super) async fn hear(&self) -> Result<Subscriber, StoreError> {
         let heard = self.client.subscribe(self.beats()).await;
-        heard.map_err(|why| self.failed("hear the gateways", &why))
+        heard.map_err(|why| self.failed("hear the gateways of", &why))
     }
 
     fn beats(&self) -> String {
