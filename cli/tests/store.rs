@@ -1,5 +1,6 @@
 //! `pblink store`, and `pblink serve` on a log that several servers share, with a real NATS server.
 
+use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::sync::mpsc;
 
@@ -101,6 +102,28 @@ fn another_server_goes_on_with_the_log_of_one_that_was_killed() {
     let (code, said) = first.end();
     assert_eq!(code, Some(0), "{said}");
     assert_eq!(lines_in(folder, "first"), 8);
+}
+
+/// A server that nobody replaces, because nobody can, is there again with its store.
+#[test]
+fn a_server_whose_store_was_away_for_long_goes_on_with_it() {
+    let Some(mut cluster) = Cluster::start(Wanted::default()) else { return };
+    let (urls, folder) = (cluster.urls(), tempfile::tempdir().unwrap());
+    assert!(output(&["store", "init", &urls]).status.success());
+    let mut server = lead(&urls, folder.path(), "one");
+    write(&server, 2);
+    let mut said = BufReader::new(server.child.stderr.take().unwrap()).lines().map(Result::unwrap);
+    cluster.kill(0);
+    let waits =
+        said.find(|line| line.contains("no server of the store") && line.contains("trying again"));
+    assert!(waits.is_some(), "it ended");
+    cluster.restart(0);
+    assert!(said.any(|line| line.contains("gateway one leads")), "it ended");
+    server.address = server.wait_for("listening")["address"].as_str().unwrap().to_owned();
+    write(&server, 3);
+    server.signal("-TERM");
+    assert_eq!(server.child.wait().unwrap().code(), Some(0));
+    assert_eq!(lines_in(folder.path(), "one"), 5);
 }
 
 #[test]
