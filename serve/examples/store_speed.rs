@@ -4,66 +4,31 @@
 //! Nothing is asserted. All of them are measured in turns, with as many copies as there are servers: 1 or 3. Streams of the
 //! names that begin with `PBLINK_SPEED` are deleted, before and after.
 
+mod contest;
+
 use std::sync::Arc;
-use std::time::{Duration, Instant};
 
 use async_nats::jetstream::message::PublishMessage;
 use async_nats::{Client, HeaderMap, ServerAddr};
+use contest::{CLIENTS, Commits, Contender, Failure, TEXT, compare};
 use futures::future::try_join_all;
+use pblink_serve::log::Engine;
 use pblink_serve::log::store::{Leader, Store, StoreOptions};
-use pblink_serve::log::{Commit, Engine, Kind, Line, SessionRow};
 use serde_json::json;
 use tokio::runtime::Runtime;
-
-type Failure = Box<dyn std::error::Error + Send + Sync>;
-
-/// Each measurement lasts as long.
-const TIME: Duration = Duration::from_secs(1);
-
-/// Lines of a commit.
-const BATCHES: [u64; 3] = [1, 100, 4096];
 
 /// Messages of an atomic batch.
 const ATOMIC: u64 = 256;
 
-const CLIENTS: u64 = 100;
-
-const TEXT: &str = "t=21.5 rh=45.0 p=1013.2 battery=3.71 seq=000017 ok";
-
-/// Something that makes a batch of lines durable.
-trait Contender {
-    fn commit(&mut self, first: u64, lines: u64) -> Result<(), Failure>;
-}
-
 /// The log, with the sessions that belong to the lines, as a server has it.
 struct Engined {
     leader: Leader,
-    clients: Vec<Arc<str>>,
-    text: Arc<str>,
+    commits: Commits,
 }
 
 impl Contender for Engined {
     fn commit(&mut self, first: u64, lines: u64) -> Result<(), Failure> {
-        let client = |n: u64| Arc::clone(&self.clients[(n % CLIENTS) as usize]);
-        let mut commit = Commit::default();
-        commit.lines.extend((first..first + lines).map(|offset| Line {
-            offset,
-            client: client(offset),
-            epoch: 1,
-            seq: offset,
-            at_ms: 1_800_000_000_000 + offset,
-            kind: Kind::Line,
-            written_ms: None,
-            text: Arc::clone(&self.text),
-        }));
-        commit.sessions.extend((first..first + lines.min(CLIENTS)).map(|n| {
-            let state = Some(vec![n as u8; 300]);
-            (
-                client(n),
-                SessionRow { state, epoch: 1, seq: n, last_line: n, ..SessionRow::default() },
-            )
-        }));
-        Ok(self.leader.commit(&commit)?)
+        Ok(self.leader.commit(&self.commits.of(first, lines, true))?)
     }
 }
 
@@ -142,22 +107,6 @@ impl ByHand {
     }
 }
 
-/// Returns commits in a second.
-fn measure(contender: &mut dyn Contender, next: &mut u64, lines: u64) -> Result<f64, Failure> {
-    let (began, mut commits) = (Instant::now(), 0);
-    while began.elapsed() < TIME {
-        contender.commit(*next, lines)?;
-        *next += lines;
-        commits += 1;
-    }
-    Ok(f64::from(commits) / began.elapsed().as_secs_f64())
-}
-
-fn median(mut values: Vec<f64>) -> f64 {
-    values.sort_unstable_by(f64::total_cmp);
-    values[values.len() / 2]
-}
-
 async fn api(client: &Client, what: &str, body: serde_json::Value) -> Result<(), Failure> {
     let body = serde_json::to_vec(&body)?;
     let answer = client.request(format!("$JS.API.{what}"), body.into()).await?;
@@ -197,41 +146,17 @@ fn main() -> Result<(), Failure> {
         let leader = store.stand_by(&folder.path().join("copy"), |_| {}).await?;
         Ok::<_, Failure>((client, leader))
     })?;
-    let clients = (0..CLIENTS).map(|n| format!("client-{n:03}").into()).collect();
     let by_hand = |way| {
         let (runtime, client) = (Arc::clone(&runtime), client.clone());
         Box::new(ByHand { runtime, client, way })
     };
-    let mut contenders: Vec<(&str, Box<dyn Contender>, u64)> = vec![
-        ("atomic batches of 256", by_hand(Way::Atomic), 1),
-        ("256 under way", by_hand(Way::Pipelined), 1),
-        ("log that servers share", Box::new(Engined { leader, clients, text: TEXT.into() }), 1),
+    let contenders: Vec<(&str, Box<dyn Contender>)> = vec![
+        ("atomic batches of 256", by_hand(Way::Atomic)),
+        ("256 under way", by_hand(Way::Pipelined)),
+        ("log that servers share", Box::new(Engined { leader, commits: Commits::new() })),
     ];
     println!("{replicas} copies");
-    for lines in BATCHES {
-        let mut found = vec![Vec::new(); contenders.len()];
-        for round in 0..=rounds {
-            for (at, (_, contender, next)) in contenders.iter_mut().enumerate() {
-                let commits = measure(contender.as_mut(), next, lines)?;
-                // The first one lets files grow.
-                if round > 0 {
-                    found[at].push(commits);
-                }
-            }
-        }
-        println!("{lines} lines a commit, median of {rounds} rounds");
-        for (at, (name, ..)) in contenders.iter().enumerate() {
-            let commits = median(found[at].clone());
-            let ratios = found[at].iter().zip(&found[0]).map(|(value, first)| value / first);
-            println!(
-                "  {name:<24}{commits:>10.0} commits/s{:>12.0} lines/s{:>9.3} ms{:>8.2} × the first",
-                commits * lines as f64,
-                1000.0 / commits,
-                median(ratios.collect()),
-            );
-        }
-    }
-    drop(contenders);
+    compare(contenders, rounds)?;
     runtime.block_on(async {
         for name in ["PBLINK_SPEED", Way::Pipelined.stream(), Way::Atomic.stream()] {
             api(&client, &format!("STREAM.DELETE.{name}"), json!({})).await?;
