@@ -244,7 +244,8 @@ fn a_gateway_that_acknowledges_before_its_record_is_in_the_stream_is_found_out()
 #[test]
 fn a_gateway_that_goes_on_although_it_was_replaced_is_found_out() {
     let fault = Fault::Obstinate;
-    let Some(ledger) = run(Plan { faults: failovers() / 4, fault, ..ZOMBIES }) else { return };
+    // Two of three gateways: one that goes on never stands by again.
+    let Some(ledger) = run(Plan { faults: 2, fault, ..ZOMBIES }) else { return };
     assert_ne!(ledger, Ledger::default(), "the fault was not found");
     println!("found: {ledger:?}");
 }
