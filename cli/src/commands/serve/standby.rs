@@ -1,8 +1,5 @@
 //! Servers that share a log: one leads, and the others stand by.
 
-use super::Args;
-use crate::settings::Settings;
-
 #[cfg(feature = "nats")]
 pub(super) use with::{Lead, stand_by};
 #[cfg(not(feature = "nats"))]
@@ -29,12 +26,6 @@ pub(super) enum Outcome {
     Asked,
 }
 
-/// Returns the store that flags and settings name, as the user has written it; `None`: none.
-fn wanted<'a>(args: &'a Args, settings: &'a Settings) -> Option<&'a str> {
-    let url = args.store.as_deref().unwrap_or(&settings.store.url);
-    Some(url).filter(|url| !url.is_empty() && *url != "off")
-}
-
 #[cfg(feature = "nats")]
 mod with {
     use std::path::{Path, PathBuf};
@@ -44,8 +35,8 @@ mod with {
     use pblink_serve::service::Manager;
     use tokio::time::{MissedTickBehavior, interval, sleep};
 
-    use super::super::{Args, reach};
-    use super::{Outcome, wanted};
+    use super::super::{Args, reach, station};
+    use super::Outcome;
     use crate::exit::{Exit, Failed};
     use crate::output::diagnostics::{newline, note, say, warning};
     use crate::settings::Settings;
@@ -80,9 +71,6 @@ mod with {
         (has_sockets, again): (bool, bool),
         (signals, terminal): (&mut Signals, Terminal),
     ) -> anyhow::Result<Outcome> {
-        if wanted(args, settings).is_none() {
-            return Ok(Outcome::Alone);
-        }
         let Some(options) = store::options(settings, args.store.as_deref())? else {
             return Ok(Outcome::Alone);
         };
@@ -91,7 +79,10 @@ mod with {
             return Err(Failed::with(Exit::Usage, what));
         }
         let port = reach::choose(args, settings).0.address.port();
-        let folder = folder(args, settings, port)?;
+        let folder = station::folder(args, settings, port)?.ok_or_else(|| {
+            let what = "each server that shares a log has a copy of it: name a folder for it with --state DIR";
+            Failed::with(Exit::Usage, what)
+        })?;
         let name = store::gateway(settings, args.gateway.as_deref(), port);
         let mut manager = Manager::of_this_process();
         let connecting = async {
@@ -104,6 +95,8 @@ mod with {
         };
         let store = tokio::select! {
             store = connecting => store?,
+            // A manager that was told of this server once counts on its signs of life.
+            () = alive(&mut manager) => return Ok(Outcome::Asked),
             () = asked(signals, terminal) => return Ok(Outcome::Asked),
         };
         manager.ready("standing by".to_owned());
@@ -144,19 +137,6 @@ mod with {
         store.stand_by(folder, report).await.map_err(|error| store::failed(&error))
     }
 
-    /// Returns the folder of the copy.
-    fn folder(args: &Args, settings: &Settings, port: u16) -> anyhow::Result<PathBuf> {
-        let state = args.state.as_ref().unwrap_or(&settings.server.state);
-        let base =
-            if args.state.is_some() { Path::new("") } else { settings.folder_of("server.state") };
-        let folder =
-            if port == 0 && args.state.is_none() { None } else { state.folder(port, base)? };
-        folder.ok_or_else(|| {
-            let what = "each server that shares a log has a copy of it: name a folder for it with --state DIR";
-            Failed::with(Exit::Usage, what)
-        })
-    }
-
     /// Tells the service manager that this server lives, for ever.
     async fn alive(manager: &mut Manager) {
         let Some(every) = manager.every() else { return std::future::pending().await };
@@ -185,7 +165,7 @@ mod with {
 #[cfg(not(feature = "nats"))]
 mod without {
     use super::super::Args;
-    use super::{Outcome, wanted};
+    use super::Outcome;
     use crate::exit::{Exit, Failed};
     use crate::settings::Settings;
     use crate::signals::{Signals, Terminal};
@@ -196,9 +176,9 @@ mod without {
         _how: (bool, bool),
         _signals: (&mut Signals, Terminal),
     ) -> anyhow::Result<Outcome> {
-        match wanted(args, settings) {
-            None => Ok(Outcome::Alone),
-            Some(_) => {
+        match args.store.as_deref().unwrap_or(&settings.store.url) {
+            "" | "off" => Ok(Outcome::Alone),
+            _ => {
                 let what = "this pblink was built without the feature `nats`, and cannot share a log with other servers";
                 Err(Failed::with(Exit::Config, what))
             }

@@ -107,20 +107,13 @@ fn open_log(
     if let Some(lead) = lead {
         return shared(lead, keep);
     }
-    let state = args.state.as_ref().unwrap_or(&settings.server.state);
-    // A flag is meant as it is typed, as a variable is.
-    let base =
-        if args.state.is_some() { Path::new("") } else { settings.folder_of("server.state") };
-    let folder = match (state, port) {
-        (State::Usual, 0) => {
-            note(
-                "the system chooses the port, so that there is no folder for it: lines are kept in memory \
-                  only (--state DIR keeps them)",
-            );
-            None
-        }
-        _ => state.folder(port, base)?,
-    };
+    let folder = folder(args, settings, port)?;
+    if folder.is_none() && *state(args, settings) == State::Usual {
+        note(
+            "the system chooses the port, so that there is no folder for it: lines are kept in memory only (--state DIR \
+             keeps them)",
+        );
+    }
     let opened = match &folder {
         None => Log::open(Memory::new(run_id()), keep),
         Some(folder) => on_disk(folder, keep),
@@ -137,6 +130,26 @@ fn open_log(
         Failed::with(Exit::Failure, what)
     })?;
     Ok((opened, folder))
+}
+
+/// Returns the folder of the log, or of a copy of it. `None`: there is none, because the user wants none, or the system chooses
+/// the port.
+pub(super) fn folder(
+    args: &Args,
+    settings: &Settings,
+    port: u16,
+) -> anyhow::Result<Option<PathBuf>> {
+    // A flag is meant as it is typed, as a variable is.
+    let base =
+        if args.state.is_some() { Path::new("") } else { settings.folder_of("server.state") };
+    match (state(args, settings), port) {
+        (State::Usual, 0) => Ok(None),
+        (state, _) => state.folder(port, base),
+    }
+}
+
+fn state<'a>(args: &'a Args, settings: &'a Settings) -> &'a State {
+    args.state.as_ref().unwrap_or(&settings.server.state)
 }
 
 /// Opens the log that this server leads.
