@@ -4,11 +4,42 @@ use std::collections::VecDeque;
 use std::path::Path;
 use std::sync::{Arc, Condvar, Mutex};
 
-use pblink_serve::log::{Commit, Engine, EngineError, Loaded, Reader, Retention, Room, Sqlite};
+use pblink_serve::log::{Commit, Engine, EngineError, Loaded, Reader, Retention, Sqlite};
 use pblink_soak::board::TIMEOUT;
 
 /// Commits that a disk with a cache is behind.
 const CACHE: usize = 8;
+
+/// Calls that faults have no part in, for an engine around the one in its first field.
+macro_rules! pass_on {
+    () => {
+        fn load(&mut self) -> Result<pblink_serve::log::Loaded, EngineError> {
+            self.0.load()
+        }
+
+        fn reopen(&mut self) -> Result<(), EngineError> {
+            self.0.reopen()
+        }
+
+        fn is_durable(&self) -> bool {
+            true
+        }
+
+        fn room(&mut self) -> pblink_serve::log::Room {
+            self.0.room()
+        }
+
+        fn backup(&mut self, path: &std::path::Path) -> Result<(), EngineError> {
+            self.0.backup(path)
+        }
+
+        fn reader(&self) -> std::sync::Arc<dyn pblink_serve::log::Reader> {
+            self.0.reader()
+        }
+    };
+}
+#[allow(unused_imports, reason = "tests of shared logs have an engine of their own")]
+pub(crate) use pass_on;
 
 /// An engine that says that it has stored what it will store a little later.
 pub struct Eager {
@@ -114,10 +145,6 @@ impl Stalling {
 }
 
 impl Engine for Stalling {
-    fn load(&mut self) -> Result<Loaded, EngineError> {
-        self.0.load()
-    }
-
     fn commit(&mut self, commit: &Commit) -> Result<(), EngineError> {
         let stalls = !commit.lines.is_empty() && self.1.u8(..50) == 0;
         // Before or behind the transaction: a kill finds it stored, or not.
@@ -132,10 +159,6 @@ impl Engine for Stalling {
         Ok(())
     }
 
-    fn reopen(&mut self) -> Result<(), EngineError> {
-        self.0.reopen()
-    }
-
     fn retain(&mut self, retention: Retention, limit: u64) -> Result<(u64, bool), EngineError> {
         self.0.retain(retention, limit)
     }
@@ -144,19 +167,5 @@ impl Engine for Stalling {
         self.0.purge(client)
     }
 
-    fn is_durable(&self) -> bool {
-        true
-    }
-
-    fn room(&mut self) -> Room {
-        self.0.room()
-    }
-
-    fn backup(&mut self, path: &Path) -> Result<(), EngineError> {
-        self.0.backup(path)
-    }
-
-    fn reader(&self) -> Arc<dyn Reader> {
-        self.0.reader()
-    }
+    pass_on!();
 }

@@ -1,4 +1,4 @@
-//! Random commits.
+//! Lines, and random commits.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -11,6 +11,20 @@ use pblink_server::Delivery;
 
 pub const CLIENTS: [&str; 5] = ["kitchen", "attic", "ünïcödé", "a\0b", "x"];
 const CONSUMERS: [&str; 3] = ["print", "mqtt", "exec"];
+
+/// Returns a line of "kitchen" with this offset.
+pub fn line(offset: u64, text: impl Into<Arc<str>>) -> Line {
+    Line {
+        offset,
+        client: "kitchen".into(),
+        epoch: 1,
+        seq: offset,
+        at_ms: 1_000 * offset,
+        kind: Kind::Line,
+        written_ms: None,
+        text: text.into(),
+    }
+}
 
 /// Places that the writer knows: where offsets, rows and events go on.
 pub struct Writer {

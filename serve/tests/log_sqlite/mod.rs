@@ -12,24 +12,11 @@ mod open;
 mod retain;
 
 use std::path::Path;
-use std::sync::Arc;
 
-use pblink_serve::log::{Commit, EngineError, Kind, Line, OutboxRow, SessionRow, Sqlite};
+use pblink_serve::log::{Commit, EngineError, OutboxRow, SessionRow, Sqlite};
 use pblink_server::Delivery;
 
-/// Returns a line of "kitchen" with this offset.
-fn line(offset: u64, text: impl Into<Arc<str>>) -> Line {
-    Line {
-        offset,
-        client: "kitchen".into(),
-        epoch: 1,
-        seq: offset,
-        at_ms: 1_000 * offset,
-        kind: Kind::Line,
-        written_ms: None,
-        text: text.into(),
-    }
-}
+use commits::line;
 
 /// Returns a commit of lines with these offsets.
 fn lines(offsets: std::ops::RangeInclusive<u64>) -> Commit {

@@ -5,11 +5,13 @@ use std::sync::mpsc::{self, Receiver};
 use std::time::Duration;
 
 use pblink_serve::log::store::{Leader, Standing, Store, StoreError, StoreOptions};
-use pblink_serve::log::{Commit, Engine, EngineError, EventRow, Kind, Line, Loaded};
+use pblink_serve::log::{Commit, Engine, EngineError, EventRow, Line, Loaded};
 use pblink_soak::nats::{Cluster, Wanted};
 use pblink_soak::proxy::Proxy;
 use tokio::runtime::Runtime;
 use tokio::task::JoinHandle;
+
+use crate::commits::line;
 
 /// Nothing here takes this long unless it hangs.
 pub const HANGS: Duration = Duration::from_secs(120);
@@ -167,16 +169,7 @@ pub fn close(mut leader: Leader) -> Contents {
 
 /// Returns a commit of lines with these offsets and this text.
 pub fn lines(offsets: std::ops::RangeInclusive<u64>, text: &str) -> Commit {
-    let line = |offset| Line {
-        offset,
-        client: "kitchen".into(),
-        epoch: 1,
-        seq: offset,
-        at_ms: 1_000 * offset,
-        kind: Kind::Line,
-        written_ms: None,
-        text: format!("{text} {offset}").into(),
-    };
+    let line = |offset| line(offset, format!("{text} {offset}"));
     Commit { lines: offsets.map(line).collect(), ..Commit::default() }
 }
 

@@ -1,9 +1,29 @@
 //! The gateway that leads, and the one that takes its place.
 
-use pblink_serve::log::store::Standing;
+use pblink_serve::log::store::{Leader, Standing};
 use pblink_serve::log::{Engine, EngineError};
+use pblink_soak::proxy::Proxy;
 
 use crate::desk::{Desk, close, commit_at_last, contents, lines};
+
+/// Cuts the gateway "a" off from the store, and returns "b", which leads in its place.
+fn successor(desk: &Desk, network: &Proxy) -> Leader {
+    let follower = desk.stand_by("b");
+    follower.follows("a");
+    network.stop(true);
+    desk.leads(follower)
+}
+
+/// Tries until a gateway hears that it was replaced. Returns by which one, as far as it knows.
+fn until_replaced(mut attempt: impl FnMut() -> Result<(), EngineError>) -> Option<String> {
+    loop {
+        match attempt() {
+            Err(EngineError::Unavailable { .. }) => {}
+            Err(EngineError::Replaced { by }) => return by,
+            other => panic!("{other:?}"),
+        }
+    }
+}
 
 #[test]
 fn the_first_gateway_of_a_new_stream_leads_at_once() {
@@ -33,21 +53,13 @@ fn a_gateway_that_was_replaced_writes_nothing_any_more() {
     let (network, store) = desk.relay("a");
     let mut former = desk.leads(desk.stand_by_at(store, &desk.folder("a")));
     former.commit(&lines(1..=3, "line")).unwrap();
-    let follower = desk.stand_by("b");
-    follower.follows("a");
-    network.stop(true);
-    let mut leader = desk.leads(follower);
+    let mut leader = successor(&desk, &network);
     let last = desk.last();
     let unheard = former.commit(&lines(4..=5, "nobody's"));
     assert!(matches!(unheard, Err(EngineError::Unavailable { .. })), "{unheard:?}");
     network.stop(false);
-    loop {
-        match former.commit(&lines(4..=5, "nobody's")) {
-            Err(EngineError::Unavailable { .. }) => {}
-            Err(EngineError::Replaced { by }) => break assert_eq!(by.as_deref(), Some("b")),
-            other => panic!("{other:?}"),
-        }
-    }
+    let by = until_replaced(|| former.commit(&lines(4..=5, "nobody's")));
+    assert_eq!(by.as_deref(), Some("b"));
     assert_eq!(former.replaced().by(), Some("b"));
     let confirmed = former.confirm();
     assert!(matches!(confirmed, Err(EngineError::Replaced { .. })), "{confirmed:?}");
@@ -77,20 +89,12 @@ fn a_gateway_asks_whether_it_leads_still() {
     let (network, store) = desk.relay("a");
     let mut former = desk.leads(desk.stand_by_at(store, &desk.folder("a")));
     former.confirm().unwrap();
-    let follower = desk.stand_by("b");
-    follower.follows("a");
-    network.stop(true);
-    let mut leader = desk.leads(follower);
+    let mut leader = successor(&desk, &network);
     leader.confirm().unwrap();
     network.stop(false);
     // It has nothing to commit, and does not know it yet.
-    loop {
-        match former.confirm() {
-            Err(EngineError::Unavailable { .. }) => {}
-            Err(EngineError::Replaced { by }) => break assert_eq!(by.as_deref(), Some("b")),
-            other => panic!("{other:?}"),
-        }
-    }
+    let by = until_replaced(|| former.confirm());
+    assert_eq!(by.as_deref(), Some("b"));
     leader.confirm().unwrap();
     assert_eq!(close(leader), close(desk.lead("c")));
 }
@@ -101,20 +105,11 @@ fn a_gateway_that_slept_while_the_stream_was_shortened_knows_that_it_was_replace
     let (network, store) = desk.relay("a");
     let mut former = desk.leads(desk.stand_by_at(store, &desk.folder("a")));
     former.commit(&lines(1..=3, "line")).unwrap();
-    let follower = desk.stand_by("b");
-    follower.follows("a");
-    network.stop(true);
-    let mut leader = desk.leads(follower);
+    let mut leader = successor(&desk, &network);
     let shortest = crate::states::shorten(&mut leader, 4);
     assert_eq!(desk.first(), shortest, "the record that replaced it is not in the stream any more");
     network.stop(false);
-    loop {
-        match former.commit(&lines(4..=5, "nobody's")) {
-            Err(EngineError::Unavailable { .. }) => {}
-            Err(EngineError::Replaced { .. }) => break,
-            other => panic!("{other:?}"),
-        }
-    }
+    until_replaced(|| former.commit(&lines(4..=5, "nobody's")));
     drop(former);
     let wanted = close(leader);
     assert_eq!(close(desk.lead("c")), wanted);

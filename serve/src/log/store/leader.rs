@@ -31,9 +31,6 @@ const STATE_BYTES: u64 = 16 * 1024 * 1024;
 /// Bytes that a commit has beside its lines, about.
 const COMMIT_BYTES: u64 = 256;
 
-/// Rounds of deletion, each of a minute, after which the others delete old events, too, when no line was deleted.
-const ROUNDS: u64 = 60;
-
 /// An engine whose commits are records of the stream before they count. See the module above.
 #[derive(Debug)]
 pub struct Leader {
@@ -51,7 +48,6 @@ pub struct Leader {
     grown: u64,
     /// The stream begins there, unless it is 0: not known.
     shortened: u64,
-    rounds: u64,
     state_bytes: u64,
     /// The store has not answered since then.
     unheard_since: Option<Instant>,
@@ -87,7 +83,6 @@ impl Leader {
             first: 0,
             grown: 0,
             shortened: 0,
-            rounds: 0,
             state_bytes: STATE_BYTES,
             unheard_since: None,
         }
@@ -248,15 +243,14 @@ impl Engine for Leader {
 
     fn retain(&mut self, retention: Retention, limit: u64) -> Result<(u64, bool), EngineError> {
         let (first, more) = self.follower.copy.retain(retention, limit)?;
-        self.rounds += 1;
-        if first != self.first || self.rounds.is_multiple_of(ROUNDS) {
-            let Retention { before_ms, max_bytes } = retention;
-            let (_, last) = self.append(&Record::Retain { before_ms, max_bytes, limit })?;
-            self.note(|follower| follower.copy.note_place(last, None))?;
-            self.first = first;
-        }
+        // Also if no line was deleted: events and keys may have been.
+        let Retention { before_ms, max_bytes } = retention;
+        let (_, last) = self.append(&Record::Retain { before_ms, max_bytes, limit })?;
+        self.grown += COMMIT_BYTES;
+        self.note(|follower| follower.copy.note_place(last, None))?;
+        self.first = first;
         if !more {
-            self.shorten(retention.max_bytes)?;
+            self.shorten(max_bytes)?;
         }
         Ok((first, more))
     }

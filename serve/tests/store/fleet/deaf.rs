@@ -1,10 +1,9 @@
 //! An engine that does not hear that its gateway was replaced.
 
-use std::path::Path;
-use std::sync::Arc;
-
 use pblink_serve::log::store::Leader;
-use pblink_serve::log::{Commit, Engine, EngineError, Loaded, Reader, Retention, Room};
+use pblink_serve::log::{Commit, Engine, EngineError, Retention};
+
+use crate::engines::pass_on;
 
 /// See the module's text.
 pub struct Obstinate(pub Leader);
@@ -17,10 +16,6 @@ fn obstinate<T>(done: Result<T, EngineError>, instead: T) -> Result<T, EngineErr
 }
 
 impl Engine for Obstinate {
-    fn load(&mut self) -> Result<Loaded, EngineError> {
-        self.0.load()
-    }
-
     fn commit(&mut self, commit: &Commit) -> Result<(), EngineError> {
         obstinate(self.0.commit(commit), ())
     }
@@ -33,10 +28,6 @@ impl Engine for Obstinate {
         obstinate(self.0.confirm(), ())
     }
 
-    fn reopen(&mut self) -> Result<(), EngineError> {
-        self.0.reopen()
-    }
-
     fn retain(&mut self, retention: Retention, limit: u64) -> Result<(u64, bool), EngineError> {
         obstinate(self.0.retain(retention, limit), (1, false))
     }
@@ -45,21 +36,7 @@ impl Engine for Obstinate {
         obstinate(self.0.purge(client), ())
     }
 
-    fn is_durable(&self) -> bool {
-        true
-    }
-
-    fn room(&mut self) -> Room {
-        self.0.room()
-    }
-
-    fn backup(&mut self, path: &Path) -> Result<(), EngineError> {
-        self.0.backup(path)
-    }
-
-    fn reader(&self) -> Arc<dyn Reader> {
-        self.0.reader()
-    }
+    pass_on!();
 
     fn close(&mut self) {
         self.0.close();
