@@ -6,6 +6,7 @@ mod consumers;
 mod keys;
 mod manager;
 mod mqtt;
+mod place;
 mod reach;
 mod reload;
 mod standby;

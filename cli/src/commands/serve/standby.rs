@@ -35,7 +35,7 @@ mod with {
     use pblink_serve::service::Manager;
     use tokio::time::{MissedTickBehavior, interval, sleep};
 
-    use super::super::{Args, reach, station};
+    use super::super::{Args, place, reach};
     use super::Outcome;
     use crate::exit::{Exit, Failed};
     use crate::output::diagnostics::{newline, note, say, warning};
@@ -79,7 +79,7 @@ mod with {
             return Err(Failed::with(Exit::Usage, what));
         }
         let port = reach::choose(args, settings).0.address.port();
-        let folder = station::folder(args, settings, port)?.ok_or_else(|| {
+        let folder = place::folder(args, settings, port)?.ok_or_else(|| {
             let what = "each server that shares a log has a copy of it: name a folder for it with --state DIR";
             Failed::with(Exit::Usage, what)
         })?;

@@ -15,7 +15,7 @@ use super::reach::{self, Reach};
 #[cfg(feature = "nats")]
 use super::standby::Lead;
 use super::standby::Led;
-use super::{Args, consumers, keys, mqtt};
+use super::{Args, consumers, keys, mqtt, place};
 use crate::descriptors;
 use crate::exit::{Exit, Failed};
 use crate::output::diagnostics::note;
@@ -107,8 +107,8 @@ fn open_log(
     if let Some(lead) = lead {
         return shared(lead, keep);
     }
-    let folder = folder(args, settings, port)?;
-    if folder.is_none() && *state(args, settings) == State::Usual {
+    let folder = place::folder(args, settings, port)?;
+    if folder.is_none() && *place::state(args, settings) == State::Usual {
         note(
             "the system chooses the port, so that there is no folder for it: lines are kept in memory only (--state DIR \
              keeps them)",
@@ -130,26 +130,6 @@ fn open_log(
         Failed::with(Exit::Failure, what)
     })?;
     Ok((opened, folder))
-}
-
-/// Returns the folder of the log, or of a copy of it. `None`: there is none, because the user wants none, or the system chooses
-/// the port.
-pub(super) fn folder(
-    args: &Args,
-    settings: &Settings,
-    port: u16,
-) -> anyhow::Result<Option<PathBuf>> {
-    // A flag is meant as it is typed, as a variable is.
-    let base =
-        if args.state.is_some() { Path::new("") } else { settings.folder_of("server.state") };
-    match (state(args, settings), port) {
-        (State::Usual, 0) => Ok(None),
-        (state, _) => state.folder(port, base),
-    }
-}
-
-fn state<'a>(args: &'a Args, settings: &'a Settings) -> &'a State {
-    args.state.as_ref().unwrap_or(&settings.server.state)
 }
 
 /// Opens the log that this server leads.
