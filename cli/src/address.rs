@@ -84,6 +84,30 @@ impl FromStr for Control {
     }
 }
 
+/// Address at which the other servers that share a log reach this one, if they do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Gateway(pub Option<Listen>);
+
+impl FromStr for Gateway {
+    type Err = String;
+
+    /// Reads `off`, nothing for what the server chooses, or an address as [`Listen`] does.
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "off" => Ok(Self(None)),
+            "" => Ok(Self(Some(Listen::default()))),
+            _ => text.parse().map(|listen| Self(Some(listen))).map_err(|why: String| {
+                match zone(text) {
+                    Some(_) => why,
+                    None => "write the address and port at which the other gateways reach this one, such as 10.0.0.5:8125, \
+                             or only one of them, such as 8125, or off"
+                        .to_owned(),
+                }
+            }),
+        }
+    }
+}
+
 /// The remedy for an address to listen on that has a zone.
 pub(crate) const NO_ZONE_HERE: &str = "a server does not listen at an address with a zone; listen at [::], which includes all of them";
 

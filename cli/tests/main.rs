@@ -13,6 +13,8 @@ mod examples;
 mod flags;
 mod flash_esp8266;
 mod flash_stm32;
+#[cfg(feature = "nats")]
+mod gateways;
 mod guide;
 mod help;
 mod keys;

@@ -9,6 +9,8 @@ use pblink_server::{
 };
 use tokio::task::JoinHandle;
 
+#[cfg(feature = "nats")]
+use crate::control::GatewayInfo;
 use crate::control::{EventStream, History, Outage, RefusedConnection, ServerInfo, Source};
 use crate::log::{ClockStep, EngineError, Log, Past, wall_ms};
 use crate::memory;
@@ -38,6 +40,9 @@ pub struct Hub {
     app: String,
     started: Instant,
     started_at_ms: u64,
+    /// Servers that share the log.
+    #[cfg(feature = "nats")]
+    fellows: std::sync::OnceLock<crate::gateways::Fellows>,
 }
 
 impl Hub {
@@ -98,6 +103,8 @@ impl Hub {
             app,
             started: Instant::now(),
             started_at_ms: wall.as_millis() as u64,
+            #[cfg(feature = "nats")]
+            fellows: std::sync::OnceLock::new(),
         });
         hub.history.expect(server.expected());
         hub.follow(server);
@@ -110,6 +117,12 @@ impl Hub {
             tokio::spawn(async move { log.recall().await });
         }
         hub
+    }
+
+    /// Sets the servers that share the log with this one, once.
+    #[cfg(feature = "nats")]
+    pub fn share_with(&self, fellows: crate::gateways::Fellows) {
+        let _ = self.fellows.set(fellows);
     }
 
     /// Returns the present server.
@@ -253,6 +266,7 @@ impl Source for Hub {
             links_up: links.iter().filter(|link| link.state == LinkState::Up).count() as u64,
             links_total: links.len() as u64,
             recalled: self.recalled.last,
+            gateways: self.gateways(),
         }
     }
 
@@ -274,6 +288,17 @@ impl Source for Hub {
 
     fn last_refused(&self, id: &str) -> Option<RefusedConnection> {
         self.turned_away.get(id)
+    }
+
+    #[cfg(feature = "nats")]
+    fn gateways(&self) -> Vec<GatewayInfo> {
+        self.fellows.get().map(|fellows| fellows.list()).unwrap_or_default()
+    }
+
+    #[cfg(feature = "nats")]
+    fn gateway_of(&self, link: &LinkStatus) -> Option<String> {
+        let peer = link.peer.as_ref()?.parse().ok()?;
+        Some(self.fellows.get()?.way_of(peer))
     }
 
     fn refused(&self) -> Vec<(Refusal, u64)> {

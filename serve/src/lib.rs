@@ -10,6 +10,8 @@
 pub mod announce;
 pub mod consumers;
 pub mod control;
+#[cfg(feature = "nats")]
+pub mod gateways;
 pub mod hub;
 pub mod log;
 pub mod memory;

@@ -109,7 +109,12 @@ fn is_of_one_client(error: &io::Error) -> bool {
 }
 
 /// Gives a connection a task of its own: nothing that it does can hold up another.
-fn welcome(stream: TcpStream, peer: SocketAddr, inner: &Arc<Inner>, stop: &watch::Receiver<bool>) {
+pub(crate) fn welcome(
+    stream: TcpStream,
+    peer: SocketAddr,
+    inner: &Arc<Inner>,
+    stop: &watch::Receiver<bool>,
+) {
     // An IPv4 client of a dual-stack socket shows as its IPv4 address.
     let peer = SocketAddr::new(peer.ip().to_canonical(), peer.port());
     let Ok(permit) = Arc::clone(&inner.connections).try_acquire_owned() else {

@@ -353,7 +353,20 @@ const NO_IPV6: i32 = if cfg!(target_os = "linux") {
     47
 };
 
+/// Opens a socket as [`Builder::bind`] does, for an owner that is not to lose it when its server ends: clones of it go to
+/// [`Builder::listener`], one after the other. Connections that come while there is no server wait in it.
+///
+/// # Errors
+/// If the address cannot be listened on.
+pub fn open_socket(address: SocketAddr) -> Result<std::net::TcpListener, BindError> {
+    open(address).map(Into::into).map_err(|source| BindError::Listen { address, source })
+}
+
 fn listen(address: SocketAddr) -> io::Result<TcpListener> {
+    TcpListener::from_std(open(address)?.into())
+}
+
+fn open(address: SocketAddr) -> io::Result<Socket> {
     let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
     if let SocketAddr::V6(address) = address
         && address.ip().is_unspecified()
@@ -367,7 +380,7 @@ fn listen(address: SocketAddr) -> io::Result<TcpListener> {
     prepare(&socket)?;
     socket.bind(&address.into())?;
     socket.listen(BACKLOG)?;
-    TcpListener::from_std(socket.into())
+    Ok(socket)
 }
 
 /// Takes a socket that somebody else has opened.
@@ -380,6 +393,11 @@ fn adopt(listener: std::net::TcpListener) -> Result<TcpListener, BindError> {
 fn prepare(socket: &Socket) -> io::Result<()> {
     socket.set_nonblocking(true)?;
     // Accepted sockets inherit both.
+    prepare_connection(socket)
+}
+
+/// Sets what a connection's socket needs.
+pub(crate) fn prepare_connection(socket: &Socket) -> io::Result<()> {
     socket.set_send_buffer_size(SEND_BUFFER)?;
     socket.set_tcp_nodelay(true)
 }

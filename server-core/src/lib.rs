@@ -110,7 +110,7 @@ mod state;
 mod status;
 
 pub use batch::{Batch, BatchLine};
-pub use builder::Builder;
+pub use builder::{Builder, open_socket};
 pub use bus::{Events, Notice};
 pub use connection::Connection;
 pub use error::{BindError, Closed, WriteError};

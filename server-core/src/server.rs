@@ -1,6 +1,7 @@
 //! The server: how it starts and stops, and the way to its links.
 
 use std::collections::BTreeSet;
+use std::io;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, RwLock, Weak};
@@ -8,13 +9,15 @@ use std::time::Duration;
 
 use pblink_protocol::tcp::line::check_id;
 use pblink_secure_suite::random::{Os, Random};
-use tokio::net::TcpListener;
+use socket2::SockRef;
+use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, watch};
 use tokio::time::{Instant, timeout, timeout_at};
 
-use crate::accept::accept;
+use crate::accept::{accept, welcome};
 use crate::batch::Batch;
 use crate::budget::Budget;
+use crate::builder::prepare_connection;
 use crate::bus::{Bus, Events, wall_ms};
 use crate::connection::Connection;
 use crate::error::{BindError, Closed};
@@ -125,6 +128,17 @@ impl Server {
     /// Returns the address that the server listens on.
     pub fn local_addr(&self) -> SocketAddr {
         self.inner.address
+    }
+
+    /// Serves a connection that somebody else has accepted, as one of the client at `peer`: for a program that has its
+    /// clients' connections passed on to it.
+    ///
+    /// # Errors
+    /// If the connection is gone already.
+    pub fn adopt(&self, stream: TcpStream, peer: SocketAddr) -> io::Result<()> {
+        prepare_connection(&SockRef::from(&stream))?;
+        welcome(stream, peer, &self.inner, &self.guard.stop.subscribe());
+        Ok(())
     }
 
     /// Waits until the client with this id is connected, and returns the link to it. After a

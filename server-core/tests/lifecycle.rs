@@ -311,3 +311,25 @@ async fn a_socket_that_was_opened_elsewhere_keeps_clients_from_one_server_to_the
         soon(server.shutdown()).await;
     }
 }
+
+/// A connection that someone else has accepted, under the address that it has come from.
+#[tokio::test]
+async fn a_connection_that_was_passed_on_is_one_of_its_own_address() {
+    let server = server(PATIENT).await;
+    let elsewhere = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let mut peer = Peer::silent(elsewhere.local_addr().unwrap()).await;
+    let (stream, _) = elsewhere.accept().await.unwrap();
+    let address = "[::ffff:10.0.0.7]:4711".parse().unwrap();
+    server.adopt(stream, address).unwrap();
+    peer.send("1\n").await;
+    let connection = soon(server.client("1")).await;
+    assert_eq!(connection.status().peer.as_deref(), Some("10.0.0.7:4711"));
+    peer.tell(&connection, "00hello").await;
+    soon(server.shutdown()).await;
+    assert_eq!(peer.line().await, None);
+    // One that comes too late.
+    let mut late = Peer::silent(elsewhere.local_addr().unwrap()).await;
+    let (stream, _) = elsewhere.accept().await.unwrap();
+    server.adopt(stream, address).unwrap();
+    assert_eq!(late.line().await, None);
+}

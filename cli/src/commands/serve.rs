@@ -7,6 +7,8 @@ mod keys;
 mod manager;
 mod mqtt;
 mod place;
+#[cfg(feature = "nats")]
+mod ports;
 mod reach;
 mod reload;
 mod standby;
@@ -29,7 +31,7 @@ use tokio::task::JoinHandle;
 use tokio::time::{Instant, timeout_at};
 use tokio_util::sync::CancellationToken;
 
-use crate::address::{Control, Listen};
+use crate::address::{Control, Gateway, Listen};
 use crate::descriptors;
 use crate::exit::{Exit, Failed};
 use crate::global::Global;
@@ -46,7 +48,9 @@ use crate::state::State;
 use announce::Announced;
 use manager::Reporter;
 use reload::Running;
-use standby::Outcome;
+#[cfg(feature = "nats")]
+use standby::Place;
+use standby::{Held, Outcome};
 use station::Station;
 
 /// Time that applications and printer have for what was acknowledged, once the server is to stop.
@@ -100,8 +104,9 @@ SIGHUP makes it read pblink.toml again (with --screen it stops). server.clients,
 clients that are not listed any more are closed, all others stay. Other keys that have changed are named in a warning; they need a \
 new start. A file with a mistake changes nothing.
 
-With --store several servers share a log. Each has a copy in its own folder; the one that leads opens its port. When it ends or \
-dies, another leads within some four seconds, with all that was acknowledged. docs/SCALE.md says more.
+With --store several servers share a log. Each has a copy in its own folder, and takes boards and questions: one leads, and the \
+others pass on to it what comes to them. When it ends or dies, another leads within some four seconds, with all that was \
+acknowledged. docs/SCALE.md says more.
 
 Under systemd it reports start, life and end, and takes sockets and secrets: docs/SERVICE.md has the unit.
 
@@ -140,9 +145,14 @@ pub struct Args {
     #[arg(long, value_name = "URL|off")]
     pub mqtt: Option<mqtt::Url>,
     /// Share the log with other servers, through these NATS servers: `nats://10.0.0.5:4222`, with commas between several. One
-    /// server leads, which boards connect to, and the others stand by. Default: store.url of pblink.toml; `off` goes without.
+    /// server leads, and the others stand by. Default: store.url of pblink.toml; `off` goes without.
     #[arg(long, value_name = "URL|off")]
     pub store: Option<String>,
+    /// Address and port at which the other gateways reach this one while it leads, to pass on boards and questions that have come
+    /// to them; either alone does. `off` passes nothing on. Default: store.address of pblink.toml, else the address at which
+    /// NATS sees this machine, and the port for boards + 2.
+    #[arg(long, value_name = "ADDR:PORT|off")]
+    pub gateway_address: Option<Gateway>,
     /// Name of this server among those that share a log. Default: store.gateway of pblink.toml, else this machine's with the port.
     #[arg(long, value_name = "NAME")]
     pub gateway: Option<String>,
@@ -195,11 +205,12 @@ pub fn run(args: Args, global: &Global) -> anyhow::Result<Exit> {
     let mut settings = Settings::load(args.config.as_deref())?;
     args.log.start()?;
     // It changes the environment, which only a process with one thread may do.
-    let mut sockets =
+    let given =
         Sockets::of_this_process().map_err(|why| Failed::with(Exit::Network, why.to_string()))?;
-    let mut again = false;
+    let mut held = Held::default();
+    held.given = given;
     loop {
-        let round = serve(&args, settings.clone(), (std::mem::take(&mut sockets), again), global);
+        let round = serve(&args, settings.clone(), &mut held, global);
         match runtime::block_on(round)?? {
             Ended::Exit(exit) => return Ok(exit),
             Ended::Replaced(Some(by)) => {
@@ -209,7 +220,7 @@ pub fn run(args: Args, global: &Global) -> anyhow::Result<Exit> {
                 "another gateway may lead, since the store has not answered for a while: this one stands by",
             ),
         }
-        again = true;
+        held.again = true;
         // A mistake in the file must not take a server away that others count on.
         match Settings::load(args.config.as_deref()) {
             Ok(now) => settings = now,
@@ -221,7 +232,7 @@ pub fn run(args: Args, global: &Global) -> anyhow::Result<Exit> {
 async fn serve(
     args: &Args,
     settings: Settings,
-    (sockets, again): (Sockets, bool),
+    held: &mut Held,
     global: &Global,
 ) -> anyhow::Result<Ended> {
     // Before anything is announced: a signal that comes then is to find the way out.
@@ -231,22 +242,19 @@ async fn serve(
     survive_file_limit()?;
     let inherited = descriptors::soft();
     let descriptors = descriptors::raise();
-    let has_sockets = sockets.boards.is_some() || sockets.control.is_some();
-    let how = (has_sockets, again);
-    let standing = standby::stand_by(args, &settings, how, (&mut signals, terminal));
-    let lead = match standing.await? {
-        Outcome::Alone => None,
-        Outcome::Leads(lead) => Some(lead),
+    let standing = standby::stand_by(args, &settings, held, (&mut signals, terminal));
+    let (lead, mut place, sockets) = match standing.await? {
+        Outcome::Alone(sockets) => (None, None, sockets),
+        Outcome::Leads(lead, place, sockets) => (Some(lead), Some(place), sockets),
         Outcome::Asked => return Ok(Ended::Exit(Exit::Ok)),
     };
-    #[cfg(feature = "nats")]
-    let replaced = lead.as_ref().map(|lead| lead.replaced());
     // Before its first reading: a change behind that is seen.
     let mut watched = keys::Watched::new(&settings);
     let Station { hub, log, mut consumers, state, loaded } =
         station::open(args, &settings, descriptors, (sockets.boards, lead)).await?;
     let control = api::start(args, &settings, &hub, state.as_deref(), sockets.control).await?;
     greet(&hub, control.as_ref());
+    let entrance = place.as_mut().map(|place| place.open(&hub, control.as_ref()));
     let announcement = Announced::start(args, &hub);
     let (passed, lines) = mpsc::channel(64);
     let screen = args.screen && monitor::takes_screens() && stdin().is_terminal();
@@ -317,6 +325,7 @@ async fn serve(
         break;
     }
     reporter.stopping();
+    drop(entrance);
     if screen {
         signals.screen_has_ended();
     }
@@ -331,7 +340,10 @@ async fn serve(
     };
     report(&saved, &log);
     #[cfg(feature = "nats")]
-    if let Some(replaced) = replaced.filter(|replaced| failed.is_some() && replaced.happened()) {
+    if let Some(Place { replaced, .. }) = place
+        && failed.is_some()
+        && replaced.happened()
+    {
         return Ok(Ended::Replaced(replaced.by().map(str::to_owned)));
     }
     if let Some(why) = failed {

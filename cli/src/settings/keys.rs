@@ -8,13 +8,13 @@ use super::key::{Key, Rule};
 use super::limits;
 use super::value::Value;
 use super::{App, Board, BoardKind, CoprocessorKind, Pins, Settings};
-use crate::address::{Control, is_host, parse_ip};
+use crate::address::{Control, Gateway, is_host, parse_ip};
 
 /// A key of `pblink.toml`.
 pub(crate) type Entry = Key<Settings>;
 
 /// All of them, in the order of the template.
-pub(crate) static KEYS: [Entry; 41] = [
+pub(crate) static KEYS: [Entry; 42] = [
     Key {
         path: "server.host",
         rule: Rule::Text,
@@ -146,6 +146,17 @@ pub(crate) static KEYS: [Entry; 41] = [
             set(&mut s.store.gateway, v.text().filter(fits)?.to_owned())
         },
         get: |s| s.store.gateway.as_str().into(),
+    },
+    Key {
+        path: "store.address",
+        rule: Rule::Text,
+        allowed: "the address and port at which the other gateways reach this one, such as \"10.0.0.5:8125\", or one of them; \
+                  \"\" is chosen by the server, \"off\" passes no connections on",
+        put: |s, _, v| {
+            let fits = |t: &&str| t.parse::<Gateway>().is_ok();
+            set(&mut s.store.address, v.text().filter(fits)?.to_owned())
+        },
+        get: |s| s.store.address.as_str().into(),
     },
     Key {
         path: "store.credentials_file",

@@ -142,6 +142,8 @@ pub struct Store {
     pub name: String,
     /// Name of this server among those that share it; empty for this machine's with the port.
     pub gateway: String,
+    /// Address at which the others reach it, as written: see [`Gateway`](crate::address::Gateway).
+    pub address: String,
     /// The file with the credentials as written, empty for none.
     pub credentials_file: PathBuf,
     /// Certificates of the authority that has signed the servers'; empty for those that the system trusts.
@@ -154,6 +156,7 @@ impl Default for Store {
             url: String::new(),
             name: "PBLINK".to_owned(),
             gateway: String::new(),
+            address: String::new(),
             credentials_file: PathBuf::new(),
             ca_file: PathBuf::new(),
         }

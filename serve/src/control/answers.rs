@@ -98,6 +98,22 @@ pub struct LinkInfo {
     pub waiting: u64,
     /// The last line from it.
     pub last_line: Option<LastLine>,
+    /// The gateway by which it has come, if servers share the log.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gateway: Option<String>,
+}
+
+/// A server among those that share a log.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GatewayInfo {
+    /// Its name.
+    pub name: String,
+    /// It leads: all boards are served by it.
+    pub leads: bool,
+    /// Messages of the store that its copy had not read when it was heard last.
+    pub behind: u64,
+    /// Time since it was heard last, in milliseconds; 0 for the one that leads.
+    pub heard_ms: u64,
 }
 
 /// A connection that the server has refused.
@@ -212,7 +228,8 @@ impl LinkInfo {
         };
         // Without a log it is the session that has them.
         let waiting = if log.is_some() { lines.waiting as u64 } else { status.unacked };
-        Self { status, expected, observed, refused, likely, waiting, last_line }
+        let gateway = source.gateway_of(&status);
+        Self { status, expected, observed, refused, likely, waiting, last_line, gateway }
     }
 }
 

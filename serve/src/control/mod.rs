@@ -44,18 +44,24 @@ mod token;
 
 pub use crate::times::Rfc3339;
 pub use answers::{
-    Accepted, Decided, EventList, HeldLine, LastLine, Likely, LinePage, LineRecord, LinkInfo,
-    LogInfo, Observed, Refused, RefusedConnection, ServerAnswer, VERSION, WaitingLine,
+    Accepted, Decided, EventList, GatewayInfo, HeldLine, LastLine, Likely, LinePage, LineRecord,
+    LinkInfo, LogInfo, Observed, Refused, RefusedConnection, ServerAnswer, VERSION, WaitingLine,
 };
 pub use client::{Client, ClientError, EventQuery, LineQuery, Outgoing};
 pub use consumer::{ConsumerInfo, ConsumerKind, ConsumerList, Failing, Passed, Stalled};
 pub use history::{EventStream, History, Notice};
+#[cfg(feature = "nats")]
+pub use http::Visitors;
 pub use http::{Access, BindError, ControlServer, routes};
+#[cfg(feature = "nats")]
+pub(crate) use http::{CONNECTIONS, no_leader};
 pub use local::follow_source;
 pub use metrics::metrics;
 pub use records::{
     End, Filter, Finding, LinkReports, Outage, OutageList, Records, ReportList, Sample,
 };
+#[cfg(feature = "nats")]
+pub(crate) use token::random_hex;
 pub use token::{Token, TokenError};
 
 use std::net::{Ipv4Addr, SocketAddr};
@@ -107,6 +113,16 @@ pub trait Source: Send + Sync + 'static {
         None
     }
 
+    /// Returns the servers that share the log, the one that leads first; none if it is this one's own.
+    fn gateways(&self) -> Vec<GatewayInfo> {
+        Vec::new()
+    }
+
+    /// Returns the gateway by which the client of a link has come, if servers share the log.
+    fn gateway_of(&self, _link: &LinkStatus) -> Option<String> {
+        None
+    }
+
     /// Returns the number of refused connections, by reason.
     fn refused(&self) -> Vec<(Refusal, u64)> {
         Vec::new()
@@ -138,6 +154,9 @@ pub struct ServerInfo {
     /// has seen that one has only those that follow to ask for.
     #[serde(default)]
     pub recalled: u64,
+    /// Servers that share the log, the one that leads first; none if it is this one's own.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub gateways: Vec<GatewayInfo>,
 }
 
 /// Update for a follower. Updates come in order.

@@ -115,6 +115,12 @@ impl Token {
         }
     }
 
+    /// Returns the word, for whoever may have it.
+    #[cfg(feature = "nats")]
+    pub(crate) fn expose(&self) -> &str {
+        &self.0
+    }
+
     /// Returns true if this is the word that was given. The time that this takes says nothing about where they differ.
     pub fn matches(&self, given: &[u8]) -> bool {
         let own = self.0.as_bytes();
@@ -138,7 +144,7 @@ impl fmt::Debug for Token {
 ///
 /// # Errors
 /// If the system gives none.
-pub(super) fn random_hex(bytes: usize) -> io::Result<String> {
+pub(crate) fn random_hex(bytes: usize) -> io::Result<String> {
     let mut random = vec![0; bytes];
     File::open("/dev/urandom")?.read_exact(&mut random)?;
     Ok(random.iter().map(|byte| format!("{byte:02x}")).collect())

@@ -5,6 +5,8 @@ mod consumers;
 mod documented;
 mod lines;
 mod metrics;
+#[cfg(feature = "nats")]
+mod passed;
 mod refused;
 mod send;
 #[cfg(feature = "sqlite")]

@@ -2,6 +2,7 @@
 
 #![allow(dead_code, reason = "other test programs use a part of it")]
 
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use pblink_serve::log::{Engine, Keep, Log, Opened};
@@ -69,12 +70,22 @@ pub struct Board {
 impl Board {
     /// Connects, and shows that it listens.
     pub async fn connect(station: &Station, id: &str) -> Self {
-        let stream = soon(TcpStream::connect(station.server.local_addr())).await.unwrap();
+        Self::connect_to(station.server.local_addr(), id).await
+    }
+
+    /// The same, at this address.
+    pub async fn connect_to(server: SocketAddr, id: &str) -> Self {
+        let stream = soon(TcpStream::connect(server)).await.unwrap();
         stream.set_nodelay(true).unwrap();
         let (read, write) = stream.into_split();
         let mut board = Self { read: BufReader::new(read), write };
         board.say(&format!("{id}\n")).await;
         board
+    }
+
+    /// Returns its own address.
+    pub fn address(&self) -> SocketAddr {
+        self.write.local_addr().unwrap()
     }
 
     /// Sends a line as it is.

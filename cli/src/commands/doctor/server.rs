@@ -224,6 +224,7 @@ mod tests {
             links_up: 1,
             links_total: 2,
             recalled: 0,
+            gateways: Vec::new(),
         }
     }
 

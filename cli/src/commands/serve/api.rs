@@ -30,8 +30,7 @@ pub(super) async fn start(
     state: Option<&Path>,
     socket: Option<std::net::TcpListener>,
 ) -> anyhow::Result<Option<ControlServer>> {
-    let control = args.control.map_or(settings.server.control, |control| control.0);
-    let Some(address) = control else { return Ok(None) };
+    let Some(address) = address(args, settings) else { return Ok(None) };
     let failed = |error| Failed::with(Exit::Network, BindError { address, error }.to_string());
     let listener = match socket {
         Some(socket) => socket.set_nonblocking(true).and_then(|()| TcpListener::from_std(socket)),
@@ -44,7 +43,30 @@ pub(super) async fn start(
     ControlServer::serve(listener, source, access).map(Some).map_err(failed)
 }
 
-fn access(
+/// Returns the address of the control API; `None`: it is off.
+fn address(args: &Args, settings: &Settings) -> Option<SocketAddr> {
+    args.control.map_or(settings.server.control, |control| control.0)
+}
+
+/// Opens the control API's port, unless it is off.
+///
+/// # Errors
+/// [`Exit::Network`] if it cannot be listened on.
+#[cfg(feature = "nats")]
+pub(super) fn listen(
+    args: &Args,
+    settings: &Settings,
+) -> anyhow::Result<Option<std::net::TcpListener>> {
+    let Some(address) = address(args, settings) else { return Ok(None) };
+    let failed = |error| Failed::with(Exit::Network, BindError { address, error }.to_string());
+    std::net::TcpListener::bind(address).map(Some).map_err(failed)
+}
+
+/// Returns who may use the control API at `address`.
+///
+/// # Errors
+/// [`Exit::Config`] for a token that cannot be used.
+pub(super) fn access(
     args: &Args,
     settings: &Settings,
     address: SocketAddr,

@@ -1,9 +1,11 @@
 //! Servers that share a log: one leads, and the others stand by.
 
 #[cfg(feature = "nats")]
-pub(super) use with::{Lead, stand_by};
+pub(super) use with::{Held, Lead, Place, stand_by};
 #[cfg(not(feature = "nats"))]
-pub(super) use without::stand_by;
+pub(super) use without::{Held, Place, stand_by};
+
+use pblink_serve::service::Sockets;
 
 /// The log of a server that leads.
 #[cfg(feature = "nats")]
@@ -18,10 +20,10 @@ pub(super) type Led = std::convert::Infallible;
     expect(dead_code, reason = "a build without stores has one outcome")
 )]
 pub(super) enum Outcome {
-    /// The log is this server's own.
-    Alone,
-    /// This server leads.
-    Leads(Led),
+    /// The log is this server's own. It has these sockets from the service manager.
+    Alone(Sockets),
+    /// This server leads, with these sockets.
+    Leads(Led, Place, Sockets),
     /// The user has asked for the end.
     Asked,
 }
@@ -31,10 +33,16 @@ mod with {
     use std::path::{Path, PathBuf};
     use std::time::Duration;
 
+    use pblink_serve::control::ControlServer;
+    use pblink_serve::gateways::{Door, Entrance, Fellows, OpenEntrance, Way};
+    use pblink_serve::hub::Hub;
     use pblink_serve::log::store::{Leader, Replaced, Standing, Store, StoreError, StoreOptions};
-    use pblink_serve::service::Manager;
+    use pblink_serve::service::{Manager, Sockets};
+    use pblink_server::Server;
+    use tokio::sync::watch;
     use tokio::time::{MissedTickBehavior, interval, sleep};
 
+    use super::super::ports::Ports;
     use super::super::{Args, place, reach};
     use super::Outcome;
     use crate::exit::{Exit, Failed};
@@ -53,29 +61,57 @@ mod with {
         pub(in crate::commands::serve) folder: PathBuf,
     }
 
-    impl Lead {
-        /// Returns what learns that another server leads.
-        pub(in crate::commands::serve) fn replaced(&self) -> Replaced {
-            self.leader.replaced()
+    /// What a server that leads has beside its log.
+    pub(in crate::commands::serve) struct Place {
+        /// What learns that another server leads.
+        pub(in crate::commands::serve) replaced: Replaced,
+        fellows: Fellows,
+        entrance: Option<Entrance>,
+    }
+
+    impl Place {
+        /// Lets connections in that others pass on, until the answer is dropped.
+        pub(in crate::commands::serve) fn open(
+            &mut self,
+            hub: &Hub,
+            control: Option<&ControlServer>,
+        ) -> Option<OpenEntrance> {
+            hub.share_with(self.fellows.clone());
+            let entrance = self.entrance.take()?;
+            let visitors = control.map(ControlServer::visitors);
+            Some(entrance.open(Server::clone(&hub.server()), visitors, self.fellows.clone()))
         }
     }
 
-    /// Stands by until this server leads, if it shares its log with others. `again`: it has led before, and waits for a store that
-    /// cannot be reached.
+    /// Ports of this process, over all times in which it leads.
+    #[derive(Default)]
+    pub(in crate::commands::serve) struct Held {
+        /// Those that the service manager has opened, until they are taken.
+        pub(in crate::commands::serve) given: Sockets,
+        ports: Option<Ports>,
+        /// It has led before, and waits for a store that cannot be reached.
+        pub(in crate::commands::serve) again: bool,
+    }
+
+    /// Stands by until this server leads, if it shares its log with others.
     ///
     /// # Errors
     /// The store cannot be used, or the folder of the copy.
     pub(in crate::commands::serve) async fn stand_by(
         args: &Args,
         settings: &Settings,
-        (has_sockets, again): (bool, bool),
+        held: &mut Held,
         (signals, terminal): (&mut Signals, Terminal),
     ) -> anyhow::Result<Outcome> {
         let Some(options) = store::options(settings, args.store.as_deref())? else {
-            return Ok(Outcome::Alone);
+            return Ok(Outcome::Alone(std::mem::take(&mut held.given)));
         };
-        if has_sockets {
-            let what = "a server that shares its log opens its port when it leads: take the .socket unit away";
+        if held.ports.is_none() {
+            held.ports = Ports::open(args, settings, &mut held.given)?;
+        }
+        if held.given.boards.is_some() || held.given.control.is_some() {
+            let what = "a server to which no connections are passed on opens its port when it leads: take the .socket unit away, \
+                        or store.address = \"off\"";
             return Err(Failed::with(Exit::Usage, what));
         }
         let port = reach::choose(args, settings).0.address.port();
@@ -85,8 +121,13 @@ mod with {
         })?;
         let name = store::gateway(settings, args.gateway.as_deref(), port);
         let mut manager = Manager::of_this_process();
+        let way = watch::Sender::default();
+        let mut doors = Vec::new();
+        if let Some(ports) = &held.ports {
+            doors = ports.pass_on((args, settings), (&name, &folder), &way.subscribe())?;
+        }
         let connecting = async {
-            let store = match again {
+            let store = match held.again {
                 true => connect(&options, &name).await?,
                 false => store::connect(&options, &name).await?,
             };
@@ -102,10 +143,31 @@ mod with {
         manager.ready("standing by".to_owned());
         let leader = tokio::select! {
             leader = lead(&store, &folder, name) => leader?,
+            () = show_way(&store, &way) => return Ok(Outcome::Asked),
             () = alive(&mut manager) => return Ok(Outcome::Asked),
             () = asked(signals, terminal) => return Ok(Outcome::Asked),
         };
-        Ok(Outcome::Leads(Box::new(Lead { leader, folder })))
+        for door in doors {
+            Door::close(door).await;
+        }
+        let (mut sockets, mut entrance) = (Sockets::default(), None);
+        if let Some(ports) = &held.ports {
+            sockets = ports.sockets()?;
+            entrance = Some(ports.entrance(&store, &leader)?);
+        }
+        let place = Place { replaced: leader.replaced(), fellows: leader.fellows(), entrance };
+        Ok(Outcome::Leads(Box::new(Lead { leader, folder }), place, sockets))
+    }
+
+    /// Shows the way to the gateway that leads to those who wait at the doors, for ever.
+    async fn show_way(store: &Store, shown: &watch::Sender<Option<Way>>) {
+        let mut way = store.way();
+        loop {
+            shown.send_replace(way.borrow_and_update().clone());
+            if way.changed().await.is_err() {
+                return std::future::pending().await;
+            }
+        }
     }
 
     /// Connects to a store, as soon as it can be reached.
@@ -164,20 +226,42 @@ mod with {
 
 #[cfg(not(feature = "nats"))]
 mod without {
+    use pblink_serve::control::ControlServer;
+    use pblink_serve::hub::Hub;
+    use pblink_serve::service::Sockets;
+
     use super::super::Args;
     use super::Outcome;
     use crate::exit::{Exit, Failed};
     use crate::settings::Settings;
     use crate::signals::{Signals, Terminal};
 
+    /// There is none in this build.
+    pub(in crate::commands::serve) enum Place {}
+
+    impl Place {
+        pub(in crate::commands::serve) fn open(&mut self, _: &Hub, _: Option<&ControlServer>) {
+            match *self {}
+        }
+    }
+
+    /// Ports of this process.
+    #[derive(Default)]
+    pub(in crate::commands::serve) struct Held {
+        /// Those that the service manager has opened, until they are taken.
+        pub(in crate::commands::serve) given: Sockets,
+        /// A server has run before.
+        pub(in crate::commands::serve) again: bool,
+    }
+
     pub(in crate::commands::serve) async fn stand_by(
         args: &Args,
         settings: &Settings,
-        _how: (bool, bool),
+        held: &mut Held,
         _signals: (&mut Signals, Terminal),
     ) -> anyhow::Result<Outcome> {
         match args.store.as_deref().unwrap_or(&settings.store.url) {
-            "" | "off" => Ok(Outcome::Alone),
+            "" | "off" => Ok(Outcome::Alone(std::mem::take(&mut held.given))),
             _ => {
                 let what = "this pblink was built without the feature `nats`, and cannot share a log with other servers";
                 Err(Failed::with(Exit::Config, what))

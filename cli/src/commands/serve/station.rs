@@ -25,7 +25,7 @@ use crate::settings::Settings;
 use crate::state::State;
 
 /// Connections that boards may have, if the system has descriptors for them.
-const MAX_CONNECTIONS: usize = 32 * 1024;
+pub(super) const MAX_CONNECTIONS: usize = 32 * 1024;
 
 /// A running server with its log.
 pub(super) struct Station {
@@ -49,9 +49,10 @@ pub(super) async fn open(
     let link_timeout = Duration::from_millis(args.timeout_ms.unwrap_or(config.timeout_ms).into());
     let (mut listen, clients) = reach::choose(args, settings);
     if let Some(socket) = &socket {
-        let address =
-            socket.local_addr().context("the socket that the service manager has opened")?;
-        listen = Reach { address, local_because: None };
+        let address = socket.local_addr().context("the socket that was opened before")?;
+        // Why others cannot connect is known of the address that was chosen here, and of no other.
+        let local_because = listen.local_because.filter(|_| address.ip() == listen.address.ip());
+        listen = Reach { address, local_because };
     }
     let mut consumers = consumers::choose(args, settings);
     consumers.extend(mqtt::consumer(args, settings, listen.address.port())?);

@@ -35,7 +35,7 @@ const SESSIONS: usize = 64;
 const SESSION: Duration = Duration::from_secs(12 * 3600);
 
 /// Who may use a control API.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, PartialEq, Eq)]
 pub struct Access {
     /// The word that lets write, and read from other machines. Without it nobody may.
     pub token: Option<Token>,
@@ -69,6 +69,12 @@ enum Right {
 impl Gate {
     pub(super) fn new(access: Access, loopback: bool) -> Self {
         Self { access, loopback, sessions: Mutex::default() }
+    }
+
+    /// Returns true if these rights are those at work.
+    #[cfg(feature = "nats")]
+    pub(super) fn is(&self, access: &Access, loopback: bool) -> bool {
+        self.access == *access && self.loopback == loopback
     }
 
     /// Returns the file of the token.

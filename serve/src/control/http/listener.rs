@@ -26,7 +26,7 @@ use tokio_util::sync::CancellationToken;
 use crate::times::http_date;
 
 /// Connections at a time. All the others belong to boards.
-pub(super) const CONNECTIONS: usize = 64;
+pub(crate) const CONNECTIONS: usize = 64;
 
 /// Connections at a time that are told that there are too many; more are closed without a word.
 const TURNED_AWAY: usize = 16;
@@ -36,6 +36,9 @@ const HEAD: Duration = Duration::from_secs(30);
 
 /// Limit for a peer that takes no byte of an answer.
 const STUCK: Duration = Duration::from_secs(30);
+
+/// Limit for a peer that is told that it is not answered.
+const FAREWELL: Duration = Duration::from_secs(1);
 
 /// Bytes of a request's head, and of an answer that wait.
 const BUFFER: usize = 64 * 1024;
@@ -48,14 +51,55 @@ const TOO_MANY: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\nContent-Type: appl
     Retry-After: 1\r\nConnection: close\r\nContent-Length: 68\r\n\r\n\
     {\"error\":\"the control API has 64 connections already: close some\"}\r\n";
 
+/// Answer of a gateway that stands by and knows none that leads.
+#[cfg(feature = "nats")]
+const NO_LEADER: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\nContent-Type: application/json\r\n\
+    Retry-After: 1\r\nConnection: close\r\nContent-Length: 85\r\n\r\n\
+    {\"error\":\"this gateway stands by, and reaches none that leads: ask again in a while\"}";
+
+/// Connections that there is room for.
+#[derive(Debug, Clone)]
+pub(super) struct Places {
+    permits: Arc<Semaphore>,
+    farewells: Arc<Semaphore>,
+}
+
+impl Default for Places {
+    fn default() -> Self {
+        let places = |count| Arc::new(Semaphore::new(count));
+        Self { permits: places(CONNECTIONS), farewells: places(TURNED_AWAY) }
+    }
+}
+
+impl Places {
+    /// Answers a connection, or tells it that it is one too many.
+    pub(super) async fn answer(
+        self,
+        stream: impl AsyncRead + AsyncWrite + Unpin,
+        peer: SocketAddr,
+        router: Router,
+        stop: CancellationToken,
+    ) {
+        if let Ok(_permit) = self.permits.try_acquire_owned() {
+            answer(stream, peer, router, stop).await;
+        } else if let Ok(_permit) = self.farewells.try_acquire_owned() {
+            // Whoever does not take the answer does not get it.
+            let _ = turn_away(stream, TOO_MANY).await;
+        }
+    }
+}
+
 /// The address of a request's sender.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Peer(pub(super) SocketAddr);
 
 /// Answers connections until `stop`, and finishes those that are there.
-pub(super) async fn serve(listener: TcpListener, router: Router, stop: CancellationToken) {
-    let permits = Arc::new(Semaphore::new(CONNECTIONS));
-    let farewells = Arc::new(Semaphore::new(TURNED_AWAY));
+pub(super) async fn serve(
+    listener: TcpListener,
+    router: Router,
+    places: Places,
+    stop: CancellationToken,
+) {
     let mut connections = JoinSet::new();
     loop {
         let accepted = tokio::select! {
@@ -73,30 +117,17 @@ pub(super) async fn serve(listener: TcpListener, router: Router, stop: Cancellat
         };
         // Events are small and should arrive when they happen.
         let _ = stream.set_nodelay(true);
-        match Arc::clone(&permits).try_acquire_owned() {
-            Ok(permit) => {
-                let answering = answer(stream, peer, router.clone(), stop.clone());
-                connections.spawn(async move {
-                    answering.await;
-                    drop(permit);
-                });
-            }
-            Err(_) => {
-                if let Ok(permit) = Arc::clone(&farewells).try_acquire_owned() {
-                    connections.spawn(async move {
-                        // Whoever does not take the answer does not get it.
-                        let _ =
-                            tokio::time::timeout(Duration::from_secs(1), turn_away(stream)).await;
-                        drop(permit);
-                    });
-                }
-            }
-        }
+        connections.spawn(places.clone().answer(stream, peer, router.clone(), stop.clone()));
     }
     while connections.join_next().await.is_some() {}
 }
 
-async fn answer(stream: TcpStream, peer: SocketAddr, router: Router, stop: CancellationToken) {
+async fn answer(
+    stream: impl AsyncRead + AsyncWrite + Unpin,
+    peer: SocketAddr,
+    router: Router,
+    stop: CancellationToken,
+) {
     let router = TowerToHyperService::new(router);
     let service = service_fn(move |mut request: hyper::Request<hyper::body::Incoming>| {
         request.extensions_mut().insert(Peer(peer));
@@ -121,12 +152,27 @@ async fn answer(stream: TcpStream, peer: SocketAddr, router: Router, stop: Cance
 }
 
 /// Says that there are too many. Reads what comes: closed with bytes unread, the answer would be lost.
-async fn turn_away(mut stream: TcpStream) -> io::Result<()> {
-    stream.write_all(TOO_MANY).await?;
-    stream.shutdown().await?;
-    let mut sink = [0; 1024];
-    while stream.read(&mut sink).await? > 0 {}
-    Ok(())
+async fn turn_away(
+    mut stream: impl AsyncRead + AsyncWrite + Unpin,
+    answer: &[u8],
+) -> io::Result<()> {
+    let said = async {
+        stream.write_all(answer).await?;
+        stream.shutdown().await?;
+        let mut sink = [0; 1024];
+        while stream.read(&mut sink).await? > 0 {}
+        Ok(())
+    };
+    tokio::time::timeout(FAREWELL, said).await?
+}
+
+/// Tells a connection to a gateway that stands by that none leads.
+///
+/// # Errors
+/// If it does not take that.
+#[cfg(feature = "nats")]
+pub(crate) async fn no_leader(stream: TcpStream) -> io::Result<()> {
+    turn_away(stream, NO_LEADER).await
 }
 
 /// Adds the date to an answer, if the clock is right about the century.
@@ -145,14 +191,14 @@ pub(super) fn peer(request: &Request) -> Option<SocketAddr> {
 }
 
 /// A socket whose peer has to take something now and then.
-struct Patient {
-    stream: TcpStream,
+struct Patient<S> {
+    stream: S,
     stuck: Pin<Box<Sleep>>,
     waits: bool,
 }
 
-impl Patient {
-    fn new(stream: TcpStream) -> Self {
+impl<S> Patient<S> {
+    fn new(stream: S) -> Self {
         Self { stream, stuck: Box::pin(tokio::time::sleep(STUCK)), waits: false }
     }
 
@@ -174,7 +220,7 @@ impl Patient {
     }
 }
 
-impl AsyncRead for Patient {
+impl<S: AsyncRead + Unpin> AsyncRead for Patient<S> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -184,7 +230,7 @@ impl AsyncRead for Patient {
     }
 }
 
-impl AsyncWrite for Patient {
+impl<S: AsyncWrite + Unpin> AsyncWrite for Patient<S> {
     fn poll_write(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -221,9 +267,8 @@ impl AsyncWrite for Patient {
 mod tests {
     use super::*;
 
-    #[test]
-    fn the_answer_to_one_too_many_is_as_long_as_it_says() {
-        let text = std::str::from_utf8(TOO_MANY).unwrap();
+    fn error(answer: &[u8]) -> String {
+        let text = std::str::from_utf8(answer).unwrap();
         let (head, body) = text.split_once("\r\n\r\n").unwrap();
         assert!(
             head.ends_with(&format!("Content-Length: {}", body.len())),
@@ -231,6 +276,13 @@ mod tests {
             body.len()
         );
         let error: serde_json::Value = serde_json::from_str(body).unwrap();
-        assert!(error["error"].as_str().unwrap().contains(&CONNECTIONS.to_string()));
+        error["error"].as_str().unwrap().to_owned()
+    }
+
+    #[test]
+    fn answers_without_a_server_are_as_long_as_they_say() {
+        assert!(error(TOO_MANY).contains(&CONNECTIONS.to_string()));
+        #[cfg(feature = "nats")]
+        assert!(error(NO_LEADER).contains("stands by"));
     }
 }

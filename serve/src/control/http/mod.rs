@@ -14,6 +14,8 @@ mod send;
 mod state;
 mod stream;
 mod table;
+#[cfg(feature = "nats")]
+mod visitors;
 
 use std::io;
 use std::net::SocketAddr;
@@ -32,7 +34,12 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 
 pub use self::access::Access;
 use self::access::Gate;
+use self::listener::Places;
+#[cfg(feature = "nats")]
+pub(crate) use self::listener::{CONNECTIONS, no_leader};
 use self::stream::{Frames, Streams};
+#[cfg(feature = "nats")]
+pub use self::visitors::Visitors;
 use super::answers::{LinkInfo, LogInfo, Refused, ServerAnswer, VERSION};
 use super::{Source, metrics};
 use crate::times::now_ms;
@@ -61,6 +68,8 @@ pub struct ControlServer {
     address: SocketAddr,
     stop: DropGuard,
     task: JoinHandle<()>,
+    #[cfg(feature = "nats")]
+    visitors: Visitors,
 }
 
 /// Parts that all requests share.
@@ -148,16 +157,31 @@ impl ControlServer {
         let address = listener.local_addr()?;
         let stop = CancellationToken::new();
         let loopback = address.ip().to_canonical().is_loopback();
-        let router = router(Api {
+        let api = Api {
             source,
             stop: stop.clone(),
             gate: Arc::new(Gate::new(access, loopback)),
             streams: Streams::default(),
             event_frames: Arc::default(),
             line_frames: Arc::default(),
-        });
-        let task = tokio::spawn(listener::serve(listener, router, stop.clone()));
-        Ok(Self { address, stop: stop.drop_guard(), task })
+        };
+        let places = Places::default();
+        #[cfg(feature = "nats")]
+        let visitors = Visitors::new(api.clone(), places.clone());
+        let task = tokio::spawn(listener::serve(listener, router(api), places, stop.clone()));
+        Ok(Self {
+            address,
+            stop: stop.drop_guard(),
+            task,
+            #[cfg(feature = "nats")]
+            visitors,
+        })
+    }
+
+    /// Returns the way in for connections that other gateways have accepted.
+    #[cfg(feature = "nats")]
+    pub fn visitors(&self) -> Visitors {
+        self.visitors.clone()
     }
 
     /// Returns the address with its real port.

@@ -5,14 +5,17 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use bytes::Bytes;
+use futures::StreamExt;
+use tokio::sync::watch;
 use tokio::task::AbortHandle;
+use tokio::time::{MissedTickBehavior, interval, sleep};
 
 use super::election::BEAT;
 use super::follower::{Follower, Step};
-use super::record::{Beat, Record};
-use super::stream::Unappended;
+use super::record::{Beat, Presence, Record};
+use super::stream::{About, Stream, Unappended};
 use super::{Background, Replaced, StoreError, random};
+use crate::gateways::{Fellows, Way};
 use crate::log::engine::{Engine, EngineError, Reader, Retention, Room};
 use crate::log::model::{Commit, Line, Loaded};
 use crate::log::sqlite::StatePlace;
@@ -39,6 +42,9 @@ pub struct Leader {
     claim: String,
     background: Background,
     beat: AbortHandle,
+    /// The way to it that it tells the others.
+    way: watch::Sender<Option<Way>>,
+    fellows: Fellows,
     replaced: Replaced,
     /// What was appended last may be in the stream, as a whole or in part, or come to be there.
     doubt: bool,
@@ -60,24 +66,21 @@ impl Leader {
         gateway: String,
         background: Background,
     ) -> Self {
-        let stream = follower.stream.clone();
-        let beat = Beat { gateway: gateway.clone(), claim: claim.clone() };
-        let beat = Bytes::from(serde_json::to_vec(&beat).unwrap_or_default());
-        let beating = async move {
-            let mut times = tokio::time::interval(BEAT);
-            times.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-            loop {
-                times.tick().await;
-                stream.tell(beat.clone()).await;
-            }
-        };
-        let beat = background.spawn(beating);
+        let (way, fellows) = (watch::Sender::default(), Fellows::new(&gateway));
+        let beat = Beat { gateway: gateway.clone(), claim: claim.clone(), way: None };
+        let beating = tell(follower.stream.clone(), beat, way.subscribe());
+        let hearing = hear(follower.stream.clone(), fellows.clone());
+        let beat = background.spawn(async {
+            tokio::join!(beating, hearing);
+        });
         Self {
             follower,
             gateway,
             claim,
             background,
             beat,
+            way,
+            fellows,
             replaced: Replaced::default(),
             doubt: false,
             first: 0,
@@ -97,6 +100,16 @@ impl Leader {
     /// Returns the number of the message that the stream was shortened to; 0: not by this gateway.
     pub fn stream_begins(&self) -> u64 {
         self.shortened
+    }
+
+    /// Tells the others the way by which they pass connections on to this gateway, from now on.
+    pub fn tell_way(&self, way: &Way) {
+        self.way.send_replace(Some(way.clone()));
+    }
+
+    /// Returns the gateways of the store, as far as they are heard.
+    pub fn fellows(&self) -> Fellows {
+        self.fellows.clone()
     }
 
     /// Returns what learns that another gateway leads, or may lead.
@@ -160,7 +173,10 @@ impl Leader {
             }
             let id = random();
             match self.background.wait(self.follower.append(record, &id)) {
-                Ok(numbers) => return Ok(numbers),
+                Ok(numbers) => {
+                    self.fellows.note_last(numbers.1);
+                    return Ok(numbers);
+                }
                 Err(Unappended::Behind) => self.doubt = true,
                 Err(Unappended::Unclear(why)) => {
                     self.doubt = true;
@@ -292,6 +308,36 @@ impl Engine for Leader {
 impl Drop for Leader {
     fn drop(&mut self) {
         self.beat.abort();
+    }
+}
+
+/// Tells the others that this gateway leads, for ever.
+async fn tell(stream: Stream, mut beat: Beat, mut way: watch::Receiver<Option<Way>>) {
+    let mut times = interval(BEAT);
+    times.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        tokio::select! {
+            _ = times.tick() => {}
+            // At once: boards wait at the others' doors.
+            Ok(()) = way.changed() => beat.way = way.borrow_and_update().clone(),
+        }
+        let words = serde_json::to_vec(&beat).unwrap_or_default();
+        stream.tell(About::Leading, words.into()).await;
+    }
+}
+
+/// Hears which gateways stand by, for ever.
+async fn hear(stream: Stream, fellows: Fellows) {
+    loop {
+        if let Ok(mut heard) = stream.hear(About::StandingBy).await {
+            while let Some(message) = heard.next().await {
+                // Whatever else is said there is not meant for us.
+                if let Ok(Presence { gateway, read }) = serde_json::from_slice(&message.payload) {
+                    fellows.note(gateway, read);
+                }
+            }
+        }
+        sleep(BEAT).await;
     }
 }
 

@@ -20,10 +20,12 @@ mod standby;
 mod stream;
 
 use std::hash::{BuildHasher, Hasher, RandomState};
+use std::net::IpAddr;
 use std::path::Path;
 use std::sync::{Arc, OnceLock};
 
 use tokio::runtime::{Handle, Runtime};
+use tokio::sync::watch;
 use tokio::task::AbortHandle;
 
 pub use leader::Leader;
@@ -34,6 +36,7 @@ pub use stream::{StoreOptions, StreamState};
 use super::engine::EngineError;
 use super::model::LogName;
 use super::sqlite::Sqlite;
+use crate::gateways::Way;
 
 /// A connection to the store of a log.
 #[derive(Debug)]
@@ -41,6 +44,7 @@ pub struct Store {
     stream: Stream,
     gateway: String,
     runtime: Background,
+    way: watch::Sender<Option<Way>>,
 }
 
 /// Threads on which the connection lives: the log outlives the runtime in which it was opened. They end with the last clone.
@@ -126,7 +130,17 @@ impl Store {
         let (options, name) = (options.clone(), gateway.to_owned());
         let connecting = async move { Stream::connect(&options, &name).await };
         let stream = runtime.run(connecting).await?;
-        Ok(Self { stream, gateway: gateway.to_owned(), runtime })
+        Ok(Self { stream, gateway: gateway.to_owned(), runtime, way: watch::Sender::default() })
+    }
+
+    /// Returns the way to the gateway that leads, as far as this one [stands by](Self::stand_by) and knows it.
+    pub fn way(&self) -> watch::Receiver<Option<Way>> {
+        self.way.subscribe()
+    }
+
+    /// Returns the address at which the servers of the store see this one, if they tell: others may reach it there, too.
+    pub fn own_ip(&self) -> Option<IpAddr> {
+        self.stream.own_ip()
     }
 
     /// Makes the stream, with this many copies (1 to 5) on as many servers of NATS, unless it is there. Returns true if it was

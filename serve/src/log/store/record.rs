@@ -6,6 +6,7 @@ use async_nats::HeaderMap;
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
+use crate::gateways::Way;
 use crate::log::model::{Commit, Loaded, LogName};
 
 /// Header of a message that is one of several: the record's id, the message's place in it from 1, and their number, with blanks
@@ -63,6 +64,17 @@ pub(super) enum Record<'a> {
 pub(super) struct Beat {
     pub(super) gateway: String,
     pub(super) claim: String,
+    /// The way to it for connections that others pass on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) way: Option<Way>,
+}
+
+/// Words of a gateway that stands by, which nobody keeps.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Presence {
+    pub(super) gateway: String,
+    /// Number of the last message that it has read.
+    pub(super) read: u64,
 }
 
 impl Record<'_> {

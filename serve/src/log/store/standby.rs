@@ -6,18 +6,22 @@ use std::time::{Duration, Instant};
 
 use async_nats::Subscriber;
 use futures::StreamExt;
-use tokio::sync::mpsc;
-use tokio::time::{sleep, sleep_until};
+use tokio::sync::{mpsc, watch};
+use tokio::time::{MissedTickBehavior, interval, sleep, sleep_until};
 
 use super::election::{BEAT, Election};
 use super::follower::{Follower, Step};
-use super::record::{Beat, Record};
-use super::stream::Unappended;
+use super::record::{Beat, Presence, Record};
+use super::stream::{About, Unappended};
 use super::{Leader, Store, StoreError, random};
+use crate::gateways::Way;
 use crate::log::sqlite::Sqlite;
 
 /// Pause before a store that does not answer is asked again.
 const AGAIN: Duration = Duration::from_millis(250);
+
+/// Interval at which a gateway says that it stands by.
+pub(super) const PRESENCE: Duration = Duration::from_secs(2);
 
 /// The greatest rank of a gateway: see [`Election::new`].
 const RANKS_MS: u64 = 800;
@@ -58,13 +62,13 @@ pub(super) async fn stand_by(
     copy: Sqlite,
     report: impl FnMut(Standing) + Send + 'static,
 ) -> Result<Leader, StoreError> {
-    let (stream, gateway) = (store.stream.clone(), store.gateway.clone());
+    let (stream, gateway, way) = (store.stream.clone(), store.gateway.clone(), store.way.clone());
     // Ends the work on the other threads when whoever waits goes away.
     let (alive, gone) = mpsc::channel::<()>(1);
     let standing = async move {
         let follower = Follower::new(stream, copy)?;
         let reports = Reports { last: None, report };
-        let mut standby = Standby::new(follower, gateway, reports);
+        let mut standby = Standby::new(follower, gateway, way, reports);
         let mut gone = gone;
         tokio::select! {
             led = standby.run() => led?,
@@ -87,6 +91,8 @@ struct Standby<R> {
     leader: Heard,
     /// Connections to the store that were made when silence was looked at last.
     connects: u64,
+    /// The way to the leader, for whoever passes connections on to it.
+    way: watch::Sender<Option<Way>>,
     /// The leader was given more time since it was heard last. Once: a store may be slow for ever.
     postponed: bool,
 }
@@ -122,7 +128,12 @@ enum Over {
 }
 
 impl<R: FnMut(Standing)> Standby<R> {
-    fn new(follower: Follower, gateway: String, reports: Reports<R>) -> Self {
+    fn new(
+        follower: Follower,
+        gateway: String,
+        way: watch::Sender<Option<Way>>,
+        reports: Reports<R>,
+    ) -> Self {
         let claim = random();
         let rank = u64::from_str_radix(&claim, 16).unwrap_or_default() % RANKS_MS;
         let election = Election::new(Duration::ZERO, Duration::from_millis(rank));
@@ -137,6 +148,7 @@ impl<R: FnMut(Standing)> Standby<R> {
             election,
             leader,
             connects,
+            way,
             postponed: false,
         }
     }
@@ -186,7 +198,7 @@ impl<R: FnMut(Standing)> Standby<R> {
                 Ok(()) => {}
             }
         }
-        let mut beats = match stream.hear().await {
+        let mut beats = match stream.hear(About::Leading).await {
             Ok(beats) => beats,
             Err(why) => return Ok(Over::Failed(why)),
         };
@@ -195,6 +207,8 @@ impl<R: FnMut(Standing)> Standby<R> {
             Err(why) => return Ok(Over::Failed(why)),
         };
         let mut messages = pin!(messages);
+        let mut presence = interval(PRESENCE);
+        presence.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             let claim_at = self.began + self.election.claim_at();
             tokio::select! {
@@ -219,7 +233,18 @@ impl<R: FnMut(Standing)> Standby<R> {
                         if self.follower.read >= state.last {
                             self.reports.note(Standing::Following(beat.gateway));
                         }
+                        // Only what changes counts: whoever passes connections on ends them then.
+                        self.way.send_if_modified(|way| {
+                            let is_new = *way != beat.way;
+                            *way = beat.way;
+                            is_new
+                        });
                     }
+                }
+                _ = presence.tick() => {
+                    let (gateway, read) = (self.gateway.clone(), self.follower.read);
+                    let words = serde_json::to_vec(&Presence { gateway, read }).unwrap_or_default();
+                    stream.tell(About::StandingBy, words.into()).await;
                 }
                 () = sleep_until(claim_at.into()) => {
                     self.reports.note(Standing::Waiting);
@@ -250,6 +275,7 @@ impl<R: FnMut(Standing)> Standby<R> {
     fn leave(&mut self) {
         self.election.left();
         self.leader = Heard::Nobody;
+        self.way.send_replace(None);
     }
 
     /// Returns true if this gateway leads.
@@ -259,6 +285,8 @@ impl<R: FnMut(Standing)> Standby<R> {
             Step::Leads { gateway, claim } => {
                 self.election.heard(self.now());
                 self.leader = Heard::Claim(claim.clone());
+                // It tells its own way soon.
+                self.way.send_replace(None);
                 self.reports.note(Standing::Following(gateway.clone()));
             }
             Step::Left => self.leave(),

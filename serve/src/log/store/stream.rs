@@ -1,6 +1,7 @@
 //! The stream: all that this program knows of the NATS client.
 
 use std::fmt::Display;
+use std::net::IpAddr;
 use std::path::PathBuf;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -55,6 +56,15 @@ pub(super) struct Stream {
     context: context::Context,
     name: String,
     subject: String,
+}
+
+/// The subject of what gateways tell each other.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum About {
+    /// One leads.
+    Leading,
+    /// One stands by.
+    StandingBy,
 }
 
 /// The outcome of an attempt to append a message.
@@ -318,9 +328,9 @@ impl Stream {
     }
 
     /// Tells all gateways something that nobody keeps.
-    pub(super) async fn tell(&self, what: Bytes) {
+    pub(super) async fn tell(&self, about: About, what: Bytes) {
         // It is about now: what cannot be told is told again.
-        let told = self.client.publish(self.beats(), what);
+        let told = self.client.publish(self.subject_of(about), what);
         let _ = timeout(ANSWER, told).await;
     }
 
@@ -328,13 +338,21 @@ impl Stream {
     ///
     /// # Errors
     /// If there is no connection any more.
-    pub(super) async fn hear(&self) -> Result<Subscriber, StoreError> {
-        let heard = self.client.subscribe(self.beats()).await;
+    pub(super) async fn hear(&self, about: About) -> Result<Subscriber, StoreError> {
+        let heard = self.client.subscribe(self.subject_of(about)).await;
         heard.map_err(|why| self.failed("hear the gateways of", &why))
     }
 
-    fn beats(&self) -> String {
-        format!("pblink.{}.beat", self.name)
+    fn subject_of(&self, about: About) -> String {
+        match about {
+            About::Leading => format!("pblink.{}.beat", self.name),
+            About::StandingBy => format!("pblink.{}.standby", self.name),
+        }
+    }
+
+    /// Returns the address at which the servers of NATS see this program, if they tell.
+    pub(super) fn own_ip(&self) -> Option<IpAddr> {
+        self.client.server_info().client_ip.parse().ok()
     }
 
     fn failed(&self, what: &'static str, why: &dyn Display) -> StoreError {

@@ -1,0 +1,222 @@
+//! Servers that share a log, as processes: each of them takes boards and questions, whichever leads.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::sync::mpsc::{Receiver, channel};
+use std::time::Duration;
+
+use pblink_soak::nats::{Cluster, Wanted};
+use serde_json::{Value, json};
+
+use crate::process::{free_port, ledger_of, output, pblink, stderr};
+
+/// Nothing here takes this long unless it hangs.
+const HANGS: Duration = Duration::from_secs(120);
+
+/// A running `pblink serve` with a store, killed when it is dropped.
+struct Gateway {
+    child: Child,
+    said: Receiver<String>,
+    boards: String,
+    control: String,
+    token: String,
+}
+
+impl Gateway {
+    /// Starts one, and waits until it leads or stands by.
+    fn start(urls: &str, folder: &Path, name: &str) -> Self {
+        let address = || format!("127.0.0.1:{}", free_port());
+        let (boards, control) = (address(), address());
+        let state = folder.join(name);
+        let mut command = pblink(&["serve", "--store", urls, "--gateway", name]);
+        command.args(["--listen", &boards, "--control", &control, "--gateway-address", "0"]);
+        command.args(["--app", "echo", "--any-client", "--no-mdns"]).arg("--state").arg(&state);
+        command.current_dir(folder).stdout(Stdio::null()).stderr(Stdio::piped());
+        let mut child = command.spawn().unwrap();
+        let lines = BufReader::new(child.stderr.take().unwrap()).lines();
+        let (sender, said) = channel();
+        std::thread::spawn(move || {
+            for line in lines.map_while(Result::ok) {
+                // Nobody may listen any more.
+                let _ = sender.send(line);
+            }
+        });
+        let token = state.join("token").to_str().unwrap().to_owned();
+        Self { child, said, boards, control, token }
+    }
+
+    /// Waits until it says something with this in it.
+    fn until(&self, what: &str) {
+        let mut before = Vec::new();
+        loop {
+            match self.said.recv_timeout(HANGS) {
+                Ok(line) if line.contains(what) => return,
+                Ok(line) => before.push(line),
+                Err(_) => panic!("{what:?} was not said: {before:#?}"),
+            }
+        }
+    }
+
+    /// Runs a verb against its control API.
+    fn verb(&self, args: &[&str]) -> std::process::Output {
+        output(&[args, &["--url", &format!("http://{}", self.control)]].concat())
+    }
+
+    /// Asks its control API, and returns status and JSON.
+    fn get(&self, path: &str) -> (u16, Value) {
+        let mut stream = TcpStream::connect(&self.control).unwrap();
+        stream.set_read_timeout(Some(HANGS)).unwrap();
+        let host = &self.control;
+        write!(stream, "GET {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n").unwrap();
+        let mut text = String::new();
+        stream.read_to_string(&mut text).unwrap();
+        let (head, body) = text.split_once("\r\n\r\n").unwrap();
+        (head[9..12].parse().unwrap(), serde_json::from_str(body).unwrap_or_default())
+    }
+}
+
+impl Drop for Gateway {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// A simulated board.
+struct Board {
+    child: Child,
+    events: std::io::Lines<BufReader<std::process::ChildStdout>>,
+}
+
+impl Board {
+    /// Lets a board write this many lines to a server.
+    fn start(server: &str, id: &str, lines: u32) -> Self {
+        let count = lines.to_string();
+        let args = ["simulate", "--server", server, "--client", id, "--count", &count];
+        let mut command: Command = pblink(&[&args[..], &["--every", "20ms", "--json"]].concat());
+        let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
+        let events = BufReader::new(child.stdout.take().unwrap()).lines();
+        Self { child, events }
+    }
+
+    /// Waits until it has read this many lines.
+    fn read(&mut self, lines: usize) {
+        let mut read = 0;
+        while read < lines {
+            let event = self.events.next().expect("it goes on").unwrap();
+            read += usize::from(event.contains("\"event\":\"read\""));
+        }
+    }
+
+    /// Waits until it has written all of its lines, and has all of them back, each once and in order.
+    fn finish(mut self, lines: u32) {
+        let last = self.events.by_ref().map(Result::unwrap).last().unwrap();
+        let ledger = ledger_of(&last);
+        for way in ["to_server", "returned"] {
+            let expected = json!({ "written": lines, "arrived": lines, "missing": 0, "duplicated": 0, "reordered": 0,
+                                   "unknown": 0 });
+            assert_eq!(ledger[way], expected, "{way}");
+        }
+        assert!(self.child.wait().unwrap().success());
+    }
+}
+
+#[test]
+fn each_gateway_takes_boards_and_questions_and_another_one_leads_when_it_has_to() {
+    let Some(cluster) = Cluster::start(Wanted::default()) else { return };
+    let (urls, folder) = (cluster.urls(), tempfile::tempdir().unwrap());
+    let folder = folder.path();
+    assert!(output(&["store", "init", &urls]).status.success());
+    let mut first = Gateway::start(&urls, folder, "first");
+    first.until("other gateways pass their connections on to 127.0.0.1");
+    first.until("control API at");
+    let others = ["second", "third"].map(|name| Gateway::start(&urls, folder, name));
+    for other in &others {
+        other.until("standing by: gateway first leads");
+    }
+    let [second, third] = &others;
+    // A board at each of those that stand by, and questions to the one that has not its board.
+    let mut boards =
+        [Board::start(&second.boards, "b2", 150), Board::start(&third.boards, "b3", 150)];
+    boards.iter_mut().for_each(|board| board.read(10));
+    let (status, links) = third.get("/api/v1/links");
+    let gateways = links.as_array().unwrap().iter().map(|link| (&link["id"], &link["gateway"]));
+    let gateways: Vec<_> = gateways.collect();
+    assert_eq!(status, 200);
+    for expected in [(&json!("b2"), &json!("second")), (&json!("b3"), &json!("third"))] {
+        assert!(gateways.contains(&expected), "{links}");
+    }
+    let sent = third.verb(&["send", "b2", "hello", "--token-file", &third.token]);
+    assert_eq!(sent.status.code(), Some(0), "{}", stderr(&sent));
+    // Found by itself, as on the leader's machine.
+    let sent = second.verb(&["send", "b3", "hello"]);
+    assert_eq!(sent.status.code(), Some(0), "{}", stderr(&sent));
+    let sent = second.verb(&["send", "b3", "hello", "--token-file", &third.token]);
+    assert_eq!(sent.status.code(), Some(3), "{}", stderr(&sent));
+
+    first.child.kill().unwrap();
+    first.child.wait().unwrap();
+    for board in boards {
+        board.finish(150);
+    }
+    for gateway in &others {
+        let (_, server) = gateway.get("/api/v1/server");
+        let leading: Vec<&Value> = server["gateways"].as_array().unwrap().iter().collect();
+        assert_eq!(leading[0]["leads"], true);
+        assert!(["second", "third"].contains(&leading[0]["name"].as_str().unwrap()), "{server}");
+        let tail = gateway.verb(&["tail", "b2", "--since", "1h", "--no-follow", "--json"]);
+        assert_eq!(String::from_utf8_lossy(&tail.stdout).lines().count(), 150, "{tail:?}");
+    }
+}
+
+#[test]
+fn a_gateway_says_when_it_cannot_be_reached_by_others() {
+    let Some(cluster) = Cluster::start(Wanted::default()) else { return };
+    let (urls, folder) = (cluster.urls(), tempfile::tempdir().unwrap());
+    let folder = folder.path();
+    assert!(output(&["store", "init", &urls]).status.success());
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = taken.local_addr().unwrap().port().to_string();
+    let state = folder.join("state").to_str().unwrap().to_owned();
+    let serve = |address: &str| {
+        let args = ["serve", "--store", &urls, "--listen", "127.0.0.1:0", "--control", "off"];
+        output(&[&args[..], &["--state", &state, "--gateway-address", address]].concat())
+    };
+    let refused = serve(&port);
+    assert_eq!(refused.status.code(), Some(4));
+    assert!(stderr(&refused).contains("choose another one with --gateway-address PORT"));
+    let refused = serve("somewhere");
+    assert_eq!(refused.status.code(), Some(2));
+    assert!(stderr(&refused).contains("such as 10.0.0.5:8125"), "{}", stderr(&refused));
+}
+
+/// Without passing on, a gateway that stands by is closed, so that whoever looks for an open port finds the leader.
+#[test]
+fn a_gateway_that_passes_nothing_on_opens_its_ports_when_it_leads() {
+    let Some(cluster) = Cluster::start(Wanted::default()) else { return };
+    let (urls, folder) = (cluster.urls(), tempfile::tempdir().unwrap());
+    let folder = folder.path();
+    assert!(output(&["store", "init", &urls]).status.success());
+    std::fs::write(folder.join("pblink.toml"), "[store]\naddress = \"off\"\n").unwrap();
+    let start = |name: &str| {
+        let (boards, state) = (format!("127.0.0.1:{}", free_port()), folder.join(name));
+        let mut command = pblink(&["serve", "--config", "pblink.toml", "--store", &urls]);
+        command.args(["--gateway", name, "--listen", &boards, "--control", "off"]);
+        command.arg("--state").arg(state).current_dir(folder);
+        command.stdout(Stdio::null()).stderr(Stdio::piped());
+        let mut child = command.spawn().unwrap();
+        (boards, BufReader::new(child.stderr.take().unwrap()).lines().map(Result::unwrap), child)
+    };
+    let (_, mut said, mut first) = start("first");
+    assert!(said.any(|line| line.contains("serving boards")));
+    let (boards, mut said, mut second) = start("second");
+    assert!(said.any(|line| line.contains("standing by: gateway first leads")));
+    assert!(TcpStream::connect(&boards).is_err());
+    first.kill().unwrap();
+    assert!(said.any(|line| line.contains("serving boards")));
+    assert!(TcpStream::connect(&boards).is_ok());
+    second.kill().unwrap();
+    (first.wait().unwrap(), second.wait().unwrap());
+}
