@@ -15,6 +15,9 @@ use crate::process::{free_port, ledger_of, output, pblink, stderr};
 /// Nothing here takes this long unless it hangs.
 const HANGS: Duration = Duration::from_secs(120);
 
+/// Lines of a board: it writes for as long as everything else here takes.
+const LINES: u32 = 600;
+
 /// A running `pblink serve` with a store, killed when it is dropped.
 struct Gateway {
     child: Child,
@@ -139,7 +142,7 @@ fn each_gateway_takes_boards_and_questions_and_another_one_leads_when_it_has_to(
     let [second, third] = &others;
     // A board at each of those that stand by, and questions to the one that has not its board.
     let mut boards =
-        [Board::start(&second.boards, "b2", 150), Board::start(&third.boards, "b3", 150)];
+        [Board::start(&second.boards, "b2", LINES), Board::start(&third.boards, "b3", LINES)];
     boards.iter_mut().for_each(|board| board.read(10));
     let (status, links) = third.get("/api/v1/links");
     let gateways = links.as_array().unwrap().iter().map(|link| (&link["id"], &link["gateway"]));
@@ -156,10 +159,24 @@ fn each_gateway_takes_boards_and_questions_and_another_one_leads_when_it_has_to(
     let sent = second.verb(&["send", "b3", "hello", "--token-file", &third.token]);
     assert_eq!(sent.status.code(), Some(3), "{}", stderr(&sent));
 
+    let checked = output(&["store", "check", &urls]);
+    assert_eq!(checked.status.code(), Some(0), "{}", stderr(&checked));
+    let text = String::from_utf8(checked.stdout).unwrap();
+    assert!(text.contains("  gateway first leads\n  gateway second stands by"), "{text}");
+    let config = folder.join("pblink.toml");
+    std::fs::write(&config, format!("[store]\nurl = \"{urls}\"\n")).unwrap();
+    let config = config.to_str().unwrap();
+    let doctor = output(&["doctor", "--config", config, "--only", "server", "--json"]);
+    let findings: Value = serde_json::from_slice(&doctor.stdout).unwrap();
+    let of_store = findings["findings"].as_array().unwrap().iter();
+    let of_store: Vec<_> = of_store.filter(|finding| finding["group"] == "store").collect();
+    assert!(of_store.iter().all(|finding| finding["level"] == "ok"), "{of_store:#?}");
+    assert_eq!(of_store[1]["message"], "gateway first leads, 2 more stand by", "{of_store:#?}");
+
     first.child.kill().unwrap();
     first.child.wait().unwrap();
     for board in boards {
-        board.finish(150);
+        board.finish(LINES);
     }
     for gateway in &others {
         let (_, server) = gateway.get("/api/v1/server");
@@ -167,7 +184,11 @@ fn each_gateway_takes_boards_and_questions_and_another_one_leads_when_it_has_to(
         assert_eq!(leading[0]["leads"], true);
         assert!(["second", "third"].contains(&leading[0]["name"].as_str().unwrap()), "{server}");
         let tail = gateway.verb(&["tail", "b2", "--since", "1h", "--no-follow", "--json"]);
-        assert_eq!(String::from_utf8_lossy(&tail.stdout).lines().count(), 150, "{tail:?}");
+        assert_eq!(
+            String::from_utf8_lossy(&tail.stdout).lines().count(),
+            LINES as usize,
+            "{tail:?}"
+        );
     }
 }
 

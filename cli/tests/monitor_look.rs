@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::monitor_fixture::{self, Feed, info, link, press, screen, text};
 use pblink_cli::monitor::{Action, ExtraKey, Key, Model, Now, Tab};
 use pblink_cli::output::times::Zone;
-use pblink_serve::control::Update;
+use pblink_serve::control::{GatewayInfo, ServerInfo, Update};
 use pblink_server::{Cause, Event, EventKind, Layer, LinkState, LinkStatus};
 use ratatui::style::{Color, Modifier};
 
@@ -266,4 +266,41 @@ fn an_event_of_another_day_has_its_date() {
     press(&mut model, "4");
     let screen = shown(&model);
     assert!(screen.contains("1970-01-01 00:00:00Z"), "{screen}");
+}
+
+/// Servers that share a log: the one that leads, and whether another one is there to take its place.
+#[test]
+fn the_header_says_which_gateway_leads_and_how_many_stand_by() {
+    let gateway = |name: &str, heard_ms| GatewayInfo {
+        name: name.into(),
+        leads: name == "a",
+        behind: 0,
+        heard_ms,
+    };
+    for (others, expected) in [
+        (vec![], "a leads, 0 stand by"),
+        (vec![gateway("b", 2000)], "a leads, 1 stands by"),
+        (vec![gateway("b", 2000), gateway("c", 60_000)], "a leads, 1 stands by, 1 silent"),
+    ] {
+        let mut model = model();
+        let gateways = [vec![gateway("a", 0)], others].concat();
+        model.apply(Update::Server(ServerInfo { gateways, ..info(1) }));
+        let text = shown(&model);
+        let head = text.lines().next().unwrap();
+        assert!(
+            head.contains(expected) && head.contains("2/4 up") && head.contains("live"),
+            "{head}"
+        );
+    }
+    assert!(!shown(&model()).contains("leads"));
+}
+
+#[test]
+fn the_page_of_a_link_says_by_which_gateway_it_has_come() {
+    let mut model = model();
+    press(&mut model, "\n");
+    assert!(!shown(&model).contains("  by b"));
+    let id = model.page().unwrap().to_owned();
+    model.apply(Update::Gateways(vec![(id, "b".into())]));
+    assert!(shown(&model).contains("  by b"));
 }

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use pblink_serve::control::GatewayInfo;
 use pblink_serve::log::store::StreamState;
 use serde_json::json;
 
@@ -49,7 +50,7 @@ pub enum What {
         #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(1..=5))]
         replicas: Option<u8>,
     },
-    /// Check the stream, and name the settings with which it could lose lines.
+    /// Check the stream, name the settings with which it could lose lines, and list the gateways that are there.
     #[command(after_help = CHECK)]
     Check {
         /// URLs of NATS servers, with commas between. Default: store.url of pblink.toml.
@@ -68,7 +69,10 @@ Examples:
 const CHECK: &str = "\
 Examples:
   pblink store check nats://127.0.0.1:4222
-  pblink store check --json | jq .faults";
+  pblink store check --json | jq .faults
+  pblink store check --json | jq -r '.gateways[] | select(.leads) | .name'
+
+It listens for three seconds for gateways: each says that it leads, or stands by.";
 
 /// Runs the verb.
 pub fn run(args: Args) -> anyhow::Result<Exit> {
@@ -86,6 +90,7 @@ async fn work(what: What, settings: Settings) -> anyhow::Result<Exit> {
     };
     let store = store::connect(&options, "store").await?;
     let name = &options.name;
+    let check = matches!(what, What::Check { .. });
     let json = match what {
         What::Init { replicas, .. } => {
             let replicas = replicas.map_or_else(|| store.most_replicas(), usize::from);
@@ -103,9 +108,16 @@ async fn work(what: What, settings: Settings) -> anyhow::Result<Exit> {
         What::Check { json, .. } => json,
     };
     let state = store.state().await.map_err(|error| store::failed(&error))?;
+    let gateways = match check {
+        true => {
+            say(format_args!("listening for gateways for 3 s…"));
+            store.gateways().await.map_err(|error| store::failed(&error))?
+        }
+        false => Vec::new(),
+    };
     let text = match json {
-        true => line(&as_json(name, &state))? + "\n",
-        false => describe(name, &state),
+        true => line(&as_json(name, &state, &gateways))? + "\n",
+        false => describe(name, &state) + &describe_gateways(&gateways),
     };
     print(text.as_bytes())?;
     if !state.faults.is_empty() {
@@ -121,7 +133,7 @@ async fn work(what: What, settings: Settings) -> anyhow::Result<Exit> {
     Ok(Exit::Ok)
 }
 
-fn as_json(name: &str, state: &StreamState) -> serde_json::Value {
+fn as_json(name: &str, state: &StreamState, gateways: &[GatewayInfo]) -> serde_json::Value {
     let StreamState { first, last, bytes, replicas, present, faults } = state;
     json!({
         "name": name,
@@ -131,7 +143,21 @@ fn as_json(name: &str, state: &StreamState) -> serde_json::Value {
         "replicas": replicas,
         "present": present,
         "faults": faults,
+        "gateways": gateways,
     })
+}
+
+fn describe_gateways(gateways: &[GatewayInfo]) -> String {
+    let line = |gateway: &GatewayInfo| {
+        let GatewayInfo { name, leads, behind, .. } = gateway;
+        match (leads, behind) {
+            (true, _) => format!("  gateway {name} leads\n"),
+            (false, 0) => format!("  gateway {name} stands by\n"),
+            (false, 1) => format!("  gateway {name} stands by, 1 message behind\n"),
+            (false, _) => format!("  gateway {name} stands by, {behind} messages behind\n"),
+        }
+    };
+    gateways.iter().map(line).collect()
 }
 
 fn describe(name: &str, state: &StreamState) -> String {

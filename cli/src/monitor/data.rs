@@ -94,6 +94,7 @@ pub struct Data {
     pub consumers: Vec<ConsumerInfo>,
     last_lines: HashMap<String, LastLine>,
     last_lines_at: u64,
+    gateways: HashMap<String, String>,
     links_at: u64,
     server_at: u64,
     next_key: u64,
@@ -114,6 +115,7 @@ impl Default for Data {
             consumers: Vec::new(),
             last_lines: HashMap::new(),
             last_lines_at: 0,
+            gateways: HashMap::new(),
             outages: BTreeMap::new(),
             log: VecDeque::new(),
             now: Now::default(),
@@ -137,6 +139,7 @@ impl Data {
                 self.links = links;
                 self.links_at = self.now.mono_ms;
             }
+            Update::Gateways(ways) => self.gateways = ways.into_iter().collect(),
             Update::LastLines(lines) => {
                 self.last_lines = lines.into_iter().collect();
                 self.last_lines_at = self.now.mono_ms;
@@ -182,6 +185,11 @@ impl Data {
     pub fn last_line(&self, id: &str) -> Option<(&LastLine, u64)> {
         let last = self.last_lines.get(id)?;
         Some((last, last.age_ms.saturating_add(self.stale(self.last_lines_at))))
+    }
+
+    /// Returns the gateway by which a client has come, if servers share the log.
+    pub fn gateway(&self, id: &str) -> Option<&str> {
+        self.gateways.get(id).map(String::as_str)
     }
 
     /// Returns the time that the server has been running, in milliseconds.

@@ -94,7 +94,11 @@ pub async fn follow(
             Update::Consumers(consumers) => {
                 news(&consumers, &mut failing).iter().for_each(|news| tracing::warn!("{news}"));
             }
-            Update::Links(_) | Update::LastLines(_) | Update::Outages(_) | Update::Reports(_) => {}
+            Update::Links(_)
+            | Update::LastLines(_)
+            | Update::Gateways(_)
+            | Update::Outages(_)
+            | Update::Reports(_) => {}
         }
     }
     Ok(())

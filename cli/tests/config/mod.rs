@@ -388,7 +388,7 @@ fn show_tells_where_each_setting_comes_from() {
     assert_eq!(row("server.port"), "9000 pblink.toml:3");
     assert_eq!(row("server.host"), "\"192.168.0.42\" default");
     assert_eq!(row("wifi.password"), "not set");
-    assert_eq!(said.out.lines().count(), 42);
+    assert_eq!(said.out.lines().count(), 43);
 
     let json = home.config(&["show", "--json"]).out;
     let json: serde_json::Value = serde_json::from_str(&json).unwrap();

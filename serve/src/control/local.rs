@@ -37,7 +37,12 @@ async fn follow(
                 updates.send(Update::Server(source.info())).await?;
                 let links = source.links();
                 let last = last_lines(source, &links);
+                let ways = links.iter().filter_map(|link| {
+                    Some((link.id.clone(), source.gateway_of(link)?))
+                });
+                let ways = ways.collect();
                 updates.send(Update::Links(links)).await?;
+                updates.send(Update::Gateways(ways)).await?;
                 updates.send(Update::LastLines(last)).await?;
                 let consumers = source.log().map(|log| log.status().consumers).unwrap_or_default();
                 let consumers = consumers.iter().map(ConsumerInfo::of).collect();

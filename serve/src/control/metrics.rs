@@ -4,7 +4,7 @@ use std::fmt::{Display, Write};
 
 use pblink_server::{Layer, LinkState, LinkStatus};
 
-use super::Source;
+use super::{GatewayInfo, Source};
 use crate::log::Log;
 
 /// One family: name, type, help, and the value of a link if it has one.
@@ -99,6 +99,7 @@ pub fn metrics(source: &dyn Source) -> String {
     if let Some(log) = source.log() {
         of_log(&mut out, log, links);
     }
+    of_gateways(&mut out, &info.gateways);
     let name = "pblink_link_down";
     family(&mut out, name, "gauge", "1 for a link that is down, with the layer that is down.");
     for link in links {
@@ -170,6 +171,29 @@ fn of_log(out: &mut String, log: &Log, links: &[LinkStatus]) {
     for link in links {
         if let Some(line) = log.client(&link.id).last {
             sample(out, name, &[("id", &link.id)], line.at_ms as f64 / 1e3);
+        }
+    }
+}
+
+/// Adds the servers that share the log.
+fn of_gateways(out: &mut String, gateways: &[GatewayInfo]) {
+    let families: [(_, _, fn(&GatewayInfo) -> f64); 3] = [
+        ("pblink_gateway_leads", "1 if this gateway leads, 0 if it stands by.", |gateway| {
+            f64::from(u8::from(gateway.leads))
+        }),
+        ("pblink_gateway_heard_seconds", "Time since the gateway was heard last.", |gateway| {
+            gateway.heard_ms as f64 / 1e3
+        }),
+        (
+            "pblink_gateway_behind_messages",
+            "Messages of the store that its copy lacks.",
+            |gateway| gateway.behind as f64,
+        ),
+    ];
+    for (name, help, value) in families {
+        family(out, name, "gauge", help);
+        for gateway in gateways {
+            sample(out, name, &[("gateway", &gateway.name)], value(gateway));
         }
     }
 }

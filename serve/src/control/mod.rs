@@ -168,6 +168,8 @@ pub enum Update {
     Links(Vec<LinkStatus>),
     /// The last line of each client that has sent one, by id, right after the links.
     LastLines(Vec<(String, LastLine)>),
+    /// The gateway by which each client has come, by id, right after the links; none if the log is the server's own.
+    Gateways(Vec<(String, String)>),
     /// The consumers of the log, right after the last lines; none if the server keeps no log.
     Consumers(Vec<ConsumerInfo>),
     /// Outages that began or changed: all that the server knows after the first connect to one of its runs, then

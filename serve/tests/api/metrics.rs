@@ -22,6 +22,8 @@ fn names(text: &str) -> BTreeSet<&str> {
 async fn text() -> String {
     let rig = Rig::start().await;
     let _board = rig.board("kitchen", &["hello"]).await;
+    #[cfg(feature = "nats")]
+    rig.hub.share_with(pblink_serve::gateways::Fellows::new("a"));
     rig.http.get(rig.url("/metrics")).send().await.unwrap().text().await.unwrap()
 }
 
@@ -83,7 +85,7 @@ fn page(metrics: &str) -> String {
     let mut page = String::from(
         "# Metrics\n\n`/metrics` of the control API, in Prometheus' text format. A test writes this page from the answer of a server. \
          [GRAFANA.md](GRAFANA.md) says what to do with them. What is of one link has its `id`, what is of a consumer the name in \
-         `consumer`.\n\n| metric | type | meaning |\n|---|---|---|\n",
+         `consumer`, what is of one of several servers that share a log the name in `gateway`.\n\n| metric | type | meaning |\n|---|---|---|\n",
     );
     let families = metrics.lines().filter_map(|line| line.strip_prefix("# HELP ")?.split_once(' '));
     for (name, help) in families {
@@ -106,6 +108,17 @@ async fn the_metrics_in_the_docs_are_those_of_a_server() {
     }
     let there = std::fs::read_to_string(path).unwrap_or_default();
     assert!(there == page, "docs/METRICS.md is old: run this test with INSTA_UPDATE=always");
+}
+
+#[cfg(feature = "nats")]
+#[tokio::test]
+async fn a_gateway_that_leads_is_said_to() {
+    let text = text().await;
+    for line in ["leads", "behind_messages", "heard_seconds"] {
+        let value = u8::from(line == "leads");
+        let line = format!("\npblink_gateway_{line}{{gateway=\"a\"}} {value}\n");
+        assert!(text.contains(&line), "{line} {text}");
+    }
 }
 
 /// Prometheus' own tool judges the alerts, where it is there (`apt-get install prometheus`).

@@ -1,4 +1,4 @@
-//! `pblink doctor`: checks tools, configuration, keys, server, broker, ports and board.
+//! `pblink doctor`: checks tools, configuration, keys, server, broker, store, ports and board.
 //!
 //! Each check changes nothing. It gives findings: what was found, its level, and the remedy. One module per group of checks.
 
@@ -8,6 +8,7 @@ mod devices;
 mod finding;
 mod keys;
 mod server;
+mod store;
 mod tools;
 
 use std::io::{IsTerminal, stdout};
@@ -61,7 +62,7 @@ pub struct Args {
 /// Purpose of a machine. The configuration is checked for each.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub enum Purpose {
-    /// Run the server: its ports, that boards find it, and that the broker takes it.
+    /// Run the server: its ports, that boards find it, and that broker and store take it.
     Server,
     /// Build programs: sources, compilers, Espressif's SDK.
     Build,
@@ -80,6 +81,7 @@ pub fn run(args: Args, global: &Global) -> anyhow::Result<Exit> {
     if wanted(Purpose::Server) {
         findings.extend(runtime::block_on(server::check(&settings))?);
         findings.extend(runtime::block_on(broker::check(&settings))?);
+        findings.extend(runtime::block_on(store::check(&settings))?);
     }
     if wanted(Purpose::Flash) {
         findings.extend(devices::check());

@@ -13,6 +13,7 @@ mod passing;
 mod table;
 mod theme;
 
+use pblink_serve::control::GatewayInfo;
 use ratatui::Frame;
 use ratatui::buffer::Buffer;
 use ratatui::layout::{Constraint, Layout, Rect};
@@ -29,6 +30,9 @@ use theme::Theme;
 
 /// The smallest terminal that shows something useful.
 const SMALLEST: (u16, u16) = (40, 10);
+
+/// Time without a word after which a gateway that stands by counts as gone. It says so every two seconds.
+const SILENT_MS: u64 = 10_000;
 
 /// The user's position in a list that is longer than the screen: row (from 1) and rows.
 type Position = Option<(usize, usize)>;
@@ -98,14 +102,17 @@ fn header(buffer: &mut Buffer, area: Rect, model: &Model, theme: Theme) {
     let uptime = units::age(data.uptime().unwrap_or_default());
     let up = format!("{}/{} up", data.links_up(), data.links.len());
     // In the order of the line, with the rank of each: the lowest number is kept longest.
-    let pieces = [
+    let mut pieces = vec![
         (3, Span::styled(format!("pblink {}", events::clean(&server.version)), theme.heading())),
         (2, Span::raw(events::clean(&server.listen).into_owned())),
         (1, Span::styled(up, theme.heading())),
-        (4, Span::raw(format!("uptime {uptime}"))),
-        (5, Span::raw(format!("app {}", events::clean(&server.app)))),
-        (6, Span::raw(format!("time-out {}", units::span(server.timeout_ms)))),
+        (5, Span::raw(format!("uptime {uptime}"))),
+        (6, Span::raw(format!("app {}", events::clean(&server.app)))),
+        (7, Span::raw(format!("time-out {}", units::span(server.timeout_ms)))),
     ];
+    if let Some(gateways) = gateways(&server.gateways, theme) {
+        pieces.insert(3, (4, gateways));
+    }
     let mut ranked: Vec<_> = (0..pieces.len()).collect();
     ranked.sort_by_key(|i| pieces[*i].0);
     let mut kept = Vec::new();
@@ -126,6 +133,22 @@ fn header(buffer: &mut Buffer, area: Rect, model: &Model, theme: Theme) {
         spans.push(pieces[i].1.clone());
     }
     put(buffer, area, spans);
+}
+
+/// Returns the one that leads of servers that share a log, and how many others are there.
+fn gateways(gateways: &[GatewayInfo], theme: Theme) -> Option<Span<'static>> {
+    let leader = gateways.iter().find(|gateway| gateway.leads)?;
+    let others = || gateways.iter().filter(|gateway| !gateway.leads);
+    let silent = others().filter(|gateway| gateway.heard_ms > SILENT_MS).count();
+    let there = others().count() - silent;
+    let verb = if there == 1 { "stands" } else { "stand" };
+    let mut text = format!("{} leads, {there} {verb} by", events::clean(&leader.name));
+    if silent > 0 {
+        text += &format!(", {silent} silent");
+    }
+    // Alone, there is nobody to take its place.
+    let style = if silent > 0 || there == 0 { theme.warning() } else { Style::new() };
+    Some(Span::styled(text, style))
 }
 
 /// Draws the tabs; on their right what limits the view: frozen, filter, position.

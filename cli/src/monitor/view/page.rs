@@ -80,6 +80,9 @@ fn title(frame: &mut Frame, area: Rect, data: &Data, link: &LinkStatus, theme: T
     if let Some(peer) = &link.peer {
         spans.push(Span::styled(format!("  {}", events::clean(peer)), theme.dim()));
     }
+    if let Some(gateway) = data.gateway(&link.id) {
+        spans.push(Span::styled(format!("  by {}", events::clean(gateway)), theme.dim()));
+    }
     // Of the board, as `pblink keys` shows it.
     if let Some(key) = &link.key {
         spans.push(Span::styled(format!("  key {}", events::clean(key)), theme.dim()));

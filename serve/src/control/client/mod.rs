@@ -309,8 +309,12 @@ impl Client {
         let last =
             infos.iter().filter_map(|info| Some((info.status.id.clone(), info.last_line.clone()?)));
         let last = last.collect();
+        let ways =
+            infos.iter().filter_map(|info| Some((info.status.id.clone(), info.gateway.clone()?)));
+        let ways = ways.collect();
         let links = infos.into_iter().map(|info| info.status).collect();
         let _ = updates.send(Update::Links(links)).await;
+        let _ = updates.send(Update::Gateways(ways)).await;
         let _ = updates.send(Update::LastLines(last)).await;
         let _ = updates.send(Update::Consumers(consumers)).await;
         if !outages.outages.is_empty() {

@@ -15,6 +15,7 @@
 mod election;
 mod follower;
 mod leader;
+mod listen;
 mod record;
 mod standby;
 mod stream;
@@ -36,6 +37,7 @@ pub use stream::{StoreOptions, StreamState};
 use super::engine::EngineError;
 use super::model::LogName;
 use super::sqlite::Sqlite;
+use crate::control::GatewayInfo;
 use crate::gateways::Way;
 
 /// A connection to the store of a log.
@@ -165,6 +167,15 @@ impl Store {
     pub async fn state(&self) -> Result<StreamState, StoreError> {
         let stream = self.stream.clone();
         self.runtime.run(async move { stream.state().await }).await
+    }
+
+    /// Listens for the gateways that are there, and returns those that are heard, the one that leads first. Takes three seconds.
+    ///
+    /// # Errors
+    /// If nobody answers.
+    pub async fn gateways(&self) -> Result<Vec<GatewayInfo>, StoreError> {
+        let stream = self.stream.clone();
+        self.runtime.run(async move { listen::gateways(&stream).await }).await
     }
 
     /// Follows the log with the copy in `folder`, until this gateway leads. What happens meanwhile is told to `report`; dropping

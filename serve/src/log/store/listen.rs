@@ -1,0 +1,69 @@
+//! Words of gateways, heard by one that is none.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use async_nats::{Message, Subscriber};
+use futures::StreamExt;
+use tokio::time::timeout;
+
+use super::StoreError;
+use super::record::{Beat, Presence};
+use super::standby::PRESENCE;
+use super::stream::{About, Stream};
+use crate::control::GatewayInfo;
+
+/// Added to the interval at which gateways say that they are there.
+const LATE: Duration = Duration::from_secs(1);
+
+/// See [`Store::gateways`](super::Store::gateways).
+pub(super) async fn gateways(stream: &Stream) -> Result<Vec<GatewayInfo>, StoreError> {
+    let mut leading = stream.hear(About::Leading).await?;
+    let mut standing_by = stream.hear(About::StandingBy).await?;
+    let mut heard = BTreeMap::new();
+    // Two that say that they lead: one does not know yet that it was replaced.
+    let mut leads = BTreeMap::new();
+    let listening = async {
+        loop {
+            tokio::select! {
+                message = next(&mut leading) => {
+                    if let Ok(beat) = serde_json::from_slice::<Beat>(&message.payload) {
+                        leads.insert(beat.gateway, Instant::now());
+                    }
+                }
+                message = next(&mut standing_by) => {
+                    if let Ok(Presence { gateway, read }) = serde_json::from_slice(&message.payload) {
+                        let behind = stream.state().await?.last.saturating_sub(read);
+                        heard.insert(gateway, (behind, Instant::now()));
+                    }
+                }
+            }
+        }
+    };
+    match timeout(PRESENCE + LATE, listening).await {
+        Ok(Err::<(), StoreError>(why)) => return Err(why),
+        Ok(Ok(())) | Err(_) => {}
+    }
+    let age = |at: Instant| at.elapsed().as_millis() as u64;
+    let leads = leads.into_iter().map(|(name, at)| GatewayInfo {
+        name,
+        leads: true,
+        behind: 0,
+        heard_ms: age(at),
+    });
+    let others = heard.into_iter().map(|(name, (behind, at))| GatewayInfo {
+        name,
+        leads: false,
+        behind,
+        heard_ms: age(at),
+    });
+    Ok(leads.chain(others).collect())
+}
+
+async fn next(heard: &mut Subscriber) -> Message {
+    match heard.next().await {
+        Some(message) => message,
+        // The state that is asked for says why.
+        None => std::future::pending().await,
+    }
+}
