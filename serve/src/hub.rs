@@ -42,7 +42,7 @@ pub struct Hub {
     started_at_ms: u64,
     /// Servers that share the log.
     #[cfg(feature = "nats")]
-    fellows: std::sync::OnceLock<crate::gateways::Fellows>,
+    fellows: std::sync::OnceLock<crate::log::store::Fellows>,
 }
 
 impl Hub {
@@ -121,7 +121,7 @@ impl Hub {
 
     /// Sets the servers that share the log with this one, once.
     #[cfg(feature = "nats")]
-    pub fn share_with(&self, fellows: crate::gateways::Fellows) {
+    pub fn share_with(&self, fellows: crate::log::store::Fellows) {
         let _ = self.fellows.set(fellows);
     }
 

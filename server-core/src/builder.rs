@@ -1,4 +1,4 @@
-//! The settings of a server, and its listening socket.
+//! The settings of a server.
 
 use std::collections::BTreeSet;
 use std::io;
@@ -9,7 +9,6 @@ use pblink_protocol::config::DEFAULT_PORT;
 use pblink_protocol::tcp::endpoint::Timing;
 use pblink_protocol::tcp::line::check_id;
 use pblink_protocol::{MAX_TEXT, time};
-use socket2::{Domain, Protocol, SockRef, Socket, Type};
 use tokio::net::TcpListener;
 
 use crate::error::BindError;
@@ -18,14 +17,8 @@ use crate::keys::Keys;
 use crate::registry::{Guests, SavedSessions, Setup};
 use crate::server::Server;
 use crate::session::Limits;
+use crate::socket::{NO_IPV6, adopt, listen};
 use crate::state::SessionState;
-
-/// Connections that the system keeps while the server is busy.
-const BACKLOG: i32 = 1024;
-
-/// Bytes that the system may keep for a client that does not read. With its usual buffers of megabytes a
-/// slow reader would stay unnoticed for hours, and ten thousand of them would cost gigabytes.
-const SEND_BUFFER: usize = 64 * 1024;
 
 /// Sets up a server: see [`Server::builder`].
 #[derive(Debug)]
@@ -342,62 +335,4 @@ impl Builder {
         });
         result.map_err(|source| BindError::Listen { address, source })
     }
-}
-
-/// EAFNOSUPPORT, which `std` has no name for.
-const NO_IPV6: i32 = if cfg!(target_os = "linux") {
-    97
-} else if cfg!(windows) {
-    10047
-} else {
-    47
-};
-
-/// Opens a socket as [`Builder::bind`] does, for an owner that is not to lose it when its server ends: clones of it go to
-/// [`Builder::listener`], one after the other. Connections that come while there is no server wait in it.
-///
-/// # Errors
-/// If the address cannot be listened on.
-pub fn open_socket(address: SocketAddr) -> Result<std::net::TcpListener, BindError> {
-    open(address).map(Into::into).map_err(|source| BindError::Listen { address, source })
-}
-
-fn listen(address: SocketAddr) -> io::Result<TcpListener> {
-    TcpListener::from_std(open(address)?.into())
-}
-
-fn open(address: SocketAddr) -> io::Result<Socket> {
-    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
-    if let SocketAddr::V6(address) = address
-        && address.ip().is_unspecified()
-    {
-        socket.set_only_v6(false)?;
-    }
-    // A restarted server must not wait for connections of the old one to time out. On Windows the
-    // option means something else.
-    #[cfg(not(windows))]
-    socket.set_reuse_address(true)?;
-    prepare(&socket)?;
-    socket.bind(&address.into())?;
-    socket.listen(BACKLOG)?;
-    Ok(socket)
-}
-
-/// Takes a socket that somebody else has opened.
-fn adopt(listener: std::net::TcpListener) -> Result<TcpListener, BindError> {
-    let taken = prepare(&SockRef::from(&listener)).and_then(|()| TcpListener::from_std(listener));
-    taken.map_err(|source| BindError::Adopt { source })
-}
-
-/// Sets what a socket needs that listens.
-fn prepare(socket: &Socket) -> io::Result<()> {
-    socket.set_nonblocking(true)?;
-    // Accepted sockets inherit both.
-    prepare_connection(socket)
-}
-
-/// Sets what a connection's socket needs.
-pub(crate) fn prepare_connection(socket: &Socket) -> io::Result<()> {
-    socket.set_send_buffer_size(SEND_BUFFER)?;
-    socket.set_tcp_nodelay(true)
 }

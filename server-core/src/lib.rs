@@ -104,13 +104,14 @@ mod refusals;
 mod registry;
 mod server;
 mod session;
+mod socket;
 mod sources;
 mod standing;
 mod state;
 mod status;
 
 pub use batch::{Batch, BatchLine};
-pub use builder::{Builder, open_socket};
+pub use builder::Builder;
 pub use bus::{Events, Notice};
 pub use connection::Connection;
 pub use error::{BindError, Closed, WriteError};
@@ -125,6 +126,7 @@ pub use pblink_protocol::tcp::line::{BadId, BadText};
 pub use received::Received;
 pub use registry::SavedSessions;
 pub use server::Server;
+pub use socket::open_socket;
 pub use state::{BadState, SessionState};
 pub use status::{LinkState, LinkStatus};
 

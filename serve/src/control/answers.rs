@@ -103,19 +103,6 @@ pub struct LinkInfo {
     pub gateway: Option<String>,
 }
 
-/// A server among those that share a log.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct GatewayInfo {
-    /// Its name.
-    pub name: String,
-    /// It leads: all boards are served by it.
-    pub leads: bool,
-    /// Messages of the store that its copy had not read when it was heard last.
-    pub behind: u64,
-    /// Time since it was heard last, in milliseconds; 0 for the one that leads.
-    pub heard_ms: u64,
-}
-
 /// A connection that the server has refused.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RefusedConnection {

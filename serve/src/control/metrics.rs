@@ -177,7 +177,8 @@ fn of_log(out: &mut String, log: &Log, links: &[LinkStatus]) {
 
 /// Adds the servers that share the log.
 fn of_gateways(out: &mut String, gateways: &[GatewayInfo]) {
-    let families: [(_, _, fn(&GatewayInfo) -> f64); 3] = [
+    type Value = fn(&GatewayInfo) -> f64;
+    let families: [(_, _, Value); 3] = [
         ("pblink_gateway_leads", "1 if this gateway leads, 0 if it stands by.", |gateway| {
             f64::from(u8::from(gateway.leads))
         }),

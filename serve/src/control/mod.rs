@@ -44,8 +44,8 @@ mod token;
 
 pub use crate::times::Rfc3339;
 pub use answers::{
-    Accepted, Decided, EventList, GatewayInfo, HeldLine, LastLine, Likely, LinePage, LineRecord,
-    LinkInfo, LogInfo, Observed, Refused, RefusedConnection, ServerAnswer, VERSION, WaitingLine,
+    Accepted, Decided, EventList, HeldLine, LastLine, Likely, LinePage, LineRecord, LinkInfo,
+    LogInfo, Observed, Refused, RefusedConnection, ServerAnswer, VERSION, WaitingLine,
 };
 pub use client::{Client, ClientError, EventQuery, LineQuery, Outgoing};
 pub use consumer::{ConsumerInfo, ConsumerKind, ConsumerList, Failing, Passed, Stalled};
@@ -71,6 +71,7 @@ use std::time::Duration;
 use pblink_server::{Event, EventKind, LinkStatus, Refusal};
 use serde::{Deserialize, Serialize};
 
+pub use crate::log::GatewayInfo;
 use crate::log::Log;
 
 /// Address on which the control API listens by default.

@@ -12,8 +12,9 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::{sleep, timeout};
 
-use super::{Passed, Rights, To, Way, channel};
+use super::{Passed, Rights, To, channel};
 use crate::control::{self, Access};
+use crate::log::store::Way;
 
 /// Time that a connection waits for a gateway that leads.
 const PATIENCE: Duration = Duration::from_secs(5);

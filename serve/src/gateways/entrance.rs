@@ -13,8 +13,9 @@ use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::sleep;
 
 use super::channel::{Channel, accept};
-use super::{Fellows, Passed, To, Way};
-use crate::control::Visitors;
+use super::{KEY, Passed, To};
+use crate::control::{Visitors, random_hex};
+use crate::log::store::{Fellows, Way};
 
 /// Connections at a time whose handshake is under way: whoever has no key has one of these for five seconds.
 const GREETED: usize = 256;
@@ -50,7 +51,7 @@ impl Entrance {
     /// # Errors
     /// If the system gives no random bytes.
     pub fn new(socket: TcpListener, address: SocketAddr) -> io::Result<Self> {
-        Ok(Self { socket, way: Way::new(address)? })
+        Ok(Self { socket, way: Way { address, key: random_hex(KEY)? } })
     }
 
     /// Returns the way to it.

@@ -4,7 +4,7 @@
 //! takes it at its [`Entrance`] as if it had come to itself: a board with its own address, a question with the rights that the
 //! token *of the gateway that was asked* gives. One hop, and never two: a gateway that does not lead has no open entrance.
 //!
-//! The leader tells the others its [`Way`] through the store: an address, and a key that is new each time it begins to lead. The
+//! The leader tells the others its [`Way`](crate::log::store::Way) through the store: an address, and a key that is new each time it begins to lead. The
 //! first two messages of a passed connection are a handshake of Noise with that key
 //! (`NNpsk0_25519_ChaChaPoly_SHA256`), so that nobody else can speak for a board's address or ask with a gateway's rights.
 //! Behind it the bytes of boards go as they came, since the secure link protects its own, and those of the control API are encrypted.
@@ -12,56 +12,19 @@
 mod channel;
 mod door;
 mod entrance;
-mod fellows;
 
 pub use door::Door;
 pub use entrance::{Entrance, OpenEntrance};
-pub use fellows::Fellows;
 
 use std::fmt;
-use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use crate::control::{Access, Token, random_hex};
+use crate::control::{Access, Token};
 
-/// The way to the gateway that leads.
-#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Way {
-    /// Address of its entrance.
-    pub address: SocketAddr,
-    /// Key of its entrance, as hexadecimal digits.
-    key: String,
-}
-
-impl fmt::Debug for Way {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Way").field("address", &self.address).finish_non_exhaustive()
-    }
-}
-
-impl Way {
-    /// Returns a way to this address, with a new key.
-    fn new(address: SocketAddr) -> io::Result<Self> {
-        Ok(Self { address, key: random_hex(KEY)? })
-    }
-
-    /// Returns the key; `None`: what was told is none.
-    fn key(&self) -> Option<[u8; KEY]> {
-        let mut key = [0; KEY];
-        if self.key.len() != 2 * KEY {
-            return None;
-        }
-        for (byte, digits) in key.iter_mut().zip(self.key.as_bytes().chunks(2)) {
-            *byte = u8::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok()?;
-        }
-        Some(key)
-    }
-}
-
-/// Bytes of a key.
+/// Bytes of the key of an entrance.
 const KEY: usize = 32;
 
 /// The first message of a passed connection: who it comes from.

@@ -18,6 +18,7 @@ mod clock;
 mod engine;
 mod failing;
 mod gate;
+mod gateway;
 mod json;
 mod memory;
 mod model;
@@ -49,6 +50,7 @@ pub use clock::{Clock, System};
 pub use engine::{Engine, EngineError, Reader, Retention, Room};
 use failing::Failing;
 pub use failing::{SkipError, Skipped};
+pub use gateway::GatewayInfo;
 pub use memory::Memory;
 pub use model::{
     Commit, Cursor, EventClass, EventRow, KeyRow, Kind, Line, Loaded, LogName, OutboxRow, Past,

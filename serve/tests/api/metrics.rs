@@ -23,7 +23,7 @@ async fn text() -> String {
     let rig = Rig::start().await;
     let _board = rig.board("kitchen", &["hello"]).await;
     #[cfg(feature = "nats")]
-    rig.hub.share_with(pblink_serve::gateways::Fellows::new("a"));
+    rig.hub.share_with(pblink_serve::log::store::Fellows::new("a"));
     rig.http.get(rig.url("/metrics")).send().await.unwrap().text().await.unwrap()
 }
 

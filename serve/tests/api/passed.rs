@@ -3,7 +3,8 @@
 use std::net::SocketAddr;
 
 use pblink_serve::control::{Notice, Source};
-use pblink_serve::gateways::{Door, Entrance, Fellows, OpenEntrance, Way};
+use pblink_serve::gateways::{Door, Entrance, OpenEntrance};
+use pblink_serve::log::store::{Fellows, Way};
 use pblink_server::EventKind;
 use reqwest::Method;
 use serde_json::{Value, json};

@@ -7,8 +7,8 @@ use std::path::Path;
 use std::str::FromStr;
 
 use anyhow::Context;
-use pblink_serve::gateways::{Door, Entrance, Way};
-use pblink_serve::log::store::{Leader, Store};
+use pblink_serve::gateways::{Door, Entrance};
+use pblink_serve::log::store::{Leader, Store, Way};
 use pblink_serve::service::Sockets;
 use pblink_server::open_socket;
 use tokio::sync::watch;

@@ -34,8 +34,9 @@ mod with {
     use std::time::Duration;
 
     use pblink_serve::control::ControlServer;
-    use pblink_serve::gateways::{Door, Entrance, Fellows, OpenEntrance, Way};
+    use pblink_serve::gateways::{Door, Entrance, OpenEntrance};
     use pblink_serve::hub::Hub;
+    use pblink_serve::log::store::{Fellows, Way};
     use pblink_serve::log::store::{Leader, Replaced, Standing, Store, StoreError, StoreOptions};
     use pblink_serve::service::{Manager, Sockets};
     use pblink_server::Server;

@@ -21,8 +21,11 @@ pub struct Visitors {
     api: Api,
     places: Places,
     /// By gateway: sessions of browsers last as long as its rights are the same.
-    doors: Arc<Mutex<HashMap<String, (Arc<Gate>, Router)>>>,
+    doors: Arc<Mutex<HashMap<String, Known>>>,
 }
+
+/// The rights at a gateway, and what answers those who have them.
+struct Known(Arc<Gate>, Router);
 
 impl fmt::Debug for Visitors {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -49,7 +52,7 @@ impl Visitors {
 
     fn router(&self, gateway: &str, access: Access, loopback: bool) -> Router {
         let mut doors = self.doors.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((gate, router)) = doors.get(gateway)
+        if let Some(Known(gate, router)) = doors.get(gateway)
             && gate.is(&access, loopback)
         {
             return router.clone();
@@ -59,7 +62,7 @@ impl Visitors {
         if doors.len() >= GATEWAYS {
             doors.clear();
         }
-        doors.insert(gateway.to_owned(), (gate, router.clone()));
+        doors.insert(gateway.to_owned(), Known(gate, router.clone()));
         router
     }
 }

@@ -11,7 +11,7 @@ use super::StoreError;
 use super::record::{Beat, Presence};
 use super::standby::PRESENCE;
 use super::stream::{About, Stream};
-use crate::control::GatewayInfo;
+use crate::log::GatewayInfo;
 
 /// Added to the interval at which gateways say that they are there.
 const LATE: Duration = Duration::from_secs(1);
@@ -40,9 +40,8 @@ pub(super) async fn gateways(stream: &Stream) -> Result<Vec<GatewayInfo>, StoreE
             }
         }
     };
-    match timeout(PRESENCE + LATE, listening).await {
-        Ok(Err::<(), StoreError>(why)) => return Err(why),
-        Ok(Ok(())) | Err(_) => {}
+    if let Ok(Err::<(), StoreError>(why)) = timeout(PRESENCE + LATE, listening).await {
+        return Err(why);
     }
     let age = |at: Instant| at.elapsed().as_millis() as u64;
     let leads = leads.into_iter().map(|(name, at)| GatewayInfo {

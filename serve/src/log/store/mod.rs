@@ -13,12 +13,14 @@
 //! To a board, another leader is the same server that was started anew.
 
 mod election;
+mod fellows;
 mod follower;
 mod leader;
 mod listen;
 mod record;
 mod standby;
 mod stream;
+mod way;
 
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::net::IpAddr;
@@ -29,16 +31,17 @@ use tokio::runtime::{Handle, Runtime};
 use tokio::sync::watch;
 use tokio::task::AbortHandle;
 
+pub use fellows::Fellows;
 pub use leader::Leader;
 pub use standby::Standing;
 use stream::Stream;
 pub use stream::{StoreOptions, StreamState};
+pub use way::Way;
 
 use super::engine::EngineError;
+use super::gateway::GatewayInfo;
 use super::model::LogName;
 use super::sqlite::Sqlite;
-use crate::control::GatewayInfo;
-use crate::gateways::Way;
 
 /// A connection to the store of a log.
 #[derive(Debug)]

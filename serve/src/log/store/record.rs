@@ -6,7 +6,7 @@ use async_nats::HeaderMap;
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
-use crate::gateways::Way;
+use super::Way;
 use crate::log::model::{Commit, Loaded, LogName};
 
 /// Header of a message that is one of several: the record's id, the message's place in it from 1, and their number, with blanks

@@ -13,8 +13,7 @@ use super::election::{BEAT, Election};
 use super::follower::{Follower, Step};
 use super::record::{Beat, Presence, Record};
 use super::stream::{About, Unappended};
-use super::{Leader, Store, StoreError, random};
-use crate::gateways::Way;
+use super::{Leader, Store, StoreError, Way, random};
 use crate::log::sqlite::Sqlite;
 
 /// Pause before a store that does not answer is asked again.

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use crate::control::GatewayInfo;
+use crate::log::GatewayInfo;
 
 /// A gateway that has said nothing for this long is not shown any more.
 const FORGOTTEN: Duration = Duration::from_secs(24 * 3600);
@@ -50,12 +50,12 @@ impl Fellows {
     }
 
     /// Notes the number of the last message.
-    pub(crate) fn note_last(&self, last: u64) {
+    pub(super) fn note_last(&self, last: u64) {
         self.lock().last = last;
     }
 
     /// Notes that another gateway is there, and has read this far.
-    pub(crate) fn note(&self, name: String, read: u64) {
+    pub(super) fn note(&self, name: String, read: u64) {
         let mut state = self.lock();
         let now = Instant::now();
         state.others.retain(|_, heard| now.saturating_duration_since(heard.at) < FORGOTTEN);
@@ -67,7 +67,7 @@ impl Fellows {
     }
 
     /// Notes the gateway by which a board has come.
-    pub(super) fn note_way(&self, peer: SocketAddr, gateway: &str) {
+    pub(crate) fn note_way(&self, peer: SocketAddr, gateway: &str) {
         let mut state = self.lock();
         if state.by.insert(peer, gateway.to_owned()).is_none() {
             state.oldest.push_back(peer);
