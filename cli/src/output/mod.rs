@@ -5,6 +5,7 @@ pub(crate) mod diagnostics;
 pub(crate) mod envelope;
 pub mod events;
 pub(crate) mod feed;
+pub mod gateways;
 pub(crate) mod json;
 mod log_file;
 pub(crate) mod printer;

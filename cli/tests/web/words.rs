@@ -1,6 +1,7 @@
 //! The scripts of the page one by one: its words are those of the screens, its sums those of `pblink monitor`.
 
-use pblink_cli::output::{events, units};
+use pblink_cli::output::{events, gateways, units};
+use pblink_serve::control::GatewayInfo;
 use pblink_server::{Cause, Layer, LinkState};
 use serde_json::{Value, json};
 
@@ -39,6 +40,7 @@ fn words_and_sums_of_the_page_are_those_of_the_screens() {
     page.open(&rig.url);
     units_are_the_same(&page);
     states_and_causes_are_the_same(&page);
+    gateways_are_named_the_same(&page);
     sums_are_those_of_the_monitor(&page);
     streams_are_cut_into_events_wherever_they_are_split(&page);
 }
@@ -61,6 +63,28 @@ fn units_are_the_same(page: &Browser) {
             assert_eq!(*shown, format(*n), "{name} of {n}");
         }
     }
+}
+
+fn gateways_are_named_the_same(page: &Browser) {
+    let gateway = |name: &str, heard_ms| GatewayInfo {
+        name: name.into(),
+        leads: name == "a",
+        behind: 0,
+        heard_ms,
+    };
+    let lists = [
+        vec![],
+        vec![gateway("a", 0)],
+        vec![gateway("a", 0), gateway("b", 10_000)],
+        vec![gateway("a", 0), gateway("b", 0), gateway("c", 10_001)],
+        vec![gateway("a", 0), gateway("b", 10_001), gateway("c", 20_000)],
+    ];
+    let shown = page.wait(&format!(
+        "const words = await import('/web/words.js'); return {}.map(words.gateways)",
+        json!(lists)
+    ));
+    let expected = lists.map(|list| gateways::words(&list).map(|(text, _)| text));
+    assert_eq!(shown, json!(expected));
 }
 
 fn states_and_causes_are_the_same(page: &Browser) {

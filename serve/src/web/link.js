@@ -34,7 +34,7 @@ const OBSERVED = {
 
 const FACTS = [
   ["seen", (link) => OBSERVED[link.observed] ?? link.observed],
-  ["peer", (link) => optional(link.peer, String)],
+  ["peer", (link) => optional(link.peer, String) + (link.gateway ? ` by ${link.gateway}` : "")],
   ["key", (link) => optional(link.key, String)],
   ["lines in", (link) => words.count(link.lines_in)],
   ["lines out", (link) => words.count(link.lines_out)],

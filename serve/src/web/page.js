@@ -5,7 +5,7 @@ import { mark, say } from "./dom.js";
 import { LinkPage } from "./link.js";
 import { LinksPage } from "./links.js";
 import { Store } from "./store.js";
-import { age, clean } from "./words.js";
+import { age, clean, gateways } from "./words.js";
 
 const place = document.getElementById("view");
 const store = new Store(update);
@@ -48,7 +48,8 @@ function update() {
   say(time, connection.state === "lost" ? `(${age(performance.now() - connection.since)})` : "");
   if (server !== null) {
     const up = links.filter((link) => link.state === "up").length;
-    say(document.getElementById("server"), clean(`${up}/${links.length} up · ${server.listen} · ${server.version}`));
+    const facts = [`${up}/${links.length} up`, clean(server.listen), gateways(server.gateways), clean(server.version)];
+    say(document.getElementById("server"), facts.filter((fact) => fact !== null).join(" · "));
   }
   const held = document.getElementById("held");
   held.hidden = !server?.log?.held;

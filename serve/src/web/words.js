@@ -99,6 +99,17 @@ export const symbol = (link) => ({ up: "●", waiting: "○" })[link.state] ?? "
 /** Makes text of a board safe to look at: what is invisible, or turns the text round, is shown as `�`. */
 export const clean = (text) => text.replaceAll(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu, "\u{fffd}");
 
+/** Says which of the servers that share a log leads, and how many others stand by. One that is silent for 10 s counts as gone. */
+export function gateways(list) {
+  const leader = list?.find((gateway) => gateway.leads);
+  if (!leader) return null;
+  const others = list.filter((gateway) => !gateway.leads);
+  const silent = others.filter((gateway) => gateway.heard_ms > 10_000).length;
+  const there = others.length - silent;
+  const text = `${clean(leader.name)} leads, ${there} ${there === 1 ? "stands" : "stand"} by`;
+  return silent > 0 ? `${text}, ${silent} silent` : text;
+}
+
 /** Compares ids: numbers by value, then the rest. */
 export function compareIds(a, b) {
   const [x, y] = [a, b].map((id) => (/^\d{1,15}$/.test(id) ? Number(id) : null));

@@ -25,14 +25,11 @@ use super::data::Connection;
 use super::filter::States;
 use super::keys::Tab;
 use super::model::Model;
-use crate::output::{cells, events, units};
+use crate::output::{cells, events, gateways, units};
 use theme::Theme;
 
 /// The smallest terminal that shows something useful.
 const SMALLEST: (u16, u16) = (40, 10);
-
-/// Time without a word after which a gateway that stands by counts as gone. It says so every two seconds.
-const SILENT_MS: u64 = 10_000;
 
 /// The user's position in a list that is longer than the screen: row (from 1) and rows.
 type Position = Option<(usize, usize)>;
@@ -137,18 +134,8 @@ fn header(buffer: &mut Buffer, area: Rect, model: &Model, theme: Theme) {
 
 /// Returns the one that leads of servers that share a log, and how many others are there.
 fn gateways(gateways: &[GatewayInfo], theme: Theme) -> Option<Span<'static>> {
-    let leader = gateways.iter().find(|gateway| gateway.leads)?;
-    let others = || gateways.iter().filter(|gateway| !gateway.leads);
-    let silent = others().filter(|gateway| gateway.heard_ms > SILENT_MS).count();
-    let there = others().count() - silent;
-    let verb = if there == 1 { "stands" } else { "stand" };
-    let mut text = format!("{} leads, {there} {verb} by", events::clean(&leader.name));
-    if silent > 0 {
-        text += &format!(", {silent} silent");
-    }
-    // Alone, there is nobody to take its place.
-    let style = if silent > 0 || there == 0 { theme.warning() } else { Style::new() };
-    Some(Span::styled(text, style))
+    let (text, is_well) = gateways::words(gateways)?;
+    Some(Span::styled(text, if is_well { Style::new() } else { theme.warning() }))
 }
 
 /// Draws the tabs; on their right what limits the view: frozen, filter, position.
