@@ -113,6 +113,40 @@ async fn lines_pass_once_and_in_order_through_kills_of_the_server() {
     station.stop().await;
 }
 
+/// Lines keep the numbers that the store has given them, also those that a session has no room for when it begins. Otherwise the
+/// next process finds that its board has more than was ever sent, and nobody knows the fate of what waits.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_backlog_that_no_session_takes_at_once_keeps_its_numbers_through_kills() {
+    let (issued, keys) = keyed();
+    let disk = Disk::new();
+    let station = Station::keyed(disk.clone(), &keys).await;
+    let mut board = SecureBoard::new(&issued.board, station.server.local_addr(), TIMEOUT);
+    board.write("here");
+    board.all_done().await;
+    board.cut();
+    let texts: Vec<_> = (0..150).map(|n| format!("down {n}")).collect();
+    for text in &texts {
+        send(&station.log, "1", text).await.unwrap();
+    }
+    let next = killed(&disk);
+    station.stop().await;
+    let station = Station::keyed(next.clone(), &keys).await;
+    board.serve_by(station.server.local_addr());
+    board.until(|board| board.got.len() == texts.len() && next.contents().outbox.is_empty()).await;
+    board.cut();
+    send(&station.log, "1", "last").await.unwrap();
+    let last = killed(&next);
+    station.stop().await;
+    let station = Station::keyed(last.clone(), &keys).await;
+    board.serve_by(station.server.local_addr());
+    board.write("here");
+    board.all_done().await;
+    assert_eq!(last.contents().undetermined, []);
+    board.until(|_| last.contents().outbox.is_empty()).await;
+    assert_eq!((board.got.pop().as_deref(), board.got), (Some("last"), texts));
+    station.stop().await;
+}
+
 /// A line that was sent to a board which then lost its power waits for someone's decision.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_line_whose_fate_nobody_knows_waits_for_a_decision_also_in_the_next_process() {

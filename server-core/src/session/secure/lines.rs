@@ -23,9 +23,11 @@ impl Received {
 impl Secure {
     /// Adds a line with this number.
     pub(super) fn push(&mut self, number: u64, text: &str, written: Instant) {
-        // No number is given twice, whatever the owner's store says.
-        let number = number.max(self.standing.highest + 1);
-        self.standing.highest = number;
+        // No number is given twice, whatever the owner's store says. After a start some come that the store has given long ago:
+        // those that the session had no room for when it began.
+        let number = number.max(self.given + 1);
+        self.given = number;
+        self.standing.highest = self.standing.highest.max(number);
         self.rows.push(number, text, written);
         self.held += 1;
     }
@@ -33,7 +35,7 @@ impl Secure {
     /// Puts a line behind those to be sent. `number`: that of the owner's store; else the next one.
     pub(crate) fn write(&mut self, number: Option<u64>, text: &str, now: Instant) -> u64 {
         self.push(number.unwrap_or(self.standing.highest + 1), text, now);
-        self.standing.highest
+        self.given
     }
 
     /// Sends a line that may be lost. False: the one before it is still on its way, or there is no link.

@@ -30,7 +30,7 @@ use crate::event::{Cause, EventKind};
 use crate::keys::{Fingerprint, Keys, Suite};
 use crate::sources::Place;
 use crate::standing::Standing;
-use crate::state::{Owed, SessionState};
+use crate::state::{IN_FLIGHT, Owed, SessionState};
 use crate::status::LinkStatus;
 
 /// Connections that may claim an id at a time. Of more, one that has proven nothing goes.
@@ -78,6 +78,8 @@ pub(crate) struct Secure {
     /// The epoch of this process.
     own: Epoch,
     highest_at_start: u64,
+    /// The greatest number of a line that was here.
+    given: u64,
     wishes: Wishes,
     /// The question whose answer is in the batch that is out.
     asked: Option<Resume>,
@@ -123,6 +125,7 @@ impl Secure {
             standing: Standing::default(),
             own: shared.epoch(),
             highest_at_start: 0,
+            given: 0,
             wishes: Wishes::default(),
             asked: None,
             done: 0,
@@ -151,10 +154,16 @@ impl Secure {
         let (standing, last_row, owed) = state.into_secure();
         secure.standing = standing;
         secure.standing.highest = last_row;
+        // Those that follow a full queue are among the lines that the store has given numbers.
+        let more = owed.len() >= IN_FLIGHT;
         for Owed { row, text, written_ms, .. } in owed {
             let row = row.unwrap_or(secure.standing.highest + 1);
             secure.standing.highest = secure.standing.highest.max(row);
+            secure.given = row;
             secure.rows.push(row, &text, shared.clock.instant_of(written_ms, now));
+        }
+        if !more {
+            secure.given = secure.standing.highest;
         }
         secure.held = secure.rows.len();
         secure.highest_at_start = secure.standing.highest;
