@@ -15,16 +15,15 @@ use tokio::net::TcpStream;
 use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
+use crate::pen::{Pen, is_best_effort};
+
 type End = Endpoint<heapless::Vec<u8, 256>, Vec<u8>, 64>;
 
 /// The link's time-out.
 pub const TIMEOUT: Duration = Duration::from_millis(1000);
 
-/// Lines that may be without their echo.
-const BEHIND: usize = 500;
-
 /// Pause between two tries to connect.
-const AGAIN: Duration = Duration::from_millis(20);
+pub(crate) const AGAIN: Duration = Duration::from_millis(20);
 
 /// Manners of a board.
 #[derive(Debug, Clone, Copy)]
@@ -68,6 +67,12 @@ pub struct Account {
 }
 
 impl Account {
+    /// Returns one of a board that has written nothing yet.
+    pub(crate) fn new(id: String, manners: Manners) -> Self {
+        let (written, received) = (Vec::new(), Vec::new());
+        Self { id, manners, written, received, connects: 0, finished: false, unacked: 0 }
+    }
+
     /// Returns how often a published client has taken number 0 for new once more. A server repeats it until its removal is
     /// stored, so that each kill before that and each time-out of a commit that stalls is one: the wire allows no better.
     pub fn first_again(&self) -> usize {
@@ -80,22 +85,13 @@ impl Account {
 pub struct Board {
     end: End,
     account: Account,
-    random: fastrand::Rng,
+    pen: Pen,
     began: tokio::time::Instant,
-    next: u32,
-    /// Lines that have an echo for certain.
-    echoes: usize,
-    /// Lines received of which the guaranteed ones are counted, and their number.
-    counted: (usize, usize),
     /// The published client's receiver, and acknowledgements of it.
     bitmap: [u8; 32],
     acks: VecDeque<Mid>,
     partial: Vec<u8>,
     passed: Arc<Passed>,
-}
-
-fn is_best_effort(text: &str) -> bool {
-    text.starts_with("best")
 }
 
 /// Lines that have passed between boards and server, to be waited for.
@@ -106,7 +102,7 @@ pub struct Passed {
 }
 
 impl Passed {
-    fn add(&self, lines: u64) {
+    pub(crate) fn add(&self, lines: u64) {
         *self.count.lock().unwrap_or_else(PoisonError::into_inner) += lines;
         self.more.notify_all();
     }
@@ -139,23 +135,11 @@ impl Board {
     /// `passed`.
     pub fn new(id: String, manners: Manners, seed: u64, passed: Arc<Passed>) -> Self {
         let span = pblink_protocol::time::Duration::from_millis(TIMEOUT.as_millis() as u64);
-        let account = Account {
-            id,
-            manners,
-            written: Vec::new(),
-            received: Vec::new(),
-            connects: 0,
-            finished: false,
-            unacked: 0,
-        };
         Self {
             end: End::new(Role::Client, Timing::new(span), heapless::Vec::new()),
-            account,
-            random: fastrand::Rng::with_seed(seed),
+            account: Account::new(id, manners),
+            pen: Pen::new(seed),
             began: tokio::time::Instant::now(),
-            next: 0,
-            echoes: 0,
-            counted: (0, 0),
             bitmap: [0; 32],
             acks: VecDeque::new(),
             partial: Vec::new(),
@@ -203,16 +187,7 @@ impl Board {
         !writing.load(Ordering::Relaxed)
             && self.end.unacked() == 0
             && self.acks.is_empty()
-            && (!self.account.manners.echoed || self.heard() >= self.echoes + again)
-    }
-
-    /// Returns the number of echoes of lines that have one for certain. Others do not count: with each of them a board would
-    /// be allowed to be one further behind, for ever.
-    fn heard(&mut self) -> usize {
-        let new = &self.account.received[self.counted.0..];
-        self.counted.1 += new.iter().filter(|text| !is_best_effort(text)).count();
-        self.counted.0 = self.account.received.len();
-        self.counted.1
+            && self.pen.has_heard_all(&self.account, again)
     }
 
     async fn talk(&mut self, mut stream: TcpStream, writing: &AtomicBool) -> std::io::Result<()> {
@@ -314,37 +289,24 @@ impl Board {
     }
 
     fn write_some(&mut self) {
-        // Echoes are slower than lines, and a backlog of minutes proves nothing more.
-        let behind = self.account.manners.echoed.then_some(self.heard() + BEHIND);
-        if behind.is_some_and(|most| self.echoes > most) {
+        if self.pen.is_far_behind(&self.account) {
             return;
         }
-        for _ in 0..self.random.u8(0..6) {
+        for _ in 0..self.pen.burst() {
             if !self.end.has_room() {
                 return;
             }
-            let n = self.next;
-            // A report is number 0 of every board.
-            let (text, guaranteed, report) = match (n, self.random.u8(0..10)) {
-                (0, _) => (r#"{"pblink":{"report":[1,1,30000]}}"#.to_owned(), true, true),
-                (_, 0) => (format!(r#"{{"pblink":{{"report":[1,{n},30000]}}}}"#), true, true),
-                (_, 1 | 2) => (format!("best effort {n}"), false, false),
-                // The first lines differ, so that one that comes twice is seen.
-                (20.., 3..6) => ("motion".to_owned(), true, false),
-                _ => (format!("line {n}"), true, false),
-            };
-            let delivery = match (guaranteed, self.account.manners.ordered) {
+            let line = self.pen.compose(true);
+            let delivery = match (line.guaranteed, self.account.manners.ordered) {
                 (false, _) => Delivery::BestEffort,
                 (true, true) => Delivery::ORDERED,
                 (true, false) => Delivery::UNORDERED,
             };
             let now = self.now();
-            if self.end.write(now, text.clone().into_bytes(), delivery).is_err() {
+            if self.end.write(now, line.text.clone().into_bytes(), delivery).is_err() {
                 return;
             }
-            self.next += 1;
-            self.echoes += usize::from(guaranteed && !report);
-            self.account.written.push(Written { text, guaranteed, report });
+            self.pen.wrote(&mut self.account, line);
         }
     }
 }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use pblink_secure_suite::keys::BoardKeys;
 use tokio::runtime::Runtime;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
@@ -13,6 +14,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::board::{Account, Board, Manners, Passed};
 use crate::ledger::Ledger;
+use crate::secure::Keyed;
 
 /// Nothing takes this long unless it hangs.
 const HANGS: Duration = Duration::from_secs(120);
@@ -27,14 +29,33 @@ pub struct Crowd {
     boards: Vec<JoinHandle<Account>>,
 }
 
+/// Boards of a crowd.
+#[derive(Debug, Clone)]
+pub struct Boards {
+    /// Number of those without keys. Every other one keeps the order of its lines, and every fifth receives as the published
+    /// client does.
+    pub classic: u64,
+    /// Keys of all others.
+    pub keyed: Vec<BoardKeys>,
+    /// The server returns the lines of the classic ones. To the others it has to.
+    pub echoed: bool,
+    /// Time between two bursts of lines of a board with keys.
+    pub pause: Duration,
+}
+
+impl Default for Boards {
+    fn default() -> Self {
+        Self { classic: 0, keyed: Vec::new(), echoed: true, pause: Duration::ZERO }
+    }
+}
+
 impl Crowd {
-    /// Lets this many boards write to a server. Every other one keeps the order of its lines, and every fifth receives as
-    /// the published client does.
+    /// Lets this many boards without keys write to a server.
     ///
     /// # Panics
     /// If the system gives no threads.
     pub fn start(server: SocketAddr, boards: u64, seed: u64) -> Self {
-        Self::with(server, boards, seed, true)
+        Self::of(server, Boards { classic: boards, ..Boards::default() }, seed)
     }
 
     /// Lets boards write to a server that returns nothing.
@@ -42,22 +63,29 @@ impl Crowd {
     /// # Panics
     /// If the system gives no threads.
     pub fn without_echo(server: SocketAddr, boards: u64, seed: u64) -> Self {
-        Self::with(server, boards, seed, false)
+        Self::of(server, Boards { classic: boards, echoed: false, ..Boards::default() }, seed)
     }
 
-    fn with(server: SocketAddr, boards: u64, seed: u64, echoed: bool) -> Self {
+    /// Lets these boards write to a server.
+    ///
+    /// # Panics
+    /// If the system gives no threads.
+    pub fn of(server: SocketAddr, boards: Boards, seed: u64) -> Self {
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
         let runtime = runtime.expect("threads");
         let passed = Arc::<Passed>::default();
         let (writing, give_up) = (Arc::new(AtomicBool::new(true)), CancellationToken::new());
-        let boards = (0..boards)
-            .map(|n| {
-                let manners = Manners { ordered: n % 2 == 0, published: n % 5 == 0, echoed };
-                let board =
-                    Board::new(format!("board {n}"), manners, seed ^ n, Arc::clone(&passed));
-                runtime.spawn(board.run(server, Arc::clone(&writing), give_up.clone()))
-            })
-            .collect();
+        let Boards { classic, keyed, echoed, pause } = boards;
+        let classic = (0..classic).map(|n| {
+            let manners = Manners { ordered: n % 2 == 0, published: n % 5 == 0, echoed };
+            let board = Board::new(format!("board {n}"), manners, seed ^ n, Arc::clone(&passed));
+            runtime.spawn(board.run(server, Arc::clone(&writing), give_up.clone()))
+        });
+        let keyed = keyed.iter().zip(1..).map(|(keys, n): (_, u64)| {
+            let board = Keyed::new(server, keys, pause, seed ^ n << 32, Arc::clone(&passed));
+            runtime.spawn(board.run(Arc::clone(&writing), give_up.clone()))
+        });
+        let boards = classic.chain(keyed).collect();
         Self { runtime, writing, give_up, passed, boards }
     }
 

@@ -11,8 +11,9 @@ use pblink_serve::consumers::{self, App, Consumer};
 use pblink_serve::hub::Hub;
 use pblink_serve::log::store::{Leader, Store, StoreOptions};
 use pblink_serve::log::{Keep, Log, Opened};
-use pblink_server::Server;
+use pblink_server::{Keys, Server};
 use pblink_soak::board::TIMEOUT;
+use pblink_soak::secure;
 use rustix::process::{Pid, Signal, kill_process};
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
@@ -21,7 +22,8 @@ use super::deaf::Obstinate;
 use crate::desk::{HANGS, NAME};
 use crate::engines::Eager;
 
-/// A gateway of these tests is this program with this set: its name, its URLs, its folder, its address, its fault.
+/// A gateway of these tests is this program with this set: its name, its URLs, its folder, its address, its fault, the number
+/// of boards that have keys and the seed of these.
 const GATEWAY: &str = "PBLINK_STORE_GATEWAY";
 
 /// A word of a gateway that leads, once it listens.
@@ -37,15 +39,29 @@ pub enum Fault {
     Obstinate,
 }
 
+/// Manner of all gateways.
+#[derive(Debug, Clone, Copy)]
+pub struct Manner {
+    pub fault: Fault,
+    /// Boards that have keys.
+    pub keyed: u64,
+    /// The seed of the keys.
+    pub seed: u64,
+}
+
 /// The gateway's process: not a test, unless it is started as one.
 #[test]
 fn gateway() {
     let Ok(what) = std::env::var(GATEWAY) else { return };
-    let [name, urls, folder, address, fault] = what.split('|').collect::<Vec<_>>()[..] else {
+    let [name, urls, folder, address, fault, keyed, seed] = what.split('|').collect::<Vec<_>>()[..]
+    else {
         panic!("{what}")
     };
     let options = StoreOptions { urls: urls.into(), name: NAME.into(), ..StoreOptions::default() };
     let address = address.parse().unwrap();
+    let keys = secure::keys(keyed.parse().unwrap(), seed.parse().unwrap());
+    let keys = keys.into_iter().fold(Keys::new(), |keys, board| keys.board(board.server));
+    let keys = keys.others_classic(true);
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
     runtime.block_on(async {
         let (end, mut ended) = watch::channel(false);
@@ -60,7 +76,7 @@ fn gateway() {
                 leader = stands_by => leader,
                 _ = ended.wait_for(|&ended| ended) => return,
             };
-            if lead(leader, address, fault, &mut ended).await {
+            if lead(leader, address, fault, &keys, &mut ended).await {
                 return;
             }
         }
@@ -84,6 +100,7 @@ async fn lead(
     leader: Leader,
     address: SocketAddr,
     fault: &str,
+    keys: &Keys,
     ended: &mut watch::Receiver<bool>,
 ) -> bool {
     let Opened { log, sessions, past } = match fault {
@@ -94,6 +111,7 @@ async fn lead(
     .unwrap();
     let builder =
         Server::builder().timeout(TIMEOUT).commits(true).restore_states(sessions).gate(log.gate());
+    let builder = builder.keys(keys.clone());
     let server = builder.listen(address).bind().await.unwrap();
     // Before the first line: the consumer has its place.
     let hub = Hub::resume(server.clone(), log.clone(), past, TIMEOUT, "echo").await.unwrap();
@@ -134,27 +152,38 @@ struct Leading {
 pub struct Fleet {
     urls: Vec<String>,
     addresses: Vec<SocketAddr>,
-    fault: Fault,
+    manner: Manner,
+    variables: Vec<(String, String)>,
     folder: tempfile::TempDir,
     children: [Option<Child>; 3],
     leading: Arc<Leading>,
 }
 
 impl Fleet {
-    pub fn start(urls: Vec<String>, addresses: Vec<SocketAddr>, fault: Fault) -> Self {
+    /// Starts them with this added to their variables.
+    pub fn start(
+        urls: Vec<String>,
+        addresses: Vec<SocketAddr>,
+        manner: Manner,
+        variables: &[(&str, String)],
+    ) -> Self {
         let (folder, leading) = (tempfile::tempdir().unwrap(), Arc::default());
-        let mut fleet =
-            Self { urls, addresses, fault, folder, children: [None, None, None], leading };
+        let variables = variables.iter().map(|(name, value)| ((*name).into(), value.clone()));
+        let (variables, children) = (variables.collect(), [None, None, None]);
+        let mut fleet = Self { urls, addresses, manner, variables, folder, children, leading };
         (0..3).for_each(|gateway| fleet.start_one(gateway));
         fleet
     }
 
     fn start_one(&mut self, gateway: usize) {
         let (urls, address) = (&self.urls[gateway], self.addresses[gateway]);
-        let (folder, fault) = (self.folders()[gateway].display().to_string(), self.fault);
+        let folder = self.folders()[gateway].display().to_string();
+        let Manner { fault, keyed, seed } = self.manner;
+        let what = format!("gateway-{gateway}|{urls}|{folder}|{address}|{fault:?}|{keyed}|{seed}");
         let mut child = Command::new(std::env::current_exe().unwrap())
             .args(["--exact", "fleet::gateway::gateway", "--nocapture", "--test-threads=1"])
-            .env(GATEWAY, format!("gateway-{gateway}|{urls}|{folder}|{address}|{fault:?}"))
+            .env(GATEWAY, what)
+            .envs(self.variables.clone())
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()
@@ -217,7 +246,7 @@ impl Fleet {
 
     /// Stops all gateways, the one that leads last; those with a fault are killed.
     pub fn stop_all(&mut self) {
-        if self.fault != Fault::None {
+        if self.manner.fault != Fault::None {
             return (0..3).for_each(|gateway| self.kill(gateway));
         }
         let leader = self.leader();
