@@ -44,6 +44,10 @@ kills COUNT="200":
 failovers COUNT="100":
     PBLINK_FAILOVERS={{ COUNT }} cargo test -p pblink-serve --test store -- --nocapture fleet
 
+# Kills the gateway that leads each 20 s for this many minutes, while 200 boards with keys write: the long form of a test.
+soak-cluster MINUTES="10":
+    PBLINK_MINUTES={{ MINUTES }} cargo test -p pblink-serve --test store -- --nocapture --test-threads=1 boards_with_keys
+
 # Runs this many exchanges between both chips' machine code, pin by pin: the long form of a test.
 exchanges COUNT="10000":
     PBLINK_EXCHANGES={{ COUNT }} cargo test --manifest-path rigs/unicorn/Cargo.toml --test chip -- --nocapture thousands_of

@@ -109,6 +109,11 @@ impl Cluster {
         self.servers.iter().map(|server| server.address).collect()
     }
 
+    /// Returns the numbers of the processes of those that run.
+    pub fn pids(&self) -> Vec<u32> {
+        self.servers.iter().filter_map(|server| Some(server.child.as_ref()?.id())).collect()
+    }
+
     /// Kills a server.
     ///
     /// # Panics

@@ -51,6 +51,14 @@ struct Said {
     more: Condvar,
 }
 
+/// Returns the resident memory of a process in bytes; 0 where there is no `/proc`.
+pub fn memory(pid: u32) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+    let memory = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+    let kib = memory.and_then(|value| value.split_whitespace().next()?.parse::<u64>().ok());
+    kib.unwrap_or(0) * 1024
+}
+
 /// A running server. It is killed when this is dropped.
 #[derive(Debug)]
 pub struct Server {
@@ -224,12 +232,9 @@ impl Server {
 
     /// Returns what it uses; zeros where there is no `/proc`.
     pub fn used(&self) -> Used {
-        let proc = PathBuf::from(format!("/proc/{}", self.child.id()));
-        let status = std::fs::read_to_string(proc.join("status")).unwrap_or_default();
-        let memory = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
-        let kib = memory.and_then(|value| value.split_whitespace().next()?.parse::<u64>().ok());
-        let descriptors = std::fs::read_dir(proc.join("fd")).map_or(0, Iterator::count);
-        Used { memory: kib.unwrap_or(0) * 1024, descriptors }
+        let pid = self.child.id();
+        let descriptors = std::fs::read_dir(format!("/proc/{pid}/fd")).map_or(0, Iterator::count);
+        Used { memory: memory(pid), descriptors }
     }
 
     fn hear_all(&mut self) {

@@ -225,6 +225,11 @@ impl Fleet {
         [0, 1, 2].map(|gateway| self.folder.path().join(gateway.to_string()))
     }
 
+    /// Returns the numbers of all processes.
+    pub fn pids(&self) -> [u32; 3] {
+        [0, 1, 2].map(|gateway| self.children[gateway].as_ref().unwrap().id())
+    }
+
     pub fn kill(&mut self, gateway: usize) {
         let mut child = self.children[gateway].take().unwrap();
         child.kill().unwrap();

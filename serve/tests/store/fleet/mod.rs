@@ -5,6 +5,7 @@
 
 mod deaf;
 mod gateway;
+mod long;
 mod scene;
 
 use std::time::Duration;

@@ -10,7 +10,7 @@ use pblink_soak::crowd::{self, Boards, Crowd};
 use pblink_soak::ledger::Ledger;
 use pblink_soak::nats::{Cluster, Wanted, lasting_port};
 use pblink_soak::proxy::Proxy;
-use pblink_soak::{secure, store};
+use pblink_soak::{process, secure, store};
 use tokio::runtime::Runtime;
 
 use super::gateway::{Fault, Fleet, Manner};
@@ -70,6 +70,7 @@ pub struct Scene {
     pub balancer: Proxy,
     pub crowd: Crowd,
     pub random: Rng,
+    pub seed: u64,
     options: StoreOptions,
     runtime: Runtime,
     halted: u64,
@@ -112,6 +113,7 @@ impl Scene {
             balancer,
             crowd,
             random,
+            seed,
             options,
             runtime,
             halted,
@@ -168,7 +170,19 @@ impl Scene {
         }
     }
 
-    fn strike(&mut self, blow: Blow) {
+    /// Returns the memory of the gateways and of the NATS servers, in MB.
+    pub fn memory(&self) -> ([u64; 3], Vec<u64>) {
+        let megabytes = |pid| process::memory(pid) >> 20;
+        let servers = self.cluster.pids().into_iter().map(megabytes).collect();
+        (self.fleet.pids().map(megabytes), servers)
+    }
+
+    /// Lets boards write for this long.
+    pub fn run_for(&self, time: Duration) {
+        self.runtime.block_on(tokio::time::sleep(time));
+    }
+
+    pub fn strike(&mut self, blow: Blow) {
         let leader = self.fleet.leader();
         match blow {
             Kill => {
