@@ -36,6 +36,7 @@ fn run(form: Form, fault: Fault) -> Option<Ledger> {
         Form::Long(_) => (200, Duration::from_millis(500)),
     };
     let plan = Plan { boards: (0, boards), pause, blows: &[Kill], fault, ..PLAN };
+    println!("{form:?}");
     let mut scene = Scene::start(&plan, &[])?;
     scene.crowd.wait_for(10 * boards);
     let before = scene.memory();

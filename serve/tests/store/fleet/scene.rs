@@ -82,7 +82,7 @@ impl Scene {
     pub fn start(plan: &Plan<'_>, variables: &[(&str, String)]) -> Option<Self> {
         let cluster = Cluster::start(Wanted { servers: 3, ..Wanted::default() })?;
         let seed = number("PBLINK_SEED", fastrand::u64(..));
-        println!("{} faults, PBLINK_SEED={seed}", plan.faults);
+        println!("PBLINK_SEED={seed}");
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
         let options =
             StoreOptions { urls: cluster.urls(), name: NAME.into(), ..StoreOptions::default() };
@@ -151,6 +151,7 @@ impl Scene {
     /// Lets one fault after the other happen, at random instants.
     pub fn strike_all(&mut self, plan: &Plan<'_>) {
         let faults = plan.faults as usize;
+        println!("{faults} faults");
         let turns: Vec<Blow> = std::iter::repeat_with(|| {
             let mut turn = plan.blows.to_vec();
             self.random.shuffle(&mut turn);
@@ -179,7 +180,7 @@ impl Scene {
 
     /// Lets boards write for this long.
     pub fn run_for(&self, time: Duration) {
-        self.runtime.block_on(tokio::time::sleep(time));
+        std::thread::sleep(time);
     }
 
     pub fn strike(&mut self, blow: Blow) {
