@@ -12,3 +12,4 @@ pub mod proxy;
 pub mod secure;
 pub mod soak;
 pub mod store;
+pub mod wall;

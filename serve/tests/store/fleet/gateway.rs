@@ -4,6 +4,7 @@ use std::io::{BufRead, BufReader, Write};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::Duration;
 
@@ -13,7 +14,7 @@ use pblink_serve::log::store::{Leader, Store, StoreOptions};
 use pblink_serve::log::{Keep, Log, Opened};
 use pblink_server::{Keys, Server};
 use pblink_soak::board::TIMEOUT;
-use pblink_soak::secure;
+use pblink_soak::{secure, wall};
 use rustix::process::{Pid, Signal, kill_process};
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
@@ -145,6 +146,8 @@ fn say(what: &str) {
 #[derive(Default)]
 struct Leading {
     gateway: Mutex<Option<usize>>,
+    /// Times that one of them has said so.
+    times: AtomicU64,
     changed: Condvar,
 }
 
@@ -160,7 +163,7 @@ pub struct Fleet {
 }
 
 impl Fleet {
-    /// Starts them with this added to their variables.
+    /// Starts them with this added to their variables, the gateway's number in place of [`wall::NAME`].
     pub fn start(
         urls: Vec<String>,
         addresses: Vec<SocketAddr>,
@@ -183,7 +186,11 @@ impl Fleet {
         let mut child = Command::new(std::env::current_exe().unwrap())
             .args(["--exact", "fleet::gateway::gateway", "--nocapture", "--test-threads=1"])
             .env(GATEWAY, what)
-            .envs(self.variables.clone())
+            .envs(
+                self.variables
+                    .iter()
+                    .map(|(name, value)| (name, value.replace(wall::NAME, &gateway.to_string()))),
+            )
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()
@@ -193,6 +200,7 @@ impl Fleet {
         std::thread::spawn(move || {
             for line in lines.map_while(Result::ok) {
                 if line == LEADS {
+                    leading.times.fetch_add(1, Ordering::Relaxed);
                     *leading.gateway.lock().unwrap() = Some(gateway);
                     leading.changed.notify_all();
                 }
@@ -204,6 +212,11 @@ impl Fleet {
     /// Waits until a gateway leads, and returns it.
     pub fn leader(&self) -> usize {
         self.wait_for(|_| true)
+    }
+
+    /// Returns how often a gateway has begun to lead.
+    pub fn led(&self) -> u64 {
+        self.leading.times.load(Ordering::Relaxed)
     }
 
     /// Waits until another one leads.
