@@ -11,6 +11,8 @@ use pblink_serve::log::store::{Store, StoreError, StoreOptions};
 use pblink_tools::Tool;
 use rustix::process::{Pid, Signal, kill_process};
 
+use crate::store;
+
 /// Nothing here takes this long unless it hangs.
 const HANGS: Duration = Duration::from_secs(120);
 
@@ -130,6 +132,30 @@ impl Cluster {
     /// If it does not.
     pub fn restart(&mut self, i: usize) {
         assert!(self.try_start(i), "the NATS server has ended:\n{}", self.log(i));
+    }
+
+    /// Keeps a copy of what a server that was killed has stored, in place of the one before.
+    ///
+    /// # Panics
+    /// If it cannot be copied.
+    pub fn keep(&self, i: usize) {
+        let (data, kept) = self.data(i);
+        let _ = std::fs::remove_dir_all(&kept);
+        store::copy(&data, &kept).expect("a copy");
+    }
+
+    /// Puts the [copy](Self::keep) of what a server had stored in place of what it has. It must not run.
+    ///
+    /// # Panics
+    /// If there is none.
+    pub fn bring_back(&self, i: usize) {
+        let (data, kept) = self.data(i);
+        std::fs::remove_dir_all(&data).expect("it has stored something");
+        store::copy(&kept, &data).expect("a copy");
+    }
+
+    fn data(&self, i: usize) -> (PathBuf, PathBuf) {
+        (self.folder.path().join(i.to_string()), self.folder.path().join(format!("{i}-kept")))
     }
 
     /// Stops the time of a server.

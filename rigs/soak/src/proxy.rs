@@ -2,7 +2,7 @@
 
 use std::io;
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -11,12 +11,35 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::{AbortHandle, JoinHandle};
 
+/// Stops bytes, or lets them go on.
+#[derive(Debug)]
+struct Valve {
+    stopped: watch::Sender<bool>,
+    /// Bytes from whoever connects that pass before all stop.
+    left: AtomicU64,
+}
+
+impl Valve {
+    /// Takes away this many bytes, as far as they may pass. Returns how many these are.
+    fn take(&self, bytes: usize) -> usize {
+        let bytes = bytes as u64;
+        let take = |left: u64| (left < u64::MAX).then(|| left.saturating_sub(bytes));
+        match self.left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, take) {
+            Ok(left) if left < bytes => {
+                self.stopped.send_replace(true);
+                left as usize
+            }
+            _ => bytes as usize,
+        }
+    }
+}
+
 /// Passes on connections to a server, or to one of several that can be reached, until it is dropped.
 #[derive(Debug)]
 pub struct Proxy {
     address: SocketAddr,
     lines: Arc<Mutex<Vec<AbortHandle>>>,
-    stopped: watch::Sender<bool>,
+    valve: Arc<Valve>,
     listener: JoinHandle<()>,
 }
 
@@ -38,21 +61,22 @@ impl Proxy {
         let listener = TcpListener::bind("127.0.0.1:0").await?;
         let address = listener.local_addr()?;
         let lines = Arc::<Mutex<Vec<AbortHandle>>>::default();
-        let (stopped, turn) = (watch::Sender::new(false), AtomicUsize::new(0));
-        let (theirs, stops) = (Arc::clone(&lines), stopped.subscribe());
+        let valve = Valve { stopped: watch::Sender::new(false), left: AtomicU64::new(u64::MAX) };
+        let (valve, turn) = (Arc::new(valve), AtomicUsize::new(0));
+        let (theirs, stops) = (Arc::clone(&lines), Arc::clone(&valve));
         let listener = tokio::spawn(async move {
             // An error is one connection's: there are more.
             while let Ok((board, _)) = listener.accept().await {
                 let mut servers = servers.clone();
                 let first = turn.fetch_add(1, Ordering::Relaxed) % servers.len();
                 servers.rotate_left(first);
-                let line = tokio::spawn(pass(board, servers, stops.clone()));
+                let line = tokio::spawn(pass(board, servers, Arc::clone(&stops)));
                 let mut lines = lock(&theirs);
                 lines.retain(|line| !line.is_finished());
                 lines.push(line.abort_handle());
             }
         });
-        Ok(Self { address, lines, stopped, listener })
+        Ok(Self { address, lines, valve, listener })
     }
 
     /// Returns the address that boards connect to.
@@ -69,7 +93,13 @@ impl Proxy {
 
     /// Stops all bytes, or lets them go on. None is lost, and nobody is told: as if a cable were pulled.
     pub fn stop(&self, stopped: bool) {
-        self.stopped.send_replace(stopped);
+        self.valve.left.store(u64::MAX, Ordering::Relaxed);
+        self.valve.stopped.send_replace(stopped);
+    }
+
+    /// Stops all bytes once this many more have come from whoever connects: in the middle of what is said.
+    pub fn stop_after(&self, bytes: u64) {
+        self.valve.left.store(bytes, Ordering::Relaxed);
     }
 }
 
@@ -80,7 +110,7 @@ impl Drop for Proxy {
     }
 }
 
-async fn pass(board: TcpStream, servers: Vec<SocketAddr>, stopped: watch::Receiver<bool>) {
+async fn pass(board: TcpStream, servers: Vec<SocketAddr>, valve: Arc<Valve>) {
     let mut found = None;
     for server in servers {
         if let Ok(server) = TcpStream::connect(server).await {
@@ -97,25 +127,32 @@ async fn pass(board: TcpStream, servers: Vec<SocketAddr>, stopped: watch::Receiv
         (board.into_split(), server.into_split());
     // However it ends: both ends see it.
     let _ = tokio::try_join!(
-        pass_one_way(from_board, to_server, stopped.clone()),
-        pass_one_way(from_server, to_board, stopped)
+        pass_one_way(from_board, to_server, &valve, |bytes| valve.take(bytes)),
+        pass_one_way(from_server, to_board, &valve, |bytes| bytes)
     );
 }
 
 async fn pass_one_way(
     mut from: OwnedReadHalf,
     mut to: OwnedWriteHalf,
-    mut stopped: watch::Receiver<bool>,
+    valve: &Valve,
+    take: impl Fn(usize) -> usize,
 ) -> io::Result<()> {
+    let mut stopped = valve.stopped.subscribe();
     let mut bytes = vec![0; 16 * 1024];
     loop {
         let read = from.read(&mut bytes).await?;
-        // Its sender goes with the listener: nothing is passed on then.
-        let _ = stopped.wait_for(|stopped| !stopped).await;
-        if read == 0 {
-            return to.shutdown().await;
+        let mut passed = 0;
+        while passed < read || read == 0 {
+            // The sender is here as long as this is.
+            let _ = stopped.wait_for(|stopped| !stopped).await;
+            if read == 0 {
+                return to.shutdown().await;
+            }
+            let some = take(read - passed);
+            to.write_all(&bytes[passed..passed + some]).await?;
+            passed += some;
         }
-        to.write_all(&bytes[..read]).await?;
     }
 }
 

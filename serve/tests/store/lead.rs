@@ -4,7 +4,7 @@ use pblink_serve::log::store::{Leader, Standing};
 use pblink_serve::log::{Engine, EngineError};
 use pblink_soak::proxy::Proxy;
 
-use crate::desk::{Desk, close, commit_at_last, contents, lines};
+use crate::desk::{Desk, HANGS, close, commit_at_last, contents, lines};
 
 /// Cuts the gateway "a" off from the store, and returns "b", which leads in its place.
 fn successor(desk: &Desk, network: &Proxy) -> Leader {
@@ -132,4 +132,36 @@ fn words_of_a_gateway_that_was_replaced_keep_nobody_from_leading() {
     a_network.stop(false);
     b_network.stop(true);
     desk.leads(follower);
+}
+
+/// A stream that nobody leads, and many that want to, almost at the same instant.
+#[test]
+fn of_gateways_that_claim_at_a_time_one_leads() {
+    let Some(desk) = Desk::start() else { return };
+    let mut names: Vec<String> = (0..12).map(|n| format!("gateway-{n}")).collect();
+    let (sender, led) = std::sync::mpsc::channel();
+    let standing: Vec<_> = (names.iter())
+        .map(|name| {
+            let (store, folder, sender) = (desk.store(name), desk.folder(name), sender.clone());
+            let name = name.clone();
+            desk.runtime.spawn(async move {
+                let leader = store.stand_by(&folder, |_| {}).await.unwrap();
+                // The test has it.
+                let _ = sender.send((name, leader));
+            })
+        })
+        .collect();
+    let mut wanted = None;
+    while !names.is_empty() {
+        let (name, mut leader) = led.recv_timeout(HANGS).expect("one leads");
+        names.retain(|other| *other != name);
+        let found = contents(&mut leader);
+        assert!(wanted.is_none_or(|wanted| wanted == found), "{name} has another log");
+        let offset = found.loaded.next;
+        leader.commit(&lines(offset..=offset, &name)).unwrap();
+        leader.confirm().unwrap();
+        assert!(led.try_recv().is_err(), "two lead");
+        wanted = Some(close(leader));
+    }
+    assert_eq!(wanted.unwrap().lines.len(), standing.len());
 }

@@ -12,4 +12,5 @@ mod lead;
 mod outage;
 mod records;
 mod refused;
+mod restored;
 mod states;

@@ -80,3 +80,38 @@ fn gateways_go_on_with_a_server_that_was_killed_and_started_again() {
     assert_eq!(wanted.lines.len(), 6);
     assert_eq!(close(desk.leads(follower)), wanted);
 }
+
+/// As a leader that is killed in the middle of a record leaves it: its network ends there.
+#[test]
+fn a_leader_that_is_gone_between_the_parts_of_a_record_leaves_none_of_it() {
+    let Some(desk) = Desk::start() else { return };
+    let (network, store) = desk.relay("a");
+    let mut former = desk.leads(desk.stand_by_at(store, &desk.folder("a")));
+    let follower = desk.stand_by("b");
+    follower.follows("a");
+    former.commit(&lines(1..=3, "before")).unwrap();
+    let before = desk.last();
+    // A hundred kilobytes, and eight are a message.
+    network.stop_after(40_000);
+    let unheard = former.commit(&lines(4..=203, &"x".repeat(500)));
+    assert!(matches!(unheard, Err(EngineError::Unavailable { .. })), "{unheard:?}");
+    let parts = desk.last() - before;
+    assert!((2..10).contains(&parts), "{parts} parts are in the stream");
+
+    let mut leader = desk.leads(follower);
+    leader.commit(&lines(4..=90, &"y".repeat(300))).unwrap();
+    network.stop(false);
+    let replaced = loop {
+        match former.commit(&lines(4..=203, &"x".repeat(500))) {
+            Err(EngineError::Unavailable { .. }) => {}
+            other => break other,
+        }
+    };
+    assert!(matches!(replaced, Err(EngineError::Replaced { .. })), "{replaced:?}");
+    drop(former);
+    let wanted = close(leader);
+    assert_eq!(wanted.lines.len(), 90);
+    for gateway in ["a", "b", "c"] {
+        assert_eq!(close(desk.lead(gateway)), wanted, "{gateway}");
+    }
+}

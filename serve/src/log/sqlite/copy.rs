@@ -20,6 +20,9 @@ const PLACE: &str = "place";
 /// Name of the places of full states among single values.
 const STATES: &str = "states";
 
+/// Name of the claim of the gateway that leads as of the place.
+const CLAIM: &str = "claim";
+
 /// Takes an open file for a copy.
 ///
 /// # Errors
@@ -103,21 +106,38 @@ impl Sqlite {
         self.store(commit, |tx| meta::set(tx, PLACE, place))
     }
 
-    /// Notes that all records up to `place` are in the copy, and the log's identity if it has none.
+    /// Notes that all records up to `place` are in the copy.
     ///
     /// # Errors
     /// As for [`Engine::commit`](crate::log::Engine::commit).
-    pub(in crate::log) fn note_place(
+    pub(in crate::log) fn note_place(&mut self, place: u64) -> Result<(), EngineError> {
+        self.transact_at_any_price(|tx| meta::set(tx, PLACE, place))
+    }
+
+    /// Notes that record `place` is the claim of a gateway that leads, and the log's identity if it has none.
+    ///
+    /// # Errors
+    /// As for [`Engine::commit`](crate::log::Engine::commit).
+    pub(in crate::log) fn note_claim(
         &mut self,
         place: u64,
-        name: Option<&LogName>,
+        name: &LogName,
+        claim: &str,
     ) -> Result<(), EngineError> {
         self.transact_at_any_price(|tx| {
-            if let Some(name) = name {
-                set_name(tx, name)?;
-            }
+            set_name(tx, name)?;
+            meta::set(tx, CLAIM, claim)?;
             meta::set(tx, PLACE, place)
         })
+    }
+
+    /// Returns the claim of the gateway that leads as of the place; `None`: it is not known.
+    ///
+    /// # Errors
+    /// If it cannot be read.
+    pub(in crate::log) fn claim(&mut self) -> Result<Option<String>, EngineError> {
+        let claim: Option<String> = self.read(|db| meta::get(db, CLAIM))?;
+        Ok(claim.filter(|claim| !claim.is_empty()))
     }
 
     /// Returns the places of full states, oldest first.
@@ -176,6 +196,8 @@ impl Sqlite {
                 tables::store(tx, step)?;
             }
             set_name(tx, &state.name)?;
+            // It is in none of the messages that are left.
+            meta::set(tx, CLAIM, "")?;
             let values = [
                 ("first", state.next),
                 ("next", state.next),

@@ -13,6 +13,10 @@ use crate::log::sqlite::{Sqlite, StatePlace};
 /// lead.
 const LOG: &str = "Pb-Log";
 
+/// Header of all messages: the claim of the gateway that leads as of the message before. A copy of another history of the stream
+/// must not take them: one that was restored from an older copy of itself may have as many messages as it had once.
+const BEHIND: &str = "Pb-Behind";
+
 /// A copy, and the stream that it follows. What it has read is in the copy, but for the messages of a record that is not
 /// whole.
 #[derive(Debug)]
@@ -28,6 +32,8 @@ pub(super) struct Follower {
     refilling: bool,
     /// The log's identity, once it is known.
     log: Option<LogName>,
+    /// The claim of the gateway that leads as of the last message that was read, once it is known.
+    claim: Option<String>,
 }
 
 /// Steps of the stream that are about gateways.
@@ -50,8 +56,9 @@ impl Follower {
         let read = copy.place()?;
         let states = copy.states()?;
         let log = Some(copy.shared_name()?).filter(|name| !name.id.is_empty());
+        let claim = copy.claim()?;
         let assembler = Assembler::default();
-        Ok(Self { stream, copy, read, assembler, states, refilling: false, log })
+        Ok(Self { stream, copy, read, assembler, states, refilling: false, log, claim })
     }
 
     /// Compares the copy with the stream: returns an error if it is not the copy of this one. A copy that is too old for what
@@ -71,6 +78,7 @@ impl Follower {
             self.assembler = Assembler::default();
             (self.read, self.refilling) = (state.first - 1, true);
             self.states.clear();
+            self.claim = None;
         }
         Ok(())
     }
@@ -83,6 +91,7 @@ impl Follower {
         self.assembler = Assembler::default();
         self.read = self.copy.place()?;
         self.states = self.copy.states()?;
+        self.claim = self.copy.claim()?;
         Ok(())
     }
 
@@ -99,6 +108,7 @@ impl Follower {
             return Err(StoreError::Gone { number: self.read + 1 });
         }
         self.check_log(message)?;
+        self.check_claim(number, message.headers.get(BEHIND).map(|value| value.as_str()))?;
         let record = self.assembler.add(number, &message.headers, &message.payload);
         let record = record.map_err(|why| StoreError::Unknown { number, why: why.to_string() })?;
         let step = match record {
@@ -106,14 +116,39 @@ impl Follower {
             None => Step::Other,
         };
         self.read = number;
+        if self.claim.is_none() {
+            self.claim = message.headers.get(BEHIND).map(|value| value.as_str().to_owned());
+        }
         Ok(step)
+    }
+
+    /// Checks that the last message that was read is the one that the stream has now under its number.
+    ///
+    /// # Errors
+    /// If it is one of another log, or of another history of this one.
+    pub(super) fn check_last(&self, message: &Message) -> Result<(), StoreError> {
+        self.check_log(message)?;
+        match serde_json::from_slice(&message.payload) {
+            Ok(Record::Lead { claim, .. }) => self.check_claim(message.number, Some(&claim)),
+            _ => {
+                let behind = message.headers.get(BEHIND).map(|value| value.as_str());
+                self.check_claim(message.number, behind)
+            }
+        }
+    }
+
+    fn check_claim(&self, number: u64, behind: Option<&str>) -> Result<(), StoreError> {
+        match (&self.claim, behind) {
+            (Some(ours), Some(theirs)) if ours != theirs => Err(StoreError::Diverged { number }),
+            _ => Ok(()),
+        }
     }
 
     /// Checks that a message is one of this copy's log.
     ///
     /// # Errors
     /// If it is one of another log.
-    pub(super) fn check_log(&self, message: &Message) -> Result<(), StoreError> {
+    fn check_log(&self, message: &Message) -> Result<(), StoreError> {
         match (&self.log, log_of(&message.headers)) {
             (Some(ours), Some(theirs)) if *ours != theirs => {
                 Err(StoreError::Other { ours: ours.clone(), theirs })
@@ -128,24 +163,24 @@ impl Follower {
         }
         match record {
             Record::Lead { gateway, claim, log } => {
-                self.note_claim(number, &log)?;
                 let (gateway, claim) = (gateway.into_owned(), claim.into_owned());
+                self.note_claim(number, &log, &claim)?;
                 return Ok(Step::Leads { gateway, claim });
             }
-            Record::Here { .. } => self.copy.note_place(number, None)?,
+            Record::Here { .. } => self.copy.note_place(number)?,
             Record::Leave { .. } => {
-                self.copy.note_place(number, None)?;
+                self.copy.note_place(number)?;
                 return Ok(Step::Left);
             }
             Record::Commit(commit) => self.copy.commit_at(&commit, number)?,
             Record::Retain { before_ms, max_bytes, limit } => {
                 let retention = Retention { before_ms, max_bytes };
                 while self.copy.retain(retention, limit)?.1 {}
-                self.copy.note_place(number, None)?;
+                self.copy.note_place(number)?;
             }
             Record::Purge { client } => {
                 self.copy.purge(&client)?;
-                self.copy.note_place(number, None)?;
+                self.copy.note_place(number)?;
             }
             Record::State(state) => {
                 if self.refilling {
@@ -175,6 +210,9 @@ impl Follower {
         let mut last = self.read;
         for (mut headers, payload) in record.messages(id, self.stream.max_payload()) {
             headers.insert(LOG, log.to_string());
+            if let Some(claim) = &self.claim {
+                headers.insert(BEHIND, claim.as_str());
+            }
             // After an error all of them are read again.
             last = self.stream.append(last, headers, payload).await?;
         }
@@ -192,9 +230,14 @@ impl Follower {
     ///
     /// # Errors
     /// If the copy cannot be written.
-    pub(super) fn note_claim(&mut self, number: u64, log: &LogName) -> Result<(), EngineError> {
-        self.copy.note_place(number, Some(log))?;
-        self.log = Some(log.clone());
+    pub(super) fn note_claim(
+        &mut self,
+        number: u64,
+        log: &LogName,
+        claim: &str,
+    ) -> Result<(), EngineError> {
+        self.copy.note_claim(number, log, claim)?;
+        (self.log, self.claim) = (Some(log.clone()), Some(claim.to_owned()));
         Ok(())
     }
 

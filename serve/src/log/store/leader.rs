@@ -247,7 +247,7 @@ impl Engine for Leader {
         let gateway = self.gateway.clone();
         let (_, last) = self.append(&Record::Here { gateway: gateway.into() })?;
         self.grown += COMMIT_BYTES;
-        self.note(|follower| follower.copy.note_place(last, None))
+        self.note(|follower| follower.copy.note_place(last))
     }
 
     fn reopen(&mut self) -> Result<(), EngineError> {
@@ -262,7 +262,7 @@ impl Engine for Leader {
         let Retention { before_ms, max_bytes } = retention;
         let (_, last) = self.append(&Record::Retain { before_ms, max_bytes, limit })?;
         self.grown += COMMIT_BYTES;
-        self.note(|follower| follower.copy.note_place(last, None))?;
+        self.note(|follower| follower.copy.note_place(last))?;
         self.first = first;
         if !more {
             self.shorten(max_bytes)?;
@@ -274,7 +274,7 @@ impl Engine for Leader {
         let (_, last) = self.append(&Record::Purge { client: Cow::Borrowed(client) })?;
         self.note(|follower| {
             follower.copy.purge(client)?;
-            follower.copy.note_place(last, None)
+            follower.copy.note_place(last)
         })
     }
 

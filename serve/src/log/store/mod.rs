@@ -307,6 +307,14 @@ pub enum StoreError {
         /// Number of the last one in the copy.
         read: u64,
     },
+    /// The stream has another history than the copy.
+    #[error(
+        "the store has lost messages, and others have been written in their place: its message {number} follows on what this gateway's copy has not. Its servers have gone back to an older copy of the stream; docs/SCALE.md says what to do"
+    )]
+    Diverged {
+        /// Number of the message that shows it.
+        number: u64,
+    },
     /// The folder has a copy of another log.
     #[error(
         "this folder has a copy of the log {ours}, and the store that of {theirs}: choose another folder with --state, or another store"

@@ -192,7 +192,9 @@ impl<R: FnMut(Standing)> Standby<R> {
             self.reports.note(Standing::Reading(state.last - self.follower.read));
         } else {
             match self.look_at_last(state.last).await {
-                Err(error @ StoreError::Other { .. }) => return Err(error),
+                Err(error @ (StoreError::Other { .. } | StoreError::Diverged { .. })) => {
+                    return Err(error);
+                }
                 Err(why) => return Ok(Over::Failed(why)),
                 Ok(()) => {}
             }
@@ -264,7 +266,7 @@ impl<R: FnMut(Standing)> Standby<R> {
         }
         let message = self.follower.stream.read(last).await?;
         // It may be the message of another stream that has as many.
-        self.follower.check_log(&message)?;
+        self.follower.check_last(&message)?;
         if let Ok(Record::Leave { .. }) = serde_json::from_slice(&message.payload) {
             self.leave();
         }
@@ -325,7 +327,7 @@ impl<R: FnMut(Standing)> Standby<R> {
         };
         match self.follower.append(&record, &self.claim).await {
             Ok((_, number)) => {
-                self.follower.note_claim(number, &log)?;
+                self.follower.note_claim(number, &log, &self.claim)?;
                 Ok(Some(Over::Leads))
             }
             Err(Unappended::Behind) => {
