@@ -27,7 +27,7 @@ fn failovers() -> u64 {
 fn run(plan: &Plan<'_>) -> Option<Ledger> {
     let mut scene = Scene::start(plan, &[])?;
     scene.strike_all(plan);
-    Some(scene.finish())
+    Some(scene.finish().0)
 }
 
 const PLAN: Plan<'_> = Plan {

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use fastrand::Rng;
+use pblink_serve::log::Line;
 use pblink_serve::log::store::{Store, StoreOptions};
 use pblink_soak::board::TIMEOUT;
 use pblink_soak::crowd::{self, Boards, Crowd};
@@ -121,8 +122,8 @@ impl Scene {
         })
     }
 
-    /// Lets the boards finish, ends all gateways, and compares everything.
-    pub fn finish(self) -> Ledger {
+    /// Lets the boards finish, ends all gateways, and compares everything. Returns the lines of the log, too.
+    pub fn finish(self) -> (Ledger, Vec<Line>) {
         let Self { cluster, mut fleet, relays, balancer, crowd, options, runtime, .. } = self;
         let patience = if self.fault == Fault::None { HANGS } else { 5 * TIMEOUT };
         let accounts = crowd.finish(patience);
@@ -145,7 +146,7 @@ impl Scene {
         let (count, written) =
             (lines.len(), accounts.iter().map(|account| account.written.len()).sum::<usize>());
         println!("{count} lines in the log, {written} written");
-        crowd::judge(&accounts, Some(store::by_client(lines)))
+        (crowd::judge(&accounts, Some(store::by_client(lines.clone()))), lines)
     }
 
     /// Lets one fault after the other happen, at random instants.
