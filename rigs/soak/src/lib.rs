@@ -5,6 +5,7 @@ pub mod broker;
 pub mod crowd;
 pub mod faults;
 pub mod ledger;
+pub mod machine;
 pub mod nats;
 mod pen;
 pub mod process;

@@ -1,15 +1,20 @@
 //! The network between boards and servers: it can be cut, and it can stop.
 
 use std::io;
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::{AbortHandle, JoinHandle};
+use tokio::time::timeout;
+
+/// Time that a server has to take a connection. One that is cut off says nothing.
+const CONNECT: Duration = Duration::from_millis(500);
 
 /// Stops bytes, or lets them go on.
 #[derive(Debug)]
@@ -58,7 +63,15 @@ impl Proxy {
     /// # Errors
     /// If the system gives no port.
     pub async fn among(servers: Vec<SocketAddr>) -> io::Result<Self> {
-        let listener = TcpListener::bind("127.0.0.1:0").await?;
+        Self::at(Ipv4Addr::LOCALHOST, servers).await
+    }
+
+    /// Listens at another address of this machine.
+    ///
+    /// # Errors
+    /// If the system gives no port there.
+    pub async fn at(address: Ipv4Addr, servers: Vec<SocketAddr>) -> io::Result<Self> {
+        let listener = TcpListener::bind((address, 0)).await?;
         let address = listener.local_addr()?;
         let lines = Arc::<Mutex<Vec<AbortHandle>>>::default();
         let valve = Valve { stopped: watch::Sender::new(false), left: AtomicU64::new(u64::MAX) };
@@ -113,7 +126,7 @@ impl Drop for Proxy {
 async fn pass(board: TcpStream, servers: Vec<SocketAddr>, valve: Arc<Valve>) {
     let mut found = None;
     for server in servers {
-        if let Ok(server) = TcpStream::connect(server).await {
+        if let Ok(Ok(server)) = timeout(CONNECT, TcpStream::connect(server)).await {
             found = Some(server);
             break;
         }

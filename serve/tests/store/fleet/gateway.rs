@@ -14,6 +14,7 @@ use pblink_serve::log::store::{Leader, Store, StoreOptions};
 use pblink_serve::log::{Keep, Log, Opened};
 use pblink_server::{Keys, Server};
 use pblink_soak::board::TIMEOUT;
+use pblink_soak::machine::{Cable, Machine};
 use pblink_soak::{secure, wall};
 use rustix::process::{Pid, Signal, kill_process};
 use tokio::sync::{mpsc, watch};
@@ -157,6 +158,8 @@ pub struct Fleet {
     addresses: Vec<SocketAddr>,
     manner: Manner,
     variables: Vec<(String, String)>,
+    /// Machines that they are on; none: this one.
+    machines: Vec<Machine>,
     folder: tempfile::TempDir,
     children: [Option<Child>; 3],
     leading: Arc<Leading>,
@@ -169,11 +172,13 @@ impl Fleet {
         addresses: Vec<SocketAddr>,
         manner: Manner,
         variables: &[(&str, String)],
+        machines: Vec<Machine>,
     ) -> Self {
         let (folder, leading) = (tempfile::tempdir().unwrap(), Arc::default());
         let variables = variables.iter().map(|(name, value)| ((*name).into(), value.clone()));
         let (variables, children) = (variables.collect(), [None, None, None]);
-        let mut fleet = Self { urls, addresses, manner, variables, folder, children, leading };
+        let mut fleet =
+            Self { urls, addresses, manner, variables, machines, folder, children, leading };
         (0..3).for_each(|gateway| fleet.start_one(gateway));
         fleet
     }
@@ -183,7 +188,12 @@ impl Fleet {
         let folder = self.folders()[gateway].display().to_string();
         let Manner { fault, keyed, seed } = self.manner;
         let what = format!("gateway-{gateway}|{urls}|{folder}|{address}|{fault:?}|{keyed}|{seed}");
-        let mut child = Command::new(std::env::current_exe().unwrap())
+        let program = std::env::current_exe().unwrap();
+        let mut command = match self.machines.get(gateway) {
+            Some(machine) => machine.command(&program),
+            None => Command::new(program),
+        };
+        let mut child = command
             .args(["--exact", "fleet::gateway::gateway", "--nocapture", "--test-threads=1"])
             .env(GATEWAY, what)
             .envs(
@@ -231,6 +241,11 @@ impl Fleet {
             self.leading.changed.wait_timeout_while(gateway, HANGS, waits).unwrap();
         assert!(!waited.timed_out(), "no gateway leads");
         gateway.unwrap()
+    }
+
+    /// Pulls cables of a gateway's machine, or puts them back.
+    pub fn plug(&self, gateway: usize, cables: &[Cable], plugged: bool) {
+        cables.iter().for_each(|cable| self.machines[gateway].plug(*cable, plugged).unwrap());
     }
 
     /// Returns the folders of all copies.

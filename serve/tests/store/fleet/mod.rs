@@ -3,6 +3,7 @@
 //!
 //! `PBLINK_FAILOVERS` says how many faults (8), `PBLINK_SEED` which.
 
+mod cables;
 mod clock;
 mod deaf;
 mod gateway;

@@ -1,6 +1,6 @@
 //! NATS servers, gateways, the networks between them, and boards: everything in one place.
 
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::time::{Duration, Instant};
 
 use fastrand::Rng;
@@ -9,6 +9,7 @@ use pblink_serve::log::store::{Store, StoreOptions};
 use pblink_soak::board::TIMEOUT;
 use pblink_soak::crowd::{self, Boards, Crowd};
 use pblink_soak::ledger::Ledger;
+use pblink_soak::machine::{Cable, Machine};
 use pblink_soak::nats::{Cluster, Wanted, lasting_port};
 use pblink_soak::proxy::Proxy;
 use pblink_soak::{process, secure, store};
@@ -81,6 +82,15 @@ pub struct Scene {
 impl Scene {
     /// Starts everything, with this added to the variables of the gateways' processes. `None`: there is no NATS server.
     pub fn start(plan: &Plan<'_>, variables: &[(&str, String)]) -> Option<Self> {
+        Self::start_on(plan, variables, Vec::new())
+    }
+
+    /// Starts everything, with the gateways on these machines; none: on this one.
+    pub fn start_on(
+        plan: &Plan<'_>,
+        variables: &[(&str, String)],
+        machines: Vec<Machine>,
+    ) -> Option<Self> {
         let cluster = Cluster::start(Wanted { servers: 3, ..Wanted::default() })?;
         let seed = number("PBLINK_SEED", fastrand::u64(..));
         println!("PBLINK_SEED={seed}");
@@ -93,16 +103,22 @@ impl Scene {
             .map(|gateway| {
                 let mut servers = cluster.addresses();
                 servers.rotate_left(gateway);
-                runtime.block_on(Proxy::among(servers)).unwrap()
+                let host = machines.get(gateway).map(|machine| machine.host(Cable::Inner));
+                let host = host.unwrap_or(Ipv4Addr::LOCALHOST);
+                runtime.block_on(Proxy::at(host, servers)).unwrap()
             })
             .collect();
-        let addresses: Vec<SocketAddr> =
-            (0..3).map(|_| ([127, 0, 0, 1], lasting_port()).into()).collect();
+        let addresses: Vec<SocketAddr> = (0..3)
+            .map(|gateway| {
+                let outer = machines.get(gateway).map(|machine| machine.address(Cable::Outer));
+                (outer.unwrap_or(Ipv4Addr::LOCALHOST), lasting_port()).into()
+            })
+            .collect();
         let balancer = runtime.block_on(Proxy::among(addresses.clone())).unwrap();
         let urls = relays.iter().map(|relay| format!("nats://{}", relay.address())).collect();
         let (classic, keyed) = plan.boards;
         let manner = Manner { fault: plan.fault, keyed, seed };
-        let fleet = Fleet::start(urls, addresses, manner, variables);
+        let fleet = Fleet::start(urls, addresses, manner, variables, machines);
         let keyed = secure::keys(keyed, seed).into_iter().map(|keys| keys.board).collect();
         let boards = Boards { classic, keyed, pause: plan.pause, ..Boards::default() };
         let crowd = Crowd::of(balancer.address(), boards, seed);
