@@ -1,7 +1,7 @@
 //! Gateways as processes of their own.
 
 use std::io::{BufRead, BufReader, Write};
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -9,10 +9,11 @@ use std::sync::{Arc, Condvar, Mutex};
 use std::time::Duration;
 
 use pblink_serve::consumers::{self, App, Consumer};
+use pblink_serve::gateways::{Door, Entrance};
 use pblink_serve::hub::Hub;
 use pblink_serve::log::store::{Leader, Store, StoreOptions};
 use pblink_serve::log::{Keep, Log, Opened};
-use pblink_server::{Keys, Server};
+use pblink_server::{Keys, Server, open_socket};
 use pblink_soak::board::TIMEOUT;
 use pblink_soak::machine::{Cable, Machine};
 use pblink_soak::{secure, wall};
@@ -72,20 +73,43 @@ fn gateway() {
             std::io::read_to_string(std::io::stdin()).unwrap();
             end.send_replace(true);
         });
+        let ports = Ports::open(address);
         loop {
-            let stands_by = stand_by(&options, name, Path::new(folder));
+            let stands_by = stand_by(&options, name, Path::new(folder), &ports);
             let leader = tokio::select! {
                 leader = stands_by => leader,
                 _ = ended.wait_for(|&ended| ended) => return,
             };
-            if lead(leader, address, fault, &keys, &mut ended).await {
+            if lead(leader, &ports, fault, &keys, &mut ended).await {
                 return;
             }
         }
     });
 }
 
-async fn stand_by(options: &StoreOptions, name: &str, folder: &Path) -> Leader {
+/// Ports for boards and for other gateways, as long as the process: whatever comes to a gateway that stands by is passed on.
+struct Ports {
+    boards: TcpListener,
+    others: TcpListener,
+}
+
+impl Ports {
+    fn open(address: SocketAddr) -> Self {
+        let open = |address| open_socket(address).unwrap();
+        Self { boards: open(address), others: open((address.ip(), 0).into()) }
+    }
+
+    /// Returns the entrance of a gateway that leads, and tells the others the way.
+    fn entrance(&self, leader: &Leader) -> Entrance {
+        let socket = tokio::net::TcpListener::from_std(self.others.try_clone().unwrap()).unwrap();
+        let address = socket.local_addr().unwrap();
+        let entrance = Entrance::new(socket, address).unwrap();
+        leader.tell_way(entrance.way());
+        entrance
+    }
+}
+
+async fn stand_by(options: &StoreOptions, name: &str, folder: &Path, ports: &Ports) -> Leader {
     let mut pause = tokio::time::interval(Duration::from_millis(50));
     let store = loop {
         match Store::connect(options, name).await {
@@ -94,17 +118,22 @@ async fn stand_by(options: &StoreOptions, name: &str, folder: &Path) -> Leader {
             Err(_) => pause.tick().await,
         };
     };
-    store.stand_by(folder, |_| {}).await.unwrap()
+    let boards = tokio::net::TcpListener::from_std(ports.boards.try_clone().unwrap()).unwrap();
+    let door = Door::for_boards(boards, (name, store.way()), 100_000);
+    let leader = store.stand_by(folder, |_| {}).await.unwrap();
+    door.close().await;
+    leader
 }
 
 /// Serves boards until another one leads, or it is to end. Returns true then.
 async fn lead(
     leader: Leader,
-    address: SocketAddr,
+    ports: &Ports,
     fault: &str,
     keys: &Keys,
     ended: &mut watch::Receiver<bool>,
 ) -> bool {
+    let (entrance, fellows) = (ports.entrance(&leader), leader.fellows());
     let Opened { log, sessions, past } = match fault {
         "Eager" => Log::open(Eager::new(leader), Keep::default()),
         "Obstinate" => Log::open(Obstinate(leader), Keep::default()),
@@ -113,8 +142,8 @@ async fn lead(
     .unwrap();
     let builder =
         Server::builder().timeout(TIMEOUT).commits(true).restore_states(sessions).gate(log.gate());
-    let builder = builder.keys(keys.clone());
-    let server = builder.listen(address).bind().await.unwrap();
+    let builder = builder.keys(keys.clone()).listener(ports.boards.try_clone().unwrap());
+    let server = builder.bind().await.unwrap();
     // Before the first line: the consumer has its place.
     let hub = Hub::resume(server.clone(), log.clone(), past, TIMEOUT, "echo").await.unwrap();
     let (passed, _lines) = mpsc::channel(1);
@@ -122,11 +151,13 @@ async fn lead(
     let echo = vec![Consumer::new(consumers::Kind::App(App::Echo), true)];
     let echo = tokio::spawn(consumers::run(hub, log.clone(), echo, passed, ending.clone()));
     log.attach(server.clone()).await;
+    let entrance = entrance.open(server.clone(), None, fellows);
     say(LEADS);
     let ends = tokio::select! {
         _ = log.failed() => false,
         _ = ended.wait_for(|&ended| ended) => true,
     };
+    drop(entrance);
     match ends {
         true => drop(server.shutdown().await),
         // Nothing that it could say counts any more.

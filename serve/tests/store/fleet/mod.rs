@@ -1,5 +1,6 @@
-//! Three NATS servers, three gateways, and boards that write all the time through a balancer, while gateways and servers are
-//! killed, halted, cut off and stopped: no line is lost, doubled or out of order, and all copies are equal.
+//! Three NATS servers, three gateways, and boards that write all the time through a balancer that asks one
+//! gateway after the other, which pass on what comes to them, while gateways and servers are killed, halted, cut off and stopped: no line is
+//! lost, doubled or out of order, and all copies are equal.
 //!
 //! `PBLINK_FAILOVERS` says how many faults (8), `PBLINK_SEED` which.
 
