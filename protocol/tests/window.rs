@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use pblink_protocol::tcp::line::Mid;
-use pblink_protocol::tcp::window::{Verdict, Window, fingerprint};
+use pblink_protocol::tcp::window::{Print, Verdict, Window};
 use proptest::prelude::*;
 
 struct Receiver {
@@ -18,7 +18,7 @@ impl Receiver {
 
     /// True if the message was delivered.
     fn message(&mut self, mid: u8, text: &str) -> bool {
-        let print = fingerprint(text.as_bytes());
+        let print = Print::of(text.as_bytes());
         let verdict = self.window.judge(Mid(mid), print);
         assert_eq!(verdict, self.window.judge(Mid(mid), print), "judging changes nothing");
         if verdict == Verdict::Duplicate {
@@ -82,7 +82,7 @@ fn a_restart_is_recognised_once() {
     let mut r = Receiver::new();
     r.take(&[(0, "old0"), (1, "old1"), (2, "old2")]);
     r.window.reconnected();
-    let (new1, new0) = (fingerprint(b"new1"), fingerprint(b"new0"));
+    let (new1, new0) = (Print::of(b"new1"), Print::of(b"new0"));
     assert_eq!(r.window.judge(Mid(1), new1), Verdict::Restarted);
     r.window.accept(Mid(1), new1);
     assert_eq!(r.window.judge(Mid(0), new0), Verdict::New);

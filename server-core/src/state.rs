@@ -4,16 +4,17 @@ use std::sync::Arc;
 
 use pblink_protocol::delivery::Delivery;
 use pblink_protocol::tcp::line::Mid;
-use pblink_protocol::tcp::window::{Window, fingerprint};
+use pblink_protocol::tcp::window::{Window, fingerprint, murmur3};
 
 use crate::standing::Standing;
 
 /// Lines of one link that are waiting or unacknowledged; the next writer waits for room.
 pub(crate) const IN_FLIGHT: usize = 64;
 
-/// The versions, of both kinds of links.
-const CLASSIC: u8 = 1;
+/// The versions, of both kinds of links. Those of the first kind that older programs wrote are read only.
+const FIRST_CLASSIC: u8 = 1;
 const SECURE: u8 = 2;
+const CLASSIC: u8 = 3;
 
 const CHECK: usize = 4;
 
@@ -53,7 +54,7 @@ pub(crate) struct Owed {
 pub enum BadState {
     /// They have a version that this program does not know.
     #[error(
-        "a stored session has version {0}, and only {CLASSIC} and {SECURE} are known: a newer pblink wrote it"
+        "a stored session has version {0}, and only {FIRST_CLASSIC} to {CLASSIC} are known: a newer pblink wrote it"
     )]
     Version(u8),
     /// They are damaged, cut off, or something else.
@@ -155,7 +156,7 @@ impl SessionState {
                 standing.encode(&mut out);
             }
         }
-        let check = fingerprint(&out);
+        let check = check(&out);
         out.extend(check.to_le_bytes());
         out
     }
@@ -166,16 +167,16 @@ impl SessionState {
     /// If it is damaged, or has another version.
     pub fn decode(bytes: &[u8]) -> Result<Self, BadState> {
         match bytes.first() {
-            Some(&(CLASSIC | SECURE)) => {}
+            Some(&(FIRST_CLASSIC | SECURE | CLASSIC)) => {}
             Some(&version) => return Err(BadState::Version(version)),
             None => return Err(BadState::Damaged),
         }
-        let (body, check) = bytes.split_last_chunk::<CHECK>().ok_or(BadState::Damaged)?;
-        if fingerprint(body).to_le_bytes() != *check {
+        let (body, stored) = bytes.split_last_chunk::<CHECK>().ok_or(BadState::Damaged)?;
+        if check(body).to_le_bytes() != *stored {
             return Err(BadState::Damaged);
         }
         match *body {
-            [CLASSIC, next, ref window @ ..] => {
+            [FIRST_CLASSIC | CLASSIC, next, ref window @ ..] => {
                 let window = Window::decode(window).map_err(|_| BadState::Damaged)?;
                 Ok(Self::new(window, Mid(next)))
             }
@@ -184,6 +185,14 @@ impl SessionState {
             }
             _ => Err(BadState::Damaged),
         }
+    }
+}
+
+/// Returns the check of a state without it: of its first byte's version.
+fn check(body: &[u8]) -> u32 {
+    match body.first() {
+        Some(&CLASSIC) => fingerprint(body),
+        _ => murmur3(body),
     }
 }
 
@@ -196,13 +205,15 @@ impl Default for SessionState {
 
 #[cfg(test)]
 mod tests {
+    use pblink_protocol::tcp::window::{Print, Verdict};
+
     use super::*;
 
     #[test]
     fn a_state_is_read_as_it_was_written_and_damage_is_seen() {
         let mut window = Window::new();
         for n in 0..=255 {
-            window.accept(Mid(n), fingerprint(&[n]));
+            window.accept(Mid(n), Print::of(&[n]));
         }
         let largest = SessionState::new(window, Mid(7)).encode();
         assert!(largest.len() <= 1069, "{}", largest.len());
@@ -220,6 +231,33 @@ mod tests {
                 assert!(SessionState::decode(&bytes[..at]).is_err(), "{at} bytes");
             }
         }
-        assert_eq!(SessionState::decode(&[3, 0, 0]), Err(BadState::Version(3)));
+        assert_eq!(SessionState::decode(&[4, 0, 0]), Err(BadState::Version(4)));
+    }
+
+    /// Written before fingerprints took eight bytes at a step, with the lines 0 "first" and 4 "four" from the client.
+    #[test]
+    fn a_state_of_the_first_version_is_read_and_knows_its_lines() {
+        let mut window = vec![1, 3, 4, 0x11];
+        window.extend([0; 31]);
+        for text in ["first", "four"] {
+            window.extend(murmur3(text.as_bytes()).to_le_bytes());
+        }
+        let mut bytes = vec![FIRST_CLASSIC, 7];
+        window.extend(murmur3(&window).to_le_bytes());
+        bytes.extend(window);
+        bytes.extend(murmur3(&bytes).to_le_bytes());
+        let state = SessionState::decode(&bytes).unwrap();
+        assert_eq!(state.next_number(), 7);
+        for at in 0..bytes.len() {
+            let mut damaged = bytes.clone();
+            damaged[at] ^= 0x10;
+            assert!(SessionState::decode(&damaged).is_err(), "byte {at}");
+        }
+        // As it is written today, it says the same.
+        let today = SessionState::decode(&state.encode()).unwrap();
+        assert_eq!((today.encode()[0], &today), (CLASSIC, &state));
+        let (window, ..) = today.into_classic();
+        assert_eq!(window.judge(Mid(4), Print::of(b"four")), Verdict::Duplicate);
+        assert_eq!(window.judge(Mid(4), Print::of(b"five")), Verdict::Restarted);
     }
 }

@@ -59,7 +59,7 @@ async fn sessions_from_a_store_make_room_for_newcomers() {
 
 /// Returns the state of a client that has sent nothing, as a store has it.
 fn state() -> SessionState {
-    let mut bytes = vec![1, 0];
+    let mut bytes = vec![3, 0];
     bytes.extend_from_slice(Window::new().encode(&mut [0; Window::MAX_ENCODED]));
     let check = fingerprint(&bytes);
     bytes.extend(check.to_le_bytes());

@@ -23,7 +23,7 @@ pub use super::outbox::Ticket;
 use super::outbox::{Chosen, MAX_SPREAD, Outbox};
 pub use super::store::{Put, Store};
 pub use super::timing::Timing;
-use super::window::{Verdict, Window, fingerprint};
+use super::window::{Print, Verdict, Window};
 use crate::delivery::Delivery;
 use crate::time::{Duration, Instant, earliest};
 
@@ -282,7 +282,7 @@ impl<B: LineBuf, L, const N: usize, S: Store<Line = L>> Endpoint<B, L, N, S> {
                 }
                 Line::Message { mid, text } => {
                     connection.quiet.on_message(now);
-                    let print = fingerprint(text.as_bytes());
+                    let print = Print::of(text.as_bytes());
                     let verdict = window.judge(mid, print);
                     if verdict == Verdict::Duplicate {
                         window.repeated(mid);

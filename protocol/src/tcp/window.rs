@@ -12,8 +12,10 @@
 //! `docs/PROTOCOL.md` lists the cases that remain undecidable.
 
 mod encoding;
+mod print;
 
 pub use encoding::BadWindow;
+pub use print::{Print, fingerprint, murmur3};
 
 use super::line::Mid;
 use super::mid_set::MidSet;
@@ -69,8 +71,8 @@ impl Window {
     }
 
     /// Returns the verdict on a message without remembering it: see [`accept`](Self::accept).
-    pub fn judge(&self, mid: Mid, fingerprint: u32) -> Verdict {
-        let repeated = self.contains(mid) && self.fingerprint(mid) == fingerprint;
+    pub fn judge(&self, mid: Mid, print: Print<'_>) -> Verdict {
+        let repeated = self.contains(mid) && print.is(self.fingerprint(mid));
         if mid.0 == 0 {
             return if self.newest.is_none() || self.awaiting_zero {
                 Verdict::New
@@ -98,17 +100,17 @@ impl Window {
     }
 
     /// Remembers a message that was delivered.
-    pub fn accept(&mut self, mid: Mid, fingerprint: u32) {
-        if self.judge(mid, fingerprint) == Verdict::Restarted {
+    pub fn accept(&mut self, mid: Mid, print: Print<'_>) {
+        if self.judge(mid, print) == Verdict::Restarted {
             self.restart(mid);
         }
-        self.insert(mid, fingerprint);
+        self.insert(mid, print);
     }
 
     /// Remembers a message that was judged and delivered; at [`Verdict::Restarted`] what was before it is
     /// [forgotten](Self::restart) already.
     #[inline]
-    pub(super) fn insert(&mut self, mid: Mid, fingerprint: u32) {
+    pub(super) fn insert(&mut self, mid: Mid, print: Print<'_>) {
         if mid.0 == 0 {
             self.awaiting_zero = false;
             self.newest.get_or_insert(mid);
@@ -118,7 +120,7 @@ impl Window {
         }
         self.seen.insert(mid);
         self.local.insert(mid);
-        self.fingerprints[usize::from(mid.0)] = fingerprint;
+        self.fingerprints[usize::from(mid.0)] = print.remembered();
     }
 
     /// Notes that the sender has restarted, as `mid` shows: forgets all but what it sent since.
@@ -196,54 +198,13 @@ impl Default for Window {
     }
 }
 
-/// Returns the fingerprint of a text: MurmurHash3, 32 bits. Small enough for an ESP8266, good enough to tell two texts
-/// with the same id apart, and four bytes at a step: the server spends more time on it than on anything else about a
-/// line.
-pub fn fingerprint(text: &[u8]) -> u32 {
-    let scramble =
-        |word: u32| word.wrapping_mul(0xcc9e_2d51).rotate_left(15).wrapping_mul(0x1b87_3593);
-    let (words, rest) = text.as_chunks();
-    let mut hash = words.iter().fold(0, |hash: u32, word| {
-        let mixed = (hash ^ scramble(u32::from_le_bytes(*word))).rotate_left(13);
-        mixed.wrapping_mul(5).wrapping_add(0xe654_6b64)
-    });
-    // No bytes make a word of zero, which changes nothing.
-    hash ^= scramble(rest.iter().rev().fold(0, |word, &byte| word << 8 | u32::from(byte)));
-    hash ^= text.len() as u32;
-    hash = (hash ^ hash >> 16).wrapping_mul(0x85eb_ca6b);
-    hash = (hash ^ hash >> 13).wrapping_mul(0xc2b2_ae35);
-    hash ^ hash >> 16
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn fingerprints_are_those_of_murmurhash3() {
-        for (text, print) in [
-            ("", 0),
-            ("test", 0xba6b_d213),
-            ("Hello, world!", 0xc036_3e43),
-            ("The quick brown fox jumps over the lazy dog", 0x2e4f_f723),
-        ] {
-            assert_eq!(fingerprint(text.as_bytes()), print, "{text}");
-        }
-    }
-
-    #[test]
-    fn texts_that_differ_little_have_different_fingerprints() {
-        extern crate std;
-        // Readings of a sensor: what one board sends under one number.
-        let texts = (0..20_000).map(|n| std::format!("[\"moisture\", {n}, {}.5]", n % 97));
-        let prints: std::collections::BTreeSet<_> =
-            texts.map(|text| fingerprint(text.as_bytes())).collect();
-        assert_eq!(prints.len(), 20_000);
-    }
-
-    #[test]
     fn id_0_that_was_a_duplicate_stays_one_after_other_messages() {
-        let (first, second) = (fingerprint(b"first"), fingerprint(b"second"));
+        let (first, second) = (Print::of(b"first"), Print::of(b"second"));
         let mut window = Window::new();
         window.accept(Mid(0), first);
         window.reconnected();

@@ -14,7 +14,7 @@ use pblink_protocol::i2c::{
 };
 use pblink_protocol::tcp::endpoint::{Disposition, Endpoint, Host, Receipt, Role, Timing};
 use pblink_protocol::tcp::line::{Found, Line, LineReader, Mid};
-use pblink_protocol::tcp::window::{Verdict, Window, fingerprint};
+use pblink_protocol::tcp::window::{Print, Verdict, Window, fingerprint};
 use pblink_protocol::time::{Duration, Instant, earliest};
 
 use crate::frame;
@@ -84,7 +84,7 @@ fn lines(input: &[u8], out: &mut Answer) -> core::fmt::Result {
 fn window(input: &[u8], out: &mut Answer) -> core::fmt::Result {
     let mut window = Window::new();
     for message in input.chunks_exact(2) {
-        let (mid, print) = (Mid(message[0]), fingerprint(&message[1..]));
+        let (mid, print) = (Mid(message[0]), Print::of(&message[1..]));
         let verdict = window.judge(mid, print);
         out.write_char(match verdict {
             Verdict::New => 'n',

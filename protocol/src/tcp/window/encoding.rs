@@ -7,18 +7,25 @@
 //! | 1 | the newest number, else 0 |
 //! | 32 | one bit for each number that was received, the lowest first |
 //! | 4 each | the fingerprints of these numbers, in order, little-endian |
-//! | 4 | the fingerprint of all bytes before it |
+//! | 4 | the [fingerprint] of all bytes before it |
 //!
 //! State that belongs to a connection is not stored.
+//!
+//! In version 1 all fingerprints, the last one too, are those of [`murmur3`], with 32 bits each. In version 2 those of a window
+//! that was read from version 1 have 31 bits, as in memory.
 
 use core::fmt;
 
 use super::super::line::Mid;
 use super::super::mid_set::MidSet;
-use super::{Window, fingerprint};
+use super::print::first;
+use super::{Window, fingerprint, murmur3};
 
-/// The version that is written, and the only one that is read.
-const VERSION: u8 = 1;
+/// The version that is written.
+const VERSION: u8 = 2;
+
+/// The first version, which is still read.
+const FIRST: u8 = 1;
 
 const NEWEST: u8 = 1;
 const OTHERS: u8 = 2;
@@ -40,7 +47,10 @@ impl fmt::Display for BadWindow {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Version(version) => {
-                write!(f, "a stored window has version {version}, and only {VERSION} is known")
+                write!(
+                    f,
+                    "a stored window has version {version}, and only {FIRST} and {VERSION} are known"
+                )
             }
             Self::Damaged => f.write_str("a stored window is damaged"),
         }
@@ -71,23 +81,30 @@ impl Window {
         &out[..len + CHECK]
     }
 
-    /// Reads what [`encode`](Self::encode) wrote, as of a sender of which there is no connection.
+    /// Reads what [`encode`](Self::encode) wrote, in this or an earlier version, as of a sender of which there is no
+    /// connection.
     ///
     /// # Errors
     /// If it has another version, or no endpoint can have written it.
     pub fn decode(bytes: &[u8]) -> Result<Self, BadWindow> {
-        match bytes.first() {
-            Some(&VERSION) => {}
+        let body = match bytes.first() {
+            Some(&VERSION) => Self::decode_body(bytes, fingerprint, |print| print),
+            Some(&FIRST) => Self::decode_body(bytes, murmur3, first),
             Some(&version) => return Err(BadWindow::Version(version)),
-            None => return Err(BadWindow::Damaged),
-        }
-        Self::decode_body(bytes).ok_or(BadWindow::Damaged)
+            None => None,
+        };
+        body.ok_or(BadWindow::Damaged)
     }
 
-    fn decode_body(bytes: &[u8]) -> Option<Self> {
+    /// Reads a version with this check. `remembered` makes a stored fingerprint what it is in memory.
+    fn decode_body(
+        bytes: &[u8],
+        check_of: fn(&[u8]) -> u32,
+        remembered: fn(u32) -> u32,
+    ) -> Option<Self> {
         let (body, check) = bytes.split_last_chunk::<CHECK>()?;
         let (head, prints) = body.split_first_chunk::<HEAD>()?;
-        if fingerprint(body).to_le_bytes() != *check {
+        if check_of(body).to_le_bytes() != *check {
             return None;
         }
         let (&[_, flags, newest], map) = head.split_first_chunk::<3>()?;
@@ -106,7 +123,7 @@ impl Window {
         }
         let mut window = Self { seen, newest, others, ..Self::new() };
         for (mid, print) in seen.iter().zip(prints.as_chunks::<4>().0) {
-            window.fingerprints[usize::from(mid.0)] = u32::from_le_bytes(*print);
+            window.fingerprints[usize::from(mid.0)] = remembered(u32::from_le_bytes(*print));
         }
         Some(window)
     }
