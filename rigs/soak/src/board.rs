@@ -15,6 +15,7 @@ use tokio::net::TcpStream;
 use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
+pub use crate::account::{Account, Manners, Written};
 use crate::pen::{Pen, is_best_effort};
 
 type End = Endpoint<heapless::Vec<u8, 256>, Vec<u8>, 64>;
@@ -24,62 +25,6 @@ pub const TIMEOUT: Duration = Duration::from_millis(1000);
 
 /// Pause between two tries to connect.
 pub(crate) const AGAIN: Duration = Duration::from_millis(20);
-
-/// Manners of a board.
-#[derive(Debug, Clone, Copy)]
-pub struct Manners {
-    /// Each line waits for the acknowledgement of those before it.
-    pub ordered: bool,
-    /// It receives as the published client does: a bitmap, and number 0 is always new.
-    pub published: bool,
-    /// The server returns its lines.
-    pub echoed: bool,
-}
-
-/// A line that was written.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Written {
-    /// The text.
-    pub text: String,
-    /// It must arrive.
-    pub guaranteed: bool,
-    /// It is a report of the ESP8266, which has no echo.
-    pub report: bool,
-}
-
-/// Lines that a board has written and received.
-#[derive(Debug)]
-pub struct Account {
-    /// The board's id.
-    pub id: String,
-    /// Its manners.
-    pub manners: Manners,
-    /// Lines that it has written, in order.
-    pub written: Vec<Written>,
-    /// Lines that it has received, in order.
-    pub received: Vec<String>,
-    /// Connections that it has made.
-    pub connects: u32,
-    /// It has seen all that it waited for.
-    pub finished: bool,
-    /// Lines without an acknowledgement.
-    pub unacked: usize,
-}
-
-impl Account {
-    /// Returns one of a board that has written nothing yet.
-    pub(crate) fn new(id: String, manners: Manners) -> Self {
-        let (written, received) = (Vec::new(), Vec::new());
-        Self { id, manners, written, received, connects: 0, finished: false, unacked: 0 }
-    }
-
-    /// Returns how often a published client has taken number 0 for new once more. A server repeats it until its removal is
-    /// stored, so that each kill before that and each time-out of a commit that stalls is one: the wire allows no better.
-    pub fn first_again(&self) -> usize {
-        let again = self.received.iter().skip(1).take_while(|text| **text == self.received[0]);
-        if self.manners.published { again.count() } else { 0 }
-    }
-}
 
 /// A board.
 pub struct Board {
@@ -105,6 +50,11 @@ impl Passed {
     pub(crate) fn add(&self, lines: u64) {
         *self.count.lock().unwrap_or_else(PoisonError::into_inner) += lines;
         self.more.notify_all();
+    }
+
+    /// Returns their number.
+    pub fn count(&self) -> u64 {
+        *self.count.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Waits until this many more have passed. Returns false if they have not within `patience`.

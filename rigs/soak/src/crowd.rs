@@ -103,22 +103,26 @@ impl Crowd {
         &self.runtime
     }
 
-    /// Lets the boards write no more, and waits until each has seen all that it waits for, but not longer than
-    /// `patience`: a board that waits for what is lost waits for ever.
+    /// Lets the boards write no more, and waits until each has seen all that it waits for, but not longer than `patience`
+    /// without any line: a board that waits for what is lost waits for ever.
     ///
     /// # Panics
     /// If a board has panicked.
     pub fn finish(self, patience: Duration) -> Vec<Account> {
         self.writing.store(false, Ordering::Relaxed);
-        let Self { runtime, give_up, boards, .. } = self;
+        let Self { runtime, give_up, passed, boards, .. } = self;
         runtime.block_on(async {
             let all = futures::future::join_all(boards);
             tokio::pin!(all);
-            let accounts = match timeout(patience, &mut all).await {
-                Ok(accounts) => accounts,
-                Err(_) => {
+            let mut before = passed.count();
+            let accounts = loop {
+                if let Ok(accounts) = timeout(patience, &mut all).await {
+                    break accounts;
+                }
+                let now = passed.count();
+                if std::mem::replace(&mut before, now) == now {
                     give_up.cancel();
-                    all.await
+                    break all.await;
                 }
             };
             accounts.into_iter().map(|account| account.expect("no board panics")).collect()

@@ -1,5 +1,6 @@
 //! Boards that write all the time, servers that are killed and stopped, and a ledger of every line.
 
+mod account;
 pub mod board;
 pub mod broker;
 pub mod crowd;

@@ -7,10 +7,11 @@ use pblink_soak::process::Used;
 use pblink_soak::soak::{self, Options};
 
 const USAGE: &str = "\
-usage: pblink-soak [--minutes M] [--boards N] [--simulators N] [--seed S] [--max-mb MB] [--max-descriptors N]
+usage: pblink-soak [--minutes M] [--boards N] [--secure N] [--simulators N] [--seed S] [--max-mb MB] [--max-descriptors N]
 
   --minutes M           boards write and faults happen for this long (default 10)
   --boards N            boards that write as fast as their echoes come (default 12)
+  --secure N            boards with keys beside them (default 4)
   --simulators N        `pblink simulate` processes beside them (default 2)
   --seed S              the faults and lines of an earlier run
   --max-mb MB           memory that the server may use (default 96)
@@ -22,6 +23,7 @@ fn parse(args: &[String]) -> Result<Options, String> {
     let mut options = Options {
         time: Duration::from_secs(600),
         boards: 12,
+        keyed: 4,
         simulators: 2,
         seed: fastrand::u64(..),
         most: Used { memory: 96 << 20, descriptors: 0 },
@@ -34,6 +36,7 @@ fn parse(args: &[String]) -> Result<Options, String> {
         match arg.as_str() {
             "--minutes" => options.time = Duration::from_secs(60 * number),
             "--boards" => options.boards = number,
+            "--secure" => options.keyed = number,
             "--simulators" => options.simulators = number as usize,
             "--seed" => options.seed = number,
             "--max-mb" => options.most.memory = number << 20,
@@ -42,7 +45,8 @@ fn parse(args: &[String]) -> Result<Options, String> {
         }
     }
     if options.most.descriptors == 0 {
-        options.most.descriptors = 200 + 4 * (options.boards as usize + options.simulators);
+        options.most.descriptors =
+            200 + 4 * ((options.boards + options.keyed) as usize + options.simulators);
     }
     Ok(options)
 }
@@ -63,7 +67,8 @@ fn main() -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
-    println!("{} boards for {:?}, --seed {}", options.boards, options.time, options.seed);
+    let Options { boards, keyed, time, seed, .. } = options;
+    println!("{boards} boards and {keyed} with keys for {time:?}, --seed {seed}");
     let began = Instant::now();
     let outcome = soak::run(&options, folder.path());
     println!(

@@ -1,6 +1,6 @@
 //! Lines that a board writes, and the echoes that it waits for.
 
-use crate::board::{Account, Written};
+use crate::account::{Account, Written};
 
 /// Lines that may be without their echo.
 const BEHIND: usize = 500;

@@ -4,9 +4,12 @@
 mod client;
 
 use std::net::SocketAddr;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
+use std::{fs, io};
 
 use client::SecureBoard;
 use pblink_protocol::secure::board::BoardEvent;
@@ -22,6 +25,9 @@ use crate::pen::Pen;
 /// Lines that wait for their acknowledgement, at most: a board's RAM.
 const KEPT: usize = 64;
 
+/// The time at which all keys were issued.
+const ISSUED: &str = "2026-11-28T00:00:00Z";
+
 /// Returns keys of this many boards, and of their server. Of one seed they are always the same: whoever knows it has them, and
 /// nobody has to pass on a file.
 ///
@@ -34,6 +40,48 @@ pub fn keys(boards: u64, seed: u64) -> Vec<Issued> {
     (0..boards)
         .map(|n| issue(&Id::new(&format!("keyed-{n}")).expect("an id"), 1, &server, &mut random))
         .collect()
+}
+
+/// Puts keys into a folder as `pblink serve` reads them. Returns the settings beside which they are.
+///
+/// # Errors
+/// If they cannot be written.
+pub fn write_keys(folder: &Path, keys: &[Issued]) -> io::Result<PathBuf> {
+    let settings = folder.join("pblink.toml");
+    fs::write(&settings, "")?;
+    let mut text = String::from("format = 1\n");
+    if let Some(first) = keys.first() {
+        text += &format!("\n[server]\nprivate = \"{}\"\n", base64(first.server.private.expose()));
+    }
+    for Issued { server, .. } in keys {
+        text += &format!(
+            "\n[[board]]\nid = \"{}\"\ngeneration = {}\npublic = \"{}\"\nshared = \"{}\"\nissued = \"{ISSUED}\"\n",
+            server.id.as_str(),
+            server.generation,
+            base64(&server.board.0),
+            base64(server.shared.expose()),
+        );
+    }
+    let path = folder.join("pblink.keys.toml");
+    fs::write(&path, text)?;
+    // A server does not take keys that others could read.
+    fs::set_permissions(path, fs::Permissions::from_mode(0o600))?;
+    Ok(settings)
+}
+
+/// Returns base64url without padding.
+fn base64(bytes: &[u8]) -> String {
+    const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+    let mut text = String::new();
+    for three in bytes.chunks(3) {
+        let mut padded = [0; 4];
+        padded[1..=three.len()].copy_from_slice(three);
+        let bits = u32::from_be_bytes(padded);
+        for digit in 0..=three.len() {
+            text.push(char::from(DIGITS[(bits >> (18 - 6 * digit)) as usize & 63]));
+        }
+    }
+    text
 }
 
 /// See the module's text.

@@ -1,5 +1,6 @@
 //! A server on disk, boards that write all the time, and faults at random instants: kills, halts, cuts.
 
+use std::net::SocketAddr;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -8,11 +9,11 @@ use fastrand::Rng;
 use rustix::process::{Pid, Signal, kill_process};
 
 use crate::board::TIMEOUT;
-use crate::crowd::{self, Crowd};
+use crate::crowd::{self, Boards, Crowd};
 use crate::ledger::Ledger;
 use crate::process::{Server, Used, program};
 use crate::proxy::Proxy;
-use crate::store;
+use crate::{secure, store};
 
 /// The longest time for which the server is halted: longer than the link's time-out.
 const HALT: u64 = 2500;
@@ -27,6 +28,8 @@ pub struct Options {
     pub time: Duration,
     /// Boards that write as fast as their echoes come.
     pub boards: u64,
+    /// Boards beside them that have keys.
+    pub keyed: u64,
     /// `pblink simulate` processes beside them.
     pub simulators: usize,
     /// The faults and what the boards write.
@@ -67,6 +70,8 @@ impl Outcome {
 struct Soak<'a> {
     options: &'a Options,
     state: &'a Path,
+    /// The server's settings, beside which its keys are.
+    settings: &'a Path,
     /// The log as it was at the first kill.
     earlier: &'a Path,
     random: Rng,
@@ -84,15 +89,20 @@ struct Soak<'a> {
 /// If a server does not start, or ends by itself.
 pub fn run(options: &Options, folder: &Path) -> Outcome {
     let (state, earlier) = (folder.join("state"), folder.join("earlier"));
-    let server = Server::start(&state, "127.0.0.1:0".parse().expect("an address"));
+    let keys = secure::keys(options.keyed, options.seed);
+    let settings = secure::write_keys(folder, &keys).expect("a file");
+    let server = start(&state, &settings, "127.0.0.1:0".parse().expect("an address"));
     let network = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     let network = network.expect("threads");
     let proxy = network.block_on(Proxy::start(server.address())).expect("a port");
-    let crowd = Crowd::start(proxy.address(), options.boards, options.seed);
+    let keyed = keys.into_iter().map(|keys| keys.board).collect();
+    let boards = Boards { classic: options.boards, keyed, ..Boards::default() };
+    let crowd = Crowd::of(proxy.address(), boards, options.seed);
     let simulators: Vec<_> = (0..options.simulators).map(|n| simulator(&proxy, n)).collect();
     let mut soak = Soak {
         options,
         state: &state,
+        settings: &settings,
         earlier: &earlier,
         random: Rng::with_seed(options.seed),
         proxy,
@@ -122,6 +132,12 @@ pub fn run(options: &Options, folder: &Path) -> Outcome {
         Err(error) => outcome.problems.push(format!("the log cannot be read: {error}")),
     }
     outcome
+}
+
+fn start(state: &Path, settings: &Path, address: SocketAddr) -> Server {
+    Server::start_with(state, address, |command| {
+        command.args(["--app", "echo", "--config"]).arg(settings)
+    })
 }
 
 fn simulator(proxy: &Proxy, n: usize) -> Child {
@@ -201,7 +217,7 @@ impl Soak<'_> {
         if self.options.forgets {
             self.forget();
         }
-        self.server = Some(Server::start(self.state, address));
+        self.server = Some(start(self.state, self.settings, address));
     }
 
     /// Keeps the log at the first kill, and brings it back at the third.

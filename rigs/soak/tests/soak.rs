@@ -10,7 +10,8 @@ fn options() -> Options {
     let seed = std::env::var("PBLINK_SEED").map(|text| text.parse().expect("a number"));
     Options {
         time: Duration::from_secs(8),
-        boards: 10,
+        boards: 7,
+        keyed: 3,
         simulators: 1,
         seed: seed.unwrap_or_else(|_| fastrand::u64(..)),
         most: Used { memory: 96 << 20, descriptors: 250 },
