@@ -8,17 +8,11 @@ mod contest;
 
 use std::sync::Arc;
 
-use async_nats::jetstream::message::PublishMessage;
-use async_nats::{Client, HeaderMap, ServerAddr};
 use contest::{CLIENTS, Commits, Contender, Failure, TEXT, compare};
-use futures::future::try_join_all;
 use pblink_serve::log::Engine;
 use pblink_serve::log::store::{Leader, Store, StoreOptions};
-use serde_json::json;
+use pblink_soak::jetstream::{BATCH, Jetstream};
 use tokio::runtime::Runtime;
-
-/// Messages of an atomic batch.
-const ATOMIC: u64 = 256;
 
 /// The log, with the sessions that belong to the lines, as a server has it.
 struct Engined {
@@ -35,7 +29,7 @@ impl Contender for Engined {
 /// One message for each line.
 struct ByHand {
     runtime: Arc<Runtime>,
-    client: Client,
+    nats: Jetstream,
     way: Way,
 }
 
@@ -61,60 +55,15 @@ impl Contender for ByHand {
         let subject = |n: u64| format!("{}.{}", self.way.stream(), n % CLIENTS);
         self.runtime.block_on(async {
             let numbers: Vec<u64> = (first..first + lines).collect();
-            for some in numbers.chunks(ATOMIC as usize) {
+            for some in numbers.chunks(BATCH as usize) {
+                let subjects = some.iter().map(|n| subject(*n));
                 match self.way {
-                    Way::Pipelined => {
-                        let context = async_nats::jetstream::new(self.client.clone());
-                        let mut acks = Vec::new();
-                        for n in some {
-                            let message = PublishMessage::build().payload(TEXT.into());
-                            acks.push(context.send_publish(subject(*n), message).await?);
-                        }
-                        try_join_all(acks.into_iter().map(IntoFuture::into_future)).await?;
-                    }
-                    Way::Atomic => self.batch(some, &subject).await?,
+                    Way::Pipelined => self.nats.pipeline(subjects, TEXT).await?,
+                    Way::Atomic => self.nats.batch(subjects, TEXT).await?,
                 }
             }
             Ok(())
         })
-    }
-}
-
-impl ByHand {
-    /// Sends an atomic batch: the architecture decision record ADR-50 of NATS.
-    async fn batch(&self, some: &[u64], subject: &impl Fn(u64) -> String) -> Result<(), Failure> {
-        let id = self.client.new_inbox();
-        for (at, n) in some.iter().enumerate() {
-            let mut headers = HeaderMap::new();
-            headers.insert("Nats-Batch-Id", id.as_str());
-            headers.insert("Nats-Batch-Sequence", (at + 1).to_string());
-            let is_last = at + 1 == some.len();
-            if is_last {
-                headers.insert("Nats-Batch-Commit", "1");
-            }
-            if !is_last {
-                let sent = self.client.publish_with_headers(subject(*n), headers, TEXT.into());
-                sent.await?;
-                continue;
-            }
-            let sent = self.client.request_with_headers(subject(*n), headers, TEXT.into()).await?;
-            let answer: serde_json::Value = serde_json::from_slice(&sent.payload)?;
-            if !answer["error"].is_null() {
-                return Err(answer.to_string().into());
-            }
-        }
-        Ok(())
-    }
-}
-
-async fn api(client: &Client, what: &str, body: serde_json::Value) -> Result<(), Failure> {
-    let body = serde_json::to_vec(&body)?;
-    let answer = client.request(format!("$JS.API.{what}"), body.into()).await?;
-    let answer: serde_json::Value = serde_json::from_slice(&answer.payload)?;
-    match answer["error"]["err_code"].as_u64() {
-        // There is no such stream.
-        None | Some(10059) => Ok(()),
-        Some(_) => Err(answer.to_string().into()),
     }
 }
 
@@ -125,30 +74,24 @@ fn main() -> Result<(), Failure> {
     let replicas = if urls.contains(',') { 3 } else { 1 };
     let runtime = Arc::new(Runtime::new()?);
     let folder = tempfile::tempdir()?;
-    let (client, leader) = runtime.block_on(async {
-        let servers = urls.split(',').map(str::parse).collect::<Result<Vec<ServerAddr>, _>>()?;
-        let client = async_nats::connect(servers).await?;
+    let (nats, leader) = runtime.block_on(async {
+        let nats = Jetstream::connect(&urls).await?;
         for name in ["PBLINK_SPEED", Way::Pipelined.stream(), Way::Atomic.stream()] {
-            api(&client, &format!("STREAM.DELETE.{name}"), json!({})).await?;
+            nats.delete(name).await?;
         }
         for way in [Way::Pipelined, Way::Atomic] {
-            let name = way.stream();
-            let config = json!({
-                "name": name, "subjects": [format!("{name}.*")], "num_replicas": replicas, "storage": "file",
-                "retention": "limits", "discard": "new", "allow_atomic": way == Way::Atomic, "duplicate_window": 0,
-            });
-            api(&client, &format!("STREAM.CREATE.{name}"), config).await?;
+            nats.create(way.stream(), replicas, way == Way::Atomic).await?;
         }
         let name = "PBLINK_SPEED".to_owned();
         let options = StoreOptions { urls: urls.clone(), name, ..StoreOptions::default() };
         let store = Store::connect(&options, "speed").await?;
         store.init(replicas).await?;
         let leader = store.stand_by(&folder.path().join("copy"), |_| {}).await?;
-        Ok::<_, Failure>((client, leader))
+        Ok::<_, Failure>((nats, leader))
     })?;
     let by_hand = |way| {
-        let (runtime, client) = (Arc::clone(&runtime), client.clone());
-        Box::new(ByHand { runtime, client, way })
+        let (runtime, nats) = (Arc::clone(&runtime), nats.clone());
+        Box::new(ByHand { runtime, nats, way })
     };
     let contenders: Vec<(&str, Box<dyn Contender>)> = vec![
         ("atomic batches of 256", by_hand(Way::Atomic)),
@@ -159,7 +102,7 @@ fn main() -> Result<(), Failure> {
     compare(contenders, rounds)?;
     runtime.block_on(async {
         for name in ["PBLINK_SPEED", Way::Pipelined.stream(), Way::Atomic.stream()] {
-            api(&client, &format!("STREAM.DELETE.{name}"), json!({})).await?;
+            nats.delete(name).await?;
         }
         Ok(())
     })

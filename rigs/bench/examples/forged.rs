@@ -5,6 +5,7 @@
 #[path = "../../../server-core/tests/common/secure.rs"]
 mod board;
 #[path = "../src/histogram.rs"]
+#[expect(dead_code, reason = "this example has one process that measures")]
 mod histogram;
 
 use std::cell::RefCell;

@@ -3,16 +3,22 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::servers::Contender;
 use crate::workloads::Workload;
 
 pub const USAGE: &str = "\
-usage: pblink-bench [--json FILE] [--rounds N] [--seconds S] [--clients N] [workload …]
+usage: pblink-bench [--json FILE] [--rounds N] [--seconds S] [--clients N] [--servers NAME,…] [workload …]
+       pblink-bench curve JSON SVG [--seconds S] [--most CLIENTS]
+       pblink-bench draw JSON SVG
 
 workloads: flood single steady print paced down accept idle; without one, all of them
   --json FILE   write all figures of all rounds there
   --rounds N    measure this many times, all servers in turns (default 5)
   --seconds S   for so long each time (default 2)
-  --clients N   instead of 100, and of 10000 idle ones";
+  --clients N   instead of 100, and of 10000 idle ones
+  --servers …   only these
+
+curve measures one gateway of a store under more and more boards, writes the figures and draws them; draw only draws";
 
 /// Choice of measurements.
 #[derive(Debug)]
@@ -21,6 +27,7 @@ pub struct Options {
     pub rounds: usize,
     pub time: Duration,
     pub clients: Option<usize>,
+    pub servers: Option<Vec<Contender>>,
     pub json: Option<PathBuf>,
 }
 
@@ -31,6 +38,7 @@ pub fn parse(args: &[String]) -> Result<Options, String> {
         rounds: 5,
         time: Duration::from_secs(2),
         clients: None,
+        servers: None,
         json: None,
     };
     let mut args = args.iter();
@@ -41,6 +49,10 @@ pub fn parse(args: &[String]) -> Result<Options, String> {
             "--rounds" => options.rounds = number(arg, value()?)?.max(1.0) as usize,
             "--seconds" => options.time = Duration::from_secs_f64(number(arg, value()?)?),
             "--clients" => options.clients = Some(number(arg, value()?)?.max(1.0) as usize),
+            "--servers" => {
+                let names = value()?.split(',').map(contender);
+                options.servers = Some(names.collect::<Result<_, _>>()?);
+            }
             // `cargo bench` and habit.
             "--bench" => {}
             name => match Workload::ALL.into_iter().find(|workload| workload.name() == name) {
@@ -55,7 +67,12 @@ pub fn parse(args: &[String]) -> Result<Options, String> {
     Ok(options)
 }
 
-fn number(name: &str, text: &str) -> Result<f64, String> {
+fn contender(name: &str) -> Result<Contender, String> {
+    let found = Contender::ALL.into_iter().find(|contender| contender.name() == name);
+    found.ok_or_else(|| format!("there is no server {name:?}"))
+}
+
+pub fn number(name: &str, text: &str) -> Result<f64, String> {
     match text.parse() {
         Ok(number) if (0.01..=1e6).contains(&number) => Ok(number),
         _ => Err(format!("{name} {text:?} is not a number from 0.01 to 1000000")),

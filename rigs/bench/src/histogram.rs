@@ -26,6 +26,30 @@ impl Histogram {
         self.counts[power * PARTS + part] += times;
     }
 
+    /// Adds those of another.
+    pub fn merge(&mut self, other: &Self) {
+        self.counts.iter_mut().zip(&other.counts).for_each(|(count, more)| *count += more);
+    }
+
+    /// Returns all counts that are not zero, as words that [`parse`](Self::parse) understands.
+    pub fn words(&self) -> String {
+        let counted = self.counts.iter().enumerate().filter(|(_, count)| **count > 0);
+        counted.map(|(bucket, count)| format!("{bucket}:{count}")).collect::<Vec<_>>().join(" ")
+    }
+
+    /// Reads counts. Words that are none are passed over.
+    pub fn parse<'a>(words: impl Iterator<Item = &'a str>) -> Self {
+        let mut histogram = Self::default();
+        for (bucket, count) in words.filter_map(|word| word.split_once(':')) {
+            let place =
+                bucket.parse().ok().and_then(|bucket: usize| histogram.counts.get_mut(bucket));
+            if let (Some(place), Ok(count)) = (place, count.parse::<u64>()) {
+                *place += count;
+            }
+        }
+        histogram
+    }
+
     /// Returns the time that this part (0 to 1) of all stayed below; zero if there is none.
     pub fn percentile(&self, part: f64) -> Duration {
         let all: u64 = self.counts.iter().sum();
@@ -58,6 +82,10 @@ mod tests {
             let found = histogram.percentile(part).as_secs_f64() * 1e6;
             assert!((us..us * 1.0625 + 0.1).contains(&found), "{part}: {found} µs");
         }
+        let mut twice = Histogram::parse(histogram.words().split(' '));
+        twice.merge(&histogram);
+        assert_eq!(twice.percentile(0.99), histogram.percentile(0.99));
+        assert_eq!(twice.counts.iter().sum::<u64>(), 2000);
         histogram.add(Duration::from_secs(1), 10_000);
         assert!(histogram.percentile(0.5) >= Duration::from_secs(1));
     }

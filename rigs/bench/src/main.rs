@@ -4,6 +4,7 @@
 //! time shown is the server's alone. Nothing is asserted: a loaded machine is slow.
 
 mod command;
+mod curve;
 mod disk;
 mod figures;
 mod histogram;
@@ -22,14 +23,19 @@ fn main() -> ExitCode {
     let args: Vec<String> = std::env::args().skip(1).collect();
     let result = match args.first().map(String::as_str) {
         Some(process::SERVER) => servers::main(&args[1..]),
+        Some(process::GATEWAY) => servers::gateways::main(&args[1..]),
         Some(process::LOAD) => load::main(&args[1..]),
-        _ => match command::parse(&args) {
-            Ok(options) => report::run(&options),
-            Err(why) => {
+        first => {
+            let chosen = match first {
+                Some(curve::CURVE) => curve::parse(&args[1..]).map(|options| curve::run(&options)),
+                Some(curve::DRAW) => curve::parse(&args[1..]).map(|options| curve::draw(&options)),
+                _ => command::parse(&args).map(|options| report::run(&options)),
+            };
+            chosen.unwrap_or_else(|why| {
                 eprintln!("{why}\n\n{}", command::USAGE);
-                return ExitCode::from(2);
-            }
-        },
+                std::process::exit(2);
+            })
+        }
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

@@ -10,6 +10,8 @@ use tempfile::TempDir;
 
 /// First argument of a process that serves.
 pub const SERVER: &str = "@server";
+/// First argument of a process that shares a log with others.
+pub const GATEWAY: &str = "@gateway";
 /// First argument of a process that is all clients.
 pub const LOAD: &str = "@load";
 
@@ -102,11 +104,7 @@ impl Process {
 
     /// Returns the processor time of all its threads; zero where there is no `/proc`.
     pub fn cpu(&self) -> Duration {
-        let stat = self.proc("stat");
-        // The name in brackets may hold spaces; user and system time are 12th and 13th after it.
-        let fields = stat.rsplit(')').next().unwrap_or_default().split_whitespace();
-        let ticks: u32 = fields.skip(11).take(2).filter_map(|f| f.parse::<u32>().ok()).sum();
-        TICK * ticks
+        cpu_of(self.child.id())
     }
 
     /// Returns its resident memory in bytes.
@@ -129,6 +127,15 @@ impl Drop for Process {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// Returns the processor time of all threads of a process; zero where there is no `/proc`.
+pub fn cpu_of(process: u32) -> Duration {
+    let stat = std::fs::read_to_string(format!("/proc/{process}/stat")).unwrap_or_default();
+    // The name in brackets may hold spaces; user and system time are 12th and 13th after it.
+    let fields = stat.rsplit(')').next().unwrap_or_default().split_whitespace();
+    let ticks: u32 = fields.skip(11).take(2).filter_map(|f| f.parse::<u32>().ok()).sum();
+    TICK * ticks
 }
 
 /// Lets this process open as many files as it ever may. Returns that number.

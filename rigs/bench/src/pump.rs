@@ -17,6 +17,8 @@ use crate::wire::{Acks, Ring, Wire};
 pub struct Totals {
     /// Lines acknowledged, or connections made.
     pub count: AtomicU64,
+    /// Connections that have ended and should not.
+    pub gone: AtomicU64,
     /// The time that each took.
     pub times: Mutex<Histogram>,
 }

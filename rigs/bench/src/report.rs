@@ -8,6 +8,7 @@ use crate::command::Options;
 use crate::figures::{Figure, Series, series};
 use crate::process::open_many_files;
 use crate::servers::Contender;
+use crate::servers::stores::Stores;
 use crate::workloads::Workload;
 
 #[derive(Debug, Serialize)]
@@ -37,8 +38,9 @@ pub fn run(options: &Options) -> io::Result<()> {
     };
     // For programs that do not ask for it themselves.
     open_many_files();
+    let stores = Stores::default();
     for &workload in &options.workloads {
-        let results = measure(options, workload)?;
+        let results = measure(options, workload, &stores)?;
         show(workload, &results);
         report.results.extend(results);
     }
@@ -50,20 +52,22 @@ pub fn run(options: &Options) -> io::Result<()> {
 }
 
 /// Returns the kernel's name and version.
-fn system() -> String {
+pub fn system() -> String {
     let release = std::fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
     format!("{} {}", std::env::consts::OS, release.trim()).trim().to_owned()
 }
 
 /// Measures all servers in turns, so that what else the machine does meets all of them.
-fn measure(options: &Options, workload: Workload) -> io::Result<Vec<Result>> {
-    let contenders = workload.contenders();
+fn measure(options: &Options, workload: Workload, stores: &Stores) -> io::Result<Vec<Result>> {
+    let contenders: Vec<Contender> = (workload.contenders().iter().copied())
+        .filter(|contender| options.servers.as_ref().is_none_or(|only| only.contains(contender)))
+        .collect();
     let mut rounds: Vec<Vec<Vec<Figure>>> = vec![Vec::new(); contenders.len()];
     for round in 0..options.rounds {
         for turn in 0..contenders.len() {
             // Each has each place in turn.
             let at = (round + turn) % contenders.len();
-            match workload.measure(contenders[at], options.clients, options.time)? {
+            match workload.measure(contenders[at], options.clients, options.time, stores)? {
                 Some(figures) => rounds[at].push(figures),
                 None if round == 0 => {
                     eprintln!("{} is not there, and left out", contenders[at].name());
@@ -72,12 +76,16 @@ fn measure(options: &Options, workload: Workload) -> io::Result<Vec<Result>> {
             }
         }
     }
-    let base = (contenders[0].name(), &rounds[0][..]);
+    let base = |contender: Contender| {
+        let base = workload.base(contender);
+        let at = contenders.iter().position(|contender| *contender == base)?;
+        (base != contender).then(|| (base.name(), &rounds[at][..]))
+    };
     let named = contenders.iter().zip(&rounds).filter(|(_, rounds)| !rounds.is_empty());
     let result = |(contender, rounds): (&Contender, &Vec<Vec<Figure>>)| Result {
         workload: workload.name(),
         server: contender.name(),
-        figures: series(rounds, (contender.name() != base.0).then_some(base)),
+        figures: series(rounds, base(*contender)),
     };
     Ok(named.map(result).collect())
 }

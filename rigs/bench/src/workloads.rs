@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 
 use crate::disk::sync_times;
 use crate::figures::Figure;
-use crate::load::{Kind, Load, Mark, Shape};
-use crate::process::Process;
+use crate::load::{KEEPALIVE, Kind, Load, Mark, Shape};
+use crate::servers::stores::Stores;
 use crate::servers::{Contender, Server, Work as Job};
 
 /// Lines in flight where they are pipelined: as many as a link takes.
@@ -65,16 +65,32 @@ impl Workload {
         }
     }
 
-    /// Returns the servers that do it. The first is the one that the others are compared with.
+    /// Returns the servers that do it. The first is the one that the others are compared with, unless they have
+    /// [another](Self::base).
     pub const fn contenders(self) -> &'static [Contender] {
-        use Contender::{Batches, Disk, Library, Memory, Mosquitto, Raw, Reader, Serve, ServeDisk};
+        use Contender::{
+            Batches, Disk, Gateways, Jetstream, Library, Memory, Mosquitto, Raw, Reader, Serve,
+            ServeDisk, Shared,
+        };
         match self {
             Self::Print | Self::Paced => &[Raw, Serve, ServeDisk],
-            Self::Flood => &[Raw, Reader, Library, Batches, Memory, Disk, Mosquitto],
-            Self::Single | Self::Steady => &[Raw, Library, Memory, Disk, Mosquitto],
+            Self::Flood => &[
+                Raw, Reader, Library, Batches, Memory, Disk, Jetstream, Shared, Gateways, Mosquitto,
+            ],
+            Self::Single | Self::Steady => {
+                &[Raw, Library, Memory, Disk, Shared, Gateways, Mosquitto]
+            }
             Self::Accept => &[Raw, Library, Mosquitto],
             Self::Idle => &[Raw, Library, Memory, Mosquitto],
             Self::Down => &[Raw, Library],
+        }
+    }
+
+    /// Returns the server that this one is compared with.
+    pub const fn base(self, contender: Contender) -> Contender {
+        match (self, contender) {
+            (Self::Flood, Contender::Shared | Contender::Gateways) => Contender::Jetstream,
+            _ => self.contenders()[0],
         }
     }
 
@@ -88,7 +104,9 @@ impl Workload {
             Self::Accept => (Kind::Accept, AT_ONCE, 1),
             Self::Idle => (Kind::Idle, clients.unwrap_or(10_000), 1),
         };
-        Shape { kind, wire: contender.wire(), clients, in_flight }
+        let kind = if contender == Contender::Jetstream { Kind::Batches } else { kind };
+        let (wire, keepalive) = (contender.wire(), KEEPALIVE);
+        Shape { kind, wire, clients, in_flight, first: 0, keepalive }
     }
 
     /// Measures it once. Returns `None` if that server is not installed.
@@ -97,6 +115,7 @@ impl Workload {
         contender: Contender,
         clients: Option<usize>,
         time: Duration,
+        stores: &Stores,
     ) -> io::Result<Option<Vec<Figure>>> {
         let shape = self.shape(contender, clients);
         let job = match self {
@@ -108,16 +127,19 @@ impl Workload {
             (Self::Single | Self::Steady, Contender::Disk) => Some(sync_times(time / 4)?),
             _ => None,
         };
-        let Some(mut server) = Server::start(contender, job)? else { return Ok(None) };
+        let Some(mut server) = Server::start(contender, job, stores)? else { return Ok(None) };
         let figures = match self {
             Self::Idle => idle(&server, shape, time)?,
             Self::Print => print(&mut server, shape, time, None)?,
             Self::Paced => print(&mut server, shape, time, Some(PACE))?,
             _ => {
-                let mut load = Load::start(shape, server.address)?;
+                let stream = server.stream.as_ref().map(|stream| &*stream.name);
+                let mut load = Load::start(shape, &server.addresses, stream)?;
                 // To find a rhythm.
                 std::thread::sleep(time / 4);
-                let work = work(&server.process, &mut load, time)?;
+                let nats = stores.cpu();
+                let work = work(&server, &mut load, time)?;
+                let nats = stores.cpu().saturating_sub(nats).as_secs_f64();
                 let mut figures = match self {
                     Self::Accept => vec![
                         ("cpu_us_per_connection", work.cpu * 1e6 / work.count),
@@ -125,10 +147,13 @@ impl Workload {
                     ],
                     _ => traffic(self, &work),
                 };
+                if server.stream.is_some() {
+                    figures.push(("nats_cpu_share", nats / work.elapsed));
+                }
                 if let Some((p50, p99)) = sync {
                     figures.push(("fdatasync_p50_us", p50));
                     figures.push(("fdatasync_p99_us", p99));
-                    figures.push(("p50_by_fdatasync", work.end.p50_us / p50));
+                    figures.push(("p50_by_fdatasync", work.end.us(0.5) / p50));
                 }
                 figures
             }
@@ -149,7 +174,7 @@ struct Work {
     end: Mark,
 }
 
-fn work(server: &Process, load: &mut Load, time: Duration) -> io::Result<Work> {
+fn work(server: &Server, load: &mut Load, time: Duration) -> io::Result<Work> {
     let (cpu, load_cpu) = (server.cpu(), load.0.cpu());
     let (before, began) = (load.mark()?, Instant::now());
     std::thread::sleep(time);
@@ -170,13 +195,13 @@ fn traffic(workload: Workload, work: &Work) -> Vec<Figure> {
         ("server_cpu_share", work.cpu / work.elapsed),
         ("load_cpu_share", work.load_cpu / work.elapsed),
     ];
-    // Less than a tick of the processes' clock.
+    // Less than a tick of the processes' clock, or no process at all.
     if work.cpu == 0.0 {
         figures.retain(|figure| figure.0 != "lines_per_cpu_s");
     }
     if workload != Workload::Down {
-        figures.push(("p50_us", work.end.p50_us));
-        figures.push(("p99_us", work.end.p99_us));
+        figures.push(("p50_us", work.end.us(0.5)));
+        figures.push(("p99_us", work.end.us(0.99)));
     }
     figures
 }
@@ -191,13 +216,13 @@ fn print(
     pace: Option<u32>,
 ) -> io::Result<Vec<Figure>> {
     // Which each line of the clients has once, and nothing else that is printed.
-    let printed = server.process.count_bytes(b'[', pace);
-    let mut load = Load::start(shape, server.address)?;
+    let printed = server.processes[0].count_bytes(b'[', pace);
+    let mut load = Load::start(shape, &server.addresses, None)?;
     // The first line of each client is not counted as one of those in flight.
     let first = shape.clients as u64;
     std::thread::sleep(time / 4);
     let before = printed.load(Ordering::Relaxed);
-    let work = work(&server.process, &mut load, time)?;
+    let work = work(server, &mut load, time)?;
     let after = printed.load(Ordering::Relaxed);
     let acknowledged = load.mark()?.count;
     drop(load);
@@ -220,13 +245,13 @@ const FEW_FILES: usize = 40;
 const PATIENCE: Duration = Duration::from_secs(30);
 
 fn idle(server: &Server, shape: Shape, time: Duration) -> io::Result<Vec<Figure>> {
-    let process = &server.process;
+    let process = &server.processes[0];
     let each = |bytes: u64| bytes as f64 / shape.clients as f64;
     let empty = process.memory();
-    let mut load = Load::start(shape, server.address)?;
+    let mut load = Load::start(shape, &server.addresses, None)?;
     // Lets the connecting be over.
     std::thread::sleep(time);
-    let work = work(process, &mut load, time)?;
+    let work = work(server, &mut load, time)?;
     let full = process.memory();
     load.0.tell("leave")?;
     load.0.hear()?;

@@ -5,6 +5,7 @@ pub mod board;
 pub mod broker;
 pub mod crowd;
 pub mod faults;
+pub mod jetstream;
 pub mod ledger;
 pub mod machine;
 pub mod nats;

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpSocket;
 
-use super::ready;
+use super::{address_of, ready};
 use crate::pump::Totals;
 use crate::wire::Wire;
 
@@ -18,7 +18,7 @@ const IDS: usize = 4096;
 
 /// Connects `at_once` clients at a time, for ever.
 pub(super) async fn run(
-    address: SocketAddr,
+    addresses: &[SocketAddr],
     wire: Wire,
     at_once: usize,
     totals: Arc<Totals>,
@@ -26,6 +26,7 @@ pub(super) async fn run(
     let next = Arc::new(AtomicUsize::new(0));
     for n in 0..at_once {
         let (next, totals) = (Arc::clone(&next), Arc::clone(&totals));
+        let address = address_of(addresses, n);
         tokio::spawn(async move {
             // Closed connections keep their ports for a minute; each address has its own.
             let from = SocketAddr::from(([127, 0, 1, n as u8 + 1], 0));

@@ -7,19 +7,19 @@ use std::sync::Arc;
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 
-use super::ready;
+use super::{address_of, ready};
 use crate::lines::{Lines, acknowledge};
 use crate::pump::Totals;
 use crate::wire::Wire;
 
 pub(super) async fn run(
-    address: SocketAddr,
+    addresses: &[SocketAddr],
     clients: usize,
     totals: Arc<Totals>,
 ) -> io::Result<()> {
     let mut tasks = Vec::new();
     for n in 0..clients {
-        let mut stream = TcpStream::connect(address).await?;
+        let mut stream = TcpStream::connect(address_of(addresses, n)).await?;
         stream.set_nodelay(true)?;
         stream.write_all(&Wire::Link.hello(n)).await?;
         tasks.push(tokio::spawn(answer(stream, Arc::clone(&totals))));

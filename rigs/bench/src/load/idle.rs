@@ -5,23 +5,15 @@ use std::net::{SocketAddr, TcpStream};
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
-use super::{mark, ready};
+use super::{Shape, address_of, mark, ready};
 use crate::pump::Totals;
-use crate::wire::Wire;
-
-/// A quarter of the server's time-out.
-const KEEPALIVE: Duration = Duration::from_millis(500);
 
 /// Slices of the time between two keepalives: clients are not switched on together.
 const SLICES: usize = 50;
 
 /// Keeps `clients` connections alive until stdin ends or says `leave`, which closes them.
-pub(super) fn run(
-    address: SocketAddr,
-    wire: Wire,
-    clients: usize,
-    totals: &Totals,
-) -> io::Result<()> {
+pub(super) fn run(addresses: &[SocketAddr], shape: Shape, totals: &Totals) -> io::Result<()> {
+    let Shape { wire, clients, keepalive, .. } = shape;
     let (said, orders) = mpsc::channel();
     std::thread::spawn(move || {
         for line in io::stdin().lock().lines().map_while(Result::ok) {
@@ -45,7 +37,7 @@ pub(super) fn run(
             Err(RecvTimeoutError::Timeout) => {}
         }
         if !connected {
-            let mut stream = TcpStream::connect(address)?;
+            let mut stream = TcpStream::connect(address_of(addresses, streams.len()))?;
             stream.set_nodelay(true)?;
             stream.write_all(&wire.hello(streams.len()))?;
             stream.set_nonblocking(true)?;
@@ -56,7 +48,7 @@ pub(super) fn run(
             }
         }
         if Instant::now() >= next {
-            next += KEEPALIVE / SLICES as u32;
+            next += keepalive / SLICES as u32;
             slice = (slice + 1) % SLICES;
             for stream in streams.iter_mut().skip(slice).step_by(SLICES) {
                 let mut buffer = [0; 64];

@@ -2,6 +2,8 @@
 
 mod accept;
 mod answer;
+mod batches;
+mod boards;
 mod idle;
 mod send;
 mod steady;
@@ -10,7 +12,9 @@ use std::io::{self, BufRead};
 use std::net::SocketAddr;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError};
+use std::time::Duration;
 
+use crate::histogram::Histogram;
 use crate::process::{LOAD, Process, open_many_files};
 use crate::pump::Totals;
 use crate::wire::Wire;
@@ -28,10 +32,22 @@ pub enum Kind {
     Accept,
     /// Keepalives only.
     Idle,
+    /// Keepalives, and a line now and then.
+    Boards,
+    /// Lines in batches to JetStream itself.
+    Batches,
 }
 
 impl Kind {
-    const ALL: [Self; 5] = [Self::Send, Self::Steady, Self::Answer, Self::Accept, Self::Idle];
+    const ALL: [Self; 7] = [
+        Self::Send,
+        Self::Steady,
+        Self::Answer,
+        Self::Accept,
+        Self::Idle,
+        Self::Boards,
+        Self::Batches,
+    ];
 
     fn name(self) -> &'static str {
         match self {
@@ -40,6 +56,8 @@ impl Kind {
             Self::Answer => "answer",
             Self::Accept => "accept",
             Self::Idle => "idle",
+            Self::Boards => "boards",
+            Self::Batches => "batches",
         }
     }
 }
@@ -51,16 +69,31 @@ pub struct Shape {
     pub wire: Wire,
     pub clients: usize,
     pub in_flight: usize,
+    /// Number of the first client: other processes have those before.
+    pub first: usize,
+    /// The time between two keepalives: a quarter of the server's time-out.
+    pub keepalive: Duration,
 }
 
+/// Keepalives at a server's usual time-out.
+pub const KEEPALIVE: Duration = Duration::from_millis(500);
+
 /// A moment of a running load.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct Mark {
     /// Lines or connections so far.
     pub count: u64,
-    /// Half of those since the last mark took no longer, in µs.
-    pub p50_us: f64,
-    pub p99_us: f64,
+    /// Connections that have ended and should not.
+    pub gone: u64,
+    /// The time that each took since the last mark.
+    pub times: Histogram,
+}
+
+impl Mark {
+    /// Returns the time that this part (0 to 1) of all stayed below, in µs.
+    pub fn us(&self, part: f64) -> f64 {
+        self.times.percentile(part).as_secs_f64() * 1e6
+    }
 }
 
 /// A process of clients.
@@ -68,39 +101,74 @@ pub struct Mark {
 pub struct Load(pub Process);
 
 impl Load {
-    /// Starts clients, and waits until all are connected and have been answered.
-    pub fn start(shape: Shape, server: SocketAddr) -> io::Result<Self> {
-        let Shape { kind, wire, clients, in_flight } = shape;
-        let numbers = [clients.to_string(), in_flight.to_string(), server.to_string()];
-        let args = [&[kind.name().to_owned(), wire.name().to_owned()], &numbers[..]].concat();
-        let mut process = Process::role(LOAD, &args)?;
-        process.hear()?;
-        Ok(Self(process))
+    /// Starts clients, and waits until all are connected and have been answered: the first one with the first of the
+    /// addresses, and so on in turn. `stream`: goal of [`Kind::Batches`].
+    pub fn start(shape: Shape, addresses: &[SocketAddr], stream: Option<&str>) -> io::Result<Self> {
+        let mut load = Self::begin(shape, addresses, stream)?;
+        load.await_all()?;
+        Ok(load)
+    }
+
+    /// Starts clients, and does not wait.
+    pub fn begin(shape: Shape, addresses: &[SocketAddr], stream: Option<&str>) -> io::Result<Self> {
+        let Shape { kind, wire, clients, in_flight, first, keepalive } = shape;
+        let addresses: Vec<_> = addresses.iter().map(SocketAddr::to_string).collect();
+        let args = [
+            kind.name().to_owned(),
+            wire.name().to_owned(),
+            clients.to_string(),
+            in_flight.to_string(),
+            first.to_string(),
+            keepalive.as_millis().to_string(),
+            addresses.join(","),
+            stream.unwrap_or_default().to_owned(),
+        ];
+        Ok(Self(Process::role(LOAD, &args)?))
+    }
+
+    /// Waits until all are connected.
+    pub fn await_all(&mut self) -> io::Result<()> {
+        self.0.hear().map(drop)
     }
 
     /// Returns what was done so far, and begins to time anew.
     pub fn mark(&mut self) -> io::Result<Mark> {
         self.0.tell("mark")?;
         let line = self.0.hear()?;
-        let mut numbers = line.split(' ').filter_map(|number| number.parse::<f64>().ok());
-        let mut next = || numbers.next().unwrap_or_default();
-        Ok(Mark { count: next() as u64, p50_us: next(), p99_us: next() })
+        let mut words = line.split(' ');
+        let mut next = || words.next().and_then(|word| word.parse().ok()).unwrap_or_default();
+        let (count, gone) = (next(), next());
+        Ok(Mark { count, gone, times: Histogram::parse(words) })
     }
 }
 
-/// Runs the clients until stdin ends: `KIND WIRE CLIENTS IN_FLIGHT ADDRESS`.
+/// Returns the address of the server to which client `n` connects.
+fn address_of(addresses: &[SocketAddr], n: usize) -> SocketAddr {
+    addresses[n % addresses.len()]
+}
+
+/// Runs the clients until stdin ends: `KIND WIRE CLIENTS IN_FLIGHT FIRST KEEPALIVE_MS ADDRESS[,ADDRESS…] STREAM`.
 pub fn main(args: &[String]) -> io::Result<()> {
     let wrong = || io::Error::other("this role is for the benchmark itself");
-    let [kind, wire, clients, in_flight, address] = args else { return Err(wrong()) };
-    let kind = Kind::ALL.into_iter().find(|k| k.name() == kind).ok_or_else(wrong)?;
-    let wire = Wire::parse(wire).ok_or_else(wrong)?;
+    let [kind, wire, clients, in_flight, first, keepalive, addresses, stream] = args else {
+        return Err(wrong());
+    };
     let number = |text: &str| text.parse::<usize>().map_err(|_| wrong());
-    let (clients, in_flight) = (number(clients)?, number(in_flight)?);
-    let address: SocketAddr = address.parse().map_err(|_| wrong())?;
+    let shape = Shape {
+        kind: Kind::ALL.into_iter().find(|k| k.name() == kind).ok_or_else(wrong)?,
+        wire: Wire::parse(wire).ok_or_else(wrong)?,
+        clients: number(clients)?,
+        in_flight: number(in_flight)?,
+        first: number(first)?,
+        keepalive: Duration::from_millis(number(keepalive)? as u64),
+    };
+    let Shape { kind, wire, clients, in_flight, .. } = shape;
+    let addresses: Vec<SocketAddr> =
+        addresses.split(',').map(str::parse).collect::<Result<_, _>>().map_err(|_| wrong())?;
     open_many_files();
     let totals = Arc::new(Totals::default());
     if kind == Kind::Idle {
-        return idle::run(address, wire, clients, &totals);
+        return idle::run(&addresses, shape, &totals);
     }
     let watched = Arc::clone(&totals);
     std::thread::spawn(move || {
@@ -109,11 +177,14 @@ pub fn main(args: &[String]) -> io::Result<()> {
     });
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
+        let to = &addresses[..];
         match kind {
-            Kind::Send => send::run(address, wire, clients, in_flight, totals).await,
-            Kind::Steady => steady::run(address, wire, clients, totals).await,
-            Kind::Answer => answer::run(address, clients, totals).await,
-            Kind::Accept | Kind::Idle => accept::run(address, wire, clients, totals).await,
+            Kind::Send => send::run(to, wire, clients, in_flight, totals).await,
+            Kind::Steady => steady::run(to, wire, clients, totals).await,
+            Kind::Answer => answer::run(to, clients, totals).await,
+            Kind::Boards => boards::run(to, shape, totals).await,
+            Kind::Batches => batches::run(to, stream, shape, totals).await,
+            Kind::Accept | Kind::Idle => accept::run(to, wire, clients, totals).await,
         }
     })
 }
@@ -128,8 +199,8 @@ fn answer_marks(totals: &Totals) {
 fn mark(totals: &Totals) {
     let times = std::mem::take(&mut *totals.times.lock().unwrap_or_else(PoisonError::into_inner));
     let count = totals.count.load(Ordering::Relaxed);
-    let us = |part| times.percentile(part).as_secs_f64() * 1e6;
-    println!("{count} {:.1} {:.1}", us(0.5), us(0.99));
+    let gone = totals.gone.load(Ordering::Relaxed);
+    println!("{count} {gone} {}", times.words());
 }
 
 /// Says that all clients are connected.

@@ -7,19 +7,19 @@ use std::sync::Arc;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-use super::ready;
+use super::{address_of, ready};
 use crate::pump::{Totals, pump};
 use crate::wire::{Ring, TEXT, Wire};
 
 pub(super) async fn run(
-    address: SocketAddr,
+    addresses: &[SocketAddr],
     wire: Wire,
     clients: usize,
     in_flight: usize,
     totals: Arc<Totals>,
 ) -> io::Result<()> {
     let ring = Arc::new(Ring::new(wire, in_flight));
-    let streams = connect(address, wire, clients).await?;
+    let streams = connect(addresses, wire, clients).await?;
     let tasks: Vec<_> = streams
         .into_iter()
         .map(|stream| {
@@ -34,13 +34,13 @@ pub(super) async fn run(
 
 /// Connects clients, and reports when all have been answered.
 pub(super) async fn connect(
-    address: SocketAddr,
+    addresses: &[SocketAddr],
     wire: Wire,
     clients: usize,
 ) -> io::Result<Vec<TcpStream>> {
     let mut streams = Vec::new();
     for n in 0..clients {
-        let mut stream = TcpStream::connect(address).await?;
+        let mut stream = TcpStream::connect(address_of(addresses, n)).await?;
         stream.set_nodelay(true)?;
         stream.write_all(&wire.hello(n)).await?;
         match wire {

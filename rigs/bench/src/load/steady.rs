@@ -25,13 +25,13 @@ const IN_FLIGHT: usize = 64;
 const BEHIND: usize = 10_000;
 
 pub(super) async fn run(
-    address: SocketAddr,
+    addresses: &[SocketAddr],
     wire: Wire,
     clients: usize,
     totals: Arc<Totals>,
 ) -> io::Result<()> {
     let ring = Arc::new(Ring::new(wire, IN_FLIGHT));
-    let streams = connect(address, wire, clients).await?;
+    let streams = connect(addresses, wire, clients).await?;
     let begin = Instant::now() + PACE;
     let tasks: Vec<_> = (0u32..)
         .zip(streams)

@@ -1,11 +1,13 @@
 //! The servers that are compared.
 
+pub mod gateways;
 mod library;
 mod log;
 mod mosquitto;
 mod pblink;
 mod raw;
 mod reader;
+pub mod stores;
 
 use std::io::{self, BufRead};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -13,6 +15,7 @@ use std::time::{Duration, Instant};
 
 use crate::process::{Process, SERVER, open_many_files};
 use crate::wire::Wire;
+use stores::{Stores, Stream};
 
 /// Work of a server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -66,6 +69,12 @@ pub enum Contender {
     Memory,
     /// `pblink serve` with its log on disk, where temporary files are, and no consumer.
     Disk,
+    /// One gateway with a store of its own: three NATS servers.
+    Shared,
+    /// Three gateways of a store: one leads, two pass on to it.
+    Gateways,
+    /// JetStream by hand, without boards.
+    Jetstream,
     /// The command itself, if it was built: its log in memory, and all lines printed.
     Serve,
     /// The same with its log on disk.
@@ -75,6 +84,21 @@ pub enum Contender {
 }
 
 impl Contender {
+    pub const ALL: [Self; 12] = [
+        Self::Raw,
+        Self::Reader,
+        Self::Library,
+        Self::Batches,
+        Self::Memory,
+        Self::Disk,
+        Self::Shared,
+        Self::Gateways,
+        Self::Jetstream,
+        Self::Serve,
+        Self::ServeDisk,
+        Self::Mosquitto,
+    ];
+
     pub const fn name(self) -> &'static str {
         match self {
             Self::Raw => "raw",
@@ -83,6 +107,9 @@ impl Contender {
             Self::Batches => "batches",
             Self::Memory => "memory",
             Self::Disk => "disk",
+            Self::Shared => "shared",
+            Self::Gateways => "gateways",
+            Self::Jetstream => "jetstream",
             Self::Serve => "pblink serve",
             Self::ServeDisk => "pblink serve, disk",
             Self::Mosquitto => "mosquitto",
@@ -97,21 +124,36 @@ impl Contender {
     }
 }
 
-/// A server process.
+/// Time-out of servers that are asked for one: the usual one.
+pub const TIMEOUT: Duration = Duration::from_secs(2);
+
+/// A server at work.
 #[derive(Debug)]
 pub struct Server {
-    pub process: Process,
-    pub address: SocketAddr,
+    /// Its processes; none if only NATS works. The first one leads.
+    pub processes: Vec<Process>,
+    /// Addresses for clients: they are spread over them.
+    pub addresses: Vec<SocketAddr>,
+    /// Its stream, if it has one.
+    pub stream: Option<Stream>,
     contender: Contender,
 }
 
 impl Server {
     /// Starts it. Returns `None` if it is not there.
-    pub fn start(contender: Contender, work: Work) -> io::Result<Option<Self>> {
+    pub fn start(contender: Contender, work: Work, stores: &Stores) -> io::Result<Option<Self>> {
         let other = match contender {
             Contender::Mosquitto => mosquitto::start()?,
             Contender::Serve => pblink::start(false)?,
             Contender::ServeDisk => pblink::start(true)?,
+            Contender::Shared => return Self::share(stores, 0, TIMEOUT),
+            Contender::Gateways => return Self::share(stores, 2, TIMEOUT),
+            Contender::Jetstream => {
+                let Some(stream) = stores.stream() else { return Ok(None) };
+                stream.make()?;
+                let (processes, addresses) = (Vec::new(), stores.addresses());
+                return Ok(Some(Self { processes, addresses, stream: Some(stream), contender }));
+            }
             _ => {
                 let mut process =
                     Process::role(SERVER, &[contender.name().to_owned(), work.name()])?;
@@ -119,21 +161,44 @@ impl Server {
                 Some((process, address))
             }
         };
-        Ok(other.map(|(process, address)| Self { process, address, contender }))
+        Ok(other.map(|(process, address)| {
+            let (processes, addresses) = (vec![process], vec![address]);
+            Self { processes, addresses, stream: None, contender }
+        }))
+    }
+
+    /// Starts a gateway that leads, and so many that stand by, with a store of their own. Returns `None` if NATS is not there.
+    pub fn share(stores: &Stores, stand_by: usize, timeout: Duration) -> io::Result<Option<Self>> {
+        let Some(stream) = stores.stream() else { return Ok(None) };
+        let started = gateways::start(&stream, stand_by, timeout)?;
+        let (processes, addresses) = started.into_iter().unzip();
+        let contender = if stand_by == 0 { Contender::Shared } else { Contender::Gateways };
+        Ok(Some(Self { processes, addresses, stream: Some(stream), contender }))
+    }
+
+    /// Returns the processor time of all its processes.
+    pub fn cpu(&self) -> Duration {
+        self.processes.iter().map(Process::cpu).sum()
     }
 
     /// Stops it. An error says that what was measured is not what was meant.
     pub fn finish(self) -> io::Result<()> {
-        use Contender::{Batches, Disk, Library, Memory};
-        if !matches!(self.contender, Library | Batches | Memory | Disk) {
+        use Contender::{Batches, Disk, Gateways, Library, Memory, Shared};
+        if !matches!(self.contender, Library | Batches | Memory | Disk | Shared | Gateways) {
             return Ok(());
         }
-        match self.process.finish()?.as_str() {
-            "0" => Ok(()),
-            repeated => Err(io::Error::other(format!(
-                "the server took {repeated} lines for duplicates, and no client sends a line twice"
-            ))),
+        // The one that leads goes last: none of the others is to take its place.
+        for process in self.processes.into_iter().rev() {
+            match process.finish()?.as_str() {
+                "0" => {}
+                repeated => {
+                    return Err(io::Error::other(format!(
+                        "the server took {repeated} lines for duplicates, and no client sends a line twice"
+                    )));
+                }
+            }
         }
+        Ok(())
     }
 }
 

@@ -1,0 +1,111 @@
+//! NATS JetStream used by hand, one message for each line: the thing beside which the log that servers share is measured.
+
+use async_nats::jetstream::message::PublishMessage;
+use async_nats::{Client, HeaderMap, ServerAddr};
+use futures::future::try_join_all;
+use serde_json::{Value, json};
+
+/// A reason why NATS did not do as it was asked.
+pub type Failure = Box<dyn std::error::Error + Send + Sync>;
+
+/// Messages that are stored together, or not at all.
+pub const BATCH: u64 = 256;
+
+/// NATS's own code for "there is no such stream".
+const NO_STREAM: u64 = 10059;
+
+/// A connection to NATS.
+#[derive(Debug, Clone)]
+pub struct Jetstream {
+    client: Client,
+}
+
+impl Jetstream {
+    /// Connects to servers, as a store takes them: with commas between.
+    ///
+    /// # Errors
+    /// If none answers.
+    pub async fn connect(urls: &str) -> Result<Self, Failure> {
+        let servers = urls.split(',').map(str::parse).collect::<Result<Vec<ServerAddr>, _>>()?;
+        Ok(Self { client: async_nats::connect(servers).await? })
+    }
+
+    /// Makes a stream of this name with this many copies, for subjects `NAME.*`. `atomic`: it takes batches.
+    ///
+    /// # Errors
+    /// If NATS does not.
+    pub async fn create(&self, name: &str, replicas: usize, atomic: bool) -> Result<(), Failure> {
+        let config = json!({
+            "name": name, "subjects": [format!("{name}.*")], "num_replicas": replicas, "storage": "file",
+            "retention": "limits", "discard": "new", "allow_atomic": atomic, "duplicate_window": 0,
+        });
+        self.ask(&format!("STREAM.CREATE.{name}"), config).await
+    }
+
+    /// Deletes a stream, if it is there.
+    ///
+    /// # Errors
+    /// If NATS does not.
+    pub async fn delete(&self, name: &str) -> Result<(), Failure> {
+        self.ask(&format!("STREAM.DELETE.{name}"), json!({})).await
+    }
+
+    /// Publishes an atomic batch (the architecture decision record ADR-50 of NATS), one message for each subject, and waits until it is
+    /// stored. At most [`BATCH`] of them are meant.
+    ///
+    /// # Errors
+    /// If it is refused.
+    pub async fn batch(
+        &self,
+        subjects: impl ExactSizeIterator<Item = String>,
+        text: &'static str,
+    ) -> Result<(), Failure> {
+        let id = self.client.new_inbox();
+        let last = subjects.len();
+        for (at, subject) in (1..).zip(subjects) {
+            let mut headers = HeaderMap::new();
+            headers.insert("Nats-Batch-Id", id.as_str());
+            headers.insert("Nats-Batch-Sequence", at.to_string());
+            if at < last {
+                self.client.publish_with_headers(subject, headers, text.into()).await?;
+                continue;
+            }
+            headers.insert("Nats-Batch-Commit", "1");
+            let sent = self.client.request_with_headers(subject, headers, text.into()).await?;
+            let answer: Value = serde_json::from_slice(&sent.payload)?;
+            if !answer["error"].is_null() {
+                return Err(answer.to_string().into());
+            }
+        }
+        Ok(())
+    }
+
+    /// Publishes a message for each subject, and waits until all are stored: all of them are under way at a time.
+    ///
+    /// # Errors
+    /// If one is refused.
+    pub async fn pipeline(
+        &self,
+        subjects: impl Iterator<Item = String>,
+        text: &'static str,
+    ) -> Result<(), Failure> {
+        let context = async_nats::jetstream::new(self.client.clone());
+        let mut acks = Vec::new();
+        for subject in subjects {
+            let message = PublishMessage::build().payload(text.into());
+            acks.push(context.send_publish(subject, message).await?);
+        }
+        try_join_all(acks.into_iter().map(IntoFuture::into_future)).await?;
+        Ok(())
+    }
+
+    async fn ask(&self, what: &str, body: Value) -> Result<(), Failure> {
+        let body = serde_json::to_vec(&body)?;
+        let answer = self.client.request(format!("$JS.API.{what}"), body.into()).await?;
+        let answer: Value = serde_json::from_slice(&answer.payload)?;
+        match answer["error"]["err_code"].as_u64() {
+            None | Some(NO_STREAM) => Ok(()),
+            Some(_) => Err(answer.to_string().into()),
+        }
+    }
+}
