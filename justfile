@@ -32,6 +32,10 @@ fw:
 bench *ARGS:
     cargo run --release -p pblink-bench -- {{ ARGS }}
 
+# Measures one gateway of a store under up to 19,500 boards, and draws the picture of docs/SCALE.md (needs nats-server).
+curve *ARGS:
+    cargo run --release -p pblink-bench -- curve docs/scale.json docs/scale.svg {{ ARGS }}
+
 # Measures the speed between the boards in the time of the bus, with both chips' machine code.
 wires:
     cargo run --release --manifest-path rigs/unicorn/Cargo.toml --example speed

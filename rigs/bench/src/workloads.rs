@@ -147,6 +147,9 @@ impl Workload {
                     ],
                     _ => traffic(self, &work),
                 };
+                if server.processes.is_empty() {
+                    figures.retain(|figure| figure.0 != "server_cpu_share");
+                }
                 if server.stream.is_some() {
                     figures.push(("nats_cpu_share", nats / work.elapsed));
                 }
@@ -195,7 +198,7 @@ fn traffic(workload: Workload, work: &Work) -> Vec<Figure> {
         ("server_cpu_share", work.cpu / work.elapsed),
         ("load_cpu_share", work.load_cpu / work.elapsed),
     ];
-    // Less than a tick of the processes' clock, or no process at all.
+    // Less than a tick of the processes' clock.
     if work.cpu == 0.0 {
         figures.retain(|figure| figure.0 != "lines_per_cpu_s");
     }

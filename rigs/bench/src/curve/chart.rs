@@ -121,7 +121,9 @@ fn panel(svg: &mut String, (left, top): (f64, f64), title: &str, lines: &[Line])
     let (width, height) = PANEL;
     let bottom = top + height;
     let greatest = |of: fn(&(f64, f64)) -> f64| {
-        lines.iter().flat_map(|line| &line.points).map(of).fold(f64::MIN_POSITIVE, f64::max)
+        let greatest = lines.iter().flat_map(|line| &line.points).map(of).fold(0.0, f64::max);
+        // Also without points there are axes.
+        if greatest > 0.0 { greatest } else { 1.0 }
     };
     let (x_step, y_step) = (step(greatest(|point| point.0)), step(greatest(|point| point.1)));
     let end = |greatest: f64, step: f64| (greatest / step).ceil() * step;
