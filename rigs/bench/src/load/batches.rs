@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use pblink_soak::jetstream::{BATCH, Failure, Jetstream};
+use tokio::task::JoinSet;
 
 use super::{Shape, ready};
 use crate::pump::Totals;
@@ -23,17 +24,18 @@ pub(super) async fn run(
     let urls: Vec<_> = addresses.iter().map(|address| format!("nats://{address}")).collect();
     let nats = Jetstream::connect(&urls.join(",")).await.map_err(io::Error::other)?;
     let at_once = (clients * in_flight / BATCH as usize).max(1);
-    let mut tasks = Vec::new();
+    let mut tasks = JoinSet::new();
     for _ in 0..at_once {
         let (nats, totals, stream) = (nats.clone(), Arc::clone(&totals), stream.to_owned());
-        tasks.push(tokio::spawn(publish(nats, stream, clients, totals)));
+        tasks.spawn(publish(nats, stream, clients, totals));
     }
     ready();
-    for task in tasks {
-        let Err(error) = task.await.map_err(io::Error::other)?;
-        return Err(io::Error::other(error));
+    // The first that ends has failed.
+    match tasks.join_next().await {
+        Some(Ok(Err(error))) => Err(io::Error::other(error)),
+        Some(Err(error)) => Err(io::Error::other(error)),
+        None => Ok(()),
     }
-    Ok(())
 }
 
 async fn publish(

@@ -20,7 +20,7 @@ use crate::wire::{Acks, Ring, TEXT, Wire};
 const LINE: Duration = Duration::from_secs(10);
 
 /// Clients that connect at a time.
-const AT_ONCE: usize = 64;
+const AT_ONCE: usize = 256;
 
 /// Clients of one address: a server takes 16,384 of one, and the system has fewer ports than 32,768.
 const PER_ADDRESS: usize = 8192;
