@@ -68,7 +68,7 @@ impl Builder {
             queue_total: 64 * 1024 * 1024,
             hold_reports: false,
             commits: false,
-            max_clients: 16 * 1024,
+            max_clients: 32 * 1024,
             max_connections: 32 * 1024,
             max_pending: 1024,
             max_per_address: 16 * 1024,
@@ -195,7 +195,7 @@ impl Builder {
     /// Sets the number of clients that the server knows at a time. When a new one comes and there is no room, those are
     /// forgotten that are neither [expected](Self::expected) nor asked for by the application, are not
     /// connected, and of which all lines were read; those that went first, first. Their links are
-    /// [`Closed`](crate::Closed) then. If there are none, the new one is refused. Default 16 384.
+    /// [`Closed`](crate::Closed) then. If there are none, the new one is refused. Default 32 768.
     pub fn max_clients(mut self, n: usize) -> Self {
         self.max_clients = n;
         self

@@ -22,9 +22,6 @@ const LEADS: &str = "leads";
 /// First argument of one that stands by.
 const STANDS_BY: &str = "stands-by";
 
-/// Clients that a gateway knows at most: more than connect here.
-const CLIENTS: usize = 32 * 1024;
-
 /// Starts a gateway that leads, and then so many that stand by. Returns them in this order.
 pub fn start(
     stream: &Stream,
@@ -92,7 +89,7 @@ async fn lead(
     let opened = Log::open(leader, Keep::default()).map_err(io::Error::other)?;
     let Opened { log, sessions, past } = opened;
     let builder = Server::builder().timeout(timeout).commits(true).restore_states(sessions);
-    let builder = builder.gate(log.gate()).max_clients(CLIENTS);
+    let builder = builder.gate(log.gate());
     let server = builder.listen(([127, 0, 0, 1], 0).into()).bind().await;
     let server = server.map_err(io::Error::other)?;
     let hub = Hub::resume(server.clone(), log.clone(), past, timeout, "none").await;
