@@ -44,7 +44,7 @@ impl Stores {
 
     /// Returns the processor time of all servers.
     pub fn cpu(&self) -> Duration {
-        let processes = self.running().map(Cluster::processes).unwrap_or_default();
+        let processes = self.running().map(Cluster::pids).unwrap_or_default();
         processes.into_iter().map(cpu_of).sum()
     }
 
