@@ -96,19 +96,23 @@ proptest! {
         for steps in after.chunks(part) {
             for step in steps {
                 let Some((mid, text)) = step else {
-                    (today.reconnected(), first.reconnected());
+                    today.reconnected();
+                    first.reconnected();
                     continue;
                 };
                 let (mid, print) = (Mid(*mid), Print::of(std::slice::from_ref(text)));
                 let verdict = today.judge(mid, print);
                 prop_assert_eq!(first.judge(mid, print), verdict, "{:?}", mid);
                 if verdict == Verdict::Duplicate {
-                    (today.repeated(mid), first.repeated(mid));
+                    today.repeated(mid);
+                    first.repeated(mid);
                 } else {
-                    (today.accept(mid, print), first.accept(mid, print));
+                    today.accept(mid, print);
+                    first.accept(mid, print);
                 }
             }
-            (today.reconnected(), first.reconnected());
+            today.reconnected();
+            first.reconnected();
             first = Window::decode(&bytes(&first)).expect("it was just written");
         }
     }

@@ -64,7 +64,7 @@ pub fn fingerprint(bytes: &[u8]) -> u32 {
 /// Multiplies both halves of a word. The halves themselves stay in it, exchanged: else a half of zero would wipe
 /// the other out.
 const fn fold(word: u64) -> u64 {
-    (word & 0xffff_ffff) * (word >> 32) ^ word.rotate_left(32)
+    ((word & 0xffff_ffff) * (word >> 32)) ^ word.rotate_left(32)
 }
 
 /// Returns the fingerprint of the first version: MurmurHash3, 32 bits.
