@@ -42,13 +42,15 @@ pub fn keys(boards: u64, seed: u64) -> Vec<Issued> {
         .collect()
 }
 
-/// Puts keys into a folder as `pblink serve` reads them. Returns the settings beside which they are.
+/// Puts keys into a folder as `pblink serve` reads them. Returns the settings beside which they are. `classic`: ids that need
+/// none, which cannot have quotes.
 ///
 /// # Errors
 /// If they cannot be written.
-pub fn write_keys(folder: &Path, keys: &[Issued]) -> io::Result<PathBuf> {
+pub fn write_keys(folder: &Path, keys: &[Issued], classic: &[String]) -> io::Result<PathBuf> {
     let settings = folder.join("pblink.toml");
-    fs::write(&settings, "")?;
+    // The ids of our boards are written as Rust writes texts.
+    fs::write(&settings, format!("[link]\nclassic = {classic:?}\n"))?;
     let mut text = String::from("format = 1\n");
     if let Some(first) = keys.first() {
         text += &format!("\n[server]\nprivate = \"{}\"\n", base64(first.server.private.expose()));

@@ -90,7 +90,9 @@ struct Soak<'a> {
 pub fn run(options: &Options, folder: &Path) -> Outcome {
     let (state, earlier) = (folder.join("state"), folder.join("earlier"));
     let keys = secure::keys(options.keyed, options.seed);
-    let settings = secure::write_keys(folder, &keys).expect("a file");
+    let boards = (0..options.boards).map(|n| format!("board {n}"));
+    let classic: Vec<_> = boards.chain((0..options.simulators).map(simulated)).collect();
+    let settings = secure::write_keys(folder, &keys, &classic).expect("a file");
     let server = start(&state, &settings, "127.0.0.1:0".parse().expect("an address"));
     let network = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     let network = network.expect("threads");
@@ -140,9 +142,14 @@ fn start(state: &Path, settings: &Path, address: SocketAddr) -> Server {
     })
 }
 
+/// Returns the id of a simulated board.
+fn simulated(n: usize) -> String {
+    format!("simulated {n}")
+}
+
 fn simulator(proxy: &Proxy, n: usize) -> Child {
     Command::new(program())
-        .args(["simulate", "--client", &format!("simulated {n}"), "--every", "50ms", "--timeout"])
+        .args(["simulate", "--client", &simulated(n), "--every", "50ms", "--timeout"])
         .arg(format!("{}ms", TIMEOUT.as_millis()))
         .args(["--json", "--server", &proxy.address().to_string()])
         .current_dir(std::env::temp_dir())
