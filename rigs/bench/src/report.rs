@@ -52,7 +52,7 @@ pub fn run(options: &Options) -> io::Result<()> {
 }
 
 /// Returns the kernel's name and version.
-pub fn system() -> String {
+fn system() -> String {
     let release = std::fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
     format!("{} {}", std::env::consts::OS, release.trim()).trim().to_owned()
 }
