@@ -13,8 +13,13 @@ const APPLICATION: i64 = 0x7062_6c6b;
 
 /// The steps from an empty file to the tables of today. The number of a version is the number of
 /// steps before it; one that was released is never changed.
-pub(super) const STEPS: &[&str] =
-    &[include_str!("1.sql"), include_str!("2.sql"), include_str!("3.sql"), include_str!("4.sql")];
+pub(super) const STEPS: &[&str] = &[
+    include_str!("1.sql"),
+    include_str!("2.sql"),
+    include_str!("3.sql"),
+    include_str!("4.sql"),
+    include_str!("5.sql"),
+];
 
 /// Returns the version of the tables in an open file; 0 if it is empty.
 ///

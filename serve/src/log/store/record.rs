@@ -20,7 +20,10 @@ const HEADERS: usize = 1024;
 #[derive(Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(super) enum Record<'a> {
-    /// This gateway serves from here on: whoever did so before has no more say.
+    /// This gateway serves from here on: whoever did so before has no more say. Its name, and that of a full state, have a
+    /// number: an older program, which cannot read the sessions of this one and would begin them anew, does not know it, and
+    /// ends before it can lead.
+    #[serde(rename = "lead_2", alias = "lead")]
     Lead {
         /// Its name.
         gateway: Cow<'a, str>,
@@ -56,6 +59,7 @@ pub(super) enum Record<'a> {
         client: Cow<'a, str>,
     },
     /// All but lines and events as of here: whoever begins to follow can begin with it.
+    #[serde(rename = "state_2", alias = "state")]
     State(Cow<'a, Loaded>),
 }
 
@@ -138,5 +142,26 @@ impl Assembler {
         }
         let Self { first, bytes, .. } = std::mem::take(self);
         Ok(Some((first, serde_json::from_slice(&bytes)?)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_older_program_does_not_know_who_leads_and_what_it_wrote_is_read() {
+        let lead = Record::Lead {
+            gateway: "a".into(),
+            claim: "b".into(),
+            log: LogName { id: "c".into(), generation: 1 },
+        };
+        let loaded = Loaded::default();
+        for (record, name) in [(lead, "lead"), (Record::State(Cow::Borrowed(&loaded)), "state")] {
+            let mut json = serde_json::to_value(&record).unwrap();
+            let body = json.as_object_mut().unwrap().remove(&format!("{name}_2"));
+            let old = serde_json::json!({ name: body.expect("its name has a number") });
+            assert_eq!(serde_json::from_value::<Record<'_>>(old).unwrap(), record);
+        }
     }
 }
