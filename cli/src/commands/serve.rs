@@ -207,8 +207,7 @@ pub fn run(args: Args, global: &Global) -> anyhow::Result<Exit> {
     // It changes the environment, which only a process with one thread may do.
     let given =
         Sockets::of_this_process().map_err(|why| Failed::with(Exit::Network, why.to_string()))?;
-    let mut held = Held::default();
-    held.given = given;
+    let mut held = Held::new(given);
     loop {
         let round = serve(&args, settings.clone(), &mut held, global);
         match runtime::block_on(round)?? {

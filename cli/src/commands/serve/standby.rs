@@ -85,13 +85,19 @@ mod with {
     }
 
     /// Ports of this process, over all times in which it leads.
-    #[derive(Default)]
     pub(in crate::commands::serve) struct Held {
         /// Those that the service manager has opened, until they are taken.
         pub(in crate::commands::serve) given: Sockets,
         ports: Option<Ports>,
         /// It has led before, and waits for a store that cannot be reached.
         pub(in crate::commands::serve) again: bool,
+    }
+
+    impl Held {
+        /// Returns those with which the process begins.
+        pub(in crate::commands::serve) fn new(given: Sockets) -> Self {
+            Self { given, ports: None, again: false }
+        }
     }
 
     /// Stands by until this server leads, if it shares its log with others.
@@ -111,8 +117,8 @@ mod with {
             held.ports = Ports::open(args, settings, &mut held.given)?;
         }
         if held.given.boards.is_some() || held.given.control.is_some() {
-            let what = "a server to which no connections are passed on opens its port when it leads: take the .socket unit away, \
-                        or store.address = \"off\"";
+            let what = "a server that passes no connections on opens its ports when it leads: take the .socket unit away, or \
+                        \"off\" out of store.address";
             return Err(Failed::with(Exit::Usage, what));
         }
         let port = reach::choose(args, settings).0.address.port();
@@ -241,18 +247,27 @@ mod without {
     pub(in crate::commands::serve) enum Place {}
 
     impl Place {
-        pub(in crate::commands::serve) fn open(&mut self, _: &Hub, _: Option<&ControlServer>) {
+        pub(in crate::commands::serve) fn open(
+            &mut self,
+            _: &Hub,
+            _: Option<&ControlServer>,
+        ) -> Box<Self> {
             match *self {}
         }
     }
 
     /// Ports of this process.
-    #[derive(Default)]
     pub(in crate::commands::serve) struct Held {
         /// Those that the service manager has opened, until they are taken.
         pub(in crate::commands::serve) given: Sockets,
         /// A server has run before.
         pub(in crate::commands::serve) again: bool,
+    }
+
+    impl Held {
+        pub(in crate::commands::serve) fn new(given: Sockets) -> Self {
+            Self { given, again: false }
+        }
     }
 
     pub(in crate::commands::serve) async fn stand_by(

@@ -17,7 +17,7 @@ use hyper::service::{Service, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio::time::Sleep;
@@ -171,7 +171,7 @@ async fn turn_away(
 /// # Errors
 /// If it does not take that.
 #[cfg(feature = "nats")]
-pub(crate) async fn no_leader(stream: TcpStream) -> io::Result<()> {
+pub(crate) async fn no_leader(stream: impl AsyncRead + AsyncWrite + Unpin) -> io::Result<()> {
     turn_away(stream, NO_LEADER).await
 }
 
