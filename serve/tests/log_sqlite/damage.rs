@@ -249,7 +249,10 @@ fn a_folder_that_this_user_may_not_write_is_refused_with_its_owner() {
     log_of(&folder, 3);
     // Root may do anything: it asks as somebody else, whom the test's program has to be within reach of.
     let program = above.path().join("test");
-    fs::copy(std::env::current_exe().unwrap(), &program).unwrap();
+    // By another process: a file that this one has open for writing is open in the children of its other threads, too, until these
+    // run their programs, and such a file cannot be run ("text file busy").
+    let copied = Command::new("cp").arg(std::env::current_exe().unwrap()).arg(&program).status();
+    assert!(copied.unwrap().success());
     let closed = |mode| fs::set_permissions(&folder, fs::Permissions::from_mode(mode)).unwrap();
     for (what, path, mode) in [
         ("closed", folder.clone(), if root { 0o700 } else { 0 }),
