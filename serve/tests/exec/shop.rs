@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use pblink_protocol::tcp::line::Mid;
+use pblink_protocol::tcp::window::{Print, Verdict, Window};
 use pblink_serve::consumers::{self, Consumer, Exec, Kind, Pace};
 use pblink_serve::hub::Hub;
 use pblink_serve::log::{ConsumerStatus, Engine};
@@ -102,8 +104,8 @@ pub async fn file(folder: &TempDir, name: &str) -> String {
 pub struct Pen {
     board: Board,
     said: u32,
-    /// Number of the last line that it heard.
-    heard: Option<String>,
+    /// Lines that it has heard: a server that was killed repeats all whose acknowledgement it had not stored.
+    window: Window,
     /// Lines that it heard while it waited for acknowledgements.
     texts: std::collections::VecDeque<String>,
 }
@@ -111,12 +113,13 @@ pub struct Pen {
 impl Pen {
     pub async fn connect(shop: &Shop, id: &str) -> Self {
         let board = Board::connect(&shop.station, id).await;
-        Self { board, said: 0, heard: None, texts: Default::default() }
+        Self { board, said: 0, window: Window::new(), texts: Default::default() }
     }
 
     /// Connects to another server as the same board.
     pub async fn reconnect(&mut self, shop: &Shop, id: &str) {
         self.board = Board::connect(&shop.station, id).await;
+        self.window.reconnected();
     }
 
     /// Sends a line, and waits for its acknowledgement.
@@ -144,9 +147,14 @@ impl Pen {
         }
         let (number, text) = line.split_at(2);
         self.board.say(number).await;
-        if self.heard.as_deref() != Some(number) {
-            self.heard = Some(number.to_owned());
-            self.texts.push_back(text.to_owned());
+        let mid = Mid(u8::from_str_radix(number, 16).unwrap());
+        let print = Print::of(text.as_bytes());
+        match self.window.judge(mid, print) {
+            Verdict::Duplicate => self.window.repeated(mid),
+            _ => {
+                self.window.accept(mid, print);
+                self.texts.push_back(text.to_owned());
+            }
         }
     }
 
