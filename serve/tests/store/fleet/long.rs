@@ -56,11 +56,11 @@ fn run(form: Form, fault: Fault) -> Option<Ledger> {
                 if at > time {
                     break;
                 }
-                scene.run_for(at.saturating_sub(began.elapsed()));
+                scene.pass_until(began + at);
                 times.push(kill(&mut scene));
                 println!("  memory in MB: {:?}", scene.memory());
             }
-            scene.run_for(time.saturating_sub(began.elapsed()));
+            scene.pass_until(began + time);
         }
     }
     let after = scene.memory();

@@ -195,9 +195,11 @@ impl Scene {
         (self.fleet.pids().map(megabytes), servers)
     }
 
-    /// Lets boards write for this long.
-    pub fn run_for(&self, time: Duration) {
-        std::thread::sleep(time);
+    /// Lets lines pass until then.
+    pub fn pass_until(&self, then: Instant) {
+        while Instant::now() < then {
+            self.crowd.wait_for(1);
+        }
     }
 
     pub fn strike(&mut self, blow: Blow) {
