@@ -86,9 +86,9 @@ impl FromStr for Control {
 
 /// Address at which the other servers that share a log reach this one, if they do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Gateway(pub Option<Listen>);
+pub struct GatewayAddress(pub Option<Listen>);
 
-impl FromStr for Gateway {
+impl FromStr for GatewayAddress {
     type Err = String;
 
     /// Reads `off`, nothing for what the server chooses, or an address as [`Listen`] does.

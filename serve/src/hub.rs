@@ -9,8 +9,6 @@ use pblink_server::{
 };
 use tokio::task::JoinHandle;
 
-#[cfg(feature = "nats")]
-use crate::control::GatewayInfo;
 use crate::control::{EventStream, History, Outage, RefusedConnection, ServerInfo, Source};
 use crate::log::{ClockStep, EngineError, Log, Past, wall_ms};
 use crate::memory;
@@ -266,7 +264,10 @@ impl Source for Hub {
             links_up: links.iter().filter(|link| link.state == LinkState::Up).count() as u64,
             links_total: links.len() as u64,
             recalled: self.recalled.last,
-            gateways: self.gateways(),
+            #[cfg(feature = "nats")]
+            gateways: self.fellows.get().map(|fellows| fellows.list()).unwrap_or_default(),
+            #[cfg(not(feature = "nats"))]
+            gateways: Vec::new(),
         }
     }
 
@@ -288,11 +289,6 @@ impl Source for Hub {
 
     fn last_refused(&self, id: &str) -> Option<RefusedConnection> {
         self.turned_away.get(id)
-    }
-
-    #[cfg(feature = "nats")]
-    fn gateways(&self) -> Vec<GatewayInfo> {
-        self.fellows.get().map(|fellows| fellows.list()).unwrap_or_default()
     }
 
     #[cfg(feature = "nats")]

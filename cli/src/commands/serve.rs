@@ -31,7 +31,7 @@ use tokio::task::JoinHandle;
 use tokio::time::{Instant, timeout_at};
 use tokio_util::sync::CancellationToken;
 
-use crate::address::{Control, Gateway, Listen};
+use crate::address::{Control, GatewayAddress, Listen};
 use crate::descriptors;
 use crate::exit::{Exit, Failed};
 use crate::global::Global;
@@ -152,7 +152,7 @@ pub struct Args {
     /// to them; either alone does. `off` passes nothing on. Default: store.address of pblink.toml, else the address at which
     /// NATS sees this machine, and the port for boards + 2.
     #[arg(long, value_name = "ADDR:PORT|off")]
-    pub gateway_address: Option<Gateway>,
+    pub gateway_address: Option<GatewayAddress>,
     /// Name of this server among those that share a log. Default: store.gateway of pblink.toml, else this machine's with the port.
     #[arg(long, value_name = "NAME")]
     pub gateway: Option<String>,

@@ -8,7 +8,7 @@ use super::key::{Key, Rule};
 use super::limits;
 use super::value::Value;
 use super::{App, Board, BoardKind, CoprocessorKind, Pins, Settings};
-use crate::address::{Control, Gateway, is_host, parse_ip};
+use crate::address::{Control, GatewayAddress, is_host, parse_ip};
 
 /// A key of `pblink.toml`.
 pub(crate) type Entry = Key<Settings>;
@@ -153,7 +153,7 @@ pub(crate) static KEYS: [Entry; 42] = [
         allowed: "the address and port at which the other gateways reach this one, such as \"10.0.0.5:8125\", or one of them; \
                   \"\" is chosen by the server, \"off\" passes no connections on",
         put: |s, _, v| {
-            let fits = |t: &&str| t.parse::<Gateway>().is_ok();
+            let fits = |t: &&str| t.parse::<GatewayAddress>().is_ok();
             set(&mut s.store.address, v.text().filter(fits)?.to_owned())
         },
         get: |s| s.store.address.as_str().into(),

@@ -142,7 +142,7 @@ pub struct Store {
     pub name: String,
     /// Name of this server among those that share it; empty for this machine's with the port.
     pub gateway: String,
-    /// Address at which the others reach it, as written: see [`Gateway`](crate::address::Gateway).
+    /// Address at which the others reach it, as written: see [`GatewayAddress`](crate::address::GatewayAddress).
     pub address: String,
     /// The file with the credentials as written, empty for none.
     pub credentials_file: PathBuf,

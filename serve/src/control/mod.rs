@@ -114,11 +114,6 @@ pub trait Source: Send + Sync + 'static {
         None
     }
 
-    /// Returns the servers that share the log, the one that leads first; none if it is this one's own.
-    fn gateways(&self) -> Vec<GatewayInfo> {
-        Vec::new()
-    }
-
     /// Returns the gateway by which the client of a link has come, if servers share the log.
     fn gateway_of(&self, _link: &LinkStatus) -> Option<String> {
         None

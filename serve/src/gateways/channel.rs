@@ -1,7 +1,7 @@
 //! A passed connection's own protocol: a handshake, and encrypted bytes.
 //!
 //! Each message is its length in two bytes, big-endian, and as many bytes. The two of the handshake are those of Noise, the first with
-//! the [`Passed`] in it. A message without a text ends a direction, so that an end that someone else makes is seen.
+//! the [`Introduction`] in it. A message without a text ends a direction, so that an end that someone else makes is seen.
 
 use std::io;
 use std::sync::Arc;
@@ -13,7 +13,7 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadHalf, Wr
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
-use super::{KEY, Passed};
+use super::{Introduction, KEY};
 
 const PATTERN: &str = "Noise_NNpsk0_25519_ChaChaPoly_SHA256";
 
@@ -46,10 +46,10 @@ pub(super) struct Channel {
 pub(super) async fn offer(
     mut stream: TcpStream,
     key: &[u8; KEY],
-    passed: &Passed,
+    introduction: &Introduction,
 ) -> io::Result<Channel> {
     let mut handshake = builder(key)?.build_initiator().map_err(broken)?;
-    let text = serde_json::to_vec(passed)?;
+    let text = serde_json::to_vec(introduction)?;
     let mut message = vec![0; MESSAGE];
     let len = handshake.write_message(&text, &mut message).map_err(broken)?;
     let answer = async {
@@ -68,15 +68,15 @@ pub(super) async fn offer(
 pub(super) async fn accept(
     mut stream: TcpStream,
     key: &[u8; KEY],
-) -> io::Result<(Channel, Passed)> {
+) -> io::Result<(Channel, Introduction)> {
     let mut handshake = builder(key)?.build_responder().map_err(broken)?;
     let first = timeout(PATIENCE, receive(&mut stream)).await??;
     let mut text = vec![0; MESSAGE];
     let len = handshake.read_message(&first, &mut text).map_err(broken)?;
-    let passed = serde_json::from_slice(&text[..len])?;
+    let introduction = serde_json::from_slice(&text[..len])?;
     let len = handshake.write_message(&[], &mut text).map_err(broken)?;
     timeout(PATIENCE, send(&mut stream, &text[..len])).await??;
-    Ok((ready(stream, handshake)?, passed))
+    Ok((ready(stream, handshake)?, introduction))
 }
 
 fn builder(key: &[u8; KEY]) -> io::Result<Builder<'_>> {

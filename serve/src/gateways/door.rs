@@ -12,7 +12,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::{sleep, timeout};
 
-use super::{Passed, Rights, To, channel};
+use super::{Introduction, Rights, To, channel, next};
 use crate::control::{self, Access};
 use crate::log::store::Way;
 
@@ -24,9 +24,6 @@ const REACH: Duration = Duration::from_secs(3);
 
 /// Pause before it is tried again within that.
 const AGAIN: Duration = Duration::from_millis(100);
-
-/// Pause after the system has no descriptor left.
-const PAUSE: Duration = Duration::from_millis(100);
 
 /// Bytes of a board's connection that are on their way in one direction: lines are small.
 const BUFFER: usize = 4 * 1024;
@@ -94,14 +91,7 @@ impl Drop for Door {
 async fn accept(socket: TcpListener, opened: Arc<Opened>, places: Arc<Semaphore>) {
     let mut connections = JoinSet::new();
     loop {
-        let (stream, peer) = match socket.accept().await {
-            Ok(accepted) => accepted,
-            Err(error) => {
-                tracing::debug!("no connection to pass on: {error}");
-                sleep(PAUSE).await;
-                continue;
-            }
-        };
+        let (stream, peer) = next(&socket).await;
         while connections.try_join_next().is_some() {}
         // One too many is closed: its board tries again, elsewhere if it can.
         if let Ok(place) = Arc::clone(&places).try_acquire_owned() {
@@ -148,7 +138,8 @@ async fn reach(
     opened: &Opened,
     peer: SocketAddr,
 ) -> channel::Channel {
-    let passed = Passed { gateway: opened.gateway.clone(), peer, to: opened.to.clone() };
+    let introduction =
+        Introduction { gateway: opened.gateway.clone(), peer, to: opened.to.clone() };
     loop {
         let known = way.borrow_and_update().clone();
         let connecting = async {
@@ -156,7 +147,7 @@ async fn reach(
             let key = known.key().ok_or(io::ErrorKind::InvalidData)?;
             let onward = timeout(REACH, TcpStream::connect(known.address)).await??;
             onward.set_nodelay(true)?;
-            channel::offer(onward, &key, &passed).await
+            channel::offer(onward, &key, &introduction).await
         };
         match connecting.await {
             Ok(channel) => return channel,

@@ -3,25 +3,20 @@
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
 
 use pblink_server::Server;
 use tokio::io::duplex;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio::task::{JoinHandle, JoinSet};
-use tokio::time::sleep;
 
 use super::channel::{Channel, accept};
-use super::{KEY, Passed, To};
+use super::{Introduction, KEY, To, next};
 use crate::control::{Visitors, random_hex};
 use crate::log::store::{Fellows, Way};
 
 /// Connections at a time whose handshake is under way: whoever has no key has one of these for five seconds.
 const GREETED: usize = 256;
-
-/// Pause after the system has no descriptor left.
-const PAUSE: Duration = Duration::from_millis(100);
 
 /// Bytes on their way between a channel and the control API.
 const BUFFER: usize = 64 * 1024;
@@ -85,14 +80,7 @@ async fn serve(socket: TcpListener, inside: Arc<Inside>) {
     let greeted = Arc::new(Semaphore::new(GREETED));
     let mut connections = JoinSet::new();
     loop {
-        let (stream, from) = match socket.accept().await {
-            Ok(accepted) => accepted,
-            Err(error) => {
-                tracing::debug!("no connection of another gateway: {error}");
-                sleep(PAUSE).await;
-                continue;
-            }
-        };
+        let (stream, from) = next(&socket).await;
         while connections.try_join_next().is_some() {}
         let Ok(place) = Arc::clone(&greeted).try_acquire_owned() else { continue };
         let inside = Arc::clone(&inside);
@@ -100,7 +88,7 @@ async fn serve(socket: TcpListener, inside: Arc<Inside>) {
             let welcomed = greet(stream, &inside).await;
             drop(place);
             let done = match welcomed {
-                Ok((channel, passed)) => inside.let_in(channel, passed).await,
+                Ok((channel, introduction)) => inside.let_in(channel, introduction).await,
                 Err(error) => Err(error),
             };
             if let Err(error) = done {
@@ -110,15 +98,15 @@ async fn serve(socket: TcpListener, inside: Arc<Inside>) {
     }
 }
 
-async fn greet(stream: TcpStream, inside: &Inside) -> io::Result<(Channel, Passed)> {
+async fn greet(stream: TcpStream, inside: &Inside) -> io::Result<(Channel, Introduction)> {
     stream.set_nodelay(true)?;
     let key = inside.way.key().ok_or(io::ErrorKind::InvalidData)?;
     accept(stream, &key).await
 }
 
 impl Inside {
-    async fn let_in(&self, channel: Channel, passed: Passed) -> io::Result<()> {
-        let Passed { gateway, peer, to } = passed;
+    async fn let_in(&self, channel: Channel, introduction: Introduction) -> io::Result<()> {
+        let Introduction { gateway, peer, to } = introduction;
         match (to, &self.visitors) {
             (To::Boards, _) => {
                 self.fellows.note_way(peer, &gateway);

@@ -19,17 +19,36 @@ pub use entrance::{Entrance, OpenEntrance};
 use std::fmt;
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::time::sleep;
 
 use crate::control::{Access, Token};
+
+/// Pause after the system has no descriptor left.
+const PAUSE: Duration = Duration::from_millis(100);
+
+/// Waits for the next connection. An error is one connection's, or the system's, which has more later.
+async fn next(socket: &TcpListener) -> (TcpStream, SocketAddr) {
+    loop {
+        match socket.accept().await {
+            Ok(accepted) => return accepted,
+            Err(error) => {
+                tracing::debug!("no connection between gateways: {error}");
+                sleep(PAUSE).await;
+            }
+        }
+    }
+}
 
 /// Bytes of the key of an entrance.
 const KEY: usize = 32;
 
 /// The first message of a passed connection: who it comes from.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-struct Passed {
+struct Introduction {
     /// Name of the gateway that passes it on.
     gateway: String,
     /// Address that it has come from.

@@ -15,7 +15,7 @@ use tokio::sync::watch;
 
 use super::station::MAX_CONNECTIONS;
 use super::{Args, api, reach};
-use crate::address::Gateway;
+use crate::address::GatewayAddress;
 use crate::descriptors;
 use crate::exit::{Exit, Failed};
 use crate::output::diagnostics::{note, say};
@@ -45,13 +45,15 @@ impl Ports {
         given: &mut Sockets,
     ) -> anyhow::Result<Option<Self>> {
         let chosen =
-            args.gateway_address.or_else(|| Gateway::from_str(&settings.store.address).ok());
-        let Some(chosen) = chosen.and_then(|Gateway(chosen)| chosen) else { return Ok(None) };
-        let listen = reach::choose(args, settings).0.address;
+            args.gateway_address.or_else(|| GatewayAddress::from_str(&settings.store.address).ok());
+        let Some(chosen) = chosen.and_then(|GatewayAddress(chosen)| chosen) else {
+            return Ok(None);
+        };
+        let wanted = reach::choose(args, settings).0.address;
         let network = |why: String| Failed::with(Exit::Network, why);
         let boards = match given.boards.take() {
             Some(boards) => boards,
-            None => open_socket(listen).map_err(|error| network(error.to_string()))?,
+            None => open_socket(wanted).map_err(|error| network(error.to_string()))?,
         };
         let control = match given.control.take() {
             Some(control) => Some(control),
@@ -59,17 +61,16 @@ impl Ports {
         };
         let listen = boards.local_addr().context("the port for boards")?;
         // The system chooses both, or none.
-        let chosen_by_system = reach::choose(args, settings).0.address.port() == 0;
-        let above = if chosen_by_system { 0 } else { listen.port().saturating_add(ABOVE) };
-        let wanted = chosen.or(SocketAddr::new(listen.ip(), above));
-        let at = SocketAddr::new(listen.ip(), wanted.port());
+        let above = if wanted.port() == 0 { 0 } else { listen.port().saturating_add(ABOVE) };
+        let others = chosen.or(SocketAddr::new(listen.ip(), above));
+        let at = SocketAddr::new(listen.ip(), others.port());
         let entrance = open_socket(at).map_err(|error| {
             network(format!(
                 "{error}: it is the port by which other gateways pass connections on to this one; choose another one with \
                  --gateway-address PORT, or --gateway-address off"
             ))
         })?;
-        let ip = Some(wanted.ip()).filter(|ip| !ip.is_unspecified());
+        let ip = Some(others.ip()).filter(|ip| !ip.is_unspecified());
         Ok(Some(Self { boards, control, entrance, ip }))
     }
 
