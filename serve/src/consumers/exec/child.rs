@@ -13,7 +13,7 @@ use tokio::io::{AsyncRead, AsyncWriteExt, Interest};
 use tokio::net::unix::pipe;
 use tokio::process::{Child as Process, ChildStdout, Command};
 use tokio::task::JoinHandle;
-use tokio::time::{Instant, sleep_until};
+use tokio::time::{Instant, sleep_until, timeout_at};
 
 use super::output::{Output, Printed};
 
@@ -142,7 +142,7 @@ impl Launch {
             Some(client) => format!("{} \"{}\"", self.consumer, Escaped(client)),
             None => self.consumer.to_string(),
         };
-        let stderr = tokio::spawn(report(errors, name));
+        let stderr = tokio::spawn(report(errors, move |text| tracing::warn!("{name}: {text}")));
         let (status, ended, drained, closed) = (None, None, 0, false);
         let mouth = Mouth { output, closed, process, group, status, ended, drained, stderr };
         Ok((Input::new(writer)?, mouth))
@@ -201,12 +201,16 @@ impl Mouth {
     /// the future loses nothing.
     pub(super) async fn next(&mut self) -> Option<Printed> {
         loop {
-            let Self { output, closed, process, status, ended, drained, group, .. } = self;
+            let Self { output, closed, process, status, ended, drained, group, stderr } = self;
             *closed |= *drained > MAX_DRAIN;
+            let until = ended.map_or_else(Instant::now, |at| at + DRAIN);
             if *closed && status.is_some() {
+                // Its last words are of use to whoever wonders why it has ended, and this process may end next.
+                if !stderr.is_finished() {
+                    let _ = timeout_at(until, stderr).await;
+                }
                 return None;
             }
-            let until = ended.map_or_else(Instant::now, |at| at + DRAIN);
             tokio::select! {
                 biased;
                 printed = output.next(), if !*closed => match printed {
@@ -264,12 +268,23 @@ pub(super) async fn end(group: &Group, pace: &super::Pace) {
     group.signal(Signal::KILL);
 }
 
-/// Reports what a program writes to stderr, line by line; too many lines are counted.
-async fn report(errors: impl AsyncRead + Unpin, name: String) {
+/// Says what a program writes to stderr, line by line; too many lines are counted.
+async fn report(errors: impl AsyncRead + Unpin, mut say: impl FnMut(String)) {
     let mut output = Output::new(errors, MAX_STDERR);
     let mut recent: VecDeque<Instant> = VecDeque::new();
     let mut left_out = 0_u64;
-    while let Ok(Some(printed)) = output.next().await {
+    loop {
+        // When one more may be said: those that were left out are told then, should no more come.
+        let free = recent.front().map_or_else(Instant::now, |&at| at + STDERR_EVERY * STDERR_LINES);
+        let printed = tokio::select! {
+            biased;
+            printed = output.next() => printed,
+            () = sleep_until(free), if left_out > 0 => {
+                say(not_shown(&mut left_out));
+                continue;
+            }
+        };
+        let Ok(Some(printed)) = printed else { break };
         let now = Instant::now();
         while recent.front().is_some_and(|&at| at + STDERR_EVERY * STDERR_LINES <= now) {
             recent.pop_front();
@@ -280,18 +295,25 @@ async fn report(errors: impl AsyncRead + Unpin, name: String) {
         }
         recent.push_back(now);
         if left_out > 0 {
-            tracing::warn!("{name}: {left_out} lines of its stderr are not shown");
-            left_out = 0;
+            say(not_shown(&mut left_out));
         }
         match printed {
-            Printed::Line(line) => tracing::warn!("{name}: {}", clean(&line)),
-            Printed::TooLong => tracing::warn!("{name}: (a line of more than {MAX_STDERR} bytes)"),
-            Printed::NotText => tracing::warn!("{name}: (a line that is not valid UTF-8)"),
+            Printed::Line(line) => say(clean(&line)),
+            Printed::TooLong => say(format!("(a line of more than {MAX_STDERR} bytes)")),
+            Printed::NotText => say("(a line that is not valid UTF-8)".to_owned()),
             Printed::Torn | Printed::Closed => {}
         }
     }
     if left_out > 0 {
-        tracing::warn!("{name}: {left_out} lines of its stderr are not shown");
+        say(not_shown(&mut left_out));
+    }
+}
+
+/// Returns how many lines were left out, in words, and begins to count anew.
+fn not_shown(left_out: &mut u64) -> String {
+    match std::mem::take(left_out) {
+        1 => "1 line of its stderr is not shown".to_owned(),
+        count => format!("{count} lines of its stderr are not shown"),
     }
 }
 
@@ -306,4 +328,48 @@ fn clean(line: &str) -> String {
         }
     }
     clean
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::sync::mpsc::unbounded_channel;
+
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn lines_of_stderr_that_are_left_out_are_told_though_no_more_come() {
+        let (errors, mut program) = tokio::io::duplex(1 << 16);
+        let (say, mut said) = unbounded_channel();
+        let reporting = tokio::spawn(report(errors, move |text| say.send(text).unwrap()));
+        program.write_all(&b"noise\n".repeat(60)).await.unwrap();
+        for _ in 0..STDERR_LINES {
+            assert_eq!(said.recv().await.unwrap(), "noise");
+        }
+        assert_eq!(said.recv().await.unwrap(), "10 lines of its stderr are not shown");
+        // At its end, too.
+        program.write_all(&b"noise\n".repeat(51)).await.unwrap();
+        drop(program);
+        reporting.await.unwrap();
+        let mut last = String::new();
+        while let Some(text) = said.recv().await {
+            last = text;
+        }
+        assert_eq!(last, "1 line of its stderr is not shown");
+    }
+
+    #[tokio::test]
+    async fn a_program_is_gone_only_when_its_last_words_were_told() {
+        let launch = Launch {
+            command: "i=0; while [ $i -lt 2000 ]; do i=$((i+1)); echo noise >&2; done".to_owned(),
+            consumer: "exec".into(),
+            log: String::new(),
+            server: None,
+            descriptors: None,
+            max_line: 100,
+            pace: super::super::Pace::default(),
+        };
+        let (_input, mut mouth) = launch.start(None).unwrap();
+        while mouth.next().await.is_some() {}
+        assert!(mouth.stderr.is_finished());
+    }
 }
