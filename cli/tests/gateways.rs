@@ -28,15 +28,20 @@ struct Gateway {
 }
 
 impl Gateway {
-    /// Starts one, and waits until it leads or stands by.
+    /// Starts one.
     fn start(urls: &str, folder: &Path, name: &str) -> Self {
+        Self::start_at(urls, folder, folder, name)
+    }
+
+    /// Starts one in `place`, with its copy of the log in `folder`.
+    fn start_at(urls: &str, folder: &Path, place: &Path, name: &str) -> Self {
         let address = || format!("127.0.0.1:{}", free_port());
         let (boards, control) = (address(), address());
         let state = folder.join(name);
         let mut command = pblink(&["serve", "--store", urls, "--gateway", name]);
         command.args(["--listen", &boards, "--control", &control, "--gateway-address", "0"]);
         command.args(["--app", "echo", "--any-client", "--no-mdns"]).arg("--state").arg(&state);
-        command.current_dir(folder).stdout(Stdio::null()).stderr(Stdio::piped());
+        command.current_dir(place).stdout(Stdio::null()).stderr(Stdio::piped());
         let mut child = command.spawn().unwrap();
         let lines = BufReader::new(child.stderr.take().unwrap()).lines();
         let (sender, said) = channel();
@@ -211,6 +216,57 @@ fn a_gateway_says_when_it_cannot_be_reached_by_others() {
     let refused = serve("somewhere");
     assert_eq!(refused.status.code(), Some(2));
     assert!(stderr(&refused).contains("such as 10.0.0.5:8125"), "{}", stderr(&refused));
+}
+
+/// A board may be served by any of them, so each has to have its keys.
+#[test]
+fn a_gateway_with_other_keys_is_told_from_the_others() {
+    let Some(cluster) = Cluster::start(Wanted::default()) else { return };
+    let (urls, folder) = (cluster.urls(), tempfile::tempdir().unwrap());
+    let folder = folder.path();
+    assert!(output(&["store", "init", &urls]).status.success());
+    let places = ["here", "there"].map(|place| folder.join(place));
+    for place in &places {
+        std::fs::create_dir(place).unwrap();
+        std::fs::write(place.join("pblink.toml"), format!("[store]\nurl = \"{urls}\"\n")).unwrap();
+    }
+    let [here, there] = &places;
+    let keys = |place: &Path, args: &[&str]| {
+        let done = pblink(&[&["keys"], args].concat()).current_dir(place).output().unwrap();
+        assert!(done.status.success(), "{}", stderr(&done));
+    };
+    let copy = || {
+        let name = "pblink.keys.toml";
+        // As `scp` and `mv` do it: a gateway that reads it meanwhile sees the old one, or all of the new one.
+        std::fs::copy(here.join(name), there.join("new")).unwrap();
+        std::fs::rename(there.join("new"), there.join(name)).unwrap();
+    };
+    keys(here, &["issue", "cellar", "--to", "cellar.key"]);
+    copy();
+    let first = Gateway::start_at(&urls, folder, here, "first");
+    first.until("control API at");
+    let second = Gateway::start_at(&urls, folder, there, "second");
+    second.until("standing by: gateway first leads");
+    // One that is revoked on one machine only would be served by the other.
+    keys(here, &["revoke", "cellar", "--yes"]);
+    first.until("gateway second has other keys of boards than this one");
+    second.until("gateway first has other keys of boards than this one");
+    let check = || {
+        let checked = output(&["store", "check", &urls]);
+        assert_eq!(checked.status.code(), Some(0), "{}", stderr(&checked));
+        String::from_utf8(checked.stdout).unwrap()
+    };
+    let text = check();
+    assert!(text.contains("  gateway second stands by, WITH OTHER KEYS OF BOARDS"), "{text}");
+    let doctor = pblink(&["doctor", "--only", "server"]).current_dir(here).output().unwrap();
+    let text = String::from_utf8_lossy(&doctor.stdout).into_owned() + &stderr(&doctor);
+    assert!(text.contains("gateway second has other keys of boards than the one that"), "{text}");
+    copy();
+    first.until("gateway second has the same keys of boards again");
+    assert!(!check().contains("KEYS"));
+    // A mistake shows while it can be mended, and not when this gateway is needed.
+    std::fs::write(there.join("pblink.keys.toml"), "no keys").unwrap();
+    second.until("this gateway cannot lead like that");
 }
 
 /// Without passing on, a gateway that stands by is closed, so that whoever looks for an open port finds the leader.

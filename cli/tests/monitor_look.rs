@@ -276,11 +276,13 @@ fn the_header_says_which_gateway_leads_and_how_many_stand_by() {
         leads: name == "a",
         behind: 0,
         heard_ms,
+        other_keys: name == "d",
     };
     for (others, expected) in [
         (vec![], "a leads, 0 stand by"),
         (vec![gateway("b", 2000)], "a leads, 1 stands by"),
         (vec![gateway("b", 2000), gateway("c", 60_000)], "a leads, 1 stands by, 1 silent"),
+        (vec![gateway("d", 0)], "a leads, 1 stands by, keys differ"),
     ] {
         let mut model = model();
         let gateways = [vec![gateway("a", 0)], others].concat();

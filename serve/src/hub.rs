@@ -123,6 +123,17 @@ impl Hub {
         let _ = self.fellows.set(fellows);
     }
 
+    /// Tells the other gateways of a shared log which keys of boards this one has now, by a text that only the same keys have.
+    /// Does nothing for a log of one server.
+    pub fn tell_keys(&self, keys: &str) {
+        #[cfg(feature = "nats")]
+        if let Some(fellows) = self.fellows.get() {
+            fellows.tell_keys(keys);
+        }
+        #[cfg(not(feature = "nats"))]
+        let _ = keys;
+    }
+
     /// Returns the present server.
     pub fn server(&self) -> Arc<Server> {
         Arc::clone(&self.server.read().unwrap_or_else(PoisonError::into_inner))

@@ -6,6 +6,7 @@ pub(crate) use pblink_secure_suite::Fingerprint;
 use pblink_secure_suite::keys::{Id, ServerKeys};
 use pblink_secure_suite::random::Os;
 use pblink_secure_suite::server::{Generations, Server};
+use sha2::{Digest, Sha256};
 
 /// Generations of keys that an id may have at a time: the one that its board has, and the one that it is being given.
 const GENERATIONS: usize = 2;
@@ -88,6 +89,33 @@ impl Keys {
         self
     }
 
+    /// Returns a value that tells these keys from others, and nothing of what they are: for servers of which each has to serve
+    /// the same boards. Of an id that is being given new keys, those count.
+    pub fn digest(&self) -> [u8; 32] {
+        let mut hash = Sha256::new();
+        let mut add = |part: &[u8]| {
+            hash.update((part.len() as u64).to_le_bytes());
+            hash.update(part);
+        };
+        for (id, keys) in &self.boards {
+            add(id.as_bytes());
+            add(&[u8::from(!keys.is_empty())]);
+            if let Some(newest) = keys.first() {
+                add(&newest.generation.to_le_bytes());
+                add(&newest.board.0);
+                // Of 32 random bytes each, nothing is learnt from the hash.
+                add(newest.private.expose());
+                add(newest.shared.expose());
+            }
+        }
+        for id in self.classic.iter().filter(|id| !self.boards.contains_key(*id)) {
+            add(b"classic");
+            add(id.as_bytes());
+        }
+        add(&[u8::from(self.others_classic)]);
+        hash.finalize().into()
+    }
+
     /// Returns all ids that are named here.
     pub(crate) fn ids(&self) -> impl Iterator<Item = &String> {
         self.boards.keys().chain(&self.classic)
@@ -147,3 +175,39 @@ fn is_same(a: &ServerKeys, b: &ServerKeys) -> bool {
 
 /// The cryptography for one id.
 pub(crate) type Suite = Generations<Os>;
+
+#[cfg(test)]
+mod tests {
+    use pblink_secure_suite::issue::issue;
+    use pblink_secure_suite::keys::Secret;
+
+    use super::*;
+
+    #[test]
+    fn keys_of_two_servers_are_compared_without_being_told() {
+        let private = Secret::draw(&mut Os);
+        let of = |id: &str, generation| {
+            issue(&Id::new(id).unwrap(), generation, &private, &mut Os).server
+        };
+        let (old, new, other) = (of("a", 1), of("a", 2), of("b", 1));
+        let both = || Keys::new().board(old.clone()).board(other.clone());
+        assert_eq!(both().digest(), Keys::new().board(other.clone()).board(old.clone()).digest());
+        // While a board is given new keys, and afterwards: both servers serve it with these.
+        let given = both().board(new.clone());
+        assert_eq!(given.digest(), Keys::new().board(other.clone()).board(new).digest());
+        let all = [
+            both(),
+            given,
+            both().revoked("a"),
+            both().classic(["c"]),
+            both().others_classic(true),
+            Keys::new().board(old.clone()),
+            Keys::new().board(of("a", 1)).board(other.clone()),
+            Keys::new(),
+        ];
+        let different: BTreeSet<_> = all.iter().map(Keys::digest).collect();
+        assert_eq!(different.len(), all.len());
+        // The keys decide for an id that is listed, too.
+        assert_eq!(both().classic(["a"]).digest(), both().digest());
+    }
+}

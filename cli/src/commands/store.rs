@@ -149,13 +149,17 @@ fn as_json(name: &str, state: &StreamState, gateways: &[GatewayInfo]) -> serde_j
 
 fn describe_gateways(gateways: &[GatewayInfo]) -> String {
     let line = |gateway: &GatewayInfo| {
-        let GatewayInfo { name, leads, behind, .. } = gateway;
-        match (leads, behind) {
-            (true, _) => format!("  gateway {name} leads\n"),
-            (false, 0) => format!("  gateway {name} stands by\n"),
-            (false, 1) => format!("  gateway {name} stands by, 1 message behind\n"),
-            (false, _) => format!("  gateway {name} stands by, {behind} messages behind\n"),
+        let GatewayInfo { name, leads, behind, other_keys, .. } = gateway;
+        let mut text = match (leads, behind) {
+            (true, _) => format!("  gateway {name} leads"),
+            (false, 0) => format!("  gateway {name} stands by"),
+            (false, 1) => format!("  gateway {name} stands by, 1 message behind"),
+            (false, _) => format!("  gateway {name} stands by, {behind} messages behind"),
+        };
+        if *other_keys {
+            text += ", WITH OTHER KEYS OF BOARDS: copy link.keys and link.classic of one that is right to all";
         }
+        text + "\n"
     };
     gateways.iter().map(line).collect()
 }

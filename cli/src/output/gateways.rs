@@ -19,5 +19,9 @@ pub fn words(gateways: &[GatewayInfo]) -> Option<(String, bool)> {
     if silent > 0 {
         text += &format!(", {silent} silent");
     }
-    Some((text, silent == 0 && there > 0))
+    let differ = others().any(|gateway| gateway.other_keys);
+    if differ {
+        text += ", keys differ";
+    }
+    Some((text, silent == 0 && there > 0 && !differ))
 }

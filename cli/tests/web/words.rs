@@ -71,6 +71,7 @@ fn gateways_are_named_the_same(page: &Browser) {
         leads: name == "a",
         behind: 0,
         heard_ms,
+        other_keys: name == "d",
     };
     let lists = [
         vec![],
@@ -78,6 +79,7 @@ fn gateways_are_named_the_same(page: &Browser) {
         vec![gateway("a", 0), gateway("b", 10_000)],
         vec![gateway("a", 0), gateway("b", 0), gateway("c", 10_001)],
         vec![gateway("a", 0), gateway("b", 10_001), gateway("c", 20_000)],
+        vec![gateway("a", 0), gateway("b", 10_001), gateway("d", 0)],
     ];
     let shown = page.wait(&format!(
         "const words = await import('/web/words.js'); return {}.map(words.gateways)",

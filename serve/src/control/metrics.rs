@@ -178,7 +178,7 @@ fn of_log(out: &mut String, log: &Log, links: &[LinkStatus]) {
 /// Adds the servers that share the log.
 fn of_gateways(out: &mut String, gateways: &[GatewayInfo]) {
     type Value = fn(&GatewayInfo) -> f64;
-    let families: [(_, _, Value); 3] = [
+    let families: [(_, _, Value); 4] = [
         ("pblink_gateway_leads", "1 if this gateway leads, 0 if it stands by.", |gateway| {
             f64::from(u8::from(gateway.leads))
         }),
@@ -189,6 +189,11 @@ fn of_gateways(out: &mut String, gateways: &[GatewayInfo]) {
             "pblink_gateway_behind_messages",
             "Messages of the store that its copy lacks.",
             |gateway| gateway.behind as f64,
+        ),
+        (
+            "pblink_gateway_other_keys",
+            "1 if the gateway has other keys of boards than the one that leads.",
+            |gateway| f64::from(u8::from(gateway.other_keys)),
         ),
     ];
     for (name, help, value) in families {

@@ -13,4 +13,7 @@ pub struct GatewayInfo {
     pub behind: u64,
     /// Time since it was heard last, in milliseconds; 0 for the one that leads.
     pub heard_ms: u64,
+    /// It has other keys of boards than the one that leads: boards of which it has none are refused once it leads.
+    #[serde(default)]
+    pub other_keys: bool,
 }

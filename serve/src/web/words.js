@@ -107,7 +107,8 @@ export function gateways(list) {
   const silent = others.filter((gateway) => gateway.heard_ms > 10_000).length;
   const there = others.length - silent;
   const text = `${clean(leader.name)} leads, ${there} ${there === 1 ? "stands" : "stand"} by`;
-  return silent > 0 ? `${text}, ${silent} silent` : text;
+  const differ = others.some((gateway) => gateway.other_keys);
+  return text + (silent > 0 ? `, ${silent} silent` : "") + (differ ? ", keys differ" : "");
 }
 
 /** Compares ids: numbers by value, then the rest. */

@@ -120,7 +120,7 @@ async fn questions_have_the_rights_of_the_gateway_that_was_asked() {
     assert_eq!((status.as_u16(), &server["token_file"]), (200, &json!("/other/token")));
     assert_eq!(
         server["gateways"][0],
-        json!({ "name": "a", "leads": true, "behind": 0, "heard_ms": 0 })
+        json!({ "name": "a", "leads": true, "behind": 0, "heard_ms": 0, "other_keys": false })
     );
     let foreign = pair.rig.http.get(pair.url("/api/v1/server")).header("host", "evil.example");
     assert_eq!(answer(foreign).await.0, 403);

@@ -59,6 +59,12 @@ async fn look(group: &mut Group, settings: &Settings) -> anyhow::Result<()> {
             "run this again in some seconds: one of them was replaced, and does not know it yet",
         ),
     }
+    for gateway in gateways.iter().filter(|gateway| gateway.other_keys) {
+        group.warning(
+            format!("gateway {} has other keys of boards than the one that leads", gateway.name),
+            "copy the file of keys (link.keys), and link.classic, from one that is right to all machines",
+        );
+    }
     group.ok("whether its servers write to their disks at once cannot be seen: with sync_interval: always they do");
     Ok(())
 }

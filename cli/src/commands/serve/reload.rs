@@ -43,6 +43,7 @@ impl<'a> Running<'a> {
         loaded: keys::Loaded,
         entities: Option<Entities>,
     ) -> Self {
+        hub.tell_keys(&loaded.told);
         let (of_keys, has_keys, given) = (settings.clone(), loaded.file, loaded.given);
         Self { args, settings, of_keys, hub, has_keys, given, entities }
     }
@@ -111,6 +112,7 @@ impl<'a> Running<'a> {
             self.given = std::mem::take(&mut loaded.given);
             say("the keys of boards were read again");
         }
+        self.hub.tell_keys(&loaded.told);
         self.has_keys = loaded.file;
         Ok(())
     }

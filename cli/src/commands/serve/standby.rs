@@ -44,7 +44,7 @@ mod with {
     use tokio::time::{MissedTickBehavior, interval, sleep};
 
     use super::super::ports::Ports;
-    use super::super::{Args, place, reach};
+    use super::super::{Args, keys, place, reach};
     use super::Outcome;
     use crate::exit::{Exit, Failed};
     use crate::output::diagnostics::{newline, note, say, warning};
@@ -148,9 +148,11 @@ mod with {
             () = asked(signals, terminal) => return Ok(Outcome::Asked),
         };
         manager.ready("standing by".to_owned());
+        let fellows = store.fellows();
         let leader = tokio::select! {
             leader = lead(&store, &folder, name) => leader?,
             () = show_way(&store, &way) => return Ok(Outcome::Asked),
+            () = tell_keys(&fellows, settings) => return Ok(Outcome::Asked),
             () = alive(&mut manager) => return Ok(Outcome::Asked),
             () = asked(signals, terminal) => return Ok(Outcome::Asked),
         };
@@ -174,6 +176,19 @@ mod with {
             if way.changed().await.is_err() {
                 return std::future::pending().await;
             }
+        }
+    }
+
+    /// Tells the other gateways which keys of boards this one would serve with, for ever. A mistake in their file shows now,
+    /// and not when this gateway leads.
+    async fn tell_keys(fellows: &Fellows, settings: &Settings) {
+        let mut watched = keys::Watched::new(settings);
+        loop {
+            match keys::load(settings) {
+                Ok(loaded) => fellows.tell_keys(loaded.told),
+                Err(why) => warning(format_args!("{why:#}; this gateway cannot lead like that")),
+            }
+            while !watched.look().await {}
         }
     }
 

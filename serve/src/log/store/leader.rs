@@ -12,7 +12,7 @@ use tokio::time::{MissedTickBehavior, interval, sleep};
 
 use super::election::BEAT;
 use super::follower::{Follower, Step};
-use super::record::{Beat, Presence, Record};
+use super::record::{Beat, Record};
 use super::stream::{About, Stream, Unappended};
 use super::{Background, Fellows, Replaced, StoreError, Way, random};
 use crate::log::engine::{Engine, EngineError, Reader, Retention, Room};
@@ -64,10 +64,11 @@ impl Leader {
         claim: String,
         gateway: String,
         background: Background,
+        fellows: Fellows,
     ) -> Self {
-        let (way, fellows) = (watch::Sender::default(), Fellows::new(&gateway));
-        let beat = Beat { gateway: gateway.clone(), claim: claim.clone(), way: None };
-        let beating = tell(follower.stream.clone(), beat, way.subscribe());
+        let way = watch::Sender::default();
+        let beat = Beat { gateway: gateway.clone(), claim: claim.clone(), way: None, keys: None };
+        let beating = tell(follower.stream.clone(), beat, way.subscribe(), fellows.clone());
         let hearing = hear(follower.stream.clone(), fellows.clone());
         let beat = background.spawn(async {
             tokio::join!(beating, hearing);
@@ -311,7 +312,12 @@ impl Drop for Leader {
 }
 
 /// Tells the others that this gateway leads, for ever.
-async fn tell(stream: Stream, mut beat: Beat, mut way: watch::Receiver<Option<Way>>) {
+async fn tell(
+    stream: Stream,
+    mut beat: Beat,
+    mut way: watch::Receiver<Option<Way>>,
+    fellows: Fellows,
+) {
     let mut times = interval(BEAT);
     times.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
@@ -320,6 +326,7 @@ async fn tell(stream: Stream, mut beat: Beat, mut way: watch::Receiver<Option<Wa
             // At once: boards wait at the others' doors.
             Ok(()) = way.changed() => beat.way = way.borrow_and_update().clone(),
         }
+        beat.keys = fellows.keys();
         let words = serde_json::to_vec(&beat).unwrap_or_default();
         stream.tell(About::Leading, words.into()).await;
     }
@@ -331,8 +338,8 @@ async fn hear(stream: Stream, fellows: Fellows) {
         if let Ok(mut heard) = stream.hear(About::StandingBy).await {
             while let Some(message) = heard.next().await {
                 // Whatever else is said there is not meant for us.
-                if let Ok(Presence { gateway, read }) = serde_json::from_slice(&message.payload) {
-                    fellows.note(gateway, read);
+                if let Ok(presence) = serde_json::from_slice(&message.payload) {
+                    fellows.note(presence);
                 }
             }
         }

@@ -8,6 +8,7 @@ use futures::StreamExt;
 use tokio::time::timeout;
 
 use super::StoreError;
+use super::fellows::differ;
 use super::record::{Beat, Presence};
 use super::standby::PRESENCE;
 use super::stream::{About, Stream};
@@ -28,13 +29,13 @@ pub(super) async fn gateways(stream: &Stream) -> Result<Vec<GatewayInfo>, StoreE
             tokio::select! {
                 message = next(&mut leading) => {
                     if let Ok(beat) = serde_json::from_slice::<Beat>(&message.payload) {
-                        leads.insert(beat.gateway, Instant::now());
+                        leads.insert(beat.gateway, (beat.keys, Instant::now()));
                     }
                 }
                 message = next(&mut standing_by) => {
-                    if let Ok(Presence { gateway, read }) = serde_json::from_slice(&message.payload) {
-                        let behind = stream.state().await?.last.saturating_sub(read);
-                        heard.insert(gateway, (behind, Instant::now()));
+                    if let Ok(presence) = serde_json::from_slice::<Presence>(&message.payload) {
+                        let behind = stream.state().await?.last.saturating_sub(presence.read);
+                        heard.insert(presence.gateway, (behind, presence.keys, Instant::now()));
                     }
                 }
             }
@@ -44,17 +45,20 @@ pub(super) async fn gateways(stream: &Stream) -> Result<Vec<GatewayInfo>, StoreE
         return Err(why);
     }
     let age = |at: Instant| at.elapsed().as_millis() as u64;
-    let leads = leads.into_iter().map(|(name, at)| GatewayInfo {
+    let of_leader = leads.values().find_map(|(keys, _)| keys.clone());
+    let leads = leads.into_iter().map(|(name, (_, at))| GatewayInfo {
         name,
         leads: true,
         behind: 0,
         heard_ms: age(at),
+        other_keys: false,
     });
-    let others = heard.into_iter().map(|(name, (behind, at))| GatewayInfo {
+    let others = heard.into_iter().map(|(name, (behind, keys, at))| GatewayInfo {
         name,
         leads: false,
         behind,
         heard_ms: age(at),
+        other_keys: differ(of_leader.as_deref(), keys.as_deref()),
     });
     Ok(leads.chain(others).collect())
 }

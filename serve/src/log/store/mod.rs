@@ -17,7 +17,9 @@ mod fellows;
 mod follower;
 mod leader;
 mod listen;
+mod options;
 mod record;
+mod settings;
 mod standby;
 mod stream;
 mod way;
@@ -33,9 +35,10 @@ use tokio::task::AbortHandle;
 
 pub use fellows::Fellows;
 pub use leader::Leader;
+pub use options::StoreOptions;
 pub use standby::Standing;
 use stream::Stream;
-pub use stream::{StoreOptions, StreamState};
+pub use stream::StreamState;
 pub use way::Way;
 
 use super::engine::EngineError;
@@ -50,6 +53,7 @@ pub struct Store {
     gateway: String,
     runtime: Background,
     way: watch::Sender<Option<Way>>,
+    fellows: Fellows,
 }
 
 /// Threads on which the connection lives: the log outlives the runtime in which it was opened. They end with the last clone.
@@ -135,12 +139,19 @@ impl Store {
         let (options, name) = (options.clone(), gateway.to_owned());
         let connecting = async move { Stream::connect(&options, &name).await };
         let stream = runtime.run(connecting).await?;
-        Ok(Self { stream, gateway: gateway.to_owned(), runtime, way: watch::Sender::default() })
+        let (gateway, way, fellows) =
+            (gateway.to_owned(), watch::Sender::default(), Fellows::new(gateway));
+        Ok(Self { stream, gateway, runtime, way, fellows })
     }
 
     /// Returns the way to the gateway that leads, as far as this one [stands by](Self::stand_by) and knows it.
     pub fn way(&self) -> watch::Receiver<Option<Way>> {
         self.way.subscribe()
+    }
+
+    /// Returns the gateways of the store, as far as they are heard.
+    pub fn fellows(&self) -> Fellows {
+        self.fellows.clone()
     }
 
     /// Returns the address at which the servers of the store see this one, if they tell: others may reach it there, too.

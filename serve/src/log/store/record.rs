@@ -71,6 +71,9 @@ pub(super) struct Beat {
     /// The way to it for connections that others pass on.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) way: Option<Way>,
+    /// See [`Fellows::tell_keys`](super::Fellows::tell_keys).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) keys: Option<String>,
 }
 
 /// Words of a gateway that stands by, which nobody keeps.
@@ -79,6 +82,9 @@ pub(super) struct Presence {
     pub(super) gateway: String,
     /// Number of the last message that it has read.
     pub(super) read: u64,
+    /// See [`Fellows::tell_keys`](super::Fellows::tell_keys).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) keys: Option<String>,
 }
 
 impl Record<'_> {

@@ -13,7 +13,7 @@ use super::election::{BEAT, Election};
 use super::follower::{Follower, Step};
 use super::record::{Beat, Presence, Record};
 use super::stream::{About, Unappended};
-use super::{Leader, Store, StoreError, Way, random};
+use super::{Fellows, Leader, Store, StoreError, Way, random};
 use crate::log::sqlite::Sqlite;
 
 /// Pause before a store that does not answer is asked again.
@@ -62,12 +62,13 @@ pub(super) async fn stand_by(
     report: impl FnMut(Standing) + Send + 'static,
 ) -> Result<Leader, StoreError> {
     let (stream, gateway, way) = (store.stream.clone(), store.gateway.clone(), store.way.clone());
+    let fellows = store.fellows();
     // Ends the work on the other threads when whoever waits goes away.
     let (alive, gone) = mpsc::channel::<()>(1);
     let standing = async move {
         let follower = Follower::new(stream, copy)?;
         let reports = Reports { last: None, report };
-        let mut standby = Standby::new(follower, gateway, way, reports);
+        let mut standby = Standby::new(follower, gateway, (way, fellows), reports);
         let mut gone = gone;
         tokio::select! {
             led = standby.run() => led?,
@@ -77,7 +78,7 @@ pub(super) async fn stand_by(
     };
     let (follower, claim, gateway) = store.runtime.run(standing).await?;
     drop(alive);
-    Ok(Leader::start(follower, claim, gateway, store.runtime.clone()))
+    Ok(Leader::start(follower, claim, gateway, store.runtime.clone(), store.fellows()))
 }
 
 struct Standby<R> {
@@ -92,6 +93,7 @@ struct Standby<R> {
     connects: u64,
     /// The way to the leader, for whoever passes connections on to it.
     way: watch::Sender<Option<Way>>,
+    fellows: Fellows,
     /// The leader was given more time since it was heard last. Once: a store may be slow for ever.
     postponed: bool,
 }
@@ -130,7 +132,7 @@ impl<R: FnMut(Standing)> Standby<R> {
     fn new(
         follower: Follower,
         gateway: String,
-        way: watch::Sender<Option<Way>>,
+        (way, fellows): (watch::Sender<Option<Way>>, Fellows),
         reports: Reports<R>,
     ) -> Self {
         let claim = random();
@@ -148,6 +150,7 @@ impl<R: FnMut(Standing)> Standby<R> {
             leader,
             connects,
             way,
+            fellows,
             postponed: false,
         }
     }
@@ -231,6 +234,7 @@ impl<R: FnMut(Standing)> Standby<R> {
                     if self.leader.counts(&beat) {
                         self.election.heard(self.now());
                         self.postponed = false;
+                        self.fellows.compare(&beat.gateway, beat.keys.as_deref());
                         if self.follower.read >= state.last {
                             self.reports.note(Standing::Following(beat.gateway));
                         }
@@ -244,7 +248,8 @@ impl<R: FnMut(Standing)> Standby<R> {
                 }
                 _ = presence.tick() => {
                     let (gateway, read) = (self.gateway.clone(), self.follower.read);
-                    let words = serde_json::to_vec(&Presence { gateway, read }).unwrap_or_default();
+                    let presence = Presence { gateway, read, keys: self.fellows.keys() };
+                    let words = serde_json::to_vec(&presence).unwrap_or_default();
                     stream.tell(About::StandingBy, words.into()).await;
                 }
                 () = sleep_until(claim_at.into()) => {

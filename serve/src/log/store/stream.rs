@@ -2,7 +2,6 @@
 
 use std::fmt::Display;
 use std::net::IpAddr;
-use std::path::PathBuf;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
@@ -19,6 +18,8 @@ use futures::StreamExt;
 use tokio::time::timeout;
 
 use super::StoreError;
+use super::options::{StoreOptions, plain, without_secrets};
+use super::settings::{OLDEST, faults, older};
 
 /// Time that connecting to one server may take.
 const CONNECT: Duration = Duration::from_secs(5);
@@ -32,22 +33,6 @@ const PING: Duration = Duration::from_secs(2);
 
 /// Pauses before the connection is tried again: twice as long each time.
 const AGAIN: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(1));
-
-/// Oldest NATS server whose streams keep what they promise: older ones had faults in clusters that were repaired since.
-const OLDEST: (i64, i64) = (2, 10);
-
-/// Way to a store.
-#[derive(Debug, Clone, Default)]
-pub struct StoreOptions {
-    /// Servers of NATS, such as `nats://10.0.0.5:4222`, with commas between; `tls://` asks for TLS.
-    pub urls: String,
-    /// The stream's name, which is that of the store: letters, digits, `-` and `_`.
-    pub name: String,
-    /// Credentials: the text of a file of NATS (`.creds`), or `USER:PASSWORD`.
-    pub credentials: Option<String>,
-    /// File with certificates of authorities (PEM) that servers of TLS may have, beside those that the system trusts.
-    pub authorities: Option<PathBuf>,
-}
 
 /// A stream, and the connection to it.
 #[derive(Debug, Clone)]
@@ -357,148 +342,5 @@ impl Stream {
 
     fn failed(&self, what: &'static str, why: &dyn Display) -> StoreError {
         StoreError::Failed { what, name: self.name.clone(), why: why.to_string() }
-    }
-}
-
-/// Returns what is not as it has to be. `servers`: of the NATS cluster, as far as they are known.
-fn faults(config: &Config, subject: &str, servers: usize) -> Vec<String> {
-    let mut faults = Vec::new();
-    let mut check = |wrong: bool, what: String| {
-        if wrong {
-            faults.push(what);
-        }
-    };
-    check(
-        config.subjects != [subject],
-        format!(
-            "its subjects are {:?} and have to be \"{subject}\": others could write into the log",
-            config.subjects
-        ),
-    );
-    check(
-        config.storage != StorageType::File,
-        "it is kept in memory: make one with storage file".into(),
-    );
-    check(
-        servers >= 3 && config.num_replicas < 3,
-        format!(
-            "it has {} of 3 copies on {servers} servers, so that one that dies can take it along: nats stream edit --replicas 3",
-            config.num_replicas
-        ),
-    );
-    check(
-        config.retention != RetentionPolicy::Limits,
-        "its retention is not \"limits\": messages go before all gateways have them".into(),
-    );
-    let limits = [
-        (!config.max_age.is_zero(), "max-age"),
-        (config.max_messages > 0, "max-msgs"),
-        (config.max_messages_per_subject > 0, "max-msgs-per-subject"),
-        (
-            config.max_bytes > 0 && config.discard == DiscardPolicy::Old,
-            "max-bytes with discard old",
-        ),
-    ];
-    for (set, name) in limits {
-        check(
-            set,
-            format!(
-                "it has a limit ({name}) that deletes lines which nobody has had yet: nats stream edit"
-            ),
-        );
-    }
-    check(
-        config.max_message_size > 0,
-        "it has a limit (max-msg-size) beyond which it takes no record: nats stream edit --max-msg-size=-1".into(),
-    );
-    check(config.sealed, "it is sealed: nothing can be written".into());
-    check(
-        config.no_ack,
-        "it does not acknowledge (no-ack): nothing would be known to be stored".into(),
-    );
-    faults
-}
-
-/// Returns true if a version is older than the oldest that is of use. One that cannot be read is not.
-fn older(version: &str) -> bool {
-    let mut numbers = version.trim_start_matches('v').split(['.', '-']).map(str::parse::<i64>);
-    match (numbers.next(), numbers.next()) {
-        (Some(Ok(major)), Some(Ok(minor))) => (major, minor) < OLDEST,
-        _ => false,
-    }
-}
-
-/// Returns a name or password of a URL as it is: there, some characters stand as hex digits behind a `%`.
-fn plain(text: &str) -> String {
-    let mut bytes = Vec::with_capacity(text.len());
-    let mut rest = text.as_bytes();
-    while let [first, behind @ ..] = rest {
-        let digits = behind.get(..2).and_then(|digits| std::str::from_utf8(digits).ok());
-        let byte = digits.and_then(|digits| u8::from_str_radix(digits, 16).ok());
-        (rest, _) = match (first, byte) {
-            (b'%', Some(byte)) => (&behind[2..], bytes.push(byte)),
-            _ => (behind, bytes.push(*first)),
-        };
-    }
-    String::from_utf8_lossy(&bytes).into_owned()
-}
-
-/// Returns URLs without names and passwords.
-pub(super) fn without_secrets(urls: &str) -> String {
-    let one = |url: &str| match (url.split_once("://"), url.rsplit_once('@')) {
-        (Some((scheme, _)), Some((_, host))) => format!("{scheme}://{host}"),
-        (None, Some((_, host))) => host.to_owned(),
-        _ => url.to_owned(),
-    };
-    urls.split(',').map(one).collect::<Vec<_>>().join(",")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn versions_are_compared_by_their_numbers() {
-        for (version, is_older) in
-            [("2.9.10", true), ("1.4.0", true), ("2.10.0", false), ("v2.15.1", false), ("?", false)]
-        {
-            assert_eq!(older(version), is_older, "{version}");
-        }
-    }
-
-    #[test]
-    fn names_and_passwords_may_have_any_character() {
-        assert_eq!(plain("p%40ss%C3%9F"), "p@ssß");
-        assert_eq!(plain("100%"), "100%");
-        assert_eq!(plain("%zz%4"), "%zz%4");
-    }
-
-    #[test]
-    fn passwords_are_not_shown() {
-        assert_eq!(without_secrets("nats://me:p@ss@a:4222,b"), "nats://a:4222,b");
-        assert_eq!(without_secrets("token@a:4222"), "a:4222");
-    }
-
-    #[test]
-    fn settings_that_would_lose_lines_are_named() {
-        let subject = "pblink.test.log";
-        let good = Config { subjects: vec![subject.into()], num_replicas: 3, ..Config::default() };
-        assert_eq!(faults(&good, subject, 3), [""; 0]);
-        let bad = Config {
-            subjects: vec![">".into()],
-            num_replicas: 1,
-            storage: StorageType::Memory,
-            retention: RetentionPolicy::WorkQueue,
-            max_age: Duration::from_secs(1),
-            max_messages: 5,
-            max_messages_per_subject: 1,
-            max_bytes: 1,
-            max_message_size: 1,
-            sealed: true,
-            no_ack: true,
-            ..Config::default()
-        };
-        assert_eq!(faults(&bad, subject, 3).len(), 11);
-        assert_eq!(faults(&bad, subject, 1).len(), 10, "one server has one copy");
     }
 }
