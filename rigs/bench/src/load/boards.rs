@@ -45,7 +45,7 @@ pub(super) async fn run(
             keepalive,
             ring: Arc::clone(&ring),
             totals: Arc::clone(&totals),
-            connected: connected.clone(),
+            answered: Answered(connected.clone()),
         };
         let (to, places) = (address_of(addresses, n), Arc::clone(&places));
         tokio::spawn(async move {
@@ -70,13 +70,23 @@ struct Board {
     keepalive: Duration,
     ring: Arc<Ring>,
     totals: Arc<Totals>,
-    connected: mpsc::UnboundedSender<()>,
+    answered: Answered,
+}
+
+/// Says, when it is dropped, that a client was answered, or never will be: a machine that is too slow for so many has figures,
+/// too.
+struct Answered(mpsc::UnboundedSender<()>);
+
+impl Drop for Answered {
+    fn drop(&mut self) {
+        let _ = self.0.send(());
+    }
 }
 
 impl Board {
     /// Connects, and goes on until the server closes the connection.
     async fn run(self, to: SocketAddr, place: OwnedSemaphorePermit) -> io::Result<()> {
-        let mut place = Some(place);
+        let mut waits = Some((place, self.answered));
         let mut stream = connect(self.n, to).await?;
         stream.write_all(&Wire::Link.hello(self.n)).await?;
         // The first line of a run has number 0.
@@ -109,8 +119,8 @@ impl Board {
                     for since in written.drain(..acked) {
                         self.totals.took(since.into_std(), 1);
                     }
-                    if acked > 0 && place.take().is_some() {
-                        let _ = self.connected.send(());
+                    if acked > 0 {
+                        drop(waits.take());
                     }
                 }
             }
