@@ -66,7 +66,7 @@ stories COUNT="100":
 
 # Runs the models in their long form, with at most this many million states each. With a name only those that have it in theirs.
 model MILLIONS="2" NAME="":
-    cargo run --release -p pblink-model -- {{ MILLIONS }} "{{ NAME }}"
+    cargo run --release --manifest-path rigs/model/Cargo.toml -- {{ MILLIONS }} "{{ NAME }}"
 
 # Fuzzes both links and the wires for this long for each target; without names, all of them. A later run goes on.
 fuzz-long SECONDS="600" *TARGETS:

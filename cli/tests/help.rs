@@ -1,17 +1,17 @@
 //! The words of the command line: help texts, completion scripts, manual pages. Users and scripts
 //! rely on them, so a change has to be seen in a review.
 
-use std::process::Output;
+use std::process::{Command, Output, Stdio};
 
-use assert_cmd::Command;
+use crate::process::{PBLINK, output_with};
 
 fn pblink(args: &[&str]) -> Output {
-    Command::cargo_bin("pblink")
-        .unwrap()
+    Command::new(PBLINK)
         .args(args)
         // Help is wrapped to the width of the terminal, which a test does not have.
         .env("COLUMNS", "100")
         .env("NO_COLOR", "1")
+        .stdin(Stdio::null())
         .output()
         .unwrap()
 }
@@ -138,8 +138,7 @@ fn every_shell_gets_a_script_that_asks_the_command() {
     for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
         let script = text(&["completions", shell]);
         assert!(script.contains("PBLINK_COMPLETE") && script.contains(shell), "{shell}: {script}");
-        let answer = Command::cargo_bin("pblink")
-            .unwrap()
+        let answer = Command::new(PBLINK)
             .args(["--", "pblink", "sim"])
             .env("PBLINK_COMPLETE", shell)
             .env("_CLAP_COMPLETE_INDEX", "1")
@@ -150,16 +149,13 @@ fn every_shell_gets_a_script_that_asks_the_command() {
         assert!(answer.contains("simulate"), "{shell}: {answer}");
     }
     assert_eq!(pblink(&["completions", "csh"]).status.code(), Some(2));
-    let unknown =
-        Command::cargo_bin("pblink").unwrap().env("PBLINK_COMPLETE", "csh").output().unwrap();
+    let unknown = Command::new(PBLINK).env("PBLINK_COMPLETE", "csh").output().unwrap();
     assert_eq!(unknown.status.code(), Some(2), "{unknown:?}");
 }
 
 #[test]
 fn bash_accepts_its_script() {
-    let status =
-        Command::new("bash").arg("-n").write_stdin(text(&["completions", "bash"])).output();
-    let status = status.unwrap();
+    let status = output_with(Command::new("bash").arg("-n"), &text(&["completions", "bash"]));
     assert!(status.status.success() && status.stderr.is_empty(), "{status:?}");
 }
 

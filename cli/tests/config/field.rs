@@ -2,7 +2,7 @@
 
 use std::os::unix::fs::chown;
 use std::os::unix::process::CommandExt;
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 
 use super::*;
 
@@ -263,7 +263,7 @@ fn a_file_that_cannot_be_replaced_is_written_in_place() {
     let unshare = |script: &str| {
         Command::new("unshare")
             .args(["--mount", "--propagation", "private", "sh", "-ec", script])
-            .env("PBLINK", assert_cmd::cargo::cargo_bin("pblink"))
+            .env("PBLINK", PBLINK)
             .current_dir(home.0.path())
             .stdin(Stdio::null())
             .output()

@@ -14,10 +14,9 @@ mod terminal;
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 use std::path::PathBuf;
-use std::time::Duration;
+use std::process::Command;
 
-use crate::process;
-use assert_cmd::Command;
+use crate::process::{self, PBLINK, output_with};
 use tempfile::TempDir;
 
 const PASSWORD: &str = "hunter2hunter2";
@@ -66,8 +65,8 @@ impl Home {
 
     /// Runs the verb without a terminal; whatever it says never has the password in it.
     fn run(&self, args: &[&str], env: &[(&str, &str)], stdin: &str) -> Said {
-        let output = Command::cargo_bin("pblink")
-            .unwrap()
+        let mut command = Command::new(PBLINK);
+        command
             .current_dir(self.0.path())
             .env_remove("PBLINK_WIFI_PASSWORD")
             .env_remove("PBLINK_LOG")
@@ -75,11 +74,8 @@ impl Home {
             // No file of the user who runs the test is to be found.
             .env("XDG_CONFIG_HOME", self.path("none"))
             .envs(env.iter().copied())
-            .args(args)
-            .write_stdin(stdin)
-            .timeout(Duration::from_secs(60))
-            .output()
-            .unwrap();
+            .args(args);
+        let output = output_with(&mut command, stdin);
         let said = Said {
             code: output.status.code().expect("it ended by itself"),
             out: String::from_utf8(output.stdout).unwrap(),

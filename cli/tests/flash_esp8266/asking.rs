@@ -27,10 +27,7 @@ fn in_terminal(
     arguments: &[&str],
     answer: &str,
 ) -> (Option<i32>, String) {
-    let mut line = format!(
-        "'{}' flash esp8266 --serial {pty}",
-        assert_cmd::cargo::cargo_bin("pblink").display()
-    );
+    let mut line = format!("'{PBLINK}' flash esp8266 --serial {pty}");
     let images = files.images();
     let all = images.iter().map(String::as_str).chain(["--before", "no-reset"]);
     for argument in all.chain(arguments.iter().copied()) {

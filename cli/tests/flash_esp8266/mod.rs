@@ -11,7 +11,7 @@ use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
-use crate::process;
+use crate::process::{self, PBLINK};
 use pblink_fakes::esp8266::{Board, Fault, GREETING, Options, image};
 use pblink_flash::esp8266::Serial;
 
@@ -67,7 +67,7 @@ impl Files {
 }
 
 fn pblink(port: &str) -> Command {
-    let mut command = Command::new(assert_cmd::cargo::cargo_bin("pblink"));
+    let mut command = Command::new(PBLINK);
     command.args(["flash", "esp8266", "--serial", port]).stdin(Stdio::null());
     command
 }
@@ -243,7 +243,7 @@ fn wrong_arguments_are_reported_with_what_is_right() {
     for image in [files.path("missing.bin"), files.path("code.bin@zz")] {
         let output = pblink(&nowhere).args(["--image", &image]).args(YES).output().unwrap();
         assert_failed(&output, 1, "cannot read the image", "@0x10000");
-        let output = Command::new(assert_cmd::cargo::cargo_bin("pblink"))
+        let output = Command::new(PBLINK)
             .args(["flash", "stm32", "--yes", "--image", &image])
             .stdin(Stdio::null())
             .output()

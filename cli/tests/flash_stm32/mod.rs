@@ -16,6 +16,8 @@ use pblink_flash::{Kind, Progress, Silent, Step};
 use pblink_image::map::{BLACK_PILL, Map, NUCLEO_F446, PYBOARD};
 use sha2::{Digest, Sha256};
 
+use crate::process::PBLINK;
+
 const SIZE: usize = 200 << 10;
 
 /// Returns a program of this many bytes.
@@ -350,8 +352,8 @@ fn without_a_terminal_nothing_is_asked() {
     for (yes, code, refused) in [(&[][..], 2, true), (&["--yes"], 1, false)] {
         // No device has this vendor, so whatever is plugged into this computer is left alone.
         let words = ["--probe", "ffff:ffff:none", "--wait", "0", "--image", text(&file)];
-        let output = assert_cmd::Command::cargo_bin("pblink")
-            .expect("it was built")
+        let output = std::process::Command::new(PBLINK)
+            .stdin(std::process::Stdio::null())
             .args(["flash", "stm32"])
             .args(words)
             .args(yes)

@@ -5,14 +5,15 @@ pub mod network;
 #[cfg(target_os = "linux")]
 pub mod terminal;
 
-use std::io::{BufRead, BufReader, Read};
+use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, Output, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use serde_json::Value;
 
-const PBLINK: &str = env!("CARGO_BIN_EXE_pblink");
+/// Path of the command.
+pub const PBLINK: &str = env!("CARGO_BIN_EXE_pblink");
 
 pub fn pblink(args: &[&str]) -> Command {
     let mut command = Command::new(if cfg!(target_os = "linux") { "env" } else { PBLINK });
@@ -53,6 +54,16 @@ pub fn copy_program(to: &Path) {
 
 pub fn output(args: &[&str]) -> Output {
     pblink(args).output().unwrap()
+}
+
+/// Runs a command that has this on its standard input.
+pub fn output_with(command: &mut Command, stdin: &str) -> Output {
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    // Less than a pipe holds. Whoever does not want it has closed the pipe.
+    let written = child.stdin.take().unwrap().write_all(stdin.as_bytes());
+    assert!(written.is_ok() || written.unwrap_err().kind() == ErrorKind::BrokenPipe);
+    child.wait_with_output().unwrap()
 }
 
 pub fn stderr(output: &Output) -> String {

@@ -35,12 +35,13 @@ const TARGETS: [&str; 5] = [
 ];
 
 /// The workspaces, and whether the GPL is allowed in them.
-const WORKSPACES: [(&str, bool); 6] = [
+const WORKSPACES: [(&str, bool); 7] = [
     (".", false),
     ("firmware-stm32", false),
     ("firmware-esp8266", false),
     ("flash/stub", false),
     ("rigs/fuzz/fuzz", false),
+    ("rigs/model", false),
     ("rigs/unicorn", true),
 ];
 
