@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
+use tokio::task::JoinSet;
 
 use super::{address_of, ready};
 use crate::pump::{Totals, pump};
@@ -20,16 +21,18 @@ pub(super) async fn run(
 ) -> io::Result<()> {
     let ring = Arc::new(Ring::new(wire, in_flight));
     let streams = connect(addresses, wire, clients).await?;
-    let tasks: Vec<_> = streams
+    let clients = streams
         .into_iter()
-        .map(|stream| {
-            tokio::spawn(pump(stream, wire, Arc::clone(&ring), in_flight, Arc::clone(&totals)))
-        })
-        .collect();
-    for task in tasks {
-        task.await.map_err(io::Error::other)??;
+        .map(|stream| pump(stream, wire, Arc::clone(&ring), in_flight, Arc::clone(&totals)));
+    until_one_ends(clients.collect()).await
+}
+
+/// Runs clients until the server has closed one's connection: fewer of them would pass for a slow server.
+pub(super) async fn until_one_ends(mut clients: JoinSet<io::Result<()>>) -> io::Result<()> {
+    if let Some(ended) = clients.join_next().await {
+        ended.map_err(io::Error::other)??;
     }
-    Err(io::Error::other("the server closed all connections"))
+    Err(io::Error::other("the server has closed a connection"))
 }
 
 /// Connects clients, and reports when all have been answered.
@@ -38,24 +41,28 @@ pub(super) async fn connect(
     wire: Wire,
     clients: usize,
 ) -> io::Result<Vec<TcpStream>> {
-    let mut streams = Vec::new();
-    for n in 0..clients {
-        let mut stream = TcpStream::connect(address_of(addresses, n)).await?;
-        stream.set_nodelay(true)?;
-        stream.write_all(&wire.hello(n)).await?;
-        match wire {
-            // The first line of a run has number 0, and is alone.
-            Wire::Link => {
-                stream.write_all(format!("00{TEXT}\n").as_bytes()).await?;
-                let mut seen = Vec::new();
-                while !seen.ends_with(b"00\n") {
-                    seen.push(stream.read_u8().await?);
-                }
-            }
-            Wire::Mqtt => drop(stream.read_u32().await?),
-        }
-        streams.push(stream);
-    }
+    // Not one behind the other: where a server takes its time for the last ones, it would miss the first ones' signs of life.
+    let all: JoinSet<_> =
+        (0..clients).map(|n| connect_one(address_of(addresses, n), wire, n)).collect();
+    let streams = all.join_all().await.into_iter().collect::<io::Result<Vec<_>>>()?;
     ready();
     Ok(streams)
+}
+
+async fn connect_one(to: SocketAddr, wire: Wire, n: usize) -> io::Result<TcpStream> {
+    let mut stream = TcpStream::connect(to).await?;
+    stream.set_nodelay(true)?;
+    stream.write_all(&wire.hello(n)).await?;
+    match wire {
+        // The first line of a run has number 0, and is alone.
+        Wire::Link => {
+            stream.write_all(format!("00{TEXT}\n").as_bytes()).await?;
+            let mut seen = Vec::new();
+            while !seen.ends_with(b"00\n") {
+                seen.push(stream.read_u8().await?);
+            }
+        }
+        Wire::Mqtt => drop(stream.read_u32().await?),
+    }
+    Ok(stream)
 }

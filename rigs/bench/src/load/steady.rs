@@ -10,7 +10,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, interval_at};
 
-use super::send::connect;
+use super::send::{connect, until_one_ends};
 use crate::pump::Totals;
 use crate::wire::{Acks, Ring, Wire};
 
@@ -33,17 +33,11 @@ pub(super) async fn run(
     let ring = Arc::new(Ring::new(wire, IN_FLIGHT));
     let streams = connect(addresses, wire, clients).await?;
     let begin = Instant::now() + PACE;
-    let tasks: Vec<_> = (0u32..)
-        .zip(streams)
-        .map(|(n, stream)| {
-            let first = begin + PACE * n / clients as u32;
-            tokio::spawn(send(stream, wire, Arc::clone(&ring), first, Arc::clone(&totals)))
-        })
-        .collect();
-    for task in tasks {
-        task.await.map_err(io::Error::other)??;
-    }
-    Err(io::Error::other("the server closed all connections"))
+    let clients = (0u32..).zip(streams).map(|(n, stream)| {
+        let first = begin + PACE * n / clients as u32;
+        send(stream, wire, Arc::clone(&ring), first, Arc::clone(&totals))
+    });
+    until_one_ends(clients.collect()).await
 }
 
 async fn send(
