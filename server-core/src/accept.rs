@@ -11,15 +11,15 @@ use std::task::Poll;
 use pblink_protocol::tcp::line::{BadId, Escaped, MAX_ID};
 use pblink_protocol::tcp::lobby::{self, Guest};
 use pblink_protocol::time::{Duration, Instant};
-use tokio::io::AsyncReadExt;
-use tokio::net::{TcpListener, TcpStream};
+use tokio::io::ReadBuf;
+use tokio::net::TcpListener;
 use tokio::sync::{OwnedSemaphorePermit, watch};
 use tokio::time::{Sleep, sleep, sleep_until};
 
 use crate::event::{Cause, Refusal};
 use crate::keys::{Keys, Route};
 use crate::registry::Inner;
-use crate::session::{self, Admission, Clock, Incoming, Session, Socket, Visit};
+use crate::session::{self, Admission, Clock, Incoming, Session, Socket, Stream, Visit};
 use crate::sources::Place;
 
 /// Room for the longest hello and what an ESP8266 sends along with it.
@@ -52,6 +52,7 @@ pub(crate) async fn accept(
             Poll::Pending => {
                 burst = 0;
                 tokio::select! {
+                    biased;
                     accepted = listener.accept() => accepted,
                     () = counted(&inner) => continue,
                     _ = stop.wait_for(|&stop| stop) => return,
@@ -61,7 +62,7 @@ pub(crate) async fn accept(
         match accepted {
             Ok((stream, peer)) => {
                 back_off = BACK_OFF;
-                welcome(stream, peer, &inner, &stop);
+                welcome(stream.into(), peer, &inner, &stop);
             }
             // The client gave up while it was waiting in the backlog.
             Err(e) if is_of_one_client(&e) => {}
@@ -110,7 +111,7 @@ fn is_of_one_client(error: &io::Error) -> bool {
 
 /// Gives a connection a task of its own: nothing that it does can hold up another.
 pub(crate) fn welcome(
-    stream: TcpStream,
+    stream: Stream,
     peer: SocketAddr,
     inner: &Arc<Inner>,
     stop: &watch::Receiver<bool>,
@@ -141,7 +142,7 @@ struct Places {
 }
 
 async fn serve(
-    mut stream: TcpStream,
+    mut stream: Stream,
     peer: SocketAddr,
     inner: Arc<Inner>,
     mut stop: watch::Receiver<bool>,
@@ -255,7 +256,7 @@ async fn prove(
 /// Reads the hello. Returns where the bytes of the session are that came along with it. `timer` goes off within the
 /// pace at which it is looked at.
 async fn greet(
-    stream: &mut TcpStream,
+    stream: &mut Stream,
     guest: &mut Guest,
     buffer: &mut [u8; HELLO_BUFFER],
     mut timer: Pin<&mut Sleep>,
@@ -267,12 +268,12 @@ async fn greet(
         let room = &mut buffer[len..];
         let read = tokio::select! {
             biased;
-            read = stream.read(room) => read,
+            read = read(stream, room) => read,
             () = &mut timer => {
                 let now = clock.now();
                 timer.as_mut().reset(clock.at(next_look(guest, now, pace)));
                 // A hello that is too late has to be missing, too.
-                session::read_now(stream, room)
+                stream.read_now(room)
             }
         };
         let n = match read {
@@ -292,6 +293,12 @@ async fn greet(
     }
 }
 
+async fn read(stream: &mut Stream, room: &mut [u8]) -> io::Result<usize> {
+    let mut buffer = ReadBuf::new(room);
+    poll_fn(|cx| stream.poll_read(cx, &mut buffer)).await?;
+    Ok(buffer.filled().len())
+}
+
 /// Returns when the timer of a connection without a hello is to go off.
 fn next_look(guest: &Guest, now: Instant, pace: Duration) -> Instant {
     guest.poll_at(now).unwrap_or(now).min(now + pace)
@@ -309,6 +316,7 @@ async fn admit(
         let changed = session.changed.notified();
         match session.admit(guest, socket, peer) {
             Admission::Wait(until) => tokio::select! {
+                biased;
                 () = changed => {}
                 () = sleep_until(clock.at(until)) => {}
             },

@@ -1,20 +1,15 @@
 //! The stream of events: numbered, in order, and bounded.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use tokio::sync::broadcast;
 use tokio::sync::broadcast::error::RecvError;
 
 use crate::event::{Event, EventKind};
+use crate::world::wall_ms;
 
 /// Events that a reader may be behind before it misses the oldest.
 const CAPACITY: usize = 1024;
-
-/// Returns the wall clock's time, in milliseconds since the Unix epoch.
-pub(crate) fn wall_ms() -> u64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as u64)
-}
 
 /// Numbers events and hands them to whoever listens.
 #[derive(Debug)]

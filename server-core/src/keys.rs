@@ -4,9 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 pub(crate) use pblink_secure_suite::Fingerprint;
 use pblink_secure_suite::keys::{Id, ServerKeys};
-use pblink_secure_suite::random::Os;
 use pblink_secure_suite::server::{Generations, Server};
 use sha2::{Digest, Sha256};
+
+use crate::world::Chance;
 
 /// Generations of keys that an id may have at a time: the one that its board has, and the one that it is being given.
 const GENERATIONS: usize = 2;
@@ -159,10 +160,10 @@ impl Keys {
 
     /// Returns the cryptography for this id.
     pub(crate) fn suite(&self, id: &str) -> Suite {
-        Suite::new(self.of(id).iter().cloned(), || Os).unwrap_or_else(|| {
+        Suite::new(self.of(id).iter().cloned(), || Chance).unwrap_or_else(|| {
             // No board has these keys, so its id may be any.
             let id = Id::new(id).or_else(|_| Id::new("?")).expect("a question mark can be an id");
-            Suite::one(Server::stranger(id, Os))
+            Suite::one(Server::stranger(id, Chance))
         })
     }
 }
@@ -174,12 +175,13 @@ fn is_same(a: &ServerKeys, b: &ServerKeys) -> bool {
 }
 
 /// The cryptography for one id.
-pub(crate) type Suite = Generations<Os>;
+pub(crate) type Suite = Generations<Chance>;
 
 #[cfg(test)]
 mod tests {
     use pblink_secure_suite::issue::issue;
     use pblink_secure_suite::keys::Secret;
+    use pblink_secure_suite::random::Os;
 
     use super::*;
 

@@ -109,6 +109,7 @@ mod sources;
 mod standing;
 mod state;
 mod status;
+mod world;
 
 pub use batch::{Batch, BatchLine};
 pub use builder::Builder;
@@ -129,6 +130,8 @@ pub use server::Server;
 pub use socket::open_socket;
 pub use state::{BadState, SessionState};
 pub use status::{LinkState, LinkStatus};
+#[cfg(feature = "simulated")]
+pub use world::simulated;
 
 /// The examples of the README, as tests.
 #[cfg(doctest)]

@@ -3,7 +3,7 @@
 //! Whoever knocks a thousand times makes a handful of events, so that nobody's history is pushed out of
 //! a log by strangers. Totals count every one.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -57,8 +57,8 @@ impl Refusals {
 
     /// Returns all counts as events, since the server stops.
     pub(crate) fn rest(&self) -> Vec<EventKind> {
-        let mut table = self.table();
-        table.recent.drain().filter_map(|((source, reason), r)| r.event(source, reason)).collect()
+        let recent = std::mem::take(&mut self.table().recent).into_iter();
+        recent.filter_map(|((source, reason), r)| r.event(source, reason)).collect()
     }
 
     /// Returns when [`due`](Self::due) has something to look at.
@@ -79,8 +79,8 @@ impl Refusals {
 
 #[derive(Debug, Default)]
 struct Table {
-    recent: HashMap<(Option<IpAddr>, Refusal), Recent>,
-    totals: HashMap<Refusal, u64>,
+    recent: BTreeMap<(Option<IpAddr>, Refusal), Recent>,
+    totals: BTreeMap<Refusal, u64>,
 }
 
 /// Refusals since the last event for a reason and a source.

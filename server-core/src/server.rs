@@ -8,8 +8,9 @@ use std::sync::{Arc, Mutex, RwLock, Weak};
 use std::time::Duration;
 
 use pblink_protocol::tcp::line::check_id;
-use pblink_secure_suite::random::{Os, Random};
+use pblink_secure_suite::random::Random;
 use socket2::SockRef;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, watch};
 use tokio::time::{Instant, timeout, timeout_at};
@@ -17,7 +18,7 @@ use tokio::time::{Instant, timeout, timeout_at};
 use crate::accept::{accept, welcome};
 use crate::batch::Batch;
 use crate::budget::Budget;
-use crate::bus::{Bus, Events, wall_ms};
+use crate::bus::{Bus, Events};
 use crate::connection::Connection;
 use crate::error::{BindError, Closed};
 use crate::event::{EventKind, Refusal};
@@ -25,11 +26,12 @@ use crate::keys::Keys;
 use crate::queue::Sessions;
 use crate::refusals::Refusals;
 use crate::registry::{Guests, Inner, Registry, SavedSessions, Setup};
-use crate::session::{Clock, Record, Session, Shared, Spare};
+use crate::session::{Clock, Record, Session, Shared, Spare, Stream};
 use crate::socket::prepare_connection;
 use crate::sources::Sources;
 use crate::state::SessionState;
 use crate::status::LinkStatus;
+use crate::world::{Chance, wall_ms};
 
 /// Interval at which the clocks are compared, and the difference that says that the machine was set back.
 const LOOK: Duration = Duration::from_secs(1);
@@ -137,8 +139,20 @@ impl Server {
     /// If the connection is gone already.
     pub fn adopt(&self, stream: TcpStream, peer: SocketAddr) -> io::Result<()> {
         prepare_connection(&SockRef::from(&stream))?;
-        welcome(stream, peer, &self.inner, &self.guard.stop.subscribe());
+        welcome(stream.into(), peer, &self.inner, &self.guard.stop.subscribe());
         Ok(())
+    }
+
+    /// Serves any other stream of bytes as a connection of the client at `peer`: one within the process, over TLS, or of a
+    /// simulation. It counts as one that `peer` has opened. Must be called within the server's runtime.
+    ///
+    /// The server reads it all the time, and closes its writing half when it lets the client go. Bytes count as sent when the
+    /// stream takes them: a client that does not read is noticed once the stream takes no more.
+    pub fn adopt_stream<S>(&self, stream: S, peer: SocketAddr)
+    where
+        S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+    {
+        welcome(Stream::other(stream), peer, &self.inner, &self.guard.stop.subscribe());
     }
 
     /// Waits until the client with this id is connected, and returns the link to it. After a
@@ -403,7 +417,7 @@ impl Server {
 /// Draws an epoch: no process before, and none after this one has the same.
 fn draw_epoch() -> u64 {
     let mut bytes = [0; 8];
-    Os.fill(&mut bytes);
+    Chance.fill(&mut bytes);
     // 0 is none.
     u64::from_le_bytes(bytes).max(1)
 }
@@ -425,6 +439,7 @@ async fn watch_clock(inner: Weak<Inner>, mut stop: watch::Receiver<bool>) {
     let mut last = apart();
     loop {
         tokio::select! {
+            biased;
             () = tokio::time::sleep(LOOK) => {}
             _ = stop.wait_for(|&stop| stop) => return,
         }

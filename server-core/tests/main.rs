@@ -17,4 +17,5 @@ mod secure_stalls;
 mod stalls;
 mod stored;
 mod strangers;
+mod streams;
 mod weaknesses;

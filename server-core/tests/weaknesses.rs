@@ -470,7 +470,7 @@ fn w18_nothing_is_timed_by_the_wall_clock() {
     let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
     visit(&root.join("src"), &mut found);
     visit(&root.join("../protocol/src"), &mut found);
-    assert_eq!(found, ["bus.rs"]);
+    assert_eq!(found, ["world.rs"]);
 }
 
 #[tokio::test]

@@ -3,7 +3,7 @@
 use pblink_protocol::tcp::endpoint::Timing;
 use pblink_protocol::time::Instant;
 
-use crate::bus::wall_ms;
+use crate::world::wall_ms;
 
 /// The limits that the builder was given.
 #[derive(Debug, Clone, Copy)]

@@ -1,60 +1,44 @@
 //! The socket of a session's connection, and what is on its way through it.
 //!
-//! The only file of the session that knows a socket. What is to be sent comes from the endpoint; what
-//! has come is handed to it by the [task](super::task).
+//! With [`stream`](super::stream), which knows the kinds of sockets, the only file of the session that knows one. What is to be
+//! sent comes from the endpoint; what has come is handed to it by the [task](super::task).
 
-use std::io::{self, Read, Write};
-use std::pin::Pin;
+use std::io;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use pblink_protocol::time::Instant;
-use socket2::SockRef;
-use tokio::io::{AsyncRead, ReadBuf};
-use tokio::net::TcpStream;
-use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
+use tokio::io::ReadBuf;
 use tokio::sync::Notify;
 use tokio::time::timeout;
 
+use super::stream::{Reader, Stream, Writer};
 use crate::buffers::with_read_buffer;
 
-/// One TCP connection, as its task and the session share it.
+/// One connection, as its task and the session share it.
 #[derive(Debug)]
 pub(crate) struct Socket {
     /// Written to by whoever has something to send, under the session's lock.
-    half: OwnedWriteHalf,
+    half: Writer,
     /// Tells the connection's task to look again.
     work: Notify,
 }
 
 /// Parts a connection: what the session shares, and what only its task reads.
-pub(crate) fn split(stream: TcpStream) -> (Arc<Socket>, Incoming) {
-    let (read, half) = stream.into_split();
+pub(crate) fn split(stream: Stream) -> (Arc<Socket>, Incoming) {
+    let (read, half) = stream.split();
     (
         Arc::new(Socket { half, work: Notify::new() }),
         Incoming { half: read, burst: 0, ended: false },
     )
 }
 
-/// Reads what the socket holds at this moment, without waiting.
-///
-/// The runtime only knows of bytes that the system has reported. After a stall of the process it may not
-/// have: its wait for sockets is interrupted, and its timers come first. So whoever is about to act on
-/// silence asks the system itself.
-///
-/// # Errors
-/// [`io::ErrorKind::WouldBlock`] if it holds nothing; others if the connection is gone. `Ok(0)`: the
-/// client has closed it.
-pub(crate) fn read_now(stream: &TcpStream, buffer: &mut [u8]) -> io::Result<usize> {
-    (&*SockRef::from(stream)).read(buffer)
-}
-
 impl Socket {
     /// Hands what has come, as far as the runtime does not know of it, to `each`: `Ok` of no bytes is
     /// the end of the connection. `None`: nothing has come.
     pub(super) fn read_now<R>(&self, each: impl FnOnce(io::Result<&[u8]>) -> R) -> Option<R> {
-        with_read_buffer(|buffer| match read_now(self.half.as_ref(), buffer) {
+        with_read_buffer(|buffer| match self.half.read_now(buffer) {
             Ok(n) => Some(each(Ok(&buffer[..n]))),
             Err(e)
                 if matches!(e.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted) =>
@@ -65,33 +49,30 @@ impl Socket {
         })
     }
 
-    /// Writes what the socket takes at this moment, whatever the runtime knows: see [`read_now`].
-    fn write_now(&self, bytes: &[u8]) -> io::Result<usize> {
-        let stream: &TcpStream = self.half.as_ref();
-        (&*SockRef::from(stream)).write(bytes)
+    fn work(&self) -> &Notify {
+        self.half.woken().unwrap_or(&self.work)
     }
 
     /// Tells the connection's task to look at the session again.
     pub(crate) fn look_again(&self) {
-        self.work.notify_one();
+        self.work().notify_one();
     }
 
     /// Waits until someone wants the connection's task to look again.
     pub(super) async fn asked(&self) {
-        self.work.notified().await;
+        self.work().notified().await;
     }
 
     /// Waits until the socket takes bytes, or is broken.
     pub(super) async fn writable(&self) {
-        // The next attempt to write shows what is wrong.
-        let _ = self.half.writable().await;
+        self.half.writable().await;
     }
 }
 
 /// The reading end of a connection.
 #[derive(Debug)]
 pub(crate) struct Incoming {
-    half: OwnedReadHalf,
+    half: Reader,
     /// Bytes that were read without a pause.
     burst: usize,
     /// The client has closed the connection, or it is broken.
@@ -104,8 +85,7 @@ const BURST: usize = 256 * 1024;
 impl Incoming {
     /// Waits until something has come.
     pub(super) fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        // What is wrong shows when it is read.
-        let ready = self.half.as_ref().poll_read_ready(cx).map(drop);
+        let ready = self.half.poll_ready(cx);
         if ready.is_pending() {
             self.burst = 0;
         }
@@ -129,7 +109,10 @@ impl Incoming {
     ) -> Poll<R> {
         with_read_buffer(|buffer| {
             let mut buffer = ReadBuf::new(buffer);
-            let read = ready!(Pin::new(&mut self.half).poll_read(cx, &mut buffer));
+            let Poll::Ready(read) = self.half.poll_read(cx, &mut buffer) else {
+                self.burst = 0;
+                return Poll::Pending;
+            };
             self.burst += buffer.filled().len();
             self.ended |= read.is_err() || buffer.filled().is_empty();
             Poll::Ready(each(read.map(|()| buffer.filled())))
@@ -207,7 +190,7 @@ impl Transport {
     /// Tries once more to send what the socket has not taken, before that counts as its client's fault.
     pub(super) fn retry(&mut self, now: Instant) {
         let rest = &self.unsent[self.unsent_from..];
-        if let Ok(n) = self.socket.write_now(rest)
+        if let Ok(n) = self.socket.half.write_now(rest)
             && n > 0
         {
             self.unsent_from += n;
@@ -250,6 +233,7 @@ impl Transport {
             self.blocked_since = None;
             let n = next(out);
             if n == 0 {
+                self.broken |= self.socket.half.flush().is_err();
                 return;
             }
             let sent = match self.socket.half.try_write(&out[..n]) {

@@ -8,9 +8,9 @@ use pblink_protocol::secure::server::{self, Desk, ServerEvent};
 use super::super::side::Side;
 use super::super::texts::Tag;
 use super::{Call, Received, Wishes};
-use crate::bus::wall_ms;
 use crate::event::EventKind;
 use crate::standing::Standing;
+use crate::world::wall_ms;
 
 /// Takes what the machine finds in packets, and notes what it wants.
 pub(super) struct Counter<'a> {

@@ -304,7 +304,7 @@ impl Secure {
             machine.on_line(now, visitor, line, &mut counter);
         });
         if machine.wants_compute() {
-            machine.compute(now, crate::bus::wall_ms());
+            machine.compute(now, crate::world::wall_ms());
         }
         self.grant(call);
     }
