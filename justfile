@@ -76,6 +76,10 @@ fuzz-long SECONDS="600" *TARGETS:
 hours COUNT="10":
     PBLINK_HOURS={{ COUNT }} cargo test -p pblink-simulator --test all -- --nocapture killed_every_few_seconds
 
+# Runs the real server in simulated time through these seeds, with all faults of boards, network and application.
+served SEEDS="0..4000":
+    PBLINK_SEEDS={{ SEEDS }} cargo test --release -p pblink-simulator --test all -- --nocapture served::nothing
+
 # Runs a real server under load, kills, halts and cuts for this many minutes, and accounts for every line.
 soak MINUTES="10" *ARGS:
     cargo run --release -p pblink-soak -- --minutes {{ MINUTES }} {{ ARGS }}

@@ -7,4 +7,5 @@ mod live;
 mod outages;
 mod scenes;
 mod secure;
+mod served;
 mod socket;

@@ -55,6 +55,11 @@ impl PairKeys {
         Self::real(Ring::new(keys, before, Some(Box::new(keeper))), Secret::draw(&mut Os))
     }
 
+    /// Takes real keys, and the seed of the board's random bytes: for simulations that want the same run twice.
+    pub fn seeded(keys: BoardKeys, seed: Secret) -> Self {
+        Self::real(Ring::new(keys, None, None), seed)
+    }
+
     const fn real(ring: Ring, seed: Secret) -> Self {
         Self(Kind::Real { ring, seed })
     }
@@ -122,8 +127,7 @@ pub(crate) fn keys_of(
             let own = Secret::draw(&mut random);
             let id = Id::new(id).expect("the world's own ids can be used");
             let Issued { board, seed, server } = issue(&id, 1, &own, &mut random);
-            let keys = PairKeys::real(Ring::new(board, None, None), seed);
-            (keys, ServerSide(ServerKind::Real(server.into())))
+            (PairKeys::seeded(board, seed), ServerSide(ServerKind::Real(server.into())))
         }
     }
 }
