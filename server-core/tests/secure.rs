@@ -367,3 +367,44 @@ async fn lines_pass_once_through_a_new_epoch_of_the_server() {
     assert_eq!(numbers(lines), (0..60).collect::<Vec<_>>());
     assert_eq!(numbers(board.got), (0..60).collect::<Vec<_>>());
 }
+
+/// A commit that answers a board lasts until the server has begun a new epoch, and until the board has asked again, in the same
+/// words. An answer with the epoch before would be one that the store does not know: the board would come with it, and lines
+/// to it would be undetermined.
+#[tokio::test]
+async fn a_commit_from_before_a_new_epoch_does_not_answer_the_board() {
+    let issued = keys("1");
+    let builder = Server::builder().timeout(TIMEOUT).commits(true);
+    let server = start(builder.keys(Keys::new().board(issued.server))).await;
+    let link = server.link("1").expect("it has keys");
+    let mut board = SecureBoard::new(&issued.board, server.local_addr(), TIMEOUT);
+    let asked = std::cell::OnceCell::new();
+    link.post_row(1, "first", Delivery::ORDERED).expect("there is room");
+    board.until(|_| server.try_batch().is_some_and(|batch| asked.set(batch).is_ok())).await;
+    server.renew_keys();
+    // It has new keys, and says again where it stands, and once more.
+    let has_asked_again = |board: &SecureBoard| {
+        let seen = board.seen.lock().expect("no panic");
+        let text = String::from_utf8_lossy(&seen);
+        let behind = text.split("~r").nth(2).map(|behind| behind.matches("~t").count());
+        behind.is_some_and(|packets| packets >= 2)
+    };
+    board.until(has_asked_again).await;
+    asked.into_inner().expect("it was set").accept().expect("the server lives");
+    let commit = || {
+        while let Some(batch) = server.try_batch() {
+            assert_eq!(batch.undetermined(), None);
+            batch.accept().expect("the server lives");
+        }
+    };
+    let has = |board: &SecureBoard, lines| {
+        commit();
+        board.got.len() == lines && link.status().unacked == 0
+    };
+    board.until(|board| has(board, 1)).await;
+    // Its program begins anew, and says where it stands.
+    board.restart();
+    link.post_row(2, "second", Delivery::ORDERED).expect("there is room");
+    board.until(|board| has(board, 2)).await;
+    assert_eq!(board.got, ["first", "second"]);
+}

@@ -59,7 +59,10 @@ impl Store {
         if let Some(up_to) = commit.undetermined
             && kept.rows.front().is_some_and(|(row, _)| *row <= up_to)
         {
-            stage.fail(format!("lines to {} are undetermined", commit.client));
+            stage.fail(format!(
+                "lines to {} up to row {up_to} are undetermined; {kept:?}",
+                commit.client
+            ));
         }
         kept.state = Some(commit.state);
         for line in commit.lines {

@@ -172,9 +172,16 @@ impl Secure {
         self.deliver_up_to(delivered.1, call);
         if let Some(resolution) = resolution {
             // The machine has taken no line since it asked.
-            let view = self.asked.take().and_then(|resume| resume.peer);
-            self.take_over(view, resolution);
-            self.on_resolved(resolution, call);
+            let asked = self.asked.take();
+            self.take_over(asked.and_then(|resume| resume.peer), resolution);
+            self.on_settled(resolution, call);
+            if resolution.answer.epoch == self.own {
+                self.on_answered(resolution, call);
+            } else {
+                // A new epoch has begun meanwhile. The board may have asked the same again, and is not to learn one that has ended:
+                // what was resolved counts, and the answer is that to the question as it is now.
+                self.wishes.resume = self.wishes.resume.or(asked);
+            }
         }
     }
     /// Puts the lines of the batch that is out back, and the question with them, unless there is a newer one.

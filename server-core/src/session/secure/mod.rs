@@ -242,7 +242,8 @@ impl Secure {
                 resolution.answer.done = self.accepted().min(resolution.received);
             }
             self.take_over(resume.peer, &resolution);
-            self.on_resolved(&resolution, call);
+            self.on_settled(&resolution, call);
+            self.on_answered(&resolution, call);
         }
     }
 
@@ -259,8 +260,8 @@ impl Secure {
         self.standing.resolve(view, self.own, resolution);
     }
 
-    /// Lets a resolution count that is committed, and has been [taken over](Self::take_over).
-    fn on_resolved(&mut self, resolution: &Resolution, call: &mut Call<'_>) {
+    /// Lets a resolution count that has been [taken over](Self::take_over), as far as it is about lines.
+    fn on_settled(&mut self, resolution: &Resolution, call: &mut Call<'_>) {
         let id = call.id.to_owned();
         if let Some((from, to)) = resolution.lost {
             call.shared.bus.publish(EventKind::LinesMissing { id: id.clone(), from, to });
@@ -280,6 +281,10 @@ impl Secure {
                 call.shared.bus.publish(EventKind::Undetermined { id, lines, up_to });
             }
         }
+    }
+
+    /// Answers the board.
+    fn on_answered(&mut self, resolution: &Resolution, call: &mut Call<'_>) {
         let now = call.now;
         self.with_machine(call, |machine, counter| machine.on_resolved(now, resolution, counter));
     }
