@@ -47,8 +47,10 @@ impl Standing {
 
     /// Takes over what was resolved for a board that came with this view.
     pub(crate) fn resolve(&mut self, view: Option<Epoch>, own: Epoch, resolution: &Resolution) {
+        // The commit may have lasted, and lines of the same board may have come meanwhile under keys of before.
+        let known = if self.board == Some(resolution.board) { self.received } else { 0 };
         self.board = Some(resolution.board);
-        self.received = resolution.received;
+        self.received = known.max(resolution.received);
         // It will not come with an older one again.
         if let Some(at) = self.epochs.iter().position(|(known, _)| Some(*known) == view) {
             self.epochs.drain(..at);
@@ -161,6 +163,32 @@ mod tests {
         assert!(came(&mut standing, 100, Some(5555), 0).answer.fresh, "the same question");
         assert!(!came(&mut standing, 100, Some(100), 0).answer.fresh);
         assert_eq!(standing.epochs, [(epoch(100), Known::Open)]);
+    }
+
+    #[test]
+    fn a_question_that_is_resolved_late_takes_back_no_line_of_the_same_board() {
+        let mut standing = Standing::default();
+        came(&mut standing, 1, None, 0);
+        standing.received = 16;
+        let peer = Some(epoch(1));
+        let resume = |board| Resume {
+            epoch: epoch(board),
+            first: 17,
+            peer,
+            received: 0,
+            done: 0,
+            fresh: false,
+        };
+        let book = standing.book(&resume(77), epoch(1), (0, 0));
+        let resolution = resolve(&resume(77), &book);
+        // While that is committed, a line comes.
+        standing.received = 17;
+        standing.resolve(peer, epoch(1), &resolution);
+        assert_eq!(standing.received, 17);
+        // Another board begins with its own.
+        let resolution = resolve(&resume(78), &standing.book(&resume(78), epoch(1), (0, 0)));
+        standing.resolve(peer, epoch(1), &resolution);
+        assert_eq!((standing.board, standing.received), (Some(epoch(78)), 16));
     }
 
     #[test]
