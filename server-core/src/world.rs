@@ -32,9 +32,11 @@ impl Random for Chance {
 pub mod simulated {
     use std::cell::RefCell;
 
+    type Fill = Box<dyn FnMut(&mut [u8])>;
+
     struct World {
         wall_ms: Box<dyn Fn() -> u64>,
-        fill: Box<dyn FnMut(&mut [u8])>,
+        fill: Fill,
     }
 
     thread_local! {
