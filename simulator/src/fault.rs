@@ -1,7 +1,7 @@
 //! Faults of a pair.
 
 use pblink_protocol::time::Duration;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 /// A fault of one pair, to be injected with [`Pair::inject`](crate::Pair::inject).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -32,7 +32,7 @@ pub enum Fault {
 }
 
 /// A wire between the boards.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Wire {
     /// STM32 → ESP8266.

@@ -1,5 +1,7 @@
 //! Planted faults of the system itself, which the accounts have to find.
 
+use std::str::FromStr;
+
 /// A fault of the system under test, not of its surroundings. Tests plant one to see that it is found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Flaw {
@@ -19,4 +21,30 @@ pub enum Flaw {
     NoReset,
     /// No line gets through any more, either way, from the first fault of a scene on.
     Silent,
+}
+
+impl Flaw {
+    /// All of them, by the names that command lines have for them.
+    pub const ALL: &[(&str, Self)] = &[
+        ("loses", Self::Loses),
+        ("repeats", Self::Repeats),
+        ("swaps", Self::Swaps),
+        ("garbles", Self::Garbles),
+        ("forgets", Self::Forgets),
+        ("acknowledges-first", Self::AcknowledgesFirst),
+        ("no-reset", Self::NoReset),
+        ("silent", Self::Silent),
+    ];
+}
+
+impl FromStr for Flaw {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let found = Self::ALL.iter().find(|(name, _)| *name == text);
+        found.map(|(_, flaw)| *flaw).ok_or_else(|| {
+            let names: Vec<_> = Self::ALL.iter().map(|(name, _)| *name).collect();
+            format!("it must be one of {}", names.join(", "))
+        })
+    }
 }

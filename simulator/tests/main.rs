@@ -4,6 +4,7 @@
 
 mod crashes;
 mod live;
+mod minimise;
 mod outages;
 mod scenes;
 mod secure;

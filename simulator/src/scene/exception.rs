@@ -1,14 +1,15 @@
 //! The exceptions of docs/PROTOCOL.md that a scene may allow, and how much each of them allows.
 
 use pblink_protocol::app::QUEUE;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
+use super::demand::{Demand, Unmet};
 use super::fault::{Kind, SceneFault};
 use crate::ledger::Totals;
 use crate::world::World;
 
 /// An exception, by its number and name.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize)]
 pub(super) enum Exception {
     /// Lines that the STM32 had passed on are lost, and one from the server may come twice, for each reset of the ESP8266.
     #[serde(rename = "1 esp8266-restarts")]
@@ -34,15 +35,18 @@ struct Most {
 }
 
 impl Most {
-    fn check(&self, totals: &Totals, direction: &str) -> Result<(), String> {
-        for (name, count, most) in [
+    /// `demands`: that all arrive, once, in order, as they were written.
+    fn check(&self, totals: &Totals, direction: &str, demands: [Demand; 4]) -> Result<(), Unmet> {
+        let counts = [
             ("missing", totals.missing, self.missing),
             ("duplicated", totals.duplicated, self.duplicated),
             ("out of order", totals.reordered, self.reordered),
             ("unknown", totals.unknown, self.unknown),
-        ] {
+        ];
+        for ((name, count, most), demand) in counts.into_iter().zip(demands) {
             if count > most {
-                return Err(format!("{count} lines {direction} {name}, {most} allowed"));
+                let what = format!("{count} lines {direction} {name}, {most} allowed");
+                return Err(Unmet::new(demand, what));
             }
         }
         Ok(())
@@ -90,7 +94,7 @@ pub(super) fn check(
     allowed: &[Exception],
     keys: bool,
     waits: bool,
-) -> Result<(), String> {
+) -> Result<(), Unmet> {
     let times = |exception: Exception| {
         let cause = |f: &&SceneFault| f.board == board && exception.is_caused_by(f.kind);
         let count = faults.iter().filter(cause).count() as u64;
@@ -119,15 +123,30 @@ pub(super) fn check(
         unknown: bits,
     };
     if undetermined > 0 && power == 0 {
-        return Err(format!("the server calls {undetermined} lines undetermined"));
+        let what = format!("the server calls {undetermined} lines undetermined");
+        return Err(Unmet::new(Demand::Undetermined, what));
     }
-    let late = world.unexcused(board);
+    // A number that has changed overtakes others.
+    let overtaken = if waits && bits == 0 { world.overtaken(board) } else { 0 };
+    let late = world.unexcused(board) + overtaken;
     if late > bits {
-        return Err(format!(
-            "{late} lines to the server missing, written when nothing could be lost"
-        ));
+        let what =
+            format!("{late} lines to the server missing, written when nothing could be lost");
+        return Err(Unmet::new(Demand::ToServerMissing, what));
     }
     let (to_server, from_server) = world.ledgers(board);
-    outward.check(&to_server.totals(), "to the server")?;
-    inward.check(&from_server.totals(), "from the server")
+    let demands = [
+        Demand::ToServerMissing,
+        Demand::ToServerDuplicated,
+        Demand::ToServerReordered,
+        Demand::ToServerUnknown,
+    ];
+    outward.check(&to_server.totals(), "to the server", demands)?;
+    let demands = [
+        Demand::FromServerMissing,
+        Demand::FromServerDuplicated,
+        Demand::FromServerReordered,
+        Demand::FromServerUnknown,
+    ];
+    inward.check(&from_server.totals(), "from the server", demands)
 }

@@ -1,13 +1,13 @@
 //! Faults of a scene.
 
 use pblink_protocol::time::{Duration, Instant};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use crate::fault::{Fault, Wire};
 use crate::world::World;
 
 /// All faults that a world knows, by the names that files have for them.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub(super) enum Kind {
     WifiOutage,

@@ -8,18 +8,18 @@ use pblink_protocol::time::Duration;
 use serde::Deserialize;
 use toml::Spanned;
 
-use super::Scene;
 use super::exception::Exception;
 use super::fault::{Kind, SceneFault, When};
+use super::link::Link;
 use super::value::{HOUR, MS, Number, SECOND, Time};
+use super::{PATIENCE, Scene};
 use crate::fault::Wire;
 use crate::pair::PairOptions;
 use crate::program::ProgramOptions;
-use crate::secure::Cryptography;
 use crate::world::WorldOptions;
 
 /// The most faults of a scene.
-const FAULTS: usize = 64;
+pub(super) const FAULTS: usize = 1000;
 
 /// A moment of a scene.
 type Moment = Time<0, HOUR>;
@@ -60,18 +60,6 @@ struct Boards {
     report: Option<Time<0, HOUR>>,
 }
 
-/// The language of boards and server.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-enum Link {
-    #[default]
-    Classic,
-    /// With keys that are only checksums, so that many cases take little time.
-    Secure,
-    /// With the cryptography of the wire.
-    SecureReal,
-}
-
 #[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 struct Wires {
@@ -84,6 +72,7 @@ struct Wires {
 struct Wifi {
     join: Option<Time<{ 100 * MS }, { 60 * SECOND }>>,
     latency: Option<Time<{ MS / 2 }, { 10 * SECOND }>>,
+    loss_percent: Option<Number<0, 50>>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -204,8 +193,8 @@ fn read(file: &str, text: &str) -> Result<Scene, Mistake> {
         length: scene.length.duration(),
         faults,
         allows,
-        back: scene.must.back.map_or(Duration::from_secs(120), Time::duration),
-        arrive: scene.must.arrive.map_or(Duration::from_secs(120), Time::duration),
+        back: scene.must.back.map_or(PATIENCE, Time::duration),
+        arrive: scene.must.arrive.map_or(PATIENCE, Time::duration),
         resets: scene.must.resets,
         connects: scene.must.connects,
         options,
@@ -243,12 +232,9 @@ fn options(scene: &File) -> WorldOptions {
         },
         server_delivery: delivery(server.wait),
         server_commits: server.commits.map(Time::duration),
-        keys: match boards.link.unwrap_or_default() {
-            Link::Classic => None,
-            Link::Secure => Some(Cryptography::Symbolic),
-            Link::SecureReal => Some(Cryptography::Real),
-        },
+        keys: boards.link.unwrap_or_default().cryptography(),
         latency: wifi.latency.map_or(usual.latency, Time::duration),
+        loss_percent: wifi.loss_percent.map_or(0, |percent| percent.get() as u8),
         report_s: boards
             .report
             .map_or(usual.report_s, |every| (every.duration().as_millis() / 1000) as u32),

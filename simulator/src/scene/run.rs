@@ -1,10 +1,13 @@
 //! Runs of a scene, and their judgement.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
 use pblink_protocol::delivery::Delivery;
 use pblink_protocol::time::{Duration, Instant};
 use serde::Serialize;
 
-use super::fault::When;
+use super::demand::{Demand, Unmet};
+use super::fault::{Kind, When};
 use super::{Scene, exception};
 use crate::flaw::Flaw;
 use crate::ledger::Totals;
@@ -40,6 +43,8 @@ pub struct Failure {
     /// The first such line, if there is one.
     pub line: Option<String>,
     /// The demand that is not met.
+    pub demand: Demand,
+    /// The same, with its figures.
     pub what: String,
 }
 
@@ -47,7 +52,9 @@ pub struct Failure {
 enum Case {
     /// Its step of this fault is later than the last one.
     Past(usize),
-    Over(Box<World>, Vec<Instant>, Result<(), String>),
+    Over(Box<World>, Vec<Instant>, Result<(), Unmet>),
+    /// A machine has panicked, with this message.
+    Panicked(Vec<Instant>, String),
 }
 
 /// Runs all cases, and shows the sums after each.
@@ -57,7 +64,20 @@ pub(super) fn run(scene: &Scene, flaw: Option<Flaw>, mut each: impl FnMut(&Repor
     for seed in (0..scene.seeds).map(|n| scene.options.seed + n) {
         let mut steps = vec![0; scene.faults.len()];
         loop {
-            match case(scene, seed, &steps, flaw) {
+            match caught(scene, seed, &steps, flaw) {
+                Case::Panicked(times, message) => {
+                    report.cases += 1;
+                    report.faults += times.len() as u64;
+                    report.failure = Some(Failure {
+                        seed,
+                        at_us: times.last().copied().unwrap_or_default().as_micros(),
+                        faults_at_us: times.iter().map(|at| at.as_micros()).collect(),
+                        line: None,
+                        demand: Demand::Panic,
+                        what: message,
+                    });
+                    return report;
+                }
                 Case::Over(world, times, result) => {
                     report.add(scene, *world, seed, &times, result);
                     if report.failure.is_some() {
@@ -84,14 +104,34 @@ pub(super) fn run(scene: &Scene, flaw: Option<Flaw>, mut each: impl FnMut(&Repor
     report
 }
 
-/// Runs one case: fault `n` is injected at step `steps[n]` of its time.
-fn case(scene: &Scene, seed: u64, steps: &[u64], flaw: Option<Flaw>) -> Case {
+/// Runs one case. A machine that panics is one that fails.
+fn caught(scene: &Scene, seed: u64, steps: &[u64], flaw: Option<Flaw>) -> Case {
+    let mut times = Vec::new();
+    let ended = catch_unwind(AssertUnwindSafe(|| case(scene, seed, steps, flaw, &mut times)));
+    ended.unwrap_or_else(|panic| {
+        let text = panic.downcast_ref::<String>().map(String::as_str);
+        let text = text.or_else(|| panic.downcast_ref::<&str>().copied());
+        Case::Panicked(times, format!("panic: {}", text.unwrap_or("without a message")))
+    })
+}
+
+/// Runs one case: fault `n` is injected at step `steps[n]` of its time. The times of faults go into `times`, too.
+fn case(
+    scene: &Scene,
+    seed: u64,
+    steps: &[u64],
+    flaw: Option<Flaw>,
+    times: &mut Vec<Instant>,
+) -> Case {
     let mut world = World::new(WorldOptions { seed, ..scene.options.clone() });
+    let mut pause = Pause::default();
     if let Some(flaw) = flaw.filter(|flaw| *flaw != Flaw::Silent) {
         world.plant(flaw);
     }
-    let mut times = Vec::new();
     for (n, fault) in scene.faults.iter().enumerate() {
+        if let Err(unmet) = pause.judge(scene, &mut world, fault.begins()) {
+            return Case::Over(Box::new(world), std::mem::take(times), Err(unmet));
+        }
         world.run(fault.begins().since(world.now()));
         if let When::EachStep(_, to) = fault.when {
             // A fault before it may have come later than its time.
@@ -106,24 +146,73 @@ fn case(scene: &Scene, seed: u64, steps: &[u64], flaw: Option<Flaw>) -> Case {
         }
         fault.inject(&mut world);
         times.push(world.now());
+        pause.hurt(fault.kind, world.now() + fault.length);
     }
     if let Some(flaw) = flaw.filter(|flaw| *flaw == Flaw::Silent) {
         world.plant(flaw);
     }
     let result = judge(scene, &mut world);
-    Case::Over(Box::new(world), times, result)
+    Case::Over(Box::new(world), std::mem::take(times), result)
+}
+
+/// The time in which no fault lasts: new lines pass in each that is long enough, not only at the end.
+#[derive(Debug, Default)]
+struct Pause {
+    since: Instant,
+    /// A program takes no lines: they need not pass.
+    held_off: bool,
+}
+
+impl Pause {
+    /// Notes a fault that lasts until `end`.
+    fn hurt(&mut self, kind: Kind, end: Instant) {
+        self.since = self.since.max(end);
+        match kind {
+            Kind::ProgramStopsReading => self.held_off = true,
+            Kind::ProgramReads => self.held_off = false,
+            _ => {}
+        }
+    }
+
+    /// Lets the time pass in which new lines must pass again, if that is over before the next fault, at `next`.
+    fn judge(&self, scene: &Scene, world: &mut World, next: Instant) -> Result<(), Unmet> {
+        let end = self.since + scene.back;
+        if self.since == Instant::ZERO || self.held_off || end > next {
+            return Ok(());
+        }
+        world.run(self.since.since(world.now()));
+        let marks = marks(scene, world);
+        world.run(end.since(world.now()));
+        match all_pass(scene, world, &marks) {
+            true => Ok(()),
+            false => {
+                let what = format!("no new lines pass, {} after a fault", scene.back);
+                Err(Unmet::new(Demand::LinesPass, what))
+            }
+        }
+    }
+}
+
+/// Returns the numbers of lines that each board, and the server to it, have written.
+fn marks(scene: &Scene, world: &World) -> Vec<[u64; 2]> {
+    (0..scene.options.boards).map(|board| written(world, board)).collect()
+}
+
+/// Returns true if lines that were written after `marks` have arrived, for all boards.
+fn all_pass(scene: &Scene, world: &World, marks: &[[u64; 2]]) -> bool {
+    marks.iter().enumerate().all(|(board, marks)| passes(scene, world, board, *marks))
 }
 
 /// Lets the rest of a case pass, and says what does not hold: new lines pass, all arrive once and in order but for the exceptions that
 /// are allowed, and resets and connections are as many as they must be.
-fn judge(scene: &Scene, world: &mut World) -> Result<(), String> {
-    let boards = 0..scene.options.boards;
-    let marks: Vec<_> = boards.clone().map(|board| written(world, board)).collect();
+fn judge(scene: &Scene, world: &mut World) -> Result<(), Unmet> {
+    let marks = marks(scene, world);
     world.run((Instant::ZERO + scene.length).since(world.now()));
     let end = world.now() + scene.back;
-    while !boards.clone().all(|board| passes(scene, world, board, marks[board])) {
+    while !all_pass(scene, world, &marks) {
         if world.now() >= end {
-            return Err(format!("no new lines pass, {} after the end of `for`", scene.back));
+            let what = format!("no new lines pass, {} after the end of `for`", scene.back);
+            return Err(Unmet::new(Demand::LinesPass, what));
         }
         world.run(Duration::from_secs(1));
     }
@@ -131,19 +220,17 @@ fn judge(scene: &Scene, world: &mut World) -> Result<(), String> {
     // Repetitions come within two and a half time-outs, or never.
     world.run(scene.options.timeout.times(5));
     let waits = scene.options.pair.program.delivery == Delivery::ORDERED;
-    for board in boards {
+    for board in 0..scene.options.boards {
         let keys = scene.options.keys.is_some();
         exception::check(world, board, &scene.faults, &scene.allows, keys, waits)
-            .map_err(|what| format!("board {}: {what}", board + 1))?;
-        for (name, count, range) in [
-            ("resets", world.resets(board), scene.resets),
-            ("connections", world.connects(board), scene.connects),
+            .map_err(|unmet| unmet.of_board(board))?;
+        for (demand, name, count, range) in [
+            (Demand::Resets, "resets", world.resets(board), scene.resets),
+            (Demand::Connects, "connections", world.connects(board), scene.connects),
         ] {
             if let Some((least, most)) = range.filter(|(l, m)| !(*l..=*m).contains(&count)) {
-                let board = board + 1;
-                return Err(format!(
-                    "board {board}: {count} {name}, and {least} to {most} must be"
-                ));
+                let what = format!("{count} {name}, and {least} to {most} must be");
+                return Err(Unmet::new(demand, what).of_board(board));
             }
         }
     }
@@ -170,7 +257,7 @@ impl Report {
         world: World,
         seed: u64,
         times: &[Instant],
-        result: Result<(), String>,
+        result: Result<(), Unmet>,
     ) {
         self.cases += 1;
         self.faults += times.len() as u64;
@@ -178,11 +265,13 @@ impl Report {
         self.totals = self.totals.plus(&world.totals());
         let result = result.and_then(|()| match self.cases > MOST_CASES {
             true => {
-                Err(format!("there are more than {MOST_CASES} cases: make `each-step` shorter"))
+                let what =
+                    format!("there are more than {MOST_CASES} cases: make `each-step` shorter");
+                Err(Unmet::new(Demand::Cases, what))
             }
             false => Ok(()),
         });
-        if let Err(what) = result {
+        if let Err(Unmet { demand, what }) = result {
             let wrong = (0..scene.options.boards).flat_map(|board| world.first_wrong(board));
             let wrong = wrong.flatten().min_by_key(|wrong| wrong.at);
             self.failure = Some(Failure {
@@ -190,6 +279,7 @@ impl Report {
                 faults_at_us: times.iter().map(|at| at.as_micros()).collect(),
                 at_us: wrong.as_ref().map_or(world.now(), |wrong| wrong.at).as_micros(),
                 line: wrong.map(|wrong| wrong.what),
+                demand,
                 what,
             });
         }

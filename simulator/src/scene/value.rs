@@ -44,7 +44,7 @@ fn micros(text: &str) -> Option<u64> {
 }
 
 /// Writes a time with the longest unit that has no fraction.
-fn written(micros: u64) -> String {
+pub(super) fn written(micros: u64) -> String {
     let whole = |(_, each): &&(&str, u64)| micros >= *each && micros.is_multiple_of(*each);
     let (unit, each) = UNITS.iter().find(whole).unwrap_or(&("s", SECOND));
     format!("{}{unit}", micros / each)

@@ -24,6 +24,8 @@ pub(super) struct Account {
     wrong: Option<Wrong>,
     /// Lines from this number on were not under way when an ESP8266 or an STM32 last lost what it had.
     after_loss: u64,
+    /// Lines that were overtaken before the last loss, although nothing was lost since they were written.
+    overtaken: u64,
 }
 
 impl Account {
@@ -33,12 +35,20 @@ impl Account {
 
     /// A board has lost what it had.
     pub(super) fn lost(&mut self) {
+        self.overtaken = self.overtaken();
         self.after_loss = self.under_way.last_key_value().map_or(self.after_loss, |(n, _)| n + 1);
     }
 
     /// Returns the number of lines that have not arrived although nothing was lost since they were written.
     pub(super) fn unexcused(&self) -> u64 {
         self.under_way.range(self.after_loss..).count() as u64
+    }
+
+    /// Returns the number of lines that a later one has overtaken, and that have not arrived, although nothing was lost between
+    /// their writing and the next loss. Where lines are in order, they were lost without a cause, whatever happened later.
+    pub(super) fn overtaken(&self) -> u64 {
+        let newest = self.ledger.newest().unwrap_or(0).max(self.after_loss);
+        self.overtaken + self.under_way.range(self.after_loss..newest).count() as u64
     }
 
     pub(super) fn wrote(&mut self, number: u64, now: Instant) {
@@ -115,6 +125,20 @@ mod tests {
         assert_eq!(account.unexcused(), 1);
         account.got(3, at(4));
         assert_eq!(account.unexcused(), 0);
+    }
+
+    #[test]
+    fn a_line_that_was_overtaken_before_a_loss_is_not_excused_by_it() {
+        let mut account = Account::default();
+        (0..4).for_each(|n| account.wrote(n, at(n)));
+        account.got(0, at(4));
+        account.got(2, at(5));
+        assert_eq!(account.overtaken(), 1, "line 1, and not line 3");
+        account.lost();
+        assert_eq!((account.overtaken(), account.unexcused()), (1, 0));
+        account.wrote(4, at(6));
+        account.got(4, at(7));
+        assert_eq!(account.overtaken(), 1, "line 3 was under way at the loss");
     }
 
     #[test]

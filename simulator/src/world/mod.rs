@@ -67,6 +67,8 @@ pub struct WorldOptions {
     pub keys: Option<Cryptography>,
     /// The longest time that bytes travel. The shortest is half a millisecond.
     pub latency: Duration,
+    /// Segments of a hundred that the network loses. TCP repeats them, first after 300 ms.
+    pub loss_percent: u8,
     /// Seconds between reports; 0 for none.
     pub report_s: u32,
 }
@@ -90,6 +92,7 @@ impl Default for WorldOptions {
             server_commits: None,
             keys: None,
             latency: Duration::from_millis(20),
+            loss_percent: 0,
             report_s: 10,
         }
     }
@@ -182,7 +185,7 @@ impl World {
         Self {
             now: Instant::ZERO,
             boards,
-            network: Network::new(options.latency),
+            network: Network::new(options.latency, options.loss_percent),
             server,
             flaw: None,
             kept_back: None,
@@ -223,6 +226,12 @@ impl World {
     /// since they were written.
     pub fn unexcused(&self, board: usize) -> u64 {
         self.boards[board].outward.unexcused()
+    }
+
+    /// Returns the number of lines of a board that a later one has overtaken and that have not arrived, although nothing was lost
+    /// between their writing and the next loss. Only for boards whose lines wait for each other.
+    pub fn overtaken(&self, board: usize) -> u64 {
+        self.boards[board].outward.overtaken()
     }
 
     /// Returns the number of times that a board's STM32 has reset its ESP8266 after a failure, restarts of its own program included.

@@ -42,9 +42,16 @@ struct Connection {
     slow: Duration,
 }
 
+/// The time after which TCP repeats a segment that was lost, for the first time. It doubles with each loss.
+const REPEATS: Duration = Duration::from_millis(300);
+/// The most times that one segment is lost.
+const LOSSES: u32 = 6;
+
 #[derive(Debug)]
 pub(super) struct Network {
     latency: Duration,
+    /// Segments of a hundred that are lost, each time that they are sent.
+    loss_percent: u8,
     /// All connections that there ever were; closed ones are empty.
     connections: Vec<Connection>,
     /// Before this one, all are closed and empty.
@@ -52,12 +59,20 @@ pub(super) struct Network {
 }
 
 impl Network {
-    pub(super) fn new(latency: Duration) -> Self {
-        Self { latency, connections: Vec::new(), first: 0 }
+    pub(super) fn new(latency: Duration, loss_percent: u8) -> Self {
+        Self { latency, loss_percent, connections: Vec::new(), first: 0 }
     }
 
     fn arrives(&self, now: Instant, rng: &mut Rng) -> Instant {
-        now + Duration::from_micros(rng.u64(500..=self.latency.as_micros().max(501)))
+        let mut at = now + Duration::from_micros(rng.u64(500..=self.latency.as_micros().max(501)));
+        if self.loss_percent > 0 {
+            let mut lost = 0;
+            while lost < LOSSES && rng.u8(0..100) < self.loss_percent {
+                at += REPEATS.times(1 << lost);
+                lost += 1;
+            }
+        }
+        at
     }
 
     pub(super) fn board(&self, connection: usize) -> usize {

@@ -1,0 +1,35 @@
+//! The minimiser: small scenes out of long random runs that fail.
+
+use pblink_protocol::time::Duration;
+use pblink_simulator::Flaw;
+use pblink_simulator::scene::{Chances, Demand, Link, Minimised, Scene};
+
+fn random(seed: u32, minutes: u64, link: Link) -> Scene {
+    let length = Duration::from_secs(minutes * 60);
+    Scene::random("by-chance", &Chances { seed, length, link })
+}
+
+/// Minimises the first of these seeds that fails with `flaw`, and checks that what is left fails by itself, as a file, again and
+/// again, and only with the flaw.
+fn minimised(scene: &Scene, flaw: Flaw, demand: Demand) -> Minimised {
+    let small = scene.minimise(Some(flaw), |_| true).expect("it fails");
+    let text = small.scene.to_toml("A test.");
+    println!("{} faults, {} runs\n{text}", scene.faults(), small.runs);
+    assert!(small.complete);
+    assert_eq!(small.failure.demand, demand);
+    let file = Scene::parse("by-chance.toml", &text).unwrap_or_else(|e| panic!("{e}\n{text}"));
+    for _again in 0..2 {
+        assert_eq!(file.run_with(flaw).failure.as_ref(), Some(&small.failure), "{text}");
+    }
+    assert_eq!(file.run().failure, None, "it is the flaw that fails\n{text}");
+    small
+}
+
+#[test]
+fn a_server_that_forgets_is_shown_with_one_cut_of_a_connection() {
+    let scene = random(1, 6, Link::Classic);
+    assert!(scene.faults() > 20, "{}", scene.faults());
+    let small = minimised(&scene, Flaw::Forgets, Demand::ToServerDuplicated);
+    assert!(small.scene.faults() <= 2, "{}", small.scene.faults());
+    assert!(small.scene.length() <= Duration::from_secs(30), "{}", small.scene.length());
+}
