@@ -76,6 +76,10 @@ fuzz-long SECONDS="600" *TARGETS:
 hours COUNT="10":
     PBLINK_HOURS={{ COUNT }} cargo test -p pblink-simulator --test all -- --nocapture killed_every_few_seconds
 
+# Runs boards, classic and secure, with faults by chance for this many simulated hours, and goes on where it was ended.
+nightly HOURS="10000" FROM="0":
+    cargo run --release -p pblink-simulator --example nightly -- {{ HOURS }} {{ FROM }} target/nightly-{{ HOURS }}-{{ FROM }}.jsonl
+
 # Runs the real server in simulated time through these seeds, with all faults of boards, network and application.
 served SEEDS="0..4000":
     PBLINK_SEEDS={{ SEEDS }} cargo test --release -p pblink-simulator --test all -- --nocapture served::nothing

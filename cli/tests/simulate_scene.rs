@@ -55,3 +55,31 @@ fn a_file_with_a_mistake_and_a_scene_that_is_not_there_are_named() {
     assert_eq!(ran.status.code(), Some(3));
     assert!(stderr(&ran).contains("--scenario list"), "{}", stderr(&ran));
 }
+
+/// By chance, with a fault that is planted: the scene that is left of it fails by itself, and only with that.
+#[test]
+fn a_seed_that_fails_becomes_a_scene_that_fails() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("small.toml");
+    let file = file.to_str().unwrap();
+    let seed = ["simulate", "--seed", "1", "--for", "6min", "--flaw", "forgets"];
+    let ran = output(&seed);
+    assert_eq!(ran.status.code(), Some(5), "{}", stderr(&ran));
+    let ran = output(&[&seed[..], &["--minimise", file]].concat());
+    assert_eq!(ran.status.code(), Some(0), "{}", stderr(&ran));
+    assert!(stdout(&ran).contains(&format!("{file}: 1 fault in ")), "{}", stdout(&ran));
+    let ran = output(&["simulate", "--scenario", file, "--flaw", "forgets"]);
+    assert_eq!(ran.status.code(), Some(5), "{}", stderr(&ran));
+    let ran = output(&["simulate", "--scenario", file]);
+    assert_eq!(ran.status.code(), Some(0), "{}", stderr(&ran));
+    // Nothing is written over, and nothing made of a seed that does not fail.
+    let again = output(&[&seed[..], &["--minimise", file]].concat());
+    assert_eq!(again.status.code(), Some(2));
+    assert!(stderr(&again).contains("this file is there already"), "{}", stderr(&again));
+    let well = folder.path().join("well.toml");
+    let fine = ["simulate", "--seed", "1", "--for", "1min", "--minimise"];
+    let ran = output(&[&fine[..], &[well.to_str().unwrap()]].concat());
+    assert_eq!(ran.status.code(), Some(1));
+    assert!(stderr(&ran).contains("it does not fail: there is nothing to minimise"));
+    assert!(!well.exists());
+}

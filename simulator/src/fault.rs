@@ -14,6 +14,8 @@ pub enum Fault {
     Hang(Duration),
     /// The ESP8266 restarts by itself, as after a watchdog reset.
     Restart,
+    /// The ESP8266's program takes nothing from its server any more, however often it connects. Only a reset helps.
+    TakesNothing,
     /// Both boards lose power and start again.
     PowerCycle,
     /// The STM32's program starts again, as after its watchdog or a panic. With keys, lines that wait outlive that; without,

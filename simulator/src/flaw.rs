@@ -19,6 +19,16 @@ pub enum Flaw {
     AcknowledgesFirst,
     /// The ESP8266 is not reset, whatever the STM32 does.
     NoReset,
+    /// A server without keys frees the numbers of lines that were acknowledged before that is committed.
+    FreesFirst,
+    /// A server without keys calls a connection silent without reading what waits in its socket.
+    TimersFirst,
+    /// A server with keys gives lines that waited when it was killed new numbers, as if they had none.
+    NumbersAnew,
+    /// An ESP8266 that was busy does not look at the wire `syn` for edges that it has missed.
+    MissesEdges,
+    /// What waits in an STM32 with keys does not outlive a restart of its program.
+    LosesMemory,
     /// No line gets through any more, either way, from the first fault of a scene on.
     Silent,
 }
@@ -33,6 +43,11 @@ impl Flaw {
         ("forgets", Self::Forgets),
         ("acknowledges-first", Self::AcknowledgesFirst),
         ("no-reset", Self::NoReset),
+        ("frees-first", Self::FreesFirst),
+        ("timers-first", Self::TimersFirst),
+        ("numbers-anew", Self::NumbersAnew),
+        ("misses-edges", Self::MissesEdges),
+        ("loses-memory", Self::LosesMemory),
         ("silent", Self::Silent),
     ];
 }

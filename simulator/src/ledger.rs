@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// The accounts of one direction of one link. Lines are known by their numbers, which count up.
 #[derive(Debug, Clone, Default)]
@@ -20,7 +20,7 @@ pub struct Ledger {
 }
 
 /// The totals of a [`Ledger`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Totals {
     /// Lines written.
     pub written: u64,

@@ -10,10 +10,12 @@
 //! - [`live`]: one pair in real time on a real TCP socket, for `pblink demo` and `pblink simulate`.
 //!
 //! A [`scene`] is a world that is written down, with its faults and with all that must hold.
+//! A [`campaign`] runs thousands of scenes by chance.
 //!
 //! Not modelled: electrical levels, rise times, clock stretching, more than one slave on the bus. See
 //! `docs/ARCHITECTURE.md`.
 
+pub mod campaign;
 mod fault;
 mod flaw;
 mod ledger;

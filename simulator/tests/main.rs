@@ -2,7 +2,9 @@
 //!
 //! One part of them: `cargo test -p pblink-simulator --test all secure::`.
 
+mod campaign;
 mod crashes;
+mod goodput;
 mod live;
 mod minimise;
 mod outages;

@@ -28,7 +28,7 @@ fn minimised(scene: &Scene, flaw: Flaw, demand: Demand) -> Minimised {
 #[test]
 fn a_server_that_forgets_is_shown_with_one_cut_of_a_connection() {
     let scene = random(1, 6, Link::Classic);
-    assert!(scene.faults() > 20, "{}", scene.faults());
+    assert!(scene.faults() > 10, "{}", scene.faults());
     let small = minimised(&scene, Flaw::Forgets, Demand::ToServerDuplicated);
     assert!(small.scene.faults() <= 2, "{}", small.scene.faults());
     assert!(small.scene.length() <= Duration::from_secs(30), "{}", small.scene.length());

@@ -1,6 +1,8 @@
 //! `pblink simulate`
 
 mod board_keys;
+mod chance;
+mod minimise;
 mod scenario;
 mod tries;
 
@@ -14,7 +16,8 @@ use pblink_protocol::layer::Layer;
 use pblink_protocol::time::Duration as LinkDuration;
 use pblink_server::{Event, EventKind};
 use pblink_simulator::live::{self, Command};
-use pblink_simulator::{Ledger, PairEvent, PairKeys, PairOptions, ProgramOptions, Totals};
+use pblink_simulator::scene::Link;
+use pblink_simulator::{Flaw, Ledger, PairEvent, PairKeys, PairOptions, ProgramOptions, Totals};
 use serde::Serialize;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until};
@@ -47,6 +50,8 @@ Examples:
   pblink keys issue kitchen --to kitchen.toml && pblink simulate --key kitchen.toml
   pblink simulate --scenario list
   pblink simulate --scenario tcp-cut-loses-nothing
+  pblink simulate --seed 77 --for 1h --link secure
+  pblink simulate --seed 77 --for 1h --minimise small.toml
 
 The server may be `pblink serve` or any other that speaks the link, the published micropython-iot \
 included. Each line is a list: its number, the board's clock in ms, and a text. The ledger at the \
@@ -58,6 +63,8 @@ With --key it speaks the secure link: every line arrives once and in order, what
 With --scenario boards, network and server are in memory, and time is not that of the clock: a scene has faults, and says what must hold. \
 Its form is in simulator/README.md. What fails is named with its seed, and the time of the first wrong line.
 
+With --seed surroundings and faults are chance, and follow from the number: hundreds of faults in an hour, which takes seconds. --minimise takes out of one that fails, or of a scene, all that it needs not to fail in the same way, and writes the rest as a scene: a few faults in a few seconds. It takes minutes; ctrl-C ends it with the smallest so far.
+
 While it cannot reach the server, it says why and how often: a closed port, an unknown name and a refused id are told apart. \
 ctrl-C, SIGTERM and SIGHUP stop it, after up to 5 s for what is on its way.
 
@@ -66,6 +73,7 @@ the defaults: 127.0.0.1:8123, 2s, 1.
 
 Exit codes: 0 all lines arrived once and in order, 2 wrong flags, 3 wrong configuration, 5 the ledger is not clean, or not as the scene asks, \
 130 interrupted twice.")]
+#[command(group = clap::ArgGroup::new("world").args(["scenario", "seed"]))]
 pub struct Args {
     /// Configuration file. Without it the one that `pblink config path` prints, if there is one.
     #[arg(long, value_name = "FILE")]
@@ -88,6 +96,20 @@ pub struct Args {
         "utc",
     ])]
     pub scenario: Option<String>,
+    /// Run boards, network and server in memory, with faults by chance: this number decides all of it.
+    #[arg(long, value_name = "NUMBER", conflicts_with_all = [
+        "config", "server", "board", "client", "key", "count", "every", "no_wait", "timeout_ms", "padding", "report_s", "utc",
+    ])]
+    pub seed: Option<u32>,
+    /// Of the boards of --seed: `classic`, `secure` (checksums in place of cryptography), or `secure-real`.
+    #[arg(long, value_name = "LINK", requires = "seed", default_value = "classic")]
+    pub link: Link,
+    /// Write the smallest scene that fails in the same way as that of --seed or --scenario into this file, which must be new: NAME.toml.
+    #[arg(long, value_name = "FILE", requires = "world")]
+    pub minimise: Option<PathBuf>,
+    /// Plant a fault in the system itself: for tests of scenes.
+    #[arg(long, value_name = "FLAW", requires = "world", hide = true)]
+    pub flaw: Option<Flaw>,
     /// Stop after this many lines. Default: go on until ctrl-C.
     #[arg(long, value_name = "K", value_parser = COUNT.parser_of::<u64>())]
     pub count: Option<u64>,
@@ -110,7 +132,7 @@ pub struct Args {
     #[arg(long = "report", alias = "report-s", value_name = "TIME", default_value = "0",
         value_parser = limits::REPORT.parser())]
     pub report_s: u32,
-    /// Write for this time (20s, 3min), and then wait for what is on its way, until nothing has come for 5 s; without a link not at all.
+    /// Write for this time (20s, 3min; with --seed 1min to 1h, by default 1h), and then wait for what is on its way, until nothing has come for 5 s; without a link not at all.
     #[arg(long = "for", value_name = "TIME", value_parser = duration::parse)]
     pub limit: Option<Duration>,
     /// Print everything as JSON, one object per line; the ledger comes last.
@@ -149,7 +171,10 @@ struct Summary {
 /// Runs the verb.
 pub fn run(args: Args, _global: &Global) -> anyhow::Result<Exit> {
     if let Some(scene) = &args.scenario {
-        return scenario::run(scene, args.json);
+        return scenario::run(scene, &args);
+    }
+    if let Some(seed) = args.seed {
+        return chance::run(seed, &args);
     }
     let mut settings = Settings::load(args.config.as_deref())?;
     let keys = args.key.as_deref().map(board_keys::read).transpose()?;

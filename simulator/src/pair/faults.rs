@@ -5,6 +5,7 @@ use pblink_protocol::time::Instant;
 use super::bus::Part;
 use super::{Esp, Pair, PairEvent, Radio};
 use crate::fault::Fault;
+use crate::flaw::Flaw;
 
 impl Pair {
     /// Something goes wrong.
@@ -28,6 +29,7 @@ impl Pair {
                 };
             }
             Fault::Restart => self.boot(now),
+            Fault::TakesNothing => self.takes_nothing = matches!(self.esp, Esp::Running(_)),
             Fault::PowerCycle => {
                 if self.app.is_secure() {
                     self.acked_before = self.acked();
@@ -39,7 +41,7 @@ impl Pair {
                 self.start_app(now);
             }
             Fault::HostRestart => {
-                let kept = self.restart_program();
+                let kept = self.restart_program().filter(|_| self.flaw != Some(Flaw::LosesMemory));
                 self.give_keys(kept);
                 self.start_app(now);
             }

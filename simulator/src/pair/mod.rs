@@ -19,6 +19,7 @@ use pblink_protocol::secure::board::Memory;
 use pblink_protocol::time::{Duration, Instant, earliest};
 
 use crate::fault::Wire;
+use crate::flaw::Flaw;
 use crate::program::Program;
 use crate::secure::{App, Ram};
 use crate::wires::{Armed, Edge, Transfer, Wires};
@@ -64,6 +65,10 @@ pub struct Pair {
     nak_next: bool,
     garble: Option<Part>,
     deaf_until: Instant,
+    /// The ESP8266's program takes nothing from its server.
+    takes_nothing: bool,
+    /// A planted fault.
+    flaw: Option<Flaw>,
     radio: Radio,
     network_back_at: Option<Instant>,
     /// The ESP8266 has, or wants, a connection.
@@ -97,6 +102,8 @@ impl Pair {
             nak_next: false,
             garble: None,
             deaf_until: Instant::ZERO,
+            takes_nothing: false,
+            flaw: None,
             radio: Radio::Idle,
             network_back_at: None,
             socket: false,
@@ -134,6 +141,11 @@ impl Pair {
     pub fn stop_program(&mut self) {
         let written = self.program.written();
         self.program.options_mut().count = Some(written);
+    }
+
+    /// Plants a fault in the pair itself, if it is one that a pair can have.
+    pub(crate) fn plant(&mut self, flaw: Flaw) {
+        self.flaw = Some(flaw);
     }
 
     /// Lets the program read, or not.
@@ -236,6 +248,7 @@ impl Pair {
             self.acked_before = self.acked();
         }
         self.esp = esp;
+        self.takes_nothing = false;
         self.transfer = None;
         self.out.clear();
         if std::mem::take(&mut self.socket) {
@@ -321,7 +334,9 @@ impl Pair {
             }
             Esp::Hung(mut esp, at) if now >= at => {
                 // It missed the edges; what counts is the level now.
-                esp.exchange().on_syn(now, self.wires.level(Wire::Syn));
+                if self.flaw != Some(Flaw::MissesEdges) {
+                    esp.exchange().on_syn(now, self.wires.level(Wire::Syn));
+                }
                 Esp::Running(esp)
             }
             other => other,

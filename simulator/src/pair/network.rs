@@ -42,6 +42,9 @@ impl Pair {
 
     /// Bytes arrived.
     pub fn net_received(&mut self, bytes: &[u8], now: Instant) {
+        if self.takes_nothing {
+            return;
+        }
         self.with_esp(now, |esp| esp.on_bytes(now, bytes));
     }
 

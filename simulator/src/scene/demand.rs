@@ -30,6 +30,10 @@ pub enum Demand {
     Resets,
     /// As many connections as the scene allows.
     Connects,
+    /// As many outages for a board's program as the scene allows.
+    Outages,
+    /// Boards without a fault of their own do not notice those of others.
+    Undisturbed,
     /// No more cases than a scene may have.
     Cases,
     /// No panic.

@@ -67,6 +67,7 @@ impl Exception {
                 Kind::Esp8266Crash
                     | Kind::Esp8266Hang
                     | Kind::Esp8266Restart
+                    | Kind::Esp8266TakesNothing
                     | Kind::PowerCycle
                     | Kind::Stm32Restart
                     | Kind::WireStuck
@@ -83,7 +84,8 @@ impl Exception {
     }
 }
 
-/// Checks the accounts of a board.
+/// Checks the accounts of a board. `keys`: of the secure link. `waits`: its lines wait for each other. `stalls`: a commit of the
+/// server takes a time-out or longer.
 ///
 /// # Errors
 /// The first limit that they exceed.
@@ -92,8 +94,7 @@ pub(super) fn check(
     board: usize,
     faults: &[SceneFault],
     allowed: &[Exception],
-    keys: bool,
-    waits: bool,
+    (keys, waits, stalls): (bool, bool, bool),
 ) -> Result<(), Unmet> {
     let times = |exception: Exception| {
         let cause = |f: &&SceneFault| f.board == board && exception.is_caused_by(f.kind);
@@ -118,7 +119,8 @@ pub(super) fn check(
     let unread = if keys { undetermined } else { power };
     let inward = Most {
         missing: if power > 0 { unread } else { 0 } + bits,
-        duplicated: if keys { 0 } else { esp + power } + bits,
+        // What a server has not stored for a time-out it sends again, and an ESP8266 that began anew does not know it.
+        duplicated: if keys { 0 } else { esp * if stalls { QUEUED } else { 1 } + power } + bits,
         reordered: strays,
         unknown: bits,
     };

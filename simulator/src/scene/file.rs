@@ -94,6 +94,9 @@ struct Must {
     arrive: Option<Time<SECOND, HOUR>>,
     resets: Option<(u32, u32)>,
     connects: Option<(u32, u32)>,
+    outages: Option<(u32, u32)>,
+    #[serde(default)]
+    undisturbed: Vec<Spanned<Number<1, 16>>>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -180,7 +183,12 @@ fn read(file: &str, text: &str) -> Result<Scene, Mistake> {
     let options = options(&scene);
     let faults = faults(&scene, &options)?;
     let allows = allows(text, &scene.must, &options, &faults)?;
-    for (key, range) in [("resets", scene.must.resets), ("connects", scene.must.connects)] {
+    let undisturbed = undisturbed(&scene.must, &options)?;
+    for (key, range) in [
+        ("resets", scene.must.resets),
+        ("connects", scene.must.connects),
+        ("outages", scene.must.outages),
+    ] {
         if let Some((least, most)) = range.filter(|(least, most)| least > most) {
             let at = text.find(&format!("\n{key}")).map_or(0, |at| at + 1);
             return Err((at..at, format!("`{key}` must be [least, most], not [{least}, {most}]")));
@@ -197,6 +205,8 @@ fn read(file: &str, text: &str) -> Result<Scene, Mistake> {
         arrive: scene.must.arrive.map_or(PATIENCE, Time::duration),
         resets: scene.must.resets,
         connects: scene.must.connects,
+        outages: scene.must.outages,
+        undisturbed,
         options,
     })
 }
@@ -301,6 +311,18 @@ fn fault(table: &FaultTable, options: &WorldOptions) -> Result<SceneFault, Strin
         wire: table.wire.unwrap_or(Wire::Syn),
         high: table.level == Some(Level::High),
     })
+}
+
+/// Returns the boards that must not be disturbed, from 0.
+fn undisturbed(must: &Must, options: &WorldOptions) -> Result<Vec<usize>, Mistake> {
+    let board = |board: &Spanned<Number<1, 16>>| match board.get_ref().get() as usize {
+        number if number > options.boards => {
+            let message = format!("there are {} boards", options.boards);
+            Err((board.span(), message))
+        }
+        number => Ok(number - 1),
+    };
+    must.undisturbed.iter().map(board).collect()
 }
 
 fn allows(

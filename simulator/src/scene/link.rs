@@ -1,5 +1,6 @@
 //! The language of boards and server.
 
+use std::fmt;
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
@@ -7,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::secure::Cryptography;
 
 /// The language of boards and server.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Deserialize, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Link {
     /// Without keys.
@@ -36,6 +37,16 @@ impl Link {
             Some(Cryptography::Symbolic) => Self::Secure,
             Some(Cryptography::Real) => Self::SecureReal,
         }
+    }
+}
+
+impl fmt::Display for Link {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Classic => "classic",
+            Self::Secure => "secure",
+            Self::SecureReal => "secure-real",
+        })
     }
 }
 

@@ -47,6 +47,9 @@ pub struct Scene {
     arrive: Duration,
     resets: Option<(u32, u32)>,
     connects: Option<(u32, u32)>,
+    outages: Option<(u32, u32)>,
+    /// Boards that must not notice anything.
+    undisturbed: Vec<usize>,
 }
 
 impl Scene {

@@ -119,14 +119,9 @@ pub(super) fn scene(name: &str, chances: &Chances) -> Scene {
     let options = options(&mut rng, seed, link);
     let kinds = family.kinds(options.server_commits.is_some());
     let faults = faults(&mut rng, &kinds, options.boards, length, family.back());
-    let words = match link {
-        Link::Classic => "classic",
-        Link::Secure => "secure",
-        Link::SecureReal => "secure-real",
-    };
     let mut scene = Scene {
         name: name.to_owned(),
-        protects: format!("All lines of seed {seed} ({words}, {length}) arrive as they must."),
+        protects: format!("All lines of seed {seed} ({link}, {length}) arrive as they must."),
         options,
         seeds: 1,
         length,
@@ -136,6 +131,8 @@ pub(super) fn scene(name: &str, chances: &Chances) -> Scene {
         arrive: family.back(),
         resets: None,
         connects: None,
+        outages: None,
+        undisturbed: Vec::new(),
     };
     scene.forbid_the_impossible();
     scene

@@ -222,16 +222,28 @@ fn judge(scene: &Scene, world: &mut World) -> Result<(), Unmet> {
     let waits = scene.options.pair.program.delivery == Delivery::ORDERED;
     for board in 0..scene.options.boards {
         let keys = scene.options.keys.is_some();
-        exception::check(world, board, &scene.faults, &scene.allows, keys, waits)
+        let stalls = scene.options.server_commits.is_some_and(|time| time >= scene.options.timeout);
+        exception::check(world, board, &scene.faults, &scene.allows, (keys, waits, stalls))
             .map_err(|unmet| unmet.of_board(board))?;
         for (demand, name, count, range) in [
             (Demand::Resets, "resets", world.resets(board), scene.resets),
             (Demand::Connects, "connections", world.connects(board), scene.connects),
+            (Demand::Outages, "outages", world.outages(board), scene.outages),
         ] {
             if let Some((least, most)) = range.filter(|(l, m)| !(*l..=*m).contains(&count)) {
                 let what = format!("{count} {name}, and {least} to {most} must be");
                 return Err(Unmet::new(demand, what).of_board(board));
             }
+        }
+    }
+    for board in scene.undisturbed.iter().copied() {
+        let seen = (world.resets(board), world.connects(board), world.outages(board));
+        if seen != (0, 1, 0) {
+            let (resets, connects, outages) = seen;
+            let what = format!(
+                "it is disturbed: {resets} resets, {connects} connections, {outages} outages"
+            );
+            return Err(Unmet::new(Demand::Undisturbed, what).of_board(board));
         }
     }
     Ok(())

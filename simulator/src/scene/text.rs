@@ -91,6 +91,9 @@ pub(super) fn write(scene: &Scene, comment: &str) -> String {
     must.add("arrive", scene.arrive, super::PATIENCE, time);
     must.add("resets", scene.resets, None, range);
     must.add("connects", scene.connects, None, range);
+    must.add("outages", scene.outages, None, range);
+    let boards: Vec<_> = scene.undisturbed.iter().map(|board| (board + 1).to_string()).collect();
+    must.add("undisturbed", boards, Vec::new(), |boards| format!("[{}]", boards.join(", ")));
     must.write("[must]", &mut out);
     out
 }

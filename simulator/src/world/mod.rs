@@ -23,6 +23,7 @@ mod server;
 mod store;
 
 use fastrand::Rng;
+use pblink_protocol::app::AppEvent;
 use pblink_protocol::app::happening::RestartCause;
 use pblink_protocol::config::Config;
 use pblink_protocol::delivery::Delivery;
@@ -107,6 +108,8 @@ struct Board {
     connection: Option<usize>,
     /// Resets of the ESP8266 by the STM32: those that its present program has counted, and all.
     resets: (u32, u32),
+    /// Times that the board's program was told that it has no server any more.
+    outages: u32,
     crashes: u32,
     /// Time of the pair's next poll.
     next: Option<Instant>,
@@ -162,6 +165,7 @@ impl World {
                     inward: Account::default(),
                     connection: None,
                     resets: (0, 0),
+                    outages: 0,
                     crashes: 0,
                     next: Some(Instant::ZERO),
                 }
@@ -237,6 +241,11 @@ impl World {
     /// Returns the number of times that a board's STM32 has reset its ESP8266 after a failure, restarts of its own program included.
     pub fn resets(&self, board: usize) -> u32 {
         self.boards[board].resets.1
+    }
+
+    /// Returns the number of times that a board's program was told that it has no server any more.
+    pub fn outages(&self, board: usize) -> u32 {
+        self.boards[board].outages
     }
 
     /// Something goes wrong with a pair.
@@ -400,6 +409,7 @@ impl World {
                     }
                     None => board.inward.got_unknown(&line, now),
                 },
+                PairEvent::App(AppEvent::Server(false)) => board.outages += 1,
                 PairEvent::App(_) | PairEvent::Secure(_) | PairEvent::PowerCycled => {}
             }
         }

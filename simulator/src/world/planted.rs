@@ -14,7 +14,14 @@ impl World {
     pub fn plant(&mut self, flaw: Flaw) {
         self.flaw = Some(flaw);
         match flaw {
-            Flaw::Forgets | Flaw::AcknowledgesFirst => self.server.plant(flaw),
+            Flaw::Forgets
+            | Flaw::AcknowledgesFirst
+            | Flaw::FreesFirst
+            | Flaw::TimersFirst
+            | Flaw::NumbersAnew => self.server.plant(flaw),
+            Flaw::MissesEdges | Flaw::LosesMemory => {
+                self.boards.iter_mut().for_each(|board| board.pair.plant(flaw));
+            }
             Flaw::NoReset => {
                 let for_ever = Duration::from_secs(365 * 86_400);
                 for board in 0..self.boards.len() {

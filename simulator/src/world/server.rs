@@ -43,6 +43,8 @@ pub(super) struct Server {
     actions: Vec<Action>,
     /// A planted fault: numbers are forgotten when a connection ends.
     forgets: bool,
+    /// A planted fault: sockets are not read before their connections are called silent.
+    timers_first: bool,
 }
 
 struct Inbox<'a> {
@@ -96,6 +98,7 @@ impl Server {
             sessions: std::iter::repeat_with(session).take(boards).collect(),
             actions: Vec::new(),
             forgets: false,
+            timers_first: false,
         }
     }
 
@@ -146,6 +149,9 @@ impl Server {
 
     /// Reads what waits in one socket. Returns whether it held anything.
     fn read_socket(&mut self, now: Instant, connection: usize) -> bool {
+        if self.timers_first {
+            return false;
+        }
         let waiting = std::mem::take(&mut self.waiting);
         let (mine, others) = waiting.into_iter().partition(|(from, _)| *from == connection);
         self.waiting = others;
@@ -269,10 +275,9 @@ impl Server {
 impl Remote for Server {
     fn plant(&mut self, flaw: Flaw) {
         self.forgets = flaw == Flaw::Forgets;
-        if flaw == Flaw::AcknowledgesFirst {
-            let keepers = self.sessions.iter_mut().filter_map(|s| s.keeper.as_mut());
-            keepers.for_each(Keeper::acknowledge_first);
-        }
+        self.timers_first = flaw == Flaw::TimersFirst;
+        let keepers = self.sessions.iter_mut().filter_map(|s| s.keeper.as_mut());
+        keepers.for_each(|keeper| keeper.plant(flaw));
     }
 
     fn stop(&mut self, until: Instant) {

@@ -10,6 +10,8 @@ use pblink_protocol::tcp::line::{LineBuf, Mid};
 use pblink_protocol::tcp::window::Window;
 use pblink_protocol::time::{Duration, Instant};
 
+use crate::flaw::Flaw;
+
 /// The part of a session that survives a crash.
 #[derive(Debug, Clone, Default)]
 struct Kept {
@@ -48,6 +50,8 @@ pub(super) struct Keeper {
     longest: Duration,
     /// A planted fault: lines are acknowledged before they are durable.
     acknowledges_first: bool,
+    /// A planted fault: lines that were acknowledged leave before that is durable.
+    frees_first: bool,
     rng: Rng,
 }
 
@@ -79,13 +83,15 @@ impl Keeper {
             commit: None,
             longest,
             acknowledges_first: false,
+            frees_first: false,
             rng,
         }
     }
 
-    /// Plants a fault: lines are acknowledged when they come.
-    pub(super) fn acknowledge_first(&mut self) {
-        self.acknowledges_first = true;
+    /// Plants a fault.
+    pub(super) fn plant(&mut self, flaw: Flaw) {
+        self.acknowledges_first = flaw == Flaw::AcknowledgesFirst;
+        self.frees_first = flaw == Flaw::FreesFirst;
     }
 
     /// Writes a line to the board: it is sent once it is durable.
@@ -131,6 +137,14 @@ impl Keeper {
                 break;
             }
             self.fed += 1;
+        }
+        if self.frees_first {
+            let done: Vec<_> = endpoint.acked_oldest().collect();
+            for ticket in done {
+                assert!(endpoint.done(ticket), "it is the oldest, and acknowledged");
+                self.kept.rows.pop_front();
+                self.fed -= 1;
+            }
         }
         let done = endpoint.acked_oldest().count();
         let settled = endpoint.stats().settled;

@@ -3,9 +3,11 @@
 use std::io::{Write, stdout};
 use std::time::{Duration, Instant};
 
+use pblink_simulator::Flaw;
 use pblink_simulator::scene::{BUILT_IN, Failure, Report, Scene};
 use serde::Serialize;
 
+use super::{Args, minimise};
 use crate::exit::{Exit, Failed};
 use crate::output::diagnostics::say;
 use crate::output::envelope;
@@ -14,7 +16,7 @@ use crate::output::envelope;
 const LIST: &str = "list";
 
 /// The time after which the work so far is shown, again and again.
-const TELLS: Duration = Duration::from_secs(2);
+pub(super) const TELLS: Duration = Duration::from_secs(2);
 
 /// The longest file that is read.
 const MOST: u64 = 256 * 1024;
@@ -23,22 +25,30 @@ const MOST: u64 = 256 * 1024;
 ///
 /// # Errors
 /// If there is no such scene, or its file has a mistake.
-pub(super) fn run(scene: &str, json: bool) -> anyhow::Result<Exit> {
+pub(super) fn run(scene: &str, args: &Args) -> anyhow::Result<Exit> {
     if scene == LIST {
-        list(json)?;
+        list(args.json)?;
         return Ok(Exit::Ok);
     }
-    let scene = read(scene)?;
+    let (origin, scene) = (format!("--scenario {scene}"), read(scene)?);
+    match &args.minimise {
+        Some(file) => minimise::run(&scene, &origin, file, args),
+        None => Ok(run_all(&scene, args.flaw, args.json)),
+    }
+}
+
+/// Runs all cases of a scene, and prints what came of it.
+pub(super) fn run_all(scene: &Scene, flaw: Option<Flaw>, json: bool) -> Exit {
     let mut told = Instant::now();
-    let report = scene.run_telling(|report| {
+    let report = scene.run_telling(flaw, |report| {
         if told.elapsed() >= TELLS {
             told = Instant::now();
             say(format_args!("{} cases, {} s simulated", report.cases, report.simulated_ms / 1000));
         }
     });
     // Who reads no more has what it wanted; the exit code stays.
-    let _ = print(&scene, &report, json);
-    Ok(if report.failure.is_none() { Exit::Ok } else { Exit::Lines })
+    let _ = print(scene, &report, json);
+    if report.failure.is_none() { Exit::Ok } else { Exit::Lines }
 }
 
 /// Returns a built-in scene.
@@ -128,7 +138,7 @@ fn print(scene: &Scene, report: &Report, json: bool) -> anyhow::Result<()> {
 }
 
 /// Says what has failed: seed, times, and the first wrong line.
-fn words(failure: &Failure) -> String {
+pub(super) fn words(failure: &Failure) -> String {
     let at = |us: u64| format!("{}.{:06} s", us / 1_000_000, us % 1_000_000);
     let faults: Vec<String> = failure.faults_at_us.iter().map(|us| at(*us)).collect();
     let faults = match faults.is_empty() {
@@ -142,6 +152,8 @@ fn words(failure: &Failure) -> String {
 
 #[cfg(test)]
 mod tests {
+    use pblink_simulator::scene::Demand;
+
     use super::*;
 
     #[test]
@@ -151,6 +163,7 @@ mod tests {
             faults_at_us: vec![6_000_000, 6_000_021],
             at_us: 7_100_000,
             line: Some("line 9 arrived again".to_owned()),
+            demand: Demand::ToServerDuplicated,
             what: "board 1: 1 lines to the server duplicated, 0 allowed".to_owned(),
         };
         assert_eq!(

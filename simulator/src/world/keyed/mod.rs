@@ -16,6 +16,7 @@ use pblink_protocol::tcp::lobby::{Guest, Standing, Verdict};
 use pblink_protocol::time::{Duration, Instant, earliest};
 
 use super::remote::{Action, Input, Received, Remote};
+use crate::flaw::Flaw;
 use crate::secure::ServerSide;
 use store::{Durable, Keeper};
 
@@ -236,6 +237,11 @@ impl KeyedServer {
 }
 
 impl Remote for KeyedServer {
+    fn plant(&mut self, flaw: Flaw) {
+        let keepers = self.sessions.iter_mut().map(|session| &mut session.keeper);
+        keepers.for_each(|keeper| keeper.numbers_anew = flaw == Flaw::NumbersAnew);
+    }
+
     fn stop(&mut self, until: Instant) {
         self.down_until = self.down_until.max(Some(until));
         self.stalled_until = None;

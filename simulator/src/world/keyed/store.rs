@@ -139,6 +139,8 @@ pub(super) struct Keeper {
     highest_at_start: u64,
     commit: Option<Commit>,
     longest: Duration,
+    /// A planted fault: lines that wait when a process starts get new numbers.
+    pub(super) numbers_anew: bool,
     rng: Rng,
 }
 
@@ -154,6 +156,7 @@ impl Keeper {
             highest_at_start: 0,
             commit: None,
             longest,
+            numbers_anew: false,
             rng,
         };
         keeper.start();
@@ -169,6 +172,12 @@ impl Keeper {
         self.own = Epoch::new(self.rng.u64(1..)).unwrap_or(Epoch::MIN);
         store.epochs.insert(self.own, Known::Open);
         self.highest_at_start = store.highest;
+        if self.numbers_anew {
+            for (row, number) in store.rows.iter_mut().zip(store.highest + 1..) {
+                row.number = number;
+                store.highest = number;
+            }
+        }
         self.server = Server::new(self.keys.suite(self.rng.fork()), self.store.mark());
         self.wishes = Wishes::default();
         self.commit = None;
