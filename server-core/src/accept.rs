@@ -52,10 +52,11 @@ pub(crate) async fn accept(
             Poll::Pending => {
                 burst = 0;
                 tokio::select! {
+                    // In this order: whoever connects without end is not to keep the server from ending.
                     biased;
-                    accepted = listener.accept() => accepted,
-                    () = counted(&inner) => continue,
                     _ = stop.wait_for(|&stop| stop) => return,
+                    () = counted(&inner) => continue,
+                    accepted = listener.accept() => accepted,
                 }
             }
         };
