@@ -2,6 +2,7 @@
 
 mod board_keys;
 mod chance;
+mod failure;
 mod minimise;
 mod scenario;
 mod tries;

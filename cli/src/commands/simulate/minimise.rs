@@ -11,7 +11,7 @@ use pblink_simulator::scene::{Minimised, Progress, Scene};
 use serde::Serialize;
 
 use super::Args;
-use super::scenario::{TELLS, words};
+use super::failure::{TELLS, words};
 use crate::exit::{Exit, Failed};
 use crate::output::diagnostics::{newline, note, say};
 use crate::output::envelope;
@@ -94,11 +94,13 @@ fn search(
     flaw: Option<pblink_simulator::Flaw>,
     stop: &AtomicBool,
 ) -> Option<Minimised> {
-    let mut told = Instant::now();
+    let (mut told, mut last) = (Instant::now(), None);
     scene.minimise(flaw, |progress| {
-        if told.elapsed() >= TELLS {
-            told = Instant::now();
-            let Progress { runs, faults, length } = progress;
+        let Progress { runs, faults, length } = progress;
+        // While nothing gets smaller, a sign of life now and then is enough.
+        let every = if last == Some((*faults, *length)) { TELLS * 10 } else { TELLS };
+        if told.elapsed() >= every {
+            (told, last) = (Instant::now(), Some((*faults, *length)));
             say(format_args!(
                 "{runs} runs: the smallest that fails has {} in {length}",
                 counted(*faults)

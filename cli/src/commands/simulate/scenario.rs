@@ -1,12 +1,13 @@
 //! `pblink simulate --scenario`: a scene of the simulator.
 
 use std::io::{Write, stdout};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use pblink_simulator::Flaw;
-use pblink_simulator::scene::{BUILT_IN, Failure, Report, Scene};
+use pblink_simulator::scene::{BUILT_IN, Report, Scene};
 use serde::Serialize;
 
+use super::failure::{TELLS, words};
 use super::{Args, minimise};
 use crate::exit::{Exit, Failed};
 use crate::output::diagnostics::say;
@@ -14,9 +15,6 @@ use crate::output::envelope;
 
 /// The word in place of a scene that asks for a list of them.
 const LIST: &str = "list";
-
-/// The time after which the work so far is shown, again and again.
-pub(super) const TELLS: Duration = Duration::from_secs(2);
 
 /// The longest file that is read.
 const MOST: u64 = 256 * 1024;
@@ -135,41 +133,4 @@ fn print(scene: &Scene, report: &Report, json: bool) -> anyhow::Result<()> {
         if report.failure.is_none() { "as the scene asks" } else { "NOT AS THE SCENE ASKS" },
     )?;
     Ok(())
-}
-
-/// Says what has failed: seed, times, and the first wrong line.
-pub(super) fn words(failure: &Failure) -> String {
-    let at = |us: u64| format!("{}.{:06} s", us / 1_000_000, us % 1_000_000);
-    let faults: Vec<String> = failure.faults_at_us.iter().map(|us| at(*us)).collect();
-    let faults = match faults.is_empty() {
-        true => String::new(),
-        false => format!(", faults at {}", faults.join(", ")),
-    };
-    let line =
-        failure.line.as_deref().unwrap_or("no line is wrong, but it does not come to its end");
-    format!("seed {}{faults}: {}\nat {}: {line}", failure.seed, failure.what, at(failure.at_us))
-}
-
-#[cfg(test)]
-mod tests {
-    use pblink_simulator::scene::Demand;
-
-    use super::*;
-
-    #[test]
-    fn a_failure_says_seed_times_and_the_first_wrong_line() {
-        let failure = Failure {
-            seed: 5,
-            faults_at_us: vec![6_000_000, 6_000_021],
-            at_us: 7_100_000,
-            line: Some("line 9 arrived again".to_owned()),
-            demand: Demand::ToServerDuplicated,
-            what: "board 1: 1 lines to the server duplicated, 0 allowed".to_owned(),
-        };
-        assert_eq!(
-            words(&failure),
-            "seed 5, faults at 6.000000 s, 6.000021 s: board 1: 1 lines to the server duplicated, 0 allowed\n\
-             at 7.100000 s: line 9 arrived again"
-        );
-    }
 }
