@@ -151,8 +151,16 @@ fn esptool_writes_verifies_reads_and_erases() {
     let (program, back) = (path("program.bin"), path("back.bin"));
     let bytes = [image(0x1_8000), noise(3, 0x1001)].concat();
     std::fs::write(&program, &bytes).expect("a file");
+    // An emulated chip is as slow as the machine that it runs on: esptool is to wait for it, and not for three seconds.
+    let patience = path("esptool.cfg");
+    std::fs::write(
+        &patience,
+        "[esptool]\ntimeout = 120\nmd5_timeout_per_mb = 120\nerase_write_timeout_per_mb = 600\n",
+    )
+    .expect("a file");
     let run = |arguments: &[&str]| {
         let output = Command::new(esptool)
+            .env("ESPTOOL_CFGFILE", &patience)
             .args(["--chip", "esp8266", "--port", &port, "--before", "no-reset"])
             .args(["--after", "no-reset-stub"])
             .args(arguments)
