@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use pblink_soak::nats::{Cluster, Wanted};
 use serde_json::{Value, json};
+use tempfile::TempDir;
 
 use crate::process::{free_port, ledger_of, output, pblink, stderr};
 
@@ -131,12 +132,18 @@ impl Board {
     }
 }
 
+/// Makes a store on NATS servers of its own, and a folder for gateways. `None`: there is no NATS server.
+fn store() -> Option<(Cluster, String, TempDir)> {
+    let cluster = Cluster::start(Wanted::default())?;
+    let urls = cluster.urls();
+    assert!(output(&["store", "init", &urls]).status.success());
+    Some((cluster, urls, tempfile::tempdir().unwrap()))
+}
+
 #[test]
 fn each_gateway_takes_boards_and_questions_and_another_one_leads_when_it_has_to() {
-    let Some(cluster) = Cluster::start(Wanted::default()) else { return };
-    let (urls, folder) = (cluster.urls(), tempfile::tempdir().unwrap());
+    let Some((_cluster, urls, folder)) = store() else { return };
     let folder = folder.path();
-    assert!(output(&["store", "init", &urls]).status.success());
     let mut first = Gateway::start(&urls, folder, "first");
     first.until("other gateways pass their connections on to 127.0.0.1");
     first.until("control API at");
@@ -199,10 +206,8 @@ fn each_gateway_takes_boards_and_questions_and_another_one_leads_when_it_has_to(
 
 #[test]
 fn a_gateway_says_when_it_cannot_be_reached_by_others() {
-    let Some(cluster) = Cluster::start(Wanted::default()) else { return };
-    let (urls, folder) = (cluster.urls(), tempfile::tempdir().unwrap());
+    let Some((_cluster, urls, folder)) = store() else { return };
     let folder = folder.path();
-    assert!(output(&["store", "init", &urls]).status.success());
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let port = taken.local_addr().unwrap().port().to_string();
     let state = folder.join("state").to_str().unwrap().to_owned();
@@ -221,10 +226,8 @@ fn a_gateway_says_when_it_cannot_be_reached_by_others() {
 /// A board may be served by any of them, so each has to have its keys.
 #[test]
 fn a_gateway_with_other_keys_is_told_from_the_others() {
-    let Some(cluster) = Cluster::start(Wanted::default()) else { return };
-    let (urls, folder) = (cluster.urls(), tempfile::tempdir().unwrap());
+    let Some((_cluster, urls, folder)) = store() else { return };
     let folder = folder.path();
-    assert!(output(&["store", "init", &urls]).status.success());
     let places = ["here", "there"].map(|place| folder.join(place));
     for place in &places {
         std::fs::create_dir(place).unwrap();
@@ -272,10 +275,8 @@ fn a_gateway_with_other_keys_is_told_from_the_others() {
 /// Without passing on, a gateway that stands by is closed, so that whoever looks for an open port finds the leader.
 #[test]
 fn a_gateway_that_passes_nothing_on_opens_its_ports_when_it_leads() {
-    let Some(cluster) = Cluster::start(Wanted::default()) else { return };
-    let (urls, folder) = (cluster.urls(), tempfile::tempdir().unwrap());
+    let Some((_cluster, urls, folder)) = store() else { return };
     let folder = folder.path();
-    assert!(output(&["store", "init", &urls]).status.success());
     std::fs::write(folder.join("pblink.toml"), "[store]\naddress = \"off\"\n").unwrap();
     let start = |name: &str| {
         let (boards, state) = (format!("127.0.0.1:{}", free_port()), folder.join(name));

@@ -74,7 +74,7 @@ async fn write(connection: Connection, stage: Arc<Stage>, over: Arc<AtomicBool>)
                 break;
             }
             if written.is_empty() {
-                sleep(&stage).await;
+                stage.pass(stage.every).await;
             } else if !finish(&mut written, &connection, &stage).await {
                 break;
             }
@@ -83,15 +83,11 @@ async fn write(connection: Connection, stage: Arc<Stage>, over: Arc<AtomicBool>)
         let (link, text) = (connection.clone(), stage.text(number));
         let task = tokio::spawn(async move { link.write(&text, Delivery::ORDERED).await });
         written.push_back((number, task));
-        sleep(&stage).await;
+        stage.pass(stage.every).await;
     }
     while !written.is_empty() {
         finish(&mut written, &connection, &stage).await;
     }
-}
-
-async fn sleep(stage: &Stage) {
-    tokio::time::sleep(std::time::Duration::from_micros(stage.every.as_micros())).await;
 }
 
 /// Waits for the oldest line. False: the server is over.

@@ -4,7 +4,6 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 
-use pblink_protocol::time::Duration;
 use pblink_server::{Batch, Delivery, Server, SessionState, WriteError};
 use tokio::task::{JoinError, JoinSet};
 
@@ -183,7 +182,6 @@ impl Owner {
 
     /// Writes lines to all boards.
     pub async fn write(self: Arc<Self>) {
-        let every: Duration = self.stage.every;
         while self.is_alive() {
             let ids: Vec<String> = self.stage.accounts.keys().cloned().collect();
             for id in ids {
@@ -192,7 +190,7 @@ impl Owner {
                 }
                 self.feed(&id);
             }
-            tokio::time::sleep(std::time::Duration::from_micros(every.as_micros())).await;
+            self.stage.pass(self.stage.every).await;
         }
     }
 }

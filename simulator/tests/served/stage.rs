@@ -135,9 +135,15 @@ impl Stage {
         }
     }
 
-    /// Lets up to `most` microseconds pass.
+    /// Lets simulated time pass.
+    pub async fn pass(&self, time: Duration) {
+        let at = self.net.server_time() + time;
+        tokio::time::sleep_until(self.net.at(at)).await;
+    }
+
+    /// Lets up to `most` microseconds of simulated time pass.
     pub async fn linger(&self, most: u64) {
         let pause = self.lock().rng.u64(0..=most);
-        tokio::time::sleep(std::time::Duration::from_micros(pause)).await;
+        self.pass(Duration::from_micros(pause)).await;
     }
 }
