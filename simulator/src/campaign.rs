@@ -73,7 +73,6 @@ pub struct Sums {
 impl Sums {
     fn add(&mut self, record: &Record) {
         self.runs += 1;
-        // Whole numbers of milliseconds have sums that do not depend on their order.
         self.hours += record.simulated_ms as f64 / 3_600_000.0;
         self.faults += record.faults;
         self.lines += record.totals.written;

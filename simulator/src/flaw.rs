@@ -25,8 +25,6 @@ pub enum Flaw {
     TimersFirst,
     /// A server with keys gives lines that waited when it was killed new numbers, as if they had none.
     NumbersAnew,
-    /// An ESP8266 that was busy does not look at the wire `syn` for edges that it has missed.
-    MissesEdges,
     /// What waits in an STM32 with keys does not outlive a restart of its program.
     LosesMemory,
     /// No line gets through any more, either way, from the first fault of a scene on.
@@ -46,7 +44,6 @@ impl Flaw {
         ("frees-first", Self::FreesFirst),
         ("timers-first", Self::TimersFirst),
         ("numbers-anew", Self::NumbersAnew),
-        ("misses-edges", Self::MissesEdges),
         ("loses-memory", Self::LosesMemory),
         ("silent", Self::Silent),
     ];

@@ -29,6 +29,7 @@ macro_rules! scenes {
 }
 
 scenes! {
+    crash_of_one_board_disturbs_no_other,
     each_step_classic_esp8266_crash,
     each_step_classic_esp8266_restart,
     each_step_classic_power_cycle,
@@ -50,10 +51,13 @@ scenes! {
     garbled_bits_do_not_stop_the_link,
     hang_costs_one_reset,
     late_slave_is_asked_again,
+    number_stays_taken_until_commit,
     program_that_does_not_read_loses_nothing,
     real_cryptography_carries_lines,
     secure_crash_loses_nothing,
     secure_garbled_bits_change_no_line,
+    secure_kill_keeps_numbers,
+    secure_restart_keeps_what_waits,
     server_kill_loses_nothing_acknowledged,
     server_stall_is_no_outage,
     slow_network_and_silent_server_lose_nothing,
@@ -105,6 +109,16 @@ fn each_family_of_scenes_finds_a_flaw_of_its_own() {
     found("server-kill-loses-nothing-acknowledged", Flaw::AcknowledgesFirst);
     let report = found("esp8266-crash-is-repaired", Flaw::NoReset);
     assert!(report.failure.unwrap().what.starts_with("no new lines pass"));
+}
+
+/// Faults that the machines once had, or could have: each scene is what is left of hours in which chance found it.
+#[test]
+fn a_scene_of_one_fault_finds_the_flaw_that_it_was_made_for() {
+    found("number-stays-taken-until-commit", Flaw::FreesFirst);
+    found("server-stall-is-no-outage", Flaw::TimersFirst);
+    found("secure-kill-keeps-numbers", Flaw::NumbersAnew);
+    found("secure-restart-keeps-what-waits", Flaw::LosesMemory);
+    found("crash-of-one-board-disturbs-no-other", Flaw::NoReset);
 }
 
 #[test]

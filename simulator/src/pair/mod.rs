@@ -334,9 +334,7 @@ impl Pair {
             }
             Esp::Hung(mut esp, at) if now >= at => {
                 // It missed the edges; what counts is the level now.
-                if self.flaw != Some(Flaw::MissesEdges) {
-                    esp.exchange().on_syn(now, self.wires.level(Wire::Syn));
-                }
+                esp.exchange().on_syn(now, self.wires.level(Wire::Syn));
                 Esp::Running(esp)
             }
             other => other,

@@ -8,6 +8,7 @@ macro_rules! built_in {
 
 /// Names and texts of the files in `scenarios/`, in the order of their names.
 pub const BUILT_IN: &[(&str, &str)] = &built_in![
+    "crash-of-one-board-disturbs-no-other",
     "each-step-classic-esp8266-crash",
     "each-step-classic-esp8266-restart",
     "each-step-classic-power-cycle",
@@ -29,10 +30,13 @@ pub const BUILT_IN: &[(&str, &str)] = &built_in![
     "garbled-bits-do-not-stop-the-link",
     "hang-costs-one-reset",
     "late-slave-is-asked-again",
+    "number-stays-taken-until-commit",
     "program-that-does-not-read-loses-nothing",
     "real-cryptography-carries-lines",
     "secure-crash-loses-nothing",
     "secure-garbled-bits-change-no-line",
+    "secure-kill-keeps-numbers",
+    "secure-restart-keeps-what-waits",
     "server-kill-loses-nothing-acknowledged",
     "server-stall-is-no-outage",
     "slow-network-and-silent-server-lose-nothing",

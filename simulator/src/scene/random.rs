@@ -141,8 +141,9 @@ pub(super) fn scene(name: &str, chances: &Chances) -> Scene {
 /// Draws the surroundings.
 fn options(rng: &mut Rng, seed: u32, link: Link) -> WorldOptions {
     let usual = WorldOptions::default();
-    // A good disk, a busy one, and one that stalls for longer than the time-out.
-    let commits = [None, Some(5), Some(300), Some(5000)];
+    // A good disk, a busy one, and one that is nearly as slow as the time-out. On one that always takes longer, lines that wait for
+    // each other pass at one in such a time, and no patience is enough for what a board has in its queue.
+    let commits = [None, Some(5), Some(300), Some(1500)];
     let commits = if link == Link::Classic { &commits[..] } else { &commits[1..] };
     WorldOptions {
         seed: seed.into(),
