@@ -10,6 +10,7 @@ mod faults;
 mod model;
 mod open;
 mod retain;
+mod sessions;
 
 use std::path::Path;
 

@@ -75,7 +75,7 @@ fn a_newer_log_and_what_is_no_log_are_refused_and_stay_as_they_are() {
     drop(db);
     let before = fs::read(&path).unwrap();
     let newer = Sqlite::open(folder.path()).unwrap_err();
-    assert!(matches!(newer, EngineError::Newer { found: 99, known: 5, .. }), "{newer:?}");
+    assert!(matches!(newer, EngineError::Newer { found: 99, known: 6, .. }), "{newer:?}");
     assert!(fs::read(&path).unwrap() == before);
     let newer = Sqlite::check(folder.path()).unwrap_err();
     assert!(matches!(newer, EngineError::Newer { .. }), "{newer:?}");

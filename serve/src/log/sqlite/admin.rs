@@ -9,7 +9,7 @@ use serde::Serialize;
 
 use super::error::{damaged, from_io, from_sqlite};
 use super::folder::{self, FILE, Folder};
-use super::{Sqlite, meta, schema, tables};
+use super::{Sqlite, changes, meta, schema, tables};
 use crate::log::{Commit, Engine, EngineError, OutboxRow, SessionRow};
 
 /// Problems, and gaps, that a report names at most.
@@ -278,7 +278,6 @@ fn contents(db: &Connection, report: &mut Report) -> rusqlite::Result<()> {
     report.next = tables::next(db)?;
     report.line_bytes = tables::weight(db)?;
     report.lines = count("lines")?;
-    report.sessions = count("sessions")?;
     report.outbox = count("outbox WHERE held = 0")?;
     report.undetermined = count("outbox WHERE held = 1")?;
     report.keys = count("keys")?;
@@ -312,14 +311,14 @@ fn contents(db: &Connection, report: &mut Report) -> rusqlite::Result<()> {
             .problems
             .push(format!("the lines should count for {bytes} bytes, and do for {counted}"));
     }
-    let mut sessions = db.prepare("SELECT client, state FROM sessions WHERE state IS NOT NULL")?;
-    let mut rows = sessions.query([])?;
-    while let Some(row) = rows.next()? {
-        let state: Vec<u8> = row.get(1)?;
-        if let Err(why) = SessionState::decode(&state)
+    let sessions = changes::of_schema(db, report.schema)?;
+    report.sessions = sessions.len() as u64;
+    for (client, session) in sessions {
+        if let Some(state) = session.state
+            && let Err(why) = SessionState::decode(&state)
             && report.bad_sessions.len() < NAMED
         {
-            report.bad_sessions.push((tables::text(row, 0)?.to_owned(), why.to_string()));
+            report.bad_sessions.push((client.to_string(), why.to_string()));
         }
     }
     Ok(())

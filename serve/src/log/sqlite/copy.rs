@@ -8,6 +8,7 @@ use std::path::Path;
 
 use rusqlite::{Connection, Transaction};
 
+use super::changes::{self, Changes};
 use super::error::from_sqlite;
 use super::folder::Folder;
 use super::{Ownership, Sqlite, meta, tables};
@@ -22,6 +23,10 @@ const STATES: &str = "states";
 
 /// Name of the claim of the gateway that leads as of the place.
 const CLAIM: &str = "claim";
+
+/// All tables but that of single values.
+const TABLES: [&str; 7] =
+    ["lines", "sessions", "session_changes", "outbox", "keys", "cursors", "events"];
 
 /// Takes an open file for a copy.
 ///
@@ -188,13 +193,15 @@ impl Sqlite {
                 ..Commit::default()
             },
         ];
+        self.changes.doubt();
         self.transact(|tx| {
-            for table in ["lines", "sessions", "outbox", "keys", "cursors", "events"] {
+            for table in TABLES {
                 tx.execute(&format!("DELETE FROM {table}"), [])?;
             }
             for step in &steps {
-                tables::store(tx, step)?;
+                tables::store(tx, step, &Changes::default())?;
             }
+            changes::fold(tx)?;
             set_name(tx, &state.name)?;
             // It is in none of the messages that are left.
             meta::set(tx, CLAIM, "")?;
@@ -208,6 +215,7 @@ impl Sqlite {
             ];
             values.iter().try_for_each(|(name, value)| meta::set(tx, name, value))
         })?;
+        self.changes = Changes::default();
         (self.next, self.bytes) = (state.next, 0);
         Ok(())
     }

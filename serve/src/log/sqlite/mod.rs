@@ -6,6 +6,7 @@
 
 mod admin;
 mod beside;
+mod changes;
 #[cfg(feature = "nats")]
 mod copy;
 mod error;
@@ -29,6 +30,7 @@ use super::engine::{Engine, EngineError, Reader, Retention, Room};
 use super::model::{Commit, Loaded};
 pub use admin::{Report, Restored};
 pub use beside::Waiting;
+use changes::Changes;
 #[cfg(feature = "nats")]
 pub(super) use copy::StatePlace;
 use error::{damaged, from_io, from_sqlite, from_writing, not_open};
@@ -57,6 +59,7 @@ pub struct Sqlite {
     next: u64,
     /// Weight of all lines.
     bytes: u64,
+    changes: Changes,
     restored: bool,
     wal_missing: bool,
     ownership: Ownership,
@@ -142,6 +145,11 @@ impl Sqlite {
                     copy.display()
                 );
             }
+            let fold = |db: &mut Connection| {
+                let tx = db.transaction()?;
+                changes::fold(&tx).and_then(|()| tx.commit())
+            };
+            fold(&mut db).map_err(|e| from_writing(&path, &e))?;
             let restored = match ownership {
                 #[cfg(feature = "nats")]
                 Ownership::Own => {
@@ -169,6 +177,7 @@ impl Sqlite {
                     pool,
                     next,
                     bytes,
+                    changes: Changes::default(),
                     restored,
                     wal_missing: false,
                     ownership,
@@ -335,12 +344,33 @@ impl Sqlite {
         commit: &Commit,
         beside: impl Fn(&Transaction<'_>) -> rusqlite::Result<()>,
     ) -> Result<(), EngineError> {
-        let work = |tx: &Transaction<'_>| tables::store(tx, commit).and_then(|()| beside(tx));
-        match commit.lines.last() {
-            Some(_) => self.transact(work)?,
-            // The little that keeps what is there in order.
-            None => self.transact_at_any_price(work)?,
+        // What is forgotten must not come back with an older change.
+        let folds = !commit.forgotten.is_empty() || self.changes.is_full(commit.sessions.len());
+        let mut changes = std::mem::take(&mut self.changes);
+        if folds {
+            changes.doubt();
         }
+        let work = |tx: &Transaction<'_>| {
+            if folds {
+                changes::fold(tx)?;
+            }
+            tables::store(tx, commit, &changes).and_then(|()| beside(tx))
+        };
+        let stored = match commit.lines.last() {
+            Some(_) => self.transact(work),
+            // The little that keeps what is there in order.
+            None => self.transact_at_any_price(work),
+        };
+        if let Err(error) = stored {
+            changes.doubt();
+            self.changes = changes;
+            return Err(error);
+        }
+        if folds {
+            changes = Changes::default();
+        }
+        changes.note(&commit.sessions);
+        self.changes = changes;
         // Some may have been there already, if it is the second attempt.
         let new = commit.lines.iter().filter(|line| line.offset >= self.next);
         self.bytes += new.map(|line| line.weight()).sum::<u64>();
@@ -417,6 +447,9 @@ impl Sqlite {
                 None => break,
             }
         }
-        self.transact_at_any_price(|tx| retain::purge_rest(tx, client))
+        self.changes.doubt();
+        self.transact_at_any_price(|tx| retain::purge_rest(tx, client))?;
+        self.changes = Changes::default();
+        Ok(())
     }
 }

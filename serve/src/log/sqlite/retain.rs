@@ -2,7 +2,7 @@
 
 use rusqlite::{OptionalExtension, Transaction};
 
-use super::{meta, tables};
+use super::{changes, meta, tables};
 use crate::log::{EventClass, Line, Retention};
 
 /// Rows of a table that one call deletes at most.
@@ -168,6 +168,7 @@ pub(super) fn purge_lines(
 
 /// Deletes what else is kept of a client.
 pub(super) fn purge_rest(tx: &Transaction<'_>, client: &str) -> rusqlite::Result<()> {
+    changes::fold(tx)?;
     tables::forget(tx, client)?;
     note_event(tx)?;
     for delete in [

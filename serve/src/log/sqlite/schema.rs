@@ -19,6 +19,7 @@ pub(super) const STEPS: &[&str] = &[
     include_str!("3.sql"),
     include_str!("4.sql"),
     include_str!("5.sql"),
+    include_str!("6.sql"),
 ];
 
 /// Returns the version of the tables in an open file; 0 if it is empty.

@@ -6,10 +6,10 @@ use pblink_server::Delivery;
 use rusqlite::types::{FromSql, FromSqlError, FromSqlResult, ToSqlOutput, Type, ValueRef};
 use rusqlite::{Connection, Row, ToSql, Transaction};
 
+use super::changes::{self, Changes};
 use super::meta;
 use crate::log::{
     Commit, Cursor, EventClass, EventRow, KeyRow, Kind, Line, Loaded, LogName, OutboxRow,
-    SessionRow,
 };
 
 /// The columns of a line, in the order that [`line`] reads.
@@ -89,7 +89,8 @@ pub(super) fn text<'a>(row: &'a Row<'_>, column: usize) -> rusqlite::Result<&'a 
     })
 }
 
-fn shared(row: &Row<'_>, column: usize) -> rusqlite::Result<Arc<str>> {
+/// Returns the text in a column.
+pub(super) fn shared(row: &Row<'_>, column: usize) -> rusqlite::Result<Arc<str>> {
     text(row, column).map(Arc::from)
 }
 
@@ -153,23 +154,7 @@ pub(super) fn load(db: &Connection) -> rusqlite::Result<Loaded> {
         first: meta::get(db, "first")?.unwrap_or(1),
         next,
         next_event: next_event(db)?,
-        sessions: db
-            .prepare(
-                "SELECT client, state, epoch, seq, last_row, last_line, last_line_ms
-                 FROM sessions ORDER BY client",
-            )?
-            .query_map([], |row| {
-                let session = SessionRow {
-                    state: row.get(1)?,
-                    epoch: row.get(2)?,
-                    seq: row.get(3)?,
-                    last_row: row.get(4)?,
-                    last_line: row.get(5)?,
-                    last_line_ms: row.get(6)?,
-                };
-                Ok((shared(row, 0)?, session))
-            })?
-            .collect::<rusqlite::Result<_>>()?,
+        sessions: changes::sessions(db)?.into_iter().collect(),
         outbox: outbox(db, false)?,
         undetermined: outbox(db, true)?,
         keys: db
@@ -213,8 +198,12 @@ pub(super) fn outbox(db: &Connection, held: bool) -> rusqlite::Result<Vec<Outbox
     .collect()
 }
 
-/// Stores a commit. The same one again changes nothing.
-pub(super) fn store(tx: &Transaction<'_>, commit: &Commit) -> rusqlite::Result<()> {
+/// Stores a commit, whose sessions follow `changes`. The same one again changes nothing.
+pub(super) fn store(
+    tx: &Transaction<'_>,
+    commit: &Commit,
+    changes: &Changes,
+) -> rusqlite::Result<()> {
     for client in &commit.forgotten {
         forget(tx, client)?;
     }
@@ -228,12 +217,7 @@ pub(super) fn store(tx: &Transaction<'_>, commit: &Commit) -> rusqlite::Result<(
             insert.execute((offset, client, epoch, seq, at_ms, kind, text, written_ms))?;
         }
     }
-    let mut insert =
-        tx.prepare_cached("INSERT OR REPLACE INTO sessions VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)")?;
-    for (client, session) in &commit.sessions {
-        let SessionRow { state, epoch, seq, last_row, last_line, last_line_ms } = session;
-        insert.execute((client, state, epoch, seq, last_row, last_line, last_line_ms))?;
-    }
+    changes.write(tx, &commit.sessions)?;
     let mut delete =
         tx.prepare_cached("DELETE FROM outbox WHERE client = ?1 AND held = 1 AND row = ?2")?;
     for key in &commit.released {
@@ -281,7 +265,8 @@ pub(super) fn store(tx: &Transaction<'_>, commit: &Commit) -> rusqlite::Result<(
     Ok(())
 }
 
-/// Removes what is kept of a client, beside its lines, cursors and lines that are held.
+/// Removes what is kept of a client, beside its lines, cursors and lines that are held. The table of sessions has to be up to
+/// date, see [`fold`](changes::fold).
 pub(super) fn forget(tx: &Transaction<'_>, client: &str) -> rusqlite::Result<()> {
     for delete in [
         "DELETE FROM sessions WHERE client = ?1",
