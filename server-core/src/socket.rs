@@ -8,8 +8,9 @@ use tokio::net::TcpListener;
 
 use crate::error::BindError;
 
-/// Connections that the system keeps while the server is busy.
-const BACKLOG: i32 = 1024;
+/// Connections that the system keeps while the server is busy: all boards of a server that failed come to the next one
+/// within a second. The system has a limit of its own, often as many.
+const BACKLOG: i32 = 4096;
 
 /// Bytes that the system may keep for a client that does not read. With its usual buffers of megabytes a
 /// slow reader would stay unnoticed for hours, and ten thousand of them would cost gigabytes.

@@ -10,7 +10,7 @@ use pblink_serve::hub::Hub;
 use pblink_serve::log::store::{Store, StoreOptions};
 use pblink_serve::log::{Keep, Log, Opened};
 use pblink_serve::memory;
-use pblink_server::Server;
+use pblink_server::{Server, open_socket};
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 
@@ -72,6 +72,12 @@ pub fn main(args: &[String]) -> io::Result<()> {
     Ok(())
 }
 
+/// Opens a socket as `pblink serve` does: the library's usual queue is too short for hundreds that come at a time.
+fn listen() -> io::Result<TcpListener> {
+    let socket = open_socket(([127, 0, 0, 1], 0).into()).map_err(io::Error::other)?;
+    TcpListener::from_std(socket)
+}
+
 /// Serves boards, as `pblink serve` does without a consumer.
 async fn lead(
     store: Store,
@@ -81,7 +87,7 @@ async fn lead(
 ) -> io::Result<u64> {
     store.init(COPIES).await.map_err(io::Error::other)?;
     let leader = store.stand_by(&folder.join("copy"), |_| {}).await.map_err(io::Error::other)?;
-    let socket = TcpListener::bind("127.0.0.1:0").await?;
+    let socket = listen()?;
     let address = socket.local_addr()?;
     let entrance = Entrance::new(socket, address)?;
     leader.tell_way(entrance.way());
@@ -120,7 +126,7 @@ async fn stand_by(
     limit: usize,
     mut orders: mpsc::UnboundedReceiver<String>,
 ) -> io::Result<u64> {
-    let socket = TcpListener::bind("127.0.0.1:0").await?;
+    let socket = listen()?;
     let address = socket.local_addr()?;
     let door = Door::for_boards(socket, (name, store.way()), limit);
     let copy = folder.join("copy");
