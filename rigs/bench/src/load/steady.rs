@@ -17,7 +17,7 @@ use crate::wire::{Acks, Ring, Wire};
 /// The time between two lines of a client.
 const PACE: Duration = Duration::from_millis(5);
 
-/// Lines that a client keeps in flight at most: those that are due later wait, and are timed from when they were due.
+/// Lines that a client keeps in flight at most: those that are due later wait, and are timed from then.
 const IN_FLIGHT: usize = 64;
 
 /// Lines that wait at most, per client; a server that is so far behind does not keep up, which shows in the lines a
@@ -55,7 +55,9 @@ async fn send(
     let mut pace = interval_at(first, PACE);
     loop {
         tokio::select! {
-            when = pace.tick(), if due.len() < BEHIND => due.push_back(when),
+            // From now on, and not from when it was due: the system's timers are up to a millisecond late, which no server
+            // can help.
+            _ = pace.tick(), if due.len() < BEHIND => due.push_back(Instant::now()),
             n = stream.read(&mut buffer) => {
                 let acked = match n? {
                     0 => return Ok(()),
