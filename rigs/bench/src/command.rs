@@ -7,12 +7,13 @@ use crate::servers::Contender;
 use crate::workloads::Workload;
 
 pub const USAGE: &str = "\
-usage: pblink-bench [--json FILE] [--rounds N] [--seconds S] [--clients N] [--servers NAME,…] [workload …]
+usage: pblink-bench [--json FILE] [--markdown] [--rounds N] [--seconds S] [--clients N] [--servers NAME,…] [workload …]
        pblink-bench curve JSON SVG [--seconds S] [--most CLIENTS]
        pblink-bench draw JSON SVG
 
 workloads: flood single steady print paced down accept idle; without one, all of them
   --json FILE   write all figures of all rounds there
+  --markdown    tables that go into a page
   --rounds N    measure this many times, all servers in turns (default 5)
   --seconds S   for so long each time (default 2)
   --clients N   instead of 100, and of 10000 idle ones
@@ -29,6 +30,7 @@ pub struct Options {
     pub clients: Option<usize>,
     pub servers: Option<Vec<Contender>>,
     pub json: Option<PathBuf>,
+    pub markdown: bool,
 }
 
 /// Reads the command line. The error says what is wrong with it.
@@ -40,12 +42,14 @@ pub fn parse(args: &[String]) -> Result<Options, String> {
         clients: None,
         servers: None,
         json: None,
+        markdown: false,
     };
     let mut args = args.iter();
     while let Some(arg) = args.next() {
         let mut value = || args.next().ok_or_else(|| format!("{arg} needs a value"));
         match arg.as_str() {
             "--json" => options.json = Some(value()?.into()),
+            "--markdown" => options.markdown = true,
             "--rounds" => options.rounds = number(arg, value()?)?.max(1.0) as usize,
             "--seconds" => options.time = Duration::from_secs_f64(number(arg, value()?)?),
             "--clients" => options.clients = Some(number(arg, value()?)?.max(1.0) as usize),

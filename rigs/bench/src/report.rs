@@ -41,7 +41,10 @@ pub fn run(options: &Options) -> io::Result<()> {
     let stores = Stores::default();
     for &workload in &options.workloads {
         let results = measure(options, workload, &stores)?;
-        show(workload, &results);
+        match options.markdown {
+            true => show_table(workload, &results),
+            false => show(workload, &results),
+        }
         report.results.extend(results);
     }
     if let Some(path) = &options.json {
@@ -90,13 +93,47 @@ fn measure(options: &Options, workload: Workload, stores: &Stores) -> io::Result
     Ok(named.map(result).collect())
 }
 
+/// Prints a table of medians, each with its ratio.
+fn show_table(workload: Workload, results: &[Result]) {
+    let mut names: Vec<&str> = Vec::new();
+    for series in results.iter().flat_map(|result| &result.figures) {
+        if !names.contains(&series.name) {
+            names.push(series.name);
+        }
+    }
+    println!("#### {}: {}\n", workload.name(), workload.what());
+    let heads = names.iter().map(|name| name.replace('_', " "));
+    println!("| server | {} |", heads.collect::<Vec<_>>().join(" | "));
+    println!("|---|{}", "---|".repeat(names.len()));
+    for result in results {
+        let cells = names.iter().map(|name| {
+            let Some(Series { median, ratio, .. }) =
+                result.figures.iter().find(|series| series.name == *name)
+            else {
+                return String::new();
+            };
+            let digits = digits(*median);
+            match ratio {
+                Some(ratio) => format!("{median:.digits$} ({:.2} × {})", ratio.median, ratio.to),
+                None => format!("{median:.digits$}"),
+            }
+        });
+        println!("| {} | {} |", result.server, cells.collect::<Vec<_>>().join(" | "));
+    }
+    println!();
+}
+
+/// Returns how many digits a figure has behind its point: enough for the small ones, none too many for the large.
+fn digits(figure: f64) -> usize {
+    if figure < 10.0 { 2 } else { 0 }
+}
+
 fn show(workload: Workload, results: &[Result]) {
     println!("{}", workload.name());
     for result in results {
         println!("  {}", result.server);
         for Series { name, median, ratio, .. } in &result.figures {
-            // Enough digits for the small ones, none too many for the large.
-            let digits = if *median < 10.0 { 2 } else { 0 };
+            let digits = digits(*median);
             print!("    {name:<24}{median:>14.digits$}");
             match ratio {
                 Some(ratio) => println!(

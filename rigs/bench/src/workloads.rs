@@ -65,6 +65,20 @@ impl Workload {
         }
     }
 
+    /// Returns what is done, in words.
+    pub const fn what(self) -> &'static str {
+        match self {
+            Self::Flood => "100 clients send, 64 lines in flight each",
+            Self::Single => "one client sends, one line in flight",
+            Self::Steady => "100 clients send 20,000 lines a second together",
+            Self::Print => "as flood, and the server prints all lines",
+            Self::Paced => "as print, to a program that takes 200,000 lines a second",
+            Self::Down => "lines to 100 clients, 64 in flight each",
+            Self::Accept => "clients connect, and leave",
+            Self::Idle => "10,000 clients keep alive",
+        }
+    }
+
     /// Returns the servers that do it. The first is the one that the others are compared with, unless they have
     /// [another](Self::base).
     pub const fn contenders(self) -> &'static [Contender] {
