@@ -28,6 +28,10 @@ fw:
     firmware-stm32/build.sh release
     firmware-esp8266/build.sh sdk
 
+# Runs long proofs and benchmarks by their names, keeps what they say, and writes docs/PROOF.md; without a name only that.
+proof *NAMES:
+    cargo run -p pblink-proof -- {{ NAMES }}
+
 # Measures the server beside a raw tokio program and Mosquitto, in one run.
 bench *ARGS:
     cargo run --release -p pblink-bench -- {{ ARGS }}

@@ -115,7 +115,8 @@ fn a_change_that_fits_nothing_is_a_damaged_session_and_no_damaged_log() {
         log.commit(&commit(vec![("kitchen".into(), session(&state, 4))])).unwrap();
     }
     let db = rusqlite::Connection::open(folder.path().join("log.db")).unwrap();
-    let bent = db.execute("UPDATE session_changes SET patch = x'ffff0109' WHERE patch IS NOT NULL", []);
+    let bent =
+        db.execute("UPDATE session_changes SET patch = x'ffff0109' WHERE patch IS NOT NULL", []);
     assert_eq!(bent.unwrap(), 1, "the second is a patch");
     drop(db);
     let loaded = log.load().unwrap().sessions;

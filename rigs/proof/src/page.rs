@@ -1,0 +1,80 @@
+//! The page: all proofs, with what they have said last.
+
+use std::fmt::Write as _;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use crate::proofs::{PROOFS, Part, Proof};
+use crate::record::Record;
+
+const HEAD: &str = "\
+# Proof
+
+<!-- Written by `cargo run -p pblink-proof`: change rigs/proof/src/proofs.rs, or run a proof anew. -->
+
+What was done to break pblink, how fast it is, and the command for each figure. `just proof NAME` runs one anew, keeps what it says, and writes this page; the machine, its load
+before the run and the commit stand beside each. Short forms of all of the first part run in every test run, where they find planted faults, too.
+
+What cannot be shown without hardware is in [HARDWARE.md](HARDWARE.md); what the link does not promise is in [PROTOCOL.md](PROTOCOL.md).
+";
+
+/// Returns the file of the page.
+pub fn path(root: &Path) -> PathBuf {
+    root.join("docs/PROOF.md")
+}
+
+/// Returns the page for the records that are there.
+///
+/// # Errors
+/// If one cannot be read.
+pub fn page(root: &Path) -> io::Result<String> {
+    let mut page = HEAD.to_owned();
+    for (part, title) in [(Part::Correctness, "Correctness"), (Part::Speed, "Speed")] {
+        let _ = write!(page, "\n## {title}\n");
+        for proof in PROOFS.iter().filter(|proof| proof.part == part) {
+            page += &section(proof, Record::read(root, proof.name)?.as_ref());
+        }
+    }
+    Ok(page)
+}
+
+fn section(proof: &Proof, record: Option<&Record>) -> String {
+    let Proof { name, title, shows, planted, command, .. } = proof;
+    let mut text = format!("\n### {title}\n\n{shows}\n\nPlanted faults: {planted}\n\n");
+    let _ = write!(text, "```sh\n{command}\n```\n\n");
+    let Some(record) = record else {
+        let _ = writeln!(text, "Not run yet (`just proof {name}`).");
+        return text;
+    };
+    let Record { date, commit, processor, processors, load_before, seconds, .. } = record;
+    let _ = writeln!(
+        text,
+        "{date}, {seconds:.0} s at commit {commit}, {processors} × {processor}, load {load_before:.1} before:\n"
+    );
+    if !record.success {
+        let _ = writeln!(text, "**It has failed.**\n");
+    }
+    match proof.markdown {
+        true => text += &spaced(&record.output),
+        false => {
+            let _ = writeln!(text, "```text\n{}\n```", record.output.trim_end());
+        }
+    }
+    text
+}
+
+/// Puts an empty line between a table and what is before and behind it: what was kept has none.
+fn spaced(lines: &str) -> String {
+    let mut text = String::new();
+    let mut in_table = None;
+    for line in lines.lines().filter(|line| !line.is_empty()) {
+        let table = line.starts_with('|');
+        if in_table.is_some_and(|before| before != table || !table) {
+            text.push('\n');
+        }
+        in_table = Some(table);
+        text += line;
+        text.push('\n');
+    }
+    text
+}

@@ -1,0 +1,184 @@
+//! The proofs: what each shows, and the command that runs it.
+
+use Part::{Correctness, Speed};
+
+/// A part of the page.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Part {
+    /// What was done to break it.
+    Correctness,
+    /// Figures.
+    Speed,
+}
+
+/// A command whose output is kept.
+#[derive(Debug)]
+pub struct Proof {
+    /// Its name on the command line, and that of its record.
+    pub name: &'static str,
+    /// The part of the page where it stands.
+    pub part: Part,
+    /// Its title there.
+    pub title: &'static str,
+    /// What its figures say, for whom who reads them.
+    pub shows: &'static str,
+    /// How it is known that it finds faults.
+    pub planted: &'static str,
+    /// The command, for bash, at the root of the tree.
+    pub command: &'static str,
+    /// Lines of the output that have one of these in them are kept; all, if there is none.
+    pub keep: &'static [&'static str],
+    /// The output is Markdown.
+    pub markdown: bool,
+}
+
+/// All of them, in the order of the page.
+pub const PROOFS: [Proof; 13] = [
+    Proof {
+        name: "nightly",
+        part: Correctness,
+        title: "Boards with faults by chance, in simulated time",
+        shows: "Whole boards, wires, WiFi, TCP and a server that is killed, with several faults a minute; half of the hours for each link. A ledger has \
+                every line that was written: `missing` and `duplicated` are those that the exceptions of \
+                [PROTOCOL.md](PROTOCOL.md) allow, by name, and anything else is in `failed`, with the command that makes a small scene of it.",
+        planted: "`simulator/scenarios/`: each scene names a flaw, and a test runs it with that flaw and without.",
+        command: "just nightly 10000",
+        keep: &[],
+        markdown: false,
+    },
+    Proof {
+        name: "served",
+        part: Correctness,
+        title: "The server that ships, in simulated time",
+        shows: "The server itself with whole boards of both links, hostile guests and an application whose store outlives kills, on a network in memory.",
+        planted: "Four flaws of server and store, each found within three runs (`served::planted`).",
+        command: "just served 0..1600",
+        keep: &["seeds,"],
+        markdown: false,
+    },
+    Proof {
+        name: "model",
+        part: Correctness,
+        title: "Both links in all orders of a few faults",
+        shows: "The machines of both ends, a store and a network as one state, and every state that can follow. What is broken is one of the listed exceptions.",
+        planted: "Each rule that is taken out is found, with the shortest way to it (`rigs/model/tests/`).",
+        command: "just model 2",
+        keep: &["states"],
+        markdown: false,
+    },
+    Proof {
+        name: "fuzz",
+        part: Correctness,
+        title: "Fuzzing of every parser and machine",
+        shows: "libFuzzer, with the inputs of `rigs/fuzz/corpus/` to begin with, a line for each target.",
+        planted: "Faults in what is fuzzed are found by the corpora and their mutations, in every test run (`rigs/fuzz/tests/`).",
+        command: "just fuzz-long 600",
+        keep: &["==", "DONE", "executed_units", "panicked"],
+        markdown: false,
+    },
+    Proof {
+        name: "kills",
+        part: Correctness,
+        title: "A server with its log on disk, killed at any instant",
+        shows: "Forty clients write while the server is killed at random instants: acknowledged lines are in the log, once.",
+        planted: "A server that acknowledges before it commits is found (`serve/tests/kills/`).",
+        command: "just kills 200",
+        keep: &["kills,", "lines in the log", "found:", "test result"],
+        markdown: false,
+    },
+    Proof {
+        name: "soak",
+        part: Correctness,
+        title: "Real processes, real sockets, for hours",
+        shows: "`pblink serve` with boards of both links, kills, halts, cuts, a full disk and clock steps; memory and descriptors stay where they are.",
+        planted: "A server that forgets a line is found (`rigs/soak/tests/`).",
+        command: "cargo run --release -- soak --hours 2",
+        keep: &[],
+        markdown: false,
+    },
+    Proof {
+        name: "cluster",
+        part: Correctness,
+        title: "Gateways that share a log, one killed each 20 s",
+        shows: "200 boards with keys write through a balancer to three gateways and three NATS servers.",
+        planted: "A gateway that acknowledges before the stream has a line is found (`serve/tests/store/`).",
+        command: "just soak-cluster 10",
+        keep: &[
+            "boards with keys",
+            "killed:",
+            "memory in MB",
+            "PBLINK_SEED",
+            "lines pass",
+            "lines in the log",
+            "test result",
+        ],
+        markdown: false,
+    },
+    Proof {
+        name: "abuse",
+        part: Correctness,
+        title: "What abuse does to others",
+        shows: "Fifty well-behaved clients beside each kind of abuse.",
+        planted: "Rows that are promises have tests of their own (`server-core/tests/`, `serve/tests/`).",
+        command: "cargo run --release -p pblink-bench -- abuse",
+        keep: &["|"],
+        markdown: true,
+    },
+    Proof {
+        name: "bench",
+        part: Speed,
+        title: "Beside what one would use instead",
+        shows: "All servers of a table in turns, five rounds; the median, and in brackets the median of the ratios of a round. `raw` is a tokio program that acknowledges what \
+                it reads in one write, and does nothing else; `library` the server as a library, `memory` and `disk` the server with its log there; Mosquitto with QoS 1. \
+                The processor's share is that of one core. `p50_by_fdatasync` is the time to the acknowledgement beside one `fdatasync` of this disk: where that takes \
+                less than the way through two sockets, which `raw` has too, no server comes near it.",
+        planted: "It measures, and promises nothing: no test asserts a time.",
+        command: "cargo run --release -p pblink-bench -- --markdown --rounds 3",
+        keep: &["|", "####"],
+        markdown: true,
+    },
+    Proof {
+        name: "clients",
+        part: Speed,
+        title: "One client, and a thousand",
+        shows: "The flood of the tables above with another number of clients, 64 lines in flight each.",
+        planted: "As above.",
+        command: "cargo build --release -p pblink-bench && for n in 1 1000; do echo \"$n clients\"; \
+                  cargo run --release -p pblink-bench -- --markdown --rounds 3 --clients $n --servers raw,library,memory,disk,mosquitto flood; done",
+        keep: &["|", "####", "clients"],
+        markdown: true,
+    },
+    Proof {
+        name: "jetstream",
+        part: Speed,
+        title: "On disk, beside NATS JetStream",
+        shows: "Durable lines: 100 clients with 64 in flight each beside a program that publishes the same lines in atomic batches to three NATS servers with \
+                `sync_interval: always`. More in [SCALE.md](SCALE.md), with the curve up to 19,500 boards (`just curve`).",
+        planted: "As above.",
+        command: "cargo run --release -p pblink-bench -- --markdown --rounds 3 --servers jetstream,shared,gateways,disk flood",
+        keep: &["|", "####"],
+        markdown: true,
+    },
+    Proof {
+        name: "wires",
+        part: Speed,
+        title: "Between the boards, in the time of the bus",
+        shows: "Both chips' machine code, pin by pin, at 100 kHz: the bus limit is 11.1 KB a second.",
+        planted: "A chip that answers late or never is found by the tests of `rigs/unicorn/`.",
+        command: "just wires",
+        keep: &[],
+        markdown: false,
+    },
+    Proof {
+        name: "sizes",
+        part: Speed,
+        title: "Size and start",
+        shows: "The command as it is released, with all default features, and others that one may have in its place.",
+        planted: "As above.",
+        command: "cargo build --release --quiet && for p in ${CARGO_TARGET_DIR:-target}/release/pblink $(command -v mosquitto nats-server); do \
+                  echo \"$(stat -Lc %s $p) bytes $(basename $p)\"; done; \
+                  p=${CARGO_TARGET_DIR:-target}/release/pblink; for n in 1 2 3; do TIMEFORMAT='%R s pblink --version'; time $p --version > /dev/null; done",
+        keep: &["bytes", "s pblink"],
+        markdown: false,
+    },
+];

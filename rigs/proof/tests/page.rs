@@ -1,0 +1,61 @@
+//! The page is what the records say, and its commands are there.
+
+use pblink_proof::proofs::{PROOFS, Part, Proof};
+use pblink_proof::record::{self, Record};
+use pblink_proof::{page, root};
+
+#[test]
+fn the_page_is_the_one_that_the_records_make() {
+    let there = std::fs::read_to_string(page::path(&root())).expect("docs/PROOF.md");
+    assert!(there == page::page(&root()).unwrap(), "cargo run -p pblink-proof writes it anew");
+}
+
+#[test]
+fn each_record_is_one_of_a_proof_that_is_there_and_holds() {
+    for entry in std::fs::read_dir(root().join("docs/proof")).unwrap() {
+        let path = entry.unwrap().path();
+        let name = path.file_stem().unwrap().to_str().unwrap();
+        assert!(PROOFS.iter().any(|proof| proof.name == name), "{name} is a proof no more");
+        let record = Record::read(&root(), name).unwrap().expect("a record");
+        assert!(record.success, "{name}");
+        assert!(!record.output.is_empty(), "{name} says nothing");
+    }
+}
+
+#[test]
+fn recipes_that_are_named_are_there() {
+    let recipes = std::fs::read_to_string(root().join("justfile")).unwrap();
+    for proof in &PROOFS {
+        let Some(recipe) = proof.command.strip_prefix("just ") else { continue };
+        let recipe = recipe.split(' ').next().unwrap();
+        let there = recipes
+            .lines()
+            .any(|line| line.split([' ', ':']).next() == Some(recipe) && line.contains(':'));
+        assert!(there, "just {recipe}");
+    }
+}
+
+#[test]
+fn a_run_is_kept_with_its_lines_and_its_end() {
+    let folder = tempfile::tempdir().unwrap();
+    let proof = |command| Proof {
+        name: "try",
+        part: Part::Speed,
+        title: "",
+        shows: "",
+        planted: "",
+        command,
+        keep: &["kept"],
+        markdown: false,
+    };
+    let good = proof("echo 'kept: 1  '; echo other; echo 'kept: 2' >&2");
+    let run = Record::run(folder.path(), &good).unwrap();
+    assert_eq!((&*run.output, run.success), ("kept: 1\nkept: 2\n", true));
+    run.write(folder.path(), "try").unwrap();
+    let again = Record::read(folder.path(), "try").unwrap().unwrap();
+    assert_eq!((again.output, again.date), (run.output, run.date));
+    assert!(Record::read(folder.path(), "other").unwrap().is_none());
+    let bad = Record::run(folder.path(), &proof("echo kept; false; echo kept")).unwrap();
+    assert_eq!((&*bad.output, bad.success), ("kept\n", false));
+    assert!(record::path(folder.path(), "try").is_file());
+}
