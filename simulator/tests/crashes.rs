@@ -91,6 +91,20 @@ fn crashes_and_hangs_amid_outages_lose_no_more_than_documented() {
 }
 
 #[test]
+fn a_network_that_comes_while_the_esp8266_hangs_is_not_missed() {
+    for n in 0..60 {
+        let mut world = World::new(WorldOptions { seed: 7, ..WorldOptions::default() });
+        world.run(secs(6));
+        world.inject(0, Fault::Restart);
+        // One of them hangs just then.
+        world.run(Duration::from_millis(350 + 100 * n));
+        world.inject(0, Fault::Hang(Duration::from_millis(110)));
+        world.run(secs(20));
+        assert_eq!(world.pair(0).down(), None, "{n}");
+    }
+}
+
+#[test]
 fn failing_wires_are_noticed_and_repaired() {
     let wires = [Wire::Syn, Wire::Ack, Wire::Reset];
     for seed in 0..120 {

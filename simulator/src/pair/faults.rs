@@ -19,7 +19,7 @@ impl Pair {
                 let until = now + length;
                 self.network_back_at = self.network_back_at.max(Some(until));
                 self.radio = Radio::Idle;
-                self.with_esp(now, |esp| esp.on_wifi(now, false));
+                self.tell_wifi(now, false);
             }
             Fault::Crash => self.lose_esp(Esp::Crashed),
             Fault::Hang(length) => {

@@ -70,6 +70,8 @@ pub struct Pair {
     /// A planted fault.
     flaw: Option<Flaw>,
     radio: Radio,
+    /// What the radio has said while the ESP8266 hung: its program hears of it afterwards.
+    unheard: Vec<bool>,
     network_back_at: Option<Instant>,
     /// The ESP8266 has, or wants, a connection.
     socket: bool,
@@ -105,6 +107,7 @@ impl Pair {
             takes_nothing: false,
             flaw: None,
             radio: Radio::Idle,
+            unheard: Vec::new(),
             network_back_at: None,
             socket: false,
             net_commands: VecDeque::new(),
@@ -205,6 +208,14 @@ impl Pair {
         self.events.pop_front()
     }
 
+    /// Tells the ESP8266's program the state of the network.
+    fn tell_wifi(&mut self, now: Instant, up: bool) {
+        if matches!(self.esp, Esp::Hung(..)) {
+            self.unheard.push(up);
+        }
+        self.with_esp(now, |esp| esp.on_wifi(now, up));
+    }
+
     fn with_esp(&mut self, now: Instant, f: impl FnOnce(&mut Coprocessor)) {
         if let Esp::Running(esp) = &mut self.esp {
             f(esp);
@@ -249,6 +260,7 @@ impl Pair {
         }
         self.esp = esp;
         self.takes_nothing = false;
+        self.unheard.clear();
         self.transfer = None;
         self.out.clear();
         if std::mem::take(&mut self.socket) {
@@ -323,7 +335,7 @@ impl Pair {
         if matches!(self.radio, Radio::Joining(at) if now >= at) {
             if self.network_back_at.is_none() {
                 self.radio = Radio::Joined;
-                self.with_esp(now, |esp| esp.on_wifi(now, true));
+                self.tell_wifi(now, true);
             } else {
                 self.radio = Radio::Idle;
             }
@@ -335,6 +347,7 @@ impl Pair {
             Esp::Hung(mut esp, at) if now >= at => {
                 // It missed the edges; what counts is the level now.
                 esp.exchange().on_syn(now, self.wires.level(Wire::Syn));
+                self.unheard.drain(..).for_each(|up| esp.on_wifi(now, up));
                 Esp::Running(esp)
             }
             other => other,
