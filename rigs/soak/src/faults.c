@@ -1,5 +1,5 @@
 /* Stands before the system's calls, and fails those on files of a log as the files in PBLINK_TEST_FAULTS say:
- * full, quota: nothing grows; fsync: no fsync succeeds; fsync-once: the next one that a commit waits for does not. */
+ * full, quota, too-large: nothing grows; fsync: no fsync succeeds; fsync-once: the next one that a commit waits for does not. */
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <errno.h>
@@ -48,7 +48,7 @@ static atomic_int is_unwritten;
 
 static int fails_to_grow(int fd, off_t at, size_t len) {
     int saved = errno;
-    int error = is_set("full", 0) ? ENOSPC : is_set("quota", 0) ? EDQUOT : 0;
+    int error = is_set("full", 0) ? ENOSPC : is_set("quota", 0) ? EDQUOT : is_set("too-large", 0) ? EFBIG : 0;
     struct stat data;
     int fails = error && is_ours(fd) && fstat(fd, &data) == 0 && at + (off_t)len > data.st_size;
     errno = fails ? error : saved;

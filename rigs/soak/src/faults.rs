@@ -40,7 +40,7 @@ impl Faults {
         Self(faults)
     }
 
-    /// Begins a fault: `full`, `quota`, `fsync` or `fsync-once` (of a commit).
+    /// Begins a fault: `full`, `quota`, `too-large`, `fsync` or `fsync-once` (of a commit).
     ///
     /// # Panics
     /// If its file cannot be written.

@@ -131,7 +131,7 @@ fn a_full_disk_by_fault_takes_nothing_and_goes_on_when_there_is_room() {
         return;
     };
     // The second is what a quota says instead.
-    for fault in ["full", "quota"] {
+    for fault in ["full", "quota", "too-large"] {
         let folder = tempfile::tempdir().unwrap();
         let mut log = Sqlite::open(folder.path()).unwrap();
         log.commit(&large(0)).unwrap();
@@ -201,7 +201,7 @@ fn a_disk_that_is_full_when_the_log_is_opened_anew_is_waited_for() {
     else {
         return;
     };
-    for fault in ["full", "quota"] {
+    for fault in ["full", "quota", "too-large"] {
         let folder = tempfile::tempdir().unwrap();
         let mut log = Sqlite::open(folder.path()).unwrap();
         log.commit(&lines(1..=5)).unwrap();

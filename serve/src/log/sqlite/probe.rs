@@ -5,7 +5,7 @@ use std::io::{self, ErrorKind, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
-/// Returns true if a few bytes cannot be written beside `path`, because the disk or a quota is full.
+/// Returns true if a few bytes cannot be written beside `path`, because the disk or a quota is full, or files may not be as large.
 pub(super) fn is_full_beside(path: &Path) -> bool {
     let probe = path.with_file_name("pblink-probe");
     // One of a process that was killed here.
@@ -20,7 +20,8 @@ pub(super) fn is_full_beside(path: &Path) -> bool {
     full
 }
 
-/// Returns true if there was no room.
+/// Returns true if there was no room: on the disk, by a quota, or by a limit of the size of files (`ulimit -f`).
 pub(super) fn is_full(error: &io::Error) -> bool {
-    matches!(error.kind(), ErrorKind::StorageFull | ErrorKind::QuotaExceeded)
+    use ErrorKind::{FileTooLarge, QuotaExceeded, StorageFull};
+    matches!(error.kind(), StorageFull | QuotaExceeded | FileTooLarge)
 }
