@@ -37,6 +37,9 @@ pub struct Board {
     acks: VecDeque<Mid>,
     partial: Vec<u8>,
     passed: Arc<Passed>,
+    /// Time between two bursts of lines, and the time of the next.
+    pub(crate) pause: Duration,
+    next: tokio::time::Instant,
 }
 
 /// Lines that have passed between boards and server, to be waited for.
@@ -94,6 +97,8 @@ impl Board {
             acks: VecDeque::new(),
             partial: Vec::new(),
             passed,
+            pause: Duration::ZERO,
+            next: tokio::time::Instant::now(),
         }
     }
 
@@ -239,9 +244,10 @@ impl Board {
     }
 
     fn write_some(&mut self) {
-        if self.pen.is_far_behind(&self.account) {
+        if tokio::time::Instant::now() < self.next || self.pen.is_far_behind(&self.account) {
             return;
         }
+        self.next = tokio::time::Instant::now() + self.pause;
         for _ in 0..self.pen.burst() {
             if !self.end.has_room() {
                 return;

@@ -39,13 +39,16 @@ pub struct Boards {
     pub keyed: Vec<BoardKeys>,
     /// The server returns the lines of the classic ones. To the others it has to.
     pub echoed: bool,
-    /// Time between two bursts of lines of a board with keys.
+    /// Time between two bursts of lines of a board.
     pub pause: Duration,
+    /// Ends the boards at once when it is cancelled.
+    pub give_up: CancellationToken,
 }
 
 impl Default for Boards {
     fn default() -> Self {
-        Self { classic: 0, keyed: Vec::new(), echoed: true, pause: Duration::ZERO }
+        let give_up = CancellationToken::new();
+        Self { classic: 0, keyed: Vec::new(), echoed: true, pause: Duration::ZERO, give_up }
     }
 }
 
@@ -74,11 +77,13 @@ impl Crowd {
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
         let runtime = runtime.expect("threads");
         let passed = Arc::<Passed>::default();
-        let (writing, give_up) = (Arc::new(AtomicBool::new(true)), CancellationToken::new());
-        let Boards { classic, keyed, echoed, pause } = boards;
+        let writing = Arc::new(AtomicBool::new(true));
+        let Boards { classic, keyed, echoed, pause, give_up } = boards;
         let classic = (0..classic).map(|n| {
             let manners = Manners { ordered: n % 2 == 0, published: n % 5 == 0, echoed };
-            let board = Board::new(format!("board {n}"), manners, seed ^ n, Arc::clone(&passed));
+            let mut board =
+                Board::new(format!("board {n}"), manners, seed ^ n, Arc::clone(&passed));
+            board.pause = pause;
             runtime.spawn(board.run(server, Arc::clone(&writing), give_up.clone()))
         });
         let keyed = keyed.iter().zip(1..).map(|(keys, n): (_, u64)| {
@@ -96,6 +101,11 @@ impl Crowd {
     /// If they do not within two minutes.
     pub fn wait_for(&self, lines: u64) {
         assert!(self.passed.wait(lines, HANGS), "{lines} lines do not pass");
+    }
+
+    /// Returns the number of lines that have passed so far.
+    pub fn passed(&self) -> u64 {
+        self.passed.count()
     }
 
     /// Returns the runtime that the boards are on.

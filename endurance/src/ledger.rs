@@ -2,10 +2,12 @@
 
 use std::collections::HashMap;
 
+use serde::Serialize;
+
 use crate::board::Account;
 
 /// Result of a run.
-#[derive(Default, PartialEq, Eq)]
+#[derive(Default, PartialEq, Eq, Serialize)]
 pub struct Ledger {
     /// Guaranteed lines that are not in the log, or have no echo.
     pub lost: Vec<String>,

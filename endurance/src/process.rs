@@ -2,14 +2,18 @@
 
 use std::io::{self, BufRead, BufReader, Read};
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::os::unix::process::CommandExt;
+use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{self, Receiver};
-use std::sync::{Arc, Condvar, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::{Pid, kill_process};
+use serde::Serialize;
+
+pub use rustix::process::Signal;
 
 use crate::board::TIMEOUT;
 
@@ -18,31 +22,6 @@ const HANGS: Duration = Duration::from_secs(120);
 
 /// Bytes of what a server says on stderr that are kept, for whoever has to find out why it ended.
 const SAID: usize = 64 * 1024;
-
-/// Returns the command's program, built if need be.
-///
-/// # Panics
-/// If the build fails.
-pub fn program() -> &'static PathBuf {
-    static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
-    PROGRAM.get_or_init(|| {
-        let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-        let output = Command::new(cargo)
-            .args(["build", "--quiet", "--package", "pblink", "--bin", "pblink"])
-            .arg("--message-format=json-render-diagnostics")
-            .current_dir(env!("CARGO_MANIFEST_DIR"))
-            .output()
-            .expect("cargo runs this test");
-        let said = String::from_utf8_lossy(&output.stderr);
-        assert!(output.status.success(), "`pblink` cannot be built:\n{said}");
-        let messages = String::from_utf8_lossy(&output.stdout);
-        let program = messages.lines().find_map(|line| {
-            let message: serde_json::Value = serde_json::from_str(line).ok()?;
-            Some(PathBuf::from(message["executable"].as_str()?))
-        });
-        program.expect("cargo names the program")
-    })
-}
 
 /// Words of a server on stderr, to be waited for.
 #[derive(Debug, Default)]
@@ -69,7 +48,7 @@ pub struct Server {
 }
 
 /// Resources that a process has.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
 pub struct Used {
     /// Resident memory in bytes.
     pub memory: u64,
@@ -88,27 +67,20 @@ impl Used {
 }
 
 impl Server {
-    /// Starts `pblink serve` with the application `echo`, its log in this folder and the time-out of the [boards].
-    /// Port 0 is any. Returns when it listens.
+    /// Starts `pblink serve` of this program with further arguments, its log in this folder and the time-out of the [boards].
+    /// Port 0 is any. Returns when it listens. It is in a process group of its own: a terminal's ctrl-C does not reach it.
     ///
     /// [boards]: crate::board::Board
     ///
-    /// # Panics
-    /// If it does not start.
-    pub fn start(state: &Path, address: SocketAddr) -> Self {
-        Self::start_with(state, address, |command| command.args(["--app", "echo"]))
-    }
-
-    /// Starts `pblink serve` with further arguments.
-    ///
-    /// # Panics
-    /// If it does not start.
-    pub fn start_with(
+    /// # Errors
+    /// If it does not start: why, and what it has said.
+    pub fn start(
+        program: &Path,
         state: &Path,
         address: SocketAddr,
         more: impl FnOnce(&mut Command) -> &mut Command,
-    ) -> Self {
-        let mut command = Command::new(program());
+    ) -> Result<Self, String> {
+        let mut command = Command::new(program);
         command
             .args(["serve", "--any-client", "--json", "--control", "off"])
             .args(["--listen", &address.to_string(), "--timeout"])
@@ -118,8 +90,10 @@ impl Server {
             .current_dir(std::env::temp_dir())
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
-            .stderr(Stdio::piped());
-        let mut child = more(&mut command).spawn().expect("the server starts");
+            .stderr(Stdio::piped())
+            .process_group(0);
+        let child = more(&mut command).spawn();
+        let mut child = child.map_err(|error| format!("the server does not start: {error}"))?;
         let (report, listening) = mpsc::channel();
         let said = Arc::<Said>::default();
         let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
@@ -150,18 +124,24 @@ impl Server {
             }),
         );
         let mut server = Self { child, address, said, ears: Some(ears) };
-        server.address = server.listens(&listening);
-        server
+        server.address = server.listens(&listening)?;
+        Ok(server)
     }
 
-    fn listens(&mut self, listening: &Receiver<String>) -> SocketAddr {
-        match listening.recv_timeout(HANGS) {
-            Ok(address) => address.parse().expect("an address"),
-            Err(error) => {
-                let _ = self.child.kill();
-                panic!("the server does not start ({error}):\n{}", self.said())
-            }
-        }
+    fn listens(&mut self, listening: &Receiver<String>) -> Result<SocketAddr, String> {
+        let address = listening.recv_timeout(HANGS).map_err(|error| error.to_string());
+        let address = address.and_then(|text| text.parse().map_err(|_| text));
+        address.map_err(|why| {
+            // It may have ended.
+            let _ = self.child.kill();
+            self.hear_all();
+            format!("the server does not start ({why}):\n{}", self.said())
+        })
+    }
+
+    /// Returns the number of its process.
+    pub fn pid(&self) -> u32 {
+        self.child.id()
     }
 
     /// Returns the address that boards connect to.
@@ -193,11 +173,37 @@ impl Server {
 
     /// Sends it a signal.
     ///
-    /// # Panics
-    /// If it has ended.
-    pub fn signal(&self, signal: Signal) {
-        let pid = Pid::from_raw(self.child.id().cast_signed()).expect("a process");
-        kill_process(pid, signal).expect("it runs");
+    /// # Errors
+    /// If the system does not send it.
+    pub fn signal(&self, signal: Signal) -> io::Result<()> {
+        Ok(kill_process(self.process()?, signal)?)
+    }
+
+    /// Sets a limit of the size of its files at which each write fails, as on a full disk, or takes it away.
+    ///
+    /// # Errors
+    /// If the system does not let it be set.
+    #[cfg(target_os = "linux")]
+    pub fn refuse_writes(&self, refused: bool) -> io::Result<()> {
+        use rustix::process::{Resource, Rlimit, getrlimit, prlimit};
+        // It has ours.
+        let ours = getrlimit(Resource::Fsize);
+        let limit = if refused { Rlimit { current: Some(0), ..ours } } else { ours };
+        prlimit(Some(self.process()?), Resource::Fsize, limit)?;
+        Ok(())
+    }
+
+    /// Sets a limit of the size of its files: not on this system.
+    ///
+    /// # Errors
+    /// Always.
+    #[cfg(not(target_os = "linux"))]
+    pub fn refuse_writes(&self, _refused: bool) -> io::Result<()> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
+
+    fn process(&self) -> io::Result<Pid> {
+        Pid::from_raw(self.child.id().cast_signed()).ok_or_else(|| io::ErrorKind::NotFound.into())
     }
 
     /// Returns how it has ended, if it has.
@@ -210,24 +216,40 @@ impl Server {
 
     /// Kills it, without any warning.
     ///
-    /// # Panics
-    /// If it has ended before.
-    pub fn kill(mut self) {
-        let ended = self.child.try_wait().expect("our child");
-        assert_eq!(ended, None, "the server has ended:\n{}", self.said());
+    /// # Errors
+    /// If it has ended before: how, and what it has said.
+    pub fn kill(mut self) -> Result<(), String> {
+        self.runs()
         // Dropping it does the rest.
+    }
+
+    /// Checks that it runs.
+    ///
+    /// # Errors
+    /// If it has ended: how, and what it has said.
+    pub fn runs(&mut self) -> Result<(), String> {
+        match self.child.try_wait() {
+            Ok(None) => Ok(()),
+            Ok(Some(status)) => {
+                self.hear_all();
+                Err(format!("the server has ended with {status}:\n{}", self.said()))
+            }
+            Err(error) => Err(format!("the server cannot be asked: {error}")),
+        }
     }
 
     /// Stops it with this signal, and returns what it has said.
     ///
-    /// # Panics
-    /// If it does not end well.
-    pub fn stop(mut self, signal: Signal) -> String {
-        self.signal(signal);
-        let status = self.child.wait().expect("our child");
+    /// # Errors
+    /// If it does not end well: how, and what it has said.
+    pub fn stop(mut self, signal: Signal) -> Result<String, String> {
+        let status = self.signal(signal).and_then(|()| self.child.wait());
         self.hear_all();
-        assert!(status.success(), "the server ended with {status}:\n{}", self.said());
-        self.said()
+        match status {
+            Ok(status) if status.success() => Ok(self.said()),
+            Ok(status) => Err(format!("the server ended with {status}:\n{}", self.said())),
+            Err(error) => Err(format!("the server does not end: {error}")),
+        }
     }
 
     /// Returns what it uses; zeros where there is no `/proc`.

@@ -1,8 +1,5 @@
 //! A board with keys that writes all the time, through any number of connections, and keeps account.
 
-#[path = "../../../server-core/tests/common/secure.rs"]
-mod client;
-
 use std::net::SocketAddr;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -11,7 +8,6 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use std::{fs, io};
 
-use client::SecureBoard;
 use pblink_protocol::secure::board::BoardEvent;
 use pblink_secure_suite::drbg::Drbg;
 use pblink_secure_suite::issue::{Issued, issue};
@@ -20,10 +16,14 @@ use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 
 use crate::board::{AGAIN, Account, Manners, Passed, TIMEOUT};
+use crate::client::SecureBoard;
 use crate::pen::Pen;
 
 /// Lines that wait for their acknowledgement, at most: a board's RAM.
 const KEPT: usize = 64;
+
+/// Limits of the log: none that removes a line before the ledger has seen it, whatever the clock says.
+const KEEPS: &str = "[server]\nkeep_days = 3650\nkeep_mb = 1000000\n\n";
 
 /// The time at which all keys were issued.
 const ISSUED: &str = "2026-11-28T00:00:00Z";
@@ -50,7 +50,7 @@ pub fn keys(boards: u64, seed: u64) -> Vec<Issued> {
 pub fn write_keys(folder: &Path, keys: &[Issued], classic: &[String]) -> io::Result<PathBuf> {
     let settings = folder.join("pblink.toml");
     // The ids of our boards are written as Rust writes texts.
-    fs::write(&settings, format!("[link]\nclassic = {classic:?}\n"))?;
+    fs::write(&settings, format!("{KEEPS}[link]\nclassic = {classic:?}\n"))?;
     let mut text = String::from("format = 1\n");
     if let Some(first) = keys.first() {
         text += &format!("\n[server]\nprivate = \"{}\"\n", base64(first.server.private.expose()));

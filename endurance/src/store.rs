@@ -28,18 +28,22 @@ pub fn lines(state: &Path) -> Result<Vec<Line>, EngineError> {
 
 /// Returns the texts of lines by client.
 ///
-/// # Panics
+/// # Errors
 /// If offsets have gaps, or a report is not marked as one.
-pub fn by_client(lines: Vec<Line>) -> HashMap<String, Vec<String>> {
+pub fn by_client(lines: Vec<Line>) -> Result<HashMap<String, Vec<String>>, String> {
     let mut texts: HashMap<String, Vec<String>> = HashMap::new();
     let mut last = lines.first().map_or(0, |line| line.offset - 1);
     for line in lines {
-        assert_eq!(line.offset, last + 1, "offsets have no gaps");
+        if line.offset != last + 1 {
+            return Err(format!("the log has a gap from line {last} to {}", line.offset));
+        }
         last = line.offset;
-        assert_eq!(line.kind == Kind::Report, line.text.starts_with('{'));
+        if (line.kind == Kind::Report) != line.text.starts_with('{') {
+            return Err(format!("line {last} of the log is no {:?}: {}", line.kind, line.text));
+        }
         texts.entry(line.client.to_string()).or_default().push(line.text.to_string());
     }
-    texts
+    Ok(texts)
 }
 
 /// Copies a folder. Not by this process: to close a file here would free SQLite's locks on it.

@@ -1,10 +1,8 @@
 //! A board that speaks the secure link, as its program and an ESP8266 do together: the real machines on a real socket.
 
-#![allow(dead_code, reason = "each test file uses its part")]
+#![allow(dead_code, reason = "tests of the server library use the rest, by the path of this file")]
 
-#[path = "../../../protocol/tests/common/ram.rs"]
 mod ram;
-#[path = "../../../secure-suite/tests/suite/sector.rs"]
 mod sector;
 
 use std::net::SocketAddr;

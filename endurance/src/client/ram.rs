@@ -1,4 +1,4 @@
-//! A board's memory for tests of the secure link, of this crate and of the server library.
+//! A board's memory.
 
 use std::collections::VecDeque;
 

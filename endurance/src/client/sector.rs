@@ -1,6 +1,6 @@
 //! A board's flash for keys, as tests have it.
 
-#![allow(dead_code, reason = "each test uses its part")]
+#![allow(dead_code, reason = "tests of the cryptography use the rest, by the path of this file")]
 
 use std::sync::{Arc, Mutex, MutexGuard};
 

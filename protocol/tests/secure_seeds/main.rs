@@ -2,7 +2,7 @@
 //!
 //! `PBLINK_SEEDS=FROM..TO` runs these seeds of each kind instead of the usual ones; a failure names its seed.
 
-#[path = "../common/ram.rs"]
+#[path = "../../../endurance/src/client/ram.rs"]
 mod ram;
 #[path = "../common/rng.rs"]
 mod rng;

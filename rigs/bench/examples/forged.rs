@@ -2,7 +2,7 @@
 //!
 //! `cargo run --release -p pblink-bench --example forged -- [HELLOS A SECOND] [SECONDS]`
 
-#[path = "../../../server-core/tests/common/secure.rs"]
+#[path = "../../../endurance/src/client/mod.rs"]
 mod board;
 #[path = "../src/histogram.rs"]
 #[expect(dead_code, reason = "this example has one process that measures")]

@@ -13,9 +13,8 @@ use fastrand::Rng;
 use pblink_soak::crowd::{self, Crowd};
 use pblink_soak::faults::{Disk, Faults};
 use pblink_soak::ledger::Ledger;
-use pblink_soak::process::{Server, program};
+use pblink_soak::process::{Server, Signal, program, start, start_with};
 use pblink_soak::store;
-use rustix::process::Signal;
 
 const BOARDS: u64 = 12;
 
@@ -79,24 +78,24 @@ fn refused(state: &Path) -> String {
 /// Ends all, and compares the log and the echoes with what was written.
 fn judge(crowd: Crowd, server: Server, state: &Path) {
     let accounts = crowd.finish(HANGS);
-    server.stop(Signal::TERM);
+    server.stop(Signal::TERM).unwrap();
     let lines = store::lines(state).unwrap();
     println!("{} lines", lines.len());
     assert!(lines.len() > 100, "the boards have hardly written");
-    assert_eq!(crowd::judge(&accounts, Some(store::by_client(lines))), Ledger::default());
+    assert_eq!(crowd::judge(&accounts, Some(store::by_client(lines).unwrap())), Ledger::default());
 }
 
 #[test]
 fn a_server_that_is_stopped_at_any_instant_loses_and_doubles_nothing() {
     let (folder, seed) = (tempfile::tempdir().unwrap(), seed());
     let mut random = Rng::with_seed(seed);
-    let mut server = Server::start(folder.path(), anywhere());
+    let mut server = start(folder.path(), anywhere());
     let address = server.address();
     let crowd = Crowd::start(address, BOARDS, seed);
     for n in 0..8 {
         traffic(&crowd, &mut random);
-        server.stop(if n % 2 == 0 { Signal::TERM } else { Signal::INT });
-        server = Server::start(folder.path(), address);
+        server.stop(if n % 2 == 0 { Signal::TERM } else { Signal::INT }).unwrap();
+        server = start(folder.path(), address);
     }
     judge(crowd, server, folder.path());
 }
@@ -105,15 +104,15 @@ fn a_server_that_is_stopped_at_any_instant_loses_and_doubles_nothing() {
 fn a_server_that_is_reloaded_all_the_time_goes_on() {
     let (folder, seed) = (tempfile::tempdir().unwrap(), seed());
     let mut random = Rng::with_seed(seed);
-    let mut server = Server::start(folder.path(), anywhere());
+    let mut server = start(folder.path(), anywhere());
     let address = server.address();
     let crowd = Crowd::start(address, BOARDS, seed);
     for n in 0..12 {
         traffic(&crowd, &mut random);
-        server.signal(Signal::HUP);
+        server.signal(Signal::HUP).unwrap();
         if n % 4 == 3 {
-            server.kill();
-            server = Server::start(folder.path(), address);
+            server.kill().unwrap();
+            server = start(folder.path(), address);
         }
     }
     assert_eq!(server.has_ended().unwrap(), None, "{}", server.said());
@@ -135,7 +134,7 @@ fn a_disk_that_is_full_and_freed_again_loses_and_doubles_nothing() {
     };
     let mut random = Rng::with_seed(seed);
     let (state, ballast) = (disk.path().join("state"), disk.path().join("ballast"));
-    let mut server = Server::start(&state, anywhere());
+    let mut server = start(&state, anywhere());
     let address = server.address();
     let crowd = Crowd::start(address, BOARDS, seed);
     let fill = || {
@@ -155,8 +154,8 @@ fn a_disk_that_is_full_and_freed_again_loses_and_doubles_nothing() {
         server.wait_for(FULL, before);
         assert_eq!(server.has_ended().unwrap(), None, "{}", server.said());
         if round > 0 {
-            server.kill();
-            server = Server::start(&state, address);
+            server.kill().unwrap();
+            server = start(&state, address);
             // Boards are there again, and nothing of theirs can be kept.
             server.wait_for(FULL, 0);
         }
@@ -166,7 +165,7 @@ fn a_disk_that_is_full_and_freed_again_loses_and_doubles_nothing() {
         server.wait_for(ROOM, before);
     }
     // Without it a start is refused with a remedy, and costs nothing.
-    server.stop(Signal::TERM);
+    server.stop(Signal::TERM).unwrap();
     // It may be used up already.
     let _ = fs::remove_file(state.join("reserve"));
     fill();
@@ -174,7 +173,7 @@ fn a_disk_that_is_full_and_freed_again_loses_and_doubles_nothing() {
     assert!(refused.contains("is full: free some space"), "{refused}");
     assert!(refused.contains(&state.display().to_string()), "{refused}");
     fs::remove_file(&ballast).unwrap();
-    let server = Server::start(&state, address);
+    let server = start(&state, address);
     traffic(&crowd, &mut random);
     judge(crowd, server, &state);
 }
@@ -186,13 +185,13 @@ fn a_disk_that_says_it_is_full_or_fails_once_loses_and_doubles_nothing() {
     let mut random = Rng::with_seed(seed);
     let state = folder.path().join("state");
     let mut faults = None;
-    let mut start = |address| {
-        Server::start_with(&state, address, |command| {
+    let mut begin = |address| {
+        start_with(&state, address, |command| {
             faults = Some(Faults::give(folder.path(), command));
             command.args(["--app", "echo"])
         })
     };
-    let mut server = start(anywhere());
+    let mut server = begin(anywhere());
     let address = server.address();
     let crowd = Crowd::start(address, BOARDS, seed);
     for round in 0..4 {
@@ -205,9 +204,9 @@ fn a_disk_that_says_it_is_full_or_fails_once_loses_and_doubles_nothing() {
         server.wait_for(FULL, before);
         assert_eq!(server.has_ended().unwrap(), None, "{}", server.said());
         if round > 1 {
-            server.kill();
+            server.kill().unwrap();
             faults.clear(fault);
-            server = start(address);
+            server = begin(address);
         } else {
             faults.clear(fault);
         }
@@ -248,19 +247,19 @@ fn a_backup_that_is_restored_under_load_loses_nothing_and_doubles_nothing_in_eit
     let (folder, seed) = (tempfile::tempdir().unwrap(), seed());
     let mut random = Rng::with_seed(seed);
     let (path, backup) = (folder.path().join("state"), folder.path().join("backup"));
-    let start = |address| Server::start_with(&path, address, |c| c.args(["--app", "print"]));
-    let server = start(anywhere());
+    let begin = |address| start_with(&path, address, |c| c.args(["--app", "print"]));
+    let server = begin(anywhere());
     let address = server.address();
     let crowd = Crowd::without_echo(address, BOARDS, seed);
     traffic(&crowd, &mut random);
     state("backup", &path, &backup);
     traffic(&crowd, &mut random);
-    server.kill();
+    server.kill().unwrap();
     state("restore", &path, &backup);
-    let server = start(address);
+    let server = begin(address);
     traffic(&crowd, &mut random);
     let accounts = crowd.finish(HANGS);
-    server.stop(Signal::TERM);
+    server.stop(Signal::TERM).unwrap();
 
     // The file that was replaced, as a log of its own.
     let replaced = fs::read_dir(&path).unwrap().map(|entry| entry.unwrap().path());
@@ -274,8 +273,8 @@ fn a_backup_that_is_restored_under_load_loses_nothing_and_doubles_nothing_in_eit
     let shared = before.iter().zip(&after).take_while(|(a, b)| a == b).count();
     assert!(shared > 0, "the backup has lines");
     assert!(before.len() > shared && after.len() > shared, "both went on from there");
-    let fresh = store::by_client(after[shared..].to_vec());
-    let (before, after) = (store::by_client(before), store::by_client(after));
+    let fresh = store::by_client(after[shared..].to_vec()).unwrap();
+    let (before, after) = (store::by_client(before).unwrap(), store::by_client(after).unwrap());
     let (mut lost, mut doubled) = (Vec::new(), Vec::new());
     for account in &accounts {
         assert!(account.finished, "{} waits for ever", account.id);

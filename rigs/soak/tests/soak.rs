@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use pblink_soak::ledger::Ledger;
-use pblink_soak::process::Used;
-use pblink_soak::soak::{self, Options, Outcome};
+use pblink_soak::process::{Used, program};
+use pblink_soak::soak::{Options, Outcome, Soak};
 
 fn options() -> Options {
     let seed = std::env::var("PBLINK_SEED").map(|text| text.parse().expect("a number"));
@@ -13,6 +13,7 @@ fn options() -> Options {
         boards: 7,
         keyed: 3,
         simulators: 1,
+        pause: Duration::ZERO,
         seed: seed.unwrap_or_else(|_| fastrand::u64(..)),
         most: Used { memory: 96 << 20, descriptors: 250 },
         forgets: false,
@@ -22,7 +23,8 @@ fn options() -> Options {
 fn run(options: &Options) -> Outcome {
     println!("PBLINK_SEED={}", options.seed);
     let folder = tempfile::tempdir().unwrap();
-    let outcome = soak::run(options, folder.path());
+    let outcome = Soak::new(program(), folder.path(), options.clone()).run(|_| ());
+    let outcome = outcome.expect("the server starts");
     println!("{outcome:?}");
     outcome
 }
@@ -31,7 +33,7 @@ fn run(options: &Options) -> Outcome {
 fn kills_halts_and_cuts_lose_and_double_nothing() {
     let outcome = run(&options());
     assert!(outcome.is_clean(), "{outcome:?}");
-    assert!(outcome.lines > 0 && outcome.kills + outcome.halts > 0);
+    assert!(outcome.lines > 0 && outcome.kills + outcome.halts + outcome.full_disks > 0);
 }
 
 #[test]

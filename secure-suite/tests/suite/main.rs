@@ -7,6 +7,7 @@ mod machines;
 mod prologue;
 mod quiet;
 mod rotation;
+#[path = "../../../endurance/src/client/sector.rs"]
 mod sector;
 mod thefts;
 mod traffic;

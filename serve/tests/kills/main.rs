@@ -187,7 +187,7 @@ fn run(kills: u64, fault: Fault) -> Ledger {
     let guaranteed = accounts.iter().flat_map(|account| &account.written).filter(|l| l.guaranteed);
     let guaranteed = guaranteed.count() as u64;
     let left = lines.len() as u64;
-    let texts = store::by_client(lines);
+    let texts = store::by_client(lines).unwrap();
     // Of lines that are deleted meanwhile the echoes tell, each of which is one commit with its line, and the offsets.
     let ledger = crowd::judge(&accounts, (fault != Fault::Empties).then_some(texts));
     if fault == Fault::Empties {

@@ -1,6 +1,6 @@
 //! Boards with keys: what is in the log is acknowledged, and nothing is lost or doubled through crashes of the server.
 
-#[path = "../../../server-core/tests/common/secure.rs"]
+#[path = "../../../endurance/src/client/mod.rs"]
 pub mod client;
 
 use std::time::Duration;

@@ -2,6 +2,7 @@
 
 #![allow(dead_code, reason = "each test file uses its part")]
 
+#[path = "../../../endurance/src/client/mod.rs"]
 pub mod secure;
 
 use std::collections::{BTreeMap, VecDeque};

@@ -162,7 +162,7 @@ impl Scene {
         let (count, written) =
             (lines.len(), accounts.iter().map(|account| account.written.len()).sum::<usize>());
         println!("{count} lines in the log, {written} written");
-        (crowd::judge(&accounts, Some(store::by_client(lines.clone()))), lines)
+        (crowd::judge(&accounts, Some(store::by_client(lines.clone()).unwrap())), lines)
     }
 
     /// Lets one fault after the other happen, at random instants.

@@ -1,0 +1,53 @@
+//! The `pblink` program of this workspace, and servers of it.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::OnceLock;
+
+pub use pblink_endurance::process::{Server, Signal, Used, memory};
+
+/// Returns the command's program, built if need be.
+///
+/// # Panics
+/// If the build fails.
+pub fn program() -> &'static PathBuf {
+    static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
+    PROGRAM.get_or_init(|| {
+        let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+        let output = Command::new(cargo)
+            .args(["build", "--quiet", "--package", "pblink", "--bin", "pblink"])
+            .arg("--message-format=json-render-diagnostics")
+            .current_dir(env!("CARGO_MANIFEST_DIR"))
+            .output()
+            .expect("cargo runs this test");
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "`pblink` cannot be built:\n{said}");
+        let messages = String::from_utf8_lossy(&output.stdout);
+        let program = messages.lines().find_map(|line| {
+            let message: serde_json::Value = serde_json::from_str(line).ok()?;
+            Some(PathBuf::from(message["executable"].as_str()?))
+        });
+        program.expect("cargo names the program")
+    })
+}
+
+/// Starts `pblink serve` with the application `echo` ([`start_with`]).
+///
+/// # Panics
+/// If it does not start.
+pub fn start(state: &Path, address: SocketAddr) -> Server {
+    start_with(state, address, |command| command.args(["--app", "echo"]))
+}
+
+/// Starts `pblink serve` of this workspace with further arguments ([`Server::start`]).
+///
+/// # Panics
+/// If it does not start.
+pub fn start_with(
+    state: &Path,
+    address: SocketAddr,
+    more: impl FnOnce(&mut Command) -> &mut Command,
+) -> Server {
+    Server::start(program(), state, address, more).unwrap_or_else(|why| panic!("{why}"))
+}
