@@ -88,9 +88,9 @@ nightly HOURS="10000" FROM="0":
 served SEEDS="0..4000":
     PBLINK_SEEDS={{ SEEDS }} cargo test --release -p pblink-simulator --test all -- --nocapture served::nothing
 
-# Runs a real server under load, kills, halts and cuts for this many minutes, and accounts for every line.
+# Runs a real server under load and all faults for this many minutes, and accounts for every line.
 soak MINUTES="10" *ARGS:
-    cargo run --release -p pblink-soak -- --minutes {{ MINUTES }} {{ ARGS }}
+    cargo run --release -- soak --for {{ MINUTES }}min {{ ARGS }}
 
 # Runs the flow of templates/ in Node-RED (needs Node.js 20 and npm).
 node-red:

@@ -89,6 +89,8 @@ fn help_of_the_verbs_of_the_link() {
     check_help(&["demo"]);
     check_help(&["serve"]);
     check_help(&["simulate"]);
+    #[cfg(feature = "soak")]
+    check_help(&["soak"]);
     check_help(&["monitor"]);
 }
 

@@ -46,6 +46,8 @@ mod serve_keys;
 mod service;
 mod simulate_key;
 mod simulate_scene;
+#[cfg(feature = "soak")]
+mod soak;
 #[cfg(feature = "sqlite")]
 mod state;
 #[cfg(feature = "nats")]

@@ -14,7 +14,7 @@ const GROUPS: [(&str, &[&str]); 5] = [
         "Boards",
         &["up", "doctor", "config", "build", "flash", "new", "micropython", "keys", "provision"],
     ),
-    ("Server", &["serve", "service", "demo", "simulate"]),
+    ("Server", &["serve", "service", "demo", "simulate", "soak"]),
     ("Data", &["send", "tail", "consumers", "outbox", "state", "store"]),
     ("Fleet", &["monitor", "status", "outages", "history"]),
     ("This command", &["completions", "man", "help"]),
@@ -79,7 +79,8 @@ mod tests {
         }
         for name in grouped {
             let absent = cfg!(not(feature = "sqlite")) && ["state", "outbox"].contains(&name)
-                || cfg!(not(feature = "nats")) && name == "store";
+                || cfg!(not(feature = "nats")) && name == "store"
+                || cfg!(not(feature = "soak")) && name == "soak";
             assert!(absent || verbs.iter().any(|(verb, _)| verb == name), "there is no `{name}`");
         }
     }

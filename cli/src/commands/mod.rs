@@ -19,6 +19,8 @@ pub mod send;
 pub mod serve;
 pub mod service;
 pub mod simulate;
+#[cfg(feature = "soak")]
+pub mod soak;
 #[cfg(feature = "sqlite")]
 pub mod state;
 pub mod status;
@@ -58,6 +60,9 @@ pub enum Command {
     Service(service::Args),
     /// Run one simulated board against any server.
     Simulate(simulate::Args),
+    /// Kill, halt and cut off a server under load on this machine, and account for every line.
+    #[cfg(feature = "soak")]
+    Soak(soak::Args),
     /// Show links, reports and outages of a running server.
     Monitor(monitor::Args),
     /// Back up, restore, check or clean the log of a server.
@@ -110,6 +115,8 @@ pub fn dispatch(cli: Cli) -> anyhow::Result<Exit> {
         Command::Serve(args) => serve::run(args, &cli.global),
         Command::Service(args) => service::run(args),
         Command::Simulate(args) => simulate::run(args, &cli.global),
+        #[cfg(feature = "soak")]
+        Command::Soak(args) => soak::run(args),
         Command::Monitor(args) => monitor::run(args, &cli.global),
         #[cfg(feature = "sqlite")]
         Command::State(args) => state::run(args),
