@@ -40,6 +40,11 @@ bench *ARGS:
 curve *ARGS:
     cargo run --release -p pblink-bench -- curve docs/scale.json docs/scale.svg {{ ARGS }}
 
+# Measures well-behaved clients beside each kind of abuse.
+abuse *ARGS:
+    cargo build --release -p pblink -p pblink-bench
+    cargo run --release -p pblink-bench -- abuse {{ ARGS }}
+
 # Measures the speed between the boards in the time of the bus, with both chips' machine code.
 wires:
     cargo run --release --manifest-path rigs/unicorn/Cargo.toml --example speed

@@ -10,6 +10,7 @@ pub const USAGE: &str = "\
 usage: pblink-bench [--json FILE] [--markdown] [--rounds N] [--seconds S] [--clients N] [--servers NAME,…] [workload …]
        pblink-bench curve JSON SVG [--seconds S] [--most CLIENTS]
        pblink-bench draw JSON SVG
+       pblink-bench abuse [--seconds S] [--json FILE] [--markdown FILE] [row …]
 
 workloads: flood single steady print paced down accept idle; without one, all of them
   --json FILE   write all figures of all rounds there
@@ -19,7 +20,9 @@ workloads: flood single steady print paced down accept idle; without one, all of
   --clients N   instead of 100, and of 10000 idle ones
   --servers …   only these
 
-curve measures one gateway of a store under more and more boards, writes the figures and draws them; draw only draws";
+curve measures one gateway of a store under more and more boards, writes the figures and draws them; draw only draws
+abuse measures 50 well-behaved clients of `pblink serve` beside each kind of abuse: nothing slow-hello endless-line flood half-open
+idle descriptors memory disk stall churn strangers streams slowloris";
 
 /// Choice of measurements.
 #[derive(Debug)]

@@ -3,6 +3,7 @@
 //! Server and clients are processes of their own, which this program starts from itself, so that the processor
 //! time shown is the server's alone. Nothing is asserted: a loaded machine is slow.
 
+mod abuse;
 mod command;
 mod curve;
 mod disk;
@@ -25,9 +26,11 @@ fn main() -> ExitCode {
         Some(process::SERVER) => servers::main(&args[1..]),
         Some(process::GATEWAY) => servers::gateways::main(&args[1..]),
         Some(process::LOAD) => load::main(&args[1..]),
+        Some(process::ABUSE) => abuse::main(&args[1..]),
         first => {
             let chosen = match first {
                 Some(curve::CURVE) => curve::parse(&args[1..]).map(|options| curve::run(&options)),
+                Some(abuse::ABUSE) => abuse::parse(&args[1..]).map(|options| abuse::run(&options)),
                 Some(curve::DRAW) => curve::parse(&args[1..]).map(|options| curve::draw(&options)),
                 _ => command::parse(&args).map(|options| report::run(&options)),
             };

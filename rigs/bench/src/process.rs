@@ -15,6 +15,9 @@ pub const GATEWAY: &str = "@gateway";
 /// First argument of a process that is all clients.
 pub const LOAD: &str = "@load";
 
+/// First argument of a process that abuses a server.
+pub const ABUSE: &str = "@abuse";
+
 /// The kernel's clock ticks for user programs: 100 a second on every Linux.
 const TICK: Duration = Duration::from_millis(10);
 
@@ -95,6 +98,11 @@ impl Process {
     pub fn finish(mut self) -> io::Result<String> {
         self.stdin = None;
         self.hear()
+    }
+
+    /// Returns its number.
+    pub fn id(&self) -> u32 {
+        self.child.id()
     }
 
     fn proc(&self, file: &str) -> String {

@@ -55,7 +55,7 @@ pub fn run(options: &Options) -> io::Result<()> {
 }
 
 /// Returns the kernel's name and version.
-fn system() -> String {
+pub fn system() -> String {
     let release = std::fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
     format!("{} {}", std::env::consts::OS, release.trim()).trim().to_owned()
 }

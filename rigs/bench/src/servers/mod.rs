@@ -4,7 +4,7 @@ pub mod gateways;
 mod library;
 mod log;
 mod mosquitto;
-mod pblink;
+pub mod pblink;
 mod raw;
 mod reader;
 pub mod stores;
@@ -227,7 +227,7 @@ pub fn main(args: &[String]) -> io::Result<()> {
 }
 
 /// Returns a free port of this machine.
-fn free_address() -> io::Result<SocketAddr> {
+pub fn free_address() -> io::Result<SocketAddr> {
     TcpListener::bind("127.0.0.1:0")?.local_addr()
 }
 
@@ -235,7 +235,7 @@ fn free_address() -> io::Result<SocketAddr> {
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Waits until a program listens.
-fn wait(address: SocketAddr) -> io::Result<()> {
+pub fn wait(address: SocketAddr) -> io::Result<()> {
     let began = Instant::now();
     while let Err(error) = TcpStream::connect(address) {
         if began.elapsed() > PATIENCE {

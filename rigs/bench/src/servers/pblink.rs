@@ -32,7 +32,7 @@ pub(super) fn start(disk: bool) -> io::Result<Option<(Process, SocketAddr)>> {
 }
 
 /// Returns the command that was built with this program.
-fn program() -> Option<PathBuf> {
+pub(crate) fn program() -> Option<PathBuf> {
     let beside = std::env::current_exe().ok()?.with_file_name("pblink");
     beside.is_file().then_some(beside)
 }
