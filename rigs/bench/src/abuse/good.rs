@@ -91,8 +91,12 @@ async fn talk(n: usize, server: SocketAddr, ring: &Ring, account: &Account) -> i
     let first = Instant::now() + PACE * n as u32 / CLIENTS as u32;
     let mut pace = interval_at(first, PACE);
     loop {
+        let mut is_due = false;
         tokio::select! {
-            when = pace.tick() => due.push_back(when),
+            when = pace.tick() => {
+                due.push_back(when);
+                is_due = true;
+            }
             n = stream.read(&mut buffer) => {
                 let acked = match n? {
                     0 => return Ok(()),
@@ -110,6 +114,9 @@ async fn talk(n: usize, server: SocketAddr, ring: &Ring, account: &Account) -> i
         if next > 0 {
             in_flight += next;
             stream.write_all(ring.take(&mut at, next)).await?;
+        } else if is_due {
+            // A board that may send no line yet is alive.
+            stream.write_all(Wire::Link.keepalive()).await?;
         }
     }
 }
