@@ -94,13 +94,13 @@ impl Standing {
     pub(crate) fn decode(bytes: &[u8]) -> Option<Self> {
         let number = |bytes: &[u8]| Some(u64::from_le_bytes(*bytes.first_chunk()?));
         let (head, epochs) = bytes.split_at_checked(HEAD)?;
-        if epochs.len() % EPOCH != 0 {
+        if epochs.len() % EPOCH != 0 || epochs.len() > EPOCHS * EPOCH {
             return None;
         }
         let epochs = epochs.chunks_exact(EPOCH).map(|bytes| {
             let limit = number(&bytes[9..])?;
             let known = match bytes[8] {
-                0 => Known::Open,
+                0 if limit == 0 => Known::Open,
                 1 => Known::Closed(limit),
                 2 => Known::Foreign(limit),
                 _ => return None,
@@ -163,6 +163,25 @@ mod tests {
         assert!(came(&mut standing, 100, Some(5555), 0).answer.fresh, "the same question");
         assert!(!came(&mut standing, 100, Some(100), 0).answer.fresh);
         assert_eq!(standing.epochs, [(epoch(100), Known::Open)]);
+    }
+
+    #[test]
+    fn bytes_that_are_never_written_are_not_read() {
+        let bytes = |epochs: u64, kind: u8, limit: u64| {
+            let known = (1..=epochs).flat_map(|epoch| {
+                let (epoch, limit) = (epoch.to_le_bytes(), limit.to_le_bytes());
+                epoch.into_iter().chain([kind]).chain(limit)
+            });
+            [0; HEAD].into_iter().chain(known).collect::<Vec<_>>()
+        };
+        for (kind, limit) in [(0, 0), (1, 0), (1, 5), (2, 5)] {
+            let mut again = Vec::new();
+            Standing::decode(&bytes(64, kind, limit)).unwrap().encode(&mut again);
+            assert_eq!(again, bytes(64, kind, limit));
+            assert_eq!(Standing::decode(&bytes(65, kind, limit)), None, "more than it keeps");
+        }
+        assert_eq!(Standing::decode(&bytes(1, 0, 5)), None, "an open epoch has no number");
+        assert_eq!(Standing::decode(&bytes(1, 3, 0)), None);
     }
 
     #[test]
