@@ -44,6 +44,22 @@ fn the_paths_of_the_document_are_those_of_the_server() {
     assert_eq!(documented, served);
 }
 
+/// What the HTTP library would answer by itself is not JSON.
+#[tokio::test]
+async fn a_name_that_is_not_text_is_refused_as_all_else_is() {
+    let rig = Rig::start().await;
+    for (path, methods) in routes().filter(|(path, _)| path.contains('{')) {
+        let path = path.replace("{id}", "%ff").replace("{name}", "%ff");
+        for method in methods {
+            let request = rig.request(method.parse::<Method>().unwrap(), &path);
+            let (status, body) = answer(request).await;
+            assert_eq!(status, 400, "{method} {path}");
+            let why = body["error"].as_str().unwrap_or_default();
+            assert!(why.contains("UTF-8"), "{method} {path}: {body}");
+        }
+    }
+}
+
 #[tokio::test]
 async fn each_path_takes_the_methods_that_it_lists_and_no_others() {
     let rig = Rig::start().await;

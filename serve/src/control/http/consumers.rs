@@ -2,7 +2,7 @@
 
 use axum::Json;
 use axum::body::Body;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
@@ -10,7 +10,7 @@ use serde::Deserialize;
 use super::super::consumer::{ConsumerInfo, ConsumerKind, ConsumerList, Passed};
 use super::access::MayWrite;
 use super::body::read_body;
-use super::query::{Parameters, Raw};
+use super::query::{Named, Parameters, Raw};
 use super::{Api, error};
 use crate::log::{ConsumerError, From, Log, Progress, SkipError};
 
@@ -35,7 +35,7 @@ pub(super) async fn list(State(api): State<Api>) -> Response {
 }
 
 /// Answers with one.
-pub(super) async fn show(State(api): State<Api>, Path(name): Path<String>) -> Response {
+pub(super) async fn show(State(api): State<Api>, Named(name): Named) -> Response {
     let Some(log) = api.source.log() else { return super::no_log() };
     match find(log, &name) {
         Some(consumer) => Json(consumer).into_response(),
@@ -55,7 +55,7 @@ pub(super) fn cursor(log: &Log, name: &str) -> Result<u64, Response> {
 pub(super) async fn put(
     _: MayWrite,
     State(api): State<Api>,
-    Path(name): Path<String>,
+    Named(name): Named,
     body: Body,
 ) -> Response {
     match place(&api, &name, body).await {
@@ -136,11 +136,7 @@ async fn register(log: &Log, name: &str, from: From) -> Result<u64, Response> {
 }
 
 /// Removes a consumer that comes by HTTP, or one that is not part of the server any more.
-pub(super) async fn delete(
-    _: MayWrite,
-    State(api): State<Api>,
-    Path(name): Path<String>,
-) -> Response {
+pub(super) async fn delete(_: MayWrite, State(api): State<Api>, Named(name): Named) -> Response {
     let Some(log) = api.source.log() else { return super::no_log() };
     let Some(consumer) = find(log, &name) else { return missing(&name) };
     if consumer.running {
@@ -158,7 +154,7 @@ pub(super) async fn delete(
 pub(super) async fn rename(
     _: MayWrite,
     State(api): State<Api>,
-    Path(name): Path<String>,
+    Named(name): Named,
     raw: Raw,
 ) -> Response {
     let Some(log) = api.source.log() else { return super::no_log() };
@@ -182,7 +178,7 @@ pub(super) async fn rename(
 pub(super) async fn skip(
     _: MayWrite,
     State(api): State<Api>,
-    Path(name): Path<String>,
+    Named(name): Named,
     raw: Raw,
 ) -> Response {
     let Some(log) = api.source.log() else { return super::no_log() };

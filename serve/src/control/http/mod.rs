@@ -22,7 +22,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::extract::{Path, Request, State};
+use axum::extract::{Request, State};
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use axum::middleware::{from_fn_with_state, map_response};
 use axum::response::{IntoResponse, Response};
@@ -37,6 +37,7 @@ use self::access::Gate;
 use self::listener::Places;
 #[cfg(feature = "nats")]
 pub(crate) use self::listener::{CONNECTIONS, no_leader};
+use self::query::Named;
 use self::stream::{Frames, Streams};
 #[cfg(feature = "nats")]
 pub use self::visitors::Visitors;
@@ -275,7 +276,7 @@ async fn links(State(api): State<Api>) -> Json<Vec<LinkInfo>> {
     Json(links.map(|link| LinkInfo::of(link, &*api.source, now_ms)).collect())
 }
 
-async fn one_link(State(api): State<Api>, Path(id): Path<String>) -> Response {
+async fn one_link(State(api): State<Api>, Named(id): Named) -> Response {
     match api.source.link(&id) {
         Some(link) => Json(LinkInfo::of(link, &*api.source, now_ms())).into_response(),
         None => error(StatusCode::NOT_FOUND, format!("no link has the id {id:?}")),

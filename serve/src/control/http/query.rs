@@ -1,14 +1,28 @@
-//! The part of a URL behind `?`, and what a request accepts.
+//! The name in a URL, the part of it behind `?`, and what a request accepts.
 
 use std::time::Duration;
 
-use axum::extract::Query;
 use axum::extract::rejection::QueryRejection;
+use axum::extract::{FromRequestParts, Path, Query};
+use axum::http::request::Parts;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::Response;
 
 use super::error;
 use crate::times::{self, now_ms};
+
+/// The id or name in the path of a request.
+#[derive(Debug)]
+pub(super) struct Named(pub(super) String);
+
+impl<S: Send + Sync> FromRequestParts<S> for Named {
+    type Rejection = Response;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Response> {
+        let path = Path::from_request_parts(parts, state).await;
+        path.map(|Path(name)| Self(name)).map_err(|_| bad("the name in the path is not UTF-8 text"))
+    }
+}
 
 /// The parameters of a request as they came.
 pub(super) type Raw = Result<Query<Vec<(String, String)>>, QueryRejection>;

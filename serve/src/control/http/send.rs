@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use axum::Json;
 use axum::body::Body;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use pblink_protocol::tcp::line::check_id;
@@ -14,7 +14,7 @@ use pblink_server::Delivery;
 use super::super::answers::Accepted;
 use super::access::MayWrite;
 use super::body::read_body;
-use super::query::{Parameters, Raw};
+use super::query::{Named, Parameters, Raw};
 use super::{Api, error};
 use crate::log::{MAX_WAITING, MAX_WAITING_BYTES, Outgoing, SendError};
 use crate::message::{Message, read_delivery};
@@ -29,7 +29,7 @@ const KEY: usize = 128;
 pub(super) async fn send(
     _: MayWrite,
     State(api): State<Api>,
-    Path(id): Path<String>,
+    Named(id): Named,
     raw: Raw,
     headers: HeaderMap,
     body: Body,

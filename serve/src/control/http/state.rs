@@ -2,14 +2,14 @@
 //! restore has left undetermined are sent or dropped.
 
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use pblink_server::LinkState;
 
 use super::super::answers::{Decided, HeldLine, WaitingLine};
 use super::access::MayWrite;
-use super::query::{Parameters, Raw};
+use super::query::{Named, Parameters, Raw};
 use super::{Api, error};
 use crate::log::{EngineError, Log, SendError};
 
@@ -17,7 +17,7 @@ use crate::log::{EngineError, Log, SendError};
 pub(super) async fn purge(
     _: MayWrite,
     State(api): State<Api>,
-    Path(id): Path<String>,
+    Named(id): Named,
     raw: Raw,
 ) -> Response {
     if let Err(response) = Parameters::new(raw, &[]) {
@@ -40,7 +40,7 @@ pub(super) async fn purge(
 }
 
 /// Answers with the lines that wait for a client, undetermined ones before the others.
-pub(super) async fn waiting(State(api): State<Api>, Path(id): Path<String>, raw: Raw) -> Response {
+pub(super) async fn waiting(State(api): State<Api>, Named(id): Named, raw: Raw) -> Response {
     if let Err(response) = Parameters::new(raw, &[]) {
         return response;
     }

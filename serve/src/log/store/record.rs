@@ -112,6 +112,8 @@ impl Record<'_> {
 pub(super) struct Assembler {
     id: String,
     parts: usize,
+    /// Number of all parts, as the first one says.
+    of: usize,
     first: u64,
     bytes: Vec<u8>,
 }
@@ -135,9 +137,9 @@ impl Assembler {
         let [id, at, of] = words[..] else { return Ok(None) };
         let (Ok(at), Ok(of)) = (at.parse::<usize>(), of.parse::<usize>()) else { return Ok(None) };
         if at == 1 {
-            *self = Self { id: id.to_owned(), first: number, ..Self::default() };
+            *self = Self { id: id.to_owned(), of, first: number, ..Self::default() };
         }
-        if self.id != id || at != self.parts + 1 {
+        if self.id != id || self.of != of || at != self.parts + 1 || at > of {
             *self = Self::default();
             return Ok(None);
         }
@@ -154,6 +156,29 @@ impl Assembler {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn parts_that_do_not_agree_on_their_number_are_no_record() {
+        let json = serde_json::to_vec(&Record::Leave { gateway: "a".into() }).unwrap();
+        let (begin, end) = json.split_at(5);
+        let read = |parts: [&str; 2]| {
+            let mut assembler = Assembler::default();
+            let mut add = |number, part: &str, payload: &[u8]| {
+                let mut headers = HeaderMap::new();
+                headers.insert(PART, part);
+                assembler.add(number, &headers, payload).unwrap()
+            };
+            assert_eq!(add(7, parts[0], begin), None);
+            add(8, parts[1], end)
+        };
+        let whole = Some((7, Record::Leave { gateway: "a".into() }));
+        assert_eq!(read(["x 1 2", "x 2 2"]), whole);
+        for others in
+            [["x 1 3", "x 2 2"], ["x 1 2", "x 2 1"], ["x 1 2", "x 2 3"], ["x 1 2", "y 2 2"]]
+        {
+            assert_eq!(read(others), None, "{others:?}");
+        }
+    }
 
     #[test]
     fn an_older_program_does_not_know_who_leads_and_what_it_wrote_is_read() {
