@@ -136,7 +136,7 @@ pub fn run(args: Args, global: &Global) -> anyhow::Result<Exit> {
     match args.verb {
         Verb::Init(args) => init::run(args),
         Verb::Show(args) => show(&args),
-        Verb::Set(args) => set(&args),
+        Verb::Set(args) => print(set(&args)?.as_bytes()),
         Verb::Get(args) => get::run(&args),
         Verb::Unset(args) => unset::run(&args),
         Verb::Edit(args) => edit::run(&args),
@@ -233,7 +233,12 @@ fn is_of_board(entry: &Entry) -> bool {
     entry.path.starts_with("board.")
 }
 
-fn set(args: &SetArgs) -> anyhow::Result<Exit> {
+/// Changes a key, and returns the line that says so.
+///
+/// # Errors
+/// [`Exit::Usage`] if key or value cannot be meant, [`Exit::Config`] if the file would have a mistake, [`Exit::Failure`] if it
+/// cannot be written. It stays as it was then.
+pub fn set(args: &SetArgs) -> anyhow::Result<String> {
     if settings::is_password_key(&args.key) {
         return set_password(args);
     }
@@ -273,7 +278,7 @@ fn set(args: &SetArgs) -> anyhow::Result<Exit> {
     if let ("wifi.ssid", Some(note)) = (entry.path, changed.odd_ssid()) {
         diagnostics::note(note);
     }
-    print(format!("{}:{line}: {} = {value:#}\n", path.display(), args.key).as_bytes())
+    Ok(format!("{}:{line}: {} = {value:#}\n", path.display(), args.key))
 }
 
 /// Returns the file that a verb changes: the one that is named, else the one that is used, else one that is not there.
@@ -298,7 +303,7 @@ fn note_override(entry: &Entry) {
     }
 }
 
-fn set_password(args: &SetArgs) -> anyhow::Result<Exit> {
+fn set_password(args: &SetArgs) -> anyhow::Result<String> {
     if !args.value.is_empty() {
         return Err(Failed::with(
             Exit::Usage,
@@ -336,7 +341,7 @@ fn set_password(args: &SetArgs) -> anyhow::Result<Exit> {
     }
     let mut text = format!("wrote the WiFi password into {} (mode 0600)\n", path.display());
     text.push_str(&init::git_hint(&path, "password"));
-    print(text.as_bytes())
+    Ok(text)
 }
 
 fn cannot_write(path: &Path, error: &std::io::Error) -> anyhow::Error {

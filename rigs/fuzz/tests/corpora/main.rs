@@ -8,7 +8,9 @@ use pblink_fuzz::mutate::Mutations;
 use pblink_fuzz::{TARGETS, Target};
 
 mod planted;
+mod planted_api;
 mod planted_classic;
+mod planted_files;
 
 /// Returns the inputs of a target.
 fn corpus(target: &str) -> Vec<Vec<u8>> {
@@ -27,23 +29,52 @@ fn found_after(target: &str, mutations: usize, run: impl Fn(&[u8])) -> Option<us
         .find_map(|(number, input)| catch_unwind(|| run(&input)).is_err().then_some(number + 1))
 }
 
-#[test]
-fn nothing_in_the_corpora_breaks_a_rule() {
-    for (name, run) in TARGETS {
-        let corpus = corpus(name);
-        assert!(corpus.len() > 40, "{name} has only {} inputs", corpus.len());
-        corpus.iter().for_each(|input| run(input));
-    }
+/// Inputs that are run of each target, beside its corpus: the same ones each time. `rigs/fuzz/run` makes others, and many.
+const MUTATIONS: usize = 2000;
+
+/// Mutations of a target each of which takes long.
+const FEW: [(&str, usize); 4] = [("hello", 20), ("loader", 300), ("request", 500), ("answer", 300)];
+
+fn target(name: &str) -> Target {
+    TARGETS.into_iter().find(|(known, _)| *known == name).expect(name).1
 }
 
-/// A few mutations of each, the same ones each time. `rigs/fuzz/run` makes others, and many.
-#[test]
-fn no_mutation_of_them_breaks_a_rule() {
-    let many = |name| if name == "hello" { 20 } else { 2000 };
-    for (name, run) in TARGETS {
-        let run: Target = run;
-        Mutations::new(&corpus(name), 2).take(many(name)).for_each(|input| run(&input));
-    }
+fn nothing_breaks_a_rule(name: &str) {
+    let corpus = corpus(name);
+    assert!(corpus.len() > 40, "{name} has only {} inputs", corpus.len());
+    corpus.iter().for_each(|input| target(name)(input));
+}
+
+fn no_mutation_breaks_a_rule(name: &str) {
+    let many = FEW.into_iter().find(|(known, _)| *known == name).map_or(MUTATIONS, |(_, few)| few);
+    Mutations::new(&corpus(name), 2).take(many).for_each(|input| target(name)(&input));
+}
+
+/// Makes two tests of each target.
+macro_rules! tests {
+    ($($name:ident)*) => {
+        $(mod $name {
+            #[test]
+            fn nothing_in_its_corpus_breaks_a_rule() {
+                super::nothing_breaks_a_rule(stringify!($name));
+            }
+
+            #[test]
+            fn no_mutation_of_it_breaks_a_rule() {
+                super::no_mutation_breaks_a_rule(stringify!($name));
+            }
+        })*
+
+        #[test]
+        fn each_target_has_tests() {
+            assert_eq!(TARGETS.map(|(name, _)| name), [$(stringify!($name)),*]);
+        }
+    };
+}
+
+tests! {
+    line endpoint pair wires packet frames hello sealed board server
+    record session image loader dfu request settings answer
 }
 
 #[test]
