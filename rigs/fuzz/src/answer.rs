@@ -147,7 +147,7 @@ async fn serve(listener: TcpListener, mut input: Input<'_>) -> std::convert::Inf
     let mut first = true;
     loop {
         let Ok((mut stream, _)) = listener.accept().await else { continue };
-        let greets = std::mem::take(&mut first) && input.byte() % 8 != 0;
+        let greets = std::mem::take(&mut first) && !input.byte().is_multiple_of(8);
         let bytes = if greets { wrapped("200 OK", SERVER.as_bytes()) } else { next(&mut input) };
         // The client may have gone.
         let _ = answer(&mut stream, &bytes).await;

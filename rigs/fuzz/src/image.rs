@@ -161,7 +161,7 @@ const SLOT: usize = 256;
 fn program(input: &mut Input<'_>) {
     let name = String::from_utf8_lossy(input.counted()).into_owned();
     let address = input.one_of(&[0x0800_0000, 0x0800_4000, 0x0802_0000, 0x0810_0000, u32::MAX]);
-    let starts = input.byte() % 2 == 0;
+    let starts = input.byte().is_multiple_of(2);
     let bytes = input.rest().to_vec();
     if let Err(error) = file::check(&name, &bytes, starts) {
         assert!(!error.to_string().is_empty());
