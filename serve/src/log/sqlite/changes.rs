@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use rusqlite::{Connection, Row, Transaction};
 
-use super::tables::shared;
+use super::columns::shared;
 use crate::log::SessionRow;
 
 /// The first schema that has them.

@@ -7,6 +7,7 @@
 mod admin;
 mod beside;
 mod changes;
+mod columns;
 #[cfg(feature = "nats")]
 mod copy;
 mod error;

@@ -6,7 +6,7 @@ use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use rusqlite::{Connection, OpenFlags};
 
 use super::error::{from_sqlite, not_open};
-use super::tables;
+use super::{columns, tables};
 use crate::log::{EngineError, EventRow, Line, Reader};
 
 /// Connections that read at the same time; whoever comes then waits.
@@ -154,7 +154,7 @@ impl Reader for Pool {
                 && let Some(row) = rows.next()?
             {
                 seen = row.get(0)?;
-                if client.is_none_or(|client| tables::text(row, 1).is_ok_and(|id| id == client)) {
+                if client.is_none_or(|client| columns::text(row, 1).is_ok_and(|id| id == client)) {
                     found.push(tables::line(row)?);
                 }
             }

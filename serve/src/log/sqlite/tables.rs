@@ -1,12 +1,11 @@
 //! Values in tables.
 
-use std::sync::Arc;
-
 use pblink_server::Delivery;
-use rusqlite::types::{FromSql, FromSqlError, FromSqlResult, ToSqlOutput, Type, ValueRef};
+use rusqlite::types::{FromSql, FromSqlError, FromSqlResult, ToSqlOutput, ValueRef};
 use rusqlite::{Connection, Row, ToSql, Transaction};
 
 use super::changes::{self, Changes};
+use super::columns::shared;
 use super::meta;
 use crate::log::{
     Commit, Cursor, EventClass, EventRow, KeyRow, Kind, Line, Loaded, LogName, OutboxRow,
@@ -80,18 +79,6 @@ impl FromSql for DeliveryCode {
             other => Err(FromSqlError::OutOfRange(other)),
         }
     }
-}
-
-/// Returns the text in a column, without a copy in between.
-pub(super) fn text<'a>(row: &'a Row<'_>, column: usize) -> rusqlite::Result<&'a str> {
-    row.get_ref(column)?.as_str().map_err(|error| {
-        rusqlite::Error::FromSqlConversionFailure(column, Type::Text, Box::new(error))
-    })
-}
-
-/// Returns the text in a column.
-pub(super) fn shared(row: &Row<'_>, column: usize) -> rusqlite::Result<Arc<str>> {
-    text(row, column).map(Arc::from)
 }
 
 /// Reads a line from [`LINE`].
