@@ -84,8 +84,8 @@ impl Exception {
     }
 }
 
-/// Checks the accounts of a board. `keys`: of the secure link. `waits`: its lines wait for each other. `stalls`: a commit of the
-/// server takes a time-out or longer.
+/// Checks the accounts of a board. `keys`: of the secure link. `waits`: its lines wait for each other. `stalls`: times at which a
+/// commit of the server takes a time-out or longer.
 ///
 /// # Errors
 /// The first limit that they exceed.
@@ -94,7 +94,7 @@ pub(super) fn check(
     board: usize,
     faults: &[SceneFault],
     allowed: &[Exception],
-    (keys, waits, stalls): (bool, bool, bool),
+    (keys, waits, stalls): (bool, bool, u64),
 ) -> Result<(), Unmet> {
     let times = |exception: Exception| {
         let cause = |f: &&SceneFault| f.board == board && exception.is_caused_by(f.kind);
@@ -120,7 +120,7 @@ pub(super) fn check(
     let inward = Most {
         missing: if power > 0 { unread } else { 0 } + bits,
         // What a server has not stored for a time-out it sends again, and an ESP8266 that began anew does not know it.
-        duplicated: if keys { 0 } else { esp * if stalls { QUEUED } else { 1 } + power } + bits,
+        duplicated: if keys { 0 } else { esp + esp.min(stalls) * QUEUED + power } + bits,
         reordered: strays,
         unknown: bits,
     };

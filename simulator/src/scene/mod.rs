@@ -27,7 +27,7 @@ pub use run::{Failure, MOST_CASES, Report};
 use crate::flaw::Flaw;
 use crate::world::WorldOptions;
 use exception::Exception;
-use fault::SceneFault;
+use fault::{Kind, SceneFault};
 
 /// The usual time within which lines pass again, and all have arrived.
 const PATIENCE: Duration = Duration::from_secs(120);
@@ -70,6 +70,19 @@ impl Scene {
     fn may_allow(&self, exception: Exception) -> bool {
         let exists = self.options.keys.is_none() || exception.is_possible_with_keys();
         exists && self.faults.iter().any(|fault| exception.is_caused_by(fault.kind))
+    }
+
+    /// Returns the number of times at which a commit of the server may take a time-out or longer: while it is frozen, or always.
+    fn stalls(&self) -> u64 {
+        let WorldOptions { server_commits, timeout, .. } = self.options;
+        let Some(commit) = server_commits else { return 0 };
+        if commit >= timeout {
+            return u64::MAX;
+        }
+        let stall = |fault: &&SceneFault| {
+            fault.kind == Kind::ServerStall && fault.length + commit >= timeout
+        };
+        self.faults.iter().filter(stall).count() as u64
     }
 
     /// Takes out exceptions that none of its faults can cause.

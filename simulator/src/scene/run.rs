@@ -222,7 +222,7 @@ fn judge(scene: &Scene, world: &mut World) -> Result<(), Unmet> {
     let waits = scene.options.pair.program.delivery == Delivery::ORDERED;
     for board in 0..scene.options.boards {
         let keys = scene.options.keys.is_some();
-        let stalls = scene.options.server_commits.is_some_and(|time| time >= scene.options.timeout);
+        let stalls = scene.stalls();
         exception::check(world, board, &scene.faults, &scene.allows, (keys, waits, stalls))
             .map_err(|unmet| unmet.of_board(board))?;
         for (demand, name, count, range) in [
