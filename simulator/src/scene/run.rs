@@ -182,8 +182,10 @@ impl Pause {
         }
         world.run(self.since.since(world.now()));
         let marks = marks(scene, world);
+        world.run((end - PROGRESS).since(world.now()));
+        let before = newest(scene, world);
         world.run(end.since(world.now()));
-        match all_pass(scene, world, &marks) {
+        match all_pass(scene, world, &marks) || all_went_on(scene, world, &before) {
             true => Ok(()),
             false => {
                 let what = format!("no new lines pass, {} after a fault", scene.back);
@@ -191,6 +193,28 @@ impl Pause {
             }
         }
     }
+}
+
+/// Time within which some line arrives where a queue is long, the disk slow and the network slower: what waits in a board may take
+/// longer than any patience, and it has to get less.
+const PROGRESS: Duration = Duration::from_secs(60);
+
+/// Returns the newest lines that have arrived, of each board and of the server to it.
+fn newest(scene: &Scene, world: &World) -> Vec<[Option<u64>; 2]> {
+    let of = |board| {
+        let (outward, inward) = world.ledgers(board);
+        [outward.newest(), inward.newest()]
+    };
+    (0..scene.options.boards).map(of).collect()
+}
+
+/// Returns true if lines have arrived since `before`, for all boards and both ways.
+fn all_went_on(scene: &Scene, world: &World, before: &[[Option<u64>; 2]]) -> bool {
+    let writes = scene.options.server_writes.is_some();
+    let now = newest(scene, world);
+    now.iter()
+        .zip(before)
+        .all(|(now, before)| now[0] > before[0] && (!writes || now[1] > before[1]))
 }
 
 /// Returns the numbers of lines that each board, and the server to it, have written.
@@ -209,14 +233,24 @@ fn judge(scene: &Scene, world: &mut World) -> Result<(), Unmet> {
     let marks = marks(scene, world);
     world.run((Instant::ZERO + scene.length).since(world.now()));
     let end = world.now() + scene.back;
+    let mut before = (world.now(), newest(scene, world));
     while !all_pass(scene, world, &marks) {
-        if world.now() >= end {
+        if world.now() >= before.0 + PROGRESS {
+            if world.now() >= end && all_went_on(scene, world, &before.1) {
+                break;
+            }
+            before = (world.now(), newest(scene, world));
+        }
+        if world.now() >= end + PROGRESS {
             let what = format!("no new lines pass, {} after the end of `for`", scene.back);
             return Err(Unmet::new(Demand::LinesPass, what));
         }
         world.run(Duration::from_secs(1));
     }
-    world.settle(scene.arrive);
+    let mut arrived = world.totals().arrived;
+    while !world.settle(scene.arrive) && world.totals().arrived > arrived {
+        arrived = world.totals().arrived;
+    }
     // Repetitions come within two and a half time-outs, or never.
     world.run(scene.options.timeout.times(5));
     let waits = scene.options.pair.program.delivery == Delivery::ORDERED;
