@@ -12,7 +12,8 @@ fn the_page_is_the_one_that_the_records_make() {
 
 #[test]
 fn each_record_is_one_of_a_proof_that_is_there_and_holds() {
-    for entry in std::fs::read_dir(root().join("docs/proof")).unwrap() {
+    // There is no folder before the first one.
+    for entry in std::fs::read_dir(root().join("docs/proof")).into_iter().flatten() {
         let path = entry.unwrap().path();
         let name = path.file_stem().unwrap().to_str().unwrap();
         assert!(PROOFS.iter().any(|proof| proof.name == name), "{name} is a proof no more");
