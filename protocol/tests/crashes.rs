@@ -46,6 +46,31 @@ fn the_configuration_goes_first_after_every_reset_and_lines_keep_their_order() {
     assert!(has(&w, AppEvent::Server(false)));
 }
 
+/// After an exchange that fails the STM32 resets the ESP8266 and sends the configuration. Where no reset arrives, that has part of a
+/// line by then: the configuration, with its password, must not become the rest of it.
+#[test]
+fn a_configuration_is_never_the_rest_of_a_line() {
+    let long = "long ".repeat(90);
+    let mut resets = 0;
+    for steps in 0..120 {
+        let mut w = World::up();
+        w.rig.reset_broken = true;
+        assert!(w.write(&long, Delivery::ORDERED));
+        for _ in 0..steps {
+            let soon = w.now() + Duration::from_millis(50);
+            w.step(soon);
+        }
+        w.rig.garble = true;
+        assert!(w.write("behind it", Delivery::ORDERED));
+        w.until(60_000, |w| w.server_app.got.iter().any(|line| line.contains("behind it")));
+        resets += w.rig.resets - 1;
+        for line in lines(&w.server_app.got) {
+            assert!(line == long || line == "behind it", "{steps}: {line}");
+        }
+    }
+    assert!(resets > 60, "{resets}");
+}
+
 /// A line that is read is on its way to the server; the test cannot know whether it arrived there. What
 /// must hold over crashes of every kind: nothing from the board is duplicated or reordered, and a crash
 /// loses at most what the ESP8266 held; nothing from the server is lost, and a crash duplicates at most

@@ -337,6 +337,11 @@ impl Coprocessor {
     fn take_from_host(&mut self, now: Instant) {
         while !self.exchange.received().is_empty() {
             let payload = self.exchange.received();
+            // The STM32 has begun anew, and its reset has not arrived here: the line whose part is here comes again, whole.
+            if !self.assembler.line().is_empty() && is_configuration(payload) {
+                self.assembler.clear();
+                self.dropped = self.dropped.wrapping_add(1);
+            }
             // A line instead of the configuration: this program has started again without the STM32
             // knowing. The line stays, and holds off the ones behind it, until the STM32 misses the
             // keepalives and resets.
@@ -520,6 +525,16 @@ impl Coprocessor {
         self.tcp = Tcp::Waiting(now + self.backoff);
         self.backoff = self.backoff.times(2).min(MAX_BACKOFF);
     }
+}
+
+/// Returns true if a payload is a whole configuration, as no part of a line is. Apart, since it takes room on the stack.
+#[inline(never)]
+fn is_configuration(payload: &[u8]) -> bool {
+    payload.split_last().is_some_and(|(end, line)| {
+        *end == b'\n'
+            && line.first().copied().and_then(HostHeader::parse) == Some(HostHeader::Config)
+            && Config::decode(line).is_ok()
+    })
 }
 
 fn report_interval(config: &Config) -> Option<Duration> {

@@ -126,6 +126,8 @@ pub struct Rig<S, E> {
     pub hung: bool,
     /// It hangs after this many of its actions.
     pub hang_after: Option<u32>,
+    /// The reset wire is broken: the ESP8266 goes on.
+    pub reset_broken: bool,
     /// The ESP8266 does not boot any more.
     pub dead: bool,
     /// The wire is stuck at this level, as its reader sees it.
@@ -162,6 +164,7 @@ impl<S: Stm, E: Esp> Rig<S, E> {
             corrupt_payload: false,
             mismatch_allowed: false,
             hung: false,
+            reset_broken: false,
             hang_after: None,
             dead: false,
             ack_stuck: None,
@@ -283,10 +286,15 @@ impl<S: Stm, E: Esp> Rig<S, E> {
             InitiatorAction::Reset(true) => {
                 self.see(Seen::Reset(true));
                 self.resets += 1;
-                self.kill_esp();
+                if !self.reset_broken {
+                    self.kill_esp();
+                }
             }
             InitiatorAction::Reset(false) => {
                 self.see(Seen::Reset(false));
+                if self.reset_broken {
+                    return;
+                }
                 self.at(self.now + self.boot_time, Event::Boot(self.life));
             }
             InitiatorAction::ArmTx => {
