@@ -66,3 +66,29 @@ pub struct LinkStatus {
     #[serde(default)]
     pub key: Option<String>,
 }
+
+impl LinkStatus {
+    /// Returns the status of a link of which no more is known than its state.
+    pub fn new(id: impl Into<String>, state: LinkState) -> Self {
+        Self {
+            id: id.into(),
+            state,
+            since_ms: 0,
+            peer: None,
+            connects: 0,
+            outages: 0,
+            lines_in: 0,
+            lines_out: 0,
+            retransmissions: 0,
+            duplicates: 0,
+            invalid_lines: 0,
+            unread: 0,
+            unacked: 0,
+            write_ack_us: None,
+            mem_free: None,
+            report_number: None,
+            board_connects: None,
+            key: None,
+        }
+    }
+}

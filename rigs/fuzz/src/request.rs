@@ -52,7 +52,7 @@ impl Source for Server {
 
     fn links(&self) -> Vec<LinkStatus> {
         let away = LinkState::Down { layer: Layer::Wifi, cause: Cause::Silent };
-        vec![link("kitchen", LinkState::Up), link("attic", away)]
+        vec![LinkStatus::new("kitchen", LinkState::Up), LinkStatus::new("attic", away)]
     }
 
     fn history(&self) -> &History {
@@ -61,29 +61,6 @@ impl Source for Server {
 
     fn log(&self) -> Option<&Log> {
         Some(&self.log)
-    }
-}
-
-fn link(id: &str, state: LinkState) -> LinkStatus {
-    LinkStatus {
-        id: id.into(),
-        state,
-        since_ms: 0,
-        peer: None,
-        connects: 1,
-        outages: 0,
-        lines_in: 0,
-        lines_out: 0,
-        retransmissions: 0,
-        duplicates: 0,
-        invalid_lines: 0,
-        unread: 0,
-        unacked: 0,
-        write_ack_us: None,
-        mem_free: None,
-        report_number: None,
-        board_connects: None,
-        key: None,
     }
 }
 

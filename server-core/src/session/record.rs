@@ -111,24 +111,14 @@ impl Record {
     /// Returns what it knows of the link.
     pub(super) fn status(&self, id: &str, now: Instant, report: Option<Report>) -> LinkStatus {
         LinkStatus {
-            id: id.to_owned(),
-            state: self.link,
             since_ms: now.since(self.since).as_millis(),
             peer: self.peer.map(|peer| peer.to_string()),
             connects: self.connects,
             outages: self.outages,
-            lines_in: 0,
-            lines_out: 0,
-            retransmissions: 0,
-            duplicates: 0,
-            invalid_lines: 0,
-            unread: 0,
-            unacked: 0,
-            write_ack_us: None,
             mem_free: report.map(|report| report.mem_free.into()),
             report_number: report.map(|report| report.number.into()),
             board_connects: report.map(|report| report.connects.into()),
-            key: None,
+            ..LinkStatus::new(id, self.link)
         }
     }
 
