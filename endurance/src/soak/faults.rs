@@ -49,7 +49,7 @@ impl<F: FnMut(&Progress)> Work<'_, F> {
     /// # Errors
     /// If the server has ended, or does not start again.
     pub(super) fn fault(&mut self) -> Result<(), String> {
-        // What a disk forgets shows after kills.
+        // A disk that forgets shows it after kills.
         let kind = match self.faults {
             _ if self.options.forgets => Kind::Kill,
             first @ 0..FIRST => KINDS[first],

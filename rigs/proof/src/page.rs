@@ -12,10 +12,10 @@ const HEAD: &str = "\
 
 <!-- Written by `cargo run -p pblink-proof`: change rigs/proof/src/proofs.rs, or run a proof anew. -->
 
-What was done to break pblink, how fast it is, and the command for each figure. `just proof NAME` runs one anew, keeps what it says, and writes this page; the machine, its load
-before the run and the commit stand beside each. Short forms of all of the first part run in every test run, where they find planted faults, too.
+All that was done to break pblink, its speed, and the command for each figure. `just proof NAME` runs one anew, keeps what it says, and writes this page; the machine, its load
+before the run and the commit stand beside each. Short forms of the first part, the table of abuse excepted, run in every test run, where they find planted faults, too.
 
-What cannot be shown without hardware is in [HARDWARE.md](HARDWARE.md); what the link does not promise is in [PROTOCOL.md](PROTOCOL.md).
+[HARDWARE.md](HARDWARE.md) lists what cannot be shown without hardware, and [PROTOCOL.md](PROTOCOL.md) what the link does not promise.
 ";
 
 /// Returns the file of the page.

@@ -5,7 +5,7 @@ use Part::{Correctness, Speed};
 /// A part of the page.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Part {
-    /// What was done to break it.
+    /// Attempts to break it.
     Correctness,
     /// Figures.
     Speed,
@@ -20,9 +20,9 @@ pub struct Proof {
     pub part: Part,
     /// Its title there.
     pub title: &'static str,
-    /// What its figures say, for whom who reads them.
+    /// The meaning of its figures.
     pub shows: &'static str,
-    /// How it is known that it finds faults.
+    /// The reason to believe that it finds faults.
     pub planted: &'static str,
     /// The command, for bash, at the root of the tree.
     pub command: &'static str,

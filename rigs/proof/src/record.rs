@@ -1,4 +1,4 @@
-//! What a proof has said, and where and when.
+//! The output of a proof, and where and when it was run.
 
 use std::fmt::Write as _;
 use std::io::{self, BufRead, BufReader};
@@ -17,7 +17,7 @@ pub struct Record {
     pub date: String,
     /// The commit, and `+` if the tree had changes beside it.
     pub commit: String,
-    /// What the system calls its processor.
+    /// Name of its processor, as the system has it.
     pub processor: String,
     /// The number of processors.
     pub processors: usize,
@@ -47,7 +47,7 @@ impl Record {
         let mut child = Command::new("bash")
             .args(["-euo", "pipefail", "-c", proof.command])
             .current_dir(root)
-            // What the commands say of their progress is for who looks on, and their figures go to stdout; `time` and tests say theirs on stderr.
+            // Figures go to stdout, and progress to stderr, for whoever looks on; but tests and `time` say theirs there, too.
             .env("NO_COLOR", "1")
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())

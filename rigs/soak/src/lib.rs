@@ -1,4 +1,4 @@
-//! What tests have beside boards, server and ledger: brokers, clusters of stores, machines with cables, and faults of the disk.
+//! Parts of tests beside boards, server and ledger: brokers, clusters of stores, machines with cables, and faults of the disk.
 
 pub mod broker;
 pub mod faults;

@@ -44,7 +44,7 @@ fn the_paths_of_the_document_are_those_of_the_server() {
     assert_eq!(documented, served);
 }
 
-/// What the HTTP library would answer by itself is not JSON.
+/// Answers that the HTTP library would give by itself are not JSON.
 #[tokio::test]
 async fn a_name_that_is_not_text_is_refused_as_all_else_is() {
     let rig = Rig::start().await;

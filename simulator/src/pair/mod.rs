@@ -70,7 +70,7 @@ pub struct Pair {
     /// A planted fault.
     flaw: Option<Flaw>,
     radio: Radio,
-    /// What the radio has said while the ESP8266 hung: its program hears of it afterwards.
+    /// Words of the radio while the ESP8266 hung: its program hears them afterwards.
     unheard: Vec<bool>,
     network_back_at: Option<Instant>,
     /// The ESP8266 has, or wants, a connection.

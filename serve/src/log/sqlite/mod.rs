@@ -345,7 +345,7 @@ impl Sqlite {
         commit: &Commit,
         beside: impl Fn(&Transaction<'_>) -> rusqlite::Result<()>,
     ) -> Result<(), EngineError> {
-        // What is forgotten must not come back with an older change.
+        // A client that is forgotten must not come back with an older change.
         let folds = !commit.forgotten.is_empty() || self.changes.is_full(commit.sessions.len());
         let mut changes = std::mem::take(&mut self.changes);
         if folds {
