@@ -42,6 +42,9 @@ pub trait Board {
     /// Begins to join this network, and remembers it. The password may be empty.
     fn join(&mut self, ssid: &str, password: &str);
 
+    /// Leaves the network, if the chip is in one: the next attempt to join begins from the start.
+    fn leave(&mut self);
+
     /// Sends the first `len` bytes of the [buffer](Self::send_buffer), which is free again then, to the group of
     /// multicast DNS ([`mdns::GROUP`](pblink_protocol::mdns::GROUP)) in one datagram, from a port that is not the
     /// group's. What comes to that port is an [`Event::Answer`]. A datagram that cannot be sent is lost.

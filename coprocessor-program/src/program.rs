@@ -200,6 +200,10 @@ impl Program {
                     board.log(format_args!("wifi: joining the remembered network"));
                     board.join_remembered();
                 }
+                (Command::Leave, _) => {
+                    board.log(format_args!("wifi: the server is silent, joining anew"));
+                    board.leave();
+                }
                 (Command::Connect, Some(config)) => {
                     board.disconnect();
                     self.sending = false;

@@ -246,6 +246,10 @@ impl Board for Emulator {
         self.emit(from_board::JOIN, &[ssid.as_bytes(), &[0], password.as_bytes()]);
     }
 
+    fn leave(&mut self) {
+        self.emit(from_board::LEAVE, &[]);
+    }
+
     fn ask(&mut self, len: usize) {
         let bytes = self.sending;
         self.emit(from_board::ASK, &[&bytes[..len]]);

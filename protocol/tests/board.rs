@@ -5,12 +5,13 @@ use crate::common::world::{World, config, has, lines};
 use crate::common::{Rng, span};
 use pblink_protocol::MAX_TEXT;
 use pblink_protocol::app::{AppBase, AppEvent, QUEUE, ResetCause, WriteError};
+use pblink_protocol::config::Config;
 use pblink_protocol::coprocessor::Command;
 use pblink_protocol::delivery::Delivery;
 use pblink_protocol::i2c::{InitiatorTiming, Responder};
 use pblink_protocol::report::Report;
 use pblink_protocol::tcp::line::BadText;
-use pblink_protocol::time::Duration;
+use pblink_protocol::time::{Duration, Instant};
 
 fn numbers(n: usize) -> Vec<String> {
     (0..n).map(|n| format!("line {n}")).collect()
@@ -257,6 +258,65 @@ fn the_remembered_network_is_not_used_when_another_is_configured() {
     w.until(10_000, |w| w.app().server_up());
     let joins: Vec<_> = w.commands.iter().map(|c| c.1).filter(|c| *c != Command::Connect).collect();
     assert_eq!(joins, [Command::Join]);
+}
+
+/// The times at which the network was left, in whole seconds since `start`.
+fn left(w: &World, start: Instant) -> Vec<u64> {
+    let left = w.commands.iter().filter(|c| c.1 == Command::Leave);
+    left.map(|c| c.0.since(start).as_millis() / 1000).collect()
+}
+
+/// The SDK has no event for it: the chip would stay in this network for ever.
+#[test]
+fn a_network_that_passes_nothing_is_joined_anew() {
+    let mut w = World::up();
+    let start = w.now();
+    w.forgotten = true;
+    assert!(w.write("in between", Delivery::ORDERED));
+    w.until(90_000, |w| w.app().server_up() && w.server_app.got == ["in between"]);
+    assert!(matches!(left(&w, start)[..], [59 | 60]), "{:?}", left(&w, start));
+    assert_eq!(w.app().resets(), 0);
+    // Nor does it leave a network in which the server speaks.
+    w.run(300_000);
+    assert_eq!(left(&w, start).len(), 1);
+    // The next time, it is as patient as the first time.
+    let start = w.now();
+    w.forgotten = true;
+    w.until(90_000, |w| left(w, start).last().is_some_and(|&at| at >= 59));
+    w.until(10_000, |w| w.app().server_up());
+}
+
+/// A server may be away for a weekend: the network is not to blame.
+#[test]
+fn a_network_without_its_server_is_left_ever_more_rarely() {
+    let mut w = World::up();
+    let start = w.now();
+    w.listening = false;
+    w.silent = true;
+    w.run(2000);
+    w.silent = false;
+    w.run(7_200_000);
+    let times = left(&w, start);
+    assert_eq!(times.len(), 10, "{times:?}");
+    let gaps: Vec<u64> = times.windows(2).map(|two| two[1] - two[0]).collect();
+    assert!(gaps.windows(2).all(|two| two[1] + 2 >= two[0]), "{times:?}");
+    assert!(gaps.iter().all(|gap| (118..=970).contains(gap)), "{times:?}");
+    assert_eq!(w.app().resets(), 0);
+    w.listening = true;
+    w.until(10_000, |w| w.app().server_up());
+}
+
+/// Two keepalives may be further apart than a minute.
+#[test]
+fn a_server_with_a_long_time_out_is_not_taken_for_a_dead_network() {
+    let mut w = World::with(Config { timeout_ms: 60_000, ..config() });
+    w.until(10_000, |w| w.app().server_up());
+    let start = w.now();
+    w.silent = true;
+    w.run(100_000);
+    assert!(left(&w, start).is_empty());
+    w.run(21_000);
+    assert_eq!(left(&w, start).len(), 1);
 }
 
 #[test]

@@ -16,56 +16,8 @@ fn passes(name: &str) {
     assert!(report.totals.arrived > 0, "{name}: nothing was written");
 }
 
-/// A test for each file, and the list of them.
-macro_rules! scenes {
-    ($($name:ident,)*) => {
-        $(#[test]
-        fn $name() {
-            passes(&stringify!($name).replace('_', "-"));
-        })*
-
-        const TESTED: &[&str] = &[$(stringify!($name),)*];
-    };
-}
-
-scenes! {
-    crash_of_one_board_disturbs_no_other,
-    each_step_classic_esp8266_crash,
-    each_step_classic_esp8266_restart,
-    each_step_classic_power_cycle,
-    each_step_classic_server_kill,
-    each_step_classic_server_restart,
-    each_step_classic_stm32_restart,
-    each_step_classic_tcp_cut,
-    each_step_classic_wifi_outage,
-    each_step_pair_crash_and_cut,
-    each_step_secure_esp8266_crash,
-    each_step_secure_esp8266_restart,
-    each_step_secure_power_cycle,
-    each_step_secure_server_kill,
-    each_step_secure_server_restart,
-    each_step_secure_stm32_restart,
-    each_step_secure_tcp_cut,
-    each_step_secure_wifi_outage,
-    esp8266_crash_is_repaired,
-    garbled_bits_do_not_stop_the_link,
-    hang_costs_one_reset,
-    late_slave_is_asked_again,
-    number_stays_taken_until_commit,
-    program_that_does_not_read_loses_nothing,
-    real_cryptography_carries_lines,
-    secure_crash_loses_nothing,
-    secure_garbled_bits_change_no_line,
-    secure_kill_keeps_numbers,
-    secure_restart_keeps_what_waits,
-    server_kill_loses_nothing_acknowledged,
-    server_stall_is_no_outage,
-    slow_network_and_silent_server_lose_nothing,
-    stuck_ack_is_repaired,
-    stuck_reset_is_repaired,
-    stuck_syn_is_repaired,
-    tcp_cut_loses_nothing,
-}
+// A test for each file, see build.rs.
+include!(concat!(env!("OUT_DIR"), "/scene_tests.rs"));
 
 #[test]
 fn every_file_of_the_folder_is_built_in_and_has_a_test() {
@@ -76,10 +28,9 @@ fn every_file_of_the_folder_is_built_in_and_has_a_test() {
         .collect();
     files.sort();
     let built_in: Vec<String> = BUILT_IN.iter().map(|(name, _)| format!("{name}.toml")).collect();
-    assert_eq!(files, built_in, "simulator/src/scene/built_in.rs lists them in this order");
-    let tested: Vec<String> =
-        TESTED.iter().map(|name| format!("{}.toml", name.replace('_', "-"))).collect();
-    assert_eq!(files, tested, "simulator/tests/scenes.rs lists them in this order");
+    assert_eq!(files, built_in);
+    let tests = include_str!(concat!(env!("OUT_DIR"), "/scene_tests.rs"));
+    assert_eq!(tests.matches("#[test]").count(), files.len());
 }
 
 fn found(name: &str, flaw: Flaw) -> Report {

@@ -382,6 +382,12 @@ impl Board for Chip {
         }
     }
 
+    fn leave(&mut self) {
+        // SAFETY: a plain call. Its event follows, and is no news for the machine then.
+        unsafe { raw::wifi_station_disconnect() };
+        ASSOCIATED.set(0);
+    }
+
     fn ask(&mut self, len: usize) {
         names::ask(SENDING.get().cast(), len);
     }

@@ -112,6 +112,7 @@ impl Sim {
             while let Some(command) = esp.next_command() {
                 match command {
                     Command::JoinRemembered | Command::Join => esp.on_wifi(now, true),
+                    Command::Leave => {}
                     Command::Connect => {
                         self.hello = false;
                         esp.on_connected(now);

@@ -79,7 +79,8 @@ impl Coprocessor {
         self.endpoint.set_timing(Timing::new(Duration::from_millis(u64::from(config.timeout_ms))));
         self.keepalive_at = Some(now);
         self.report_at = report_interval(config).map(|interval| now + interval);
-        if self.wifi != Wifi::Up {
+        self.stay(now);
+        if !matches!(self.wifi, Wifi::Up(_)) {
             self.join(now);
             self.bad_wifi_at = Some(now + BAD_WIFI);
         }
@@ -94,6 +95,6 @@ fn is_configuration(payload: &[u8]) -> bool {
     payload.split_last().is_some_and(|(end, line)| {
         *end == b'\n'
             && line.first().copied().and_then(HostHeader::parse) == Some(HostHeader::Config)
-            && Config::decode(line).is_ok()
+            && Config::empty().read(line).is_ok()
     })
 }

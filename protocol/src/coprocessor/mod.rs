@@ -44,6 +44,14 @@ pub const KEEPALIVE: Duration = Duration::from_secs(2);
 pub const JOIN: Duration = Duration::from_secs(10);
 /// The longest time that an attempt to join is given.
 pub const MAX_JOIN: Duration = Duration::from_secs(40);
+/// A network whose server says nothing for this long is left and joined anew: an access point that has forgotten the
+/// chip passes nothing, and the SDK tells of no such thing. It doubles up to [`MAX_SILENCE`] until a word comes, since
+/// the server may be what is away. Never less than two time-outs.
+pub const MIN_SILENCE: Duration = Duration::from_secs(60);
+/// The longest silence after which the network is joined anew.
+pub const MAX_SILENCE: Duration = Duration::from_secs(960);
+/// The pause between leaving a network and joining it: the chip tells the access point.
+pub const LEAVING: Duration = Duration::from_secs(1);
 /// `b` is sent when the network could not be joined for this long.
 pub const BAD_WIFI: Duration = Duration::from_secs(20);
 /// The first pause before the server is tried again; it doubles up to [`MAX_BACKOFF`].
@@ -59,6 +67,8 @@ pub enum Command {
     /// Join the network of [`Coprocessor::config`], if that is not under way: a chip that is in it and waits for its
     /// address goes on.
     Join,
+    /// Leave the network: the attempt to join that follows begins from the start.
+    Leave,
     /// Open a TCP connection to the server of [`Coprocessor::config`]. Close any other first.
     Connect,
     /// Close the TCP connection, or give up opening it.
@@ -71,7 +81,8 @@ enum Wifi {
     Off,
     /// Joining; another attempt at the instant.
     Joining(Instant),
-    Up,
+    /// In the network, which is left at the instant if the server says nothing until then.
+    Up(Instant),
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -100,6 +111,8 @@ pub struct Coprocessor {
     wifi: Wifi,
     /// The time that the next attempt to join is given.
     patience: Duration,
+    /// The silence after which the network is left.
+    silence: Duration,
     /// `b` is due then.
     bad_wifi_at: Option<Instant>,
     tcp: Tcp,
@@ -148,6 +161,7 @@ impl Coprocessor {
             commands: Fifo::new(),
             wifi: Wifi::Off,
             patience: JOIN,
+            silence: MIN_SILENCE,
             bad_wifi_at: None,
             tcp: Tcp::Waiting(Instant::ZERO),
             backoff: MIN_BACKOFF,
@@ -226,14 +240,14 @@ impl Coprocessor {
     /// Takes the state of the network: connected, with an address, or not.
     pub fn on_wifi(&mut self, now: Instant, up: bool) {
         if up {
-            self.wifi = Wifi::Up;
+            self.wifi = Wifi::Up(now + self.silence);
             self.patience = JOIN;
             self.bad_wifi_at = None;
             if matches!(self.tcp, Tcp::Waiting(_)) {
                 self.backoff = MIN_BACKOFF;
                 self.tcp = Tcp::Waiting(now);
             }
-        } else if self.wifi == Wifi::Up {
+        } else if matches!(self.wifi, Wifi::Up(_)) {
             self.lost(now);
             self.join(now);
         }
@@ -276,6 +290,7 @@ impl Coprocessor {
     /// Takes bytes from the server.
     pub fn on_bytes(&mut self, now: Instant, bytes: &[u8]) {
         if matches!(self.tcp, Tcp::Connected(_)) {
+            self.stay(now);
             self.endpoint.on_bytes(now, bytes, &mut self.to_host);
         }
     }
@@ -309,11 +324,12 @@ impl Coprocessor {
 
     /// Returns the time of the next poll, if nothing happens before.
     pub fn poll_at(&self, now: Instant) -> Option<Instant> {
+        let online = matches!(self.wifi, Wifi::Up(_)) && self.config.is_some();
         let wifi = match self.wifi {
             Wifi::Joining(next) => earliest(Some(next), self.bad_wifi_at),
-            Wifi::Off | Wifi::Up => None,
+            Wifi::Up(leave_at) => Some(leave_at).filter(|_| online),
+            Wifi::Off => None,
         };
-        let online = self.wifi == Wifi::Up && self.config.is_some();
         let tcp = match self.tcp {
             Tcp::Waiting(at) | Tcp::Connecting(at) => Some(at).filter(|_| online),
             Tcp::Connected(_) if !self.writable => self.endpoint.outage_at(),
@@ -390,8 +406,12 @@ impl Coprocessor {
                 self.join(now);
             }
         }
-        if self.wifi != Wifi::Up || self.config.is_none() {
+        let Wifi::Up(leave_at) = self.wifi else { return };
+        if self.config.is_none() {
             return;
+        }
+        if now >= leave_at {
+            return self.leave(now);
         }
         match self.tcp {
             Tcp::Waiting(at) if now >= at => {
@@ -422,6 +442,21 @@ impl Coprocessor {
         self.command(if known { Command::Join } else { Command::JoinRemembered });
         self.wifi = Wifi::Joining(now + self.patience);
         self.patience = self.patience.times(2).min(MAX_JOIN);
+    }
+
+    /// The network is not left before a whole silence from now on.
+    fn stay(&mut self, now: Instant) {
+        self.silence = MIN_SILENCE.max(self.endpoint.timing().timeout.times(2));
+        if let Wifi::Up(leave_at) = &mut self.wifi {
+            *leave_at = now + self.silence;
+        }
+    }
+
+    fn leave(&mut self, now: Instant) {
+        self.lost(now);
+        self.command(Command::Leave);
+        self.wifi = Wifi::Joining(now + LEAVING);
+        self.silence = self.silence.times(2).min(MAX_SILENCE);
     }
 
     /// The server has closed the connection or is silent. One that did so before it ever answered (it

@@ -103,6 +103,8 @@ pub struct World {
     pub mute: bool,
     /// Bytes get lost without a word.
     pub silent: bool,
+    /// The access point has forgotten the chip: bytes get lost until that joins anew.
+    pub forgotten: bool,
     /// The application reads.
     pub reading: bool,
     pub app_got: Vec<String>,
@@ -133,6 +135,7 @@ impl World {
             slamming: false,
             mute: false,
             silent: false,
+            forgotten: false,
             reading: true,
             app_got: Vec::new(),
             app_events: Vec::new(),
@@ -204,6 +207,10 @@ impl World {
         self.events.retain(|e| matches!(e.2, Net::WifiUp));
     }
 
+    fn is_silent(&self) -> bool {
+        self.silent || self.forgotten
+    }
+
     fn send(&mut self, delay: u64, net: Net) {
         let of = match net {
             Net::WifiUp => self.life,
@@ -215,17 +222,21 @@ impl World {
     fn command(&mut self, command: Command) {
         self.commands.push((self.rig.now, command));
         match command {
+            Command::Leave => {
+                self.cut();
+                self.forgotten = false;
+            }
             Command::Join if self.wifi => self.send(800, Net::WifiUp),
             Command::JoinRemembered if self.wifi && self.remembered => self.send(500, Net::WifiUp),
             Command::Join | Command::JoinRemembered => {}
             Command::Connect => {
                 self.cut();
-                if self.wifi && !self.silent {
+                if self.wifi && !self.is_silent() {
                     self.send(10, if self.listening { Net::Connected } else { Net::Refused });
                 }
             }
             Command::Disconnect => {
-                let reported = self.connected && !self.silent;
+                let reported = self.connected && !self.is_silent();
                 self.cut();
                 if reported {
                     self.send(5, Net::ClosedByEsp);
@@ -239,7 +250,7 @@ impl World {
         let current = match net {
             Net::WifiUp => of == self.life && self.wifi,
             Net::ClosedByEsp => of == self.conn,
-            _ => of == self.conn && !self.silent,
+            _ => of == self.conn && !self.is_silent(),
         };
         if !current {
             return;

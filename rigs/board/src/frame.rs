@@ -48,6 +48,8 @@ pub mod from_board {
 
     /// Join the network: empty for the remembered one, else SSID, 0, password.
     pub const JOIN: u8 = b'J';
+    /// Leave the network.
+    pub const LEAVE: u8 = b'G';
     /// Connect: number, port (two bytes, little-endian), server.
     pub const CONNECT: u8 = b'C';
     /// A datagram to the group of multicast DNS.

@@ -351,6 +351,7 @@ impl World {
         for command in &commands {
             match command {
                 Command::Join | Command::JoinRemembered => self.esp.on_wifi(now, true),
+                Command::Leave => {}
                 Command::Connect => {
                     self.greeted = false;
                     self.server.on_disconnected();

@@ -329,6 +329,7 @@ impl Bench {
                 self.transfer(*number, *address, Ok(bytes));
             }
             (from_board::JOIN, _) => self.network.join(),
+            (from_board::LEAVE, []) => self.network.leave(),
             (from_board::CONNECT, [number, low, high, server @ ..]) => {
                 let server = String::from_utf8_lossy(server).into_owned();
                 self.network.connect(*number, server, u16::from_le_bytes([*low, *high]));

@@ -81,6 +81,11 @@ impl Network {
         self.join_if_wanted();
     }
 
+    /// Leaves the network, as the chip wants.
+    pub(crate) fn leave(&mut self) {
+        (self.wants, self.joining, self.joined) = (false, None, false);
+    }
+
     fn join_if_wanted(&mut self) {
         if self.wants && self.there && !self.joined && self.joining.is_none() {
             self.joining = Some(Instant::now() + JOIN);

@@ -365,6 +365,7 @@ impl Esp {
                 Command::JoinRemembered | Command::Join => {
                     self.wifi_at = Some(now + WIFI).filter(|_| !self.faults.no_wifi);
                 }
+                Command::Leave => self.wifi_at = None,
                 Command::Connect => {
                     self.disconnect(server);
                     self.connect_at = Some(now + LATENCY);

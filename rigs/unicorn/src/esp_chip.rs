@@ -102,6 +102,8 @@ pub struct EspChip {
     pub neighbours: Neighbours,
     /// The server says nothing: its bytes wait here for as long as this is so.
     pub silent: bool,
+    /// The access point has forgotten the chip: nothing passes until that joins anew.
+    pub forgotten: bool,
     /// The most bytes of the server that arrive at once.
     pub segment: usize,
     /// The traffic on the wires.
@@ -149,6 +151,7 @@ impl EspChip {
             no_server: false,
             neighbours: Neighbours::default(),
             silent: false,
+            forgotten: false,
             segment: 1460,
             traffic: Traffic::default(),
             bit: 0.0,
@@ -298,7 +301,7 @@ impl EspChip {
     }
 
     fn network_at(&self, server: &Server) -> Option<u64> {
-        let back = self.to_chip.front().map(|(at, _)| *at).filter(|_| !self.silent);
+        let back = self.to_chip.front().map(|(at, _)| *at).filter(|_| !self.silent && !self.forgotten);
         let asked = (!self.chip.tcp.requests.is_empty()).then_some(self.now());
         let asked = asked.or((!self.chip.udp.sent.is_empty()).then_some(self.now()));
         let answer = self.neighbours.next_at();
@@ -357,7 +360,9 @@ impl EspChip {
                 self.to_chip.push_back((at, Back::Bytes(id, segment.to_vec())));
             }
         }
+        self.forgotten &= self.chip.wifi.joined.is_some();
         while !self.silent
+            && !self.forgotten
             && self.to_chip.front().is_some_and(|(at, _)| *at <= now)
             && let Some((_, back)) = self.to_chip.pop_front()
         {

@@ -73,6 +73,8 @@ pub struct Pair {
     /// Words of the radio while the ESP8266 hung: its program hears them afterwards.
     unheard: Vec<bool>,
     network_back_at: Option<Instant>,
+    /// The access point has forgotten the chip, and passes nothing until that joins anew.
+    forgotten: bool,
     /// The ESP8266 has, or wants, a connection.
     socket: bool,
     net_commands: VecDeque<NetCommand>,
@@ -109,6 +111,7 @@ impl Pair {
             radio: Radio::Idle,
             unheard: Vec::new(),
             network_back_at: None,
+            forgotten: false,
             socket: false,
             net_commands: VecDeque::new(),
             out: Vec::new(),
@@ -194,7 +197,7 @@ impl Pair {
         };
         if !self.app.is_running() {
             Some(Layer::Wires)
-        } else if self.radio != Radio::Joined || self.network_back_at.is_some() {
+        } else if self.radio != Radio::Joined || !self.passes() {
             Some(Layer::Wifi)
         } else if !(if self.app.is_secure() { self.app.server_up() } else { esp.server_up() }) {
             Some(Layer::Server)
@@ -335,6 +338,7 @@ impl Pair {
         if matches!(self.radio, Radio::Joining(at) if now >= at) {
             if self.network_back_at.is_none() {
                 self.radio = Radio::Joined;
+                self.forgotten = false;
                 self.tell_wifi(now, true);
             } else {
                 self.radio = Radio::Idle;

@@ -14,7 +14,12 @@ impl Pair {
     /// Returns true if bytes pass between ESP8266 and network at this time. While they do not, the owner
     /// keeps what arrives, as if it were lost in the air and repeated by TCP.
     pub fn is_on_air(&self) -> bool {
-        self.network_back_at.is_none() && matches!(self.esp, Esp::Running(_))
+        self.passes() && matches!(self.esp, Esp::Running(_))
+    }
+
+    /// Returns true if there is a network, and it passes what the chip sends.
+    pub(super) fn passes(&self) -> bool {
+        self.network_back_at.is_none() && !self.forgotten
     }
 
     /// Bytes that the ESP8266 wants to send; the owner removes those that it sends.
@@ -55,6 +60,7 @@ impl Pair {
                     self.radio = Radio::Joining(now + self.joining_time());
                 }
             }
+            Command::Leave => self.radio = Radio::Idle,
             Command::Connect => {
                 self.socket = true;
                 self.out.clear();
@@ -63,7 +69,7 @@ impl Pair {
             Command::Disconnect => {
                 self.out.clear();
                 if std::mem::take(&mut self.socket) {
-                    let heard = self.network_back_at.is_none();
+                    let heard = self.passes();
                     self.net_commands.push_back(NetCommand::Close { heard });
                 }
             }

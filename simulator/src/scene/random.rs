@@ -61,7 +61,7 @@ impl Family {
     /// Returns its kinds; those that stand twice come twice as often.
     fn kinds(self, kills: bool) -> Vec<Kind> {
         use Kind::*;
-        let mut kinds = vec![WifiOutage, TcpCut, TcpCut, TcpHalfOpen, TcpSlow];
+        let mut kinds = vec![WifiOutage, WifiForgets, TcpCut, TcpCut, TcpHalfOpen, TcpSlow];
         kinds.extend([ServerRestart, ServerStall, ServerDoesNotRead]);
         if kills {
             kinds.extend([ServerKill, ServerKill]);

@@ -73,6 +73,21 @@ fn a_server_that_falls_silent_is_left_and_found_again() {
     assert_eq!(esp(&mut bench).chip.tcp.connections().len(), 1);
 }
 
+/// The SDK has no event for it: only whoever leaves the network finds it again.
+#[test]
+fn a_network_that_passes_nothing_is_joined_anew() {
+    let mut bench = bench("echo", &settings());
+    lines_pass(&mut bench, 30_000);
+    esp(&mut bench).forgotten = true;
+    bench.run_ms(50_000);
+    assert!(esp(&mut bench).forgotten);
+    lines_pass(&mut bench, 30_000);
+    let esp = esp(&mut bench);
+    assert_eq!(esp.chip.wifi.asked_as.len(), 2, "{}", esp.chip.console());
+    assert_eq!(esp.traffic.resets, 1);
+    assert_eq!(esp.chip.wifi.writes, 1);
+}
+
 /// TCP acknowledges what it has no memory for: the rest of a line would be glued to another.
 #[test]
 fn without_memory_no_line_is_glued_to_another() {
