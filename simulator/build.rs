@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 use std::{env, fs};
 
 fn main() {
-    let folder = Path::new(&env::var("CARGO_MANIFEST_DIR").expect("cargo sets it")).join("scenarios");
+    let folder =
+        Path::new(&env::var("CARGO_MANIFEST_DIR").expect("cargo sets it")).join("scenarios");
     let out = PathBuf::from(env::var("OUT_DIR").expect("cargo sets it"));
     println!("cargo::rerun-if-changed={}", folder.display());
     let entries = fs::read_dir(&folder).unwrap_or_else(|e| panic!("{}: {e}", folder.display()));
@@ -14,7 +15,8 @@ fn main() {
     scenes.sort();
     let (mut built_in, mut tests) = (String::from("&[\n"), String::new());
     for path in &scenes {
-        let name = path.file_stem().and_then(|name| name.to_str()).unwrap_or_else(|| panic!("{path:?}"));
+        let name =
+            path.file_stem().and_then(|name| name.to_str()).unwrap_or_else(|| panic!("{path:?}"));
         let _ = writeln!(built_in, "    ({name:?}, include_str!({path:?})),");
         let test = name.replace('-', "_");
         let _ = writeln!(tests, "#[test]\nfn {test}() {{\n    passes({name:?});\n}}\n");

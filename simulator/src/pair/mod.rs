@@ -70,6 +70,8 @@ pub struct Pair {
     /// A planted fault.
     flaw: Option<Flaw>,
     radio: Radio,
+    /// The ESP8266's program has told the chip to join: it looks for its network all the time.
+    looks: bool,
     /// Words of the radio while the ESP8266 hung: its program hears them afterwards.
     unheard: Vec<bool>,
     network_back_at: Option<Instant>,
@@ -109,6 +111,7 @@ impl Pair {
             takes_nothing: false,
             flaw: None,
             radio: Radio::Idle,
+            looks: false,
             unheard: Vec::new(),
             network_back_at: None,
             forgotten: false,
@@ -273,7 +276,7 @@ impl Pair {
 
     fn boot(&mut self, now: Instant) {
         self.lose_esp(Esp::Booting(now + self.options.boot));
-        self.radio = Radio::Idle;
+        self.leave();
         // Its pins are inputs until the program runs.
         self.wires.drive(Wire::Ack, true, now, Duration::ZERO);
     }
@@ -332,8 +335,9 @@ impl Pair {
         self.wires.free(now);
         if self.network_back_at.is_some_and(|at| now >= at) {
             self.network_back_at = None;
-            // The chip looks for its network all the time.
-            self.radio = Radio::Joining(now + self.joining_time());
+            if self.looks {
+                self.radio = Radio::Joining(now + self.joining_time());
+            }
         }
         if matches!(self.radio, Radio::Joining(at) if now >= at) {
             if self.network_back_at.is_none() {
@@ -387,7 +391,7 @@ impl Pair {
             }
             Edge::Reset(true) => {
                 self.lose_esp(Esp::Off);
-                self.radio = Radio::Idle;
+                self.leave();
                 self.wires.drive(Wire::Ack, true, now, Duration::ZERO);
             }
             Edge::Reset(false) => {

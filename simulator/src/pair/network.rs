@@ -17,6 +17,12 @@ impl Pair {
         self.passes() && matches!(self.esp, Esp::Running(_))
     }
 
+    /// The chip is in no network, and looks for none.
+    pub(super) fn leave(&mut self) {
+        self.radio = Radio::Idle;
+        self.looks = false;
+    }
+
     /// Returns true if there is a network, and it passes what the chip sends.
     pub(super) fn passes(&self) -> bool {
         self.network_back_at.is_none() && !self.forgotten
@@ -56,11 +62,12 @@ impl Pair {
     pub(super) fn command(&mut self, command: Command, now: Instant) {
         match command {
             Command::JoinRemembered | Command::Join => {
+                self.looks = true;
                 if self.radio == Radio::Idle {
                     self.radio = Radio::Joining(now + self.joining_time());
                 }
             }
-            Command::Leave => self.radio = Radio::Idle,
+            Command::Leave => self.leave(),
             Command::Connect => {
                 self.socket = true;
                 self.out.clear();
