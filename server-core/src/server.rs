@@ -198,8 +198,9 @@ impl Server {
     /// that are done, or a change of its session. Only for an owner that
     /// [commits](crate::Builder::commits).
     ///
-    /// Clients come in the order in which they had something. Each has at most one batch out; what comes
-    /// meanwhile is in its next one. Dropping the future loses nothing.
+    /// Clients come in the order in which they had something; those with a few lines come before those with many, so
+    /// that nobody waits behind others that send all they can. Each has at most one batch out; what comes meanwhile is
+    /// in its next one. Dropping the future loses nothing.
     ///
     /// # Errors
     /// [`Closed`] once the server is being shut down.

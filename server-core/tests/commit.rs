@@ -62,6 +62,40 @@ async fn a_batch_that_is_given_back_comes_again_with_what_came_meanwhile() {
     peer.expect(&["00", "01"]).await;
 }
 
+/// Whoever waits for each line would wait behind all that others send without an end.
+#[tokio::test]
+async fn who_has_little_comes_before_those_who_have_much() {
+    let server = start(owner()).await;
+    let all_in = async |id: &str, lines: u64| {
+        while server.link(id).is_none_or(|link| link.status().lines_in < lines) {
+            tokio::task::yield_now().await;
+        }
+    };
+    let (mut peers, mut first) = (Vec::new(), Vec::new());
+    for n in 0..5 {
+        let mut peer = Peer::hello(&server, &format!("much {n}")).await;
+        peer.send("00first\n").await;
+        first.push(batch(&server).await);
+        let text = "x".repeat(900);
+        let more: Vec<_> = (1..20).map(|mid| format!("{mid:02x}{text}\n")).collect();
+        peer.send(more.concat()).await;
+        all_in(&format!("much {n}"), 20).await;
+        peers.push(peer);
+    }
+    for batch in first {
+        batch.accept().unwrap();
+    }
+    let mut little = Peer::hello(&server, "little").await;
+    little.send("00a line\n").await;
+    all_in("little", 1).await;
+    let batches: Vec<Batch> = std::iter::from_fn(|| server.try_batch()).collect();
+    let order: Vec<_> =
+        batches.iter().map(|batch| (batch.client().to_owned(), batch.len())).collect();
+    let much = (0..5).map(|n| (format!("much {n}"), 19));
+    let expected: Vec<_> = std::iter::once(("little".to_owned(), 1)).chain(much).collect();
+    assert_eq!(order, expected);
+}
+
 #[tokio::test]
 async fn a_line_to_a_board_is_repeated_under_its_number_until_the_commit_that_it_is_done() {
     let server = start(owner().timeout(SHORT)).await;

@@ -18,7 +18,7 @@ pub(crate) use self::asleep::{Packed, Spare};
 use super::record::Record;
 use super::side::{Receiver, Side};
 use super::transport::{Socket, Transport};
-use super::{Effects, Limits, Shared};
+use super::{Due, Effects, Limits, Shared};
 use crate::buffers::{LineBytes, Partial};
 use crate::event::Cause;
 use crate::state::{IN_FLIGHT, Owed, SessionState};
@@ -277,7 +277,7 @@ impl Core {
             freed: self.take_freed(),
             delivered: self.take_delivered(),
             changed: self.record.draining && self.is_drained(),
-            due,
+            due: Due::new(due, &self.side.inbox),
             newcomer: false,
         }
     }

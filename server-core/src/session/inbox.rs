@@ -12,6 +12,9 @@ use crate::buffers::KEEP;
 /// Bytes that a line counts for beside its text: about the memory that is needed to remember it.
 const LINE: usize = 32;
 
+/// They count for this at most, if they are few.
+const SMALL: usize = 4096;
+
 /// A queue of lines, each with its receipt `R`. Those that were never lent are in one text: no allocation for
 /// each line, and no second look at whether it is UTF-8.
 #[derive(Debug)]
@@ -81,6 +84,11 @@ impl<R> Inbox<R> {
     /// Returns the bytes that they count for.
     pub(crate) fn cost(&self) -> usize {
         self.bytes() + self.len() * LINE
+    }
+
+    /// Returns true if they are few or short: a client that waits for each of its lines has no more.
+    pub(crate) fn is_small(&self) -> bool {
+        self.cost() <= SMALL
     }
 
     /// Returns the bytes of their texts.

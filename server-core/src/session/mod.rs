@@ -33,6 +33,7 @@ use tokio::sync::{Notify, Semaphore};
 pub(crate) use self::admission::Admission;
 pub(crate) use self::content::{Content, Lent};
 pub(crate) use self::core::{Core, Spare};
+use self::inbox::Inbox;
 pub(crate) use self::inbox::Loan;
 pub(crate) use self::limits::{Clock, Limits};
 pub(crate) use self::record::Record;
@@ -92,9 +93,30 @@ pub(crate) struct Effects {
     delivered: bool,
     /// Something has come about that someone waits for.
     changed: bool,
-    due: bool,
+    due: Due,
     /// Its client is here for the first time, and nobody has taken it on.
     newcomer: bool,
+}
+
+/// Place of a session among those that have something to commit.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) enum Due {
+    /// It is there already, or has nothing.
+    #[default]
+    No,
+    /// Before those with many lines: whoever sends a line at a time waits for none of them.
+    Small,
+    Large,
+}
+
+impl Due {
+    fn new<R>(due: bool, inbox: &Inbox<R>) -> Self {
+        match (due, inbox.is_small()) {
+            (false, _) => Self::No,
+            (true, true) => Self::Small,
+            (true, false) => Self::Large,
+        }
+    }
 }
 
 /// The number of the next session.
@@ -238,8 +260,10 @@ impl Session {
         if effects.delivered {
             self.lines.notify_one();
         }
-        if effects.due {
-            self.shared.due.push(Weak::clone(&self.me));
+        match effects.due {
+            Due::No => {}
+            Due::Small => self.shared.due.push_first(Weak::clone(&self.me)),
+            Due::Large => self.shared.due.push(Weak::clone(&self.me)),
         }
         if effects.changed {
             self.changed.notify_waiters();

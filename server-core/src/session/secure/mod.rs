@@ -25,7 +25,7 @@ use self::rows::Rows;
 use super::record::Record;
 use super::side::Side;
 use super::transport::Socket;
-use super::{Effects, Shared, Turn};
+use super::{Due, Effects, Shared, Turn};
 use crate::event::{Cause, EventKind};
 use crate::keys::{Fingerprint, Keys, Suite};
 use crate::sources::Place;
@@ -430,7 +430,7 @@ impl Secure {
             freed: self.take_freed(),
             delivered: std::mem::take(&mut self.side.delivered),
             changed: can_send || self.record.draining && self.is_drained(),
-            due,
+            due: Due::new(due, &self.side.inbox),
             newcomer,
         }
     }
