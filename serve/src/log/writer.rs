@@ -5,6 +5,7 @@ mod commit;
 mod consumers;
 mod held;
 mod pending;
+mod places;
 mod request;
 
 use std::collections::{BTreeMap, HashMap};
@@ -133,10 +134,11 @@ impl Writer {
         for Cursor { consumer, client, offset } in loaded.cursors {
             let consumer = consumers.entry(consumer).or_default();
             match &*client {
-                "" => consumer.offset = offset,
-                _ => drop(consumer.clients.insert(client, offset)),
+                "" => consumer.places.advance(offset),
+                _ => consumer.places.set(client, offset),
             }
         }
+        consumers.values_mut().for_each(|consumer| consumer.places.prune());
         let keys = loaded.keys.into_iter();
         let status = Status { waiting: loaded.outbox.len() as u64, ..Status::default() };
         let now = Instant::now();
@@ -366,7 +368,7 @@ impl Writer {
         self.keys.retain(|(id, _), _| **id != *client);
         self.undetermined.retain(|row| *row.client != *client);
         for consumer in self.consumers.values_mut() {
-            consumer.clients.remove(client);
+            consumer.places.forget(client);
         }
         lock(&self.shared.ring).clear();
         Ok(())

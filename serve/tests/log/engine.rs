@@ -28,6 +28,7 @@ struct Control {
     /// Commits that wait.
     waiting: usize,
     commits: usize,
+    most_cursors: usize,
     reopened: usize,
     short: bool,
     /// There is no room for anything at all.
@@ -85,6 +86,11 @@ impl Disk {
         self.change(|control| control.reopened)
     }
 
+    /// Returns the most cursors that a commit had.
+    pub fn most_cursors(&self) -> usize {
+        self.change(|control| control.most_cursors)
+    }
+
     /// Returns what a process that starts now finds.
     pub fn contents(&self) -> Loaded {
         self.memory.clone().load().unwrap()
@@ -133,6 +139,7 @@ impl Engine for Disk {
             let mut control = changed.wait_while(control, |control| control.stalled).unwrap();
             control.waiting -= 1;
             control.commits += 1;
+            control.most_cursors = control.most_cursors.max(commit.cursors.len());
             match commit.lines.is_empty() && commit.outbox.is_empty() {
                 _ if control.crammed => Some(Fault::Full),
                 true => None,

@@ -431,6 +431,34 @@ async fn places_of_single_clients_are_kept_ahead_of_the_whole() {
     station.stop().await;
 }
 
+/// One board that takes nothing holds the whole back, and all others are ahead of it from then on: each of their lines
+/// must not cost a row for each of them.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_that_holds_the_whole_back_does_not_make_the_others_steps_dear() {
+    let disk = Disk::new();
+    let station = Station::start(disk.clone()).await;
+    station.log.register("exec", true, From::Oldest).await.unwrap();
+    for n in 2..=300 {
+        let ahead =
+            Progress { clients: vec![(format!("{n}").into(), n)], ..step("exec", 0, vec![]) };
+        let lines = vec![line(&format!("{n}"), "done")];
+        soon(station.log.progress(Progress { outgoing: lines, ..ahead })).await.unwrap();
+    }
+    assert_eq!(disk.most_cursors(), 2, "the whole, and one client");
+    station.stop().await;
+    let station = Station::start(disk.clone()).await;
+    let place = station.log.register("exec", true, From::Oldest).await.unwrap();
+    let mut clients: Vec<u64> = place.clients.iter().map(|(_, place)| *place).collect();
+    clients.sort();
+    assert_eq!((place.offset, clients), (0, (2..=300).collect()));
+    station.log.progress(step("exec", 300, vec![])).await.unwrap();
+    station.stop().await;
+    let station = Station::start(disk).await;
+    let place = station.log.register("exec", true, From::Oldest).await.unwrap();
+    assert_eq!((place.offset, place.clients), (300, vec![]));
+    station.stop().await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn rows_of_a_board_that_begins_anew_have_another_epoch() {
     let disk = Disk::new();

@@ -1,6 +1,6 @@
 //! A commit, and what follows once it is durable.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -20,7 +20,8 @@ impl Writer {
         self.committed_at = Some(Instant::now());
         let sessions = std::mem::take(&mut self.pending.commit.sessions);
         // A client's last row belongs to the session as it is after this commit, too.
-        let rows = self.pending.added.keys().filter(|id| !sessions.iter().any(|(s, _)| s == *id));
+        let there: HashSet<&Arc<str>> = sessions.iter().map(|(id, _)| id).collect();
+        let rows = self.pending.added.keys().filter(|id| !there.contains(id));
         let rows: Vec<_> =
             rows.map(|id| (Arc::clone(id), self.clients[id].session.clone())).collect();
         self.pending.commit.sessions = (sessions.into_iter())
@@ -30,6 +31,7 @@ impl Writer {
             })
             .chain(rows)
             .collect();
+        self.note_places();
         let mut pending = std::mem::take(&mut self.pending);
         let confirms = std::mem::take(&mut pending.confirms);
         if !confirms.is_empty() {
@@ -60,16 +62,12 @@ impl Writer {
                     tracing::error!("{why}");
                 }
                 self.status.held = Some(why);
-                let moved = match pending.in_doubt {
-                    true => Vec::new(),
-                    false => self.give_back(&mut pending),
-                };
+                if !pending.in_doubt {
+                    self.give_back(&mut pending);
+                }
                 // Cursors and events can wait.
                 pending.since = Some(Instant::now());
                 self.pending = pending;
-                for consumer in moved {
-                    self.note_place(&consumer);
-                }
                 self.publish();
             }
             Err(error) => return Err(error),
@@ -101,8 +99,8 @@ impl Writer {
     }
 
     /// Takes lines out of a commit that had no room: they wait at their boards, and what was to be sent is
-    /// refused. Returns the consumers whose steps are undone with that.
-    pub(super) fn give_back(&mut self, pending: &mut Pending) -> Vec<Arc<str>> {
+    /// refused. The steps of consumers with such lines are undone.
+    pub(super) fn give_back(&mut self, pending: &mut Pending) {
         let commit = &mut pending.commit;
         commit.lines.clear();
         commit.sessions.clear();
@@ -120,15 +118,13 @@ impl Writer {
             self.keys.remove(&(key.client, key.key));
         }
         pending.urgent = false;
-        let mut moved = Vec::new();
-        let replies = std::mem::take(&mut pending.replies);
+        let mut replies = std::mem::take(&mut pending.replies);
         // The newest first, so that the oldest place is the one that stays.
-        for reply in replies.iter().rev() {
-            if let Reply::Step { consumer, offset, clients, .. } = reply
-                && let Some(place) = self.consumers.get_mut(consumer)
+        for reply in replies.iter_mut().rev() {
+            if let Reply::Step { consumer, before, .. } = reply
+                && let Some(consumer) = self.consumers.get_mut(consumer)
             {
-                (place.offset, place.clients) = (*offset, clients.clone());
-                moved.push(consumer.clone());
+                consumer.places.restore(std::mem::take(before));
             }
         }
         // Whoever gets an answer and looks sees that the disk is full, and that nothing was done.
@@ -146,12 +142,16 @@ impl Writer {
                 Reply::Step { to, .. } => drop(to.send(Err(SendError::DiskFull))),
             }
         }
-        moved
     }
 
     /// Lets the commit count: everything below happens after it is durable.
     pub(super) fn committed(&mut self, pending: Pending) {
         let Pending { commit, batches, replies, .. } = pending;
+        for name in pending.moved.keys() {
+            if let Some(consumer) = self.consumers.get_mut(name) {
+                consumer.places.prune();
+            }
+        }
         // Reports are nobody's work.
         let ends = if self.engine.is_durable() { HashMap::new() } else { last_lines(&commit) };
         self.status.commits += 1;
@@ -271,8 +271,8 @@ impl Writer {
                 name: Arc::clone(name),
                 required: consumer.required,
                 running: consumer.running,
-                offset: consumer.offset,
-                lag: head.saturating_sub(consumer.offset),
+                offset: consumer.places.whole(),
+                lag: head.saturating_sub(consumer.places.whole()),
                 failing: Vec::new(),
                 failing_clients: 0,
                 stalled: None,

@@ -1,6 +1,5 @@
 //! Consumers and their places, as the writer keeps them.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
@@ -9,6 +8,7 @@ use tokio::sync::oneshot;
 
 use super::Writer;
 use super::pending::Reply;
+use super::places::Places;
 use crate::log::model::Cursor;
 use crate::log::{ConsumerError, From, Place, Role};
 
@@ -17,15 +17,13 @@ use crate::log::{ConsumerError, From, Place, Role};
 pub(super) struct Consumer {
     pub(super) required: bool,
     pub(super) running: bool,
-    pub(super) offset: u64,
-    /// Ahead of `offset`.
-    pub(super) clients: BTreeMap<Arc<str>, u64>,
+    pub(super) places: Places,
 }
 
 impl Consumer {
     /// Returns true if it has all lines of this client up to this offset.
     pub(super) fn has(&self, client: &str, offset: u64) -> bool {
-        self.offset >= offset || self.clients.get(client).is_some_and(|&place| place >= offset)
+        self.places.of(client) >= offset
     }
 }
 
@@ -33,7 +31,7 @@ impl Writer {
     /// Returns the offset up to which each required consumer has all lines.
     pub(super) fn consumed(&self) -> u64 {
         let required = self.consumers.values().filter(|consumer| consumer.required);
-        required.map(|consumer| consumer.offset).min().unwrap_or(self.next - 1)
+        required.map(|consumer| consumer.places.whole()).min().unwrap_or(self.next - 1)
     }
 
     /// Takes a consumer in, and returns its place.
@@ -47,18 +45,17 @@ impl Writer {
             Role::Elsewhere => (false, false),
         };
         if new {
-            consumer.offset = match from {
+            consumer.places.advance(match from {
                 From::Now => head,
                 From::Oldest => first - 1,
-            };
-            let cursor = Cursor { consumer: name, client: "".into(), offset: consumer.offset };
-            self.pending.commit.cursors.push(cursor);
+            });
+            self.pending.moved.entry(name).or_default();
             self.pending.since.get_or_insert_with(Instant::now);
         }
         // One that is not required may have fallen behind what is kept.
-        consumer.offset = consumer.offset.max(first - 1);
-        let clients = consumer.clients.iter().map(|(id, &offset)| (Arc::clone(id), offset));
-        Place { offset: consumer.offset, clients: clients.collect() }
+        consumer.places.advance(first - 1);
+        let clients = consumer.places.clients().map(|(id, offset)| (Arc::clone(id), offset));
+        Place { offset: consumer.places.whole(), clients: clients.collect() }
     }
 
     /// Puts into the commit that a consumer goes.
@@ -87,7 +84,7 @@ impl Writer {
             (Some(old), _) if old.running => Some(ConsumerError::Running(name.to_string())),
             (Some(_), _) if name == new => None,
             (Some(_), Some(other)) => {
-                Some(ConsumerError::Taken { name: new.to_string(), offset: other.offset })
+                Some(ConsumerError::Taken { name: new.to_string(), offset: other.places.whole() })
             }
             (Some(_), None) => None,
         };
@@ -96,14 +93,15 @@ impl Writer {
         }
         if let Some(consumer) = self.consumers.remove(&name) {
             self.drop_cursors(name);
-            self.consumers.insert(Arc::clone(&new), consumer);
-            self.note_place(&new);
+            let clients = consumer.places.clients().map(|(id, _)| Arc::clone(id)).collect();
+            self.pending.moved.insert(Arc::clone(&new), clients);
+            self.consumers.insert(new, consumer);
         }
         self.settle_soon(to);
     }
 
     fn drop_cursors(&mut self, name: Arc<str>) {
-        self.pending.commit.cursors.retain(|cursor| cursor.consumer != name);
+        self.pending.moved.remove(&name);
         self.pending.commit.removed.push(name);
     }
 
@@ -115,16 +113,23 @@ impl Writer {
         self.publish();
     }
 
-    /// Puts the place of a consumer into the commit.
-    pub(super) fn note_place(&mut self, name: &Arc<str>) {
-        let Some(consumer) = self.consumers.get(name) else { return };
-        let clients = consumer.clients.iter().map(|(id, &offset)| (Arc::clone(id), offset));
-        let places = std::iter::once(("".into(), consumer.offset)).chain(clients);
-        let cursors = &mut self.pending.commit.cursors;
-        cursors.retain(|cursor| cursor.consumer != *name);
-        cursors.extend(places.map(|(client, offset)| {
-            let consumer = Arc::clone(name);
-            Cursor { consumer, client, offset }
-        }));
+    /// Puts the places that have moved into the commit, as they are now. A place of a client that the whole has passed
+    /// may stay in the store: it says nothing any more.
+    pub(super) fn note_places(&mut self) {
+        let mut cursors = Vec::new();
+        for (name, clients) in &self.pending.moved {
+            let Some(Consumer { places, .. }) = self.consumers.get(name) else { continue };
+            let whole = places.whole();
+            let ahead = clients.iter().map(|id| (Arc::clone(id), places.of(id)));
+            let ahead = ahead.filter(|(_, place)| *place > whole);
+            cursors.extend(
+                std::iter::once(("".into(), whole)).chain(ahead).map(|(client, offset)| Cursor {
+                    consumer: Arc::clone(name),
+                    client,
+                    offset,
+                }),
+            );
+        }
+        self.pending.commit.cursors = cursors;
     }
 }

@@ -1,6 +1,6 @@
 //! Contents of the next commit, and who is concerned.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -10,6 +10,7 @@ use pblink_server::{Batch, Delivery};
 use tokio::sync::oneshot;
 
 use super::Writer;
+use super::places::Before;
 use crate::log::model::{Commit, KeyRow, Kind, Line, OutboxRow};
 use crate::log::outbox::Outbox;
 use crate::log::{ConsumerError, Outgoing, Progress, SendError, Sent};
@@ -31,8 +32,7 @@ pub(super) enum Reply {
     /// A step with lines, and the consumer's place before it.
     Step {
         consumer: Arc<str>,
-        offset: u64,
-        clients: BTreeMap<Arc<str>, u64>,
+        before: Before,
         to: oneshot::Sender<Result<(), SendError>>,
     },
     Progress(oneshot::Sender<Result<(), SendError>>),
@@ -54,6 +54,8 @@ pub(super) struct Pending {
     /// Clients of which rows are added, with their number and bytes.
     pub(super) added: HashMap<Arc<str>, (usize, usize)>,
     pub(super) replies: Vec<Reply>,
+    /// Consumers whose places have moved, with the clients whose places did.
+    pub(super) moved: BTreeMap<Arc<str>, BTreeSet<Arc<str>>>,
     /// Those who ask whether this server serves its clients still.
     pub(super) confirms: Vec<oneshot::Sender<bool>>,
     /// A cursor or an event waits since then.
@@ -220,27 +222,17 @@ impl Writer {
             return;
         }
         let Some(consumer) = self.consumers.get_mut(&name) else { return };
+        let moved = self.pending.moved.entry(Arc::clone(&name)).or_default();
+        moved.extend(clients.iter().map(|(client, _)| Arc::clone(client)));
+        let before = consumer.places.step(offset, clients);
         if let Some(to) = reply {
             self.pending.replies.push(match outgoing.is_empty() {
                 true => Reply::Progress(to),
-                false => Reply::Step {
-                    consumer: Arc::clone(&name),
-                    offset: consumer.offset,
-                    clients: consumer.clients.clone(),
-                    to,
-                },
+                false => Reply::Step { consumer: name, before, to },
             });
         }
-        consumer.offset = consumer.offset.max(offset);
-        for (client, offset) in clients {
-            consumer.clients.insert(client, offset);
-        }
-        let done = consumer.offset;
-        // A place that the whole log has passed says nothing any more.
-        consumer.clients.retain(|_, offset| *offset > done);
         self.pending.since.get_or_insert_with(Instant::now);
         self.pending.urgent |= !outgoing.is_empty();
-        self.note_place(&name);
         self.accept_consumed();
     }
 }
