@@ -1,5 +1,6 @@
 //! Faults of a pair.
 
+use pblink_protocol::secure::board::Memory;
 use pblink_protocol::time::Instant;
 
 use super::bus::Part;
@@ -34,6 +35,8 @@ impl Pair {
             Fault::PowerCycle => {
                 if self.app.is_secure() {
                     self.acked_before = self.acked();
+                    let memory = self.app.board().memory();
+                    self.gone_with_power += memory.next() - memory.first();
                 }
                 self.restart_program();
                 self.give_keys(None);

@@ -85,6 +85,8 @@ pub struct Pair {
     crashes: u32,
     /// Lines acknowledged to coprocessors, or to programs of the STM32, that are gone.
     acked_before: u64,
+    /// Lines that the memory of an STM32 with keys held when its power went.
+    gone_with_power: u64,
     steps: u64,
     /// Time of the last step.
     last: Instant,
@@ -121,6 +123,7 @@ impl Pair {
             events: VecDeque::new(),
             crashes: 0,
             acked_before: 0,
+            gone_with_power: 0,
             steps: 0,
             last: now,
             options,
@@ -186,6 +189,11 @@ impl Pair {
     /// Returns the number of times that the STM32 has reset the ESP8266 after a failure.
     pub fn resets(&self) -> u32 {
         self.app.resets()
+    }
+
+    /// Lines that the memory of an STM32 with keys held when its power went, in all.
+    pub fn gone_with_power(&self) -> u64 {
+        self.gone_with_power
     }
 
     /// Exchanges completed over the wires.

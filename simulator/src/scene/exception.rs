@@ -107,10 +107,15 @@ pub(super) fn check(
         true => u64::from(world.pair(board).crashes().max(world.resets(board))),
         false => 0,
     };
+    // A memory that outlives restarts has room for more, and is known.
+    let gone = match keys && power > 0 {
+        true => world.pair(board).gone_with_power(),
+        false => power * QUEUED,
+    };
     // A number that has changed may be that of any line that waits.
     let strays = bits * QUEUED;
     let outward = Most {
-        missing: esp * if waits { 2 } else { 5 } + power * QUEUED + bits,
+        missing: esp * if waits { 2 } else { 5 } + gone + bits,
         duplicated: bits,
         reordered: strays,
         unknown: bits,
