@@ -17,7 +17,7 @@ pub enum Fault {
     /// The ESP8266's program takes nothing from its server any more, however often it connects. Only a reset helps.
     TakesNothing,
     /// The access point has forgotten the ESP8266, which is not told: nothing passes until it joins anew.
-    Forgotten,
+    WifiForgets,
     /// Both boards lose power and start again.
     PowerCycle,
     /// The STM32's program starts again, as after its watchdog or a panic. With keys, lines that wait outlive that; without,

@@ -67,7 +67,7 @@ fn a_crash_at_any_step_of_an_exchange_is_noticed_and_repaired() {
 
 #[test]
 fn crashes_and_hangs_amid_outages_lose_no_more_than_documented() {
-    for seed in 0..120 {
+    for seed in 0..300 {
         let mut rng = Rng::with_seed(seed);
         let mut world = World::new(WorldOptions { seed, ..WorldOptions::default() });
         world.run(secs(4));

@@ -300,8 +300,12 @@ impl EspChip {
         self.traffic.stretched = self.bus.longest_hold / MHZ;
     }
 
+    fn is_silent(&self) -> bool {
+        self.silent || self.forgotten
+    }
+
     fn network_at(&self, server: &Server) -> Option<u64> {
-        let back = self.to_chip.front().map(|(at, _)| *at).filter(|_| !self.silent && !self.forgotten);
+        let back = self.to_chip.front().map(|(at, _)| *at).filter(|_| !self.is_silent());
         let asked = (!self.chip.tcp.requests.is_empty()).then_some(self.now());
         let asked = asked.or((!self.chip.udp.sent.is_empty()).then_some(self.now()));
         let answer = self.neighbours.next_at();
@@ -361,8 +365,7 @@ impl EspChip {
             }
         }
         self.forgotten &= self.chip.wifi.joined.is_some();
-        while !self.silent
-            && !self.forgotten
+        while !self.is_silent()
             && self.to_chip.front().is_some_and(|(at, _)| *at <= now)
             && let Some((_, back)) = self.to_chip.pop_front()
         {

@@ -31,7 +31,7 @@ impl Pair {
             }
             Fault::Restart => self.boot(now),
             Fault::TakesNothing => self.takes_nothing = matches!(self.esp, Esp::Running(_)),
-            Fault::Forgotten => self.forgotten = self.radio == Radio::Joined,
+            Fault::WifiForgets => self.forgotten = self.radio == Radio::Joined,
             Fault::PowerCycle => {
                 if self.app.is_secure() {
                     self.acked_before = self.acked();

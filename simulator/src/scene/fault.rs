@@ -95,7 +95,7 @@ impl SceneFault {
             Kind::Esp8266Hang => Fault::Hang(length),
             Kind::Esp8266Restart => Fault::Restart,
             Kind::Esp8266TakesNothing => Fault::TakesNothing,
-            Kind::WifiForgets => Fault::Forgotten,
+            Kind::WifiForgets => Fault::WifiForgets,
             Kind::PowerCycle => Fault::PowerCycle,
             Kind::Stm32Restart => Fault::HostRestart,
             Kind::WireStuck => Fault::Stuck(self.wire, self.high, length),

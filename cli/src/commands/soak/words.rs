@@ -24,7 +24,7 @@ pub(super) fn begin(boards: u32, time: Duration, seed: u32, folder: &Path) -> St
 pub(super) fn progress(progress: &Progress, time: Duration) -> String {
     let span = |time: Duration| span(time.as_millis() as u64);
     format!(
-        "{} of {}: {} lines have passed; {}; at most {}",
+        "{} of {}: both ways {} lines have passed; {}; at most {}",
         span(progress.time),
         span(time),
         count(progress.passed),

@@ -76,12 +76,11 @@ impl Places {
 
     /// Drops places that the whole has passed. Not while a step may have to be undone.
     pub(super) fn prune(&mut self) {
-        while let Some((place, client)) = self.by_place.pop_first() {
-            if place > self.whole {
-                self.by_place.insert((place, client));
-                return;
-            }
-            self.clients.remove(&client);
+        while let Some((_, client)) =
+            self.by_place.first().filter(|(place, _)| *place <= self.whole)
+        {
+            self.clients.remove(client);
+            self.by_place.pop_first();
         }
     }
 
