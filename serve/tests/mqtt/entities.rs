@@ -177,21 +177,34 @@ async fn entities_come_and_go_while_the_server_runs() {
     shop.close().await;
 }
 
-/// A server that had no broker when an entity was taken away says so once it has one.
+/// A server that had no broker when an entity was taken away says so once it has one, and a board that comes later has
+/// lost it as well.
 #[tokio::test(flavor = "multi_thread", worker_threads = 3)]
 async fn what_is_taken_away_while_the_broker_is_away_goes_later() {
+    const FIRST: &str = "pblink/a/entity/Temperature";
+    const LATER: &str = "pblink/b/entity/Temperature";
+    const DEVICES: [&str; 2] = [DEVICE, "homeassistant/device/pblink-pblink-b/config"];
     let Some(broker) = broker() else { return };
     let entities = Entities::new(vec![temperature()]);
     let settings =
         Mqtt { home_assistant: true, entities: entities.clone(), ..mqtt(broker.address().port()) };
-    broker.publish("pblink/a/entity/Temperature", "21.5", &["-r"]);
+    for topic in [FIRST, LATER] {
+        broker.publish(topic, "21.5", &["-r"]);
+    }
     assert!(entities.set(Vec::new()));
     let reader = broker.subscribe("reader", &["homeassistant/#", "pblink/#"], &[]);
     let mut last = BTreeMap::new();
-    until(&reader, &mut last, |last| last.contains_key("pblink/a/entity/Temperature"));
+    until(&reader, &mut last, |last| last.contains_key(FIRST) && last.contains_key(LATER));
     let shop = Shop::with(Memory::new("test"), consumer(settings)).await;
-    let _board = Pen::connect(&shop, "a").await;
-    device(&reader, &mut last, |all| all["entity-Temperature"] == json!({ "platform": "sensor" }));
-    until(&reader, &mut last, |last| last["pblink/a/entity/Temperature"] == FORGOTTEN);
+    let _first = Pen::connect(&shop, "a").await;
+    until(&reader, &mut last, |last| last[FIRST] == FORGOTTEN);
+    assert_eq!(last[LATER], "21.5");
+    let _later = Pen::connect(&shop, "b").await;
+    until(&reader, &mut last, |last| last[LATER] == FORGOTTEN);
+    until(&reader, &mut last, |last| DEVICES.iter().all(|device| last.contains_key(*device)));
+    for device in DEVICES {
+        let components = &parsed(&last[device])["components"];
+        assert_eq!(components["entity-Temperature"], json!({ "platform": "sensor" }));
+    }
     shop.close().await;
 }

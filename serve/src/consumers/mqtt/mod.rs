@@ -245,11 +245,11 @@ async fn connected(
     }
     parts.log.goes_on(&parts.consumer.name);
     let Connection { arrivals, pump, .. } = &mut connection;
-    let anew = Notify::new();
+    let (anew, came) = (Notify::new(), Notify::new());
     let done = tokio::select! {
-        done = up::run(parts, cursor, &publisher) => done,
+        done = up::run(parts, cursor, &publisher, &came) => done,
         never = down::run(parts, arrivals, &publisher, &anew) => never.map(nothing),
-        never = status::run(parts, &publisher, &anew) => never.map(nothing),
+        never = status::run(parts, &publisher, &anew, &came) => never.map(nothing),
         why = client::end_of(pump) => Err(why),
     };
     // Whatever has failed in a direction has failed with the connection, which knows why.

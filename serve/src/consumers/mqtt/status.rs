@@ -63,11 +63,13 @@ struct Status {
     key: Option<String>,
 }
 
-/// Publishes the state of all links, then what changes. `anew`: Home Assistant wants to be told everything again.
+/// Publishes the state of all links, then what changes. `anew`: Home Assistant wants to be told everything again; `came`
+/// tells that there are links that this connection has not had.
 pub(super) async fn run(
     parts: Parts<'_>,
     publisher: &Publisher,
     anew: &Notify,
+    came: &Notify,
 ) -> Result<Infallible, Trouble> {
     let mut events = parts.hub.events();
     let mut entities = parts.mqtt.entities.watch();
@@ -122,6 +124,9 @@ pub(super) async fn run(
             let topic = parts.topics.of(&link.id, "status");
             let id = link.id.clone();
             let new = !published.links.contains_key(&id);
+            if new {
+                came.notify_one();
+            }
             let Some(text) = published.note(parts, link) else { continue };
             waiting.push(publisher.publish(topic, text, true).await?.wait());
             // Behind its state: an entity begins with a value.

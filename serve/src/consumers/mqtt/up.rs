@@ -1,10 +1,11 @@
 //! Lines of boards, to the broker.
 
+use std::collections::HashSet;
 use std::pin::pin;
 
 use futures::StreamExt;
 use futures::stream::FuturesOrdered;
-use tokio::sync::mpsc;
+use tokio::sync::{Notify, mpsc};
 
 use super::client::{Publisher, Trouble, WINDOW};
 use super::{Parts, Payload};
@@ -14,11 +15,12 @@ use crate::control::{LineRecord, Source};
 use crate::log::{Kind, Line};
 
 /// Sends all lines behind those that were acknowledged, in the order of the log. Ends when the server does, and all lines
-/// that are there were acknowledged.
+/// that are there were acknowledged. `came`: there are links that this connection has not had.
 pub(super) async fn run(
     parts: Parts<'_>,
     cursor: &Cursor,
     publisher: &Publisher,
+    came: &Notify,
 ) -> Result<(), Trouble> {
     let Parts { log, consumer, mqtt, topics, ending, .. } = parts;
     let (feed, mut lines) = mpsc::channel::<Line>(WINDOW);
@@ -40,6 +42,8 @@ pub(super) async fn run(
     let mut entities = mqtt.entities.watch();
     // Those that were taken away while there was no connection are still in the broker.
     entities.mark_changed();
+    // Links whose values of such entities the broker was told to forget.
+    let mut emptied = HashSet::new();
     while more || !waiting.is_empty() {
         let (messages, done) = tokio::select! {
             Some(acknowledged) = waiting.next(), if !waiting.is_empty() => {
@@ -47,7 +51,11 @@ pub(super) async fn run(
                 continue;
             }
             Ok(()) = entities.changed(), if waiting.len() < WINDOW => {
-                (emptied(parts, &entities.borrow_and_update()), None)
+                emptied.clear();
+                (empty(parts, &entities.borrow_and_update(), &mut emptied), None)
+            }
+            () = came.notified(), if waiting.len() < WINDOW => {
+                (empty(parts, &entities.borrow(), &mut emptied), None)
             }
             line = lines.recv(), if more && waiting.len() < WINDOW => match line {
                 Some(line) if line.kind == Kind::Line && consumer.wants(&line.client) => {
@@ -96,10 +104,12 @@ fn note(cursor: &Cursor, done: Option<u64>) {
 /// Topic, text, and `true` if the broker is to keep it.
 type Message = (String, Vec<u8>, bool);
 
-/// Returns the messages by which the broker forgets values of entities that were taken away.
-fn emptied(parts: Parts<'_>, entities: &Known) -> Vec<Message> {
+/// Returns the messages by which the broker forgets values of entities that were taken away, for the links that have not
+/// had them yet.
+fn empty(parts: Parts<'_>, entities: &Known, emptied: &mut HashSet<String>) -> Vec<Message> {
     let Parts { hub, consumer, topics, .. } = parts;
-    let links = hub.links().into_iter().filter(|link| consumer.wants(&link.id));
+    let mut links = hub.links();
+    links.retain(|link| consumer.wants(&link.id) && emptied.insert(link.id.clone()));
     let of_link = |id: &str| {
         let gone = entities
             .gone_of(id)
@@ -107,7 +117,7 @@ fn emptied(parts: Parts<'_>, entities: &Known) -> Vec<Message> {
             .map(|name| (topics.entity(id, name), Vec::new(), true));
         gone.collect::<Vec<_>>()
     };
-    links.flat_map(|link| of_link(&link.id)).collect()
+    links.iter().flat_map(|link| of_link(&link.id)).collect()
 }
 
 /// Returns the values that a line has for entities. A line that is no JSON has none.
