@@ -81,6 +81,8 @@ pub struct Pair {
     socket: bool,
     net_commands: VecDeque<NetCommand>,
     out: Vec<u8>,
+    /// Room for bytes on their way to `out`.
+    chunk: Box<[u8; 512]>,
     events: VecDeque<PairEvent>,
     crashes: u32,
     /// Lines acknowledged to coprocessors, or to programs of the STM32, that are gone.
@@ -120,6 +122,7 @@ impl Pair {
             socket: false,
             net_commands: VecDeque::new(),
             out: Vec::new(),
+            chunk: Box::new([0; 512]),
             events: VecDeque::new(),
             crashes: 0,
             acked_before: 0,
@@ -322,8 +325,18 @@ impl Pair {
 
     /// Lets time pass until `now`; everything that is due by then happens at its time.
     pub fn advance(&mut self, now: Instant) {
+        let due = self.next_at();
+        self.advance_from(due, now);
+    }
+
+    /// Does the same, if `due` is what [`next_at`](Self::next_at) gives now. Returns what it gives then.
+    pub(crate) fn advance_from(
+        &mut self,
+        mut due: Option<Instant>,
+        now: Instant,
+    ) -> Option<Instant> {
         let mut stuck = 0;
-        while let Some(at) = self.next_at().filter(|at| *at <= now) {
+        while let Some(at) = due.filter(|at| *at <= now) {
             // What was due while it could not be done is due now, not then.
             let at = at.max(self.last);
             // What is due "at once" and cannot be done (the socket takes no more) must wait.
@@ -332,8 +345,13 @@ impl Pair {
                 break;
             }
             self.step(at);
+            due = self.next_at();
         }
-        self.step(now);
+        if self.last < now {
+            self.step(now);
+            due = self.next_at();
+        }
+        due
     }
 
     /// Lets everything happen that is due at `now`. For tests that stop between two steps.
@@ -368,16 +386,21 @@ impl Pair {
             }
             other => other,
         };
+        let mut settled = false;
         while let Some(edge) = self.wires.arrived(now) {
             self.edge(edge, now);
             self.settle(now);
+            settled = true;
         }
         if self.transfer.as_ref().is_some_and(|t| now >= t.done_at)
             && let Some(transfer) = self.transfer.take()
         {
             self.transferred(transfer.kind, now);
+            settled = true;
         }
-        self.settle(now);
+        if !settled {
+            self.settle(now);
+        }
     }
 
     /// Steps taken so far, for tests that want to stop after a certain one.
@@ -496,13 +519,12 @@ impl Pair {
             quiet = false;
             self.command(command, now);
         }
-        let mut chunk = [0; 512];
         while self.out.len() < SEND_BUFFER {
-            let n = esp.transmit(now, &mut chunk);
+            let n = esp.transmit(now, &mut *self.chunk);
             if n == 0 {
                 break;
             }
-            self.out.extend_from_slice(&chunk[..n]);
+            self.out.extend_from_slice(&self.chunk[..n]);
         }
         self.esp = Esp::Running(esp);
         quiet

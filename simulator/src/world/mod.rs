@@ -135,6 +135,10 @@ pub struct World {
     boards: Vec<Board>,
     network: Network,
     server: Box<dyn Remote>,
+    /// The server has been given something since it was polled.
+    server_touched: bool,
+    /// Time of its next poll, if it is given nothing before.
+    server_due: Option<Instant>,
     /// A planted fault.
     flaw: Option<Flaw>,
     /// A line that the planted fault has kept back.
@@ -191,6 +195,8 @@ impl World {
             boards,
             network: Network::new(options.latency, options.loss_percent),
             server,
+            server_touched: true,
+            server_due: None,
             flaw: None,
             kept_back: None,
             rng,
@@ -251,7 +257,7 @@ impl World {
     /// Something goes wrong with a pair.
     pub fn inject(&mut self, board: usize, fault: Fault) {
         self.boards[board].pair.inject(fault, self.now);
-        self.look_after(board);
+        self.look_after(board, None);
         if fault == Fault::HostRestart {
             self.boards[board].outward.lost();
         }
@@ -259,7 +265,8 @@ impl World {
 
     /// Stops the server program for this long. Its knowledge of its clients survives.
     pub fn server_outage(&mut self, length: Duration) {
-        self.server.stop(self.now + length);
+        let until = self.now + length;
+        self.touch_server().stop(until);
         for connection in self.network.open() {
             self.network.close_from_server(connection, self.now, &mut self.rng);
         }
@@ -270,7 +277,8 @@ impl World {
     /// # Panics
     /// If the server does not [commit](WorldOptions::server_commits). One with keys always does.
     pub fn server_crash(&mut self, length: Duration) {
-        self.server.crash(self.now + length);
+        let until = self.now + length;
+        self.touch_server().crash(until);
         for connection in self.network.open() {
             self.network.close_from_server(connection, self.now, &mut self.rng);
         }
@@ -279,7 +287,8 @@ impl World {
     /// Freezes the server's process for this long, as after SIGSTOP: the system still accepts
     /// connections and receives. When the process continues, its timers come before its sockets.
     pub fn server_stall(&mut self, length: Duration) {
-        self.server.stall(self.now + length);
+        let until = self.now + length;
+        self.touch_server().stall(until);
     }
 
     /// Returns the number of times that a board has connected to the server.
@@ -299,7 +308,8 @@ impl World {
 
     /// Keeps the server's program from reading for this long.
     pub fn server_does_not_read(&mut self, length: Duration) {
-        self.server.do_not_read(self.now + length);
+        let until = self.now + length;
+        self.touch_server().do_not_read(until);
     }
 
     /// Breaks a board's connection; both ends learn of it.
@@ -345,7 +355,7 @@ impl World {
     /// Stops all programs' writing and lets time pass until everything has arrived, or `limit` is over.
     /// Returns true if it has.
     pub fn settle(&mut self, limit: Duration) -> bool {
-        self.server.stop_writing();
+        self.touch_server().stop_writing();
         for board in &mut self.boards {
             board.pair.stop_program();
         }
@@ -361,16 +371,25 @@ impl World {
 
     /// Stops all programs' writing, and lets `length` pass.
     pub fn wind_down(&mut self, length: Duration) {
-        self.server.stop_writing();
+        self.touch_server().stop_writing();
         for board in &mut self.boards {
             board.pair.stop_program();
         }
         self.run(length);
     }
 
+    fn touch_server(&mut self) -> &mut dyn Remote {
+        self.server_touched = true;
+        &mut *self.server
+    }
+
+    fn server_next_at(&self) -> Option<Instant> {
+        if self.server_touched { self.server.next_at(self.now) } else { self.server_due }
+    }
+
     fn next_at(&self) -> Option<Instant> {
         let boards = self.boards.iter().map(|b| b.next).fold(None, earliest);
-        earliest(boards, earliest(self.network.next_at(), self.server.next_at(self.now)))
+        earliest(boards, earliest(self.network.next_at(), self.server_next_at()))
     }
 
     /// Does what is due at `at`.
@@ -378,22 +397,34 @@ impl World {
         self.now = self.now.max(at);
         let now = self.now;
         for n in 0..self.boards.len() {
-            if self.boards[n].next.is_some_and(|at| at <= now) {
-                self.boards[n].pair.advance(now);
-                self.look_after(n);
+            let board = &mut self.boards[n];
+            if board.next.is_some_and(|at| at <= now) {
+                let next = board.pair.advance_from(board.next, now);
+                self.look_after(n, Some(next));
             }
         }
-        let on_air: Vec<bool> = self.boards.iter().map(|b| b.pair.is_on_air()).collect();
-        while let Some((connection, arrival)) = self.network.arrived(now, |board| on_air[board]) {
-            self.arrival(connection, arrival);
+        if self.network.next_at().is_some_and(|at| at <= now) {
+            let on_air: Vec<bool> = self.boards.iter().map(|b| b.pair.is_on_air()).collect();
+            while let Some((connection, arrival)) = self.network.arrived(now, |board| on_air[board])
+            {
+                self.arrival(connection, arrival);
+            }
         }
-        for action in self.server.poll(now) {
-            self.server_action(action);
+        if self.server_next_at().is_some_and(|at| at <= now) || self.server_touched {
+            self.poll_server();
         }
     }
 
-    /// Passes on what a pair has to say.
-    fn look_after(&mut self, n: usize) {
+    fn poll_server(&mut self) {
+        for action in self.server.poll(self.now) {
+            self.server_action(action);
+        }
+        self.server_touched = false;
+        self.server_due = self.server.next_at(self.now);
+    }
+
+    /// Passes on what a pair has to say. `next`: the time of its next poll, if that is known.
+    fn look_after(&mut self, n: usize, mut next: Option<Option<Instant>>) {
         let now = self.now;
         let board = &mut self.boards[n];
         while let Some(event) = board.pair.next_event() {
@@ -428,9 +459,13 @@ impl World {
             && self.network.is_open(connection)
         {
             let bytes = std::mem::take(board.pair.outgoing());
+            if !bytes.is_empty() {
+                // It can send more.
+                next = None;
+            }
             self.network.send_to_server(connection, bytes, now, &mut self.rng);
         }
-        board.next = board.pair.next_at();
+        board.next = next.unwrap_or_else(|| board.pair.next_at());
     }
 
     fn arrival(&mut self, connection: usize, arrival: Arrival) {
@@ -439,16 +474,14 @@ impl World {
         let current = self.boards[n].connection == Some(connection);
         match arrival {
             Arrival::SynAtServer => {
-                let accepted = self.server.on_accept(now, connection);
+                let accepted = self.touch_server().on_accept(now, connection);
                 self.network.answer(connection, accepted, now, &mut self.rng);
             }
             Arrival::AtServer(bytes) => {
-                self.server.on_bytes(now, connection, bytes);
-                for action in self.server.poll(now) {
-                    self.server_action(action);
-                }
+                self.touch_server().on_bytes(now, connection, bytes);
+                self.poll_server();
             }
-            Arrival::ClosedAtServer => self.server.on_closed(now, connection),
+            Arrival::ClosedAtServer => self.touch_server().on_closed(now, connection),
             Arrival::Open if current => self.boards[n].pair.net_connected(now),
             Arrival::Refused if current => {
                 self.boards[n].connection = None;
@@ -461,7 +494,7 @@ impl World {
             }
             _ => {}
         }
-        self.look_after(n);
+        self.look_after(n, None);
     }
 
     fn server_action(&mut self, action: Action) {
