@@ -191,6 +191,26 @@ impl World {
         self.visitor = Visitor::new(self.rig.now.as_micros(), self.rig.now);
     }
 
+    /// The ESP8266 says that it has no server any more.
+    fn lose(&mut self) {
+        self.for_board.push_back("d".into());
+        self.connected = false;
+        self.until(10_000, |w| !w.app().has_carrier());
+    }
+
+    /// Lets seconds pass, in which the ESP8266 says that it lives, and takes what it is given.
+    fn live(&mut self, seconds: u32) {
+        for second in 0..seconds {
+            self.run(1000);
+            let Some(esp) = &mut self.rig.esp else { continue };
+            let payload = esp.received().len();
+            esp.consume(payload);
+            if second % 2 == 0 {
+                self.for_board.push_back("k".into());
+            }
+        }
+    }
+
     fn esp(&mut self) -> &mut Responder {
         self.rig.esp.as_mut().expect("it has booted")
     }
@@ -440,6 +460,26 @@ fn the_esp8266_is_reset_when_nothing_valid_comes_through_it() {
     w.for_board.push_back("k".into());
     w.connect();
     w.until(10_000, |w| w.notes.told == [Happening::Reset(ResetCause::Unproven)]);
+}
+
+/// One that takes nothing from its server any more never says that it has one: only time tells.
+#[test]
+fn an_esp8266_that_finds_no_server_any_more_is_reset_after_five_minutes() {
+    let mut w = World::up(true);
+    // A server that comes back begins the time anew.
+    for seconds in [290, 20] {
+        w.lose();
+        w.live(seconds);
+        assert_eq!(w.app().resets(), 0);
+        w.connect();
+        w.until(10_000, |w| w.app().server_up());
+    }
+    w.lose();
+    w.live(298);
+    assert_eq!(w.app().resets(), 0);
+    w.live(4);
+    assert_eq!(w.app().resets(), 1);
+    assert!(w.events.contains(&SecureEvent::App(AppEvent::Reset(ResetCause::NoServer))));
 }
 
 /// Its ESP8266 reports before there is a link, is reset, and reports again: nothing of that takes the place of the cause.

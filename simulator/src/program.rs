@@ -8,6 +8,9 @@ use pblink_protocol::time::{Duration, Instant};
 
 use crate::secure::App;
 
+/// Bytes of padding at most: a line has room for no more.
+const PADDING: usize = 900;
+
 /// The program's task.
 #[derive(Debug, Clone)]
 pub struct ProgramOptions {
@@ -83,7 +86,7 @@ impl Program {
         if self.is_done() || now < self.next_at {
             return None;
         }
-        let padding = "x".repeat(self.options.padding.min(900));
+        let padding = "x".repeat(self.options.padding.min(PADDING));
         // A list of three, as the seed's demo sends: number, time in ms, and a constant.
         let text = format!("[{}, {}, \"{padding}\"]", self.number, now.as_millis());
         match app.write(now, &text, self.options.delivery) {
@@ -126,4 +129,54 @@ pub fn sequence_of(text: &str) -> Option<u64> {
     let rest = text.strip_prefix('[')?;
     let end = rest.find([',', ']'])?;
     rest[..end].trim().parse().ok()
+}
+
+/// Returns the number of a line of a board's program with this much padding, if it is one to the last byte.
+pub(crate) fn number_of_board(text: &str, padding: usize) -> Option<u64> {
+    let number = sequence_of(text)?;
+    let rest = text.strip_prefix(&format!("[{number}, "))?;
+    let (at_ms, rest) = rest.split_once(", ")?;
+    let at_ms: u64 = at_ms.parse().ok()?;
+    let inner = rest.strip_prefix('"')?.strip_suffix("\"]")?;
+    let whole = inner.len() == padding.min(PADDING) && inner.bytes().all(|byte| byte == b'x');
+    // One way to write a number.
+    (whole && text.starts_with(&format!("[{number}, {at_ms}, "))).then_some(number)
+}
+
+/// Returns the number of a line of the server's program, if it is one to the last byte.
+pub(crate) fn number_of_server(text: &str) -> Option<u64> {
+    sequence_of(text).filter(|number| text == format!("[{number}, 0, 0]"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_is_known_to_the_last_byte() {
+        assert_eq!(number_of_board("[7, 1500, \"xx\"]", 2), Some(7));
+        assert_eq!(number_of_board("[7, 0, \"\"]", 0), Some(7));
+        for wrong in [
+            "[7, 1500, \"x\"]",
+            "[7, 1500, \"xxx\"]",
+            "[7, 1500, \"xy\"]",
+            "[7, 1500, \"xx\"] ",
+            "[7, 1500, \"xx\"]]",
+            "[7, 1500, xx]",
+            "[7, 15a0, \"xx\"]",
+            "[7, 01500, \"xx\"]",
+            "[07, 1500, \"xx\"]",
+            "[7,1500, \"xx\"]",
+            "[7, 1500, \"xx",
+            "[7, 1500, \"x[\"7\", 0]",
+            "7, 1500, \"xx\"]",
+            "",
+        ] {
+            assert_eq!(number_of_board(wrong, 2), None, "{wrong}");
+        }
+        assert_eq!(number_of_server("[7, 0, 0]"), Some(7));
+        for wrong in ["[7, 0, 1]", "[7, 0, 0", "[07, 0, 0]", "[7, 0, 0]]", "[7]", ""] {
+            assert_eq!(number_of_server(wrong), None, "{wrong}");
+        }
+    }
 }

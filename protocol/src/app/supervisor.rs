@@ -24,7 +24,7 @@ pub const SERVER_TIMEOUT: Duration = Duration::from_secs(300);
 pub enum ResetCause {
     /// It sent no keepalive for [`CRASH_TIMEOUT`], or no first one for [`FIRST_KEEPALIVE`].
     Silent,
-    /// It has not reached the server for [`SERVER_TIMEOUT`] since it was configured.
+    /// It has not reached the server for [`SERVER_TIMEOUT`] since it was configured or, with keys, since it lost the last one.
     NoServer,
     /// An exchange failed.
     Exchange(Failure),

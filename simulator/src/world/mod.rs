@@ -34,7 +34,7 @@ use crate::fault::Fault;
 use crate::flaw::Flaw;
 use crate::ledger::{Ledger, Totals};
 use crate::pair::{NetCommand, Pair, PairEvent, PairOptions};
-use crate::program::sequence_of;
+use crate::program::number_of_server;
 use crate::secure::{Cryptography, keys_of};
 use account::Account;
 pub use account::Wrong;
@@ -431,7 +431,7 @@ impl World {
             match event {
                 PairEvent::Wrote(number) => board.outward.wrote(number, now),
                 PairEvent::Read(_) if self.flaw == Some(Flaw::Silent) => {}
-                PairEvent::Read(line) => match sequence_of(&line) {
+                PairEvent::Read(line) => match number_of_server(&line) {
                     Some(number) => {
                         board.inward.got(number, now);
                         if self.flaw == Some(Flaw::Repeats) && number % 3 == 0 {

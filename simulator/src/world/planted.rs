@@ -7,7 +7,7 @@ use super::World;
 use super::remote::Received;
 use crate::fault::{Fault, Wire};
 use crate::flaw::Flaw;
-use crate::program::sequence_of;
+use crate::program::{number_of_board, sequence_of};
 
 impl World {
     /// Plants a fault in the system itself, for tests that must find it.
@@ -58,7 +58,7 @@ impl World {
 
     fn account_for(&mut self, line: &Received) {
         let (now, account) = (self.now, &mut self.boards[line.board].outward);
-        match sequence_of(&line.text) {
+        match number_of_board(&line.text, self.options.pair.program.padding) {
             Some(number) => account.got(number, now),
             None if Message::parse(&line.text).is_some() => {}
             None => account.got_unknown(&line.text, now),
