@@ -40,6 +40,10 @@ bench *ARGS:
 curve *ARGS:
     cargo run --release -p pblink-bench -- curve docs/scale.json docs/scale.svg {{ ARGS }}
 
+# Counts the instructions of what is done most, beside those of the last record (needs valgrind).
+counts:
+    .ci/counts --beside
+
 # Measures well-behaved clients beside each kind of abuse.
 abuse *ARGS:
     cargo build --release -p pblink -p pblink-bench

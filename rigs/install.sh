@@ -8,10 +8,10 @@ set -euo pipefail
 export DEBIAN_FRONTEND=noninteractive
 # script: a terminal for some tests. systemd: its judgement of our units. rustc-web and its friends: a compiler with the sources of core and with
 # Xtensa. cmake, libclang: unicorn-engine. mosquitto, openssl: a broker, and its certificates. chromium: a
-# browser for the page of the server. faketime: wall clocks that tests set. QEMU 10, for both chips, is in the backports.
+# browser for the page of the server. faketime: wall clocks that tests set. valgrind: counts instructions. QEMU 10, for both chips, is in the backports.
 packages="bsdutils gcc g++ make libc6-dev rustc-web cargo-web rust-web-src gcc-xtensa-lx106 binutils-xtensa-lx106
     binutils-arm-none-eabi cmake libclang-dev python3 python3-venv
-    python3-cryptography mosquitto mosquitto-clients openssl systemd chromium chromium-driver faketime"
+    python3-cryptography mosquitto mosquitto-clients openssl systemd chromium chromium-driver faketime valgrind"
 emulators="qemu-system-misc qemu-system-arm"
 # shellcheck disable=SC2086 # lists
 wanted=$(printf '%s\n' $packages $emulators | wc -l)

@@ -1,6 +1,11 @@
 //! Scenes of the simulator, as a program.
 
-use crate::process::{output, stderr};
+use std::io::{BufRead, BufReader};
+use std::process::Stdio;
+
+use rustix::process::{Pid, Signal, kill_process};
+
+use crate::process::{output, pblink, stderr};
 
 fn stdout(output: &std::process::Output) -> String {
     String::from_utf8_lossy(&output.stdout).into_owned()
@@ -82,4 +87,26 @@ fn a_seed_that_fails_becomes_a_scene_that_fails() {
     assert_eq!(ran.status.code(), Some(1));
     assert!(stderr(&ran).contains("it does not fail: there is nothing to minimise"));
     assert!(!well.exists());
+}
+
+#[test]
+fn ctrl_c_leaves_the_smallest_scene_so_far() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("small.toml");
+    let file = file.to_str().unwrap();
+    let seed = ["simulate", "--seed", "1", "--for", "1h", "--flaw", "forgets", "--minimise", file];
+    let mut child =
+        pblink(&seed).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("it starts");
+    let pid = Pid::from_raw(child.id().cast_signed()).unwrap();
+    let mut lines = BufReader::new(child.stderr.take().unwrap()).lines().map(Result::unwrap);
+    let told = lines.find(|line| line.contains(" runs: the smallest that fails has "));
+    assert!(told.is_some(), "no progress");
+    kill_process(pid, Signal::INT).unwrap();
+    let rest = lines.collect::<Vec<_>>().join("\n");
+    let ended = child.wait_with_output().unwrap();
+    assert_eq!(ended.status.code(), Some(0), "{rest}");
+    assert!(rest.contains("ending with the smallest scene so far"), "{rest}");
+    assert!(rest.contains("it was interrupted: a smaller scene may exist"), "{rest}");
+    let ran = output(&["simulate", "--scenario", file, "--flaw", "forgets"]);
+    assert_eq!(ran.status.code(), Some(5), "{}", stderr(&ran));
 }

@@ -1,0 +1,91 @@
+//! The work that is done most, for whoever counts instructions (`.ci/counts`):
+//!
+//! ```sh
+//! cargo run -p pblink-simulator --example paths -- PATH COUNT
+//! ```
+//!
+//! All of it follows from the arguments: two runs do the same.
+
+use std::process::ExitCode;
+
+use pblink_protocol::MAX_TEXT;
+use pblink_protocol::delivery::Delivery;
+use pblink_protocol::tcp::endpoint::{Disposition, Endpoint, Host, Receipt, Role, Timing};
+use pblink_protocol::time::{Duration, Instant};
+use pblink_simulator::Cryptography;
+use pblink_simulator::world::{World, WorldOptions};
+
+type End = Endpoint<heapless::Vec<u8, { MAX_TEXT + 2 }>, Vec<u8>, 16>;
+
+/// Takes all lines.
+#[derive(Default)]
+struct Taken(u32);
+
+impl Host<Vec<u8>> for Taken {
+    fn deliver(&mut self, _: &str, _: Receipt) -> Disposition {
+        self.0 += 1;
+        Disposition::Taken
+    }
+}
+
+/// Passes this many lines from a client to a server, eight at a time, with the acknowledgements.
+fn lines(count: u32) -> u32 {
+    let end = |role| End::new(role, Timing::default(), heapless::Vec::new());
+    let (mut client, mut server) = (end(Role::Client), end(Role::Server));
+    let now = Instant::ZERO;
+    client.on_connected(now);
+    server.on_connected(now);
+    let (mut taken, mut heard, mut buffer) = (Taken::default(), Taken::default(), [0; 1500]);
+    let mut written = 0;
+    while taken.0 < count {
+        while written < count && client.unacked() < 8 {
+            // There is room.
+            let _ = client.write(
+                now,
+                format!("[{written}, 21.5, 48.2]").into_bytes(),
+                Delivery::ORDERED,
+            );
+            written += 1;
+        }
+        while let n @ 1.. = client.transmit(now, &mut buffer) {
+            server.on_bytes(now, &buffer[..n], &mut taken);
+        }
+        while let n @ 1.. = server.transmit(now, &mut buffer) {
+            client.on_bytes(now, &buffer[..n], &mut heard);
+        }
+    }
+    taken.0
+}
+
+/// Lets a board and its server write ten lines a second for this many seconds, and returns the number that has arrived.
+fn board(seconds: u32, keys: Option<Cryptography>) -> u64 {
+    let every = Duration::from_millis(100);
+    let mut options = WorldOptions { keys, server_writes: Some(every), ..WorldOptions::default() };
+    options.pair.program.every = every;
+    let mut world = World::new(options);
+    world.run(Duration::from_secs(u64::from(seconds)));
+    world.totals().arrived
+}
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let [path, count] = &arguments[..] else {
+        eprintln!("paths: needs PATH COUNT");
+        return ExitCode::from(2);
+    };
+    let Ok(count) = count.parse() else {
+        eprintln!("paths: {count} is no number");
+        return ExitCode::from(2);
+    };
+    let done = match path.as_str() {
+        "lines" => u64::from(lines(count)),
+        "board" => board(count, None),
+        "board-with-keys" => board(count, Some(Cryptography::Real)),
+        other => {
+            eprintln!("paths: {other} is none of lines, board, board-with-keys");
+            return ExitCode::from(2);
+        }
+    };
+    println!("{done}");
+    ExitCode::SUCCESS
+}
