@@ -7,6 +7,10 @@ use std::sync::OnceLock;
 
 pub use pblink_endurance::process::{Server, Signal, Used, memory};
 
+/// Names a program that is to be tested as it is. `.ci/run` sets it to the one that `cargo test` has built: this crate's own
+/// build has other features of its dependencies, and would compile the half of it once more.
+const GIVEN: &str = "TESTED_PBLINK";
+
 /// Returns the command's program, built if need be.
 ///
 /// # Panics
@@ -14,6 +18,9 @@ pub use pblink_endurance::process::{Server, Signal, Used, memory};
 pub fn program() -> &'static PathBuf {
     static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
     PROGRAM.get_or_init(|| {
+        if let Some(given) = std::env::var_os(GIVEN) {
+            return given.into();
+        }
         let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
         let output = Command::new(cargo)
             .args(["build", "--quiet", "--package", "pblink", "--bin", "pblink"])
