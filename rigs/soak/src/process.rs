@@ -7,8 +7,8 @@ use std::sync::OnceLock;
 
 pub use pblink_endurance::process::{Server, Signal, Used, memory};
 
-/// Names a program that is to be tested as it is. `.ci/run` sets it to the one that `cargo test` has built: this crate's own
-/// build has other features of its dependencies, and would compile the half of it once more.
+/// Names a program that is to be tested as it is. `.ci/run` sets it to the one that `cargo test` has built: alone it has other
+/// features of its dependencies, and half of it would be compiled once more.
 const GIVEN: &str = "TESTED_PBLINK";
 
 /// Returns the command's program, built if need be.
@@ -22,12 +22,20 @@ pub fn program() -> &'static PathBuf {
             return given.into();
         }
         let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-        let output = Command::new(cargo)
+        let mut build = Command::new(cargo);
+        build
             .args(["build", "--quiet", "--package", "pblink", "--bin", "pblink"])
             .arg("--message-format=json-render-diagnostics")
-            .current_dir(env!("CARGO_MANIFEST_DIR"))
-            .output()
-            .expect("cargo runs this test");
+            .current_dir(env!("CARGO_MANIFEST_DIR"));
+        // What cargo tells this test of its own package: build scripts that look at it (that of ring) would run again, and with them
+        // the compiler for all that is above, now and when the next `cargo build` does not have it.
+        for (name, _) in std::env::vars_os() {
+            let text = name.to_string_lossy();
+            if text.starts_with("CARGO_PKG_") || text.starts_with("CARGO_MANIFEST_") {
+                build.env_remove(name);
+            }
+        }
+        let output = build.output().expect("cargo runs this test");
         let said = String::from_utf8_lossy(&output.stderr);
         assert!(output.status.success(), "`pblink` cannot be built:\n{said}");
         let messages = String::from_utf8_lossy(&output.stdout);
