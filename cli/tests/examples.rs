@@ -2,7 +2,7 @@
 //! at times.
 
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Command;
 
 use crate::process::group::Group;
 use crate::process::network::Network;
@@ -91,22 +91,7 @@ fn the_python_program_of_a_board_answers_each_line_once_although_the_server_is_k
 
 #[test]
 fn the_client_over_http_answers_each_line_once_although_it_and_the_server_are_killed() {
-    let build = Command::new(env!("CARGO"))
-        .args(["build", "--quiet", "-p", "pblink-examples", "--bin", "answer"])
-        .args(["--message-format", "json-render-diagnostics"])
-        .current_dir(examples())
-        .stderr(Stdio::inherit())
-        .output()
-        .unwrap();
-    assert!(build.status.success());
-    let built = String::from_utf8(build.stdout).unwrap();
-    let program = (built.lines())
-        .filter_map(|line| {
-            serde_json::from_str::<Value>(line).ok()?["executable"].as_str().map(str::to_owned)
-        })
-        .next()
-        .expect("cargo names the program");
-
+    let program = pblink_soak::process::build("pblink-examples", "answer");
     let place = Place::new();
     let cursor = place.path("cursor");
     let answer = || {

@@ -17,34 +17,39 @@ const GIVEN: &str = "TESTED_PBLINK";
 /// If the build fails.
 pub fn program() -> &'static PathBuf {
     static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
-    PROGRAM.get_or_init(|| {
-        if let Some(given) = std::env::var_os(GIVEN) {
-            return given.into();
-        }
-        let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-        let mut build = Command::new(cargo);
-        build
-            .args(["build", "--quiet", "--package", "pblink", "--bin", "pblink"])
-            .arg("--message-format=json-render-diagnostics")
-            .current_dir(env!("CARGO_MANIFEST_DIR"));
-        // What cargo tells this test of its own package: build scripts that look at it (that of ring) would run again, and with them
-        // the compiler for all that is above, now and when the next `cargo build` does not have it.
-        for (name, _) in std::env::vars_os() {
-            let text = name.to_string_lossy();
-            if text.starts_with("CARGO_PKG_") || text.starts_with("CARGO_MANIFEST_") {
-                build.env_remove(name);
-            }
-        }
-        let output = build.output().expect("cargo runs this test");
-        let said = String::from_utf8_lossy(&output.stderr);
-        assert!(output.status.success(), "`pblink` cannot be built:\n{said}");
-        let messages = String::from_utf8_lossy(&output.stdout);
-        let program = messages.lines().find_map(|line| {
-            let message: serde_json::Value = serde_json::from_str(line).ok()?;
-            Some(PathBuf::from(message["executable"].as_str()?))
-        });
-        program.expect("cargo names the program")
+    PROGRAM.get_or_init(|| match std::env::var_os(GIVEN) {
+        Some(given) => given.into(),
+        None => build("pblink", "pblink"),
     })
+}
+
+/// Builds a program of this workspace, and returns it.
+///
+/// # Panics
+/// If the build fails.
+pub fn build(package: &str, program: &str) -> PathBuf {
+    let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    command
+        .args(["build", "--quiet", "--package", package, "--bin", program])
+        .arg("--message-format=json-render-diagnostics")
+        .current_dir(env!("CARGO_MANIFEST_DIR"));
+    // What cargo tells this test of its own package: build scripts that look at it (that of ring) would run again, and with them
+    // the compiler for all that is above, now and when the next `cargo build` does not have it.
+    for (name, _) in std::env::vars_os() {
+        let text = name.to_string_lossy();
+        if text.starts_with("CARGO_PKG_") || text.starts_with("CARGO_MANIFEST_") {
+            command.env_remove(name);
+        }
+    }
+    let output = command.output().expect("cargo runs this test");
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "`{program}` cannot be built:\n{said}");
+    let messages = String::from_utf8_lossy(&output.stdout);
+    let program = messages.lines().find_map(|line| {
+        let message: serde_json::Value = serde_json::from_str(line).ok()?;
+        Some(PathBuf::from(message["executable"].as_str()?))
+    });
+    program.expect("cargo names the program")
 }
 
 /// Starts `pblink serve` with the application `echo` ([`start_with`]).
