@@ -33,8 +33,8 @@ pub fn build(package: &str, program: &str) -> PathBuf {
         .args(["build", "--quiet", "--package", package, "--bin", program])
         .arg("--message-format=json-render-diagnostics")
         .current_dir(env!("CARGO_MANIFEST_DIR"));
-    // What cargo tells this test of its own package: build scripts that look at it (that of ring) would run again, and with them
-    // the compiler for all that is above, now and when the next `cargo build` does not have it.
+    // Cargo has told this test of its own package by these: build scripts that look at them (that of ring) would run again, and with
+    // them the compiler for all that is above, now and when the next `cargo build` does not have them.
     for (name, _) in std::env::vars_os() {
         let text = name.to_string_lossy();
         if text.starts_with("CARGO_PKG_") || text.starts_with("CARGO_MANIFEST_") {
