@@ -413,8 +413,17 @@ fn packets_are_never_repeated_and_none_outlives_its_esp8266() {
 
 #[test]
 fn a_keepalive_before_the_first_server_tells_our_esp8266_and_widens_the_window() {
-    for (ours, most) in [(true, 8), (false, 2)] {
+    // A server that goes and comes back changes nothing in it.
+    for (ours, most, loses) in
+        [(true, 8, false), (false, 2, false), (true, 8, true), (false, 2, true)]
+    {
         let mut w = World::up(ours);
+        if loses {
+            w.lose();
+            w.live(10);
+            w.connect();
+            w.until(10_000, |w| w.app().server_up());
+        }
         // So long that each fills a packet; the server takes them and says nothing.
         w.run(1000);
         w.taken.clear();

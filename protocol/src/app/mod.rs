@@ -331,7 +331,7 @@ impl AppBase {
             Ok(CoprocessorFrame::Keepalive) => return self.supervisor.on_keepalive(now),
             Ok(CoprocessorFrame::Server(up)) => {
                 self.exchange.expect_lines(up);
-                if !self.supervisor.on_server(up) {
+                if !self.supervisor.on_server(now, up) {
                     return;
                 }
                 AppEvent::Server(up)

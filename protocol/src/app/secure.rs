@@ -8,7 +8,7 @@
 //! - Lines of the carrier are taken at once, so that keepalives come through; what has no room is repeated by the server.
 //! - Through our ESP8266 up to 8 lines are in flight each way, through a published one 2: it stalls with more.
 //! - If nothing valid comes for too long while there is a connection, the ESP8266 is reset; so is one that had a server and has had
-//!   none for [`SERVER_TIMEOUT`]: it may be the ESP8266 that takes nothing any more, and with keys no line is lost by it.
+//!   none for [`SERVER_TIMEOUT`](super::SERVER_TIMEOUT): it may be the ESP8266 that takes nothing any more, and no line is lost by it.
 
 use crate::config::{Config, ConfigError};
 use crate::delivery::Delivery;
@@ -24,7 +24,7 @@ use crate::tcp::line::check_text;
 use crate::time::{Instant, earliest};
 
 use super::happening::{Happening, RestartCause};
-use super::{AppBase, AppEvent, ResetCause, SERVER_TIMEOUT};
+use super::{AppBase, AppEvent, ResetCause};
 
 /// Lines in flight each way through an ESP8266 with the published program.
 const PUBLISHED_WINDOW: u8 = 2;
@@ -56,8 +56,6 @@ pub struct SecureApp<S: BoardSuite, M> {
     board: Board<S, M>,
     /// The session knows that the ESP8266 has a server.
     carrier: bool,
-    /// Since when the present ESP8266 has no server, if it had one.
-    alone_since: Option<Instant>,
     events: Fifo<SecureEvent, 8>,
 }
 
@@ -75,7 +73,6 @@ impl<S: BoardSuite, M> SecureApp<S, M> {
             base: AppBase::idle(),
             board: Board::idle(memory),
             carrier: false,
-            alone_since: None,
             events: Fifo::new(),
         }
     }
@@ -98,6 +95,7 @@ impl<S: BoardSuite, M: Memory> SecureApp<S, M> {
     /// without them.
     pub fn set_keys(&mut self, suite: S, memory: M) {
         self.base.set_forward_reports(false);
+        self.base.supervisor.set_lossless();
         self.base.outbox.drop_lines();
         self.board.begin(suite, memory);
     }
@@ -270,12 +268,7 @@ impl<S: BoardSuite, M: Memory> SecureApp<S, M> {
         if self.wants_compute(now) {
             return Some(now);
         }
-        let alone = self.alone_until().map(|at| at.max(now));
-        earliest(earliest(self.base.poll_at(now), self.board.poll_at(now)), alone)
-    }
-
-    fn alone_until(&self) -> Option<Instant> {
-        self.alone_since.map(|since| since + SERVER_TIMEOUT)
+        earliest(self.base.poll_at(now), self.board.poll_at(now))
     }
 
     /// Moves lines between session and wires.
@@ -287,9 +280,6 @@ impl<S: BoardSuite, M: Memory> SecureApp<S, M> {
         let board = &mut self.board;
         while self.base.read_line(now, |line| board.on_line(now, line)).is_some() {}
         self.board.poll(now);
-        if self.alone_until().is_some_and(|at| now >= at) {
-            self.reset(now, ResetCause::NoServer);
-        }
         self.take_events(now);
         let mut buffer = [0; MAX_UP];
         while self.base.takes_line()
@@ -306,15 +296,12 @@ impl<S: BoardSuite, M: Memory> SecureApp<S, M> {
         if !self.base.is_running() {
             // What was on its way to an ESP8266 that was reset is old when this one has a server.
             self.base.outbox.drop_lines();
-            // A new one has to find a server, and is given time for that.
-            self.alone_since = None;
         }
         let up = self.base.server_up();
         if up == self.carrier {
             return;
         }
         self.carrier = up;
-        self.alone_since = (!up && self.base.is_running()).then_some(now);
         let ours = self.base.supervisor.is_ours();
         self.board.set_window(if ours { MAX_WINDOW as u8 } else { PUBLISHED_WINDOW });
         self.board.on_server(now, up);
@@ -331,7 +318,9 @@ impl<S: BoardSuite, M: Memory> SecureApp<S, M> {
                 BoardEvent::Invalid => SecureEvent::Invalid,
                 BoardEvent::Keyed(keyed) => SecureEvent::Keyed(keyed),
                 BoardEvent::ResetWanted => {
-                    self.reset(now, ResetCause::Unproven);
+                    self.base.start(now);
+                    self.base.reset(ResetCause::Unproven);
+                    self.follow_carrier(now);
                     continue;
                 }
             });
@@ -353,12 +342,6 @@ impl<S: BoardSuite, M: Memory> SecureApp<S, M> {
             }
             self.events.push_newest(SecureEvent::App(event));
         }
-    }
-
-    fn reset(&mut self, now: Instant, cause: ResetCause) {
-        self.base.start(now);
-        self.base.reset(cause);
-        self.follow_carrier(now);
     }
 
     fn tell(&mut self, happening: Happening) {

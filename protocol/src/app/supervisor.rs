@@ -68,7 +68,12 @@ pub(super) struct Supervisor {
     started: bool,
     /// The ESP8266 counts as crashed from then on.
     crash_at: Option<Instant>,
-    /// The deadline of the first connection to the server since the reset.
+    /// No line is lost by a reset.
+    lossless: bool,
+    /// The ESP8266 has had a server since the reset.
+    reached: bool,
+    /// The deadline of a connection to the server: of the first one since the reset, or of any if a reset is
+    /// [lossless](Self::set_lossless).
     server_by: Option<Instant>,
     /// The application does not read, so keepalives cannot come through: do not wait for them.
     blocked: bool,
@@ -84,12 +89,20 @@ impl Supervisor {
             phase: Phase::Down,
             started: false,
             crash_at: None,
+            lossless: false,
+            reached: false,
             server_by: None,
             blocked: false,
             server_up: false,
             is_ours: false,
             resets: 0,
         }
+    }
+
+    /// Notes that no line is lost by a reset. Without that, one whose server is away is left alone once it has had it: that costs
+    /// nothing, and a reset may cost lines.
+    pub(super) fn set_lossless(&mut self) {
+        self.lossless = true;
     }
 
     /// Returns true while the ESP8266 is neither being configured nor running.
@@ -121,6 +134,7 @@ impl Supervisor {
     pub(super) fn on_down(&mut self) -> bool {
         self.phase = Phase::Down;
         self.crash_at = None;
+        self.reached = false;
         self.server_by = None;
         self.blocked = false;
         self.is_ours = false;
@@ -150,7 +164,7 @@ impl Supervisor {
 
     /// Notes a keepalive.
     pub(super) fn on_keepalive(&mut self, now: Instant) {
-        self.is_ours |= self.server_by.is_some();
+        self.is_ours |= self.is_running() && !self.reached;
         self.crash_at = Some(now + CRASH_TIMEOUT);
     }
 
@@ -174,11 +188,15 @@ impl Supervisor {
     }
 
     /// Notes whether the ESP8266 has a server. Returns true if that is new.
-    pub(super) fn on_server(&mut self, up: bool) -> bool {
+    pub(super) fn on_server(&mut self, now: Instant, up: bool) -> bool {
+        let before = core::mem::replace(&mut self.server_up, up);
         if up {
+            self.reached = true;
             self.server_by = None;
+        } else if before && self.lossless {
+            self.server_by = Some(now + SERVER_TIMEOUT);
         }
-        core::mem::replace(&mut self.server_up, up) != up
+        before != up
     }
 
     /// Returns the reason for a reset that is due.
