@@ -86,9 +86,7 @@ impl Program {
         if self.is_done() || now < self.next_at {
             return None;
         }
-        let padding = "x".repeat(self.options.padding.min(PADDING));
-        // A list of three, as the seed's demo sends: number, time in ms, and a constant.
-        let text = format!("[{}, {}, \"{padding}\"]", self.number, now.as_millis());
+        let text = line_of_board(self.number, now.as_millis(), self.options.padding);
         match app.write(now, &text, self.options.delivery) {
             Ok(_) => {
                 let number = self.number;
@@ -131,21 +129,26 @@ pub fn sequence_of(text: &str) -> Option<u64> {
     rest[..end].trim().parse().ok()
 }
 
-/// Returns the number of a line of a board's program with this much padding, if it is one to the last byte.
-pub(crate) fn number_of_board(text: &str, padding: usize) -> Option<u64> {
-    let number = sequence_of(text)?;
-    let rest = text.strip_prefix(&format!("[{number}, "))?;
-    let (at_ms, rest) = rest.split_once(", ")?;
-    let at_ms: u64 = at_ms.parse().ok()?;
-    let inner = rest.strip_prefix('"')?.strip_suffix("\"]")?;
-    let whole = inner.len() == padding.min(PADDING) && inner.bytes().all(|byte| byte == b'x');
-    // One way to write a number.
-    (whole && text.starts_with(&format!("[{number}, {at_ms}, "))).then_some(number)
+/// Returns a line of a board's program: a list of three, as the seed's demo sends. Number, time in ms, and padding.
+fn line_of_board(number: u64, at_ms: u64, padding: usize) -> String {
+    format!("[{number}, {at_ms}, \"{}\"]", "x".repeat(padding.min(PADDING)))
 }
 
-/// Returns the number of a line of the server's program, if it is one to the last byte.
+/// Returns its number, if a text is such a line to the last byte.
+pub(crate) fn number_of_board(text: &str, padding: usize) -> Option<u64> {
+    let number = sequence_of(text)?;
+    let at_ms = text.split(", ").nth(1)?.parse().ok()?;
+    (text == line_of_board(number, at_ms, padding)).then_some(number)
+}
+
+/// Returns a line of the server's program.
+pub(crate) fn line_of_server(number: u64) -> String {
+    format!("[{number}, 0, 0]")
+}
+
+/// Returns its number, if a text is such a line to the last byte.
 pub(crate) fn number_of_server(text: &str) -> Option<u64> {
-    sequence_of(text).filter(|number| text == format!("[{number}, 0, 0]"))
+    sequence_of(text).filter(|number| text == line_of_server(*number))
 }
 
 #[cfg(test)]

@@ -257,7 +257,7 @@ impl World {
     /// Something goes wrong with a pair.
     pub fn inject(&mut self, board: usize, fault: Fault) {
         self.boards[board].pair.inject(fault, self.now);
-        self.look_after(board, None);
+        self.look_after(board);
         if fault == Fault::HostRestart {
             self.boards[board].outward.lost();
         }
@@ -378,6 +378,7 @@ impl World {
         self.run(length);
     }
 
+    /// Returns the server, to which something is done: it is polled at the next step.
     fn touch_server(&mut self) -> &mut dyn Remote {
         self.server_touched = true;
         &mut *self.server
@@ -399,8 +400,8 @@ impl World {
         for n in 0..self.boards.len() {
             let board = &mut self.boards[n];
             if board.next.is_some_and(|at| at <= now) {
-                let next = board.pair.advance_from(board.next, now);
-                self.look_after(n, Some(next));
+                board.next = board.pair.advance_from(board.next, now);
+                self.pass_on(n);
             }
         }
         if self.network.next_at().is_some_and(|at| at <= now) {
@@ -423,8 +424,14 @@ impl World {
         self.server_due = self.server.next_at(self.now);
     }
 
-    /// Passes on what a pair has to say. `next`: the time of its next poll, if that is known.
-    fn look_after(&mut self, n: usize, mut next: Option<Option<Instant>>) {
+    /// Looks after a pair to which something was done.
+    fn look_after(&mut self, n: usize) {
+        self.boards[n].next = self.boards[n].pair.next_at();
+        self.pass_on(n);
+    }
+
+    /// Passes on what a pair has to say. The time of its next poll is known.
+    fn pass_on(&mut self, n: usize) {
         let now = self.now;
         let board = &mut self.boards[n];
         while let Some(event) = board.pair.next_event() {
@@ -461,11 +468,10 @@ impl World {
             let bytes = std::mem::take(board.pair.outgoing());
             if !bytes.is_empty() {
                 // It can send more.
-                next = None;
+                board.next = board.pair.next_at();
             }
             self.network.send_to_server(connection, bytes, now, &mut self.rng);
         }
-        board.next = next.unwrap_or_else(|| board.pair.next_at());
     }
 
     fn arrival(&mut self, connection: usize, arrival: Arrival) {
@@ -494,7 +500,7 @@ impl World {
             }
             _ => {}
         }
-        self.look_after(n, None);
+        self.look_after(n);
     }
 
     fn server_action(&mut self, action: Action) {

@@ -14,6 +14,7 @@ use pblink_protocol::time::{Duration, Instant, earliest};
 use super::remote::{Action, Input, Received, Remote};
 use super::store::Keeper;
 use crate::flaw::Flaw;
+use crate::program::line_of_server;
 
 type SessionEndpoint = Endpoint<heapless::Vec<u8, { MAX_TEXT + 2 }>, Vec<u8>, 16>;
 
@@ -221,7 +222,7 @@ impl Server {
     fn poll_session(&mut self, now: Instant, board: usize) {
         let session = &mut self.sessions[board];
         if session.write_at.is_some_and(|at| now >= at) && session.endpoint.has_room() {
-            let text = format!("[{}, 0, 0]", session.number);
+            let text = line_of_server(session.number);
             if let Some(keeper) = &mut session.keeper {
                 keeper.write();
             } else if session.endpoint.write(now, text.into_bytes(), self.delivery).is_ok() {

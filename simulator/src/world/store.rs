@@ -11,6 +11,7 @@ use pblink_protocol::tcp::window::Window;
 use pblink_protocol::time::{Duration, Instant};
 
 use crate::flaw::Flaw;
+use crate::program::line_of_server;
 
 /// The part of a session that survives a crash.
 #[derive(Debug, Clone, Default)]
@@ -132,7 +133,7 @@ impl Keeper {
         while let Some(number) = self.kept.rows.get(self.fed)
             && endpoint.has_room()
         {
-            let text = format!("[{number}, 0, 0]").into_bytes();
+            let text = line_of_server(*number).into_bytes();
             if endpoint.write(now, text, delivery).is_err() {
                 break;
             }

@@ -11,6 +11,7 @@ use pblink_protocol::secure::server::{
 use pblink_protocol::secure::{Lines, Outgoing};
 use pblink_protocol::time::{Duration, Instant};
 
+use crate::program::line_of_server;
 use crate::secure::{OfServer, ServerSide};
 
 /// The part of a session that survives its process.
@@ -266,7 +267,7 @@ impl Keeper {
                 }
                 Wish::Done(number) => _ = store.drop_rows(number),
                 Wish::Row => {
-                    let text = format!("[{}, 0, 0]", store.highest);
+                    let text = line_of_server(store.highest);
                     store.highest += 1;
                     store.rows.push_back(Row { number: store.highest, text, written: now });
                     durable.rows.end = store.highest;
