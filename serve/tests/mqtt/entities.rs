@@ -203,8 +203,9 @@ async fn what_is_taken_away_while_the_broker_is_away_goes_later() {
     until(&reader, &mut last, |last| last[LATER] == FORGOTTEN);
     until(&reader, &mut last, |last| DEVICES.iter().all(|device| last.contains_key(*device)));
     for device in DEVICES {
-        let components = &parsed(&last[device])["components"];
-        assert_eq!(components["entity-Temperature"], json!({ "platform": "sensor" }));
+        let device = parsed(&last[device]);
+        check(&device);
+        assert_eq!(device["components"]["entity-Temperature"], json!({ "platform": "sensor" }));
     }
     shop.close().await;
 }
