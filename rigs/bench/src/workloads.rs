@@ -91,9 +91,8 @@ impl Workload {
             Self::Flood => &[
                 Raw, Reader, Library, Batches, Memory, Disk, Jetstream, Shared, Gateways, Mosquitto,
             ],
-            Self::Single | Self::Steady => {
-                &[Raw, Library, Memory, Disk, Shared, Gateways, Mosquitto]
-            }
+            Self::Single => &[Raw, Library, Memory, Disk, Jetstream, Shared, Gateways, Mosquitto],
+            Self::Steady => &[Raw, Library, Memory, Disk, Shared, Gateways, Mosquitto],
             Self::Accept => &[Raw, Library, Mosquitto],
             Self::Idle => &[Raw, Library, Memory, Mosquitto],
             Self::Down => &[Raw, Library],
@@ -118,7 +117,11 @@ impl Workload {
             Self::Accept => (Kind::Accept, AT_ONCE, 1),
             Self::Idle => (Kind::Idle, clients.unwrap_or(10_000), 1),
         };
-        let kind = if contender == Contender::Jetstream { Kind::Batches } else { kind };
+        let kind = match (self, contender) {
+            (Self::Single, Contender::Jetstream) => Kind::Publish,
+            (_, Contender::Jetstream) => Kind::Batches,
+            _ => kind,
+        };
         let (wire, keepalive) = (contender.wire(), KEEPALIVE);
         Shape { kind, wire, clients, in_flight, first: 0, keepalive }
     }

@@ -42,12 +42,17 @@ fn every_workload_counts_something_and_writes_json() {
 
 #[test]
 fn servers_that_share_a_log_are_measured_beside_jetstream() {
-    let results = results(&["--servers", "jetstream,shared,gateways", "flood"]);
+    let results = results(&["--servers", "jetstream,shared,gateways", "flood", "single"]);
     if results.is_empty() {
         return eprintln!("SKIPPED: there is no nats-server");
     }
-    ["jetstream", "shared", "gateways"].iter().for_each(|s| assert_counted(&results, "flood", s));
-    let lines = results.iter().map(|result| &result["figures"][0]).collect::<Vec<_>>();
+    for workload in ["flood", "single"] {
+        ["jetstream", "shared", "gateways"]
+            .iter()
+            .for_each(|server| assert_counted(&results, workload, server));
+    }
+    let flood = results.iter().filter(|result| result["workload"] == "flood");
+    let lines = flood.map(|result| &result["figures"][0]).collect::<Vec<_>>();
     assert!(lines.iter().all(|figure| figure["name"] == "lines_per_s"), "{lines:?}");
     assert_eq!(lines[1]["ratio"]["to"], "jetstream");
 }

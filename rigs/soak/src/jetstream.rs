@@ -1,6 +1,7 @@
 //! NATS JetStream used by hand, one message for each line: the thing beside which the log that servers share is measured.
 
 use async_nats::jetstream::message::PublishMessage;
+use async_nats::jetstream::{self, Context};
 use async_nats::{Client, HeaderMap, ServerAddr};
 use futures::future::try_join_all;
 use serde_json::{Value, json};
@@ -18,6 +19,7 @@ const NO_STREAM: u64 = 10059;
 #[derive(Debug, Clone)]
 pub struct Jetstream {
     client: Client,
+    context: Context,
 }
 
 impl Jetstream {
@@ -27,7 +29,8 @@ impl Jetstream {
     /// If none answers.
     pub async fn connect(urls: &str) -> Result<Self, Failure> {
         let servers = urls.split(',').map(str::parse).collect::<Result<Vec<ServerAddr>, _>>()?;
-        Ok(Self { client: async_nats::connect(servers).await? })
+        let client = async_nats::connect(servers).await?;
+        Ok(Self { context: jetstream::new(client.clone()), client })
     }
 
     /// Makes a stream of this name with this many copies, for subjects `NAME.*`. `atomic`: it takes batches.
@@ -80,6 +83,15 @@ impl Jetstream {
         Ok(())
     }
 
+    /// Publishes a message, and waits until it is stored.
+    ///
+    /// # Errors
+    /// If it is refused.
+    pub async fn publish(&self, subject: String, text: &'static str) -> Result<(), Failure> {
+        self.context.publish(subject, text.into()).await?.await?;
+        Ok(())
+    }
+
     /// Publishes a message for each subject, and waits until all are stored: all of them are under way at a time.
     ///
     /// # Errors
@@ -89,11 +101,10 @@ impl Jetstream {
         subjects: impl Iterator<Item = String>,
         text: &'static str,
     ) -> Result<(), Failure> {
-        let context = async_nats::jetstream::new(self.client.clone());
         let mut acks = Vec::new();
         for subject in subjects {
             let message = PublishMessage::build().payload(text.into());
-            acks.push(context.send_publish(subject, message).await?);
+            acks.push(self.context.send_publish(subject, message).await?);
         }
         try_join_all(acks.into_iter().map(IntoFuture::into_future)).await?;
         Ok(())

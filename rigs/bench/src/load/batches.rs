@@ -9,7 +9,7 @@ use std::time::Instant;
 use pblink_soak::jetstream::{BATCH, Failure, Jetstream};
 use tokio::task::JoinSet;
 
-use super::{Shape, ready};
+use super::{Shape, ready, urls};
 use crate::pump::Totals;
 use crate::wire::TEXT;
 
@@ -21,8 +21,7 @@ pub(super) async fn run(
     totals: Arc<Totals>,
 ) -> io::Result<()> {
     let Shape { clients, in_flight, .. } = shape;
-    let urls: Vec<_> = addresses.iter().map(|address| format!("nats://{address}")).collect();
-    let nats = Jetstream::connect(&urls.join(",")).await.map_err(io::Error::other)?;
+    let nats = Jetstream::connect(&urls(addresses)).await.map_err(io::Error::other)?;
     let at_once = (clients * in_flight / BATCH as usize).max(1);
     let mut tasks = JoinSet::new();
     for _ in 0..at_once {

@@ -5,6 +5,7 @@ mod answer;
 mod batches;
 mod boards;
 mod idle;
+mod publish;
 mod send;
 mod steady;
 
@@ -36,10 +37,12 @@ pub enum Kind {
     Boards,
     /// Lines in batches to JetStream itself.
     Batches,
+    /// Lines to JetStream itself, one by one.
+    Publish,
 }
 
 impl Kind {
-    const ALL: [Self; 7] = [
+    const ALL: [Self; 8] = [
         Self::Send,
         Self::Steady,
         Self::Answer,
@@ -47,6 +50,7 @@ impl Kind {
         Self::Idle,
         Self::Boards,
         Self::Batches,
+        Self::Publish,
     ];
 
     fn name(self) -> &'static str {
@@ -58,6 +62,7 @@ impl Kind {
             Self::Idle => "idle",
             Self::Boards => "boards",
             Self::Batches => "batches",
+            Self::Publish => "publish",
         }
     }
 }
@@ -102,7 +107,7 @@ pub struct Load(pub Process);
 
 impl Load {
     /// Starts clients, and waits until all are connected and have been answered: the first one with the first of the
-    /// addresses, and so on in turn. `stream`: goal of [`Kind::Batches`].
+    /// addresses, and so on in turn. `stream`: the one of those that use JetStream.
     pub fn start(shape: Shape, addresses: &[SocketAddr], stream: Option<&str>) -> io::Result<Self> {
         let mut load = Self::begin(shape, addresses, stream)?;
         load.await_all()?;
@@ -147,6 +152,11 @@ fn address_of(addresses: &[SocketAddr], n: usize) -> SocketAddr {
     addresses[n % addresses.len()]
 }
 
+/// Returns addresses as a NATS client takes them.
+fn urls(addresses: &[SocketAddr]) -> String {
+    addresses.iter().map(|address| format!("nats://{address}")).collect::<Vec<_>>().join(",")
+}
+
 /// Runs the clients until stdin ends: `KIND WIRE CLIENTS IN_FLIGHT FIRST KEEPALIVE_MS ADDRESS[,ADDRESS…] STREAM`.
 pub fn main(args: &[String]) -> io::Result<()> {
     let wrong = || io::Error::other("this role is for the benchmark itself");
@@ -184,6 +194,7 @@ pub fn main(args: &[String]) -> io::Result<()> {
             Kind::Answer => answer::run(to, clients, totals).await,
             Kind::Boards => boards::run(to, shape, totals).await,
             Kind::Batches => batches::run(to, stream, shape, totals).await,
+            Kind::Publish => publish::run(to, stream, shape, totals).await,
             Kind::Accept | Kind::Idle => accept::run(to, wire, clients, totals).await,
         }
     })
