@@ -11,6 +11,7 @@ mod figures;
 mod histogram;
 mod lines;
 mod load;
+mod mqtt;
 mod process;
 mod pump;
 mod report;

@@ -3,6 +3,8 @@
 
 use std::io::Write;
 
+use crate::mqtt;
+
 /// The text of every line.
 pub const TEXT: &str = r#"["moisture", 17, 21.5, "a line as boards send it"]"#;
 
@@ -34,13 +36,7 @@ impl Wire {
         match self {
             // A keepalive is the sign of life for which a server waits before it sends lines.
             Self::Link => format!("{id}\n\n").into_bytes(),
-            Self::Mqtt => {
-                // CONNECT: MQTT, level 4, clean session, no keep alive.
-                let mut body = b"\x00\x04MQTT\x04\x02\x00\x00".to_vec();
-                body.extend((id.len() as u16).to_be_bytes());
-                body.extend(id.as_bytes());
-                [&[0x10, body.len() as u8], &body[..]].concat()
-            }
+            Self::Mqtt => mqtt::connect(&id, 0),
         }
     }
 
@@ -48,8 +44,7 @@ impl Wire {
     pub fn keepalive(self) -> &'static [u8] {
         match self {
             Self::Link => b"\n",
-            // PINGREQ.
-            Self::Mqtt => b"\xc0\x00",
+            Self::Mqtt => mqtt::PING,
         }
     }
 }
@@ -69,13 +64,7 @@ impl Ring {
         for number in numbers {
             match wire {
                 Wire::Link => writeln!(bytes, "{number:02x}{TEXT}").expect("a Vec takes all"),
-                Wire::Mqtt => {
-                    // PUBLISH with QoS 1 to "bench".
-                    bytes.extend([0x32, (2 + 5 + 2 + TEXT.len()) as u8]);
-                    bytes.extend(b"\x00\x05bench");
-                    bytes.extend((number as u16).to_be_bytes());
-                    bytes.extend(TEXT.as_bytes());
-                }
+                Wire::Mqtt => bytes.extend(mqtt::publish("bench", number as u16, TEXT)),
             }
         }
         let line = bytes.len() / (NUMBERS + most);

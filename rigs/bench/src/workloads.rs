@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use crate::disk::sync_times;
 use crate::figures::Figure;
 use crate::load::{KEEPALIVE, Kind, Load, Mark, Shape};
-use crate::servers::stores::Stores;
+use crate::servers::stores::{Stores, Stream};
 use crate::servers::{Contender, Server, Work as Job};
 
 /// Lines in flight where they are pipelined: as many as a link takes.
@@ -95,7 +95,7 @@ impl Workload {
             Self::Steady => &[Raw, Library, Memory, Disk, Shared, Gateways, Mosquitto],
             Self::Accept => &[Raw, Library, Mosquitto],
             Self::Idle => &[Raw, Library, Memory, Mosquitto],
-            Self::Down => &[Raw, Library],
+            Self::Down => &[Raw, Library, Jetstream, Mosquitto],
         }
     }
 
@@ -119,6 +119,8 @@ impl Workload {
         };
         let kind = match (self, contender) {
             (Self::Single, Contender::Jetstream) => Kind::Publish,
+            (Self::Down, Contender::Jetstream) => Kind::Consume,
+            (Self::Down, Contender::Mosquitto) => Kind::Subscribe,
             (_, Contender::Jetstream) => Kind::Batches,
             _ => kind,
         };
@@ -154,9 +156,10 @@ impl Workload {
                 let mut load = Load::start(shape, &server.addresses, stream)?;
                 // To find a rhythm.
                 std::thread::sleep(time / 4);
-                let nats = stores.cpu();
+                let of_nats = || server.stream.as_ref().map(Stream::cpu).unwrap_or_default();
+                let nats = of_nats();
                 let work = work(&server, &mut load, time)?;
-                let nats = stores.cpu().saturating_sub(nats).as_secs_f64();
+                let nats = of_nats().saturating_sub(nats).as_secs_f64();
                 let mut figures = match self {
                     Self::Accept => vec![
                         ("cpu_us_per_connection", work.cpu * 1e6 / work.count),

@@ -42,7 +42,7 @@ fn every_workload_counts_something_and_writes_json() {
 
 #[test]
 fn servers_that_share_a_log_are_measured_beside_jetstream() {
-    let results = results(&["--servers", "jetstream,shared,gateways", "flood", "single"]);
+    let results = results(&["--servers", "jetstream,shared,gateways", "flood", "single", "down"]);
     if results.is_empty() {
         return eprintln!("SKIPPED: there is no nats-server");
     }
@@ -51,6 +51,7 @@ fn servers_that_share_a_log_are_measured_beside_jetstream() {
             .iter()
             .for_each(|server| assert_counted(&results, workload, server));
     }
+    assert_counted(&results, "down", "jetstream");
     let flood = results.iter().filter(|result| result["workload"] == "flood");
     let lines = flood.map(|result| &result["figures"][0]).collect::<Vec<_>>();
     assert!(lines.iter().all(|figure| figure["name"] == "lines_per_s"), "{lines:?}");

@@ -1,8 +1,10 @@
 //! NATS JetStream used by hand, one message for each line: the thing beside which the log that servers share is measured.
 
+use async_nats::jetstream::consumer::pull;
 use async_nats::jetstream::message::PublishMessage;
 use async_nats::jetstream::{self, Context};
 use async_nats::{Client, HeaderMap, ServerAddr};
+use futures::StreamExt;
 use futures::future::try_join_all;
 use serde_json::{Value, json};
 
@@ -33,16 +35,24 @@ impl Jetstream {
         Ok(Self { context: jetstream::new(client.clone()), client })
     }
 
-    /// Makes a stream of this name with this many copies, for subjects `NAME.*`. `atomic`: it takes batches.
+    /// Makes a stream of this name with this many copies on disks, for subjects `NAME.*`. `atomic`: it takes batches.
     ///
     /// # Errors
     /// If NATS does not.
     pub async fn create(&self, name: &str, replicas: usize, atomic: bool) -> Result<(), Failure> {
-        let config = json!({
-            "name": name, "subjects": [format!("{name}.*")], "num_replicas": replicas, "storage": "file",
-            "retention": "limits", "discard": "new", "allow_atomic": atomic, "duplicate_window": 0,
-        });
-        self.ask(&format!("STREAM.CREATE.{name}"), config).await
+        self.make(
+            name,
+            json!({ "num_replicas": replicas, "storage": "file", "allow_atomic": atomic }),
+        )
+        .await
+    }
+
+    /// Makes a stream of this name that is in the memory of one server, for subjects `NAME.*`.
+    ///
+    /// # Errors
+    /// If NATS does not.
+    pub async fn create_in_memory(&self, name: &str) -> Result<(), Failure> {
+        self.make(name, json!({ "num_replicas": 1, "storage": "memory" })).await
     }
 
     /// Deletes a stream, if it is there.
@@ -110,6 +120,38 @@ impl Jetstream {
         Ok(())
     }
 
+    /// Begins to take the messages of one subject from a stream in memory, by a pull consumer. NATS sends it at most this many that it has
+    /// not acknowledged.
+    ///
+    /// # Errors
+    /// If NATS makes no consumer.
+    pub async fn consume(
+        &self,
+        stream: &str,
+        subject: String,
+        pending: usize,
+    ) -> Result<Messages, Failure> {
+        let config = pull::Config {
+            filter_subject: subject,
+            max_ack_pending: pending as i64,
+            memory_storage: true,
+            ..pull::Config::default()
+        };
+        let consumer = self.context.create_consumer_on_stream(config, stream).await?;
+        Ok(Messages(consumer.messages().await?))
+    }
+
+    async fn make(&self, name: &str, more: Value) -> Result<(), Failure> {
+        let mut config = json!({
+            "name": name, "subjects": [format!("{name}.*")], "retention": "limits", "discard": "new",
+            "duplicate_window": 0,
+        });
+        for (key, value) in more.as_object().into_iter().flatten() {
+            config[key] = value.clone();
+        }
+        self.ask(&format!("STREAM.CREATE.{name}"), config).await
+    }
+
     async fn ask(&self, what: &str, body: Value) -> Result<(), Failure> {
         let body = serde_json::to_vec(&body)?;
         let answer = self.client.request(format!("$JS.API.{what}"), body.into()).await?;
@@ -118,5 +160,25 @@ impl Jetstream {
             None | Some(NO_STREAM) => Ok(()),
             Some(_) => Err(answer.to_string().into()),
         }
+    }
+}
+
+/// Messages of a [consumer](Jetstream::consume).
+pub struct Messages(pull::Stream);
+
+impl Messages {
+    /// Waits for the next message, and acknowledges it.
+    ///
+    /// # Errors
+    /// If none comes any more.
+    pub async fn take(&mut self) -> Result<(), Failure> {
+        let message = self.0.next().await.ok_or("the consumer has ended")??;
+        message.ack().await
+    }
+}
+
+impl std::fmt::Debug for Messages {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("Messages").finish_non_exhaustive()
     }
 }

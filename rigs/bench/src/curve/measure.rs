@@ -8,7 +8,7 @@ use crate::histogram::Histogram;
 use crate::load::{Kind, Load, Shape};
 use crate::process::open_many_files;
 use crate::servers::Server;
-use crate::servers::stores::Stores;
+use crate::servers::stores::{Stores, Stream};
 use crate::wire::Wire;
 
 /// Numbers of clients at the usual time-out.
@@ -116,12 +116,13 @@ fn point(
         server.processes[0].tell("commits")?;
         server.processes[0].hear()?.parse().map_err(io::Error::other)
     };
-    let before = (cpu(&server), stores.cpu(), of_loads(&loads), commits(&mut server)?);
+    let nats = |server: &Server| server.stream.as_ref().map(Stream::cpu).unwrap_or_default();
+    let before = (cpu(&server), nats(&server), of_loads(&loads), commits(&mut server)?);
     let (lines_before, began) = (lines(&mut loads)?.0, Instant::now());
     std::thread::sleep(time);
     let (count, gone, times) = lines(&mut loads)?;
     let elapsed = began.elapsed().as_secs_f64();
-    let after = (cpu(&server), stores.cpu(), of_loads(&loads), commits(&mut server)?);
+    let after = (cpu(&server), nats(&server), of_loads(&loads), commits(&mut server)?);
     let full: Vec<u64> = server.processes.iter().map(|process| process.memory()).collect();
 
     let cores = |after: Duration, before: Duration| {

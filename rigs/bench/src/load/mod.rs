@@ -1,13 +1,16 @@
-//! The clients, all in one process on one thread: as cheap as can be, so that they are not what is measured.
+//! The clients, all in one process on one thread, where no library is in the way: as cheap as can be, so that they are not what is
+//! measured.
 
 mod accept;
 mod answer;
 mod batches;
 mod boards;
+mod consume;
 mod idle;
 mod publish;
 mod send;
 mod steady;
+mod subscribe;
 
 use std::io::{self, BufRead};
 use std::net::SocketAddr;
@@ -39,10 +42,14 @@ pub enum Kind {
     Batches,
     /// Lines to JetStream itself, one by one.
     Publish,
+    /// Lines from JetStream itself, acknowledged, and who publishes them.
+    Consume,
+    /// Lines from an MQTT broker, acknowledged, and who publishes them.
+    Subscribe,
 }
 
 impl Kind {
-    const ALL: [Self; 8] = [
+    const ALL: [Self; 10] = [
         Self::Send,
         Self::Steady,
         Self::Answer,
@@ -51,6 +58,8 @@ impl Kind {
         Self::Boards,
         Self::Batches,
         Self::Publish,
+        Self::Consume,
+        Self::Subscribe,
     ];
 
     fn name(self) -> &'static str {
@@ -63,6 +72,8 @@ impl Kind {
             Self::Boards => "boards",
             Self::Batches => "batches",
             Self::Publish => "publish",
+            Self::Consume => "consume",
+            Self::Subscribe => "subscribe",
         }
     }
 }
@@ -185,7 +196,12 @@ pub fn main(args: &[String]) -> io::Result<()> {
         answer_marks(&watched);
         std::process::exit(0);
     });
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let mut builder = match kind {
+        // The client library of NATS would have enough to do for one thread, and be what is measured.
+        Kind::Consume => tokio::runtime::Builder::new_multi_thread(),
+        _ => tokio::runtime::Builder::new_current_thread(),
+    };
+    let runtime = builder.enable_all().build()?;
     runtime.block_on(async {
         let to = &addresses[..];
         match kind {
@@ -195,6 +211,8 @@ pub fn main(args: &[String]) -> io::Result<()> {
             Kind::Boards => boards::run(to, shape, totals).await,
             Kind::Batches => batches::run(to, stream, shape, totals).await,
             Kind::Publish => publish::run(to, stream, shape, totals).await,
+            Kind::Consume => consume::run(to, stream, shape, totals).await,
+            Kind::Subscribe => subscribe::run(to, shape, totals).await,
             Kind::Accept | Kind::Idle => accept::run(to, wire, clients, totals).await,
         }
     })

@@ -143,15 +143,19 @@ impl Server {
     /// Starts it. Returns `None` if it is not there.
     pub fn start(contender: Contender, work: Work, stores: &Stores) -> io::Result<Option<Self>> {
         let other = match contender {
-            Contender::Mosquitto => mosquitto::start()?,
+            Contender::Mosquitto => mosquitto::start(work)?,
             Contender::Serve => pblink::start(false)?,
             Contender::ServeDisk => pblink::start(true)?,
             Contender::Shared => return Self::share(stores, 0, TIMEOUT),
             Contender::Gateways => return Self::share(stores, 2, TIMEOUT),
             Contender::Jetstream => {
-                let Some(stream) = stores.stream() else { return Ok(None) };
+                let made = match work {
+                    Work::Write(_) => stores.stream_alone(),
+                    Work::Accept | Work::Print => stores.stream(),
+                };
+                let Some(stream) = made else { return Ok(None) };
                 stream.make()?;
-                let (processes, addresses) = (Vec::new(), stores.addresses());
+                let (processes, addresses) = (Vec::new(), stream.addresses.clone());
                 return Ok(Some(Self { processes, addresses, stream: Some(stream), contender }));
             }
             _ => {

@@ -4,20 +4,21 @@ use std::io::{self, ErrorKind};
 use std::net::SocketAddr;
 use std::process::{Command, Stdio};
 
-use super::{free_address, wait};
+use super::{Work, free_address, wait};
 use crate::process::Process;
 
-/// Starts it on a free port. Returns `None` if it is not installed.
-pub(super) fn start() -> io::Result<Option<(Process, SocketAddr)>> {
+/// Starts it on a free port. Returns `None` if it is not installed. It writes as many lines to a client at a time as `work` says.
+pub(super) fn start(work: Work) -> io::Result<Option<(Process, SocketAddr)>> {
     let address = free_address()?;
     let settings = std::env::temp_dir().join(format!("pblink-bench-{}.conf", std::process::id()));
-    std::fs::write(
-        &settings,
-        format!(
-            "listener {} 127.0.0.1\nallow_anonymous true\npersistence false\nlog_type none\nset_tcp_nodelay true\n",
-            address.port()
-        ),
-    )?;
+    let mut text = format!(
+        "listener {} 127.0.0.1\nallow_anonymous true\npersistence false\nlog_type none\nset_tcp_nodelay true\n",
+        address.port()
+    );
+    if let Work::Write(lines) = work {
+        text += &format!("max_inflight_messages {lines}\n");
+    }
+    std::fs::write(&settings, text)?;
     // Debian has it where only root looks.
     for program in ["mosquitto", "/usr/sbin/mosquitto"] {
         let mut command = Command::new(program);

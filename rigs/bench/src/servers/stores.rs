@@ -13,11 +13,13 @@ use crate::process::cpu_of;
 /// Servers of NATS, and copies of each stream on them.
 pub const COPIES: usize = 3;
 
-/// A cluster of NATS that begins when something first needs it, and is there until the run ends.
+/// Servers of NATS that begin when something first needs them, and are there until the run ends.
 #[derive(Debug, Default)]
 pub struct Stores {
     /// `None`: the program is not there.
     cluster: OnceCell<Option<Cluster>>,
+    /// One server by itself, for streams in its memory.
+    alone: OnceCell<Option<Cluster>>,
     made: Cell<u32>,
 }
 
@@ -26,37 +28,43 @@ pub struct Stores {
 pub struct Stream {
     pub urls: String,
     pub name: String,
+    pub addresses: Vec<SocketAddr>,
+    /// Processes of its servers.
+    processes: Vec<u32>,
 }
 
 impl Stores {
     /// Returns a stream of a new name, which nobody has made yet. `None`: NATS is not there.
     pub fn stream(&self) -> Option<Stream> {
-        let wanted = Wanted { servers: COPIES, ..Wanted::default() };
-        let cluster = self.cluster.get_or_init(|| Cluster::start(wanted)).as_ref()?;
+        self.of(&self.cluster, COPIES)
+    }
+
+    /// Returns one on a server by itself. `None`: NATS is not there.
+    pub fn stream_alone(&self) -> Option<Stream> {
+        self.of(&self.alone, 1)
+    }
+
+    fn of(&self, cluster: &OnceCell<Option<Cluster>>, servers: usize) -> Option<Stream> {
+        let wanted = Wanted { servers, ..Wanted::default() };
+        let cluster = cluster.get_or_init(|| Cluster::start(wanted)).as_ref()?;
         self.made.set(self.made.get() + 1);
-        Some(Stream { urls: cluster.urls(), name: format!("BENCH{}", self.made.get()) })
-    }
-
-    /// Returns the addresses of all servers; none if they do not run.
-    pub fn addresses(&self) -> Vec<SocketAddr> {
-        self.running().map(Cluster::addresses).unwrap_or_default()
-    }
-
-    /// Returns the processor time of all servers.
-    pub fn cpu(&self) -> Duration {
-        let processes = self.running().map(Cluster::pids).unwrap_or_default();
-        processes.into_iter().map(cpu_of).sum()
-    }
-
-    fn running(&self) -> Option<&Cluster> {
-        self.cluster.get()?.as_ref()
+        let (urls, name) = (cluster.urls(), format!("BENCH{}", self.made.get()));
+        Some(Stream { urls, name, addresses: cluster.addresses(), processes: cluster.pids() })
     }
 }
 
 impl Stream {
-    /// Makes it, for batches of messages by hand. A gateway makes its own.
+    /// Makes it, for messages by hand: with a copy on the disk of each server, or in the memory of one that is alone. A gateway makes its own.
     pub fn make(&self) -> io::Result<()> {
-        self.ask(async |nats| nats.create(&self.name, COPIES, true).await)
+        match self.addresses.len() {
+            1 => self.ask(async |nats| nats.create_in_memory(&self.name).await),
+            copies => self.ask(async |nats| nats.create(&self.name, copies, true).await),
+        }
+    }
+
+    /// Returns the processor time of its servers.
+    pub fn cpu(&self) -> Duration {
+        self.processes.iter().map(|process| cpu_of(*process)).sum()
     }
 
     fn ask(
