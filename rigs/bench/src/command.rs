@@ -12,12 +12,12 @@ usage: pblink-bench [--json FILE] [--markdown] [--rounds N] [--seconds S] [--cli
        pblink-bench draw JSON SVG
        pblink-bench abuse [--seconds S] [--json FILE] [--markdown FILE] [row …]
 
-workloads: flood single steady print paced down accept idle; without one, all of them
+workloads: flood single steady print paced down accept idle restart outage; without one, all of them
   --json FILE   write all figures of all rounds there
   --markdown    tables that go into a page
   --rounds N    measure this many times, all servers in turns (default 5)
   --seconds S   for so long each time (default 2)
-  --clients N   instead of 100, and of 10000 idle ones
+  --clients N   instead of 100, of 10000 idle ones, and of 1000 whose server is killed
   --servers …   only these
 
 curve measures one gateway of a store under more and more boards, writes the figures and draws them; draw only draws

@@ -12,6 +12,7 @@ mod histogram;
 mod lines;
 mod load;
 mod mqtt;
+mod outages;
 mod process;
 mod pump;
 mod report;

@@ -56,6 +56,11 @@ pub fn acknowledge(first: u8, body: &[u8], out: &mut Vec<u8>) {
     }
 }
 
+/// Returns true if this is the first byte of an acknowledgement.
+pub fn is_ack(first: u8) -> bool {
+    first == PUBACK
+}
+
 /// Hands each whole packet to `each`: its first byte, and what is behind its length. Returns the number of bytes that they have.
 pub fn packets(bytes: &[u8], mut each: impl FnMut(u8, &[u8])) -> usize {
     let mut from = 0;

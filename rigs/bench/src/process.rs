@@ -4,8 +4,10 @@ use std::io::{self, BufRead, BufReader, Read, Write};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 
 /// First argument of a process that serves.
@@ -27,9 +29,10 @@ const SLACK: Duration = Duration::from_millis(20);
 /// A process, which ends when this is dropped.
 #[derive(Debug)]
 pub struct Process {
+    command: Command,
     child: Child,
     stdin: Option<ChildStdin>,
-    /// `None` while its lines are [counted](Self::count_bytes).
+    /// `None` while its lines are [counted](Self::count_bytes) or [collected](Self::collect).
     stdout: Option<BufReader<ChildStdout>>,
     /// Deleted when it has ended.
     folder: Option<TempDir>,
@@ -38,20 +41,52 @@ pub struct Process {
 impl Process {
     /// Starts this program once more, in another role.
     pub fn role(role: &str, args: &[String]) -> io::Result<Self> {
-        Self::start(Command::new(std::env::current_exe()?).arg(role).args(args))
+        let mut command = Command::new(std::env::current_exe()?);
+        command.arg(role).args(args);
+        Self::start(command)
     }
 
-    pub fn start(command: &mut Command) -> io::Result<Self> {
+    pub fn start(mut command: Command) -> io::Result<Self> {
         let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?;
-        let stdin = child.stdin.take();
-        let stdout = child.stdout.take().ok_or(io::ErrorKind::BrokenPipe)?;
-        Ok(Self { child, stdin, stdout: Some(BufReader::new(stdout)), folder: None })
+        let (stdin, stdout) = (child.stdin.take(), child.stdout.take().map(BufReader::new));
+        Ok(Self { command, child, stdin, stdout, folder: None })
+    }
+
+    /// Kills it by SIGKILL, and starts the same program at once with the same arguments.
+    pub fn restart(&mut self) -> io::Result<()> {
+        self.child.kill()?;
+        self.child.wait()?;
+        self.child = self.command.spawn()?;
+        self.stdin = self.child.stdin.take();
+        self.stdout = self.child.stdout.take().map(BufReader::new);
+        Ok(())
+    }
+
+    /// Asks it to end by SIGTERM.
+    pub fn terminate(&self) -> io::Result<()> {
+        let id = Pid::from_raw(self.child.id().cast_signed()).ok_or(io::ErrorKind::NotFound)?;
+        Ok(kill_process(id, Signal::TERM)?)
     }
 
     /// Deletes a folder of its own after its end.
     pub fn with_folder(mut self, folder: TempDir) -> Self {
         self.folder = Some(folder);
         self
+    }
+
+    /// Returns its folder, to whoever keeps that longer.
+    pub fn take_folder(&mut self) -> Option<TempDir> {
+        self.folder.take()
+    }
+
+    /// Reads what it prints from now on, to its end.
+    pub fn collect(&mut self) -> JoinHandle<io::Result<String>> {
+        let stdout = self.stdout.take();
+        std::thread::spawn(move || {
+            let mut text = String::new();
+            stdout.ok_or(io::ErrorKind::BrokenPipe)?.read_to_string(&mut text)?;
+            Ok(text)
+        })
     }
 
     /// Reads what it prints from now on, and counts this byte in it. `pace`: so many of them a second, if it prints that

@@ -8,6 +8,7 @@ use std::time::Instant;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
+use tokio::sync::watch;
 
 use crate::histogram::Histogram;
 use crate::wire::{Acks, Ring, Wire};
@@ -21,6 +22,8 @@ pub struct Totals {
     pub gone: AtomicU64,
     /// The time that each took.
     pub times: Mutex<Histogram>,
+    /// The moment of the last [mark](crate::load::Load::mark).
+    pub marked: watch::Sender<Option<Instant>>,
 }
 
 impl Totals {

@@ -2,6 +2,7 @@
 //! only copies bytes.
 
 use std::io::Write;
+use std::time::Duration;
 
 use crate::mqtt;
 
@@ -32,12 +33,45 @@ impl Wire {
 
     /// Returns what client `n` says first. The server answers with at least a byte.
     pub fn hello(self, n: usize) -> Vec<u8> {
+        self.hello_alive(n, Duration::ZERO)
+    }
+
+    /// Returns the same of a client that an MQTT broker has to hear in this time, if it is not zero: servers of the link have a time-out
+    /// of their own.
+    pub fn hello_alive(self, n: usize, timeout: Duration) -> Vec<u8> {
         let id = format!("client {n}");
         match self {
             // A keepalive is the sign of life for which a server waits before it sends lines.
             Self::Link => format!("{id}\n\n").into_bytes(),
-            Self::Mqtt => mqtt::connect(&id, 0),
+            Self::Mqtt => mqtt::connect(&id, timeout.as_secs() as u16),
         }
+    }
+
+    /// Returns a line.
+    pub fn line(self, number: u8, text: &str) -> Vec<u8> {
+        match self {
+            Self::Link => format!("{number:02x}{text}\n").into_bytes(),
+            // There is no packet 0.
+            Self::Mqtt => mqtt::publish("bench", u16::from(number) + 1, text),
+        }
+    }
+
+    /// Takes whole lines or packets out of what was heard, and returns how many of them are acknowledgements.
+    pub fn take_acks(self, heard: &mut Vec<u8>) -> usize {
+        let (mut acks, mut taken) = (0, 0);
+        match self {
+            Self::Link => {
+                while let Some(end) = heard[taken..].iter().position(|&byte| byte == b'\n') {
+                    acks += usize::from(end == 2);
+                    taken += end + 1;
+                }
+            }
+            Self::Mqtt => {
+                taken = mqtt::packets(heard, |first, _| acks += usize::from(mqtt::is_ack(first)));
+            }
+        }
+        heard.drain(..taken);
+        acks
     }
 
     /// Returns what a client says to stay alive.
@@ -144,7 +178,22 @@ mod tests {
                 let mut acks = Acks::new(wire);
                 let counted: usize = stream.chunks(cut).map(|chunk| acks.count(chunk)).sum();
                 assert_eq!(counted, 3, "{wire:?} cut at {cut}");
+                assert_eq!(taken(wire, stream, cut), 3, "{wire:?} cut at {cut}");
             }
         }
+        // CONNACK, PINGRESP, PUBACK.
+        let stream = [0x20, 2, 0, 0, 0xd0, 0, 0x40, 2, 0, 1];
+        for cut in 1..stream.len() {
+            assert_eq!(taken(Wire::Mqtt, &stream, cut), 1, "cut at {cut}");
+        }
+    }
+
+    fn taken(wire: Wire, stream: &[u8], cut: usize) -> usize {
+        let mut heard = Vec::new();
+        let counts = stream.chunks(cut).map(|chunk| {
+            heard.extend(chunk);
+            wire.take_acks(&mut heard)
+        });
+        counts.sum()
     }
 }

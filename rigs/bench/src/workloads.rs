@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use crate::disk::sync_times;
 use crate::figures::Figure;
 use crate::load::{KEEPALIVE, Kind, Load, Mark, Shape};
+use crate::outages::{outage, restart};
 use crate::servers::stores::{Stores, Stream};
 use crate::servers::{Contender, Server, Work as Job};
 
@@ -38,10 +39,14 @@ pub enum Workload {
     Accept,
     /// 10,000 clients keep alive.
     Idle,
+    /// 1,000 clients keep alive, and the server is killed and started again.
+    Restart,
+    /// 100 clients fall silent, and come back.
+    Outage,
 }
 
 impl Workload {
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 10] = [
         Self::Flood,
         Self::Single,
         Self::Steady,
@@ -50,6 +55,8 @@ impl Workload {
         Self::Down,
         Self::Accept,
         Self::Idle,
+        Self::Restart,
+        Self::Outage,
     ];
 
     pub const fn name(self) -> &'static str {
@@ -62,6 +69,8 @@ impl Workload {
             Self::Down => "down",
             Self::Accept => "accept",
             Self::Idle => "idle",
+            Self::Restart => "restart",
+            Self::Outage => "outage",
         }
     }
 
@@ -76,6 +85,8 @@ impl Workload {
             Self::Down => "lines to 100 clients, 64 in flight each",
             Self::Accept => "clients connect, and leave",
             Self::Idle => "10,000 clients keep alive",
+            Self::Restart => "1,000 clients keep alive, and the server is killed and started again",
+            Self::Outage => "100 clients fall silent without closing, and come back",
         }
     }
 
@@ -95,6 +106,9 @@ impl Workload {
             Self::Steady => &[Raw, Library, Memory, Disk, Shared, Gateways, Mosquitto],
             Self::Accept => &[Raw, Library, Mosquitto],
             Self::Idle => &[Raw, Library, Memory, Mosquitto],
+            Self::Restart => &[Raw, Library, Memory, Disk, Serve, ServeDisk, Mosquitto],
+            // A raw server never notices.
+            Self::Outage => &[Library, Memory, Disk, Mosquitto],
             Self::Down => &[Raw, Library, Jetstream, Mosquitto],
         }
     }
@@ -116,6 +130,8 @@ impl Workload {
             Self::Down => (Kind::Answer, hundred, PIPELINE),
             Self::Accept => (Kind::Accept, AT_ONCE, 1),
             Self::Idle => (Kind::Idle, clients.unwrap_or(10_000), 1),
+            Self::Restart => (Kind::Restart, clients.unwrap_or(1000), 1),
+            Self::Outage => (Kind::Outage, hundred, 1),
         };
         let kind = match (self, contender) {
             (Self::Single, Contender::Jetstream) => Kind::Publish,
@@ -148,6 +164,8 @@ impl Workload {
         };
         let Some(mut server) = Server::start(contender, job, stores)? else { return Ok(None) };
         let figures = match self {
+            Self::Restart => return restart(server, shape, time).map(Some),
+            Self::Outage => return outage(server, shape, time).map(Some),
             Self::Idle => idle(&server, shape, time)?,
             Self::Print => print(&mut server, shape, time, None)?,
             Self::Paced => print(&mut server, shape, time, Some(PACE))?,

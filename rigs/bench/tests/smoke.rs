@@ -19,11 +19,29 @@ fn results(args: &[&str]) -> Vec<serde_json::Value> {
     serde_json::from_value(report["results"].take()).unwrap()
 }
 
+/// Returns the figures of a server.
+fn figures<'a>(
+    results: &'a [serde_json::Value],
+    workload: &str,
+    server: &str,
+) -> &'a [serde_json::Value] {
+    let found = results.iter().find(|r| r["workload"] == workload && r["server"] == server);
+    found.expect("each server does each workload")["figures"].as_array().unwrap()
+}
+
+/// Asserts that a server has these times, and that none is nothing.
+fn assert_times(results: &[serde_json::Value], workload: &str, server: &str, names: &[&str]) {
+    let figures = figures(results, workload, server);
+    assert!(figures.len() >= names.len(), "{figures:?}");
+    for (figure, name) in figures.iter().zip(names) {
+        assert_eq!(figure["name"], *name, "{workload} {server}");
+        assert!(figure["median"].as_f64().unwrap() > 0.0, "{workload} {server} {figure}");
+    }
+}
+
 /// Asserts that a server has done some work.
 fn assert_counted(results: &[serde_json::Value], workload: &str, server: &str) {
-    let found = results.iter().find(|r| r["workload"] == workload && r["server"] == server);
-    let figures = found.expect("each server does each workload")["figures"].as_array().unwrap();
-    for figure in figures {
+    for figure in figures(results, workload, server) {
         assert_eq!(figure["rounds"].as_array().unwrap().len(), 1, "{workload} {figure}");
         let rate = figure["name"].as_str().unwrap().ends_with("_per_s");
         assert!(!rate || figure["median"].as_f64().unwrap() > 0.0, "{workload} {figure}");
@@ -32,12 +50,31 @@ fn assert_counted(results: &[serde_json::Value], workload: &str, server: &str) {
 
 #[test]
 fn every_workload_counts_something_and_writes_json() {
-    let alone = ["--servers", "raw,reader,library,batches,memory,disk,mosquitto"];
-    let results = results(&alone);
+    let servers = ["--servers", "raw,reader,library,batches,memory,disk,mosquitto"];
+    let workloads = ["flood", "single", "steady", "print", "paced", "down", "accept", "idle"];
+    let results = results(&[&servers[..], &workloads].concat());
     for workload in ["flood", "single", "down", "accept", "idle"] {
         ["raw", "library"].iter().for_each(|server| assert_counted(&results, workload, server));
     }
     ["reader", "batches"].iter().for_each(|server| assert_counted(&results, "flood", server));
+    if results.iter().any(|result| result["server"] == "mosquitto") {
+        assert_counted(&results, "down", "mosquitto");
+    }
+}
+
+#[test]
+fn clients_come_back_to_a_server_that_was_killed_and_one_that_has_seen_their_silence() {
+    let results = results(&["--servers", "raw,library,memory,disk", "restart", "outage"]);
+    for server in ["raw", "library", "memory", "disk"] {
+        assert_times(&results, "restart", server, &["restart_p50_ms", "restart_max_ms"]);
+    }
+    let figures = &figures(&results, "restart", "disk")[2..];
+    assert_eq!(figures.iter().map(|f| &f["name"]).collect::<Vec<_>>(), ["lost", "twice"]);
+    assert!(figures.iter().all(|figure| figure["median"] == 0.0), "{figures:?}");
+    let times = ["seen_p50_ms", "seen_max_ms", "back_p50_ms", "back_max_ms"];
+    for server in ["library", "memory", "disk"] {
+        assert_times(&results, "outage", server, &times);
+    }
 }
 
 #[test]

@@ -68,7 +68,7 @@ pub fn measure(row: Row, time: Duration) -> io::Result<Option<Figures>> {
 
 fn start(row: Row) -> io::Result<Option<(Process, SocketAddr, SocketAddr)>> {
     let Some(program) = program() else { return Ok(None) };
-    let (link, control) = (free_address()?, free_address()?);
+    let (link, control) = (free_address(), free_address());
     let folder = tempfile::tempdir()?;
     let mut command = match row.descriptors() {
         Some(most) => {
@@ -95,7 +95,7 @@ fn start(row: Row) -> io::Result<Option<(Process, SocketAddr, SocketAddr)>> {
     } else {
         command.arg("--any-client");
     }
-    let mut process = Process::start(&mut command)?.with_folder(folder);
+    let mut process = Process::start(command)?.with_folder(folder);
     // Somebody has to read what it prints.
     process.count_bytes(b'\n', None);
     wait(link)?;

@@ -12,7 +12,7 @@ use tokio::net::{TcpSocket, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio::time::{Instant, MissedTickBehavior, interval_at};
 
-use super::{Shape, address_of, ready};
+use super::{SHARES, Shape, address_of, ready};
 use crate::pump::Totals;
 use crate::wire::{Acks, Ring, TEXT, Wire};
 
@@ -27,9 +27,6 @@ const PER_ADDRESS: usize = 8192;
 
 /// Lines in flight at most; one that is due beyond these is left out.
 const IN_FLIGHT: usize = 64;
-
-/// Shares of the time between two keepalives: clients are not switched on together.
-const SHARES: u32 = 997;
 
 pub(super) async fn run(
     addresses: &[SocketAddr],

@@ -5,9 +5,12 @@ mod accept;
 mod answer;
 mod batches;
 mod boards;
+pub mod client;
 mod consume;
 mod idle;
+mod outage;
 mod publish;
+mod restart;
 mod send;
 mod steady;
 mod subscribe;
@@ -16,7 +19,10 @@ use std::io::{self, BufRead};
 use std::net::SocketAddr;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
+
+use tokio::sync::mpsc::UnboundedReceiver;
+use tokio::time::timeout;
 
 use crate::histogram::Histogram;
 use crate::process::{LOAD, Process, open_many_files};
@@ -38,6 +44,10 @@ pub enum Kind {
     Idle,
     /// Keepalives, and a line now and then.
     Boards,
+    /// Keepalives, and a line before the server is killed and one after.
+    Restart,
+    /// Keepalives, silence, and a line when the server has seen that.
+    Outage,
     /// Lines in batches to JetStream itself.
     Batches,
     /// Lines to JetStream itself, one by one.
@@ -49,13 +59,15 @@ pub enum Kind {
 }
 
 impl Kind {
-    const ALL: [Self; 10] = [
+    const ALL: [Self; 12] = [
         Self::Send,
         Self::Steady,
         Self::Answer,
         Self::Accept,
         Self::Idle,
         Self::Boards,
+        Self::Restart,
+        Self::Outage,
         Self::Batches,
         Self::Publish,
         Self::Consume,
@@ -70,6 +82,8 @@ impl Kind {
             Self::Accept => "accept",
             Self::Idle => "idle",
             Self::Boards => "boards",
+            Self::Restart => "restart",
+            Self::Outage => "outage",
             Self::Batches => "batches",
             Self::Publish => "publish",
             Self::Consume => "consume",
@@ -90,6 +104,12 @@ pub struct Shape {
     /// The time between two keepalives: a quarter of the server's time-out.
     pub keepalive: Duration,
 }
+
+/// Shares of the time between two keepalives: clients are not switched on together.
+const SHARES: u32 = 997;
+
+/// Longest time until all clients have done what they are about to do.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Keepalives at a server's usual time-out.
 pub const KEEPALIVE: Duration = Duration::from_millis(500);
@@ -156,6 +176,38 @@ impl Load {
         let (count, gone) = (next(), next());
         Ok(Mark { count, gone, times: Histogram::parse(words) })
     }
+
+    /// Waits until each client has done what is timed, and returns their times in milliseconds, the shortest first.
+    pub fn times(&mut self) -> io::Result<Vec<f64>> {
+        let line = self.0.hear()?;
+        let times = line.split(' ').map(|word| word.parse::<f64>().map_err(io::Error::other));
+        let mut times = times.collect::<io::Result<Vec<_>>>()?;
+        times.sort_unstable_by(f64::total_cmp);
+        Ok(times)
+    }
+}
+
+/// Says the time of each client, for [`Load::times`].
+fn say_times(times: &[Duration]) {
+    let words = times.iter().map(|time| format!("{:.3}", time.as_secs_f64() * 1e3));
+    println!("{}", words.collect::<Vec<_>>().join(" "));
+}
+
+/// Waits until each client has said something. The first that has failed ends it.
+async fn next_of_each<T>(
+    clients: usize,
+    said: &mut UnboundedReceiver<io::Result<T>>,
+) -> io::Result<Vec<T>> {
+    let all = async {
+        let mut all = Vec::with_capacity(clients);
+        while all.len() < clients {
+            let next = said.recv().await;
+            all.push(next.ok_or_else(|| io::Error::other("all clients have ended"))??);
+        }
+        Ok(all)
+    };
+    let late = |_| Err(io::Error::other("not all clients have what they wait for"));
+    timeout(PATIENCE, all).await.unwrap_or_else(late)
 }
 
 /// Returns the address of the server to which client `n` connects.
@@ -209,6 +261,8 @@ pub fn main(args: &[String]) -> io::Result<()> {
             Kind::Steady => steady::run(to, wire, clients, totals).await,
             Kind::Answer => answer::run(to, clients, totals).await,
             Kind::Boards => boards::run(to, shape, totals).await,
+            Kind::Restart => restart::run(to, shape, totals).await,
+            Kind::Outage => outage::run(to, shape, totals).await,
             Kind::Batches => batches::run(to, stream, shape, totals).await,
             Kind::Publish => publish::run(to, stream, shape, totals).await,
             Kind::Consume => consume::run(to, stream, shape, totals).await,
@@ -226,6 +280,7 @@ fn answer_marks(totals: &Totals) {
 }
 
 fn mark(totals: &Totals) {
+    totals.marked.send_replace(Some(Instant::now()));
     let times = std::mem::take(&mut *totals.times.lock().unwrap_or_else(PoisonError::into_inner));
     let count = totals.count.load(Ordering::Relaxed);
     let gone = totals.gone.load(Ordering::Relaxed);

@@ -3,6 +3,7 @@
 
 use std::hint::black_box;
 use std::io;
+use std::net::SocketAddr;
 
 use pblink_server::{Closed, Connection, Delivery, Server};
 use tokio::task::JoinHandle;
@@ -30,8 +31,8 @@ impl Lines {
     }
 }
 
-pub(super) async fn run(lines: Lines, end: JoinHandle<()>) -> io::Result<()> {
-    let server = Server::builder().listen(([127, 0, 0, 1], 0).into()).bind().await;
+pub(super) async fn run(address: SocketAddr, lines: Lines, end: JoinHandle<()>) -> io::Result<()> {
+    let server = Server::builder().listen(address).bind().await;
     let server = server.map_err(io::Error::other)?;
     println!("{}", server.local_addr());
     let clients = server.clone();

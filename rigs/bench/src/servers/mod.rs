@@ -2,7 +2,7 @@
 
 pub mod gateways;
 mod library;
-mod log;
+pub mod log;
 mod mosquitto;
 pub mod pblink;
 mod raw;
@@ -10,8 +10,11 @@ mod reader;
 pub mod stores;
 
 use std::io::{self, BufRead};
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpStream};
+use std::path::Path;
 use std::time::{Duration, Instant};
+
+use pblink_soak::nats::lasting_port;
 
 use crate::process::{Process, SERVER, open_many_files};
 use crate::wire::Wire;
@@ -116,6 +119,12 @@ impl Contender {
         }
     }
 
+    /// Returns true if it is this program in another role, which says when it listens.
+    const fn is_role(self) -> bool {
+        use Contender::{Batches, Disk, Library, Memory, Raw, Reader};
+        matches!(self, Raw | Reader | Library | Batches | Memory | Disk)
+    }
+
     pub const fn wire(self) -> Wire {
         match self {
             Self::Mosquitto => Wire::Mqtt,
@@ -136,7 +145,7 @@ pub struct Server {
     pub addresses: Vec<SocketAddr>,
     /// Its stream, if it has one.
     pub stream: Option<Stream>,
-    contender: Contender,
+    pub contender: Contender,
 }
 
 impl Server {
@@ -159,9 +168,12 @@ impl Server {
                 return Ok(Some(Self { processes, addresses, stream: Some(stream), contender }));
             }
             _ => {
-                let mut process =
-                    Process::role(SERVER, &[contender.name().to_owned(), work.name()])?;
-                let address = process.hear()?.parse().map_err(io::Error::other)?;
+                let (address, folder) = (free_address(), tempfile::tempdir()?);
+                let place = folder.path().display().to_string();
+                let name = contender.name().to_owned();
+                let args = [name, work.name(), address.to_string(), place];
+                let mut process = Process::role(SERVER, &args)?.with_folder(folder);
+                process.hear()?;
                 Some((process, address))
             }
         };
@@ -178,6 +190,16 @@ impl Server {
         let (processes, addresses) = started.into_iter().unzip();
         let contender = if stand_by == 0 { Contender::Shared } else { Contender::Gateways };
         Ok(Some(Self { processes, addresses, stream: Some(stream), contender }))
+    }
+
+    /// Kills its process, and starts it again at once, on the same address and with the same folder.
+    pub fn restart(&mut self) -> io::Result<()> {
+        let process = &mut self.processes[0];
+        process.restart()?;
+        if self.contender.is_role() {
+            process.hear()?;
+        }
+        Ok(())
     }
 
     /// Returns the processor time of all its processes.
@@ -206,11 +228,12 @@ impl Server {
     }
 }
 
-/// Runs a server until stdin ends: `NAME WORK`.
+/// Runs a server until stdin ends: `NAME WORK ADDRESS FOLDER`. It says when it listens.
 pub fn main(args: &[String]) -> io::Result<()> {
     let wrong = || io::Error::other("this role is for the benchmark itself");
-    let [name, work] = args else { return Err(wrong()) };
+    let [name, work, address, folder] = args else { return Err(wrong()) };
     let work = Work::parse(work).ok_or_else(wrong)?;
+    let address = address.parse().map_err(io::Error::other)?;
     open_many_files();
     // As in `pblink serve`.
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
@@ -219,20 +242,21 @@ pub fn main(args: &[String]) -> io::Result<()> {
             io::stdin().lock().lines().map_while(Result::ok).for_each(drop);
         });
         match name.as_str() {
-            "raw" => raw::run(work, end).await,
-            "reader" => reader::run(end).await,
-            "library" => library::run(library::Lines::of(work), end).await,
-            "batches" => library::run(library::Lines::Batches, end).await,
-            "memory" => log::run(None, end).await,
-            "disk" => log::run(Some(tempfile::tempdir()?), end).await,
+            "raw" => raw::run(address, work, end).await,
+            "reader" => reader::run(address, end).await,
+            "library" => library::run(address, library::Lines::of(work), end).await,
+            "batches" => library::run(address, library::Lines::Batches, end).await,
+            "memory" => log::run(address, None, end).await,
+            "disk" => log::run(address, Some(Path::new(folder)), end).await,
             _ => Err(wrong()),
         }
     })
 }
 
-/// Returns a free port of this machine.
-pub fn free_address() -> io::Result<SocketAddr> {
-    TcpListener::bind("127.0.0.1:0")?.local_addr()
+/// Returns a free port of this machine, which stays free while a server is started again: of those that the system gives to no
+/// client, or one of the many that try to connect meanwhile would have it, and be connected with itself.
+pub fn free_address() -> SocketAddr {
+    ([127, 0, 0, 1], lasting_port()).into()
 }
 
 /// Longest time until a program listens.

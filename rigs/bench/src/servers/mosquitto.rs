@@ -9,8 +9,9 @@ use crate::process::Process;
 
 /// Starts it on a free port. Returns `None` if it is not installed. It writes as many lines to a client at a time as `work` says.
 pub(super) fn start(work: Work) -> io::Result<Option<(Process, SocketAddr)>> {
-    let address = free_address()?;
-    let settings = std::env::temp_dir().join(format!("pblink-bench-{}.conf", std::process::id()));
+    let address = free_address();
+    let folder = tempfile::tempdir()?;
+    let settings = folder.path().join("mosquitto.conf");
     let mut text = format!(
         "listener {} 127.0.0.1\nallow_anonymous true\npersistence false\nlog_type none\nset_tcp_nodelay true\n",
         address.port()
@@ -23,16 +24,14 @@ pub(super) fn start(work: Work) -> io::Result<Option<(Process, SocketAddr)>> {
     for program in ["mosquitto", "/usr/sbin/mosquitto"] {
         let mut command = Command::new(program);
         command.arg("-c").arg(&settings).stderr(Stdio::null());
-        match Process::start(&mut command) {
+        match Process::start(command) {
             Ok(process) => {
                 wait(address)?;
-                let _ = std::fs::remove_file(&settings);
-                return Ok(Some((process, address)));
+                return Ok(Some((process.with_folder(folder), address)));
             }
             Err(error) if error.kind() == ErrorKind::NotFound => {}
             Err(error) => return Err(error),
         }
     }
-    let _ = std::fs::remove_file(&settings);
     Ok(None)
 }

@@ -11,7 +11,7 @@ use crate::process::Process;
 /// Starts it on a free port, with its log on disk or in memory. Returns `None` if it was not built.
 pub(super) fn start(disk: bool) -> io::Result<Option<(Process, SocketAddr)>> {
     let Some(program) = program() else { return Ok(None) };
-    let address = free_address()?;
+    let address = free_address();
     let folder = tempfile::tempdir()?;
     let mut command = Command::new(program);
     // Nobody's settings.
@@ -26,7 +26,8 @@ pub(super) fn start(disk: bool) -> io::Result<Option<(Process, SocketAddr)>> {
     } else {
         command.arg("off");
     }
-    let process = Process::start(command.stderr(Stdio::null()))?;
+    command.stderr(Stdio::null());
+    let process = Process::start(command)?;
     wait(address)?;
     Ok(Some((process.with_folder(folder), address)))
 }

@@ -1,6 +1,7 @@
 //! The server that others are compared with: reads what is there, and acknowledges all of it with one write.
 
 use std::io::{self, Write};
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use tokio::io::AsyncWriteExt;
@@ -12,8 +13,8 @@ use crate::lines::{Lines, acknowledge};
 use crate::pump::{Totals, pump};
 use crate::wire::{Ring, Wire};
 
-pub(super) async fn run(work: Work, end: JoinHandle<()>) -> io::Result<()> {
-    let listener = TcpListener::bind("127.0.0.1:0").await?;
+pub(super) async fn run(address: SocketAddr, work: Work, end: JoinHandle<()>) -> io::Result<()> {
+    let listener = TcpListener::bind(address).await?;
     println!("{}", listener.local_addr()?);
     let writes = work.writes();
     let ring = Arc::new(Ring::new(Wire::Link, writes.max(1)));

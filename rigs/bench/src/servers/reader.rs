@@ -2,13 +2,14 @@
 //! parsed. What was read at once is acknowledged at once.
 
 use std::io::{self, Write};
+use std::net::SocketAddr;
 
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
 
-pub(super) async fn run(end: JoinHandle<()>) -> io::Result<()> {
-    let listener = TcpListener::bind("127.0.0.1:0").await?;
+pub(super) async fn run(address: SocketAddr, end: JoinHandle<()>) -> io::Result<()> {
+    let listener = TcpListener::bind(address).await?;
     println!("{}", listener.local_addr()?);
     tokio::spawn(async move {
         while let Ok((stream, _)) = listener.accept().await {
