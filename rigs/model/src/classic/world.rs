@@ -25,7 +25,8 @@ pub enum Fault {
     Power,
     /// The server's process is killed.
     Kill,
-    /// The board starts again after everything it said was acknowledged.
+    /// The board starts again after everything it said was acknowledged, and everything that it was told. At another time that is
+    /// [`Power`](Self::Power).
     Reboot,
     /// The same after it was awake for long enough.
     LateReboot,
@@ -357,9 +358,10 @@ impl World {
     /// Returns true if the fault can happen.
     pub fn may(&self, fault: Fault) -> bool {
         let said_all = self.queue.is_empty() && self.esp.end.unacked() == 0 && self.up > 0;
+        let all = said_all && self.server.end.unacked() == 0;
         match fault {
-            Fault::Reboot => said_all,
-            Fault::LateReboot => said_all && self.now.since(self.quiet_since) >= AWAKE,
+            Fault::Reboot => all,
+            Fault::LateReboot => all && self.now.since(self.quiet_since) >= AWAKE,
             _ => true,
         }
     }
