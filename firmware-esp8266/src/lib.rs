@@ -13,6 +13,5 @@
 
 #[cfg(all(any(feature = "emulator", feature = "vectors"), target_arch = "xtensa"))]
 mod emulator;
-pub mod i2c;
 #[cfg(all(feature = "sdk", target_arch = "xtensa"))]
 mod sdk;

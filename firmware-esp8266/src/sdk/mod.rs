@@ -26,7 +26,7 @@ use pblink_protocol::config::MAX_SERVER;
 use pblink_protocol::coprocessor::MAX_HOST_NAME;
 use pblink_protocol::i2c::BusFault;
 
-use crate::i2c::Master;
+use pblink_coprocessor_program::i2c::Master;
 use shared::Shared;
 
 /// Priority of our task: 0 to 2.

@@ -5,7 +5,7 @@
 //! `include/eagle_soc.h`.
 
 use super::raw;
-use crate::i2c::Lines;
+use pblink_coprocessor_program::i2c::Lines;
 
 const SCL: u32 = 0;
 const SDA: u32 = 2;

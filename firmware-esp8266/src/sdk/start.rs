@@ -7,7 +7,7 @@ use super::{
     CHIP, Chip, PRIORITY, PROGRAM, QUEUE, TIMER, on_timer, on_wifi, pblink_on_edge, pins, post,
     print, raw, task,
 };
-use crate::i2c::Master;
+use pblink_coprocessor_program::i2c::Master;
 
 /// Places of the program and the SDK's own data in the flash. For 1 MB: larger chips have it too.
 static PARTITIONS: [raw::Partition; 5] = [

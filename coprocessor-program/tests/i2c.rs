@@ -1,6 +1,6 @@
 //! The software master against a slave that is modelled by the bus's rules.
 
-use pblink_esp8266::i2c::{Lines, Master, STRETCH};
+use pblink_coprocessor_program::i2c::{Lines, Master, STRETCH};
 use pblink_protocol::i2c::BusFault;
 
 const ADDRESS: u8 = 0x12;

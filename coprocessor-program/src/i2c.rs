@@ -1,4 +1,5 @@
-//! An I2C master on two pins. The ESP8266 has no such peripheral.
+//! An I2C master on two pins. The ESP8266 has no such peripheral. The ESP32-C3 has one, but this is the master that is
+//! tested against slaves that stretch clocks and hold the data line, and both chips behave alike with it.
 
 use pblink_protocol::i2c::BusFault;
 
