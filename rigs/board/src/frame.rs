@@ -2,13 +2,13 @@
 //!
 //! A frame is a kind (one byte), a length (two bytes, little-endian), and that many bytes.
 //!
-//! To the ESP8266, at most [`CHUNK`] bytes are on their way, and the next only when it has taken these
+//! To the coprocessor, at most [`CHUNK`] bytes are on their way, and the next only when it has taken these
 //! ([`MORE`](from_board::MORE)). QEMU fills the input of the lx106's console (16 bytes) from one thread
 //! and empties it from another, without a lock; and it may fill in only as much as there was room for some
 //! time ago. Half of the 16 bytes always fit, so a chunk is never split, and the two threads never meet.
-//! The STM32's USART needs nothing of the kind.
+//! The UART of the RV32 machine has 16 bytes, too. The STM32's USART needs nothing of the kind.
 //!
-//! The ESP8266 numbers its connections: what belongs to a number that is not the present one is old, and
+//! The coprocessor numbers its connections: what belongs to a number that is not the present one is old, and
 //! ignored. It numbers its transfers likewise, and the STM32 what it arms.
 
 /// The longest content of a frame.
@@ -20,12 +20,12 @@ pub const HEADER: usize = 3;
 /// Length of the flash sector of the STM32's keys: two records, one of which may be added.
 pub const SECTOR: usize = 512;
 
-/// The most bytes that are on their way to the ESP8266.
+/// The most bytes that are on their way to the coprocessor.
 pub const CHUNK: usize = 8;
 
 /// Kinds that a board sends.
 pub mod from_board {
-    /// The program has started. Answered by [`SYN`](super::to_board::SYN) to the ESP8266, by
+    /// The program has started. Answered by [`SYN`](super::to_board::SYN) to the coprocessor, by
     /// [`START`](super::to_board::START) to the STM32.
     pub const BOOT: u8 = b'B';
     /// A line for the console.
@@ -33,7 +33,7 @@ pub mod from_board {
     /// The answer to a [`CASE`](super::to_board::CASE).
     pub const ANSWER: u8 = b'V';
 
-    // The ESP8266's wires.
+    // The coprocessor's wires.
 
     /// The level of `ack`: one byte.
     pub const ACK: u8 = b'A';
@@ -44,7 +44,7 @@ pub mod from_board {
     /// The last bytes, at most [`CHUNK`](super::CHUNK), were read: the next may come.
     pub const MORE: u8 = b'M';
 
-    // The ESP8266's network.
+    // The coprocessor's network.
 
     /// Join the network: empty for the remembered one, else SSID, 0, password.
     pub const JOIN: u8 = b'J';
@@ -98,7 +98,7 @@ pub mod to_board {
     /// [`ANSWER`](super::from_board::ANSWER).
     pub const CASE: u8 = b'v';
 
-    // The ESP8266's wires.
+    // The coprocessor's wires.
 
     /// The level of `syn`: one byte.
     pub const SYN: u8 = b'y';
@@ -106,7 +106,7 @@ pub mod to_board {
     /// status.
     pub const I2C: u8 = b'i';
 
-    // The ESP8266's network.
+    // The coprocessor's network.
 
     /// The state of the network: one byte, 1 if there is one.
     pub const WIFI: u8 = b'n';
@@ -144,7 +144,7 @@ pub mod to_board {
 
 /// The STM32's hooks, in a [`HOOK`](from_board::HOOK) frame.
 pub mod hook {
-    /// The ESP8266 has no WiFi.
+    /// The coprocessor has no WiFi.
     pub const BAD_WIFI: u8 = b'w';
     /// The first server connect failed.
     pub const BAD_SERVER: u8 = b's';
@@ -152,7 +152,7 @@ pub mod hook {
     pub const REPORT: u8 = b'r';
     /// The server is up or not: one byte.
     pub const SERVER: u8 = b'u';
-    /// The ESP8266 is being reset: why, as text.
+    /// The coprocessor is being reset: why, as text.
     pub const RESET: u8 = b'z';
     /// A line was dropped: why, as text.
     pub const DROPPED: u8 = b'd';
