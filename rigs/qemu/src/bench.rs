@@ -58,7 +58,7 @@ pub(crate) struct Bench {
     stm32: Power,
     /// Its program has started. Before, its USART would lose what it is sent.
     listens: bool,
-    esp8266: Power,
+    coprocessor: Power,
     network: Network,
     syn: bool,
     ack: bool,
@@ -78,7 +78,7 @@ pub(crate) struct Bench {
 enum Wake {
     Command(Command),
     Stm32(Frame),
-    Esp8266(Frame),
+    Coprocessor(Frame),
     Network(Happened),
 }
 
@@ -99,7 +99,7 @@ impl Bench {
             started: Instant::now(),
             stm32: Power::Off,
             listens: false,
-            esp8266: Power::Off,
+            coprocessor: Power::Off,
             network: Network::new(),
             syn: true,
             // Not driven yet: a pull-up.
@@ -113,7 +113,7 @@ impl Bench {
         }
     }
 
-    /// Switches the STM32 on; that lets the ESP8266 start.
+    /// Switches the STM32 on; that lets the coprocessor start.
     pub(crate) async fn run(mut self, mut commands: mpsc::UnboundedReceiver<Command>) {
         if let Err(error) = self.play(&mut commands).await {
             self.report.send_modify(|seen| seen.failed = Some(error.to_string()));
@@ -129,15 +129,15 @@ impl Bench {
                     None => return Ok(()),
                 },
                 frame = self.stm32.frame() => Wake::Stm32(frame.map_err(|why| ended("STM32", why))?),
-                frame = self.esp8266.frame() => {
-                    Wake::Esp8266(frame.map_err(|why| ended("ESP8266", why))?)
+                frame = self.coprocessor.frame() => {
+                    Wake::Coprocessor(frame.map_err(|why| ended("coprocessor", why))?)
                 }
                 happened = self.network.next() => Wake::Network(happened),
             };
             match wake {
                 Wake::Command(command) => self.obey(command).await?,
                 Wake::Stm32(frame) => self.stm32_said(&frame).await?,
-                Wake::Esp8266(frame) => self.esp8266_said(&frame)?,
+                Wake::Coprocessor(frame) => self.coprocessor_said(&frame)?,
                 Wake::Network(happened) => self.network(&happened),
             }
         }
@@ -161,15 +161,15 @@ impl Bench {
             }
             Command::KillInPayload => self.kill = true,
             Command::Hang => {
-                if let Power::On(chip) = &mut self.esp8266 {
+                if let Power::On(chip) = &mut self.coprocessor {
                     chip.hang();
-                    self.fault("the ESP8266 hangs");
+                    self.fault("the coprocessor hangs");
                 }
             }
             Command::Wifi(on) => {
                 self.log(if on { "WiFi is back" } else { "fault: WiFi is gone" });
                 if self.network.switch(on) {
-                    self.esp8266.emit(to_board::WIFI, &[&[0]]);
+                    self.coprocessor.emit(to_board::WIFI, &[&[0]]);
                 }
             }
             Command::PowerCycle => self.power_cycle().await?,
@@ -218,9 +218,9 @@ impl Bench {
         }
     }
 
-    /// Ends the ESP8266's program. In reset its pins are inputs, and `ack` is pulled up.
-    fn lose_esp8266(&mut self, power: Power, floating: bool) {
-        self.esp8266 = power;
+    /// Ends the coprocessor's program. In reset its pins are inputs, and `ack` is pulled up.
+    fn lose_coprocessor(&mut self, power: Power, floating: bool) {
+        self.coprocessor = power;
         self.network.lose();
         if floating {
             self.set_ack(true);
@@ -230,13 +230,13 @@ impl Bench {
     fn network(&mut self, happened: &Happened) {
         let number = [self.network.number];
         match happened {
-            Happened::Joined => self.esp8266.emit(to_board::WIFI, &[&[1]]),
-            Happened::Connected => self.esp8266.emit(to_board::CONNECTED, &[&number]),
-            Happened::Failed => self.esp8266.emit(to_board::FAILED, &[&number]),
-            Happened::Closed => self.esp8266.emit(to_board::CLOSED, &[&number]),
-            Happened::Sent => self.esp8266.emit(to_board::SENT, &[&number]),
+            Happened::Joined => self.coprocessor.emit(to_board::WIFI, &[&[1]]),
+            Happened::Connected => self.coprocessor.emit(to_board::CONNECTED, &[&number]),
+            Happened::Failed => self.coprocessor.emit(to_board::FAILED, &[&number]),
+            Happened::Closed => self.coprocessor.emit(to_board::CLOSED, &[&number]),
+            Happened::Sent => self.coprocessor.emit(to_board::SENT, &[&number]),
             Happened::Received(bytes) => {
-                self.esp8266.emit(to_board::RECEIVED, &[&number, bytes]);
+                self.coprocessor.emit(to_board::RECEIVED, &[&number, bytes]);
             }
         }
     }
@@ -258,16 +258,16 @@ impl Bench {
             }
             (from_board::SYN, &[level]) => {
                 self.syn = level == 1;
-                self.esp8266.emit(to_board::SYN, &[&[level]]);
+                self.coprocessor.emit(to_board::SYN, &[&[level]]);
             }
             (from_board::RESET, [1]) => {
                 self.log("wire: reset");
-                self.lose_esp8266(Power::Off, true);
+                self.lose_coprocessor(Power::Off, true);
             }
             (from_board::RESET, [0]) => {
-                if matches!(self.esp8266, Power::Off) {
-                    let chip = Chip::start(Core::Lx106, &self.images.esp8266).await?;
-                    self.esp8266 = Power::On(chip);
+                if matches!(self.coprocessor, Power::Off) {
+                    let chip = Chip::start(self.images.core, &self.images.coprocessor).await?;
+                    self.coprocessor = Power::On(chip);
                 }
             }
             (from_board::ARM_TX, [number, bytes @ ..]) => {
@@ -314,11 +314,11 @@ impl Bench {
         Ok(())
     }
 
-    fn esp8266_said(&mut self, Frame { kind, content }: &Frame) -> io::Result<()> {
+    fn coprocessor_said(&mut self, Frame { kind, content }: &Frame) -> io::Result<()> {
         let present = content.first() == Some(&self.network.number);
         match (*kind, &content[..]) {
             (from_board::BOOT, []) => {
-                self.esp8266.emit(to_board::SYN, &[&[u8::from(self.syn)]]);
+                self.coprocessor.emit(to_board::SYN, &[&[u8::from(self.syn)]]);
                 self.report.send_modify(|seen| seen.boots[1] += 1);
             }
             (from_board::ACK, &[level]) => self.set_ack(level == 1),
@@ -341,9 +341,9 @@ impl Bench {
             (from_board::ASK, _) => {}
             (from_board::CLOSE | from_board::SEND | from_board::TAKEN, [_, ..]) => {}
             (from_board::LOG, text) => {
-                self.log(&format!("ESP8266: {}", String::from_utf8_lossy(text)));
+                self.log(&format!("coprocessor: {}", String::from_utf8_lossy(text)));
             }
-            _ => return Err(stray("ESP8266", *kind, content)),
+            _ => return Err(stray("coprocessor", *kind, content)),
         }
         Ok(())
     }
@@ -353,29 +353,29 @@ impl Bench {
         let len = what.map_or_else(|len| len, <[u8]>::len);
         if self.kill && len > 2 {
             self.kill = false;
-            self.fault("the ESP8266 dies in a transfer");
-            return self.lose_esp8266(Power::Dead, false);
+            self.fault("the coprocessor dies in a transfer");
+            return self.lose_coprocessor(Power::Dead, false);
         }
         if address != ADDRESS {
-            return self.esp8266.emit(to_board::I2C, &[&[number, frame::NO_ADDRESS]]);
+            return self.coprocessor.emit(to_board::I2C, &[&[number, frame::NO_ADDRESS]]);
         }
         match (std::mem::replace(&mut self.armed, Armed::Nothing), what) {
             (Armed::Nothing, _) => {
-                self.esp8266.emit(to_board::I2C, &[&[number, frame::NO_ADDRESS]]);
+                self.coprocessor.emit(to_board::I2C, &[&[number, frame::NO_ADDRESS]]);
             }
             (Armed::Tx(armed, bytes), Err(len)) if bytes.len() == len => {
                 self.tell_stm32(to_board::TRANSFER, &[&[armed, frame::OK]]);
-                self.esp8266.emit(to_board::I2C, &[&[number, frame::OK], &bytes]);
+                self.coprocessor.emit(to_board::I2C, &[&[number, frame::OK], &bytes]);
             }
             (Armed::Rx(armed, len), Ok(bytes)) if bytes.len() == len => {
                 self.tell_stm32(to_board::TRANSFER, &[&[armed, frame::OK], bytes]);
-                self.esp8266.emit(to_board::I2C, &[&[number, frame::OK]]);
+                self.coprocessor.emit(to_board::I2C, &[&[number, frame::OK]]);
             }
             // Lengths that do not agree, or the wrong direction.
             (Armed::Tx(armed, _) | Armed::Rx(armed, _), _) => {
                 self.log("bus: the two sides do not agree about a transfer");
                 self.tell_stm32(to_board::TRANSFER, &[&[armed, frame::BROKEN]]);
-                self.esp8266.emit(to_board::I2C, &[&[number, frame::BROKEN]]);
+                self.coprocessor.emit(to_board::I2C, &[&[number, frame::BROKEN]]);
             }
         }
     }

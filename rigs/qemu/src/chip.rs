@@ -20,6 +20,8 @@ pub enum Core {
     Lx106,
     /// The STM32F405's.
     CortexM4,
+    /// The ESP32-C3's.
+    Rv32,
 }
 
 impl Core {
@@ -28,6 +30,7 @@ impl Core {
         match self {
             Self::Lx106 => "qemu-system-xtensa",
             Self::CortexM4 => "qemu-system-arm",
+            Self::Rv32 => "qemu-system-riscv32",
         }
     }
 
@@ -36,6 +39,7 @@ impl Core {
         match self {
             Self::Lx106 => "sudo apt-get install -t bookworm-backports qemu-system-misc",
             Self::CortexM4 => "sudo apt-get install -t bookworm-backports qemu-system-arm",
+            Self::Rv32 => "sudo apt-get install -t bookworm-backports qemu-system-misc",
         }
     }
 
@@ -47,15 +51,31 @@ impl Core {
             Self::CortexM4 => {
                 &["-M", "olimex-stm32-h405", "-serial", "null", "-serial", "chardev:console"]
             }
+            // The chip's instructions and no others: multiplication and short ones, but nothing atomic.
+            Self::Rv32 => &[
+                "-M",
+                "virt",
+                "-bios",
+                "none",
+                "-cpu",
+                "rv32i,m=on,c=on,zicsr=on,zifencei=on,u=on,pmp=on,sv32=off,mmu=off",
+                "-serial",
+                "chardev:console",
+            ],
+        }
+    }
+
+    /// Returns true if the board asks for the next bytes when it has taken those on their way.
+    fn asks(self) -> bool {
+        match self {
+            Self::Lx106 | Self::Rv32 => true,
+            Self::CortexM4 => false,
         }
     }
 
     /// Returns the most bytes that may be on their way to the board.
     fn chunk(self) -> usize {
-        match self {
-            Self::Lx106 => frame::CHUNK,
-            Self::CortexM4 => usize::MAX,
-        }
+        if self.asks() { frame::CHUNK } else { usize::MAX }
     }
 }
 
@@ -155,7 +175,7 @@ impl Chip {
             && let Ok(n @ 1..) = self.stream.try_write(&self.output[..chunk])
         {
             self.output.drain(..n);
-            self.idle = self.core != Core::Lx106;
+            self.idle = !self.core.asks();
         }
     }
 

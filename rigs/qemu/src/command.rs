@@ -6,10 +6,10 @@ pub enum Command {
     /// The STM32's program may write numbered lines up to this number. It does so as fast as they
     /// are taken.
     Write(u32),
-    /// The ESP8266 dies in the middle of the next transfer of a payload over I2C. Its pins stay as
+    /// The coprocessor dies in the middle of the next transfer of a payload over I2C. Its pins stay as
     /// they are until it is reset.
     KillInPayload,
-    /// The ESP8266 hangs, until it is reset.
+    /// The coprocessor hangs, until it is reset.
     Hang,
     /// The access point is switched off, or on again.
     Wifi(bool),

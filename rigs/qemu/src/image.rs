@@ -14,8 +14,19 @@ const MISSING: i32 = 3;
 pub struct Images {
     /// For [`Core::CortexM4`].
     pub stm32: PathBuf,
-    /// For [`Core::Lx106`].
-    pub esp8266: PathBuf,
+    /// For the coprocessor.
+    pub coprocessor: PathBuf,
+    /// The coprocessor's core.
+    pub core: Core,
+}
+
+/// A chip that has the coprocessor's program.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Coprocessor {
+    /// With [`Core::Lx106`].
+    Esp8266,
+    /// With [`Core::Rv32`].
+    Esp32c3,
 }
 
 /// Both firmwares, built if need be. `None` means that a compiler or emulator is missing and that the
@@ -24,9 +35,9 @@ pub struct Images {
 /// # Panics
 /// If a build fails; also if something is missing and the variable `CI` is set, since a test that is
 /// always skipped proves nothing.
-pub fn firmwares() -> Option<Images> {
-    static IMAGES: Built<Images> = OnceLock::new();
-    find(&IMAGES, "emulator")
+pub fn firmwares(coprocessor: Coprocessor) -> Option<Images> {
+    static IMAGES: [Built<Images>; 2] = [const { OnceLock::new() }; 2];
+    find(&IMAGES[coprocessor as usize], coprocessor, "emulator")
 }
 
 /// Returns the images that answer [`questions`](pblink_emulated_board::questions), otherwise like
@@ -34,9 +45,9 @@ pub fn firmwares() -> Option<Images> {
 ///
 /// # Panics
 /// Like [`firmwares`].
-pub fn vectors() -> Option<Images> {
-    static IMAGES: Built<Images> = OnceLock::new();
-    find(&IMAGES, "vectors")
+pub fn vectors(coprocessor: Coprocessor) -> Option<Images> {
+    static IMAGES: [Built<Images>; 2] = [const { OnceLock::new() }; 2];
+    find(&IMAGES[coprocessor as usize], coprocessor, "vectors")
 }
 
 /// Returns the ESP8266's program for the chip, linked against the list of the SDK's functions that it
@@ -46,6 +57,17 @@ pub fn vectors() -> Option<Images> {
 /// Like [`firmwares`].
 pub fn chip() -> Option<PathBuf> {
     with_tools(|missing| esp8266("sdk", missing))
+}
+
+/// Returns the ESP32-C3's program for the chip, with its radio, built in the way that takes least. Otherwise like [`chip`].
+///
+/// # Panics
+/// Like [`firmwares`].
+pub fn esp32c3_chip() -> Option<PathBuf> {
+    with_tools(|missing| {
+        let folder = build("firmware-esp32c3", "link", missing);
+        folder.join("target/riscv32imc-unknown-none-elf/link/pblink-esp32c3")
+    })
 }
 
 /// Returns the program that stands in for the chip's ROM when the flasher stub runs. Otherwise like
@@ -80,13 +102,22 @@ pub fn stub() -> Option<PathBuf> {
 /// Something that is built once by each program of tests.
 type Built<T> = OnceLock<Option<T>>;
 
-fn find(built: &'static Built<Images>, name: &str) -> Option<Images> {
+fn find(built: &'static Built<Images>, coprocessor: Coprocessor, name: &str) -> Option<Images> {
     let images = built.get_or_init(|| {
         with_tools(|missing| {
-            for core in [Core::CortexM4, Core::Lx106] {
+            let core = match coprocessor {
+                Coprocessor::Esp8266 => Core::Lx106,
+                Coprocessor::Esp32c3 => Core::Rv32,
+            };
+            for core in [Core::CortexM4, core] {
                 emulator(core, missing);
             }
-            Images { stm32: stm32(name, missing), esp8266: esp8266(name, missing) }
+            let stm32 = stm32(name, missing);
+            let coprocessor = match coprocessor {
+                Coprocessor::Esp8266 => esp8266(name, missing),
+                Coprocessor::Esp32c3 => esp32c3(name, missing),
+            };
+            Images { stm32, coprocessor, core }
         })
     });
     images.clone()
@@ -147,6 +178,11 @@ fn stm32(name: &str, missing: &mut String) -> PathBuf {
 fn esp8266(name: &str, missing: &mut String) -> PathBuf {
     let folder = build("firmware-esp8266", name, missing);
     folder.join("target").join(name).join("pblink-esp8266.elf")
+}
+
+fn esp32c3(name: &str, missing: &mut String) -> PathBuf {
+    let folder = build("firmware-esp32c3", name, missing);
+    folder.join("target/riscv32imc-unknown-none-elf/release").join(name)
 }
 
 /// Runs a firmware's script, and adds to what is missing. The firmware's folder.

@@ -1,7 +1,7 @@
 //! Test rigs for the firmwares' machine code. Nothing that ships depends on this crate.
 //!
 //! ```text
-//!  QEMU: pblink-stm32 ── I2C, syn, ack, reset ── QEMU: pblink-esp8266
+//!  QEMU: pblink-stm32 ── I2C, syn, ack, reset ── QEMU: pblink-esp8266 or pblink-esp32c3
 //!          │ frames on its USART                   │ frames on its console
 //!          └────────────── Rig ────────────────────┘
 //!                           └── TCP ── pblink serve

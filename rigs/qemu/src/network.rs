@@ -1,4 +1,4 @@
-//! The network between the emulated ESP8266 and the server: an access point, and one TCP connection.
+//! The network between the emulated coprocessor and the server: an access point, and one TCP connection.
 
 use std::future::Future;
 use std::io;

@@ -16,7 +16,7 @@ pub enum Hook {
     Report(u32, u32, u32),
     /// The server is up, or not.
     Server(bool),
-    /// The ESP8266 is being reset, and why.
+    /// The coprocessor is being reset, and why.
     Reset(String),
     /// A line was dropped, and why.
     Dropped(String),
@@ -74,7 +74,7 @@ pub struct Seen {
     pub keys: Option<Flash>,
     /// The same, at each loss of power [while it was programmed](crate::command::Command::PowerCycleInFlash).
     pub cut: Vec<Flash>,
-    /// Number of starts of the programs of STM32 and ESP8266.
+    /// Number of starts of the programs of STM32 and coprocessor.
     pub boots: [usize; 2],
     /// Times that a [`Command`](crate::command::Command) killed or hung a chip, or cut its power.
     pub faults: usize,
@@ -85,7 +85,7 @@ pub struct Seen {
 }
 
 impl Seen {
-    /// Returns the number of times that the STM32 has reset the ESP8266 after a failure.
+    /// Returns the number of times that the STM32 has reset the coprocessor after a failure.
     pub fn resets(&self) -> usize {
         self.hooks.iter().filter(|hook| matches!(hook, Hook::Reset(_))).count()
     }

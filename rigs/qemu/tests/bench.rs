@@ -87,6 +87,11 @@ fn the_library_of_the_stm32_works_on_the_host() {
 }
 
 #[test]
+fn the_library_of_the_esp32c3_works_on_the_host() {
+    cargo_test("firmware-esp32c3/Cargo.toml");
+}
+
+#[test]
 fn the_release_images_of_the_stm32_work_on_an_emulated_chip() {
     let tools = with_tools(|missing_tools| missing_tools.push_str(&missing().unwrap_or_default()));
     if tools.is_some() {

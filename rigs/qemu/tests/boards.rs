@@ -7,7 +7,7 @@
 
 use std::time::Instant;
 
-use pblink_emulation::image;
+use pblink_emulation::image::{self, Coprocessor};
 use pblink_emulation::ledger::{Account, account};
 use pblink_emulation::rig::{Command, Hook, Rig, Seen, config};
 use pblink_emulation::server::Serve;
@@ -30,8 +30,8 @@ struct Link {
 
 impl Link {
     /// Starts everything. `None` if the test cannot run here.
-    async fn start(forward_reports: bool) -> Option<Self> {
-        let images = image::firmwares()?;
+    async fn start(coprocessor: Coprocessor, forward_reports: bool) -> Option<Self> {
+        let images = image::firmwares(coprocessor)?;
         let state = tempfile::tempdir().expect("a folder");
         let server = Serve::start(ID, 0, state.path()).await;
         let port = server.port();
@@ -61,7 +61,7 @@ impl Link {
     }
 
     /// Lets the STM32 write all lines, waits for the last to come back, and compares. Also returns how
-    /// often the STM32 has reset the ESP8266.
+    /// often the STM32 has reset the coprocessor.
     async fn finish(&self) -> (Account, usize) {
         self.rig.command(Command::Write(LINES));
         let last = pblink_emulated_board::numbered::line(LINES - 1);
@@ -83,7 +83,7 @@ impl Link {
         assert_eq!(self.finish().await, (Account::default(), 0));
     }
 
-    /// Crashes of the ESP8266: each may lose two lines for the server and duplicate one from it.
+    /// Crashes of the coprocessor: each may lose two lines for the server and duplicate one from it.
     async fn finish_but_for_crashes(&self, crashes: usize) {
         let (account, resets) = self.finish().await;
         assert!(resets >= crashes, "{resets} resets after {crashes} crashes");
@@ -101,9 +101,8 @@ impl Link {
     }
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn lines_pass_once_and_in_order() {
-    let Some(link) = Link::start(true).await else { return };
+async fn lines_pass_once_and_in_order(coprocessor: Coprocessor) {
+    let Some(link) = Link::start(coprocessor, true).await else { return };
     link.rig.command(Command::Write(LINES));
     link.returned(1).await;
     let reported = |hook: &Hook| matches!(hook, Hook::Report(1, _, 1..));
@@ -113,9 +112,8 @@ async fn lines_pass_once_and_in_order() {
     link.finish_exactly_once().await;
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_server_is_killed_while_nothing_is_under_way() {
-    let Some(mut link) = Link::start(false).await else { return };
+async fn the_server_is_killed_while_nothing_is_under_way(coprocessor: Coprocessor) {
+    let Some(mut link) = Link::start(coprocessor, false).await else { return };
     link.rig.command(Command::Write(40));
     link.returned(40).await;
     link.server.take().expect("it runs").kill();
@@ -129,9 +127,8 @@ async fn the_server_is_killed_while_nothing_is_under_way() {
     link.finish_exactly_once().await;
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_server_is_stopped_in_full_flow() {
-    let Some(mut link) = Link::start(false).await else { return };
+async fn the_server_is_stopped_in_full_flow(coprocessor: Coprocessor) {
+    let Some(mut link) = Link::start(coprocessor, false).await else { return };
     link.rig.command(Command::Write(LINES));
     for round in 1..=2 {
         link.returned(50 * round).await;
@@ -144,9 +141,8 @@ async fn the_server_is_stopped_in_full_flow() {
 }
 
 /// Acknowledged lines are in the log, and so are the lines that follow from it.
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_server_is_killed_in_full_flow() {
-    let Some(mut link) = Link::start(false).await else { return };
+async fn the_server_is_killed_in_full_flow(coprocessor: Coprocessor) {
+    let Some(mut link) = Link::start(coprocessor, false).await else { return };
     link.rig.command(Command::Write(LINES));
     for round in 1..=3 {
         link.returned(40 * round).await;
@@ -158,9 +154,8 @@ async fn the_server_is_killed_in_full_flow() {
     link.finish_exactly_once().await;
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn wifi_is_dropped() {
-    let Some(link) = Link::start(false).await else { return };
+async fn wifi_is_dropped(coprocessor: Coprocessor) {
+    let Some(link) = Link::start(coprocessor, false).await else { return };
     link.rig.command(Command::Write(LINES));
     link.returned(30).await;
     link.rig.command(Command::Wifi(false));
@@ -173,35 +168,32 @@ async fn wifi_is_dropped() {
     link.finish_exactly_once().await;
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_esp8266_dies_in_the_middle_of_an_exchange() {
-    let Some(link) = Link::start(false).await else { return };
+async fn the_coprocessor_dies_in_the_middle_of_an_exchange(coprocessor: Coprocessor) {
+    let Some(link) = Link::start(coprocessor, false).await else { return };
     link.rig.command(Command::Write(LINES));
     for round in 1..=3 {
         link.returned(40 * round).await;
         let since = Instant::now();
         link.rig.command(Command::KillInPayload);
         link.rig.wait("the fault", |seen| seen.faults == round, |_| ()).await;
-        link.recovered("ESP8266 died", since).await;
+        link.recovered("coprocessor died", since).await;
     }
     link.finish_but_for_crashes(3).await;
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_esp8266_hangs() {
-    let Some(link) = Link::start(false).await else { return };
+async fn the_coprocessor_hangs(coprocessor: Coprocessor) {
+    let Some(link) = Link::start(coprocessor, false).await else { return };
     link.rig.command(Command::Write(LINES));
     link.returned(60).await;
     let since = Instant::now();
     link.rig.command(Command::Hang);
     link.rig.wait("the fault", |seen| seen.faults == 1, |_| ()).await;
-    link.recovered("ESP8266 hung", since).await;
+    link.recovered("coprocessor hung", since).await;
     link.finish_but_for_crashes(1).await;
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_stm32_loses_its_power() {
-    let Some(link) = Link::start(false).await else { return };
+async fn the_stm32_loses_its_power(coprocessor: Coprocessor) {
+    let Some(link) = Link::start(coprocessor, false).await else { return };
     link.rig.command(Command::Write(100));
     link.returned(60).await;
     let since = Instant::now();
@@ -214,5 +206,16 @@ async fn the_stm32_loses_its_power() {
     let (account, resets) = link.finish().await;
     assert!(account.lost.iter().all(|n| under_way.contains(n)), "{account:?}, {under_way:?}");
     assert!(account.duplicates.len() <= 1, "{account:?}");
-    assert_eq!(resets, 0, "the new program finds the ESP8266 without a failure");
+    assert_eq!(resets, 0, "the new program finds the coprocessor without a failure");
+}
+
+with_either! {
+    lines_pass_once_and_in_order,
+    the_server_is_killed_while_nothing_is_under_way,
+    the_server_is_stopped_in_full_flow,
+    the_server_is_killed_in_full_flow,
+    wifi_is_dropped,
+    the_coprocessor_dies_in_the_middle_of_an_exchange,
+    the_coprocessor_hangs,
+    the_stm32_loses_its_power,
 }

@@ -2,6 +2,24 @@
 //! The bench is the longest by far, and named so that it starts first.
 #![cfg(unix)]
 
+/// Runs each story with either coprocessor, as a test of its own.
+macro_rules! with_either {
+    ($($story:ident,)*) => {
+        mod esp8266 {
+            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $story() {
+                super::$story(pblink_emulation::image::Coprocessor::Esp8266).await;
+            })*
+        }
+        mod esp32c3 {
+            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $story() {
+                super::$story(pblink_emulation::image::Coprocessor::Esp32c3).await;
+            })*
+        }
+    };
+}
+
 mod bench;
 mod boards;
 mod chip;

@@ -1,5 +1,5 @@
 //! The machine code of both boards with keys, against a server with keys: nothing is lost or duplicated, however often the
-//! ESP8266 dies in the middle of a transfer.
+//! coprocessor dies in the middle of a transfer.
 //!
 //! The STM32 sends numbered lines, the server returns each, and the ledger compares what came back with what was sent. On the
 //! classic link each death may lose two lines and duplicate one.
@@ -10,7 +10,7 @@ use std::path::PathBuf;
 use std::process;
 use std::time::{Duration, Instant};
 
-use pblink_emulation::image;
+use pblink_emulation::image::{self, Coprocessor};
 use pblink_emulation::ledger::{Account, account};
 use pblink_emulation::rig::{Command, Flash, Hook, Rig, Seen, config};
 use pblink_emulation::server::Serve;
@@ -51,7 +51,7 @@ async fn returned(rig: &Rig, count: usize) {
 }
 
 /// Lets the STM32 write all lines, waits for the last to come back, and compares. Returns how often the STM32 has reset
-/// the ESP8266.
+/// the coprocessor.
 async fn finish_exactly_once(rig: &Rig) -> usize {
     rig.command(Command::Write(LINES));
     let last = pblink_emulated_board::numbered::line(LINES - 1);
@@ -86,8 +86,8 @@ struct Link {
 
 impl Link {
     /// Starts everything. `None` if the test cannot run here.
-    async fn start() -> Option<Self> {
-        let images = image::firmwares()?;
+    async fn start(coprocessor: Coprocessor) -> Option<Self> {
+        let images = image::firmwares(coprocessor)?;
         let Issued { board, seed, server } = keys();
         let server = Server::builder()
             .listen(([127, 0, 0, 1], 0).into())
@@ -110,9 +110,8 @@ impl Link {
     }
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn lines_pass_once_and_in_order_without_a_reset() {
-    let Some(link) = Link::start().await else { return };
+async fn lines_pass_once_and_in_order_without_a_reset(coprocessor: Coprocessor) {
+    let Some(link) = Link::start(coprocessor).await else { return };
     link.rig.command(Command::Write(LINES));
     let since = Instant::now();
     returned(&link.rig, LINES as usize).await;
@@ -120,9 +119,10 @@ async fn lines_pass_once_and_in_order_without_a_reset() {
     assert_eq!(link.finish_exactly_once().await, 0);
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_esp8266_dies_in_transfers_and_hangs_and_no_line_is_lost_or_comes_twice() {
-    let Some(link) = Link::start().await else { return };
+async fn the_coprocessor_dies_in_transfers_and_hangs_and_no_line_is_lost_or_comes_twice(
+    coprocessor: Coprocessor,
+) {
+    let Some(link) = Link::start(coprocessor).await else { return };
     link.rig.command(Command::Write(LINES));
     for round in 1..=5 {
         returned(&link.rig, 30 * round).await;
@@ -131,7 +131,7 @@ async fn the_esp8266_dies_in_transfers_and_hangs_and_no_line_is_lost_or_comes_tw
         link.rig.command(if round == 3 { Command::Hang } else { Command::KillInPayload });
         link.rig.wait("the fault", |seen| seen.faults == round, |_| ()).await;
         returned(&link.rig, link.rig.look(|seen| seen.read.len()) + 1).await;
-        println!("ESP8266 died: a line there and back again after {:.1?}", since.elapsed());
+        println!("coprocessor died: a line there and back again after {:.1?}", since.elapsed());
     }
     assert!(link.finish_exactly_once().await >= 5);
 }
@@ -149,8 +149,8 @@ struct Served {
 
 impl Served {
     /// Makes the keys, and starts everything. `None` if the test cannot run here.
-    async fn start() -> Option<Self> {
-        let images = image::firmwares()?;
+    async fn start(coprocessor: Coprocessor) -> Option<Self> {
+        let images = image::firmwares(coprocessor)?;
         let folder = tempfile::tempdir().expect("a folder");
         let board = folder.path().join("board.toml");
         keys_verb(&folder, &["issue", ID, "--to", board.to_str().expect("UTF-8")]);
@@ -220,9 +220,10 @@ async fn serve(folder: &tempfile::TempDir, port: u16) -> Serve {
     Serve::start_with(ID, port, &state, |command| command.arg("--config").arg(config)).await
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_key_that_is_rotated_is_the_only_one_and_lines_pass_meanwhile_once() {
-    let Some(mut link) = Served::start().await else { return };
+async fn a_key_that_is_rotated_is_the_only_one_and_lines_pass_meanwhile_once(
+    coprocessor: Coprocessor,
+) {
+    let Some(mut link) = Served::start(coprocessor).await else { return };
     link.rig.command(Command::Write(120));
     returned(&link.rig, 20).await;
     link.rotate();
@@ -237,11 +238,12 @@ async fn a_key_that_is_rotated_is_the_only_one_and_lines_pass_meanwhile_once() {
 }
 
 /// Once with the new record just written, once while the old one is overwritten.
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_board_that_loses_its_power_while_its_key_is_rotated_is_not_locked_out() {
+async fn a_board_that_loses_its_power_while_its_key_is_rotated_is_not_locked_out(
+    coprocessor: Coprocessor,
+) {
     // A record with an id of up to 8 bytes; the mark of the new one, and then the old one.
     const WORDS: [usize; 2] = [38, 1 + 20];
-    let Some(link) = Served::start().await else { return };
+    let Some(link) = Served::start(coprocessor).await else { return };
     link.rig.command(Command::Write(40));
     returned(&link.rig, 40).await;
     for words in WORDS {
@@ -254,4 +256,11 @@ async fn a_board_that_loses_its_power_while_its_key_is_rotated_is_not_locked_out
     assert!(cut[1].keys().spent().next().is_some(), "the rest of the old key");
     link.rotated().await;
     finish_exactly_once(&link.rig).await;
+}
+
+with_either! {
+    lines_pass_once_and_in_order_without_a_reset,
+    the_coprocessor_dies_in_transfers_and_hangs_and_no_line_is_lost_or_comes_twice,
+    a_key_that_is_rotated_is_the_only_one_and_lines_pass_meanwhile_once,
+    a_board_that_loses_its_power_while_its_key_is_rotated_is_not_locked_out,
 }

@@ -1,4 +1,4 @@
-//! The same questions to the host, the lx106 and the Cortex-M4: three back ends of the compiler, the same
+//! The same questions to the host, the lx106, RV32 and the Cortex-M4: four back ends of the compiler, the same
 //! answers. The lx106 is asked twice: in QEMU, and in our interpreter, which runs the chip's program elsewhere.
 
 use std::path::Path;
@@ -6,7 +6,7 @@ use std::path::Path;
 use pblink_emulated_board::frame::{self, from_board, to_board};
 use pblink_emulated_board::questions::{answer, ask};
 use pblink_emulation::chip::{Chip, Core};
-use pblink_emulation::image;
+use pblink_emulation::image::{self, Coprocessor};
 use pblink_lx106::elf::Elf;
 use pblink_lx106::simulator::Simulator;
 
@@ -49,22 +49,31 @@ impl Interpreter {
 
 /// Boards that answer, at the same time.
 struct Oracle {
-    chips: [(Core, Chip); 2],
+    chips: Vec<(Core, Chip)>,
     interpreter: Interpreter,
     asked: usize,
 }
 
 impl Oracle {
     async fn start() -> Option<Self> {
-        let images = image::vectors()?;
-        let mut lx106 = Chip::start(Core::Lx106, &images.esp8266).await.expect("the emulator");
-        let mut cortex = Chip::start(Core::CortexM4, &images.stm32).await.expect("the emulator");
-        for chip in [&mut lx106, &mut cortex] {
+        let images = image::vectors(Coprocessor::Esp8266)?;
+        let other = image::vectors(Coprocessor::Esp32c3)?;
+        let boards = [
+            (Core::Lx106, &images.coprocessor),
+            (Core::Rv32, &other.coprocessor),
+            (Core::CortexM4, &images.stm32),
+        ];
+        let mut chips = Vec::new();
+        for (core, image) in boards {
+            let mut chip = Chip::start(core, image).await.expect("the emulator");
             assert_eq!(chip.frame().await.expect("it runs").kind, from_board::BOOT);
+            if core != Core::CortexM4 {
+                chip.emit(to_board::SYN, &[&[0]]);
+            }
+            chips.push((core, chip));
         }
-        lx106.emit(to_board::SYN, &[&[0]]);
-        let chips = [(Core::Lx106, lx106), (Core::CortexM4, cortex)];
-        Some(Self { chips, interpreter: Interpreter::start(&images.esp8266), asked: 0 })
+        let interpreter = Interpreter::start(&images.coprocessor);
+        Some(Self { chips, interpreter, asked: 0 })
     }
 
     /// Asks all, and compares. Returns the answer.
