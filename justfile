@@ -23,10 +23,11 @@ test-all:
 ci:
     .ci/run
 
-# Builds both firmwares, as far as their tools are there.
+# Builds all firmwares, as far as their tools are there.
 fw:
     firmware-stm32/build.sh release
     firmware-esp8266/build.sh sdk
+    firmware-esp32c3/build.sh chip
 
 # Runs long proofs and benchmarks by their names, keeps what they say, and writes docs/PROOF.md; without a name only that.
 proof *NAMES:
@@ -51,6 +52,8 @@ abuse *ARGS:
 
 # Measures the speed between the boards in the time of the bus, with both chips' machine code.
 wires:
+    firmware-stm32/build.sh release all
+    firmware-esp8266/build.sh sdk
     cargo run --release --manifest-path rigs/unicorn/Cargo.toml --example speed
 
 # Kills a server under load this often, at random instants: the long form of a test.

@@ -26,19 +26,21 @@ const LICENCES: [&str; 15] = [
 ];
 
 /// The targets of our crates. Others would bring in packages that are never compiled.
-const TARGETS: [&str; 5] = [
+const TARGETS: [&str; 6] = [
     "x86_64-unknown-linux-gnu",
     "aarch64-unknown-linux-gnu",
     "armv7-unknown-linux-gnueabihf",
     "aarch64-apple-darwin",
     "thumbv7em-none-eabihf",
+    "riscv32imc-unknown-none-elf",
 ];
 
 /// The workspaces, and whether the GPL is allowed in them.
-const WORKSPACES: [(&str, bool); 7] = [
+const WORKSPACES: [(&str, bool); 8] = [
     (".", false),
     ("firmware-stm32", false),
     ("firmware-esp8266", false),
+    ("firmware-esp32c3", false),
     ("flash/stub", false),
     ("rigs/fuzz/fuzz", false),
     ("rigs/model", false),
