@@ -63,8 +63,8 @@ fn lines(count: u32) -> u32 {
 /// stream in memory. `at_once`: lines in flight.
 fn server(count: u32, at_once: u32) -> std::io::Result<u64> {
     // Its time stands still while there is work, so that no timer comes in between.
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true);
-    runtime.build()?.block_on(async {
+    let mut runtime = tokio::runtime::Builder::new_current_thread();
+    runtime.enable_all().start_paused(true).build()?.block_on(async {
         // The listener is for nobody.
         let builder = Server::builder().listen(([127, 0, 0, 1], 0).into());
         let server = builder.bind().await.map_err(std::io::Error::other)?;
