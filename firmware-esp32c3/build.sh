@@ -1,13 +1,12 @@
 #!/bin/sh
-# Builds the ESP32-C3's firmware: ./build.sh [check] [chip|link|emulator|vectors]
+# Builds the ESP32-C3's firmware: ./build.sh [check] [chip|emulator|vectors]
 #
 #   chip      the chip's program (default)
-#   link      the same, built in a third of the time: only whether it links
 #   emulator  the image for QEMU's RV32 core
 #   vectors   the image that answers the tests' questions, for the same
 #   check     in front of one of these: only whether the tools are there
 #
-# ELF files in target/riscv32imc-unknown-none-elf/release/ (or link/), each with the name of its program.
+# ELF files in target/riscv32imc-unknown-none-elf/release/, each with the name of its program.
 #
 # Example:   firmware-esp32c3/build.sh chip
 #
@@ -20,15 +19,12 @@ target=riscv32imc-unknown-none-elf
 check=
 [ "${1:-}" != check ] || { check=1; shift; }
 board=${1:-chip}
-profile=release feature=emulator bin=$board strict=
+feature=emulator bin=$board
 case $board in
 chip) feature=chip bin=pblink-esp32c3 ;;
-link) feature=chip bin=pblink-esp32c3 profile=link strict=-Dwarnings ;;
 emulator | vectors) ;;
-*) sed -n '2,16s/^# \{0,1\}//p' build.sh >&2; exit 2 ;;
+*) sed -n '2,15s/^# \{0,1\}//p' build.sh >&2; exit 2 ;;
 esac
-script=linkall.x
-[ "$feature" = chip ] || script=emulator.ld
 
 # A cargo that runs this script (a test, say) must not decide which compiler this one uses.
 unset RUSTC RUSTDOC RUSTFLAGS CARGO_ENCODED_RUSTFLAGS CARGO_TARGET_DIR CARGO_BUILD_TARGET_DIR \
@@ -40,7 +36,7 @@ lld=
 if has rustup && rustup target list --installed 2>/dev/null | grep -qx "$target"; then
     [ -z "$check" ] || exit 0
     echo "compiler: rustup, $(rustc --version)" >&2
-    build() { RUSTFLAGS="-Clink-arg=-T$script $strict" cargo build "$@"; }
+    build() { cargo build "$@"; }
 elif [ -x /usr/bin/cargo ] && [ -d "$(/usr/bin/rustc --print sysroot 2>/dev/null)/lib/rustlib/src/rust/library" ] \
     && [ -n "$lld" ]; then
     [ -z "$check" ] || exit 0
@@ -48,7 +44,7 @@ elif [ -x /usr/bin/cargo ] && [ -d "$(/usr/bin/rustc --print sysroot 2>/dev/null
     # `core` is built too. Only a nightly compiler does that; RUSTC_BOOTSTRAP lets this one do it.
     build() {
         unset RUSTUP_TOOLCHAIN || :
-        RUSTC_BOOTSTRAP=1 RUSTC=/usr/bin/rustc RUSTFLAGS="-Clink-arg=-T$script -Clinker=$lld $strict" /usr/bin/cargo build "$@" -Zbuild-std=core,alloc
+        RUSTC_BOOTSTRAP=1 RUSTC=/usr/bin/rustc RUSTFLAGS="-Clinker=$lld" /usr/bin/cargo build "$@" -Zbuild-std=core,alloc
     }
 else
     cat >&2 <<EOF
@@ -58,8 +54,8 @@ missing: a Rust compiler for $target
 EOF
     exit 3
 fi
-build --locked --profile "$profile" --features "$feature" --bin "$bin" --target "$target" --target-dir target
-elf=target/$target/$profile/$bin
+build --locked --release --features "$feature" --bin "$bin" --target "$target" --target-dir target
+elf=target/$target/release/$bin
 if [ "$feature" != chip ]; then
     echo "image (for QEMU only, it cannot be flashed): firmware-esp32c3/$elf"
     exit 0

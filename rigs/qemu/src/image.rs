@@ -59,14 +59,14 @@ pub fn chip() -> Option<PathBuf> {
     with_tools(|missing| esp8266("sdk", missing))
 }
 
-/// Returns the ESP32-C3's program for the chip, with its radio, built in the way that takes least. Otherwise like [`chip`].
+/// Returns the ESP32-C3's program for the chip, with its radio. Otherwise like [`chip`].
 ///
 /// # Panics
 /// Like [`firmwares`].
 pub fn esp32c3_chip() -> Option<PathBuf> {
     with_tools(|missing| {
-        let folder = build("firmware-esp32c3", "link", missing);
-        folder.join("target/riscv32imc-unknown-none-elf/link/pblink-esp32c3")
+        let folder = build("firmware-esp32c3", "chip", missing);
+        folder.join("target/riscv32imc-unknown-none-elf/release/pblink-esp32c3")
     })
 }
 
