@@ -37,6 +37,10 @@ proof *NAMES:
 bench *ARGS:
     cargo run --release -p pblink-bench -- {{ ARGS }}
 
+# Measures lines a second against lines in flight and clients, beside other servers, and draws docs/speed.svg.
+speed *ARGS:
+    cargo run --release -p pblink-bench -- speed docs/speed.json docs/speed.svg {{ ARGS }}
+
 # Measures one gateway of a store under up to 19,500 boards, and draws the picture of docs/SCALE.md (needs nats-server).
 curve *ARGS:
     cargo run --release -p pblink-bench -- curve docs/scale.json docs/scale.svg {{ ARGS }}

@@ -10,6 +10,8 @@ pub const USAGE: &str = "\
 usage: pblink-bench [--json FILE] [--markdown] [--rounds N] [--seconds S] [--clients N] [--servers NAME,…] [workload …]
        pblink-bench curve JSON SVG [--seconds S] [--most CLIENTS]
        pblink-bench draw JSON SVG
+       pblink-bench speed JSON SVG [--seconds S]
+       pblink-bench draw-speed JSON SVG
        pblink-bench abuse [--seconds S] [--json FILE] [--markdown FILE] [row …]
 
 workloads: flood single steady print paced down accept idle restart outage; without one, all of them
@@ -20,6 +22,7 @@ workloads: flood single steady print paced down accept idle restart outage; with
   --clients N   instead of 100, of 10000 idle ones, and of 1000 whose server is killed
   --servers …   only these
 
+speed measures lines a second against lines in flight and clients, and draws them; draw-speed only draws
 curve measures one gateway of a store under more and more boards, writes the figures and draws them; draw only draws
 abuse measures 50 well-behaved clients of `pblink serve` beside each kind of abuse: nothing slow-hello endless-line flood half-open
 idle descriptors memory disk stall churn strangers streams slowloris";

@@ -13,10 +13,12 @@ mod lines;
 mod load;
 mod mqtt;
 mod outages;
+mod picture;
 mod process;
 mod pump;
 mod report;
 mod servers;
+mod speed;
 mod wire;
 mod workloads;
 
@@ -32,6 +34,8 @@ fn main() -> ExitCode {
         first => {
             let chosen = match first {
                 Some(curve::CURVE) => curve::parse(&args[1..]).map(|options| curve::run(&options)),
+                Some(speed::SPEED) => speed::parse(&args[1..]).map(|options| speed::run(&options)),
+                Some(speed::DRAW) => speed::parse(&args[1..]).map(|options| speed::draw(&options)),
                 Some(abuse::ABUSE) => abuse::parse(&args[1..]).map(|options| abuse::run(&options)),
                 Some(curve::DRAW) => curve::parse(&args[1..]).map(|options| curve::draw(&options)),
                 _ => command::parse(&args).map(|options| report::run(&options)),

@@ -42,7 +42,7 @@ pub fn run(options: &Options) -> io::Result<()> {
     for &workload in &options.workloads {
         let results = measure(options, workload, &stores)?;
         match options.markdown {
-            true => show_table(workload, &results),
+            true => show_table(workload, options.clients, &results),
             false => show(workload, &results),
         }
         report.results.extend(results);
@@ -94,14 +94,14 @@ fn measure(options: &Options, workload: Workload, stores: &Stores) -> io::Result
 }
 
 /// Prints a table of medians, each with its ratio.
-fn show_table(workload: Workload, results: &[Result]) {
+fn show_table(workload: Workload, clients: Option<usize>, results: &[Result]) {
     let mut names: Vec<&str> = Vec::new();
     for series in results.iter().flat_map(|result| &result.figures) {
         if !names.contains(&series.name) {
             names.push(series.name);
         }
     }
-    println!("#### {}: {}\n", workload.name(), workload.what());
+    println!("#### {}: {}\n", workload.name(), workload.what(clients));
     let heads = names.iter().map(|name| name.replace('_', " "));
     println!("| server | {} |", heads.collect::<Vec<_>>().join(" | "));
     println!("|---|{}", "---|".repeat(names.len()));

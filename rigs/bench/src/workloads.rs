@@ -74,19 +74,25 @@ impl Workload {
         }
     }
 
-    /// Returns what is done, in words.
-    pub const fn what(self) -> &'static str {
+    /// Returns what is done, in words. `clients`: another number of them than the usual one.
+    pub fn what(self, clients: Option<usize>) -> String {
+        let of = |usual: usize| match clients.unwrap_or(usual) {
+            1 => "1 client".to_owned(),
+            n => format!("{n} clients"),
+        };
         match self {
-            Self::Flood => "100 clients send, 64 lines in flight each",
-            Self::Single => "one client sends, one line in flight",
-            Self::Steady => "100 clients send 20,000 lines a second together",
-            Self::Print => "as flood, and the server prints all lines",
-            Self::Paced => "as print, to a program that takes 200,000 lines a second",
-            Self::Down => "lines to 100 clients, 64 in flight each",
-            Self::Accept => "clients connect, and leave",
-            Self::Idle => "10,000 clients keep alive",
-            Self::Restart => "1,000 clients keep alive, and the server is killed and started again",
-            Self::Outage => "100 clients fall silent without closing, and come back",
+            Self::Flood => format!("{}, 64 lines in flight each", of(100)),
+            Self::Single => "one client sends, one line in flight".to_owned(),
+            Self::Steady => format!("{}, 20,000 lines a second together", of(100)),
+            Self::Print => "as flood, and the server prints all lines".to_owned(),
+            Self::Paced => "as print, to a program that takes 200,000 lines a second".to_owned(),
+            Self::Down => format!("lines to {}, 64 in flight each", of(100)),
+            Self::Accept => "clients connect, and leave".to_owned(),
+            Self::Idle => format!("{} keep alive", of(10_000)),
+            Self::Restart => {
+                format!("{} keep alive, the server is killed and started again", of(1000))
+            }
+            Self::Outage => format!("{} fall silent without closing, and come back", of(100)),
         }
     }
 
@@ -202,6 +208,24 @@ impl Workload {
         server.finish()?;
         Ok(Some(figures))
     }
+}
+
+/// Measures clients that send, in any shape. Returns lines a second, and the server's processor time for each in µs; `None` if that
+/// server is not installed.
+pub fn flood(
+    contender: Contender,
+    shape: Shape,
+    time: Duration,
+    stores: &Stores,
+) -> io::Result<Option<(f64, f64)>> {
+    let Some(server) = Server::start(contender, Job::Accept, stores)? else { return Ok(None) };
+    let mut load = Load::start(shape, &server.addresses, None)?;
+    // To find a rhythm.
+    std::thread::sleep(time / 4);
+    let work = work(&server, &mut load, time)?;
+    drop(load);
+    server.finish()?;
+    Ok(Some((work.count / work.elapsed, work.cpu * 1e6 / work.count)))
 }
 
 /// Work done within some time.

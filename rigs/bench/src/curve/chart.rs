@@ -1,34 +1,7 @@
 //! A curve as a picture: four panels over the number of clients, light or dark as whoever looks at it likes.
 
-use std::fmt::Write;
-
 use super::points::{Curve, Point, Way};
-
-/// The picture, and each of its panels, in pixels.
-const SIZE: (f64, f64) = (792.0, 566.0);
-const PANEL: (f64, f64) = (318.0, 180.0);
-/// Corners of the panels.
-const LEFT: [f64; 2] = [54.0, 450.0];
-const TOP: [f64; 2] = [88.0, 340.0];
-
-/// Ticks of an axis, about.
-const TICKS: f64 = 5.0;
-
-const STYLE: &str = "\
-:root { --back: #ffffff; --ink: #24292f; --grid: #d8dee4; --a: #0969da; --b: #1a7f37; --c: #bc4c00; --d: #8250df; }
-@media (prefers-color-scheme: dark) {
-:root { --back: #282c34; --ink: #dcdfe4; --grid: #454b57; --a: #61afef; --b: #98c379; --c: #e5a05c; --d: #c678dd; }
-}
-text { fill: var(--ink); font-family: ui-monospace, 'DejaVu Sans Mono', Menlo, Consolas, monospace; font-size: 11px; }
-.title { font-weight: bold; font-size: 12px; }
-.end { text-anchor: end; }
-.middle { text-anchor: middle; }
-.grid { stroke: var(--grid); }
-polyline { fill: none; stroke-width: 2; }
-.high { stroke-dasharray: 5 4; }
-.a { stroke: var(--a); } .b { stroke: var(--b); } .c { stroke: var(--c); } .d { stroke: var(--d); }
-circle.a { fill: var(--a); } circle.b { fill: var(--b); } circle.c { fill: var(--c); } circle.d { fill: var(--d); }
-";
+use crate::picture::{Axis, Line, Panel, picture};
 
 /// A kind of points with its colour and its words.
 struct Kind {
@@ -47,23 +20,8 @@ const KINDS: [Kind; 3] = [
 /// The gateway that passes on has a colour of its own.
 const PASSING: (&str, &str) = ("d", "and the one that passes on");
 
-/// A line of a panel.
-struct Line {
-    class: &'static str,
-    high: bool,
-    points: Vec<(f64, f64)>,
-}
-
 /// Draws a curve: the same one for the same figures.
 pub fn draw(curve: &Curve) -> String {
-    let (width, height) = SIZE;
-    let mut svg = format!(
-        "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {width} {height}\" width=\"{width}\" height=\"{height}\">\n\
-         <title>One gateway of a store, by the number of boards</title>\n<style>\n{STYLE}</style>\n\
-         <rect width=\"100%\" height=\"100%\" rx=\"8\" style=\"fill: var(--back)\"/>\n"
-    );
-    text(&mut svg, (20.0, 26.0), "title", "One gateway of a store, by the number of boards");
-    legend(&mut svg);
     let lines = |value: fn(&Point) -> f64, high| lines(curve, value, high);
     let passing = |value: fn(&Point) -> Option<f64>| Line {
         class: PASSING.0,
@@ -82,11 +40,11 @@ pub fn draw(curve: &Curve) -> String {
         ("write to acknowledgement, ms: p50, p99 (dashed)", delay),
         ("commits a second", lines(|point| point.commits_per_s, false)),
     ];
-    for (n, (title, lines)) in panels.iter().enumerate() {
-        panel(&mut svg, (LEFT[n % 2], TOP[n / 2]), title, lines);
-    }
-    svg.push_str("</svg>\n");
-    svg
+    let (x_name, even) = ("boards", || Axis::Even);
+    let panels = panels.map(|(title, lines)| Panel { title, x_name, x: even(), y: even(), lines });
+    let kinds = KINDS.iter().map(|kind| (kind.class, kind.words)).chain([PASSING]);
+    let legend: Vec<_> = kinds.collect();
+    picture("One gateway of a store, by the number of boards", &legend, &panels)
 }
 
 /// Returns a line for each kind, its points in order of clients.
@@ -103,103 +61,10 @@ fn lines(curve: &Curve, value: fn(&Point) -> f64, high: bool) -> Vec<Line> {
     KINDS.iter().map(line).collect()
 }
 
-fn legend(svg: &mut String) {
-    let mut x = 20.0;
-    let kinds = KINDS.iter().map(|kind| (kind.class, kind.words));
-    for (class, words) in kinds.chain([PASSING]) {
-        put(
-            svg,
-            format_args!("<circle class=\"{class}\" cx=\"{:.1}\" cy=\"46\" r=\"4\"/>", x + 4.0),
-        );
-        text(svg, (x + 14.0, 50.0), "", words);
-        // Letters of these sizes are 6.7 pixels wide.
-        x += 38.0 + 6.7 * words.len() as f64;
-    }
-}
-
-fn panel(svg: &mut String, (left, top): (f64, f64), title: &str, lines: &[Line]) {
-    let (width, height) = PANEL;
-    let bottom = top + height;
-    let greatest = |of: fn(&(f64, f64)) -> f64| {
-        let greatest = lines.iter().flat_map(|line| &line.points).map(of).fold(0.0, f64::max);
-        // Also without points there are axes.
-        if greatest > 0.0 { greatest } else { 1.0 }
-    };
-    let (x_step, y_step) = (step(greatest(|point| point.0)), step(greatest(|point| point.1)));
-    let end = |greatest: f64, step: f64| (greatest / step).ceil() * step;
-    let (x_end, y_end) =
-        (end(greatest(|point| point.0), x_step), end(greatest(|point| point.1), y_step));
-    let x = |value: f64| left + value / x_end * width;
-    let y = |value: f64| bottom - value / y_end * height;
-    text(svg, (left, top - 10.0), "title", title);
-    let ticks =
-        |end: f64, step: f64| (0..=(end / step).round() as u32).map(move |n| f64::from(n) * step);
-    for value in ticks(y_end, y_step) {
-        let at = y(value);
-        put(
-            svg,
-            format_args!(
-                "<line class=\"grid\" x1=\"{left:.1}\" y1=\"{at:.1}\" x2=\"{:.1}\" y2=\"{at:.1}\"/>",
-                left + width
-            ),
-        );
-        text(svg, (left - 6.0, at + 4.0), "end", &label(value, y_step));
-    }
-    for value in ticks(x_end, x_step) {
-        text(svg, (x(value), bottom + 16.0), "middle", &label(value, x_step));
-    }
-    text(svg, (left + width / 2.0, bottom + 32.0), "middle", "boards");
-    for Line { class, high, points } in lines.iter().filter(|line| !line.points.is_empty()) {
-        let places = points.iter().map(|point| format!("{:.1},{:.1}", x(point.0), y(point.1)));
-        let places = places.collect::<Vec<_>>().join(" ");
-        let high_class = if *high { " high" } else { "" };
-        put(svg, format_args!("<polyline class=\"{class}{high_class}\" points=\"{places}\"/>"));
-        for point in points.iter().filter(|_| !high) {
-            put(
-                svg,
-                format_args!(
-                    "<circle class=\"{class}\" cx=\"{:.1}\" cy=\"{:.1}\" r=\"3\"/>",
-                    x(point.0),
-                    y(point.1)
-                ),
-            );
-        }
-    }
-}
-
-/// Returns the distance of ticks on an axis that ends here: 1, 2 or 5 times a power of ten.
-fn step(end: f64) -> f64 {
-    let power = 10_f64.powf((end / TICKS).log10().floor());
-    let steps = [1.0, 2.0, 5.0, 10.0].map(|part| part * power);
-    steps.into_iter().find(|step| end / step <= TICKS).unwrap_or(10.0 * power)
-}
-
-/// Returns a number as it stands at an axis, with a comma between thousands.
-fn label(value: f64, step: f64) -> String {
-    if step < 1.0 {
-        let digits = (-step.log10()).ceil() as usize;
-        return format!("{value:.digits$}");
-    }
-    let whole = value.round() as u64;
-    match whole {
-        0..1000 => whole.to_string(),
-        _ => format!("{},{:03}", whole / 1000, whole % 1000),
-    }
-}
-
-fn text(svg: &mut String, (x, y): (f64, f64), class: &str, words: &str) {
-    let class = if class.is_empty() { String::new() } else { format!(" class=\"{class}\"") };
-    put(svg, format_args!("<text x=\"{x:.1}\" y=\"{y:.1}\"{class}>{words}</text>"));
-}
-
-fn put(svg: &mut String, what: std::fmt::Arguments<'_>) {
-    // A `String` takes everything.
-    let _ = writeln!(svg, "{what}");
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::picture::{LEFT, PANEL, TOP};
 
     fn committed(file: &str) -> String {
         let path = format!("{}/../../docs/{file}", env!("CARGO_MANIFEST_DIR"));
@@ -267,17 +132,5 @@ mod tests {
             "one that passes on has no lines"
         );
         assert!(svg.contains("prefers-color-scheme: dark"));
-    }
-
-    #[test]
-    fn axes_have_round_numbers() {
-        for (end, wanted) in
-            [(1.0, 0.2), (0.9, 0.2), (19_500.0, 5000.0), (260.0, 100.0), (3.0, 1.0)]
-        {
-            assert!((step(end) - wanted).abs() < 1e-9, "{end}: {}", step(end));
-        }
-        assert_eq!(label(0.4, 0.2), "0.4");
-        assert_eq!(label(15_000.0, 5000.0), "15,000");
-        assert_eq!(label(0.0, 5000.0), "0");
     }
 }

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use super::points::{Curve, Point, Way};
 use crate::histogram::Histogram;
 use crate::load::{Kind, Load, Shape};
-use crate::process::open_many_files;
+use crate::process::{load_average, open_many_files};
 use crate::servers::Server;
 use crate::servers::stores::{Stores, Stream};
 use crate::wire::Wire;
@@ -183,10 +183,4 @@ fn show(point: &Point) {
         point.p99_ms,
         point.gone,
     );
-}
-
-/// Returns the load of the last minute; zero where it is not known.
-fn load_average() -> f64 {
-    let text = std::fs::read_to_string("/proc/loadavg").unwrap_or_default();
-    text.split(' ').next().and_then(|first| first.parse().ok()).unwrap_or_default()
 }
