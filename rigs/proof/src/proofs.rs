@@ -160,7 +160,7 @@ pub const PROOFS: [Proof; 16] = [
                 waited for, green to the board, orange with each line waited for, violet the same with keys.",
         planted: "As above.",
         command: "cargo build --release -p pblink-bench && cargo run --release -p pblink-bench -- speed docs/speed.json docs/speed.svg",
-        keep: &[],
+        keep: &["server ", "library", "memory", "disk", "mosquitto", "raw"],
         markdown: false,
     },
     Proof {
