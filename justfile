@@ -52,7 +52,7 @@ counts:
 # Measures well-behaved clients beside each kind of abuse.
 abuse *ARGS:
     cargo build --release -p pblink -p pblink-bench
-    cargo run --release -p pblink-bench -- abuse {{ ARGS }}
+    ${CARGO_TARGET_DIR:-target}/release/pblink-bench abuse {{ ARGS }}
 
 # Measures the speed between the boards in the time of the bus, with both chips' machine code.
 wires:

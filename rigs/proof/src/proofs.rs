@@ -120,7 +120,7 @@ pub const PROOFS: [Proof; 16] = [
         title: "What abuse does to others",
         shows: "Fifty well-behaved clients beside each kind of abuse.",
         planted: "Rows that are promises have tests of their own (`server-core/tests/`, `serve/tests/`).",
-        command: "cargo run --release -p pblink-bench -- abuse",
+        command: "cargo build --release -p pblink -p pblink-bench && ${CARGO_TARGET_DIR:-target}/release/pblink-bench abuse",
         keep: &["|"],
         markdown: true,
     },
@@ -133,7 +133,7 @@ pub const PROOFS: [Proof; 16] = [
                 The processor's share is that of one core. `p50_by_fdatasync` is the time to the acknowledgement beside one `fdatasync` of this disk: where that takes \
                 less than the way through two sockets, which `raw` has too, no server comes near it.",
         planted: "It measures, and promises nothing: no test asserts a time.",
-        command: "cargo build --release -p pblink && cargo run --release -p pblink-bench -- --markdown --rounds 3 flood single steady print paced down accept idle",
+        command: "cargo build --release -p pblink -p pblink-bench && ${CARGO_TARGET_DIR:-target}/release/pblink-bench --markdown --rounds 3 flood single steady print paced down accept idle",
         keep: &["|", "####"],
         markdown: true,
     },
@@ -146,7 +146,7 @@ pub const PROOFS: [Proof; 16] = [
                 nothing; the time until the server closes their connections, which is its time-out of 2 s (Mosquitto: a keep alive of 2 s), and from a new connection to the acknowledgement of the \
                 next line. `raw` and Mosquitto have a queue of connections that is too short for 1,000 clients at a time: the rest tries again after 1 s.",
         planted: "No time is asserted. A test of the table counts lines that are missing or there twice, and a short form with the log on disk, in which neither may happen, runs in every test run.",
-        command: "cargo build --release -p pblink && cargo run --release -p pblink-bench -- --markdown --rounds 3 restart outage",
+        command: "cargo build --release -p pblink -p pblink-bench && ${CARGO_TARGET_DIR:-target}/release/pblink-bench --markdown --rounds 3 restart outage",
         keep: &["|", "####"],
         markdown: true,
     },
