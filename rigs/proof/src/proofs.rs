@@ -101,7 +101,7 @@ pub const PROOFS: [Proof; 16] = [
         part: Correctness,
         title: "Gateways that share a log, one killed each 20 s",
         shows: "200 boards with keys write through a balancer to three gateways and three NATS servers.",
-        planted: "A gateway that acknowledges before the stream has a line is found (`serve/tests/store/`).",
+        planted: "A gateway that acknowledges before the stream has a line is found (`serve/tests/store/`): the first seed below, with its lost lines, is that one's.",
         command: "PBLINK_MINUTES=10 cargo test -p pblink-serve --test store -- --nocapture --test-threads=1 boards_with_keys",
         keep: &[
             "boards with keys",
