@@ -1,6 +1,7 @@
 //! The network that the chip remembers, as bytes of its flash.
 
 use heapless::String;
+use pblink_image::crc::crc32;
 use pblink_protocol::config::{MAX_PASSWORD, MAX_SSID};
 
 /// A network: its name and its password, which may be empty.
@@ -26,7 +27,7 @@ const _: () = assert!(RECORD.is_multiple_of(4));
 /// The beginning of a record; the last byte is its version.
 const MAGIC: [u8; 4] = *b"pbw\x01";
 
-/// Writes a record: magic, both lengths, both texts with zeros behind, two zeros, a checksum (little-endian).
+/// Writes a record: magic, both lengths, both texts with zeros behind, two zeros, a CRC-32 (little-endian).
 pub fn encode(network: &Network) -> [u8; RECORD] {
     let mut record = [0; RECORD];
     let (ssid, password) = (network.ssid.as_bytes(), network.password.as_bytes());
@@ -35,7 +36,7 @@ pub fn encode(network: &Network) -> [u8; RECORD] {
     record[5] = password.len() as u8;
     record[6..6 + ssid.len()].copy_from_slice(ssid);
     record[6 + MAX_SSID..][..password.len()].copy_from_slice(password);
-    let sum = checksum(&record[..RECORD - 4]);
+    let sum = crc32(&[&record[..RECORD - 4]]);
     record[RECORD - 4..].copy_from_slice(&sum.to_le_bytes());
     record
 }
@@ -43,7 +44,7 @@ pub fn encode(network: &Network) -> [u8; RECORD] {
 /// Reads a record. Returns `None` if there is none: a flash that was erased, half a record, or something else's bytes.
 pub fn decode(record: &[u8; RECORD]) -> Option<Network> {
     let (body, sum) = record.split_last_chunk::<4>()?;
-    if record[..4] != MAGIC || checksum(body) != u32::from_le_bytes(*sum) {
+    if record[..4] != MAGIC || crc32(&[body]) != u32::from_le_bytes(*sum) {
         return None;
     }
     let text = |at: usize, len: u8| core::str::from_utf8(body.get(at..at + usize::from(len))?).ok();
@@ -52,11 +53,6 @@ pub fn decode(record: &[u8; RECORD]) -> Option<Network> {
         password: text(6 + MAX_SSID, record[5])?.try_into().ok()?,
     };
     (!network.ssid.is_empty()).then_some(network)
-}
-
-/// FNV-1a, which tells a record that was written to its end from one that was not.
-fn checksum(bytes: &[u8]) -> u32 {
-    bytes.iter().fold(0x811c_9dc5, |sum, &byte| (sum ^ u32::from(byte)).wrapping_mul(0x0100_0193))
 }
 
 #[cfg(test)]
