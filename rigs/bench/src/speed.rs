@@ -35,12 +35,12 @@ const SERVERS: [(Contender, &str); 5] = [
     (Contender::Raw, "e"),
 ];
 
-/// The tables of the simulator, what they are of, and their colours.
-const TABLES: [(&str, &str, &str); 4] = [
-    ("classic_lines_to_the_server_without_wait", "classic", "a"),
-    ("classic_lines_to_the_board", "to the board", "b"),
-    ("classic_lines_to_the_server", "each waited for", "c"),
-    ("secure_lines_to_the_server", "with keys", "d"),
+/// The tables of the simulator, and their colours.
+const TABLES: [(&str, &str); 4] = [
+    ("classic_lines_to_the_server_without_wait", "a"),
+    ("classic_lines_to_the_board", "b"),
+    ("classic_lines_to_the_server", "c"),
+    ("secure_lines_to_the_server", "d"),
 ];
 
 /// Choice of files.
@@ -137,7 +137,7 @@ type Losses = Vec<Vec<(String, f64)>>;
 /// Reads the tables of the simulator: its rows without cuts, at the least latency.
 fn losses() -> io::Result<Losses> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../simulator/tests/snapshots");
-    let table = |(name, ..): &(&str, _, _)| {
+    let table = |(name, _): &(&str, _)| {
         let text = std::fs::read_to_string(folder.join(format!("all__goodput__{name}.snap")))?;
         Ok(table_of(&text))
     };
@@ -169,36 +169,29 @@ fn paint(speed: &Speed, losses: &Losses) -> String {
         };
         SERVERS.map(line).into()
     };
-    let depth = |point: &Point| (point.clients == CLIENTS).then_some(point.in_flight);
-    let number = |point: &Point| (point.in_flight == IN_FLIGHT).then_some(point.clients);
-    let named = |places: &[usize]| Axis::Named(places.iter().map(usize::to_string).collect());
-    let left = losses.iter().zip(TABLES).map(|(table, (_, _, class))| {
+    let depth: fn(&Point) -> Option<usize> =
+        |point| (point.clients == CLIENTS).then_some(point.in_flight);
+    let number: fn(&Point) -> Option<usize> =
+        |point| (point.in_flight == IN_FLIGHT).then_some(point.clients);
+    let measured = |title, x_name, places: &[usize], of, value| Panel {
+        title,
+        x_name,
+        x: Axis::Named(places.iter().map(usize::to_string).collect()),
+        y: Axis::Powers,
+        lines: lines(places, of, value),
+    };
+    let left = losses.iter().zip(TABLES).map(|(table, (_, class))| {
         let points = table.iter().enumerate().map(|(n, row)| (n as f64, row.1)).collect();
         Line { class, high: false, points }
     });
     let percents = losses.first().into_iter().flatten().map(|row| row.0.clone()).collect();
+    let rate: fn(&Point) -> f64 = |point| point.lines_per_s;
+    let cost: fn(&Point) -> f64 = |point| point.cpu_us;
+    let each = "lines in flight of each of 100 clients";
     let panels = [
-        Panel {
-            title: "lines a second, 100 clients",
-            x_name: "lines in flight of each",
-            x: named(&DEPTHS),
-            y: Axis::Powers,
-            lines: lines(&DEPTHS, depth, |point| point.lines_per_s),
-        },
-        Panel {
-            title: "processor of the server, us a line",
-            x_name: "lines in flight of each of 100 clients",
-            x: named(&DEPTHS),
-            y: Axis::Powers,
-            lines: lines(&DEPTHS, depth, |point| point.cpu_us),
-        },
-        Panel {
-            title: "lines a second, 64 in flight of each",
-            x_name: "clients",
-            x: named(&NUMBERS),
-            y: Axis::Powers,
-            lines: lines(&NUMBERS, number, |point| point.lines_per_s),
-        },
+        measured("lines a second", each, &DEPTHS, depth, rate),
+        measured("processor of the server, us a line", each, &DEPTHS, depth, cost),
+        measured("lines a second, 64 in flight of each", "clients", &NUMBERS, number, rate),
         Panel {
             title: "lines a second of a board: see the text",
             x_name: "packets that are lost",
@@ -232,7 +225,7 @@ mod tests {
 
     #[test]
     fn tables_of_the_simulator_have_a_rate_for_each_loss() {
-        for (table, (name, ..)) in losses().unwrap().iter().zip(TABLES) {
+        for (table, (name, _)) in losses().unwrap().iter().zip(TABLES) {
             let percents: Vec<_> = table.iter().map(|row| &*row.0).collect();
             assert_eq!(percents, ["0 %", "1 %", "5 %", "20 %"], "{name}");
             assert!(table.iter().all(|row| row.1 > 0.0), "{name}: {table:?}");

@@ -9,7 +9,7 @@ use std::time::Instant;
 use pblink_soak::jetstream::{BATCH, Failure, Jetstream};
 use tokio::task::JoinSet;
 
-use super::{Shape, ready, urls};
+use super::{Shape, first_failure, ready, urls};
 use crate::pump::Totals;
 use crate::wire::TEXT;
 
@@ -29,12 +29,7 @@ pub(super) async fn run(
         tasks.spawn(publish(nats, stream, clients, totals));
     }
     ready();
-    // The first that ends has failed.
-    match tasks.join_next().await {
-        Some(Ok(Err(error))) => Err(io::Error::other(error)),
-        Some(Err(error)) => Err(io::Error::other(error)),
-        None => Ok(()),
-    }
+    first_failure(tasks).await
 }
 
 async fn publish(

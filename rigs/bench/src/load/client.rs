@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::time::{Interval, MissedTickBehavior, interval_at};
 
 use super::SHARES;
@@ -78,6 +79,47 @@ impl Client {
     async fn say(&mut self, bytes: &[u8]) -> io::Result<()> {
         self.spoke = Instant::now();
         self.stream.write_all(bytes).await
+    }
+}
+
+/// Words of each client to whoever waits for all of them: it is connected, and it is back, with what it has measured.
+pub(super) struct Says<T> {
+    connected: UnboundedSender<io::Result<()>>,
+    back: UnboundedSender<io::Result<T>>,
+}
+
+/// The receiving ends of [`Says`].
+pub(super) struct Heard<T> {
+    pub connected: UnboundedReceiver<io::Result<()>>,
+    pub back: UnboundedReceiver<io::Result<T>>,
+}
+
+impl<T> Says<T> {
+    pub fn new() -> (Self, Heard<T>) {
+        let ((connected, of_connected), (back, of_back)) =
+            (unbounded_channel(), unbounded_channel());
+        (Self { connected, back }, Heard { connected: of_connected, back: of_back })
+    }
+
+    // A receiver is gone once all are back, and the server ends: what is said then is of no interest.
+
+    pub fn connected(&self) {
+        let _ = self.connected.send(Ok(()));
+    }
+
+    pub fn back(&self, measured: T) {
+        let _ = self.back.send(Ok(measured));
+    }
+
+    pub fn failed(&self, error: io::Error) {
+        let _ = self.connected.send(Err(io::Error::other(error.to_string())));
+        let _ = self.back.send(Err(error));
+    }
+}
+
+impl<T> Clone for Says<T> {
+    fn clone(&self) -> Self {
+        Self { connected: self.connected.clone(), back: self.back.clone() }
     }
 }
 

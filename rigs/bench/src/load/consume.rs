@@ -10,7 +10,7 @@ use pblink_soak::jetstream::{Failure, Jetstream, Messages};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
-use super::{Shape, ready, urls};
+use super::{Shape, first_failure, ready, urls};
 use crate::pump::Totals;
 use crate::wire::TEXT;
 
@@ -35,12 +35,7 @@ pub(super) async fn run(
         tasks.spawn(send(publisher.clone(), subject, credit));
     }
     ready();
-    // The first that ends has failed.
-    match tasks.join_next().await {
-        Some(Ok(Err(error))) => Err(failed(error)),
-        Some(Err(error)) => Err(io::Error::other(error)),
-        None => Ok(()),
-    }
+    first_failure(tasks).await
 }
 
 /// Acknowledges what comes. Each line makes room for another.

@@ -15,13 +15,16 @@ mod send;
 mod steady;
 mod subscribe;
 
+use std::convert::Infallible;
 use std::io::{self, BufRead};
 use std::net::SocketAddr;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
 
+use pblink_soak::jetstream::Failure;
 use tokio::sync::mpsc::UnboundedReceiver;
+use tokio::task::JoinSet;
 use tokio::time::timeout;
 
 use crate::histogram::Histogram;
@@ -218,6 +221,15 @@ fn address_of(addresses: &[SocketAddr], n: usize) -> SocketAddr {
 /// Returns addresses as a NATS client takes them.
 fn urls(addresses: &[SocketAddr]) -> String {
     addresses.iter().map(|address| format!("nats://{address}")).collect::<Vec<_>>().join(",")
+}
+
+/// Waits for the first task that has failed: none of them ends otherwise.
+async fn first_failure(mut tasks: JoinSet<Result<Infallible, Failure>>) -> io::Result<()> {
+    match tasks.join_next().await {
+        Some(Ok(Err(error))) => Err(io::Error::other(error)),
+        Some(Err(error)) => Err(io::Error::other(error)),
+        None => Ok(()),
+    }
 }
 
 /// Runs the clients until stdin ends: `KIND WIRE CLIENTS IN_FLIGHT FIRST KEEPALIVE_MS ADDRESS[,ADDRESS…] STREAM`.

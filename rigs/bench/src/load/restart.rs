@@ -6,10 +6,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::Semaphore;
-use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
 use tokio::time::{Instant, sleep_until};
 
-use super::client::Client;
+use super::client::{Client, Says};
 use super::{Shape, address_of, next_of_each, ready, say_times};
 use crate::pump::Totals;
 
@@ -27,28 +26,22 @@ pub(super) async fn run(
     totals: Arc<Totals>,
 ) -> io::Result<()> {
     let places = Arc::new(Semaphore::new(AT_ONCE));
-    let (connected, mut all) = unbounded_channel();
-    let (back, mut again) = unbounded_channel();
+    let (says, mut heard) = Says::new();
     for n in 0..shape.clients {
         let (places, totals) = (Arc::clone(&places), Arc::clone(&totals));
-        let (connected, back) = (connected.clone(), back.clone());
-        let to = address_of(addresses, n);
+        let (says, to) = (says.clone(), address_of(addresses, n));
         tokio::spawn(async move {
-            if let Err(error) = client(n, to, shape, &places, &totals, (&connected, &back)).await {
-                // The receiver is gone once all are back, and the server ends.
-                let _ = connected.send(Err(io::Error::other(error.to_string())));
-                let _ = back.send(Err(error));
+            if let Err(error) = client(n, to, shape, &places, &totals, &says).await {
+                says.failed(error);
             }
         });
     }
-    next_of_each(shape.clients, &mut all).await?;
+    next_of_each(shape.clients, &mut heard.connected).await?;
     ready();
-    let took = next_of_each(shape.clients, &mut again).await?;
+    let took = next_of_each(shape.clients, &mut heard.back).await?;
     say_times(&took);
     std::future::pending().await
 }
-
-type Says<T> = UnboundedSender<io::Result<T>>;
 
 async fn client(
     n: usize,
@@ -56,14 +49,14 @@ async fn client(
     shape: Shape,
     places: &Semaphore,
     totals: &Totals,
-    (connected, back): (&Says<()>, &Says<Duration>),
+    says: &Says<Duration>,
 ) -> io::Result<()> {
     let connect = || Client::connect(to, shape.wire, n, shape.keepalive);
     let place = places.acquire().await.map_err(io::Error::other)?;
     let mut client = connect().await?;
     client.send(0).await?;
     drop(place);
-    let _ = connected.send(Ok(()));
+    says.connected();
     // Until its end, which is an error.
     let Err(ended) = client.keep_alive(std::future::pending()).await else { return Ok(()) };
     let killed = totals.marked.borrow().ok_or(ended)?;
@@ -79,6 +72,6 @@ async fn client(
             Err(_) => sleep_until(next).await,
         }
     };
-    let _ = back.send(Ok(killed.elapsed()));
+    says.back(killed.elapsed());
     client.keep_alive(std::future::pending()).await
 }
