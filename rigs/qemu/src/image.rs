@@ -22,11 +22,20 @@ pub struct Images {
 
 /// A chip that has the coprocessor's program.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Coprocessor {
+pub enum CoprocessorKind {
     /// With [`Core::Lx106`].
     Esp8266,
     /// With [`Core::Rv32`].
     Esp32c3,
+}
+
+impl CoprocessorKind {
+    fn core(self) -> Core {
+        match self {
+            Self::Esp8266 => Core::Lx106,
+            Self::Esp32c3 => Core::Rv32,
+        }
+    }
 }
 
 /// Both firmwares, built if need be. `None` means that a compiler or emulator is missing and that the
@@ -35,7 +44,7 @@ pub enum Coprocessor {
 /// # Panics
 /// If a build fails; also if something is missing and the variable `CI` is set, since a test that is
 /// always skipped proves nothing.
-pub fn firmwares(coprocessor: Coprocessor) -> Option<Images> {
+pub fn firmwares(coprocessor: CoprocessorKind) -> Option<Images> {
     static IMAGES: [Built<Images>; 2] = [const { OnceLock::new() }; 2];
     find(&IMAGES[coprocessor as usize], coprocessor, "emulator")
 }
@@ -45,7 +54,7 @@ pub fn firmwares(coprocessor: Coprocessor) -> Option<Images> {
 ///
 /// # Panics
 /// Like [`firmwares`].
-pub fn vectors(coprocessor: Coprocessor) -> Option<Images> {
+pub fn vectors(coprocessor: CoprocessorKind) -> Option<Images> {
     static IMAGES: [Built<Images>; 2] = [const { OnceLock::new() }; 2];
     find(&IMAGES[coprocessor as usize], coprocessor, "vectors")
 }
@@ -102,20 +111,17 @@ pub fn stub() -> Option<PathBuf> {
 /// Something that is built once by each program of tests.
 type Built<T> = OnceLock<Option<T>>;
 
-fn find(built: &'static Built<Images>, coprocessor: Coprocessor, name: &str) -> Option<Images> {
+fn find(built: &'static Built<Images>, coprocessor: CoprocessorKind, name: &str) -> Option<Images> {
     let images = built.get_or_init(|| {
         with_tools(|missing| {
-            let core = match coprocessor {
-                Coprocessor::Esp8266 => Core::Lx106,
-                Coprocessor::Esp32c3 => Core::Rv32,
-            };
+            let core = coprocessor.core();
             for core in [Core::CortexM4, core] {
                 emulator(core, missing);
             }
             let stm32 = stm32(name, missing);
             let coprocessor = match coprocessor {
-                Coprocessor::Esp8266 => esp8266(name, missing),
-                Coprocessor::Esp32c3 => esp32c3(name, missing),
+                CoprocessorKind::Esp8266 => esp8266(name, missing),
+                CoprocessorKind::Esp32c3 => esp32c3(name, missing),
             };
             Images { stm32, coprocessor, core }
         })

@@ -7,7 +7,7 @@
 
 use std::time::Instant;
 
-use pblink_emulation::image::{self, Coprocessor};
+use pblink_emulation::image::{self, CoprocessorKind};
 use pblink_emulation::ledger::{Account, account};
 use pblink_emulation::rig::{Command, Hook, Rig, Seen, config};
 use pblink_emulation::server::Serve;
@@ -30,7 +30,7 @@ struct Link {
 
 impl Link {
     /// Starts everything. `None` if the test cannot run here.
-    async fn start(coprocessor: Coprocessor, forward_reports: bool) -> Option<Self> {
+    async fn start(coprocessor: CoprocessorKind, forward_reports: bool) -> Option<Self> {
         let images = image::firmwares(coprocessor)?;
         let state = tempfile::tempdir().expect("a folder");
         let server = Serve::start(ID, 0, state.path()).await;
@@ -101,7 +101,7 @@ impl Link {
     }
 }
 
-async fn lines_pass_once_and_in_order(coprocessor: Coprocessor) {
+async fn lines_pass_once_and_in_order(coprocessor: CoprocessorKind) {
     let Some(link) = Link::start(coprocessor, true).await else { return };
     link.rig.command(Command::Write(LINES));
     link.returned(1).await;
@@ -112,7 +112,7 @@ async fn lines_pass_once_and_in_order(coprocessor: Coprocessor) {
     link.finish_exactly_once().await;
 }
 
-async fn the_server_is_killed_while_nothing_is_under_way(coprocessor: Coprocessor) {
+async fn the_server_is_killed_while_nothing_is_under_way(coprocessor: CoprocessorKind) {
     let Some(mut link) = Link::start(coprocessor, false).await else { return };
     link.rig.command(Command::Write(40));
     link.returned(40).await;
@@ -127,7 +127,7 @@ async fn the_server_is_killed_while_nothing_is_under_way(coprocessor: Coprocesso
     link.finish_exactly_once().await;
 }
 
-async fn the_server_is_stopped_in_full_flow(coprocessor: Coprocessor) {
+async fn the_server_is_stopped_in_full_flow(coprocessor: CoprocessorKind) {
     let Some(mut link) = Link::start(coprocessor, false).await else { return };
     link.rig.command(Command::Write(LINES));
     for round in 1..=2 {
@@ -141,7 +141,7 @@ async fn the_server_is_stopped_in_full_flow(coprocessor: Coprocessor) {
 }
 
 /// Acknowledged lines are in the log, and so are the lines that follow from it.
-async fn the_server_is_killed_in_full_flow(coprocessor: Coprocessor) {
+async fn the_server_is_killed_in_full_flow(coprocessor: CoprocessorKind) {
     let Some(mut link) = Link::start(coprocessor, false).await else { return };
     link.rig.command(Command::Write(LINES));
     for round in 1..=3 {
@@ -154,7 +154,7 @@ async fn the_server_is_killed_in_full_flow(coprocessor: Coprocessor) {
     link.finish_exactly_once().await;
 }
 
-async fn wifi_is_dropped(coprocessor: Coprocessor) {
+async fn wifi_is_dropped(coprocessor: CoprocessorKind) {
     let Some(link) = Link::start(coprocessor, false).await else { return };
     link.rig.command(Command::Write(LINES));
     link.returned(30).await;
@@ -168,7 +168,7 @@ async fn wifi_is_dropped(coprocessor: Coprocessor) {
     link.finish_exactly_once().await;
 }
 
-async fn the_coprocessor_dies_in_the_middle_of_an_exchange(coprocessor: Coprocessor) {
+async fn the_coprocessor_dies_in_the_middle_of_an_exchange(coprocessor: CoprocessorKind) {
     let Some(link) = Link::start(coprocessor, false).await else { return };
     link.rig.command(Command::Write(LINES));
     for round in 1..=3 {
@@ -181,7 +181,7 @@ async fn the_coprocessor_dies_in_the_middle_of_an_exchange(coprocessor: Coproces
     link.finish_but_for_crashes(3).await;
 }
 
-async fn the_coprocessor_hangs(coprocessor: Coprocessor) {
+async fn the_coprocessor_hangs(coprocessor: CoprocessorKind) {
     let Some(link) = Link::start(coprocessor, false).await else { return };
     link.rig.command(Command::Write(LINES));
     link.returned(60).await;
@@ -192,7 +192,7 @@ async fn the_coprocessor_hangs(coprocessor: Coprocessor) {
     link.finish_but_for_crashes(1).await;
 }
 
-async fn the_stm32_loses_its_power(coprocessor: Coprocessor) {
+async fn the_stm32_loses_its_power(coprocessor: CoprocessorKind) {
     let Some(link) = Link::start(coprocessor, false).await else { return };
     link.rig.command(Command::Write(100));
     link.returned(60).await;

@@ -8,13 +8,13 @@ macro_rules! with_either {
         mod esp8266 {
             $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
             async fn $story() {
-                super::$story(pblink_emulation::image::Coprocessor::Esp8266).await;
+                super::$story(pblink_emulation::image::CoprocessorKind::Esp8266).await;
             })*
         }
         mod esp32c3 {
             $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
             async fn $story() {
-                super::$story(pblink_emulation::image::Coprocessor::Esp32c3).await;
+                super::$story(pblink_emulation::image::CoprocessorKind::Esp32c3).await;
             })*
         }
     };

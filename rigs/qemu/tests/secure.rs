@@ -10,7 +10,7 @@ use std::path::PathBuf;
 use std::process;
 use std::time::{Duration, Instant};
 
-use pblink_emulation::image::{self, Coprocessor};
+use pblink_emulation::image::{self, CoprocessorKind};
 use pblink_emulation::ledger::{Account, account};
 use pblink_emulation::rig::{Command, Flash, Hook, Rig, Seen, config};
 use pblink_emulation::server::Serve;
@@ -86,7 +86,7 @@ struct Link {
 
 impl Link {
     /// Starts everything. `None` if the test cannot run here.
-    async fn start(coprocessor: Coprocessor) -> Option<Self> {
+    async fn start(coprocessor: CoprocessorKind) -> Option<Self> {
         let images = image::firmwares(coprocessor)?;
         let Issued { board, seed, server } = keys();
         let server = Server::builder()
@@ -110,7 +110,7 @@ impl Link {
     }
 }
 
-async fn lines_pass_once_and_in_order_without_a_reset(coprocessor: Coprocessor) {
+async fn lines_pass_once_and_in_order_without_a_reset(coprocessor: CoprocessorKind) {
     let Some(link) = Link::start(coprocessor).await else { return };
     link.rig.command(Command::Write(LINES));
     let since = Instant::now();
@@ -120,7 +120,7 @@ async fn lines_pass_once_and_in_order_without_a_reset(coprocessor: Coprocessor) 
 }
 
 async fn the_coprocessor_dies_in_transfers_and_hangs_and_no_line_is_lost_or_comes_twice(
-    coprocessor: Coprocessor,
+    coprocessor: CoprocessorKind,
 ) {
     let Some(link) = Link::start(coprocessor).await else { return };
     link.rig.command(Command::Write(LINES));
@@ -149,7 +149,7 @@ struct Served {
 
 impl Served {
     /// Makes the keys, and starts everything. `None` if the test cannot run here.
-    async fn start(coprocessor: Coprocessor) -> Option<Self> {
+    async fn start(coprocessor: CoprocessorKind) -> Option<Self> {
         let images = image::firmwares(coprocessor)?;
         let folder = tempfile::tempdir().expect("a folder");
         let board = folder.path().join("board.toml");
@@ -221,7 +221,7 @@ async fn serve(folder: &tempfile::TempDir, port: u16) -> Serve {
 }
 
 async fn a_key_that_is_rotated_is_the_only_one_and_lines_pass_meanwhile_once(
-    coprocessor: Coprocessor,
+    coprocessor: CoprocessorKind,
 ) {
     let Some(mut link) = Served::start(coprocessor).await else { return };
     link.rig.command(Command::Write(120));
@@ -239,7 +239,7 @@ async fn a_key_that_is_rotated_is_the_only_one_and_lines_pass_meanwhile_once(
 
 /// Once with the new record just written, once while the old one is overwritten.
 async fn a_board_that_loses_its_power_while_its_key_is_rotated_is_not_locked_out(
-    coprocessor: Coprocessor,
+    coprocessor: CoprocessorKind,
 ) {
     // A record with an id of up to 8 bytes; the mark of the new one, and then the old one.
     const WORDS: [usize; 2] = [38, 1 + 20];

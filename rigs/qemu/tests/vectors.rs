@@ -6,7 +6,7 @@ use std::path::Path;
 use pblink_emulated_board::frame::{self, from_board, to_board};
 use pblink_emulated_board::questions::{answer, ask};
 use pblink_emulation::chip::{Chip, Core};
-use pblink_emulation::image::{self, Coprocessor};
+use pblink_emulation::image::{self, CoprocessorKind};
 use pblink_lx106::elf::Elf;
 use pblink_lx106::simulator::Simulator;
 
@@ -56,8 +56,8 @@ struct Oracle {
 
 impl Oracle {
     async fn start() -> Option<Self> {
-        let images = image::vectors(Coprocessor::Esp8266)?;
-        let other = image::vectors(Coprocessor::Esp32c3)?;
+        let images = image::vectors(CoprocessorKind::Esp8266)?;
+        let other = image::vectors(CoprocessorKind::Esp32c3)?;
         let boards = [
             (Core::Lx106, &images.coprocessor),
             (Core::Rv32, &other.coprocessor),
