@@ -4,6 +4,7 @@
 //! test can ask for. Nothing that ships depends on this crate.
 
 pub mod esp8266;
+mod espressif;
 mod esptool;
 mod line;
 pub mod micropython;

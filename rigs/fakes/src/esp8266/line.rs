@@ -6,6 +6,7 @@ use std::time::Duration;
 use pblink_flash::esp8266::Port;
 
 use super::{Board, Fault};
+use crate::espressif::Chip as _;
 use crate::line;
 
 /// A port to a board, with the wires that reset it.
@@ -32,15 +33,16 @@ impl Line {
 impl Port for Line {
     fn read(&mut self, buffer: &mut [u8], _timeout: Duration) -> io::Result<usize> {
         let mut chip = self.board.chip();
-        if chip.gone {
+        let uart = &mut chip.core().uart;
+        if uart.gone {
             return Err(io::ErrorKind::BrokenPipe.into());
         }
-        Ok(line::piece(&mut chip.output, buffer))
+        Ok(line::piece(&mut uart.output, buffer))
     }
 
     fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
         let mut chip = self.board.chip();
-        if chip.gone {
+        if chip.core().uart.gone {
             return Err(io::ErrorKind::BrokenPipe.into());
         }
         chip.feed(bytes, self.baud);
@@ -48,11 +50,11 @@ impl Port for Line {
     }
 
     fn set_baud(&mut self, baud: u32) -> io::Result<()> {
-        if self.board.chip().faults.has(&Fault::NoSpeed(baud)) {
+        if self.board.chip().core().uart.faults.has(&Fault::NoSpeed(baud)) {
             return Err(io::ErrorKind::InvalidInput.into());
         }
         self.baud = baud;
-        self.board.chip().host_baud = baud;
+        self.board.chip().core().uart.host_baud = baud;
         Ok(())
     }
 
@@ -65,7 +67,7 @@ impl Port for Line {
     }
 
     fn drain(&mut self) -> io::Result<()> {
-        self.board.chip().output.clear();
+        self.board.chip().core().uart.output.clear();
         Ok(())
     }
 

@@ -4,8 +4,9 @@
 use md5::{Digest, Md5};
 use miniz_oxide::inflate::decompress_to_vec_zlib_with_limit;
 
-use super::super::fault::Fault;
-use super::{CHECKSUM, Chip, FAILED, INVALID, Write};
+use super::{Chip, Write};
+use crate::espressif::Reading;
+use crate::espressif::reason::{DEFLATE, FAILED, INVALID, WRITE};
 
 /// The state that it keeps between commands.
 #[derive(Debug, Default)]
@@ -22,26 +23,6 @@ struct Stream {
     blocks: usize,
     bytes: Vec<u8>,
     forgotten: bool,
-}
-
-/// A part of flash on its way out.
-#[derive(Debug)]
-struct Reading {
-    bytes: Vec<u8>,
-    frame: usize,
-    in_flight: usize,
-    sent: usize,
-}
-
-/// Returns the published reason for one of the ROM's.
-pub fn reason(reason: u8) -> u8 {
-    match reason {
-        INVALID => 0xff,
-        CHECKSUM => 0xc1,
-        FAILED | 8 => 0xc4,
-        0xb => 0xc7,
-        other => other,
-    }
 }
 
 impl Stub {
@@ -65,7 +46,7 @@ impl Chip {
             // The parameters and pins of the flash.
             0x0b | 0x0d => done(),
             0x0f => {
-                self.next_baud = Some(at(0)? as u32);
+                self.core.uart.next_baud = Some(at(0)? as u32);
                 done()
             }
             0x10 => {
@@ -73,20 +54,22 @@ impl Chip {
                 let stream = Stream { address, size, blocks, bytes: Vec::new(), forgotten: false };
                 self.stub.stream = Some(stream);
                 self.write = Some(Write { address, block: 0, next: 0 });
-                check(size == 0 || self.flash.erase(address, size))
+                check(size == 0 || self.core.flash.erase(address, size))
             }
             0x11 => self.deflated(data.get(16..).ok_or(INVALID)?),
             0x12 => check(self.stub.stream.as_ref().is_none_or(|s| s.blocks == 0)),
             0x13 => {
                 let (address, length) = (at(0)?, at(1)?);
-                let bytes = self.flash.bytes().get(address..address + length).ok_or(FAILED)?;
+                let bytes = self.core.flash.bytes().get(address..address + length).ok_or(FAILED)?;
                 Ok(Some((0, Md5::digest(bytes).to_vec())))
             }
-            0xd0 => check(self.flash.erase(0, self.flash.bytes().len())),
+            0xd0 => check(self.core.flash.erase(0, self.core.flash.bytes().len())),
             0xd1 => {
                 let (address, length) = (at(0)?, at(1)?);
                 check(
-                    address % 4096 == 0 && length % 4096 == 0 && self.flash.erase(address, length),
+                    address % 4096 == 0
+                        && length % 4096 == 0
+                        && self.core.flash.erase(address, length),
                 )
             }
             0xd2 => self.read(at(0)?, at(1)?, at(2)?, at(3)?),
@@ -99,7 +82,7 @@ impl Chip {
     }
 
     fn deflated(&mut self, payload: &[u8]) -> Result<Option<(u32, Vec<u8>)>, u8> {
-        let forgotten = self.faults.has(&Fault::ForgetBlock(self.faults.blocks));
+        let forgotten = self.core.forgets();
         let stream = self.stub.stream.as_mut().filter(|s| s.blocks > 0).ok_or(FAILED)?;
         stream.bytes.extend(payload);
         stream.forgotten |= forgotten;
@@ -108,12 +91,12 @@ impl Chip {
             return Ok(Some((0, Vec::new())));
         }
         let bytes =
-            decompress_to_vec_zlib_with_limit(&stream.bytes, stream.size).map_err(|_| 0xb)?;
+            decompress_to_vec_zlib_with_limit(&stream.bytes, stream.size).map_err(|_| DEFLATE)?;
         if bytes.len() != stream.size {
-            return Err(0xb);
+            return Err(DEFLATE);
         }
-        if !stream.forgotten && !self.flash.program(stream.address, &bytes) {
-            return Err(8);
+        if !stream.forgotten && !self.core.flash.program(stream.address, &bytes) {
+            return Err(WRITE);
         }
         Ok(Some((0, Vec::new())))
     }
@@ -125,8 +108,8 @@ impl Chip {
         frame: usize,
         in_flight: usize,
     ) -> Result<Option<(u32, Vec<u8>)>, u8> {
-        let bytes = self.flash.bytes().get(address..address + length).ok_or(FAILED)?.to_vec();
-        self.stub.reading = Some(Reading { bytes, frame, in_flight, sent: 0 });
+        let bytes = self.core.flash.bytes().get(address..address + length).ok_or(FAILED)?.to_vec();
+        self.stub.reading = Some(Reading::new(bytes, frame, in_flight));
         Ok(Some((0, Vec::new())))
     }
 
@@ -145,17 +128,9 @@ impl Chip {
     /// Sends what may be on the way.
     pub(super) fn pump(&mut self, acknowledged: usize) {
         let Some(mut reading) = self.stub.reading.take() else { return };
-        let end = (acknowledged + reading.frame * reading.in_flight).min(reading.bytes.len());
-        while reading.sent < end {
-            let to = (reading.sent + reading.frame).min(reading.bytes.len());
-            let frame = reading.bytes[reading.sent..to].to_vec();
-            reading.sent = to;
-            self.send(&frame);
-        }
-        if acknowledged >= reading.bytes.len() {
-            let hash = Md5::digest(&reading.bytes);
-            self.send(&hash);
-        } else {
+        let (frames, ended) = reading.pump(acknowledged);
+        frames.iter().for_each(|frame| self.send(frame));
+        if !ended {
             self.stub.reading = Some(reading);
         }
     }

@@ -1,4 +1,4 @@
-//! Faults on the way to the chip and in it.
+//! Faults on the way to a chip and in it.
 
 /// One fault. Blocks (commands that carry data for flash) and answers (all but those to SYNC) are
 /// counted from 1.
