@@ -3,6 +3,7 @@
 //! Each behaves as the chip's manual says, down to what flash can and cannot do, and has faults that a
 //! test can ask for. Nothing that ships depends on this crate.
 
+pub mod esp32c3;
 pub mod esp8266;
 mod espressif;
 mod esptool;
