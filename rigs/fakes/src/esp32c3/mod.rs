@@ -13,6 +13,8 @@ mod boot;
 mod chip;
 mod image;
 mod registers;
+#[cfg(test)]
+mod tests;
 
 pub use image::{Regions, app, bootloader, table};
 

@@ -6,7 +6,7 @@ mod flash;
 pub(crate) mod image;
 mod packet;
 mod reading;
-mod slip;
+pub(crate) mod slip;
 mod spi;
 mod uart;
 

@@ -1,8 +1,6 @@
-//! The fake ESP8266 satisfies Espressif's own tool: so what our code is tested against is not only our
-//! own idea of the chip.
+//! The fake ESP8266.
 
 use std::path::Path;
-use std::process::Command;
 
 use pblink_fakes::esp8266::{Board, Fault, Options, Running, image};
 use pblink_fakes::esptool;
@@ -10,15 +8,7 @@ use pblink_fakes::esptool;
 /// Runs esptool on a board; returns whether it succeeded, and what it said.
 fn run(esptool: &Path, board: &Board, arguments: &[&str]) -> (bool, String) {
     let pty = board.pty();
-    let output = Command::new(esptool)
-        .args(["--chip", "esp8266", "--port", pty.path()])
-        // A pseudo-terminal has no wires for a reset.
-        .args(["--before", "no-reset", "--after", "no-reset"])
-        .args(arguments)
-        .output()
-        .expect("esptool runs");
-    let said = [output.stdout, output.stderr].map(|b| String::from_utf8_lossy(&b).into_owned());
-    (output.status.success(), said.concat())
+    crate::run(esptool, &pty, &[&["--chip", "esp8266"], arguments].concat())
 }
 
 /// The files of a program, in a folder, and what flash holds when they are in it.
