@@ -5,7 +5,7 @@
 
 pub mod esp32c3;
 pub mod esp8266;
-mod espressif;
+pub mod espressif;
 mod esptool;
 mod line;
 pub mod micropython;
