@@ -3,6 +3,7 @@
 //! | board | way | module |
 //! |---|---|---|
 //! | ESP8266 | its ROM loader over a serial port | [`esp8266`] |
+//! | ESP32-C3 | its ROM loader over a serial port or its own USB, by the library `espflash` | `esp32c3` (feature) |
 //! | STM32 | a debug probe, or its own USB bootloader | [`stm32`] |
 //! | a board with MicroPython | its raw REPL over a serial port | [`micropython`] |
 //!
@@ -13,15 +14,23 @@
 //! Everything blocks: call it from a thread of its own. Nothing here prints: a [`Progress`] receives
 //! what is happening, and a failure is an [`Error`] with its cause and a remedy.
 
+#[cfg(feature = "esp32c3")]
+pub mod esp32c3;
 pub mod esp8266;
 pub mod micropython;
 pub mod stm32;
 
 mod access;
+mod chip;
 mod error;
+mod job;
+mod pieces;
 mod progress;
 mod serial;
+mod shown;
+mod start;
 
+pub use chip::Chip;
 pub use error::{Error, Kind, Result};
 pub use pblink_image::Region;
 pub use progress::{Progress, Silent, Step};

@@ -8,6 +8,7 @@
 //! | [`crc`] | the check sum of all of them | STM32, tools |
 //! | [`identity`] | the name and version of a program, where tools find them | STM32, tools |
 //! | `esp8266`, `stm32` | images, from the linker's ELF file (feature `make`) | tools |
+//! | `esp32c3` | checks of images (feature `make`), and images from the linker's ELF file (feature `esp32c3`) | tools |
 //! | `file` | formats of files that hold a program, but are not its bytes (feature `make`) | tools |
 //! | `manifest`, `sizes` | the list of what was built, and the memory it takes (feature `make`) | tools |
 
@@ -19,6 +20,8 @@ pub mod keys;
 pub mod map;
 pub mod settings;
 
+#[cfg(feature = "make")]
+pub mod esp32c3;
 #[cfg(feature = "make")]
 pub mod esp8266;
 #[cfg(feature = "make")]

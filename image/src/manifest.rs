@@ -19,7 +19,10 @@ pub const STM32: &str = "stm32";
 /// The ESP8266, as a manifest names it.
 pub const ESP8266: &str = "esp8266";
 
-/// The images of both boards, of the last build of each.
+/// The ESP32-C3, as a manifest names it.
+pub const ESP32C3: &str = "esp32c3";
+
+/// The images of all boards, of the last build of each.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct Manifest {
     /// Version of pblink that they were built with; empty if it is not known.
@@ -59,14 +62,14 @@ pub struct Summary {
 /// One image.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct Image {
-    /// [`STM32`] or [`ESP8266`].
+    /// [`STM32`], [`ESP8266`] or [`ESP32C3`].
     pub board: String,
     /// Its name, beside the manifest.
     pub file: String,
     /// Its place, in words.
     #[serde(default)]
     pub place: String,
-    /// For the STM32 in the chip's address space, for the ESP8266 in its flash; none if it cannot be
+    /// For the STM32 in the chip's address space, for a coprocessor in its flash; none if it cannot be
     /// flashed.
     pub address: Option<String>,
     /// Bytes.

@@ -22,7 +22,7 @@ use crate::output::diagnostics::{note, say};
 use crate::output::envelope;
 use crate::output::stdout::print;
 use crate::runtime;
-use crate::settings::{BoardArg, BoardKind, Settings};
+use crate::settings::{BoardArg, BoardKind, CoprocessorKind, Settings};
 use crate::signals::Signals;
 use crate::typed::has_terminal;
 use look::Look;
@@ -34,7 +34,8 @@ Examples:
   pblink up --dry-run                 what would be done, and what is missing for it
   pblink up                           check, build, flash both, configure, serve and watch
   pblink up --skip check --skip build
-  pblink up --esp8266-image firmware-combined.bin@0 --serial /dev/ttyUSB0
+  pblink up --coprocessor esp32c3     with an ESP32-C3, whatever board.coprocessor says
+  pblink up --coprocessor-image firmware-combined.bin@0 --serial /dev/ttyUSB0
 
 Before it starts, pblink reports steps that cannot succeed. It stops at the first step that fails, names it, \
 and ends with that step's exit code. The steps before it need not be done again: --skip leaves them out.")]
@@ -54,25 +55,28 @@ pub struct Args {
     /// The board's id. Default: `board.id` of the configuration.
     #[arg(long, value_name = "ID", conflicts_with = "board")]
     pub client: Option<String>,
-    /// Serial port of the ESP8266. Default: the only adapter that is plugged in.
+    /// The chip that gives the board its network. Without it: board.coprocessor of the configuration.
+    #[arg(long, value_enum, value_name = "KIND")]
+    pub coprocessor: Option<CoprocessorKind>,
+    /// Serial port of the coprocessor. Default: the only one of a kind that its boards have.
     #[arg(long, alias = "port", value_name = "PORT")]
     pub serial: Option<String>,
-    /// Way into the ESP8266's loader: default-reset or no-reset.
+    /// Way into the coprocessor's loader: default-reset or no-reset.
     #[arg(long, value_name = "HOW")]
     pub before: Option<String>,
-    /// Image for the ESP8266 instead of the one that is built; may be repeated.
-    #[arg(long = "esp8266-image", value_name = "FILE[@ADDR]")]
-    pub esp8266_images: Vec<String>,
+    /// Image for the coprocessor instead of the one that is built; may be repeated.
+    #[arg(long = "coprocessor-image", alias = "esp8266-image", value_name = "FILE[@ADDR]")]
+    pub images: Vec<String>,
     /// Way to the STM32: probe, dfu or auto.
     #[arg(long, value_name = "WAY")]
     pub via: Option<String>,
     /// Probe or bootloader to use if there are several.
     #[arg(long, value_name = "VID:PID[:SERIAL]")]
     pub probe: Option<String>,
-    /// Wires by which the ESP8266 reads its flash: an ESP8285 needs dout. See pblink flash esp8266.
+    /// Wires by which an ESP8266 reads its flash: an ESP8285 needs dout. See pblink flash esp8266.
     #[arg(long, value_name = "MODE")]
     pub flash_mode: Option<String>,
-    /// Clock of the ESP8266's flash in MHz.
+    /// Clock of an ESP8266's flash in MHz.
     #[arg(long, value_name = "MHZ")]
     pub flash_freq: Option<String>,
     /// Longest wait for serial port, probe or bootloader, such as `30s`; a plain number is seconds.
@@ -92,17 +96,27 @@ pub struct Args {
     /// Kind of the board by its settings, if it is not the usual one.
     #[arg(skip)]
     pub kind: Option<&'static str>,
+    /// Its coprocessor by its settings, if it is not the usual one.
+    #[arg(skip)]
+    pub usual: Option<CoprocessorKind>,
 }
 
 impl Args {
+    /// Returns the coprocessor of the board.
+    fn coprocessor(&self) -> CoprocessorKind {
+        self.coprocessor.or(self.usual).unwrap_or(CoprocessorKind::Esp8266)
+    }
+
     /// Returns true if a step is to be done.
     fn does(&self, step: Step) -> bool {
         let wanted = |step| !self.skip.contains(&step);
         let due = match step {
             // Who configures the STM32 afterwards can reach it; who leaves it out in both steps may have none.
-            Step::Hold => !wanted(Step::Stm32) && wanted(Step::Esp8266) && wanted(Step::Config),
+            Step::Hold => !wanted(Step::Stm32) && wanted(Step::Coprocessor) && wanted(Step::Config),
             // `config push` starts the board, too.
-            Step::Start => wanted(Step::Stm32) && wanted(Step::Esp8266) && !wanted(Step::Config),
+            Step::Start => {
+                wanted(Step::Stm32) && wanted(Step::Coprocessor) && !wanted(Step::Config)
+            }
             _ => true,
         };
         due && wanted(step)
@@ -116,12 +130,13 @@ pub enum Step {
     Check,
     /// Build the firmwares.
     Build,
-    /// Flash the STM32, and hold it: its program would reset an ESP8266 that is being flashed.
+    /// Flash the STM32, and hold it: its program would reset a coprocessor that is being flashed.
     Stm32,
     /// Hold the STM32 for the same reason if it is not to be flashed but configured.
     Hold,
-    /// Flash the ESP8266.
-    Esp8266,
+    /// Flash the coprocessor; also called by its name.
+    #[value(alias = "esp8266", alias = "esp32c3")]
+    Coprocessor,
     /// Write the configuration onto the STM32, and start it.
     Config,
     /// Start the STM32 if it is held and the configuration is skipped.
@@ -135,9 +150,9 @@ impl Step {
     fn words(self, args: &Args) -> Vec<String> {
         let mut words: Vec<String> = match self {
             Self::Check => vec!["doctor"],
-            Self::Build if args.esp8266_images.is_empty() => vec!["build", "all"],
+            Self::Build if args.images.is_empty() => vec!["build", "all"],
             Self::Build => vec!["build", "stm32"],
-            Self::Esp8266 => vec!["flash", "esp8266"],
+            Self::Coprocessor => vec!["flash", args.coprocessor().name()],
             // Of what is on the board already nothing is written: then this only starts it.
             Self::Stm32 | Self::Start => vec!["flash", "stm32"],
             // Reading changes nothing.
@@ -158,18 +173,20 @@ impl Step {
         match self {
             Self::Check | Self::Serve => add("--config", config.as_deref()),
             Self::Build => {
+                let other = args.coprocessor.filter(|_| args.images.is_empty());
+                add("--coprocessor", other.map(CoprocessorKind::name));
                 add("--config", config.as_deref());
                 add("--board", args.board.board.as_deref());
                 add("--client", args.client.as_deref());
                 add("--password-file", password.as_deref());
             }
-            Self::Esp8266 => {
+            Self::Coprocessor => {
                 add("--serial", args.serial.as_deref());
                 add("--before", args.before.as_deref());
                 add("--flash-mode", args.flash_mode.as_deref());
                 add("--flash-freq", args.flash_freq.as_deref());
                 add("--wait", args.wait.as_deref());
-                args.esp8266_images.iter().for_each(|image| add("--image", Some(image)));
+                args.images.iter().for_each(|image| add("--image", Some(image)));
             }
             Self::Stm32 | Self::Hold | Self::Start => {}
             Self::Config => {
@@ -185,20 +202,27 @@ impl Step {
             add("--wait", args.wait.as_deref());
             add("--kind", args.kind);
         }
-        if args.yes && matches!(self, Self::Esp8266 | Self::Stm32 | Self::Start) {
+        if args.yes && matches!(self, Self::Coprocessor | Self::Stm32 | Self::Start) {
             words.push("--yes".to_owned());
         }
-        // One that stays in its bootloader can be configured without pressing buttons again, and leaves an
-        // ESP8266 alone.
-        let stays = args.does(Self::Config) || args.does(Self::Esp8266);
+        // One that stays in its bootloader can be configured without pressing buttons again, and leaves a
+        // coprocessor alone.
+        let stays = args.does(Self::Config) || args.does(Self::Coprocessor);
         if self == Self::Hold || self == Self::Stm32 && stays {
             words.push("--no-start".to_owned());
         }
         words
     }
 
-    fn name(self) -> String {
-        self.to_possible_value().map(|value| value.get_name().to_owned()).unwrap_or_default()
+    /// Returns its name in a plan: the coprocessor has the name of the chip.
+    fn name(self, args: &Args) -> String {
+        match self {
+            Self::Coprocessor => args.coprocessor().name().to_owned(),
+            step => step
+                .to_possible_value()
+                .map(|value| value.get_name().to_owned())
+                .unwrap_or_default(),
+        }
     }
 }
 
@@ -210,19 +234,20 @@ fn plan(args: &Args) -> Vec<(Step, Vec<String>)> {
 
 /// Runs the verb.
 pub fn run(mut args: Args, global: &Global) -> anyhow::Result<Exit> {
-    let kind = one_board(&args);
-    args.kind = kind.as_ref().ok().copied().flatten();
+    let board = one_board(&args);
+    (args.kind, args.usual) = board.as_ref().ok().copied().unwrap_or_default();
     let plan = plan(&args);
-    check(&plan)?;
+    check(&args, &plan)?;
     let planned = |step| plan.iter().any(|(planned, _)| *planned == step);
     if planned(Step::Build) || planned(Step::Config) {
-        kind?;
+        board?;
     }
-    if planned(Step::Esp8266) && !planned(Step::Stm32) && !planned(Step::Hold) {
-        note(
-            "the STM32 is not held: if it is wired to the ESP8266 and runs a pblink program, it resets the \
-             ESP8266 while that is flashed; pull the reset wire, or leave out a --skip",
-        );
+    if planned(Step::Coprocessor) && !planned(Step::Stm32) && !planned(Step::Hold) {
+        let chip = args.coprocessor().chip().name();
+        note(format_args!(
+            "the STM32 is not held: if it is wired to the {chip} and runs a pblink program, it resets the \
+             {chip} while that is flashed; pull the reset wire, or leave out a --skip",
+        ));
     }
     if args.dry_run {
         return dry_run(&args, &plan);
@@ -239,10 +264,10 @@ fn dry_run(args: &Args, plan: &[(Step, Vec<String>)]) -> anyhow::Result<Exit> {
         let missing = runtime::block_on(look.missing(*step))?;
         if args.json {
             let fields = [("missing", missing.into())];
-            text += &report("step_planned", n, plan, words, fields)?;
+            text += &report("step_planned", n, (args, plan), words, fields)?;
             continue;
         }
-        text += &format!("{:<8} {}\n", step.name(), shown(words));
+        text += &format!("{:<8} {}\n", step.name(args), shown(words));
         for what in missing {
             text += &format!("{:<8} missing: {}\n", "", what.replace('\n', "\n                  "));
         }
@@ -250,16 +275,16 @@ fn dry_run(args: &Args, plan: &[(Step, Vec<String>)]) -> anyhow::Result<Exit> {
     print(text.as_bytes())
 }
 
-/// Checks that it is clear which board is meant, and returns its kind unless that is a Pyboard. A file with mistakes is for
-/// the steps to report.
-fn one_board(args: &Args) -> anyhow::Result<Option<&'static str>> {
-    let Ok(mut settings) = Settings::load(args.config.as_deref()) else { return Ok(None) };
+/// Checks that it is clear which board is meant, and returns its kind unless that is a Pyboard, and its coprocessor. A file
+/// with mistakes is for the steps to report.
+fn one_board(args: &Args) -> anyhow::Result<(Option<&'static str>, Option<CoprocessorKind>)> {
+    let Ok(mut settings) = Settings::load(args.config.as_deref()) else { return Ok((None, None)) };
     match &args.client {
         Some(id) => settings.choose_client(Some(id))?,
         None => settings.choose_board(args.board.board.as_deref())?,
     }
     let kind = settings.board.kind;
-    Ok((kind != BoardKind::Pyboard).then(|| kind.name()))
+    Ok(((kind != BoardKind::Pyboard).then(|| kind.name()), Some(settings.board.coprocessor)))
 }
 
 /// Runs the steps, one after the other.
@@ -267,7 +292,7 @@ async fn steps(args: &Args, plan: &[(Step, Vec<String>)], global: &Global) -> an
     let count = plan.len();
     let mut signals = Signals::listen()?;
     for (n, (of_plan, words)) in plan.iter().enumerate() {
-        let (name, mut words) = (of_plan.name(), words.clone());
+        let (name, mut words) = (of_plan.name(args), words.clone());
         if *of_plan == Step::Serve
             && let Some(url) = server(args).await?
         {
@@ -278,7 +303,7 @@ async fn steps(args: &Args, plan: &[(Step, Vec<String>)], global: &Global) -> an
         let line = shown(&words);
         say(format_args!("step {} of {count}, {name}: {line}", n + 1));
         if args.json {
-            print(report("step_began", n, plan, &words, [])?.as_bytes())?;
+            print(report("step_began", n, (args, plan), &words, [])?.as_bytes())?;
         }
         // Results of other steps are for people.
         let aside = args.json && *of_plan != Step::Serve;
@@ -289,7 +314,7 @@ async fn steps(args: &Args, plan: &[(Step, Vec<String>)], global: &Global) -> an
         let (exit, _) = step(&words, (Stdio::inherit(), stdout), &mut signals, global).await?;
         if args.json {
             let ended = [("exit", (exit as u8).into())];
-            print(report("step_ended", n, plan, &words, ended)?.as_bytes())?;
+            print(report("step_ended", n, (args, plan), &words, ended)?.as_bytes())?;
         }
         match exit {
             Exit::Ok => {}
@@ -310,12 +335,12 @@ async fn steps(args: &Args, plan: &[(Step, Vec<String>)], global: &Global) -> an
 fn report(
     event: &str,
     n: usize,
-    plan: &[(Step, Vec<String>)],
+    (args, plan): (&Args, &[(Step, Vec<String>)]),
     words: &[String],
     more: impl IntoIterator<Item = (&'static str, serde_json::Value)>,
 ) -> anyhow::Result<String> {
     let mut fields = serde_json::Map::new();
-    fields.insert("step".to_owned(), plan[n].0.name().into());
+    fields.insert("step".to_owned(), plan[n].0.name(args).into());
     fields.insert("seq".to_owned(), (n + 1).into());
     fields.insert("steps".to_owned(), plan.len().into());
     fields.insert("command".to_owned(), words.into());
@@ -325,14 +350,14 @@ fn report(
 
 /// Checks that every step is a valid command line: a wrong flag in the last step is reported before the first one
 /// begins.
-fn check(plan: &[(Step, Vec<String>)]) -> anyhow::Result<()> {
+fn check(args: &Args, plan: &[(Step, Vec<String>)]) -> anyhow::Result<()> {
     if plan.is_empty() {
         return Err(Failed::with(Exit::Usage, "all steps are skipped\n  leave out a --skip"));
     }
     for (step, words) in plan {
         let all = std::iter::once("pblink").chain(words.iter().map(String::as_str));
         Cli::try_parse_from(all).map_err(|error| {
-            Failed::with(Exit::Usage, format!("step {}: {}", step.name(), error.render()))
+            Failed::with(Exit::Usage, format!("step {}: {}", step.name(args), error.render()))
         })?;
     }
     Ok(())
@@ -341,15 +366,15 @@ fn check(plan: &[(Step, Vec<String>)]) -> anyhow::Result<()> {
 /// Reports what would certainly make a later step fail.
 fn foresee(args: &Args, plan: &[(Step, Vec<String>)]) -> anyhow::Result<()> {
     let does = |step| plan.iter().any(|(planned, _)| *planned == step);
-    let asks = |step: &Step| matches!(step, Step::Esp8266 | Step::Stm32 | Step::Start);
+    let asks = |step: &Step| matches!(step, Step::Coprocessor | Step::Stm32 | Step::Start);
     if !args.yes && !has_terminal() && plan.iter().any(|(step, _)| asks(step)) {
         return Err(Failed::with(
             Exit::Usage,
             "what is on the boards would be replaced, and there is no terminal to ask on\n  add --yes to do it, or \
-             --skip esp8266 and --skip stm32",
+             --skip coprocessor and --skip stm32",
         ));
     }
-    let built = does(Step::Build) && does(Step::Esp8266) && args.esp8266_images.is_empty();
+    let built = does(Step::Build) && does(Step::Coprocessor) && args.images.is_empty();
     if !built && !does(Step::Config) {
         return Ok(());
     }
@@ -361,12 +386,13 @@ fn foresee(args: &Args, plan: &[(Step, Vec<String>)]) -> anyhow::Result<()> {
              --config names another; --skip config leaves the board's settings as they are",
         ));
     }
-    if built && sdk::find(&settings)?.is_none() {
+    let esp8266 = args.coprocessor() == CoprocessorKind::Esp8266;
+    if built && esp8266 && sdk::find(&settings)?.is_none() {
         return Err(Failed::with(
             Exit::Config,
             "without Espressif's SDK nothing is built that the ESP8266 could be flashed with\n  \
-             `pblink doctor` says how to get it; or name another program with --esp8266-image, or \
-             --skip esp8266",
+             `pblink doctor` says how to get it; or name another program with --coprocessor-image, or \
+             --skip coprocessor; an ESP32-C3 (--coprocessor esp32c3) needs none",
         ));
     }
     Ok(())

@@ -7,7 +7,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap_complete::engine::CompletionCandidate;
-use pblink_flash::esp8266::{self, Adapter};
+use pblink_flash::Chip;
+use pblink_flash::esp8266::{Adapter, adapters as adapters_of};
 use pblink_flash::micropython;
 use pblink_serve::control::Client;
 use pblink_server::LinkState;
@@ -98,7 +99,8 @@ pub(super) fn consumers() -> Vec<CompletionCandidate> {
 
 /// Returns the serial ports with an adapter as ESP8266 boards have it.
 pub(super) fn adapters() -> Vec<CompletionCandidate> {
-    offered(esp8266::adapters().unwrap_or_default())
+    // The ESP32-C3 has the ESP8266's, and one more.
+    offered(adapters_of(Chip::Esp32c3).unwrap_or_default())
 }
 
 /// Returns the serial ports of boards with MicroPython.

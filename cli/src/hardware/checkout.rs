@@ -11,6 +11,9 @@ pub(crate) const STM32: &str = "firmware-stm32";
 /// The folder of the ESP8266's firmware, in the source folder.
 pub(crate) const ESP8266: &str = "firmware-esp8266";
 
+/// The folder of the ESP32-C3's firmware, in the source folder.
+pub(crate) const ESP32C3: &str = "firmware-esp32c3";
+
 /// Returns the folder with the sources: the one that is named, else the first one around the current folder. Never the one
 /// that this program was compiled in: nobody has said that it is to be used, and it may be gone.
 ///

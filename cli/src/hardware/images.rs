@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use pblink_flash::{Error, Kind, Region};
 use pblink_image::file;
-use pblink_image::manifest::{ESP8266, FILE, Image, Manifest, sha256};
+use pblink_image::manifest::{ESP32C3, ESP8266, FILE, Image, Manifest, sha256};
 
 use super::checkout;
 use super::error::failed;
@@ -144,9 +144,11 @@ fn embedded(
 /// Returns what to do when there is no image for a board.
 fn how_to_get(board: &str) -> String {
     let mut text = format!("run `pblink build {board}`, or name a file with --image");
-    if board == ESP8266 {
-        text += "\n  releases of pblink have one that is built: unpack pblink-esp8266-VERSION.tar.gz, and name its \
-                 folder with --image";
+    if matches!(board, ESP8266 | ESP32C3) {
+        text += &format!(
+            "\n  releases of pblink have one that is built: unpack pblink-{board}-VERSION.tar.gz, and name its folder \
+             with --image"
+        );
     }
     text
 }

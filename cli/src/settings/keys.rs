@@ -285,10 +285,7 @@ pub(crate) static KEYS: [Entry; 42] = [
         path: "board.coprocessor",
         rule: Rule::Choice(&CoprocessorKind::NAMES, &[]),
         allowed: "",
-        put: |s, at, v| match v.text()? {
-            "esp8266" => set(&mut board(s, at)?.coprocessor, CoprocessorKind::Esp8266),
-            _ => None,
-        },
+        put: |s, at, v| set(&mut board(s, at)?.coprocessor, CoprocessorKind::named(v.text()?)?),
         get: |s| s.board.coprocessor.name().into(),
     },
     Key {

@@ -4,6 +4,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 
 use clap::ValueEnum;
+use pblink_flash::Chip;
 use pblink_image::map::{self, Map};
 use pblink_image::settings::LogLevel;
 use pblink_serve::consumers::App;
@@ -227,20 +228,36 @@ impl BoardKind {
 }
 
 /// The chip that gives a board its network.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub enum CoprocessorKind {
     /// An ESP8266, with our program or the published one.
     Esp8266,
+    /// An ESP32-C3, with our program.
+    Esp32c3,
 }
 
 impl CoprocessorKind {
     /// All kinds, with the names that `board.coprocessor` has for them.
-    pub(super) const NAMES: [&str; 1] = ["esp8266"];
+    pub(super) const NAMES: [&str; 2] = ["esp8266", "esp32c3"];
 
     /// Returns the name that `board.coprocessor` has for it.
     pub fn name(self) -> &'static str {
         match self {
             Self::Esp8266 => "esp8266",
+            Self::Esp32c3 => "esp32c3",
+        }
+    }
+
+    /// Returns the kind of this name.
+    pub(super) fn named(name: &str) -> Option<Self> {
+        Self::value_variants().iter().copied().find(|kind| kind.name() == name)
+    }
+
+    /// Returns the chip.
+    pub fn chip(self) -> Chip {
+        match self {
+            Self::Esp8266 => Chip::Esp8266,
+            Self::Esp32c3 => Chip::Esp32c3,
         }
     }
 }
@@ -273,5 +290,17 @@ mod tests {
         let flags = names(|kind| kind.to_possible_value().unwrap().get_name().to_owned());
         assert_eq!(flags, BoardKind::NAMES);
         assert!(kinds.iter().all(|kind| BoardKind::named(kind.name()) == Some(*kind)));
+    }
+
+    #[test]
+    fn a_kind_of_coprocessor_has_one_name_for_flags_file_and_manifest() {
+        use pblink_image::manifest::{ESP32C3, ESP8266};
+        let kinds = CoprocessorKind::value_variants();
+        let names = |of: fn(&CoprocessorKind) -> String| Vec::from_iter(kinds.iter().map(of));
+        assert_eq!(names(|kind| kind.name().to_owned()), CoprocessorKind::NAMES);
+        assert_eq!(CoprocessorKind::NAMES, [ESP8266, ESP32C3]);
+        let flags = names(|kind| kind.to_possible_value().unwrap().get_name().to_owned());
+        assert_eq!(flags, CoprocessorKind::NAMES);
+        assert!(kinds.iter().all(|kind| CoprocessorKind::named(kind.name()) == Some(*kind)));
     }
 }

@@ -36,7 +36,7 @@ fn args(words: &[&str]) -> stm32::Args {
     };
     match flash.board {
         Board::Stm32(args) => args,
-        Board::Esp8266(_) => unreachable!("the words above"),
+        _ => unreachable!("the words above"),
     }
 }
 

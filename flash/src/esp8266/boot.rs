@@ -1,12 +1,13 @@
 //! Starting the new program, and hearing its first words.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use super::listening::Listening;
 use super::loader::Loader;
-use super::words::{BOOT_BAUD, Boot, LISTEN, Program};
 use crate::serial::port::Port;
-use crate::{Progress, Result, Step};
+use crate::start::{Boot, Program, listen};
+use crate::{Chip, Progress, Result};
+
+const CHIP: Chip = Chip::Esp8266;
 
 impl<P: Port> Loader<P> {
     /// Leaves the loader, starts the program, and listens until pblink's firmware has greeted and not restarted for 1.5 s or,
@@ -16,10 +17,12 @@ impl<P: Port> Loader<P> {
     /// [`Kind::Other`](crate::Kind::Other): the board found no program that starts, started its loader again, or runs pblink's
     /// firmware without a greeting, as one does that crashes at once, or restarts it again and again.
     pub fn boot(mut self, program: Program, progress: &mut dyn Progress) -> Result<Boot> {
-        progress.begin(Step::Wait, "the program's first words", LISTEN.as_secs());
         let (boot, reset) = match self.leave() {
-            Ok(reset) => (self.listen(program, reset, progress), reset),
-            Err(error) => (Boot { cut: Some(error.to_string()), ..Boot::default() }, self.wires),
+            Ok(reset) => {
+                let heard = (CHIP, program, reset);
+                (listen(&mut self.connection.port, heard, progress), reset)
+            }
+            Err(error) => (Boot { cut: Some(error.to_string()), ..Boot::new(CHIP) }, self.wires),
         };
         boot.check(program, reset)?;
         if !boot.lines.is_empty() || boot.garbled {
@@ -39,7 +42,7 @@ impl<P: Port> Loader<P> {
         let port = &mut self.connection.port;
         if self.wires && port.set_lines(false, true).is_ok() {
             port.wait(Duration::from_millis(100));
-            port.set_baud(BOOT_BAUD)?;
+            port.set_baud(CHIP.boot_baud())?;
             port.drain()?;
             port.set_lines(false, false)?;
             return Ok(true);
@@ -50,31 +53,7 @@ impl<P: Port> Loader<P> {
         let port = &mut self.connection.port;
         // The command has to leave at the old speed.
         port.wait(Duration::from_millis(20));
-        port.set_baud(BOOT_BAUD)?;
+        port.set_baud(CHIP.boot_baud())?;
         Ok(false)
-    }
-
-    fn listen(&mut self, program: Program, reset: bool, progress: &mut dyn Progress) -> Boot {
-        let port = &mut self.connection.port;
-        let started = Instant::now();
-        let mut heard = Listening::new(program, reset);
-        let mut cut = None;
-        let mut buffer = [0; 1024];
-        while let Some(wait) = heard.wait(started.elapsed()) {
-            if progress.cancelled() {
-                cut = Some("stopped".to_owned());
-                break;
-            }
-            match port.read(&mut buffer, wait) {
-                Ok(0) => break,
-                Ok(count) => heard.on_bytes(started.elapsed(), &buffer[..count]),
-                Err(error) => {
-                    cut = Some(error.to_string());
-                    break;
-                }
-            }
-            progress.advance(started.elapsed().as_secs().min(LISTEN.as_secs()));
-        }
-        Boot { cut, ..heard.finish() }
     }
 }

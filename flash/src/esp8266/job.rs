@@ -4,22 +4,14 @@ use pblink_image::esp8266::Header;
 
 use super::loader::Loader;
 use super::loader::backend::Part;
-use super::plan::{self, BLOCK, Piece, SECTOR};
+use super::plan;
 use super::serial::connection::Fault;
 use super::serial::packet;
-use super::shown::{Forward, Quiet};
+use crate::job::{Erase, Flashed, Verified};
+use crate::pieces::{BLOCK, Piece, SECTOR, size_text};
 use crate::serial::port::Port;
+use crate::shown::{Forward, Quiet};
 use crate::{Error, Kind, Progress, Region, Result, Step};
-
-/// The part of the flash that is erased before anything is written.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Erase {
-    /// All of the flash: no old file system and no old password stays.
-    #[default]
-    All,
-    /// The sectors that are written; the rest keeps what it has.
-    Needed,
-}
 
 /// The check that flash holds what was written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -44,32 +36,6 @@ pub struct Job {
     pub verify: Verify,
     /// Changes to the program's header.
     pub header: Header,
-}
-
-/// The check that a region has passed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Verified {
-    /// Every byte is as it should be.
-    Fully,
-    /// The samples are.
-    Sampled,
-    /// None: no byte was compared.
-    No,
-}
-
-/// A region after flashing.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Flashed {
-    /// Its name.
-    pub name: String,
-    /// Its address in flash.
-    pub address: u32,
-    /// Its length in bytes, padded to words.
-    pub length: u32,
-    /// False: it was there already.
-    pub written: bool,
-    /// The check that it has passed.
-    pub verified: Verified,
 }
 
 /// The number of times that a part which reads back wrong is erased and written.
@@ -125,7 +91,7 @@ impl<P: Port> Loader<P> {
                      loader reaches",
                     piece.name,
                     piece.address,
-                    plan::size_text(reach)
+                    size_text(reach)
                 ),
                 "give it a lower address; nothing was erased",
             ));
@@ -248,8 +214,8 @@ impl<P: Port> Loader<P> {
         if reach < size {
             progress.note(&format!(
                 "the ROM loader erases the first {} of the {} of flash",
-                plan::size_text(reach),
-                plan::size_text(size)
+                size_text(reach),
+                size_text(size)
             ));
         }
         // Not by the stub's command for all of it: that one reports no progress, and nothing can stop it.

@@ -14,20 +14,18 @@
 
 mod boot;
 mod job;
-mod listening;
 mod loader;
 mod plan;
 mod serial;
-mod shown;
-mod words;
 
+pub use crate::job::{Erase, Flashed, Verified};
+pub use crate::pieces::size_text;
 pub use crate::serial::find::{FoundPort, Ports, SystemPorts, WantedPort, find};
 pub use crate::serial::port::{Port, Serial};
 pub use crate::serial::ports::{Adapter, adapters, only};
-pub use job::{Erase, Flashed, Job, Verified, Verify, check};
+pub use crate::start::{Boot, Program};
+pub use job::{Job, Verify, check};
 pub use loader::chip::Mac;
 pub use loader::stub::Stub;
 pub use loader::{Before, Connect, Device, Loader};
 pub use pblink_image::esp8266::{FlashFrequency, FlashMap, FlashMode, Header, SdkLayout, Size};
-pub use plan::size_text;
-pub use words::{BOOT_BAUD, Boot, Program};

@@ -2,50 +2,11 @@
 
 use pblink_image::esp8266::header::{self, Header};
 
-use crate::{Error, Kind, Region, Result};
+use crate::pieces::{Piece, pieces, refuse, size_text};
+use crate::{Region, Result};
 
-/// The unit of erasing.
-pub const SECTOR: u32 = 4096;
-
-/// The unit in which work is repeated after an error, and the flash's larger unit of erasing.
-pub const BLOCK: u32 = 65536;
-
-/// The largest flash that a header knows.
-const LARGEST: u32 = 16 << 20;
-
-/// Bytes that are written in one go.
-#[derive(Debug, Clone)]
-pub struct Piece {
-    /// The name by which the user knows it.
-    pub name: String,
-    /// At the beginning of a sector.
-    pub address: u32,
-    /// A multiple of 4.
-    pub bytes: Vec<u8>,
-}
-
-impl Piece {
-    /// Returns the addresses of its sectors: first one, and behind the last.
-    pub fn sectors(&self) -> (u32, u32) {
-        (self.address, self.address + (self.bytes.len() as u32).next_multiple_of(SECTOR))
-    }
-
-    /// Its parts in each block: offset and length. The parts of a piece can be written and repeated
-    /// one by one.
-    pub fn parts(&self) -> impl Iterator<Item = (usize, usize)> + use<> {
-        let (address, length) = (self.address, self.bytes.len());
-        let mut offset = 0;
-        std::iter::from_fn(move || {
-            if offset == length {
-                return None;
-            }
-            let to_block = (BLOCK - (address + offset as u32) % BLOCK) as usize;
-            let part = (offset, to_block.min(length - offset));
-            offset += part.1;
-            Some(part)
-        })
-    }
-}
+/// The largest flash.
+const LARGEST: (u32, &str) = (16 << 20, "the most that an ESP8266's header knows");
 
 /// Returns the regions as pieces, in the order of their addresses, with the header of the program
 /// written. `flash_size`: of the board, in bytes; `None`: it is not known yet, and may be the largest.
@@ -54,105 +15,66 @@ impl Piece {
 /// [`Kind::Image`]: one is empty, does not begin at a sector, overlaps another, or does not fit; what is at
 /// address 0 is not a program.
 pub fn plan(regions: &[Region], flash_size: Option<u32>, header: &Header) -> Result<Vec<Piece>> {
-    let most = flash_size.unwrap_or(LARGEST);
-    let image = |cause: String, remedy: &str| Err(Error::new(Kind::Image, cause, remedy));
+    let most = flash_size.unwrap_or(LARGEST.0);
     if header.is_asked_for() && regions.iter().all(|region| region.address != 0) {
-        return image(
+        return refuse(
             "there is no program for address 0, in whose header the flash could be described"
                 .to_owned(),
             "name that program, too, or leave out --header-size, --flash-mode and --flash-freq; nothing was erased",
         );
     }
-    let mut sorted: Vec<_> = regions.iter().collect();
-    sorted.sort_by_key(|region| region.address);
-    let mut pieces: Vec<Piece> = Vec::with_capacity(sorted.len());
-    let mut end = 0;
-    for region in sorted {
-        let (name, address) = (&region.name, region.address);
-        if region.bytes.is_empty() {
-            return image(format!("{name} is empty"), "build it again, or leave it out");
-        }
-        if address % SECTOR != 0 {
-            return image(
-                format!("{name} at {address:#x} does not begin at a sector of flash"),
-                "give it an address that is a multiple of 0x1000",
-            );
-        }
-        if address == 0 && !header::is_program(&region.bytes) {
-            return if region.bytes.starts_with(b"\x7fELF") {
-                image(
-                    format!("{name} is an ELF file, and no image of a program for the ESP8266"),
-                    "flash what `pblink build` makes of it, or `esptool elf2image`; nothing was erased",
-                )
-            } else {
-                image(
-                    format!("{name} is no ESP8266 program, and only a program starts at address 0"),
-                    "name an image for the ESP8266 (.bin), or the file's address behind an @; nothing was \
-                     erased",
-                )
-            };
-        }
-        if address == 0
-            && let Err(flaw) = pblink_image::esp8266::check(&region.bytes)
-        {
-            return image(
-                format!("{name} would not start: {flaw}"),
-                "download or build it again, for the ESP8266; nothing was erased",
-            );
-        }
-        if region.end() > u64::from(most) {
-            let (bytes, most) = (region.bytes.len(), size_text(most));
-            let (place, remedy) = match flash_size {
-                Some(_) => (
-                    format!("the {most} of flash on this board"),
-                    "take an image for this size of flash, or a board with more; nothing was erased",
-                ),
-                None => (
-                    format!("{most}, the most that an ESP8266's header knows"),
-                    "check the file, and the address behind the @; nothing was erased",
-                ),
-            };
-            let cause = format!("{name} ({bytes} bytes at {address:#x}) does not fit into {place}");
-            return image(cause, remedy);
-        }
-        if let Some(before) = pieces.last().filter(|_| u64::from(address) < end) {
-            return image(
-                format!("{} and {name} at {address:#x} overlap", before.name),
-                "check the addresses behind the @; nothing was erased",
-            );
-        }
-        end = region.end();
+    pieces(regions, flash_size, LARGEST, |region| {
         let mut bytes = region.bytes.clone();
-        if address == 0 {
+        if region.address == 0 {
+            check(region)?;
             header::patch(&mut bytes, header, most);
-            if let Some(wanted) = header::wanted_size(&bytes).filter(|&size| size > most) {
-                let (wanted, board) = (size_text(wanted), size_text(most));
-                return match header.size.is_asked_for() {
-                    true => image(
-                        format!(
-                            "the header would speak of {wanted} of flash, and this board has {board}"
-                        ),
-                        "leave --header-size out, or give it the size of the board; nothing was erased",
-                    ),
-                    false => image(
-                        format!(
-                            "{name} was made for {wanted} of flash, and this board has {board}"
-                        ),
-                        "build it for this size of flash, or take a board with more; nothing was erased",
-                    ),
-                };
-            }
+            fits(&region.name, &bytes, header, most)?;
         }
-        // Flash is written in words; what is not written is 0xff.
-        bytes.resize(bytes.len().next_multiple_of(4), 0xff);
-        pieces.push(Piece { name: name.clone(), address, bytes });
-    }
-    Ok(pieces)
+        Ok(bytes)
+    })
 }
 
-/// Returns a size as on the label of a board.
-pub fn size_text(size: u32) -> String {
-    if size < 1 << 20 { format!("{} KB", size >> 10) } else { format!("{} MB", size >> 20) }
+/// Checks that a region for address 0 is a program that starts.
+fn check(Region { name, bytes, .. }: &Region) -> Result<()> {
+    if !header::is_program(bytes) {
+        return if bytes.starts_with(b"\x7fELF") {
+            refuse(
+                format!("{name} is an ELF file, and no image of a program for the ESP8266"),
+                "flash what `pblink build` makes of it, or `esptool elf2image`; nothing was erased",
+            )
+        } else {
+            refuse(
+                format!("{name} is no ESP8266 program, and only a program starts at address 0"),
+                "name an image for the ESP8266 (.bin), or the file's address behind an @; nothing was \
+                 erased",
+            )
+        };
+    }
+    match pblink_image::esp8266::check(bytes) {
+        Ok(()) => Ok(()),
+        Err(flaw) => refuse(
+            format!("{name} would not start: {flaw}"),
+            "download or build it again, for the ESP8266; nothing was erased",
+        ),
+    }
+}
+
+/// Checks that a program whose header is written speaks of no more flash than the board has.
+fn fits(name: &str, bytes: &[u8], header: &Header, most: u32) -> Result<()> {
+    let Some(wanted) = header::wanted_size(bytes).filter(|&size| size > most) else {
+        return Ok(());
+    };
+    let (wanted, board) = (size_text(wanted), size_text(most));
+    match header.size.is_asked_for() {
+        true => refuse(
+            format!("the header would speak of {wanted} of flash, and this board has {board}"),
+            "leave --header-size out, or give it the size of the board; nothing was erased",
+        ),
+        false => refuse(
+            format!("{name} was made for {wanted} of flash, and this board has {board}"),
+            "build it for this size of flash, or take a board with more; nothing was erased",
+        ),
+    }
 }
 
 /// Returns the number of sectors to ask the ROM for, so that it erases `count` from sector `first` on. It
@@ -174,6 +96,7 @@ mod tests {
     use pblink_image::esp8266::header::Size;
 
     use super::*;
+    use crate::Kind;
 
     /// Returns a region that is an image of one segment, if it is long enough, with whatever behind it.
     fn region(name: &str, address: u32, length: usize) -> Region {
@@ -264,15 +187,6 @@ mod tests {
         assert_eq!(pieces[0].bytes[3], 0x09, "512 KB is 0 in the upper half");
         assert_eq!(pieces[0].bytes[4095], 0xff);
         assert_eq!(pieces[1].bytes, regions[0].bytes, "it is no program at 0");
-    }
-
-    #[test]
-    fn parts_end_at_blocks() {
-        let piece =
-            Piece { name: String::new(), address: 0xf000, bytes: vec![0; 0x1000 + 0x10000 + 8] };
-        let parts: Vec<_> = piece.parts().collect();
-        assert_eq!(parts, [(0, 0x1000), (0x1000, 0x10000), (0x11000, 8)]);
-        assert_eq!(piece.sectors(), (0xf000, 0x21000));
     }
 
     /// Returns the number of sectors that the ROM erases when it is asked for `asked`.

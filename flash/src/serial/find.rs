@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::port::{Port, Serial, missing};
 use super::ports::{Adapter, adapters, none_known, only};
-use crate::{Error, Kind, Progress, Result, Step};
+use crate::{Chip, Error, Kind, Progress, Result, Step};
 
 /// The place to look for ports: this machine, or in tests something else.
 pub trait Ports {
@@ -30,15 +30,15 @@ pub trait Ports {
     fn pause(&mut self, time: Duration);
 }
 
-/// The ports of this machine.
-#[derive(Debug, Default)]
-pub struct SystemPorts;
+/// The ports of this machine, with the adapters that boards with this chip have.
+#[derive(Debug)]
+pub struct SystemPorts(pub Chip);
 
 impl Ports for SystemPorts {
     type Port = Serial;
 
     fn adapters(&mut self) -> Result<Vec<Adapter>> {
-        adapters()
+        adapters(self.0)
     }
 
     fn is_there(&mut self, path: &str) -> bool {

@@ -1,9 +1,9 @@
 //! The serial port: what the loader needs of it, and the real one.
 
-use std::io;
+use std::io::{self, Read, Write};
 use std::time::{Duration, Instant};
 
-use serialport::{ClearBuffer, ErrorKind};
+use serialport::{ClearBuffer, ErrorKind, SerialPort};
 
 use crate::{Error, Kind, Result};
 
@@ -38,10 +38,17 @@ pub trait Port {
     fn wait(&mut self, time: Duration);
 }
 
+/// A serial port as the system has it.
+#[cfg(unix)]
+pub(crate) type Native = serialport::TTYPort;
+/// A serial port as the system has it.
+#[cfg(windows)]
+pub(crate) type Native = serialport::COMPort;
+
 /// A serial port of this machine.
 #[derive(Debug)]
 pub struct Serial {
-    port: Box<dyn serialport::SerialPort>,
+    pub(crate) port: Native,
 }
 
 /// Time-out of a write: 16 KB at 9600 baud would be 17 s, but no command is that long.
@@ -53,7 +60,7 @@ impl Serial {
     /// # Errors
     /// [`Kind::NotFound`], [`Kind::Busy`] and [`Kind::Permission`], each with what to do.
     pub fn open(path: &str) -> Result<Self> {
-        match serialport::new(path, 115_200).timeout(WRITE).open() {
+        match serialport::new(path, 115_200).timeout(WRITE).open_native() {
             Ok(port) => Ok(Self { port }),
             Err(error) => Err(open_error(path, error)),
         }

@@ -5,19 +5,7 @@ use std::path::Path;
 use serialport::SerialPortType;
 
 use crate::access::may_use;
-use crate::{Error, Kind, Result};
-
-/// USB adapters that sit on ESP8266 boards: vendor, product, name. Other ports may be anything, a modem
-/// or a printer, so they are never opened unless the user names them.
-const KNOWN: [(u16, u16, &str); 7] = [
-    (0x10c4, 0xea60, "CP210x"),
-    (0x1a86, 0x7523, "CH340"),
-    (0x1a86, 0x5523, "CH341"),
-    (0x1a86, 0x55d4, "CH9102"),
-    (0x0403, 0x6001, "FT232R"),
-    (0x0403, 0x6015, "FT-X"),
-    (0x067b, 0x2303, "PL2303"),
-];
+use crate::{Chip, Error, Kind, Result};
 
 /// A serial port with a known USB adapter.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -43,12 +31,12 @@ impl Adapter {
     }
 }
 
-/// Returns the ports of this machine that have a known adapter. Opens none.
+/// Returns the ports of this machine with an adapter as boards with this chip have it. Opens none.
 ///
 /// # Errors
 /// The system does not list its ports.
-pub fn adapters() -> Result<Vec<Adapter>> {
-    list(known)
+pub fn adapters(chip: Chip) -> Result<Vec<Adapter>> {
+    list(|vendor, product| chip.adapter(vendor, product))
 }
 
 /// Returns the ports of this machine whose USB ids `known` has a name for. Opens none.
@@ -83,10 +71,6 @@ pub fn list(known: impl Fn(u16, u16) -> Option<&'static str>) -> Result<Vec<Adap
         .collect();
     found.sort_by(|a, b| a.path.cmp(&b.path));
     Ok(found)
-}
-
-fn known(vendor: u16, product: u16) -> Option<&'static str> {
-    KNOWN.iter().find(|known| (known.0, known.1) == (vendor, product)).map(|known| known.2)
 }
 
 /// Returns the only adapter.
@@ -141,15 +125,7 @@ mod tests {
     }
 
     #[test]
-    fn a_modem_or_a_debug_probe_is_no_adapter() {
-        assert_eq!(known(0x10c4, 0xea60), Some("CP210x"));
-        assert_eq!(known(0x0483, 0x374b), None, "an ST-Connection's serial port is the STM32's");
-        assert_eq!(known(0xf055, 0x9800), None, "a Pyboard");
-        assert_eq!(known(0x12d1, 0x1506), None, "a modem");
-    }
-
-    #[test]
     fn listing_the_ports_of_this_machine_works() {
-        adapters().unwrap();
+        adapters(Chip::Esp8266).unwrap();
     }
 }

@@ -1,8 +1,8 @@
 //! Checks of the ports and of the board: what is plugged in, who may use it, whether it agrees with pblink.toml.
 
-use pblink_flash::esp8266::{self, Adapter};
+use pblink_flash::esp8266::{Adapter, adapters};
 use pblink_flash::stm32::{Bus, Found, UsbBus, Via, connect};
-use pblink_flash::{Result, Silent};
+use pblink_flash::{Chip, Result, Silent};
 
 use super::finding::{Finding, Group};
 use crate::hardware::board::Board;
@@ -11,12 +11,13 @@ use crate::hardware::target::Way;
 use crate::settings::Settings;
 
 /// Reports what is plugged in. Opens nothing.
-pub(super) fn check() -> Vec<Finding> {
+pub(super) fn check(chip: Chip) -> Vec<Finding> {
     let allowed = |found: &Found| UsbBus.may_open(found);
-    report(esp8266::adapters(), UsbBus.list(), allowed)
+    report(chip, adapters(chip), UsbBus.list(), allowed)
 }
 
 fn report(
+    chip: Chip,
     adapters: Result<Vec<Adapter>>,
     devices: Result<Vec<Found>>,
     allowed: impl Fn(&Found) -> Result<()>,
@@ -25,7 +26,10 @@ fn report(
     match adapters {
         Ok(adapters) if adapters.is_empty() => group.warning(
             "no USB serial adapter of a known kind is plugged in",
-            "plug the ESP8266's board in when you flash it, or name its port with --serial",
+            format!(
+                "plug the {}'s board in when you flash it, or name its port with --serial",
+                chip.name()
+            ),
         ),
         Ok(adapters) => {
             for adapter in adapters {
@@ -176,7 +180,7 @@ mod tests {
                 "allow it",
             ))
         };
-        let found = report(Ok(vec![adapter]), Ok(vec![probe]), forbidden);
+        let found = report(pblink_flash::Chip::Esp8266, Ok(vec![adapter]), Ok(vec![probe]), forbidden);
         let levels: Vec<_> = found.iter().map(|f| (f.level, f.message.as_str())).collect();
         let expected = [
             (Level::Ok, "the serial adapter CH340 at /dev/null"),
@@ -188,13 +192,13 @@ mod tests {
         assert_eq!(levels, expected);
         assert_eq!(found[1].remedy.as_deref(), Some("allow it"));
 
-        let nothing = report(Ok(Vec::new()), Ok(Vec::new()), |_| Ok(()));
+        let nothing = report(pblink_flash::Chip::Esp8266, Ok(Vec::new()), Ok(Vec::new()), |_| Ok(()));
         assert!(nothing.iter().all(|finding| finding.level == Level::Warning));
         // It may be for a Black Pill or a Nucleo.
         let remedy = nothing[1].remedy.as_deref().unwrap();
         assert!(remedy.contains("flash stm32") && !remedy.contains("Pyboard"), "{remedy}");
         let no_usb = || Error::new(Kind::Other, "no USB", "plug it in");
-        let broken = report(Err(no_usb()), Err(no_usb()), |_| Ok(()));
+        let broken = report(pblink_flash::Chip::Esp8266, Err(no_usb()), Err(no_usb()), |_| Ok(()));
         assert_eq!([broken[0].level, broken[1].level], [Level::Error, Level::Warning]);
     }
 

@@ -84,7 +84,7 @@ pub fn run(args: Args, global: &Global) -> anyhow::Result<Exit> {
         findings.extend(runtime::block_on(store::check(&settings))?);
     }
     if wanted(Purpose::Flash) {
-        findings.extend(devices::check());
+        findings.extend(devices::check(settings.board.coprocessor.chip()));
     }
     if let Some(id) = &args.board {
         settings.choose_board(id.as_deref())?;

@@ -1,11 +1,11 @@
 //! Checks of the compilers and the SDK that `pblink build` needs.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::finding::{Finding, Group};
 use crate::hardware::tools::{self, Tools};
 use crate::hardware::{checkout, sdk, sources};
-use crate::settings::Settings;
+use crate::settings::{CoprocessorKind, Settings};
 
 /// Asks the build scripts, which know what they need.
 pub(super) fn check(settings: &Settings, named: Option<&Path>) -> Vec<Finding> {
@@ -25,29 +25,31 @@ pub(super) fn check(settings: &Settings, named: Option<&Path>) -> Vec<Finding> {
             return group.done();
         }
     };
-    let sdk = sdk::find(settings);
-    for (board, name, arguments) in [
-        ("STM32", checkout::STM32, &["check"][..]),
-        ("ESP8266", checkout::ESP8266, &["check", "emulator"]),
-    ] {
-        script(&mut group, board, &source.join(name), arguments, None);
+    script(&mut group, "STM32", &source.join(checkout::STM32), &["check"], None);
+    match settings.board.coprocessor {
+        CoprocessorKind::Esp8266 => esp8266(&mut group, &source, sdk::find(settings)),
+        CoprocessorKind::Esp32c3 => {
+            let folder = source.join(checkout::ESP32C3);
+            script(&mut group, "ESP32-C3", &folder, &["check", "chip"], None);
+        }
     }
+    group.done()
+}
+
+/// Adds what the ESP8266's program needs.
+fn esp8266(group: &mut Group, source: &Path, sdk: anyhow::Result<Option<PathBuf>>) {
+    let folder = source.join(checkout::ESP8266);
+    script(group, "ESP8266", &folder, &["check", "emulator"], None);
     match &sdk {
-        Ok(Some(folder)) => {
-            group.ok(format!("Espressif's SDK is at {}", folder.display()));
-            script(
-                &mut group,
-                "ESP8266, with the SDK",
-                &source.join(checkout::ESP8266),
-                &["check", "sdk"],
-                Some(folder),
-            );
+        Ok(Some(sdk)) => {
+            group.ok(format!("Espressif's SDK is at {}", sdk.display()));
+            script(group, "ESP8266, with the SDK", &folder, &["check", "sdk"], Some(sdk));
         }
         Ok(None) => group.warning(
             "Espressif's SDK is not there: what is built for the ESP8266 cannot be flashed",
             format!(
                 "`{}`, then `pblink config set build.esp8266_sdk DIR`; or flash another firmware with \
-                 `pblink flash esp8266 --image FILE@0`",
+                 `pblink flash esp8266 --image FILE@0`; or take an ESP32-C3, which needs none",
                 sdk::DOWNLOAD
             ),
         ),
@@ -55,7 +57,6 @@ pub(super) fn check(settings: &Settings, named: Option<&Path>) -> Vec<Finding> {
             group.error(format!("{error:#}"), format!("get it with `{}`", sdk::DOWNLOAD));
         }
     }
-    group.done()
 }
 
 /// Returns true if the folder is one that `pblink new` has made.

@@ -1,9 +1,10 @@
-//! `pblink build`: both firmwares from their sources.
+//! `pblink build`: the firmwares from their sources.
 //!
 //! The compiling itself is done by `build.sh` beside each firmware, which also works without this
 //! program. This verb runs them, shows that they live, turns what comes out into images, and writes a
 //! manifest that says what is to be flashed where.
 
+mod esp32c3;
 mod script;
 mod settings;
 mod table;
@@ -14,7 +15,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Context;
 use pblink_image::esp8266::{self, FlashFrequency, FlashMode};
 use pblink_image::identity;
-use pblink_image::manifest::{ESP8266, Image, Manifest, Place, STM32};
+use pblink_image::manifest::{ESP32C3, ESP8266, Image, Manifest, Place, STM32};
 use pblink_image::map::Map;
 use pblink_image::sizes::Sizes;
 use pblink_image::stm32;
@@ -25,7 +26,7 @@ use crate::hardware::settings_args::SettingsArgs;
 use crate::hardware::{checkout, sdk};
 use crate::output::diagnostics::{note, say};
 use crate::output::json::line;
-use crate::settings::{BoardKind, shell_word};
+use crate::settings::{BoardKind, CoprocessorKind, shell_word};
 use script::{Outcome, Script};
 use settings::Compiled;
 
@@ -33,7 +34,8 @@ use settings::Compiled;
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
-  pblink build                           both firmwares
+  pblink build                           the STM32's and the coprocessor's
+  pblink build esp32c3                   the ESP32-C3's alone: no SDK is needed
   pblink build stm32 --client kitchen    the STM32's alone, for the board with this id
   pblink build stm32 --app kitchen       your application, made by `pblink new kitchen`
   pblink build stm32 --kind black-pill   for another board than board.kind says
@@ -41,6 +43,9 @@ Examples:
 
 What pblink.toml says is compiled into the STM32's program; it counts while the board's flash holds no \
 settings. An image with a WiFi password in it can only be read by you.
+
+An ESP32-C3's firmware needs `rustup target add riscv32imc-unknown-none-elf`, and nothing that is not fetched by \
+cargo.
 
 For an ESP8266 image that can be flashed, Espressif's SDK is needed: `git clone \
 https://github.com/espressif/ESP8266_NONOS_SDK`, and name its folder in the variable ESP8266_NONOS_SDK or \
@@ -60,6 +65,9 @@ pub struct Args {
     /// Settings that are compiled in.
     #[command(flatten)]
     pub settings: SettingsArgs,
+    /// Coprocessor that `all` builds for. Without it: board.coprocessor of pblink.toml.
+    #[arg(long, value_enum, value_name = "KIND")]
+    pub coprocessor: Option<CoprocessorKind>,
     /// The folder of an application, to be built instead of the demo. Its pblink.toml is used unless
     /// --config names another.
     #[arg(long, value_name = "DIR")]
@@ -82,7 +90,9 @@ pub enum Target {
     Stm32,
     /// The ESP8266's fixed firmware.
     Esp8266,
-    /// Both.
+    /// The ESP32-C3's fixed firmware.
+    Esp32c3,
+    /// The STM32's, and the coprocessor's.
     All,
 }
 
@@ -100,10 +110,10 @@ struct Job {
 
 /// Runs the verb.
 pub fn run(args: Args, global: &Global) -> anyhow::Result<Exit> {
-    let (stm32, esp8266) = (args.target != Target::Esp8266, args.target != Target::Stm32);
+    let stm32 = matches!(args.target, Target::Stm32 | Target::All);
     let (source, alone) = match (checkout::find(args.source.as_deref()), &args.app) {
         // An application has all that it needs in its own folder.
-        (Err(_), Some(app)) if !esp8266 && args.source.is_none() => {
+        (Err(_), Some(app)) if args.target == Target::Stm32 && args.source.is_none() => {
             app_name(app)?;
             (app.clone(), true)
         }
@@ -115,6 +125,14 @@ pub fn run(args: Args, global: &Global) -> anyhow::Result<Exit> {
         return Err(Failed::with(Exit::Usage, "--app is for the STM32: build `stm32` or `all`"));
     }
     let settings = settings::read(&args)?;
+    let coprocessor = match args.target {
+        Target::Stm32 => None,
+        Target::Esp8266 => Some(CoprocessorKind::Esp8266),
+        Target::Esp32c3 => Some(CoprocessorKind::Esp32c3),
+        Target::All => Some(args.coprocessor.unwrap_or(settings.board.coprocessor)),
+    };
+    let esp8266 = coprocessor == Some(CoprocessorKind::Esp8266);
+    let esp32c3 = coprocessor == Some(CoprocessorKind::Esp32c3);
     let compiled = stm32.then(|| settings::compile(&settings, &args)).transpose()?;
     let sdk = if esp8266 { sdk::find(&settings)? } else { None };
     let out = source.join("target/pblink");
@@ -128,6 +146,9 @@ pub fn run(args: Args, global: &Global) -> anyhow::Result<Exit> {
     }
     if esp8266 {
         jobs.extend(esp8266_jobs(&source, sdk.as_deref()));
+    }
+    if esp32c3 {
+        jobs.push(esp32c3::job(&source)?);
     }
     build(&jobs, global.quiet)?;
 
@@ -144,6 +165,10 @@ pub fn run(args: Args, global: &Global) -> anyhow::Result<Exit> {
         make_esp8266(jobs, sdk.as_deref(), &out, &mut manifest)?;
     } else {
         manifest.keep(ESP8266, &out);
+    }
+    match jobs.iter().find(|job| job.board == ESP32C3) {
+        Some(job) => esp32c3::make(job, &out, &mut manifest)?,
+        None => manifest.keep(ESP32C3, &out),
     }
     manifest.write(&out)?;
     let mut stdout = std::io::stdout().lock();

@@ -27,7 +27,7 @@ impl Compiled {
 /// Reads `pblink.toml` for a build.
 pub(super) fn read(args: &Args) -> anyhow::Result<Settings> {
     let of_app = args.app.as_deref().and_then(settings::default_file);
-    if args.target == Target::Esp8266 {
+    if matches!(args.target, Target::Esp8266 | Target::Esp32c3) {
         // The same for all boards.
         return Settings::load(args.settings.config.as_deref().or(of_app.as_deref()));
     }

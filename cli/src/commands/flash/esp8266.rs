@@ -1,30 +1,25 @@
 //! `pblink flash esp8266`: a program onto the ESP8266, over its serial port.
 
 mod header;
-mod report;
 
-use std::io::Write;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use pblink_flash::esp8266::{
-    self, Before, Connect, Erase, Job, Loader, Program, Serial, Stub, SystemPorts, Verify,
-    WantedPort,
+    self, Before, Connect, Erase, Job, Loader, Program, Serial, Stub, Verify,
 };
-use pblink_flash::{Error, Kind, Progress, Region};
+use pblink_flash::{Chip, Progress, Region};
 use pblink_image::manifest::ESP8266;
 
+use super::coprocessor::{BAUD, How, Wanted, port};
+use super::report::Report;
 use crate::duration;
 use crate::exit::Exit;
 use crate::global::Global;
-use crate::hardware::confirm::{Consent, ask_yes_no};
 use crate::hardware::error::failed;
 use crate::hardware::images::{self, Named};
 use crate::hardware::progress::Bar;
-use crate::output::json::line;
-use crate::settings::limits::Limits;
 use header::{HeaderArgs, larger_board};
-use report::Report;
 
 /// Arguments of `pblink flash esp8266`.
 #[derive(Debug, clap::Args)]
@@ -93,18 +88,6 @@ pub struct Args {
     pub json: bool,
 }
 
-/// Of `--baud`, in bits per second.
-const BAUD: Limits = Limits::number(9600, 4_000_000, 115_200);
-
-/// Way into the board's loader.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
-pub enum How {
-    /// The adapter's wires DTR and RTS do it.
-    DefaultReset,
-    /// It is in its loader already.
-    NoReset,
-}
-
 /// Amount that is read back.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub enum Much {
@@ -130,16 +113,6 @@ fn size(text: &str) -> Result<u32, String> {
         .ok_or_else(|| "flash has 256KB to 16MB, a power of two".to_owned())
 }
 
-fn port(text: &str) -> Result<String, String> {
-    match text.trim() {
-        "" => {
-            Err("name a port, such as /dev/ttyUSB0, or leave --serial out to have it found"
-                .to_owned())
-        }
-        _ => Ok(text.to_owned()),
-    }
-}
-
 /// Runs the verb.
 pub fn run(args: Args, global: &Global) -> anyhow::Result<Exit> {
     let regions = if args.image.is_empty() {
@@ -150,62 +123,27 @@ pub fn run(args: Args, global: &Global) -> anyhow::Result<Exit> {
     // What is wrong with the files shows before anything is waited for.
     let (job, note) = args.job(&regions);
     esp8266::check(&regions, &job).map_err(failed)?;
-    // As on an STM32, to replace a program is what is expected of this verb; to lose files is not.
-    let mut ask = |question: &str| ask_yes_no(question, args.no_erase);
-    let mut consent = Consent::of(args.yes, &mut ask);
-    match args.no_erase {
-        false => consent.check(
-            "all of the board's flash would be erased",
-            ", and --no-erase to keep what is not written",
-        )?,
-        true => consent.check("what is on the board would be replaced", "")?,
-    }
     let mut progress = Bar::new(global);
-    if let Some(note) = note {
-        progress.note(&format!("note: {note}"));
-    }
-    let wanted = WantedPort { path: args.serial.clone(), wait: args.wait };
-    let found = esp8266::find(&mut SystemPorts, &wanted, &mut progress).map_err(failed)?;
-    if !consent.asks() {
-        progress.note(&format!("note: {WIRED}"));
-    }
-    let port = &found.path;
-    let change = match args.no_erase {
-        false => format!(
-            "All of the flash of the ESP8266 on {port} will be erased, with all files and passwords that are on it."
-        ),
-        true => {
-            let names: Vec<_> = regions.iter().map(|region| region.name.as_str()).collect();
-            format!(
-                "{} will be written to the ESP8266 on {port}, in place of what is there; the rest of its flash stays.",
-                names.join(", ")
-            )
-        }
-    };
-    if !consent.ask(&format!("{change}\n{WIRED}\nGo on?"))? {
-        return Err(failed(Error::new(
-            Kind::Cancelled,
-            "stopped before anything was changed",
-            "run the command again when you like",
-        )));
-    }
-    let open = found.open(&mut SystemPorts, &mut progress).map_err(failed)?;
-    let report = work(&args, (port, open), &regions, &job, &mut progress).map_err(failed)?;
+    let note = note.map(|note| format!("note: {note}"));
+    let (port, open) = args.wanted().open(&regions, note, &mut progress)?;
+    let report = work(&args, (&port, open), &regions, &job, &mut progress).map_err(failed)?;
     drop(progress);
-    let mut out = std::io::stdout().lock();
-    if args.json {
-        writeln!(out, "{}", line(&report.json())?)?;
-    } else {
-        report.print(&mut out)?;
-    }
+    report.show(args.json)?;
     Ok(Exit::Ok)
 }
 
-/// Warning about an ESP8266 that is flashed while it is wired to an STM32.
-const WIRED: &str = "If an STM32 with a pblink program is wired to this ESP8266, it resets it while it is flashed: hold \
-                     the STM32 in its bootloader (pblink config pull --no-start), or pull the reset wire.";
-
 impl Args {
+    fn wanted(&self) -> Wanted {
+        let Self { serial, wait, no_erase, yes, .. } = self;
+        Wanted {
+            chip: Chip::Esp8266,
+            serial: serial.clone(),
+            wait: *wait,
+            no_erase: *no_erase,
+            yes: *yes,
+        }
+    }
+
     /// Returns true if `pblink build` made the program.
     fn is_built(&self) -> bool {
         self.image.is_empty() || images::has_folder(&self.image)
@@ -263,7 +201,17 @@ fn work(
         progress.note(&format!("warning: {warning}"));
     }
     let loader = if in_stub { "stub" } else { "rom" };
-    Ok(Report { port: path.to_owned(), device, loader, baud, flashed, boot })
+    Ok(Report {
+        port: path.to_owned(),
+        chip: device.chip.to_owned(),
+        mac: device.mac.to_string(),
+        flash_id: Some(device.flash_id),
+        flash_size: device.flash_size,
+        loader,
+        baud,
+        flashed,
+        boot,
+    })
 }
 
 #[cfg(test)]

@@ -4,16 +4,16 @@ use std::net::{SocketAddr, TcpListener};
 use std::path::Path;
 use std::time::Duration;
 
-use pblink_flash::esp8266;
+use pblink_flash::Chip;
+use pblink_flash::esp8266::adapters;
 use pblink_flash::stm32::{Bus, UsbBus, Via, Wanted};
-use pblink_image::manifest::ESP8266;
 use pblink_image::map::{Map, PYBOARD};
 
 use super::{Args, Step};
 use crate::hardware::images::{self, Named};
 use crate::hardware::tools::{self, Tools};
 use crate::hardware::{checkout, sdk};
-use crate::settings::{DEFAULT_FILE, Settings};
+use crate::settings::{CoprocessorKind, DEFAULT_FILE, Settings};
 
 /// Looks at what the steps of a plan need.
 pub(super) struct Look<'a> {
@@ -41,7 +41,7 @@ impl<'a> Look<'a> {
             Step::Build => self.for_build(),
             Step::Stm32 => [self.image("stm32"), stm32(self.args)].into_iter().flatten().collect(),
             Step::Hold | Step::Start => Vec::from_iter(stm32(self.args)),
-            Step::Esp8266 => self.for_esp8266(),
+            Step::Coprocessor => self.for_coprocessor(),
             Step::Config => self.for_config(),
             Step::Serve => self.for_serve().await,
         }
@@ -68,8 +68,13 @@ impl<'a> Look<'a> {
             Tools::Broken(why) => missing.push(why),
         };
         ask(checkout::STM32, &["check"], None);
-        // With an image of the user's own, nothing is built for the ESP8266.
-        if self.args.esp8266_images.is_empty() {
+        // With an image of the user's own, nothing is built for the coprocessor.
+        if !self.args.images.is_empty() {
+            return missing;
+        }
+        if self.args.coprocessor() == CoprocessorKind::Esp32c3 {
+            ask(checkout::ESP32C3, &["check", "chip"], None);
+        } else {
             let sdk = self.settings.as_ref().ok().and_then(|s| sdk::find(s).ok().flatten());
             match &sdk {
                 Some(sdk) => ask(checkout::ESP8266, &["check", "sdk"], Some(sdk)),
@@ -86,8 +91,9 @@ impl<'a> Look<'a> {
         Some(format!("{why:#}"))
     }
 
-    fn for_esp8266(&self) -> Vec<String> {
-        let named = &self.args.esp8266_images;
+    fn for_coprocessor(&self) -> Vec<String> {
+        let kind = self.args.coprocessor();
+        let named = &self.args.images;
         let mut missing = Vec::new();
         for image in named {
             if let Ok(Named { path, .. }) = image.parse()
@@ -96,21 +102,21 @@ impl<'a> Look<'a> {
                 missing.push(format!("the image {}\n{}", path.display(), images::REMEDY));
             }
         }
-        if named.is_empty() && self.does(Step::Build) {
+        if named.is_empty() && !self.does(Step::Build) {
+            missing.extend(self.image(kind.name()));
+        } else if named.is_empty() && kind == CoprocessorKind::Esp8266 {
             match self.settings.as_ref().map(sdk::find) {
                 Ok(Ok(Some(_))) | Err(_) => {}
                 Ok(Ok(None)) => missing.push(format!(
                     "Espressif's SDK: without it nothing is built that the ESP8266 could be flashed with\n\
                      get it with `{}`, then `pblink config set build.esp8266_sdk DIR`, or name another program \
-                     with --esp8266-image",
+                     with --coprocessor-image; an ESP32-C3 (--coprocessor esp32c3) needs none",
                     sdk::DOWNLOAD
                 )),
                 Ok(Err(why)) => missing.push(format!("{why:#}")),
             }
-        } else if named.is_empty() {
-            missing.extend(self.image(ESP8266));
         }
-        missing.extend(adapter(self.args.serial.as_deref()));
+        missing.extend(adapter(kind.chip(), self.args.serial.as_deref()));
         missing
     }
 
@@ -192,18 +198,18 @@ pub(super) fn wanted(args: &Args) -> Wanted {
     }
 }
 
-/// Reports that there is no way to the ESP8266.
-fn adapter(named: Option<&str>) -> Option<String> {
+/// Reports that there is no way to the coprocessor.
+fn adapter(chip: Chip, named: Option<&str>) -> Option<String> {
+    let name = chip.name();
     if let Some(port) = named {
         let there = Path::new(port).exists();
-        return (!there).then(|| format!("the serial port {port}\nplug the ESP8266's board in"));
+        return (!there).then(|| format!("the serial port {port}\nplug the {name}'s board in"));
     }
-    match esp8266::adapters() {
+    match adapters(chip) {
         Ok(all) => match &all[..] {
-            [] => Some(
-                "a USB serial adapter of a known kind\nplug the ESP8266's board in, or name its port with --serial"
-                    .to_owned(),
-            ),
+            [] => Some(format!(
+                "a USB serial adapter of a known kind\nplug the {name}'s board in, or name its port with --serial"
+            )),
             [one] => {
                 let error = one.may_open().err()?;
                 Some(format!("leave to use {}: {}\n{}", one.path, error.cause(), error.remedy()))

@@ -19,8 +19,10 @@ fn every_line_of_every_plan_is_a_command_line_of_this_program() {
     let all = [
         &["--yes"][..],
         &["--config", "boards/a b.toml", "--client", "kitchen"],
-        &["--serial", "/dev/ttyUSB0", "--via", "dfu", "--esp8266-image", "fw.bin@0"],
+        &["--serial", "/dev/ttyUSB0", "--via", "dfu", "--coprocessor-image", "fw.bin@0"],
         &["--before", "no-reset"],
+        &["--coprocessor", "esp32c3", "--before", "no-reset", "--yes"],
+        &["--coprocessor", "esp32c3", "--coprocessor-image", "fw.bin@0x10000"],
         &["--skip", "config"],
         &["--skip", "stm32"],
     ];
@@ -45,6 +47,35 @@ fn the_plan_has_all_steps_in_order_and_skips_what_is_to_be_skipped() {
     assert_eq!(lines(&["--yes"]), expected);
     let some = lines(&["--skip", "check", "--skip", "config", "--skip", "esp8266"]);
     assert_eq!(some, ["pblink build all", "pblink flash stm32", "pblink serve --screen"]);
+}
+
+#[test]
+fn another_coprocessor_is_built_and_flashed_in_its_place() {
+    let expected = [
+        "pblink doctor",
+        "pblink build all --coprocessor esp32c3",
+        "pblink flash stm32 --no-start",
+        "pblink flash esp32c3 --serial /dev/ttyACM0",
+        "pblink config push",
+        "pblink serve --screen",
+    ];
+    assert_eq!(lines(&["--coprocessor", "esp32c3", "--serial", "/dev/ttyACM0"]), expected);
+    // As the settings say; the flag takes precedence over them.
+    let usual = Some(CoprocessorKind::Esp32c3);
+    let of_settings = Args { usual, ..args(&[]) };
+    assert_eq!(plan(&of_settings)[3].1, ["flash", "esp32c3"]);
+    assert_eq!(plan(&of_settings)[1].1, ["build", "all"], "it reads the same settings");
+    let flag = Args { usual, ..args(&["--coprocessor", "esp8266"]) };
+    assert_eq!(plan(&flag)[3].1, ["flash", "esp8266"]);
+    // Either name leaves the step out.
+    for name in ["coprocessor", "esp8266", "esp32c3"] {
+        let rest = lines(&["--coprocessor", "esp32c3", "--skip", name]);
+        assert!(rest.iter().all(|line| !line.starts_with("pblink flash esp")), "{rest:?}");
+    }
+    // What only the other chip has is refused before the first step.
+    let wrong = args(&["--coprocessor", "esp32c3", "--flash-mode", "dout"]);
+    let why = check(&wrong, &plan(&wrong)).unwrap_err().to_string();
+    assert!(why.contains("step esp32c3") && why.contains("--flash-mode"), "{why}");
 }
 
 /// It would reset an ESP8266 that is being flashed.
@@ -106,7 +137,7 @@ fn what_the_esp8266_s_flash_needs_reaches_its_step_alone() {
         ]
     );
     let wrong = args(&["--flash-mode", "quad"]);
-    assert!(check(&plan(&wrong)).unwrap_err().to_string().contains("step esp8266"));
+    assert!(check(&wrong, &plan(&wrong)).unwrap_err().to_string().contains("step esp8266"));
 }
 
 #[test]

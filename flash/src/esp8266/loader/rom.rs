@@ -5,9 +5,10 @@ use std::io;
 
 use super::backend::{Abilities, Backend, Part, per_megabyte};
 use super::spi::{self, Spi};
-use crate::esp8266::plan::{SECTOR, rom_erase_count};
+use crate::esp8266::plan::rom_erase_count;
 use crate::esp8266::serial::connection::{Connection, Fault, SHORT};
 use crate::esp8266::serial::packet::{self, Op};
+use crate::pieces::SECTOR;
 use crate::serial::port::Port;
 
 /// The size of a block that the ROM writes.

@@ -1,22 +1,21 @@
-//! The first words of a program, and what they tell.
+//! The start of a program: its first words, and what they tell. Takes bytes and the time since the start, does no I/O but
+//! in [`listen`].
 
-use std::time::Duration;
+mod listening;
+mod voice;
 
-use crate::{Error, Kind, Result};
+use std::time::{Duration, Instant};
 
-/// The speed at which the chip's ROM speaks after a reset, with the usual crystal of 26 MHz. The
-/// firmware of pblink keeps it.
-pub const BOOT_BAUD: u32 = 74_880;
+use crate::serial::port::Port;
+use crate::{Chip, Error, Kind, Progress, Result, Step};
+use listening::Listening;
 
 /// Time to listen to a program that starts.
-pub(super) const LISTEN: Duration = Duration::from_secs(5);
-
-/// Begins the line with which the firmware of pblink greets.
-const GREETING: &str = "pblink-esp8266";
+const LISTEN: Duration = Duration::from_secs(5);
 
 /// Restarts that are no coincidence any more: some programs restart once after they were flashed, to take over a
 /// setting.
-pub(super) const LOOP: u32 = 3;
+const LOOP: u32 = 3;
 
 /// The origin of the program that starts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -28,13 +27,15 @@ pub enum Program {
 }
 
 /// The lines that were heard after the reset.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Boot {
+    /// The chip that was listened to.
+    pub chip: Chip,
     /// All lines, without what cannot be printed.
     pub lines: Vec<String>,
     /// The line of pblink's firmware.
     pub greeting: Option<String>,
-    /// Restarts after the start, each of which the ROM reports as `rst cause`.
+    /// Restarts after the start, each of which the ROM reports.
     pub restarts: u32,
     /// Much of it could not be read: the program speaks at another speed.
     pub garbled: bool,
@@ -42,29 +43,33 @@ pub struct Boot {
     pub cut: Option<String>,
 }
 
-/// Remedy for a program that restarts again and again.
-const RESTARTS: &str = "check the supply (3.3 V, 300 mA), and that the program is for this board: an ESP8285 and some \
-                        modules start with --flash-mode dout only, some programs with another --header-size only";
-
 impl Boot {
+    /// Returns the words of a chip that has said nothing yet.
+    pub fn new(chip: Chip) -> Self {
+        let (lines, greeting, restarts, garbled, cut) = (Vec::new(), None, 0, false, None);
+        Self { chip, lines, greeting, restarts, garbled, cut }
+    }
+
     /// Returns what may be wrong, if anything may be, in one sentence.
     pub fn warning(&self) -> Option<String> {
+        let baud = self.chip.boot_baud();
         if self.restarts >= LOOP {
             Some(format!(
-                "the program restarts again and again ({} times so far): {}; {RESTARTS}",
+                "the program restarts again and again ({} times so far): {}; {}",
                 self.restarts,
-                self.last_words()
+                self.last_words(),
+                self.chip.voice().if_it_restarts
             ))
         } else if self.greeting.is_some() {
             None
         } else if let Some(why) = &self.cut {
             Some(format!(
                 "all of it is in flash, but what it says when it starts could not be heard ({why}): tap \
-                 RESET, and look at its UART at {BOOT_BAUD} baud"
+                 RESET, and look at its UART at {baud} baud"
             ))
         } else if self.lines.is_empty() {
             Some(format!(
-                "the board said nothing after its reset: tap RESET, and look at its UART at {BOOT_BAUD} baud"
+                "the board said nothing after its reset: tap RESET, and look at its UART at {baud} baud"
             ))
         } else {
             None
@@ -73,32 +78,32 @@ impl Boot {
 
     /// Checks from what was heard that the program has started. `reset`: by a reset, after
     /// which the ROM sets the speed; what is jumped to may keep the loader's, and cannot be read then.
-    pub(super) fn check(&self, program: Program, reset: bool) -> Result<()> {
+    pub(crate) fn check(&self, program: Program, reset: bool) -> Result<()> {
+        let voice = self.chip.voice();
         let heard = |text: &str| self.lines.iter().any(|line| line.contains(text));
         let failed = |cause: String, remedy: &str| Err(Error::new(Kind::Other, cause, remedy));
         let restarts = program == Program::Pblink && self.restarts >= LOOP;
-        if restarts && !heard("boot mode:(1,") {
+        if restarts && !heard(voice.loader) {
             failed(
                 format!(
                     "all of it is in flash, but the program restarts again and again ({} times so far): {}",
                     self.restarts,
                     self.last_words()
                 ),
-                RESTARTS,
+                voice.if_it_restarts,
             )
         } else if self.greeting.is_some() {
             Ok(())
-        } else if heard("boot mode:(1,") {
+        } else if heard(voice.loader) {
             failed(
                 "all of it is in flash, but the board started its loader instead of the program"
                     .to_owned(),
-                "let go of FLASH (GPIO0), and tap RESET",
+                voice.if_in_loader,
             )
-        } else if heard("ets_main.c") {
+        } else if voice.nothing.iter().any(|text| heard(text)) {
             failed(
                 "the board finds no program that starts in its flash".to_owned(),
-                "flash it again with --verify full, with a program for the ESP8266 at address 0; an ESP8285 and \
-                 some modules need --flash-mode dout",
+                voice.if_nothing_starts,
             )
         } else if program == Program::Pblink && self.cut.is_none() && (reset || !self.garbled) {
             failed(
@@ -107,8 +112,7 @@ impl Boot {
                     LISTEN.as_secs(),
                     self.last_words()
                 ),
-                "check the supply (3.3 V, 300 mA) and tap RESET; if it stays so, run `pblink build esp8266` \
-                 and flash it again",
+                voice.if_it_does_not_greet,
             )
         } else {
             Ok(())
@@ -129,9 +133,10 @@ impl Boot {
     }
 
     /// Takes over the words; restarts are counted by whoever listens.
-    pub(super) fn take(&mut self, bytes: &[u8]) {
+    fn take(&mut self, bytes: &[u8]) {
         let readable = |byte: &u8| matches!(byte, b'\t' | b'\n' | b'\r' | b' '..=b'~');
         let strange = bytes.iter().filter(|byte| !readable(byte)).count();
+        let voice = self.chip.voice();
         self.garbled = strange * 4 > bytes.len();
         let text: String =
             bytes.iter().filter(|byte| readable(byte)).map(|&byte| char::from(byte)).collect();
@@ -141,8 +146,39 @@ impl Boot {
             .filter(|line| !line.is_empty())
             .map(str::to_owned)
             .collect();
-        self.greeting = self.lines.iter().find(|line| line.contains(GREETING)).cloned();
+        self.greeting = self.lines.iter().find(|line| line.contains(voice.greeting)).cloned();
     }
+}
+
+/// Listens to a program that starts, until pblink's firmware has greeted and not restarted for 1.5 s or, with another
+/// program, nothing more comes. A port that fails meanwhile is not an error: [`Boot::cut`]. `reset`: the chip was reset,
+/// and not only sent to the program.
+pub(crate) fn listen(
+    port: &mut impl Port,
+    (chip, program, reset): (Chip, Program, bool),
+    progress: &mut dyn Progress,
+) -> Boot {
+    progress.begin(Step::Wait, "the program's first words", LISTEN.as_secs());
+    let started = Instant::now();
+    let mut heard = Listening::new(chip, program, reset);
+    let mut cut = None;
+    let mut buffer = [0; 1024];
+    while let Some(wait) = heard.wait(started.elapsed()) {
+        if progress.cancelled() {
+            cut = Some("stopped".to_owned());
+            break;
+        }
+        match port.read(&mut buffer, wait) {
+            Ok(0) => break,
+            Ok(count) => heard.on_bytes(started.elapsed(), &buffer[..count]),
+            Err(error) => {
+                cut = Some(error.to_string());
+                break;
+            }
+        }
+        progress.advance(started.elapsed().as_secs().min(LISTEN.as_secs()));
+    }
+    Boot { cut, ..heard.finish() }
 }
 
 #[cfg(test)]
@@ -150,7 +186,7 @@ mod tests {
     use super::*;
 
     fn heard(text: &[u8]) -> Boot {
-        let mut boot = Boot::default();
+        let mut boot = Boot::new(Chip::Esp8266);
         boot.take(text);
         boot
     }
@@ -223,5 +259,37 @@ mod tests {
         assert!(
             heard(b"boot mode:(1,6)\npblink-esp8266 0.1.0\n").check(Program::Pblink, true).is_ok()
         );
+    }
+
+    #[test]
+    fn an_esp32_c3_has_words_of_its_own() {
+        let heard = |text: &[u8]| {
+            let mut boot = Boot::new(Chip::Esp32c3);
+            boot.take(text);
+            boot
+        };
+        let rom =
+            "ESP-ROM:esp32c3-api1-20210207\r\nrst:0x1 (POWERON),boot:0xc (SPI_FAST_FLASH_BOOT)\r\n";
+        let greets = heard(format!("{rom}pblink-esp32c3 0.1.0\r\n").as_bytes());
+        assert_eq!(greets.greeting.as_deref(), Some("pblink-esp32c3 0.1.0"));
+        assert!(greets.check(Program::Pblink, true).is_ok());
+        for (words, cause) in [
+            (
+                "rst:0x1 (POWERON),boot:0x5 (DOWNLOAD(USB/UART0/1))\r\nwaiting for download\r\n",
+                "loader",
+            ),
+            ("invalid header: 0xffffffff\r\n", "no program that starts"),
+            (
+                "E (38) boot: No bootable app partitions in the partition table\r\n",
+                "no program that starts",
+            ),
+            ("pblink-esp8266 0.1.0\r\n", "did not greet"),
+        ] {
+            let error = heard(words.as_bytes()).check(Program::Pblink, true).unwrap_err();
+            assert!(error.cause().contains(cause), "{error}");
+            assert!(!error.remedy().contains("ESP8266"), "{error}");
+        }
+        let restarts = Boot { restarts: LOOP, ..greets };
+        assert!(!restarts.warning().unwrap().contains("--flash-mode"), "it has no such flag");
     }
 }

@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use super::words::{Boot, LISTEN, LOOP, Program};
+use super::{Boot, LISTEN, LOOP, Program};
+use crate::Chip;
 
 /// Time of silence after which a program that has said something counts as done: of somebody else, or one of ours that
 /// has greeted.
@@ -15,23 +16,13 @@ const LISTEN_RESTARTED: Duration = Duration::from_secs(15);
 /// than that watchdog, by which a program that hangs restarts.
 const PAUSE_RESTARTED: Duration = Duration::from_secs(4);
 
-/// Beginnings of what the ROM itself says after a reset, while it loads the program.
-const OF_ROM: [&str; 6] = ["ets ", "load 0x", "ho ", "tail ", "chksum 0x", "csum 0x"];
-
 /// A program that talks without end has said enough.
 const ENOUGH: usize = 16384;
-
-/// The ROM's first words after each reset.
-const RESET: &[u8] = b"rst cause:";
-
-/// Returns the number of resets in some lines.
-pub(super) fn resets(bytes: &[u8]) -> u32 {
-    bytes.windows(RESET.len()).filter(|window| *window == RESET).count() as u32
-}
 
 /// The words of a program so far.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Listening {
+    chip: Chip,
     program: Program,
     bytes: Vec<u8>,
     /// The end of the lines that were searched already.
@@ -49,10 +40,10 @@ pub(super) struct Listening {
 
 impl Listening {
     /// Returns one that has heard nothing. `by_reset`: the chip was reset, and not only sent to the program.
-    pub(super) fn new(program: Program, by_reset: bool) -> Self {
+    pub(super) fn new(chip: Chip, program: Program, by_reset: bool) -> Self {
         let (bytes, searched, greeting, resets) = (Vec::new(), 0, None, 0);
         let (spoke, last) = (false, Duration::ZERO);
-        Self { program, bytes, searched, greeting, resets, by_reset, spoke, last }
+        Self { chip, program, bytes, searched, greeting, resets, by_reset, spoke, last }
     }
 
     /// Returns how long to wait for the next bytes at this time since the start; none: it was listened to for long enough.
@@ -90,10 +81,11 @@ impl Listening {
         // Only whole lines, so that nothing is cut.
         let whole = self.bytes.iter().rposition(|&byte| byte == b'\n').map_or(0, |at| at + 1);
         let lines = &self.bytes[self.searched.min(whole)..whole];
-        self.resets += resets(lines);
-        let mut new = Boot::default();
+        let voice = self.chip.voice();
+        self.resets += voice.resets(lines);
+        let mut new = Boot::new(self.chip);
         new.take(lines);
-        let of_rom = |line: &String| OF_ROM.iter().any(|begins| line.starts_with(begins));
+        let of_rom = |line: &String| voice.of_rom.iter().any(|begins| line.starts_with(begins));
         self.spoke |= new.garbled || !new.lines.iter().all(of_rom);
         self.greeting = self.greeting.take().or(new.greeting);
         self.searched = self.searched.max(whole);
@@ -106,7 +98,7 @@ impl Listening {
 
     /// Returns all that was heard.
     pub(super) fn finish(self) -> Boot {
-        let mut boot = Boot { restarts: self.restarts(), ..Boot::default() };
+        let mut boot = Boot { restarts: self.restarts(), ..Boot::new(self.chip) };
         boot.take(&self.bytes);
         boot.greeting = self.greeting.or(boot.greeting);
         boot
@@ -126,7 +118,7 @@ mod tests {
 
     /// Lets a program of these words listen, each at its time in ms, until it has heard enough; returns when that was.
     fn heard(program: Program, by_reset: bool, words: &[(u64, &[u8])]) -> (Boot, Duration) {
-        let mut listening = Listening::new(program, by_reset);
+        let mut listening = Listening::new(Chip::Esp8266, program, by_reset);
         let (mut now, mut words) = (Duration::ZERO, words.iter());
         let mut next = words.next();
         while let Some(wait) = listening.wait(now) {

@@ -1,14 +1,23 @@
-//! The result of flashing an ESP8266, for people and for programs.
+//! The result of flashing a coprocessor, for people and for programs.
 
 use std::io::Write;
 
-use pblink_flash::esp8266::{self, Boot, Device, Flashed, Verified};
+use pblink_flash::esp8266::{Boot, Flashed, Verified};
 use serde_json::json;
 
-/// Result of flashing an ESP8266.
+use crate::output::json::line;
+
+/// Result of flashing a coprocessor.
 pub(super) struct Report {
     pub(super) port: String,
-    pub(super) device: Device,
+    /// Name of the chip.
+    pub(super) chip: String,
+    /// Address of its network interface.
+    pub(super) mac: String,
+    /// JEDEC id of its flash, if the loader tells it.
+    pub(super) flash_id: Option<u32>,
+    /// Bytes of its flash.
+    pub(super) flash_size: u32,
     pub(super) loader: &'static str,
     pub(super) baud: u32,
     pub(super) flashed: Vec<Flashed>,
@@ -16,7 +25,18 @@ pub(super) struct Report {
 }
 
 impl Report {
-    pub(super) fn json(&self) -> serde_json::Value {
+    /// Prints it: as JSON in a line, or for people.
+    pub(super) fn show(&self, json: bool) -> anyhow::Result<()> {
+        let mut out = std::io::stdout().lock();
+        if json {
+            writeln!(out, "{}", line(&self.json())?)?;
+        } else {
+            self.print(&mut out)?;
+        }
+        Ok(())
+    }
+
+    fn json(&self) -> serde_json::Value {
         let regions: Vec<_> = self
             .flashed
             .iter()
@@ -32,10 +52,10 @@ impl Report {
             .collect();
         json!({
             "port": self.port,
-            "chip": self.device.chip,
-            "mac": self.device.mac.to_string(),
-            "flash_id": format!("{:#08x}", self.device.flash_id),
-            "flash_size": self.device.flash_size,
+            "chip": self.chip,
+            "mac": self.mac,
+            "flash_id": self.flash_id.map(|id| format!("{id:#08x}")),
+            "flash_size": self.flash_size,
             "loader": self.loader,
             "baud": self.baud,
             "regions": regions,
@@ -48,7 +68,7 @@ impl Report {
         })
     }
 
-    pub(super) fn print(&self, out: &mut impl Write) -> std::io::Result<()> {
+    fn print(&self, out: &mut impl Write) -> std::io::Result<()> {
         for part in &self.flashed {
             let done = if part.written { "written" } else { "unchanged" };
             writeln!(
@@ -68,7 +88,8 @@ impl Report {
                     .iter()
                     .try_for_each(|line| writeln!(out, "the board says: {line}"))?;
                 if self.boot.garbled {
-                    writeln!(out, "(it speaks at another speed than {} baud)", esp8266::BOOT_BAUD)?;
+                    let baud = self.boot.chip.boot_baud();
+                    writeln!(out, "(it speaks at another speed than {baud} baud)")?;
                 }
                 Ok(())
             }
