@@ -1,6 +1,5 @@
 //! Flashing: erase, write, verify, in an order in which a half-written program never starts.
 
-use espflash::image_format::Segment;
 use espflash::target::ProgressCallbacks;
 use pblink_image::esp32c3::{BOOTLOADER, PROGRAM, check as check_image, is_program};
 
@@ -98,11 +97,11 @@ impl Loader {
                 Erase::Needed => {}
             }
             for (piece, _) in body.into_iter().filter(|(_, same)| !**same) {
-                self.write(piece, job, progress)?;
+                self.write_piece(piece, job, progress)?;
             }
             // It has lost its first sector, whatever it was.
             for (piece, _) in head {
-                self.write(piece, job, progress)?;
+                self.write_piece(piece, job, progress)?;
             }
         }
         let verified = if job.no_verify { Verified::No } else { Verified::Fully };
@@ -146,32 +145,20 @@ impl Loader {
     }
 
     /// Writes a piece, and compares it block by block.
-    fn write(&mut self, piece: &Piece, job: &Job, progress: &mut dyn Progress) -> Result<()> {
+    fn write_piece(&mut self, piece: &Piece, job: &Job, progress: &mut dyn Progress) -> Result<()> {
         progress.begin(Step::Write, &piece.name, piece.bytes.len() as u64);
         let progress = &mut Forward::new(progress);
         for (offset, length) in piece.parts() {
             let address = piece.address + offset as u32;
             let bytes = &piece.bytes[offset..offset + length];
             self.persist(progress, |loader, progress| {
-                loader.touched = true;
                 let mut shown = Shown { progress, from: offset, length, blocks: 1 };
-                loader.work(|flasher| {
-                    flasher.write_bins_to_flash(&[Segment::new(address, bytes)], &mut shown)
-                })?;
-                match job.no_verify || loader.holds_bytes(address, bytes)? {
-                    true => Ok(()),
-                    false => loader.work(|_| Err(espflash::Error::VerifyFailed)),
-                }
+                loader.write(address, bytes, !job.no_verify, &mut shown)
             })?;
             progress.advance((offset + length) as u64);
         }
         progress.end();
         Ok(())
-    }
-
-    fn holds_bytes(&mut self, address: u32, bytes: &[u8]) -> Result<bool> {
-        let is = self.work(|flasher| flasher.checksum_md5(address, bytes.len() as u32))?;
-        Ok(is.to_be_bytes() == md5(bytes))
     }
 
     /// Does `work` until it works, meeting the loader again in between.

@@ -1,12 +1,16 @@
 //! Meeting the chip's loader, and starting the program.
 
+use std::borrow::Cow;
 use std::time::Duration;
 
 use espflash::connection::{Connection, ResetAfterOperation, ResetBeforeOperation};
-use espflash::flasher::Flasher;
+use espflash::flasher::{Flasher, SpiAttachParams};
+use espflash::image_format::Segment;
+use espflash::target::ProgressCallbacks;
 use serialport::{SerialPort, SerialPortType, UsbPortInfo};
 
 use super::errors::{During, is_gone, to_error};
+use crate::pieces::SECTOR;
 use crate::serial::port::{Native, Serial};
 use crate::start::{Boot, Program, listen};
 use crate::{Chip, Error, Kind, Progress, Result};
@@ -125,7 +129,7 @@ impl Loader {
         self.work(|flasher| flasher.connection().baud())
     }
 
-    /// Does some work.
+    /// Does some work with the library.
     pub(super) fn work<T>(
         &mut self,
         work: impl FnOnce(&mut Flasher) -> std::result::Result<T, espflash::Error>,
@@ -135,6 +139,34 @@ impl Loader {
             Some(flasher) => work(flasher).map_err(|error| to_error(error, &self.path, during)),
             None => Err(self.lost()),
         }
+    }
+
+    /// Writes bytes that lie within one block, erases what they lie on, and compares them.
+    pub(super) fn write(
+        &mut self,
+        address: u32,
+        bytes: &[u8],
+        verify: bool,
+        shown: &mut dyn ProgressCallbacks,
+    ) -> Result<()> {
+        self.touched = true;
+        let stub = self.in_stub();
+        let mut bytes = Cow::Borrowed(bytes);
+        if !stub {
+            // The ROM counts whole sectors, and is not done before the last one is full.
+            let whole = bytes.len().next_multiple_of(SECTOR as usize);
+            bytes.to_mut().resize(whole, 0xff);
+        }
+        self.work(|flasher| {
+            let connection = flasher.connection();
+            let mut target =
+                OF_LIBRARY.flash_target(SpiAttachParams::default(), stub, verify, false);
+            target.begin(connection)?;
+            target.write_segment(connection, Segment { addr: address, data: bytes }, shown)?;
+            // Not `finish`: it ends the loader. The stub acknowledges a block before it is in flash, and any other command
+            // after it is.
+            connection.read_reg(MAGIC_REGISTER).map(drop)
+        })
     }
 
     fn lost(&self) -> Error {
@@ -205,6 +237,9 @@ impl Loader {
         Ok(port.into_serial())
     }
 }
+
+/// A word of the ROM that can always be read.
+const MAGIC_REGISTER: u32 = 0x4000_1000;
 
 const RTC_CNTL: u32 = 0x6000_8000;
 const WDT_CONFIG0: u32 = RTC_CNTL + 0x90;
