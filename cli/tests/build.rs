@@ -40,13 +40,13 @@ fn real_sources() -> tempfile::TempDir {
 }
 
 /// Locks the compilers: they write to the same place, whoever asks them.
-fn compilers() -> MutexGuard<'static, ()> {
+pub fn compilers() -> MutexGuard<'static, ()> {
     static COMPILERS: Mutex<()> = Mutex::new(());
     COMPILERS.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Returns true if tools are missing: an error in CI, a message elsewhere.
-fn skipped(output: &Output) -> bool {
+pub fn skipped(output: &Output) -> bool {
     let said = stderr(output);
     let missing = output.status.code() == Some(3);
     if missing {

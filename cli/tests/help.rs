@@ -128,6 +128,7 @@ fn help_of_the_verbs_on_a_log() {
 fn help_of_building_and_flashing() {
     check_help(&["build"]);
     check_help(&["flash"]);
+    check_help(&["flash", "esp32c3"]);
     check_help(&["flash", "esp8266"]);
     check_help(&["flash", "stm32"]);
     check_help(&["micropython"]);

@@ -9,6 +9,8 @@ mod completion;
 #[cfg(unix)]
 mod config;
 mod doctor;
+#[cfg(all(unix, feature = "esp32c3"))]
+mod esp32c3;
 mod examples;
 mod flags;
 mod flash_esp8266;

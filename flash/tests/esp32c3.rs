@@ -94,9 +94,10 @@ fn all_of_the_flash_is_erased_or_what_is_not_written_stays() {
     assert_eq!(board.erased(), erased);
 }
 
+/// At the same time: each waits for answers that do not come.
 #[test]
 fn what_goes_wrong_once_is_done_again() {
-    for fault in [
+    let faults = [
         Fault::Noise(b"\xff\x00garbage\r\n".to_vec()),
         Fault::GarbleBlock(7),
         Fault::LoseBlock(7),
@@ -104,12 +105,17 @@ fn what_goes_wrong_once_is_done_again() {
         Fault::GarbleAnswer(40),
         Fault::DelayAnswer(40),
         Fault::ForgetBlock(7),
-    ] {
-        let board = Board::with([fault.clone()]);
-        let result = flash(&board, WITH_STUB, Job::default());
-        assert!(result.is_ok(), "{fault:?}: {}", result.unwrap_err());
-        assert!(holds(&board) && board.would_start(), "{fault:?}");
-    }
+    ];
+    std::thread::scope(|threads| {
+        for fault in faults {
+            threads.spawn(move || {
+                let board = Board::with([fault.clone()]);
+                let result = flash(&board, WITH_STUB, Job::default());
+                assert!(result.is_ok(), "{fault:?}: {}", result.unwrap_err());
+                assert!(holds(&board) && board.would_start(), "{fault:?}");
+            });
+        }
+    });
 }
 
 /// A line that is too noisy for the usual speed.
@@ -148,25 +154,20 @@ fn break_off(erase: Erase, fault: Fault, kind: Kind) {
 }
 
 #[test]
-fn a_cable_that_is_pulled_leaves_nothing_that_starts() {
-    break_off(Erase::All, Fault::VanishAtBlock(4), Kind::Vanished);
-    break_off(Erase::Needed, Fault::VanishAtBlock(4), Kind::Vanished);
-}
-
-#[test]
-fn a_loader_that_crashes_leaves_nothing_that_starts() {
-    break_off(Erase::All, Fault::LoseStubAtBlock(4), Kind::NoAnswer);
-}
-
-#[test]
-fn a_chip_that_is_reset_meanwhile_leaves_nothing_that_starts() {
-    break_off(Erase::Needed, Fault::ResetAtBlock(4), Kind::NoAnswer);
-}
-
-#[test]
-fn a_chip_that_refuses_leaves_nothing_that_starts() {
-    // FLASH_DEFL_DATA: it cannot be unpacked.
-    break_off(Erase::All, Fault::Refuse(0x11, 0x0b), Kind::Refused);
+fn whatever_breaks_it_off_nothing_half_written_starts_and_the_next_time_mends_it() {
+    let cases = [
+        (Erase::All, Fault::VanishAtBlock(4), Kind::Vanished),
+        (Erase::Needed, Fault::VanishAtBlock(4), Kind::Vanished),
+        (Erase::All, Fault::LoseStubAtBlock(4), Kind::NoAnswer),
+        (Erase::Needed, Fault::ResetAtBlock(4), Kind::NoAnswer),
+        // FLASH_DEFL_DATA: it cannot be unpacked.
+        (Erase::All, Fault::Refuse(0x11, 0x0b), Kind::Refused),
+    ];
+    std::thread::scope(|threads| {
+        for (erase, fault, kind) in cases {
+            threads.spawn(move || break_off(erase, fault, kind));
+        }
+    });
 }
 
 #[test]

@@ -9,12 +9,15 @@ use crate::exit::{Exit, Failed};
 use crate::git;
 use crate::output::diagnostics;
 use crate::output::stdout::print;
-use crate::settings::{self, DEFAULT_FILE, PASSWORD_ENV, Secret, Settings, Value, shell_word};
+use crate::settings::{
+    self, CoprocessorKind, DEFAULT_FILE, PASSWORD_ENV, Secret, Settings, Value, shell_word,
+};
 use crate::typed::has_terminal;
 
 const EXAMPLES: &str = "\
 Examples:
   pblink config init
+  pblink config init --coprocessor esp32c3
   pblink config init --yes --server 192.168.1.5 --ssid Home --password-file password.txt
   pblink config init --config kitchen.toml --client kitchen --report 1min";
 
@@ -44,11 +47,14 @@ pub struct Args {
     /// The board's id, if it is not the first of `--client`; kept for those who know it.
     #[arg(long, hide = true)]
     pub id: Option<String>,
-    /// Time between reports of the ESP8266, such as `10s`; a plain number is seconds, 0 never.
+    /// Time between reports of the coprocessor, such as `10s`; a plain number is seconds, 0 never.
     /// Default: 10s.
     #[arg(long = "report", alias = "report-s", value_name = "TIME")]
     pub report_s: Option<String>,
-    /// The WiFi network. Default: the one that the ESP8266 remembers.
+    /// The chip that gives the board its network. Default: esp8266.
+    #[arg(long, value_enum, value_name = "KIND")]
+    pub coprocessor: Option<CoprocessorKind>,
+    /// The WiFi network. Default: the one that the coprocessor remembers.
     #[arg(long, value_name = "NAME")]
     pub ssid: Option<String>,
     /// A file that holds the WiFi password, which goes into the secrets file; `-` is standard
@@ -176,6 +182,9 @@ fn plan(
                 None => diagnostics::note(note),
             }
         }
+    }
+    if let Some(coprocessor) = args.coprocessor {
+        settings.board.coprocessor = coprocessor;
     }
     // The default of one key must not clash with the choice for another.
     if let Some(control) = &mut settings.server.control
@@ -323,6 +332,13 @@ mod tests {
         Seconds between reports (0 = never) [10]: 
         WiFi network (empty = the one the ESP8266 knows):
         "#);
+    }
+
+    #[test]
+    fn the_coprocessor_of_the_flag_is_in_the_file() {
+        let coprocessor = Some(CoprocessorKind::Esp32c3);
+        let (plan, _) = talk(&Args { coprocessor, ..args() }, "\n\n\n\n\n\n\n");
+        assert!(plan.unwrap().text.contains("\ncoprocessor = \"esp32c3\"\n"));
     }
 
     #[test]

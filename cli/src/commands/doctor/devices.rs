@@ -180,7 +180,8 @@ mod tests {
                 "allow it",
             ))
         };
-        let found = report(pblink_flash::Chip::Esp8266, Ok(vec![adapter]), Ok(vec![probe]), forbidden);
+        let found =
+            report(pblink_flash::Chip::Esp8266, Ok(vec![adapter]), Ok(vec![probe]), forbidden);
         let levels: Vec<_> = found.iter().map(|f| (f.level, f.message.as_str())).collect();
         let expected = [
             (Level::Ok, "the serial adapter CH340 at /dev/null"),
@@ -192,7 +193,8 @@ mod tests {
         assert_eq!(levels, expected);
         assert_eq!(found[1].remedy.as_deref(), Some("allow it"));
 
-        let nothing = report(pblink_flash::Chip::Esp8266, Ok(Vec::new()), Ok(Vec::new()), |_| Ok(()));
+        let nothing =
+            report(pblink_flash::Chip::Esp8266, Ok(Vec::new()), Ok(Vec::new()), |_| Ok(()));
         assert!(nothing.iter().all(|finding| finding.level == Level::Warning));
         // It may be for a Black Pill or a Nucleo.
         let remedy = nothing[1].remedy.as_deref().unwrap();
