@@ -4,7 +4,6 @@ use object::read::elf::{ElfFile32, ProgramHeader};
 use object::{Endianness, elf};
 use serde::{Deserialize, Serialize};
 
-use crate::manifest::{self, STM32};
 use crate::map::Map;
 
 /// The part of its board's memories that a program takes.
@@ -71,7 +70,7 @@ impl Sizes {
         let flash = map.flash();
         let memories = Segments::read(file)?;
         Ok(Self {
-            board: STM32.to_owned(),
+            board: "stm32".to_owned(),
             program: program.to_owned(),
             memories: vec![
                 memories.memory(FLASH, &[(flash.start, flash.end())], map.program().size),
@@ -85,7 +84,7 @@ impl Sizes {
     /// # Errors
     /// In words: the file is no 32-bit ELF file.
     pub fn of_esp8266(program: &str, file: &[u8]) -> Result<Self, String> {
-        Ok(Self::of(manifest::ESP8266, program, &Segments::read(file)?, &ESP8266))
+        Ok(Self::of("esp8266", program, &Segments::read(file)?, &ESP8266))
     }
 
     /// Of a program for the ESP32-C3. The stack, which has what is left, does not count.
@@ -96,7 +95,7 @@ impl Sizes {
         let mut segments = Segments::read(file)?;
         // The linker script has parts without contents for the other view of the same memory, and for the stack.
         segments.0.retain(|segment| segment.in_file > 0);
-        Ok(Self::of(manifest::ESP32C3, program, &segments, &ESP32C3))
+        Ok(Self::of("esp32c3", program, &segments, &ESP32C3))
     }
 
     fn of(board: &str, program: &str, segments: &Segments, ranges: &[Range]) -> Self {
