@@ -1,6 +1,10 @@
 //! The lines that an endpoint has been given and that are not acknowledged yet, in order.
 //!
 //! Their texts are in a [`Store`], which the owner of the endpoint chooses; what is known of each is here.
+//!
+//! Lines that are under way over the present connection come first, then those that an earlier one has interrupted, then those
+//! that were never sent. A line of the latter two kinds is only ever sent as the first of them, so counting those under way is
+//! enough to find it.
 
 use super::line::Mid;
 use super::store::{Put, Store};
@@ -44,6 +48,13 @@ impl State {
             Self::Sent(mid, _) | Self::Interrupted(mid) | Self::Acked(mid) => Some(mid),
         }
     }
+
+    fn sent(self) -> Option<Instant> {
+        match self {
+            Self::Sent(_, at) => Some(at),
+            Self::Queued | Self::Interrupted(_) | Self::Acked(_) => None,
+        }
+    }
 }
 
 /// A line to send now.
@@ -63,11 +74,24 @@ pub(super) struct Outbox<S, const N: usize> {
     next_ticket: u64,
     /// Acknowledged lines stay, and are repeated, until the owner is done with them.
     keeps: bool,
+    /// Number of the lines under way: those before the first one that is queued or interrupted. `N` is at most 100.
+    under_way: u8,
+    /// Their times are in their order, so that the first one is due first: false after one was repeated, until those before it
+    /// have left or were repeated, too.
+    in_turn: bool,
 }
 
 impl<S: Store, const N: usize> Outbox<S, N> {
     pub(super) const fn new(texts: S) -> Self {
-        Self { slots: heapless::Vec::new(), texts, next_mid: Mid(0), next_ticket: 0, keeps: false }
+        Self {
+            slots: heapless::Vec::new(),
+            texts,
+            next_mid: Mid(0),
+            next_ticket: 0,
+            keeps: false,
+            under_way: 0,
+            in_turn: true,
+        }
     }
 
     pub(super) fn set_keeps(&mut self, keeps: bool) {
@@ -147,8 +171,14 @@ impl<S: Store, const N: usize> Outbox<S, N> {
     }
 
     fn find(&self, ticket: Ticket) -> Option<usize> {
-        // Tickets are in order, since slots only ever leave.
-        self.slots.binary_search_by_key(&ticket, |s| s.ticket).ok()
+        // Tickets are in order, since slots only ever leave: a line is as far from the first as its ticket, or nearer.
+        let slots = self.slots.as_slice();
+        let ahead = ticket.0.checked_sub(slots.first()?.ticket.0)?;
+        let mut at = ahead.min(slots.len() as u64 - 1) as usize;
+        while slots[at].ticket > ticket {
+            at -= 1;
+        }
+        (slots[at].ticket == ticket).then_some(at)
     }
 
     pub(super) fn contains(&self, ticket: Ticket) -> bool {
@@ -157,7 +187,41 @@ impl<S: Store, const N: usize> Outbox<S, N> {
 
     fn remove(&mut self, at: usize) -> S::Line {
         self.slots.remove(at);
+        if at < usize::from(self.under_way) {
+            self.under_way -= 1;
+            self.update_turn();
+        }
         self.texts.remove(at)
+    }
+
+    /// Notes that bytes of the line `at`, which is under way, were sent just now.
+    fn sent(&mut self, at: usize, mid: Mid, now: Instant) {
+        let slots = self.slots.as_mut_slice();
+        slots[at].state = State::Sent(mid, now);
+        let before = slots[..at].iter().rev().find_map(|slot| slot.state.sent());
+        let last = at + 1 == usize::from(self.under_way);
+        self.in_turn &= last && before.is_none_or(|before| before <= now);
+        self.update_turn();
+    }
+
+    /// Looks for lines out of turn again after one has changed or left: it may have been the only one.
+    fn update_turn(&mut self) {
+        if !self.in_turn {
+            self.look_for_turn();
+        }
+    }
+
+    #[cold]
+    fn look_for_turn(&mut self) {
+        let mut before = Instant::ZERO;
+        let mut in_turn = true;
+        for sent in
+            self.slots[..usize::from(self.under_way)].iter().filter_map(|slot| slot.state.sent())
+        {
+            in_turn &= before <= sent;
+            before = sent;
+        }
+        self.in_turn = in_turn;
     }
 
     pub(super) fn cancel(&mut self, ticket: Ticket) -> Option<S::Line> {
@@ -168,6 +232,8 @@ impl<S: Store, const N: usize> Outbox<S, N> {
     /// Notes that the connection is gone: what was sent goes out again; what needs no acknowledgement
     /// is done.
     pub(super) fn interrupted(&mut self) {
+        self.under_way = 0;
+        self.in_turn = true;
         // From the end, so that what leaves moves none that is still to be looked at.
         for at in (0..self.slots.len()).rev() {
             let guaranteed = self.is_guaranteed(&self.slots[at]);
@@ -206,6 +272,7 @@ impl<S: Store, const N: usize> Outbox<S, N> {
         }
         if sending == Some(ticket) {
             slot.state = State::Acked(mid);
+            self.update_turn();
             return Some((ticket, None, took));
         }
         Some((ticket, Some(self.remove(at)), took))
@@ -221,7 +288,10 @@ impl<S: Store, const N: usize> Outbox<S, N> {
             return false;
         }
         match slot.state {
-            State::Sent(mid, _) if sending == Some(ticket) => slot.state = State::Acked(mid),
+            State::Sent(mid, _) if sending == Some(ticket) => {
+                slot.state = State::Acked(mid);
+                self.update_turn();
+            }
             _ => drop(self.remove(at)),
         }
         true
@@ -233,12 +303,12 @@ impl<S: Store, const N: usize> Outbox<S, N> {
         if due > now {
             return None;
         }
-        let slot = &mut self.slots[at];
-        let first = slot.state == State::Queued;
-        let mid = slot.state.mid().unwrap_or(self.next_mid);
-        slot.state = State::Sent(mid, now);
-        let ticket = slot.ticket;
-        if first {
+        let Slot { ticket, state, .. } = &self.slots[at];
+        let (ticket, number) = (*ticket, state.mid());
+        let mid = number.unwrap_or(self.next_mid);
+        self.under_way += u8::from(at == usize::from(self.under_way));
+        self.sent(at, mid, now);
+        if number.is_none() {
             self.next_mid = mid.next();
             Some(Chosen::First(ticket))
         } else {
@@ -254,38 +324,48 @@ impl<S: Store, const N: usize> Outbox<S, N> {
     /// Returns the line that is to be sent next, and when. Lines leave in the order in which they were
     /// written; repetitions go first.
     fn candidate(&self, timeout: Duration) -> Option<(usize, Instant)> {
+        let slots = self.slots.as_slice();
+        // Most often, on a board.
+        if slots.is_empty() {
+            return None;
+        }
+        let next = usize::from(self.under_way);
+        let waiting = slots.get(next);
+        if waiting.is_some_and(|slot| slot.state != State::Queued) {
+            return Some((next, Instant::ZERO));
+        }
+        let ordered = waiting.is_some_and(|slot| slot.delivery.is_ordered());
         let mut earliest: Option<(usize, Instant)> = None;
         let mut oldest: Option<Mid> = None;
         let mut unacked = false;
-        for (at, slot) in self.slots.iter().enumerate() {
-            let due = match slot.state {
-                State::Acked(_) => continue,
-                State::Interrupted(_) => return Some((at, Instant::ZERO)),
-                // A best-effort line that is sent is only here until its last byte is copied.
-                State::Sent(..) if !self.is_guaranteed(slot) => continue,
-                State::Sent(_, sent) => sent + timeout,
-                State::Queued => {
-                    let held = slot.delivery.is_ordered() && unacked;
-                    let spread = oldest.is_some_and(|o| distance(o, self.next_mid) >= MAX_SPREAD);
-                    // A receiver takes id 0 for a restart once it has seen others, so nothing follows
-                    // it while it may have to be repeated.
-                    let first = oldest == Some(Mid(0));
-                    if !held && !spread && !first {
-                        let again = earliest.filter(|&(_, due)| due <= slot.written);
-                        return again.or(Some((at, slot.written)));
-                    }
-                    break;
-                }
-            };
+        for (at, slot) in slots[..next].iter().enumerate() {
+            let State::Sent(mid, sent) = slot.state else { continue };
+            // A best-effort line that is sent is only here until its last byte is copied.
+            if !self.is_guaranteed(slot) {
+                continue;
+            }
             // The peer has an acknowledged line, so that those behind it come in order, whenever the owner is
             // done with it.
-            unacked |= self.is_guaranteed(slot) && !slot.acked;
-            oldest = oldest.or(slot.state.mid());
+            unacked |= !slot.acked;
+            oldest = oldest.or(Some(mid));
+            let due = sent + timeout;
             if earliest.is_none_or(|(_, e)| due < e) {
                 earliest = Some((at, due));
             }
+            // Those behind it change nothing.
+            if self.in_turn && (unacked || !ordered) {
+                break;
+            }
         }
-        earliest
+        let Some(slot) = waiting else { return earliest };
+        let spread = oldest.is_some_and(|o| distance(o, self.next_mid) >= MAX_SPREAD);
+        // A receiver takes id 0 for a restart once it has seen others, so nothing follows it while it may
+        // have to be repeated.
+        let first = oldest == Some(Mid(0));
+        if ordered && unacked || spread || first {
+            return earliest;
+        }
+        earliest.filter(|&(_, due)| due <= slot.written).or(Some((next, slot.written)))
     }
 
     /// Copies the bytes of a line (id, text, newline) from `from` on into `out`.
@@ -319,10 +399,14 @@ impl<S: Store, const N: usize> Outbox<S, N> {
     /// Notes that all bytes of a line are on their way. The time for its acknowledgement starts now.
     pub(super) fn completed(&mut self, ticket: Ticket, now: Instant) {
         let Some(at) = self.find(ticket) else { return };
-        let guaranteed = self.is_guaranteed(&self.slots[at]);
-        let slot = &mut self.slots[at];
+        let slot = &self.slots[at];
         match slot.state {
-            State::Sent(mid, _) if guaranteed => slot.state = State::Sent(mid, now),
+            // Mostly its first byte was sent at the same time.
+            State::Sent(mid, sent) if self.is_guaranteed(slot) => {
+                if sent != now {
+                    self.sent(at, mid, now);
+                }
+            }
             State::Acked(_) | State::Sent(..) => drop(self.remove(at)),
             State::Queued | State::Interrupted(_) => {}
         }
@@ -334,3 +418,6 @@ fn distance(from: Mid, to: Mid) -> u8 {
     let place = |m: Mid| u16::from(m.0) % 255;
     ((place(to) + 255 - place(from)) % 255) as u8
 }
+
+#[cfg(test)]
+mod tests;
