@@ -19,6 +19,7 @@ mod stream;
 mod task;
 mod texts;
 mod transport;
+mod waiters;
 
 use std::io;
 use std::sync::atomic::{AtomicU64, Ordering};

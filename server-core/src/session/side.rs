@@ -10,6 +10,7 @@ use pblink_protocol::time::{Duration, Instant};
 use super::Shared;
 use super::inbox::Inbox;
 use super::texts::Tag;
+use super::waiters::Waiters;
 use crate::buffers::{KEEP, LineBytes};
 use crate::event::EventKind;
 
@@ -19,23 +20,13 @@ const INVALID_EVENTS: u8 = 8;
 /// Bytes of an invalid line that an event shows.
 const SHOWN: usize = 32;
 
-/// Who waits for a line to be sent or acknowledged.
-#[derive(Debug)]
-pub(super) struct Waiter<T = Ticket> {
-    pub(super) ticket: T,
-    /// Waits until the line is sent, not until it is acknowledged.
-    pub(super) best_effort: bool,
-    pub(super) waker: Waker,
-}
-
 /// The part of a session that looks at received lines. `R`: what is needed to acknowledge one; `T` names one that was written.
 #[derive(Debug)]
 pub(crate) struct Side<R = Receipt, T = Ticket> {
     pub(crate) inbox: Inbox<R>,
     /// The inbox's share in the sum of all inboxes, in bytes.
     pub(super) counted: usize,
-    pub(super) waiters: Vec<Waiter<T>>,
-    pub(super) best_effort_waiters: usize,
+    pub(super) waiters: Waiters<T>,
     pub(super) queue_full: bool,
     pub(super) too_long: bool,
     pub(super) delivered: bool,
@@ -54,8 +45,7 @@ impl<R, T> Default for Side<R, T> {
         Self {
             inbox: Inbox::default(),
             counted: 0,
-            waiters: Vec::new(),
-            best_effort_waiters: 0,
+            waiters: Waiters::default(),
             queue_full: false,
             too_long: false,
             delivered: false,
@@ -69,7 +59,7 @@ impl<R, T> Default for Side<R, T> {
     }
 }
 
-impl<R, T: PartialEq> Side<R, T> {
+impl<R, T: Ord + Copy> Side<R, T> {
     /// Returns true if there is room for a line. The first time that there is none is an event.
     pub(super) fn has_room(&mut self, text: &str, id: &str, shared: &Shared) -> bool {
         // An empty queue takes any line: else one longer than the queue could never pass, and clients
@@ -124,18 +114,10 @@ impl<R, T: PartialEq> Side<R, T> {
 
     /// Forgets who waits, and takes back what the application has: the session moves to another server.
     pub(super) fn park(&mut self) {
-        self.waiters.clear();
-        self.best_effort_waiters = 0;
+        self.waiters = Waiters::default();
         self.queue_full = false;
         self.inbox.give_all_back();
         self.counted = 0;
-    }
-
-    pub(super) fn remove(&mut self, ticket: T) -> Option<Waker> {
-        let at = self.waiters.iter().position(|w| w.ticket == ticket)?;
-        let waiter = self.waiters.swap_remove(at);
-        self.best_effort_waiters -= usize::from(waiter.best_effort);
-        Some(waiter.waker)
     }
 
     /// Returns true while lines are in it, or someone waits.
@@ -146,14 +128,12 @@ impl<R, T: PartialEq> Side<R, T> {
     /// Gives back all memory, when nothing [is in use](Self::is_in_use).
     pub(super) fn give_memory_back(&mut self) {
         self.inbox.give_memory_back();
-        self.waiters = Vec::new();
+        self.waiters = Waiters::default();
     }
 
     pub(super) fn shrink(&mut self) {
         self.inbox.shrink();
-        if self.waiters.is_empty() {
-            self.waiters.shrink_to(KEEP / size_of::<Waiter<T>>());
-        }
+        self.waiters.shrink_to(KEEP);
     }
 }
 
@@ -202,7 +182,7 @@ impl Host<LineBytes> for Receiver<'_> {
     fn acked(&mut self, ticket: Ticket, _: Option<LineBytes>, took: Duration) {
         self.side.busy = true;
         self.side.write_ack_us = Some(took.as_micros());
-        if let Some(waker) = self.side.remove(ticket) {
+        if let Some(waker) = self.side.waiters.remove(ticket) {
             self.wakes.push(waker);
         }
     }

@@ -6,7 +6,6 @@ use pblink_protocol::delivery::Delivery;
 use pblink_protocol::tcp::endpoint::Ticket;
 use pblink_protocol::time::Instant;
 
-use super::super::side::Waiter;
 use super::Core;
 use crate::buffers::LineBytes;
 
@@ -27,42 +26,22 @@ impl Core {
     }
 
     pub(crate) fn wait_for(&mut self, ticket: Ticket, best_effort: bool, waker: &Waker) {
-        match self.side.waiters.iter_mut().find(|w| w.ticket == ticket) {
-            Some(waiter) => waiter.waker.clone_from(waker),
-            None => {
-                self.side.best_effort_waiters += usize::from(best_effort);
-                self.side.waiters.push(Waiter { ticket, best_effort, waker: waker.clone() });
-            }
-        }
+        self.side.waiters.wait_for(ticket, best_effort, waker);
     }
 
     pub(crate) fn forget(&mut self, ticket: Ticket) {
-        self.side.remove(ticket);
+        self.side.waiters.remove(ticket);
     }
 
     /// Wakes those whose lines are done without an acknowledgement.
     pub(crate) fn wake_best_effort(&mut self, wakes: &mut Vec<Waker>) {
-        if self.side.best_effort_waiters == 0 {
-            return;
-        }
-        let mut at = 0;
-        while let Some(waiter) = self.side.waiters.get(at) {
-            if waiter.best_effort && !self.endpoint.is_pending(waiter.ticket) {
-                self.side.best_effort_waiters -= 1;
-                wakes.push(self.side.waiters.swap_remove(at).waker);
-            } else {
-                at += 1;
-            }
-        }
+        let Self { side, endpoint, .. } = self;
+        side.waiters.wake_best_effort(|ticket| endpoint.is_pending(ticket), wakes);
     }
 
     /// Returns the tickets that someone waits for; all are woken.
     pub(crate) fn pending(&mut self, wakes: &mut Vec<Waker>) -> Vec<Ticket> {
-        self.side.best_effort_waiters = 0;
-        let waiters = std::mem::take(&mut self.side.waiters);
-        let pending = |w: &Waiter| self.endpoint.is_pending(w.ticket).then_some(w.ticket);
-        let tickets = waiters.iter().filter_map(pending).collect();
-        wakes.extend(waiters.into_iter().map(|w| w.waker));
-        tickets
+        let Self { side, endpoint, .. } = self;
+        side.waiters.wake_all(|ticket| endpoint.is_pending(ticket), wakes)
     }
 }

@@ -6,7 +6,6 @@ use pblink_protocol::time::Instant;
 
 use super::super::content::{Content, Done};
 use super::super::inbox::Loan;
-use super::super::side::Waiter;
 use super::{Call, Received, Secure};
 use crate::origin::Origin;
 use crate::state::{IN_FLIGHT, SessionState};
@@ -47,7 +46,7 @@ impl Secure {
 
     /// Takes a line back that its writer waits for no more, if it was never sent.
     pub(crate) fn cancel(&mut self, number: u64) {
-        self.side.remove(number);
+        self.side.waiters.remove(number);
         if number > self.machine.mark() {
             self.rows.remove(number);
         }
@@ -64,22 +63,13 @@ impl Secure {
     }
 
     pub(crate) fn wait_for(&mut self, number: u64, waker: &Waker) {
-        match self.side.waiters.iter_mut().find(|waiter| waiter.ticket == number) {
-            Some(waiter) => waiter.waker.clone_from(waker),
-            None => {
-                let waker = waker.clone();
-                self.side.waiters.push(Waiter { ticket: number, best_effort: false, waker });
-            }
-        }
+        self.side.waiters.wait_for(number, false, waker);
     }
 
     /// Returns the lines that someone waits for; all are woken.
     pub(crate) fn pending(&mut self, wakes: &mut Vec<Waker>) -> Vec<u64> {
-        let waiters = std::mem::take(&mut self.side.waiters);
-        let numbers = waiters.iter().map(|waiter| waiter.ticket);
-        let pending = numbers.filter(|&number| self.rows.contains(number)).collect();
-        wakes.extend(waiters.into_iter().map(|waiter| waiter.waker));
-        pending
+        let Self { side, rows, .. } = self;
+        side.waiters.wake_all(|number| rows.contains(number), wakes)
     }
 
     /// Returns the number of places in the queue of written lines that have become free since the last call.

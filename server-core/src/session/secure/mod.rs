@@ -272,7 +272,7 @@ impl Secure {
             let Self { rows, side, undetermined, .. } = self;
             rows.remove_up_to(up_to, |number, _| {
                 lines += 1;
-                if let Some(waker) = side.remove(number) {
+                if let Some(waker) = side.waiters.remove(number) {
                     undetermined.push(number);
                     call.wakes.push(waker);
                 }
@@ -295,7 +295,7 @@ impl Secure {
         rows.remove_up_to(number, |number, written| {
             *lines_out += 1;
             side.write_ack_us = Some(call.now.since(written).as_micros());
-            call.wakes.extend(side.remove(number));
+            call.wakes.extend(side.waiters.remove(number));
         });
     }
 
