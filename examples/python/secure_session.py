@@ -28,8 +28,8 @@ class Board:
         self.current = self.next = self.handshake = self.challenge = None
         self.number, self.begun, self.pause, self.pause_until = 0, 0, 2, 0
         self.asks = self.tries = self.closed_until = self.renew_at = 0
-        # Times of the server's last valid packet and of our last one.
-        self.heard = self.said = 0
+        # Times of the server's last valid packet and of our last PING or RESUME.
+        self.heard = self.asked = 0
         # Lines from the server. What is received is done: it is delivered at once.
         self.server, self.received, self.pieces, self.unsaid = 0, 0, Pieces(), False
         self.ping = self.pong = False
@@ -210,15 +210,14 @@ class Board:
         self.show(now)
 
     def show(self, now):
-        self.since = now
+        self.since = self.asked = now
         if self.next:
             first = self.lines[0][0] if self.lines else self.written + 1
-            self.say(self.next, frame(RESUME, self.epoch, first, self.server, self.received, self.received, 0), now)
+            self.say(self.next, frame(RESUME, self.epoch, first, self.server, self.received, self.received, 0))
         else:
-            self.say(self.current, frame(PING, self.received, self.received, WINDOW), now)
+            self.say(self.current, frame(PING, self.received, self.received, WINDOW))
 
-    def say(self, key, data, now):
-        self.said = now
+    def say(self, key, data):
         self.out.append(key.seal(data))
 
     def poll(self, now):
@@ -257,17 +256,19 @@ class Board:
             if self.flight and now - self.flight[0][1] >= self.timeout:
                 self.go_back()
                 self.timeout = min(2 * self.timeout, 8)
-            self.ping |= now - self.said >= 5
+            # What was said of received lines and credit may be lost, however busy the link is.
+            self.ping |= now - self.asked >= 5
             if now >= self.renew_at and self.current.is_worn(now, 1 << 20, 24):
                 self.renew_at = now + 10
                 self.out.append(packet("q", os.urandom(8)))
             while data := self.fill(now):
-                self.say(self.current, data, now)
+                self.say(self.current, data)
 
     def fill(self, now):
         """Returns the frames of a packet with all that is to be said."""
         kind = PONG if self.pong else PING if self.ping else PROGRESS if self.unsaid else None
         self.pong, self.ping = self.pong and kind != PONG, self.ping and kind != PING
+        self.asked = now if kind == PING else self.asked
         self.unsaid = False
         data = frame(kind, self.received, self.received, WINDOW) if kind else b""
         if self.refused:

@@ -348,6 +348,45 @@ fn silence_is_broken_by_a_ping_and_lines_without_an_answer_go_out_again() {
     assert_eq!(both.notes.lines, [1]);
 }
 
+/// A server says once that it has room again. Its own lines keep the link busy.
+#[test]
+fn credit_of_the_server_that_was_said_in_vain_is_asked_for_on_a_busy_link() {
+    let mut both = Both::up(s(0));
+    both.server.set_credit(0);
+    both.settle(s(0));
+    both.server.set_credit(8);
+    assert!(both.answered(s(0)).is_some(), "the word that is lost");
+    both.board.write(s(0), "waits").expect("there is room");
+    for second in 1..=5 {
+        assert_eq!(both.notes.lines, [], "there is no credit");
+        both.rows.0 += 1;
+        both.settle(s(second));
+        assert_eq!(both.board.read_line(str::len), Some(TEXT.len()));
+        both.settle(s(second));
+    }
+    assert_eq!(both.notes.lines, [1]);
+}
+
+/// The same the other way: a board says once that its application has read, and its own lines keep the link busy.
+#[test]
+fn credit_of_the_board_that_was_said_in_vain_is_said_again_on_a_busy_link() {
+    let mut both = Both::up(s(0));
+    both.rows = Rows(9);
+    both.settle(s(0));
+    let mut read = 0;
+    while both.board.read_line(str::len).is_some() {
+        read += 1;
+    }
+    assert!(both.said(s(0)).is_some(), "the word that is lost");
+    assert_eq!(read, 8);
+    for second in 1..=5 {
+        assert!(!both.board.has_line(), "there is no credit");
+        both.board.write(s(second), "busy").expect("there is room");
+        both.settle(s(second));
+    }
+    assert_eq!(both.board.read_line(str::len), Some(TEXT.len()));
+}
+
 #[test]
 fn twelve_seconds_without_a_word_ask_for_a_proof() {
     let mut both = Both::up(s(0));

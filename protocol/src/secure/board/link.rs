@@ -55,8 +55,8 @@ pub(super) struct Link<K, H> {
     pub(super) vain_since: Option<Instant>,
     /// Connections that have ended in vain since then, at most [`FRUITLESS`].
     pub(super) vain: u8,
-    /// The last packet under a key of ours.
-    said: Instant,
+    /// The last packet that the server answers with where it stands: a PING or a RESUME.
+    asked: Instant,
     /// Resets of the ESP8266 since something valid has come.
     pub(super) watchdog: usize,
     /// A challenge for a key that takes the place of a worn one is asked for then.
@@ -103,7 +103,7 @@ impl<K: Keys, H> Link<K, H> {
             heard: Instant::ZERO,
             vain_since: None,
             vain: 0,
-            said: Instant::ZERO,
+            asked: Instant::ZERO,
             watchdog: 0,
             renew_at: Instant::ZERO,
             offered: None,
@@ -330,7 +330,7 @@ impl<S: BoardSuite, M: Memory> Board<S, M> {
             }
             BoardState::Up => {
                 self.sender.poll(now);
-                self.link.ping |= now >= self.link.said + IDLE;
+                self.link.ping |= now >= self.link.asked + ASK_STATE;
                 if now >= self.link.renew_at && self.link.is_worn(now, REKEY_FRAMES, REKEY_AFTER) {
                     self.link.ask = true;
                     self.link.renew_at = now + ASK_SLOWLY;
@@ -356,8 +356,8 @@ impl<S: BoardSuite, M: Memory> Board<S, M> {
             }
             BoardState::Up => {
                 // A ping that waits for the wires is no reason to look again.
-                let idle = (!link.ping).then_some(link.said + IDLE);
-                earliest(earliest(Some(link.heard + SILENCE), idle), self.sender.timeout_at())
+                let ask = (!link.ping).then_some(link.asked + ASK_STATE);
+                earliest(earliest(Some(link.heard + SILENCE), ask), self.sender.timeout_at())
             }
         };
         // A challenge waits for the end of the pause; a worn key is noticed with the next ping.
@@ -403,7 +403,7 @@ impl<S: BoardSuite, M: Memory> Board<S, M> {
                 };
                 let len = frame.encode(&mut frames)?;
                 let key = self.link.next.as_mut().or(self.link.current.as_mut())?;
-                self.link.said = now;
+                self.link.asked = now;
                 key.seal(&frames[..len], out)
             }
             BoardState::Up => {
@@ -412,7 +412,6 @@ impl<S: BoardSuite, M: Memory> Board<S, M> {
                 if len == 0 {
                     return None;
                 }
-                self.link.said = now;
                 self.link.current.as_mut()?.seal(&frames[..len], out)
             }
             _ => None,
@@ -429,6 +428,7 @@ impl<S: BoardSuite, M: Memory> Board<S, M> {
             }
             (_, ping @ true) => {
                 *ping = false;
+                self.link.asked = now;
                 Some(Frame::Ping(lines))
             }
             _ => self.unsaid.then_some(Frame::Progress(lines)),

@@ -48,8 +48,10 @@ const MAX_PAUSE: Duration = Duration::from_secs(60);
 /// Time after which a proof of life is asked for again, and how often.
 const PROVE_AGAIN: Duration = Duration::from_secs(1);
 const PROOFS: u8 = 3;
-/// Time without a packet of ours after which there is one.
-const IDLE: Duration = Duration::from_secs(5);
+/// Time between two PINGs, however much else is said. Each end says where it stands once, when that changes, and the packet may be
+/// lost. Who has no credit, or waits for *done*, then has nothing in flight that would come to a time-out, and packets of other
+/// frames do not tell.
+const ASK_STATE: Duration = Duration::from_secs(5);
 /// Time without a valid packet after which a proof of life is asked for.
 const SILENCE: Duration = Duration::from_secs(12);
 /// Time for which a link that the server has closed stays closed.
