@@ -87,7 +87,7 @@ pub fn event(id: &str, event: &Event, was_down: Option<Layer>) -> Option<EventKi
         Event::Down(None) => board(was_down.unwrap_or(Layer::Server), true, "works".to_owned()),
         Event::Pair(PairEvent::App(AppEvent::Reset(cause))) => {
             let part = match cause {
-                ResetCause::Exchange(_) => Layer::Wires,
+                ResetCause::Exchange(_) | ResetCause::Garbled => Layer::Wires,
                 _ => Layer::Coprocessor,
             };
             board(part, false, format!("resetting the ESP8266: {cause}"))

@@ -8,7 +8,8 @@ use pblink_protocol::app::{AppBase, AppEvent, QUEUE, ResetCause, WriteError};
 use pblink_protocol::config::Config;
 use pblink_protocol::coprocessor::Command;
 use pblink_protocol::delivery::Delivery;
-use pblink_protocol::i2c::{InitiatorTiming, Responder};
+use pblink_protocol::i2c::frame::check_sum;
+use pblink_protocol::i2c::{InitiatorTiming, MAX_PAYLOAD, Responder};
 use pblink_protocol::report::Report;
 use pblink_protocol::tcp::line::BadText;
 use pblink_protocol::time::{Duration, Instant};
@@ -79,6 +80,32 @@ fn four_seconds_without_a_keepalive_reset_but_only_after_the_first() {
     }
     assert!(causes.contains(&AppEvent::Reset(ResetCause::Silent)), "{causes:?}");
     assert_eq!(rig.stm.resets(), 1);
+}
+
+#[test]
+fn an_esp8266_with_another_configuration_than_the_boards_is_reset_at_once() {
+    let line = {
+        let mut line = [0; MAX_PAYLOAD];
+        let len = config().encode(&mut line).unwrap();
+        line[..len - 1].to_vec()
+    };
+    let mut rig = bare();
+    say(&mut rig, &format!("k{:04x}\n", check_sum(&line)));
+    // A published one says none.
+    say(&mut rig, "k\n");
+    assert_eq!(rig.resets, 1);
+    let mut other = line;
+    other[2] ^= 1;
+    let word = format!("k{:04x}\n", check_sum(&other));
+    assert_eq!(rig.esp.as_mut().unwrap().submit(word.as_bytes()), word.len());
+    // With the next exchange.
+    rig.until(span(200), |r| r.resets == 2);
+    let events: Vec<AppEvent> = std::iter::from_fn(|| rig.stm.next_event()).collect();
+    assert!(events.contains(&AppEvent::Reset(ResetCause::Garbled)), "{events:?}");
+    // The one behind it is judged by its own words.
+    rig.until(span(5000), |r| r.stm.is_running());
+    rig.run(span(100));
+    assert_eq!(rig.resets, 2);
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use pblink_protocol::delivery::Delivery;
 use pblink_protocol::i2c::MAX_PAYLOAD;
 use pblink_protocol::i2c::frame::{
-    CoprocessorFrame, CoprocessorHeader, FrameError, HostFrame, HostHeader, MAX_SIGNAL,
+    CoprocessorFrame, CoprocessorHeader, FrameError, HostFrame, HostHeader, MAX_SIGNAL, check_sum,
 };
 use pblink_protocol::report::Report;
 use proptest::prelude::*;
@@ -58,14 +58,15 @@ fn a_configuration_is_the_whole_line() {
 
 #[test]
 fn every_line_of_the_esp8266_is_written_and_read() {
-    let all: [(CoprocessorFrame<'_>, &[u8]); 8] = [
+    let all: [(CoprocessorFrame<'_>, &[u8]); 9] = [
         (CoprocessorFrame::Line("a line"), b"na line\n"),
         (CoprocessorFrame::Server(true), b"u\n"),
         (CoprocessorFrame::Server(false), b"d\n"),
         (CoprocessorFrame::BadWifi, b"b\n"),
         (CoprocessorFrame::BadServer, b"s\n"),
         (CoprocessorFrame::Report(REPORT), b"r[1, 0, 8244320]\n"),
-        (CoprocessorFrame::Keepalive, b"k\n"),
+        (CoprocessorFrame::Keepalive(None), b"k\n"),
+        (CoprocessorFrame::Keepalive(Some(0x0a9f)), b"k0a9f\n"),
         // The server sends none, but a published one could.
         (CoprocessorFrame::Line(""), b"n\n"),
     ];
@@ -114,7 +115,9 @@ fn lines_that_are_not_frames_have_a_reason() {
 
 #[test]
 fn what_follows_a_signal_is_ignored() {
-    assert_eq!(CoprocessorFrame::parse(b"k what"), Ok(CoprocessorFrame::Keepalive));
+    for none in [&b"k what"[..], b"k0A9F", b"k0a9", b"k0a9f0", b"k0a9g"] {
+        assert_eq!(CoprocessorFrame::parse(none), Ok(CoprocessorFrame::Keepalive(None)));
+    }
     assert_eq!(CoprocessorFrame::parse(b"u\xff"), Ok(CoprocessorFrame::Server(true)));
     // Other writers leave the blanks out.
     assert_eq!(CoprocessorFrame::parse(b"r[1,0,8244320]"), Ok(CoprocessorFrame::Report(REPORT)));
@@ -182,5 +185,16 @@ proptest! {
         }
         let frame = HostFrame::Line { delivery: Delivery::ORDERED, text: "some text" };
         prop_assert_eq!(frame.emit(&mut vec![0; room]), frame.buffer_len());
+    }
+}
+
+#[test]
+fn the_check_sum_is_that_of_others_and_no_inverted_bit_leaves_it() {
+    assert_eq!(check_sum(b"123456789"), 0x29b1, "the check value of CRC-16/IBM-3740");
+    let line = br#"["3\n", 8123, "10.0.0.1", 2000, 10, "net", "password", "cfg"]"#;
+    for bit in 0..8 * line.len() {
+        let mut other = line.to_vec();
+        other[bit / 8] ^= 1 << (bit % 8);
+        assert_ne!(check_sum(&other), check_sum(line), "bit {bit}");
     }
 }

@@ -85,7 +85,7 @@ const RESTARTS: [RestartCause; 8] = [
 ];
 
 /// The causes of a reset, by the byte that stands for each. New ones are appended.
-const CAUSES: [ResetCause; 9] = [
+const CAUSES: [ResetCause; 10] = [
     ResetCause::Silent,
     ResetCause::NoServer,
     ResetCause::Requested,
@@ -95,6 +95,7 @@ const CAUSES: [ResetCause; 9] = [
     ResetCause::Exchange(Failure::Bus),
     ResetCause::Exchange(Failure::BadHeader),
     ResetCause::Exchange(Failure::Restarted),
+    ResetCause::Garbled,
 ];
 
 impl Happening {

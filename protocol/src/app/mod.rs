@@ -16,7 +16,7 @@ use crate::MAX_TEXT;
 use crate::config::{Config, ConfigError};
 use crate::delivery::Delivery;
 use crate::fifo::Fifo;
-use crate::i2c::frame::{CoprocessorFrame, CoprocessorHeader, FrameError};
+use crate::i2c::frame::{CoprocessorFrame, CoprocessorHeader, FrameError, check_sum};
 use crate::i2c::payload::{Assembler, Step};
 use crate::i2c::{Initiator, InitiatorEvent, InitiatorTiming, MAX_PAYLOAD};
 use crate::inband::Message;
@@ -328,7 +328,14 @@ impl AppBase {
                 self.exchange.on_line(now);
                 return self.inbox.push(text);
             }
-            Ok(CoprocessorFrame::Keepalive) => return self.supervisor.on_keepalive(now),
+            Ok(CoprocessorFrame::Keepalive(sum)) => {
+                self.supervisor.on_keepalive(now);
+                let line = self.config.strip_suffix(b"\n").unwrap_or(&self.config);
+                if sum.is_some_and(|sum| sum != check_sum(line)) {
+                    self.supervisor.on_garbled(now);
+                }
+                return;
+            }
             Ok(CoprocessorFrame::Server(up)) => {
                 self.exchange.expect_lines(up);
                 if !self.supervisor.on_server(now, up) {

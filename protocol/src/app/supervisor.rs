@@ -28,6 +28,8 @@ pub enum ResetCause {
     NoServer,
     /// An exchange failed.
     Exchange(Failure),
+    /// It has another configuration than it was given: bits were inverted on the bus, which has no checksum.
+    Garbled,
     /// The application asked for it.
     Requested,
     /// Nothing that the server has sealed came for too long, although there is a connection. Only a
@@ -40,6 +42,7 @@ impl fmt::Display for ResetCause {
         match self {
             Self::Silent => f.write_str("the ESP8266 stopped sending keepalives, or never began"),
             Self::NoServer => f.write_str("the ESP8266 found no server for 5 min"),
+            Self::Garbled => f.write_str("the configuration reached the ESP8266 with an error"),
             Self::Exchange(failure) => failure.fmt(f),
             Self::Requested => f.write_str("the application asked for it"),
             Self::Unproven => {
@@ -75,6 +78,8 @@ pub(super) struct Supervisor {
     /// The deadline of a connection to the server: of the first one since the reset, or of any if a reset is
     /// [lossless](Self::set_lossless).
     server_by: Option<Instant>,
+    /// When the ESP8266 said that it has another configuration.
+    garbled_at: Option<Instant>,
     /// The application does not read, so keepalives cannot come through: do not wait for them.
     blocked: bool,
     server_up: bool,
@@ -92,6 +97,7 @@ impl Supervisor {
             lossless: false,
             reached: false,
             server_by: None,
+            garbled_at: None,
             blocked: false,
             server_up: false,
             is_ours: false,
@@ -136,6 +142,7 @@ impl Supervisor {
         self.crash_at = None;
         self.reached = false;
         self.server_by = None;
+        self.garbled_at = None;
         self.blocked = false;
         self.is_ours = false;
         core::mem::take(&mut self.server_up)
@@ -166,6 +173,12 @@ impl Supervisor {
     pub(super) fn on_keepalive(&mut self, now: Instant) {
         self.is_ours |= self.is_running() && !self.reached;
         self.crash_at = Some(now + CRASH_TIMEOUT);
+    }
+
+    /// Notes that the ESP8266 has another configuration than it was given. It is in no network by then: a reset costs the line that
+    /// waits in it, at most.
+    pub(super) fn on_garbled(&mut self, now: Instant) {
+        self.garbled_at.get_or_insert(now);
     }
 
     /// Notes a part of a line. The ESP8266's program must run to send the rest, and keepalives wait
@@ -202,7 +215,9 @@ impl Supervisor {
     /// Returns the reason for a reset that is due.
     pub(super) fn overdue(&self, now: Instant) -> Option<ResetCause> {
         let due = |at: Option<Instant>| at.is_some_and(|at| now >= at);
-        if due(self.crash_at) {
+        if due(self.garbled_at) {
+            Some(ResetCause::Garbled)
+        } else if due(self.crash_at) {
             Some(ResetCause::Silent)
         } else if due(self.server_by) {
             Some(ResetCause::NoServer)
@@ -213,6 +228,6 @@ impl Supervisor {
 
     /// Returns the time at which a reset may be due: `now` at the earliest.
     pub(super) fn poll_at(&self, now: Instant) -> Option<Instant> {
-        earliest(self.crash_at, self.server_by).map(|at| at.max(now))
+        earliest(self.garbled_at, earliest(self.crash_at, self.server_by)).map(|at| at.max(now))
     }
 }

@@ -3,7 +3,7 @@
 use super::{BAD_WIFI, Coprocessor, Tcp, Wifi, report_interval};
 use crate::config::Config;
 use crate::delivery::Delivery;
-use crate::i2c::frame::{HostFrame, HostHeader};
+use crate::i2c::frame::{HostFrame, HostHeader, check_sum};
 use crate::i2c::payload::Step;
 use crate::tcp::endpoint::Timing;
 use crate::time::{Duration, Instant};
@@ -78,6 +78,7 @@ impl Coprocessor {
         }
         self.endpoint.set_timing(Timing::new(Duration::from_millis(u64::from(config.timeout_ms))));
         self.keepalive_at = Some(now);
+        self.config_sum = Some(check_sum(self.assembler.line()));
         self.report_at = report_interval(config).map(|interval| now + interval);
         self.stay(now);
         if !matches!(self.wifi, Wifi::Up(_)) {

@@ -128,6 +128,8 @@ pub struct Coprocessor {
     report_bad_wifi: bool,
     report_bad_server: bool,
     keepalive_at: Option<Instant>,
+    /// The check sum of the configuration as it has come, which the STM32 has not been told.
+    config_sum: Option<u16>,
     report_at: Option<Instant>,
     reports: u32,
     mem_free: u32,
@@ -172,6 +174,7 @@ impl Coprocessor {
             report_bad_wifi: false,
             report_bad_server: false,
             keepalive_at: None,
+            config_sum: None,
             report_at: None,
             reports: 0,
             mem_free: 0,
@@ -373,7 +376,7 @@ impl Coprocessor {
         let up = self.endpoint.is_up();
         let signal = if self.keepalive_at.is_some_and(|at| now >= at) {
             self.keepalive_at = Some(now + KEEPALIVE);
-            CoprocessorFrame::Keepalive
+            CoprocessorFrame::Keepalive(self.config_sum.take())
         } else if up != self.reported_up {
             self.reported_up = up;
             CoprocessorFrame::Server(up)

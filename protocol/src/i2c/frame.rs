@@ -14,7 +14,7 @@
 //! | `b` | the network could not be joined within 20 s |
 //! | `s` | the server could not be reached at first, or did not answer |
 //! | `r[connects, number, mem_free]` | a report |
-//! | `k` | keepalive, every 2 s: the program runs |
+//! | `k` sum | keepalive, every 2 s: the program runs; the first has the check sum of the configuration |
 //!
 //! A frame is a representation that borrows its text. `parse` makes one from a line; `emit` writes
 //! its line. The headers are types of their own, since a receiver decides by the first byte whether it
@@ -186,8 +186,9 @@ pub enum CoprocessorFrame<'a> {
     BadServer,
     /// A report of the ESP8266 about itself.
     Report(Report),
-    /// The program runs.
-    Keepalive,
+    /// The program runs. The first one behind a configuration has the [check sum](check_sum) of that as it has come; a published
+    /// ESP8266 says none.
+    Keepalive(Option<u16>),
 }
 
 impl<'a> CoprocessorFrame<'a> {
@@ -206,7 +207,7 @@ impl<'a> CoprocessorFrame<'a> {
             CoprocessorHeader::BadWifi => Self::BadWifi,
             CoprocessorHeader::BadServer => Self::BadServer,
             CoprocessorHeader::Report => Self::Report(Report::decode(text).ok_or(unknown)?),
-            CoprocessorHeader::Keepalive => Self::Keepalive,
+            CoprocessorHeader::Keepalive => Self::Keepalive(read_sum(text)),
         })
     }
 
@@ -219,7 +220,7 @@ impl<'a> CoprocessorFrame<'a> {
             Self::BadWifi => CoprocessorHeader::BadWifi,
             Self::BadServer => CoprocessorHeader::BadServer,
             Self::Report(_) => CoprocessorHeader::Report,
-            Self::Keepalive => CoprocessorHeader::Keepalive,
+            Self::Keepalive(_) => CoprocessorHeader::Keepalive,
         }
     }
 
@@ -244,9 +245,36 @@ impl<'a> CoprocessorFrame<'a> {
                 list.number(report.mem_free);
                 header.len() + list.close()
             }
+            Self::Keepalive(Some(sum)) => {
+                let digit = |shift: u32| b"0123456789abcdef"[usize::from(sum >> shift & 15)];
+                join(out, [&header, &[12, 8, 4, 0].map(digit)])
+            }
             _ => join(out, [&header, &[]]),
         }
     }
+}
+
+/// Returns the check sum of a configuration's line, without its `\n`: CRC-16 with the polynomial 0x1021, from 0xFFFF on. No one or
+/// two bits that are inverted leave it as it was.
+pub fn check_sum(line: &[u8]) -> u16 {
+    line.iter().fold(0xFFFF, |sum, byte| {
+        (0..8).fold(sum ^ u16::from(*byte) << 8, |sum, _| {
+            sum << 1 ^ if sum & 0x8000 == 0 { 0 } else { 0x1021 }
+        })
+    })
+}
+
+/// Reads a check sum: four lower-case hex digits, and nothing else.
+fn read_sum(text: &[u8]) -> Option<u16> {
+    let digits: &[u8; 4] = text.try_into().ok()?;
+    digits.iter().try_fold(0, |sum, digit| {
+        let value = match digit {
+            b'0'..=b'9' => digit - b'0',
+            b'a'..=b'f' => digit - b'a' + 10,
+            _ => return None,
+        };
+        Some(sum << 4 | u16::from(value))
+    })
 }
 
 fn utf8(text: &[u8]) -> Result<&str, FrameError> {
