@@ -32,7 +32,7 @@ const WITH_STUB: Connect = Connect { before: Before::NoReset, baud: None, no_stu
 const ROM: Connect = Connect { no_stub: true, ..WITH_STUB };
 
 fn connect(pty: &Pty, connect: Connect) -> Result<Loader> {
-    Loader::connect((pty.path(), Serial::open(pty.path())?), connect)
+    Loader::connect((pty.path(), Serial::open(pty.path())?), connect, &mut Silent)
 }
 
 fn flash(board: &Board, options: Connect, job: Job) -> Result<(Vec<Flashed>, Boot)> {

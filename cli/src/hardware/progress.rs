@@ -59,8 +59,8 @@ impl Bar {
 
     fn style(&self) -> ProgressStyle {
         let amount = match self.step {
-            Some(Step::Wait) => "{pos} of {len} s",
             _ if self.total == 0 => "{elapsed}",
+            Some(Step::Wait) => "{pos} of {len} s",
             _ => "{bytes} of {total_bytes}, {eta} left",
         };
         let bar = match (self.total, self.colour) {

@@ -13,7 +13,7 @@ use super::errors::{During, is_gone, to_error};
 use crate::pieces::SECTOR;
 use crate::serial::port::{Native, Serial};
 use crate::start::{Boot, Program, listen};
-use crate::{Chip, Error, Kind, Progress, Result};
+use crate::{Chip, Error, Kind, Progress, Result, Step};
 
 const CHIP: Chip = Chip::Esp32c3;
 const OF_LIBRARY: espflash::target::Chip = espflash::target::Chip::Esp32c3;
@@ -74,23 +74,31 @@ impl Loader {
     /// changes.
     ///
     /// # Errors
-    /// [`Kind::NoAnswer`], [`Kind::WrongChip`], [`Kind::Vanished`], [`Kind::Refused`]: its flash cannot be reached, or it
-    /// only takes signed programs.
-    pub fn connect((path, port): (&str, Serial), options: Connect) -> Result<Self> {
+    /// [`Kind::NoAnswer`], [`Kind::WrongChip`], [`Kind::Vanished`], [`Kind::Cancelled`], [`Kind::Refused`]: its flash cannot
+    /// be reached, or it only takes signed programs.
+    pub fn connect(
+        (path, port): (&str, Serial),
+        options: Connect,
+        progress: &mut dyn Progress,
+    ) -> Result<Self> {
+        progress.begin(Step::Wait, &format!("the loader of the {} on {path}", CHIP.name()), 0);
         let (port, path) = (port.port, path.to_owned());
         let usb = usb_of(&path);
         let baud = options.baud.unwrap_or(if options.no_stub { SAFE_BAUD } else { FAST_BAUD });
         let met = meet(port, &usb, options, baud);
         // A cable that is bad at a high speed may be good at a low one; what is no ESP32-C3 will not become one.
         let met = met.or_else(|(error, port)| match port {
-            Some(port) if baud > SAFE_BAUD && !is_final(&error, &path) => {
+            Some(port) if baud > SAFE_BAUD && !is_final(&error, &path) && !progress.cancelled() => {
                 meet(port, &usb, options, SAFE_BAUD)
             }
             _ => Err((error, None)),
         });
         let reset = options.before == Before::DefaultReset;
-        let mut flasher =
-            met.map_err(|(error, _)| to_error(error, &path, During::Connecting { reset }))?;
+        let met = met.map_err(|(error, _)| to_error(error, &path, During::Connecting { reset }));
+        if progress.cancelled() {
+            return Err(Error::new(Kind::Cancelled, "stopped by you", "nothing was changed"));
+        }
+        let mut flasher = met?;
         if flasher.secure_download_mode() {
             return Err(Error::new(
                 Kind::Refused,
@@ -108,6 +116,7 @@ impl Loader {
             mac: info.mac_address.unwrap_or_default(),
             flash_size: info.flash_size.size(),
         };
+        progress.end();
         Ok(Self { flasher: Some(flasher), options, path, usb, device, touched: false })
     }
 

@@ -149,7 +149,7 @@ fn work(
         baud: args.baud,
         no_stub: args.no_stub,
     };
-    let mut loader = Loader::connect((path, port), connect)?;
+    let mut loader = Loader::connect((path, port), connect, progress)?;
     let device = loader.device().clone();
     progress.note(&format!(
         "{} {} with {} of flash on {path}",
