@@ -236,19 +236,19 @@ fn a_server_that_runs_already_is_watched_at_an_address_that_can_be_connected_to(
     assert!(step.ends_with(&expected), "{step}");
 }
 
-#[test]
-fn a_board_is_flashed_and_then_the_server_runs() {
+/// Flashes a coprocessor on this port with images of these files, and serves; returns when the server listens.
+fn flash_and_serve(more: &str, files: &[(&str, &[u8])], images: &[&str], port: &str) {
     let folder = tempfile::tempdir().unwrap();
-    let program = image(&[7; 20_000]);
-    std::fs::write(folder.path().join("program.bin"), &program).unwrap();
+    for (name, bytes) in files {
+        std::fs::write(folder.path().join(name), bytes).unwrap();
+    }
     let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-    let config = format!("[server]\nlisten = \"127.0.0.1\"\nport = {free}\ncontrol = \"off\"\n");
+    let config =
+        format!("[server]\nlisten = \"127.0.0.1\"\nport = {free}\ncontrol = \"off\"\n{more}");
     std::fs::write(folder.path().join("pblink.toml"), config).unwrap();
 
-    let board = Board::with([]);
-    let pty = board.pty();
-    let flags = ["--yes", "--before", "no-reset", "--esp8266-image", "program.bin", "--port"];
-    let arguments = [&only(&["esp8266", "serve"])[..], &flags, &[pty.path()]].concat();
+    let flags = ["--yes", "--before", "no-reset", "--port", port];
+    let arguments = [&only(&["esp8266", "serve"])[..], &flags, images].concat();
     let mut child =
         up(folder.path(), &arguments).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
     let mut lines = BufReader::new(child.stdout.take().unwrap()).lines().map(Result::unwrap);
@@ -264,10 +264,34 @@ fn a_board_is_flashed_and_then_the_server_runs() {
     came.send(()).unwrap();
     guard.join().unwrap();
     assert!(listening.is_some_and(|line| line.contains(&free.to_string())));
-    let flash = board.flash();
-    // The header has the size of the board's flash.
-    assert!(flash[..3] == program[..3] && flash[4..program.len()] == program[4..]);
     let stopped = Command::new("kill").args(["-TERM", &child.id().to_string()]).status().unwrap();
     assert!(stopped.success());
     assert_eq!(child.wait().unwrap().code(), Some(0));
+}
+
+#[test]
+fn a_board_is_flashed_and_then_the_server_runs() {
+    let program = image(&[7; 20_000]);
+    let board = Board::with([]);
+    let pty = board.pty();
+    let images = ["--esp8266-image", "program.bin"];
+    flash_and_serve("", &[("program.bin", &program)], &images, pty.path());
+    let flash = board.flash();
+    // The header has the size of the board's flash.
+    assert!(flash[..3] == program[..3] && flash[4..program.len()] == program[4..]);
+}
+
+#[cfg(feature = "esp32c3")]
+#[test]
+fn the_coprocessor_of_the_settings_is_flashed_and_then_the_server_runs() {
+    use pblink_fakes::esp32c3::{Board, Regions};
+    let parts = Regions::new(&[7; 20_000]);
+    let [(_, boot), (_, table), (_, app)] = parts.all();
+    let board = Board::with([]);
+    let pty = board.pty();
+    let files = [("boot.bin", boot), ("table.bin", table), ("app.bin", app)];
+    let images = ["boot.bin", "table.bin@0x8000", "app.bin@0x10000"];
+    let images: Vec<_> = images.iter().flat_map(|file| ["--coprocessor-image", file]).collect();
+    flash_and_serve("[board]\ncoprocessor = \"esp32c3\"\n", &files, &images, pty.path());
+    assert!(board.would_start());
 }
