@@ -289,11 +289,19 @@ fn meet(
     let after = ResetAfterOperation::NoResetNoStub;
     let connection = Connection::new(port, usb.clone(), after, before, SAFE_BAUD);
     let (stub, verify, skip) = (!options.no_stub, false, false);
-    let baud = Some(baud).filter(|baud| *baud != SAFE_BAUD);
-    Flasher::try_connect(connection, stub, verify, skip, Some(OF_LIBRARY), baud).map_err(|failed| {
+    // Not the library's own change of speed, which comes with a warning on the user's screen.
+    let met = Flasher::try_connect(connection, stub, verify, skip, Some(OF_LIBRARY), None);
+    let mut flasher = met.map_err(|failed| {
         let (error, connection) = *failed;
         (error, Some(connection.into_serial()))
-    })
+    })?;
+    match baud == SAFE_BAUD {
+        true => Ok(flasher),
+        false => match flasher.change_baud(baud) {
+            Ok(()) => Ok(flasher),
+            Err(error) => Err((error, Some(flasher.into_connection().into_serial()))),
+        },
+    }
 }
 
 /// Longest wait for an answer, unless the library has another for the command.
