@@ -39,6 +39,7 @@ pub mod config;
 pub mod coprocessor;
 pub mod delivery;
 mod fifo;
+mod hex;
 pub mod i2c;
 pub mod inband;
 mod json;

@@ -23,6 +23,7 @@
 use core::fmt;
 
 use crate::delivery::Delivery;
+use crate::hex;
 use crate::json::Writer;
 use crate::report::Report;
 
@@ -246,8 +247,8 @@ impl<'a> CoprocessorFrame<'a> {
                 header.len() + list.close()
             }
             Self::Keepalive(Some(sum)) => {
-                let digit = |shift: u32| b"0123456789abcdef"[usize::from(sum >> shift & 15)];
-                join(out, [&header, &[12, 8, 4, 0].map(digit)])
+                let [[a, b], [c, d]] = sum.to_be_bytes().map(hex::digits);
+                join(out, [&header, &[a, b, c, d]])
             }
             _ => join(out, [&header, &[]]),
         }
@@ -266,15 +267,8 @@ pub fn check_sum(line: &[u8]) -> u16 {
 
 /// Reads a check sum: four lower-case hex digits, and nothing else.
 fn read_sum(text: &[u8]) -> Option<u16> {
-    let digits: &[u8; 4] = text.try_into().ok()?;
-    digits.iter().try_fold(0, |sum, digit| {
-        let value = match digit {
-            b'0'..=b'9' => digit - b'0',
-            b'a'..=b'f' => digit - b'a' + 10,
-            _ => return None,
-        };
-        Some(sum << 4 | u16::from(value))
-    })
+    let [a, b, c, d] = *<&[u8; 4]>::try_from(text).ok()?;
+    Some(u16::from_be_bytes([hex::byte([a, b])?, hex::byte([c, d])?]))
 }
 
 fn utf8(text: &[u8]) -> Result<&str, FrameError> {

@@ -14,6 +14,8 @@
 
 use core::fmt;
 
+use crate::hex;
+
 /// Message id. A sender counts 0, 1, … 255, 1, … : 0 comes once only, after it started.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct Mid(pub u8);
@@ -30,25 +32,16 @@ impl Mid {
 
     /// Returns the two hex digits that stand for it on the wire.
     pub const fn digits(self) -> [u8; 2] {
-        const HEX: [u8; 16] = *b"0123456789abcdef";
-        [HEX[(self.0 >> 4) as usize], HEX[(self.0 & 15) as usize]]
+        hex::digits(self.0)
     }
 
     /// Reads two lower-case hex digits. Nothing else is an id: the reference takes ` 9`, `+7` and
     /// `-1`, and `-1` makes it forget which messages it has seen.
     pub const fn parse(digits: [u8; 2]) -> Option<Self> {
-        match (nibble(digits[0]), nibble(digits[1])) {
-            (Some(high), Some(low)) => Some(Self(high << 4 | low)),
-            _ => None,
+        match hex::byte(digits) {
+            Some(id) => Some(Self(id)),
+            None => None,
         }
-    }
-}
-
-const fn nibble(digit: u8) -> Option<u8> {
-    match digit {
-        b'0'..=b'9' => Some(digit - b'0'),
-        b'a'..=b'f' => Some(digit - b'a' + 10),
-        _ => None,
     }
 }
 
