@@ -9,6 +9,7 @@
 //! | [`identity`] | the name and version of a program, where tools find them | STM32, tools |
 //! | `esp8266`, `stm32` | images, from the linker's ELF file (feature `make`) | tools |
 //! | `esp32c3` | checks of images (feature `make`), and images from the linker's ELF file (feature `esp32c3`) | tools |
+//! | `program` | the form that images for Espressif's chips have in common (feature `make`) | tools |
 //! | `file` | formats of files that hold a program, but are not its bytes (feature `make`) | tools |
 //! | `manifest`, `sizes` | the list of what was built, and the memory it takes (feature `make`) | tools |
 
@@ -28,6 +29,8 @@ pub mod esp8266;
 pub mod file;
 #[cfg(feature = "make")]
 pub mod manifest;
+#[cfg(feature = "make")]
+pub mod program;
 #[cfg(feature = "make")]
 pub mod sizes;
 #[cfg(feature = "make")]

@@ -1,7 +1,8 @@
 //! Flashing: erase, write, verify, in an order in which a half-written program never starts.
 
 use espflash::target::ProgressCallbacks;
-use pblink_image::esp32c3::{BOOTLOADER, PROGRAM, check as check_image, is_program};
+use pblink_image::esp32c3::{BOOTLOADER, PROGRAM, check as check_image};
+use pblink_image::program::is_program;
 
 use super::loader::Loader;
 use crate::job::{Erase, Flashed, Verified};

@@ -1,6 +1,7 @@
 //! The pieces to write and their addresses, checked before anything is erased.
 
 use pblink_image::esp8266::header::{self, Header};
+use pblink_image::program::is_program;
 
 use crate::pieces::{Piece, pieces, refuse, size_text};
 use crate::{Region, Result};
@@ -36,7 +37,7 @@ pub fn plan(regions: &[Region], flash_size: Option<u32>, header: &Header) -> Res
 
 /// Checks that a region for address 0 is a program that starts.
 fn check(Region { name, bytes, .. }: &Region) -> Result<()> {
-    if !header::is_program(bytes) {
+    if !is_program(bytes) {
         return if bytes.starts_with(b"\x7fELF") {
             refuse(
                 format!("{name} is an ELF file, and no image of a program for the ESP8266"),

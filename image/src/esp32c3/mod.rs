@@ -7,7 +7,7 @@ mod check;
 #[cfg(feature = "esp32c3")]
 mod make;
 
-pub use check::{Flaw, check, is_program};
+pub use check::check;
 #[cfg(feature = "esp32c3")]
 pub use make::regions;
 

@@ -3,92 +3,31 @@
 //! The ROM copies each segment to its address, and starts nothing if the check sum behind the last one is wrong
 //! (esptool's "Firmware Image Format"). Bytes behind that are not its business: many programs have their second part there.
 
-use std::fmt;
 use std::ops::Range;
 
-use super::elf::MAGIC;
+use crate::program::{Flaw, walk};
 
 /// Memory that the ROM copies segments into: data, and code.
 const RAM: [Range<u32>; 2] = [0x3ff0_0000..0x4000_0000, 0x4010_0000..0x4010_c000];
 /// Magic and the number of segments, how the flash is connected, and where the program begins.
 const HEADER: usize = 8;
-const MAX_SEGMENTS: u8 = 16;
-/// The check sum of nothing.
-const CHECKSUM: u8 = 0xef;
-
-/// The reason why the ROM would not start an image.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Flaw {
-    /// It does not begin as an image does.
-    NoImage,
-    /// It ends before one of its segments does, or before the check sum.
-    Cut {
-        /// Bytes that it has to have at least.
-        wanted: u64,
-        /// Bytes that it has.
-        is: u64,
-    },
-    /// A segment belongs to an address at which an ESP8266 has no memory to copy it to.
-    OtherChip {
-        /// The address.
-        address: u32,
-    },
-    /// The check sum is wrong.
-    Damaged,
-}
-
-impl fmt::Display for Flaw {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::NoImage => f.write_str("it is no image of an ESP8266 program"),
-            Self::Cut { wanted, is } => {
-                write!(f, "it is cut off: its header speaks of {wanted} bytes, and it has {is}")
-            }
-            Self::OtherChip { address } => {
-                write!(
-                    f,
-                    "it is an image for another chip: an ESP8266 has no memory at {address:#010x}"
-                )
-            }
-            Self::Damaged => f.write_str("it is damaged: its check sum is wrong"),
-        }
-    }
-}
 
 /// Checks an image for address 0, segment by segment.
 ///
 /// # Errors
 /// The first flaw.
 pub fn check(image: &[u8]) -> Result<(), Flaw> {
-    let [MAGIC, count @ 1..=MAX_SEGMENTS, ..] = *image else { return Err(Flaw::NoImage) };
-    let is = image.len() as u64;
-    let word = |at: usize| {
-        let bytes = image.get(at..).and_then(<[u8]>::first_chunk);
-        bytes.map(|bytes| u32::from_le_bytes(*bytes)).ok_or(Flaw::Cut { wanted: at as u64 + 4, is })
+    let fits = |address, length| match length > 0 && !RAM.iter().any(|ram| ram.contains(&address)) {
+        true => Err(Flaw::NoMemory { address }),
+        false => Ok(()),
     };
-    let (mut at, mut sum) = (HEADER, CHECKSUM);
-    for _ in 0..count {
-        let (address, length) = (word(at)?, word(at + 4)?);
-        if length > 0 && !RAM.iter().any(|ram| ram.contains(&address)) {
-            return Err(Flaw::OtherChip { address });
-        }
-        at += 8;
-        let wanted = ((at as u64 + u64::from(length)) | 15) + 1;
-        let bytes = image.get(at..at + length as usize).ok_or(Flaw::Cut { wanted, is })?;
-        sum = bytes.iter().fold(sum, |sum, byte| sum ^ byte);
-        at += length as usize;
-    }
-    let place = at | 15;
-    match image.get(place) {
-        None => Err(Flaw::Cut { wanted: place as u64 + 1, is }),
-        Some(&byte) if byte == sum => Ok(()),
-        Some(_) => Err(Flaw::Damaged),
-    }
+    walk(image, HEADER, fits).map(|_| ())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::program::{CHECKSUM, MAGIC};
 
     fn image(segments: &[(u32, &[u8])]) -> Vec<u8> {
         let mut bytes = vec![MAGIC, segments.len() as u8, 0, 0x20, 4, 0, 0x10, 0x40];
@@ -136,10 +75,10 @@ mod tests {
         let mut esp32 = vec![MAGIC, 4, 2, 0x20, 0x24, 0x12, 8, 0x40, 0xee, 0, 0, 0, 0, 0, 0, 0];
         esp32.extend([0, 0, 0, 0, 0, 0, 0, 1, 0x20, 0, 0x40, 0x3f]);
         esp32.resize(4096, 0);
-        assert_eq!(check(&esp32), Err(Flaw::OtherChip { address: 0 }));
+        assert_eq!(check(&esp32), Err(Flaw::NoMemory { address: 0 }));
         for address in [0x3f40_0020, 0x4008_0000, 0x4020_1010, 0xffff_ffff] {
             let wrong = image(&[(address, &[0; 4])]);
-            assert_eq!(check(&wrong), Err(Flaw::OtherChip { address }));
+            assert_eq!(check(&wrong), Err(Flaw::NoMemory { address }));
         }
     }
 }

@@ -14,18 +14,13 @@
 use object::read::elf::{ElfFile32, FileHeader, SectionHeader};
 use object::{Endianness, elf};
 
+use crate::program::{CHECKSUM, MAGIC, MAX_SEGMENTS};
 use crate::{Error, Region, Result};
 
-/// First byte of an image.
-pub const MAGIC: u8 = 0xe9;
-/// The check sum of nothing.
-const CHECKSUM: u8 = 0xef;
 /// The addresses at which the chip sees its flash.
 const FLASH_WINDOW: std::ops::Range<u32> = 0x4020_0000..0x4030_0000;
 /// More than the flash that the chip sees and its RAM together: sections with more in all lie over each other.
 const MAX_BYTES: u64 = 2 << 20;
-/// The ROM loader takes no more.
-const MAX_SEGMENTS: usize = 16;
 /// Memories of the chip. Sections that touch are one segment, unless they lie in different ones.
 const MEMORIES: [std::ops::Range<u32>; 4] = [
     0x3ff0_0000..0x3ff0_0010,
@@ -135,7 +130,7 @@ impl Image {
     pub fn from_elf(elf: &[u8], flash: FlashParameters) -> Result<Self> {
         let (entry, sections) = sections(elf)?;
         let mut segments = merged(sections);
-        if segments.len() > MAX_SEGMENTS {
+        if segments.len() > usize::from(MAX_SEGMENTS) {
             return Err(bad(format!(
                 "the program has {} segments; the ESP8266 takes {MAX_SEGMENTS}",
                 segments.len()

@@ -3,7 +3,8 @@
 use std::fmt;
 use std::str::FromStr;
 
-use super::elf::{FlashFrequency, FlashMode, MAGIC};
+use super::elf::{FlashFrequency, FlashMode};
+use crate::program::MAGIC;
 
 /// Changes to the header of an image; `None` leaves what is there.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -121,12 +122,6 @@ impl FromStr for FlashMap {
             format!("a header knows the sizes {}", names.join(", "))
         })
     }
-}
-
-/// Returns true if bytes begin like an image from which the chip's ROM starts a program: magic, and 1 to 16
-/// segments.
-pub fn is_program(bytes: &[u8]) -> bool {
-    bytes.len() >= 8 && bytes[0] == MAGIC && (1..=16).contains(&bytes[1])
 }
 
 /// Writes the header of an image at address 0, for a board with `board` bytes of flash; other bytes are left

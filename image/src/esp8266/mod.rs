@@ -6,10 +6,8 @@ pub mod header;
 mod layout;
 mod sdk;
 
-pub use check::{Flaw, check};
-pub use elf::{
-    FlashFrequency, FlashMode, FlashParameters, FlashSize, Image, MAGIC, parameters, patch,
-};
+pub use check::check;
+pub use elf::{FlashFrequency, FlashMode, FlashParameters, FlashSize, Image, parameters, patch};
 pub use header::{FlashMap, Header, Size};
 pub use layout::{SystemSectors, regions};
 pub use sdk::SdkLayout;

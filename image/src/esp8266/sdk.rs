@@ -5,9 +5,9 @@
 
 use std::fmt;
 
-use super::elf::MAGIC;
 use super::layout::SystemSectors;
 use crate::Region;
+use crate::program::MAGIC;
 
 /// First byte of a program that `boot.bin` starts.
 const USER_MAGIC: u8 = 0xea;

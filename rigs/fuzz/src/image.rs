@@ -3,11 +3,12 @@
 use pblink_flash::stm32::{board_of, check_program};
 use pblink_image::crc::crc32;
 use pblink_image::esp8266::{
-    self, FlashFrequency, FlashMode, FlashParameters, FlashSize, Flaw, Header, Image, SdkLayout,
+    self, FlashFrequency, FlashMode, FlashParameters, FlashSize, Header, Image, SdkLayout,
 };
 use pblink_image::keys::{Fields, Keys};
+use pblink_image::program::Flaw;
 use pblink_image::settings::{MAX_SIZE, Settings};
-use pblink_image::{Region, file, identity, stm32};
+use pblink_image::{Region, esp32c3, file, identity, stm32};
 
 use crate::input::Input;
 
@@ -35,9 +36,11 @@ pub fn run_with(data: &[u8], check: Check) {
     }
 }
 
-/// Checks an image of the ESP8266, and each that differs from it in a bit of what the check sum covers.
+/// Checks an image of the ESP8266, by the rules of the other chip, too, and each that differs from it in a bit of what the check sum covers.
 fn checked(bytes: &[u8], check: Check) {
+    let of_other = esp32c3::check(bytes);
     let Ok(()) = check(bytes) else { return };
+    assert_eq!(of_other, Err(Flaw::Esp8266), "an image is for one chip");
     let word = |at: usize| u32::from_le_bytes(*bytes[at..].first_chunk().expect("it was checked"));
     let (mut at, mut sum) = (8, 0xef);
     let mut other = bytes.to_vec();
@@ -94,7 +97,7 @@ fn linked(elf: &[u8], check: Check) {
         let none = boot[1] == 0;
         let passes = check(boot);
         // The linker may place code where the boot loader has no memory: that one is refused before it is flashed.
-        let refused = matches!(passes, Err(Flaw::OtherChip { .. })) || none;
+        let refused = matches!(passes, Err(Flaw::NoMemory { .. })) || none;
         assert!(passes == Ok(()) || refused, "{passes:?}");
         let regions = image.into_regions();
         let _ = SdkLayout::of(&regions);

@@ -4,7 +4,7 @@
 use std::io;
 use std::time::Duration;
 
-use pblink_flash::esp8266::Port;
+use pblink_flash::coprocessor::Port;
 use pblink_flash::stm32::{Alternate, DfuIo, IoError};
 
 use crate::input::Input;

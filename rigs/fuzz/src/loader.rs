@@ -1,7 +1,8 @@
 //! The loader of an ESP8266 that lies: `Loader::connect` and `Loader::flash`, with the loader in its ROM.
 
 use pblink_fakes::esp8266::{Board, Line, Options, image};
-use pblink_flash::esp8266::{Connect, Erase, Job, Loader, Port, Verify};
+use pblink_flash::coprocessor::{Erase, Port};
+use pblink_flash::esp8266::{Connect, Job, Loader, Verify};
 use pblink_flash::{Region, Silent};
 
 use crate::input::Input;

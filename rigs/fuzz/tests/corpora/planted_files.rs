@@ -7,11 +7,13 @@ use std::time::Duration;
 use pblink_cli::commands::config::SetArgs;
 use pblink_cli::settings::Settings;
 use pblink_fakes::stm32::Bootloader;
-use pblink_flash::esp8266::{Port, Verify};
+use pblink_flash::coprocessor::Port;
+use pblink_flash::esp8266::Verify;
 use pblink_flash::stm32::{Alternate, DfuIo, IoError, request};
 use pblink_fuzz::store::{Gateway, Reader};
 use pblink_fuzz::{dfu, image, loader, session, settings, store};
-use pblink_image::esp8266::{self, Flaw};
+use pblink_image::esp8266;
+use pblink_image::program::Flaw;
 use pblink_server::{BadState, SessionState};
 
 use super::found_after;
