@@ -1,5 +1,15 @@
 //! Words for what is done to a coprocessor's flash, and for what was done.
 
+/// The way in which the chip gets into its loader.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Before {
+    /// The wires DTR and RTS of the adapter, or of the chip's own USB, do it, as on most boards.
+    #[default]
+    DefaultReset,
+    /// It is there already, or the user brings it there by hand.
+    NoReset,
+}
+
 /// The part of the flash that is erased before anything is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Erase {

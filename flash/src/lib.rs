@@ -7,6 +7,8 @@
 //! | STM32 | a debug probe, or its own USB bootloader | [`stm32`] |
 //! | a board with MicroPython | its raw REPL over a serial port | [`micropython`] |
 //!
+//! [`coprocessor`] has what the first two have in common.
+//!
 //! Each way to a board is a small trait with the real thing and, in tests, a fake behind it. What has
 //! to hold for every way (check the chip first, erase no more than needed, read back, never leave half
 //! a program that starts) is written once, above the trait.
@@ -14,6 +16,7 @@
 //! Everything blocks: call it from a thread of its own. Nothing here prints: a [`Progress`] receives
 //! what is happening, and a failure is an [`Error`] with its cause and a remedy.
 
+pub mod coprocessor;
 #[cfg(feature = "esp32c3")]
 pub mod esp32c3;
 pub mod esp8266;

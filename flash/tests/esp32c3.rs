@@ -3,7 +3,8 @@
 #![cfg(all(unix, feature = "esp32c3"))]
 
 use pblink_fakes::esp32c3::{Board, Fault, Options, Pty, Regions, Running};
-use pblink_flash::esp32c3::{Before, Boot, Connect, Erase, Flashed, Job, Loader, Program, Serial};
+use pblink_flash::coprocessor::{Before, Boot, Erase, Flashed, Program, Serial};
+use pblink_flash::esp32c3::{Connect, Job, Loader};
 use pblink_flash::{Kind, Progress, Region, Result, Silent, Step};
 
 /// Returns bytes that can hardly be compressed.

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use clap_complete::engine::CompletionCandidate;
 use pblink_flash::Chip;
-use pblink_flash::esp8266::{Adapter, adapters as adapters_of};
+use pblink_flash::coprocessor::{Adapter, adapters as adapters_of};
 use pblink_flash::micropython;
 use pblink_serve::control::Client;
 use pblink_server::LinkState;

@@ -13,7 +13,7 @@ use std::process::{Command, Output, Stdio};
 
 use crate::process::{self, PBLINK};
 use pblink_fakes::esp8266::{Board, Fault, GREETING, Options, image};
-use pblink_flash::esp8266::Serial;
+use pblink_flash::coprocessor::Serial;
 
 /// Two files in a folder: a program for address 0, and code for 0x10000, 512 KB in all.
 struct Files {

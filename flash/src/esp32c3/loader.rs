@@ -10,6 +10,7 @@ use espflash::target::ProgressCallbacks;
 use serialport::{SerialPort, SerialPortType, UsbPortInfo};
 
 use super::errors::{During, is_gone, to_error};
+use crate::job::Before;
 use crate::pieces::SECTOR;
 use crate::serial::port::{Native, Serial};
 use crate::start::{Boot, Program, listen};
@@ -23,16 +24,6 @@ const SAFE_BAUD: u32 = 115_200;
 
 /// The speed with a stub, unless the user wants another.
 const FAST_BAUD: u32 = 460_800;
-
-/// The way in which the chip gets into its loader.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Before {
-    /// The wires DTR and RTS of the adapter, or of the chip's own USB, do it.
-    #[default]
-    DefaultReset,
-    /// It is there already, or the user brings it there by hand.
-    NoReset,
-}
 
 /// Options for reaching the loader.
 #[derive(Debug, Clone, Copy, Default)]

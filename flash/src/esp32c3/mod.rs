@@ -9,11 +9,5 @@ mod errors;
 mod job;
 mod loader;
 
-pub use crate::job::{Erase, Flashed, Verified};
-pub use crate::pieces::size_text;
-pub use crate::serial::find::{FoundPort, Ports, SystemPorts, WantedPort, find};
-pub use crate::serial::port::Serial;
-pub use crate::serial::ports::{Adapter, adapters};
-pub use crate::start::{Boot, Program};
 pub use job::{Job, check};
-pub use loader::{Before, Connect, Device, Loader};
+pub use loader::{Connect, Device, Loader};

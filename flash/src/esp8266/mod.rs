@@ -18,14 +18,8 @@ mod loader;
 mod plan;
 mod serial;
 
-pub use crate::job::{Erase, Flashed, Verified};
-pub use crate::pieces::size_text;
-pub use crate::serial::find::{FoundPort, Ports, SystemPorts, WantedPort, find};
-pub use crate::serial::port::{Port, Serial};
-pub use crate::serial::ports::{Adapter, adapters, only};
-pub use crate::start::{Boot, Program};
 pub use job::{Job, Verify, check};
 pub use loader::chip::Mac;
 pub use loader::stub::Stub;
-pub use loader::{Before, Connect, Device, Loader};
+pub use loader::{Connect, Device, Loader};
 pub use pblink_image::esp8266::{FlashFrequency, FlashMap, FlashMode, Header, SdkLayout, Size};

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use pblink_fakes::esp8266::Hub;
-use pblink_flash::esp8266::{FoundPort, Ports, WantedPort, find};
+use pblink_flash::coprocessor::{FoundPort, Ports, WantedPort, find};
 
 use super::*;
 

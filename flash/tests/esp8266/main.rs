@@ -7,10 +7,8 @@ mod refusals;
 mod start;
 
 use pblink_fakes::esp8266::{Board, Fault, Line, Options, image};
-use pblink_flash::esp8266::{
-    Before, Boot, Connect, Erase, Flashed, Header, Job, Loader, Program, Size, Stub, Verified,
-    Verify,
-};
+use pblink_flash::coprocessor::{Before, Boot, Erase, Flashed, Program, Verified};
+use pblink_flash::esp8266::{Connect, Header, Job, Loader, Size, Stub, Verify};
 use pblink_flash::{Error, Kind, Progress, Region, Result, Silent, Step};
 
 /// Returns 512 KB in two files, as an image of the SDK: a program that starts, and the code behind

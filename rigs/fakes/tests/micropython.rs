@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use pblink_fakes::micropython::{Unix, micropython};
-use pblink_flash::esp8266::Serial;
+use pblink_flash::coprocessor::Serial;
 use pblink_flash::micropython::{Board, Ended, File, Installed, Job, Need, install};
 use pblink_flash::{Kind, Progress, Result, Silent, Step};
 use pblink_image::manifest::sha256;

@@ -1,6 +1,6 @@
 //! Checks of the ports and of the board: what is plugged in, who may use it, whether it agrees with pblink.toml.
 
-use pblink_flash::esp8266::{Adapter, adapters};
+use pblink_flash::coprocessor::{Adapter, adapters};
 use pblink_flash::stm32::{Bus, Found, UsbBus, Via, connect};
 use pblink_flash::{Chip, Result, Silent};
 

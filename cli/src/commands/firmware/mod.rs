@@ -5,6 +5,7 @@
 //! manifest that says what is to be flashed where.
 
 mod esp32c3;
+mod esp8266;
 mod script;
 mod settings;
 mod table;
@@ -13,7 +14,6 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
-use pblink_image::esp8266::{self, FlashFrequency, FlashMode};
 use pblink_image::identity;
 use pblink_image::manifest::{ESP32C3, ESP8266, Image, Manifest, Place, STM32};
 use pblink_image::map::Map;
@@ -96,9 +96,6 @@ pub enum Target {
     All,
 }
 
-/// Mode and frequency in which the ESP8266's flash is read by default: they work on nearly every module.
-const FLASH: (FlashMode, FlashFrequency) = (FlashMode::Dio, FlashFrequency::Mhz40);
-
 /// A run of a script, and the program that it leaves.
 struct Job {
     board: &'static str,
@@ -145,7 +142,7 @@ pub fn run(args: Args, global: &Global) -> anyhow::Result<Exit> {
         jobs.push(stm32_job(&source, args.app.as_deref(), kind, compiled_in, compiled.secret())?);
     }
     if esp8266 {
-        jobs.extend(esp8266_jobs(&source, sdk.as_deref()));
+        jobs.extend(esp8266::jobs(&source, sdk.as_deref()));
     }
     if esp32c3 {
         jobs.push(esp32c3::job(&source)?);
@@ -162,7 +159,7 @@ pub fn run(args: Args, global: &Global) -> anyhow::Result<Exit> {
     }
     if esp8266 {
         let jobs = jobs.iter().filter(|job| job.board == ESP8266);
-        make_esp8266(jobs, sdk.as_deref(), &out, &mut manifest)?;
+        esp8266::make(jobs, sdk.as_deref(), &out, &mut manifest)?;
     } else {
         manifest.keep(ESP8266, &out);
     }
@@ -245,27 +242,6 @@ fn app_name(folder: &Path) -> anyhow::Result<String> {
     })
 }
 
-/// Returns the jobs that build the ESP8266's programs: the one for the chip, or one for the emulator and a check.
-fn esp8266_jobs(source: &Path, sdk: Option<&Path>) -> Vec<Job> {
-    let folder = source.join(checkout::ESP8266);
-    let job = |arguments: &'static [&'static str], program: &str| Job {
-        board: ESP8266,
-        program: program.to_owned(),
-        elf: folder.join("target").join(arguments[0]).join("pblink-esp8266.elf"),
-        script: Script {
-            folder: folder.clone(),
-            arguments: arguments.to_vec(),
-            variables: vec![(sdk::VARIABLE, sdk.map(Path::to_owned))],
-            private: false,
-        },
-    };
-    if sdk.is_some() {
-        vec![job(&["sdk"], "with the SDK")]
-    } else {
-        vec![job(&["emulator"], "for the emulator"), job(&["sdk"], "check, without the SDK")]
-    }
-}
-
 /// Runs all scripts, after all of them have looked for their tools.
 fn build(jobs: &[Job], quiet: bool) -> anyhow::Result<()> {
     let mut checked = None;
@@ -330,37 +306,5 @@ fn make_stm32(
     manifest.images.push(image);
     let sizes = Sizes::of_stm32(map, &job.program, &elf).map_err(|why| unusable(job, &why))?;
     manifest.sizes.push(sizes);
-    Ok(())
-}
-
-fn make_esp8266<'a>(
-    jobs: impl Iterator<Item = &'a Job>,
-    sdk: Option<&Path>,
-    out: &Path,
-    manifest: &mut Manifest,
-) -> anyhow::Result<()> {
-    for (n, job) in jobs.enumerate() {
-        let elf = read_elf(job)?;
-        let sizes = Sizes::of_esp8266(&job.program, &elf).map_err(|why| unusable(job, &why))?;
-        manifest.sizes.push(sizes);
-        if let Some(sdk) = sdk {
-            let read = |file: &str| {
-                let path = sdk.join(file);
-                std::fs::read(&path).with_context(|| format!("cannot read {}", path.display()))
-            };
-            let (mode, frequency) = FLASH;
-            let (init_data, blank) = (read(sdk::INIT_DATA)?, read(sdk::BLANK)?);
-            let regions = esp8266::regions(&elf, mode, frequency, &init_data, &blank)
-                .map_err(|why| unusable(job, &format!("{}; {}", why.cause(), why.remedy())))?;
-            for region in regions {
-                let place = Place::Flash(region.address);
-                let file = (out, &*region.name);
-                manifest.images.push(Image::write(ESP8266, place, &region.bytes, file, false)?);
-            }
-        } else if n == 0 {
-            let file = (out, "esp8266-emulator.elf");
-            manifest.images.push(Image::write(ESP8266, Place::Emulator, &elf, file, false)?);
-        }
-    }
     Ok(())
 }

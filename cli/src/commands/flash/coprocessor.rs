@@ -2,16 +2,17 @@
 
 use std::time::Duration;
 
-use pblink_flash::esp8266::{Serial, SystemPorts, WantedPort, find};
+use pblink_flash::coprocessor::{Before, Erase, Serial, SystemPorts, WantedPort, find};
 use pblink_flash::{Chip, Error, Kind, Progress, Region};
 
+use crate::duration;
 use crate::hardware::confirm::{Consent, ask_yes_no};
 use crate::hardware::error::failed;
 use crate::hardware::progress::Bar;
 use crate::settings::limits::Limits;
 
 /// Of `--baud`, in bits per second.
-pub(super) const BAUD: Limits = Limits::number(9600, 4_000_000, 115_200);
+const BAUD: Limits = Limits::number(9600, 4_000_000, 115_200);
 
 /// Way into the board's loader.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -22,8 +23,17 @@ pub enum How {
     NoReset,
 }
 
+impl From<How> for Before {
+    fn from(how: How) -> Self {
+        match how {
+            How::DefaultReset => Self::DefaultReset,
+            How::NoReset => Self::NoReset,
+        }
+    }
+}
+
 /// Reads `--serial`.
-pub(super) fn port(text: &str) -> Result<String, String> {
+fn port(text: &str) -> Result<String, String> {
     match text.trim() {
         "" => {
             Err("name a port, such as /dev/ttyUSB0, or leave --serial out to have it found"
@@ -33,28 +43,49 @@ pub(super) fn port(text: &str) -> Result<String, String> {
     }
 }
 
-/// The board that is meant, and what is to happen to it.
-pub(super) struct Wanted {
-    pub(super) chip: Chip,
-    /// Its serial port; none: the only adapter that such boards have.
-    pub(super) serial: Option<String>,
-    pub(super) wait: Duration,
-    pub(super) no_erase: bool,
-    pub(super) yes: bool,
+/// The way to the board, and the leave to change it.
+#[derive(Debug, clap::Args)]
+pub struct BoardArgs {
+    /// Serial port of the board. Default: the only one that is the chip's own USB, or a USB adapter of a kind that boards
+    /// with this chip have; other ports are never touched.
+    #[arg(long, alias = "port", short_alias = 'p', value_name = "PORT", value_parser = port)]
+    pub serial: Option<String>,
+    /// Longest wait for the port to appear; a plain number is seconds.
+    #[arg(long, value_name = "TIME", default_value = "30s", value_parser = duration::parse_or_seconds)]
+    pub wait: Duration,
+    /// Bits per second. Default: a speed that is safe. On a bad line pblink retries at a lower one.
+    #[arg(short, long, value_name = "N", value_parser = BAUD.parser())]
+    pub baud: Option<u32>,
+    /// Way into the board's loader.
+    #[arg(long, value_enum, default_value_t = How::DefaultReset, value_name = "HOW")]
+    pub before: How,
+    /// Erase only the sectors that are written.
+    #[arg(long)]
+    pub no_erase: bool,
+    /// Do not ask before anything is erased. Needed where there is no terminal to ask on.
+    #[arg(short, long)]
+    pub yes: bool,
 }
 
-impl Wanted {
-    /// Finds the board's port, asks, and opens it: returns its path, too. `note` is shown before anything is waited for.
+impl BoardArgs {
+    /// Returns the part of the flash that is erased.
+    pub(super) fn erase(&self) -> Erase {
+        if self.no_erase { Erase::Needed } else { Erase::All }
+    }
+
+    /// Finds the port of the board with this chip, asks, and opens it: returns its path, too. `note` is shown before
+    /// anything is waited for.
     ///
     /// # Errors
     /// There is none, it cannot be opened, or the user does not agree.
     pub(super) fn open(
         &self,
+        chip: Chip,
         regions: &[Region],
         note: Option<String>,
         progress: &mut Bar,
     ) -> anyhow::Result<(String, Serial)> {
-        let name = self.chip.name();
+        let name = chip.name();
         // As on an STM32, to replace a program is what is expected of this verb; to lose files is not.
         let mut ask = |question: &str| ask_yes_no(question, self.no_erase);
         let mut consent = Consent::of(self.yes, &mut ask);
@@ -69,7 +100,7 @@ impl Wanted {
             progress.note(&note);
         }
         let wanted = WantedPort { path: self.serial.clone(), wait: self.wait };
-        let mut ports = SystemPorts(self.chip);
+        let mut ports = SystemPorts(chip);
         let found = find(&mut ports, &wanted, progress).map_err(failed)?;
         let wired = format!(
             "If an STM32 with a pblink program is wired to this {name}, it resets it while it is flashed: hold the STM32 in \

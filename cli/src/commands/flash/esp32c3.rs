@@ -1,17 +1,14 @@
 //! `pblink flash esp32c3`: a program onto the ESP32-C3, over its serial port or its own USB.
 
 use std::path::PathBuf;
-use std::time::Duration;
 
-use pblink_flash::esp32c3::{
-    self, Before, Connect, Erase, Job, Loader, Program, Serial, size_text,
-};
+use pblink_flash::coprocessor::{Program, Serial, size_text};
+use pblink_flash::esp32c3::{self, Connect, Job, Loader};
 use pblink_flash::{Chip, Progress, Region};
 use pblink_image::manifest::ESP32C3;
 
-use super::coprocessor::{BAUD, How, Wanted, port};
+use super::coprocessor::BoardArgs;
 use super::report::Report;
-use crate::duration;
 use crate::exit::Exit;
 use crate::global::Global;
 use crate::hardware::error::failed;
@@ -42,26 +39,13 @@ flashing has failed. Silence and restarts of another program are a warning.
 
 Exit codes: 0 flashed, 1 it failed, 2 wrong flags, 3 there is nothing to flash, 130 stopped.")]
 pub struct Args {
-    /// Serial port of the ESP32-C3. Default: the only port that is the chip's own USB, or an adapter of a kind
-    /// that such boards have; other ports are never touched.
-    #[arg(long, alias = "port", short_alias = 'p', value_name = "PORT", value_parser = port)]
-    pub serial: Option<String>,
-    /// Longest wait for the port to appear; a plain number is seconds.
-    #[arg(long, value_name = "TIME", default_value = "30s", value_parser = duration::parse_or_seconds)]
-    pub wait: Duration,
-    /// Bits per second. Default: a speed that is safe. On a bad line pblink retries at a lower one.
-    #[arg(short, long, value_name = "N", value_parser = BAUD.parser())]
-    pub baud: Option<u32>,
+    /// The board.
+    #[command(flatten)]
+    pub board: BoardArgs,
     /// A file and its address in flash, 0 if none is given; may be repeated. Or an ELF file, or the folder of a release,
     /// with its manifest.json. Default: the program that `pblink build` made.
     #[arg(short, long, value_name = "FILE[@ADDR]|DIR")]
     pub image: Vec<Named>,
-    /// Way into the board's loader.
-    #[arg(long, value_enum, default_value_t = How::DefaultReset, value_name = "HOW")]
-    pub before: How,
-    /// Erase only the sectors that are written.
-    #[arg(long)]
-    pub no_erase: bool,
     /// Use the loader in the chip's ROM alone, if the faster one in RAM fails. It erases only what is written.
     #[arg(long)]
     pub no_stub: bool,
@@ -71,9 +55,6 @@ pub struct Args {
     /// The folder with the sources of pblink, under which `pblink build` left its files.
     #[arg(long, value_name = "DIR")]
     pub source: Option<PathBuf>,
-    /// Do not ask before anything is erased. Needed where there is no terminal to ask on.
-    #[arg(short, long)]
-    pub yes: bool,
     /// Print what was done as JSON.
     #[arg(long)]
     pub json: bool,
@@ -95,14 +76,11 @@ pub fn run(args: Args, global: &Global) -> anyhow::Result<Exit> {
     } else {
         with_elf_files(images::read(&args.image, ESP32C3)?).map_err(failed)?
     };
-    let job = Job {
-        erase: if args.no_erase { Erase::Needed } else { Erase::All },
-        no_verify: args.verify == Much::None,
-    };
+    let job = Job { erase: args.board.erase(), no_verify: args.verify == Much::None };
     // What is wrong with the files shows before anything is waited for.
     esp32c3::check(&regions, &job).map_err(failed)?;
     let mut progress = Bar::new(global);
-    let (port, open) = args.wanted().open(&regions, None, &mut progress)?;
+    let (port, open) = args.board.open(Chip::Esp32c3, &regions, None, &mut progress)?;
     let report = work(&args, (&port, open), &regions, &job, &mut progress).map_err(failed)?;
     drop(progress);
     report.show(args.json)?;
@@ -121,19 +99,6 @@ fn with_elf_files(regions: Vec<Region>) -> pblink_flash::Result<Vec<Region>> {
     Ok(all)
 }
 
-impl Args {
-    fn wanted(&self) -> Wanted {
-        let Self { serial, wait, no_erase, yes, .. } = self;
-        Wanted {
-            chip: Chip::Esp32c3,
-            serial: serial.clone(),
-            wait: *wait,
-            no_erase: *no_erase,
-            yes: *yes,
-        }
-    }
-}
-
 fn work(
     args: &Args,
     (path, port): (&str, Serial),
@@ -141,14 +106,8 @@ fn work(
     job: &Job,
     progress: &mut dyn Progress,
 ) -> pblink_flash::Result<Report> {
-    let connect = Connect {
-        before: match args.before {
-            How::DefaultReset => Before::DefaultReset,
-            How::NoReset => Before::NoReset,
-        },
-        baud: args.baud,
-        no_stub: args.no_stub,
-    };
+    let connect =
+        Connect { before: args.board.before.into(), baud: args.board.baud, no_stub: args.no_stub };
     let mut loader = Loader::connect((path, port), connect, progress)?;
     let device = loader.device().clone();
     progress.note(&format!(

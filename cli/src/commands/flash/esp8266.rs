@@ -3,17 +3,14 @@
 mod header;
 
 use std::path::PathBuf;
-use std::time::Duration;
 
-use pblink_flash::esp8266::{
-    self, Before, Connect, Erase, Job, Loader, Program, Serial, Stub, Verify,
-};
+use pblink_flash::coprocessor::{Program, Serial, size_text};
+use pblink_flash::esp8266::{self, Connect, Job, Loader, Stub, Verify};
 use pblink_flash::{Chip, Progress, Region};
 use pblink_image::manifest::ESP8266;
 
-use super::coprocessor::{BAUD, How, Wanted, port};
+use super::coprocessor::BoardArgs;
 use super::report::Report;
-use crate::duration;
 use crate::exit::Exit;
 use crate::global::Global;
 use crate::hardware::error::failed;
@@ -45,26 +42,13 @@ flashing has failed. Silence and restarts of another program are a warning.
 
 Exit codes: 0 flashed, 1 it failed, 2 wrong flags, 3 there is nothing to flash, 130 stopped.")]
 pub struct Args {
-    /// Serial port of the ESP8266. Default: the only USB adapter of a kind that ESP8266 boards have;
-    /// other ports are never touched.
-    #[arg(long, alias = "port", short_alias = 'p', value_name = "PORT", value_parser = port)]
-    pub serial: Option<String>,
-    /// Longest wait for the port to appear; a plain number is seconds.
-    #[arg(long, value_name = "TIME", default_value = "30s", value_parser = duration::parse_or_seconds)]
-    pub wait: Duration,
-    /// Bits per second. Default: a speed that is safe. On a bad line pblink retries at a lower one.
-    #[arg(short, long, value_name = "N", value_parser = BAUD.parser())]
-    pub baud: Option<u32>,
+    /// The board.
+    #[command(flatten)]
+    pub board: BoardArgs,
     /// A file and its address in flash, 0 if none is given; may be repeated. Or the folder of a release, with its
     /// manifest.json. Default: the program that `pblink build` made.
     #[arg(short, long, value_name = "FILE[@ADDR]|DIR")]
     pub image: Vec<Named>,
-    /// Way into the board's loader.
-    #[arg(long, value_enum, default_value_t = How::DefaultReset, value_name = "HOW")]
-    pub before: How,
-    /// Erase only the sectors that are written.
-    #[arg(long)]
-    pub no_erase: bool,
     /// Use the loader in the chip's ROM alone, if the faster one in RAM fails.
     #[arg(long)]
     pub no_stub: bool,
@@ -80,9 +64,6 @@ pub struct Args {
     /// The folder with the sources of pblink, under which `pblink build` left its files.
     #[arg(long, value_name = "DIR")]
     pub source: Option<PathBuf>,
-    /// Do not ask before anything is erased. Needed where there is no terminal to ask on.
-    #[arg(short, long)]
-    pub yes: bool,
     /// Print what was done as JSON.
     #[arg(long)]
     pub json: bool,
@@ -125,7 +106,7 @@ pub fn run(args: Args, global: &Global) -> anyhow::Result<Exit> {
     esp8266::check(&regions, &job).map_err(failed)?;
     let mut progress = Bar::new(global);
     let note = note.map(|note| format!("note: {note}"));
-    let (port, open) = args.wanted().open(&regions, note, &mut progress)?;
+    let (port, open) = args.board.open(Chip::Esp8266, &regions, note, &mut progress)?;
     let report = work(&args, (&port, open), &regions, &job, &mut progress).map_err(failed)?;
     drop(progress);
     report.show(args.json)?;
@@ -133,17 +114,6 @@ pub fn run(args: Args, global: &Global) -> anyhow::Result<Exit> {
 }
 
 impl Args {
-    fn wanted(&self) -> Wanted {
-        let Self { serial, wait, no_erase, yes, .. } = self;
-        Wanted {
-            chip: Chip::Esp8266,
-            serial: serial.clone(),
-            wait: *wait,
-            no_erase: *no_erase,
-            yes: *yes,
-        }
-    }
-
     /// Returns true if `pblink build` made the program.
     fn is_built(&self) -> bool {
         self.image.is_empty() || images::has_folder(&self.image)
@@ -153,7 +123,7 @@ impl Args {
     fn job(&self, regions: &[Region]) -> (Job, Option<String>) {
         let (header, note) = self.header.header(regions, self.is_built());
         let job = Job {
-            erase: if self.no_erase { Erase::Needed } else { Erase::All },
+            erase: self.board.erase(),
             verify: match self.verify {
                 Much::Auto => Verify::Auto,
                 Much::Sampled => Verify::Sampled,
@@ -174,11 +144,8 @@ fn work(
     progress: &mut dyn Progress,
 ) -> pblink_flash::Result<Report> {
     let connect = Connect {
-        before: match args.before {
-            How::DefaultReset => Before::DefaultReset,
-            How::NoReset => Before::NoReset,
-        },
-        baud: args.baud,
+        before: args.board.before.into(),
+        baud: args.board.baud,
         stub: Stub::builtin().filter(|_| !args.no_stub),
         flash_size: args.flash_size,
     };
@@ -188,7 +155,7 @@ fn work(
         "{} {} with {} of flash on {path}",
         device.chip,
         device.mac,
-        esp8266::size_text(device.flash_size)
+        size_text(device.flash_size)
     ));
     if let Some(note) = larger_board(&job.header, device.flash_size) {
         progress.note(&format!("note: {note}"));

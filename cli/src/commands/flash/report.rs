@@ -2,7 +2,7 @@
 
 use std::io::Write;
 
-use pblink_flash::esp8266::{Boot, Flashed, Verified};
+use pblink_flash::coprocessor::{Boot, Flashed, Verified};
 use serde_json::json;
 
 use crate::output::json::line;

@@ -6,7 +6,7 @@ mod install;
 mod run;
 
 use pblink_flash::micropython::{Board, boards, check_folder, only_board};
-use pblink_flash::{Progress, esp8266::Serial};
+use pblink_flash::{Progress, coprocessor::Serial};
 
 use crate::exit::Exit;
 use crate::global::Global;

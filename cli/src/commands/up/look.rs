@@ -5,7 +5,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use pblink_flash::Chip;
-use pblink_flash::esp8266::adapters;
+use pblink_flash::coprocessor::adapters;
 use pblink_flash::stm32::{Bus, UsbBus, Via, Wanted};
 use pblink_image::map::{Map, PYBOARD};
 

@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use super::serial::connection::{Connection, Fault};
 use super::serial::packet;
+use crate::job::Before;
 use crate::serial::port::Port;
 use crate::{Error, Kind, Progress, Result};
 use backend::Backend;
@@ -17,16 +18,6 @@ use chip::Mac;
 use rom::Rom;
 use spi::Spi;
 use stub::{Running, Stub};
-
-/// The way in which the chip gets into its loader.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Before {
-    /// The adapter's DTR and RTS wires do it, as on most boards.
-    #[default]
-    DefaultReset,
-    /// It is there already, or the user brings it there by hand.
-    NoReset,
-}
 
 /// Options for reaching the loader.
 #[derive(Debug, Clone, Default)]

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use pblink_flash::esp8266::{Adapter, Ports};
+use pblink_flash::coprocessor::{Adapter, Ports};
 use pblink_flash::{Error, Kind, Result};
 
 use super::{Board, Line};

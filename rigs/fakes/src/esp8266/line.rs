@@ -3,7 +3,7 @@
 use std::io;
 use std::time::Duration;
 
-use pblink_flash::esp8266::Port;
+use pblink_flash::coprocessor::Port;
 
 use super::{Board, Fault};
 use crate::espressif::Chip as _;

@@ -8,7 +8,8 @@ use std::time::Duration;
 
 use pblink_emulation::image;
 use pblink_fakes::esptool;
-use pblink_flash::esp8266::{Before, Connect, Erase, Job, Loader, Port, Stub, Verified};
+use pblink_flash::coprocessor::{Before, Erase, Port, Verified};
+use pblink_flash::esp8266::{Connect, Job, Loader, Stub};
 use pblink_flash::{Region, Silent};
 use serialport::{SerialPort, TTYPort};
 

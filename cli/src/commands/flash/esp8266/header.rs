@@ -3,9 +3,8 @@
 use std::str::FromStr;
 
 use pblink_flash::Region;
-use pblink_flash::esp8266::{
-    FlashFrequency, FlashMap, FlashMode, Header, SdkLayout, Size, size_text,
-};
+use pblink_flash::coprocessor::size_text;
+use pblink_flash::esp8266::{FlashFrequency, FlashMap, FlashMode, Header, SdkLayout, Size};
 
 const HEADING: &str = "The header of the program";
 
