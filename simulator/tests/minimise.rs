@@ -56,6 +56,15 @@ fn a_link_that_does_not_come_back_is_shown_with_one_crash() {
 }
 
 #[test]
+fn a_scene_keeps_the_time_that_it_needs() {
+    let text = format!("{TWO}\n[must]\nback = \"3min\"\n");
+    let scene = Scene::parse("by-chance.toml", &text).unwrap_or_else(|e| panic!("{e}\n{text}"));
+    let small = scene.minimise(Some(Flaw::FreesFirst), |_| true).expect("it fails");
+    let text = small.scene.to_toml("A test.");
+    assert!(text.contains("back = \"3min\""), "{text}");
+}
+
+#[test]
 fn the_smallest_so_far_is_left_when_it_is_ended() {
     let scene = random(1, 6, Link::Classic);
     let small =
