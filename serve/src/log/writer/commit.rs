@@ -284,8 +284,10 @@ impl Writer {
 
 /// Returns the offset of each client's last line, reports apart.
 fn last_lines(commit: &Commit) -> HashMap<Arc<str>, u64> {
-    let lines = commit.lines.iter().filter(|line| line.kind == Kind::Line);
-    lines.map(|line| (Arc::clone(&line.client), line.offset)).collect()
+    // The lines of a client stand together: one look at the table for each batch, and not for each line.
+    let runs = commit.lines.chunk_by(|a, b| Arc::ptr_eq(&a.client, &b.client));
+    let last = runs.filter_map(|run| run.iter().rfind(|line| line.kind == Kind::Line));
+    last.map(|line| (Arc::clone(&line.client), line.offset)).collect()
 }
 
 fn accept(batches: Vec<Batch>) {
