@@ -1,4 +1,4 @@
-//! MQTT 3.1.1, as far as clients of a measurement speak it: with QoS 1, and packets so short that one byte has their length.
+//! MQTT 3.1.1, as far as clients of a measurement speak it: with QoS 1 or 2, and packets so short that one byte has their length.
 
 use std::io;
 
@@ -11,8 +11,20 @@ pub const PING: &[u8] = b"\xc0\x00";
 /// First byte of a PUBLISH with QoS 1.
 const PUBLISH: u8 = 0x32;
 
+/// First byte of a PUBLISH with QoS 2.
+const PUBLISH_ONCE: u8 = 0x34;
+
 /// First byte of a PUBACK.
 const PUBACK: u8 = 0x40;
+
+/// First byte of a PUBREC: the broker has a PUBLISH with QoS 2.
+const PUBREC: u8 = 0x50;
+
+/// First byte of a PUBREL, which answers that.
+const PUBREL: u8 = 0x62;
+
+/// First byte of a PUBCOMP, the last word of a PUBLISH with QoS 2.
+const PUBCOMP: u8 = 0x70;
 
 /// Bytes that are read at a time: as many as the server reads.
 const SEGMENT: usize = 16 * 1024;
@@ -35,11 +47,29 @@ pub fn subscribe(topic: &str) -> Vec<u8> {
 
 /// Returns PUBLISH with QoS 1. `id`: not 0.
 pub fn publish(topic: &str, id: u16, text: &str) -> Vec<u8> {
+    packet(PUBLISH, &publication(topic, id, text))
+}
+
+/// Returns PUBLISH with QoS 2. `id`: not 0.
+pub fn publish_once(topic: &str, id: u16, text: &str) -> Vec<u8> {
+    packet(PUBLISH_ONCE, &publication(topic, id, text))
+}
+
+fn publication(topic: &str, id: u16, text: &str) -> Vec<u8> {
     let mut body = Vec::new();
     push_text(&mut body, topic);
     body.extend(id.to_be_bytes());
     body.extend(text.as_bytes());
-    packet(PUBLISH, &body)
+    body
+}
+
+/// Returns true if the broker has a PUBLISH with QoS 2 for good, of which this is an answer. Adds what it has to be told, if anything.
+pub fn is_complete(answer: [u8; 4], out: &mut Vec<u8>) -> bool {
+    let [first, length, high, low] = answer;
+    if first == PUBREC {
+        out.extend([PUBREL, length, high, low]);
+    }
+    first == PUBCOMP
 }
 
 /// Adds the PUBACK of a packet that has come, if it is a PUBLISH with QoS 1. `first` is its first byte.

@@ -60,6 +60,10 @@ pub async fn pump(
             return Ok(());
         }
         due = acks.count(&buffer[..n]);
+        if !acks.owed.is_empty() {
+            stream.write_all(&acks.owed).await?;
+            acks.owed.clear();
+        }
         totals.add(due);
         let mut left = due;
         while left > 0

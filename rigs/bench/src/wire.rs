@@ -1,4 +1,4 @@
-//! The clients' words: the link's lines, or MQTT 3.1.1 with QoS 1. All of it is made beforehand, so that a client
+//! The clients' words: the link's lines, or MQTT 3.1.1. All of it is made beforehand, so that a client
 //! only copies bytes.
 
 use std::io::Write;
@@ -16,7 +16,10 @@ const NUMBERS: usize = 255;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Wire {
     Link,
+    /// With QoS 1.
     Mqtt,
+    /// With QoS 2.
+    MqttOnce,
 }
 
 impl Wire {
@@ -24,11 +27,12 @@ impl Wire {
         match self {
             Self::Link => "link",
             Self::Mqtt => "mqtt",
+            Self::MqttOnce => "mqtt-once",
         }
     }
 
     pub fn parse(name: &str) -> Option<Self> {
-        [Self::Link, Self::Mqtt].into_iter().find(|wire| wire.name() == name)
+        [Self::Link, Self::Mqtt, Self::MqttOnce].into_iter().find(|wire| wire.name() == name)
     }
 
     /// Returns what client `n` says first. The server answers with at least a byte.
@@ -43,7 +47,7 @@ impl Wire {
         match self {
             // A keepalive is the sign of life for which a server waits before it sends lines.
             Self::Link => format!("{id}\n\n").into_bytes(),
-            Self::Mqtt => mqtt::connect(&id, timeout.as_secs() as u16),
+            Self::Mqtt | Self::MqttOnce => mqtt::connect(&id, timeout.as_secs() as u16),
         }
     }
 
@@ -53,6 +57,7 @@ impl Wire {
             Self::Link => format!("{number:02x}{text}\n").into_bytes(),
             // There is no packet 0.
             Self::Mqtt => mqtt::publish("bench", u16::from(number) + 1, text),
+            Self::MqttOnce => mqtt::publish_once("bench", u16::from(number) + 1, text),
         }
     }
 
@@ -66,7 +71,7 @@ impl Wire {
                     taken += end + 1;
                 }
             }
-            Self::Mqtt => {
+            Self::Mqtt | Self::MqttOnce => {
                 taken = mqtt::packets(heard, |first, _| acks += usize::from(mqtt::is_ack(first)));
             }
         }
@@ -78,7 +83,7 @@ impl Wire {
     pub fn keepalive(self) -> &'static [u8] {
         match self {
             Self::Link => b"\n",
-            Self::Mqtt => mqtt::PING,
+            Self::Mqtt | Self::MqttOnce => mqtt::PING,
         }
     }
 }
@@ -99,6 +104,7 @@ impl Ring {
             match wire {
                 Wire::Link => writeln!(bytes, "{number:02x}{TEXT}").expect("a Vec takes all"),
                 Wire::Mqtt => bytes.extend(mqtt::publish("bench", number as u16, TEXT)),
+                Wire::MqttOnce => bytes.extend(mqtt::publish_once("bench", number as u16, TEXT)),
             }
         }
         let line = bytes.len() / (NUMBERS + most);
@@ -119,11 +125,15 @@ pub struct Acks {
     wire: Wire,
     /// Bytes of an unfinished line or packet.
     part: usize,
+    /// Those of a packet that has to be looked at.
+    packet: [u8; 4],
+    /// What the server has to be told before it says more.
+    pub owed: Vec<u8>,
 }
 
 impl Acks {
     pub fn new(wire: Wire) -> Self {
-        Self { wire, part: 0 }
+        Self { wire, part: 0, packet: [0; 4], owed: Vec::new() }
     }
 
     /// Returns the number of acknowledgements that end in these bytes.
@@ -147,6 +157,18 @@ impl Acks {
                 self.part += bytes.len();
                 let acks = self.part / 4;
                 self.part %= 4;
+                acks
+            }
+            Wire::MqttOnce => {
+                let mut acks = 0;
+                // PUBREC and PUBCOMP have four bytes, too.
+                for &byte in bytes {
+                    self.packet[self.part] = byte;
+                    self.part = (self.part + 1) % 4;
+                    acks += usize::from(
+                        self.part == 0 && mqtt::is_complete(self.packet, &mut self.owed),
+                    );
+                }
                 acks
             }
         }
@@ -178,8 +200,20 @@ mod tests {
                 let mut acks = Acks::new(wire);
                 let counted: usize = stream.chunks(cut).map(|chunk| acks.count(chunk)).sum();
                 assert_eq!(counted, 3, "{wire:?} cut at {cut}");
+                assert!(acks.owed.is_empty(), "{wire:?} cut at {cut}");
                 assert_eq!(taken(wire, stream, cut), 3, "{wire:?} cut at {cut}");
             }
+        }
+        // PUBREC, PUBCOMP and PUBREC.
+        let stream = [0x50, 2, 0, 1, 0x70, 2, 0, 7, 0x50, 2, 1, 2];
+        for cut in 1..stream.len() {
+            let mut acks = Acks::new(Wire::MqttOnce);
+            let counted: usize = stream.chunks(cut).map(|chunk| acks.count(chunk)).sum();
+            assert_eq!(
+                (counted, &acks.owed[..]),
+                (1, &[0x62, 2, 0, 1, 0x62, 2, 1, 2][..]),
+                "{cut}"
+            );
         }
         // CONNACK, PINGRESP, PUBACK.
         let stream = [0x20, 2, 0, 0, 0xd0, 0, 0x40, 2, 0, 1];

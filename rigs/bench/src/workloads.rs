@@ -100,15 +100,27 @@ impl Workload {
     /// [another](Self::base).
     pub const fn contenders(self) -> &'static [Contender] {
         use Contender::{
-            Batches, Disk, Gateways, Jetstream, Library, Memory, Mosquitto, Raw, Reader, Serve,
-            ServeDisk, Shared,
+            Batches, Disk, Gateways, Jetstream, Library, Memory, Mosquitto, MosquittoOnce, Raw,
+            Reader, Serve, ServeDisk, Shared,
         };
         match self {
             Self::Print | Self::Paced => &[Raw, Serve, ServeDisk],
             Self::Flood => &[
-                Raw, Reader, Library, Batches, Memory, Disk, Jetstream, Shared, Gateways, Mosquitto,
+                Raw,
+                Reader,
+                Library,
+                Batches,
+                Memory,
+                Disk,
+                Jetstream,
+                Shared,
+                Gateways,
+                Mosquitto,
+                MosquittoOnce,
             ],
-            Self::Single => &[Raw, Library, Memory, Disk, Jetstream, Shared, Gateways, Mosquitto],
+            Self::Single => {
+                &[Raw, Library, Memory, Disk, Jetstream, Shared, Gateways, Mosquitto, MosquittoOnce]
+            }
             Self::Steady => &[Raw, Library, Memory, Disk, Shared, Gateways, Mosquitto],
             Self::Accept => &[Raw, Library, Mosquitto],
             Self::Idle => &[Raw, Library, Memory, Mosquitto],
@@ -182,8 +194,12 @@ impl Workload {
                 std::thread::sleep(time / 4);
                 let of_nats = || server.stream.as_ref().map(Stream::cpu).unwrap_or_default();
                 let nats = of_nats();
-                let work = work(&server, &mut load, time)?;
+                let mut work = work(&server, &mut load, time)?;
                 let nats = of_nats().saturating_sub(nats).as_secs_f64();
+                if server.processes.is_empty() {
+                    // NATS alone is the server.
+                    work.cpu = nats;
+                }
                 let mut figures = match self {
                     Self::Accept => vec![
                         ("cpu_us_per_connection", work.cpu * 1e6 / work.count),
@@ -257,13 +273,12 @@ fn traffic(workload: Workload, work: &Work) -> Vec<Figure> {
     let mut figures = vec![
         ("lines_per_s", work.count / work.elapsed),
         ("lines_per_cpu_s", work.count / work.cpu),
+        ("lines_per_load_cpu_s", work.count / work.load_cpu),
         ("server_cpu_share", work.cpu / work.elapsed),
         ("load_cpu_share", work.load_cpu / work.elapsed),
     ];
     // Less than a tick of the processes' clock.
-    if work.cpu == 0.0 {
-        figures.retain(|figure| figure.0 != "lines_per_cpu_s");
-    }
+    figures.retain(|figure| figure.1.is_finite());
     if workload != Workload::Down {
         figures.push(("p50_us", work.end.us(0.5)));
         figures.push(("p99_us", work.end.us(0.99)));

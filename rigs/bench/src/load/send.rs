@@ -62,7 +62,7 @@ async fn connect_one(to: SocketAddr, wire: Wire, n: usize) -> io::Result<TcpStre
                 seen.push(stream.read_u8().await?);
             }
         }
-        Wire::Mqtt => drop(stream.read_u32().await?),
+        Wire::Mqtt | Wire::MqttOnce => drop(stream.read_u32().await?),
     }
     Ok(stream)
 }

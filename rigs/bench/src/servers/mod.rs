@@ -82,12 +82,14 @@ pub enum Contender {
     Serve,
     /// The same with its log on disk.
     ServeDisk,
-    /// Another broker, if it is installed.
+    /// Another broker, if it is installed: QoS 1.
     Mosquitto,
+    /// The same with QoS 2.
+    MosquittoOnce,
 }
 
 impl Contender {
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::Raw,
         Self::Reader,
         Self::Library,
@@ -100,6 +102,7 @@ impl Contender {
         Self::Serve,
         Self::ServeDisk,
         Self::Mosquitto,
+        Self::MosquittoOnce,
     ];
 
     pub const fn name(self) -> &'static str {
@@ -116,6 +119,7 @@ impl Contender {
             Self::Serve => "pblink serve",
             Self::ServeDisk => "pblink serve, disk",
             Self::Mosquitto => "mosquitto",
+            Self::MosquittoOnce => "mosquitto-qos2",
         }
     }
 
@@ -128,6 +132,7 @@ impl Contender {
     pub const fn wire(self) -> Wire {
         match self {
             Self::Mosquitto => Wire::Mqtt,
+            Self::MosquittoOnce => Wire::MqttOnce,
             _ => Wire::Link,
         }
     }
@@ -152,7 +157,7 @@ impl Server {
     /// Starts it. Returns `None` if it is not there.
     pub fn start(contender: Contender, work: Work, stores: &Stores) -> io::Result<Option<Self>> {
         let other = match contender {
-            Contender::Mosquitto => mosquitto::start(work)?,
+            Contender::Mosquitto | Contender::MosquittoOnce => mosquitto::start(work)?,
             Contender::Serve => pblink::start(false)?,
             Contender::ServeDisk => pblink::start(true)?,
             Contender::Shared => return Self::share(stores, 0, TIMEOUT),
