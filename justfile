@@ -88,9 +88,13 @@ stories COUNT="100":
 model MILLIONS="2" NAME="":
     cargo run --release --manifest-path rigs/model/Cargo.toml -- {{ MILLIONS }} "{{ NAME }}"
 
+# Changes the protocol's code in some 2,600 places, one at a time, and names those that no test notices. A later run goes on.
+mutants *ARGS:
+    cargo run --release -p pblink-mutants -- {{ ARGS }}
+
 # Fuzzes both links and the wires for this long for each target; without names, all of them. A later run goes on.
 fuzz-long SECONDS="600" *TARGETS:
-    rigs/fuzz/run -s {{ SECONDS }} {{ TARGETS }}
+    rigs/fuzz/run -r -s {{ SECONDS }} {{ TARGETS }}
 
 # Kills a board's ESP8266 every few seconds for this many simulated hours, and accounts for every line.
 hours COUNT="10":
