@@ -77,6 +77,7 @@ mod tests {
     extern crate std;
 
     use std::collections::HashSet;
+    use std::hash::DefaultHasher;
 
     use super::*;
 
@@ -100,5 +101,18 @@ mod tests {
         let mut fresh: Fifo<u8, 3> = Fifo::new();
         assert!(fresh.push(1) && fresh.push(2) && fresh.push(3));
         assert_eq!(HashSet::from([moved, fresh]).len(), 1);
+    }
+
+    #[test]
+    fn queues_with_other_items_have_other_digests() {
+        // A model checker knows states by their digests alone.
+        let digest = |items: &[u8]| {
+            let (mut fifo, mut hasher) = (Fifo::<u8, 3>::new(), DefaultHasher::new());
+            assert!(items.iter().all(|item| fifo.push(*item)));
+            fifo.hash(&mut hasher);
+            hasher.finish()
+        };
+        let digests = [&[][..], &[1], &[2], &[1, 2], &[2, 1], &[0], &[0, 0]].map(digest);
+        assert_eq!(HashSet::from(digests).len(), digests.len());
     }
 }

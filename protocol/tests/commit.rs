@@ -137,3 +137,14 @@ fn numbers_begin_where_the_store_says_and_not_in_the_middle() {
     write(&mut end, "c", Delivery::UNORDERED);
     assert_eq!(sent(&mut end, ms(0)), "01c\n");
 }
+
+#[test]
+fn the_number_after_lines_that_are_to_be_done_passes_over_0() {
+    let mut end = up(254);
+    for text in ["a", "b", "c"] {
+        write(&mut end, text, Delivery::UNORDERED);
+    }
+    assert_eq!(sent(&mut end, ms(0)), "fea\nffb\n01c\n");
+    let after = [0, 1, 2, 3].map(|acked| end.first_number_after(acked));
+    assert_eq!(after, [254, 255, 1, 2].map(Mid));
+}

@@ -56,6 +56,26 @@ fn the_line_is_the_list_of_the_reference() {
 }
 
 #[test]
+fn characters_are_escaped_as_the_reference_escapes_them() {
+    let c = Config { password: text("\"\\\x08\x0c\n\r\t\x01pw"), ..config() };
+    let line = encode(&c).unwrap();
+    assert!(line.contains(r#""\"\\\b\f\n\r\t\u0001pw""#), "{line}");
+    assert_eq!(Config::decode(line.as_bytes()), Ok(c));
+}
+
+#[test]
+fn a_character_in_two_halves_needs_both() {
+    let with = |ssid: &str| {
+        Config::decode(format!(r#"["1\n",8123,"s",2000,10,"{ssid}","PASSWORD","cfg"]"#).as_bytes())
+    };
+    assert_eq!(with(r"\ud83d\ude00").unwrap().ssid, "😀");
+    assert_eq!(with(r"\ud800\udfff").unwrap().ssid, "\u{103ff}");
+    for wrong in [r"\ud83d", r"\ud83dx", r"\ud83d\n", r"\ud800\ud800", r"\ud800\ue000", r"\ude00"] {
+        assert_eq!(with(wrong), Err(ConfigError::Syntax), "{wrong}");
+    }
+}
+
+#[test]
 fn every_limit_is_checked_and_the_limit_itself_passes() {
     let base = || Config { server: text("s"), ssid: text(""), password: text(""), ..config() };
     let mut c = base();

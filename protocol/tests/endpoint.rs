@@ -151,8 +151,10 @@ fn a_server_holds_lines_back_for_the_write_pause_after_a_sign_of_life_but_not_ac
     get(&mut end, 1000, b"0");
     assert!(end.is_up());
     get(&mut end, 1050, b"0hello\n");
+    assert_eq!(end.poll_at(ms(1050)), Some(ms(1050)), "an acknowledgement is due");
     assert_eq!(sent(&mut end, ms(1050)), "00\n");
     assert_eq!(end.poll_at(ms(1050)), Some(ms(1200)));
+    assert_eq!(end.poll_at(ms(1300)), Some(ms(1300)), "a time that was missed is now");
     assert_eq!(sent(&mut end, ms(1199)), "");
     assert_eq!(sent(&mut end, ms(1200)), "00x\n");
     // The pause comes again with each connection.

@@ -32,6 +32,7 @@ mod settled;
 mod suite;
 mod window;
 mod window_bytes;
+mod words;
 
 // As the suite knows it.
 use common::rng;

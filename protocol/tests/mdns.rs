@@ -57,9 +57,12 @@ fn a_question_has_the_bytes_of_the_rfc() {
 fn names_that_have_no_form_on_the_wire_are_not_asked_for() {
     let mut out = [0; 600];
     let long = "x".repeat(64);
-    for name in [&format!("{long}.local"), "a..local", "..local", &"a.".repeat(130)] {
+    // A name of 254 bytes has 256 on the wire.
+    let full = format!("{0}.{0}.{0}.{1}", "x".repeat(63), "x".repeat(62));
+    for name in [&format!("{long}.local"), "a..local", "..local", &"a.".repeat(130), &full] {
         assert_eq!(query(name, ID, &mut out), None, "{name}");
     }
+    assert!(query(&full[1..], ID, &mut out).is_some());
     // The longest server of a configuration is one.
     let name = format!("{}{}.local", "abcdefghi.".repeat(15), "abcd");
     assert_eq!(name.len(), MAX_SERVER);
@@ -100,7 +103,16 @@ fn an_answer_gives_the_address_of_the_name() {
             &[LABELS, &record(1, 1, &[0; 4]), LABELS, &address(), b"end"],
         ),
     ];
-    for (n, message) in messages.iter().enumerate() {
+    let far = {
+        // A name beyond the first 256 bytes, and a record that refers to it.
+        let other = other.repeat(10);
+        let place = 12 + other.len();
+        assert!(place >= 256 && place & 0xff > 12);
+        let refers = (0xc000 | place as u16).to_be_bytes();
+        let text = record(16, 1, b"");
+        message(ID, 0x8400, [0, 12, 0, 0], &[&other, LABELS, &text, &refers, &address()])
+    };
+    for (n, message) in messages.iter().chain([&far]).enumerate() {
         assert_eq!(answer(message, NAME, ID), Some(ADDRESS), "{n}");
         assert_eq!(answer(message, "Pi.local.", ID), Some(ADDRESS), "{n}");
         assert_eq!(answer(message, "p.local", ID), None, "{n}");
@@ -126,6 +138,10 @@ fn what_is_no_answer_gives_none() {
         ("references in a circle", with_name(b"\x02pi\xc0\x0c")),
         ("a reference into nothing", with_name(&[0xff, 0xff])),
         ("a label of a kind that there is not", with_name(&[0x80])),
+        (
+            "a label of a kind that there is not, before what would be one",
+            message(ID, 0x8400, [0, 2, 0, 0], &[&[0x40, 12], &address(), LABELS, &address()]),
+        ),
         ("a name without an end", with_name(b"\x02pi\x05local\x3f")),
         ("the name and more", with_name(b"\x02pi\x05local\x03lan\x00")),
         ("a part of the name", with_name(b"\x02pi\x00")),
@@ -145,6 +161,18 @@ fn what_is_no_answer_gives_none() {
     }
     // More records than there are, behind the good one: nobody looks.
     assert!(answer(&good(ID, 0x8400, [0, 0xffff, 0xffff, 0xffff]), NAME, ID).is_some());
+}
+
+#[test]
+fn a_question_has_an_id_whenever_it_is_asked() {
+    // 0 is the id of an answer that is for nobody.
+    for (micros, id) in [(1, 1), (0x1235, 0x1235), (0x1234, 0x1235)] {
+        let (mut finder, mut out) = (Finder::new(), [0; MAX_QUERY]);
+        let now = Instant::from_micros(micros);
+        finder.begin();
+        finder.poll(now, NAME, &mut out).expect("a search begins with a question");
+        assert_eq!(u16::from_be_bytes([out[0], out[1]]), id, "{micros}");
+    }
 }
 
 #[test]

@@ -207,3 +207,19 @@ fn what_is_under_way_keeps_it_awake() {
     twin.step(now, &Step::Write(Delivery::ORDERED), false);
     assert_eq!(twin.end.rest(), None, "a line");
 }
+
+#[test]
+fn what_a_sender_held_before_it_restarted_keeps_nothing_awake() {
+    let mut twin = Twin::new(false);
+    let now = Instant::ZERO;
+    twin.step(now, &Step::Connect, false);
+    for mid in 0..3 {
+        twin.step(now, &Step::Message { mid, text: 'a', later: true }, false);
+    }
+    twin.step(now, &Step::Disconnect, false);
+    twin.step(now, &Step::Connect, false);
+    // Another text with the same number: only a sender that has restarted writes that.
+    twin.step(now, &Step::Message { mid: 0, text: 'b', later: false }, false);
+    twin.step(now, &Step::Disconnect, false);
+    assert!(twin.end.rest().is_some(), "nobody waits for the acknowledgements of before");
+}

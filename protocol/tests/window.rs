@@ -53,6 +53,17 @@ fn the_first_message_is_delivered_once_although_its_ack_was_lost() {
     assert_eq!(r.delivered, ["boot", "a"]);
 }
 
+/// The window is half a round long: what lies just 127 ahead is newer still, and moves it.
+#[test]
+fn the_farthest_number_ahead_moves_the_window() {
+    let mut r = Receiver::new();
+    r.take(&[(1, "a"), (128, "b")]);
+    // One more, and number 1 lies ahead: it is another message.
+    r.take(&[(129, "c")]);
+    r.take(&[(1, "a")]);
+    assert_eq!(r.delivered, ["a", "b", "c", "a"]);
+}
+
 /// Weakness 6: after a reboot, the second message came before the first.
 #[test]
 fn a_reboot_whose_first_message_is_overtaken_loses_nothing() {

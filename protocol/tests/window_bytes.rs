@@ -231,3 +231,17 @@ fn a_repetition_is_known_after_the_process_was_restarted() {
     assert_eq!(back.judge(Mid(1), Print::of(b"c")), Verdict::Restarted);
     assert_eq!(back.judge(Mid(2), Print::of(b"c")), Verdict::New);
 }
+
+/// The newest number is one that has come: otherwise the window would drop what is still to come.
+#[test]
+fn a_newest_number_that_never_came_is_refused() {
+    let mut made = bytes(&window(&[Some((1, 0)), Some((2, 0))]));
+    let len = made.len() - 4;
+    assert_eq!(made[2], 2);
+    for (newest, good) in [(1, true), (2, true), (3, false)] {
+        made[2] = newest;
+        let check = fingerprint(&made[..len]).to_le_bytes();
+        made[len..].copy_from_slice(&check);
+        assert_eq!(Window::decode(&made).is_ok(), good, "{newest}");
+    }
+}

@@ -149,3 +149,27 @@ impl Hash for Acks {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    extern crate std;
+
+    use std::collections::HashSet;
+    use std::hash::DefaultHasher;
+
+    use super::*;
+
+    #[test]
+    fn other_acknowledgements_have_another_digest() {
+        // A model checker knows states by their digests alone.
+        let digest = |mids: &[u8]| {
+            let (mut acks, mut hasher) = (Acks::new(), DefaultHasher::new());
+            mids.iter().for_each(|mid| acks.push(Mid(*mid)));
+            acks.hash(&mut hasher);
+            hasher.finish()
+        };
+        let digests = [&[][..], &[0], &[1], &[1, 2], &[2, 1]].map(digest);
+        assert_eq!(HashSet::from(digests).len(), digests.len());
+        assert_eq!(digest(&[1, 1]), digest(&[1]));
+    }
+}
