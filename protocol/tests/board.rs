@@ -41,7 +41,7 @@ fn lines_go_both_ways() {
 }
 
 /// Returns a board whose ESP8266 answers on the wires but whose program can be silent.
-fn bare() -> Rig<AppBase, Responder> {
+pub fn bare() -> Rig<AppBase, Responder> {
     let app = AppBase::new(&config(), InitiatorTiming::default()).unwrap();
     let mut rig: Rig<AppBase, Responder> = Rig::new(app);
     let now = rig.now;
@@ -55,7 +55,8 @@ fn bare() -> Rig<AppBase, Responder> {
     rig
 }
 
-fn say(rig: &mut Rig<AppBase, Responder>, line: &str) {
+/// Says a line as the ESP8266, and waits until it is passed.
+pub fn say(rig: &mut Rig<AppBase, Responder>, line: &str) {
     let esp = rig.esp.as_mut().unwrap();
     assert_eq!(esp.submit(line.as_bytes()), line.len());
     rig.until(span(1000), |r| r.esp.as_ref().unwrap().can_submit());

@@ -1,10 +1,12 @@
 //! Tests of the machines in one program: linking one for each file took minutes.
 
+mod app;
 mod board;
 mod commit;
 mod commit_seeds;
 mod common;
 mod config;
+mod coprocessor;
 mod crashes;
 mod endpoint;
 mod endpoint_pair;
@@ -13,6 +15,7 @@ mod frame;
 mod held;
 mod host_name;
 mod inband;
+mod initiator;
 mod line;
 mod lobby;
 mod machines;
@@ -20,12 +23,14 @@ mod mdns;
 mod pace;
 mod replay_tcp;
 mod replay_wires;
+mod responder;
 mod rest;
 mod room;
 mod secure_app;
 mod secure_frame;
 mod secure_packet;
 mod secure_resolve;
+mod secure_waits;
 mod settled;
 // Also that of the seeds, of the models and of the fuzz targets.
 #[path = "secure_seeds/suite.rs"]

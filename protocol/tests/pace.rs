@@ -2,9 +2,7 @@
 
 use crate::common::rig::{Rig, Seen};
 use crate::common::span;
-use pblink_protocol::i2c::{
-    Initiator, InitiatorEvent, InitiatorTiming, Responder, ResponderAction,
-};
+use pblink_protocol::i2c::{Initiator, InitiatorEvent, InitiatorTiming, Responder};
 use pblink_protocol::time::{Duration, Instant};
 
 type Pair = Rig<Initiator, Responder>;
@@ -93,16 +91,22 @@ fn a_responder_without_a_server_is_not_asked_often() {
 
 #[test]
 fn pauses_are_short_behind_a_line_and_grow_in_silence() {
-    let mut rig = pair(InitiatorTiming::adaptive(), QUICK);
-    rig.run(span(12_000));
-    let now = rig.now;
-    rig.stm.submit(now, b"line");
-    rig.until(span(20), |r| r.stm.is_passed());
-    let (_, soon) = pauses(&exchanges(&mut rig, 50));
-    let (_, later) = pauses(&exchanges(&mut rig, 5_000));
-    let (_, last) = pauses(&exchanges(&mut rig, 8_000));
-    assert!((2_000..3_000).contains(&soon), "{soon} µs");
-    assert!(soon < later && later < last, "{soon} {later} {last} µs");
+    for came in [false, true] {
+        let mut rig = pair(InitiatorTiming::adaptive(), QUICK);
+        rig.run(span(12_000));
+        let now = rig.now;
+        if came {
+            rig.stm.on_line(now);
+        } else {
+            rig.stm.submit(now, b"line");
+        }
+        rig.until(span(20), |r| r.stm.is_passed());
+        let (_, soon) = pauses(&exchanges(&mut rig, 50));
+        let (_, later) = pauses(&exchanges(&mut rig, 5_000));
+        let (_, last) = pauses(&exchanges(&mut rig, 8_000));
+        assert!((2_000..3_000).contains(&soon), "{soon} µs");
+        assert!(soon < later && later < last, "{soon} {later} {last} µs");
+    }
 }
 
 #[test]
@@ -155,47 +159,4 @@ fn a_responder_that_misses_a_start_gets_the_fixed_pauses_for_an_hour() {
     let (_, longest) = pauses(&exchanges(&mut rig, 2_000));
     assert!(longest < 10_000, "{longest} µs");
     assert_eq!(rig.resets, 2);
-}
-
-/// Drives a responder to the end of an exchange: `syn` is still 1.
-fn at_the_end(responder: &mut Responder, now: &mut Instant) {
-    let mut next = |responder: &mut Responder, wanted: ResponderAction| {
-        for _ in 0..10 {
-            responder.poll(*now);
-            match responder.next_action() {
-                Some(action) => return assert_eq!(action, wanted),
-                None => *now += Duration::from_micros(20),
-            }
-        }
-        panic!("{wanted:?} does not come");
-    };
-    let at = Instant::from_millis(1);
-    responder.on_syn(at, true);
-    next(responder, ResponderAction::Read(2));
-    responder.on_read(at, &[0, 0]);
-    next(responder, ResponderAction::Ack(true));
-    // Here a pulse is a disturbance: the level counts.
-    responder.on_syn_pulse(at);
-    assert_eq!(responder.next_action(), None);
-    responder.on_syn(at, false);
-    next(responder, ResponderAction::Ack(false));
-    responder.on_ack_set(at);
-    next(responder, ResponderAction::Ack(true));
-    responder.on_syn(at, true);
-    next(responder, ResponderAction::Write);
-    responder.on_written(at);
-    next(responder, ResponderAction::Ack(false));
-}
-
-/// The owner was at something else while one exchange ended and the next began.
-#[test]
-fn an_exchange_that_begins_unseen_takes_place() {
-    let mut responder = Responder::new(false);
-    assert_eq!(responder.next_action(), Some(ResponderAction::Ack(false)));
-    let mut now = Instant::from_millis(1);
-    at_the_end(&mut responder, &mut now);
-    responder.on_syn_pulse(now);
-    responder.poll(now + Duration::from_micros(20));
-    assert_eq!(responder.next_action(), Some(ResponderAction::Read(2)));
-    assert_eq!(responder.failures(), 0);
 }

@@ -23,7 +23,7 @@ use pblink_protocol::time::Instant;
 
 /// Memory of a board.
 #[derive(Debug)]
-struct Ram {
+pub struct Ram {
     lines: VecDeque<String>,
     next: u64,
     view: Option<View>,
@@ -62,7 +62,7 @@ impl Memory for Ram {
     }
 }
 
-type App = SecureApp<OfBoard, Option<Ram>>;
+pub type App = SecureApp<OfBoard, Option<Ram>>;
 
 impl Stm for App {
     fn exchange(&mut self) -> &mut Initiator {
@@ -123,8 +123,8 @@ impl Lines for Rows {
 }
 
 /// A board on its wires, an ESP8266 that is in the hands of the test, and a server.
-struct World {
-    rig: Rig<App, Responder>,
+pub struct World {
+    pub rig: Rig<App, Responder>,
     server: Server<OfServer>,
     visitor: Visitor,
     notes: Notes,
@@ -135,7 +135,7 @@ struct World {
     /// Lines for the board that wait for the wires.
     for_board: VecDeque<String>,
     /// Lines pass between ESP8266 and server.
-    connected: bool,
+    pub connected: bool,
     events: Vec<SecureEvent>,
 }
 
@@ -175,7 +175,7 @@ impl World {
     }
 
     /// Up to the server, through our ESP8266, or a published one.
-    fn up(ours: bool) -> Self {
+    pub fn up(ours: bool) -> Self {
         let mut world = Self::new();
         if ours {
             world.for_board.push_back("k".into());
@@ -211,11 +211,11 @@ impl World {
         }
     }
 
-    fn esp(&mut self) -> &mut Responder {
+    pub fn esp(&mut self) -> &mut Responder {
         self.rig.esp.as_mut().expect("it has booted")
     }
 
-    fn app(&mut self) -> &mut App {
+    pub fn app(&mut self) -> &mut App {
         &mut self.rig.stm
     }
 
@@ -223,7 +223,7 @@ impl World {
         self.rig.now
     }
 
-    fn write(&mut self, text: &str, delivery: Delivery) -> Result<Option<u64>, WriteError> {
+    pub fn write(&mut self, text: &str, delivery: Delivery) -> Result<Option<u64>, WriteError> {
         let now = self.now();
         let written = self.app().write(now, text, delivery);
         self.rig.settle();
@@ -238,7 +238,7 @@ impl World {
     }
 
     /// Lets a millisecond pass, and moves what can be moved.
-    fn step(&mut self) {
+    pub fn step(&mut self) {
         self.rig.run(span(1));
         let now = self.now();
         while let Some(event) = self.app().next_event() {
@@ -295,11 +295,11 @@ impl World {
         }
     }
 
-    fn run(&mut self, millis: u64) {
+    pub fn run(&mut self, millis: u64) {
         (0..millis).for_each(|_| self.step());
     }
 
-    fn until(&mut self, millis: u64, mut done: impl FnMut(&mut Self) -> bool) {
+    pub fn until(&mut self, millis: u64, mut done: impl FnMut(&mut Self) -> bool) {
         for _ in 0..millis {
             if done(self) {
                 return;
@@ -394,6 +394,8 @@ fn packets_are_never_repeated_and_none_outlives_its_esp8266() {
         assert!(!w.app().server_up());
         w.until(10_000, |w| w.rig.esp.is_some());
         w.configured();
+        w.run(300);
+        assert_eq!(w.esp().received(), b"", "a packet for the one before");
         w.for_board.push_back("k".into());
         w.connect();
         w.until(10_000, |w| w.app().is_flushed());

@@ -1,9 +1,11 @@
 //! The words that people read: each value has its own, and a password has none.
 
 use pblink_protocol::MAX_TEXT;
-use pblink_protocol::app::WriteError;
+use pblink_protocol::app::happening::RestartCause;
+use pblink_protocol::app::{ResetCause, WriteError};
 use pblink_protocol::config::{Config, ConfigError};
 use pblink_protocol::delivery::Delivery;
+use pblink_protocol::i2c::Failure;
 use pblink_protocol::layer::Layer;
 use pblink_protocol::tcp::line::{BadId, BadText, MAX_ID};
 use pblink_protocol::tcp::window::BadWindow;
@@ -50,6 +52,35 @@ fn each_value_has_words_of_its_own() {
     assert!(long.contains("201 bytes of at most 200"), "{long}");
     assert!(ConfigError::Password.to_string().contains("8 to 63 bytes"));
     assert!(BadId::Invisible.to_string().contains("cannot be seen"));
+}
+
+#[test]
+fn each_cause_has_its_words() {
+    let table: [(&dyn std::fmt::Display, &str); 18] = [
+        (&RestartCause::PowerOn, "power on"),
+        (&RestartCause::BrownOut, "brown-out"),
+        (&RestartCause::ResetPin, "reset pin"),
+        (&RestartCause::Software, "its program asked for it, or panicked"),
+        (&RestartCause::IndependentWatchdog, "watchdog: its program hung"),
+        (&RestartCause::WindowWatchdog, "window watchdog"),
+        (&RestartCause::LowPower, "a low-power mode that is forbidden"),
+        (&RestartCause::Unknown, "unknown cause"),
+        (&ResetCause::Silent, "the ESP8266 stopped sending keepalives, or never began"),
+        (&ResetCause::NoServer, "the ESP8266 found no server for 5 min"),
+        (&ResetCause::Garbled, "the configuration reached the ESP8266 with an error"),
+        (&ResetCause::Requested, "the application asked for it"),
+        (&ResetCause::Unproven, "nothing came through the ESP8266 that the server has sealed"),
+        (&Failure::NoAnswer, "the ESP8266 did not answer within 1 s"),
+        (&Failure::NoBoot, "the ESP8266 did not start: check power, reset and ack wires"),
+        (&Failure::Bus, "I2C error: check scl, sda, ground and pull-ups"),
+        (&Failure::BadHeader, "the ESP8266 sent an impossible header"),
+        (&Failure::Restarted, "the ESP8266 has restarted or stopped by itself: check its supply"),
+    ];
+    for (cause, words) in table {
+        assert_eq!(cause.to_string(), words);
+    }
+    let failed = ResetCause::Exchange(Failure::Bus);
+    assert_eq!(failed.to_string(), Failure::Bus.to_string());
 }
 
 #[test]

@@ -1,0 +1,143 @@
+//! The ESP8266's side of the exchange in the hands of the test: its times, and wires that do what they should not.
+
+use pblink_protocol::i2c::ResponderAction::{Ack, Read, Write};
+use pblink_protocol::i2c::{BusFault, PULSE, Responder, ResponderAction, SETUP};
+use pblink_protocol::time::{Duration, Instant};
+
+const AT: Instant = Instant::from_millis(1);
+
+/// Returns a responder that waits for an exchange.
+fn idle() -> Responder {
+    let mut esp = Responder::new(false);
+    assert_eq!(actions(&mut esp), [Ack(false)]);
+    esp
+}
+
+fn actions(esp: &mut Responder) -> Vec<ResponderAction> {
+    std::iter::from_fn(|| esp.next_action()).collect()
+}
+
+/// Raises `syn`, and waits until the transfer begins.
+fn transfer(esp: &mut Responder, wanted: ResponderAction) {
+    esp.on_syn(AT, true);
+    esp.poll(AT + SETUP);
+    assert_eq!(actions(esp), [wanted]);
+}
+
+/// Begins an exchange, in which the initiator passes this payload.
+fn receive(esp: &mut Responder, payload: &[u8]) {
+    transfer(esp, Read(2));
+    esp.on_read(AT, &[payload.len() as u8, 0]);
+    assert_eq!(actions(esp), [Ack(true)]);
+    if !payload.is_empty() {
+        esp.on_syn(AT, false);
+        assert_eq!(actions(esp), [Ack(false)]);
+        transfer(esp, Read(payload.len()));
+        esp.on_read(AT, payload);
+        assert_eq!(actions(esp), [Ack(true)]);
+    }
+    esp.on_syn(AT, false);
+    assert_eq!(actions(esp), [Ack(false)]);
+}
+
+/// Continues to where the responder has sent its header, and waits for the end of it.
+fn send_header(esp: &mut Responder) {
+    esp.on_ack_set(AT);
+    esp.poll(AT + PULSE);
+    assert_eq!(actions(esp), [Ack(true)]);
+    transfer(esp, Write);
+    esp.on_written(AT);
+    assert_eq!(actions(esp), [Ack(false)]);
+}
+
+#[test]
+fn a_transfer_and_the_end_of_a_pulse_wait_until_it_is_time() {
+    let mut esp = idle();
+    esp.on_syn(AT, true);
+    assert_eq!(esp.poll_at(AT), Some(AT + SETUP));
+    esp.poll(AT);
+    assert_eq!(actions(&mut esp), []);
+    esp.poll(AT + SETUP);
+    assert_eq!(actions(&mut esp), [Read(2)]);
+    // An address that nobody acknowledges is tried again, but not at once.
+    let retry = AT + Duration::from_millis(1);
+    esp.on_bus_fault(AT, BusFault::NoAddress);
+    assert_eq!(esp.poll_at(AT), Some(retry));
+    esp.poll(AT);
+    assert_eq!(actions(&mut esp), []);
+    esp.poll(retry);
+    assert_eq!(actions(&mut esp), [Read(2)]);
+    esp.on_read(AT, &[0, 0]);
+    esp.on_syn(AT, false);
+    assert_eq!(actions(&mut esp), [Ack(true), Ack(false)]);
+    // A pulse is as long as it must be from the moment at which the pin moves.
+    esp.on_ack_set(AT);
+    assert_eq!(esp.poll_at(AT), Some(AT + PULSE));
+    esp.poll(AT);
+    assert_eq!(actions(&mut esp), []);
+    esp.poll(AT + PULSE);
+    assert_eq!(actions(&mut esp), [Ack(true)]);
+    assert_eq!(esp.failures(), 0);
+}
+
+#[test]
+fn a_syn_that_falls_before_a_transfer_ends_the_exchange() {
+    let mut esp = idle();
+    esp.on_syn(AT, true);
+    esp.on_syn(AT, false);
+    assert_eq!((esp.failures(), esp.poll_at(AT)), (1, None));
+    assert_eq!(actions(&mut esp), [Ack(false)]);
+    // It is ready for the next one.
+    receive(&mut esp, b"one");
+    assert_eq!((esp.failures(), esp.received()), (1, &b"one"[..]));
+}
+
+#[test]
+fn a_payload_that_comes_although_it_was_held_off_is_refused() {
+    let mut esp = idle();
+    receive(&mut esp, b"one");
+    send_header(&mut esp);
+    assert_eq!(esp.tx_bytes(), [0, 0x80], "there is no room");
+    esp.on_syn(AT, false);
+    // Nothing to pass is no fault.
+    receive(&mut esp, b"");
+    send_header(&mut esp);
+    esp.on_syn(AT, false);
+    assert_eq!(esp.failures(), 0);
+    transfer(&mut esp, Read(2));
+    esp.on_read(AT, &[3, 0]);
+    assert_eq!(actions(&mut esp), [Ack(false)]);
+    assert_eq!((esp.failures(), esp.received()), (1, &b"one"[..]));
+}
+
+/// The owner was at something else while one exchange ended and the next began. At any other step a pulse is a
+/// disturbance: the level counts.
+#[test]
+fn an_exchange_that_begins_unseen_takes_place() {
+    for payload in [&b""[..], b"up"] {
+        let mut esp = idle();
+        assert_eq!(esp.submit(payload), payload.len());
+        transfer(&mut esp, Read(2));
+        esp.on_read(AT, &[0, 0]);
+        assert_eq!(actions(&mut esp), [Ack(true)]);
+        esp.on_syn_pulse(AT);
+        assert_eq!(actions(&mut esp), []);
+        esp.on_syn(AT, false);
+        assert_eq!(actions(&mut esp), [Ack(false)]);
+        send_header(&mut esp);
+        if !payload.is_empty() {
+            esp.on_syn_pulse(AT);
+            assert_eq!(actions(&mut esp), []);
+            esp.on_syn(AT, false);
+            assert_eq!(actions(&mut esp), [Ack(true)]);
+            transfer(&mut esp, Write);
+            assert_eq!(esp.tx_bytes(), payload);
+            esp.on_written(AT);
+            assert_eq!(actions(&mut esp), [Ack(false)]);
+        }
+        esp.on_syn_pulse(AT);
+        esp.poll(AT + SETUP);
+        assert_eq!(actions(&mut esp), [Read(2)], "{payload:?}");
+        assert_eq!((esp.failures(), esp.can_submit()), (0, true));
+    }
+}
