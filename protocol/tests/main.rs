@@ -31,6 +31,7 @@ mod secure_frame;
 mod secure_packet;
 mod secure_resolve;
 mod secure_waits;
+mod secure_world;
 mod settled;
 // Also that of the seeds, of the models and of the fuzz targets.
 #[path = "secure_seeds/suite.rs"]

@@ -1,7 +1,7 @@
 //! The application base with keys: what waits for an ESP8266, and how long.
 
 use crate::common::span;
-use crate::secure_app::World;
+use crate::secure_world::World;
 use pblink_protocol::delivery::Delivery;
 
 /// Lets the ESP8266 take what it has been given, and returns the number of packets that it is given until it has had
