@@ -125,6 +125,18 @@ fn frames_stand_one_behind_the_other_and_end_at_one_that_cannot_be_read() {
 }
 
 #[test]
+fn the_fate_of_a_key_has_words_for_people() {
+    for (outcome, words) in [
+        (KeyOutcome::Taken, "it is in the board's flash"),
+        (KeyOutcome::Full, "the board's flash for keys is full"),
+        (KeyOutcome::Failed, "the board's flash for keys cannot be written"),
+        (KeyOutcome::Unsupported, "the board takes no keys over the link"),
+    ] {
+        assert_eq!(outcome.to_string(), words);
+    }
+}
+
+#[test]
 fn a_key_is_not_shown() {
     let key = Frame::Key(NextKey { generation: 3, shared: &[0x5a; 32] });
     assert_eq!(format!("{key:?}"), "Key(NextKey { generation: 3, .. })");

@@ -46,6 +46,9 @@ fn outcome(it: &Resolution) -> Outcome {
 fn a_board_that_is_known_goes_on_where_it_was() {
     let it = resolve(&resume(), &book());
     assert_eq!(outcome(&it), (None, None, Some(12), 15));
+    // Nothing leaves the outbox for a board that is done with no line.
+    let none = Resume { done: 0, ..resume() };
+    assert_eq!(outcome(&resolve(&none, &book())), (None, None, None, 15));
     assert_eq!((it.board, it.received, it.foreign), (epoch(BOARD), 44, None));
     let answer = Resume {
         epoch: epoch(OWN),
@@ -100,6 +103,10 @@ fn a_view_with_a_board_that_the_store_does_not_know_shows_that_it_is_older() {
     assert_eq!(it.received, 40);
     let it = resolve(&resume(), &Book { view: Known::Closed(17), ..older });
     assert_eq!(it.undetermined, Some(17));
+    // Another process that has not ended has written what was there when this one began.
+    let other = Resume { peer: Some(epoch(98)), ..resume() };
+    let it = resolve(&other, &older);
+    assert_eq!((it.undetermined, it.foreign), (Some(10), Some((epoch(98), 10))));
 }
 
 #[test]
@@ -125,6 +132,9 @@ fn numbers_that_no_board_has_are_taken_for_the_nearest_that_it_may_have() {
         let it = resolve(&Resume { first: 0, peer: None, ..resume() }, &book);
         assert_eq!((it.lost, it.received), (None, 0));
     }
+    // A board that the store does not know, and that knows no server, has received nothing.
+    let stranger = Resume { epoch: epoch(8), peer: None, ..resume() };
+    assert_eq!(resolve(&stranger, &book()).sent, 0);
     let it = resolve(&resume(), &Book { last_received: u64::MAX, ..book() });
     assert_eq!((it.lost, it.received), (None, u64::MAX));
 }

@@ -1,6 +1,7 @@
 //! The board's table.
 
 use pblink_protocol::secure::board::{BoardEvent, BoardState};
+use pblink_protocol::secure::packet::{MAX_BYTES, Packet};
 
 use super::*;
 
@@ -134,6 +135,32 @@ fn a_forged_reply_is_counted_and_the_true_one_behind_it_makes_the_key() {
     let refused = both.board.stats().refused;
     both.board.on_line(s(1), &reply);
     assert_eq!(both.board.stats().refused, refused + 1);
+}
+
+#[test]
+fn a_reply_to_another_handshake_is_none_to_the_one_that_waits() {
+    let (mut both, hello) = Both::greeting(s(0));
+    let reply = both.reply(s(0), &hello);
+    let Ok(Packet::Reply { key, message }) = Packet::decode(&reply, &mut [0; MAX_BYTES]) else {
+        panic!("{reply}");
+    };
+    let other = Packet::Reply { key: key + 1, message }.encode(&mut [0; MAX_UP]).map(str::to_owned);
+    both.board.on_line(s(0), &other.expect("a line"));
+    assert_eq!((both.board.wants_compute(s(0)), both.board.stats().refused), (false, 1));
+    both.board.on_line(s(0), &reply);
+    assert_eq!((both.board.wants_compute(s(0)), both.board.stats().refused), (true, 1));
+}
+
+#[test]
+fn a_line_is_as_long_as_it_may_be_and_no_longer() {
+    let mut both = Both::new();
+    let mut write = |bytes: usize| both.board.write(s(0), &"x".repeat(bytes));
+    let most = pblink_protocol::MAX_TEXT;
+    assert_eq!((write(most), write(most - 1)), (Ok(1), Ok(2)));
+    for bytes in [most + 1, most + 2, 2 * most] {
+        assert_eq!(write(bytes), Err(WriteError::TooLong), "{bytes}");
+    }
+    assert_eq!(write(1), Ok(3), "those that are too long have no number");
 }
 
 #[test]

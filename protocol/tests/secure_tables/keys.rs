@@ -13,6 +13,7 @@ use super::*;
 
 type Shared = (u32, [u8; 32]);
 
+const ZERO: Shared = (0, [0; 32]);
 const ONE: Shared = (1, [1; 32]);
 const TWO: Shared = (2, [2; 32]);
 const THREE: Shared = (3, [3; 32]);
@@ -155,7 +156,9 @@ fn a_key_is_kept_between_exchanges_and_proven_and_settled_while_the_link_is_up()
     both.board.on_line(s(5), &key);
     assert_eq!(events(&mut both), []);
     assert!(both.board.wants_compute(s(5)));
+    assert_eq!(both.board.suite().map(|suite| suite.key), Some(ONE));
     both.board.compute(s(5));
+    assert_eq!(both.board.suite().map(|suite| suite.key), Some(TWO));
     let taken = keyed(KeyOutcome::Taken);
     assert_eq!(events(&mut both), [BoardEvent::Keyed(taken)]);
     // It asks for a challenge, which is lost on its way, and says that it has the key.
@@ -271,4 +274,31 @@ fn a_key_that_the_server_forgets_again_proves_nothing_and_the_session_goes_on() 
     both.give(s(10), &line);
     assert_eq!((&both.notes.lines[..], both.board.state()), (&[1][..], BoardState::Up));
     assert_eq!(both.notes.proven, [1]);
+}
+
+/// A key, or the word that one is settled: each waits for the time between two exchanges.
+#[test]
+fn a_board_wants_to_keep_each_of_both_that_has_come_alone() {
+    for (keys, generation) in [([ZERO, ONE, TWO].as_slice(), 2), (&[ONE], 1)] {
+        let (mut both, _) = given(KeyOutcome::Taken, keys);
+        both.server.poll(s(5), &mut both.notes);
+        let line = both.answered(s(5)).expect("a packet");
+        assert!(!both.board.wants_compute(s(5)));
+        both.board.on_line(s(5), &line);
+        assert!(both.board.wants_compute(s(5)), "{keys:?}");
+        both.board.compute(s(5));
+        assert!(!both.board.wants_compute(s(5)), "{keys:?}");
+        assert_eq!(both.board.suite().map(|suite| suite.key.0), Some(generation));
+    }
+}
+
+#[test]
+fn a_suite_with_one_key_says_and_takes_nothing_of_others() {
+    let server = OfServer(Rng(1));
+    for generation in [0, 1, u32::MAX] {
+        assert!(server.has(generation), "there is one for whoever is authentic");
+        assert_eq!((server.next_key(generation), server.is_settled(generation)), (None, false));
+    }
+    let mut board = OfBoard(Rng(1));
+    assert_eq!(board.take_key(2, &[2; 32]), KeyOutcome::Unsupported);
 }

@@ -337,6 +337,7 @@ fn lines_that_may_be_lost_and_events_pass_beside_the_others_once() {
     let mut both = Both::up(s(0));
     let long = "x".repeat(400);
     assert!(both.board.send(&long) && !both.board.send("no room") && !both.board.send("a\nb"));
+    assert!(!both.board.is_flushed());
     both.board.tell(3, b"power");
     both.board.tell(1, b"an old report");
     both.board.tell(4, &[4; 20]);
@@ -353,8 +354,11 @@ fn lines_that_may_be_lost_and_events_pass_beside_the_others_once() {
     let kinds: Vec<u8> = both.notes.told.iter().map(|(kind, _)| *kind).collect();
     assert_eq!(kinds, [3, 4, 5, 6]);
     assert_eq!(both.notes.lines, [1]);
+    assert!(!both.server.is_sending() && !both.board.has_line());
     assert!(both.server.send("down"));
+    assert!(both.server.is_sending());
     both.settle(s(2));
+    assert!(!both.server.is_sending() && both.board.has_line());
     assert_eq!(both.board.read_line(str::to_owned).as_deref(), Some("down"));
     both.board.accept();
     // It has no number, so that nothing moves.
@@ -474,7 +478,7 @@ fn a_line_that_is_committed_soon_costs_one_word_and_one_that_is_not_is_said_to_h
     both.board.write(s(2), "another").expect("there is room");
     let line = both.said(s(2)).expect("the line");
     both.give(s(2), &line);
-    assert_eq!(both.server.poll_at(s(2)), Some(ms(2050)));
+    assert_eq!((both.answered(s(2)), both.server.poll_at(s(2))), (None, Some(ms(2050))));
     both.server.poll(ms(2050), &mut both.notes);
     let come = both.answered(ms(2050)).expect("it has come");
     both.board.on_line(ms(2050), &come);
