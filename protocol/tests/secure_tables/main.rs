@@ -2,12 +2,14 @@
 
 mod attacks;
 mod board;
+mod hand;
 mod keys;
 #[path = "../common/rng.rs"]
 mod rng;
 mod server;
 #[path = "../secure_seeds/suite.rs"]
 mod suite;
+mod visitors;
 mod watchdog;
 
 use std::collections::HashSet;
