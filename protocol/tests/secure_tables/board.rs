@@ -427,55 +427,6 @@ fn twelve_seconds_without_a_word_ask_for_a_proof() {
 }
 
 #[test]
-fn a_worn_key_is_replaced_in_time_and_one_that_was_not_is_dropped() {
-    let mut both = Both::up(s(0));
-    let day = 24 * 3600;
-    for second in (0..day).step_by(5) {
-        both.settle(s(second));
-        assert!(both.board.is_up());
-    }
-    // Nobody answers: it stays up and asks again.
-    let challenge = |line: &Option<String>| kind(line) == Some("q");
-    assert!(challenge(&both.said(s(day))));
-    assert!(both.board.is_up() && !challenge(&both.said(s(day))));
-    for second in (day + 10..day + 3600).step_by(10) {
-        while let Some(line) = both.said(s(second)) {
-            if &line[1..2] == "t" {
-                both.give(s(second), &line);
-            }
-        }
-        while let Some(line) = both.answered(s(second)) {
-            both.board.on_line(s(second), &line);
-        }
-        assert!(both.board.is_up(), "{second}");
-    }
-    both.board.poll(s(day + 3600));
-    assert_eq!(both.board.state(), BoardState::Greet);
-    assert!(challenge(&both.said(s(day + 3600))));
-
-    // One that is answered loses nothing.
-    let mut both = Both::up(s(0));
-    events(&mut both);
-    for second in (0..=day + 7200).step_by(5) {
-        both.settle(s(second));
-        assert!(both.board.is_up(), "{second}");
-    }
-    assert_eq!(events(&mut both), [BoardEvent::Time(TIME)], "nobody hears of it");
-}
-
-/// A connection gets ten challenges, and a board that is well needs one each day.
-#[test]
-fn a_connection_may_live_for_weeks() {
-    let mut both = Both::up(s(0));
-    events(&mut both);
-    for second in (0..15 * 24 * 3600).step_by(5) {
-        both.settle(s(second));
-        assert!(both.board.is_up(), "day {}", second / 86_400);
-    }
-    assert_eq!(events(&mut both), [BoardEvent::Time(TIME); 8], "of fourteen, the newest eight");
-}
-
-#[test]
 fn a_link_that_the_server_closes_stays_closed_for_a_minute() {
     let mut both = Both::up(s(0));
     both.server.close(5);

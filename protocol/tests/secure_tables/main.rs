@@ -11,6 +11,7 @@ mod server;
 mod suite;
 mod visitors;
 mod watchdog;
+mod worn;
 
 use std::collections::HashSet;
 use std::hash::Hash;
