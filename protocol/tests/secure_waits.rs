@@ -1,5 +1,6 @@
 //! The application base with keys: what waits for an ESP8266, and how long.
 
+use crate::common::rig::Seen;
 use crate::common::span;
 use crate::secure_world::World;
 use pblink_protocol::delivery::Delivery;
@@ -50,4 +51,27 @@ fn an_answer_that_is_due_is_asked_for_often() {
     assert_eq!(packets(&mut w), 1);
     let often = exchanges(&mut w);
     assert!(often > 15, "{often}");
+}
+
+/// It has not told the session yet that the wires are free.
+#[test]
+fn what_is_written_before_the_owner_polls_goes_into_one_packet() {
+    let mut w = World::up(true);
+    w.run(1000);
+    w.connected = false;
+    w.write("first", Delivery::ORDERED).expect("there is room");
+    let is_payload = |seen: &Seen| matches!(seen, Seen::Read(bytes) if bytes.len() > 2);
+    let from = w.rig.trace.len();
+    w.rig.until(span(300), |rig| rig.trace[from..].iter().any(|seen| is_payload(&seen.1)));
+    // What the wires report next, a little earlier.
+    let now = w.rig.now;
+    let exchange = w.app().exchange();
+    assert!(!exchange.is_passed());
+    exchange.on_sent(now);
+    exchange.on_ack(now, true);
+    assert!(exchange.is_passed());
+    for text in ["second", "third"] {
+        w.write(text, Delivery::ORDERED).expect("there is room");
+    }
+    assert_eq!(packets(&mut w), 1 + 1, "the one that has passed, and another");
 }
