@@ -193,6 +193,27 @@ impl<'ast> Visit<'ast> for Found {
         visit::visit_expr_binary(self, both);
     }
 
+    // What the compiler computes asks no switch: lengths, arguments of types, constants.
+    fn visit_expr_repeat(&mut self, repeat: &'ast syn::ExprRepeat) {
+        self.visit_expr(&repeat.expr);
+    }
+
+    fn visit_type_array(&mut self, array: &'ast syn::TypeArray) {
+        self.visit_type(&array.elem);
+    }
+
+    fn visit_generic_argument(&mut self, argument: &'ast syn::GenericArgument) {
+        if !matches!(argument, syn::GenericArgument::Const(_)) {
+            visit::visit_generic_argument(self, argument);
+        }
+    }
+
+    fn visit_item_const(&mut self, _: &'ast syn::ItemConst) {}
+
+    fn visit_impl_item_const(&mut self, _: &'ast syn::ImplItemConst) {}
+
+    fn visit_item_static(&mut self, _: &'ast syn::ItemStatic) {}
+
     fn visit_item_fn(&mut self, function: &'ast syn::ItemFn) {
         if function.sig.constness.is_some() {
             self.constant_places.push(range(function));
@@ -337,13 +358,18 @@ mod tests {
 
     #[test]
     fn what_has_no_place_for_a_switch_is_left_out() {
-        let text = "const A: u8 = 1 + 2; fn f(a: Option<u8>) { if let Some(b) = a && b > 1 {} }";
+        let text = "const A: u8 = 1 + 2; fn f(a: Option<u8>) { if let Some(b) = a && b > 1 {} \
+                    let c: [u8; 2 - 1] = [0; 3 - 2]; const D: u8 = 4 - 3; g::<{ 5 - 4 }>(); }";
         let mut outside = mutant(text, Genre::BinaryOperator, "+", 0, "-");
         outside.function = None;
         let mutants = [
             outside,
             mutant(text, Genre::BinaryOperator, "&&", 0, "||"),
             mutant(text, Genre::BinaryOperator, ">", 1, "<"),
+            mutant(text, Genre::BinaryOperator, "-", 0, "+"),
+            mutant(text, Genre::BinaryOperator, "-", 1, "+"),
+            mutant(text, Genre::BinaryOperator, "-", 2, "+"),
+            mutant(text, Genre::BinaryOperator, "-", 3, "+"),
         ];
         assert_eq!(woven(text, &mutants).mutants, [2]);
     }
