@@ -47,9 +47,13 @@ fn section(proof: &Proof, record: Option<&Record>) -> String {
         return text;
     };
     let Record { date, commit, processor, processors, load_before, seconds, .. } = record;
+    let time = match proof.resumes {
+        true => "in several sittings".to_owned(),
+        false => format!("{seconds:.0} s"),
+    };
     let _ = writeln!(
         text,
-        "{date}, {seconds:.0} s at commit {commit}, {processors} × {processor}, load {load_before:.1} before:\n"
+        "{date}, {time} at commit {commit}, {processors} × {processor}, load {load_before:.1} before:\n"
     );
     if !record.success {
         let _ = writeln!(text, "**It has failed.**\n");

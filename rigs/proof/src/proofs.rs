@@ -30,6 +30,8 @@ pub struct Proof {
     pub keep: &'static [&'static str],
     /// The output is Markdown.
     pub markdown: bool,
+    /// A run that was ended goes on: the time of the last one says little.
+    pub resumes: bool,
 }
 
 /// All of them, in the order of the page.
@@ -45,6 +47,7 @@ pub const PROOFS: [Proof; 16] = [
         command: "cargo run --release -p pblink-simulator --example nightly -- 10000 0 target/nightly-10000-0.jsonl",
         keep: &[],
         markdown: false,
+        resumes: true,
     },
     Proof {
         name: "served",
@@ -55,6 +58,7 @@ pub const PROOFS: [Proof; 16] = [
         command: "PBLINK_SEEDS=0..1600 cargo test --release -p pblink-simulator --test all -- --nocapture served::nothing",
         keep: &["seeds,"],
         markdown: false,
+        resumes: false,
     },
     Proof {
         name: "model",
@@ -65,6 +69,7 @@ pub const PROOFS: [Proof; 16] = [
         command: "cargo run --release --manifest-path rigs/model/Cargo.toml -- 2",
         keep: &["states"],
         markdown: false,
+        resumes: false,
     },
     Proof {
         name: "fuzz",
@@ -72,9 +77,10 @@ pub const PROOFS: [Proof; 16] = [
         title: "Fuzzing of every parser and machine",
         shows: "libFuzzer, with the inputs of `rigs/fuzz/corpus/` to begin with, a line for each target.",
         planted: "Faults in what is fuzzed are found by the corpora and their mutations, in every test run (`rigs/fuzz/tests/`).",
-        command: "rigs/fuzz/run -s 600",
+        command: "rigs/fuzz/run -r -j 2 -s 600",
         keep: &["==", "DONE", "executed_units", "panicked"],
         markdown: false,
+        resumes: true,
     },
     Proof {
         name: "kills",
@@ -85,6 +91,7 @@ pub const PROOFS: [Proof; 16] = [
         command: "PBLINK_KILLS=200 cargo test -p pblink-serve --test kills -- --nocapture kills_at",
         keep: &["kills,", "lines in the log", "found:", "test result"],
         markdown: false,
+        resumes: false,
     },
     Proof {
         name: "soak",
@@ -95,6 +102,7 @@ pub const PROOFS: [Proof; 16] = [
         command: "cargo run --release -- soak --hours 2",
         keep: &[],
         markdown: false,
+        resumes: false,
     },
     Proof {
         name: "cluster",
@@ -113,6 +121,7 @@ pub const PROOFS: [Proof; 16] = [
             "test result",
         ],
         markdown: false,
+        resumes: false,
     },
     Proof {
         name: "abuse",
@@ -123,6 +132,7 @@ pub const PROOFS: [Proof; 16] = [
         command: "cargo build --release -p pblink -p pblink-bench && ${CARGO_TARGET_DIR:-target}/release/pblink-bench abuse",
         keep: &["|"],
         markdown: true,
+        resumes: false,
     },
     Proof {
         name: "bench",
@@ -136,6 +146,7 @@ pub const PROOFS: [Proof; 16] = [
         command: "cargo build --release -p pblink -p pblink-bench && ${CARGO_TARGET_DIR:-target}/release/pblink-bench --markdown --rounds 3 flood single steady print paced down accept idle",
         keep: &["|", "####"],
         markdown: true,
+        resumes: false,
     },
     Proof {
         name: "outages",
@@ -149,6 +160,7 @@ pub const PROOFS: [Proof; 16] = [
         command: "cargo build --release -p pblink -p pblink-bench && ${CARGO_TARGET_DIR:-target}/release/pblink-bench --markdown --rounds 3 restart outage",
         keep: &["|", "####"],
         markdown: true,
+        resumes: false,
     },
     Proof {
         name: "speed",
@@ -162,6 +174,7 @@ pub const PROOFS: [Proof; 16] = [
         command: "cargo build --release -p pblink-bench && cargo run --release -p pblink-bench -- speed docs/speed.json docs/speed.svg",
         keep: &["server ", "library", "memory", "disk", "mosquitto", "raw"],
         markdown: false,
+        resumes: false,
     },
     Proof {
         name: "clients",
@@ -173,6 +186,7 @@ pub const PROOFS: [Proof; 16] = [
                   cargo run --release -p pblink-bench -- --markdown --rounds 3 --clients $n --servers raw,library,memory,disk,mosquitto flood; done",
         keep: &["|", "####"],
         markdown: true,
+        resumes: false,
     },
     Proof {
         name: "jetstream",
@@ -184,6 +198,7 @@ pub const PROOFS: [Proof; 16] = [
         command: "cargo run --release -p pblink-bench -- --markdown --rounds 3 --servers jetstream,shared,gateways,disk flood",
         keep: &["|", "####"],
         markdown: true,
+        resumes: false,
     },
     Proof {
         name: "wires",
@@ -194,6 +209,7 @@ pub const PROOFS: [Proof; 16] = [
         command: "firmware-stm32/build.sh release all && firmware-esp8266/build.sh sdk && cargo run --release --manifest-path rigs/unicorn/Cargo.toml --example speed",
         keep: &["bytes/s", "link idle"],
         markdown: false,
+        resumes: false,
     },
     Proof {
         name: "instructions",
@@ -205,6 +221,7 @@ pub const PROOFS: [Proof; 16] = [
         command: ".ci/counts",
         keep: &[],
         markdown: false,
+        resumes: false,
     },
     Proof {
         name: "sizes",
@@ -217,5 +234,6 @@ pub const PROOFS: [Proof; 16] = [
                   p=${CARGO_TARGET_DIR:-target}/release/pblink; for n in 1 2 3; do TIMEFORMAT='%R s pblink --version'; time $p --version > /dev/null; done",
         keep: &["bytes", "s pblink"],
         markdown: false,
+        resumes: false,
     },
 ];

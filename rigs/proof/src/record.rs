@@ -71,8 +71,9 @@ impl Record {
             }
         }
         let said = said.join().map_err(|_| io::Error::other("its errors could not be read"))??;
-        // Those that are asked for only: a compiler says much.
-        for line in said.iter().filter(|line| !proof.keep.is_empty() && is_kept(proof, line)) {
+        // Those that are asked for only, since a compiler says much; and none of whoever prints tables, which has its progress there.
+        let asked = !proof.keep.is_empty() && !proof.markdown;
+        for line in said.iter().filter(|line| asked && is_kept(proof, line)) {
             let _ = writeln!(output, "{}", line.trim_end());
         }
         let success = child.wait()?.success();

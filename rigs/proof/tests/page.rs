@@ -53,6 +53,7 @@ fn a_run_is_kept_with_its_lines_and_its_end() {
         command,
         keep: &["kept"],
         markdown: false,
+        resumes: false,
     };
     let good = proof("echo 'kept: 1  '; echo other; echo 'kept: 2' >&2");
     let run = Record::run(folder.path(), &good).unwrap();
@@ -61,6 +62,8 @@ fn a_run_is_kept_with_its_lines_and_its_end() {
     let again = Record::read(folder.path(), "try").unwrap().unwrap();
     assert_eq!((again.output, again.date), (run.output, run.date));
     assert!(Record::read(folder.path(), "other").unwrap().is_none());
+    let table = Proof { markdown: true, ..proof("echo '| kept |'; echo '| kept, so far |' >&2") };
+    assert_eq!(Record::run(folder.path(), &table).unwrap().output, "| kept |\n");
     let bad = Record::run(folder.path(), &proof("echo kept; false; echo kept")).unwrap();
     assert_eq!((&*bad.output, bad.success), ("kept\n", false));
     assert!(record::path(folder.path(), "try").is_file());
