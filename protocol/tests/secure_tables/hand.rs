@@ -1,7 +1,9 @@
 //! A board whose server is in the hands of the test: it says any frame, and reads each packet of the board.
 
+use pblink_protocol::MAX_TEXT;
+use pblink_protocol::secure::MAX_WINDOW;
 use pblink_protocol::secure::board::{BoardEvent, BoardState};
-use pblink_protocol::secure::frame::{Data, Frame, Frames, Progress};
+use pblink_protocol::secure::frame::{Data, Frame, Frames, Piece, Progress};
 use pblink_protocol::secure::packet::{MAX_BYTES, MAX_FRAMES, Packet, TAG};
 use pblink_protocol::secure::suite::Keys;
 use suite::SymbolicKeys;
@@ -220,4 +222,30 @@ fn a_piece_holds_a_part_of_its_line_however_little_room_there_is() {
         }
     }
     assert_eq!(most, TEXT.len(), "one byte each");
+}
+
+/// As many as a server may have under way: what did not fit would come again, and keep the link busy.
+#[test]
+fn a_window_of_the_longest_lines_waits_for_an_application_that_reads_nothing() {
+    let mut both = Both::new();
+    let mut hand = Hand::up(&mut both, s(0), 0);
+    let text = |seq: u64| char::from(b'a' + seq as u8).to_string().repeat(MAX_TEXT);
+    for seq in 1..=MAX_WINDOW as u64 {
+        let line = text(seq);
+        let mut at = 0;
+        for bytes in line.as_bytes().chunks(100) {
+            let piece = Piece { offset: at, more: usize::from(at) + bytes.len() < MAX_TEXT };
+            hand.say(
+                &mut both,
+                s(1),
+                Frame::Data(Data { seq, prev: seq - 1, piece, age_ms: 0, bytes }),
+            );
+            at += bytes.len() as u16;
+        }
+    }
+    for seq in 1..=MAX_WINDOW as u64 {
+        let read = both.board.read_line(|line| line == text(seq));
+        assert_eq!(read, Some(true), "line {seq}");
+    }
+    assert_eq!(both.board.read_line(|_| ()), None);
 }
