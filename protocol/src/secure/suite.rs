@@ -83,12 +83,6 @@ pub trait ServerSuite {
         now_ms: u64,
     ) -> Option<(Self::Keys, [u8; 56])>;
 
-    /// Returns true if there are keys of this generation.
-    fn has(&self, generation: u32) -> bool {
-        let _ = generation;
-        true
-    }
-
     /// Returns the key, and its generation, that is to be given to a board which has proven to have that of this one. It is
     /// stored where it outlives the process before it is returned here.
     fn next_key(&self, generation: u32) -> Option<(u32, [u8; 32])> {

@@ -207,10 +207,6 @@ impl ServerSuite for OfServer {
         self.inner.answer(hello, challenge, now_ms)
     }
 
-    fn has(&self, generation: u32) -> bool {
-        self.file.of(generation).is_some()
-    }
-
     fn next_key(&self, generation: u32) -> Option<(u32, [u8; 32])> {
         let last = self.file.0.last().filter(|key| key.generation > generation)?;
         Some((last.generation, last.bytes()))
