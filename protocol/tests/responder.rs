@@ -141,3 +141,47 @@ fn an_exchange_that_begins_unseen_takes_place() {
         assert_eq!((esp.failures(), esp.can_submit()), (0, true));
     }
 }
+
+/// Passes a payload as far as the initiator has asked for it, and begins the transfer.
+fn send_payload() -> Responder {
+    let mut esp = idle();
+    assert_eq!(esp.submit(b"up"), 2);
+    receive(&mut esp, b"");
+    send_header(&mut esp);
+    esp.on_syn(AT, false);
+    assert_eq!(actions(&mut esp), [Ack(true)]);
+    transfer(&mut esp, Write);
+    assert_eq!(esp.tx_bytes(), b"up");
+    esp
+}
+
+/// An `ack` that falls says that the payload has passed. An initiator that has all of it would go on, and get it once more; so it
+/// hears nothing, and resets this board.
+#[test]
+fn a_payload_of_which_nobody_knows_whether_it_has_come_is_not_confirmed() {
+    let late = AT + SETUP + Duration::from_secs(5);
+    let faults: [fn(&mut Responder, Instant); 2] =
+        [|esp, _| esp.on_bus_fault(AT, BusFault::Other), |esp, late| esp.poll(late)];
+    for fault in faults {
+        let mut esp = send_payload();
+        fault(&mut esp, late);
+        assert_eq!((actions(&mut esp), esp.failures()), (vec![], 1));
+        esp.on_syn(AT, false);
+        assert_eq!(actions(&mut esp), []);
+    }
+}
+
+/// Each byte of it was acknowledged: an initiator that has noticed an error all the same resets this board.
+#[test]
+fn a_payload_that_was_confirmed_is_not_passed_again() {
+    let mut esp = send_payload();
+    esp.on_written(AT);
+    assert_eq!(actions(&mut esp), [Ack(false)]);
+    // Nobody sees `syn` fall in time.
+    esp.poll(AT + Duration::from_secs(5));
+    assert_eq!((actions(&mut esp), esp.failures()), (vec![Ack(false)], 1));
+    esp.on_syn(AT, false);
+    receive(&mut esp, b"");
+    send_header(&mut esp);
+    assert_eq!(esp.tx_bytes(), [0, 0], "there is nothing to pass");
+}

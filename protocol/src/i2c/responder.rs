@@ -300,14 +300,24 @@ impl Responder {
         self.state = if self.syn { State::Syncing } else { State::Idle };
     }
 
-    /// Handles an initiator that does not continue or breaks the protocol: it will reset this board, and
-    /// until then this is ready for a new exchange.
+    /// Handles an initiator that does not continue or breaks the protocol, and a bus that fails: the initiator will reset this board,
+    /// and until then this is ready for a new exchange.
     fn give_up(&mut self) {
         self.failures = self.failures.wrapping_add(1);
         self.incoming.clear();
         self.sending = false;
         self.actions.clear();
-        self.act(ResponderAction::Ack(false));
+        match self.state {
+            // A level that falls would confirm a payload which the initiator may have, and which would come once more. It waits for
+            // that in vain, and resets this board.
+            State::Step(Step::Busy(Transfer::WritePayload), _) => {}
+            // Each byte of it was acknowledged, and the level says so.
+            State::Step(Step::PayloadSent, _) => {
+                self.tx.clear();
+                self.act(ResponderAction::Ack(false));
+            }
+            _ => self.act(ResponderAction::Ack(false)),
+        }
         self.sync();
     }
 
