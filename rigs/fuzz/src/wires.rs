@@ -61,6 +61,12 @@ struct Rig {
     fault: Fault,
     up: Stream,
     down: Stream,
+    /// The last bytes that have come to the STM32: it has a payload when `ack` falls.
+    unconfirmed: Vec<u8>,
+    /// They are of an ESP8266 that is gone: the next one takes `ack` down when it boots.
+    orphaned: bool,
+    /// The last bytes that the STM32 has taken to pass.
+    submitted: Vec<u8>,
     bus: Bus,
     now: Instant,
     synchronised: u32,
@@ -111,6 +117,11 @@ impl Rig {
         (self.up, self.down) = Default::default();
         // Nobody has taken it yet, and an STM32 that resets the other has dropped it.
         self.up.give(self.stm.received());
+        self.orphaned = !self.unconfirmed.is_empty();
+        // The STM32 passes on what it still has if it does not notice.
+        if self.stm.is_synchronised() && !self.stm.can_submit() {
+            self.down.give(&self.submitted);
+        }
         self.stm.on_ack(self.now, true);
     }
 
@@ -126,7 +137,14 @@ impl Rig {
         match action {
             ResponderAction::Ack(level) => {
                 esp.on_ack_set(self.now);
+                let before = self.stm.received().len();
                 self.stm.on_ack(self.now, level);
+                if self.stm.received().len() > before {
+                    let payload = std::mem::take(&mut self.unconfirmed);
+                    if std::mem::take(&mut self.orphaned) {
+                        self.up.give(&payload);
+                    }
+                }
             }
             ResponderAction::Read(len) => self.transfer(Some(len)),
             ResponderAction::Write => self.transfer(None),
@@ -151,6 +169,9 @@ impl Rig {
         };
         if gets.is_some() && bytes.len() != 2 {
             (self.bus)(&mut bytes);
+        }
+        if gets.is_some() {
+            (self.unconfirmed, self.orphaned) = (bytes.clone(), false);
         }
         match (slave_notices, gets) {
             (true, _) => self.stm.on_bus_error(now),
@@ -216,6 +237,9 @@ impl Rig {
         assert!(taken <= bytes.len().min(MAX_PAYLOAD));
         let stream = if up { &mut self.up } else { &mut self.down };
         stream.give(&bytes[..taken]);
+        if !up && taken > 0 {
+            self.submitted = bytes[..taken].to_vec();
+        }
     }
 }
 
@@ -240,6 +264,9 @@ pub fn run_with(data: &[u8], bus: Bus) {
         fault: Fault::None,
         up: Stream::default(),
         down: Stream::default(),
+        unconfirmed: Vec::new(),
+        orphaned: false,
+        submitted: Vec::new(),
         bus,
         now: Instant::from_millis(1),
         synchronised: 0,
