@@ -67,6 +67,9 @@ struct Rig {
     orphaned: bool,
     /// The last bytes that the STM32 has taken to pass.
     submitted: Vec<u8>,
+    /// It may not have noticed that the ESP8266 for which they were is gone, and then passes them to the next one, or believes that
+    /// it has.
+    may_pass: bool,
     bus: Bus,
     now: Instant,
     synchronised: u32,
@@ -92,7 +95,11 @@ impl Rig {
             InitiatorAction::Syn(level) => {
                 self.syn = level;
                 if let Some(esp) = &mut self.esp {
+                    let before = esp.received().len();
                     esp.on_syn(self.now, level);
+                    if esp.received().len() > before && std::mem::take(&mut self.may_pass) {
+                        self.down.give(&self.submitted);
+                    }
                 }
             }
             InitiatorAction::Reset(true) => self.dies(),
@@ -118,10 +125,7 @@ impl Rig {
         // Nobody has taken it yet, and an STM32 that resets the other has dropped it.
         self.up.give(self.stm.received());
         self.orphaned = !self.unconfirmed.is_empty();
-        // The STM32 passes on what it still has if it does not notice.
-        if self.stm.is_synchronised() && !self.stm.can_submit() {
-            self.down.give(&self.submitted);
-        }
+        self.may_pass = self.stm.is_synchronised() && !self.stm.can_submit();
         self.stm.on_ack(self.now, true);
     }
 
@@ -238,7 +242,7 @@ impl Rig {
         let stream = if up { &mut self.up } else { &mut self.down };
         stream.give(&bytes[..taken]);
         if !up && taken > 0 {
-            self.submitted = bytes[..taken].to_vec();
+            (self.submitted, self.may_pass) = (bytes[..taken].to_vec(), false);
         }
     }
 }
@@ -267,6 +271,7 @@ pub fn run_with(data: &[u8], bus: Bus) {
         unconfirmed: Vec::new(),
         orphaned: false,
         submitted: Vec::new(),
+        may_pass: false,
         bus,
         now: Instant::from_millis(1),
         synchronised: 0,
