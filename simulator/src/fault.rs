@@ -27,12 +27,23 @@ pub enum Fault {
     Stuck(Wire, bool, Duration),
     /// The next I2C transfer fails in its middle.
     Nak,
+    /// The next I2C transfer is complete, and one end takes it for failed: a disturbance of the bus that the other has not seen.
+    Misread(End),
     /// One bit of the next I2C payload (not header) is inverted.
     GarblePayload,
     /// One bit of the next I2C header is inverted.
     GarbleHeader,
     /// The slave does not answer to its address for this long.
     Deaf(Duration),
+}
+
+/// An end of the I2C bus.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum End {
+    /// The ESP8266.
+    Master,
+    /// The STM32.
+    Slave,
 }
 
 /// A wire between the boards.

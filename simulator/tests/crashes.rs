@@ -5,7 +5,7 @@ use fastrand::Rng;
 use pblink_protocol::app::QUEUE;
 use pblink_protocol::time::Duration;
 use pblink_simulator::world::{World, WorldOptions};
-use pblink_simulator::{Fault, Wire};
+use pblink_simulator::{End, Fault, Wire};
 
 fn secs(s: u64) -> Duration {
     Duration::from_secs(s)
@@ -113,11 +113,13 @@ fn failing_wires_are_noticed_and_repaired() {
         let mut world = World::new(WorldOptions { seed, ..WorldOptions::default() });
         world.run(secs(4) + Duration::from_micros(rng.u64(0..1_000_000)));
         let length = Duration::from_millis(rng.u64(1..20_000));
-        let fault = match seed % 4 {
+        let fault = match seed % 6 {
             0 => Fault::Stuck(wires[rng.usize(0..3)], rng.bool(), length),
             1 => Fault::Nak,
             2 => Fault::Deaf(length),
-            _ => Fault::GarbleHeader,
+            3 => Fault::GarbleHeader,
+            4 => Fault::Misread(End::Master),
+            _ => Fault::Misread(End::Slave),
         };
         world.inject(0, fault);
         assert_recovers(&mut world, &format!("{what} {fault:?}"));

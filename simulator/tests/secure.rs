@@ -9,7 +9,7 @@ use fastrand::Rng;
 use pblink_protocol::app::happening::RestartCause;
 use pblink_protocol::time::{Duration, Instant};
 use pblink_simulator::world::{World, WorldOptions};
-use pblink_simulator::{Cryptography, Fault, Wire};
+use pblink_simulator::{Cryptography, End, Fault, Wire};
 
 const fn secs(s: u64) -> Duration {
     Duration::from_secs(s)
@@ -171,11 +171,12 @@ fn garbled_bits_and_failing_wires_change_no_line() {
             let length = Duration::from_millis(rng.u64(1..20_000));
             world.inject(
                 0,
-                match rng.u8(0..8) {
+                match rng.u8(0..9) {
                     0 => Fault::Stuck(wires[rng.usize(0..3)], rng.bool(), length),
                     1 => Fault::Nak,
                     2 => Fault::Deaf(length),
                     3 => Fault::GarbleHeader,
+                    4 => Fault::Misread([End::Master, End::Slave][rng.usize(0..2)]),
                     _ => Fault::GarblePayload,
                 },
             );

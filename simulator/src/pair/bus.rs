@@ -4,6 +4,8 @@ use pblink_protocol::i2c::BusFault;
 use pblink_protocol::time::{Duration, Instant};
 
 use super::Pair;
+use crate::fault::{End, Wire};
+use crate::flaw::Flaw;
 use crate::wires::{Armed, Transfer, TransferKind, bus_time};
 
 /// Kind of transfer that is to be garbled.
@@ -59,17 +61,35 @@ impl Pair {
             }
             TransferKind::Read(bytes) => {
                 let bytes = self.garbled(bytes);
+                let misread = self.misread.take();
                 if std::mem::replace(&mut self.armed, Armed::Nothing) != Armed::Nothing {
-                    self.app.exchange().on_sent(now);
+                    match misread {
+                        Some(End::Slave) => self.app.exchange().on_bus_error(now),
+                        _ => self.app.exchange().on_sent(now),
+                    }
                 }
-                self.with_esp(now, |esp| esp.exchange().on_read(now, &bytes));
+                self.with_esp(now, |esp| match misread {
+                    Some(End::Master) => esp.exchange().on_bus_fault(now, BusFault::Other),
+                    _ => esp.exchange().on_read(now, &bytes),
+                });
             }
             TransferKind::Write(bytes) => {
                 let bytes = self.garbled(bytes);
+                let misread = self.misread.take();
                 if std::mem::replace(&mut self.armed, Armed::Nothing) != Armed::Nothing {
-                    self.app.exchange().on_received(now, &bytes);
+                    match misread {
+                        Some(End::Slave) => self.app.exchange().on_bus_error(now),
+                        _ => self.app.exchange().on_received(now, &bytes),
+                    }
                 }
-                self.with_esp(now, |esp| esp.exchange().on_written(now));
+                if misread == Some(End::Master) && self.flaw == Some(Flaw::Confirms) {
+                    let latency = self.latency();
+                    self.wires.drive(Wire::Ack, false, now, latency);
+                }
+                self.with_esp(now, |esp| match misread {
+                    Some(End::Master) => esp.exchange().on_bus_fault(now, BusFault::Other),
+                    _ => esp.exchange().on_written(now),
+                });
             }
         }
     }

@@ -18,7 +18,7 @@ use pblink_protocol::layer::Layer;
 use pblink_protocol::secure::board::Memory;
 use pblink_protocol::time::{Duration, Instant, earliest};
 
-use crate::fault::Wire;
+use crate::fault::{End, Wire};
 use crate::flaw::Flaw;
 use crate::program::Program;
 use crate::secure::{App, Ram};
@@ -63,6 +63,8 @@ pub struct Pair {
     armed: Armed,
     transfer: Option<Transfer>,
     nak_next: bool,
+    /// The end that takes the next transfer for failed.
+    misread: Option<End>,
     garble: Option<Part>,
     deaf_until: Instant,
     /// The ESP8266's program takes nothing from its server.
@@ -110,6 +112,7 @@ impl Pair {
             armed: Armed::Nothing,
             transfer: None,
             nak_next: false,
+            misread: None,
             garble: None,
             deaf_until: Instant::ZERO,
             takes_nothing: false,

@@ -72,6 +72,8 @@ impl Exception {
                     | Kind::Stm32Restart
                     | Kind::WireStuck
                     | Kind::I2cNak
+                    | Kind::I2cMasterError
+                    | Kind::I2cSlaveError
                     | Kind::I2cGarblePayload
                     | Kind::I2cGarbleHeader
                     | Kind::I2cDeaf

@@ -71,7 +71,9 @@ impl Family {
         }
         kinds.extend(match self {
             Self::Network | Self::Chips => &[][..],
-            Self::Wires => &[WireStuck, WireStuck, WireStuck, I2cNak, I2cDeaf],
+            Self::Wires => {
+                &[WireStuck, WireStuck, WireStuck, I2cNak, I2cDeaf, I2cMasterError, I2cSlaveError]
+            }
             Self::Bits => &[I2cGarbleHeader, I2cGarblePayload, I2cGarblePayload, I2cNak],
             Self::Power => &[PowerCycle, PowerCycle],
         });
