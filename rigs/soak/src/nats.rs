@@ -48,11 +48,13 @@ pub struct Wanted {
     pub max_payload: usize,
     /// Name and password without which nobody is let in.
     pub login: Option<(&'static str, &'static str)>,
+    /// Atomic batches that may be under way, for a stream and in all. `None`: as many as NATS takes by itself, 50 and 1,000.
+    pub batches: Option<u32>,
 }
 
 impl Default for Wanted {
     fn default() -> Self {
-        Self { servers: 1, max_payload: 1024 * 1024, login: None }
+        Self { servers: 1, max_payload: 1024 * 1024, login: None, batches: None }
     }
 }
 
@@ -219,9 +221,12 @@ impl Cluster {
 
     fn settings(&self, i: usize) -> String {
         let (folder, server) = (self.folder.path().display(), &self.servers[i]);
+        let limits = self.wanted.batches.map_or_else(String::new, |most| {
+            format!(", limits {{ batch {{ max_inflight_per_stream: {most}, max_inflight_total: {most} }} }}")
+        });
         let mut text = format!(
             "listen: \"{}\"\nserver_name: \"server-{i}\"\nlog_file: \"{}\"\nmax_payload: {}\n\
-             jetstream {{ store_dir: \"{folder}/{i}\", sync_interval: always }}\n",
+             jetstream {{ store_dir: \"{folder}/{i}\", sync_interval: always{limits} }}\n",
             server.address,
             self.log_path(i).display(),
             self.wanted.max_payload,

@@ -13,6 +13,9 @@ use crate::process::cpu_of;
 /// Servers of NATS, and copies of each stream on them.
 pub const COPIES: usize = 3;
 
+/// Batches of lines that may be under way to a stream: more than 1,000 clients with 64 lines each would have.
+const BATCHES: u32 = 1000;
+
 /// Servers of NATS that begin when something first needs them, and are there until the run ends.
 #[derive(Debug, Default)]
 pub struct Stores {
@@ -45,7 +48,7 @@ impl Stores {
     }
 
     fn of(&self, cluster: &OnceCell<Option<Cluster>>, servers: usize) -> Option<Stream> {
-        let wanted = Wanted { servers, ..Wanted::default() };
+        let wanted = Wanted { servers, batches: Some(BATCHES), ..Wanted::default() };
         let cluster = cluster.get_or_init(|| Cluster::start(wanted)).as_ref()?;
         self.made.set(self.made.get() + 1);
         let (urls, name) = (cluster.urls(), format!("BENCH{}", self.made.get()));
