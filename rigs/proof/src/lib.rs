@@ -3,6 +3,7 @@
 pub mod page;
 pub mod proofs;
 pub mod record;
+pub mod wanted;
 
 use std::path::{Path, PathBuf};
 

@@ -1,11 +1,13 @@
 //! The page: all proofs, with what they have said last.
 
+use std::collections::HashMap;
 use std::fmt::Write as _;
 use std::io;
 use std::path::{Path, PathBuf};
 
 use crate::proofs::{PROOFS, Part, Proof};
 use crate::record::Record;
+use crate::wanted;
 
 const HEAD: &str = "\
 # Proof
@@ -18,6 +20,14 @@ before the run and the commit stand beside each. Short forms of the first part, 
 [HARDWARE.md](HARDWARE.md) lists what cannot be shown without hardware, and [PROTOCOL.md](PROTOCOL.md) what the link does not promise.
 ";
 
+const WANTED: &str = "
+## Wanted and reached
+
+The figures that were wanted before anything was measured, beside those of the records below. What is not reached is in bold, with the reason that a measurement has
+given. `raw` and the others are explained with the [tables of speed](#beside-what-one-would-use-instead).
+
+";
+
 /// Returns the file of the page.
 pub fn path(root: &Path) -> PathBuf {
     root.join("docs/PROOF.md")
@@ -28,11 +38,18 @@ pub fn path(root: &Path) -> PathBuf {
 /// # Errors
 /// If one cannot be read.
 pub fn page(root: &Path) -> io::Result<String> {
-    let mut page = HEAD.to_owned();
+    let mut records = HashMap::new();
+    for proof in &PROOFS {
+        if let Some(record) = Record::read(root, proof.name)? {
+            records.insert(proof.name, record);
+        }
+    }
+    let mut page = HEAD.to_owned() + WANTED;
+    page += &wanted::table(|name| Some(records.get(name)?.output.clone()));
     for (part, title) in [(Part::Correctness, "Correctness"), (Part::Speed, "Speed")] {
         let _ = write!(page, "\n## {title}\n");
         for proof in PROOFS.iter().filter(|proof| proof.part == part) {
-            page += &section(proof, Record::read(root, proof.name)?.as_ref());
+            page += &section(proof, records.get(proof.name));
         }
     }
     Ok(page)

@@ -35,7 +35,7 @@ pub struct Proof {
 }
 
 /// All of them, in the order of the page.
-pub const PROOFS: [Proof; 16] = [
+pub const PROOFS: [Proof; 18] = [
     Proof {
         name: "nightly",
         part: Correctness,
@@ -81,6 +81,17 @@ pub const PROOFS: [Proof; 16] = [
         keep: &["==", "DONE", "executed_units", "panicked"],
         markdown: false,
         resumes: true,
+    },
+    Proof {
+        name: "mutants",
+        part: Correctness,
+        title: "Changes of the protocol's code that a test has to notice",
+        shows: "cargo-mutants names small changes of `protocol/`: another operator, an arm or a guard that goes, a function that does nothing. Each runs with the tests that reach it. What none \
+                notices is explained (`rigs/mutants/explained.txt`), or a test is missing.",
+        planted: "A small crate whose tests have holes is judged in every test run (`rigs/mutants/tests/`).",
+        command: "cargo run --release -p pblink-mutants",
+        keep: &[],
+        markdown: false,
     },
     Proof {
         name: "kills",
@@ -143,7 +154,19 @@ pub const PROOFS: [Proof; 16] = [
                 The processor's share is that of one core. `p50_by_fdatasync` is the time to the acknowledgement beside one `fdatasync` of this disk: where that takes \
                 less than the way through two sockets, which `raw` has too, no server comes near it.",
         planted: "It measures, and promises nothing: no test asserts a time.",
-        command: "cargo build --release -p pblink -p pblink-bench && ${CARGO_TARGET_DIR:-target}/release/pblink-bench --markdown --rounds 3 flood single steady print paced down accept idle",
+        command: "cargo build --release -p pblink -p pblink-bench && ${CARGO_TARGET_DIR:-target}/release/pblink-bench --markdown --rounds 3 flood single steady print paced down accept",
+        keep: &["|", "####"],
+        markdown: true,
+    },
+    Proof {
+        name: "idle",
+        part: Speed,
+        title: "Clients that only keep alive",
+        shows: "The processor time and memory of a server with 1,000 to 19,500 clients, each with a sign of life each half second, which the server has to answer with its own. \
+                20,000 descriptors are the limit of one process here. `bytes_each_afterwards` is what is left when all have gone.",
+        planted: "As above.",
+        command: "cargo build --release -p pblink-bench && for n in 1000 10000 19500; do \
+                  cargo run --release -p pblink-bench -- --markdown --rounds 3 --clients $n idle; done",
         keep: &["|", "####"],
         markdown: true,
         resumes: false,
@@ -183,7 +206,7 @@ pub const PROOFS: [Proof; 16] = [
         shows: "The flood of the tables above with another number of clients, 64 lines in flight each.",
         planted: "As above.",
         command: "cargo build --release -p pblink-bench && for n in 1 1000; do \
-                  cargo run --release -p pblink-bench -- --markdown --rounds 3 --clients $n --servers raw,library,memory,disk,mosquitto flood; done",
+                  cargo run --release -p pblink-bench -- --markdown --rounds 3 --clients $n --servers raw,library,memory,disk,jetstream,mosquitto flood; done",
         keep: &["|", "####"],
         markdown: true,
         resumes: false,
@@ -227,12 +250,10 @@ pub const PROOFS: [Proof; 16] = [
         name: "sizes",
         part: Speed,
         title: "Size and start",
-        shows: "The command as it is released, with all default features, and others that one may have in its place.",
+        shows: "The command as it is released, with all default features, and others that one may have in its place: espflash writes ESP32s, Mosquitto and NATS are brokers.",
         planted: "As above.",
-        command: "cargo build --release --quiet && for p in ${CARGO_TARGET_DIR:-target}/release/pblink $(command -v mosquitto nats-server); do \
-                  echo \"$(stat -Lc %s $p) bytes $(basename $p)\"; done; \
-                  p=${CARGO_TARGET_DIR:-target}/release/pblink; for n in 1 2 3; do TIMEFORMAT='%R s pblink --version'; time $p --version > /dev/null; done",
-        keep: &["bytes", "s pblink"],
+        command: "rigs/bench/sizes",
+        keep: &["bytes:", " s first build", " s start"],
         markdown: false,
         resumes: false,
     },

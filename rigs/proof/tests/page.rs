@@ -2,6 +2,7 @@
 
 use pblink_proof::proofs::{PROOFS, Part, Proof};
 use pblink_proof::record::{self, Record};
+use pblink_proof::wanted::WANTED;
 use pblink_proof::{page, root};
 
 #[test]
@@ -20,6 +21,18 @@ fn each_record_is_one_of_a_proof_that_is_there_and_holds() {
         let record = Record::read(&root(), name).unwrap().expect("a record");
         assert!(record.success, "{name}");
         assert!(!record.output.is_empty(), "{name} says nothing");
+    }
+}
+
+#[test]
+fn each_wanted_figure_is_in_its_record_and_each_shortfall_has_a_reason() {
+    for wanted in &WANTED {
+        let name = wanted.figure.proof();
+        assert!(PROOFS.iter().any(|proof| proof.name == name), "{wanted:?}");
+        let Some(record) = Record::read(&root(), name).unwrap() else { continue };
+        let reached = wanted.figure.read(&record.output);
+        let reached = reached.unwrap_or_else(|| panic!("{wanted:?} is not in the record"));
+        assert!(wanted.is_reached(reached) || !wanted.because.is_empty(), "{wanted:?}: {reached}");
     }
 }
 
