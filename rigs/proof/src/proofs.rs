@@ -92,6 +92,7 @@ pub const PROOFS: [Proof; 18] = [
         command: "cargo run --release -p pblink-mutants",
         keep: &[],
         markdown: false,
+        resumes: true,
     },
     Proof {
         name: "kills",
@@ -157,6 +158,7 @@ pub const PROOFS: [Proof; 18] = [
         command: "cargo build --release -p pblink -p pblink-bench && ${CARGO_TARGET_DIR:-target}/release/pblink-bench --markdown --rounds 3 flood single steady print paced down accept",
         keep: &["|", "####"],
         markdown: true,
+        resumes: false,
     },
     Proof {
         name: "idle",
