@@ -203,6 +203,18 @@ fn a_key_comes_with_the_word_on_the_one_before_whatever_is_lost() {
     assert_eq!((&both.notes.proven[..], settled.take()), (&[1, 2, 3][..], vec![2]));
 }
 
+/// A board that never hears of it keeps the old key for as long as the connection lasts.
+#[test]
+fn the_word_that_a_key_is_settled_comes_again_if_it_is_lost() {
+    let (mut both, settled) = given(KeyOutcome::Taken, &[ONE, TWO]);
+    run(&mut both, 5, 10);
+    assert_eq!((&both.notes.proven[..], settled.take()), (&[1, 2][..], vec![]));
+    assert!(set_keys(&mut both, &[TWO]));
+    assert!(both.answered(s(15)).is_some(), "a packet, which is lost");
+    run(&mut both, 16, 10);
+    assert_eq!(settled.take(), [2]);
+}
+
 #[test]
 fn a_server_that_is_killed_after_the_proof_says_it_again_over_the_next_connection() {
     let (mut both, settled) = given(KeyOutcome::Taken, &[ONE, TWO]);

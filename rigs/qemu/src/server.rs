@@ -132,6 +132,15 @@ impl Drop for Serve {
     fn drop(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
+        // A test has failed: its words may say why.
+        if std::thread::panicking()
+            && let Some(said) = self.said.take()
+        {
+            eprintln!("the server has said:\n{}", said.join().unwrap_or_default());
+            for event in &*self.events.borrow() {
+                eprintln!("{event}");
+            }
+        }
     }
 }
 

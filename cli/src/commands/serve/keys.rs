@@ -7,7 +7,7 @@ use std::time::{Duration, SystemTime};
 
 use pblink_secure_suite::keys::ServerKeys;
 use pblink_server::Keys;
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep_until};
 
 use crate::keys::Store;
 use crate::output::diagnostics::warning;
@@ -130,6 +130,8 @@ fn warnings(settings: &Settings, keyed: &BTreeSet<String>, clients: Clients<'_>)
 pub(super) struct Watched {
     path: PathBuf,
     seen: Option<Stamp>,
+    /// The time of the next look, whatever else happens until then.
+    at: Instant,
 }
 
 /// Properties that change with a file that is written or replaced.
@@ -138,20 +140,22 @@ type Stamp = (SystemTime, u64);
 impl Watched {
     pub(super) fn new(settings: &Settings) -> Self {
         let path = Store::of(None, settings).path().to_owned();
-        Self { seen: stamp(&path), path }
+        Self { seen: stamp(&path), path, at: Instant::now() + LOOK }
     }
 
     /// Looks at the file that these settings name from now on. One that was not looked at counts as changed.
     pub(super) fn follow(&mut self, settings: &Settings) {
         let path = Store::of(None, settings).path().to_owned();
         if path != self.path {
-            *self = Self { path, seen: None };
+            *self = Self { path, seen: None, at: self.at };
         }
     }
 
-    /// Waits until it is time to look at it, and returns true if it has changed. Dropping the future loses no change.
+    /// Waits until it is time to look at it, and returns true if it has changed. Dropping the future loses no change, and
+    /// puts off no look.
     pub(super) async fn look(&mut self) -> bool {
-        sleep(LOOK).await;
+        sleep_until(self.at).await;
+        self.at = Instant::now() + LOOK;
         let now = stamp(&self.path);
         let changed = now != self.seen;
         self.seen = now;
@@ -174,6 +178,21 @@ mod tests {
 
     use super::*;
     use crate::settings::read;
+
+    /// A manager that wants a sign of life each half second kept a server from looking at all.
+    #[tokio::test(start_paused = true)]
+    async fn whatever_happens_more_often_puts_off_no_look() {
+        let mut watched = Watched::new(&Settings::default());
+        let end = Instant::now() + 3 * LOOK;
+        let mut looks = 0;
+        while Instant::now() < end {
+            tokio::select! {
+                _ = watched.look() => looks += 1,
+                () = tokio::time::sleep(LOOK / 2) => {}
+            }
+        }
+        assert!(looks >= 2, "{looks} looks");
+    }
 
     fn said(text: Option<&str>, keyed: &[&str], clients: Clients<'_>) -> String {
         let settings = text.map_or(Settings::default(), |text| {

@@ -61,7 +61,11 @@ impl<S: ServerSuite> Server<S> {
             credit: self.credit.saturating_sub(ahead.min(u8::MAX.into()) as u8),
         };
         let frame = match core::mem::take(&mut self.pong) {
-            true => Some(Frame::Pong(progress)),
+            true => {
+                // A packet may be lost, and the board says nothing to that.
+                self.settles = true;
+                Some(Frame::Pong(progress))
+            }
             false => self.unsaid.then_some(Frame::Progress(progress)),
         };
         let mut len = frame.and_then(|frame| frame.encode(out)).unwrap_or(0);
