@@ -27,8 +27,8 @@ pub enum Fault {
     Stuck(Wire, bool, Duration),
     /// The next I2C transfer fails in its middle.
     Nak,
-    /// The next I2C transfer is complete, and one end takes it for failed: a disturbance of the bus that the other has not seen.
-    Misread(End),
+    /// The next I2C transfer is complete, and this end alone takes it for failed, as after a disturbance of the bus that the other has not seen.
+    BusError(BusEnd),
     /// One bit of the next I2C payload (not header) is inverted.
     GarblePayload,
     /// One bit of the next I2C header is inverted.
@@ -39,7 +39,7 @@ pub enum Fault {
 
 /// An end of the I2C bus.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum End {
+pub enum BusEnd {
     /// The ESP8266.
     Master,
     /// The STM32.

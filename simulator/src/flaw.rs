@@ -27,8 +27,8 @@ pub enum Flaw {
     NumbersAnew,
     /// What waits in an STM32 with keys does not outlive a restart of its program.
     LosesMemory,
-    /// The ESP8266 confirms a transfer of which it does not know whether it has come.
-    Confirms,
+    /// The ESP8266 confirms what it has written, although it does not know whether it has come.
+    ConfirmsUnsure,
     /// No line gets through any more, either way, from the first fault of a scene on.
     Silent,
 }
@@ -47,7 +47,7 @@ impl Flaw {
         ("timers-first", Self::TimersFirst),
         ("numbers-anew", Self::NumbersAnew),
         ("loses-memory", Self::LosesMemory),
-        ("confirms", Self::Confirms),
+        ("confirms-unsure", Self::ConfirmsUnsure),
         ("silent", Self::Silent),
     ];
 }

@@ -27,7 +27,7 @@ mod secure;
 mod wires;
 pub mod world;
 
-pub use fault::{End, Fault, Wire};
+pub use fault::{BusEnd, Fault, Wire};
 pub use flaw::Flaw;
 pub use ledger::{Ledger, Totals};
 pub use pair::{NetCommand, Pair, PairEvent, PairOptions};

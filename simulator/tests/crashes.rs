@@ -5,7 +5,7 @@ use fastrand::Rng;
 use pblink_protocol::app::QUEUE;
 use pblink_protocol::time::Duration;
 use pblink_simulator::world::{World, WorldOptions};
-use pblink_simulator::{End, Fault, Wire};
+use pblink_simulator::{BusEnd, Fault, Wire};
 
 fn secs(s: u64) -> Duration {
     Duration::from_secs(s)
@@ -118,8 +118,8 @@ fn failing_wires_are_noticed_and_repaired() {
             1 => Fault::Nak,
             2 => Fault::Deaf(length),
             3 => Fault::GarbleHeader,
-            4 => Fault::Misread(End::Master),
-            _ => Fault::Misread(End::Slave),
+            4 => Fault::BusError(BusEnd::Master),
+            _ => Fault::BusError(BusEnd::Slave),
         };
         world.inject(0, fault);
         assert_recovers(&mut world, &format!("{what} {fault:?}"));

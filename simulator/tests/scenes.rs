@@ -70,7 +70,7 @@ fn a_scene_of_one_fault_finds_the_flaw_that_it_was_made_for() {
     found("secure-kill-keeps-numbers", Flaw::NumbersAnew);
     found("secure-restart-keeps-what-waits", Flaw::LosesMemory);
     found("crash-of-one-board-disturbs-no-other", Flaw::NoReset);
-    let report = found("unsure-payload-is-passed-once", Flaw::Confirms);
+    let report = found("unsure-payload-is-passed-once", Flaw::ConfirmsUnsure);
     assert!(report.failure.unwrap().what.contains("from the server"));
 }
 

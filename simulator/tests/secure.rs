@@ -9,7 +9,7 @@ use fastrand::Rng;
 use pblink_protocol::app::happening::RestartCause;
 use pblink_protocol::time::{Duration, Instant};
 use pblink_simulator::world::{World, WorldOptions};
-use pblink_simulator::{Cryptography, End, Fault, Wire};
+use pblink_simulator::{BusEnd, Cryptography, Fault, Wire};
 
 const fn secs(s: u64) -> Duration {
     Duration::from_secs(s)
@@ -176,7 +176,7 @@ fn garbled_bits_and_failing_wires_change_no_line() {
                     1 => Fault::Nak,
                     2 => Fault::Deaf(length),
                     3 => Fault::GarbleHeader,
-                    4 => Fault::Misread([End::Master, End::Slave][rng.usize(0..2)]),
+                    4 => Fault::BusError([BusEnd::Master, BusEnd::Slave][rng.usize(0..2)]),
                     _ => Fault::GarblePayload,
                 },
             );

@@ -1,10 +1,10 @@
 //! The I2C bus of a pair.
 
-use pblink_protocol::i2c::BusFault;
+use pblink_protocol::i2c::{BusFault, Initiator, Responder};
 use pblink_protocol::time::{Duration, Instant};
 
 use super::Pair;
-use crate::fault::{End, Wire};
+use crate::fault::{BusEnd, Wire};
 use crate::flaw::Flaw;
 use crate::wires::{Armed, Transfer, TransferKind, bus_time};
 
@@ -60,37 +60,47 @@ impl Pair {
                 self.with_esp(now, |esp| esp.exchange().on_bus_fault(now, BusFault::Other));
             }
             TransferKind::Read(bytes) => {
-                let bytes = self.garbled(bytes);
-                let misread = self.misread.take();
-                if std::mem::replace(&mut self.armed, Armed::Nothing) != Armed::Nothing {
-                    match misread {
-                        Some(End::Slave) => self.app.exchange().on_bus_error(now),
-                        _ => self.app.exchange().on_sent(now),
-                    }
-                }
-                self.with_esp(now, |esp| match misread {
-                    Some(End::Master) => esp.exchange().on_bus_fault(now, BusFault::Other),
-                    _ => esp.exchange().on_read(now, &bytes),
-                });
+                let (bytes, errs) = (self.garbled(bytes), self.errs_next.take());
+                self.tell_slave(now, errs, |stm| stm.on_sent(now));
+                self.tell_master(now, errs, |esp| esp.on_read(now, &bytes));
             }
             TransferKind::Write(bytes) => {
-                let bytes = self.garbled(bytes);
-                let misread = self.misread.take();
-                if std::mem::replace(&mut self.armed, Armed::Nothing) != Armed::Nothing {
-                    match misread {
-                        Some(End::Slave) => self.app.exchange().on_bus_error(now),
-                        _ => self.app.exchange().on_received(now, &bytes),
-                    }
-                }
-                if misread == Some(End::Master) && self.flaw == Some(Flaw::Confirms) {
+                let (bytes, errs) = (self.garbled(bytes), self.errs_next.take());
+                self.tell_slave(now, errs, |stm| stm.on_received(now, &bytes));
+                if errs == Some(BusEnd::Master) && self.flaw == Some(Flaw::ConfirmsUnsure) {
                     let latency = self.latency();
                     self.wires.drive(Wire::Ack, false, now, latency);
                 }
-                self.with_esp(now, |esp| match misread {
-                    Some(End::Master) => esp.exchange().on_bus_fault(now, BusFault::Other),
-                    _ => esp.exchange().on_written(now),
-                });
+                self.tell_master(now, errs, |esp| esp.on_written(now));
             }
         }
+    }
+
+    /// Tells the STM32, if it has armed its peripheral, that a transfer is complete, or that it has failed if that end errs.
+    fn tell_slave(
+        &mut self,
+        now: Instant,
+        errs: Option<BusEnd>,
+        complete: impl FnOnce(&mut Initiator),
+    ) {
+        if std::mem::replace(&mut self.armed, Armed::Nothing) != Armed::Nothing {
+            match errs {
+                Some(BusEnd::Slave) => self.app.exchange().on_bus_error(now),
+                _ => complete(self.app.exchange()),
+            }
+        }
+    }
+
+    /// Tells the ESP8266 the same.
+    fn tell_master(
+        &mut self,
+        now: Instant,
+        errs: Option<BusEnd>,
+        complete: impl FnOnce(&mut Responder),
+    ) {
+        self.with_esp(now, |esp| match errs {
+            Some(BusEnd::Master) => esp.exchange().on_bus_fault(now, BusFault::Other),
+            _ => complete(esp.exchange()),
+        });
     }
 }

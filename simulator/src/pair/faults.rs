@@ -51,7 +51,7 @@ impl Pair {
             }
             Fault::Stuck(wire, level, length) => self.wires.stick(wire, level, now + length, now),
             Fault::Nak => self.nak_next = true,
-            Fault::Misread(end) => self.misread = Some(end),
+            Fault::BusError(end) => self.errs_next = Some(end),
             Fault::GarbleHeader => self.garble = Some(Part::Header),
             Fault::GarblePayload => self.garble = Some(Part::Payload),
             Fault::Deaf(length) => self.deaf_until = self.deaf_until.max(now + length),

@@ -18,7 +18,7 @@ use pblink_protocol::layer::Layer;
 use pblink_protocol::secure::board::Memory;
 use pblink_protocol::time::{Duration, Instant, earliest};
 
-use crate::fault::{End, Wire};
+use crate::fault::{BusEnd, Wire};
 use crate::flaw::Flaw;
 use crate::program::Program;
 use crate::secure::{App, Ram};
@@ -64,7 +64,7 @@ pub struct Pair {
     transfer: Option<Transfer>,
     nak_next: bool,
     /// The end that takes the next transfer for failed.
-    misread: Option<End>,
+    errs_next: Option<BusEnd>,
     garble: Option<Part>,
     deaf_until: Instant,
     /// The ESP8266's program takes nothing from its server.
@@ -112,7 +112,7 @@ impl Pair {
             armed: Armed::Nothing,
             transfer: None,
             nak_next: false,
-            misread: None,
+            errs_next: None,
             garble: None,
             deaf_until: Instant::ZERO,
             takes_nothing: false,

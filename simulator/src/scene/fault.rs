@@ -3,7 +3,7 @@
 use pblink_protocol::time::{Duration, Instant};
 use serde::{Deserialize, Serialize};
 
-use crate::fault::{End, Fault, Wire};
+use crate::fault::{BusEnd, Fault, Wire};
 use crate::world::World;
 
 /// All faults that a world knows, by the names that files have for them.
@@ -102,8 +102,8 @@ impl SceneFault {
             Kind::Stm32Restart => Fault::HostRestart,
             Kind::WireStuck => Fault::Stuck(self.wire, self.high, length),
             Kind::I2cNak => Fault::Nak,
-            Kind::I2cMasterError => Fault::Misread(End::Master),
-            Kind::I2cSlaveError => Fault::Misread(End::Slave),
+            Kind::I2cMasterError => Fault::BusError(BusEnd::Master),
+            Kind::I2cSlaveError => Fault::BusError(BusEnd::Slave),
             Kind::I2cGarblePayload => Fault::GarblePayload,
             Kind::I2cGarbleHeader => Fault::GarbleHeader,
             Kind::I2cDeaf => Fault::Deaf(length),

@@ -19,7 +19,7 @@ impl World {
             | Flaw::FreesFirst
             | Flaw::TimersFirst
             | Flaw::NumbersAnew => self.server.plant(flaw),
-            Flaw::LosesMemory | Flaw::Confirms => {
+            Flaw::LosesMemory | Flaw::ConfirmsUnsure => {
                 self.boards.iter_mut().for_each(|board| board.pair.plant(flaw));
             }
             Flaw::NoReset => {
