@@ -251,7 +251,7 @@ pub const PROOFS: [Proof; 18] = [
     Proof {
         name: "sizes",
         part: Speed,
-        title: "Size and start",
+        title: "First build, size and start",
         shows: "The command as it is released, with all default features, and others that one may have in its place: espflash writes ESP32s, Mosquitto and NATS are brokers.",
         planted: "As above.",
         command: "rigs/bench/sizes",

@@ -62,7 +62,7 @@ impl<S: ServerSuite> Server<S> {
         };
         let frame = match core::mem::take(&mut self.pong) {
             true => {
-                // A packet may be lost, and the board says nothing to that.
+                // The last SETTLED may be lost with its packet, and the board does not answer it.
                 self.settles = true;
                 Some(Frame::Pong(progress))
             }
