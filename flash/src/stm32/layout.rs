@@ -3,6 +3,7 @@
 use std::fmt;
 
 use pblink_image::map::{self, Map};
+use pblink_image::{keys, settings};
 
 /// Address of the program: the chip starts with the vector table that is here.
 pub const PROGRAM: u32 = map::START;
@@ -45,16 +46,22 @@ pub struct Layout {
     fixed: Vec<usize>,
 }
 
-/// More sectors than any STM32 has: what describes more is not a valid description.
+/// More sectors than any STM32 has, and larger ones: what describes such is not a valid description.
 const MAX_SECTORS: u32 = 4096;
+const MAX_SECTOR: u32 = 1 << 20;
+
+/// Bytes of which all addresses and sizes of sectors are multiples: a double word, which holds the first two words of a program.
+const GRAIN: u32 = 8;
 
 impl Layout {
     /// Returns a layout of groups of equal sectors: address of the first, how many, bytes of each.
-    /// `None` if there are none, if they overlap, or do not fit into 32 bits.
+    /// `None` if there are none, if they overlap, do not fit into 32 bits, or are what no STM32 has: larger than 1 MB, or not
+    /// made of double words.
     pub fn of_groups(groups: impl IntoIterator<Item = (u32, u32, u32)>) -> Option<Self> {
         let mut sectors: Vec<Sector> = Vec::new();
         for (start, count, size) in groups {
-            if size == 0 || count == 0 || count > MAX_SECTORS {
+            let even = start.is_multiple_of(GRAIN) && size.is_multiple_of(GRAIN);
+            if !even || !(1..=MAX_SECTOR).contains(&size) || !(1..=MAX_SECTORS).contains(&count) {
                 return None;
             }
             for i in 0..count {
@@ -153,23 +160,26 @@ impl Layout {
         (u64::from(address) < sector.end()).then_some(sector)
     }
 
-    /// Returns the sector of the settings, if the chip has one that begins where the program looks
+    /// Returns the sector of the settings, if the chip has one that holds them and begins where the program looks
     /// for them: the last one of the chips that we have a map of, else that of the STM32F405.
     pub fn settings(&self) -> Option<Sector> {
-        self.beginning(self.map().map_or(SETTINGS, |map| map.settings().start))
+        let start = self.map().map_or(SETTINGS, |map| map.settings().start);
+        self.beginning(start, settings::MAX_SIZE.next_multiple_of(4))
     }
 
     /// Returns the sector of the keys, found like that of the [settings](Self::settings): the one below it.
     pub fn keys(&self) -> Option<Sector> {
-        self.beginning(self.map().map_or(KEYS, |map| map.keys().start))
+        self.beginning(self.map().map_or(KEYS, |map| map.keys().start), keys::SIZE)
     }
 
     fn map(&self) -> Option<&'static Map> {
         map::ALL.into_iter().find(|map| self.is_of(map))
     }
 
-    fn beginning(&self, start: u32) -> Option<Sector> {
-        self.sector_of(start).filter(|sector| sector.address == start)
+    /// Returns the sector that begins here, if it has room for so many bytes.
+    fn beginning(&self, start: u32, bytes: usize) -> Option<Sector> {
+        self.sector_of(start)
+            .filter(|sector| sector.address == start && sector.size as usize >= bytes)
     }
 }
 
@@ -187,6 +197,39 @@ mod tests {
         assert_eq!(layout.sectors()[4], Sector { number: 4, address: 0x0801_0000, size: 64 << 10 });
         assert_eq!(layout.settings().map(|s| (s.number, s.size)), Some((11, 128 << 10)));
         assert_eq!(layout.keys().map(|s| (s.number, s.address)), Some((10, KEYS)));
+    }
+
+    /// Found by fuzzing: a boot loader whose first sector is shorter than what makes a program start.
+    #[test]
+    fn sectors_that_no_stm32_has_are_no_description() {
+        let of = |first: &str| {
+            Layout::of_alternate(&format!("@Internal Flash  /0x08000000/{first},01*064Kg,07*128Kg"))
+        };
+        for first in ["62*003Bg", "04*004Bg", "04*012 g", "01*002Mg", "04*000Kg"] {
+            assert_eq!(of(first), None, "{first}");
+        }
+        assert_eq!(Layout::of_groups([(PROGRAM + 4, 1, 16 << 10)]), None);
+        for first in ["512*128Bg", "01*001Mg"] {
+            assert!(of(first).is_some(), "{first}");
+        }
+        assert!(Layout::of_alternate("@Option Bytes  /0x1FFFC000/01*016 e").is_some());
+    }
+
+    #[test]
+    fn a_sector_that_is_too_short_for_settings_or_keys_is_none_of_theirs() {
+        let of = |keys, settings| {
+            let layout = Layout::of_groups([
+                (PROGRAM, 1, 16 << 10),
+                (KEYS, 1, keys),
+                (SETTINGS, 1, settings),
+            ]);
+            let layout = layout.expect("they are in order");
+            (layout.keys().is_some(), layout.settings().is_some())
+        };
+        assert_eq!(of(128 << 10, 128 << 10), (true, true));
+        let (keys, settings) = (keys::SIZE as u32, settings::MAX_SIZE.next_multiple_of(8) as u32);
+        assert_eq!(of(keys, settings), (true, true));
+        assert_eq!(of(keys - 8, settings - 8), (false, false));
     }
 
     #[test]

@@ -204,6 +204,19 @@ fn a_device_without_an_stm32s_flash_is_not_one() {
     assert_eq!(error.kind(), Kind::WrongChip);
 }
 
+/// Found by fuzzing.
+#[test]
+fn a_bootloader_that_names_sectors_which_no_stm32_has_is_told_from_one() {
+    for sectors in ["062*03Bg,01*064Kg,07*128Kg", "2*001Mg,1*0128Mg"] {
+        let name = format!("@Internal Flash /0x08000000/{sectors}");
+        let other = Bootloader::of(&full()).with_alternates(vec![Alternate { number: 0, name }]);
+        let error = Dfu::new(other).expect_err("it is no STM32's");
+        assert_eq!(error.kind(), Kind::WrongChip);
+        assert!(error.cause().contains(sectors), "{error}");
+        check_words(&error);
+    }
+}
+
 #[test]
 fn a_small_chip_takes_a_program_that_fits() {
     let chip = Chip::new();

@@ -55,6 +55,47 @@ fn only_the_connection_that_is_gone_takes_with_it_what_it_has_asked_for() {
     }
 }
 
+/// Found by fuzzing: a board proves new keys over a connection that is gone when this is committed, while an answer to another
+/// board waits to be sent over a connection that is there still.
+#[test]
+fn an_answer_under_keys_that_are_gone_is_sent_to_nobody() {
+    let resume = |both: &mut Both, hello: &str, now| {
+        let reply = both.reply(now, hello);
+        both.board.on_line(now, &reply);
+        both.board.compute(now);
+        let resume = both.said(now).expect("where it stands");
+        both.give(now, &resume);
+    };
+    let (mut both, hello) = Both::greeting(s(0));
+    resume(&mut both, &hello, s(0));
+    both.commit(s(0));
+    assert_eq!(both.server.carrier(), Some(1));
+
+    both.board = Board::new(OfBoard(Rng(3)), Ram::new(8));
+    let first = std::mem::replace(&mut both.visitor, Visitor::new(2, s(5)));
+    both.board.on_server(s(5), true);
+    let ask = both.said(s(5)).expect("a question");
+    both.give(s(5), &ask);
+    let challenge = both.answered(s(5)).expect("a challenge");
+    both.board.on_line(s(5), &challenge);
+    both.board.compute(s(5));
+    let hello = both.said(s(5)).expect("a hello");
+    resume(&mut both, &hello, s(5));
+    let second = std::mem::replace(&mut both.visitor, first);
+    both.server.on_closed(&second, &mut both.notes);
+    both.commit(s(5));
+    assert_eq!((both.store.0, both.server.carrier()), (Some(epoch(8)), None));
+    assert_eq!(both.answered(s(5)), None);
+    assert_eq!(both.notes.events.last(), Some(&ServerEvent::Down));
+
+    // Over a third one it goes on with the keys that it has proven.
+    both.visitor = Visitor::new(3, s(6));
+    both.board.poll(s(6));
+    both.settle(s(6));
+    assert!(both.board.is_up());
+    assert_eq!((both.server.carrier(), &both.notes.proven[..]), (Some(3), &[1, 1][..]));
+}
+
 /// The arithmetic of one handshake takes its time, in which another one comes.
 #[test]
 fn a_handshake_that_waits_for_its_reply_is_not_pushed_aside_by_another() {

@@ -424,10 +424,15 @@ impl<S: ServerSuite> Server<S> {
         self.committed = resolution.answer.done;
         self.sender.resume(resolution.sent);
         self.mark = self.mark.max(resolution.sent);
-        // Over another connection the board asks again.
-        if let Some(visitor) = resolving.visitor {
-            self.carry(visitor, desk);
-            self.answer = Some(resolution.answer);
+        match resolving.visitor {
+            Some(visitor) => {
+                self.carry(visitor, desk);
+                self.answer = Some(resolution.answer);
+            }
+            // Over another connection the board asks again. Who carried under the keys before these is out of the session,
+            // and an answer that was meant for it is wrong for this board.
+            None if resolving.proven => self.down(desk),
+            None => {}
         }
         self.unsaid = true;
     }

@@ -60,6 +60,9 @@ fn one(bytes: &[u8]) -> (Answer<'_>, &[u8]) {
         (body, whole) = (Vec::new(), none || (length == Some(0) && !chunked));
     } else if chunked {
         (body, rest, whole) = chunks(rest);
+    } else if length.is_none() && line.starts_with("HTTP/1.0 ") {
+        // HTTP/1.0 has no chunks: a body whose length is not known ends with the connection (§6.3), and nothing follows it.
+        (body, rest, whole) = (rest.to_vec(), &[], false);
     } else {
         let length = length.expect("a body has a length");
         let (now, later) = rest.split_at(length.min(rest.len()));
