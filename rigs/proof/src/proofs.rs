@@ -75,7 +75,7 @@ pub const PROOFS: [Proof; 18] = [
         name: "fuzz",
         part: Correctness,
         title: "Fuzzing of every parser and machine",
-        shows: "libFuzzer, with the inputs of `rigs/fuzz/corpus/` to begin with, a line for each target.",
+        shows: "libFuzzer, ten minutes for each target, with the inputs of `rigs/fuzz/corpus/` to begin with. A target that finds something is fuzzed anew when that is mended: each has its commit.",
         planted: "Faults in what is fuzzed are found by the corpora and their mutations, in every test run (`rigs/fuzz/tests/`).",
         command: "rigs/fuzz/run -r -j 2 -s 600",
         keep: &["==", "DONE", "executed_units", "panicked"],
