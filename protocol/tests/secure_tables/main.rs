@@ -172,12 +172,7 @@ impl Both {
         let mut both = Self::new();
         both.visitor = Visitor::new(1, now);
         both.board.on_server(now, true);
-        let ask = both.said(now).expect("a question");
-        both.give(now, &ask);
-        let challenge = both.answered(now).expect("a challenge");
-        both.board.on_line(now, &challenge);
-        both.board.compute(now);
-        let hello = both.said(now).expect("a hello");
+        let hello = both.hello(now);
         (both, hello)
     }
 }
@@ -202,11 +197,29 @@ impl<B: BoardSuite, S: ServerSuite> Both<B, S> {
         assert!(self.board.is_up());
     }
 
+    /// Has the board ask for a challenge, and returns its hello.
+    fn hello(&mut self, now: Instant) -> String {
+        let ask = self.said(now).expect("a question");
+        self.give(now, &ask);
+        let challenge = self.answered(now).expect("a challenge");
+        self.board.on_line(now, &challenge);
+        self.board.compute(now);
+        self.said(now).expect("a hello")
+    }
+
     /// Gives the server the hello, and returns its reply.
     fn reply(&mut self, now: Instant, hello: &str) -> String {
         self.give(now, hello);
         self.server.compute(now, TIME);
         self.answered(now).expect("a reply")
+    }
+
+    /// Finishes the handshake of this hello, and returns the board's RESUME.
+    fn resume(&mut self, now: Instant, hello: &str) -> String {
+        let reply = self.reply(now, hello);
+        self.board.on_line(now, &reply);
+        self.board.compute(now);
+        self.said(now).expect("where it stands")
     }
 
     /// Returns the next line of the board.

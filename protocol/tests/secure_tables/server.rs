@@ -53,10 +53,7 @@ fn a_challenge_serves_one_hello_and_others_get_silence() {
 fn where_a_board_stands_is_committed_before_it_is_answered_and_before_any_line() {
     let (mut both, hello) = Both::greeting(s(0));
     both.rows = Rows(3);
-    let reply = both.reply(s(0), &hello);
-    both.board.on_line(s(0), &reply);
-    both.board.compute(s(0));
-    let resume = both.said(s(0)).expect("where it stands");
+    let resume = both.resume(s(0), &hello);
     both.give(s(0), &resume);
     let again = both.said(s(1)).expect("the question again");
     both.give(s(1), &again);
@@ -164,10 +161,7 @@ fn a_session_that_the_store_is_ahead_of_is_over() {
 #[test]
 fn a_resume_under_the_present_key_proves_no_new_one_with_its_number() {
     let (mut both, hello) = Both::greeting(s(0));
-    let reply = both.reply(s(0), &hello);
-    both.board.on_line(s(0), &reply);
-    both.board.compute(s(0));
-    let first = both.said(s(0)).expect("RESUME");
+    let first = both.resume(s(0), &hello);
     both.board.poll(s(1));
     let late = both.said(s(1)).expect("RESUME again");
     both.give(s(1), &first);
@@ -175,12 +169,7 @@ fn a_resume_under_the_present_key_proves_no_new_one_with_its_number() {
     let answer = both.answered(s(1)).expect("an answer");
     let board = std::mem::replace(&mut both.board, Board::new(OfBoard(Rng(3)), Ram::new(7)));
     both.board.on_server(s(2), true);
-    let ask = both.said(s(2)).expect("a question");
-    both.give(s(2), &ask);
-    let challenge = both.answered(s(2)).expect("a challenge");
-    both.board.on_line(s(2), &challenge);
-    both.board.compute(s(2));
-    let hello = both.said(s(2)).expect("a hello");
+    let hello = both.hello(s(2));
     both.reply(s(2), &hello);
     both.give(s(2), &late);
     both.commit(s(2));
@@ -203,18 +192,10 @@ fn a_session_that_the_store_has_left_for_another_board_takes_and_says_nothing() 
     let other = |both: &mut Both, number| {
         both.board = Board::new(OfBoard(Rng(number)), Ram::new(number));
         both.board.on_server(s(number), true);
-        let ask = both.said(s(number)).expect("a question");
-        both.give(s(number), &ask);
-        let challenge = both.answered(s(number)).expect("a challenge");
-        both.board.on_line(s(number), &challenge);
-        both.board.compute(s(number));
-        both.said(s(number)).expect("a hello")
+        both.hello(s(number))
     };
     let hello = other(&mut both, 8);
-    let reply = both.reply(s(8), &hello);
-    both.board.on_line(s(8), &reply);
-    both.board.compute(s(8));
-    let resume = both.said(s(8)).expect("RESUME");
+    let resume = both.resume(s(8), &hello);
     both.give(s(8), &resume);
     let hello = other(&mut both, 10);
     both.reply(s(10), &hello);
@@ -236,16 +217,8 @@ fn an_answer_to_an_older_question_of_the_same_board_is_none_to_the_last_one() {
     both.board.on_line(s(0), &line);
     // The board's connection ends, and both make new keys: once with the line, once without.
     let shake = |both: &mut Both, number| {
-        let ask = both.said(s(number)).expect("a question");
-        both.give(s(number), &ask);
-        let challenge = both.answered(s(number)).expect("a challenge");
-        both.board.on_line(s(number), &challenge);
-        both.board.compute(s(number));
-        let hello = both.said(s(number)).expect("a hello");
-        let reply = both.reply(s(number), &hello);
-        both.board.on_line(s(number), &reply);
-        both.board.compute(s(number));
-        let resume = both.said(s(number)).expect("RESUME");
+        let hello = both.hello(s(number));
+        let resume = both.resume(s(number), &hello);
         both.give(s(number), &resume);
     };
     both.server.drop_keys(&mut both.notes);
@@ -382,12 +355,7 @@ fn an_answer_that_is_older_than_lines_that_were_taken_since_changes_nothing() {
         both.notes.resumes.pop().expect("a question for the store")
     };
     let greet = |both: &mut Both, now| {
-        let question = both.said(now).expect("a question");
-        both.give(now, &question);
-        let challenge = both.answered(now).expect("a challenge");
-        both.board.on_line(now, &challenge);
-        both.board.compute(now);
-        let hello = both.said(now).expect("a hello");
+        let hello = both.hello(now);
         both.reply(now, &hello)
     };
     let resolved = |both: &mut Both, now, resume: &Resume, last_received| {

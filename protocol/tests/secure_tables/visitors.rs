@@ -43,10 +43,7 @@ fn only_the_connection_that_is_gone_takes_with_it_what_it_has_asked_for() {
         assert_eq!(kind(&reply), (!goes).then_some("r"));
         // While where its board stands is being committed.
         let (mut both, hello) = Both::greeting(s(0));
-        let reply = both.reply(s(0), &hello);
-        both.board.on_line(s(0), &reply);
-        both.board.compute(s(0));
-        let resume = both.said(s(0)).expect("where it stands");
+        let resume = both.resume(s(0), &hello);
         both.give(s(0), &resume);
         both.server.on_closed(&gone, &mut both.notes);
         both.commit(s(0));
@@ -59,28 +56,18 @@ fn only_the_connection_that_is_gone_takes_with_it_what_it_has_asked_for() {
 /// board waits to be sent over a connection that is there still.
 #[test]
 fn an_answer_under_keys_that_are_gone_is_sent_to_nobody() {
-    let resume = |both: &mut Both, hello: &str, now| {
-        let reply = both.reply(now, hello);
-        both.board.on_line(now, &reply);
-        both.board.compute(now);
-        let resume = both.said(now).expect("where it stands");
-        both.give(now, &resume);
-    };
     let (mut both, hello) = Both::greeting(s(0));
-    resume(&mut both, &hello, s(0));
+    let resume = both.resume(s(0), &hello);
+    both.give(s(0), &resume);
     both.commit(s(0));
     assert_eq!(both.server.carrier(), Some(1));
 
     both.board = Board::new(OfBoard(Rng(3)), Ram::new(8));
     let first = std::mem::replace(&mut both.visitor, Visitor::new(2, s(5)));
     both.board.on_server(s(5), true);
-    let ask = both.said(s(5)).expect("a question");
-    both.give(s(5), &ask);
-    let challenge = both.answered(s(5)).expect("a challenge");
-    both.board.on_line(s(5), &challenge);
-    both.board.compute(s(5));
-    let hello = both.said(s(5)).expect("a hello");
-    resume(&mut both, &hello, s(5));
+    let hello = both.hello(s(5));
+    let resume = both.resume(s(5), &hello);
+    both.give(s(5), &resume);
     let second = std::mem::replace(&mut both.visitor, first);
     both.server.on_closed(&second, &mut both.notes);
     both.commit(s(5));
