@@ -2,8 +2,10 @@
 
 use std::fmt;
 
+use pblink_image::keys;
 use pblink_image::map::{self, Map};
-use pblink_image::{keys, settings};
+
+use super::settings::WRITTEN;
 
 /// Address of the program: the chip starts with the vector table that is here.
 pub const PROGRAM: u32 = map::START;
@@ -46,8 +48,10 @@ pub struct Layout {
     fixed: Vec<usize>,
 }
 
-/// More sectors than any STM32 has, and larger ones: what describes such is not a valid description.
+/// The most sectors of a group: no STM32 has as many, and what describes more is not a valid description.
 const MAX_SECTORS: u32 = 4096;
+
+/// Bytes of the largest sector: no STM32 has one as large.
 const MAX_SECTOR: u32 = 1 << 20;
 
 /// Bytes of which all addresses and sizes of sectors are multiples: a double word, which holds the first two words of a program.
@@ -163,8 +167,7 @@ impl Layout {
     /// Returns the sector of the settings, if the chip has one that holds them and begins where the program looks
     /// for them: the last one of the chips that we have a map of, else that of the STM32F405.
     pub fn settings(&self) -> Option<Sector> {
-        let start = self.map().map_or(SETTINGS, |map| map.settings().start);
-        self.beginning(start, settings::MAX_SIZE.next_multiple_of(4))
+        self.beginning(self.map().map_or(SETTINGS, |map| map.settings().start), WRITTEN)
     }
 
     /// Returns the sector of the keys, found like that of the [settings](Self::settings): the one below it.
@@ -227,7 +230,7 @@ mod tests {
             (layout.keys().is_some(), layout.settings().is_some())
         };
         assert_eq!(of(128 << 10, 128 << 10), (true, true));
-        let (keys, settings) = (keys::SIZE as u32, settings::MAX_SIZE.next_multiple_of(8) as u32);
+        let (keys, settings) = (keys::SIZE as u32, WRITTEN.next_multiple_of(8) as u32);
         assert_eq!(of(keys, settings), (true, true));
         assert_eq!(of(keys - 8, settings - 8), (false, false));
     }

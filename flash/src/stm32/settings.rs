@@ -6,6 +6,9 @@ use super::program::readout_protected;
 use super::{SETTINGS, Sector, Target};
 use crate::{Error, Kind, Progress, Result, Step};
 
+/// Bytes that are written and read: a multiple of 4, as flash wants it.
+pub(super) const WRITTEN: usize = MAX_SIZE.next_multiple_of(4);
+
 /// Writes the settings' bytes (those of [`Settings::write`]), reads them back, and leaves the program as it
 /// is; call [`Target::start`] then, since it reads them only when it starts. `false`: they were there
 /// already, and nothing was written.
@@ -28,7 +31,7 @@ pub fn write_settings(
     let sector = sector(target)?;
     let mut wanted = bytes.to_vec();
     // What lies behind them does not count, but shall be empty.
-    wanted.resize(MAX_SIZE.next_multiple_of(4), 0xff);
+    wanted.resize(WRITTEN, 0xff);
 
     let protection = target.protection()?;
     if protection.readout {
@@ -75,7 +78,7 @@ pub fn read_settings(target: &mut dyn Target) -> Result<Vec<u8>> {
     if target.protection()?.readout {
         return Err(readout_protected());
     }
-    let mut bytes = vec![0; MAX_SIZE.next_multiple_of(4)];
+    let mut bytes = vec![0; WRITTEN];
     target.read(sector.address, &mut bytes)?;
     bytes.truncate(MAX_SIZE);
     Ok(bytes)
