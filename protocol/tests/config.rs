@@ -81,6 +81,7 @@ fn every_limit_is_checked_and_the_limit_itself_passes() {
     let mut c = base();
     c.id = text(&"x".repeat(MAX_ID));
     assert_eq!(c.check(), Ok(()));
+    assert_eq!(Config::decode(encode(&c).unwrap().as_bytes()), Ok(c));
     for (id, why) in [("", BadId::Empty), ("a\nb", BadId::Control), ("1\n", BadId::Control)] {
         let mut c = base();
         c.id = text(id);

@@ -83,6 +83,32 @@ fn an_answer_under_keys_that_are_gone_is_sent_to_nobody() {
     assert_eq!((both.server.carrier(), &both.notes.proven[..]), (Some(3), &[1, 1][..]));
 }
 
+/// A board that has asked twice, and was answered once, comes back over another connection while its second question is committed.
+#[test]
+fn an_answer_under_the_keys_of_now_leaves_who_carries_alone() {
+    let (mut both, hello) = Both::greeting(s(0));
+    let first = both.resume(s(0), &hello);
+    both.board.poll(s(1));
+    let second = both.said(s(1)).expect("where it stands again");
+    both.give(s(1), &first);
+    both.commit(s(1));
+    let answer = both.answered(s(1)).expect("an answer");
+    both.give(s(1), &second);
+    assert_eq!(both.notes.resumes.len(), 1);
+    both.board.on_line(s(1), &answer);
+    assert!(both.board.is_up());
+
+    both.server.on_closed(&both.visitor, &mut both.notes);
+    both.visitor = Visitor::new(2, s(2));
+    both.board.on_server(s(2), false);
+    both.board.on_server(s(2), true);
+    let word = both.said(s(2)).expect("a word");
+    both.give(s(2), &word);
+    assert_eq!(both.server.carrier(), Some(2));
+    both.commit(s(2));
+    assert_eq!(both.server.carrier(), Some(2));
+}
+
 /// The arithmetic of one handshake takes its time, in which another one comes.
 #[test]
 fn a_handshake_that_waits_for_its_reply_is_not_pushed_aside_by_another() {
