@@ -33,6 +33,19 @@ fn bytes(window: &Window) -> Vec<u8> {
     window.encode(&mut [0; Window::MAX_ENCODED]).to_vec()
 }
 
+/// No honest client comes to it: after 255 and 1 to 127 over a new connection, a 0 with another text shows a restart.
+#[test]
+fn the_longest_encoding_has_every_number() {
+    let over_a_new_connection = [255].into_iter().chain(1..=127).chain([0]).chain(128..=254);
+    let steps = over_a_new_connection.map(|mid| Some((mid, 1)));
+    let steps: Vec<_> = [Some((0, 0)), None].into_iter().chain(steps).collect();
+    let mut window = window(&steps);
+    let bytes = bytes(&window);
+    assert_eq!(bytes.len(), Window::MAX_ENCODED);
+    window.reconnected();
+    assert_eq!(Window::decode(&bytes), Ok(window));
+}
+
 proptest! {
     /// A window comes back as it is between two connections, whatever it went through, and its bytes
     /// are as short as was promised.
