@@ -86,6 +86,52 @@ fn a_boot_is_looked_at_when_it_is_time_and_not_when_something_happens() {
     assert_eq!(stm.next_event(), Some(InitiatorEvent::Synchronised));
 }
 
+/// One that is not reset, as its wire is broken, may have the payload, and would hand it on when `syn` falls.
+#[test]
+fn a_payload_that_may_have_come_keeps_syn_high_until_no_responder_waits_any_more() {
+    let down = [Reset(false), Syn(false)];
+    for payload in [false, true] {
+        let mut stm = synchronised();
+        if payload {
+            stm.submit(ms(135), b"down");
+        }
+        stm.poll(ms(135));
+        stm.on_sent(ms(140));
+        assert_eq!(actions(&mut stm), [ArmTx, Syn(true)]);
+        if payload {
+            stm.on_ack(ms(150), true);
+            stm.on_ack(ms(160), false);
+            assert_eq!(actions(&mut stm), [Syn(false), ArmTx, Syn(true)]);
+        }
+        stm.on_bus_error(ms(170));
+        assert_eq!(actions(&mut stm), [Disarm, Syn(true), Reset(true)]);
+        // Two waits from its beginning at 160 ms, and a pulse.
+        let end = if payload { ms(160 + 2000 + 7) } else { ms(170 + 7) };
+        assert_eq!(stm.poll_at(ms(170)), Some(end));
+        stm.poll(end);
+        assert_eq!(actions(&mut stm), down);
+    }
+    // As long after it was waited for in vain, or if its owner begins anew.
+    for owner in [false, true] {
+        let mut stm = synchronised();
+        stm.submit(ms(135), b"down");
+        stm.poll(ms(135));
+        stm.on_sent(ms(140));
+        stm.on_ack(ms(150), true);
+        stm.on_ack(ms(160), false);
+        let now = if owner { ms(200) } else { ms(1160) };
+        if owner {
+            stm.start(now)
+        } else {
+            stm.poll(now)
+        }
+        assert_eq!(stm.poll_at(now), Some(ms(2167)));
+        // Which is no reason to do so twice.
+        stm.start(ms(2300));
+        assert_eq!(stm.poll_at(ms(2300)), Some(ms(2307)));
+    }
+}
+
 #[test]
 fn a_pause_is_short_while_something_passes() {
     let mut stm = synchronised();

@@ -164,6 +164,15 @@ impl Initiator {
     }
 
     fn restart(&mut self, now: Instant) {
+        let pulse = now + self.timing.reset_pulse;
+        let end = match self.state {
+            // A responder that has the payload hands it on when `syn` falls, and it comes again: one whose reset wire is broken
+            // is to give up first. It reads for one wait at most, and stands by for another.
+            State::Step(Step::SendPayload, limit) => {
+                pulse.max(limit + WAIT + self.timing.reset_pulse)
+            }
+            _ => pulse,
+        };
         self.tx.clear();
         self.rx.clear();
         self.sending = false;
@@ -175,7 +184,7 @@ impl Initiator {
         self.act(InitiatorAction::Disarm);
         self.act(InitiatorAction::Syn(true));
         self.act(InitiatorAction::Reset(true));
-        self.state = State::Reset(now + self.timing.reset_pulse);
+        self.state = State::Reset(end);
     }
 
     /// Stops, and leaves `syn` high, which makes the responder wait.
