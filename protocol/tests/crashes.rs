@@ -71,6 +71,40 @@ fn a_configuration_is_never_the_rest_of_a_line() {
     assert!(resets > 60, "{resets}");
 }
 
+/// A transfer that is complete, and that the STM32 alone takes for failed, ends in a reset that does not arrive: the ESP8266 goes on
+/// with what it has, and is given its configuration once more.
+#[test]
+fn without_a_reset_wire_each_line_passes_once_all_the_same() {
+    let long = "long ".repeat(90);
+    let mut resets = 0;
+    for steps in 0..160 {
+        let mut w = World::up();
+        w.rig.reset_broken = true;
+        for line in [&long, "behind it"] {
+            assert!(w.write(line, Delivery::ORDERED));
+            w.server_write(line);
+        }
+        for _ in 0..steps {
+            let soon = w.now() + Duration::from_millis(50);
+            w.step(soon);
+        }
+        w.rig.misread = true;
+        w.until(60_000, |w| w.app().resets() > 0);
+        w.until(60_000, |w| w.server_app.got.len() >= 2 && w.app_got.len() >= 2);
+        for line in ["to the server", "at the end"] {
+            assert!(w.write(line, Delivery::ORDERED));
+            w.server_write(line);
+        }
+        w.until(60_000, |w| w.server_app.got.len() >= 4 && w.app_got.len() >= 4);
+        let all = [&long, "behind it", "to the server", "at the end"];
+        assert_eq!(lines(&w.server_app.got), all, "{steps}");
+        assert_eq!(lines(&w.app_got), all, "{steps}");
+        assert!(w.app().server_up(), "{steps}: it is told again");
+        resets += w.rig.resets - 1;
+    }
+    assert_eq!(resets, 160);
+}
+
 /// A line that is read is on its way to the server; the test cannot know whether it arrived there. What
 /// must hold over crashes of every kind: nothing from the board is duplicated or reordered, and a crash
 /// loses at most what the ESP8266 held; nothing from the server is lost, and a crash duplicates at most

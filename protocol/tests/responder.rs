@@ -1,7 +1,9 @@
 //! The ESP8266's side of the exchange in the hands of the test: its times, and wires that do what they should not.
 
+use crate::common::world::config;
+use pblink_protocol::coprocessor::Coprocessor;
 use pblink_protocol::i2c::ResponderAction::{Ack, Read, Write};
-use pblink_protocol::i2c::{BusFault, PULSE, Responder, ResponderAction, SETUP};
+use pblink_protocol::i2c::{BusFault, MAX_PAYLOAD, PULSE, Responder, ResponderAction, SETUP};
 use pblink_protocol::time::{Duration, Instant};
 
 const AT: Instant = Instant::from_millis(1);
@@ -171,7 +173,7 @@ fn a_payload_of_which_nobody_knows_whether_it_has_come_is_not_confirmed() {
     }
 }
 
-/// Each byte of it was acknowledged: an initiator that has noticed an error all the same resets this board.
+/// Each byte of it was acknowledged: an initiator that goes on has it.
 #[test]
 fn a_payload_that_was_confirmed_is_not_passed_again() {
     let mut esp = send_payload();
@@ -181,7 +183,56 @@ fn a_payload_that_was_confirmed_is_not_passed_again() {
     esp.poll(AT + Duration::from_secs(5));
     assert_eq!((actions(&mut esp), esp.failures()), (vec![Ack(false)], 1));
     esp.on_syn(AT, false);
+    // What its owner gives meanwhile waits until the initiator goes on.
+    assert!(!esp.can_submit());
     receive(&mut esp, b"");
+    assert!(esp.can_submit());
     send_header(&mut esp);
     assert_eq!(esp.tx_bytes(), [0, 0], "there is nothing to pass");
+}
+
+/// With a payload it may begin anew: its owner knows.
+#[test]
+fn a_payload_that_was_confirmed_waits_for_the_owner_to_read_the_next_word() {
+    let mut esp = send_payload();
+    esp.on_written(AT);
+    assert_eq!(actions(&mut esp), [Ack(false)]);
+    esp.poll(AT + Duration::from_secs(5));
+    assert_eq!(actions(&mut esp), [Ack(false)]);
+    esp.on_syn(AT, false);
+    receive(&mut esp, b"word");
+    send_header(&mut esp);
+    assert_eq!((esp.tx_bytes(), esp.can_submit()), (&[0, 0x80][..], false));
+}
+
+/// An STM32 that was slow has what was sent to it. One that gives the configuration once more has begun anew, and has forgotten it.
+#[test]
+fn the_next_word_of_an_stm32_says_whether_it_has_what_was_sent() {
+    let mut line = [0; MAX_PAYLOAD];
+    let len = config().encode(&mut line).expect("a configuration");
+    let configuration = &line[..len];
+    for (word, again) in [(&b"3line\n"[..], false), (configuration, true)] {
+        let mut esp = Coprocessor::new(false);
+        assert_eq!(actions(esp.exchange()), [Ack(false)]);
+        receive(esp.exchange(), configuration);
+        esp.poll(AT);
+        send_header(esp.exchange());
+        esp.exchange().on_syn(AT, false);
+        assert_eq!(actions(esp.exchange()), [Ack(true)]);
+        transfer(esp.exchange(), Write);
+        let keepalive = esp.exchange().tx_bytes().to_vec();
+        assert_eq!((keepalive[0], keepalive.len()), (b'k', 6));
+        esp.exchange().on_written(AT);
+        esp.exchange().poll(AT + Duration::from_secs(5));
+        esp.exchange().on_syn(AT, false);
+        assert_eq!(actions(esp.exchange()), [Ack(false)]);
+
+        receive(esp.exchange(), word);
+        esp.poll(AT);
+        send_header(esp.exchange());
+        // The line waits for a server.
+        let held = if again { [6, 0] } else { [0, 0x80] };
+        assert_eq!(esp.exchange().tx_bytes(), held);
+        assert_eq!(esp.exchange().can_submit(), !again);
+    }
 }

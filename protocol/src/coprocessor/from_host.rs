@@ -13,10 +13,13 @@ impl Coprocessor {
         while !self.exchange.received().is_empty() {
             let payload = self.exchange.received();
             // The STM32 has begun anew, and its reset has not arrived here: the line whose part is here comes again, whole.
-            if !self.assembler.line().is_empty() && is_configuration(payload) {
+            if !is_configuration(payload) {
+                self.exchange.on_next();
+            } else if !self.assembler.line().is_empty() {
                 self.assembler.clear();
                 self.dropped = self.dropped.wrapping_add(1);
             }
+            let payload = self.exchange.received();
             // A line instead of the configuration: this program has started again without the STM32
             // knowing. The line stays, and holds off the ones behind it, until the STM32 misses the
             // keepalives and resets.
@@ -62,6 +65,9 @@ impl Coprocessor {
     fn line_from_host(&mut self, now: Instant) -> bool {
         match HostFrame::parse(self.assembler.line()) {
             Ok(HostFrame::Config(_)) if self.config.is_none() => self.configure(now),
+            Ok(HostFrame::Config(line)) => {
+                is_configured(self.config.as_ref(), line) && self.go_on(now)
+            }
             Ok(HostFrame::Line { delivery, text }) if self.config.is_some() => {
                 self.endpoint.write(now, text.as_bytes(), delivery).is_ok()
             }
@@ -88,6 +94,24 @@ impl Coprocessor {
         self.tcp = Tcp::Waiting(now);
         true
     }
+
+    /// Goes on with an STM32 that has begun anew, and whose reset has not arrived here: it has forgotten what it was told, and the
+    /// line of which it may have had a part. What it has passed on is on its way, and it knows that.
+    fn go_on(&mut self, now: Instant) -> bool {
+        self.exchange.withdraw();
+        self.to_host.begin_anew();
+        self.reported_up = false;
+        self.keepalive_at = Some(now);
+        self.config_sum = Some(check_sum(self.assembler.line()));
+        true
+    }
+}
+
+/// Returns true if this line is that of a configuration. Apart, as below.
+#[inline(never)]
+fn is_configured(config: Option<&Config>, line: &[u8]) -> bool {
+    let mut other = Config::empty();
+    other.read(line).is_ok() && config == Some(&other)
 }
 
 /// Returns true if a payload is a whole configuration, as no part of a line is. Apart, since it takes room on the stack.

@@ -80,6 +80,12 @@ impl ToHost {
         Some(self.receipts.remove(0))
     }
 
+    /// Has the line on its way begin anew. A signal is forgotten.
+    pub(super) fn begin_anew(&mut self) {
+        self.submitted = 0;
+        self.passing = Passing::Nothing;
+    }
+
     /// Makes this signal of the ESP8266's own the line on its way.
     pub(super) fn signal(&mut self, frame: &CoprocessorFrame<'_>) {
         // The longest fits.

@@ -166,9 +166,9 @@ impl Initiator {
     fn restart(&mut self, now: Instant) {
         let pulse = now + self.timing.reset_pulse;
         let end = match self.state {
-            // A responder that has the payload hands it on when `syn` falls, and it comes again: one whose reset wire is broken
-            // is to give up first. It reads for one wait at most, and stands by for another.
-            State::Step(Step::SendPayload, limit) => {
+            // `syn` that falls confirms a payload, and this one is not: a responder whose reset wire is broken is to give up first.
+            // It is at the transfer for one wait at most, and stands by for another.
+            State::Step(Step::SendPayload | Step::RecvPayload(_), limit) => {
                 pulse.max(limit + WAIT + self.timing.reset_pulse)
             }
             _ => pulse,

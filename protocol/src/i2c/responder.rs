@@ -83,6 +83,8 @@ pub struct Responder {
     header: [u8; 2],
     tx: Payload,
     sending: bool,
+    /// The initiator has not confirmed that it has the payload: what it does next says so.
+    unsure: bool,
     /// The payload that is being received; handed over when the initiator has confirmed it.
     incoming: Payload,
     rx: Payload,
@@ -109,6 +111,7 @@ impl Responder {
             header: [0; 2],
             tx: Payload::EMPTY,
             sending: false,
+            unsure: false,
             incoming: Payload::EMPTY,
             rx: Payload::EMPTY,
             peer_free: true,
@@ -155,6 +158,19 @@ impl Responder {
     /// if the last payload has not been passed yet.
     pub fn submit(&mut self, bytes: &[u8]) -> usize {
         if self.tx.is_empty() { self.tx.set(bytes) } else { 0 }
+    }
+
+    /// Notes that what was received is a word of an initiator that goes on: it has all that was sent to it.
+    pub(crate) fn on_next(&mut self) {
+        if core::mem::take(&mut self.unsure) {
+            self.tx.clear();
+        }
+    }
+
+    /// Forgets the payload that was given last, which an initiator that has begun anew may have and has forgotten.
+    pub(crate) fn withdraw(&mut self) {
+        self.unsure = false;
+        self.tx.clear();
     }
 
     /// Returns the bytes that were received and not yet consumed. While there are any, the initiator is
@@ -311,9 +327,10 @@ impl Responder {
             // A level that falls would confirm a payload which the initiator may have, and which would come once more. It waits for
             // that in vain, and resets this board.
             State::Step(Step::Busy(Transfer::WritePayload), _) => {}
-            // Each byte of it was acknowledged, and the level says so.
+            // Each byte of it was acknowledged, and the level says so. An initiator that is slow has it; one that has noticed an
+            // error begins anew, and if it cannot reset this board, that is seen by what it sends next.
             State::Step(Step::PayloadSent, _) => {
-                self.tx.clear();
+                self.unsure = true;
                 self.act(ResponderAction::Ack(false));
             }
             _ => self.act(ResponderAction::Ack(false)),
@@ -336,7 +353,10 @@ impl Responder {
                     self.act(ResponderAction::Ack(false));
                     self.enter(Step::AwaitPayload, now);
                 }
-                (Step::HeaderDone, false) => self.pulse(now),
+                (Step::HeaderDone, false) => {
+                    self.on_next();
+                    self.pulse(now);
+                }
                 (Step::AwaitPayload, true) => self.setup(Transfer::ReadPayload, now),
                 (Step::PayloadDone, false) => {
                     core::mem::swap(&mut self.rx, &mut self.incoming);
@@ -344,7 +364,7 @@ impl Responder {
                     self.pulse(now);
                 }
                 (Step::Request, true) => {
-                    self.sending = self.peer_free && !self.tx.is_empty();
+                    self.sending = self.peer_free && !self.tx.is_empty() && !self.unsure;
                     let len = if self.sending { self.tx.as_slice().len() as u16 } else { 0 };
                     self.header = Header { len, hold_off: !self.rx.is_empty() }.encode();
                     self.setup(Transfer::WriteHeader, now);

@@ -116,6 +116,8 @@ pub struct Rig<S, E> {
     pub naks: u32,
     /// The next transfer is garbled, and both sides notice.
     pub garble: bool,
+    /// The next transfer is complete, and the STM32 alone takes it for failed.
+    pub misread: bool,
     /// The bytes that the next header becomes on its way.
     pub header: Option<[u8; 2]>,
     /// An ESP8266 that restarts in the middle of an exchange may transfer what the STM32 does not expect.
@@ -160,6 +162,7 @@ impl<S: Stm, E: Esp> Rig<S, E> {
             ack_batch: Duration::ZERO,
             naks: 0,
             garble: false,
+            misread: false,
             header: None,
             corrupt_payload: false,
             mismatch_allowed: false,
@@ -375,7 +378,8 @@ impl<S: Stm, E: Esp> Rig<S, E> {
                 }
                 esp.exchange().on_read(self.now, &bytes);
                 self.see(Seen::Read(bytes));
-                self.at(late, Event::Sent);
+                let heard = self.heard(Event::Sent);
+                self.at(late, heard);
             }
             Transfer::Write(mut bytes) => {
                 let Armed::Rx(n) = std::mem::replace(&mut self.armed, Armed::Nothing) else {
@@ -388,9 +392,15 @@ impl<S: Stm, E: Esp> Rig<S, E> {
                 esp.exchange().on_written(self.now);
                 mangle(&mut bytes, &mut self.header);
                 self.see(Seen::Written(bytes.clone()));
-                self.at(late, Event::Received(bytes));
+                let heard = self.heard(Event::Received(bytes));
+                self.at(late, heard);
             }
         }
+    }
+
+    /// Returns what the STM32 takes a transfer for.
+    fn heard(&mut self, event: Event) -> Event {
+        if std::mem::take(&mut self.misread) { Event::BusError } else { event }
     }
 
     fn deliver(&mut self, event: Event) {
