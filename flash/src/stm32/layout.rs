@@ -2,16 +2,17 @@
 
 use std::fmt;
 
-use pblink_image::keys;
 use pblink_image::map::{self, Map};
-
-use super::settings::WRITTEN;
+use pblink_image::{keys, settings};
 
 /// Address of the program: the chip starts with the vector table that is here.
 pub const PROGRAM: u32 = map::START;
 
 /// Address of the settings' sector of an STM32F405, and of larger chips.
 pub const SETTINGS: u32 = map::PYBOARD.settings().start;
+
+/// Bytes of the settings that are written and read: a multiple of 4, as flash wants it.
+pub(super) const WRITTEN: usize = settings::MAX_SIZE.next_multiple_of(4);
 
 /// Address of the keys' sector of an STM32F405, and of larger chips.
 pub const KEYS: u32 = map::PYBOARD.keys().start;

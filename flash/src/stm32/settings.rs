@@ -2,12 +2,10 @@
 
 use pblink_image::settings::{MAX_SIZE, Settings};
 
+use super::layout::WRITTEN;
 use super::program::readout_protected;
 use super::{SETTINGS, Sector, Target};
 use crate::{Error, Kind, Progress, Result, Step};
-
-/// Bytes that are written and read: a multiple of 4, as flash wants it.
-pub(super) const WRITTEN: usize = MAX_SIZE.next_multiple_of(4);
 
 /// Writes the settings' bytes (those of [`Settings::write`]), reads them back, and leaves the program as it
 /// is; call [`Target::start`] then, since it reads them only when it starts. `false`: they were there
