@@ -56,10 +56,7 @@ fn a_configuration_is_never_the_rest_of_a_line() {
         let mut w = World::up();
         w.rig.reset_broken = true;
         assert!(w.write(&long, Delivery::ORDERED));
-        for _ in 0..steps {
-            let soon = w.now() + Duration::from_millis(50);
-            w.step(soon);
-        }
+        w.steps(steps);
         w.rig.garble = true;
         assert!(w.write("behind it", Delivery::ORDERED));
         w.until(60_000, |w| w.server_app.got.iter().any(|line| line.contains("behind it")));
@@ -84,10 +81,7 @@ fn without_a_reset_wire_each_line_passes_once_all_the_same() {
             assert!(w.write(line, Delivery::ORDERED));
             w.server_write(line);
         }
-        for _ in 0..steps {
-            let soon = w.now() + Duration::from_millis(50);
-            w.step(soon);
-        }
+        w.steps(steps);
         w.rig.misread = true;
         w.until(60_000, |w| w.app().resets() > 0);
         w.until(60_000, |w| w.server_app.got.len() >= 2 && w.app_got.len() >= 2);

@@ -173,16 +173,21 @@ fn a_payload_of_which_nobody_knows_whether_it_has_come_is_not_confirmed() {
     }
 }
 
-/// Each byte of it was acknowledged: an initiator that goes on has it.
-#[test]
-fn a_payload_that_was_confirmed_is_not_passed_again() {
+/// Passes a payload behind which nobody sees `syn` fall in time.
+fn send_payload_unseen() -> Responder {
     let mut esp = send_payload();
     esp.on_written(AT);
     assert_eq!(actions(&mut esp), [Ack(false)]);
-    // Nobody sees `syn` fall in time.
     esp.poll(AT + Duration::from_secs(5));
     assert_eq!((actions(&mut esp), esp.failures()), (vec![Ack(false)], 1));
     esp.on_syn(AT, false);
+    esp
+}
+
+/// Each byte of it was acknowledged: an initiator that goes on has it.
+#[test]
+fn a_payload_that_was_confirmed_is_not_passed_again() {
+    let mut esp = send_payload_unseen();
     // What its owner gives meanwhile waits until the initiator goes on.
     assert!(!esp.can_submit());
     receive(&mut esp, b"");
@@ -194,12 +199,7 @@ fn a_payload_that_was_confirmed_is_not_passed_again() {
 /// With a payload it may begin anew: its owner knows.
 #[test]
 fn a_payload_that_was_confirmed_waits_for_the_owner_to_read_the_next_word() {
-    let mut esp = send_payload();
-    esp.on_written(AT);
-    assert_eq!(actions(&mut esp), [Ack(false)]);
-    esp.poll(AT + Duration::from_secs(5));
-    assert_eq!(actions(&mut esp), [Ack(false)]);
-    esp.on_syn(AT, false);
+    let mut esp = send_payload_unseen();
     receive(&mut esp, b"word");
     send_header(&mut esp);
     assert_eq!((esp.tx_bytes(), esp.can_submit()), (&[0, 0x80][..], false));

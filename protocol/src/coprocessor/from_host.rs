@@ -11,11 +11,10 @@ use crate::time::{Duration, Instant};
 impl Coprocessor {
     pub(super) fn take_from_host(&mut self, now: Instant) {
         while !self.exchange.received().is_empty() {
-            let payload = self.exchange.received();
-            // The STM32 has begun anew, and its reset has not arrived here: the line whose part is here comes again, whole.
-            if !is_configuration(payload) {
-                self.exchange.on_next();
+            if !is_configuration(self.exchange.received()) {
+                self.exchange.on_continued();
             } else if !self.assembler.line().is_empty() {
+                // The STM32 has begun anew, and its reset has not arrived here: the line whose part is here comes again, whole.
                 self.assembler.clear();
                 self.dropped = self.dropped.wrapping_add(1);
             }
@@ -66,7 +65,7 @@ impl Coprocessor {
         match HostFrame::parse(self.assembler.line()) {
             Ok(HostFrame::Config(_)) if self.config.is_none() => self.configure(now),
             Ok(HostFrame::Config(line)) => {
-                is_configured(self.config.as_ref(), line) && self.go_on(now)
+                is_same(self.config.as_ref(), line) && self.on_restarted(now)
             }
             Ok(HostFrame::Line { delivery, text }) if self.config.is_some() => {
                 self.endpoint.write(now, text.as_bytes(), delivery).is_ok()
@@ -97,9 +96,9 @@ impl Coprocessor {
 
     /// Goes on with an STM32 that has begun anew, and whose reset has not arrived here: it has forgotten what it was told, and the
     /// line of which it may have had a part. What it has passed on is on its way, and it knows that.
-    fn go_on(&mut self, now: Instant) -> bool {
-        self.exchange.withdraw();
-        self.to_host.begin_anew();
+    fn on_restarted(&mut self, now: Instant) -> bool {
+        self.exchange.on_restarted();
+        self.to_host.on_restarted();
         self.reported_up = false;
         self.keepalive_at = Some(now);
         self.config_sum = Some(check_sum(self.assembler.line()));
@@ -107,9 +106,9 @@ impl Coprocessor {
     }
 }
 
-/// Returns true if this line is that of a configuration. Apart, as below.
+/// Returns true if this line has the same configuration. Apart, as below.
 #[inline(never)]
-fn is_configured(config: Option<&Config>, line: &[u8]) -> bool {
+fn is_same(config: Option<&Config>, line: &[u8]) -> bool {
     let mut other = Config::empty();
     other.read(line).is_ok() && config == Some(&other)
 }

@@ -80,8 +80,8 @@ impl ToHost {
         Some(self.receipts.remove(0))
     }
 
-    /// Has the line on its way begin anew. A signal is forgotten.
-    pub(super) fn begin_anew(&mut self) {
+    /// Takes the report that the STM32 has begun anew: the line on its way comes from its beginning, and a signal is forgotten.
+    pub(super) fn on_restarted(&mut self) {
         self.submitted = 0;
         self.passing = Passing::Nothing;
     }

@@ -164,14 +164,11 @@ impl Initiator {
     }
 
     fn restart(&mut self, now: Instant) {
-        let pulse = now + self.timing.reset_pulse;
-        let end = match self.state {
-            // `syn` that falls confirms a payload, and this one is not: a responder whose reset wire is broken is to give up first.
-            // It is at the transfer for one wait at most, and stands by for another.
-            State::Step(Step::SendPayload | Step::RecvPayload(_), limit) => {
-                pulse.max(limit + WAIT + self.timing.reset_pulse)
-            }
-            _ => pulse,
+        // `syn` that falls behind a payload confirms it: a responder whose reset wire is broken is to give up first. It is at the
+        // transfer for one wait at most, and stands by for another.
+        let given_up = match self.state {
+            State::Step(Step::SendPayload | Step::RecvPayload(_), limit) => now.max(limit + WAIT),
+            _ => now,
         };
         self.tx.clear();
         self.rx.clear();
@@ -184,7 +181,7 @@ impl Initiator {
         self.act(InitiatorAction::Disarm);
         self.act(InitiatorAction::Syn(true));
         self.act(InitiatorAction::Reset(true));
-        self.state = State::Reset(end);
+        self.state = State::Reset(given_up + self.timing.reset_pulse);
     }
 
     /// Stops, and leaves `syn` high, which makes the responder wait.

@@ -5,7 +5,7 @@ use crate::time::{Duration, Instant};
 /// The initiator's times that are not fixed by the wire.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct InitiatorTiming {
-    /// The time for which the reset wire is active. 200 ms.
+    /// The time for which the reset wire is active, at least. 200 ms.
     pub reset_pulse: Duration,
     /// The time from one look at `ack` to the next while the ESP8266 boots. 100 ms.
     pub boot_poll: Duration,

@@ -83,7 +83,7 @@ pub struct Responder {
     header: [u8; 2],
     tx: Payload,
     sending: bool,
-    /// The initiator has not confirmed that it has the payload: what it does next says so.
+    /// The initiator has not confirmed that it has the payload: what it sends next says whether it does.
     unsure: bool,
     /// The payload that is being received; handed over when the initiator has confirmed it.
     incoming: Payload,
@@ -160,15 +160,15 @@ impl Responder {
         if self.tx.is_empty() { self.tx.set(bytes) } else { 0 }
     }
 
-    /// Notes that what was received is a word of an initiator that goes on: it has all that was sent to it.
-    pub(crate) fn on_next(&mut self) {
+    /// Takes the report that what was received is of an initiator that goes on: it has all that was sent to it.
+    pub(crate) fn on_continued(&mut self) {
         if core::mem::take(&mut self.unsure) {
             self.tx.clear();
         }
     }
 
-    /// Forgets the payload that was given last, which an initiator that has begun anew may have and has forgotten.
-    pub(crate) fn withdraw(&mut self) {
+    /// Takes the report that the initiator has begun anew: the payload that was given last is forgotten, here as there.
+    pub(crate) fn on_restarted(&mut self) {
         self.unsure = false;
         self.tx.clear();
     }
@@ -354,7 +354,7 @@ impl Responder {
                     self.enter(Step::AwaitPayload, now);
                 }
                 (Step::HeaderDone, false) => {
-                    self.on_next();
+                    self.on_continued();
                     self.pulse(now);
                 }
                 (Step::AwaitPayload, true) => self.setup(Transfer::ReadPayload, now),

@@ -351,6 +351,14 @@ impl World {
         self.rig.settle();
     }
 
+    /// Goes on by this many steps.
+    pub fn steps(&mut self, count: u32) {
+        for _ in 0..count {
+            let soon = self.now() + Duration::from_millis(50);
+            self.step(soon);
+        }
+    }
+
     pub fn run(&mut self, millis: u64) {
         let end = self.rig.now + span(millis);
         while self.rig.now < end {

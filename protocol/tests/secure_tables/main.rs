@@ -175,6 +175,19 @@ impl Both {
         let hello = both.hello(now);
         (both, hello)
     }
+
+    /// Two ends, at 1 s, of which the board has said twice where it stands: the second word, and the answer to the first, are on
+    /// their way.
+    fn asking_twice() -> (Self, String, String) {
+        let (mut both, hello) = Self::greeting(s(0));
+        let first = both.resume(s(0), &hello);
+        both.board.poll(s(1));
+        let second = both.said(s(1)).expect("where it stands again");
+        both.give(s(1), &first);
+        both.commit(s(1));
+        let answer = both.answered(s(1)).expect("an answer");
+        (both, second, answer)
+    }
 }
 
 impl<B: BoardSuite, S: ServerSuite> Both<B, S> {

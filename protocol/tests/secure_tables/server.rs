@@ -160,13 +160,7 @@ fn a_session_that_the_store_is_ahead_of_is_over() {
 /// Found by fuzzing: a board counts its keys from 1 again when its program starts.
 #[test]
 fn a_resume_under_the_present_key_proves_no_new_one_with_its_number() {
-    let (mut both, hello) = Both::greeting(s(0));
-    let first = both.resume(s(0), &hello);
-    both.board.poll(s(1));
-    let late = both.said(s(1)).expect("RESUME again");
-    both.give(s(1), &first);
-    both.commit(s(1));
-    let answer = both.answered(s(1)).expect("an answer");
+    let (mut both, late, answer) = Both::asking_twice();
     let board = std::mem::replace(&mut both.board, Board::new(OfBoard(Rng(3)), Ram::new(7)));
     both.board.on_server(s(2), true);
     let hello = both.hello(s(2));

@@ -86,13 +86,7 @@ fn an_answer_under_keys_that_are_gone_is_sent_to_nobody() {
 /// A board that has asked twice, and was answered once, comes back over another connection while its second question is committed.
 #[test]
 fn an_answer_under_the_keys_of_now_leaves_who_carries_alone() {
-    let (mut both, hello) = Both::greeting(s(0));
-    let first = both.resume(s(0), &hello);
-    both.board.poll(s(1));
-    let second = both.said(s(1)).expect("where it stands again");
-    both.give(s(1), &first);
-    both.commit(s(1));
-    let answer = both.answered(s(1)).expect("an answer");
+    let (mut both, second, answer) = Both::asking_twice();
     both.give(s(1), &second);
     assert_eq!(both.notes.resumes.len(), 1);
     both.board.on_line(s(1), &answer);
