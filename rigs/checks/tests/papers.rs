@@ -171,6 +171,36 @@ fn each_paper_of_docs_is_in_the_book_once() {
 }
 
 #[test]
+fn links_of_the_book_stay_in_it() {
+    let docs = root().join("docs").canonicalize().unwrap();
+    let summary = std::fs::read_to_string(docs.join("SUMMARY.md")).unwrap();
+    let resolve = |from: &Path, to: &str| from.join(to).canonicalize().expect(to);
+    let papers: BTreeSet<_> = links(&summary).iter().map(|to| resolve(&docs, to)).collect();
+    // `.ci/book` lays these beside the pages.
+    let beside = ["docs", "examples", "templates", "LICENSE-MIT", "LICENSE-APACHE"];
+    let beside = beside.map(|name| root().join(name).canonicalize().unwrap());
+    let mut wrong = Vec::new();
+    for paper in &papers {
+        let text = std::fs::read_to_string(paper).unwrap();
+        for link in links(&text) {
+            let to = link.split('#').next().unwrap_or_default();
+            if to.is_empty() || link.contains("://") {
+                continue;
+            }
+            let target = resolve(paper.parent().unwrap(), to);
+            let found = match target.extension().is_some_and(|ending| ending == "md") {
+                true => papers.contains(&target),
+                false => target.is_file() && beside.iter().any(|name| target.starts_with(name)),
+            };
+            if !found {
+                wrong.push(format!("{}: {link}", paper.display()));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "not in docs/SUMMARY.md:\n{}", wrong.join("\n"));
+}
+
+#[test]
 fn a_link_that_leads_nowhere_is_found() {
     let text = "# A `b/` c\n[x](y.md#z) `a/b.rs`\n```\n[no](link)\n```\n";
     assert_eq!(links(text), ["y.md#z"]);
